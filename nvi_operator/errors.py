@@ -1,0 +1,86 @@
+"""The one exception tree.
+
+Every error a user can meet is one of these. The message reads *object: what was wanted: what was
+found: what to do*; the last part is `hint`. An exception of a library is wrapped once, at the border
+in `kernel/` or `spec/`, always with ``raise ... from``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NviError(Exception):
+    """Base of all errors of this package. `retryable` tells the daemon whether waiting can help."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in a spec file; `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class SpecProblem:
+    """One thing that is wrong in a spec: where, at which path in the document, what, and what to do."""
+
+    position: Position
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.position}: {self.path}: " if self.path else f"{self.position}: "
+        return where + self.message + (f"\n  hint: {self.hint}" if self.hint else "")
+
+
+class SpecError(NviError):
+    """The spec is wrong. Holds every problem found, in file order; nothing was changed."""
+
+    def __init__(self, problems: Sequence[SpecProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConflictError(NviError):
+    """Something foreign stands where an object of ours has to be; we never change it."""
+
+
+class CapabilityError(NviError):
+    """This machine, kernel or user cannot do what is needed."""
+
+
+class KernelError(NviError):
+    """The kernel refused an operation."""
+
+    retryable = True
+
+
+class VerifyError(NviError):
+    """After an apply the kernel still does not hold what was wanted."""
+
+    retryable = True
+
+
+class RevertError(NviError):
+    """An apply failed and so did the revert: the gateway is in between. It still fails closed."""

@@ -1,0 +1,407 @@
+"""The spec language: pydantic models of what a user writes.
+
+Read `Gateway` first. Every model is frozen and refuses unknown fields. Checks that need one value only
+live in `values.py`, those that need one entry here, those that need the whole gateway in `check.py`.
+No field is a mark, a table number or a rule priority, save in `Numbers`, which nobody needs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_camel
+
+from nvi_operator.spec.values import (
+    Addresses,
+    HostName,
+    IfName,
+    IfNames,
+    Name,
+    Names,
+    Networks,
+    Protocols,
+    Ranges,
+    Services,
+    SpecNetwork,
+    SpecPorts,
+    SpecTarget,
+    Target,
+    as_tuple,
+    parse_address_range,
+    parse_name,
+    parse_target,
+)
+
+Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Pick = Literal["hash", "random", "round-robin"]
+
+
+class Model(BaseModel):
+    """Frozen, strict, camelCase in YAML, no unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
+
+
+# --------------------------------------------------------------------------- the box
+
+
+class Dataplane(Model):
+    """How a packet gets its second pass. The defaults suit nearly everyone."""
+
+    type: Literal["auto", "kmod", "bpf"] = Field(
+        "auto", description="kmod: the nvi kernel module; bpf: eBPF; auto: the module where it can be had."
+    )
+    device: IfName = Field("nvi0", description="Name of the NAT virtual interface.")
+    in_interface: Literal["auto", "mark", "skb_iif"] = Field(
+        "auto",
+        description="How the device learns where a packet came in: from the packet mark that the mark hook "
+        "wrote, or from the kernel's own record. auto: mark, unless the spec needs the other.",
+    )
+    stage_bit: int = Field(
+        31, ge=16, le=31, description="The bit of the packet mark that says 'stage 2'. Change it if it is taken."
+    )
+    local_bit: int = Field(
+        30, ge=16, le=31, description="The bit of the packet mark for the gateway's own ICMP errors about NATed flows."
+    )
+    keep_marks: bool = Field(
+        False, description="Let marks set by others in stage 1 survive into stage 2 (implies skb_iif)."
+    )
+    hide_hop: bool = Field(
+        False, description="Give back the TTL that the second pass costs, so that traceroute shows the gateway once."
+    )
+
+    @model_validator(mode="after")
+    def _bits_differ(self) -> Dataplane:
+        if self.stage_bit == self.local_bit:
+            raise ValueError(f"stageBit and localBit are both {self.stage_bit}: they must differ")
+        if self.keep_marks and self.in_interface == "mark":
+            raise ValueError("keepMarks needs the mark for others: inInterface cannot be mark")
+        return self
+
+
+class Numbers(Model):
+    """Numbers that the kernel needs and no user does; change one only where it collides."""
+
+    rule_priority: int = Field(1000, ge=1, le=32000, description="First of 100 FIB rule priorities that we use.")
+    table: int = Field(7800, ge=256, le=2**31, description="First routing table number; uplinks follow it.")
+    protocol: int = Field(78, ge=5, le=255, description="Protocol number that marks routes and rules as ours.")
+    link_group: int = Field(78, ge=1, le=2**31 - 2, description="Link group of the uplinks; the next one is nvi's.")
+
+
+class Guards(Model):
+    """What protects a gateway from addresses that cannot be true."""
+
+    anti_spoof: Literal["local", "strict", "off"] = Field(
+        "local",
+        description="local: drop what claims one of the gateway's own addresses. strict: also what would not be "
+        "answered through the interface it came in by. off: neither.",
+    )
+
+
+class Interface(Model):
+    """An interface that takes part in NAT and is no uplink."""
+
+    networks: Networks = Field(description="The prefixes that live behind this interface.")
+    known_as: Networks | None = Field(
+        None, description="Prefixes, on no uplink, under which others on this gateway know these networks."
+    )
+    tenant: Name | None = Field(
+        None, description="Which tenant this is. Tenants may use the same addresses at the same time."
+    )
+
+
+def _next_hop(value: Any) -> Any:
+    return value if value == "auto" else as_tuple(value)
+
+
+def _addresses(value: Any) -> Any:
+    return value if value == "auto" else as_tuple(value)
+
+
+_AUTO_OR_ADDRESSES: dict[str, Any] = {
+    "anyOf": [
+        {"const": "auto"},
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ]
+}
+
+
+class Uplink(Model):
+    """A way out: an ISP, a tunnel, a partner link. Packets take the uplink that owns their translated source."""
+
+    interface: IfName = Field(description="The interface that it is reached through.")
+    next_hop: Annotated[
+        Literal["auto"] | Addresses | None, BeforeValidator(_next_hop), WithJsonSchema(_AUTO_OR_ADDRESSES)
+    ] = Field(
+        None,
+        description="The router's address, one per family. auto: what DHCP or router advertisements "
+        "put into the main table. Left out: a point-to-point link that needs none.",
+    )
+    addresses: Annotated[
+        Literal["auto"] | Addresses, BeforeValidator(_addresses), WithJsonSchema(_AUTO_OR_ADDRESSES)
+    ] = Field(
+        "auto",
+        description="The addresses on the interface that belong to this uplink; the first of each family is "
+        "'the uplink's address'. auto: whatever is on the interface now.",
+    )
+    routed: Networks | None = Field(
+        None, description="Prefixes that the uplink routes to this gateway; on no interface."
+    )
+    default: bool = Field(
+        False, description="Use it where no uplink is named. With one uplink only, that one is the default."
+    )
+    weight: Weight = Field(1, description="Its share where traffic is spread over uplinks.")
+
+    @model_validator(mode="after")
+    def _one_next_hop_per_family(self) -> Uplink:
+        if isinstance(self.next_hop, tuple):
+            versions = [hop.version for hop in self.next_hop]
+            if len(set(versions)) != len(versions):
+                raise ValueError("nextHop names two routers of one family; one each, IPv4 and IPv6")
+        return self
+
+
+# --------------------------------------------------------------------------- source NAT
+
+
+class Translation(Model):
+    """What a source address becomes. The short forms: an uplink's name, an address, a range, `unchanged`."""
+
+    unchanged: bool = False
+    uplinks: dict[Name, Weight] = Field(
+        default_factory=dict, description="The address of one of these uplinks, by weight."
+    )
+    pool: Ranges | None = Field(None, description="Addresses, ranges and prefixes to choose from, in each family.")
+    ports: SpecPorts | None = Field(None, description="Use source ports of this range only.")
+    pick: Pick = Field("hash", description="How one of several is chosen.")
+    persistent: bool = Field(False, description="A client keeps its address, whatever it talks to.")
+    overload: bool = Field(
+        True, description="May several clients share an address? If not, the pool needs one for each."
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Translation:
+        said = [self.unchanged, bool(self.uplinks), self.pool is not None]
+        if sum(said) != 1:
+            raise ValueError("say exactly one of unchanged, uplinks and pool")
+        if self.unchanged and self.ports:
+            raise ValueError("unchanged takes no ports")
+        if not self.overload and (not self.pool or self.ports):
+            raise ValueError("overload: false needs a pool, and no ports")
+        if self.persistent and self.pick != "hash":
+            raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
+        return self
+
+
+def _parse_translation(value: Any) -> Any:
+    if isinstance(value, dict | Translation):
+        return value
+    if value == "unchanged":
+        return Translation(unchanged=True)
+    items = as_tuple(value)
+    ranges: list[Any] = []
+    names: list[str] = []
+    for item in items:
+        if isinstance(item, str) and not any(sign in item for sign in ".:/"):
+            names.append(parse_name(item))
+        else:
+            ranges.append(parse_address_range(item))
+    if names and ranges:
+        raise ValueError(f"{names[0]!r} is an uplink's name among addresses: name uplinks or addresses, not both")
+    if names:
+        return Translation(uplinks=dict.fromkeys(names, 1))
+    return Translation(pool=tuple(ranges))
+
+
+class SourceNat(Model):
+    """One line of source NAT: which packets, and what their source becomes. The first that matches wins."""
+
+    name: Name = Field(description="Its name in counters, diffs and messages.")
+    from_: Networks | None = Field(
+        None, alias="from", description="Source prefixes. Left out: everything that lives behind our interfaces."
+    )
+    to: Networks | None = Field(None, description="Destination prefixes.")
+    in_: IfNames | None = Field(None, alias="in", description="Interfaces that the packet came in by.")
+    tenant: Name | None = Field(None, description="The tenant whose packets these are.")
+    protocol: Protocols | None = Field(None, description="Protocols.")
+    ports: Services | None = Field(None, description="Destination ports with protocol, as in 443/tcp.")
+    as_: Annotated[Translation, BeforeValidator(_parse_translation)] = Field(
+        alias="as", description="What the source becomes."
+    )
+
+    @model_validator(mode="after")
+    def _ports_bring_their_protocol(self) -> SourceNat:
+        if self.ports and self.protocol:
+            raise ValueError("ports name their protocol already (443/tcp): leave protocol out")
+        return self
+
+
+# --------------------------------------------------------------------------- destination NAT
+
+
+def _targets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {parse_target(key): weight for key, weight in value.items()}
+    return dict.fromkeys((parse_target(item) for item in as_tuple(value)), 1)
+
+
+_TARGETS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443"]},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}, "minProperties": 1},
+    ]
+}
+
+
+class Forward(Model):
+    """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
+
+    on: Annotated[tuple[str, ...] | None, BeforeValidator(lambda v: None if v is None else as_tuple(v))] = Field(
+        None,
+        description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink.",
+    )
+    ports: Services | None = Field(
+        None, description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address."
+    )
+    to: Annotated[dict[SpecTarget, Weight], BeforeValidator(_targets), WithJsonSchema(_TARGETS_SCHEMA)] = Field(
+        description="The server; or several, of one family each its own, or a mapping server: weight to balance."
+    )
+    pick: Pick = Field("hash", description="How one of several servers is chosen; hash: by the client's address.")
+    tenant: Name | None = Field(None, description="The tenant in which the server lives.")
+    from_: Networks | None = Field(None, alias="from", description="Only for clients of these prefixes.")
+    hairpin: bool = Field(True, description="Does it work from inside, too?")
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return tuple(self.to)
+
+    @model_validator(mode="after")
+    def _ports_fit(self) -> Forward:
+        for target in self.to:
+            if target.ports is None:
+                continue
+            if not self.ports:
+                raise ValueError(f"{target} names a port, but no public ports are given")
+            for service in self.ports:
+                if service.ports.size != target.ports.size:
+                    raise ValueError(
+                        f"{service} is {service.ports.size} ports and {target} is {target.ports.size}: "
+                        "ranges must be of equal size"
+                    )
+        return self
+
+
+# --------------------------------------------------------------------------- static and twice NAT
+
+
+class Static(Model):
+    """1:1 NAT of an address or a prefix, in both directions (netmap; NPTv6 for IPv6)."""
+
+    address: SpecNetwork = Field(description="The real address or prefix.")
+    as_: SpecNetwork = Field(alias="as", description="What it is known as; of the same size.")
+    tenant: Name | None = Field(None, description="The tenant that it lives in.")
+
+    @model_validator(mode="after")
+    def _same_size(self) -> Static:
+        _same_family_and_size(self.address, self.as_, "address", "as")
+        return self
+
+
+class TwiceNat(Model):
+    """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
+
+    A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`.
+    """
+
+    from_: SpecNetwork = Field(alias="from", description="The real addresses on our side.")
+    as_: SpecNetwork = Field(alias="as", description="What the other side knows them as.")
+    to: SpecNetwork = Field(description="What our side knows the other side as.")
+    becomes: SpecNetwork = Field(description="The real addresses on the other side.")
+    via: Name = Field(description="The uplink that leads there.")
+
+    @model_validator(mode="after")
+    def _same_size(self) -> TwiceNat:
+        _same_family_and_size(self.from_, self.as_, "from", "as")
+        _same_family_and_size(self.to, self.becomes, "to", "becomes")
+        if self.from_.version != self.to.version:
+            raise ValueError(f"from {self.from_} and to {self.to} mix IPv4 and IPv6")
+        return self
+
+
+def _same_family_and_size(left: Any, right: Any, left_name: str, right_name: str) -> None:
+    if left.version != right.version:
+        raise ValueError(f"{left_name} {left} and {right_name} {right} mix IPv4 and IPv6")
+    if left.prefixlen != right.prefixlen:
+        raise ValueError(f"{left_name} {left} and {right_name} {right} are not of the same size")
+
+
+# --------------------------------------------------------------------------- routing
+
+
+class Route(Model):
+    """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins."""
+
+    name: Name = Field(description="Its name in diffs and messages.")
+    from_: Networks | None = Field(None, alias="from", description="Source prefixes, after translation.")
+    to: Networks | None = Field(None, description="Destination prefixes, after translation.")
+    in_: IfNames | None = Field(None, alias="in", description="Interfaces that the packet came in by.")
+    via: Name = Field(description="The uplink to take.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Route:
+        if not (self.from_ or self.to or self.in_):
+            raise ValueError("say at least one of from, to and in")
+        return self
+
+
+# --------------------------------------------------------------------------- the gateway
+
+
+class GatewaySpec(Model):
+    """What one gateway does."""
+
+    host: Annotated[tuple[HostName, ...] | None, BeforeValidator(lambda v: None if v is None else as_tuple(v))] = (
+        Field(None, description="Hostnames that this is for; `any`, or left out, for every host.")
+    )
+    dataplane: Dataplane = Field(default_factory=Dataplane)
+    numbers: Numbers = Field(default_factory=Numbers)
+    guards: Guards = Field(default_factory=Guards)
+    interfaces: dict[IfName, Interface] = Field(
+        default_factory=dict, description="Interfaces that take part in NAT, by name. Uplinks do so by themselves."
+    )
+    uplinks: dict[Name, Uplink] = Field(default_factory=dict, description="Ways out, by name.")
+    source_nat: tuple[SourceNat, ...] = Field(
+        (), strict=False, description="Source NAT; the first line that matches wins."
+    )
+    forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
+    static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
+    twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
+    routes: tuple[Route, ...] = Field(
+        (), strict=False, description="Stage-2 routing; the first line that matches wins."
+    )
+
+
+class Metadata(Model):
+    """What a document is called."""
+
+    name: Name
+    description: str = ""
+
+
+class Gateway(Model):
+    """One document. Several documents, in one or many files, with one name make up one gateway."""
+
+    api_version: Literal["nvi-operator/v1"]
+    kind: Literal["Gateway"]
+    metadata: Metadata
+    spec: GatewaySpec = Field(default_factory=GatewaySpec)

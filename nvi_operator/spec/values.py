@@ -1,0 +1,297 @@
+"""The scalar values of the spec language: addresses, prefixes, ports, names.
+
+Each is written as one YAML string and parsed here, once; after this module nothing is text any more,
+which is what keeps a spec from reaching nft or a shell unescaped. Every parser raises ValueError with a
+sentence; `spec/load.py` adds the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+FAMILIES = (4, 6)
+PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
+PROTOCOLS = (*PORT_PROTOCOLS, "icmp", "icmpv6", "gre", "esp", "ah")
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_IFNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+
+
+def _text(value: object, what: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"expected {what} as text, found {value!r} ({type(value).__name__})")
+
+
+def parse_name(value: object) -> str:
+    text = _text(value, "a name")
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name: use 1-40 of a-z, 0-9 and '-', not first or last")
+    return text
+
+
+def parse_ifname(value: object) -> str:
+    text = _text(value, "an interface name")
+    if not _IFNAME.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not an interface name: use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first"
+        )
+    return text
+
+
+def parse_hostname(value: object) -> str:
+    text = _text(value, "a hostname")
+    if not _HOST.fullmatch(text):
+        raise ValueError(f"{text!r} is not a hostname")
+    return text
+
+
+def parse_address(value: object) -> Address:
+    if isinstance(value, IPv4Address | IPv6Address):
+        return value
+    text = _text(value, "an IP address")
+    if "%" in text:
+        raise ValueError(f"{text!r}: a zone index is not allowed here")
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from None
+
+
+def parse_network(value: object) -> Network:
+    """A prefix, or an address, which is a prefix of one."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    text = _text(value, "a prefix")
+    if "/" in text and not text.rpartition("/")[2].isdecimal():
+        raise ValueError(f"{text!r}: write the prefix length as a number, as in 192.0.2.0/24")
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        loose = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a prefix such as 192.0.2.0/24 or 2001:db8::/32") from None
+    raise ValueError(f"{text!r} has host bits set; did you mean {loose}?")
+
+
+@dataclass(frozen=True, order=True)
+class AddressRange:
+    """Addresses from `first` to `last`, both included, of one family."""
+
+    first: Address
+    last: Address
+
+    @property
+    def family(self) -> int:
+        return self.first.version
+
+    @property
+    def size(self) -> int:
+        return int(self.last) - int(self.first) + 1
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+def parse_address_range(value: object) -> AddressRange:
+    """``192.0.2.1``, ``192.0.2.1-192.0.2.9`` or ``192.0.2.0/28`` (every address of the prefix)."""
+    if isinstance(value, AddressRange):
+        return value
+    text = _text(value, "an address, a range or a prefix")
+    if "/" in text:
+        network = parse_network(text)
+        return AddressRange(network[0], network[-1])
+    first_text, dash, last_text = text.partition("-")
+    first = parse_address(first_text)
+    last = parse_address(last_text) if dash else first
+    if first.version != last.version:
+        raise ValueError(f"{text!r} mixes IPv4 and IPv6")
+    if int(last) < int(first):
+        raise ValueError(f"{text!r} runs backwards")
+    return AddressRange(first, last)
+
+
+@dataclass(frozen=True, order=True)
+class PortRange:
+    """Ports from `first` to `last`, both included (1-65535)."""
+
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+def parse_port_range(value: object) -> PortRange:
+    """``443`` or ``8000-8010``."""
+    if isinstance(value, PortRange):
+        return value
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "a port")
+    match = _PORT.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a port or a port range such as 8000-8010")
+    first = int(match[1])
+    last = int(match[2] or match[1])
+    if not (1 <= first <= 65535 and 1 <= last <= 65535):
+        raise ValueError(f"{text!r}: ports are 1 to 65535")
+    if last < first:
+        raise ValueError(f"{text!r} runs backwards")
+    return PortRange(first, last)
+
+
+@dataclass(frozen=True, order=True)
+class Service:
+    """A transport protocol and its destination ports, written ``443/tcp``."""
+
+    protocol: str
+    ports: PortRange
+
+    def __str__(self) -> str:
+        return f"{self.ports}/{self.protocol}"
+
+
+def parse_service(value: object) -> Service:
+    """``443/tcp`` or ``8000-8010/udp``."""
+    if isinstance(value, Service):
+        return value
+    if isinstance(value, int):
+        raise ValueError(f"{value!r} names no protocol: write {value}/tcp or {value}/udp")
+    text = _text(value, "a port with its protocol, such as 443/tcp,")
+    ports, slash, protocol = text.partition("/")
+    if not slash:
+        raise ValueError(f"{text!r} names no protocol: write it as 443/tcp or 8000-8010/udp")
+    if protocol not in PORT_PROTOCOLS:
+        raise ValueError(f"{protocol!r} is not a protocol with ports: one of {', '.join(PORT_PROTOCOLS)}")
+    return Service(protocol, parse_port_range(ports))
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """Where destination NAT sends a packet: an address, and perhaps other ports than it was sent to."""
+
+    address: Address
+    ports: PortRange | None = None
+
+    def __str__(self) -> str:
+        if self.ports is None:
+            return str(self.address)
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.ports}"
+
+
+def parse_target(value: object) -> Target:
+    """``192.168.1.80``, ``192.168.1.80:8443``, ``192.168.1.80:9000-9010``, ``[fd00::80]:8443``, ``fd00::80``."""
+    if isinstance(value, Target):
+        return value
+    text = _text(value, "an address with or without a port")
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} is not of the form [fd00::80]:8443")
+        address = parse_address(host)
+        if address.version != 6:
+            raise ValueError(f"{text!r}: brackets are for IPv6 addresses only")
+        return Target(address, parse_port_range(rest[1:]) if rest else None)
+    if text.count(":") == 1:
+        host, _, port = text.partition(":")
+        return Target(parse_address(host), parse_port_range(port))
+    return Target(parse_address(text))
+
+
+T = TypeVar("T")
+
+
+def as_tuple(value: Any) -> Any:
+    """One value where a list may stand: ``from: 192.0.2.1`` is ``from: [192.0.2.1]``."""
+    if isinstance(value, list):
+        if not value:
+            raise ValueError("the list is empty: leave the field out or name something")
+        return tuple(value)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+
+
+_NAME_SCHEMA = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+_IFNAME_SCHEMA = {"type": "string", "pattern": f"^{_IFNAME.pattern}$"}
+_ADDRESS_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "2001:db8::1"]}
+_NETWORK_SCHEMA = {"type": "string", "examples": ["192.0.2.0/24", "2001:db8::/32"]}
+_RANGE_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "192.0.2.1-192.0.2.9", "192.0.2.0/28"]}
+_PORTS_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string"}]}
+_SERVICE_SCHEMA = {
+    "type": "string",
+    "pattern": f"^[0-9]+(-[0-9]+)?/({'|'.join(PORT_PROTOCOLS)})$",
+    "examples": ["443/tcp", "8000-8010/udp"],
+}
+_TARGET_SCHEMA = {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443", "[fd00::80]:8443"]}
+_PROTOCOL_SCHEMA = {"enum": list(PROTOCOLS)}
+
+
+def parse_protocol(value: object) -> str:
+    text = _text(value, "a protocol")
+    if text not in PROTOCOLS:
+        raise ValueError(f"{text!r} is not a protocol known here: one of {', '.join(PROTOCOLS)}")
+    return text
+
+
+_STR = PlainSerializer(str)
+
+
+def _strings(values: tuple[object, ...]) -> list[str]:
+    return [str(value) for value in values]
+
+
+_STRS = PlainSerializer(_strings)
+
+Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema(_NAME_SCHEMA)]
+IfName = Annotated[str, BeforeValidator(parse_ifname), WithJsonSchema(_IFNAME_SCHEMA)]
+HostName = Annotated[str, BeforeValidator(parse_hostname), WithJsonSchema({"type": "string"})]
+Protocol = Annotated[str, BeforeValidator(parse_protocol), WithJsonSchema(_PROTOCOL_SCHEMA)]
+SpecAddress = Annotated[Address, BeforeValidator(parse_address), _STR, WithJsonSchema(_ADDRESS_SCHEMA)]
+SpecNetwork = Annotated[Network, BeforeValidator(parse_network), _STR, WithJsonSchema(_NETWORK_SCHEMA)]
+SpecRange = Annotated[AddressRange, BeforeValidator(parse_address_range), _STR, WithJsonSchema(_RANGE_SCHEMA)]
+SpecPorts = Annotated[PortRange, BeforeValidator(parse_port_range), _STR, WithJsonSchema(_PORTS_SCHEMA)]
+SpecService = Annotated[Service, BeforeValidator(parse_service), _STR, WithJsonSchema(_SERVICE_SCHEMA)]
+SpecTarget = Annotated[Target, BeforeValidator(parse_target), _STR, WithJsonSchema(_TARGET_SCHEMA)]
+
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_NAME_SCHEMA))]
+IfNames = Annotated[tuple[IfName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
+Addresses = Annotated[
+    tuple[SpecAddress, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_ADDRESS_SCHEMA))
+]
+Networks = Annotated[
+    tuple[SpecNetwork, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_NETWORK_SCHEMA))
+]
+Ranges = Annotated[
+    tuple[SpecRange, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_RANGE_SCHEMA))
+]
+Services = Annotated[
+    tuple[SpecService, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_SERVICE_SCHEMA))
+]
+Protocols = Annotated[
+    tuple[Protocol, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))
+]
+
+
+def of_family(family: int, values: tuple[Address, ...] | tuple[Network, ...]) -> Iterator[Any]:
+    """Those of `values` that are of IP version `family`."""
+    return (value for value in values if value.version == family)

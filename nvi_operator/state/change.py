@@ -1,0 +1,46 @@
+"""A plan is data: steps in the order in which they are applied. Dry-run, diff, apply and revert read this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nvi_operator.state.host import HostState, Object, Ref
+
+
+class Action(StrEnum):
+    """The closed vocabulary of what can happen to an object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step: what becomes of one object."""
+
+    ref: Ref
+    action: Action
+    before: Object | None
+    after: Object | None
+
+    @property
+    def present(self) -> Object:
+        """The object itself: as it will be, or, if it goes, as it was."""
+        obj = self.after if self.after is not None else self.before
+        assert obj is not None
+        return obj
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps that lead from `before` to `after`."""
+
+    steps: tuple[Change, ...]
+    before: HostState
+    after: HostState
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)

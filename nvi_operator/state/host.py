@@ -1,0 +1,58 @@
+"""Everything of ours on one host: the type of both the desired and the live state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Object(Protocol):
+    """A frozen dataclass with a key that is unique among its kind."""
+
+    @property
+    def key(self) -> str: ...
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """Names one object: the kind's name, and the object's key."""
+
+    kind: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+@dataclass(frozen=True)
+class HostState:
+    """Objects by reference. Two states are equal when they hold equal objects; order means nothing."""
+
+    objects: Mapping[Ref, Object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, Object]]) -> HostState:
+        """From (kind, object) pairs; of two with one key the later stays."""
+        return cls(MappingProxyType({Ref(kind, obj.key): obj for kind, obj in pairs}))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostState) and dict(self.objects) == dict(other.objects)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.objects.items()))
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def __iter__(self) -> Iterator[tuple[Ref, Object]]:
+        return iter(sorted(self.objects.items(), key=lambda item: item[0]))
+
+    def get(self, kind: str, key: str) -> Object | None:
+        return self.objects.get(Ref(kind, key))
+
+    def of_kind(self, kind: str) -> list[Object]:
+        """The objects of one kind, by key."""
+        return [obj for ref, obj in self if ref.kind == kind]
