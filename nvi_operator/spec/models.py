@@ -18,7 +18,6 @@ from nvi_operator.spec.values import (
     IfName,
     IfNames,
     Name,
-    Names,
     Networks,
     Protocols,
     Ranges,
@@ -66,16 +65,23 @@ class Dataplane(Model):
         "wrote, or from the kernel's own record. auto: mark, unless the spec needs the other.",
     )
     stage_bit: int = Field(
-        31, ge=16, le=31, description="The bit of the packet mark that says 'stage 2'. Change it if it is taken."
+        31,
+        ge=16,
+        le=31,
+        description="The bit of the packet mark that says 'stage 2'. Change it if it is taken.",
     )
     local_bit: int = Field(
-        30, ge=16, le=31, description="The bit of the packet mark for the gateway's own ICMP errors about NATed flows."
+        30,
+        ge=16,
+        le=31,
+        description="The bit of the packet mark for the gateway's own ICMP errors about NATed flows.",
     )
     keep_marks: bool = Field(
         False, description="Let marks set by others in stage 1 survive into stage 2 (implies skb_iif)."
     )
     hide_hop: bool = Field(
-        False, description="Give back the TTL that the second pass costs, so that traceroute shows the gateway once."
+        False,
+        description="Give back the TTL that the second pass costs, so that traceroute shows the gateway once.",
     )
 
     @model_validator(mode="after")
@@ -90,7 +96,7 @@ class Dataplane(Model):
 class Numbers(Model):
     """Numbers that the kernel needs and no user does; change one only where it collides."""
 
-    rule_priority: int = Field(1000, ge=1, le=32000, description="First of 100 FIB rule priorities that we use.")
+    rule_priority: int = Field(1000, ge=1, le=31000, description="First of 1000 FIB rule priorities that we use.")
     table: int = Field(7800, ge=256, le=2**31, description="First routing table number; uplinks follow it.")
     protocol: int = Field(78, ge=5, le=255, description="Protocol number that marks routes and rules as ours.")
     link_group: int = Field(78, ge=1, le=2**31 - 2, description="Link group of the uplinks; the next one is nvi's.")
@@ -197,6 +203,10 @@ class Translation(Model):
             raise ValueError("unchanged takes no ports")
         if not self.overload and (not self.pool or self.ports):
             raise ValueError("overload: false needs a pool, and no ports")
+        if self.ports and len(self.uplinks) > 1:
+            raise ValueError("ports need one uplink or one pool, not a choice of uplinks")
+        if self.ports and self.pick != "hash":
+            raise ValueError(f"ports and pick: {self.pick} do not go together")
         if self.persistent and self.pick != "hash":
             raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
         return self
@@ -227,7 +237,9 @@ class SourceNat(Model):
 
     name: Name = Field(description="Its name in counters, diffs and messages.")
     from_: Networks | None = Field(
-        None, alias="from", description="Source prefixes. Left out: everything that lives behind our interfaces."
+        None,
+        alias="from",
+        description="Source prefixes. Left out: everything that lives behind our interfaces.",
     )
     to: Networks | None = Field(None, description="Destination prefixes.")
     in_: IfNames | None = Field(None, alias="in", description="Interfaces that the packet came in by.")
@@ -271,7 +283,8 @@ class Forward(Model):
         description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink.",
     )
     ports: Services | None = Field(
-        None, description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address."
+        None,
+        description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address.",
     )
     to: Annotated[dict[SpecTarget, Weight], BeforeValidator(_targets), WithJsonSchema(_TARGETS_SCHEMA)] = Field(
         description="The server; or several, of one family each its own, or a mapping server: weight to balance."
@@ -377,7 +390,8 @@ class GatewaySpec(Model):
     numbers: Numbers = Field(default_factory=Numbers)
     guards: Guards = Field(default_factory=Guards)
     interfaces: dict[IfName, Interface] = Field(
-        default_factory=dict, description="Interfaces that take part in NAT, by name. Uplinks do so by themselves."
+        default_factory=dict,
+        description="Interfaces that take part in NAT, by name. Uplinks do so by themselves.",
     )
     uplinks: dict[Name, Uplink] = Field(default_factory=dict, description="Ways out, by name.")
     source_nat: tuple[SourceNat, ...] = Field(

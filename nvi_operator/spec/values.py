@@ -287,9 +287,7 @@ Ranges = Annotated[
 Services = Annotated[
     tuple[SpecService, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_SERVICE_SCHEMA))
 ]
-Protocols = Annotated[
-    tuple[Protocol, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))
-]
+Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]
 
 
 def of_family(family: int, values: tuple[Address, ...] | tuple[Network, ...]) -> Iterator[Any]:

@@ -1,0 +1,68 @@
+"""The NAT virtual interface: made in our link group, which is what makes it recognisably ours from birth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nvi_operator.errors import ConflictError
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.state.change import Action, Change
+from nvi_operator.state.host import HostState
+from nvi_operator.state.link import Link
+
+ALIAS = "nvi-operator"
+_IFF_UP = 1
+_KINDS = ("ifb", "nvi")
+
+
+class LinkDriver:
+    kind = "link"
+
+    def __init__(self, ipr: Any, group: int) -> None:
+        self._ipr = ipr
+        self._group = group
+
+    def observe(self, desired: HostState) -> Iterator[Link]:
+        """Every link of our group and kinds. A link of another's under a name that we need is a conflict."""
+        wanted = {ref.key for ref, _ in desired if ref.kind == self.kind}
+        with kernel_errors("links: listing"):
+            links = list(self._ipr.get_links())
+        for link in links:
+            info = link.get("linkinfo")
+            kind = info.get("kind") if info else None
+            if link.get("group") == self._group and kind in _KINDS:
+                up = bool(link["flags"] & _IFF_UP)
+                yield Link(link.get("ifname"), kind, self._group, link.get("mtu"), up)
+            elif link.get("ifname") in wanted:
+                raise ConflictError(
+                    f"link {link.get('ifname')}: wanted as the NAT virtual interface: there is one of kind "
+                    f"{kind or 'physical'} that is not ours",
+                    hint="name ours otherwise with spec.dataplane.device, or remove that one",
+                )
+
+    def apply(self, change: Change) -> None:
+        if change.action in (Action.DELETE, Action.REPLACE):
+            self._delete(change.ref.key)
+        if isinstance(change.after, Link):
+            if change.action is not Action.UPDATE:
+                self._create(change.after)
+            self._adjust(change.after)
+
+    def _create(self, link: Link) -> None:
+        with kernel_errors(f"link {link.ifname}: making one of kind {link.kind}"):
+            self._ipr.link("add", ifname=link.ifname, kind=link.kind, group=link.group, mtu=link.mtu)
+
+    def _adjust(self, link: Link) -> None:
+        with kernel_errors(f"link {link.ifname}: setting mtu {link.mtu} and up"):
+            index = self._ipr.link_lookup(ifname=link.ifname)[0]
+            # No link-local address and no router solicitations of the device's own.
+            no_addresses = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
+            self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)
+            self._ipr.link("set", index=index, mtu=link.mtu, ifalias=ALIAS)
+            self._ipr.link("set", index=index, state="up" if link.up else "down")
+
+    def _delete(self, ifname: str) -> None:
+        with kernel_errors(f"link {ifname}: deleting"):
+            for index in self._ipr.link_lookup(ifname=ifname):
+                self._ipr.link("del", index=index)

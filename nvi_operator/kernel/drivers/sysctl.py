@@ -1,0 +1,56 @@
+"""Sysctls: lent while we need them, given back by a delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.lent import Lent
+from nvi_operator.state.change import Change
+from nvi_operator.state.host import HostState
+from nvi_operator.state.sysctl import Sysctl
+
+PROC = Path("/proc/sys")  # /proc/sys/net shows the namespace of the reading thread
+
+
+class SysctlDriver:
+    kind = "sysctl"
+
+    def __init__(self, lent: Lent) -> None:
+        self._lent = lent
+
+    def observe(self, desired: HostState) -> Iterator[Sysctl]:
+        """Those that we hold. One whose interface has gone is nobody's."""
+        for path in self._lent.all(self.kind):
+            value = read(path)
+            if value is not None:
+                yield Sysctl(path, value)
+
+    def apply(self, change: Change) -> None:
+        path = change.ref.key
+        if isinstance(change.after, Sysctl):
+            value = read(path)
+            if value is not None:
+                self._lent.remember(self.kind, path, value)
+            if value != change.after.value:
+                _write(path, change.after.value)
+            return
+        before_us = self._lent.all(self.kind).get(path)
+        if before_us is not None and read(path) is not None:
+            _write(path, before_us)
+        self._lent.forget(self.kind, path)
+
+
+def read(path: str) -> str | None:
+    """The value; None where there is no such setting (an interface that is gone, IPv6 switched off)."""
+    with kernel_errors(f"sysctl {path}: reading"):
+        try:
+            return (PROC / path).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+
+
+def _write(path: str, value: str) -> None:
+    with kernel_errors(f"sysctl {path}: setting to {value}"):
+        (PROC / path).write_text(value, encoding="ascii")

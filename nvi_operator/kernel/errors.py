@@ -1,0 +1,40 @@
+"""Where exceptions of libraries and of the OS become ours, once."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nvi_operator.errors import CapabilityError, KernelError
+
+_HINTS = {
+    errno.EPERM: "run as root, or with CAP_NET_ADMIN in this network namespace",
+    errno.EACCES: "run as root, or with CAP_NET_ADMIN in this network namespace",
+    errno.EOPNOTSUPP: "this kernel lacks the feature; `nvictl doctor` says which",
+    errno.ENOSPC: "a disk or a kernel table is full",
+    errno.ENODEV: "the interface has gone; the next pass will see it",
+    errno.ENETDOWN: "the interface is down; the next pass will see it",
+}
+
+
+@contextmanager
+def kernel_errors(what: str) -> Iterator[None]:
+    """OSError and pyroute2's NetlinkError become KernelError, or CapabilityError where rights lack."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        yield
+    except NetlinkError as error:
+        raise _wrapped(what, error.code, str(error.args[-1])) from error
+    except OSError as error:
+        raise _wrapped(what, error.errno or 0, error.strerror or str(error)) from error
+
+
+def _wrapped(what: str, code: int, text: str) -> KernelError | CapabilityError:
+    message = f"{what}: {text or os.strerror(code)}"
+    hint = _HINTS.get(code, "")
+    if code in (errno.EPERM, errno.EACCES):
+        return CapabilityError(message, hint=hint)
+    return KernelError(message, hint=hint)

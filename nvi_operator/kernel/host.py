@@ -1,0 +1,83 @@
+"""The kernel of the network namespace that the calling thread is in, as one object: facts, observe, check, apply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
+from nvi_operator.kernel.drivers.link import LinkDriver
+from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
+from nvi_operator.kernel.drivers.module import ModuleDriver
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.drivers.route import RouteDriver
+from nvi_operator.kernel.drivers.sysctl import SysctlDriver
+from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
+from nvi_operator.kernel.facts import read_facts
+from nvi_operator.kernel.lent import Lent
+from nvi_operator.kernel.netns import cookie
+from nvi_operator.kernel.nft import Nft
+from nvi_operator.ruleset.table import TABLE
+from nvi_operator.spec.models import Numbers
+from nvi_operator.state.change import Change, Plan
+from nvi_operator.state.facts import Facts
+from nvi_operator.state.host import HostState
+
+
+class HostKernel:
+    """A pass's handle on the kernel; close it, or use it in `with`. Not to be moved between namespaces.
+
+    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass.
+    """
+
+    def __init__(self, numbers: Numbers) -> None:
+        from pyroute2 import IPRoute
+
+        self._cookie = cookie()
+        self._ipr: Any = IPRoute()
+        lent = Lent(self._cookie)
+        self._nft = NftTableDriver(Nft(), TABLE)
+        drivers: tuple[Driver, ...] = (
+            ModuleDriver(),
+            LinkDriver(self._ipr, numbers.link_group + 1),
+            TcProgramDriver(self._ipr),
+            self._nft,
+            LinkGroupDriver(self._ipr, lent),
+            RouteDriver(self._ipr, numbers.protocol),
+            FibRuleDriver(self._ipr, numbers.protocol),
+            SysctlDriver(lent),
+        )
+        self._drivers: Mapping[str, Driver] = MappingProxyType({d.kind: d for d in drivers})
+
+    def __enter__(self) -> HostKernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._ipr.close()
+
+    def facts(self) -> Facts:
+        return read_facts(self._ipr, self._cookie)
+
+    def observe(self, desired: HostState) -> HostState:
+        """Everything of ours. `desired` says where to look, never what is ours."""
+        return HostState.of(
+            (driver.kind, obj) for driver in self._drivers.values() for obj in driver.observe(desired)
+        )
+
+    def check(self, plan: Plan) -> None:
+        """Would the kernel take it? Nothing is changed."""
+        if os.geteuid() != 0:
+            raise CapabilityError("apply: wanted to change the kernel: not running as root", hint="use sudo")
+        for change in plan.steps:
+            if change.ref.kind == self._nft.kind:
+                self._nft.check(change)
+
+    def apply(self, change: Change) -> None:
+        self._drivers[change.ref.kind].apply(change)

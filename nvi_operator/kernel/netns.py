@@ -1,0 +1,68 @@
+"""Network namespaces: the calling thread enters one, and may come back."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nvi_operator.errors import CapabilityError, NviError
+from nvi_operator.kernel.errors import kernel_errors
+
+RUN = Path("/run/netns")
+_CLONE_NEWNET = 0x40000000
+_SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since 5.14
+
+
+def enter(name: str) -> None:
+    """Move the calling thread into the namespace `ip netns` calls `name`. Raises NviError."""
+    path = RUN / name
+    if "/" in name or not path.exists():
+        known = sorted(entry.name for entry in RUN.iterdir()) if RUN.is_dir() else []
+        raise NviError(
+            f"namespace {name}: wanted to work in it: there is none of that name",
+            hint=f"there are: {', '.join(known)}" if known else "`ip netns add NAME` makes one",
+        )
+    with path.open("rb") as file:
+        _setns(file.fileno(), f"namespace {name}: entering")
+
+
+@contextmanager
+def entered(name: str | None) -> Iterator[None]:
+    """Within, the calling thread is in the namespace; None stays where it is."""
+    if name is None:
+        yield
+        return
+    with open("/proc/thread-self/ns/net", "rb") as before:
+        enter(name)
+        try:
+            yield
+        finally:
+            _setns(before.fileno(), "the namespace before: going back")
+
+
+def _setns(fd: int, what: str) -> None:
+    """Not os.setns: Python has it from 3.12 on only."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with kernel_errors(what):
+        if libc.setns(fd, _CLONE_NEWNET) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+
+def cookie() -> int:
+    """What identifies the calling thread's namespace since boot. CapabilityError before Linux 5.14."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            raw = probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+        except OSError as error:
+            raise CapabilityError(
+                f"kernel {os.uname().release}: wanted SO_NETNS_COOKIE: {error.strerror}",
+                hint="Linux 5.15 or newer is needed",
+            ) from error
+    (number,) = struct.unpack("=Q", raw)
+    return int(number)

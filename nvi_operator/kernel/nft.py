@@ -1,0 +1,60 @@
+"""libnftables, for our table only: other people's tables never pass through it (some crash it)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nvi_operator.errors import CapabilityError, KernelError
+
+_ABSENT = "No such file or directory"
+
+
+class Nft:
+    """One libnftables context, bound to the network namespace in which it was made. Not thread-safe."""
+
+    def __init__(self) -> None:
+        try:
+            import nftables
+        except ImportError as error:
+            raise CapabilityError(
+                "nftables: the Python bindings are wanted: they cannot be imported",
+                hint="apt-get install python3-nftables, and use the system's Python (or a virtual "
+                "environment made from it with --system-site-packages)",
+            ) from error
+        self._context: Any = nftables.Nftables()
+        self._context.set_json_output(True)
+
+    def list_table(self, name: str) -> list[dict[str, Any]]:
+        """The JSON objects of table `inet name`; empty if there is none. KernelError otherwise."""
+        code, output, error = self._context.cmd(f"list table inet {name}")
+        if code == 0:
+            objects: list[dict[str, Any]] = json.loads(output)["nftables"]
+            return objects
+        if _ABSENT in error:
+            return []
+        raise self._failed("listing", error)
+
+    def check(self, text: str) -> None:
+        """What `nft -c` says, without changing anything."""
+        self._context.set_dry_run(True)
+        try:
+            self._run(text, "check")
+        finally:
+            self._context.set_dry_run(False)
+
+    def apply(self, text: str) -> None:
+        """One transaction: all of it or nothing."""
+        self._run(text, "apply")
+
+    def _run(self, text: str, what: str) -> None:
+        code, _, error = self._context.cmd(text)
+        if code:
+            raise self._failed(what, error)
+
+    @staticmethod
+    def _failed(what: str, error: str) -> KernelError | CapabilityError:
+        message = f"nft table: {what}: {error.strip()}"
+        if "Operation not permitted" in error:
+            return CapabilityError(message, hint="run as root, or with CAP_NET_ADMIN in this network namespace")
+        return KernelError(message)

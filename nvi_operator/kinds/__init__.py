@@ -1,0 +1,24 @@
+"""One small file per kind of kernel object: what a topology wants of it, and where in an apply it belongs. Pure.
+
+To add a kind: a dataclass in `state/`, a file here, a driver in `kernel/drivers/`, a line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from nvi_operator.kinds.fib_rule import FIB_RULE
+from nvi_operator.kinds.kind import Kind
+from nvi_operator.kinds.link import LINK
+from nvi_operator.kinds.link_group import LINK_GROUP
+from nvi_operator.kinds.module import MODULE
+from nvi_operator.kinds.nft_table import NFT_TABLE
+from nvi_operator.kinds.route import ROUTE
+from nvi_operator.kinds.sysctl import SYSCTL
+from nvi_operator.kinds.tc_program import TC_PROGRAM
+
+KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
+    {kind.name: kind for kind in (MODULE, LINK, TC_PROGRAM, NFT_TABLE, LINK_GROUP, ROUTE, FIB_RULE, SYSCTL)}
+)

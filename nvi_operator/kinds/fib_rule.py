@@ -1,0 +1,163 @@
+"""FIB rules (`ip rule`): who is steered into stage 1, and how stage 2 finds its way.
+
+Few of them, because every packet passes them twice. docs/adr/0004 has the table in one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
+
+from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.ruleset.fields import TENANT_MASK
+from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, uplink_mark
+from nvi_operator.spec.values import Network
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, Uplink
+
+MAIN = 254
+
+
+def _desired(topology: Topology) -> Iterator[FibRule]:
+    for family in topology.families:
+        yield from _steer(topology, family)
+        yield from _before_main(topology, family)
+        yield from _stage_2(topology, family)
+        yield from _backstop(topology, family)
+
+
+def _steer(topology: Topology, family: Family) -> Iterator[FibRule]:
+    at, bit = topology.priorities, topology.local_mask
+    yield FibRule(family, at.local_errors, "lookup", topology.table, iif="lo", mark=bit, mask=bit)
+    yield FibRule(family, at.local_skips_steering, "goto", goto=at.connected, iif="lo")
+    stage_1 = FibRule(family, at.steer, "lookup", topology.table, mark=0, mask=topology.stage_mask)
+    for port in topology.ports:
+        yield replace(stage_1, iif=port.ifname)
+    # By source as well: a rule by interface is detached the moment the interface is renamed.
+    for network in topology.inside_networks(family):
+        yield replace(stage_1, source=str(network))
+
+
+def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
+    """What has to be decided before connected routes: destinations that exist more than once."""
+    at, stage = topology.priorities, topology.stage_mask
+    for tenant in topology.tenants:
+        yield FibRule(
+            family, at.tenants, "lookup", tenant.table, mark=stage | tenant.number, mask=stage | TENANT_MASK
+        )
+    for entry in topology.twice:
+        if entry.real.version == family:
+            table = topology.uplink(entry.uplink).table
+            yield FibRule(
+                family,
+                at.twice,
+                "lookup",
+                table,
+                source=str(entry.mapped),
+                destination=str(entry.far),
+                mark=stage,
+                mask=stage,
+            )
+    for index, route in enumerate(topology.routes):
+        if route.conditions.family == family:
+            table = topology.uplink(route.uplink).table
+            for iif, source, destination in _combinations(route.conditions):
+                yield FibRule(
+                    family,
+                    at.policy(index),
+                    "lookup",
+                    table,
+                    iif=iif,
+                    source=source,
+                    destination=destination,
+                    mark=stage,
+                    mask=stage,
+                )
+
+
+def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
+    at, stage = topology.priorities, topology.stage_mask
+    connected = FibRule(
+        family,
+        at.connected,
+        "lookup",
+        MAIN,
+        suppress_prefix_length=0,
+        suppress_group=topology.link_group,
+    )
+    # The gateway's own packets need it too: what is bound to a translated address may go to a network of ours.
+    yield replace(connected, iif="lo")
+    yield replace(connected, mark=stage, mask=stage)
+    for uplink in topology.uplinks:
+        for network in _ruled_sources(topology, uplink, family):
+            yield FibRule(family, at.sources, "lookup", uplink.table, source=str(network))
+        if topology.by_source_map:
+            yield FibRule(
+                family,
+                at.source_map,
+                "lookup",
+                uplink.table,
+                mark=uplink_mark(topology, uplink.slot),
+                mask=stage | UPLINK_MARK_MASK,
+            )
+    default = _default(topology, family)
+    if default is not None:
+        for rule in topology.source_rules:
+            if rule.conditions.family == family and isinstance(rule.outcome, Unchanged):
+                for _, source, destination in _combinations(rule.conditions):
+                    yield FibRule(
+                        family,
+                        at.untranslated,
+                        "lookup",
+                        default.table,
+                        source=source,
+                        destination=destination,
+                        mark=stage,
+                        mask=stage,
+                    )
+
+
+def _ruled_sources(topology: Topology, uplink: Uplink, family: Family) -> tuple[Network, ...]:
+    """With a map in nft, rules are only for what the gateway itself sends from the uplink's address."""
+    if not topology.by_source_map:
+        return uplink.sources(family)
+    primary = uplink.primary(family)
+    return tuple(n for n in uplink.sources(family) if primary in n)[:1] if primary else ()
+
+
+def _default(topology: Topology, family: Family) -> Uplink | None:
+    usable = [u for u in topology.uplinks if u.default and family in u.families]
+    return max(usable, key=lambda u: u.weight, default=None)
+
+
+def _combinations(conditions: Conditions) -> Iterator[tuple[str | None, str | None, str | None]]:
+    def each(values: Iterable[object]) -> list[str | None]:
+        return [str(value) for value in values] or [None]
+
+    yield from product(each(conditions.ifnames), each(conditions.sources), each(conditions.destinations))
+
+
+def _backstop(topology: Topology, family: Family) -> Iterator[FibRule]:
+    """Outside nft, so that it holds when our table is flushed: nothing of ours leaves untranslated."""
+    at, stage = topology.priorities, topology.stage_mask
+    yield FibRule(family, at.local_skips_backstop, "goto", goto=at.end, iif="lo")
+    for network in topology.inside_networks(family):
+        yield FibRule(family, at.backstop, "unreachable", source=str(network))
+        yield FibRule(family, at.backstop, "unreachable", destination=str(network))
+    yield FibRule(family, at.backstop, "unreachable", mark=stage, mask=stage)
+    yield FibRule(family, at.end, "nop")
+
+
+def _phase(rule: FibRule) -> Phase:
+    """Where the gateway's own packets go on comes first of all: they never lose their way.
+
+    Then what refuses, and what steers into the device; rules that lead out come last.
+    """
+    if rule.action == "nop" or (rule.iif == "lo" and rule.table == MAIN):
+        return Phase.FALLBACK
+    steers = rule.mark == 0 or rule.iif == "lo"
+    return Phase.WAYS if rule.action == "lookup" and not steers else Phase.BACKSTOP
+
+
+FIB_RULE = Kind("fib-rule", _desired, _phase, within=lambda rule: rule.priority)

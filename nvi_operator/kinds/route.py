@@ -1,0 +1,50 @@
+"""Routes, all of them in tables of ours: into the device, through each uplink, to each tenant's networks.
+
+Every table ends in `unreachable`, so that a route that vanishes with its interface never lets a lookup
+fall through to `main`, where the packet would leave untranslated or by the wrong uplink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.state.route import Route
+from nvi_operator.topology.model import ANY, UNREACHABLE_METRIC, Family, Topology, Uplink
+
+
+def _desired(topology: Topology) -> Iterator[Route]:
+    for family in topology.families:
+        yield Route(family, topology.table, ANY[family], dev=topology.device)
+        yield _fallback(family, topology.table)
+        for uplink in topology.uplinks:
+            if family in uplink.families:
+                yield from _through(uplink, family)
+                yield _fallback(family, uplink.table)
+    for tenant in topology.tenants:
+        for inside in topology.insides:
+            if inside.tenant == tenant.number and inside.port.up:
+                for network in inside.networks:
+                    yield Route(network.version, tenant.table, str(network), dev=inside.port.ifname)
+
+
+def _fallback(family: Family, table: int) -> Route:
+    return Route(family, table, ANY[family], "unreachable", metric=UNREACHABLE_METRIC)
+
+
+def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
+    """`onlink`, because a next hop may be known before the address that would make it reachable."""
+    if not uplink.port.up:
+        return
+    next_hop = uplink.next_hops.get(family)
+    if next_hop is not None:
+        yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname, via=next_hop, onlink=True)
+    elif uplink.point_to_point:
+        yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname)
+
+
+def _phase(route: Route) -> Phase:
+    return Phase.FALLBACK if route.type == "unreachable" else Phase.WAYS
+
+
+ROUTE = Kind("route", _desired, _phase)

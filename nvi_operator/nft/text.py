@@ -1,0 +1,231 @@
+"""AST to nft text. Every value that comes from a spec was parsed before it came here; names are ours.
+
+Text is nft's complete input format: JSON cannot create maps with concatenated data in nft 1.0.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nvi_operator.state.nft import (
+    Assign,
+    Chain,
+    Concat,
+    Count,
+    Data,
+    Element,
+    Field,
+    Hash,
+    Interval,
+    Key,
+    Lookup,
+    Masked,
+    Match,
+    NamedSet,
+    Nat,
+    Notrack,
+    Numgen,
+    Opaque,
+    Parts,
+    Rule,
+    SetBits,
+    SetRef,
+    Statement,
+    Table,
+    Value,
+    Verdict,
+    Vmap,
+)
+
+_QUOTED_TYPES = {"ifname"}
+_QUOTED_FIELDS = {"iifname", "oifname"}
+_MARK_FIELDS = {"meta mark", "ct mark"}
+_FAMILY = {4: "ip", 6: "ip6"}
+
+
+def _scalar(value: int | str, *, quoted: bool, mark: bool = False) -> str:
+    if quoted:
+        return f'"{value}"'
+    return f"{value:#010x}" if mark and isinstance(value, int) else str(value)
+
+
+def value_text(value: Value, *, quoted: bool = False, mark: bool = False) -> str:
+    if isinstance(value, Interval):
+        return f"{_scalar(value.first, quoted=quoted)}-{_scalar(value.last, quoted=quoted)}"
+    return _scalar(value, quoted=quoted, mark=mark)
+
+
+def key_text(key: Key) -> str:
+    match key:
+        case Field(name):
+            return name
+        case Masked(of, mask):
+            return f"{of.name} & {_scalar(mask, quoted=False, mark=True)}"
+        case Concat(fields):
+            return " . ".join(part.name for part in fields)
+        case Numgen(mode, mod):
+            return f"numgen {mode} mod {mod}"
+        case Hash(fields, mod):
+            return f"jhash {' . '.join(part.name for part in fields)} mod {mod}"
+
+
+def _sort_key(value: Value) -> tuple[int, int, str]:
+    if isinstance(value, Interval):
+        value = value.first
+    return (0, value, "") if isinstance(value, int) else (1, 0, value)
+
+
+def _element_order(element: Element) -> list[tuple[int, int, str]]:
+    return [_sort_key(part) for part in element[0]]
+
+
+def _parts_text(parts: Parts, types: tuple[str, ...]) -> str:
+    """`types` are nft type names where they are known, as in a named set."""
+    padded = types + ("",) * (len(parts) - len(types))
+    return " . ".join(
+        value_text(part, quoted=type_ in _QUOTED_TYPES, mark=type_ == "mark")
+        for part, type_ in zip(parts, padded, strict=True)
+    )
+
+
+def _data_text(data: Data, types: tuple[str, ...]) -> str:
+    if isinstance(data, Verdict):
+        return verdict_text(data)
+    return _parts_text(data or (), types)
+
+
+def element_text(element: Element, key: tuple[str, ...], values: tuple[str, ...]) -> str:
+    parts, data = element
+    left = _parts_text(parts, key)
+    return left if data is None else f"{left} : {_data_text(data, values)}"
+
+
+def elements_text(elements: Iterable[Element], key: tuple[str, ...], values: tuple[str, ...]) -> str:
+    ordered = sorted(elements, key=_element_order)
+    return ", ".join(element_text(element, key, values) for element in ordered)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    return f"{verdict.kind} {verdict.target}" if verdict.target else verdict.kind
+
+
+def _anonymous_key_types(key: Key) -> tuple[str, ...]:
+    fields = key.fields if isinstance(key, Concat) else (key,)
+    return tuple("ifname" if isinstance(part, Field) and part.name in _QUOTED_FIELDS else "" for part in fields)
+
+
+def _map_text(key: Key, table: SetRef | frozenset[Element]) -> str:
+    if isinstance(table, SetRef):
+        return f"@{table.name}"
+    return f"{{ {elements_text(table, _anonymous_key_types(key), ())} }}"
+
+
+def _match_text(match: Match) -> str:
+    left = key_text(match.left)
+    quoted = left in _QUOTED_FIELDS
+    mark = isinstance(match.left, Masked) or left in _MARK_FIELDS
+    right = match.right
+    if isinstance(right, SetRef):
+        operand = f"@{right.name}"
+    elif isinstance(right, frozenset):
+        values = [value_text(v, quoted=quoted, mark=mark) for v in sorted(right, key=_sort_key)]
+        operand = ",".join(values) if match.op in ("in", "not in") else f"{{ {', '.join(values)} }}"
+    else:
+        operand = value_text(right, quoted=quoted, mark=mark)
+    operator = {"==": " ", "!=": " != ", "in": " ", "not in": " ! "}[match.op]
+    if isinstance(match.left, Masked):
+        operator = f" {match.op} "
+    return f"{left}{operator}{operand}"
+
+
+def _nat_text(nat: Nat) -> str:
+    if isinstance(nat.address, Lookup):
+        address = f"{key_text(nat.address.key)} map {_map_text(nat.address.key, nat.address.map)}"
+    elif isinstance(nat.address, Field):
+        address = nat.address.name
+    else:
+        address = value_text(nat.address)
+        if nat.ports is not None and nat.family == 6:
+            address = (
+                f"[{address}]"
+                if not isinstance(nat.address, Interval)
+                else (f"[{nat.address.first}]-[{nat.address.last}]")
+            )
+    ports = "" if nat.ports is None else f":{value_text(nat.ports)}"
+    flags = f" {','.join(sorted(nat.flags))}" if nat.flags else ""
+    netmap = "prefix " if nat.netmap else ""
+    return f"{nat.kind} {_FAMILY[nat.family]} {netmap}to {address}{ports}{flags}"
+
+
+def statement_text(statement: Statement) -> str:
+    match statement:
+        case Match():
+            return _match_text(statement)
+        case Verdict():
+            return verdict_text(statement)
+        case Notrack():
+            return "notrack"
+        case Count(counter):
+            return f'counter name "{counter}"'
+        case Assign(target, Lookup(key, table)):
+            return f"{target.name} set {key_text(key)} map {_map_text(key, table)}"
+        case Assign(target, int() as value):
+            return f"{target.name} set {value_text(value, mark=target.name in _MARK_FIELDS)}"
+        case SetBits(target, bits, clear):
+            kept = f"{target.name} & {0xFFFFFFFF & ~clear:#010x}" if clear else target.name
+            return f"{target.name} set {kept} | {bits:#010x}" if bits else f"{target.name} set {kept}"
+        case Nat():
+            return _nat_text(statement)
+        case Vmap(key, table):
+            return f"{key_text(key)} vmap {_map_text(key, table)}"
+        case Opaque(json):
+            return f"# {json}"
+        case _:
+            raise AssertionError(f"no text for {statement!r}")
+
+
+def rule_text(rule: Rule) -> str:
+    return " ".join(statement_text(statement) for statement in rule)
+
+
+def set_definition(named: NamedSet) -> str:
+    """The body of `add set` or `add map`, without elements."""
+    type_ = " . ".join(named.key)
+    if named.values:
+        type_ += f" : {'interval ' if named.prefix_values else ''}{' . '.join(named.values)}"
+    size = f" size {named.size};" if named.size else ""
+    flags = " flags interval;" if named.interval else ""
+    return f"type {type_};{size}{flags}"
+
+
+def chain_definition(chain: Chain) -> str:
+    """The body of `add chain`, without rules."""
+    if chain.hook is None:
+        return ""
+    hook = chain.hook
+    return f"type {hook.type} hook {hook.hook} priority {hook.priority}; policy accept;"
+
+
+def table_text(table: Table, *, width: int = 4) -> Iterator[str]:
+    """The table as a file for `nft -f`, line by line: what `nvictl render` prints."""
+    pad = " " * width
+    yield f"table inet {table.name} {{"
+    for counter in sorted(table.counters):
+        yield f"{pad}counter {counter} {{ }}"
+    for named in sorted(table.sets, key=lambda s: s.name):
+        yield f"{pad}{'map' if named.values else 'set'} {named.name} {{"
+        yield f"{pad * 2}{set_definition(named)}"
+        if named.elements:
+            yield f"{pad * 2}elements = {{"
+            for element in sorted(named.elements, key=_element_order):
+                yield f"{pad * 3}{element_text(element, named.key, named.values)},"
+            yield f"{pad * 2}}}"
+        yield f"{pad}}}"
+    for chain in sorted(table.chains, key=lambda c: c.name):
+        yield f"{pad}chain {chain.name} {{"
+        if chain.hook:
+            yield f"{pad * 2}{chain_definition(chain)}"
+        for rule in chain.rules:
+            yield f"{pad * 2}{rule_text(rule)}"
+        yield f"{pad}}}"
+    yield "}"

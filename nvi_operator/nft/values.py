@@ -1,0 +1,62 @@
+"""The canonical form of values in sets and rules: the only place where it is decided."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network, summarize_address_range
+from typing import Any
+
+from nvi_operator.spec.values import Address, AddressRange, Network, PortRange
+from nvi_operator.state.nft import Interval, Value
+
+PROTOCOLS = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    47: "gre",
+    50: "esp",
+    51: "ah",
+    58: "icmpv6",
+    132: "sctp",
+    136: "udplite",
+}
+
+
+def network_value(network: Network) -> str:
+    """A prefix; a single address is written without its length, as nft lists it."""
+    if network.prefixlen == network.max_prefixlen:
+        return str(network.network_address)
+    return str(network)
+
+
+def range_value(first: Address, last: Address) -> Value:
+    """Addresses from `first` to `last`; nft lists a range that is exactly a prefix as that prefix."""
+    if first == last:
+        return str(first)
+    networks: list[Any] = list(summarize_address_range(first, last))
+    if len(networks) == 1:
+        return network_value(networks[0])
+    return Interval(str(first), str(last))
+
+
+def address_range_value(addresses: AddressRange) -> Value:
+    return range_value(addresses.first, addresses.last)
+
+
+def ports_value(ports: PortRange) -> int | Interval:
+    return ports.first if ports.first == ports.last else Interval(ports.first, ports.last)
+
+
+def canonical_text(text: str) -> Value:
+    """A string of a listing: addresses in Python's spelling, everything else as it is."""
+    if "/" in text:
+        try:
+            return network_value(ip_network(text))
+        except ValueError:
+            return text
+    if ":" in text or (text[:1].isdigit() and "." in text):
+        try:
+            return str(ip_address(text))
+        except ValueError:
+            return text
+    return text

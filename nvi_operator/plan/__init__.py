@@ -1,0 +1,1 @@
+"""From a topology to the desired state, and from two states to the steps between them. Pure."""

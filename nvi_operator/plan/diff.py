@@ -1,0 +1,40 @@
+"""The one comparator: the steps from a live state to a desired one, and the steps back.
+
+Creating and changing goes upwards through the phases, deleting downwards afterwards: make before break.
+"""
+
+from __future__ import annotations
+
+from nvi_operator.kinds import KINDS
+from nvi_operator.state.change import Action, Change, Plan
+from nvi_operator.state.host import HostState, Ref
+
+
+def plan(live: HostState, desired: HostState) -> Plan:
+    """`plan(x, x)` is empty; applying `plan(x, y)` to a host that holds x makes it hold y."""
+    builds: list[Change] = []
+    deletes: list[Change] = []
+    for ref in live.objects.keys() | desired.objects.keys():
+        before, after = live.objects.get(ref), desired.objects.get(ref)
+        if before == after:
+            continue
+        if after is None:
+            deletes.append(Change(ref, Action.DELETE, before, None))
+        elif before is None:
+            builds.append(Change(ref, Action.CREATE, None, after))
+        else:
+            replaces = KINDS[ref.kind].replaces(before, after)
+            builds.append(Change(ref, Action.REPLACE if replaces else Action.UPDATE, before, after))
+    builds.sort(key=_order)
+    deletes.sort(key=_order, reverse=True)
+    return Plan((*builds, *deletes), live, desired)
+
+
+def inverse(forward: Plan) -> Plan:
+    """The steps back, computed from the same two states; it is no log of what was done."""
+    return plan(forward.after, forward.before)
+
+
+def _order(change: Change) -> tuple[int, int, Ref]:
+    kind = KINDS[change.ref.kind]
+    return kind.phase(change.present), kind.within(change.present), change.ref

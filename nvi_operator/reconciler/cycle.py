@@ -1,0 +1,109 @@
+"""One pass: the whole flow of the program, in the order in which data goes.
+
+spec + facts -> topology -> desired ; kernel -> live ; plan = desired - live
+check the plan, apply it step by step, and verify: the plan made anew must be empty
+when a step fails: plan back to what was, apply that, and say so
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from nvi_operator.errors import KernelError, NviError, RevertError, VerifyError
+from nvi_operator.plan.compile import desired_state
+from nvi_operator.plan.diff import plan
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.state.change import Change, Plan
+from nvi_operator.state.facts import Facts
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.resolve import resolve
+
+
+class Kernel(Protocol):
+    """What a pass needs of a kernel; `kernel/host.py` is the real one, `testing.py` has a fake."""
+
+    def facts(self) -> Facts: ...
+
+    def observe(self, desired: HostState) -> HostState: ...
+
+    def check(self, plan: Plan) -> None: ...
+
+    def apply(self, change: Change) -> None: ...
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What a pass is for: a spec by its name, or None for a gateway that shall not be."""
+
+    name: str
+    spec: GatewaySpec | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A plan and what it was made of. `topology` is None when everything is to go."""
+
+    topology: Topology | None
+    plan: Plan
+
+
+def preview(kernel: Kernel, gateway: Gateway) -> Preview:
+    """What would be done. Changes nothing."""
+    topology = resolve(gateway.name, gateway.spec, kernel.facts()) if gateway.spec else None
+    desired = desired_state(topology) if topology else HostState()
+    return Preview(topology, plan(kernel.observe(desired), desired))
+
+
+def reconcile(
+    kernel: Kernel,
+    gateway: Gateway,
+    *,
+    held: Collection[str] = (),
+    on_step: Callable[[Change], None] = lambda change: None,
+) -> Preview:
+    """Make the kernel hold what the spec says. Returns what was done.
+
+    `held` names objects to leave alone, because someone else keeps changing them. Raises what the check
+    or the failing step raised, after everything is as it was; VerifyError likewise; RevertError if the
+    way back failed, too.
+    """
+    todo = without(preview(kernel, gateway), held)
+    if not todo.plan:
+        return todo
+    kernel.check(todo.plan)
+    try:
+        for change in todo.plan.steps:
+            on_step(change)
+            kernel.apply(change)
+        left = without(preview(kernel, gateway), held)
+        if left.plan:
+            names = ", ".join(str(change.ref) for change in left.plan.steps[:3])
+            raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
+    except (KernelError, VerifyError) as error:
+        revert(kernel, todo.plan, error)
+        raise
+    return todo
+
+
+def revert(kernel: Kernel, failed: Plan, cause: NviError) -> None:
+    """Back to what was before `failed`, from wherever it got to."""
+    try:
+        back = plan(kernel.observe(failed.after), failed.before)
+        for change in back.steps:
+            kernel.apply(change)
+        left = plan(kernel.observe(failed.before), failed.before)
+    except NviError as error:
+        raise RevertError(f"revert: {error.message}; it was begun because of: {cause.message}") from error
+    if left:
+        raise RevertError(f"revert: {left.steps[0].ref} differs still; begun because of: {cause.message}")
+
+
+def without(preview: Preview, held: Collection[str]) -> Preview:
+    """The same, without the steps that touch what is held."""
+    if not held:
+        return preview
+    steps = tuple(change for change in preview.plan.steps if str(change.ref) not in held)
+    return Preview(preview.topology, Plan(steps, preview.plan.before, preview.plan.after))

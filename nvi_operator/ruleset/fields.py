@@ -1,0 +1,113 @@
+"""The fields and small statements that the rules are written in."""
+
+from __future__ import annotations
+
+from nvi_operator.nft.values import network_value, ports_value
+from nvi_operator.spec.values import Network, Service
+from nvi_operator.state.nft import (
+    Concat,
+    Count,
+    Field,
+    Masked,
+    Match,
+    Rule,
+    SetRef,
+    Statement,
+    Value,
+    Verdict,
+)
+from nvi_operator.topology.model import Conditions, Family, Topology
+
+IIF, IIFNAME, OIFNAME = Field("iif"), Field("iifname"), Field("oifname")
+META_MARK, CT_MARK = Field("meta mark"), Field("ct mark")
+L4PROTO, DPORT = Field("meta l4proto"), Field("th dport")
+CT_STATE, CT_STATUS, CT_DIRECTION = Field("ct state"), Field("ct status"), Field("ct direction")
+
+_IP = {4: "ip", 6: "ip6"}
+ADDRESS_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
+
+ACCEPT, DROP, RETURN = Verdict("accept"), Verdict("drop"), Verdict("return")
+
+TENANT_MASK = 0xFF  # of the packet mark in stage 2: whose network the destination lies in
+TARGET_MASK, ORIGIN_MASK, ORIGIN_SHIFT = 0xFF, 0xFF00, 8  # of the conntrack mark, of tenants' flows only
+
+
+def saddr(family: Family) -> Field:
+    return Field(f"{_IP[family]} saddr")
+
+
+def daddr(family: Family) -> Field:
+    return Field(f"{_IP[family]} daddr")
+
+
+def original_daddr(family: Family) -> Field:
+    return Field(f"ct original {_IP[family]} daddr")
+
+
+def service_key(family: Family) -> Concat:
+    return Concat((daddr(family), L4PROTO, DPORT))
+
+
+def is_stage_2(topology: Topology) -> Match:
+    return Match(Masked(META_MARK, topology.stage_mask), "==", topology.stage_mask)
+
+
+def is_stage_1(topology: Topology) -> Match:
+    return Match(Masked(META_MARK, topology.stage_mask), "==", 0)
+
+
+def is_dnated() -> Match:
+    return Match(CT_STATUS, "in", frozenset({"dnat"}))
+
+
+def is_not_dnated() -> Match:
+    return Match(CT_STATUS, "not in", frozenset({"dnat"}))
+
+
+def one_of(field: Field | Concat, values: tuple[Value, ...], *, op: str = "==") -> Match:
+    """A match on one value, or on an anonymous set of several."""
+    right = values[0] if len(values) == 1 else frozenset(values)
+    return Match(field, op, right)  # type: ignore[arg-type]
+
+
+def in_networks(field: Field, networks: tuple[Network, ...], *, op: str = "==") -> Match:
+    return one_of(field, tuple(network_value(network) for network in networks), op=op)
+
+
+def in_set(field: Field, name: str, *, op: str = "==") -> Match:
+    return Match(field, op, SetRef(name))  # type: ignore[arg-type]
+
+
+def drop(counter: str) -> Rule:
+    return (Count(counter), DROP)
+
+
+def of_services(services: tuple[Service, ...]) -> Match:
+    """A match on ports of one protocol; see `by_protocol`."""
+    (protocol,) = {service.protocol for service in services}
+    return one_of(Field(f"{protocol} dport"), tuple(ports_value(service.ports) for service in services))
+
+
+def by_protocol(conditions: Conditions) -> list[tuple[Service, ...]]:
+    """The services of one rule each: a rule matches the ports of one protocol."""
+    protocols = sorted({service.protocol for service in conditions.services})
+    return [tuple(s for s in conditions.services if s.protocol == p) for p in protocols] or [()]
+
+
+def of_conditions(conditions: Conditions, services: tuple[Service, ...]) -> list[Statement]:
+    """The matches of a line; family comes with the addresses, or by itself."""
+    family = conditions.family
+    statements: list[Statement] = []
+    if conditions.ifnames:
+        statements.append(one_of(IIFNAME, conditions.ifnames))
+    if conditions.sources:
+        statements.append(in_networks(saddr(family), conditions.sources))
+    if conditions.destinations:
+        statements.append(in_networks(daddr(family), conditions.destinations))
+    if not conditions.sources and not conditions.destinations:
+        statements.append(Match(Field("meta nfproto"), "==", "ipv4" if family == 4 else "ipv6"))
+    if conditions.protocols:
+        statements.append(one_of(L4PROTO, conditions.protocols))
+    if services:
+        statements.append(of_services(services))
+    return statements

@@ -1,0 +1,94 @@
+"""What must not leave: two guards behind all NAT, also other tools', so that a mistake anywhere fails closed.
+
+By prefix: what lives behind our interfaces never leaves untranslated, whatever the way out is called.
+By uplink: an uplink carries its own sources only. Both look at forwarded packets (those with an
+in-interface): the gateway's own packets, and what others masqueraded to its address, are not judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.nft.values import network_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.state.nft import Chain, Element, Hook, Match, NamedSet, Rule, Statement
+from nvi_operator.topology.model import Family, Topology, Unchanged, fewest
+
+PRIORITY = 300  # after every source NAT
+COUNTERS = frozenset({"leak_untranslated", "leak_uplink"})
+
+
+def guard_chain(topology: Topology) -> Chain:
+    rules: list[Rule] = [
+        (Match(f.OIFNAME, "==", topology.device), f.RETURN),
+        (Match(f.IIF, "==", 0), f.RETURN),
+    ]
+    for family in topology.families:
+        rules += _exempt(topology, family)
+        if topology.inside_networks(family):
+            rules.append(
+                (
+                    f.in_set(f.saddr(family), f"inside_{family}"),
+                    f.in_set(f.daddr(family), f"inside_{family}", op="!="),
+                    *_not_public(topology, family),
+                    *f.drop("leak_untranslated"),
+                )
+            )
+        for ifname in topology.uplink_ifnames:
+            rules.append(
+                (
+                    Match(f.OIFNAME, "==", ifname),
+                    f.in_set(f.saddr(family), source_set_name(topology, ifname, family), op="!="),
+                    *f.drop("leak_uplink"),
+                )
+            )
+    return Chain("guard", Hook("filter", "postrouting", PRIORITY), tuple(rules))
+
+
+def _exempt(topology: Topology, family: Family) -> Iterator[Rule]:
+    """Flows that the spec says stay as they are may leave as they are."""
+    for rule in topology.source_rules:
+        if rule.conditions.family == family and isinstance(rule.outcome, Unchanged):
+            match: list[Statement] = []
+            if rule.conditions.sources:
+                match.append(f.in_networks(f.saddr(family), rule.conditions.sources))
+            if rule.conditions.destinations:
+                match.append(f.in_networks(f.daddr(family), rule.conditions.destinations))
+            if match:
+                yield (*match, f.RETURN)
+
+
+def _not_public(topology: Topology, family: Family) -> Iterator[Statement]:
+    """Inside networks with public addresses that an uplink routes here need no translation."""
+    public = fewest((n for u in topology.uplinks for n in u.sources(family)), family)
+    inside = topology.inside_networks(family)
+    overlapping = tuple(n for n in public if any(n.overlaps(i) for i in inside))
+    if overlapping:
+        yield f.in_networks(f.saddr(family), overlapping, op="!=")
+
+
+def source_set_name(topology: Topology, ifname: str, family: Family) -> str:
+    """Sets are per interface; the name is that of the first uplink on it."""
+    first = next(u for u in topology.uplinks if u.port.ifname == ifname)
+    return f"sources_{first.label}_{family}"
+
+
+def guard_sets(topology: Topology) -> Iterator[NamedSet]:
+    for family in topology.families:
+        type_ = (f.ADDRESS_TYPE[family],)
+        for name, networks in (
+            (f"inside_{family}", topology.inside_networks(family)),
+            (f"shared_{family}", topology.inside_networks(family, tenant=0)),
+        ):
+            if networks:
+                elements: frozenset[Element] = frozenset(((network_value(n),), None) for n in networks)
+                yield NamedSet(name, type_, elements, interval=True)
+        for ifname in topology.uplink_ifnames:
+            on_it = [u for u in topology.uplinks if u.port.ifname == ifname]
+            sources = fewest((n for u in on_it for n in u.sources(family)), family)
+            yield NamedSet(
+                source_set_name(topology, ifname, family),
+                type_,
+                frozenset(((network_value(n),), None) for n in sources),
+                interval=True,
+            )

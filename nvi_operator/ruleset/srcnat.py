@@ -1,0 +1,195 @@
+"""Source NAT, on the way into the device only: in stage 1 the out-interface is always the device.
+
+So 'leaves by an uplink' has to be said by destination: what goes to another network of ours is left
+alone, unless destination NAT brought it there (hairpin), or tenants are involved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.nft.values import address_range_value, network_value, ports_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.balance import slots, spread_key
+from nvi_operator.ruleset.dstnat import declared_size
+from nvi_operator.spec.values import Network
+from nvi_operator.state.nft import (
+    Chain,
+    Count,
+    Element,
+    Hook,
+    Lookup,
+    Masked,
+    Match,
+    NamedSet,
+    Nat,
+    Rule,
+    SetRef,
+    Statement,
+    Verdict,
+)
+from nvi_operator.topology.model import (
+    Family,
+    Inside,
+    OneToOne,
+    SourceRule,
+    Spread,
+    Topology,
+    ToRange,
+    Unavailable,
+    Unchanged,
+)
+
+PRIORITY = 90  # before the usual 100, so that another tool's chain does not take the packet first
+
+
+def srcnat_chain(topology: Topology) -> Chain:
+    rules: list[Rule] = [(Match(f.OIFNAME, "!=", topology.device), f.RETURN)]
+    for family in topology.families:
+        rules += _twice(topology, family)
+        rules += _among_ourselves(topology, family)
+        rules += _static(topology, family)
+    for rule in topology.source_rules:
+        rules += _line(rule)
+    return Chain("srcnat", Hook("nat", "postrouting", PRIORITY), tuple(rules))
+
+
+def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
+    """The source half. The destination is translated already: what was asked for is in conntrack."""
+    for entry in topology.twice:
+        if entry.real.version == family:
+            yield (
+                f.in_networks(f.saddr(family), (entry.real,)),
+                f.in_networks(f.original_daddr(family), (entry.alias,)),
+                _to_network(family, entry.real, entry.mapped),
+            )
+
+
+def _to_network(family: Family, real: Network, mapped: Network) -> Nat:
+    if real.prefixlen == real.max_prefixlen:
+        return Nat("snat", family, network_value(mapped))
+    pair: frozenset[Element] = frozenset({((network_value(real),), (network_value(mapped),))})
+    return Nat("snat", family, Lookup(f.saddr(family), pair), netmap=True)
+
+
+def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
+    """Between our own networks: a hairpin gets the public address as its source, the rest stays as it is."""
+    for inside in topology.insides:
+        networks = inside.of_family(family)
+        if networks:
+            yield (
+                Match(f.IIFNAME, "==", inside.port.ifname),
+                f.in_networks(f.daddr(family), networks),
+                f.is_dnated(),
+                *_same_tenant(inside),
+                Nat("snat", family, f.original_daddr(family)),
+            )
+    if topology.inside_networks(family, tenant=0):
+        shared = f"shared_{family}"
+        yield (
+            f.in_set(f.saddr(family), shared),
+            f.in_set(f.daddr(family), shared),
+            *_no_tenant(topology),
+            f.ACCEPT,
+        )
+
+
+def _same_tenant(inside: Inside) -> tuple[Statement, ...]:
+    """The server must be the client's own tenant's: another's may have an address like ours."""
+    if not inside.tenant:
+        return ()
+    both = inside.tenant << f.ORIGIN_SHIFT | inside.tenant
+    return (Match(Masked(f.CT_MARK, f.ORIGIN_MASK | f.TARGET_MASK), "==", both),)
+
+
+def _no_tenant(topology: Topology) -> tuple[Statement, ...]:
+    if not topology.tenants:
+        return ()
+    return (Match(Masked(f.CT_MARK, f.ORIGIN_MASK | f.TARGET_MASK), "==", 0),)
+
+
+def _static(topology: Topology, family: Family) -> Iterator[Rule]:
+    for map_ in static_maps(topology, family):
+        nat = Nat("snat", family, Lookup(f.saddr(family), SetRef(map_.name)), netmap=map_.prefix_values)
+        yield (nat,)
+    for tenant in topology.tenants:
+        ifnames = tuple(i.port.ifname for i in topology.insides if i.tenant == tenant.number)
+        for entry in topology.statics:
+            if entry.tenant == tenant.number and entry.real.version == family:
+                yield (
+                    f.one_of(f.IIFNAME, ifnames),
+                    f.in_networks(f.saddr(family), (entry.real,)),
+                    _to_network(family, entry.real, entry.mapped),
+                )
+
+
+def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
+    """Real to public, of those in no tenant; tenants' addresses are no keys, they occur twice."""
+    type_ = f.ADDRESS_TYPE[family]
+    single: set[Element] = set()
+    prefixes: set[Element] = set()
+    for entry in topology.statics:
+        if entry.real.version == family and not entry.tenant:
+            element: Element = ((network_value(entry.real),), (network_value(entry.mapped),))
+            (single if entry.real.prefixlen == entry.real.max_prefixlen else prefixes).add(element)
+    if single:
+        yield NamedSet(
+            f"snat_static_{family}",
+            (type_,),
+            frozenset(single),
+            (type_,),
+            size=declared_size(len(single)),
+        )
+    if prefixes:
+        yield NamedSet(
+            f"snat_prefix_{family}",
+            (type_,),
+            frozenset(prefixes),
+            (type_,),
+            interval=True,
+            prefix_values=True,
+        )
+
+
+# --------------------------------------------------------------------------- the lines of the spec
+
+
+def _line(rule: SourceRule) -> Iterator[Rule]:
+    for services in f.by_protocol(rule.conditions):
+        match = f.of_conditions(rule.conditions, services)
+        has_ports = bool(services) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
+        for limit, target in _targets(rule, has_ports):
+            yield (*match, *limit, Count(rule.counter), target)
+
+
+def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statement, ...], Statement]]:
+    """(further matches, what happens). A port range is for protocols with ports; others keep theirs."""
+    family = rule.conditions.family
+    match rule.outcome:
+        case Unchanged():
+            yield (), f.ACCEPT
+        case Unavailable():
+            yield (), Verdict("drop")
+        case ToRange(addresses, ports, persistent):
+            flags = frozenset({"persistent"} if persistent and addresses.size > 1 else ())
+            value = address_range_value(addresses)
+            if ports is not None:
+                with_ports: tuple[Statement, ...] = (
+                    () if has_ports else (Match(f.L4PROTO, "==", frozenset({"tcp", "udp"})),)
+                )
+                yield with_ports, Nat("snat", family, value, ports_value(ports), flags)
+            if ports is None or not has_ports:
+                yield (), Nat("snat", family, value, None, flags)
+        case Spread(choices, pick, persistent):
+            client = (f.saddr(family),) if persistent else (f.saddr(family), f.daddr(family))
+            total, elements = slots([((str(c.address),), c.weight) for c in choices])
+            yield (), Nat("snat", family, Lookup(spread_key(pick, client, total), elements))
+        case OneToOne(pairs):
+            single = frozenset(
+                ((network_value(a),), (network_value(b),)) for a, b in pairs if a.prefixlen == a.max_prefixlen
+            )
+            prefixes = [(a, b) for a, b in pairs if a.prefixlen < a.max_prefixlen]
+            if single:
+                yield (), Nat("snat", family, Lookup(f.saddr(family), single))
+            for real, mapped in prefixes:
+                yield (), _to_network(family, real, mapped)

@@ -1,0 +1,139 @@
+"""The two ends of stage 1: what stage 2 skips (raw), and the mark hook that proves stage 1 ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.ruleset import fields as f
+from nvi_operator.state.nft import (
+    Assign,
+    Chain,
+    Count,
+    Element,
+    Field,
+    Hook,
+    Lookup,
+    Masked,
+    Match,
+    NamedSet,
+    Notrack,
+    Rule,
+    SetBits,
+    SetRef,
+    Statement,
+    Verdict,
+    Vmap,
+)
+from nvi_operator.topology.model import Family, Tenant, Topology
+
+RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
+MARK_PRIORITY = 2147483647  # INT_MAX, that of conntrack confirm
+COUNTERS = frozenset({"stage_1", "stage_2", "spoofed", "marked_after_confirm"})
+
+
+def raw_chain(topology: Topology) -> Chain:
+    """Stage 2 leaves our table at once and untracked; stage 1 is checked for spoofed sources."""
+    rules: list[Rule] = []
+    stage_2 = f.is_stage_2(topology)
+    if topology.by_source_map:
+        rules += [_uplink_mark(topology, family) for family in topology.families]
+    rules.append((stage_2, Count("stage_2"), Notrack(), f.RETURN))
+    rules += _anti_spoof(topology)
+    if topology.tenants:
+        zones = frozenset(((inside.port.ifname,), (inside.tenant,)) for inside in topology.insides if inside.tenant)
+        rules.append((Assign(Field("ct original zone"), Lookup(f.IIFNAME, zones)),))
+    return Chain("raw_prerouting", Hook("filter", "prerouting", RAW_PRIORITY), tuple(rules))
+
+
+def _uplink_mark(topology: Topology, family: Family) -> Rule:
+    """Past a few dozen sources a map finds the uplink; the mark then chooses one FIB rule per uplink."""
+    untaken = Masked(f.META_MARK, topology.stage_mask | f.TENANT_MASK)
+    lookup = Lookup(f.saddr(family), SetRef(f"uplink_of_{family}"))
+    return (Match(untaken, "==", topology.stage_mask), Assign(f.META_MARK, lookup))
+
+
+def uplink_mark(topology: Topology, slot: int) -> int:
+    """What the mark of a stage-2 packet is when its source belongs to this uplink."""
+    return topology.stage_mask | slot << 8
+
+
+UPLINK_MARK_MASK = 0xFF00
+
+
+def _anti_spoof(topology: Topology) -> Iterator[Rule]:
+    """accept_local lets a host use one of the gateway's own addresses; this does not. IPv6 never checks.
+
+    Where networks overlap the check is per interface: host-wide it would drop legitimate far hosts.
+    Link-local addresses are left out: a neighbour may well share fe80::1 with one of our interfaces.
+    """
+    if topology.guards.anti_spoof == "off":
+        return
+    from_outside = Match(f.IIFNAME, "!=", frozenset({"lo", topology.device}))
+    is_local = Match(Field(f"fib {'saddr . iif' if topology.tenants else 'saddr'} type"), "==", "local")
+    not_link_local = Match(f.saddr(6), "!=", "fe80::/10")
+    if 4 in topology.families:
+        yield (Match(Field("meta nfproto"), "==", "ipv4"), from_outside, is_local, *f.drop("spoofed"))
+    if 6 in topology.families:
+        yield (not_link_local, from_outside, is_local, *f.drop("spoofed"))
+    if topology.guards.anti_spoof == "strict" and not topology.tenants:
+        missing = Match(Field("fib saddr . iif oif"), "==", "missing")
+        ports = f.one_of(f.IIFNAME, tuple(port.ifname for port in topology.ports))
+        if 4 in topology.families:
+            yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, missing, *f.drop("spoofed"))
+        if 6 in topology.families:
+            yield (
+                Match(f.saddr(6), "!=", frozenset({"fe80::/10", "::"})),
+                ports,
+                missing,
+                *f.drop("spoofed"),
+            )
+
+
+# --------------------------------------------------------------------------- the mark hook
+
+
+def mark_chains(topology: Topology) -> Iterator[Chain]:
+    """Write the stage bit (and the in-interface, or the tenant) on every packet that enters the device."""
+    rules: list[Rule] = [
+        (Match(f.OIFNAME, "!=", topology.device), f.RETURN),
+        # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
+        (
+            Match(f.CT_STATE, "in", frozenset({"new"})),
+            Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"),
+            Count("marked_after_confirm"),
+        ),
+        (Count("stage_1"),),
+    ]
+    if topology.source == "mark":
+        rules.append((Assign(f.META_MARK, Lookup(f.IIF, SetRef("ifindex_mark"))),))
+    elif not topology.tenants:
+        rules.append((SetBits(f.META_MARK, topology.stage_mask, topology.local_mask),))
+    else:
+        rules += _tenant_marks(topology)
+        yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
+    yield Chain("mark_hook", Hook("filter", "postrouting", MARK_PRIORITY), tuple(rules))
+
+
+def _tenant_marks(topology: Topology) -> Iterator[Rule]:
+    """The tenant in whose network the packet's destination lies: the target's, or for replies the origin's."""
+    clear = topology.local_mask | f.TENANT_MASK | UPLINK_MARK_MASK
+    yield (SetBits(f.META_MARK, topology.stage_mask, clear),)
+    jumps = {tenant.number: Verdict("jump", f"tenant_{tenant.label}") for tenant in topology.tenants}
+    for direction, mask, shift in (
+        ("original", f.TARGET_MASK, 0),
+        ("reply", f.ORIGIN_MASK, f.ORIGIN_SHIFT),
+    ):
+        elements: frozenset[Element] = frozenset(((n << shift,), jump) for n, jump in jumps.items())
+        yield (Match(f.CT_DIRECTION, "==", direction), Vmap(Masked(f.CT_MARK, mask), elements))
+
+
+def _tenant_chain(topology: Topology, tenant: Tenant) -> Chain:
+    bits: tuple[Statement, ...] = (SetBits(f.META_MARK, tenant.number),)
+    return Chain(f"tenant_{tenant.label}", None, (bits,))
+
+
+def mark_map(topology: Topology) -> NamedSet:
+    """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
+    known = [port.ifindex for port in topology.ports if port.ifindex is not None]
+    elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
+    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",))

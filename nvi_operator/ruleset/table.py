@@ -1,0 +1,79 @@
+"""The whole table of a topology."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.nft.values import network_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset import guard, stages
+from nvi_operator.ruleset.dstnat import dstnat_chain, forward_maps
+from nvi_operator.ruleset.guard import guard_chain, guard_sets
+from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
+from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chain, uplink_mark
+from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
+from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, SetBits, Table
+from nvi_operator.topology.model import Topology
+
+TABLE = "nvi"
+
+_ERRORS = {
+    4: ("icmp type", ("destination-unreachable", "time-exceeded", "parameter-problem")),
+    6: ("icmpv6 type", ("destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem")),
+}
+
+
+def table(topology: Topology) -> Table:
+    """Pure and complete: equal topologies give equal tables."""
+    counters = {rule.counter for rule in topology.source_rules} | {r.counter for r in topology.forward_rules}
+    return Table(
+        TABLE,
+        frozenset(counters) | stages.COUNTERS | guard.COUNTERS,
+        frozenset(_sets(topology)),
+        frozenset(_chains(topology)),
+    )
+
+
+def _chains(topology: Topology) -> Iterator[Chain]:
+    yield raw_chain(topology)
+    yield from tenant_chains(topology)
+    yield dstnat_chain(topology)
+    yield _errors_chain(topology)
+    yield srcnat_chain(topology)
+    yield guard_chain(topology)
+    yield from mark_chains(topology)
+
+
+def _errors_chain(topology: Topology) -> Chain:
+    """The gateway's own ICMP errors about a NATed flow are routed before un-NAT: send them the NAT way.
+
+    Otherwise they leave by the default uplink with another's source, a PMTU black hole for inbound flows.
+    """
+    rules: list[Rule] = [
+        (
+            f.one_of(Field(_ERRORS[family][0]), _ERRORS[family][1]),
+            Match(f.CT_STATE, "in", frozenset({"related"})),
+            Match(f.CT_STATUS, "in", frozenset({"snat", "dnat"})),
+            SetBits(f.META_MARK, topology.local_mask),
+        )
+        for family in topology.families
+    ]
+    return Chain("own_errors", Hook("route", "output", -150), tuple(rules))
+
+
+def _sets(topology: Topology) -> Iterator[NamedSet]:
+    yield from guard_sets(topology)
+    yield from tenant_maps(topology)
+    if topology.source == "mark":
+        yield mark_map(topology)
+    for family in topology.families:
+        yield from forward_maps(topology, family)
+        yield from static_maps(topology, family)
+        if topology.by_source_map:
+            elements: frozenset[Element] = frozenset(
+                ((network_value(n),), (uplink_mark(topology, uplink.slot),))
+                for uplink in topology.uplinks
+                for n in uplink.sources(family)
+            )
+            type_ = f.ADDRESS_TYPE[family]
+            yield NamedSet(f"uplink_of_{family}", (type_,), elements, ("mark",), interval=True)

@@ -1,0 +1,87 @@
+"""Who a tenants' flow belongs to: origin and target tenant, in the conntrack mark, once per flow.
+
+Stage 2 cannot tell identical networks apart by address, so it needs what stage 1 knew. The origin is the
+interface that the flow came in by; the target is whose server the public address and port stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.nft.values import network_value, ports_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.state.nft import (
+    Chain,
+    Element,
+    Hook,
+    Match,
+    NamedSet,
+    Rule,
+    SetBits,
+    SetRef,
+    Value,
+    Verdict,
+    Vmap,
+)
+from nvi_operator.topology.model import Family, Topology
+
+
+def tenant_chains(topology: Topology) -> Iterator[Chain]:
+    """Nothing where there are no tenants."""
+    if not topology.tenants:
+        return
+    origins: frozenset[Element] = frozenset(
+        ((inside.port.ifname,), Verdict("jump", f"from_{tenant.label}"))
+        for tenant in topology.tenants
+        for inside in topology.insides
+        if inside.tenant == tenant.number
+    )
+    new = Match(f.CT_STATE, "in", frozenset({"new"}))
+    rules: list[Rule] = [(new, Vmap(f.IIFNAME, origins))]
+    for family in topology.families:
+        rules.append((new, Vmap(f.service_key(family), SetRef(f"tenant_of_service_{family}"))))
+        rules.append((new, Vmap(f.daddr(family), SetRef(f"tenant_of_address_{family}"))))
+    yield Chain("tenants", Hook("filter", "prerouting", -150), tuple(rules))
+    for tenant in topology.tenants:
+        origin = SetBits(f.CT_MARK, tenant.number << f.ORIGIN_SHIFT, f.ORIGIN_MASK & ~(tenant.number << 8))
+        target = SetBits(f.CT_MARK, tenant.number, f.TARGET_MASK & ~tenant.number)
+        yield Chain(f"from_{tenant.label}", None, ((origin,),))
+        yield Chain(f"to_{tenant.label}", None, ((target,),))
+
+
+def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
+    """Public (address, protocol, port) and public addresses and prefixes, to the tenant behind them."""
+    if not topology.tenants:
+        return
+    labels = {tenant.number: tenant.label for tenant in topology.tenants}
+    for family in topology.families:
+        services: dict[tuple[Value, ...], Verdict] = {}
+        addresses: dict[tuple[Value, ...], Verdict] = {}
+        for entry in topology.forwards:
+            if entry.tenant and entry.public.version == family:
+                jump = Verdict("jump", f"to_{labels[entry.tenant]}")
+                if entry.protocol and entry.ports:
+                    services[str(entry.public), entry.protocol, ports_value(entry.ports)] = jump
+                else:
+                    addresses[(str(entry.public),)] = jump
+        for rule in topology.forward_rules:
+            if rule.tenant and rule.public.version == family:
+                jump = Verdict("jump", f"to_{labels[rule.tenant]}")
+                if rule.service:
+                    ports = ports_value(rule.service.ports)
+                    services[str(rule.public), rule.service.protocol, ports] = jump
+                else:
+                    addresses[(str(rule.public),)] = jump
+        for static in topology.statics:
+            if static.tenant and static.mapped.version == family:
+                addresses[(network_value(static.mapped),)] = Verdict("jump", f"to_{labels[static.tenant]}")
+        yield _verdict_map(f"tenant_of_service_{family}", _service_types(family), services)
+        yield _verdict_map(f"tenant_of_address_{family}", (f.ADDRESS_TYPE[family],), addresses)
+
+
+def _service_types(family: Family) -> tuple[str, ...]:
+    return (f.ADDRESS_TYPE[family], "inet_proto", "inet_service")
+
+
+def _verdict_map(name: str, types: tuple[str, ...], elements: dict[tuple[Value, ...], Verdict]) -> NamedSet:
+    return NamedSet(name, types, frozenset(elements.items()), ("verdict",), interval=True)

@@ -1,0 +1,1 @@
+"""One gateway, resolved: names became addresses, tables and tenants. What every kind compiles from. Pure."""

@@ -1,0 +1,344 @@
+"""The resolved gateway. `resolve.py` makes one of a spec and the facts of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import collapse_addresses, ip_network
+from typing import Any, Literal
+
+from nvi_operator.spec.models import Guards, Pick
+from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service
+
+Family = Literal[4, 6]
+FAMILIES: tuple[Family, Family] = (4, 6)
+ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
+UNREACHABLE_METRIC = 4294967295
+
+
+def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
+    """The fewest prefixes of one family that cover exactly these."""
+    wanted: list[Any] = [network for network in networks if network.version == family]
+    return tuple(collapse_addresses(wanted))
+
+
+@dataclass(frozen=True)
+class Port:
+    """An interface that takes part in NAT. `ifindex` is None while the host has no such interface."""
+
+    ifname: str
+    ifindex: int | None
+    mac: str | None
+    up: bool
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A way out, with the addresses that it has now. `slot` counts from 1, in order of name."""
+
+    name: str
+    slot: int
+    table: int
+    port: Port
+    next_hops: Mapping[Family, str]
+    point_to_point: bool
+    addresses: tuple[Address, ...]
+    routed: tuple[Network, ...]
+    default: bool
+    weight: int
+    families: frozenset[Family]
+    dynamic: bool
+
+    @property
+    def label(self) -> str:
+        return identifier(self.name)
+
+    def primary(self, family: Family) -> Address | None:
+        """The uplink's address; None while it has none."""
+        return next((a for a in self.addresses if a.version == family), None)
+
+    def sources(self, family: Family) -> tuple[Network, ...]:
+        """Every translated source that leaves by this uplink, in the fewest prefixes."""
+        return fewest([*(ip_network(a) for a in self.addresses), *self.routed], family)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """An interface that is no uplink, and what lives behind it. `tenant` is 0 where there is none."""
+
+    port: Port
+    networks: tuple[Network, ...]
+    known_as: tuple[Network, ...]
+    tenant: int
+
+    def of_family(self, family: Family) -> tuple[Network, ...]:
+        return fewest(self.networks, family)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Networks that may use the same addresses as others'. `number` is 1-255, and its conntrack zone."""
+
+    name: str
+    number: int
+    table: int
+
+    @property
+    def label(self) -> str:
+        return identifier(self.name)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a packet has to be for a rule. Empty means: whatever."""
+
+    family: Family
+    sources: tuple[Network, ...] = ()
+    destinations: tuple[Network, ...] = ()
+    ifnames: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several addresses, by weight: the value and its share."""
+
+    address: Address
+    weight: int
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The source stays."""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """The uplink has no address now: such packets are dropped, and do not slip to the next rule."""
+
+
+@dataclass(frozen=True)
+class ToRange:
+    """To one address or range; the kernel chooses within it."""
+
+    addresses: AddressRange
+    ports: PortRange | None
+    persistent: bool
+
+
+@dataclass(frozen=True)
+class Spread:
+    """To one of several, chosen by us."""
+
+    choices: tuple[Choice, ...]
+    pick: Pick
+    persistent: bool
+
+
+@dataclass(frozen=True)
+class OneToOne:
+    """Each source its own address: pairs of equal size."""
+
+    pairs: tuple[tuple[Network, Network], ...]
+
+
+Outcome = Unchanged | Unavailable | ToRange | Spread | OneToOne
+
+
+@dataclass(frozen=True)
+class SourceRule:
+    """One line of source NAT in one family."""
+
+    name: str
+    conditions: Conditions
+    outcome: Outcome
+
+    @property
+    def counter(self) -> str:
+        return f"snat_{identifier(self.name)}"
+
+
+@dataclass(frozen=True)
+class ForwardEntry:
+    """A forward of one family from one public address, to one server; goes into a map.
+
+    `ports` None: everything sent to the address. `target_port` None: ports stay as they are.
+    """
+
+    public: Address
+    protocol: str | None
+    ports: PortRange | None
+    target: Address
+    target_port: int | None
+    tenant: int
+    hairpin: bool
+
+
+@dataclass(frozen=True)
+class ForwardRule:
+    """A forward that needs a rule of its own: balanced, or for some clients only."""
+
+    name: str
+    public: Address
+    service: Service | None
+    clients: tuple[Network, ...]
+    choices: tuple[tuple[Address, int | None, int], ...]  # server, its port or None, weight
+    pick: Pick
+    tenant: int
+    hairpin: bool
+
+    @property
+    def counter(self) -> str:
+        return f"dnat_{identifier(self.name)}"
+
+
+@dataclass(frozen=True)
+class StaticEntry:
+    """1:1 NAT: `real` is known as `mapped`."""
+
+    name: str
+    real: Network
+    mapped: Network
+    tenant: int
+
+
+@dataclass(frozen=True)
+class TwiceEntry:
+    """Source `real` becomes `mapped`, destination `alias` becomes `far`, through `uplink`."""
+
+    name: str
+    real: Network
+    mapped: Network
+    alias: Network
+    far: Network
+    uplink: str
+
+
+@dataclass(frozen=True)
+class RouteEntry:
+    """One line of stage-2 routing, in one family."""
+
+    name: str
+    conditions: Conditions
+    uplink: str
+
+
+@dataclass(frozen=True)
+class Priorities:
+    """FIB rule priorities, as offsets into the block that is ours. The order is the design: see ADR 0004."""
+
+    base: int
+
+    @property
+    def local_errors(self) -> int:  # the gateway's own ICMP errors about NATed flows take the NAT way
+        return self.base
+
+    @property
+    def local_skips_steering(self) -> int:
+        return self.base + 1
+
+    @property
+    def steer(self) -> int:
+        return self.base + 10
+
+    @property
+    def tenants(self) -> int:
+        return self.base + 20
+
+    @property
+    def twice(self) -> int:
+        return self.base + 30
+
+    def policy(self, index: int) -> int:
+        return self.base + 100 + index
+
+    @property
+    def connected(self) -> int:  # main, without its default routes and without the uplinks
+        return self.base + 500
+
+    @property
+    def sources(self) -> int:
+        return self.base + 600
+
+    @property
+    def source_map(self) -> int:
+        return self.base + 610
+
+    @property
+    def untranslated(self) -> int:
+        return self.base + 700
+
+    @property
+    def local_skips_backstop(self) -> int:
+        return self.base + 800
+
+    @property
+    def backstop(self) -> int:
+        return self.base + 900
+
+    @property
+    def end(self) -> int:
+        return self.base + 999
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Everything a kind needs to say what it wants."""
+
+    name: str
+    dataplane: Literal["kmod", "bpf"]
+    device: str
+    source: Literal["mark", "skb_iif"]
+    stage_mask: int
+    local_mask: int
+    keep_marks: bool
+    hide_hop: bool
+    loop_tag: int
+    protocol: int
+    link_group: int
+    table: int
+    priorities: Priorities
+    guards: Guards
+    families: tuple[Family, ...]
+    insides: tuple[Inside, ...]
+    uplinks: tuple[Uplink, ...]
+    tenants: tuple[Tenant, ...]
+    source_rules: tuple[SourceRule, ...]
+    forwards: tuple[ForwardEntry, ...]
+    forward_rules: tuple[ForwardRule, ...]
+    statics: tuple[StaticEntry, ...]
+    twice: tuple[TwiceEntry, ...]
+    routes: tuple[RouteEntry, ...]
+    notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Every interface that takes part in NAT, by name."""
+        ports = {port.ifname: port for port in self._all_ports()}
+        return tuple(ports[ifname] for ifname in sorted(ports))
+
+    def _all_ports(self) -> Iterator[Port]:
+        yield from (inside.port for inside in self.insides)
+        yield from (uplink.port for uplink in self.uplinks)
+
+    @property
+    def uplink_ifnames(self) -> tuple[str, ...]:
+        return tuple(sorted({uplink.port.ifname for uplink in self.uplinks}))
+
+    def uplink(self, name: str) -> Uplink:
+        return next(uplink for uplink in self.uplinks if uplink.name == name)
+
+    def inside_networks(self, family: Family, *, tenant: int | None = None) -> tuple[Network, ...]:
+        """What lives behind our interfaces: all of it, or of one tenant (0: of those in none)."""
+        return fewest((n for i in self.insides if tenant is None or i.tenant == tenant for n in i.networks), family)
+
+    @property
+    def by_source_map(self) -> bool:
+        """Past a few dozen source prefixes an nft map beats FIB rules: 100 rules cost 15 % of the rate."""
+        return sum(len(u.sources(f)) for u in self.uplinks for f in FAMILIES) > 32
+
+
+def identifier(name: str) -> str:
+    """A spec name as an nft identifier. Spec names hold no underscore, so two never meet."""
+    return name.replace("-", "_")

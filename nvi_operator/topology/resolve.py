@@ -1,0 +1,181 @@
+"""Spec + facts -> Topology.
+
+Assumes a spec that `spec/check.py` has passed; what a host lacks becomes a note, not an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.models import Uplink as SpecUplink
+from nvi_operator.spec.values import Address
+from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.topology.forwards import resolve_forwards
+from nvi_operator.topology.model import (
+    FAMILIES,
+    Conditions,
+    Family,
+    Inside,
+    Port,
+    Priorities,
+    RouteEntry,
+    StaticEntry,
+    Tenant,
+    Topology,
+    TwiceEntry,
+    Uplink,
+)
+from nvi_operator.topology.source_nat import resolve_source_nat
+
+Note = Callable[[str], None]
+
+
+def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
+    """The gateway `name` as this host can be it now. Pure: equal input, equal output."""
+    notes: list[str] = []
+    tenants = _tenants(spec)
+    uplinks = _uplinks(spec, facts, notes.append)
+    insides = tuple(
+        Inside(
+            _port(ifname, facts, notes.append),
+            interface.networks,
+            interface.known_as or (),
+            tenants[interface.tenant].number if interface.tenant else 0,
+        )
+        for ifname, interface in sorted(spec.interfaces.items())
+    )
+    dataplane = _dataplane(spec, facts, notes.append)
+    return Topology(
+        name=name,
+        dataplane=dataplane,
+        device=spec.dataplane.device,
+        source=_source(spec, notes.append),
+        stage_mask=1 << spec.dataplane.stage_bit,
+        local_mask=1 << spec.dataplane.local_bit,
+        keep_marks=spec.dataplane.keep_marks,
+        hide_hop=spec.dataplane.hide_hop,
+        # Two gateways in a row on one host must not share it: the cookie differs for every namespace.
+        loop_tag=1 + facts.netns_cookie % 65535,
+        protocol=spec.numbers.protocol,
+        link_group=spec.numbers.link_group,
+        table=spec.numbers.table,
+        priorities=Priorities(spec.numbers.rule_priority),
+        guards=spec.guards,
+        families=_families(insides, uplinks),
+        insides=insides,
+        uplinks=uplinks,
+        tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
+        source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
+        **resolve_forwards(spec, uplinks, insides, tenants),
+        statics=tuple(
+            StaticEntry(n, s.address, s.as_, tenants[s.tenant].number if s.tenant else 0)
+            for n, s in sorted(spec.static.items())
+        ),
+        twice=tuple(TwiceEntry(n, t.from_, t.as_, t.to, t.becomes, t.via) for n, t in sorted(spec.twice_nat.items())),
+        routes=tuple(_routes(spec)),
+        notes=tuple(notes),
+    )
+
+
+def _families(insides: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
+    used = {network.version for inside in insides for network in inside.networks}
+    used |= {family for uplink in uplinks for family in uplink.families}
+    return tuple(family for family in FAMILIES if family in used)
+
+
+def _tenants(spec: GatewaySpec) -> dict[str, Tenant]:
+    names = sorted({i.tenant for i in spec.interfaces.values() if i.tenant})
+    first_table = spec.numbers.table + 1000
+    return {name: Tenant(name, number, first_table + number) for number, name in enumerate(names, start=1)}
+
+
+def _dataplane(spec: GatewaySpec, facts: Facts, note: Note) -> Literal["kmod", "bpf"]:
+    if spec.dataplane.type != "auto":
+        return spec.dataplane.type
+    if facts.module_available:
+        return "kmod"
+    note("dataplane bpf: auto, and this kernel has no nvi module")
+    return "bpf"
+
+
+def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
+    wanted = spec.dataplane.in_interface
+    if wanted != "auto":
+        return wanted
+    if any(interface.tenant for interface in spec.interfaces.values()):
+        note("inInterface skb_iif: auto, and tenants need the mark")
+        return "skb_iif"
+    if spec.dataplane.keep_marks:
+        note("inInterface skb_iif: auto, and keepMarks leaves the mark to others")
+        return "skb_iif"
+    return "mark"
+
+
+def _port(ifname: str, facts: Facts, note: Note) -> Port:
+    fact = facts.links.get(ifname)
+    if fact is None:
+        note(f"{ifname}: no such interface now; what needs it waits for it")
+        return Port(ifname, None, None, up=False)
+    if not fact.up:
+        note(f"{ifname}: is down; its routes wait for it")
+    return Port(ifname, fact.ifindex, fact.mac, fact.up)
+
+
+def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:
+    alone = len(spec.uplinks) == 1
+    return tuple(
+        _uplink(name, slot, spec, spec.uplinks[name], facts, alone, note)
+        for slot, name in enumerate(sorted(spec.uplinks), start=1)
+    )
+
+
+def _uplink(
+    name: str,
+    slot: int,
+    spec: GatewaySpec,
+    uplink: SpecUplink,
+    facts: Facts,
+    alone: bool,
+    note: Note,
+) -> Uplink:
+    port = _port(uplink.interface, facts, note)
+    fact = facts.links.get(uplink.interface)
+    addresses = _live_addresses(fact) if uplink.addresses == "auto" else uplink.addresses
+    if uplink.addresses == "auto" and not addresses:
+        note(f"uplink {name}: {uplink.interface} has no address now; what needs it is dropped until it has")
+    if uplink.next_hop == "auto":
+        next_hops = dict(fact.next_hops) if fact else {}
+    else:
+        next_hops = {hop.version: str(hop) for hop in uplink.next_hop or ()}
+    routed = uplink.routed or ()
+    known = {item.version for item in (*addresses, *routed)} | set(next_hops)
+    return Uplink(
+        name=name,
+        slot=slot,
+        table=spec.numbers.table + slot,
+        port=port,
+        next_hops=next_hops,
+        point_to_point=uplink.next_hop is None,
+        addresses=tuple(addresses),
+        routed=routed,
+        default=uplink.default or alone,
+        weight=uplink.weight,
+        families=frozenset(family for family in FAMILIES if family in known),
+        dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
+    )
+
+
+def _live_addresses(fact: LinkFact | None) -> tuple[Address, ...]:
+    return tuple(interface.ip for interface in fact.addresses) if fact else ()
+
+
+def _routes(spec: GatewaySpec) -> Iterable[RouteEntry]:
+    for route in spec.routes:
+        for family in FAMILIES:
+            sources = tuple(n for n in route.from_ or () if n.version == family)
+            destinations = tuple(n for n in route.to or () if n.version == family)
+            if (route.from_ and not sources) or (route.to and not destinations):
+                continue
+            yield RouteEntry(route.name, Conditions(family, sources, destinations, route.in_ or ()), route.via)

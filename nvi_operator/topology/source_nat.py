@@ -1,0 +1,136 @@
+"""Source NAT lines, resolved family by family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import ip_network
+
+from nvi_operator.spec.models import GatewaySpec, SourceNat, Translation
+from nvi_operator.spec.values import Address, AddressRange, Network
+from nvi_operator.topology.model import (
+    FAMILIES,
+    Choice,
+    Conditions,
+    Family,
+    Inside,
+    OneToOne,
+    Outcome,
+    SourceRule,
+    Spread,
+    Tenant,
+    ToRange,
+    Unavailable,
+    Unchanged,
+    Uplink,
+    fewest,
+)
+
+Note = Callable[[str], None]
+
+
+def resolve_source_nat(
+    spec: GatewaySpec,
+    uplinks: Sequence[Uplink],
+    insides: Sequence[Inside],
+    tenants: Mapping[str, Tenant],
+    note: Note,
+) -> tuple[SourceRule, ...]:
+    """Every line in the order written, IPv4 before IPv6."""
+    return tuple(
+        SourceRule(line.name, conditions, outcome)
+        for line in spec.source_nat
+        for family in FAMILIES
+        if (conditions := _conditions(line, family, insides, tenants)) is not None
+        and (outcome := _outcome(line, family, conditions, uplinks, note)) is not None
+    )
+
+
+def _conditions(
+    line: SourceNat, family: Family, insides: Sequence[Inside], tenants: Mapping[str, Tenant]
+) -> Conditions | None:
+    tenant = tenants[line.tenant].number if line.tenant else None
+    ifnames = line.in_ or ()
+    if tenant is not None and not ifnames:
+        ifnames = tuple(i.port.ifname for i in insides if i.tenant == tenant)
+    if line.from_ is not None:
+        sources = tuple(n for n in line.from_ if n.version == family)
+    elif line.in_:
+        # By interface: whatever comes in there, for an uplink as for an inside.
+        behind = [i for i in insides if i.port.ifname in line.in_]
+        sources = fewest((n for i in behind for n in i.networks), family)
+        if behind and not sources:
+            return None
+    else:
+        sources = fewest((n for i in insides if tenant in (None, i.tenant) for n in i.networks), family)
+    if not sources and not line.in_:
+        return None
+    destinations = tuple(n for n in line.to or () if n.version == family)
+    if line.to and not destinations:
+        return None
+    wrong = "icmpv6" if family == 4 else "icmp"
+    protocols = tuple(p for p in line.protocol or () if p != wrong)
+    if line.protocol and not protocols:
+        return None
+    return Conditions(family, sources, destinations, ifnames, protocols, line.ports or ())
+
+
+def _outcome(
+    line: SourceNat, family: Family, conditions: Conditions, uplinks: Sequence[Uplink], note: Note
+) -> Outcome | None:
+    translation = line.as_
+    if translation.unchanged:
+        return Unchanged()
+    if translation.uplinks:
+        return _to_uplinks(line, translation, family, uplinks, note)
+    ranges = [r for r in translation.pool or () if r.family == family]
+    if not ranges:
+        return None
+    if not translation.overload:
+        return OneToOne(tuple(_pairs(conditions.sources, ranges)))
+    if len(ranges) == 1 and translation.pick == "hash":
+        return ToRange(ranges[0], translation.ports, translation.persistent)
+    choices = tuple(Choice(address, 1) for address in _addresses(ranges))
+    return Spread(choices, translation.pick, translation.persistent)
+
+
+def _to_uplinks(
+    line: SourceNat, translation: Translation, family: Family, uplinks: Sequence[Uplink], note: Note
+) -> Outcome | None:
+    named = [u for u in uplinks if u.name in translation.uplinks]
+    candidates = [u for u in named if family in u.families or u.dynamic]
+    if not candidates:
+        return None
+    choices = tuple(
+        Choice(address, translation.uplinks[u.name] * (u.weight if len(named) > 1 else 1))
+        for u in candidates
+        if (address := u.primary(family)) is not None
+    )
+    if not choices:
+        if any(family in u.families for u in candidates):
+            note(f"sourceNat {line.name}: no uplink of it has an IPv{family} address now")
+            return Unavailable()
+        return None
+    if len(choices) == 1:
+        only = choices[0].address
+        return ToRange(AddressRange(only, only), translation.ports, translation.persistent)
+    return Spread(choices, translation.pick, translation.persistent)
+
+
+def _addresses(ranges: Sequence[AddressRange]) -> Iterator[Address]:
+    for item in ranges:
+        for number in range(int(item.first), int(item.last) + 1):
+            yield type(item.first)(number)
+
+
+def _pairs(sources: Sequence[Network], ranges: Sequence[AddressRange]) -> Iterator[tuple[Network, Network]]:
+    """Each source address with one of the pool; a whole prefix with a whole prefix where both fit."""
+    if len(sources) == 1 and len(ranges) == 1 and ranges[0].size >= sources[0].num_addresses:
+        first, length = ranges[0].first, sources[0].prefixlen
+        aligned = ip_network(f"{first}/{length}", strict=False)
+        if aligned.network_address == first:
+            yield sources[0], aligned
+            return
+    mapped = _addresses(ranges)
+    for network in sources:
+        for address in network:
+            yield ip_network(address), ip_network(next(mapped))
