@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
@@ -26,6 +27,7 @@ from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.state.tc import TcProgram
 
 
 class HostKernel:
@@ -78,6 +80,15 @@ class HostKernel:
         for change in plan.steps:
             if change.ref.kind == self._nft.kind:
                 self._nft.check(change)
+
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
+        """What the device and the table counted, in packets; empty where there is nothing to count."""
+        groups: dict[str, dict[str, int]] = {}
+        for program in live.of_kind(TcProgramDriver.kind):
+            if isinstance(program, TcProgram):
+                groups[f"device {program.ifname}"] = read_counters(self._ipr, program.ifname)
+        table = self._nft.counters()
+        return {**groups, f"nft table inet {TABLE}": table} if table else groups
 
     def apply(self, change: Change) -> None:
         self._drivers[change.ref.kind].apply(change)

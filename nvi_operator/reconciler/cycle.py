@@ -14,11 +14,11 @@ from typing import Protocol
 from nvi_operator.errors import KernelError, NviError, RevertError, VerifyError
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
+from nvi_operator.plan.preview import Preview
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
-from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
 
@@ -42,14 +42,6 @@ class Gateway:
     spec: GatewaySpec | None
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A plan and what it was made of. `topology` is None when everything is to go."""
-
-    topology: Topology | None
-    plan: Plan
-
-
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
     """What would be done. Changes nothing."""
     topology = resolve(gateway.name, gateway.spec, kernel.facts()) if gateway.spec else None
@@ -70,7 +62,7 @@ def reconcile(
     or the failing step raised, after everything is as it was; VerifyError likewise; RevertError if the
     way back failed, too.
     """
-    todo = without(preview(kernel, gateway), held)
+    todo = preview(kernel, gateway).without(held)
     if not todo.plan:
         return todo
     kernel.check(todo.plan)
@@ -78,7 +70,7 @@ def reconcile(
         for change in todo.plan.steps:
             on_step(change)
             kernel.apply(change)
-        left = without(preview(kernel, gateway), held)
+        left = preview(kernel, gateway).without(held)
         if left.plan:
             names = ", ".join(str(change.ref) for change in left.plan.steps[:3])
             raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
@@ -99,11 +91,3 @@ def revert(kernel: Kernel, failed: Plan, cause: NviError) -> None:
         raise RevertError(f"revert: {error.message}; it was begun because of: {cause.message}") from error
     if left:
         raise RevertError(f"revert: {left.steps[0].ref} differs still; begun because of: {cause.message}")
-
-
-def without(preview: Preview, held: Collection[str]) -> Preview:
-    """The same, without the steps that touch what is held."""
-    if not held:
-        return preview
-    steps = tuple(change for change in preview.plan.steps if str(change.ref) not in held)
-    return Preview(preview.topology, Plan(steps, preview.plan.before, preview.plan.after))

@@ -27,6 +27,11 @@ class NftTableDriver:
         if table is not None:
             yield table
 
+    def counters(self) -> dict[str, int]:
+        """The named counters of the table, in packets."""
+        entries = (entry.get("counter") for entry in self._nft.list_table(self._name))
+        return {counter["name"]: counter["packets"] for counter in entries if counter}
+
     def check(self, change: Change) -> None:
         self._nft.check(_text(change))
 

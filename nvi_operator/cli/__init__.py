@@ -1,0 +1,30 @@
+"""`nvictl`: arguments in, exit codes out. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from nvi_operator.cli.parser import make_parser
+from nvi_operator.errors import NviError
+
+# As GNU diff has it, where 1 means that there is a difference.
+_TROUBLE = {"diff": 2, "drift": 2}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the return value is the exit code."""
+    arguments = make_parser().parse_args(argv)
+    from nvi_operator.cli import commands
+
+    try:
+        return commands.run(arguments)
+    except NviError as error:
+        print(f"nvictl: {error}", file=sys.stderr)
+        return _TROUBLE.get(arguments.command, 1)
+    except BrokenPipeError:
+        # The reader has gone (`nvictl render | head`); leave nothing for the interpreter to flush.
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130

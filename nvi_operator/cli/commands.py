@@ -1,0 +1,228 @@
+"""What each command does: load, look, plan, print. A command returns its exit code."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from nvi_operator.plan.preview import Preview
+    from nvi_operator.reconciler.cycle import Gateway
+    from nvi_operator.spec.load import LoadedSpec
+    from nvi_operator.spec.models import Numbers
+
+
+def run(arguments: Namespace) -> int:
+    """Run the command named in `arguments`, in the network namespace named there."""
+    command = _COMMANDS[arguments.command]
+    if getattr(arguments, "netns", None):
+        from nvi_operator.kernel.netns import enter
+
+        enter(arguments.netns)
+    return command(arguments)
+
+
+# --------------------------------------------------------------------------- helpers
+
+
+def _load(arguments: Namespace) -> LoadedSpec:
+    from nvi_operator.spec.load import load_directory
+
+    return load_directory(arguments.spec, hostname=socket.gethostname(), gateway=arguments.gateway)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], RenderableType]) -> None:
+    if arguments.output == "json":
+        json.dump(data(), sys.stdout, indent=2)
+        print()
+    else:
+        _console().print(text())
+
+
+def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
+    """The gateway that the spec says; without a spec, the one that is not to be."""
+    from nvi_operator.reconciler.cycle import Gateway
+    from nvi_operator.spec.models import Numbers
+
+    if arguments.spec is None:
+        return Gateway("", None), Numbers()
+    loaded = _load(arguments)
+    return Gateway(loaded.name, loaded.spec), loaded.spec.numbers
+
+
+def _preview(arguments: Namespace) -> Preview:
+    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.reconciler.cycle import preview
+
+    gateway, numbers = _gateway(arguments)
+    with HostKernel(numbers) as kernel:
+        return preview(kernel, gateway)
+
+
+def _notes(preview: Preview) -> None:
+    for note in preview.topology.notes if preview.topology else ():
+        print(f"note: {note}", file=sys.stderr)
+
+
+# --------------------------------------------------------------------------- commands
+
+
+def _validate(arguments: Namespace) -> int:
+    loaded = _load(arguments)
+    sections = {
+        "interfaces": len(loaded.spec.interfaces),
+        "uplinks": len(loaded.spec.uplinks),
+        "sourceNat": len(loaded.spec.source_nat),
+        "forwards": len(loaded.spec.forwards),
+        "static": len(loaded.spec.static),
+        "twiceNat": len(loaded.spec.twice_nat),
+        "routes": len(loaded.spec.routes),
+    }
+    if arguments.output == "json":
+        print(json.dumps({"gateway": loaded.name, "files": list(loaded.files), **sections}, indent=2))
+    else:
+        counts = ", ".join(f"{count} {name}" for name, count in sections.items() if count)
+        print(f"gateway {loaded.name}: valid: {counts}")
+    return 0
+
+
+def _render(arguments: Namespace) -> int:
+    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.plan.compile import desired_state
+    from nvi_operator.topology.assume import assume_missing
+    from nvi_operator.topology.resolve import resolve
+    from nvi_operator.view.plain import plain
+    from nvi_operator.view.render import render_lines
+
+    loaded = _load(arguments)
+    with HostKernel(loaded.spec.numbers) as kernel:
+        facts = assume_missing(loaded.spec, kernel.facts())
+    topology = resolve(loaded.name, loaded.spec, facts)
+    desired = desired_state(topology)
+    if arguments.output == "json":
+        objects = [{"kind": ref.kind, "key": ref.key, "object": plain(obj)} for ref, obj in desired]
+        print(json.dumps({"gateway": loaded.name, "notes": list(topology.notes), "objects": objects}, indent=2))
+    else:
+        for line in render_lines(topology, desired, assumed=facts.assumed):
+            print(line)
+    return 0
+
+
+def _plan(arguments: Namespace) -> int:
+    from nvi_operator.view.plan import plan_json, plan_text
+
+    preview = _preview(arguments)
+    _notes(preview)
+    _show(arguments, lambda: plan_json(preview.plan), lambda: plan_text(preview.plan))
+    return 2 if preview.plan and arguments.detailed_exitcode else 0
+
+
+def _diff(arguments: Namespace) -> int:
+    from nvi_operator.view.plan import plan_json, plan_text
+
+    preview = _preview(arguments)
+    _show(arguments, lambda: plan_json(preview.plan), lambda: plan_text(preview.plan))
+    return 1 if preview.plan else 0
+
+
+def _drift(arguments: Namespace) -> int:
+    from nvi_operator.view.drift import drift_json, drift_text
+
+    preview = _preview(arguments)
+    _show(arguments, lambda: drift_json(preview.plan), lambda: drift_text(preview.plan))
+    return 1 if preview.plan else 0
+
+
+def _apply(arguments: Namespace) -> int:
+    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.reconciler.cycle import reconcile
+    from nvi_operator.view.plan import plan_json, plan_text
+
+    gateway, numbers = _gateway(arguments)
+    with HostKernel(numbers) as kernel:
+        done = reconcile(kernel, gateway)
+    if arguments.output == "json" or not arguments.quiet:
+        _notes(done)
+        _show(arguments, lambda: plan_json(done.plan), lambda: plan_text(done.plan))
+    return 0
+
+
+def _down(arguments: Namespace) -> int:
+    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.reconciler.cycle import Gateway, reconcile
+    from nvi_operator.view.plan import plan_json, plan_text
+
+    gateway, numbers = _gateway(arguments)
+    with HostKernel(numbers) as kernel:
+        done = reconcile(kernel, Gateway(gateway.name, None))
+    if arguments.output == "json" or not arguments.quiet:
+        _show(arguments, lambda: plan_json(done.plan), lambda: plan_text(done.plan))
+    return 0
+
+
+def _status(arguments: Namespace) -> int:
+    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.reconciler.cycle import preview
+    from nvi_operator.view.status import status_json, status_text
+
+    gateway, numbers = _gateway(arguments)
+    with HostKernel(numbers) as kernel:
+        seen = preview(kernel, gateway)
+        counters = kernel.counters(seen.plan.before)
+    _show(
+        arguments,
+        lambda: status_json(gateway.name, seen, counters),
+        lambda: status_text(gateway.name, seen, counters),
+    )
+    return 0
+
+
+def _run(arguments: Namespace) -> int:
+    from nvi_operator.reconciler.daemon import run_daemon
+
+    return run_daemon(arguments.spec, gateway=arguments.gateway, rescan_seconds=arguments.rescan)
+
+
+def _doctor(arguments: Namespace) -> int:
+    from nvi_operator.doctor import diagnose
+    from nvi_operator.kernel.survey import take_survey
+    from nvi_operator.view.doctor import render, to_json
+
+    spec = _load(arguments).spec if arguments.spec else None
+    findings = diagnose(take_survey(device=spec.dataplane.device if spec else "nvi0"), spec)
+    _show(arguments, lambda: to_json(findings), lambda: render(findings))
+    return 1 if any(finding.level == "problem" for finding in findings) else 0
+
+
+def _schema(arguments: Namespace) -> int:
+    from nvi_operator.spec.schema import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+_COMMANDS: Mapping[str, Callable[[Namespace], int]] = {
+    "validate": _validate,
+    "render": _render,
+    "plan": _plan,
+    "diff": _diff,
+    "apply": _apply,
+    "status": _status,
+    "drift": _drift,
+    "run": _run,
+    "down": _down,
+    "doctor": _doctor,
+    "schema": _schema,
+}

@@ -1,0 +1,96 @@
+"""The command line, as data. argparse, because it takes 9 ms to import."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from nvi_operator import __version__
+
+_EPILOG = """\
+exit codes:
+  validate render apply status run down doctor schema    0 done, 1 error
+  plan --detailed-exitcode                               0 no changes, 1 error, 2 changes
+  diff drift                                             0 no difference, 1 difference, 2 error
+"""
+
+Add = Callable[[argparse.ArgumentParser], None]
+
+
+def _spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="DIR", type=Path, help="directory (or file) with the gateway's YAML")
+    _choice(parser)
+
+
+def _optional_spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "spec", metavar="DIR", type=Path, nargs="?", help="directory (or file) with the gateway's YAML"
+    )
+    _choice(parser)
+
+
+def _choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gateway", metavar="NAME", help="the gateway to take, instead of the one for this host")
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+
+
+def _netns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--netns", metavar="NAME", help="work in this network namespace (see ip-netns(8))")
+
+
+def _detailed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
+
+
+def _quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not print what is done")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rescan", metavar="SECONDS", type=float, default=60.0, help="look anyway after so long (default: 60)"
+    )
+
+
+_COMMANDS: tuple[tuple[str, str, tuple[Add, ...]], ...] = (
+    ("validate", "check a spec; needs no root and no kernel", (_spec, _output)),
+    ("render", "print what a spec means: nft, ip rule, ip route, sysctl; needs no root", (_spec, _netns, _output)),
+    ("plan", "show what apply would do", (_spec, _netns, _output, _detailed)),
+    ("diff", "like plan, with the exit codes of diff(1)", (_spec, _netns, _output)),
+    (
+        "apply",
+        "make this gateway what the spec says, verify it, or put everything back",
+        (_spec, _netns, _output, _quiet),
+    ),
+    (
+        "status",
+        "show the device, its counters, the uplinks and whether all is as the spec says",
+        (_optional_spec, _netns, _output),
+    ),
+    ("drift", "show what others changed of ours; changes nothing", (_spec, _netns, _output)),
+    ("run", "keep this gateway what the spec says: watch files and kernel, heal drift", (_spec, _netns, _run)),
+    ("down", "take away everything of ours, and give back what was lent", (_optional_spec, _netns, _output, _quiet)),
+    ("doctor", "what this machine can do, and what on it would break us", (_optional_spec, _netns, _output)),
+    ("schema", "print the JSON Schema of the spec language", ()),
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; `command` of the result names the command."""
+    parser = argparse.ArgumentParser(
+        prog="nvictl",
+        description="A declarative network operator for Linux NAT gateways.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nvictl {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary, adders in _COMMANDS:
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        for add in adders:
+            add(command)
+    return parser

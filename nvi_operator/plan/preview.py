@@ -1,0 +1,22 @@
+"""A plan together with the topology it was made from: what commands show and a pass applies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from nvi_operator.state.change import Plan
+from nvi_operator.topology.model import Topology
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`topology` is None when everything is to go."""
+
+    topology: Topology | None
+    plan: Plan
+
+    def without(self, held: Collection[str]) -> Preview:
+        """The same, without the steps that touch what is held (names as of `Ref`)."""
+        steps = tuple(change for change in self.plan.steps if str(change.ref) not in held)
+        return Preview(self.topology, Plan(steps, self.plan.before, self.plan.after))

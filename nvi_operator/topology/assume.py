@@ -1,0 +1,35 @@
+"""Facts of a host that is not here: for rendering a spec on an administrator's desk."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+from types import MappingProxyType
+
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.state.facts import Facts, LinkFact
+
+_FIRST = 1001
+
+
+def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
+    """`facts`, and every interface that the spec names and the host lacks, up and with the spec's addresses."""
+    addresses = {
+        uplink.interface: tuple(ip_interface(a) for a in uplink.addresses)
+        for uplink in spec.uplinks.values()
+        if uplink.addresses != "auto"
+    }
+    wanted = sorted({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})
+    missing = [ifname for ifname in wanted if ifname not in facts.links]
+    made_up = {
+        ifname: LinkFact(
+            ifname, number, f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}", addresses=addresses.get(ifname, ())
+        )
+        for number, ifname in enumerate(missing, start=_FIRST)
+    }
+    return Facts(
+        facts.hostname,
+        MappingProxyType({**facts.links, **made_up}),
+        facts.netns_cookie,
+        facts.module_available,
+        assumed=bool(missing),
+    )

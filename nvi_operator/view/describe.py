@@ -1,0 +1,73 @@
+"""One line for each kind of object, in the words of the tool that would make it by hand."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.link import Link, LinkGroup, Module
+from nvi_operator.state.nft import Table
+from nvi_operator.state.route import Route
+from nvi_operator.state.sysctl import Sysctl
+from nvi_operator.state.tc import TcProgram
+
+
+@singledispatch
+def describe(obj: object) -> str:
+    """The object in one line."""
+    return str(obj)
+
+
+@describe.register
+def _(obj: Module) -> str:
+    return obj.name
+
+
+@describe.register
+def _(obj: Link) -> str:
+    attributes = "".join(f" {name} {value:#x}" for name, value in obj.attributes)
+    return f"{obj.ifname} type {obj.kind}{attributes} mtu {obj.mtu} group {obj.group} {'up' if obj.up else 'down'}"
+
+
+@describe.register
+def _(obj: LinkGroup) -> str:
+    return f"{obj.ifname} group {obj.group}"
+
+
+@describe.register
+def _(obj: Sysctl) -> str:
+    return f"{obj.path} = {obj.value}"
+
+
+@describe.register
+def _(obj: Route) -> str:
+    words = [f"-{obj.family}", *(["unreachable"] if obj.type == "unreachable" else []), obj.destination]
+    words += [f"via {obj.via}"] if obj.via else []
+    words += [f"dev {obj.dev}"] if obj.dev else []
+    words += [f"table {obj.table} metric {obj.metric}"]
+    return " ".join([*words, *(["onlink"] if obj.onlink else [])])
+
+
+@describe.register
+def _(obj: FibRule) -> str:
+    return f"-{obj.family} {obj}"
+
+
+@describe.register
+def _(obj: Table) -> str:
+    return (
+        f"inet {obj.name}: {len(obj.chains)} chains, {sum(len(c.rules) for c in obj.chains)} rules, "
+        f"{sum(len(s.elements) for s in obj.sets)} elements"
+    )
+
+
+@describe.register
+def _(obj: TcProgram) -> str:
+    if obj.options is None:
+        return f"{obj.key}: a program that is not ours"
+    ports = ", ".join(
+        f"{port.ifindex}" + (f" ({port.mac})" if port.mac else "")
+        for port in sorted(obj.ports, key=lambda p: p.ifindex)
+    )
+    hop = ", hop hidden" if obj.options.hide_hop else ""
+    return f"{obj.key}: in-interface by {obj.options.source}{hop}; interfaces {ports}"

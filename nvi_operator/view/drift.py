@@ -1,0 +1,46 @@
+"""Drift: what others did to what is ours. The same plan that would heal it, read the other way round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from nvi_operator.state.change import Action, Change, Plan
+from nvi_operator.view.plan import change_lines, plan_json
+
+_CLASSES = {
+    Action.CREATE: "owned-missing",
+    Action.UPDATE: "owned-modified",
+    Action.REPLACE: "owned-modified",
+    Action.DELETE: "owned-unexpected",  # it bears our mark, and the spec knows nothing of it
+}
+_OPPOSITE = {"+": "-", "-": "+", "~": "~", " ": " "}
+_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": ""}
+
+
+def drift_class(change: Change) -> str:
+    return _CLASSES[change.action]
+
+
+def drift_text(plan: Plan) -> Text:
+    """'+' is what was put in, '-' what was taken away, since the gateway was as the spec says."""
+    if not plan:
+        return Text("No drift. Everything of ours is as the spec says.", style="bold")
+    text = Text()
+    for change in plan.steps:
+        text.append(f"{drift_class(change)} {change.ref.kind}\n", style="bold")
+        for sign, line in change_lines(change):
+            turned = _OPPOSITE[sign]
+            text.append(f"{turned}   {line}\n", style=_STYLES[turned])
+    count = len(plan.steps)
+    return text.append(
+        f"{count} object{'s' if count > 1 else ''} drifted. `nvictl apply` puts it right.", style="bold"
+    )
+
+
+def drift_json(plan: Plan) -> dict[str, Any]:
+    data = plan_json(plan)
+    for step, change in zip(data["steps"], plan.steps, strict=True):
+        step["class"] = drift_class(change)
+    return data

@@ -1,0 +1,86 @@
+"""A plan as a diff for people, and as JSON for programs. Reads the same Plan that an apply executes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from rich.text import Text
+
+from nvi_operator.state.change import Action, Change, Plan
+from nvi_operator.state.nft import Table
+from nvi_operator.view.describe import describe
+from nvi_operator.view.nft_diff import Line, table_lines
+from nvi_operator.view.plain import plain
+
+_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": ""}
+_SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
+_VERBS = {
+    Action.CREATE: "to create",
+    Action.UPDATE: "to update",
+    Action.REPLACE: "to replace",
+    Action.DELETE: "to delete",
+}
+
+
+def plan_lines(plan: Plan) -> Iterator[Line]:
+    """Signed lines, grouped by kind, in the order of the apply within a kind."""
+    by_kind = sorted(plan.steps, key=lambda change: change.ref.kind)  # stable: keeps the order of the apply
+    for kind, changes in groupby(by_kind, key=lambda change: change.ref.kind):
+        yield " ", kind
+        for change in changes:
+            yield from ((sign, f"  {text}") for sign, text in change_lines(change))
+
+
+def change_lines(change: Change) -> Iterator[Line]:
+    """One step: what it was, what it becomes."""
+    before, after = change.before, change.after
+    if isinstance(before, Table) or isinstance(after, Table):
+        yield _SIGNS[change.action], describe(change.present)
+        old = before if isinstance(before, Table) else None
+        new = after if isinstance(after, Table) else None
+        if new is not None:
+            yield from ((sign, f"  {text}") for sign, text in table_lines(old, new))
+        return
+    if before is not None:
+        yield "-", describe(before)
+    if after is not None:
+        yield "+", describe(after)
+
+
+def summary(plan: Plan) -> str:
+    """`3 to create, 1 to update.`, or that there is nothing to do."""
+    if not plan:
+        return "No changes. The gateway is as the spec says."
+    counts = Counter(change.action for change in plan.steps)
+    return ", ".join(f"{counts[action]} {_VERBS[action]}" for action in Action if counts[action]) + "."
+
+
+def plan_text(plan: Plan) -> Text:
+    """The whole diff with its summary, in colour where the terminal has any."""
+    text = Text()
+    for sign, line in plan_lines(plan):
+        if sign == " ":
+            text.append(f"{line}\n", style="bold")
+        else:
+            text.append(f"{sign} {line}\n", style=_STYLES[sign])
+    return text.append(summary(plan), style="bold")
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Stable for programs: steps in the order of the apply."""
+    return {
+        "changes": len(plan.steps),
+        "steps": [
+            {
+                "kind": change.ref.kind,
+                "key": change.ref.key,
+                "action": change.action.value,
+                "before": plain(change.before),
+                "after": plain(change.after),
+            }
+            for change in plan.steps
+        ],
+    }

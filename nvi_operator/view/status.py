@@ -1,0 +1,96 @@
+"""The state of a gateway on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nvi_operator.plan.preview import Preview
+from nvi_operator.state.link import Link
+from nvi_operator.topology.model import FAMILIES
+from nvi_operator.view.describe import describe
+
+Counters = Mapping[str, Mapping[str, int]]
+
+_MEANINGS = {
+    "reinjected": "packets handed back to their in-interface",
+    "no_stage_bit": "dropped: stage 1 did not see them (table flushed?)",
+    "no_ifindex": "dropped: no in-interface known",
+    "no_device": "dropped: in-interface unknown or gone",
+    "device_down": "dropped: in-interface is down",
+    "loop": "dropped: here for the second time (a foreign rule took the mark away?)",
+    "other": "dropped: not IP, or too short",
+    "stage_1": "packets on their way into the device",
+    "stage_2": "packets on their second pass",
+    "spoofed": "dropped: source is one of the gateway's own addresses",
+    "leak_untranslated": "dropped: inside source about to leave untranslated",
+    "leak_uplink": "dropped: source of another uplink",
+    "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
+}
+
+
+def status_text(name: str, seen: Preview, counters: Counters) -> RenderableType:
+    parts: list[RenderableType] = []
+    links = [obj for obj in seen.plan.before.of_kind("link") if isinstance(obj, Link)]
+    head = Text(f"gateway {name}: " if name else "", style="bold")
+    if not links:
+        head.append("not up: there is no NAT virtual interface of ours here")
+    elif seen.topology is None:
+        head.append(f"{len(seen.plan.before)} objects of ours")
+    elif seen.plan:
+        head.append(f"{len(seen.plan.steps)} differences from the spec (see nvictl drift)", style="yellow")
+    else:
+        head.append("as the spec says", style="green")
+    parts.append(head)
+    parts += [Text(f"device  {describe(link)}") for link in links]
+    if seen.topology:
+        parts += [Text(f"note    {note}") for note in seen.topology.notes]
+        parts.append(_uplinks(seen))
+    for group, values in counters.items():
+        parts.append(_counters(group, values))
+    return Group(*parts)
+
+
+def _uplinks(seen: Preview) -> Table:
+    assert seen.topology is not None
+    table = Table(title="uplinks", title_justify="left", box=None, pad_edge=False)
+    for column in ("name", "interface", "state", "next hop", "address", "sources"):
+        table.add_column(column)
+    for uplink in seen.topology.uplinks:
+        state = "absent" if uplink.port.ifindex is None else "up" if uplink.port.up else "down"
+        table.add_row(
+            uplink.name + (" (default)" if uplink.default else ""),
+            uplink.port.ifname,
+            state,
+            ", ".join(uplink.next_hops.values()) or "point-to-point",
+            ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
+            str(sum(len(uplink.sources(f)) for f in FAMILIES)) + " prefixes",
+        )
+    return table
+
+
+def _counters(group: str, values: Mapping[str, int]) -> Table:
+    table = Table(title=group, title_justify="left", box=None, pad_edge=False)
+    table.add_column("counter")
+    table.add_column("packets", justify="right")
+    table.add_column("meaning")
+    for name, value in sorted(values.items()):
+        table.add_row(name, str(value), _MEANINGS.get(name, "new flows by this line" if "nat_" in name else ""))
+    return table
+
+
+def status_json(name: str, seen: Preview, counters: Counters) -> dict[str, Any]:
+    up = bool(seen.plan.before.of_kind("link"))
+    return {
+        "gateway": name or None,
+        "up": up,
+        "inSync": up and not seen.plan if seen.topology else None,
+        "differences": len(seen.plan.steps) if seen.topology else None,
+        "notes": list(seen.topology.notes) if seen.topology else [],
+        "objects": len(seen.plan.before),
+        "counters": {group: dict(values) for group, values in counters.items()},
+    }
