@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, KernelError
@@ -22,7 +23,8 @@ class Nft:
                 hint="apt-get install python3-nftables, and use the system's Python (or a virtual "
                 "environment made from it with --system-site-packages)",
             ) from error
-        self._context: Any = nftables.Nftables()
+        self._new: Callable[[], Any] = nftables.Nftables
+        self._context = self._new()
         self._context.set_json_output(True)
 
     def list_table(self, name: str) -> list[dict[str, Any]]:
@@ -36,19 +38,21 @@ class Nft:
         raise self._failed("listing", error)
 
     def check(self, text: str) -> None:
-        """What `nft -c` says, without changing anything."""
-        self._context.set_dry_run(True)
-        try:
-            self._run(text, "check")
-        finally:
-            self._context.set_dry_run(False)
+        """What `nft -c` says, without changing anything.
+
+        In a context of its own: a dry run leaves its elements in the cache of libnftables (1.0.6), and
+        the apply after it would find that they overlap with themselves.
+        """
+        context = self._new()
+        context.set_dry_run(True)
+        self._run(context, text, "check")
 
     def apply(self, text: str) -> None:
         """One transaction: all of it or nothing."""
-        self._run(text, "apply")
+        self._run(self._context, text, "apply")
 
-    def _run(self, text: str, what: str) -> None:
-        code, _, error = self._context.cmd(text)
+    def _run(self, context: Any, text: str, what: str) -> None:
+        code, _, error = context.cmd(text)
         if code:
             raise self._failed(what, error)
 

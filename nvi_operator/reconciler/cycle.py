@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from nvi_operator.errors import KernelError, NviError, RevertError, VerifyError
+from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
@@ -74,7 +74,7 @@ def reconcile(
         if left.plan:
             names = ", ".join(str(change.ref) for change in left.plan.steps[:3])
             raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
-    except (KernelError, VerifyError) as error:
+    except NviError as error:
         revert(kernel, todo.plan, error)
         raise
     return todo

@@ -23,6 +23,9 @@ def guard_chain(topology: Topology) -> Chain:
         (Match(f.OIFNAME, "==", topology.device), f.RETURN),
         (Match(f.IIF, "==", 0), f.RETURN),
     ]
+    if 6 in topology.families:
+        # Never forwarded; and the kernel names the out-interface as in-interface of its own MLD reports.
+        rules.append((Match(f.saddr(6), "==", frozenset({"fe80::/10", "::"})), f.RETURN))
     for family in topology.families:
         rules += _exempt(topology, family)
         if topology.inside_networks(family):
@@ -34,6 +37,7 @@ def guard_chain(topology: Topology) -> Chain:
                     *f.drop("leak_untranslated"),
                 )
             )
+        rules += _routed(topology, family)
         for ifname in topology.uplink_ifnames:
             rules.append(
                 (
@@ -56,6 +60,14 @@ def _exempt(topology: Topology, family: Family) -> Iterator[Rule]:
                 match.append(f.in_networks(f.daddr(family), rule.conditions.destinations))
             if match:
                 yield (*match, f.RETURN)
+
+
+def _routed(topology: Topology, family: Family) -> Iterator[Rule]:
+    """What a route of the spec sends through an uplink may leave by it, whoever the source belongs to."""
+    for route in topology.routes:
+        if route.conditions.family == family:
+            leaves = Match(f.OIFNAME, "==", topology.uplink(route.uplink).port.ifname)
+            yield (leaves, *f.of_conditions(route.conditions, ()), f.RETURN)
 
 
 def _not_public(topology: Topology, family: Family) -> Iterator[Statement]:

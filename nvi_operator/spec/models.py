@@ -278,7 +278,7 @@ _TARGETS_SCHEMA: dict[str, Any] = {
 class Forward(Model):
     """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
 
-    on: Annotated[tuple[str, ...] | None, BeforeValidator(lambda v: None if v is None else as_tuple(v))] = Field(
+    at: Annotated[tuple[str, ...] | None, BeforeValidator(lambda v: None if v is None else as_tuple(v))] = Field(
         None,
         description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink.",
     )

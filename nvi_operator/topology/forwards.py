@@ -50,7 +50,7 @@ def resolve_forwards(
 def _publics(forward: Forward, family: Family, uplinks: Sequence[Uplink]) -> Iterator[Address]:
     """The public addresses: an uplink's name stands for its address."""
     by_name = {uplink.name: uplink for uplink in uplinks}
-    for item in forward.on or tuple(by_name):
+    for item in forward.at or tuple(by_name):
         address = by_name[item].primary(family) if item in by_name else ip_address(item)
         if address is not None and address.version == family:
             yield address

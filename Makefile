@@ -1,0 +1,53 @@
+# `make demo` and `make test` install what they need first; the rest expects `make setup` to have run.
+
+PYTHON ?= /usr/bin/python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+PACKAGES := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack
+
+.PHONY: help setup demo lab test test-quick test-netns lint schema clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.ready ## install the system packages and the virtual environment
+
+# The bindings of python3-nftables belong to the system's Python: hence --system-site-packages.
+$(VENV)/.ready: pyproject.toml
+	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		$(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(BIN)/pip install -q -e '.[dev]'
+	@touch $@
+
+demo: setup ## the main job, in a laboratory of network namespaces
+	$(SUDO) $(BIN)/python -m tests.lab.demo
+
+lab: setup ## the same laboratory, with a shell to poke in it
+	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
+
+test: setup lint ## all tests; those with packets need root
+	$(SUDO) $(BIN)/python -m pytest
+
+test-quick: ## those that need no kernel: under a minute
+	$(BIN)/python -m pytest tests/unit tests/golden tests/property
+
+test-netns: ## those with real packets
+	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
+
+lint: setup ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+schema: ## write schemas/ anew
+	$(BIN)/nvictl schema > schemas/gateway.schema.json
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

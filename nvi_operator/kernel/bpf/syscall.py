@@ -1,0 +1,199 @@
+"""bpf(2) through ctypes. Layouts: union bpf_attr in include/uapi/linux/bpf.h."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nvi_operator.errors import CapabilityError, KernelError
+
+_NR = {
+    "x86_64": 321,
+    "i686": 357,
+    "aarch64": 280,
+    "riscv64": 280,
+    "loongarch64": 280,
+    "armv7l": 386,
+    "ppc64le": 361,
+    "ppc64": 361,
+    "s390x": 351,
+}
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
+_PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO = 13, 14, 15
+
+HASH, PERCPU_ARRAY = 1, 6
+_SCHED_CLS = 3
+_LOG_SIZE = 1 << 16
+
+
+@dataclass(frozen=True)
+class ProgramInfo:
+    """What the kernel says of a loaded program."""
+
+    name: str
+    tag: bytes
+    map_ids: tuple[int, ...]
+
+
+def _bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
+    """The result and the attributes as the kernel left them. Raises KernelError or CapabilityError."""
+    number = _NR.get(platform.machine())
+    if number is None:
+        raise CapabilityError(f"{what}: the number of bpf(2) on {platform.machine()} is not known here")
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(attr, len(attr))
+    result = libc.syscall(ctypes.c_long(number), ctypes.c_int(command), buffer, ctypes.c_uint(len(attr)))
+    if result < 0:
+        raise _refused(what, ctypes.get_errno())
+    return result, buffer.raw
+
+
+def _refused(what: str, code: int) -> KernelError | CapabilityError:
+    text = f"{what}: {os.strerror(code)}"
+    if code == errno.EPERM:  # EACCES is the verifier's
+        return CapabilityError(text, hint="eBPF needs root, or CAP_BPF and CAP_NET_ADMIN")
+    if code == errno.ENOSYS:
+        return CapabilityError(text, hint="this kernel was built without CONFIG_BPF_SYSCALL")
+    error = KernelError(text)
+    error.__cause__ = OSError(code, os.strerror(code))
+    return error
+
+
+def create_map(kind: int, key_size: int, value_size: int, entries: int, name: str) -> int:
+    """A new map's file descriptor."""
+    attr = struct.pack("=IIIIIII16s", kind, key_size, value_size, entries, 0, 0, 0, name.encode())
+    return _bpf(_MAP_CREATE, attr, f"bpf map {name}: creating")[0]
+
+
+def load_program(code: bytes, name: str) -> int:
+    """A new program's file descriptor; the verifier's last words are in the error."""
+    instructions = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    log = ctypes.create_string_buffer(_LOG_SIZE)
+
+    def attr(level: int) -> bytes:
+        return struct.pack(
+            "=IIQQIIQII16s",
+            _SCHED_CLS,
+            len(code) // 8,
+            ctypes.addressof(instructions),
+            ctypes.addressof(licence),
+            level,
+            _LOG_SIZE if level else 0,
+            ctypes.addressof(log) if level else 0,
+            0,
+            0,
+            name.encode(),
+        )
+
+    what = f"bpf program {name}: loading"
+    try:
+        return _bpf(_PROG_LOAD, attr(0), what)[0]
+    except KernelError:
+        try:
+            return _bpf(_PROG_LOAD, attr(1), what)[0]
+        except KernelError as error:
+            words = log.value.decode(errors="replace").strip().splitlines()[-3:]
+            raise KernelError(f"{error.message}: {' / '.join(words)}") from error
+
+
+def _element(fd: int, key: bytes, value: ctypes.Array[ctypes.c_char] | None) -> tuple[bytes, object]:
+    held = ctypes.create_string_buffer(key, len(key))
+    address = ctypes.addressof(value) if value is not None else 0
+    return struct.pack("=IIQQQ", fd, 0, ctypes.addressof(held), address, 0), held
+
+
+def lookup(fd: int, key: bytes, size: int) -> bytes | None:
+    """The value; None where there is none. `size` is of the value, over all CPUs for a per-CPU map."""
+    value = ctypes.create_string_buffer(size)
+    attr, held = _element(fd, key, value)
+    try:
+        _bpf(_MAP_LOOKUP, attr, "bpf map: reading")
+    except KernelError as error:
+        if _code(error) == errno.ENOENT:
+            return None
+        raise
+    del held
+    return value.raw
+
+
+def update(fd: int, key: bytes, value: bytes) -> None:
+    attr, held = _element(fd, key, ctypes_value := ctypes.create_string_buffer(value, len(value)))
+    _bpf(_MAP_UPDATE, attr, "bpf map: writing")
+    del held, ctypes_value
+
+
+def delete(fd: int, key: bytes) -> None:
+    attr, held = _element(fd, key, None)
+    _bpf(_MAP_DELETE, attr, "bpf map: deleting")
+    del held
+
+
+def keys(fd: int, size: int) -> Iterator[bytes]:
+    """Every key of a hash map that nobody else changes meanwhile."""
+    found = ctypes.create_string_buffer(size)
+    previous: bytes | None = None
+    while True:
+        held = ctypes.create_string_buffer(previous, size) if previous is not None else None
+        attr = struct.pack(
+            "=IIQQQ", fd, 0, ctypes.addressof(held) if held is not None else 0, ctypes.addressof(found), 0
+        )
+        try:
+            _bpf(_MAP_NEXT_KEY, attr, "bpf map: listing")
+        except KernelError as error:
+            if _code(error) == errno.ENOENT:
+                return
+            raise
+        previous = found.raw
+        yield previous
+
+
+def _code(error: KernelError) -> int | None:
+    return error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+
+
+def program_fd(number: int) -> int:
+    return _bpf(_PROG_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf program {number}: opening")[0]
+
+
+def map_fd(number: int) -> int:
+    return _bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: opening")[0]
+
+
+def program_info(fd: int) -> ProgramInfo:
+    """struct bpf_prog_info: tag at 8, nr_map_ids at 52, map_ids at 56, name at 64."""
+    ids = (ctypes.c_uint32 * 16)()
+    info = bytearray(80)
+    struct.pack_into("=I", info, 52, len(ids))
+    struct.pack_into("=Q", info, 56, ctypes.addressof(ids))
+    raw = _info(fd, info)
+    (count,) = struct.unpack_from("=I", raw, 52)
+    return ProgramInfo(_name(raw, 64), raw[8:16], tuple(ids[:count]))
+
+
+def map_name(fd: int) -> str:
+    """struct bpf_map_info: name at 24."""
+    return _name(_info(fd, bytearray(40)), 24)
+
+
+def _name(raw: bytes, offset: int) -> str:
+    return raw[offset : offset + 16].partition(b"\0")[0].decode(errors="replace")
+
+
+def _info(fd: int, info: bytearray) -> bytes:
+    buffer = ctypes.create_string_buffer(bytes(info), len(info))
+    attr = struct.pack("=IIQ", fd, len(info), ctypes.addressof(buffer))
+    _bpf(_OBJ_INFO, attr, "bpf object: reading its description")
+    return buffer.raw
+
+
+def possible_cpus() -> int:
+    """How many values a per-CPU map holds for each key."""
+    text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii").strip()
+    return int(text.rpartition(",")[2].rpartition("-")[2]) + 1
