@@ -1,0 +1,74 @@
+"""A fake kernel with fault injection, for tests of whatever drives a kernel. Shipped, because users have tests, too.
+
+    kernel = FakeKernel(facts=..., fail_at=3)
+    reconcile(kernel, Gateway("edge", spec))      # the third change is refused: everything is as before
+
+It keeps objects as they are given: what a real kernel makes of them is what tests/contract compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nvi_operator.errors import KernelError
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.state.change import Change, Plan
+from nvi_operator.state.facts import Facts
+from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.topology.assume import assume_missing
+
+
+class Killed(BaseException):
+    """What a kill -9 looks like from inside: nothing catches it, nothing is cleaned up."""
+
+
+@dataclass
+class FakeKernel:
+    """A kernel in memory. `fail_at` and `kill_at` count changes from 1, over the kernel's whole life."""
+
+    facts_: Facts
+    objects: dict[Ref, Object] = field(default_factory=dict)
+    fail_at: int | None = None
+    kill_at: int | None = None
+    refuse: bool = False  # does the check refuse?
+    applied: list[Change] = field(default_factory=list)
+
+    @classmethod
+    def for_spec(cls, spec: GatewaySpec) -> FakeKernel:
+        """A host that has every interface that the spec names."""
+        return cls(assume_missing(spec, Facts("fake")))
+
+    def facts(self) -> Facts:
+        return self.facts_
+
+    def observe(self, desired: HostState) -> HostState:
+        return HostState(dict(self.objects))
+
+    def check(self, plan: Plan) -> None:
+        if self.refuse:
+            raise KernelError("fake: check: refused")
+
+    def apply(self, change: Change) -> None:
+        self.applied.append(change)
+        count = len(self.applied)
+        if count == self.kill_at:
+            raise Killed
+        if count == self.fail_at:
+            raise KernelError(f"{change.ref}: {change.action}: refused by the test")
+        have = self.objects.get(change.ref)
+        if have != change.before:
+            raise KernelError(f"{change.ref}: {change.action}: is {have}, was planned as {change.before}")
+        if change.after is None:
+            del self.objects[change.ref]
+        else:
+            self.objects[change.ref] = change.after
+
+    def drop(self, refs: Iterable[Ref]) -> None:
+        """Somebody else deletes objects of ours."""
+        for ref in refs:
+            del self.objects[ref]
+
+    @property
+    def state(self) -> HostState:
+        return HostState(dict(self.objects))
