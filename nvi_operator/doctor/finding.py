@@ -1,0 +1,23 @@
+"""What a check has to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "warning", "problem"]
+LEVELS: tuple[Level, ...] = ("problem", "warning", "ok")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation. `problem`: the gateway will not work as its spec says; `warning`: it may not.
+
+    `topic` is the name of the check. `todo` holds one thing to do per line, commands ready to be pasted;
+    it is empty where there is nothing to do.
+    """
+
+    level: Level
+    topic: str
+    what: str
+    todo: str = ""

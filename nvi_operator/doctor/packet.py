@@ -1,0 +1,211 @@
+"""Would this packet match? Three answers: yes, no, and None where it depends on what is not known. Pure.
+
+nft's JSON is judged by structure. An expression that is not understood here is None, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any, Literal
+
+from nvi_operator.doctor.bits import reads_conntrack
+from nvi_operator.doctor.ruleset import Rule
+from nvi_operator.spec.values import Network
+
+Answer = bool | None
+# An interface that no rule names: what is asked for when no spec says which interfaces there are.
+NOBODY = ""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What is known of a packet at one hook. None: unknown."""
+
+    family: Literal[4, 6]
+    stage: Literal[1, 2]
+    device: str
+    stage_mask: int
+    iif: str | None = None
+    oif: str | None = None
+    ct_state: str | None = None
+    sources: tuple[Network, ...] | None = None
+    reverse_path: Answer = None  # does the route back to the source lead through the in-interface?
+
+    @property
+    def label(self) -> str:
+        names = [name or "any" for name in (self.iif, self.oif) if name is not None]
+        return " -> ".join(names)
+
+
+def matches(rule: Rule, packet: Packet) -> Answer:
+    """Do all the matches of a rule hold?"""
+    answers = [(body, _match(body, packet)) for body in rule.bodies("match")]
+    if NOBODY in (packet.iif, packet.oif) and any(_means_us(body, packet) for body, answer in answers):
+        # The rule was written for us, for interfaces that we have not been told of.
+        answers = [(body, None if _is_interface(body) and not answer else answer) for body, answer in answers]
+    return conjunction(answer for _, answer in answers)
+
+
+def conjunction(answers: Iterable[Answer]) -> Answer:
+    found = list(answers)
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def element_matches(key: Any, value: Any, packet: Packet) -> Answer:
+    """Does the packet have this one element of a set or map as its key?"""
+    if isinstance(value, dict) and "elem" in value:
+        value = value["elem"].get("val")
+    return _match({"op": "==", "left": key, "right": value}, packet)
+
+
+def _match(body: Any, packet: Packet) -> Answer:
+    op, left, right = body.get("op", "=="), body["left"], body["right"]
+    if isinstance(right, dict) and "set" in right:
+        answers = [element_matches(left, item, packet) for item in _items(right["set"])]
+        return _negated(op, _any(answers))
+    if isinstance(left, dict) and "concat" in left:
+        parts = right.get("concat") if isinstance(right, dict) else None
+        if not isinstance(parts, list) or len(parts) != len(left["concat"]):
+            return None
+        pairs = zip(left["concat"], parts, strict=True)
+        return _negated(op, conjunction(element_matches(one, part, packet) for one, part in pairs))
+    return _field(op, left, right, packet)
+
+
+def _field(op: str, left: Any, right: Any, packet: Packet) -> Answer:
+    if not isinstance(left, dict) or op not in ("==", "in", "!=", "!"):
+        return None
+    if "payload" in left:
+        return _payload(op, left["payload"], right, packet)
+    if "fib" in left:
+        return _fib(op, left["fib"], right, packet)
+    if left.get("ct", {}).get("key") == "state":
+        return _state(op, right, packet)
+    if reads_conntrack(left):
+        return False if packet.stage == 2 and packet.ct_state == "untracked" else None
+    mark = mark_match(left, right)
+    if mark is not None:
+        return _mark(op, *mark, packet)
+    key = left.get("meta", {}).get("key")
+    if key in ("iifname", "iif", "oifname", "oif"):
+        return _negated(op, _name(packet.iif if key.startswith("iif") else packet.oif, right))
+    if key == "nfproto":
+        return _negated(op, right == f"ipv{packet.family}" if isinstance(right, str) else None)
+    if key == "protocol":
+        return _negated(op, right == ("ip" if packet.family == 4 else "ip6") if isinstance(right, str) else None)
+    return None
+
+
+def mark_match(left: Any, right: Any) -> tuple[int, int] | None:
+    """(mask, value) of a comparison with the packet mark; None if it is none, or not with a constant."""
+    mask = 0xFFFFFFFF
+    if isinstance(left, dict) and "&" in left and isinstance(left["&"][-1], int):
+        mask, left = left["&"][-1], left["&"][0]
+    if not isinstance(left, dict) or left.get("meta") != {"key": "mark"}:
+        return None
+    if isinstance(right, dict) and "prefix" in right:
+        # nft 1.0.6 lists a mask of leading ones so: `& 0x80000000 == 0` as 0/1.
+        length = right["prefix"]["len"]
+        return (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF, int(right["prefix"]["addr"])
+    return (mask, right) if isinstance(right, int) else None
+
+
+def _mark(op: str, mask: int, value: int, packet: Packet) -> Answer:
+    """Only the stage bit is known."""
+    has = packet.stage_mask if packet.stage == 2 else 0
+    known = mask & packet.stage_mask
+    if has & known != value & known:
+        return _negated(op, False)
+    return _negated(op, True if mask == known else None)
+
+
+def _state(op: str, right: Any, packet: Packet) -> Answer:
+    if packet.ct_state is None:
+        return None
+    if isinstance(right, dict) and "|" in right:
+        # `!= established | related` compares the whole, and a packet has one state only.
+        return _negated(op, False)
+    states = [right] if isinstance(right, str) else right
+    if not isinstance(states, list):
+        return None
+    return _negated("!=" if op == "!" else op, packet.ct_state in states)
+
+
+def _payload(op: str, body: Any, right: Any, packet: Packet) -> Answer:
+    protocol = body.get("protocol")
+    if protocol in ("ip", "ip6") and protocol != ("ip" if packet.family == 4 else "ip6"):
+        return False
+    if protocol in ("arp", "icmp", "icmpv6") and protocol != ("icmp" if packet.family == 4 else "icmpv6"):
+        return False
+    if body.get("field") == "saddr" and packet.sources is not None:
+        network = as_network(right)
+        if network is not None:
+            ours = [n for n in packet.sources if n.version == network.version]
+            return _negated(op, None if any(network.overlaps(n) for n in ours) else False)
+    return None
+
+
+def as_network(value: Any) -> Network | None:
+    """An address or a prefix of an nft expression."""
+    if isinstance(value, dict) and "prefix" in value:
+        return ip_network(f"{value['prefix']['addr']}/{value['prefix']['len']}", strict=False)
+    if isinstance(value, str) and not value.startswith("@"):
+        try:
+            return ip_network(value)
+        except ValueError:
+            return None  # a host name, or a symbol of nft's
+    return None
+
+
+def _fib(op: str, body: Any, right: Any, packet: Packet) -> Answer:
+    """`fib saddr . iif oif missing`, with or without mark: strict reverse-path filtering."""
+    flags = body.get("flags", [])
+    if body.get("result") != "oif" or "saddr" not in flags or "iif" not in flags or packet.reverse_path is None:
+        return None
+    return _negated(op, right == packet.reverse_path) if isinstance(right, bool) else None
+
+
+def _name(actual: str | None, pattern: Any) -> Answer:
+    if not isinstance(pattern, str) or pattern.startswith("@") or actual is None:
+        return None
+    if pattern.endswith("*"):
+        return actual != NOBODY and actual.startswith(pattern[:-1])
+    return actual == pattern
+
+
+def _means_us(body: Any, packet: Packet) -> bool:
+    """Does a match name the device, the state or the mark that only our packets have?"""
+    if not _match(body, packet):
+        return False
+    left = body["left"]
+    if _is_interface(body):
+        return packet.device in _items(body["right"].get("set") if isinstance(body["right"], dict) else body["right"])
+    if left.get("ct", {}).get("key") == "state":
+        return body.get("op") not in ("!=", "!") and packet.ct_state == "untracked"
+    mark = mark_match(left, body["right"])
+    return mark is not None and mark[0] == packet.stage_mask
+
+
+def _is_interface(body: Any) -> bool:
+    left = body["left"]
+    return isinstance(left, dict) and left.get("meta", {}).get("key") in ("iifname", "iif", "oifname", "oif")
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _any(answers: list[Answer]) -> Answer:
+    if True in answers:
+        return True
+    return None if None in answers else False
+
+
+def _negated(op: str, answer: Answer) -> Answer:
+    if answer is None or op not in ("!=", "!"):
+        return answer
+    return not answer

@@ -1,0 +1,129 @@
+"""Other people's nft tables, from the JSON that nft prints: tables, chains, rules as lists of expressions. Pure.
+
+Statements stay the dictionaries that nft gave: `packet.py` and `bits.py` know what those mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Expression = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule; `statements` are single-key dictionaries such as {"match": ...} or {"drop": None}."""
+
+    family: str
+    table: str
+    chain: str
+    handle: int
+    statements: tuple[Expression, ...] = field(hash=False)
+
+    @property
+    def place(self) -> str:
+        return f"{self.family} {self.table} {self.chain} handle {self.handle}"
+
+    def bodies(self, name: str) -> Iterator[Any]:
+        """What the statements of one kind hold."""
+        return (statement[name] for statement in self.statements if name in statement)
+
+    def has(self, *names: str) -> bool:
+        return any(name in statement for statement in self.statements for name in names)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`hook` is None for a chain that is only jumped to."""
+
+    family: str
+    table: str
+    name: str
+    type: str | None = None
+    hook: str | None = None
+    priority: int = 0
+    policy: str = "accept"
+    rules: tuple[Rule, ...] = field(default=(), hash=False)
+
+    @property
+    def place(self) -> str:
+        return f"{self.family} {self.table} {self.name}"
+
+
+@dataclass(frozen=True)
+class Flowtable:
+    family: str
+    table: str
+    name: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    chains: Mapping[tuple[str, str, str], Chain] = field(default_factory=dict)
+    flags: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # of tables
+    flowtables: tuple[Flowtable, ...] = ()
+
+    @property
+    def tables(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.flags)
+
+    def base_chains(self, *hooks: str, type_: str | None = None) -> Iterator[Chain]:
+        """Chains that hang in one of the hooks and see IP packets."""
+        for chain in self.chains.values():
+            if chain.hook in hooks and chain.family in ("ip", "ip6", "inet") and type_ in (None, chain.type):
+                yield chain
+
+    def target(self, rule: Rule, name: str) -> Chain | None:
+        """The chain of the same table that a rule jumps to."""
+        return self.chains.get((rule.family, rule.table, name))
+
+    def has_chain(self, family: str, table: str, prefix: str) -> bool:
+        return any(key[:2] == (family, table) and key[2].startswith(prefix) for key in self.chains)
+
+    def rules(self) -> Iterator[Rule]:
+        return (rule for chain in self.chains.values() for rule in chain.rules)
+
+
+def parse_ruleset(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
+    """From the objects of `nft -j list ruleset`, in any order."""
+    flags: dict[tuple[str, str], frozenset[str]] = {}
+    heads: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    rules: dict[tuple[str, str, str], list[Rule]] = {}
+    flowtables: list[Flowtable] = []
+    for item in objects:
+        for kind, body in item.items():
+            if kind == "table":
+                flags[body["family"], body["name"]] = frozenset(_list(body.get("flags")))
+            elif kind == "chain":
+                heads[body["family"], body["table"], body["name"]] = body
+            elif kind == "rule":
+                key = (body["family"], body["table"], body["chain"])
+                rules.setdefault(key, []).append(Rule(*key, body.get("handle", 0), tuple(body.get("expr", ()))))
+            elif kind == "flowtable":
+                devices = tuple(_list(body.get("dev")))
+                flowtables.append(Flowtable(body["family"], body["table"], body["name"], devices))
+    chains = {key: _chain(head, tuple(rules.get(key, ()))) for key, head in heads.items()}
+    return Ruleset(chains, flags, tuple(flowtables))
+
+
+def _chain(head: Mapping[str, Any], rules: tuple[Rule, ...]) -> Chain:
+    return Chain(
+        head["family"],
+        head["table"],
+        head["name"],
+        head.get("type"),
+        head.get("hook"),
+        head.get("prio", 0),
+        head.get("policy", "accept"),
+        rules,
+    )
+
+
+def _list(value: Any) -> list[str]:
+    """nft prints a list of one as the one."""
+    if value is None:
+        return []
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -1,0 +1,136 @@
+"""What was found on a machine: the input of every check. Gathered by `kernel/survey.py`. Pure.
+
+Foreign and own state are both in here: which is which depends on the numbers in the spec, so the
+checks decide. Only our nft table is left out, because listing it could take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
+from nvi_operator.state.facts import LinkFact
+
+Family = Literal[4, 6]
+# yes: it was made and removed again; loadable: its module is filed; unknown: there was no way to try.
+CanMake = Literal["yes", "loadable", "no", "unknown"]
+
+ALL_ONES = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class RuleFact:
+    """One FIB rule, of whomever. `protocol` is who made it (RTPROT_*)."""
+
+    family: Family
+    priority: int
+    action: str = "lookup"
+    table: int | None = None
+    goto: int | None = None
+    protocol: int = 0
+    inverted: bool = False
+    iif: str | None = None
+    oif: str | None = None
+    source: str | None = None
+    destination: str | None = None
+    mark: int | None = None
+    mask: int | None = None
+    suppress_prefix_length: int | None = None
+    l3mdev: bool = False
+    other: tuple[str, ...] = ()  # further selectors: tos, uidrange, ipproto, ports, tun_id
+
+    def __str__(self) -> str:
+        """As `ip rule add` takes it."""
+        words = [f"pref {self.priority}"] + (["not"] if self.inverted else [])
+        words.append(f"from {self.source or 'all'}")
+        for name, value in (("to", self.destination), ("iif", self.iif), ("oif", self.oif)):
+            words += [f"{name} {value}"] if value else []
+        if self.mark is not None:
+            words.append(f"fwmark {self.mark:#x}" + ("" if self.mask == ALL_ONES else f"/{self.mask:#x}"))
+        words += [*self.other]
+        if self.l3mdev:
+            words.append("l3mdev")
+        elif self.action == "lookup":
+            words.append(f"lookup {self.table}")
+        else:
+            words.append(f"goto {self.goto}" if self.action == "goto" else self.action)
+        if self.suppress_prefix_length is not None:
+            words.append(f"suppress_prefixlength {self.suppress_prefix_length}")
+        return " ".join(words)
+
+    @property
+    def command(self) -> str:
+        return "ip -6 rule" if self.family == 6 else "ip rule"
+
+    @property
+    def selects(self) -> bool:
+        """Does it pick some packets only? A negated mark leaves nearly all of them."""
+        narrow = self.iif or self.oif or self.source or self.destination or self.other or self.l3mdev
+        return bool(narrow) or (self.mark is not None and not self.inverted)
+
+
+@dataclass(frozen=True)
+class RouteUse:
+    """How many routes of one table and one protocol there are."""
+
+    family: Family
+    table: int
+    protocol: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Modules:
+    """Whether the kernel takes modules: their directory, the lock, and the demand for signatures."""
+
+    tree: bool = False
+    disabled: bool = False
+    signed_only: bool = False
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The Python bindings of nftables. `library`: the version of the libnftables that they load."""
+
+    library: str | None = None
+    package: str | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Networkd:
+    """systemd-networkd runs in this namespace; may it delete rules and routes that it did not make?"""
+
+    deletes_rules: bool
+    deletes_routes: bool
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One machine, in one network namespace."""
+
+    kernel: str = ""
+    device: str = "nvi0"
+    capabilities: frozenset[str] = frozenset()
+    nft_version: str | None = None
+    nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without our table
+    nft_failures: tuple[str, ...] = ()  # what could not be listed, and why
+    binding: Binding = field(default_factory=Binding)
+    bpf_error: str | None = None  # None: a program could be loaded
+    kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
+    modules: Modules = field(default_factory=Modules)
+    conntrack: bool = False
+    rules: tuple[RuleFact, ...] = ()
+    routes: tuple[RouteUse, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    legacy_tables: tuple[tuple[Family, str], ...] = ()
+    networkd: Networkd | None = None
+    links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
+
+    @cached_property
+    def ruleset(self) -> Ruleset:
+        return parse_ruleset(self.nft_objects)

@@ -1,0 +1,148 @@
+"""Where a packet may end in a base chain, and which rules it may meet on the way. Pure.
+
+Exact where the rules are understood. Where they are not, every way that is possible is followed, so a
+drop is certain only when there is nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nvi_operator.doctor.packet import Answer, Packet, element_matches, matches
+from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
+
+End = Literal["accept", "drop", "unknown"]
+# Targets of iptables extensions that let a packet go on, by the name that newer versions of nft print.
+_PASSING = frozenset(
+    "MARK CONNMARK LOG NFLOG TCPMSS CHECKSUM CLASSIFY DSCP TOS TTL HL SET SECMARK CONNSECMARK TRACE CT NOTRACK "
+    "AUDIT RATEEST TEE IDLETIMER LED".split()
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it may end, by which rule; None: by the policy of the base chain."""
+
+    end: End
+    rule: Rule | None
+
+
+@dataclass(frozen=True)
+class Walk:
+    """`met` holds the rules whose matches may hold, each with whether they certainly do."""
+
+    outcomes: tuple[Outcome, ...]
+    met: tuple[tuple[Rule, bool], ...]
+
+    @property
+    def dropped(self) -> bool:
+        """Is there no other end than being dropped?"""
+        return bool(self.outcomes) and all(outcome.end == "drop" for outcome in self.outcomes)
+
+
+def walk(ruleset: Ruleset, base: Chain, packet: Packet) -> Walk:
+    walker = _Walker(ruleset, packet)
+    if walker.run(base, certain=True):
+        walker.outcomes.append(Outcome("drop" if base.policy == "drop" else "accept", None))
+    return Walk(tuple(walker.outcomes), tuple(walker.met.items()))
+
+
+class _Walker:
+    def __init__(self, ruleset: Ruleset, packet: Packet) -> None:
+        self.ruleset = ruleset
+        self.packet = packet
+        self.outcomes: list[Outcome] = []
+        self.met: dict[Rule, bool] = {}
+        self._returns: dict[str, bool] = {}
+
+    def run(self, chain: Chain, *, certain: bool) -> bool:
+        """May the packet come out at the end of the chain, or return from it?"""
+        returns = False
+        for rule in chain.rules:
+            answer = matches(rule, self.packet)
+            if answer is False:
+                continue
+            self.met[rule] = self.met.get(rule, False) or (certain and bool(answer))
+            goes_on, came_back = self._rule(rule, answer, certain=certain)
+            returns = returns or came_back
+            if not goes_on:
+                return returns
+            certain = certain and not (came_back or answer is None and rule_ends(rule))
+        return True
+
+    def _rule(self, rule: Rule, answer: Answer, *, certain: bool) -> tuple[bool, bool]:
+        """May the packet go on to the next rule, and may it have returned from the chain here?"""
+        goes_on, returns = answer is None, False
+        ended = False
+        for statement in rule.statements:
+            for kind, body in statement.items():
+                if kind == "vmap":
+                    ended = True
+                    for verdict, certainly in self._vmap(body):
+                        on, back = self._verdict(rule, verdict, certain=certain and certainly)
+                        goes_on, returns = goes_on or on, returns or back
+                elif _is_verdict(kind, body):
+                    ended = True
+                    on, back = self._verdict(rule, statement, certain=certain and bool(answer))
+                    goes_on, returns = goes_on or on, returns or back
+        return goes_on or not ended, returns
+
+    def _vmap(self, body: Any) -> Iterator[tuple[Any, bool]]:
+        data = body["data"]
+        if not isinstance(data, dict):
+            yield {"unknown": None}, False  # a named map, whose elements were not listed
+            yield {"continue": None}, False
+            return
+        for key, verdict in data["set"]:
+            answer = element_matches(body["key"], key, self.packet)
+            if answer is not False:
+                yield verdict, bool(answer)
+            if answer is True:
+                return
+        yield {"continue": None}, False
+
+    def _verdict(self, rule: Rule, statement: Any, *, certain: bool) -> tuple[bool, bool]:
+        """As `_rule`: (may go on, may return)."""
+        ((kind, body),) = statement.items()
+        if kind in ("jump", "goto"):
+            target = self.ruleset.target(rule, body["target"])
+            back = True if target is None else self._enter(target, certain=certain)
+            return (back, False) if kind == "jump" else (False, back)
+        if kind in ("continue", "return"):
+            return kind == "continue", kind == "return"
+        if kind == "xt":
+            name = body.get("name") if isinstance(body, dict) else None
+            if name == "REJECT":
+                self.outcomes.append(Outcome("drop", rule))
+                return False, False
+            self.outcomes.append(Outcome("unknown", rule))
+            return True, False
+        end: End = "drop" if kind in ("drop", "reject") else "accept" if kind == "accept" else "unknown"
+        self.outcomes.append(Outcome(end, rule))
+        return False, False
+
+    def _enter(self, chain: Chain, *, certain: bool) -> bool:
+        if chain.name not in self._returns:
+            self._returns[chain.name] = self.run(chain, certain=certain)
+        return self._returns[chain.name]
+
+
+def _is_verdict(kind: str, body: Any) -> bool:
+    if kind == "xt":
+        return is_opaque_end(body)
+    return kind in (
+        "accept drop reject jump goto return continue queue snat dnat masquerade redirect tproxy synproxy".split()
+    )
+
+
+def is_opaque_end(body: Any) -> bool:
+    """Is this an expression of iptables by which a packet may end? nft 1.0.6 prints none of it but `null`."""
+    if not isinstance(body, dict):
+        return True
+    return body.get("type") == "target" and body.get("name") not in _PASSING
+
+
+def rule_ends(rule: Rule) -> bool:
+    return any(_is_verdict(kind, body) for statement in rule.statements for kind, body in statement.items())
