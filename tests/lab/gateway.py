@@ -1,0 +1,97 @@
+"""nvictl in a host of the laboratory, as a user runs it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.lab.net import Host
+
+ROOT = Path(__file__).resolve().parents[2]
+PROTOCOL = 78
+GROUPS = ("78", "79")
+
+
+class GatewayHost:
+    """A host that nvictl makes a gateway."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._scratch = TemporaryDirectory(prefix="nvi-lab-")
+
+    def spec(self, spec: str | Path) -> Path:
+        """A directory with this spec: given as a path (below the project's root), or as YAML text."""
+        if isinstance(spec, Path):
+            return spec
+        if "\n" not in spec:
+            return ROOT / spec
+        directory = Path(self._scratch.name)
+        (directory / "gateway.yaml").write_text(spec, encoding="utf-8")
+        return directory
+
+    def nvictl(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nvi_operator", *map(str, arguments), "--netns", self.host.netns]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"nvictl {' '.join(map(str, arguments))}: {done.stderr}")
+        return done
+
+    def apply(self, spec: str | Path) -> subprocess.CompletedProcess[str]:
+        return self.nvictl("apply", self.spec(spec))
+
+    def down(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.nvictl("down", *arguments)
+
+    def differences(self, spec: str | Path) -> list[str]:
+        """What `nvictl plan` would do, by kind and key."""
+        plan = json.loads(self.nvictl("plan", self.spec(spec), "-o", "json").stdout)
+        return [f"{step['action']} {step['kind']} {step['key']}" for step in plan["steps"]]
+
+    def counters(self) -> dict[str, int]:
+        """All counters of device and table, by name."""
+        status = json.loads(self.nvictl("status", "-o", "json").stdout)
+        return {name: value for group in status["counters"].values() for name, value in group.items()}
+
+    # ---------------------------------------------------------------- what is ours, what is not
+
+    def owned(self) -> list[str]:
+        """Whatever of ours is left in the kernel, found without any of our own code."""
+        run = self.host.run
+        left = [f"table {t}" for t in ("inet nvi",) if t in run("nft", "list", "tables").stdout]
+        for family in ("-4", "-6"):
+            rules = json.loads(run("ip", family, "-j", "-N", "rule").stdout or "[]")
+            left += [f"rule {rule}" for rule in rules if str(rule.get("protocol")) == str(PROTOCOL)]
+            routes = json.loads(run("ip", family, "-j", "-N", "route", "show", "table", "all").stdout or "[]")
+            left += [f"route {route}" for route in routes if str(route.get("protocol")) == str(PROTOCOL)]
+        links = json.loads(run("ip", "-j", "-N", "link").stdout)
+        left += [f"link {link['ifname']}" for link in links if str(link.get("group")) in GROUPS]
+        return left
+
+    def foreign(self) -> dict[str, Any]:
+        """Everything that is not ours and that we might have touched, in a form that can be compared."""
+        run = self.host.run
+        ruleset = json.loads(run("nft", "-j", "-s", "list", "ruleset").stdout)["nftables"]
+        foreign_nft = [
+            entry
+            for entry in ruleset
+            for body in entry.values()
+            if body.get("table", body.get("name")) != "nvi" and "metainfo" not in entry
+        ]
+        state: dict[str, Any] = {"nft": foreign_nft}
+        for family in ("-4", "-6"):
+            for what, command in (("rule", ["rule"]), ("route", ["route", "show", "table", "all"])):
+                entries = json.loads(run("ip", family, "-j", "-N", *command).stdout or "[]")
+                state[f"{what}{family}"] = [e for e in entries if str(e.get("protocol")) != str(PROTOCOL)]
+        links = json.loads(run("ip", "-j", "-N", "addr").stdout)
+        state["links"] = [
+            {key: link.get(key) for key in ("ifname", "group", "mtu", "flags", "link_type", "addr_info")}
+            for link in links
+            if link["ifname"] != "nvi0"
+        ]
+        sysctls = run("sysctl", "-a", "-r", r"^net\.ipv[46]\.(conf|ip_forward)", check=False).stdout
+        state["sysctl"] = [line for line in sysctls.splitlines() if "nvi0" not in line and "stable_secret" not in line]
+        return state
