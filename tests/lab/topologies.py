@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tests.lab.net import Host, Lab
 
 FAR, FAR6 = "192.0.2.80", "2001:db8:f::80"
+OTHER, OTHER6 = "192.0.2.200", "2001:db8:f::200"  # the same host by another address
 
 
 @dataclass
@@ -127,8 +128,8 @@ def _isp(site: Site, name: str, ifname: str, net: str, letter: str, *, mtu: int 
         f"addr add {v6}::1/64 dev gwa nodad",
         f"addr add 172.31.{number}.1/30 dev up0",
         f"addr add fd00:f{number}::1/64 dev up0 nodad",
-        f"route add {FAR}/32 via 172.31.{number}.2",
-        f"route add {FAR6}/128 via fd00:f{number}::2",
+        f"route add 192.0.2.0/24 via 172.31.{number}.2",
+        f"route add 2001:db8:f::/48 via fd00:f{number}::2",
         f"route add {net}.16/28 via {net}.2",
         f"route add {v6}:1::/64 via {v6}::2",
     )
@@ -149,7 +150,7 @@ def _outside(lab: Lab, *, uplink_mtu: int = 1500) -> Site:
     """The gateway, two ISPs, and a far server that is reached through both."""
     site = Site(lab, lab.host("gw"), lab.host("far"))
     site.far.address, site.far.address6 = FAR, FAR6
-    site.far.ip(f"addr add {FAR}/32 dev lo", f"addr add {FAR6}/128 dev lo nodad")
+    site.far.ip(*(f"addr add {a} dev lo" for a in (FAR, OTHER, f"{FAR6}/128", f"{OTHER6}/128")))
     _isp(site, "isp-a", "wan0", "203.0.113", "a", mtu=uplink_mtu)
     _isp(site, "isp-b", "wan1", "198.51.100", "b", mtu=uplink_mtu)
     site.gateway.ip("route add default via 203.0.113.1", "route add ::/0 via 2001:db8:a::1")
