@@ -32,10 +32,11 @@ def dataplanes() -> list[str]:
     return ["bpf"]
 
 
-@pytest.fixture(params=dataplanes())
+@pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in ("mark", "skb_iif")])
 def dataplane(request: pytest.FixtureRequest) -> str:
-    """Each dataplane in turn: the same expectations for all."""
-    return str(request.param)
+    """YAML of `spec.dataplane`, for each dataplane and each way to know the in-interface in turn."""
+    type_, _, source = str(request.param).partition("-")
+    return f"{{ type: {type_}, inInterface: {source} }}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import Any
 
@@ -45,6 +46,41 @@ def address_range_value(addresses: AddressRange) -> Value:
 
 def ports_value(ports: PortRange) -> int | Interval:
     return ports.first if ports.first == ports.last else Interval(ports.first, ports.last)
+
+
+def merged(values: Iterable[Value]) -> tuple[Value, ...]:
+    """The members of an anonymous set as nft keeps them.
+
+    Where one of them is an interval, nft merges what overlaps or touches; single values alone it keeps.
+    """
+    members = list(values)
+    spans = [span for value in members if (span := _span(value)) is not None]
+    if len(spans) < len(members) or all(first == last for first, last in spans):
+        return tuple(members)
+    joined: list[tuple[Any, Any]] = []
+    for first, last in sorted(spans, key=lambda span: int(span[0])):
+        if joined and int(first) <= int(joined[-1][1]) + 1:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return tuple(
+        (first if first == last else Interval(first, last)) if isinstance(first, int) else range_value(first, last)
+        for first, last in joined
+    )
+
+
+def _span(value: Value) -> tuple[Any, Any] | None:
+    """First and last as numbers or addresses; None for what has no order (names)."""
+    if isinstance(value, Interval):
+        ends = _span(value.first), _span(value.last)
+        return None if None in ends else (ends[0][0], ends[1][0])  # type: ignore[index]
+    if isinstance(value, int):
+        return value, value
+    try:
+        network = ip_network(value)
+    except ValueError:
+        return None
+    return network[0], network[-1]
 
 
 def canonical_text(text: str) -> Value:

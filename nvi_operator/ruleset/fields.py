@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nvi_operator.nft.values import network_value, ports_value
+from nvi_operator.nft.values import merged, network_value, ports_value
 from nvi_operator.spec.values import Network, Service
 from nvi_operator.state.nft import (
     Concat,
@@ -66,7 +66,8 @@ def is_not_dnated() -> Match:
 
 def one_of(field: Field | Concat, values: tuple[Value, ...], *, op: str = "==") -> Match:
     """A match on one value, or on an anonymous set of several."""
-    right = values[0] if len(values) == 1 else frozenset(values)
+    members = merged(values)
+    right = members[0] if len(members) == 1 else frozenset(members)
     return Match(field, op, right)  # type: ignore[arg-type]
 
 

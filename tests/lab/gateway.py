@@ -93,5 +93,7 @@ class GatewayHost:
             if link["ifname"] != "nvi0"
         ]
         sysctls = run("sysctl", "-a", "-r", r"^net\.ipv[46]\.(conf|ip_forward)", check=False).stdout
-        state["sysctl"] = [line for line in sysctls.splitlines() if "nvi0" not in line and "stable_secret" not in line]
+        state["sysctl"] = [
+            line for line in sysctls.splitlines() if "nvi0" not in line and "stable_secret" not in line
+        ]
         return state

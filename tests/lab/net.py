@@ -129,6 +129,17 @@ class Host:
         except (OSError, AssertionError):
             return False
 
+    def inject(self, ifname: str, packet: bytes, *, to: str) -> None:
+        """Send an IP packet as it is, in a frame to the MAC address `to`: for sources that are not ours."""
+        ethertype = 0x86DD if packet[0] >> 4 == 6 else 0x0800
+        with self.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.bind((ifname, ethertype))
+            frame = bytes.fromhex(to.replace(":", "")) + bytes(6) + ethertype.to_bytes(2, "big")
+            raw.send(frame + packet)
+
+    def mac(self, ifname: str) -> str:
+        return self.run("cat", f"/sys/class/net/{ifname}/address").stdout.strip() or ""
+
     def ping(
         self, address: str, *, size: int = 56, df: bool = False, ttl: int = 64, wait: float = 1.0, source: str = ""
     ) -> subprocess.CompletedProcess[str]:

@@ -62,7 +62,12 @@ def test_dual_wan(case: Case) -> None:
     assert seen(site.client, site.far.address6) == "2001:db8:a::2"
     assert seen(site.server, site.far.address) == f"{B}.2"
     assert seen(site.server, site.far.address6) == "2001:db8:b::2"
-    for public, isp in ((f"{A}.2", "isp-a"), ("2001:db8:a::2", "isp-a"), (f"{B}.2", "isp-b"), ("2001:db8:b::2", "isp-b")):
+    for public, isp in (
+        (f"{A}.2", "isp-a"),
+        ("2001:db8:a::2", "isp-a"),
+        (f"{B}.2", "isp-b"),
+        ("2001:db8:b::2", "isp-b"),
+    ):
         before = site.used()
         with site.far.connect(public, 443) as flow:
             assert flow.by == "server"

@@ -1,0 +1,29 @@
+"""Packets made by hand, for what no socket would send."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+
+def _checksum(data: bytes) -> int:
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def udp(source: str, destination: str, port: int, *, payload: bytes = b"spoofed\n", ttl: int = 64) -> bytes:
+    """A UDP datagram from `source` port 4444, with its IP header."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    addresses = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    length = 8 + len(payload)
+    header = struct.pack("!HHHH", 4444, port, length, 0)
+    pseudo = addresses + struct.pack("!IHBB", length, 0, 0, 17)
+    header = struct.pack("!HHHH", 4444, port, length, _checksum(pseudo + header + payload) or 0xFFFF)
+    if family == socket.AF_INET6:
+        return struct.pack("!IHBB", 6 << 28, length, 17, ttl) + addresses + header + payload
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 1, 0, ttl, 17, 0) + addresses
+    return ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:] + header + payload

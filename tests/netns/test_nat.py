@@ -1,0 +1,142 @@
+"""Where packets go and as whom: source and destination NAT by two ISPs, IPv4 and IPv6, either dataplane form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import GatewayHost, Site
+from tests.netns.scenarios import A6, B6, A, B, spec
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def edge(site: Site, gateway: GatewayHost, dataplane: str) -> Site:
+    gateway.apply(spec(dataplane))
+    site.far.serve(443)
+    site.far.serve(443, protocol="udp")
+    site.server.serve(443)
+    site.server.serve(443, protocol="udp")
+    return site
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_flow_leaves_by_the_uplink_that_owns_its_translated_source(edge: Site, protocol: str) -> None:
+    for host, addresses, isp in ((edge.client, (A, A6), "isp-a"), (edge.server, (B, B6), "isp-b")):
+        for far, address in zip((edge.far.address, edge.far.address6), addresses, strict=True):
+            before = edge.used()
+            with host.connect(far, 443, protocol=protocol) as flow:
+                assert flow.seen == address
+                assert edge.through(before) == ({isp}, {isp})
+    assert edge.leaks() == 0
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_dnated_servers_reply_leaves_by_the_uplink_that_was_asked(edge: Site, protocol: str) -> None:
+    for public, isp in ((A, "isp-a"), (A6, "isp-a"), (B, "isp-b"), (B6, "isp-b")):
+        before = edge.used()
+        with edge.far.connect(public, 443, protocol=protocol) as flow:
+            assert flow.by == "server"
+            assert flow.seen.startswith(("172.31.", "fd00:f")), "the server sees the true client"
+            assert edge.through(before) == ({isp}, {isp})
+    assert edge.leaks() == 0
+
+
+def test_a_client_reaches_the_server_beside_it_by_any_public_address(edge: Site) -> None:
+    for public in (A, A6, B, B6):
+        before = edge.used()
+        with edge.client.connect(public, 443) as flow:
+            assert (flow.by, flow.seen) == ("server", public)
+        assert edge.through(before) == (set(), set())
+
+
+def test_ping_is_translated_like_everything_else(edge: Site) -> None:
+    for host in (edge.client, edge.server):
+        assert host.pings(edge.far.address)
+        assert host.pings(edge.far.address6)
+    assert edge.far.pings("198.51.100.20"), "a whole address forwarded"
+    assert edge.far.pings("2001:db8:b:1::20")
+
+
+def test_both_passes_are_counted_and_untracked_in_the_second(edge: Site, gateway: GatewayHost) -> None:
+    edge.client.pings(edge.far.address)
+    counters = gateway.counters()
+    assert counters["stage_1"] == counters["stage_2"] == counters["reinjected"] > 0
+    listed = edge.gateway.run("conntrack", "-L", "-p", "icmp").stdout
+    assert len(listed.splitlines()) == 1, "one flow, one entry: stage 2 is untracked"
+
+
+def test_the_mark_hook_runs_after_conntrack_confirm(edge: Site, gateway: GatewayHost) -> None:
+    edge.client.pings(edge.far.address)
+    assert gateway.counters()["marked_after_confirm"] > 0
+
+
+def test_inside_networks_talk_to_each_other_untranslated(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    lab = site.lab
+    dmz = lab.host("dmz")
+    lab.link(site.gateway, "dmz0", dmz, "eth0")
+    site.gateway.ip("addr add 192.168.2.1/24 dev dmz0", "addr add fd00:2::1/64 dev dmz0 nodad")
+    dmz.address, dmz.address6 = "192.168.2.10", "fd00:2::10"
+    dmz.ip(
+        "addr add 192.168.2.10/24 dev eth0",
+        "addr add fd00:2::10/64 dev eth0 nodad",
+        "route add default via 192.168.2.1",
+        "route add ::/0 via fd00:2::1",
+    )
+    text = spec(dataplane).replace(
+        "  uplinks:\n", "    dmz0:\n      networks: [192.168.2.0/24, fd00:2::/64]\n  uplinks:\n"
+    )
+    gateway.apply(text)
+    dmz.serve(80)
+    site.server.serve(443)
+    assert site.client.connect(dmz.address, 80).seen == site.client.address
+    assert site.client.connect(dmz.address6, 80).seen == site.client.address6
+    with dmz.connect(A, 443) as flow:
+        assert (flow.by, flow.seen) == ("server", dmz.address), "no need to hide the client from another network"
+    assert site.leaks() == 0
+
+
+def test_an_exempt_flow_keeps_its_source_and_only_that(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    """The far network is reached untranslated: ISP A sees (and counts) the private source, as it was told to."""
+    text = spec(dataplane).replace(
+        "    - name: server\n",
+        "    - name: vpn\n      to: [192.0.2.200, 2001:db8:f::200]\n      as: unchanged\n    - name: server\n",
+    )
+    gateway.apply(text)
+    site.far.serve(443)
+    before = site.leaks()
+    assert not site.client.pings("192.0.2.200", wait=0.3)
+    assert not site.client.pings("2001:db8:f::200", wait=0.3)
+    assert site.leaks() - before == 2, "they left by the default uplink as they were"
+    assert site.client.connect(site.far.address, 443).seen == A
+
+
+def test_a_route_sends_what_it_names_through_its_uplink(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    """A public network inside, routed by both ISPs' customers' choice: the route decides, not the source."""
+    more = "  routes:\n    - name: portal\n      from: [203.0.113.17]\n      to: 192.0.2.200\n      via: isp-b\n"
+    text = spec(dataplane, more).replace("as: isp-a\n", "as: [203.0.113.17, '2001:db8:a:1::17']\n")
+    gateway.apply(text)
+    before = site.used()
+    site.client.pings("192.0.2.200", wait=0.3)
+    assert site.isps["isp-b"].foreign == 1, "isp-b was asked to carry an address of isp-a, and counts it"
+    assert site.used()["isp-a"][0] == before["isp-a"][0]
+
+
+def test_changing_the_spec_changes_new_flows_and_leaves_old_ones_alone(
+    edge: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    old = edge.client.connect(edge.far.address, 443)
+    counted = gateway.counters()["snat_everyone"]
+    text = spec(dataplane).replace("    - name: everyone\n      as: isp-a", "    - name: everyone\n      as: isp-b")
+    gateway.apply(text)
+    assert edge.client.connect(edge.far.address, 443).seen == B
+    assert old.again().seen == A
+    assert gateway.counters()["snat_everyone"] > counted > 0, "counters go on"
+    assert edge.leaks() == 0
+
+
+def test_a_forward_more_is_one_element_more(edge: Site, gateway: GatewayHost, dataplane: str) -> None:
+    more = "    ssh:\n      at: isp-a\n      ports: 2222/tcp\n      to: 192.168.1.80:22\n"
+    plan = gateway.nvictl("plan", gateway.spec(spec(dataplane, more)), check=False).stdout
+    assert plan.count("\n+") == 1
+    assert "203.0.113.2 . tcp . 2222 : 192.168.1.80 . 22" in plan
