@@ -183,11 +183,8 @@ class Lab:
 
     def link(self, one: Host, ifname: str, other: Host, other_ifname: str, *, mtu: int = 1500) -> None:
         """A veth pair between two hosts, up at both ends."""
-        subprocess.run(
-            ["ip", "link", "add", "name", ifname, "mtu", str(mtu), "netns", one.netns]
-            + ["type", "veth", "peer", "name", other_ifname, "mtu", str(mtu), "netns", other.netns],
-            check=True,
-        )
+        ends = f"name {ifname} mtu {mtu} netns {one.netns}", f"name {other_ifname} mtu {mtu} netns {other.netns}"
+        subprocess.run(f"ip link add {ends[0]} type veth peer {ends[1]}".split(), check=True)
         one.ip(f"link set dev {ifname} up")
         other.ip(f"link set dev {other_ifname} up")
 

@@ -27,3 +27,16 @@ def udp(source: str, destination: str, port: int, *, payload: bytes = b"spoofed\
         return struct.pack("!IHBB", 6 << 28, length, 17, ttl) + addresses + header + payload
     ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 1, 0, ttl, 17, 0) + addresses
     return ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:] + header + payload
+
+
+def stray(source: str, destination: str) -> bytes:
+    """An echo reply that nobody asked for: conntrack calls it INVALID, and NAT never touches it."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    addresses = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    body = struct.pack("!BBHHH", 129 if family == socket.AF_INET6 else 0, 0, 0, 77, 1) + b"stray..."
+    pseudo = addresses + struct.pack("!IHBB", len(body), 0, 0, 58) if family == socket.AF_INET6 else b""
+    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    if family == socket.AF_INET6:
+        return struct.pack("!IHBB", 6 << 28, len(body), 58, 64) + addresses + body
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, 1, 0) + addresses
+    return ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:] + body

@@ -29,7 +29,7 @@ class Isp:
                     type filter hook prerouting priority -400; policy accept;
                     iifname != "gwa" return
                     ip6 saddr {{ fe80::/10, :: }} return
-                    ip saddr != {{ {", ".join(self.prefixes)} }} counter name foreign log prefix "foreign " drop
+                    ip saddr != {{ {", ".join(self.prefixes)} }} counter name foreign drop
                     ip6 saddr != {{ {", ".join(self.prefixes6)} }} counter name foreign drop
                     ip daddr {{ 192.168.0.0/16, 10.1.0.0/16, 10.2.0.0/16 }} counter name foreign drop
                     ip6 daddr fd00:1::/64 counter name foreign drop
@@ -38,7 +38,8 @@ class Isp:
                 chain back {{
                     type filter hook postrouting priority 0; policy accept;
                     oifname "gwa" meta l4proto != ipv6-icmp counter name received
-                    oifname "gwa" icmpv6 type {{ echo-request, echo-reply, packet-too-big, time-exceeded }} counter name received
+                    icmpv6 type != {{ echo-request, echo-reply, packet-too-big, time-exceeded }} return
+                    oifname "gwa" counter name received
                 }}
             }}
             """

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ class Server:
     def close(self) -> None:
         self._stopped = True
         # shutdown() wakes the thread that waits in accept() or recvfrom().
-        try:
+        with suppress(OSError):  # an unconnected UDP socket says ENOTCONN, and wakes all the same
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # an unconnected UDP socket says ENOTCONN, and wakes all the same
         self._socket.close()
 
     def _answer(self, peer: Any, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Path MTU, fragments, time exceeded: the errors that make or break a gateway, from every place they can come from."""
+"""Path MTU, fragments, time exceeded: the errors that make or break a gateway, wherever they come from."""
 
 from __future__ import annotations
 

@@ -1,0 +1,214 @@
+"""No packet leaves an uplink untranslated, whatever happens to us: after every single step of every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.netns import entered
+from nvi_operator.reconciler.cycle import Gateway, preview, reconcile
+from nvi_operator.spec.load import load_texts
+from nvi_operator.state.change import Change
+from nvi_operator.testing import Killed
+from tests.lab import GatewayHost, Site
+from tests.lab.net import until
+from tests.lab.probe import Prober
+from tests.netns.scenarios import A, B, spec
+
+pytestmark = pytest.mark.netns
+
+Step = Callable[[Change], None]
+
+
+class Operator:
+    """The reconciler, in this process, in the gateway's namespace: so that a test can stop it anywhere."""
+
+    def __init__(self, site: Site) -> None:
+        self.netns = site.gateway.netns
+
+    def apply(self, text: str | None, on_step: Step = lambda change: None) -> int:
+        loaded = load_texts({"gateway.yaml": (text or spec()).encode()})
+        gateway = Gateway(loaded.name, loaded.spec if text else None)
+        with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
+            done = reconcile(kernel, gateway, on_step=on_step)
+            assert not preview(kernel, gateway).plan
+            return len(done.plan.steps)
+
+
+@pytest.fixture
+def operator(site: Site) -> Operator:
+    return Operator(site)
+
+
+@pytest.fixture
+def prober(site: Site) -> Iterator[Prober]:
+    made = Prober(site)
+    yield made
+    made.close()
+
+
+def test_after_every_step_of_the_first_apply_of_a_change_and_of_down(
+    site: Site, operator: Operator, prober: Prober, dataplane: str
+) -> None:
+    def probe(change: Change) -> None:
+        prober.send()
+
+    steps = operator.apply(spec(dataplane), probe)
+    prober.send()
+    assert steps > 50
+    assert site.leaks() == 0
+    changed = spec("{ type: bpf, inInterface: skb_iif, hideHop: true }").replace("as: isp-a", "as: [203.0.113.17]")
+    changed = changed.replace("192.168.1.0/24,", "192.168.0.0/16,").replace(
+        '"fd00:1::80"]\n      as', '"fd00:1::81"]\n      as'
+    )
+    assert operator.apply(changed, probe) > 5
+    assert site.leaks() == 0
+    assert operator.apply(None, probe) > 50
+    prober.send()
+    assert site.leaks() == 0
+
+
+def test_a_flow_goes_on_through_every_step_of_a_change(site: Site, operator: Operator, dataplane: str) -> None:
+    operator.apply(spec(dataplane))
+    site.far.serve(443)
+    site.server.serve(443)
+    flows = [
+        site.client.connect(site.far.address, 443),
+        site.client.connect(site.far.address6, 443),
+        site.far.connect(A, 443),
+        site.far.connect(B, 443),
+    ]
+    changed = (
+        spec(dataplane)
+        .replace("as: isp-a", "as: isp-b")
+        .replace("ports: [443/tcp, 443/udp]", "ports: [443/tcp, 8443/tcp]")
+    )
+    changed = changed.replace("routed: [203.0.113.16/28,", "routed: [203.0.113.16/28, 203.0.113.8/29,")
+
+    def still(change: Change) -> None:
+        for flow in flows:
+            flow.again()
+
+    before = site.used()
+    assert operator.apply(changed, still) >= 2
+    assert [flow.again().seen for flow in flows[:2]] == [A, "2001:db8:a::2"]
+    assert site.through(before) == ({"isp-a", "isp-b"}, {"isp-a", "isp-b"})
+    assert site.leaks() == 0
+
+
+def test_killed_between_any_two_steps_it_fails_closed_and_the_next_pass_makes_it_good(
+    site: Site, operator: Operator, prober: Prober
+) -> None:
+    steps = operator.apply(spec())
+    operator.apply(None)
+    gateway = GatewayHost(site.gateway)
+    for text in (spec(), None):
+        for number in range(1, steps, 1 if text else 4):
+            if text is None:
+                operator.apply(spec())
+            killer = _killer(number, prober)
+            with pytest.raises(Killed):
+                operator.apply(text, killer)
+            prober.send()
+            operator.apply(text)
+            if text:
+                prober.send()
+                operator.apply(None)
+        assert gateway.owned() == []
+    assert site.leaks() == 0
+
+
+def _killer(number: int, prober: Prober) -> Step:
+    seen = 0
+
+    def step(change: Change) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > number:
+            raise Killed
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("what", "command"),
+    [
+        ("device-down", "ip link set nvi0 down"),
+        ("device-deleted", "ip link del nvi0"),
+        ("table-deleted", "nft delete table inet nvi"),
+        ("table-flushed", "nft flush table inet nvi"),
+        ("ruleset-flushed", "nft flush ruleset"),
+        ("mark-hook-flushed", "nft flush chain inet nvi mark_hook"),
+        ("srcnat-flushed", "nft flush chain inet nvi srcnat"),
+        ("guards-flushed", "nft flush chain inet nvi guard"),
+        ("program-detached", "tc filter del dev nvi0 egress"),
+        ("steer-deleted", "ip rule del pref 1010 iif lan0"),
+        ("device-route-deleted", "ip route del default dev nvi0 table 7800"),
+        ("fallback-deleted", "ip route del unreachable default table 7801 metric 4294967295"),
+        ("lan-renamed", "ip link set lan0 name lan9"),
+        ("wan-renamed", "ip link set wan0 name wan9"),
+        ("wan-down", "ip link set wan0 down"),
+        ("rules-flushed-by-a-manager", "ip rule flush pref 1600"),
+    ],
+)
+def test_sabotage_leaks_nothing_and_is_healed(
+    site: Site, operator: Operator, prober: Prober, what: str, command: str, dataplane: str
+) -> None:
+    operator.apply(spec(dataplane))
+    site.far.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
+    old = prober.sent
+    site.gateway.run(*command.split())
+    for _ in range(20):
+        prober.send()
+    assert prober.sent == old + 20
+    assert site.leaks() == 0
+    if what == "wan-down":
+        site.gateway.ip("link set wan0 up")
+    if what.endswith("-renamed"):
+        new = command.split()[-1]
+        site.gateway.run("ip", "link", "set", new, "name", new[:-1] + "0")
+    operator.apply(spec(dataplane))
+    until(lambda: site.client.reaches(site.far.address, 443), "the gateway works again")
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.leaks() == 0
+
+
+def test_flows_go_on_while_their_inside_interface_has_another_name(site: Site, operator: Operator) -> None:
+    """Rules by source and marks by number: a live rename costs nothing."""
+    operator.apply(spec("{ type: auto, inInterface: mark }"))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        site.gateway.run("ip", "link", "set", "lan0", "name", "lan9")
+        assert flow.again().seen == A
+        assert site.client.connect(site.far.address, 443).seen == A
+    assert site.leaks() == 0
+
+
+def test_an_interface_deleted_and_made_again_is_followed(site: Site, operator: Operator, dataplane: str) -> None:
+    operator.apply(spec(dataplane))
+    site.far.serve(443)
+    lab, gw = site.lab, site.gateway
+    gw.ip("link del lan0")
+    assert operator.apply(spec(dataplane)) > 0
+    lab.link(gw, "lan0", lab.hosts["lan0-sw"], "p0")
+    lab.hosts["lan0-sw"].ip("link set dev p0 master br0")
+    gw.ip("addr add 192.168.1.1/24 dev lan0", "addr add fd00:1::1/64 dev lan0 nodad")
+    assert operator.apply(spec(dataplane)) > 0
+    until(lambda: site.client.reaches(site.far.address, 443), "the gateway works again")
+    assert site.leaks() == 0
+
+
+def test_a_refused_transaction_changes_nothing(site: Site, operator: Operator, dataplane: str) -> None:
+    """Somebody else's link stands where ours shall be: one clear error, and not a step is taken."""
+    gateway = GatewayHost(site.gateway)
+    site.gateway.ip("link add nvi0 type bridge")
+    before = gateway.foreign()
+    failed = gateway.nvictl("apply", gateway.spec(spec(dataplane)), check=False)
+    assert failed.returncode == 1
+    assert "nvi0" in failed.stderr
+    assert "not ours" in failed.stderr
+    assert "hint:" in failed.stderr
+    assert gateway.foreign() == before

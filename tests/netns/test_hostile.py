@@ -1,0 +1,217 @@
+"""What others do to a gateway: spoof, wipe marks, filter, NAT beside us. And the gateway's own packets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import GatewayHost, Site, packets
+from tests.lab.net import until
+from tests.netns.scenarios import A6, B6, A, B, spec
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def edge(site: Site, gateway: GatewayHost, dataplane: str) -> Site:
+    gateway.apply(spec(dataplane))
+    site.far.serve(443)
+    site.far.serve(443, protocol="udp")
+    site.server.serve(443)
+    return site
+
+
+# --------------------------------------------------------------------------- spoofing
+
+
+@pytest.mark.parametrize("source", [A, B, "192.168.1.1", A6, "fd00:1::1"])
+def test_a_lan_host_cannot_use_an_address_of_the_gateway(edge: Site, gateway: GatewayHost, source: str) -> None:
+    far = edge.far.address6 if ":" in source else edge.far.address
+    before = edge.used()
+    edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
+    until(lambda: gateway.counters()["spoofed"] == 1, "the packet is counted as spoofed")
+    assert edge.used() == before
+
+
+@pytest.mark.parametrize("source", ["10.66.0.1", "2001:db8:66::1"])
+def test_an_unknown_source_never_leaves(edge: Site, source: str) -> None:
+    """It matches no line of source NAT, and stage 2 has no way for it."""
+    far = edge.far.address6 if ":" in source else edge.far.address
+    before = edge.used()
+    edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
+    assert edge.client.pings(edge.far.address)
+    assert edge.leaks() == 0
+    assert edge.used()["isp-b"] == before["isp-b"]
+
+
+@pytest.mark.parametrize("source", ["192.168.1.10", "fd00:1::10"])
+def test_strict_drops_an_inside_source_that_comes_from_outside(
+    site: Site, gateway: GatewayHost, dataplane: str, source: str
+) -> None:
+    gateway.apply(spec(dataplane, "  guards: { antiSpoof: strict }\n"))
+    site.isps["isp-a"].host.inject(
+        "gwa", packets.udp(source, A6 if ":" in source else A, 443), to=site.gateway.mac("wan0")
+    )
+    until(lambda: gateway.counters()["spoofed"] == 1, "the packet is counted as spoofed")
+    site.far.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.client.connect(site.far.address6, 443).seen == A6
+
+
+# --------------------------------------------------------------------------- loops
+
+
+@pytest.mark.parametrize("hook", ["prerouting", "postrouting", "forward"])
+@pytest.mark.parametrize("hop", ["", ", hideHop: true"])
+def test_a_foreign_rule_that_wipes_marks_makes_no_loop(
+    site: Site, gateway: GatewayHost, dataplane: str, hook: str, hop: str
+) -> None:
+    gateway.apply(spec(dataplane.replace(" }", f"{hop} }}")))
+    site.gateway.nft(
+        f"table inet vandal {{ chain c {{ type filter hook {hook} priority -140; meta mark set 5; }}; }}"
+    )
+    for family_far in (site.far.address, site.far.address6):
+        site.client.pings(family_far, wait=0.3)
+    counters = gateway.counters()
+    assert counters["reinjected"] <= 8, "each packet takes two passes at the most"
+    assert site.leaks() == 0
+    if hook == "prerouting":
+        assert counters["loop"] >= 1
+
+
+# --------------------------------------------------------------------------- foreign tables beside us
+
+DOCKER = """
+table ip nat {
+    chain PREROUTING { type nat hook prerouting priority -100; policy accept; fib daddr type local jump DOCKER; }
+    chain POSTROUTING { type nat hook postrouting priority 100; policy accept;
+        ip saddr 172.17.0.0/16 oifname != "docker0" masquerade; }
+    chain DOCKER { iifname "docker0" return; tcp dport 8080 dnat to 172.17.0.2:80; }
+}
+table ip filter {
+    chain FORWARD { type filter hook forward priority 0; policy drop; jump DOCKER-USER;
+        ct state established,related accept; iifname "docker0" accept; }
+    chain DOCKER-USER { iifname "nvi0" accept; oifname "nvi0" accept; ct state untracked accept; return; }
+}
+"""
+FIREWALLD = """
+table inet firewalld {
+    chain filter_FORWARD { type filter hook forward priority 10; policy accept;
+        ct state { established, related } accept
+        ct status dnat accept
+        ct state untracked accept
+        oifname "nvi0" accept
+        ct state invalid drop
+        reject with icmpx type admin-prohibited }
+    chain mangle_PREROUTING { type filter hook prerouting priority -140; policy accept; return; }
+}
+"""
+POLICY_DROP = """
+table inet firewall {
+    chain forward { type filter hook forward priority 0; policy drop;
+        ct state established,related accept
+        oifname "nvi0" accept
+        ct state untracked accept
+        counter }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "ruleset",
+    [
+        pytest.param(DOCKER, id="docker"),
+        pytest.param(FIREWALLD, id="firewalld"),
+        pytest.param(POLICY_DROP, id="policy-drop"),
+    ],
+)
+def test_beside_another_tools_tables_everything_works_and_theirs_stay_as_they_are(
+    site: Site, gateway: GatewayHost, dataplane: str, ruleset: str
+) -> None:
+    site.gateway.nft(ruleset)
+    before = gateway.foreign()
+    gateway.apply(spec(dataplane))
+    site.far.serve(443)
+    site.server.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.client.connect(site.far.address6, 443).seen == A6
+    for public in (A, A6, B, B6):
+        assert site.far.connect(public, 443).by == "server"
+        assert site.client.connect(public, 443).by == "server"
+    assert site.leaks() == 0
+    gateway.apply(spec(dataplane).replace("as: isp-a", "as: isp-b"))
+    gateway.down()
+    assert gateway.foreign() == before
+    assert gateway.owned() == []
+
+
+def test_a_neighbour_on_the_gateway_keeps_its_own_masquerade(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """A container behind docker0 is not our business: single-stage NAT by its own tool, out by the main table."""
+    lab = site.lab
+    container = lab.host("container")
+    lab.link(site.gateway, "docker0", container, "eth0")
+    site.gateway.ip("addr add 172.17.0.1/16 dev docker0")
+    container.address = "172.17.0.2"
+    container.ip("addr add 172.17.0.2/16 dev eth0", "route add default via 172.17.0.1")
+    site.gateway.nft(DOCKER)
+    gateway.apply(spec(dataplane))
+    site.far.serve(443)
+    assert container.connect(site.far.address, 443).seen == A
+    container.serve(80)
+    assert site.client.connect("172.17.0.2", 80).by == "container"
+    assert site.leaks() == 0
+
+
+def test_what_was_lent_is_given_back(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    site.gateway.write("net/ipv4/conf/all/rp_filter", "2")
+    site.gateway.write("net/ipv4/conf/lan0/rp_filter", "1")
+    site.gateway.ip("link set dev wan0 group 5")
+    before = gateway.foreign()
+    gateway.apply(spec(dataplane))
+    assert gateway.foreign() != before
+    gateway.down()
+    assert gateway.foreign() == before
+
+
+# --------------------------------------------------------------------------- the gateway's own traffic
+
+
+def test_the_gateways_own_traffic_goes_the_ordinary_way(edge: Site) -> None:
+    edge.client.serve(22)
+    before = edge.used()
+    assert edge.gateway.connect(edge.far.address, 443).seen == A
+    assert edge.through(before) == ({"isp-a"}, {"isp-a"})
+    assert edge.gateway.connect(edge.far.address6, 443).seen == A6
+    assert edge.gateway.connect(edge.client.address, 22).seen == "192.168.1.1"
+    assert edge.gateway.pings(edge.client.address6)
+    assert edge.leaks() == 0
+
+
+def test_what_the_gateway_binds_to_an_uplinks_address_leaves_by_it(edge: Site) -> None:
+    for source, far in ((B, edge.far.address), (B6, edge.far.address6)):
+        before = edge.used()
+        with edge.gateway.connect(far, 443, source=source) as flow:
+            assert flow.seen == source
+            assert edge.through(before) == ({"isp-b"}, {"isp-b"})
+
+
+def test_the_gateway_answers_at_each_of_its_addresses_by_the_right_uplink(edge: Site) -> None:
+    for address in (A, B, A6, B6):
+        edge.gateway.serve(2022, address=address)
+        before = edge.used()
+        with edge.far.connect(address, 2022) as flow:
+            assert flow.by == "gw"
+            assert len(edge.through(before)[0]) == 1
+        assert edge.client.connect(address, 2022).by == "gw", "from inside, too"
+    assert edge.far.pings(B)
+    assert edge.leaks() == 0
+
+
+def test_unsolicited_packets_to_an_unused_public_address_are_not_sent_back(edge: Site) -> None:
+    before = edge.used()["isp-a"][0]
+    assert not edge.far.pings("203.0.113.30", wait=0.3)
+    assert not edge.far.pings("2001:db8:a:1::30", wait=0.3)
+    sent = edge.used()["isp-a"][0] - before
+    assert sent <= 2, "at most an 'unreachable' each, never the packet itself"
+    assert edge.leaks() == 0
