@@ -1,179 +1,191 @@
-"""YAML 1.2 text to plain data, with the place of every value.
+"""YAML 1.2 text to plain data, with the place of every key and value.
 
 Built on libyaml's events, because PyYAML's own loaders follow YAML 1.1, where `no` is False, `010` is 8,
 `22:22` is 1342, and the last of two equal keys silently wins. Here: the core schema of YAML 1.2, no
-aliases, no tags, no duplicate keys; and every error has a line and a column.
+aliases, no tags, no duplicate keys. Whatever bytes come in, SpecError is the only thing that is raised.
+
+The scalars are in `scalars.py`, the words for libyaml's complaints in `syntax.py`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.scalars import AmbiguousScalar, may_be_other_than_text, shown, value_of
+from nvi_operator.spec.syntax import decoded, reader_problem, syntax_problem
 
 Path = tuple[str | int, ...]
 
+MAX_DEPTH = 40  # a gateway needs 7; the parser descends once for each
+
 _LOADER: Any = getattr(yaml, "CLoader", yaml.Loader)
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_MASK = 0xFFFF_FFFF
 
 
-@dataclass(frozen=True)
-class Node:
-    """A value with its place. `value` is a scalar, a list of nodes, or a dict of key to (key place, node)."""
+class Branch(NamedTuple):
+    """Places of a mapping or list: its own, and those of what is in it.
 
-    value: Any
-    line: int
-    column: int
+    A place is one number, line and column packed, because there are two of them for each value of a file.
+    """
 
-    def plain(self) -> Any:
-        """Without places."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, (_, node) in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
+    place: int
+    children: Any  # dict of key to (place of the key, Places), or list of Places
+
+
+Places = int | Branch
 
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document of a file."""
+    """One YAML document of a file: plain data, and the same shape again with places."""
 
     file: str
-    root: Node
+    data: Any
+    places: Places
 
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key); of its nearest parent where it is missing."""
-        node = self.root
-        place = (node.line, node.column)
+        node = self.places
+        place = _own(node)
         for number, step in enumerate(path):
-            if isinstance(node.value, dict) and step in node.value:
-                at_key, node = node.value[step]
-                place = at_key if key and number == len(path) - 1 else (node.line, node.column)
-            elif isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
-                node = node.value[step]
-                place = (node.line, node.column)
+            children = node.children if isinstance(node, Branch) else None
+            if isinstance(children, dict) and step in children:
+                at_key, node = children[step]
+                place = at_key if key and number == len(path) - 1 else _own(node)
+            elif isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
+                node = children[step]
+                place = _own(node)
             else:
                 break
-        return Position(self.file, *place)
+        return Position(self.file, place >> 32, place & _MASK)
 
 
-def parse(data: bytes, file: str) -> list[Document]:
-    """The documents of one file; empty ones are left out. Raises SpecError."""
+def _own(node: Places) -> int:
+    return node.place if isinstance(node, Branch) else node
+
+
+def parse(data: bytes | str, file: str) -> list[Document]:
+    """The documents of one file; empty ones are left out. Raises SpecError with every problem of the file."""
+    text = decoded(data, file)
+    problems: list[SpecProblem] = []
+    documents: list[Document] = []
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        column = error.start - before.rfind(b"\n")
-        place = Position(file, before.count(b"\n") + 1, column)
-        raise _problem(place, f"byte {data[error.start]:#04x} is not UTF-8", "save the file in UTF-8") from error
-    try:
-        return list(_documents(yaml.parse(text, Loader=_LOADER), file))
-    except yaml.reader.ReaderError as error:
-        before_text = text[: error.position]
-        place = Position(file, before_text.count("\n") + 1, error.position - before_text.rfind("\n"))
-        raise _problem(place, "a control character is not allowed in YAML", "remove it") from error
+        documents = _Reader(_LOADER(text), file, problems).documents()
+    except yaml.reader.ReaderError:
+        problems.append(reader_problem(text, file))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
-        context = f" ({error.context})" if error.context else ""
-        raise _problem(place, f"not YAML: {error.problem}{context}", _syntax_hint(error.problem or "")) from error
-    except RecursionError as error:
-        raise _problem(Position(file, 1, 1), "nested too deeply", "no gateway needs this") from error
+        problems.append(syntax_problem(error, text, file))
+    if problems:
+        raise SpecError(problems)
+    return documents
 
 
-def _syntax_hint(problem: str) -> str:
-    if "\\t" in problem or "token" in problem:
-        return "indent with spaces, not tabs; quote text that starts with a special character"
-    if "mapping values" in problem:
-        return "a ': ' inside a value needs quotes around the value"
-    return "check the indentation and the quotes of this line and the one before"
+class _TooDeepError(Exception):
+    """Nothing below can be read; the problem is noted already."""
 
 
-def _problem(place: Position, message: str, hint: str = "") -> SpecError:
-    return SpecError([SpecProblem(place, "", message, hint)])
+class _Reader:
+    def __init__(self, loader: Any, file: str, problems: list[SpecProblem]) -> None:
+        self._next = loader.get_event
+        self._file = file
+        self._problems = problems
+
+    def _problem(self, place: int, message: str, hint: str) -> None:
+        self._problems.append(SpecProblem(self._position(place), "", message, hint))
+
+    def _position(self, place: int) -> Position:
+        return Position(self._file, place >> 32, place & _MASK)
+
+    def documents(self) -> list[Document]:
+        found: list[Document] = []
+        try:
+            while not isinstance(event := self._next(), yaml.StreamEndEvent):
+                if not isinstance(event, yaml.DocumentStartEvent):
+                    continue
+                if event.version not in (None, (1, 2)):
+                    major, minor = event.version
+                    self._problem(
+                        _place(event),
+                        f"this document says it is YAML {major}.{minor}: specs are YAML 1.2",
+                        "remove the %YAML line; no, yes, on and off are text here",
+                    )
+                data, places = self._node(self._next(), 0)
+                if data is not None:
+                    found.append(Document(self._file, data, places))
+        except _TooDeepError:
+            pass  # noted in problems, and what follows has no meaning without it
+        return found
+
+    def _node(self, event: Any, depth: int) -> tuple[Any, Places]:
+        mark = event.start_mark
+        place: int = (mark.line + 1 << 32) + mark.column + 1
+        kind = type(event)
+        if kind is yaml.AliasEvent:
+            self._problem(place, f"*{event.anchor} is an alias: aliases are not allowed", "write the value out")
+            return None, place
+        if event.anchor is not None:
+            self._problem(place, f"&{event.anchor} is an anchor: anchors are not allowed", "write it out each time")
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._problem(place, f"{tag} is a tag: tags are not allowed", "leave the tag out")
+        if kind is yaml.ScalarEvent:
+            text: str = event.value
+            # Quoted and block text is text; plain text nearly always, so that is settled by its first letter.
+            if event.style or not may_be_other_than_text(text):
+                return text, place
+            return self._scalar(text, place), place
+        if depth == MAX_DEPTH:
+            self._problem(place, f"nested more than {MAX_DEPTH} deep", "no gateway needs this: check the brackets")
+            raise _TooDeepError
+        if kind is yaml.MappingStartEvent:
+            return self._mapping(place, depth + 1)
+        items: list[Any] = []
+        places: list[Places] = []
+        while type(item := self._next()) is not yaml.SequenceEndEvent:
+            value, value_places = self._node(item, depth + 1)
+            items.append(value)
+            places.append(value_places)
+        return items, Branch(place, places)
+
+    def _mapping(self, place: int, depth: int) -> tuple[dict[str, Any], Branch]:
+        data: dict[str, Any] = {}
+        places: dict[str, tuple[int, Places]] = {}
+        while type(event := self._next()) is not yaml.MappingEndEvent:
+            problems = len(self._problems)
+            key, key_places = self._node(event, depth)
+            at = _own(key_places)
+            if not isinstance(key, str):
+                if len(self._problems) == problems:  # else the key is wrong in another way, which was said
+                    written = event.value if isinstance(event, yaml.ScalarEvent) else ""
+                    self._problem(at, f"{written or shown(key)} is no key: keys are text", "put the key in quotes")
+                self._node(self._next(), depth)
+                continue
+            if key == "<<" and not event.style:
+                self._problem(at, "<< is a merge key: merge keys are not allowed", "write the fields out")
+            elif key in places:
+                first = self._position(places[key][0])
+                self._problem(
+                    at, f"{key!r} is here for the second time: first at {first}", "keep one of them, or rename one"
+                )
+            value, value_places = self._node(self._next(), depth)
+            if key not in places:
+                data[key] = value
+                places[key] = (at, value_places)
+        return data, Branch(place, places)
+
+    def _scalar(self, text: str, place: int) -> Any:
+        try:
+            return value_of(text)
+        except AmbiguousScalar as error:
+            self._problem(place, str(error), error.hint)
+            return None
 
 
-def _documents(events: Iterator[Any], file: str) -> Iterator[Document]:
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent):
-            root = _node(next(events), events, file)
-            if root.value is not None:
-                yield Document(file, root)
-
-
-def _node(event: Any, events: Iterator[Any], file: str) -> Node:
+def _place(event: Any) -> int:
     mark = event.start_mark
-    line, column = mark.line + 1, mark.column + 1
-    place = Position(file, line, column)
-    if isinstance(event, yaml.AliasEvent):
-        raise _problem(place, f"alias *{event.anchor}: aliases are not allowed", "write the value out")
-    if event.anchor:
-        raise _problem(place, f"anchor &{event.anchor}: anchors are not allowed", "write the value out where needed")
-    if event.tag is not None and event.tag != "!":
-        raise _problem(place, f"tag {event.tag}: tags are not allowed", "leave the tag out")
-    if isinstance(event, yaml.ScalarEvent):
-        value = event.value if event.style else _scalar(event.value, place)
-        return Node(value, line, column)
-    if isinstance(event, yaml.SequenceStartEvent):
-        items = []
-        for item in iter(lambda: next(events), None):
-            if isinstance(item, yaml.SequenceEndEvent):
-                break
-            items.append(_node(item, events, file))
-        return Node(items, line, column)
-    return Node(_mapping(events, file), line, column)
-
-
-def _mapping(events: Iterator[Any], file: str) -> dict[str, tuple[tuple[int, int], Node]]:
-    pairs: dict[str, tuple[tuple[int, int], Node]] = {}
-    for event in events:
-        if isinstance(event, yaml.MappingEndEvent):
-            break
-        key = _node(event, events, file)
-        place = Position(file, key.line, key.column)
-        if not isinstance(key.value, str):
-            shown = "a list or mapping" if isinstance(key.value, list | dict) else repr(key.value)
-            raise _problem(place, f"{shown} is no key: keys are text", "put the key in quotes")
-        if key.value == "<<":
-            raise _problem(place, "merge keys (<<) are not allowed", "write the fields out")
-        if key.value in pairs:
-            (first_line, first_column), _ = pairs[key.value]
-            raise _problem(
-                place,
-                f"{key.value!r} is here for the second time: first at {file}:{first_line}:{first_column}",
-                "keep one of them",
-            )
-        pairs[key.value] = ((key.line, key.column), _node(next(events), events, file))
-    return pairs
-
-
-def _scalar(text: str, place: Position) -> Any:
-    """A plain scalar by the core schema of YAML 1.2.2 (chapter 10.3.2)."""
-    if text in _NULL:
-        return None
-    if text in _BOOL:
-        return _BOOL[text]
-    if _INT.fullmatch(text):
-        digits = text.lstrip("+-")
-        if len(digits) > 1 and digits[0] == "0":
-            raise _problem(
-                place,
-                f"{text} is ambiguous: an octal number to YAML 1.1, {int(text)} to YAML 1.2",
-                f"write {int(text)}, or quote it if it is text",
-            )
-        return int(text) if len(digits) < 20 else text
-    if _OCTAL.fullmatch(text):
-        return int(text[2:], 8)
-    if _HEX.fullmatch(text):
-        return int(text[2:], 16)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    place: int = (mark.line + 1 << 32) + mark.column + 1
+    return place

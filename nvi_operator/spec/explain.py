@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from nvi_operator.errors import SpecProblem
 from nvi_operator.spec.document import Document, Path
+from nvi_operator.spec.merge import dotted
 from nvi_operator.spec.models import Gateway
+from nvi_operator.spec.scalars import shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
 _TYPES = {
@@ -23,103 +25,126 @@ _TYPES = {
     "tuple_type": "a list",
     "list_type": "a list",
 }
+_TO_ADD = {"apiVersion": "apiVersion: nvi-operator/v1", "kind": "kind: Gateway", "metadata": "metadata: {name: ...}"}
+# (part of the sentence, what to do)
+_HINTS = (
+    ("is not a name", "names become nft identifiers: lower-case letters, digits and '-' only"),
+    ("interface name", "see the names in `ip link`"),
+    ("not an IPv4 or IPv6 address", "write an address such as 192.0.2.1 or 2001:db8::1"),
+    ("equal size", "make both ranges cover as many ports"),
+    ("not of the same size", "give both the same prefix length"),
+    ("mixes IPv4 and IPv6", "keep to one of them"),
+    ("mix IPv4 and IPv6", "write one entry for each"),
+    ("not a port", "ports are numbers from 1 to 65535"),
+    ("ports are 1 to", "write a number from 1 to 65535"),
+    ("runs backwards", "write the smaller one first"),
+    ("not a prefix", "write an address and its prefix length, as in 192.0.2.0/24"),
+)
 
 
 def explained(document: Document, error: ValidationError) -> Iterator[SpecProblem]:
     """One problem for each wrong value of the document."""
-    seen: set[Path] = set()
+    found: dict[Path, Any] = {}
+    words: dict[Path, str] = {}
     for item in error.errors(include_url=False):
-        path = _written(document, item["loc"])
-        if path in seen:  # a union reports each of its members
+        path = _written(document, item)
+        if _is_choice(item):
+            words[path] = str(item["ctx"]["expected"]).strip("'")  # one of several forms: said with the others
+        found.setdefault(path, item)
+        if _is_choice(found[path]):
+            found[path] = item
+    for path, item in found.items():
+        if _is_choice(item) and any(len(p) > len(path) and p[: len(path)] == path for p in found):
             continue
-        seen.add(path)
         message, hint = _sentence(item, path)
+        word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
+        if word and not _is_choice(item):
+            hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"
         on_key = item["type"] == "extra_forbidden" or item["loc"][-1:] == ("[key]",)
-        yield SpecProblem(document.find(path, key=on_key), _dotted(path), message, hint)
+        yield SpecProblem(document.find(path, key=on_key), dotted(path), message, hint)
 
 
-def _written(document: Document, loc: Sequence[str | int]) -> Path:
+def _is_choice(item: Any) -> bool:
+    """A word that is one member of a union, as `auto` is beside addresses."""
+    return bool(item["type"] == "literal_error" and str(item["loc"][-1]).startswith("literal["))
+
+
+def _written(document: Document, item: Any) -> Path:
     """The path in the document: pydantic adds names of union members and validators to it."""
     path: list[str | int] = []
-    node = document.root
+    value: Any = document.data
+    loc: Sequence[str | int] = item["loc"]
     for number, step in enumerate(loc):
-        value: Any = node.value
-        if isinstance(value, dict) and step in value:
+        inside = (
+            step in value
+            if isinstance(value, dict)
+            else isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
+        )
+        if inside:
             path.append(step)
-            node = value[step][1]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, str) and step in value:
+            path.append(value.index(step))  # a list that is short for a mapping
+            value = step
+        elif item["type"] == "missing" and number == len(loc) - 1:
             path.append(step)
-            node = value[step]
-        elif number == len(loc) - 1 and isinstance(step, str) and isinstance(value, dict) and step != "[key]":
-            path.append(step)  # a missing field
     return tuple(path)
 
 
-def _dotted(path: Path) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
-
-
 def _sentence(item: Any, path: Path) -> tuple[str, str]:
-    kind, given = item["type"], item.get("input")
+    kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown(path)
     if kind == "missing":
-        return f"{path[-1]} is missing", "add it"
+        name = str(path[-1])
+        return f"{name} is missing", f"add `{_TO_ADD.get(name, name + ': ...')}` here"
     if kind == "literal_error":
-        return f"{given!r} is none of {item['ctx']['expected']}", _boolean_hint(given)
+        return f"{shown(given)} is none of {context['expected']}", _word_hint(given, context["expected"])
     if kind == "value_error":
-        message = str(item["ctx"]["error"])
-        return message, _value_hint(message, given)
-    if kind in ("greater_than_equal", "less_than_equal", "too_short"):
-        return f"{given!r}: {item['msg'].removeprefix('Input ')}", ""
+        message = str(context["error"])
+        return message, _value_hint(message)
+    if kind == "greater_than_equal":
+        return f"{shown(given)} is too small: at least {context['ge']}", "choose a larger number"
+    if kind == "less_than_equal":
+        return f"{shown(given)} is too large: at most {context['le']}", "choose a smaller number"
     wanted = _TYPES.get(kind)
     if wanted:
-        return f"expected {wanted}, found {_shown(given)}", _type_hint(kind, given)
-    return item["msg"], ""
-
-
-def _shown(given: Any) -> str:
-    if given is None:
-        return "nothing"
-    if isinstance(given, dict):
-        return "a mapping"
-    if isinstance(given, list | tuple):
-        return "a list"
-    return repr(given)
+        return f"expected {wanted}, found {shown(given)}", _type_hint(kind, given)
+    return str(item["msg"]), ""
 
 
 def _boolean_hint(given: Any) -> str:
     if isinstance(given, str) and given.lower() in _YAML_1_1_BOOLEANS:
-        return f"in YAML 1.2 {given} is text: write true or false"
-    return ""
+        return f"YAML 1.2: write true or false; {given} is text"
+    return "write true or false"
+
+
+def _word_hint(given: Any, expected: str) -> str:
+    words = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    close = get_close_matches(str(given), words, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}"
 
 
 def _type_hint(kind: str, given: Any) -> str:
+    if given is None:
+        return "write a value, or leave the field out"
     if kind == "bool_type":
-        return _boolean_hint(given) or "write true or false"
-    if kind == "string_type" and isinstance(given, int | float | bool):
-        return "put it in quotes if it is text"
-    if kind == "int_type" and isinstance(given, str):
-        return "write the number without quotes"
-    return (
-        "see examples/ and `nvictl schema`" if kind in ("dict_type", "model_type", "list_type", "tuple_type") else ""
-    )
+        return _boolean_hint(given)
+    if kind == "string_type":
+        return "put it in quotes if it is text" if isinstance(given, int | float) else ""
+    if kind == "int_type":
+        return "write the number without quotes" if str(given).isdecimal() else "write a number such as 1"
+    return "see examples/ and `nvictl schema`"
 
 
-def _value_hint(message: str, given: Any) -> str:
-    if "did you mean" in message or "write" in message:
-        return ""
-    if "not a name" in message:
-        return "names become nft identifiers: letters, digits and '-' only"
-    if "interface name" in message:
-        return "see the names in `ip link`"
-    if "not an IPv4 or IPv6 address" in message:
-        return "write an address such as 192.0.2.1 or 2001:db8::1"
-    if "equal size" in message or "same size" in message:
-        return "make both sides cover as much"
-    if isinstance(given, int | float | bool):
+def _value_hint(message: str) -> str:
+    if "did you mean" in message or ": write " in message:
+        return ""  # it says so itself
+    if "as text, found" in message:
         return "put it in quotes if it is text"
-    return ""
+    return next((hint for part, hint in _HINTS if part in message), "")
 
 
 def _unknown(path: Path) -> tuple[str, str]:

@@ -12,13 +12,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
+from nvi_operator.spec.scalars import shown
 from nvi_operator.spec.values import (
     Addresses,
-    HostName,
+    AddressRange,
+    HostNames,
     IfName,
     IfNames,
     Name,
     Networks,
+    OrShort,
+    Places,
     Protocols,
     Ranges,
     Services,
@@ -29,7 +33,6 @@ from nvi_operator.spec.values import (
     as_tuple,
     parse_address_range,
     parse_name,
-    parse_target,
 )
 
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
@@ -43,8 +46,7 @@ class Model(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
+        alias_generator=to_camel,  # and by no other name: source_nat must not pass beside sourceNat
         serialize_by_alias=True,
     )
 
@@ -221,6 +223,8 @@ def _parse_translation(value: Any) -> Any:
     ranges: list[Any] = []
     names: list[str] = []
     for item in items:
+        if not isinstance(item, str | AddressRange):
+            raise ValueError(f"expected an uplink's name, an address, a range or a prefix, found {shown(item)}")
         if isinstance(item, str) and not any(sign in item for sign in ".:/"):
             names.append(parse_name(item))
         else:
@@ -230,6 +234,12 @@ def _parse_translation(value: Any) -> Any:
     if names:
         return Translation(uplinks=dict.fromkeys(names, 1))
     return Translation(pool=tuple(ranges))
+
+
+_SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
+    {"type": "string", "examples": ["isp-a", "unchanged", "192.0.2.1", "192.0.2.1-192.0.2.9", "192.0.2.0/28"]},
+    {"type": "array", "items": {"type": "string"}, "minItems": 1},
+)
 
 
 class SourceNat(Model):
@@ -246,7 +256,7 @@ class SourceNat(Model):
     tenant: Name | None = Field(None, description="The tenant whose packets these are.")
     protocol: Protocols | None = Field(None, description="Protocols.")
     ports: Services | None = Field(None, description="Destination ports with protocol, as in 443/tcp.")
-    as_: Annotated[Translation, BeforeValidator(_parse_translation)] = Field(
+    as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
         alias="as", description="What the source becomes."
     )
 
@@ -261,16 +271,30 @@ class SourceNat(Model):
 
 
 def _targets(value: Any) -> Any:
+    """Every form as a mapping; the targets are parsed as its keys, so that each problem has a place of its own."""
     if isinstance(value, dict):
-        return {parse_target(key): weight for key, weight in value.items()}
-    return dict.fromkeys((parse_target(item) for item in as_tuple(value)), 1)
+        if not value:
+            raise ValueError("there is no server: name one")
+        return value
+    servers = as_tuple(value)
+    for server in servers:
+        if not isinstance(server, str | Target):
+            raise ValueError(f"expected an address with or without a port, found {shown(server)}")
+    once = dict.fromkeys(servers, 1)
+    if len(once) < len(servers):
+        raise ValueError("a server is named twice: write a mapping of server to weight to give it more")
+    return once
 
 
 _TARGETS_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443"]},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
-        {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}, "minProperties": 1},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "minProperties": 1,
+        },
     ]
 }
 
@@ -278,7 +302,7 @@ _TARGETS_SCHEMA: dict[str, Any] = {
 class Forward(Model):
     """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
 
-    at: Annotated[tuple[str, ...] | None, BeforeValidator(lambda v: None if v is None else as_tuple(v))] = Field(
+    at: Places | None = Field(
         None,
         description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink.",
     )
@@ -383,8 +407,8 @@ class Route(Model):
 class GatewaySpec(Model):
     """What one gateway does."""
 
-    host: Annotated[tuple[HostName, ...] | None, BeforeValidator(lambda v: None if v is None else as_tuple(v))] = (
-        Field(None, description="Hostnames that this is for; `any`, or left out, for every host.")
+    host: HostNames | None = Field(
+        None, description="Hostnames that this is for; `any`, or left out, for every host."
     )
     dataplane: Dataplane = Field(default_factory=Dataplane)
     numbers: Numbers = Field(default_factory=Numbers)

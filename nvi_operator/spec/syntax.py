@@ -1,0 +1,75 @@
+"""What is no YAML at all, said in one sentence with its place and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from nvi_operator.errors import Position, SpecError, SpecProblem
+
+_BOM = b"\xef\xbb\xbf"
+# What libyaml calls printable (YAML 1.2.2, chapter 5.1), turned round.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_QUOTES = "put quotes around the whole value"
+_INDENT = "check the indentation of this line and of those before it"
+
+# (what libyaml or PyYAML says, what we say, what to do)
+_SENTENCES = (
+    ("mapping values are not allowed", "a ': ' where no new key can be", f"{_QUOTES}, or check the indentation"),
+    ("could not find expected ':'", "a key without its ':'", "write `key: value`, with a space after the colon"),
+    ("did not find expected key", "this line is indented neither as a key nor as a value", _INDENT),
+    ("expected <block end>", "this line is indented neither as a key nor as a value", _INDENT),
+    ("did not find expected '-' indicator", "a list goes on without '-'", _INDENT),
+    ("expected ',' or ']'", "a list that [ began is not closed", "close it with ]"),
+    ("expected ',' or '}'", "a mapping that { began is not closed", "close it with }"),
+    ("found unexpected end of stream", "the file ends inside a quoted text", "close the quotes"),
+    ("unknown escape character", "an unknown escape after \\", "use single quotes, in which \\ means itself"),
+    ("incompatible YAML document", "this document asks for another version of YAML", "remove the %YAML line"),
+)
+
+
+def decoded(data: bytes | str, file: str) -> str:
+    """The text, without a byte order mark. Raises SpecError where it is not UTF-8."""
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+    data = data.removeprefix(_BOM)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place = _after(data[: error.start].decode("utf-8"), file)
+        message = f"byte {data[error.start]:#04x} is not UTF-8"
+        raise SpecError([SpecProblem(place, "", message, "save the file in UTF-8")]) from error
+
+
+def reader_problem(text: str, file: str) -> SpecProblem:
+    """A character that YAML does not allow. libyaml counts bytes here, so it is looked for again."""
+    match = _UNPRINTABLE.search(text)
+    before, what = (text[: match.start()], f"U+{ord(match[0]):04X}") if match else ("", "a control character")
+    return SpecProblem(_after(before, file), "", f"{what} is not allowed in YAML", "remove this invisible character")
+
+
+def _after(before: str, file: str) -> Position:
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", before)
+    return Position(file, len(lines), len(lines[-1]) + 1)
+
+
+def syntax_problem(error: Any, text: str, file: str) -> SpecProblem:
+    """A scanner's or parser's error (yaml.MarkedYAMLError)."""
+    mark, begun = error.problem_mark or error.context_mark, error.context_mark
+    if mark is None:
+        return SpecProblem(Position(file, 1, 1), "", f"not YAML: {error.problem}", _INDENT)
+    if begun is not None and mark.index >= len(text.rstrip()):
+        mark = begun  # it is missed at the end of the file, and mended where it begins
+    said, hint = _sentence(error.problem or "", text[mark.index : mark.index + 1])
+    return SpecProblem(Position(file, mark.line + 1, mark.column + 1), "", f"not YAML: {said}", hint)
+
+
+def _sentence(problem: str, character: str) -> tuple[str, str]:
+    if "cannot start any token" in problem:
+        if character == "\t":
+            return "a tab where only spaces may be", "indent with spaces"
+        return f"{character!r} cannot start a value", _QUOTES
+    for part, said, hint in _SENTENCES:
+        if part in problem:
+            return said, hint
+    return problem, "check the indentation and the quotes of this line and of those before it"
