@@ -78,7 +78,9 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
 
 def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
     at, stage = topology.priorities, topology.stage_mask
-    connected = FibRule(
+    # For everyone: the gateway's own packets may be bound to a translated address and go to a network of
+    # ours, and what comes in by interfaces that are none of ours may go there, too.
+    yield FibRule(
         family,
         at.connected,
         "lookup",
@@ -86,9 +88,6 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
         suppress_prefix_length=0,
         suppress_group=topology.link_group,
     )
-    # The gateway's own packets need it too: what is bound to a translated address may go to a network of ours.
-    yield replace(connected, iif="lo")
-    yield replace(connected, mark=stage, mask=stage)
     for uplink in topology.uplinks:
         for network in _ruled_sources(topology, uplink, family):
             yield FibRule(family, at.sources, "lookup", uplink.table, source=str(network))
@@ -154,7 +153,7 @@ def _phase(rule: FibRule) -> Phase:
 
     Then what refuses, and what steers into the device; rules that lead out come last.
     """
-    if rule.action == "nop" or (rule.iif == "lo" and rule.table == MAIN):
+    if rule.action == "nop" or rule.table == MAIN:
         return Phase.FALLBACK
     steers = rule.mark == 0 or rule.iif == "lo"
     return Phase.WAYS if rule.action == "lookup" and not steers else Phase.BACKSTOP

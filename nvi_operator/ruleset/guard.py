@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.state.nft import Chain, Element, Hook, Match, NamedSet, Rule, Statement
+from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, Statement
 from nvi_operator.topology.model import Family, Topology, Unchanged, fewest
+
+_NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 
 PRIORITY = 300  # after every source NAT
 COUNTERS = frozenset({"leak_untranslated", "leak_uplink"})
@@ -24,8 +26,11 @@ def guard_chain(topology: Topology) -> Chain:
         (Match(f.IIF, "==", 0), f.RETURN),
     ]
     if 6 in topology.families:
-        # Never forwarded; and the kernel names the out-interface as in-interface of its own MLD reports.
+        # Neighbour discovery and MLD are never forwarded, but the kernel gives the out-interface as the
+        # in-interface of its own.
         rules.append((Match(f.saddr(6), "==", frozenset({"fe80::/10", "::"})), f.RETURN))
+        rules.append((Match(f.daddr(6), "==", "ff00::/8"), f.RETURN))
+        rules.append((f.one_of(Field("icmpv6 type"), _NEIGHBOUR_DISCOVERY), f.RETURN))
     for family in topology.families:
         rules += _exempt(topology, family)
         if topology.inside_networks(family):

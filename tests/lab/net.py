@@ -134,7 +134,8 @@ class Host:
         ethertype = 0x86DD if packet[0] >> 4 == 6 else 0x0800
         with self.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
             raw.bind((ifname, ethertype))
-            frame = bytes.fromhex(to.replace(":", "")) + bytes(6) + ethertype.to_bytes(2, "big")
+            source = bytes.fromhex(self.mac(ifname).replace(":", ""))  # a bridge drops frames from 0
+            frame = bytes.fromhex(to.replace(":", "")) + source + ethertype.to_bytes(2, "big")
             raw.send(frame + packet)
 
     def mac(self, ifname: str) -> str:

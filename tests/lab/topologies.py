@@ -29,6 +29,7 @@ class Isp:
                     type filter hook prerouting priority -400; policy accept;
                     iifname != "gwa" return
                     ip6 saddr {{ fe80::/10, :: }} return
+                    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} return
                     ip saddr != {{ {", ".join(self.prefixes)} }} counter name foreign drop
                     ip6 saddr != {{ {", ".join(self.prefixes6)} }} counter name foreign drop
                     ip daddr {{ 192.168.0.0/16, 10.1.0.0/16, 10.2.0.0/16 }} counter name foreign drop
