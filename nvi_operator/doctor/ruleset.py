@@ -24,7 +24,11 @@ class Rule:
 
     @property
     def place(self) -> str:
-        return f"{self.family} {self.table} {self.chain} handle {self.handle}"
+        return f"{self.chain_place} handle {self.handle}"
+
+    @property
+    def chain_place(self) -> str:
+        return f"{self.family} {self.table} {self.chain}"
 
     def bodies(self, name: str) -> Iterator[Any]:
         """What the statements of one kind hold."""

@@ -16,8 +16,47 @@ from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
 End = Literal["accept", "drop", "unknown"]
 # Targets of iptables extensions that let a packet go on, by the name that newer versions of nft print.
 _PASSING = frozenset(
-    "MARK CONNMARK LOG NFLOG TCPMSS CHECKSUM CLASSIFY DSCP TOS TTL HL SET SECMARK CONNSECMARK TRACE CT NOTRACK "
-    "AUDIT RATEEST TEE IDLETIMER LED".split()
+    [
+        "MARK",
+        "CONNMARK",
+        "LOG",
+        "NFLOG",
+        "TCPMSS",
+        "CHECKSUM",
+        "CLASSIFY",
+        "DSCP",
+        "TOS",
+        "TTL",
+        "HL",
+        "SET",
+        "SECMARK",
+        "CONNSECMARK",
+        "TRACE",
+        "CT",
+        "NOTRACK",
+        "AUDIT",
+        "RATEEST",
+        "TEE",
+        "IDLETIMER",
+        "LED",
+    ]
+)
+
+_VERDICTS = (
+    "accept",
+    "drop",
+    "reject",
+    "jump",
+    "goto",
+    "return",
+    "continue",
+    "queue",
+    "snat",
+    "dnat",
+    "masquerade",
+    "redirect",
+    "tproxy",
+    "synproxy",
 )
 
 
@@ -65,17 +104,19 @@ class _Walker:
             if answer is False:
                 continue
             self.met[rule] = self.met.get(rule, False) or (certain and bool(answer))
+            before = len(self.outcomes)
             goes_on, came_back = self._rule(rule, answer, certain=certain)
             returns = returns or came_back
             if not goes_on:
                 return returns
-            certain = certain and not (came_back or answer is None and rule_ends(rule))
+            certain = certain and not came_back and len(self.outcomes) == before
         return True
 
     def _rule(self, rule: Rule, answer: Answer, *, certain: bool) -> tuple[bool, bool]:
         """May the packet go on to the next rule, and may it have returned from the chain here?"""
         goes_on, returns = answer is None, False
         ended = False
+        native = rule.has(*_VERDICTS)
         for statement in rule.statements:
             for kind, body in statement.items():
                 if kind == "vmap":
@@ -83,7 +124,7 @@ class _Walker:
                     for verdict, certainly in self._vmap(body):
                         on, back = self._verdict(rule, verdict, certain=certain and certainly)
                         goes_on, returns = goes_on or on, returns or back
-                elif _is_verdict(kind, body):
+                elif kind in _VERDICTS or (kind == "xt" and not native and is_opaque_end(body)):
                     ended = True
                     on, back = self._verdict(rule, statement, certain=certain and bool(answer))
                     goes_on, returns = goes_on or on, returns or back
@@ -119,7 +160,7 @@ class _Walker:
                 return False, False
             self.outcomes.append(Outcome("unknown", rule))
             return True, False
-        end: End = "drop" if kind in ("drop", "reject") else "accept" if kind == "accept" else "unknown"
+        end: End = "drop" if kind in ("drop", "reject") else "unknown" if kind in ("unknown", "queue") else "accept"
         self.outcomes.append(Outcome(end, rule))
         return False, False
 
@@ -129,20 +170,8 @@ class _Walker:
         return self._returns[chain.name]
 
 
-def _is_verdict(kind: str, body: Any) -> bool:
-    if kind == "xt":
-        return is_opaque_end(body)
-    return kind in (
-        "accept drop reject jump goto return continue queue snat dnat masquerade redirect tproxy synproxy".split()
-    )
-
-
 def is_opaque_end(body: Any) -> bool:
     """Is this an expression of iptables by which a packet may end? nft 1.0.6 prints none of it but `null`."""
     if not isinstance(body, dict):
         return True
     return body.get("type") == "target" and body.get("name") not in _PASSING
-
-
-def rule_ends(rule: Rule) -> bool:
-    return any(_is_verdict(kind, body) for statement in rule.statements for kind, body in statement.items())

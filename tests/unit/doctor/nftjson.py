@@ -21,7 +21,12 @@ def table(*chains: list[Statement], family: str = "inet", name: str = "t") -> tu
 
 
 def chain(
-    name: str, *rules: list[Statement], hook: str | None = None, prio: int = 0, type_: str = "filter", policy: str = ""
+    name: str,
+    *rules: list[Statement],
+    hook: str | None = None,
+    prio: int = 0,
+    type_: str = "filter",
+    policy: str = "",
 ) -> list[Statement]:
     head: Statement = {"name": name}
     if hook:

@@ -1,0 +1,73 @@
+"""The list of checks. Each is a small pure function; its topic is its name here and in docs/doctor.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nvi_operator.doctor.checks import (
+    docker,
+    drops,
+    interfaces,
+    machine,
+    marks,
+    nat,
+    nft,
+    routes,
+    rules,
+    settings,
+    tracking,
+)
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.spec.models import GatewaySpec
+
+Run = Callable[[Survey, GatewaySpec | None], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """`topic` is that of its findings."""
+
+    topic: str
+    run: Run
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("kernel", machine.kernel),
+    Check("privileges", machine.privileges),
+    Check("dataplane", machine.dataplane),
+    Check("carrier", machine.carrier),
+    Check("conntrack", machine.conntrack),
+    Check("nft-command", nft.command),
+    Check("nft-binding", nft.binding),
+    Check("nft-listing", nft.listing),
+    Check("iptables-legacy", nft.legacy),
+    Check("iptables-opaque", nft.opaque),
+    Check("forward-drop", drops.forward_drop),
+    Check("untracked-drop", drops.untracked_drop),
+    Check("reverse-path-drop", drops.reverse_path_drop),
+    Check("raw-drop", docker.raw_drop),
+    Check("mark-write", marks.mark_write),
+    Check("mark-match", marks.mark_match),
+    Check("mark-rule", marks.mark_rule),
+    Check("zone", tracking.zone),
+    Check("notrack", tracking.notrack),
+    Check("flowtable", tracking.flowtable),
+    Check("helper", tracking.helper),
+    Check("nat-order", nat.nat_order),
+    Check("foreign-nat", nat.foreign_nat),
+    Check("rule-priority", rules.rule_priority),
+    Check("rule-before", rules.rule_before),
+    Check("rule-protocol", rules.rule_protocol),
+    Check("route-table", routes.route_table),
+    Check("route-protocol", routes.route_protocol),
+    Check("networkd", settings.networkd),
+    Check("rp-filter", settings.rp_filter),
+    Check("forwarding", settings.forwarding),
+    Check("proxy-arp", settings.proxy_arp),
+    Check("interfaces", interfaces.present),
+    Check("addresses", interfaces.addresses),
+    Check("device-name", interfaces.device_name),
+    Check("link-group", interfaces.link_group),
+)

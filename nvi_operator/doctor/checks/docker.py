@@ -1,0 +1,77 @@
+"""What Docker does to packets for its containers before anybody else sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.packet import as_network
+from nvi_operator.doctor.ruleset import Chain, Rule
+from nvi_operator.doctor.scenes import CONNTRACK
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.doctor.tools import accept_commands
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.values import Network
+
+
+def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Docker's drops of container addresses that do not come from its bridge (since version 28)."""
+    bridges: dict[str, list[Network]] = {}
+    places: dict[str, Chain] = {}
+    for chain in survey.ruleset.base_chains("prerouting"):
+        if chain.priority > CONNTRACK:
+            continue
+        for rule in chain.rules:
+            found = _container(rule)
+            if found:
+                bridges.setdefault(found[0], []).append(found[1])
+                places[found[0]] = chain
+    for bridge, addresses in bridges.items():
+        hit = [str(a) for a in addresses if spec is not None and _is_target(spec, bridge, a)]
+        chain = places[bridge]
+        if hit:
+            yield Finding(
+                "problem",
+                "raw-drop",
+                f"chain {chain.place} drops what does not come from {bridge} to {', '.join(hit[:4])}: "
+                "stage 2 of what the spec sends there",
+                accept_commands(survey.ruleset, chain, needs(spec), {2})
+                + '\n# or, Docker 28 and later: --gateway-mode "nat-unprotected" for that network',
+            )
+        else:
+            yield Finding(
+                "ok",
+                "raw-drop",
+                f"chain {chain.place} drops what does not come from {bridge} to {len(addresses)} addresses: "
+                "nothing that the spec uses"
+                if spec is not None
+                else f"chain {chain.place} drops what does not come from {bridge} to {len(addresses)} addresses: "
+                "forwards cannot go there",
+            )
+
+
+def _container(rule: Rule) -> tuple[str, Network] | None:
+    """(bridge, address) of `ip daddr ADDRESS iifname != BRIDGE drop`."""
+    if not rule.has("drop"):
+        return None
+    bridge: str | None = None
+    address: Network | None = None
+    for body in rule.bodies("match"):
+        left, right, op = body["left"], body["right"], body.get("op")
+        if left == {"meta": {"key": "iifname"}} and op == "!=" and isinstance(right, str):
+            bridge = right
+        elif isinstance(left, dict) and left.get("payload", {}).get("field") == "daddr" and op == "==":
+            address = as_network(right)
+    return (bridge, address) if bridge and address else None
+
+
+def _is_target(spec: GatewaySpec, bridge: str, address: Network) -> bool:
+    """Does the spec send packets to that address?"""
+    if bridge in spec.interfaces:
+        return True
+    targets: list[Network] = [s.address for s in spec.static.values()]
+    hosts = [target.address for forward in spec.forwards.values() for target in forward.targets]
+    return any(host in address for host in hosts if host.version == address.version) or any(
+        network.overlaps(address) for network in targets if network.version == address.version
+    )

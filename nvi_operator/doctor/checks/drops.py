@@ -1,0 +1,130 @@
+"""Foreign rules that drop our packets. An accept in our table cannot override a drop in another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.ruleset import Chain, Rule
+from nvi_operator.doctor.scenes import forwarded, received
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.doctor.tools import accept_commands, tool_of
+from nvi_operator.doctor.walk import walk
+from nvi_operator.spec.models import GatewaySpec
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Packets that a base chain drops for certain; `rules` without any means: by its policy."""
+
+    chain: Chain
+    rules: tuple[Rule, ...]
+    packets: tuple[Packet, ...]
+
+    @property
+    def stages(self) -> set[int]:
+        return {packet.stage for packet in self.packets}
+
+
+def _drops(survey: Survey, need: Needs) -> Iterator[Drop]:
+    for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
+        by_rules: dict[tuple[Rule, ...], list[Packet]] = {}
+        for packet in received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need):
+            way = walk(survey.ruleset, chain, packet)
+            if way.dropped:
+                rules = tuple(dict.fromkeys(o.rule for o in way.outcomes if o.rule is not None))
+                by_rules.setdefault(rules, []).append(packet)
+        for rules, packets in by_rules.items():
+            yield Drop(chain, rules, tuple(packets))
+
+
+def _topic(drop: Drop) -> str:
+    for rule in drop.rules:
+        for body in rule.bodies("match"):
+            if isinstance(body["left"], dict) and "fib" in body["left"]:
+                return "reverse-path-drop"
+        if _names_untracked(rule) and drop.stages == {2}:
+            return "untracked-drop"
+    return "forward-drop"
+
+
+def _names_untracked(rule: Rule) -> bool:
+    for body in rule.bodies("match"):
+        if isinstance(body["left"], dict) and body["left"].get("ct", {}).get("key") == "state":
+            right = body["right"]
+            states = right.get("set", []) if isinstance(right, dict) else right
+            return "untracked" in (states if isinstance(states, list) else [states])
+    return any(
+        key == "untracked" and "drop" in verdict
+        for body in rule.bodies("vmap")
+        if isinstance(body["data"], dict)
+        for key, verdict in body["data"]["set"]
+    )
+
+
+def _by_chain(drops: Iterable[Drop]) -> list[Drop]:
+    merged: dict[str, Drop] = {}
+    for drop in drops:
+        old = merged.get(drop.chain.place)
+        merged[drop.chain.place] = (
+            replace(old, rules=tuple(dict.fromkeys((*old.rules, *drop.rules))), packets=old.packets + drop.packets)
+            if old
+            else drop
+        )
+    return list(merged.values())
+
+
+def _of_topic(topic: str, survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    need = needs(spec)
+    for drop in _by_chain(d for d in _drops(survey, need) if _topic(d) == topic):
+        rules = "; ".join(f"rule handle {rule.handle} of {rule.chain}" for rule in drop.rules)
+        by = rules if rules else "its policy"
+        yield Finding(
+            "problem",
+            topic,
+            f"chain {drop.chain.place} ({drop.chain.hook}, {tool_of(survey.ruleset, *_table(drop.chain))}) drops "
+            f"{_whom(drop)}, by {by}",
+            _todo(topic, survey, drop, need),
+        )
+
+
+def _table(chain: Chain) -> tuple[str, str]:
+    return chain.family, chain.table
+
+
+def _whom(drop: Drop) -> str:
+    parts: list[str] = []
+    for stage, name in ((1, "stage 1 (into the device)"), (2, "stage 2 (untracked)")):
+        labels = list(dict.fromkeys(p.label for p in drop.packets if p.stage == stage))
+        if labels:
+            shown = ", ".join(labels[:4]) + (f" and {len(labels) - 4} more" if len(labels) > 4 else "")
+            parts.append(f"{name}: {shown}")
+    return "; ".join(parts)
+
+
+def _todo(topic: str, survey: Survey, drop: Drop, need: Needs) -> str:
+    if topic == "reverse-path-drop" and drop.chain.table == "firewalld":
+        return (
+            "sed -i 's/^#*IPv6_rpfilter=.*/IPv6_rpfilter=no/' /etc/firewalld/firewalld.conf"
+            " && firewall-cmd --reload\n"
+            "# guards.antiSpoof: strict in the spec does the same, and knows of both stages"
+        )
+    return accept_commands(survey.ruleset, drop.chain, need, drop.stages)
+
+
+def forward_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Base chains that drop what no rule accepts: by policy, or by a last rule."""
+    yield from _of_topic("forward-drop", survey, spec)
+
+
+def untracked_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules that drop `ct state untracked`: all of stage 2."""
+    yield from _of_topic("untracked-drop", survey, spec)
+
+
+def reverse_path_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Strict reverse-path filters in nft, such as firewalld's IPv6_rpfilter."""
+    yield from _of_topic("reverse-path-drop", survey, spec)

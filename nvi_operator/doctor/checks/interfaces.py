@@ -1,0 +1,97 @@
+"""The interfaces that the spec names, and the names and groups that we take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.spec.models import GatewaySpec
+
+_KINDS = ("ifb", "nvi")
+
+
+def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Interfaces of the spec: there, and up."""
+    for ifname in needs(spec).interfaces:
+        link = survey.links.get(ifname)
+        if link is None:
+            yield Finding(
+                "warning",
+                "interfaces",
+                f"{ifname} is in the spec, and is not on this host: what needs it waits for it",
+                "ip -brief link  # is it called otherwise here?",
+            )
+        elif not link.up:
+            yield Finding("warning", "interfaces", f"{ifname} is down", f"ip link set {ifname} up")
+
+
+def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Addresses of uplinks: on their interfaces."""
+    for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
+        link = survey.links.get(uplink.interface)
+        if link is None:
+            continue
+        there = {interface.ip for interface in link.addresses}
+        if uplink.addresses == "auto":
+            if not there:
+                yield Finding(
+                    "warning",
+                    "addresses",
+                    f"uplink {name}: {uplink.interface} has no address now: what needs it is dropped until it has",
+                )
+            continue
+        for address in uplink.addresses:
+            if address not in there:
+                length = 64 if address.version == 6 else 24
+                yield Finding(
+                    "warning",
+                    "addresses",
+                    f"uplink {name}: {address} is not on {uplink.interface}: nobody answers ARP or neighbour "
+                    "discovery for it",
+                    f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
+                    "# or, if the provider routes it to this gateway, name it under routed",
+                )
+
+
+def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Somebody else's link under the name of our device."""
+    need = needs(spec)
+    link = survey.links.get(need.device)
+    if link is not None and not (link.kind in _KINDS and link.group == need.link_group + 1):
+        yield Finding(
+            "problem",
+            "device-name",
+            f"there is a link {need.device} already, of kind {link.kind or 'physical'}, which is not ours",
+            "# in the spec: dataplane: {device: NAME} with another name",
+        )
+
+
+def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Links of others in the two groups that we use."""
+    need = needs(spec)
+    todo = f"# in the spec: numbers: {{linkGroup: {_free_group(survey)}}}"
+    for link in survey.links.values():
+        if link.group == need.link_group and link.ifname not in need.uplinks and spec is not None:
+            yield Finding(
+                "warning",
+                "link-group",
+                f"{link.ifname} is in link group {link.group}, which is for our uplinks: stage 2 will not use its "
+                "routes",
+                f"ip link set {link.ifname} group default\n{todo}",
+            )
+        elif link.group == need.link_group + 1 and link.ifname != need.device:
+            deleted = link.kind in _KINDS
+            yield Finding(
+                "problem" if deleted else "warning",
+                "link-group",
+                f"{link.ifname} is in link group {link.group}, by which we know our own device"
+                + (": an apply would delete it" if deleted else ""),
+                f"ip link set {link.ifname} group default\n{todo}",
+            )
+
+
+def _free_group(survey: Survey) -> int:
+    used = {link.group for link in survey.links.values()}
+    return next(n for n in range(78, 2**31, 2) if not used & {n, n + 1})

@@ -1,0 +1,152 @@
+"""The packet mark is shared: who writes our bits, and who reads them?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.doctor.bits import ALL, reads_conntrack, written
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.packet import mark_match as comparison
+from nvi_operator.doctor.ruleset import Rule
+from nvi_operator.doctor.scenes import received
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.doctor.tools import insert, mark_user
+from nvi_operator.doctor.walk import walk
+from nvi_operator.spec.models import GatewaySpec
+
+
+def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules before routing that take our stage bit away, or set one of our bits."""
+    need = needs(spec)
+    wiped: dict[Rule, bool] = {}
+    forged: dict[Rule, bool] = {}
+    for chain in survey.ruleset.base_chains("prerouting"):
+        for packet in received(chain, need, unknown=True):
+            for rule, certain in walk(survey.ruleset, chain, packet).met:
+                for value in _written_values(rule):
+                    if packet.stage == 2 and reads_conntrack(value):
+                        continue
+                    if packet.stage == 2 and not (written(value).keep | written(value).ones) & need.stage:
+                        wiped[rule] = wiped.get(rule, False) or certain
+                    elif packet.stage == 1 and written(value).ones & need.stage:
+                        forged[rule] = forged.get(rule, False) or certain
+    for rule, certain in wiped.items():
+        yield Finding(
+            "problem" if certain else "warning",
+            "mark-write",
+            f"rule {rule.place} {'sets' if certain else 'may set'} the whole packet mark in stage 2, and with it "
+            f"clears our stage bit {need.stage:#x}: such packets are dropped by the device's loop guard",
+            _spare(rule, need),
+        )
+    for rule, certain in forged.items():
+        yield Finding(
+            "problem" if certain else "warning",
+            "mark-write",
+            f"rule {rule.place} sets our stage bit {need.stage:#x} in stage 1: such packets pass by NAT",
+            f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for spec.dataplane.stageBit",
+        )
+    for chain in survey.ruleset.base_chains("output"):
+        for packet in received(chain, need, unknown=True):
+            if packet.stage == 2:
+                continue
+            for rule, _ in walk(survey.ruleset, chain, packet).met:
+                if _ones(rule) & need.local and rule not in forged:
+                    forged[rule] = False
+                    yield Finding(
+                        "warning",
+                        "mark-write",
+                        f"rule {rule.place} sets our bit {need.local:#x} on the gateway's own packets: they are "
+                        "sent through NAT",
+                        f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for "
+                        "spec.dataplane.localBit",
+                    )
+
+
+def _written_values(rule: Rule) -> list[object]:
+    return [body["value"] for body in rule.bodies("mangle") if body["key"] == {"meta": {"key": "mark"}}]
+
+
+def _ones(rule: Rule) -> int:
+    ones = 0
+    for value in _written_values(rule):
+        ones |= written(value).ones
+    return ones
+
+
+def _spare(rule: Rule, need: Needs) -> str:
+    lines = [insert(rule.chain_place, f"{need.bit_match} return")]
+    values = [v for v in _written_values(rule) if isinstance(v, int)]
+    if values:
+        lines.append(
+            f"# or in that rule: meta mark set meta mark & {need.stage | need.local:#010x} | {values[0]:#010x}"
+        )
+    return "\n".join(lines)
+
+
+def _owner(mask: int) -> str:
+    name = mark_user(mask)
+    return f" (it looks like {name})" if name else ""
+
+
+def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules that read a field of the mark in which one of our bits lies."""
+    need = needs(spec)
+    found: dict[tuple[str, str, int], list[Rule]] = {}
+    for rule in survey.ruleset.rules():
+        for body in rule.bodies("match"):
+            compared = comparison(body["left"], body["right"])
+            if compared and _clashes(*compared, need):
+                found.setdefault((rule.family, rule.table, compared[0]), []).append(rule)
+    for (family, table, mask), rules in found.items():
+        yield Finding(
+            "warning",
+            "mark-match",
+            f"table {family} {table} reads the packet mark by mask {mask:#010x}{_owner(mask)} in {len(rules)} rules, "
+            f"the first is {rules[0].place}: our bits {mask & need.marks:#010x} are in it",
+            _other_bits(mask, need),
+        )
+
+
+def mark_rule(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """FIB rules of others that read a field of the mark in which one of our bits lies."""
+    need = needs(spec)
+    for rule in survey.rules:
+        if rule.protocol == need.protocol or rule.mark is None or rule.mask is None:
+            continue
+        if _clashes(rule.mask, rule.mark, need):
+            yield Finding(
+                "warning",
+                "mark-rule",
+                f"{rule.command}: {rule}: reads the packet mark by mask {rule.mask:#010x}{_owner(rule.mask)}: our "
+                f"bits {rule.mask & need.marks:#010x} are in it",
+                _other_bits(rule.mask, need),
+            )
+        elif need.keep_marks and rule.mask == ALL:
+            yield Finding(
+                "warning",
+                "mark-rule",
+                f"{rule.command}: {rule}: compares the whole mark; with keepMarks our stage bit is in it as well, "
+                "and the rule never holds in stage 2",
+                f"{rule.command} add {str(rule).replace(f'fwmark {rule.mark:#x}', _masked(rule.mark, need))}\n"
+                f"{rule.command} del {rule}",
+            )
+
+
+def _masked(mark: int, need: Needs) -> str:
+    return f"fwmark {mark:#x}/{ALL & ~need.stage:#x}"
+
+
+def _clashes(mask: int, value: int, need: Needs) -> bool:
+    """Comparing the whole mark with a value without our bits is harmless, and so is reading just our bits."""
+    if not mask & need.marks or mask & ~(need.stage | need.local) == 0:
+        return False
+    return mask != ALL or bool(value & need.marks)
+
+
+def _other_bits(mask: int, need: Needs) -> str:
+    """Names the spec's fields that would move our bits out of the way."""
+    free = [bit for bit in range(31, 15, -1) if not mask & 1 << bit]
+    if mask == ALL or len(free) < 2:
+        return "# have that tool use bits below 0x10000: ours have to lie above"
+    return f"# in the spec: dataplane: {{stageBit: {free[0]}, localBit: {free[1]}}}; or have that tool use other bits"

@@ -1,0 +1,133 @@
+"""nft itself, and how much of other people's rules can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.spec.models import GatewaySpec
+
+_TOUCHING = frozenset({"MARK", "CONNMARK", "CT", "NOTRACK", "TPROXY"})
+_VERDICTS = ("accept", "drop", "reject", "jump", "goto", "return", "vmap", "queue")
+
+
+def command(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """The nft command, by which other people's tables are read."""
+    if survey.nft_version is None:
+        yield Finding(
+            "problem",
+            "nft-command",
+            "there is no nft command: other people's rules cannot be seen, and were not judged",
+            "apt-get install nftables",
+        )
+    else:
+        yield Finding("ok", "nft-command", f"nft {survey.nft_version}")
+
+
+def binding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """The Python bindings, and that they fit libnftables."""
+    found = survey.binding
+    todo = (
+        "apt-get install python3-nftables\n"
+        "# and use the system's Python, or a virtual environment made from it with --system-site-packages"
+    )
+    if found.error:
+        yield Finding("problem", "nft-binding", f"the Python bindings of nftables do not work: {found.error}", todo)
+    elif found.library and survey.nft_version and found.library != survey.nft_version:
+        yield Finding(
+            "warning",
+            "nft-binding",
+            f"the Python bindings load libnftables {found.library}, but the nft command is {survey.nft_version}: "
+            "what one writes the other may not read",
+            "# remove the copy that does not come from the distribution (pip uninstall, /usr/local/lib)",
+        )
+    elif found.library and found.package and not _fit(found.package, found.library):
+        yield Finding(
+            "warning",
+            "nft-binding",
+            f"the Python bindings are version {found.package}, libnftables is {found.library}",
+            "pip uninstall nftables pip-nftables\n" + todo,
+        )
+    else:
+        yield Finding(
+            "ok",
+            "nft-binding",
+            f"the Python bindings work, with libnftables {found.library or 'of a version not told'}",
+        )
+
+
+def _fit(package: str, library: str) -> bool:
+    """The distributions' bindings call themselves 0.1, whatever the library is."""
+    return package == "0.1" or package == library
+
+
+def listing(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Tables that nft cannot list."""
+    for failure in survey.nft_failures:
+        yield Finding(
+            "warning",
+            "nft-listing",
+            f"{failure}; it was not judged",
+            "sudo nvictl doctor"
+            if "not permitted" in failure
+            else "# a table made by a newer nft needs that nft to be listed: upgrade nftables, or ask its maker",
+        )
+
+
+def legacy(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Tables of iptables-legacy, which nft does not see."""
+    for family, command_ in ((4, "iptables-legacy-save"), (6, "ip6tables-legacy-save")):
+        names = sorted(name for of, name in survey.legacy_tables if of == family)
+        if names:
+            yield Finding(
+                "warning",
+                "iptables-legacy",
+                f"iptables-legacy has tables ({', '.join(names)}) that nft does not show; they were not judged",
+                f"{command_}\n# and move them to iptables-nft, or see that they let our packets through",
+            )
+
+
+def opaque(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules of iptables-nft that nft's JSON does not show, where they could touch marks or tracking."""
+    ruleset = survey.ruleset
+    for family, table in ruleset.tables:
+        if table not in ("mangle", "raw"):
+            continue
+        bases = [c for c in ruleset.base_chains("prerouting", "output") if (c.family, c.table) == (family, table)]
+        hidden = {rule for base in bases for rule in _reachable(ruleset, base) if _hides_target(rule)}
+        if hidden:
+            command_ = "ip6tables" if family == "ip6" else "iptables"
+            yield Finding(
+                "warning",
+                "iptables-opaque",
+                f"table {family} {table} holds {len(hidden)} rules of iptables whose targets nft does not show; "
+                "they were not judged",
+                f"{command_} -t {table} -S\n# a mark must be set with a mask that leaves our bits alone, and "
+                "packets of stage 2 must not be tracked",
+            )
+
+
+def _reachable(ruleset: Ruleset, base: Chain) -> Iterator[Rule]:
+    seen: set[str] = set()
+    waiting = [base]
+    while waiting:
+        chain = waiting.pop()
+        if chain.name in seen:
+            continue
+        seen.add(chain.name)
+        for rule in chain.rules:
+            yield rule
+            for kind in ("jump", "goto"):
+                waiting += [t for body in rule.bodies(kind) if (t := ruleset.target(rule, body["target"]))]
+
+
+def _hides_target(rule: Rule) -> bool:
+    """Newer versions of nft print type and name of an expression, older ones nothing."""
+    if rule.has(*_VERDICTS):
+        return False
+    return any(
+        not isinstance(body, dict) or (body.get("type") == "target" and body.get("name") in _TOUCHING)
+        for body in rule.bodies("xt")
+    )

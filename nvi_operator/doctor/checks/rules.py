@@ -1,0 +1,118 @@
+"""Other people's FIB rules: in our block of priorities, before it, or mistaken for ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import PRIORITIES, Needs, needs
+from nvi_operator.doctor.survey import RuleFact, Survey
+from nvi_operator.spec.models import GatewaySpec
+
+_LOCAL, _MAIN_PRIORITY = 255, 32766
+_DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
+
+
+def _foreign(survey: Survey, need: Needs) -> list[RuleFact]:
+    return [r for r in survey.rules if r.protocol != need.protocol and r.table != _LOCAL]
+
+
+def rule_priority(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules among ours. That of the kernel for VRFs (priority 1000) is about VRF members only."""
+    need = needs(spec)
+    for rule in _foreign(survey, need):
+        if not need.own_priority(rule.priority):
+            continue
+        if rule.l3mdev:
+            yield Finding(
+                "ok",
+                "rule-priority",
+                f"{rule.command}: {rule}: members of a VRF are routed by it before us; keep them out of the spec",
+            )
+            continue
+        yield Finding(
+            "problem" if not rule.selects else "warning",
+            "rule-priority",
+            f"{rule.command}: {rule}: lies among our priorities {need.priority}-{need.priority + PRIORITIES - 1}"
+            + ("" if rule.selects else ", and catches every packet"),
+            _free_block(survey, need),
+        )
+
+
+def _free_block(survey: Survey, need: Needs) -> str:
+    """A base for our block with no foreign rule in it, and no foreign rule that catches everything before it."""
+    foreign = [rule for rule in _foreign(survey, need) if not rule.l3mdev]
+    for base in (1000, 2000, 100, 1, 3000, 4000, 6000, 8000, 10000, 12000, 16000, 20000, 30000, 31000):
+        block = range(base, base + PRIORITIES)
+        if block[-1] >= _MAIN_PRIORITY or any(rule.priority in block for rule in foreign):
+            continue
+        if not any(rule.priority < base and not rule.selects for rule in foreign):
+            return f"# in the spec: numbers: {{rulePriority: {base}}}"
+    return "# give that rule another priority; there is no block of 1000 that is free before it"
+
+
+def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules before ours that take our packets, such as a VPN's `from all lookup X`."""
+    need = needs(spec)
+    for rule in _foreign(survey, need):
+        if rule.priority >= need.priority or rule.action not in _DECIDES or rule.l3mdev:
+            continue
+        if rule.action == "goto" and (rule.goto or 0) <= need.priority:
+            continue
+        if not rule.selects:
+            yield Finding(
+                "problem",
+                "rule-before",
+                f"{rule.command}: {rule}: comes before ours and catches every packet: it is routed past NAT",
+                _behind(rule, survey, need),
+            )
+        elif spec is not None and _takes_ours(rule, need):
+            yield Finding(
+                "warning",
+                "rule-before",
+                f"{rule.command}: {rule}: comes before ours and catches packets that the spec would translate",
+                _behind(rule, survey, need),
+            )
+
+
+def _behind(rule: RuleFact, survey: Survey, need: Needs) -> str:
+    later = str(rule).replace(f"pref {rule.priority} ", f"pref {need.priority + PRIORITIES} ", 1)
+    lines = [f"{rule.command} add {later}", f"{rule.command} del {rule}"]
+    if need.priority > rule.priority > PRIORITIES:
+        return "\n".join([*lines, "# or " + _free_block(survey, need).removeprefix("# ")])
+    return "\n".join([*lines, "# and in the configuration of the tool that made it"])
+
+
+def _takes_ours(rule: RuleFact, need: Needs) -> bool:
+    """Could a packet of stage 1 match? Selectors that we cannot judge count as none."""
+    if rule.oif or rule.inverted:
+        return False
+    if rule.mark is not None and (rule.mark & (rule.mask or 0)):
+        return False  # packets that come in have no mark yet
+    if rule.iif is not None and rule.iif not in need.interfaces:
+        return False
+    if rule.source is None:
+        return rule.iif is not None or rule.destination is not None
+    source = ip_network(rule.source, strict=False)
+    inside = [network for networks in need.networks.values() for network in networks]
+    return any(source.version == network.version and source.overlaps(network) for network in inside)
+
+
+def rule_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules with our protocol number that cannot be ours: an apply would delete them."""
+    need = needs(spec)
+    for rule in survey.rules:
+        if rule.protocol == need.protocol and not need.own_priority(rule.priority):
+            yield Finding(
+                "problem",
+                "rule-protocol",
+                f"{rule.command}: {rule}: bears our protocol number {need.protocol}, but is not one of ours: an "
+                "apply would delete it",
+                f"# in the spec: numbers: {{protocol: {_free_protocol(survey)}}}",
+            )
+
+
+def _free_protocol(survey: Survey) -> int:
+    used = {rule.protocol for rule in survey.rules} | {route.protocol for route in survey.routes}
+    return next(number for number in range(79, 186) if number not in used)

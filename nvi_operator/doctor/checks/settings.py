@@ -1,0 +1,86 @@
+"""Kernel settings, and who else writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.spec.models import GatewaySpec
+
+DROP_IN = "/etc/systemd/networkd.conf.d/50-nvi-operator.conf"
+
+
+def networkd(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """systemd-networkd, which by default deletes rules and routes that it did not make."""
+    if survey.networkd is None:
+        return
+    deleted = [
+        name
+        for name, on in (
+            ("ManageForeignRoutingPolicyRules", survey.networkd.deletes_rules),
+            ("ManageForeignRoutes", survey.networkd.deletes_routes),
+        )
+        if on
+    ]
+    if not deleted:
+        yield Finding("ok", "networkd", "systemd-networkd leaves other people's rules and routes alone")
+        return
+    what = {"ManageForeignRoutingPolicyRules": "FIB rules", "ManageForeignRoutes": "routes"}
+    settings = "".join(f"{name}=no\\n" for name in deleted)
+    yield Finding(
+        "problem",
+        "networkd",
+        f"systemd-networkd deletes {' and '.join(what[name] for name in deleted)} that it did not make, ours too, "
+        "whenever it restarts or reconfigures a link",
+        f"mkdir -p {DROP_IN.rpartition('/')[0]}\n"
+        f"printf '[Network]\\n{settings}' > {DROP_IN}\n"
+        "systemctl restart systemd-networkd",
+    )
+
+
+def rp_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Strict reverse-path filtering breaks stage 2; an apply turns it off where the spec needs it."""
+    strict = [
+        name
+        for name in ("all", *needs(spec).interfaces)
+        if survey.sysctls.get(f"net/ipv4/conf/{name}/rp_filter") == "1"
+    ]
+    if strict:
+        yield Finding(
+            "warning",
+            "rp-filter",
+            f"rp_filter is strict (1) on {', '.join(strict)}: an apply sets it to 0, and guards.antiSpoof takes its "
+            "place; another tool that sets it back breaks stage 2",
+            "grep -rs rp_filter /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d\n"
+            "# see that none of these sets it to 1 after us",
+        )
+
+
+def forwarding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """What an apply would switch on."""
+    off = [
+        path.replace("/", ".")
+        for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+        if survey.sysctls.get(path) == "0"
+    ]
+    if off:
+        yield Finding(
+            "ok",
+            "forwarding",
+            f"this host does not forward yet: an apply switches on {' and '.join(off)}, last of all",
+        )
+
+
+def proxy_arp(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """proxy_arp on an interface that takes part in NAT answers for every address."""
+    for ifname in needs(spec).interfaces:
+        if survey.sysctls.get(f"net/ipv4/conf/{ifname}/proxy_arp") == "1":
+            yield Finding(
+                "warning",
+                "proxy-arp",
+                f"proxy_arp is on for {ifname}: since everything is routed to the device first, the gateway would "
+                "answer there for every address",
+                f"sysctl -w net/ipv4/conf/{ifname}/proxy_arp=0",
+            )

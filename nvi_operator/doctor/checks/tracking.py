@@ -1,0 +1,110 @@
+"""Foreign rules about connection tracking: zones, notrack, flow offload, helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.ruleset import Rule
+from nvi_operator.doctor.scenes import forwarded, received
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.doctor.tools import insert
+from nvi_operator.doctor.walk import walk
+from nvi_operator.spec.models import GatewaySpec
+
+
+def zone(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """`ct zone set` that does not leave stage 2 alone: it undoes notrack."""
+    need = needs(spec)
+    for rule, stages in _met(survey, spec, _sets_zone).items():
+        if 2 in stages:
+            yield Finding(
+                "problem" if stages[2] else "warning",
+                "zone",
+                f"rule {rule.place} {'sets' if stages[2] else 'may set'} a conntrack zone in stage 2: such packets "
+                "are tracked, and translated, a second time",
+                insert(rule.chain_place, f"{need.bit_match} return"),
+            )
+
+
+def notrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """`notrack` on packets that want NAT: they leave untranslated, or rather not at all."""
+    need = needs(spec)
+    for rule, stages in _met(survey, spec, lambda rule: rule.has("notrack")).items():
+        if stages.get(1):
+            yield Finding(
+                "problem",
+                "notrack",
+                f"rule {rule.place} takes packets of stage 1 out of connection tracking: they are not translated, "
+                "and the leak guard drops them",
+                insert(rule.chain_place, f"iifname {{ {', '.join(need.interfaces) or 'INTERFACES'} }} return"),
+            )
+
+
+def _sets_zone(rule: Rule) -> bool:
+    return any(body["key"].get("ct", {}).get("key") == "zone" for body in rule.bodies("mangle"))
+
+
+def _met(survey: Survey, spec: GatewaySpec | None, wanted: Callable[[Rule], bool]) -> dict[Rule, dict[int, bool]]:
+    """Rules of prerouting that our packets may meet: stage -> certainly."""
+    need = needs(spec)
+    met: dict[Rule, dict[int, bool]] = {}
+    for chain in survey.ruleset.base_chains("prerouting"):
+        for packet in received(chain, need, unknown=True):
+            for rule, certain in walk(survey.ruleset, chain, packet).met:
+                if wanted(rule):
+                    stages = met.setdefault(rule, {})
+                    stages[packet.stage] = stages.get(packet.stage, False) or certain
+    return met
+
+
+def flowtable(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Flow offload of stage 1: it skips POSTROUTING, and so the mark hook."""
+    need = needs(spec)
+    ruleset = survey.ruleset
+    for table in ruleset.flowtables:
+        shared = sorted(set(table.devices) & set(need.interfaces)) if spec is not None else list(table.devices)
+        adding = [
+            rule
+            for chain in ruleset.base_chains("forward")
+            for packet in forwarded(chain, need, unknown=True)
+            if packet.stage == 1
+            for rule, _ in walk(ruleset, chain, packet).met
+            if (rule.family, rule.table) == (table.family, table.table) and _adds(rule, table.name)
+        ]
+        if shared and adding:
+            rule = adding[0]
+            yield Finding(
+                "problem" if spec is not None else "warning",
+                "flowtable",
+                f"rule {rule.place} offloads flows of {', '.join(shared)} to flowtable {table.name}: once offloaded "
+                "they skip the mark hook, and the device drops them",
+                f'# put `oifname != "{need.device}"` before `flow add` in that rule',
+            )
+
+
+def _adds(rule: Rule, name: str) -> bool:
+    return any(body.get("flowtable") in (name, f"@{name}") for body in rule.bodies("flow"))
+
+
+def helper(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Conntrack helpers, which open ports by what they read in packets."""
+    if survey.sysctls.get("net/netfilter/nf_conntrack_helper") == "1":
+        yield Finding(
+            "warning",
+            "helper",
+            "nf_conntrack_helper is 1: any host may have ports opened by what it writes in its packets",
+            "sysctl -w net.netfilter.nf_conntrack_helper=0",
+        )
+    tables = {(r.family, r.table) for r in survey.ruleset.rules() if r.has("ct helper") or _sets_helper(r)}
+    for family, table in sorted(tables):
+        yield Finding(
+            "ok",
+            "helper",
+            f"table {family} {table} assigns conntrack helpers; what they expect is translated as well",
+        )
+
+
+def _sets_helper(rule: Rule) -> bool:
+    return any(body["key"].get("ct", {}).get("key") == "helper" for body in rule.bodies("mangle"))

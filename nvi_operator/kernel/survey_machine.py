@@ -1,0 +1,122 @@
+"""What the machine can do, found by trying where trying leaves no trace."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+from threading import Thread
+
+from nvi_operator.doctor.networkd import parse_networkd
+from nvi_operator.doctor.survey import CanMake, Modules, Networkd
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.bpf.syscall import load_program
+from nvi_operator.kernel.drivers.module import available
+
+# include/uapi/linux/capability.h
+_CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
+_CLONE_NEWNET = 0x40000000
+_SYS = Path("/sys/module")
+_RETURN_0 = struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
+_NETWORKD_STATE = Path("/run/systemd/netif/state")
+# Of files of one name the first directory's counts; networkd.conf(5).
+_CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
+
+
+def capabilities() -> frozenset[str]:
+    """Those of the calling thread that we ask for."""
+    for line in Path("/proc/thread-self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            bits = int(line.split()[1], 16)
+            return frozenset(name for bit, name in _CAPABILITIES.items() if bits & 1 << bit)
+    return frozenset()
+
+
+def bpf_error() -> str | None:
+    """Why not even `return 0` can be loaded as a tc program; None if it can."""
+    try:
+        os.close(load_program(_RETURN_0, "nvi_probe"))
+    except NviError as error:
+        return error.message
+    return None
+
+
+def read_modules() -> Modules:
+    return Modules(
+        tree=Path("/lib/modules", os.uname().release).is_dir(),
+        disabled=_text(Path("/proc/sys/kernel/modules_disabled")) == "1",
+        signed_only=_text(_SYS / "module" / "parameters" / "sig_enforce") == "Y",
+    )
+
+
+def has_conntrack() -> bool:
+    return Path("/proc/sys/net/netfilter/nf_conntrack_max").exists() or available("nf_conntrack")
+
+
+def networkd() -> Networkd | None:
+    """None unless networkd runs, and in the namespace in question: it only knows that of PID 1."""
+    if not _NETWORKD_STATE.exists() or not _in_namespace_of_init():
+        return None
+    return parse_networkd(_networkd_texts())
+
+
+def _in_namespace_of_init() -> bool:
+    try:
+        return os.readlink("/proc/1/ns/net") == os.readlink("/proc/thread-self/ns/net")
+    except OSError:
+        return True  # not root: nobody else's namespace can have been entered
+
+
+def _networkd_texts() -> list[str]:
+    main = next((text for d in _CONFIGURATION if (text := _text(d / "systemd" / "networkd.conf"))), "")
+    drop_ins: dict[str, Path] = {}
+    for directory in reversed(_CONFIGURATION):
+        drop_ins |= {path.name: path for path in (directory / "systemd" / "networkd.conf.d").glob("*.conf")}
+    return [main, *(_text(drop_ins[name]) for name in sorted(drop_ins))]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+# --------------------------------------------------------------------------- kinds of link
+
+
+def can_make(*kinds: str) -> dict[str, CanMake]:
+    """Whether links of these kinds can be made.
+
+    Tried in a new network namespace that goes with the thread. A module that is filed but not loaded is
+    not tried: loading it would be a change (ifb even makes two links when it is loaded).
+    """
+    found: dict[str, CanMake] = dict.fromkeys(kinds, "unknown")
+    to_try = []
+    for kind in kinds:
+        if available(kind) and not (_SYS / kind).is_dir():
+            found[kind] = "loadable"
+        else:
+            to_try.append(kind)
+    thread = Thread(target=_try_kinds, args=(to_try, found))
+    thread.start()
+    thread.join()
+    return found
+
+
+def _try_kinds(kinds: list[str], found: dict[str, CanMake]) -> None:
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
+        return
+    with IPRoute() as ipr:
+        for kind in kinds:
+            try:
+                ipr.link("add", ifname="nvi-probe", kind=kind)
+                ipr.link("del", index=ipr.link_lookup(ifname="nvi-probe")[0])
+            except NetlinkError:
+                found[kind] = "no"
+            else:
+                found[kind] = "yes"

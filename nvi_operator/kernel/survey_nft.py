@@ -1,0 +1,93 @@
+"""nft, as seen through its command in a process of its own: other people's tables can crash libnftables.
+
+Table by table, so that one that cannot be listed hides no other, and so that ours, which may be large, is
+never read. The contents of named sets are left out (-t): they may be many, and no check needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nvi_operator.doctor.survey import Binding
+
+_SECONDS = 60
+_PROBE = """
+import json
+from importlib.metadata import PackageNotFoundError, version
+import nftables
+context = nftables.Nftables()
+context.set_json_output(True)
+code, output, error = context.cmd("list tables")
+try:
+    package = version("nftables")
+except PackageNotFoundError:
+    package = None
+library = json.loads(output)["nftables"][0]["metainfo"]["version"] if output else None
+refused = code and "Operation not permitted" not in error
+print(json.dumps({"library": library, "package": package, "error": error.strip() if refused else ""}))
+"""
+
+
+def nft_version() -> str | None:
+    """Of the nft command; None if there is none that runs."""
+    code, output, _ = _run(["nft", "--version"])
+    match = re.search(r"v(\d+(?:\.\d+)+)", output)
+    return match[1] if code == 0 and match else None
+
+
+def read_ruleset(ours: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
+    """The objects of all tables but `inet OURS`; and what could not be listed, and why."""
+    objects: list[Mapping[str, Any]] = []
+    failures: list[str] = []
+    tables = _list(["tables"], objects=None, failures=failures)
+    for item in tables:
+        table = item.get("table")
+        if table and (table["family"], table["name"]) != ("inet", ours):
+            _list(["table", table["family"], table["name"]], objects, failures)
+    return tuple(objects), tuple(failures)
+
+
+def _list(
+    what: Sequence[str], objects: list[Mapping[str, Any]] | None, failures: list[str]
+) -> list[Mapping[str, Any]]:
+    code, output, error = _run(["nft", "-j", "-t", "list", *what])
+    if code:
+        reason = f"nft ended with {signal.Signals(-code).name}" if code < 0 else error.strip().partition("\n")[0]
+        failures.append(f"nft list {' '.join(what)}: {reason}")
+        return []
+    try:
+        found: list[Mapping[str, Any]] = json.loads(output)["nftables"]
+    except json.JSONDecodeError as broken:
+        failures.append(f"nft list {' '.join(what)}: its output is no JSON ({broken})")
+        return []
+    if objects is not None:
+        objects += found
+    return found
+
+
+def probe_binding() -> Binding:
+    """Try the Python bindings in a process of its own: a copy that does not fit may crash."""
+    code, output, error = _run([sys.executable, "-c", _PROBE])
+    if code:
+        last = error.strip().rpartition("\n")[2]
+        return Binding(error=f"the interpreter ended with {signal.Signals(-code).name}" if code < 0 else last)
+    return Binding(**json.loads(output))
+
+
+def _run(command: Sequence[str]) -> tuple[int, str, str]:
+    """Exit code, output, errors. A child lives in the calling thread's network namespace."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS, env=environment)
+    except OSError as error:
+        return 127, "", error.strerror or str(error)
+    except subprocess.TimeoutExpired:
+        return 124, "", f"no answer within {_SECONDS} seconds"
+    return done.returncode, done.stdout, done.stderr

@@ -1,0 +1,60 @@
+"""What doctor found: for people as a list, worst first, with commands ready to be pasted; for programs as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from nvi_operator.doctor.finding import LEVELS, Finding
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_STYLES = {"problem": "bold red", "warning": "yellow", "ok": "green"}
+
+
+def render(findings: Iterable[Finding]) -> RenderableType:
+    """Grouped by level. The level is written out, so that nothing depends on colour."""
+    from rich.console import Group
+    from rich.text import Text
+
+    found = tuple(findings)
+    width = max((len(finding.topic) for finding in found), default=0)
+    lines: list[RenderableType] = []
+    for level in LEVELS:
+        for finding in (f for f in found if f.level == level):
+            lines.append(Text.assemble((f"{level:<8}", _STYLES[level]), f" {finding.topic:<{width}}  ", finding.what))
+            if finding.todo:
+                # No marks of our own: a line is to be pasted as it is.
+                lines += [Text(f"    {line}") for line in finding.todo.splitlines()]
+    lines.append(Text(summary(found), style="bold"))
+    return Group(*lines)
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.level for finding in findings)
+    problems, warnings = counts["problem"], counts["warning"]
+    if not problems and not warnings:
+        return "Nothing stands in the way."
+    return f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
+    """`ok` is false exactly when the exit code is 1."""
+    found = tuple(findings)
+    return {
+        "ok": exit_code(found) == 0,
+        "findings": [
+            {"level": f.level, "topic": f.topic, "what": f.what, "todo": f.todo.splitlines()} for f in found
+        ],
+    }
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0 unless there is a problem: warnings and notes stop nobody."""
+    return int(any(finding.level == "problem" for finding in findings))

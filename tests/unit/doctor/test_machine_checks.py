@@ -1,0 +1,198 @@
+"""Checks of the machine, its settings, interfaces, rules and routes, on surveys made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nvi_operator.doctor import diagnose
+from nvi_operator.doctor.networkd import parse_networkd
+from nvi_operator.doctor.survey import Binding, Modules, Networkd, RouteUse, RuleFact
+from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
+
+VPN = RuleFact(4, 500, table=51820)
+CALICO = RuleFact(4, 9, mark=1 << 16, mask=0xFFFF0000)
+MWAN3 = RuleFact(4, 1001, iif="eth1", table=1)
+A_HOST = RuleFact(4, 9, source="192.168.1.80/32", table=9)
+MOVED = "ip rule add pref 2000 from all lookup 51820"
+TABLE_USED = {"routes": (RouteUse(4, 7800, 4, 1),)}
+
+
+def test_nothing_is_wrong_with_a_healthy_machine() -> None:
+    for on in (None, spec()):
+        assert {finding.level for finding in diagnose(HEALTHY, on)} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "changes", "sections", "expected"),
+    [
+        pytest.param("kernel", {"kernel": "5.10.0-30-amd64"}, {}, ["problem"], id="old kernel"),
+        pytest.param("kernel", {"kernel": "5.15.0"}, {}, ["ok"], id="oldest kernel"),
+        pytest.param("privileges", {"capabilities": frozenset()}, {}, ["problem"], id="no rights"),
+        pytest.param("dataplane", {"kinds": {"nvi": "loadable"}}, {}, ["ok", "ok"], id="module"),
+        pytest.param("dataplane", {}, {"dataplane": {"type": "kmod"}}, ["problem", "ok"], id="module wanted"),
+        pytest.param("dataplane", {"bpf_error": "EPERM"}, {}, ["problem"], id="neither"),
+        pytest.param("dataplane", {"bpf_error": "EPERM", "kinds": {"nvi": "yes"}}, {}, ["ok", "ok"], id="not needed"),
+        pytest.param("carrier", {"kinds": {"ifb": "no"}}, {}, ["problem"], id="no ifb"),
+        pytest.param("carrier", {"kinds": {"ifb": "unknown"}}, {}, ["warning"], id="ifb not tried"),
+        pytest.param("carrier", {"kinds": {"ifb": "no", "nvi": "yes"}}, {}, [], id="ifb not needed"),
+        pytest.param("conntrack", {"conntrack": False}, {}, ["problem"], id="no conntrack"),
+        pytest.param(
+            "conntrack",
+            {"sysctls": {"net/netfilter/nf_conntrack_count": "95", "net/netfilter/nf_conntrack_max": "100"}},
+            {},
+            ["warning"],
+            id="conntrack nearly full",
+        ),
+        pytest.param("nft-command", {"nft_version": None}, {}, ["problem"], id="no nft"),
+        pytest.param("nft-binding", {"binding": Binding(error="No module")}, {}, ["problem"], id="no binding"),
+        pytest.param("nft-binding", {"binding": Binding("1.1.3", "0.1")}, {}, ["warning"], id="two libraries"),
+        pytest.param("nft-binding", {"binding": Binding("1.0.6", "1.0.2")}, {}, ["warning"], id="copy from PyPI"),
+        pytest.param("nft-listing", {"nft_failures": ("nft list table ip x: SIGSEGV",)}, {}, ["warning"], id="crash"),
+        pytest.param("iptables-legacy", {"legacy_tables": ((4, "filter"),)}, {}, ["warning"], id="legacy"),
+        pytest.param("networkd", {"networkd": Networkd(True, True)}, {}, ["problem"], id="networkd deletes"),
+        pytest.param("networkd", {"networkd": Networkd(False, False)}, {}, ["ok"], id="networkd told"),
+        pytest.param("rp-filter", {"sysctls": {"net/ipv4/conf/all/rp_filter": "1"}}, {}, ["warning"], id="strict"),
+        pytest.param("rp-filter", {"sysctls": {"net/ipv4/conf/all/rp_filter": "2"}}, {}, [], id="loose"),
+        pytest.param("forwarding", {"sysctls": {"net/ipv4/ip_forward": "0"}}, {}, ["ok"], id="not forwarding"),
+        pytest.param("helper", {"sysctls": {"net/netfilter/nf_conntrack_helper": "1"}}, {}, ["warning"], id="helper"),
+        pytest.param(
+            "proxy-arp", {"sysctls": {"net/ipv4/conf/lan0/proxy_arp": "1"}}, {}, ["warning"], id="proxy_arp"
+        ),
+        pytest.param("interfaces", {"links": [link("lan0", up=False)]}, {}, ["warning"], id="down"),
+        pytest.param(
+            "interfaces", {}, {"interfaces": {"lan7": {"networks": "10.0.0.0/8"}}}, ["warning"], id="absent"
+        ),
+        pytest.param("addresses", {"links": [link("wan0")]}, {}, ["warning"], id="address not there"),
+        pytest.param(
+            "addresses",
+            {"links": [link("wan0")]},
+            {"uplinks": {"isp": {"interface": "wan0", "nextHop": "auto"}}},
+            ["warning"],
+            id="no address yet",
+        ),
+        pytest.param("device-name", {"links": [link("nvi0", kind="dummy")]}, {}, ["problem"], id="name taken"),
+        pytest.param("device-name", {"links": [link("nvi0", kind="ifb", group=79)]}, {}, [], id="ours"),
+        pytest.param("link-group", {"links": [link("eth9", group=78)]}, {}, ["warning"], id="group of the uplinks"),
+        pytest.param("link-group", {"links": [link("wan0", group=78)]}, {}, [], id="an uplink of ours"),
+        pytest.param("link-group", {"links": [link("ifb9", kind="ifb", group=79)]}, {}, ["problem"], id="our mark"),
+        pytest.param("rule-priority", {"rules": [MWAN3]}, {}, ["warning"], id="mwan3"),
+        pytest.param("rule-priority", {"rules": [RuleFact(4, 1500, table=1)]}, {}, ["problem"], id="catches all"),
+        pytest.param("rule-priority", {"rules": [RuleFact(4, 1000, l3mdev=True)]}, {}, ["ok"], id="VRF"),
+        pytest.param("rule-priority", {"rules": [RuleFact(4, 1010, protocol=78)]}, {}, [], id="our own"),
+        pytest.param("rule-before", {"rules": [VPN]}, {}, ["problem"], id="VPN"),
+        pytest.param(
+            "rule-before",
+            {"rules": [RuleFact(4, 500, table=51820, mark=0xCA6C, mask=0xFFFFFFFF, inverted=True)]},
+            {},
+            ["problem"],
+            id="WireGuard moved to the front",
+        ),
+        pytest.param("rule-before", {"rules": [RuleFact(4, 5270, table=52)]}, {}, [], id="Tailscale comes after"),
+        pytest.param(
+            "rule-before", {"rules": [A_HOST]}, {}, ["warning"], id="a host"
+        ),
+        pytest.param(
+            "rule-before", {"rules": [RuleFact(4, 9, source="10.9.0.0/16", table=9)]}, {}, [], id="not of the spec"
+        ),
+        pytest.param("rule-before", {"rules": [RuleFact(4, 9, action="nop")]}, {}, [], id="decides nothing"),
+        pytest.param(
+            "rule-before", {"rules": [RuleFact(4, 9, action="goto", goto=3000)]}, {}, ["problem"], id="leaps over us"
+        ),
+        pytest.param("rule-protocol", {"rules": [RuleFact(4, 9, protocol=78)]}, {}, ["problem"], id="our number"),
+        pytest.param("route-table", {"routes": (RouteUse(4, 7801, 4, 1),)}, {}, ["problem"], id="table used"),
+        pytest.param("route-table", {"routes": (RouteUse(4, 7801, 78, 1),)}, {}, [], id="table is ours"),
+        pytest.param("route-table", {"routes": (RouteUse(4, 7803, 4, 1),)}, {}, [], id="table not needed"),
+        pytest.param("route-table", {"rules": [RuleFact(4, 32000, table=7800)]}, {}, ["problem"], id="rule looks in"),
+        pytest.param("route-protocol", {"routes": (RouteUse(4, 254, 78, 2),)}, {}, ["problem"], id="route not ours"),
+        pytest.param("mark-rule", {"rules": [RuleFact(4, 9, mark=5, mask=0xFFFFFFFF)]}, {}, [], id="whole mark"),
+        pytest.param(
+            "mark-rule",
+            {"rules": [RuleFact(4, 9, mark=5, mask=0xFFFFFFFF)]},
+            {"dataplane": {"keepMarks": True}},
+            ["warning"],
+            id="whole mark, kept",
+        ),
+        pytest.param("mark-rule", {"rules": [CALICO]}, {}, ["warning"], id="mask"),
+        pytest.param("mark-rule", {"rules": [RuleFact(4, 9, mark=0x40000, mask=0xFF0000)]}, {}, [], id="Tailscale"),
+        pytest.param(
+            "mark-rule",
+            {"rules": [RuleFact(4, 9, mark=0x40000, mask=0xFF0000)]},
+            {"dataplane": {"stageBit": 20}},
+            ["warning"],
+            id="Tailscale's bits taken",
+        ),
+    ],
+)  # fmt: skip
+def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], expected: list[str]) -> None:
+    assert levels(topic, survey(**changes), spec(**sections)) == expected
+
+
+@pytest.mark.parametrize(
+    ("topic", "changes", "words"),
+    [
+        pytest.param("rule-before", {"rules": [VPN]}, MOVED, id="moves a rule"),
+        pytest.param(
+            "rule-priority", {"rules": [RuleFact(4, 1001, iif="a", table=1)]}, "rulePriority: 2000", id="free block"
+        ),
+        pytest.param(
+            "rule-priority",
+            {"rules": [RuleFact(4, 1001, table=1)]},
+            "rulePriority: 1}",
+            id="a block before what catches all",
+        ),
+        pytest.param("mark-rule", {"rules": [CALICO]}, "below 0x10000", id="mask"),
+        pytest.param(
+            "networkd",
+            {"networkd": Networkd(True, False)},
+            "printf '[Network]\\nManageForeignRoutingPolicyRules=no\\n' > /etc/systemd/networkd.conf.d/",
+            id="drop-in",
+        ),
+        pytest.param("route-table", TABLE_USED, "numbers: {table: 9800}", id="free table"),
+        pytest.param("link-group", {"links": [link("e", group=79)]}, "linkGroup: 80", id="free group"),
+        pytest.param(
+            "dataplane",
+            {"bpf_error": "EPERM", "capabilities": frozenset({"CAP_NET_ADMIN"})},
+            "run with CAP_BPF",
+            id="which right is lacking",
+        ),
+        pytest.param("addresses", {"links": [link("wan0")]}, "ip address add 203.0.113.2/24 dev wan0", id="address"),
+    ],
+)  # fmt: skip
+def test_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
+    (finding,) = found(topic, survey(**changes), spec())
+    assert words in finding.todo
+
+
+def test_why_there_is_no_module() -> None:
+    for modules, words in (
+        (Modules(tree=True, disabled=True), "modules_disabled"),
+        (Modules(tree=False), "/lib/modules/6.12.1-amd64"),
+        (Modules(tree=True, signed_only=True), "signed"),
+    ):
+        finding = found("dataplane", survey(modules=modules), spec(dataplane={"type": "kmod"}))[0]
+        assert words in finding.what
+
+
+def test_a_likely_owner_is_named() -> None:
+    (finding,) = found("mark-rule", survey(rules=[CALICO]), spec())
+    assert "Calico" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param([], Networkd(True, True), id="defaults"),
+        pytest.param(["[Network]\nManageForeignRoutingPolicyRules=no\n"], Networkd(False, True), id="rules"),
+        pytest.param(
+            ["[Network]\nManageForeignRoutes = off\n", "[Network]\nManageForeignRoutes=yes"],
+            Networkd(True, True),
+            id="the last wins",
+        ),
+        pytest.param(["[DHCP]\nManageForeignRoutes=no\n"], Networkd(True, True), id="another section"),
+        pytest.param(["[Network]\n#ManageForeignRoutes=no\n"], Networkd(True, True), id="a comment"),
+    ],
+)
+def test_networkd_configuration(texts: list[str], expected: Networkd) -> None:
+    assert parse_networkd(texts) == expected

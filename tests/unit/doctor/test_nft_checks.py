@@ -1,0 +1,152 @@
+"""Checks of foreign nft rules, on rulesets made by hand, above all those that must not alarm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.doctor.nftjson import ACCEPT, DROP, MARK, STATE, chain, jump, match, meta, payload, set_mark, table
+from tests.unit.doctor.surveys import found, levels, spec, survey
+
+PRE: dict[str, Any] = {"hook": "prerouting", "prio": -150}
+FWD: dict[str, Any] = {"hook": "forward", "prio": 0}
+ZONE = {"mangle": {"key": {"ct": {"key": "zone"}}, "value": 7}}
+STAGE = 1 << 31
+OUR_BIT = match({"&": [MARK, STAGE]}, 0, "!=")
+RETURN: dict[str, Any] = {"return": None}
+
+
+@pytest.mark.parametrize(
+    ("topic", "rules", "expected"),
+    [
+        pytest.param("mark-write", [[set_mark(5)]], ["problem"], id="whole mark"),
+        pytest.param("mark-write", [[set_mark({"|": [MARK, 0x4000]})]], [], id="Kubernetes sets a bit"),
+        pytest.param("mark-write", [[set_mark({"ct": {"key": "mark"}})]], [], id="restoring stops in stage 2"),
+        pytest.param("mark-write", [[match(STATE, "new", "in"), set_mark(5)]], [], id="new flows only"),
+        pytest.param("mark-write", [[OUR_BIT, RETURN], [set_mark(5)]], [], id="stage 2 is spared"),
+        pytest.param("mark-write", [[meta("iifname", "lan0"), set_mark(5)]], ["problem"], id="from lan0"),
+        pytest.param("mark-write", [[meta("iifname", "eth9"), set_mark(5)]], [], id="from elsewhere"),
+        pytest.param("mark-write", [[payload("udp", "dport", 5060), set_mark(5)]], ["warning"], id="some packets"),
+        pytest.param("mark-write", [[jump("sub")]], ["problem"], id="in a chain that is jumped to"),
+        pytest.param("mark-write", [[set_mark({"|": [MARK, STAGE]})]], ["problem"], id="sets our bit"),
+        pytest.param("mark-write", [[meta("iifname", "wg0"), set_mark({"|": [MARK, STAGE]})]], [], id="not ours"),
+        pytest.param("mark-match", [[match({"&": [MARK, 0xFF0000]}, 0x40000), ACCEPT]], [], id="Tailscale reads"),
+        pytest.param("mark-match", [[match({"&": [MARK, 0xFFFF0000]}, 1 << 16)]], ["warning"], id="Calico reads"),
+        pytest.param("mark-match", [[OUR_BIT, ACCEPT]], [], id="meant for us"),
+        pytest.param("mark-match", [[meta("mark", 5), ACCEPT]], [], id="the whole mark"),
+        pytest.param("mark-match", [[meta("mark", STAGE | 5), ACCEPT]], ["warning"], id="with our bit"),
+        pytest.param("zone", [[ZONE]], ["problem"], id="zone"),
+        pytest.param("zone", [[OUR_BIT, RETURN], [ZONE]], [], id="zone, stage 2 is spared"),
+        pytest.param("zone", [[payload("ip", "saddr", "10.0.0.1"), ZONE]], ["warning"], id="zone of some"),
+        pytest.param("notrack", [[{"notrack": None}]], ["problem"], id="notrack"),
+        pytest.param("notrack", [[meta("iifname", "lo"), {"notrack": None}]], [], id="notrack on loopback"),
+        pytest.param("notrack", [[payload("udp", "dport", 4789), {"notrack": None}]], [], id="notrack of VXLAN"),
+    ],
+)  # fmt: skip
+def test_prerouting(topic: str, rules: list[Any], expected: list[str]) -> None:
+    objects = table(chain("pre", *rules, **PRE), chain("sub", [set_mark(5)]))
+    assert levels(topic, survey(nft_objects=objects), spec()) == expected
+
+
+def test_a_mark_set_behind_routing_is_no_matter() -> None:
+    for hook in ("forward", "postrouting", "input"):
+        objects = table(chain("c", [set_mark(5)], [set_mark({"|": [MARK, STAGE]})], hook=hook))
+        assert levels("mark-write", survey(nft_objects=objects), spec()) == []
+
+
+def test_the_gateways_own_packets_must_not_bear_the_local_bit() -> None:
+    rule = [set_mark({"|": [MARK, 1 << 30]})]
+    objects = table(chain("c", rule, hook="output", prio=-150, type_="route"))
+    assert levels("mark-write", survey(nft_objects=objects), spec()) == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        pytest.param([meta("l4proto", {"set": ["tcp", "udp"]})], ["problem"], id="everything"),
+        pytest.param([meta("oifname", "nvi0", "!=")], [], id="all but stage 1"),
+    ],
+)
+def test_flow_offload(rule: list[Any], expected: list[str]) -> None:
+    flow = [*rule, {"flow": {"op": "add", "flowtable": "@ft"}}]
+    ft = [{"flowtable": {"name": "ft", "hook": "ingress", "prio": 0, "dev": ["lan0", "wan0"]}}]
+    assert levels("flowtable", survey(nft_objects=table(ft, chain("c", flow, **FWD))), spec()) == expected
+
+
+@pytest.mark.parametrize("xt", [None, {"type": "target", "name": "MARK"}])
+def test_targets_of_iptables_that_nft_does_not_show(xt: Any) -> None:
+    objects = table(chain("PREROUTING", [{"xt": xt}], **PRE), family="ip", name="mangle")
+    (finding,) = found("iptables-opaque", survey(nft_objects=objects))
+    assert "iptables -t mangle -S" in finding.todo
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param([{"xt": None}, ACCEPT], id="a match before a verdict"),
+        pytest.param([{"xt": {"type": "target", "name": "TCPMSS"}}], id="a target that touches no mark"),
+    ],
+)
+def test_iptables_rules_that_cannot_matter(rule: list[Any]) -> None:
+    objects = table(chain("PREROUTING", rule, **PRE), family="ip", name="mangle")
+    assert found("iptables-opaque", survey(nft_objects=objects)) == []
+
+
+@pytest.mark.parametrize(
+    ("priority", "rule", "expected"),
+    [
+        pytest.param(80, [{"masquerade": None}], ["warning"], id="before"),
+        pytest.param(100, [{"masquerade": None}], [], id="after"),
+        pytest.param(80, [meta("oifname", "tun0"), {"masquerade": None}], [], id="for another interface"),
+        pytest.param(80, [payload("ip", "saddr", "10.9.0.1"), {"masquerade": None}], [], id="for another source"),
+        pytest.param(80, [ACCEPT], [], id="translates nothing"),
+    ],
+)
+def test_nat_before_ours(priority: int, rule: list[Any], expected: list[str]) -> None:
+    objects = table(chain("nat", rule, hook="postrouting", prio=priority, type_="nat"), family="ip")
+    assert levels("nat-order", survey(nft_objects=objects), spec()) == expected
+
+
+DOCKER = table(
+    chain(
+        "PREROUTING",
+        [payload("ip", "daddr", "172.17.0.2"), meta("iifname", "docker0", "!="), DROP],
+        hook="prerouting",
+        prio=-300,
+    ),
+    family="ip",
+    name="raw",
+)
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        pytest.param({}, "ok", id="not used"),
+        pytest.param({"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.2"}}}, "problem", id="forward"),
+        pytest.param({"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.3"}}}, "ok", id="another container"),
+        pytest.param({"interfaces": {"docker0": {"networks": "172.17.0.0/16"}}}, "problem", id="the bridge itself"),
+        pytest.param({"static": {"c": {"address": "172.17.0.2", "as": "203.0.113.9"}}}, "problem", id="1:1"),
+    ],
+)
+def test_dockers_raw_drops(sections: dict[str, Any], expected: str) -> None:
+    assert levels("raw-drop", survey(nft_objects=DOCKER), spec(**sections)) == [expected]
+
+
+def test_an_owned_table_is_said_to_be_one() -> None:
+    objects = table(chain("filter_FORWARD", [DROP], **FWD), name="firewalld")
+    owned = [{"table": {**objects[0]["table"], "flags": ["owner", "persist"]}}, *objects[1:]]
+    (finding,) = found("forward-drop", survey(nft_objects=tuple(owned)), spec())
+    assert "NftablesTableOwner=no" in finding.todo
+
+
+def test_a_spec_less_diagnosis_accepts_a_firewall_that_names_us() -> None:
+    rules = [
+        [meta("iifname", "lan0"), meta("oifname", "nvi0"), ACCEPT],
+        [meta("iifname", "lan0"), match(STATE, "untracked", "in"), ACCEPT],
+        [match(STATE, {"set": ["established"]}), ACCEPT],
+    ]
+    objects = table(chain("c", *rules, policy="drop", **FWD))
+    assert levels("forward-drop", survey(nft_objects=objects)) == []
+    assert levels("forward-drop", survey(nft_objects=objects), spec()) == ["problem"], "replies come in by wan0"

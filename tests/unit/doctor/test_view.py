@@ -1,0 +1,72 @@
+"""What is shown, and that the documentation names every check."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from rich.console import Console
+
+from nvi_operator.doctor import CHECKS, Finding, diagnose
+from nvi_operator.doctor.survey import RuleFact, Survey
+from nvi_operator.view.doctor import exit_code, render, summary, to_json
+from tests.unit.doctor.surveys import spec, survey
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "doctor.md"
+FINDINGS = (
+    Finding("ok", "kernel", "Linux 6.12"),
+    Finding("warning", "rp-filter", "strict"),
+    Finding("problem", "forward-drop", "a chain drops", "nft 'insert rule " + "x " * 60 + "'\n# and more"),
+)
+
+
+def shown(findings: tuple[Finding, ...], *, colour: bool) -> str:
+    out = io.StringIO()
+    Console(file=out, force_terminal=colour, no_color=not colour, width=40, soft_wrap=True).print(render(findings))
+    return out.getvalue()
+
+
+def test_problems_come_first_and_todo_lines_stay_whole() -> None:
+    lines = shown(FINDINGS, colour=False).splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith("    ")] == ["problem", "warning", "ok", "1"]
+    assert "    " + FINDINGS[2].todo.splitlines()[0] in lines
+    assert lines[-1] == "1 problem, 1 warning."
+
+
+def test_nothing_is_said_by_colour_alone() -> None:
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown(FINDINGS, colour=True)) == shown(FINDINGS, colour=False)
+
+
+def test_the_exit_code_is_about_problems_only() -> None:
+    assert exit_code(FINDINGS) == 1
+    assert exit_code(FINDINGS[:2]) == 0
+    assert summary(FINDINGS[:1]) == "Nothing stands in the way."
+
+
+def test_json() -> None:
+    data = to_json(FINDINGS)
+    assert data["ok"] is False
+    assert data["findings"][0] == {"level": "ok", "topic": "kernel", "what": "Linux 6.12", "todo": []}
+    assert data["findings"][2]["todo"][1] == "# and more"
+
+
+def test_findings_bear_the_name_of_their_check() -> None:
+    sick = survey(
+        kernel="5.4",
+        conntrack=False,
+        nft_version=None,
+        rules=[RuleFact(4, 9, table=1)],
+        legacy_tables=((4, "nat"),),
+    )
+    for of, on in ((sick, spec()), (sick, None), (Survey(), None), (Survey(), spec())):
+        for check in CHECKS:
+            assert {finding.topic for finding in check.run(of, on)} <= {check.topic}
+        assert [f.level for f in diagnose(of, on)] == sorted(
+            (f.level for f in diagnose(of, on)), key=["problem", "warning", "ok"].index
+        )
+
+
+def test_the_documentation_lists_every_check_in_order() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [check.topic for check in CHECKS]
