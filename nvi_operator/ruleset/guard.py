@@ -1,8 +1,9 @@
 """What must not leave: two guards behind all NAT, also other tools', so that a mistake anywhere fails closed.
 
 By prefix: what lives behind our interfaces never leaves untranslated, whatever the way out is called.
-By uplink: an uplink carries its own sources only. Both look at forwarded packets (those with an
-in-interface): the gateway's own packets, and what others masqueraded to its address, are not judged here.
+By uplink: an uplink carries its own sources only. Of the gateway's own packets (those without an
+in-interface) only the inside sources on uplinks are refused; what others masqueraded to the uplink's
+address passes.
 """
 
 from __future__ import annotations
@@ -21,10 +22,7 @@ COUNTERS = frozenset({"leak_untranslated", "leak_uplink"})
 
 
 def guard_chain(topology: Topology) -> Chain:
-    rules: list[Rule] = [
-        (Match(f.OIFNAME, "==", topology.device), f.RETURN),
-        (Match(f.IIF, "==", 0), f.RETURN),
-    ]
+    rules: list[Rule] = [(Match(f.OIFNAME, "==", topology.device), f.RETURN)]
     if 6 in topology.families:
         # Neighbour discovery and MLD are never forwarded, but the kernel gives the out-interface as the
         # in-interface of its own.
@@ -33,15 +31,11 @@ def guard_chain(topology: Topology) -> Chain:
         rules.append((f.one_of(Field("icmpv6 type"), _NEIGHBOUR_DISCOVERY), f.RETURN))
     for family in topology.families:
         rules += _exempt(topology, family)
-        if topology.inside_networks(family):
-            rules.append(
-                (
-                    f.in_set(f.saddr(family), f"inside_{family}"),
-                    f.in_set(f.daddr(family), f"inside_{family}", op="!="),
-                    *_not_public(topology, family),
-                    *f.drop("leak_untranslated"),
-                )
-            )
+        # Also of the gateway's own packets: an ICMPv6 error may well bear the address of an inside interface.
+        rules += _inside_source(topology, family, f.one_of(f.OIFNAME, topology.uplink_ifnames))
+    rules.append((Match(f.IIF, "==", 0), f.RETURN))
+    for family in topology.families:
+        rules += _inside_source(topology, family, f.in_set(f.daddr(family), f"inside_{family}", op="!="))
         rules += _routed(topology, family)
         for ifname in topology.uplink_ifnames:
             rules.append(
@@ -52,6 +46,17 @@ def guard_chain(topology: Topology) -> Chain:
                 )
             )
     return Chain("guard", Hook("filter", "postrouting", PRIORITY), tuple(rules))
+
+
+def _inside_source(topology: Topology, family: Family, leaving: Match) -> Iterator[Rule]:
+    """Drop what bears an inside source, if it is `leaving`."""
+    if topology.inside_networks(family) and topology.uplinks:
+        yield (
+            leaving,
+            f.in_set(f.saddr(family), f"inside_{family}"),
+            *_not_public(topology, family),
+            *f.drop("leak_untranslated"),
+        )
 
 
 def _exempt(topology: Topology, family: Family) -> Iterator[Rule]:

@@ -101,7 +101,8 @@ table inet firewalld {
         ct state untracked accept
         oifname "nvi0" accept
         ct state invalid drop
-        reject with icmpx type admin-prohibited }
+        reject with icmpx type admin-prohibited
+    }
     chain mangle_PREROUTING { type filter hook prerouting priority -140; policy accept; return; }
 }
 """
@@ -111,7 +112,8 @@ table inet firewall {
         ct state established,related accept
         oifname "nvi0" accept
         ct state untracked accept
-        counter }
+        counter
+    }
 }
 """
 
