@@ -1,0 +1,44 @@
+"""The layers that docs/architecture.md names, those that import-linter checks, and the folders that exist are the same."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "nvi_operator"
+TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+(LAYERS,) = (contract for contract in CONTRACTS if contract["type"] == "layers")
+FOLDERS = {path.parent.name for path in PACKAGE.glob("*/*.py")}
+FILES = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+
+
+def _named(layers: list[str]) -> set[str]:
+    return {name.strip() for layer in layers for name in layer.split("|")}
+
+
+def _documented() -> list[str]:
+    block = re.search(r"```layers\n(.*?)```", TEXT, re.DOTALL)
+    assert block, "docs/architecture.md has no block of layers"
+    return block[1].splitlines()
+
+
+def test_the_document_names_the_layers_that_are_checked() -> None:
+    assert _documented() == LAYERS["layers"]
+
+
+def test_every_folder_and_file_has_a_layer() -> None:
+    assert _named(LAYERS["layers"]) | set(LAYERS["exhaustive_ignores"]) == FOLDERS | FILES
+
+
+def test_the_document_describes_every_folder() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \|", TEXT, re.MULTILINE)
+    assert sorted(rows) == sorted(FOLDERS)
+
+
+def test_no_kind_is_left_out_of_their_independence() -> None:
+    (contract,) = (contract for contract in CONTRACTS if contract["type"] == "independence")
+    kinds = {path.stem for path in (PACKAGE / "kinds").glob("*.py")} - {"__init__", "kind"}
+    assert {name.rpartition(".")[2] for name in contract["modules"]} == kinds
