@@ -1,0 +1,180 @@
+"""`make demo`: the real reconciler on a gateway between a LAN and two ISPs, shown step by step.
+
+Everything happens in network namespaces that are gone at the end, also when it is interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from tests.lab import GatewayHost, Host, Lab, Site, dual_wan
+from tests.lab.drawing import drawing
+from tests.lab.gateway import ROOT
+from tests.lab.net import until
+
+SHOWN = 36  # lines of the first plan; `nvictl plan` prints all
+
+console = Console(highlight=False)
+
+
+class Daemon:
+    """`nvictl run`, and what it has said since it was last asked."""
+
+    def __init__(self, gateway: GatewayHost, spec: Path, log: Path) -> None:
+        self._path = log
+        self._shown = 0
+        self._file = log.open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nvi_operator", "run", str(spec), "--netns", gateway.host.netns],
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+        )
+
+    @property
+    def text(self) -> str:
+        return self._path.read_text()[self._shown :]
+
+    def until(self, word: str) -> str:
+        """What it said up to now, once it has said `word`."""
+        said = until(lambda: self.text if word in self.text else "", f"nvictl run says {word!r}", seconds=15)
+        self._shown += len(said)
+        return said
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
+        self._file.close()
+
+
+def title(text: str) -> None:
+    console.print()
+    console.rule(f"[bold]{text}", align="left")
+
+
+def say(text: str) -> None:
+    console.print(Text(text, style="dim"))
+
+
+def shown(text: str, limit: int = 60) -> None:
+    """Output of nvictl, in the colours it would have had."""
+    styles = {"+": "green", "-": "red", "~": "yellow"}
+    lines = text.rstrip().splitlines()
+    for line in lines[:limit]:
+        console.print(Text("  " + line, style=styles.get(line[:1], "")))
+    if len(lines) > limit:
+        console.print(Text(f"  ... and {len(lines) - limit} lines more; the last one: {lines[-1]}", style="dim"))
+
+
+FLOWS = (
+    ("source NAT by A", "client", "far", 443),
+    ("source NAT by B", "server", "far", 443),
+    ("port forward on A", "far", "203.0.113.2|2001:db8:a::2", 443),
+    ("port forward on B", "far", "198.51.100.2|2001:db8:b::2", 443),
+    ("hairpin by A", "client", "203.0.113.2|2001:db8:a::2", 443),
+    ("hairpin by B", "client", "198.51.100.2|2001:db8:b::2", 443),
+)
+
+
+def flow_table(site: Site, names: tuple[str, ...] = ()) -> Table:
+    table = Table(title="flows that were made just now", title_justify="left", box=None, pad_edge=False)
+    for column in ("what", "from", "to", "answered by", "who saw the source", "out by", "back by"):
+        table.add_column(column, no_wrap=True)
+    for what, source, to, port in FLOWS:
+        if names and what not in names:
+            continue
+        targets = (site.far.address, site.far.address6) if to == "far" else to.split("|")
+        for target in targets:
+            table.add_row(
+                what, source, target, *_flow(site, site[source] if source != "far" else site.far, target, port)
+            )
+    return table
+
+
+def _flow(site: Site, host: Host, target: str, port: int) -> tuple[str, str, str, str]:
+    before = site.used()
+    with host.connect(target, port) as flow:
+        out, back = site.through(before)
+        if host is site.far:  # it asked: what the ISPs carried first is the way in
+            out, back = back, out
+        by, seen = flow.by, flow.seen
+    way_out, way_back = (" ".join(sorted(isps)) or "neither" for isps in (out, back))
+    return by, seen, way_out, way_back
+
+
+def main() -> int:
+    started = time.monotonic()
+    with TemporaryDirectory(prefix="nvi-demo-") as scratch:
+        directory = Path(scratch)
+        shutil.copytree(ROOT / "examples" / "dual-wan", directory / "spec")
+        title("1. A gateway, a LAN, two ISPs that count foreign sources, a far server")
+        console.print(Text(drawing("dual-wan")))
+        with Lab() as lab:
+            site = dual_wan(lab)
+            leaks = run(site, directory)
+    title(f"Done in {time.monotonic() - started:.0f} s. Foreign sources that the ISPs saw, all the time: {leaks}")
+    return 1 if leaks else 0
+
+
+def run(site: Site, directory: Path) -> int:
+    gateway, spec = GatewayHost(site.gateway), directory / "spec"
+    site.far.serve(443)
+    site.server.serve(8443)
+
+    title("2. nvictl plan: what the spec (examples/dual-wan) would change")
+    shown(gateway.nvictl("plan", spec).stdout, SHOWN)
+
+    title("3. nvictl run: the reconciler applies it, and stays")
+    daemon = Daemon(gateway, spec, directory / "log")
+    try:
+        shown(daemon.until("in sync").splitlines()[-1])
+        console.print(flow_table(site))
+
+        title("4. Somebody edits the spec: everyone goes by isp-b")
+        file = spec / "gateway.yaml"
+        old = file.read_text()
+        new = old.replace("    - name: everyone\n      as: isp-a", "    - name: everyone\n      as: isp-b")
+        assert old != new
+        console.print(Syntax("".join(_changed(old, new)), "diff", background_color="default"))
+        file.write_text(new)
+        shown(daemon.until("in sync"))
+        console.print(flow_table(site, ("source NAT by A",)))
+
+        title("5. Somebody else changes the kernel: one nft rule and one ip rule are deleted")
+        for command in ("nft flush chain inet nvi srcnat", "ip rule del pref 1600 from 198.51.100.2"):
+            say(f"# {command}")
+            site.gateway.run(*command.split())
+            shown(daemon.until("in sync"))
+        console.print(flow_table(site, ("source NAT by B", "port forward on B")))
+    finally:
+        daemon.stop()
+
+    title("6. nvictl down: everything of ours goes, what was lent is given back")
+    shown(gateway.down().stdout.splitlines()[-1])
+    left = gateway.owned()
+    say(f"left behind: {', '.join(left) or 'nothing'}")
+    return site.leaks()
+
+
+def _changed(old: str, new: str) -> Iterator[str]:
+    yield from difflib.unified_diff(
+        old.splitlines(keepends=True), new.splitlines(keepends=True), "gateway.yaml", "gateway.yaml", n=1
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
