@@ -183,6 +183,8 @@ def _fib(op: str, body: Any, right: Any, packet: Packet) -> Answer:
     flags = body.get("flags", [])
     if body.get("result") != "oif" or "saddr" not in flags or "iif" not in flags or packet.reverse_path is None:
         return None
+    if right == "0":
+        right = False  # how iptables' rpfilter reads once it is translated
     return _negated(op, right == packet.reverse_path) if isinstance(right, bool) else None
 
 

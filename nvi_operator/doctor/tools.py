@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nvi_operator.doctor.needs import Needs
-from nvi_operator.doctor.ruleset import Chain, Ruleset
+from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
 
 Tool = Literal["firewalld", "docker", "ufw", "iptables", "fw4", "kube-proxy", "tailscale", "libvirt", "nft"]
 
@@ -91,6 +91,16 @@ def accept_commands(ruleset: Ruleset, chain: Chain, needs: Needs, stages: set[in
 def insert(chain: str, rule: str) -> str:
     """The command for a rule at the head of a chain; quoted, since `&` means something to a shell."""
     return f"nft 'insert rule {chain} {rule}'"
+
+
+def spare_command(ruleset: Ruleset, rule: Rule, needs: Needs) -> str:
+    """The command by which stage 2 leaves a chain before it meets a rule."""
+    bases = (key[2] for key in ruleset.chains if key[:2] == (rule.family, rule.table))
+    if any(is_iptables(rule.family, rule.table, name) for name in bases):
+        command = "ip6tables" if rule.family == "ip6" else "iptables"
+        match = f"-m mark --mark {needs.stage:#x}/{needs.stage:#x}"
+        return f"{command} -t {rule.table} -I {rule.chain} {match} -j RETURN"
+    return insert(rule.chain_place, f"{needs.bit_match} return")
 
 
 def _stage_1_options(chain: Chain, needs: Needs) -> list[str]:

@@ -80,6 +80,14 @@ class Walk:
         """Is there no other end than being dropped?"""
         return bool(self.outcomes) and all(outcome.end == "drop" for outcome in self.outcomes)
 
+    @property
+    def unreadable(self) -> tuple[Rule, ...]:
+        """Rules with extensions of iptables by which alone it could escape being dropped; () if there are none."""
+        escapes = [outcome.rule for outcome in self.outcomes if outcome.end != "drop"]
+        if len(escapes) == len(self.outcomes) or not all(rule is not None and rule.has("xt") for rule in escapes):
+            return ()
+        return tuple(dict.fromkeys(rule for rule in escapes if rule is not None))
+
 
 def walk(ruleset: Ruleset, base: Chain, packet: Packet) -> Walk:
     walker = _Walker(ruleset, packet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from pathlib import Path
@@ -13,10 +12,10 @@ from nvi_operator.doctor.survey import CanMake, Modules, Networkd
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.bpf.syscall import load_program
 from nvi_operator.kernel.drivers.module import available
+from nvi_operator.kernel.survey_process import own_namespace
 
 # include/uapi/linux/capability.h
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
-_CLONE_NEWNET = 0x40000000
 _SYS = Path("/sys/module")
 _RETURN_0 = struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
@@ -109,7 +108,7 @@ def _try_kinds(kinds: list[str], found: dict[str, CanMake]) -> None:
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
+    if not own_namespace():
         return
     with IPRoute() as ipr:
         for kind in kinds:

@@ -7,17 +7,16 @@ never read. The contents of named sets are left out (-t): they may be many, and 
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nvi_operator.doctor.survey import Binding
+from nvi_operator.kernel.survey_process import run
+from nvi_operator.kernel.survey_xt import translated
 
-_SECONDS = 60
 _PROBE = """
 import json
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +36,7 @@ print(json.dumps({"library": library, "package": package, "error": error.strip()
 
 def nft_version() -> str | None:
     """Of the nft command; None if there is none that runs."""
-    code, output, _ = _run(["nft", "--version"])
+    code, output, _ = run(["nft", "--version"])
     match = re.search(r"v(\d+(?:\.\d+)+)", output)
     return match[1] if code == 0 and match else None
 
@@ -46,18 +45,15 @@ def read_ruleset(ours: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, .
     """The objects of all tables but `inet OURS`; and what could not be listed, and why."""
     objects: list[Mapping[str, Any]] = []
     failures: list[str] = []
-    tables = _list(["tables"], objects=None, failures=failures)
-    for item in tables:
+    for item in _list(["tables"], failures):
         table = item.get("table")
         if table and (table["family"], table["name"]) != ("inet", ours):
-            _list(["table", table["family"], table["name"]], objects, failures)
+            objects += translated(_list(["table", table["family"], table["name"]], failures))
     return tuple(objects), tuple(failures)
 
 
-def _list(
-    what: Sequence[str], objects: list[Mapping[str, Any]] | None, failures: list[str]
-) -> list[Mapping[str, Any]]:
-    code, output, error = _run(["nft", "-j", "-t", "list", *what])
+def _list(what: Sequence[str], failures: list[str]) -> list[Mapping[str, Any]]:
+    code, output, error = run(["nft", "-j", "-t", "list", *what])
     if code:
         reason = f"nft ended with {signal.Signals(-code).name}" if code < 0 else error.strip().partition("\n")[0]
         failures.append(f"nft list {' '.join(what)}: {reason}")
@@ -67,27 +63,13 @@ def _list(
     except json.JSONDecodeError as broken:
         failures.append(f"nft list {' '.join(what)}: its output is no JSON ({broken})")
         return []
-    if objects is not None:
-        objects += found
     return found
 
 
 def probe_binding() -> Binding:
     """Try the Python bindings in a process of its own: a copy that does not fit may crash."""
-    code, output, error = _run([sys.executable, "-c", _PROBE])
+    code, output, error = run([sys.executable, "-c", _PROBE])
     if code:
         last = error.strip().rpartition("\n")[2]
         return Binding(error=f"the interpreter ended with {signal.Signals(-code).name}" if code < 0 else last)
     return Binding(**json.loads(output))
-
-
-def _run(command: Sequence[str]) -> tuple[int, str, str]:
-    """Exit code, output, errors. A child lives in the calling thread's network namespace."""
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS, env=environment)
-    except OSError as error:
-        return 127, "", error.strerror or str(error)
-    except subprocess.TimeoutExpired:
-        return 124, "", f"no answer within {_SECONDS} seconds"
-    return done.returncode, done.stdout, done.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nvi_operator.doctor import Finding, Survey, diagnose
+from nvi_operator.kernel import survey_xt
 from nvi_operator.kernel.survey import take_survey
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.models import GatewaySpec
@@ -186,3 +187,33 @@ def test_an_nft_that_crashes_is_a_finding(host: Host, monkeypatch: pytest.Monkey
     found = findings(host)
     assert matter(found) == {("warning", "nft-listing"), *DROPS}
     assert any("SIGSEGV" in finding.what for finding in found)
+
+
+def test_extensions_of_iptables_are_read_by_their_text(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """iptables need not be installed for this: what nft would list for its rules is given."""
+    opaque = {"xt": {"type": "match", "name": "any"}}
+    text = """table ip filter { # handle 1
+        chain FORWARD { # handle 1
+                ct state related,established counter accept # handle 2
+                xt match "set" accept # handle 3
+                counter jump other comment "# handle 9" # handle 4
+        }
+}"""
+    listed: list[Any] = [
+        {"chain": {"family": "ip", "table": "filter", "name": name, "handle": handle}}
+        for handle, name in enumerate(("FORWARD", "other"), start=1)
+    ]
+    for handle in (2, 3, 4):
+        rule = {"family": "ip", "table": "filter", "chain": "FORWARD", "handle": handle, "expr": [opaque]}
+        listed.append({"rule": rule})
+    real = survey_xt.run
+
+    def run(command: Any, *, text_: str = text, **options: Any) -> tuple[int, str, str]:
+        return (0, text_, "") if "-a" in command else real(command, **options)
+
+    monkeypatch.setattr(survey_xt, "run", run)
+    read = {i["rule"]["handle"]: i["rule"]["expr"] for i in host.call(survey_xt.translated, listed) if "rule" in i}
+    assert read[2][0]["match"]["right"] == ["established", "related"]
+    assert read[3] == [opaque], "there is no translation for it"
+    assert read[4][-1] == {"jump": {"target": "other"}}
+    assert host.run("nft", "list", "tables").stdout == ""

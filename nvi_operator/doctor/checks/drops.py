@@ -18,11 +18,15 @@ from nvi_operator.spec.models import GatewaySpec
 
 @dataclass(frozen=True)
 class Drop:
-    """Packets that a base chain drops for certain; `rules` without any means: by its policy."""
+    """Packets that a base chain drops; `rules` without any means: by its policy.
+
+    `unless` are rules that nobody can read, by which alone they might escape.
+    """
 
     chain: Chain
     rules: tuple[Rule, ...]
     packets: tuple[Packet, ...]
+    unless: tuple[Rule, ...] = ()
 
     @property
     def stages(self) -> set[int]:
@@ -31,20 +35,20 @@ class Drop:
 
 def _drops(survey: Survey, need: Needs) -> Iterator[Drop]:
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
-        by_rules: dict[tuple[Rule, ...], list[Packet]] = {}
+        by_rules: dict[tuple[tuple[Rule, ...], tuple[Rule, ...]], list[Packet]] = {}
         for packet in received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need):
             way = walk(survey.ruleset, chain, packet)
-            if way.dropped:
-                rules = tuple(dict.fromkeys(o.rule for o in way.outcomes if o.rule is not None))
-                by_rules.setdefault(rules, []).append(packet)
-        for rules, packets in by_rules.items():
-            yield Drop(chain, rules, tuple(packets))
+            if way.dropped or way.unreadable:
+                by = tuple(dict.fromkeys(o.rule for o in way.outcomes if o.rule is not None and o.end == "drop"))
+                by_rules.setdefault((by, way.unreadable), []).append(packet)
+        for (by, unless), packets in by_rules.items():
+            yield Drop(chain, by, tuple(packets), unless)
 
 
 def _topic(drop: Drop) -> str:
     for rule in drop.rules:
         for body in rule.bodies("match"):
-            if isinstance(body["left"], dict) and "fib" in body["left"]:
+            if isinstance(body["left"], dict) and body["left"].get("fib", {}).get("result") == "oif":
                 return "reverse-path-drop"
         if _names_untracked(rule) and drop.stages == {2}:
             return "untracked-drop"
@@ -66,13 +70,15 @@ def _names_untracked(rule: Rule) -> bool:
 
 
 def _by_chain(drops: Iterable[Drop]) -> list[Drop]:
+    """One for each chain; it is certain if any of them is."""
     merged: dict[str, Drop] = {}
     for drop in drops:
-        old = merged.get(drop.chain.place)
-        merged[drop.chain.place] = (
-            replace(old, rules=tuple(dict.fromkeys((*old.rules, *drop.rules))), packets=old.packets + drop.packets)
-            if old
-            else drop
+        old = merged.get(drop.chain.place, replace(drop, rules=(), packets=()))
+        merged[drop.chain.place] = Drop(
+            drop.chain,
+            tuple(dict.fromkeys((*old.rules, *drop.rules))),
+            old.packets + drop.packets,
+            tuple(dict.fromkeys((*old.unless, *drop.unless))) if old.unless and drop.unless else (),
         )
     return list(merged.values())
 
@@ -80,15 +86,19 @@ def _by_chain(drops: Iterable[Drop]) -> list[Drop]:
 def _of_topic(topic: str, survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     need = needs(spec)
     for drop in _by_chain(d for d in _drops(survey, need) if _topic(d) == topic):
-        rules = "; ".join(f"rule handle {rule.handle} of {rule.chain}" for rule in drop.rules)
-        by = rules if rules else "its policy"
+        by = _named(drop.rules) or "its policy"
+        unless = f", unless {_named(drop.unless)} accepts them, which nft cannot show" if drop.unless else ""
         yield Finding(
-            "problem",
+            "warning" if drop.unless else "problem",
             topic,
             f"chain {drop.chain.place} ({drop.chain.hook}, {tool_of(survey.ruleset, *_table(drop.chain))}) drops "
-            f"{_whom(drop)}, by {by}",
+            f"{_whom(drop)}, by {by}{unless}",
             _todo(topic, survey, drop, need),
         )
+
+
+def _named(rules: tuple[Rule, ...]) -> str:
+    return "; ".join(f"rule handle {rule.handle} of {rule.chain}" for rule in rules)
 
 
 def _table(chain: Chain) -> tuple[str, str]:

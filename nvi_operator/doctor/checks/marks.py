@@ -11,7 +11,7 @@ from nvi_operator.doctor.packet import mark_match as comparison
 from nvi_operator.doctor.ruleset import Rule
 from nvi_operator.doctor.scenes import received
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.tools import insert, mark_user
+from nvi_operator.doctor.tools import mark_user, spare_command
 from nvi_operator.doctor.walk import walk
 from nvi_operator.spec.models import GatewaySpec
 
@@ -37,7 +37,7 @@ def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             "mark-write",
             f"rule {rule.place} {'sets' if certain else 'may set'} the whole packet mark in stage 2, and with it "
             f"clears our stage bit {need.stage:#x}: such packets are dropped by the device's loop guard",
-            _spare(rule, need),
+            _spare(survey, rule, need),
         )
     for rule, certain in forged.items():
         yield Finding(
@@ -74,13 +74,14 @@ def _ones(rule: Rule) -> int:
     return ones
 
 
-def _spare(rule: Rule, need: Needs) -> str:
-    lines = [insert(rule.chain_place, f"{need.bit_match} return")]
+def _spare(survey: Survey, rule: Rule, need: Needs) -> str:
+    lines = [spare_command(survey.ruleset, rule, need)]
     values = [v for v in _written_values(rule) if isinstance(v, int)]
-    if values:
-        lines.append(
-            f"# or in that rule: meta mark set meta mark & {need.stage | need.local:#010x} | {values[0]:#010x}"
-        )
+    ours = need.stage | need.local
+    if values and lines[0].startswith("nft"):
+        lines.append(f"# or in that rule: meta mark set meta mark & {ours:#010x} | {values[0]:#010x}")
+    elif values:
+        lines.append(f"# or in that rule: -j MARK --set-xmark {values[0]:#x}/{ALL & ~ours:#x}")
     return "\n".join(lines)
 
 

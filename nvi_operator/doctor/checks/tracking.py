@@ -9,7 +9,7 @@ from nvi_operator.doctor.needs import needs
 from nvi_operator.doctor.ruleset import Rule
 from nvi_operator.doctor.scenes import forwarded, received
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.tools import insert
+from nvi_operator.doctor.tools import insert, spare_command
 from nvi_operator.doctor.walk import walk
 from nvi_operator.spec.models import GatewaySpec
 
@@ -24,7 +24,7 @@ def zone(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "zone",
                 f"rule {rule.place} {'sets' if stages[2] else 'may set'} a conntrack zone in stage 2: such packets "
                 "are tracked, and translated, a second time",
-                insert(rule.chain_place, f"{need.bit_match} return"),
+                spare_command(survey.ruleset, rule, need),
             )
 
 

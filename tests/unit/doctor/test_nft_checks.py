@@ -150,3 +150,35 @@ def test_a_spec_less_diagnosis_accepts_a_firewall_that_names_us() -> None:
     objects = table(chain("c", *rules, policy="drop", **FWD))
     assert levels("forward-drop", survey(nft_objects=objects)) == []
     assert levels("forward-drop", survey(nft_objects=objects), spec()) == ["problem"], "replies come in by wan0"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        pytest.param(
+            [[{"xt": {"type": "match", "name": "set"}}, ACCEPT]], ["warning"], id="an accept nobody can read"
+        ),
+        pytest.param([[meta("oifname", "docker0"), {"xt": None}, ACCEPT]], ["problem"], id="but not of ours"),
+        pytest.param([[{"xt": None}, ACCEPT], [payload("tcp", "dport", 443), ACCEPT]], [], id="and one that can be"),
+        pytest.param([[{"xt": None}, ACCEPT], [DROP]], ["warning"], id="before a last rule"),
+    ],
+)
+def test_drops_that_an_extension_of_iptables_might_prevent(rules: list[Any], expected: list[str]) -> None:
+    objects = table(chain("FORWARD", *rules, policy="drop", **FWD), family="ip", name="filter")
+    assert levels("forward-drop", survey(nft_objects=objects), spec()) == expected
+
+
+def test_commands_for_tables_of_iptables_are_of_iptables() -> None:
+    objects = table(chain("PREROUTING", [set_mark(5)], **PRE), family="ip6", name="mangle")
+    (finding,) = found("mark-write", survey(nft_objects=objects))
+    assert finding.todo.splitlines() == [
+        "ip6tables -t mangle -I PREROUTING -m mark --mark 0x80000000/0x80000000 -j RETURN",
+        "# or in that rule: -j MARK --set-xmark 0x5/0x3fffffff",
+    ]
+
+
+@pytest.mark.parametrize("missing", [False, "0"])
+def test_a_reverse_path_filter_of_iptables_or_nft(missing: Any) -> None:
+    rule = [match({"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, missing), DROP]
+    objects = table(chain("PREROUTING", rule, hook="prerouting", prio=-300), family="ip6", name="raw")
+    assert levels("reverse-path-drop", survey(nft_objects=objects), spec()) == ["problem"]
