@@ -13,7 +13,7 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
-from nvi_operator.kernel.drivers.module import ModuleDriver
+from nvi_operator.kernel.drivers.module import ModuleDriver, available
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.sysctl import SysctlDriver
@@ -27,6 +27,7 @@ from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.state.link import Module
 from nvi_operator.state.tc import TcProgram
 
 
@@ -78,6 +79,11 @@ class HostKernel:
         if os.geteuid() != 0:
             raise CapabilityError("apply: wanted to change the kernel: not running as root", hint="use sudo")
         for change in plan.steps:
+            if isinstance(change.after, Module) and not available(change.after.name):
+                raise CapabilityError(
+                    f"module {change.after.name}: wanted for dataplane kmod: kernel {os.uname().release} has none",
+                    hint="install the module, or set spec.dataplane.type to auto or bpf",
+                )
             if change.ref.kind == self._nft.kind:
                 self._nft.check(change)
 

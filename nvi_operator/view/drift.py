@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.text import Text
 
 from nvi_operator.state.change import Action, Change, Plan
+from nvi_operator.view.nft_diff import Line
 from nvi_operator.view.plan import change_lines, plan_json
 
 _CLASSES = {
@@ -16,11 +18,18 @@ _CLASSES = {
     Action.DELETE: "owned-unexpected",  # it bears our mark, and the spec knows nothing of it
 }
 _OPPOSITE = {"+": "-", "-": "+", "~": "~", " ": " "}
-_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": ""}
+_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "bold"}
 
 
 def drift_class(change: Change) -> str:
     return _CLASSES[change.action]
+
+
+def drift_lines(plan: Plan) -> Iterator[Line]:
+    """Signed lines; the headings have a blank sign."""
+    for change in plan.steps:
+        yield " ", f"{drift_class(change)} {change.ref.kind}"
+        yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change))
 
 
 def drift_text(plan: Plan) -> Text:
@@ -28,11 +37,8 @@ def drift_text(plan: Plan) -> Text:
     if not plan:
         return Text("No drift. Everything of ours is as the spec says.", style="bold")
     text = Text()
-    for change in plan.steps:
-        text.append(f"{drift_class(change)} {change.ref.kind}\n", style="bold")
-        for sign, line in change_lines(change):
-            turned = _OPPOSITE[sign]
-            text.append(f"{turned}   {line}\n", style=_STYLES[turned])
+    for sign, line in drift_lines(plan):
+        text.append(f"{sign} {line}\n" if sign != " " else f"{line}\n", style=_STYLES[sign])
     count = len(plan.steps)
     return text.append(
         f"{count} object{'s' if count > 1 else ''} drifted. `nvictl apply` puts it right.", style="bold"
