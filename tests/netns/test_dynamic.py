@@ -1,0 +1,97 @@
+"""What a gateway cannot choose: addresses that come by DHCP, interfaces that come and go."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import GatewayHost, Site
+from tests.netns.scenarios import A6, A, spec
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def dynamic(dataplane: str) -> str:
+    """isp-a hands out its address and router."""
+    text = spec(dataplane).replace("addresses: [203.0.113.2, 2001:db8:a::2]", "addresses: auto")
+    return text.replace("nextHop: [203.0.113.1, 2001:db8:a::1]", "nextHop: auto")
+
+
+def test_a_new_lease_is_followed(site: Site, gateway: GatewayHost, dynamic: str) -> None:
+    site.far.serve(443)
+    site.server.serve(443)
+    gateway.apply(dynamic)
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.client.connect(site.far.address6, 443).seen == A6
+    site.gateway.ip(
+        "addr del 203.0.113.2/29 dev wan0", "addr add 203.0.113.3/29 dev wan0", "route add default via 203.0.113.1"
+    )
+    gateway.apply(dynamic)
+    assert site.client.connect(site.far.address, 443).seen == "203.0.113.3"
+    assert site.far.connect("203.0.113.3", 443).by == "server"
+    assert site.leaks() == 0
+
+
+def test_a_missing_lease_stops_only_what_needs_it(site: Site, gateway: GatewayHost, dynamic: str) -> None:
+    site.far.serve(443)
+    site.gateway.ip("addr del 203.0.113.2/29 dev wan0")
+    done = gateway.apply(dynamic)
+    assert "note: sourceNat everyone: no uplink of it has an IPv4 address now" in done.stderr
+    assert not site.client.pings(site.far.address, wait=0.3), "and it does not slip to another uplink"
+    assert site.client.connect(site.far.address6, 443).seen == A6
+    assert site.server.connect(site.far.address, 443).seen == "198.51.100.2"
+    assert site.leaks() == 0
+    site.gateway.ip("addr add 203.0.113.2/29 dev wan0", "route add default via 203.0.113.1")
+    gateway.apply(dynamic)
+    assert site.client.connect(site.far.address, 443).seen == A
+
+
+def test_an_absent_uplink_stops_only_what_needs_it(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    site.far.serve(443)
+    site.gateway.ip("link del wan1")
+    done = gateway.apply(spec(dataplane))
+    assert "note: wan1: no such interface now" in done.stderr
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert not site.server.pings(site.far.address, wait=0.3)
+    assert site.leaks() == 0
+
+
+def test_an_uplink_that_is_down_never_lends_its_flows_to_the_other(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    site.gateway.ip("link set wan1 down")
+    for source_is_b in (site.server,):
+        assert not source_is_b.pings(site.far.address, wait=0.3)
+    assert site.client.pings(site.far.address)
+    assert site.leaks() == 0, "isp-a counts what bears an address of isp-b"
+
+
+def test_a_gateway_with_many_public_addresses_finds_their_uplink_by_map(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """More than a few dozen prefixes are an nft map and one FIB rule for each uplink."""
+    odd = [f"203.0.113.{last}" for last in range(65, 254, 2)]
+    more = [f"198.51.100.{last}" for last in range(65, 254, 2)]
+    text = spec(dataplane)
+    text = text.replace("routed: [203.0.113.16/28,", f"routed: [203.0.113.16/28, {', '.join(odd)},")
+    text = text.replace("routed: [198.51.100.16/28,", f"routed: [198.51.100.16/28, {', '.join(more)},")
+    text = text.replace("as: isp-a", f"as: [{odd[7]}, '2001:db8:a:1::7']").replace(
+        "as: isp-b", f"as: [{more[9]}, '2001:db8:b:1::9']"
+    )
+    for isp, gate in (("isp-a", "203.0.113.2"), ("isp-b", "198.51.100.2")):
+        site.isps[isp].host.ip(
+            f"route add {gate.rpartition('.')[0]}.64/26 via {gate}",
+            f"route add {gate.rpartition('.')[0]}.128/25 via {gate}",
+        )
+    gateway.apply(text)
+    site.far.serve(443)
+    rules = site.gateway.run("ip", "rule").stdout
+    assert len(rules.splitlines()) < 30
+    for host, seen, isp in ((site.client, odd[7], "isp-a"), (site.server, more[9], "isp-b")):
+        before = site.used()
+        with host.connect(site.far.address, 443) as flow:
+            assert flow.seen == seen
+            assert site.through(before) == ({isp}, {isp})
+    assert site.client.connect(site.far.address6, 443).seen == "2001:db8:a:1::7"
+    assert site.leaks() == 0
