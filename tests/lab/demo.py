@@ -80,19 +80,20 @@ def shown(text: str, limit: int = 60) -> None:
         console.print(Text(f"  ... and {len(lines) - limit} lines more; the last one: {lines[-1]}", style="dim"))
 
 
+A, B = "203.0.113.2|2001:db8:a::2", "198.51.100.2|2001:db8:b::2"
 FLOWS = (
-    ("source NAT by A", "client", "far", 443),
-    ("source NAT by B", "server", "far", 443),
-    ("port forward on A", "far", "203.0.113.2|2001:db8:a::2", 443),
-    ("port forward on B", "far", "198.51.100.2|2001:db8:b::2", 443),
-    ("hairpin by A", "client", "203.0.113.2|2001:db8:a::2", 443),
-    ("hairpin by B", "client", "198.51.100.2|2001:db8:b::2", 443),
+    ("SNAT A", "client", "far", 443),
+    ("SNAT B", "server", "far", 443),
+    ("DNAT A", "far", A, 443),
+    ("DNAT B", "far", B, 443),
+    ("hairpin A", "client", A, 443),
+    ("hairpin B", "client", B, 443),
 )
 
 
 def flow_table(site: Site, names: tuple[str, ...] = ()) -> Table:
     table = Table(title="flows that were made just now", title_justify="left", box=None, pad_edge=False)
-    for column in ("what", "from", "to", "answered by", "who saw the source", "out by", "back by"):
+    for column in ("what", "from", "to", "server", "source it saw", "out by", "back by"):
         table.add_column(column, no_wrap=True)
     for what, source, to, port in FLOWS:
         if names and what not in names:
@@ -112,7 +113,7 @@ def _flow(site: Site, host: Host, target: str, port: int) -> tuple[str, str, str
         if host is site.far:  # it asked: what the ISPs carried first is the way in
             out, back = back, out
         by, seen = flow.by, flow.seen
-    way_out, way_back = (" ".join(sorted(isps)) or "neither" for isps in (out, back))
+    way_out, way_back = (" ".join(sorted(isps)) or "-" for isps in (out, back))
     return by, seen, way_out, way_back
 
 
@@ -152,14 +153,14 @@ def run(site: Site, directory: Path) -> int:
         console.print(Syntax("".join(_changed(old, new)), "diff", background_color="default"))
         file.write_text(new)
         shown(daemon.until("in sync"))
-        console.print(flow_table(site, ("source NAT by A",)))
+        console.print(flow_table(site, ("SNAT A",)))
 
         title("5. Somebody else changes the kernel: one nft rule and one ip rule are deleted")
         for command in ("nft flush chain inet nvi srcnat", "ip rule del pref 1600 from 198.51.100.2"):
             say(f"# {command}")
             site.gateway.run(*command.split())
             shown(daemon.until("in sync"))
-        console.print(flow_table(site, ("source NAT by B", "port forward on B")))
+        console.print(flow_table(site, ("SNAT B", "DNAT B")))
     finally:
         daemon.stop()
 

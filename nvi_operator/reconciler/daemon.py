@@ -1,0 +1,136 @@
+"""`nvictl run`: what a pass of the loop does, and what it says about it.
+
+The spec is read anew when it may have changed. One that is wrong is reported, loudly, and the last good
+one stays in force: a typing error must never take a gateway down.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from nvi_operator.errors import NviError, SpecError
+from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.kernel.host import HostKernel
+from nvi_operator.reconciler.cycle import Gateway, reconcile
+from nvi_operator.reconciler.fights import Hold
+from nvi_operator.reconciler.loop import Loop
+from nvi_operator.reconciler.report import Report
+from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, revision
+from nvi_operator.reconciler.wake import PassResult, Wake
+from nvi_operator.ruleset.table import TABLE
+from nvi_operator.spec.load import LoadedSpec, load_directory
+from nvi_operator.state.change import Plan
+from nvi_operator.view.drift import drift_lines
+from nvi_operator.view.plan import plan_lines, summary
+
+SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
+
+Say = Callable[[str], None]
+
+
+class Daemon:
+    """Remembers the last good spec; everything else is read from the kernel in every pass."""
+
+    def __init__(self, directory: Path, gateway: str | None, say: Say) -> None:
+        self._directory = directory
+        self._gateway = gateway
+        self._say = say
+        self._read: Fingerprint | None = None  # of what was read last, good or bad
+        self._good: LoadedSpec | None = None
+        self._applied: LoadedSpec | None = None
+        self._revision: Revision | None = None
+        self._bad: SpecError | None = None
+        self._notes: tuple[str, ...] = ()
+
+    def pass_(self, wake: Wake) -> PassResult:
+        """One pass. Raises SpecError only while there has never been a good spec; else what an apply raises."""
+        if wake.reread or self._good is None:
+            self._load()
+        loaded = self._good
+        if loaded is None:
+            assert self._bad is not None
+            raise self._bad
+        started = time.monotonic()
+        with HostKernel(loaded.spec.numbers) as kernel:
+            done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)
+        drifted = self._applied is loaded
+        self._applied = loaded
+        names = frozenset(str(change.ref) for change in done.plan.steps)
+        notes = done.topology.notes if done.topology else ()
+        for note in notes:
+            if note not in self._notes:
+                self._say(f"{loaded.name}: note: {note}")
+        self._notes = notes
+        if done.plan:
+            self._report(loaded, done.plan, wake, drifted=drifted, seconds=time.monotonic() - started)
+        elif not drifted:
+            self._say(f"{self._name(loaded)}: nothing to change: in sync")
+        return PassResult(
+            changed=names,
+            healed=names if drifted else frozenset(),
+            errors=(self._bad,) if self._bad else (),
+            status=f"{self._name(loaded)}: in sync" + (", and a newer spec is wrong" if self._bad else ""),
+        )
+
+    def _load(self) -> None:
+        seen = fingerprint(self._directory)
+        if self._read is not None and self._read.same(seen):
+            return
+        self._read = seen
+        try:
+            self._good = load_directory(self._directory, hostname=socket.gethostname(), gateway=self._gateway)
+            self._bad = None
+            self._revision = revision(self._directory)
+        except SpecError as error:
+            self._bad = error
+            if self._good is not None:
+                self._say(f"{self._name(self._good)}: the new spec is wrong; the last good one stays in force")
+
+    def _name(self, loaded: LoadedSpec) -> str:
+        return f"{loaded.name} at {self._revision}" if self._revision else loaded.name
+
+    def _report(self, loaded: LoadedSpec, plan: Plan, wake: Wake, *, drifted: bool, seconds: float) -> None:
+        lines = [f"{sign} {line}".rstrip() for sign, line in (drift_lines(plan) if drifted else plan_lines(plan))]
+        if len(lines) > SHOWN:
+            lines = [*lines[:SHOWN], f"  ... and {len(lines) - SHOWN} lines more"]
+        if drifted:
+            who = f" by {', '.join(wake.culprits)}" if wake.culprits else ""
+            head, done = f"drift{who}", f"healed in {seconds * 1000:.0f} ms: in sync"
+        else:
+            head, done = "changes", f"{summary(plan)} Applied in {seconds * 1000:.0f} ms: in sync"
+        self._say("\n".join([f"{self._name(loaded)}: {head}", *lines, f"{loaded.name}: {done}"]))
+
+
+class Told(Report):
+    """Says what goes wrong once, and not again with every attempt."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._last = ""
+
+    def failed(self, error: NviError, retry_in: float | None) -> None:
+        if str(error) != self._last:
+            self._last = str(error)
+            when = "at the next change" if retry_in is None else "soon, then less and less often"
+            self._say(f"error: {error}\n  next attempt: {when}")
+
+    def held(self, hold: Hold) -> None:
+        self._say(f"fight: {hold}")
+
+    def released(self, names: Collection[str]) -> None:
+        self._say(f"held again: {', '.join(sorted(names))}")
+
+
+def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -> int:
+    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code."""
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    daemon = Daemon(directory, gateway, say)
+    with KernelEvents([TABLE]) as events:
+        Loop(daemon.pass_, directory=directory, events=events, report=Told(say), rescan_seconds=rescan_seconds).run()
+    return 0
