@@ -1,182 +1,206 @@
-"""The rules for destination NAT: every public (address, protocol, port) leads to one place."""
+"""The rules for destination NAT: every public (address, protocol, port) leads to one place.
+
+An uplink's name stands for its first address of each family; an uplink with `addresses: auto` for itself. Port
+forwards go before a forward of the whole address, so that they may stand side by side. Two forwards of one port
+may stand where no client is meant by both; a forward without `from` means every client.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 
+from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, explicit, families_of, overlapping, span_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import Forward, GatewaySpec
-from nvi_operator.spec.values import Network
+from nvi_operator.spec.values import FAMILIES, parse_address
 
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own
 
-Problem = tuple[Path, str, str]
-
-
-@dataclass(frozen=True, order=True)
-class _Claim:
-    """A forward's hold on ports of one public address."""
-
-    first: int
-    last: int
-    name: str
+# (family, public address or name of an uplink with dynamic ones, protocol or "" for the whole address)
+_Public = tuple[int, str, str]
+_Claims = Mapping[_Public, list[Span[str]]]
 
 
 def check_forwards(spec: GatewaySpec) -> Iterator[Problem]:
-    claims: dict[tuple[str, str], list[_Claim]] = defaultdict(list)
-    own = {a: n for n, u in spec.uplinks.items() if u.addresses != "auto" for a in u.addresses}
-    homes = _Homes(spec)
-    for name, forward in spec.forwards.items():
+    if not spec.forwards:
+        return
+    homes, insides = Homes(spec), Insides(spec)
+    first_addresses = _first_addresses(spec)
+    claims: dict[_Public, list[Span[str]]] = defaultdict(list)
+    for order, (name, forward) in enumerate(spec.forwards.items()):
         at: Path = ("spec", "forwards", name)
-        yield from _targets(spec, at, forward, own)
-        yield from _tenant(spec, at, forward)
-        families: set[int] = {target.address.version for target in forward.to}
-        for item in forward.at or tuple(spec.uplinks):
-            address = _address(item)
-            if address is not None:
-                if address.version not in families:
-                    yield (
-                        (*at, "at"),
-                        f"IPv4 mixed with IPv6: {address} is IPv{address.version}, and no server is",
-                        "add a server of that family to `to`",
-                    )
-                if not homes.hold(address):
-                    yield (
-                        (*at, "at"),
-                        f"{address} is an address on no uplink",
-                        "add it to the addresses or routed prefixes of an uplink",
-                    )
-            for public in _publics(spec, item, families):
-                for service in forward.ports or ():
-                    claim = _Claim(service.ports.first, service.ports.last, name)
-                    claims[public, service.protocol].append(claim)
-                if not forward.ports:
-                    claims[public, ""].append(_Claim(0, 0, name))
-        for service in forward.ports or ():
-            shifted = any(t.ports is not None and t.ports != service.ports for t in forward.to)
-            if shifted and service.ports.size > MAX_SHIFTED:
-                yield (
-                    (*at, "ports"),
-                    f"{service}: a shifted range of {service.ports.size} ports: at most {MAX_SHIFTED}",
-                    "keep the port numbers, or split the range over several addresses",
-                )
+        servers = frozenset([target.address.version for target in forward.to])
+        publics = list(_publics(spec, forward, servers, first_addresses))
+        for family, public in publics:
+            if not forward.ports:
+                claims[family, public, ""].append(Span(0, 0, 0, order, name))
+            for service in forward.ports or ():
+                span = Span(0, service.ports.first, service.ports.last, order, name)
+                claims[family, public, service.protocol].append(span)
+        yield from _addresses(spec, homes, at, forward, servers)
+        yield from _families(spec, at, forward, servers, {family for family, _ in publics})
+        yield from _servers(homes, insides, at, forward)
+        yield from _shifted(at, forward)
     yield from _conflicts(spec, claims)
     yield from _statics(spec, claims)
 
 
-def _address(text: str) -> Any:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
+def _first_addresses(spec: GatewaySpec) -> dict[str, list[tuple[int, str]]]:
+    """What each uplink's name stands for."""
+    return {
+        name: [
+            (family, name)
+            if uplink.addresses == "auto"
+            else (family, str(next(a for a in explicit(uplink) if a.version == family)))
+            for family in FAMILIES
+            if family in families_of(uplink)
+        ]
+        for name, uplink in spec.uplinks.items()
+    }
 
 
-class _Homes:
-    """Which addresses belong to an uplink."""
-
-    def __init__(self, spec: GatewaySpec) -> None:
-        self._addresses = {a for u in spec.uplinks.values() if u.addresses != "auto" for a in u.addresses}
-        self._routed: list[Network] = [n for u in spec.uplinks.values() for n in u.routed or ()]
-
-    def hold(self, address: Any) -> bool:
-        return address in self._addresses or any(address in network for network in self._routed)
-
-
-def _publics(spec: GatewaySpec, item: str, families: set[int]) -> Iterator[str]:
-    """The public addresses of an entry of `at`; an uplink with dynamic ones stands for itself."""
-    uplink = spec.uplinks.get(item)
-    if uplink is None:
-        if _address(item) is not None:
-            yield str(ip_address(item))
-    elif uplink.addresses == "auto":
-        yield item
-    else:
-        for family in sorted(families):
-            first = next((a for a in uplink.addresses if a.version == family), None)
-            if first is not None:
-                yield str(first)
+def _publics(
+    spec: GatewaySpec, forward: Forward, servers: frozenset[int], first_addresses: Mapping[str, list[tuple[int, str]]]
+) -> Iterator[tuple[int, str]]:
+    """Where it is published, in the families that its servers have."""
+    for item in forward.at or tuple(spec.uplinks):
+        if item in first_addresses:
+            yield from (public for public in first_addresses[item] if public[0] in servers)
+        elif _is_address(item):
+            family = 6 if ":" in item else 4
+            if family in servers:
+                yield family, item
 
 
-def _targets(spec: GatewaySpec, at: Path, forward: Forward, own: dict[Any, str]) -> Iterator[Problem]:
+def _is_address(item: str) -> bool:
+    return "." in item or ":" in item
+
+
+def _addresses(
+    spec: GatewaySpec, homes: Homes, at: Path, forward: Forward, servers: frozenset[int]
+) -> Iterator[Problem]:
+    path = (*at, "at")
+    if not forward.at and not spec.uplinks:
+        yield at, "there is no uplink to publish it on", "add an uplink"
+    for item in forward.at or ():
+        if _is_address(item):
+            address = parse_address(item)
+            if address.version not in servers:
+                message = f"{item} is IPv{address.version}, and no server is"
+                yield path, f"IPv4 mixed with IPv6: {message}", "add a server of that family to `to`"
+            if not homes.public(address):
+                yield path, f"{item} is an address on no uplink", homes.nowhere()
+
+
+def _families(
+    spec: GatewaySpec, at: Path, forward: Forward, servers: frozenset[int], published: set[int]
+) -> Iterator[Problem]:
+    if forward.from_ and not servers & {network.version for network in forward.from_}:
+        shown = f"from is IPv{forward.from_[0].version} and the servers are IPv{min(servers)}"
+        yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
+    if any(item not in spec.uplinks and not _is_address(item) for item in forward.at or ()):
+        return  # an unknown uplink, which was said, may have any family
+    if forward.at:
+        said = not published and all(_is_address(item) for item in forward.at)
+        unused = set() if said else servers - published
+    else:  # a server of a family that no uplink has is for the day when one has
+        unused = servers if spec.uplinks and not published else set()
+    if unused:
+        family = min(unused)
+        shown = f"a server is IPv{family}, and it is published on no IPv{family} address"
+        hint = f"publish it on an IPv{family} address, too, or leave that server out"
+        yield (*at, "to"), f"IPv4 mixed with IPv6: {shown}", hint
+
+
+def _servers(homes: Homes, insides: Insides, at: Path, forward: Forward) -> Iterator[Problem]:
+    path = (*at, "to")
+    chosen: set[str] = set()
     for target in forward.to:
-        if target.address in own:
-            yield (
-                (*at, "to"),
-                f"{target.address} is the gateway's own address (uplink {own[target.address]!r})",
-                "a forward leads to a server; the gateway answers for its own addresses itself",
-            )
+        address = target.address
+        own = homes.own.get((address.version, int(address)))
+        if own:
+            message = f"{address} is the gateway's own address (uplink {own!r})"
+            yield path, message, "name a server: what is for its own addresses the gateway answers itself"
+        if not insides.tenants:
+            continue
+        tenants = sorted({behind.tenant for behind in insides.of_address(address) if behind.tenant})
+        if forward.tenant is None:
+            chosen.update(tenants)
+            if len(tenants) > 1:
+                yield path, f"{address} exists in several tenants: {', '.join(tenants)}", "say which with tenant"
+                return
+        elif forward.tenant in insides.tenants and forward.tenant not in tenants:
+            message = f"{address} is not in the networks of tenant {forward.tenant!r}"
+            yield path, message, "name a server of that tenant, or add its network to the interface"
+    if len(chosen) > 1:
+        message = f"the servers are in several tenants: {', '.join(sorted(chosen))}"
+        yield path, message, "write one forward for each tenant"
 
 
-def _tenant(spec: GatewaySpec, at: Path, forward: Forward) -> Iterator[Problem]:
-    for target in forward.to:
-        holders = {
-            (i.tenant or "", ifname)
-            for ifname, i in spec.interfaces.items()
-            if any(target.address in network for network in i.networks)
-        }
-        tenants = {tenant for tenant, _ in holders if tenant}
-        if forward.tenant is None and tenants:
-            yield (
-                (*at, "to"),
-                f"{target.address} exists in tenant{'s' if len(tenants) > 1 else ''} {', '.join(sorted(tenants))}",
-                "say which with tenant",
-            )
-        elif forward.tenant is not None and forward.tenant not in tenants:
-            yield (
-                (*at, "to"),
-                f"{target.address} is not in the networks of tenant {forward.tenant!r}",
-                "name a server of that tenant, or add its network to the interface",
-            )
+def _shifted(at: Path, forward: Forward) -> Iterator[Problem]:
+    for service in forward.ports or ():
+        if service.ports.size <= MAX_SHIFTED:
+            continue
+        if any(target.ports is not None and target.ports != service.ports for target in forward.to):
+            message = f"{service} is a shifted range of {service.ports.size} ports: at most {MAX_SHIFTED}"
+            yield (*at, "ports"), message, "keep the port numbers as they are, or shift fewer"
 
 
-def _conflicts(spec: GatewaySpec, claims: dict[tuple[str, str], list[_Claim]]) -> Iterator[Problem]:
+def _conflicts(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
     reported: set[tuple[str, str]] = set()
-    for (public, protocol), held in sorted(claims.items()):
-        held.sort()
-        widest: _Claim | None = None
-        for claim in held:
-            if widest is not None and claim.first <= widest.last:
-                pair = (claim.name, widest.name)
-                apart = _clients_apart(spec.forwards[claim.name], spec.forwards[widest.name])
-                if pair not in reported and not apart:
-                    reported.add(pair)
-                    ports = f"ports {claim.first}-{claim.last}" if claim.last > claim.first else f"port {claim.first}"
-                    what = f"{public} {protocol} {ports}" if protocol else f"everything sent to {public}"
-                    whose = "twice" if claim.name == widest.name else f"by forward {widest.name!r}, too"
-                    yield (
-                        ("spec", "forwards", claim.name, "ports" if protocol else "at"),
-                        f"{what} is taken {whose}",
-                        "each public port leads to one place: change the port, the address or `from`",
-                    )
-            if widest is None or claim.last > widest.last:
-                widest = claim
+
+    def apart(one: str, other: str) -> bool:
+        return _other_clients(spec.forwards[one], spec.forwards[other])
+
+    for (_, public, protocol), held in sorted(claims.items()):
+        if len(held) == 1:
+            continue
+        limited = any(spec.forwards[span.owner].from_ for span in held)
+        for later, earlier in overlapping(held, apart if limited else None):
+            pair = (later.owner, earlier.owner)
+            if pair in reported:
+                continue
+            reported.add(pair)
+            if protocol:
+                first, last = max(later.first, earlier.first), min(later.last, earlier.last)
+                ports = f"ports {first}-{last}" if last > first else f"port {first}"
+                what = f"{public} {protocol} {ports}"
+            else:
+                what = f"everything that is sent to {public}"
+            whose = "twice" if later.owner == earlier.owner else f"by forward {earlier.owner!r}, too"
+            verb = "are" if protocol and last > first else "is"
+            field = "ports" if protocol else "at"
+            yield (
+                ("spec", "forwards", later.owner, field),
+                f"{what} {verb} taken {whose}",
+                "each public port leads to one place: change the port, the address or `from`",
+            )
 
 
-def _clients_apart(one: Forward, other: Forward) -> bool:
-    """May both stand, because no client is meant by both, or one is only for some clients?"""
-    if not one.from_ or not other.from_:
-        return bool(one.from_) != bool(other.from_)
+def _other_clients(one: Forward, other: Forward) -> bool:
+    """Is there no client that is meant by both?"""
+    if one.from_ is None or other.from_ is None:
+        return False
     return not any(a.version == b.version and a.overlaps(b) for a in one.from_ for b in other.from_)
 
 
-def _statics(spec: GatewaySpec, claims: dict[tuple[str, str], list[_Claim]]) -> Iterator[Problem]:
-    """A 1:1 address takes every port of it."""
-    networks = sorted((s.as_.version, int(s.as_.network_address), n) for n, s in spec.static.items())
-    starts = [(version, start) for version, start, _ in networks]
-    for (public, _), held in sorted(claims.items()):
-        address = _address(public)
-        if address is None:
-            continue
-        place = bisect_right(starts, (address.version, int(address))) - 1
-        name = networks[place][2] if place >= 0 else ""
-        if name and address in spec.static[name].as_:
+def _statics(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
+    """1:1 NAT takes a public address whole."""
+    if not spec.static:
+        return
+    forwards: dict[str, dict[str, None]] = defaultdict(dict)
+    for (_, public, _), held in claims.items():
+        if _is_address(public):
+            forwards[public].update(dict.fromkeys(span.owner for span in held))
+    spans: list[Span[tuple[bool, str]]] = [span_of(s.as_, 0, (True, name)) for name, s in spec.static.items()]
+    spans += [span_of(ip_network(ip_address(public)), 1, (False, public)) for public in forwards]
+    for later, earlier in overlapping(spans, lambda one, other: one[0] == other[0]):
+        public, static = later.owner[1], earlier.owner[1]
+        for name in forwards[public]:
             yield (
-                ("spec", "forwards", held[0].name, "at"),
-                f"{public} is 1:1 with {spec.static[name].address} (static {name!r})",
-                "publish on another address, or drop the static entry",
+                ("spec", "forwards", name, "at"),
+                f"{public} is {spec.static[static].address} already, by static {static!r}",
+                "publish on another address, or leave the 1:1 entry out",
             )

@@ -22,6 +22,8 @@ _SENTENCES = (
     ("did not find expected '-' indicator", "a list goes on without '-'", _INDENT),
     ("expected ',' or ']'", "a list that [ began is not closed", "close it with ]"),
     ("expected ',' or '}'", "a mapping that { began is not closed", "close it with }"),
+    ("expected node content", "a value is missing here", "write it, or close the brackets"),
+    ("expected the node content", "a value is missing here", "write it, or close the brackets"),
     ("found unexpected end of stream", "the file ends inside a quoted text", "close the quotes"),
     ("unknown escape character", "an unknown escape after \\", "use single quotes, in which \\ means itself"),
     ("incompatible YAML document", "this document asks for another version of YAML", "remove the %YAML line"),

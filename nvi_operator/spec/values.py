@@ -96,7 +96,7 @@ def parse_network(value: object) -> Network:
     raise ValueError(f"{text!r} has host bits set; did you mean {loose}?")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class AddressRange:
     """Addresses from `first` to `last`, both included, of one family."""
 
@@ -133,7 +133,7 @@ def parse_address_range(value: object) -> AddressRange:
     return AddressRange(first, last)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class PortRange:
     """Ports from `first` to `last`, both included (1-65535)."""
 
@@ -165,7 +165,7 @@ def parse_port_range(value: object) -> PortRange:
     return PortRange(first, last)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Service:
     """A transport protocol and its destination ports, written ``443/tcp``."""
 
@@ -191,7 +191,7 @@ def parse_service(value: object) -> Service:
     return Service(protocol, parse_port_range(ports))
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Target:
     """Where destination NAT sends a packet: an address, and perhaps other ports than it was sent to."""
 

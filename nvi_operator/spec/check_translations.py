@@ -1,0 +1,245 @@
+"""The rules for source NAT, 1:1 NAT, twice NAT and routes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from ipaddress import collapse_addresses
+from typing import Any
+
+from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, families_of, overlapping, span_of
+from nvi_operator.spec.document import Path
+from nvi_operator.spec.models import GatewaySpec, SourceNat, Static, TwiceNat
+from nvi_operator.spec.values import FAMILIES, AddressRange, Network
+
+MAX_ROUTES = 400  # FIB rule priorities between the first route and what follows; one for each family
+MAX_SPREAD = 4096  # addresses of a pool that we choose from ourselves, and of one-to-one pairs written out
+
+
+def check_source_nat(spec: GatewaySpec) -> Iterator[Problem]:
+    homes, insides = Homes(spec), Insides(spec)
+    for number, line in enumerate(spec.source_nat):
+        at: Path = ("spec", "sourceNat", number)
+        for pool in line.as_.pool or ():
+            if not homes.any(pool.first, pool.last):
+                yield (*at, "as"), f"{pool} is an address on no uplink", homes.nowhere()
+        yield from _line_families(spec, at, line)
+        yield from _line_tenants(insides, at, line)
+        if line.as_.pool:
+            yield from _pool(spec, at, line, line.as_.pool)
+
+
+def _line_families(spec: GatewaySpec, at: Path, line: SourceNat) -> Iterator[Problem]:
+    """A line works in the families that all its sides have; there must be one."""
+    sides: list[tuple[str, set[int]]] = []
+    if line.from_:
+        sides.append(("from", {n.version for n in line.from_}))
+    if line.to:
+        sides.append(("to", {n.version for n in line.to}))
+    if line.protocol and set(line.protocol) <= {"icmp", "icmpv6"}:
+        sides.append(("protocol", {4 if protocol == "icmp" else 6 for protocol in line.protocol}))
+    if line.as_.pool:
+        sides.append(("as", {r.family for r in line.as_.pool}))
+    uplinks = [spec.uplinks[name] for name in line.as_.uplinks if name in spec.uplinks]
+    if uplinks:
+        sides.append(("as", {family for uplink in uplinks for family in families_of(uplink)}))
+    _, clash = _common_families(sides)
+    if clash:
+        name, shown = clash
+        yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one line for each family"
+
+
+def _common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple[str, str] | None]:
+    """The families that all sides have; if none, the field that takes the last away, and what it does not fit."""
+    common = set(FAMILIES)
+    for number, (name, families) in enumerate(sides):
+        if not common & families:
+            other, others = next(side for side in sides[:number] if not side[1] & families)
+            return set(), (name, f"{other} is IPv{min(others)} and {name} is IPv{min(families)}")
+        common &= families
+    return common, None
+
+
+def _line_tenants(insides: Insides, at: Path, line: SourceNat) -> Iterator[Problem]:
+    if not line.from_:
+        return
+    tenants = insides.tenants_of(line.from_)
+    if line.tenant:
+        if line.tenant in insides.tenants and line.tenant not in tenants:
+            message = f"none of these addresses is in the networks of tenant {line.tenant!r}"
+            yield (*at, "from"), message, "correct from, or leave it out to mean all of the tenant"
+    elif len(tenants) > 1 and not line.in_:
+        message = f"these addresses exist in several tenants: {', '.join(tenants)}"
+        yield (*at, "from"), message, "say which with tenant, or the interface with in"
+
+
+def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: tuple[AddressRange, ...]) -> Iterator[Problem]:
+    path = (*at, "as")
+    spans = [Span(r.family, int(r.first), int(r.last), order, r) for order, r in enumerate(pool)]
+    for later, earlier in overlapping(spans):
+        yield path, f"{later.owner} overlaps {earlier.owner} of the same pool", "name each address once"
+    for family in FAMILIES:
+        ranges = [r for r in pool if r.family == family]
+        size = sum(r.size for r in ranges)
+        if len(ranges) > 1 and line.as_.ports:
+            yield path, "ports need one address or one range", "write the pool as one range"
+        if (len(ranges) > 1 or line.as_.pick != "hash") and line.as_.overload and size > MAX_SPREAD:
+            message = f"a pool of {size} addresses in parts, or not picked by hash: at most {MAX_SPREAD}"
+            yield path, message, "write it as one range or prefix, picked by hash"
+        if ranges and not line.as_.overload:
+            sources = _sources(spec, line, family)
+            count = sum(n.num_addresses for n in sources)
+            if count > size:
+                message = f"the pool is too small: {count} sources and {size} addresses, and overload is false"
+                yield path, message, "make the pool as large as from, or let clients share with overload: true"
+            elif count > MAX_SPREAD and not _as_one(sources, ranges):
+                message = f"{count} sources, one by one: at most {MAX_SPREAD}"
+                yield path, message, "give one prefix in from, and a prefix as large in the pool"
+    if not line.as_.overload and not any(_sources(spec, line, r.family) for r in pool):
+        yield path, "overload: false gives each source its own address, and there are no sources", "name them in from"
+
+
+def _as_one(sources: list[Network], ranges: list[AddressRange]) -> bool:
+    """A prefix to a prefix, which is one entry however large they are."""
+    return len(sources) == len(ranges) == 1 and int(ranges[0].first) % sources[0].num_addresses == 0
+
+
+def _sources(spec: GatewaySpec, line: SourceNat, family: int) -> list[Network]:
+    """Whose source the line translates: from, or what lives behind its interfaces or its tenant's, or all."""
+    if line.from_:
+        return [n for n in line.from_ if n.version == family]
+    behind: list[Any] = [
+        network
+        for ifname, interface in spec.interfaces.items()
+        if (ifname in line.in_ if line.in_ else line.tenant in (None, interface.tenant))
+        for network in interface.networks
+        if network.version == family
+    ]
+    return list(collapse_addresses(behind))
+
+
+# --------------------------------------------------------------------------- 1:1
+
+
+def check_static(spec: GatewaySpec) -> Iterator[Problem]:
+    homes, insides = Homes(spec), Insides(spec)
+    real: dict[str | None, list[Span[tuple[str, Static]]]] = defaultdict(list)
+    public: list[Span[tuple[str, Static]]] = []
+    for order, (name, static) in enumerate(spec.static.items()):
+        at: Path = ("spec", "static", name)
+        if not homes.any(static.as_[0], static.as_[-1]):
+            hint = homes.nowhere(or_else=", or to an interface's knownAs")
+            yield (*at, "as"), f"{static.as_} is an address on no uplink", hint
+        yield from _static_real(homes, insides, at, static)
+        real[static.tenant].append(span_of(static.address, order, (name, static)))
+        public.append(span_of(static.as_, order, (name, static)))
+    for later, earlier in overlapping(public):
+        (name, static), (other_name, other) = later.owner, earlier.owner
+        message = f"{static.as_} overlaps {other.as_} of static {other_name!r}"
+        yield ("spec", "static", name, "as"), message, "each public address stands for one"
+    for spans in real.values():
+        for later, earlier in overlapping(spans):
+            (name, static), (other_name, other) = later.owner, earlier.owner
+            message = f"{static.address} overlaps {other.address} of static {other_name!r}"
+            yield ("spec", "static", name, "address"), message, "each address is known by one other"
+
+
+def _static_real(homes: Homes, insides: Insides, at: Path, static: Static) -> Iterator[Problem]:
+    path = (*at, "address")
+    address = static.address
+    own = homes.own.get((address.version, int(address.network_address))) if address.num_addresses == 1 else None
+    if own:
+        message = f"{address.network_address} is the gateway's own address (uplink {own!r})"
+        yield path, message, "name the host that shall be known by another address"
+    tenants = insides.tenants_of([address])
+    if static.tenant is None:
+        if tenants:
+            several = "s" if len(tenants) > 1 else ""
+            message = f"{address} exists in tenant{several} {', '.join(tenants)}"
+            yield path, message, "say which with tenant"
+    elif static.tenant not in tenants and static.tenant in insides.tenants:
+        message = f"{address} is not in the networks of tenant {static.tenant!r}"
+        yield path, message, "name an address of that tenant, or add its network to the interface"
+
+
+# --------------------------------------------------------------------------- twice NAT
+
+
+def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
+    homes, insides = Homes(spec), Insides(spec)
+    for name, twice in spec.twice_nat.items():
+        at: Path = ("spec", "twiceNat", name)
+        if not homes.any(twice.as_[0], twice.as_[-1]):
+            hint = f"add it to routed of uplink {twice.via!r}"
+            yield (*at, "as"), f"{twice.as_} is an address on no uplink", hint
+        tenants = insides.tenants_of([twice.from_])
+        if len(tenants) > 1:
+            message = f"these addresses exist in several tenants: {', '.join(tenants)}"
+            yield (*at, "from"), message, "give the tenant's hosts addresses of their own with static"
+    entries = list(spec.twice_nat.items())
+    yield from _twice_overlaps(entries, "to", "overlaps", _differ_in_source, "each alias stands for one network")
+    yield from _twice_overlaps(
+        entries, "as", "is another network's already: it overlaps", _same_shift, "each network needs its own alias"
+    )
+    yield from _twice_overlaps(
+        entries, "becomes", "leads two ways: it overlaps", _differ_on_the_way, "take the same uplink, or another `as`"
+    )
+
+
+_Twice = tuple[str, TwiceNat]
+
+
+def _twice_overlaps(entries: Iterable[_Twice], field: str, says: str, apart: Any, hint: str) -> Iterator[Problem]:
+    attribute = {"as": "as_"}.get(field, field)
+    spans = [span_of(getattr(e[1], attribute), order, e) for order, e in enumerate(entries)]
+    for later, earlier in overlapping(spans, apart):
+        mine, other = getattr(later.owner[1], attribute), getattr(earlier.owner[1], attribute)
+        message = f"{mine} {says} {other} of twiceNat {earlier.owner[0]!r}"
+        yield ("spec", "twiceNat", later.owner[0], field), message, hint
+
+
+def _differ_in_source(one: _Twice, other: _Twice) -> bool:
+    return not _overlap(one[1].from_, other[1].from_)
+
+
+def _same_shift(one: _Twice, other: _Twice) -> bool:
+    """The same source gets the same alias from both, as with one site and several partners."""
+    return _shift(one[1]) == _shift(other[1])
+
+
+def _shift(twice: TwiceNat) -> int:
+    return int(twice.as_.network_address) - int(twice.from_.network_address)
+
+
+def _differ_on_the_way(one: _Twice, other: _Twice) -> bool:
+    return one[1].via == other[1].via or not _overlap(one[1].as_, other[1].as_)
+
+
+def _overlap(left: Network, right: Network) -> bool:
+    return left.version == right.version and left.overlaps(right)
+
+
+# --------------------------------------------------------------------------- routes
+
+
+def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
+    entries = 0
+    for number, route in enumerate(spec.routes):
+        at: Path = ("spec", "routes", number)
+        uplink = spec.uplinks.get(route.via)
+        sides: list[tuple[str, set[int]]] = [
+            (name, {n.version for n in networks})
+            for name, networks in (("from", route.from_), ("to", route.to))
+            if networks
+        ]
+        if uplink and uplink.addresses != "auto":
+            routed = {network.version for network in uplink.routed or ()}
+            sides.append(("via", set(families_of(uplink)) | routed))
+        common, clash = _common_families(sides)
+        if clash:
+            name, shown = clash
+            yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one route for each family"
+        entries += len(common)
+    if entries > MAX_ROUTES:
+        message = f"{entries} routes, counting IPv4 and IPv6 apart: at most {MAX_ROUTES}"
+        yield ("spec", "routes"), message, "join them into fewer lines with more prefixes each"

@@ -1,0 +1,157 @@
+"""The rules for interfaces and uplinks: every address has one owner, every next hop a use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from nvi_operator.spec.addresses import Cover, Problem, Span, explicit, overlapping, span_of
+from nvi_operator.spec.document import Path
+from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
+from nvi_operator.spec.values import Network
+
+MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
+
+
+def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
+    uplink_of = {uplink.interface: name for name, uplink in spec.uplinks.items()}
+    for ifname in spec.interfaces:
+        path: Path = ("spec", "interfaces", ifname)
+        if ifname in uplink_of:
+            message = f"{ifname} is the interface of uplink {uplink_of[ifname]!r}, too"
+            yield path, message, "leave it out here: uplinks take part in NAT by themselves"
+        if ifname == spec.dataplane.device:
+            yield path, f"{ifname} is the name of the NAT virtual interface", "set dataplane.device to another name"
+    yield from _networks(spec)
+    yield from _aliases(spec)
+    tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
+    if len(tenants) > MAX_TENANTS:
+        message = f"{len(tenants)} tenants: at most {MAX_TENANTS}"
+        yield ("spec", "interfaces"), message, "put the others on another gateway"
+    if spec.dataplane.in_interface == "mark" and tenants:
+        message = "tenants need the mark: inInterface cannot be mark"
+        yield ("spec", "dataplane", "inInterface"), message, "write inInterface: auto"
+
+
+def _networks(spec: GatewaySpec) -> Iterator[Problem]:
+    def apart(one: tuple[str, Network], other: tuple[str, Network]) -> bool:
+        mine, others = spec.interfaces[one[0]].tenant, spec.interfaces[other[0]].tenant
+        return one[0] == other[0] or (mine is not None and others is not None and mine != others)
+
+    spans = [
+        span_of(network, order, (ifname, network))
+        for order, (ifname, interface) in enumerate(spec.interfaces.items())
+        for network in interface.networks
+    ]
+    for later, earlier in overlapping(spans, apart):
+        (ifname, network), (other_name, other) = later.owner, earlier.owner
+        yield (
+            ("spec", "interfaces", ifname, "networks"),
+            f"{network} overlaps {other} of interface {other_name!r}",
+            "give each a tenant, if these are two networks with the same addresses",
+        )
+
+
+def _aliases(spec: GatewaySpec) -> Iterator[Problem]:
+    """Each knownAs stands for one interface's networks, and is on no uplink."""
+    spans: list[Span[tuple[Path, str]]] = []
+    for name, uplink in spec.uplinks.items():
+        networks = [*(ip_network(a) for a in explicit(uplink)), *(uplink.routed or ())]
+        spans += [span_of(network, 0, (("spec", "uplinks", name), f"uplink {name!r}")) for network in networks]
+    for order, (ifname, interface) in enumerate(spec.interfaces.items(), start=1):
+        path: Path = ("spec", "interfaces", ifname, "knownAs")
+        spans += [span_of(n, order, (path, f"interface {ifname!r}")) for n in interface.known_as or ()]
+        yield from _alias_families(path, interface)
+
+    def apart(one: tuple[Path, str], other: tuple[Path, str]) -> bool:
+        return one == other or (one[0][1] == "uplinks" and other[0][1] == "uplinks")
+
+    for later, earlier in overlapping(spans, apart):
+        hint = "choose addresses that nobody else has" if later.order else "take it out of knownAs"
+        yield later.owner[0], f"its addresses overlap those of {earlier.owner[1]}", hint
+
+
+def _alias_families(path: Path, interface: Interface) -> Iterator[Problem]:
+    families = {network.version for network in interface.networks}
+    for network in interface.known_as or ():
+        if network.version not in families:
+            message = f"{network} is IPv{network.version}, and the interface has no IPv{network.version} network"
+            yield path, f"IPv4 mixed with IPv6: {message}", "an alias is of the same family as what it stands for"
+
+
+# --------------------------------------------------------------------------- uplinks
+
+
+def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
+    on_interface: dict[str, str] = {}
+    for name, uplink in spec.uplinks.items():
+        path: Path = ("spec", "uplinks", name)
+        if uplink.interface == spec.dataplane.device:
+            message = f"{uplink.interface} is the name of the NAT virtual interface"
+            yield (*path, "interface"), message, "set dataplane.device to another name"
+        first = on_interface.setdefault(uplink.interface, name)
+        if first != name and "auto" in (uplink.addresses, spec.uplinks[first].addresses):
+            yield (
+                (*path, "interface"),
+                f"uplink {first!r} is on {uplink.interface}, too, and with addresses: auto both claim all of them",
+                "write the addresses of each",
+            )
+        yield from _next_hops(path, uplink)
+    yield from _claims(spec)
+
+
+def _claims(spec: GatewaySpec) -> Iterator[Problem]:
+    """No address belongs to two. An uplink's own address may lie in a prefix that is routed to it."""
+    Owner = tuple[str, str, str]  # noqa: N806
+    spans: list[Span[Owner]] = []
+    for order, (name, uplink) in enumerate(spec.uplinks.items()):
+        spans += [span_of(ip_network(a), order, (name, "addresses", str(a))) for a in explicit(uplink)]
+        spans += [span_of(n, order, (name, "routed", str(n))) for n in uplink.routed or ()]
+
+    def apart(one: Owner, other: Owner) -> bool:
+        return one[0] == other[0] and one[1] != other[1]
+
+    for later, earlier in overlapping(spans, apart):
+        name, field, shown = later.owner
+        if name == earlier.owner[0]:
+            yield ("spec", "uplinks", name, field), f"{shown} is in {field} twice", "keep one of them"
+        else:
+            message = (
+                f"{shown} is claimed by uplink {earlier.owner[0]!r}, too ({earlier.owner[1]} {earlier.owner[2]})"
+            )
+            yield ("spec", "uplinks", name, field), message, "an address belongs to one uplink: packets follow it"
+
+
+def _next_hops(path: Path, uplink: Uplink) -> Iterator[Problem]:
+    addresses = explicit(uplink)
+    if not addresses or not isinstance(uplink.next_hop, tuple):
+        return
+    known = {a.version for a in addresses} | {n.version for n in uplink.routed or ()}
+    at = (*path, "nextHop")
+    for hop in uplink.next_hop:
+        if hop.version not in known:
+            message = f"{hop} is IPv{hop.version}, and the uplink has no IPv{hop.version} address"
+            yield at, message, "add an address of that family, or leave this next hop out"
+        if hop in addresses:
+            yield at, f"{hop} is the uplink's own address", "write the router's address"
+    for family in sorted(known - {hop.version for hop in uplink.next_hop}):
+        message = f"the uplink has IPv{family} addresses, and no IPv{family} next hop"
+        yield at, message, "add the router of that family"
+
+
+def check_default(spec: GatewaySpec) -> Iterator[Problem]:
+    """What leaves with its source unchanged goes by the default uplink; with several, somebody must say which."""
+    if len(spec.uplinks) < 2 or any(uplink.default for uplink in spec.uplinks.values()) or spec.routes:
+        return  # routes may well lead all of it; what they do not lead is not let out
+    inside = Cover([n for i in spec.interfaces.values() for n in (*i.networks, *(i.known_as or ()))])
+    for number, line in enumerate(spec.source_nat):
+        if line.as_.unchanged and not _stays_inside(line, inside):
+            yield (
+                ("spec", "sourceNat", number, "as"),
+                f"unchanged needs a default uplink, and none of {', '.join(spec.uplinks)} is the default",
+                "set default: true at the uplink by which it shall leave",
+            )
+
+
+def _stays_inside(line: SourceNat, inside: Cover) -> bool:
+    return bool(line.to) and all(inside.holds(n.network_address, n.broadcast_address) for n in line.to or ())

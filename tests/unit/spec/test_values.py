@@ -1,0 +1,141 @@
+"""Addresses, prefixes, ports and names: the forms that are taken, and the sentence for each that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nvi_operator.spec import values as v
+from nvi_operator.spec.values import AddressRange, PortRange, Service, Target
+
+TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
+    (v.parse_name, "isp-a", "isp-a"),
+    (v.parse_name, "0", "0"),
+    (v.parse_name, "a" * 40, "a" * 40),
+    (v.parse_ifname, "wan0.100", "wan0.100"),
+    (v.parse_ifname, "_x", "_x"),
+    (v.parse_hostname, "gw1.example.net", "gw1.example.net"),
+    (v.parse_address, "192.0.2.1", ip_address("192.0.2.1")),
+    (v.parse_address, "2001:DB8::1", ip_address("2001:db8::1")),
+    (v.parse_network, "192.0.2.0/24", ip_network("192.0.2.0/24")),
+    (v.parse_network, "192.0.2.1", ip_network("192.0.2.1/32")),
+    (v.parse_address_range, "192.0.2.1", AddressRange(ip_address("192.0.2.1"), ip_address("192.0.2.1"))),
+    (v.parse_address_range, "192.0.2.0/30", AddressRange(ip_address("192.0.2.0"), ip_address("192.0.2.3"))),
+    (v.parse_address_range, "fd00::1-fd00::9", AddressRange(ip_address("fd00::1"), ip_address("fd00::9"))),
+    (v.parse_port_range, 443, PortRange(443, 443)),
+    (v.parse_port_range, "1-65535", PortRange(1, 65535)),
+    (v.parse_service, "443/tcp", Service("tcp", PortRange(443, 443))),
+    (v.parse_service, "8000-8010/udp", Service("udp", PortRange(8000, 8010))),
+    (v.parse_target, "192.0.2.1:22", Target(ip_address("192.0.2.1"), PortRange(22, 22))),
+    (v.parse_target, "192.0.2.1", Target(ip_address("192.0.2.1"))),
+    (v.parse_target, "fd00::80", Target(ip_address("fd00::80"))),
+    (v.parse_target, "[fd00::80]", Target(ip_address("fd00::80"))),
+    (v.parse_target, "[fd00::80]:9000-9010", Target(ip_address("fd00::80"), PortRange(9000, 9010))),
+    (v.parse_place, "isp-a", "isp-a"),
+    (v.parse_place, "2001:DB8:0::1", "2001:db8::1"),
+    (v.parse_protocol, "gre", "gre"),
+]
+
+
+@pytest.mark.parametrize(("parse", "text", "value"), TAKEN, ids=[f"{p.__name__} {t}" for p, t, _ in TAKEN])
+def test_taken(parse: Callable[[object], Any], text: object, value: Any) -> None:
+    assert parse(text) == value
+    assert parse(value) == value, "what is parsed already stays"
+
+
+REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
+    (v.parse_name, "a b", "'a b' is not a name: use 1-40 of a-z, 0-9 and '-', not first or last"),
+    (v.parse_name, "isp_a", "is not a name"),
+    (v.parse_name, "-a", "is not a name"),
+    (v.parse_name, "a" * 41, "is not a name"),
+    (v.parse_name, "a\n", "is not a name"),
+    (v.parse_name, "a;drop", "is not a name"),
+    (v.parse_name, "$(id)", "is not a name"),
+    (v.parse_name, "a}{b", "is not a name"),
+    (v.parse_name, 'a"b', "is not a name"),
+    (v.parse_name, "ä", "is not a name"),
+    (v.parse_name, 5, "expected a name as text, found 5"),
+    (v.parse_name, True, "expected a name as text, found true"),
+    (v.parse_name, None, "expected a name as text, found nothing"),
+    (v.parse_ifname, "wan0\n", "is not an interface name"),
+    (v.parse_ifname, "00:11:22:33:44:55", "is not an interface name"),
+    (v.parse_ifname, "../x", "is not an interface name"),
+    (v.parse_ifname, "-x", "is not an interface name"),
+    (v.parse_ifname, "sixteen-letters0", "is not an interface name"),
+    (v.parse_hostname, "gw;id", "'gw;id' is not a hostname"),
+    (v.parse_address, "192.0.2.256", "'192.0.2.256' is not an IPv4 or IPv6 address"),
+    (v.parse_address, "192.0.2.01", "is not an IPv4 or IPv6 address"),
+    (v.parse_address, "192.0.2", "is not an IPv4 or IPv6 address"),
+    (v.parse_address, "١92.0.2.1", "is not an IPv4 or IPv6 address"),
+    (v.parse_address, "192.0.2.1\n", "is not an IPv4 or IPv6 address"),
+    (v.parse_address, "fe80::1%eth0", "a zone index is not allowed here"),
+    (v.parse_address, "", "is not an IPv4 or IPv6 address"),
+    (v.parse_network, "192.0.2.1/24", "has host bits set; did you mean 192.0.2.0/24?"),
+    (v.parse_network, "192.0.2.0/255.255.255.0", "write the prefix length as a number"),
+    (v.parse_network, "192.0.2.0/33", "is not a prefix"),
+    (v.parse_address_range, "192.0.2.9-192.0.2.1", "runs backwards"),
+    (v.parse_address_range, "192.0.2.1-fd00::1", "mixes IPv4 and IPv6"),
+    (v.parse_port_range, 0, "'0': ports are 1 to 65535"),
+    (v.parse_port_range, 65536, "ports are 1 to 65535"),
+    (v.parse_port_range, "22:22", "'22:22' is not a port or a port range such as 8000-8010"),
+    (v.parse_port_range, "10-5", "runs backwards"),
+    (v.parse_port_range, True, "expected a port as text, found true"),
+    (v.parse_service, 443, "443 names no protocol: write 443/tcp or 443/udp"),
+    (v.parse_service, "443", "'443' names no protocol: write it as 443/tcp or 8000-8010/udp"),
+    (v.parse_service, "443/icmp", "'icmp' is not a protocol with ports"),
+    (v.parse_target, "[192.0.2.1]:80", "brackets are for IPv6 addresses only"),
+    (v.parse_target, "[fd00::1", "is not of the form [fd00::80]:8443"),
+    (v.parse_target, "192.0.2.1:0", "ports are 1 to 65535"),
+    (v.parse_target, "web:80", "'web' is not an IPv4 or IPv6 address"),
+    (v.parse_place, "203.0.113.0/28", "is not an IPv4 or IPv6 address"),
+    (v.parse_protocol, "ospf", "'ospf' is not a protocol known here: one of tcp,"),
+    (v.as_tuple, [], "the list is empty"),
+]
+
+
+@pytest.mark.parametrize(("parse", "text", "message"), REFUSED, ids=[f"{p.__name__} {t!r}" for p, t, _ in REFUSED])
+def test_refused(parse: Callable[[object], Any], text: object, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse(text)
+    assert message in str(caught.value)
+
+
+@given(st.ip_addresses())
+def test_every_address_reads_as_python_reads_it(address: Any) -> None:
+    assert v.parse_address(str(address)) == address
+
+
+@given(st.text(alphabet="0123456789.", max_size=16))
+def test_the_quick_way_takes_what_the_slow_way_takes(text: str) -> None:
+    try:
+        expected: IPv4Address | None = IPv4Address(text)
+    except ValueError:
+        expected = None
+    try:
+        found = v.parse_address(text)
+    except ValueError:
+        found = None
+    assert found == expected
+
+
+@given(st.one_of(st.text(), st.integers(), st.none(), st.floats(), st.lists(st.text())))
+@pytest.mark.parametrize(
+    "parse",
+    [v.parse_name, v.parse_ifname, v.parse_address, v.parse_network, v.parse_address_range, v.parse_service]
+    + [v.parse_port_range, v.parse_target, v.parse_place, v.parse_protocol, v.parse_hostname],
+)
+def test_anything_else_is_a_value_error(parse: Callable[[object], Any], value: object) -> None:
+    try:
+        parse(value)
+    except ValueError as error:
+        assert str(error)
+
+
+@given(st.from_regex(v._NAME, fullmatch=True) | st.from_regex(v._IFNAME, fullmatch=True))
+def test_a_name_never_holds_what_a_shell_or_nft_reads(name: str) -> None:
+    assert not set(name) & set(" \t\n;{}()$`'\"\\|&<>*?#!@,:/=")
