@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
-from nvi_operator.errors import NviError, SpecError
+from nvi_operator.errors import SpecError
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.reconciler.cycle import Gateway, reconcile
-from nvi_operator.reconciler.fights import Hold
 from nvi_operator.reconciler.loop import Loop
-from nvi_operator.reconciler.report import Report
 from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, revision
 from nvi_operator.reconciler.wake import PassResult, Wake
 from nvi_operator.ruleset.table import TABLE
@@ -104,26 +102,6 @@ class Daemon:
         self._say("\n".join([f"{self._name(loaded)}: {head}", *lines, f"{loaded.name}: {done}"]))
 
 
-class Told(Report):
-    """Says what goes wrong once, and not again with every attempt."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._last = ""
-
-    def failed(self, error: NviError, retry_in: float | None) -> None:
-        if str(error) != self._last:
-            self._last = str(error)
-            when = "at the next change" if retry_in is None else "soon, then less and less often"
-            self._say(f"error: {error}\n  next attempt: {when}")
-
-    def held(self, hold: Hold) -> None:
-        self._say(f"fight: {hold}")
-
-    def released(self, names: Collection[str]) -> None:
-        self._say(f"held again: {', '.join(sorted(names))}")
-
-
 def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code."""
 
@@ -132,5 +110,5 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
 
     daemon = Daemon(directory, gateway, say)
     with KernelEvents([TABLE]) as events:
-        Loop(daemon.pass_, directory=directory, events=events, report=Told(say), rescan_seconds=rescan_seconds).run()
+        Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import difflib
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,44 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.lab import GatewayHost, Host, Lab, Site, dual_wan
+from tests.lab.daemon import Daemon
 from tests.lab.drawing import drawing
 from tests.lab.gateway import ROOT
-from tests.lab.net import until
 
 SHOWN = 36  # lines of the first plan; `nvictl plan` prints all
 
 console = Console(highlight=False)
-
-
-class Daemon:
-    """`nvictl run`, and what it has said since it was last asked."""
-
-    def __init__(self, gateway: GatewayHost, spec: Path, log: Path) -> None:
-        self._path = log
-        self._shown = 0
-        self._file = log.open("w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nvi_operator", "run", str(spec), "--netns", gateway.host.netns],
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-        )
-
-    @property
-    def text(self) -> str:
-        return self._path.read_text()[self._shown :]
-
-    def until(self, word: str) -> str:
-        """What it said up to now, once it has said `word`."""
-        said = until(lambda: self.text if word in self.text else "", f"nvictl run says {word!r}", seconds=15)
-        self._shown += len(said)
-        return said
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
-        self._file.close()
 
 
 def title(text: str) -> None:
@@ -140,7 +107,7 @@ def run(site: Site, directory: Path) -> int:
     shown(gateway.nvictl("plan", spec).stdout, SHOWN)
 
     title("3. nvictl run: the reconciler applies it, and stays")
-    daemon = Daemon(gateway, spec, directory / "log")
+    daemon = Daemon(gateway.host, spec, directory / "log")
     try:
         shown(daemon.until("in sync").splitlines()[-1])
         console.print(flow_table(site))

@@ -1,0 +1,55 @@
+"""`nvictl run` in a host of the laboratory."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.lab.gateway import ROOT
+from tests.lab.net import Host, until
+
+
+class Daemon:
+    """A running reconciler, and what it has said since it was last asked."""
+
+    def __init__(self, host: Host, spec: Path, log: Path) -> None:
+        self._path = log
+        self._shown = 0
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nvi_operator", "run", str(spec), "--netns", host.netns],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+            )
+
+    @property
+    def text(self) -> str:
+        """What is new."""
+        return self._path.read_text()[self._shown :]
+
+    def until(self, *words: str, seconds: float = 15.0) -> str:
+        """What it said up to now, once it has said all of `words`."""
+
+        def said() -> str:
+            text = self.text
+            if all(word in text for word in words):
+                return text
+            if self.process.poll() is not None:
+                raise AssertionError(f"nvictl run ended with {self.process.returncode}: {text}")
+            return ""
+
+        try:
+            text = until(said, f"nvictl run says {words}", seconds=seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nit said: {self.text}") from error
+        self._shown += len(text)
+        return text
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        return self.process.wait(10)

@@ -1,0 +1,226 @@
+"""`nvictl run`: it follows the directory and the kernel, heals, and is never worse off for a mistake of others."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.lab.net import until
+from tests.netns.scenarios import A6, A, B, spec
+
+pytestmark = pytest.mark.netns
+
+Start = Callable[[], Daemon]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "spec"
+    made.mkdir()
+    (made / "gateway.yaml").write_text(spec())
+    return made
+
+
+@pytest.fixture
+def start(site: Site, directory: Path, tmp_path: Path) -> Iterator[Start]:
+    started: list[Daemon] = []
+
+    def begin() -> Daemon:
+        started.append(Daemon(site.gateway, directory, tmp_path / f"log{len(started)}"))
+        return started[-1]
+
+    site.far.serve(443)
+    site.server.serve(443)
+    yield begin
+    for daemon in started:
+        daemon.stop(signal.SIGKILL)
+    assert site.leaks() == 0
+
+
+def everyone_as(uplink: str) -> str:
+    return spec().replace("    - name: everyone\n      as: isp-a", f"    - name: everyone\n      as: {uplink}")
+
+
+def seen(site: Site) -> str:
+    with site.client.connect(site.far.address, 443) as flow:
+        return flow.seen
+
+
+def test_it_applies_follows_a_saved_file_and_stays_in_place_after_sigterm(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
+) -> None:
+    daemon = start()
+    daemon.until("in sync")
+    assert seen(site) == A
+    (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
+    said = daemon.until("in sync")
+    assert "snat ip to 198.51.100.2" in said
+    assert seen(site) == B
+    # As editors do it: a new file that takes the old one's name.
+    new = directory / "gateway.yaml.tmp"
+    new.write_text(everyone_as("isp-a"))
+    new.rename(directory / "gateway.yaml")
+    daemon.until("in sync")
+    assert seen(site) == A
+    assert daemon.stop() == 0
+    assert seen(site) == A, "the dataplane stays"
+    assert gateway.differences(directory) == []
+    assert "nothing to change" in start().until("in sync")
+
+
+def test_a_file_more_adds_to_the_gateway(site: Site, directory: Path, start: Start) -> None:
+    daemon = start()
+    daemon.until("in sync")
+    head = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
+    (directory / "more.yaml").write_text(head + "  forwards:\n    alt: { ports: 8443/tcp, to: '192.168.1.80:443' }\n")
+    daemon.until("in sync")
+    assert site.far.connect(A, 8443).by == "server"
+    (directory / "more.yaml").unlink()
+    daemon.until("in sync")
+    assert not site.far.reaches(A, 8443)
+
+
+def test_a_wrong_spec_is_reported_and_the_last_good_one_stays(site: Site, directory: Path, start: Start) -> None:
+    daemon = start()
+    daemon.until("in sync")
+    (directory / "gateway.yaml").write_text(spec().replace("      as: isp-a\n", "      as: isp-x\n"))
+    said = daemon.until("isp-x", "hint:")
+    assert "the last good one stays in force" in said
+    assert "gateway.yaml:2" in said
+    assert "did you mean 'isp-" in said
+    assert seen(site) == A
+    site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
+    daemon.until("healed"), "by the last good one"
+    assert seen(site) == A
+    (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
+    daemon.until("in sync")
+    assert seen(site) == B
+
+
+def test_a_wrong_spec_at_the_start_is_waited_out(site: Site, directory: Path, start: Start) -> None:
+    good = (directory / "gateway.yaml").read_text()
+    (directory / "gateway.yaml").write_text("no: gateway\n")
+    daemon = start()
+    daemon.until("next attempt")
+    (directory / "gateway.yaml").write_text(good)
+    daemon.until("in sync")
+    assert seen(site) == A
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "nft delete table inet nvi",
+        "nft insert rule inet nvi srcnat accept",
+        "ip rule del pref 1600 from 203.0.113.2",
+        "ip rule add pref 1005 from 10.9.9.9 lookup main protocol 78",
+        "ip route flush table 7801",
+        "ip link set nvi0 down",
+        "ip link del nvi0",
+        "tc filter del dev nvi0 egress",
+        "ip link set wan0 group 0",
+        "sysctl -w net.ipv4.ip_forward=0",
+    ],
+)
+def test_what_others_change_of_ours_is_healed(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start, command: str
+) -> None:
+    daemon = start()
+    daemon.until("in sync")
+    site.gateway.run(*command.split())
+    said = daemon.until("drift", "healed")
+    if command.startswith("nft"):
+        assert "drift by nft" in said
+    assert gateway.differences(directory) == []
+    assert seen(site) == A
+
+
+def test_the_commit_and_whether_it_is_dirty_are_named(site: Site, directory: Path, start: Start) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.net", "-C", str(directory), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    first = git("rev-parse", "--short", "HEAD")
+    daemon = start()
+    assert f"edge at {first} (main)" in daemon.until("in sync")
+    (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
+    assert f"edge at {first}+ (main)" in daemon.until("in sync")
+    git("commit", "-qam", "second")
+    git("checkout", "-q", "HEAD~1")
+    said = daemon.until("203.0.113.2", "in sync")
+    assert f"edge at {first}: changes" in said
+    assert seen(site) == A
+
+
+def test_a_swapped_symlink_and_a_directory_made_again_are_followed(
+    site: Site, directory: Path, start: Start, tmp_path: Path
+) -> None:
+    """As git-sync and Kubernetes do it; and as an administrator does who starts afresh."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "gateway.yaml").write_text(spec())
+    (tmp_path / "b" / "gateway.yaml").write_text(everyone_as("isp-b"))
+    shutil.rmtree(directory)
+    directory.symlink_to(tmp_path / "a")
+    daemon = start()
+    daemon.until("in sync")
+    (tmp_path / "new").symlink_to(tmp_path / "b")
+    (tmp_path / "new").rename(directory)
+    daemon.until("in sync")
+    assert seen(site) == B
+    directory.unlink()
+    daemon.until("the last good one stays in force")
+    assert seen(site) == B
+    directory.mkdir()
+    (directory / "gateway.yaml").write_text(spec())
+    daemon.until("in sync")
+    assert seen(site) == A
+
+
+def test_a_refusal_of_the_kernel_is_survived(site: Site, directory: Path, start: Start) -> None:
+    site.gateway.ip("link add nvi0 type bridge")
+    daemon = start()
+    said = daemon.until("not ours", "hint:")
+    assert "hint:" in said
+    site.gateway.ip("link del nvi0")
+    daemon.until("in sync")
+    assert seen(site) == A
+
+
+def test_a_new_lease_is_followed_without_being_told(site: Site, directory: Path, start: Start) -> None:
+    text = spec().replace("addresses: [203.0.113.2, 2001:db8:a::2]", "addresses: auto")
+    (directory / "gateway.yaml").write_text(text)
+    daemon = start()
+    daemon.until("in sync")
+    site.gateway.ip(
+        "addr del 203.0.113.2/29 dev wan0", "addr add 203.0.113.3/29 dev wan0", "route add default via 203.0.113.1"
+    )
+    until(lambda: "203.0.113.3" in daemon.text, "the new address is taken up")
+    until(lambda: site.client.reaches(site.far.address, 443), "flows are made again")
+    assert seen(site) == "203.0.113.3"
+    with site.client.connect(site.far.address6, 443) as flow:
+        assert flow.seen == A6
+
+
+def test_a_fight_over_an_object_ends_with_its_name(site: Site, directory: Path, start: Start) -> None:
+    daemon = start()
+    daemon.until("in sync")
+    said = ""
+    for _ in range(30):
+        site.gateway.run("ip", "rule", "del", "pref", "1600", "from", "203.0.113.2", check=False)
+        until(lambda: "healed" in daemon.text or "left as it is for" in daemon.text, "it is healed, or given up")
+        said = daemon.until("")
+        if "left as it is for" in said:
+            break
+    assert "fib-rule -4 pref 1600 from 203.0.113.2/32" in said
+    assert "changed by ip (pid" in said
