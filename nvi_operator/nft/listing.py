@@ -48,6 +48,7 @@ Json = Any
 Ifindex = Callable[[str], int | None]
 
 _ALL = 0xFFFFFFFF
+_ALIASES = {"ipv6-icmp": "icmpv6"}
 _BIT_FIELDS = {"ct state", "ct status"}
 
 
@@ -136,8 +137,9 @@ def _data(item: Json) -> Data:
 
 
 def _value(item: Json, type_: str = "", ifindex: Ifindex | None = None) -> Value:
-    if type_ == "inet_proto" and str(item).isdigit():
-        return PROTOCOLS.get(int(item), int(item))
+    if type_ == "inet_proto" and isinstance(item, int | str):
+        # nft asks /etc/protocols, which has another word for one, and which a small system lacks.
+        return PROTOCOLS.get(int(item), int(item)) if str(item).isdigit() else _ALIASES.get(str(item), str(item))
     if type_ == "iface_index" and ifindex is not None:
         number = int(item) if str(item).isdigit() else ifindex(str(item))
         return str(item) if number is None else number
