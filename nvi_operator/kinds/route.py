@@ -20,6 +20,7 @@ def _desired(topology: Topology) -> Iterator[Route]:
         for uplink in topology.uplinks:
             if family in uplink.families:
                 yield from _through(uplink, family)
+            if family in uplink.families or not uplink.families:  # none: it waits for its first address
                 yield _fallback(family, uplink.table)
     for tenant in topology.tenants:
         for inside in topology.insides:

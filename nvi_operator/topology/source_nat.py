@@ -106,7 +106,8 @@ def _to_uplinks(
         if (address := u.primary(family)) is not None
     )
     if not choices:
-        if any(family in u.families for u in candidates):
+        # Of an uplink without any address or router nobody knows which families it will have.
+        if any(family in u.families or not u.families for u in candidates):
             note(f"sourceNat {line.name}: no uplink of it has an IPv{family} address now")
             return Unavailable()
         return None
