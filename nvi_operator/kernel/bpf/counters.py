@@ -16,8 +16,6 @@ def read_counters(ipr: Any, ifname: str) -> dict[str, int]:
         return {}
     cpus = syscall.possible_cpus()
     with opened_maps(number) as maps:
-        fd = maps.get(program.COUNTERS)
-        if fd is None:
-            return {}
+        fd = maps[program.COUNTERS]
         raw = {r: syscall.lookup(fd, struct.pack("=I", i), 8 * cpus) for i, r in enumerate(program.REASONS)}
     return {reason: sum(struct.unpack(f"={cpus}Q", value)) for reason, value in raw.items() if value is not None}

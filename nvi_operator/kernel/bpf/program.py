@@ -6,11 +6,17 @@ takes its second pass. The order of the checks is the contract of both dataplane
 1. here for the second time (skb->tc_index holds our tag, out of reach of nft and ip rules)    -> loop
 2. without the stage bit, which only the mark hook at the end of our POSTROUTING sets          -> no_stage_bit
 3. not IPv4 or IPv6                                                                            -> other
-4. in-interface: from the mark, or skb->ingress_ifindex; 0 means the gateway itself,
-   whose own packets (ICMP errors) come back in by the device
+4. in-interface: from the mark, or skb->ingress_ifindex; 0 means the gateway itself, whose own packets
+   (ICMP errors) come back in by the device. They need no entry in the map and no other MAC: of a device
+   without ARP the kernel writes its own address as destination (arp_constructor(), ndisc_constructor())
 5. an in-interface that is none of ours                                                        -> no_device
-6. the frame gets that interface's MAC as destination: else eth_type_trans() makes it OTHERHOST
+6. the frame gets that interface's MAC as destination: else eth_type_trans() makes it OTHERHOST. The
+   source stays the device's own MAC, by which a tap tells the second pass from the first. For an
+   interface without Ethernet header bpf_redirect() strips it (__bpf_redirect_no_mac())
 7. bpf_redirect(ifindex, BPF_F_INGRESS), which drops the route and the conntrack entry, keeps the mark
+
+What it cannot know: bpf_redirect() acts after the program has ended, so that a packet for an interface
+that is down or has just gone counts as reinjected, and is then dropped by the kernel.
 """
 
 from __future__ import annotations
@@ -20,33 +26,37 @@ import struct
 import sys
 
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, R8, Label, Line
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, Label, Line, Order
+from nvi_operator.kernel.bpf.maps import HASH, PERCPU_ARRAY, MapInfo
 from nvi_operator.state.tc import Port, ProgramOptions
-
-PORTS, COUNTERS = "nvi_ports", "nvi_counters"
-SELF = 0  # key of the device's own entry
-MAX_PORTS = 4096
 
 REASONS = ("reinjected", "no_stage_bit", "no_ifindex", "no_device", "loop", "other")
 
+PORTS, COUNTERS = "nvi_ports", "nvi_counters"
+PORTS_MAP = MapInfo(PORTS, HASH, 4, 8, 4096)  # ifindex -> MAC, and whether frames have one
+COUNTERS_MAP = MapInfo(COUNTERS, PERCPU_ARRAY, 4, 8, len(REASONS))
+
 # struct __sk_buff, include/uapi/linux/bpf.h
 _MARK, _PROTOCOL, _INGRESS_IFINDEX, _IFINDEX, _TC_INDEX = 8, 16, 36, 40, 44
-_MAP_LOOKUP, _STORE_BYTES, _L3_CSUM_REPLACE, _REDIRECT, _LOAD_BYTES = 1, 9, 10, 23, 26
+_MAP_LOOKUP, _STORE_BYTES, _L3_CSUM_REPLACE, _REDIRECT, _LOAD_BYTES, _SET_HASH_INVALID = 1, 9, 10, 23, 26, 41
 _SHOT = 2  # TC_ACT_SHOT
 _INGRESS = 1  # BPF_F_INGRESS
+_IPV4, _IPV6 = 0x0800, 0x86DD
 _ETH = 14
 _TTL, _CHECKSUM, _HOP_LIMIT = _ETH + 8, _ETH + 10, _ETH + 7
 
 
-def _network_order(value: int) -> int:
-    return int.from_bytes(value.to_bytes(2, "big"), sys.byteorder)
+def _protocol(ethertype: int, order: Order) -> int:
+    """skb->protocol is a __be16: what a machine of that order reads."""
+    return int.from_bytes(ethertype.to_bytes(2, "big"), order)
 
 
-_IPV4, _IPV6 = _network_order(0x0800), _network_order(0x86DD)
-
-
-def assemble(options: ProgramOptions) -> tuple[Line, ...]:
-    """The program for these options; equal options give equal instructions."""
+def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[Line, ...]:
+    """The program for these options; equal options give equal instructions. ValueError for impossible ones."""
+    if not 0 < options.loop_tag <= 0xFFFF:
+        raise ValueError(f"loop tag {options.loop_tag}: a packet's tc_index has 16 bits, and 0 is every fresh packet")
+    if options.stage_mask.bit_count() != 1 or options.stage_mask > 1 << 31:
+        raise ValueError(f"stage mask {options.stage_mask:#x}: wanted one bit of a mark's 32")
     return (
         asm.mov(R6, R1),
         asm.load(4, R1, R6, _TC_INDEX),
@@ -56,30 +66,32 @@ def assemble(options: ProgramOptions) -> tuple[Line, ...]:
         asm.and_imm(R2, options.stage_mask),
         asm.jump_if(R2, 0, "no_stage_bit"),
         asm.load(4, R2, R6, _PROTOCOL),
-        asm.jump_if(R2, _IPV4, "ip"),
-        asm.jump_unless(R2, _IPV6, "other"),
+        asm.jump_if(R2, _protocol(_IPV4, order), "ip"),
+        asm.jump_unless(R2, _protocol(_IPV6, order), "other"),
         Label("ip"),
         *_in_interface(options),
+        asm.jump_if(R7, 0, "self"),
         asm.store(4, FP, -4, R7),
         asm.mov(R2, FP),
         asm.add_imm(R2, -4),
         asm.load_map(R1, PORTS),
         asm.call(_MAP_LOOKUP),
         asm.jump_if_null(R0, "no_device"),
-        asm.mov(R8, R0),
-        asm.jump_unless(R7, SELF, "known"),
-        asm.load(4, R7, R6, _IFINDEX),
-        Label("known"),
-        *(_one_hop_back() if options.hide_hop else ()),
-        asm.load(1, R1, R8, 6),
+        asm.load(1, R1, R0, 6),
         asm.jump_if(R1, 0, "addressed"),
         asm.mov(R1, R6),
         asm.mov_imm(R2, 0),
-        asm.mov(R3, R8),
+        asm.mov(R3, R0),
         asm.mov_imm(R4, 6),
         asm.mov_imm(R5, 0),
         asm.call(_STORE_BYTES),
+        asm.jump("addressed"),
+        Label("self"),
+        asm.load(4, R7, R6, _IFINDEX),
         Label("addressed"),
+        *(_one_hop_back(order) if options.hide_hop else ()),
+        asm.mov(R1, R6),
+        asm.call(_SET_HASH_INVALID),  # it was that of the addresses before NAT
         *((asm.mov_imm(R1, options.stage_mask), asm.store(4, R6, _MARK, R1)) if options.source == "mark" else ()),
         asm.mov_imm(R1, options.loop_tag),
         asm.store(4, R6, _TC_INDEX, R1),
@@ -117,11 +129,11 @@ def _refuse(reason: str) -> tuple[Line, ...]:
     return (Label(reason), *_count(reason), asm.mov_imm(R0, _SHOT), asm.leave())
 
 
-def _one_hop_back() -> tuple[Line, ...]:
+def _one_hop_back(order: Order) -> tuple[Line, ...]:
     """TTL or hop limit + 1, for the one that the second pass takes; 255 stays 255."""
     return (
         asm.load(4, R1, R6, _PROTOCOL),
-        asm.jump_if(R1, _IPV6, "hop_6"),
+        asm.jump_if(R1, _protocol(_IPV6, order), "hop_6"),
         *_load_bytes(_TTL, 2),
         asm.load(2, R3, FP, -8),  # TTL and protocol, one word of the checksum
         asm.load(1, R1, FP, -8),
@@ -172,7 +184,7 @@ def _store_byte(offset: int) -> tuple[Line, ...]:
 
 # --------------------------------------------------------------------------- what is kept in the kernel's names
 
-_NAME = re.compile(r"nvi_([mi])([h_])([0-9a-f]{2})([0-9a-f]{4})")
+_NAME = re.compile(r"nvi_([mi])([h_])([01][0-9a-f])((?!0000)[0-9a-f]{4})")
 
 
 def name(options: ProgramOptions) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.kernel.bpf.maps import MapInfo
 
 _NR = {
     "x86_64": 321,
@@ -27,9 +28,9 @@ _NR = {
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
 _PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO = 13, 14, 15
 
-HASH, PERCPU_ARRAY = 1, 6
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,15 @@ def _bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
         raise CapabilityError(f"{what}: the number of bpf(2) on {platform.machine()} is not known here")
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(attr, len(attr))
-    result = libc.syscall(ctypes.c_long(number), ctypes.c_int(command), buffer, ctypes.c_uint(len(attr)))
-    if result < 0:
-        raise _refused(what, ctypes.get_errno())
-    return result, buffer.raw
+    code = errno.EAGAIN
+    for _ in range(_ATTEMPTS):
+        result = libc.syscall(ctypes.c_long(number), ctypes.c_int(command), buffer, ctypes.c_uint(len(attr)))
+        if result >= 0:
+            return result, buffer.raw
+        code = ctypes.get_errno()
+        if code != errno.EAGAIN:  # the verifier gives up when a signal comes: bpf_check(), signal_pending()
+            break
+    raise _refused(what, code)
 
 
 def _refused(what: str, code: int) -> KernelError | CapabilityError:
@@ -65,10 +71,11 @@ def _refused(what: str, code: int) -> KernelError | CapabilityError:
     return error
 
 
-def create_map(kind: int, key_size: int, value_size: int, entries: int, name: str) -> int:
+def create_map(info: MapInfo) -> int:
     """A new map's file descriptor."""
-    attr = struct.pack("=IIIIIII16s", kind, key_size, value_size, entries, 0, 0, 0, name.encode())
-    return _bpf(_MAP_CREATE, attr, f"bpf map {name}: creating")[0]
+    sizes = (info.kind, info.key_size, info.value_size, info.entries)
+    attr = struct.pack("=IIIIIII16s", *sizes, 0, 0, 0, info.name.encode())
+    return _bpf(_MAP_CREATE, attr, f"bpf map {info.name}: creating")[0]
 
 
 def load_program(code: bytes, name: str) -> int:
@@ -100,7 +107,10 @@ def load_program(code: bytes, name: str) -> int:
             return _bpf(_PROG_LOAD, attr(1), what)[0]
         except KernelError as error:
             words = log.value.decode(errors="replace").strip().splitlines()[-3:]
-            raise KernelError(f"{error.message}: {' / '.join(words)}") from error
+            raise KernelError(
+                f"{error.message}: {' / '.join(words) or 'the verifier gave no reason'}",
+                hint="Linux 5.15 or newer is needed; a newer one that refuses the program is a bug worth reporting",
+            ) from error
 
 
 def _element(fd: int, key: bytes, value: ctypes.Array[ctypes.c_char] | None) -> tuple[bytes, object]:
@@ -177,9 +187,11 @@ def program_info(fd: int) -> ProgramInfo:
     return ProgramInfo(_name(raw, 64), raw[8:16], tuple(ids[:count]))
 
 
-def map_name(fd: int) -> str:
-    """struct bpf_map_info: name at 24."""
-    return _name(_info(fd, bytearray(40)), 24)
+def map_info(fd: int) -> MapInfo:
+    """struct bpf_map_info: type, id, key_size, value_size, max_entries, map_flags; name at 24."""
+    raw = _info(fd, bytearray(40))
+    kind, _, key_size, value_size, entries = struct.unpack_from("=5I", raw)
+    return MapInfo(_name(raw, 24), kind, key_size, value_size, entries)
 
 
 def _name(raw: bytes, offset: int) -> str:
@@ -194,6 +206,10 @@ def _info(fd: int, info: bytearray) -> bytes:
 
 
 def possible_cpus() -> int:
-    """How many values a per-CPU map holds for each key."""
+    """How many values a per-CPU map holds for each key. The file reads like 0-3,8-11."""
     text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii").strip()
-    return int(text.rpartition(",")[2].rpartition("-")[2]) + 1
+    count = 0
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        count += int(last or first) - int(first) + 1
+    return count

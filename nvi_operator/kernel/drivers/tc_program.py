@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from nvi_operator.errors import KernelError
+from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Link
-from nvi_operator.state.tc import Port, TcProgram
+from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 
 _EGRESS = 0xFFFFFFF3  # the parent of filters at clsact's egress
 _PRIO = 1
 _HANDLE = 1
 _ETH_P_ALL = 3
+_DIRECT_ACTION = 1  # TCA_BPF_FLAG_ACT_DIRECT
 
 
 class TcProgramDriver:
@@ -31,64 +34,63 @@ class TcProgramDriver:
     def observe(self, desired: HostState) -> Iterator[TcProgram]:
         """The program at our place on every device that bears one of ours or shall bear one."""
         for ifname in sorted({obj.ifname for obj in desired.of_kind("link") if isinstance(obj, Link)} or {"nvi0"}):
-            number = self.program_id(ifname)
-            if number is not None:
-                yield self._describe(ifname, number)
+            place = self._place(ifname)
+            if place is not None:
+                yield TcProgram(ifname, *_contents(place))
 
     def program_id(self, ifname: str) -> int | None:
-        """The number of the program at our place; None where there is none."""
-        with kernel_errors(f"tc-program {ifname}: looking for it"):
-            for index in self._ipr.link_lookup(ifname=ifname):
-                for entry in self._ipr.get_filters(index=index, parent=_EGRESS):
-                    options = entry.get("TCA_OPTIONS")
-                    if entry["info"] >> 16 == _PRIO and entry["handle"] == _HANDLE and options is not None:
-                        number = options.get("TCA_BPF_ID")
-                        return None if number is None else int(number)
-        return None
+        """The number of our own program on the device; None where there is none, or another's."""
+        place = self._place(ifname)
+        return place.number if place is not None and _contents(place)[0] is not None else None
 
     def apply(self, change: Change) -> None:
-        ifname = change.present.ifname if isinstance(change.present, TcProgram) else ""
+        assert isinstance(change.present, TcProgram)
         if not isinstance(change.after, TcProgram):
-            self._detach(ifname)
+            self._detach(change.present.ifname)
             return
-        number = self.program_id(ifname)
-        same = isinstance(change.before, TcProgram) and change.before.options == change.after.options
-        if same and number is not None:
+        place = self._place(change.after.ifname)
+        number = place.number if place is not None else None
+        if number is not None and place is not None and _contents(place)[0] == change.after.options:
             with opened_maps(number) as maps:
-                self._fill(maps[program.PORTS], change.after)
+                _fill(maps[program.PORTS], change.after)
         else:
             self._attach(change.after, number)
 
-    def _describe(self, ifname: str, number: int) -> TcProgram:
-        with opened_program(number) as fd:
-            info = syscall.program_info(fd)
-        options = program.options_of(info.name)
-        if options is None or info.tag not in asm.tags(program.assemble(options)):
-            return TcProgram(ifname, None, frozenset())
-        with opened_maps(number) as maps:
-            fd = maps[program.PORTS]
-            ports = [
-                program.parse_port(key, value)
-                for key in syscall.keys(fd, 4)
-                if (value := syscall.lookup(fd, key, 8)) is not None
+    def _place(self, ifname: str) -> _Place | None:
+        """What is at our place on the device. ConflictError if that is taken by what we cannot replace."""
+        with kernel_errors(f"tc-program {ifname} egress: looking for it"):
+            filters = [
+                (entry, entry.get("TCA_KIND"))
+                for index in self._ipr.link_lookup(ifname=ifname)
+                for entry in self._ipr.get_filters(index=index, parent=_EGRESS)
+                if entry["info"] >> 16 == _PRIO
             ]
-        return TcProgram(ifname, options, frozenset(port for port in ports if port.ifindex != program.SELF))
+        for entry, kind in filters:
+            if kind != "bpf" or entry["info"] & 0xFFFF != socket.htons(_ETH_P_ALL):
+                raise ConflictError(
+                    f"tc-program {ifname} egress: wanted at preference {_PRIO}: a filter of kind {kind} is there",
+                    hint=f"remove it: tc filter del dev {ifname} egress pref {_PRIO}",
+                )
+            if entry["handle"] == _HANDLE and (options := entry.get("TCA_OPTIONS")) is not None:
+                return _Place(options.get("TCA_BPF_ID"), options.get("TCA_BPF_FLAGS") == _DIRECT_ACTION)
+        return None
 
     def _attach(self, wanted: TcProgram, previous: int | None) -> None:
-        """Load, fill, then replace in one step: no packet meets a half-made program. Counters go on."""
+        """Load, fill, then replace in one step: no packet meets a half-made program.
+
+        Counters go on in the previous program's map, also if another version of ours made that.
+        """
         assert wanted.options is not None
         with ExitStack() as stack:
-            fds = {program.PORTS: syscall.create_map(syscall.HASH, 4, 8, program.MAX_PORTS, program.PORTS)}
+            fds = {program.PORTS: syscall.create_map(program.PORTS_MAP)}
             stack.callback(os.close, fds[program.PORTS])
             kept = stack.enter_context(opened_maps(previous)) if previous is not None else {}
-            if program.COUNTERS in kept:
+            if program.COUNTERS in kept and syscall.map_info(kept[program.COUNTERS]) == program.COUNTERS_MAP:
                 fds[program.COUNTERS] = kept[program.COUNTERS]
             else:
-                fds[program.COUNTERS] = syscall.create_map(
-                    syscall.PERCPU_ARRAY, 4, 8, len(program.REASONS), program.COUNTERS
-                )
+                fds[program.COUNTERS] = syscall.create_map(program.COUNTERS_MAP)
                 stack.callback(os.close, fds[program.COUNTERS])
-            self._fill(fds[program.PORTS], wanted)
+            _fill(fds[program.PORTS], wanted)
             name = program.name(wanted.options)
             fd = syscall.load_program(asm.encode(program.assemble(wanted.options), fds), name)
             stack.callback(os.close, fd)
@@ -110,17 +112,6 @@ class TcProgramDriver:
                     protocol=_ETH_P_ALL,
                 )
 
-    def _fill(self, fd: int, wanted: TcProgram) -> None:
-        """Make the ports map hold what is wanted, adding before taking away."""
-        with kernel_errors(f"{wanted.ifname}: reading its address"):
-            (link,) = self._ipr.get_links(self._index(wanted.ifname))
-        ports = {*wanted.ports, Port(program.SELF, link.get("address"))}
-        entries = {program.port_key(port.ifindex): program.port_value(port.mac) for port in ports}
-        for key, value in entries.items():
-            syscall.update(fd, key, value)
-        for key in [key for key in syscall.keys(fd, 4) if key not in entries]:
-            syscall.delete(fd, key)
-
     def _index(self, ifname: str) -> int:
         found: list[int] = self._ipr.link_lookup(ifname=ifname)
         if not found:
@@ -128,11 +119,61 @@ class TcProgramDriver:
         return found[0]
 
     def _detach(self, ifname: str) -> None:
+        """Take our filter away, if it is there; the clsact qdisc stays, somebody else may use it."""
+        if self._place(ifname) is None:
+            return
         with kernel_errors(f"tc-program {ifname} egress: detaching"):
-            for index in self._ipr.link_lookup(ifname=ifname):
-                self._ipr.tc(
-                    "del-filter", "bpf", index, f":{_HANDLE}", parent=_EGRESS, prio=_PRIO, protocol=_ETH_P_ALL
-                )
+            self._ipr.tc(
+                "del-filter",
+                "bpf",
+                self._index(ifname),
+                f":{_HANDLE}",
+                parent=_EGRESS,
+                prio=_PRIO,
+                protocol=_ETH_P_ALL,
+            )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The filter at our handle: its program (None for a classic one), and whether that decides by itself."""
+
+    number: int | None
+    direct_action: bool
+
+
+def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[Port]]:
+    """Options and ports of a program of ours, as `assemble` would make it today; else nothing."""
+    options = _options(place.number) if place.number is not None and place.direct_action else None
+    if place.number is None or options is None:
+        return None, frozenset()
+    with opened_maps(place.number) as maps:
+        fd = maps[program.PORTS]
+        found = [(key, syscall.lookup(fd, key, program.PORTS_MAP.value_size)) for key in syscall.keys(fd, 4)]
+    return options, frozenset(program.parse_port(key, value) for key, value in found if value is not None)
+
+
+def _options(number: int) -> ProgramOptions | None:
+    """The options that the program's name says, if its code and maps are what they make."""
+    with opened_program(number) as fd:
+        info = syscall.program_info(fd)
+    options = program.options_of(info.name)
+    if options is None or info.tag not in asm.tags(program.assemble(options)):
+        return None
+    # The tag does not cover the maps (bpf_prog_calc_tag() clears them).
+    with opened_maps(number) as maps:
+        if {syscall.map_info(fd) for fd in maps.values()} != {program.PORTS_MAP, program.COUNTERS_MAP}:
+            return None
+    return options
+
+
+def _fill(fd: int, wanted: TcProgram) -> None:
+    """Make the ports map hold what is wanted, adding before taking away."""
+    entries = {program.port_key(port.ifindex): program.port_value(port.mac) for port in wanted.ports}
+    for key, value in entries.items():
+        syscall.update(fd, key, value)
+    for key in [key for key in syscall.keys(fd, 4) if key not in entries]:
+        syscall.delete(fd, key)
 
 
 def _teach_pyroute2() -> None:
@@ -163,5 +204,5 @@ def opened_maps(number: int) -> Iterator[dict[str, int]]:
         for map_id in syscall.program_info(fd).map_ids:
             map_fd = syscall.map_fd(map_id)
             stack.enter_context(closing(os.fdopen(map_fd, "rb", buffering=0)))
-            maps[syscall.map_name(map_fd)] = map_fd
+            maps[syscall.map_info(map_fd).name] = map_fd
         yield maps
