@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nvi_operator.plan.preview import Preview
     from nvi_operator.reconciler.cycle import Gateway
     from nvi_operator.spec.load import LoadedSpec
-    from nvi_operator.spec.models import Numbers
+    from nvi_operator.spec.models import GatewaySpec, Numbers
 
 
 def run(arguments: Namespace) -> int:
@@ -145,14 +145,26 @@ def _drift(arguments: Namespace) -> int:
     return 1 if preview.plan else 0
 
 
+def _look_around(spec: GatewaySpec, *, force: bool) -> None:
+    """Say what `doctor` would call a problem; refuse where our bits of the mark are taken."""
+    from nvi_operator.reconciler.precheck import problems, refuse_collisions
+
+    found = problems(spec)
+    if not force:
+        refuse_collisions(found)
+    for finding in found:
+        print(f"warning: {finding.topic}: {finding.what} (see nvictl doctor)", file=sys.stderr)
+
+
 def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import reconcile
+    from nvi_operator.reconciler.cycle import Gateway, reconcile
     from nvi_operator.view.plan import plan_json, plan_text
 
-    gateway, numbers = _gateway(arguments)
-    with HostKernel(numbers) as kernel:
-        done = reconcile(kernel, gateway)
+    loaded = _load(arguments)
+    _look_around(loaded.spec, force=arguments.force)
+    with HostKernel(loaded.spec.numbers) as kernel:
+        done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
         _show(arguments, lambda: plan_json(done.plan), lambda: plan_text(done.plan))

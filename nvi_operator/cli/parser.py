@@ -50,6 +50,10 @@ def _quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="do not print what is done")
 
 
+def _force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="go on although somebody else uses our bits of the mark")
+
+
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rescan", metavar="SECONDS", type=float, default=60.0, help="look anyway after so long (default: 60)"
@@ -64,7 +68,7 @@ _COMMANDS: tuple[tuple[str, str, tuple[Add, ...]], ...] = (
     (
         "apply",
         "make this gateway what the spec says, verify it, or put everything back",
-        (_spec, _netns, _output, _quiet),
+        (_spec, _netns, _output, _quiet, _force),
     ),
     (
         "status",

@@ -16,6 +16,7 @@ from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.reconciler.cycle import Gateway, reconcile
 from nvi_operator.reconciler.loop import Loop
+from nvi_operator.reconciler.precheck import problems, refuse_collisions
 from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, revision
 from nvi_operator.reconciler.wake import PassResult, Wake
 from nvi_operator.ruleset.table import TABLE
@@ -40,6 +41,7 @@ class Daemon:
         self._good: LoadedSpec | None = None
         self._applied: LoadedSpec | None = None
         self._revision: Revision | None = None
+        self._looked: LoadedSpec | None = None  # for which the neighbours were looked at
         self._bad: SpecError | None = None
         self._notes: tuple[str, ...] = ()
 
@@ -51,6 +53,9 @@ class Daemon:
         if loaded is None:
             assert self._bad is not None
             raise self._bad
+        if loaded is not self._looked:
+            refuse_collisions(problems(loaded.spec))
+            self._looked = loaded
         started = time.monotonic()
         with HostKernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)

@@ -217,3 +217,32 @@ def test_unsolicited_packets_to_an_unused_public_address_are_not_sent_back(edge:
     sent = edge.used()["isp-a"][0] - before
     assert sent <= 2, "at most an 'unreachable' each, never the packet itself"
     assert edge.leaks() == 0
+
+
+# --------------------------------------------------------------------------- marks
+
+
+@pytest.mark.parametrize("mark", ["meta mark set 0x80000001", "meta mark set 5"])
+def test_a_neighbour_who_writes_our_bit_is_named_before_anything_is_touched(
+    site: Site, gateway: GatewayHost, mark: str
+) -> None:
+    site.gateway.nft(f"table inet shop {{ chain c {{ type filter hook prerouting priority -150; {mark}; }}; }}")
+    before = gateway.foreign()
+    refused = gateway.nvictl("apply", gateway.spec(spec()), check=False)
+    assert refused.returncode == 1
+    assert "shop" in refused.stderr
+    assert "hint:" in refused.stderr
+    assert gateway.foreign() == before
+    assert gateway.owned() == []
+
+
+def test_another_stage_bit_makes_room_for_a_neighbour(site: Site, gateway: GatewayHost) -> None:
+    site.gateway.nft(
+        "table inet shop { chain c { type filter hook prerouting priority -150; meta mark set mark | 0x80000000; }; }"
+    )
+    text = spec("{ type: bpf, stageBit: 29 }")
+    assert gateway.nvictl("apply", gateway.spec(spec()), check=False).returncode == 1
+    gateway.apply(text)
+    site.far.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.leaks() == 0
