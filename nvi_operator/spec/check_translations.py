@@ -90,7 +90,7 @@ def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: tuple[AddressRange
             sources = _sources(spec, line, family)
             count = sum(n.num_addresses for n in sources)
             if count > size:
-                message = f"the pool is too small: {count} sources and {size} addresses, and overload is false"
+                message = f"the pool is too small: {count} sources, {size} addresses, and overload is false"
                 yield path, message, "make the pool as large as from, or let clients share with overload: true"
             elif count > MAX_SPREAD and not _as_one(sources, ranges):
                 message = f"{count} sources, one by one: at most {MAX_SPREAD}"

@@ -60,7 +60,9 @@ def explained(document: Document, error: ValidationError) -> Iterator[SpecProble
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):
             hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"
-        on_key = item["type"] == "extra_forbidden" or item["loc"][-1:] == ("[key]",)
+        # A key of ours; in the short forms (`to: 192.0.2.1`) what pydantic has for a key was written as a value.
+        wrong_key = item["loc"][-1:] == ("[key]",) and item["loc"][-2:-1] == path[-1:]
+        on_key = wrong_key or item["type"] == "extra_forbidden"
         yield SpecProblem(document.find(path, key=on_key), dotted(path), message, hint)
 
 

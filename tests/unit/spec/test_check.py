@@ -1,0 +1,688 @@
+"""The rules that need the whole gateway: each with its place, its path, its sentence and its hint."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.spec.specs import BASE, HEAD, TENANTS, Said, load, problems_in
+
+MIXED = "IPv4 mixed with IPv6: "
+NOWHERE = "if it is the address of dsl, write that name instead; else add it to routed"
+TAKEN = "each public port leads to one place: change the port, the address or `from`"
+
+# name: (the text after BASE, whose first line is line 13; every problem that is told)
+REFUSED: dict[str, tuple[str, list[Said]]] = {
+    # ---- names
+    "source NAT, unknown uplink": (
+        "  sourceNat: [{name: a, as: isp-c}]",
+        [("13:29", "spec.sourceNat[0].as", "there is no uplink 'isp-c'", "did you mean 'isp-b'?")],
+    ),
+    "source NAT, unknown interface": (
+        "  sourceNat: [{name: a, in: lan9, as: isp-a}]",
+        [("13:29", "spec.sourceNat[0].in", "there is no interface 'lan9'", "did you mean 'lan0'?")],
+    ),
+    "source NAT, unknown tenant": (
+        "  sourceNat: [{name: a, tenant: red, as: isp-a}]",
+        [
+            (
+                "13:33",
+                "spec.sourceNat[0].tenant",
+                "there is no tenant 'red'",
+                "there are none: add one, or leave this out",
+            )
+        ],
+    ),
+    "forward, unknown uplink": (
+        "  forwards:\n    web: {at: elsewhere, ports: 443/tcp, to: 192.168.1.80}",
+        [("14:15", "spec.forwards.web.at", "there is no uplink 'elsewhere'", "there are: dsl, isp-a, isp-b")],
+    ),
+    "route, unknown uplink and interface": (
+        "  routes: [{name: a, in: x, via: y}]",
+        [
+            ("13:26", "spec.routes[0].in", "there is no interface 'x'", "there are: lan0, ppp0, wan0, wan1"),
+            ("13:34", "spec.routes[0].via", "there is no uplink 'y'", "there are: dsl, isp-a, isp-b"),
+        ],
+    ),
+    "twice NAT, unknown uplink": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.16/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: 10.3.0.0/28, via: isp}",
+        [("14:97", "spec.twiceNat.p.via", "there is no uplink 'isp'", "did you mean 'isp-b'?")],
+    ),
+    # ---- an address on no uplink
+    "source NAT, pool on no uplink": (
+        "  sourceNat: [{name: a, as: 203.0.113.30-203.0.113.40}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].as",
+                "203.0.113.30-203.0.113.40 is an address on no uplink",
+                NOWHERE,
+            )
+        ],
+    ),
+    "forward, address on no uplink": (
+        "  forwards:\n    web:\n      at: [isp-b, 192.0.2.9]\n      ports: 443/tcp\n      to: 192.168.1.80",
+        [("15:11", "spec.forwards.web.at", "192.0.2.9 is an address on no uplink", NOWHERE)],
+    ),
+    "1:1, address on no uplink": (
+        "  static:\n    a: {address: 192.168.1.80, as: 192.0.2.9}",
+        [
+            (
+                "14:36",
+                "spec.static.a.as",
+                "192.0.2.9/32 is an address on no uplink",
+                NOWHERE + ", or to an interface's knownAs",
+            )
+        ],
+    ),
+    # ---- v4 mixed with v6
+    "source NAT, from and pool": (
+        "  sourceNat: [{name: a, from: 'fd00:1::/64', as: 203.0.113.17}]",
+        [
+            (
+                "13:50",
+                "spec.sourceNat[0].as",
+                MIXED + "from is IPv6 and as is IPv4",
+                "write one line for each family",
+            )
+        ],
+    ),
+    "source NAT, from and to": (
+        "  sourceNat: [{name: a, from: 'fd00:1::/64', to: 192.0.2.0/24, as: isp-a}]",
+        [
+            (
+                "13:50",
+                "spec.sourceNat[0].to",
+                MIXED + "from is IPv6 and to is IPv4",
+                "write one line for each family",
+            )
+        ],
+    ),
+    "source NAT, an uplink of IPv4": (
+        "  sourceNat: [{name: a, from: 'fd00:1::/64', as: isp-b}]",
+        [
+            (
+                "13:50",
+                "spec.sourceNat[0].as",
+                MIXED + "from is IPv6 and as is IPv4",
+                "write one line for each family",
+            )
+        ],
+    ),
+    "source NAT, icmpv6 to IPv4": (
+        "  sourceNat: [{name: a, protocol: icmpv6, as: isp-b}]",
+        [
+            (
+                "13:47",
+                "spec.sourceNat[0].as",
+                MIXED + "protocol is IPv6 and as is IPv4",
+                "write one line for each family",
+            )
+        ],
+    ),
+    "forward, public IPv4 and server IPv6": (
+        "  forwards:\n    web: {at: 203.0.113.17, ports: 443/tcp, to: 'fd00:1::80'}",
+        [
+            (
+                "14:15",
+                "spec.forwards.web.at",
+                MIXED + "203.0.113.17 is IPv4, and no server is",
+                "add a server of that family to `to`",
+            )
+        ],
+    ),
+    "forward, a server that nothing leads to": (
+        "  forwards:\n    web: {at: isp-b, ports: 443/tcp, to: [192.168.1.80, 'fd00:1::80']}",
+        [
+            (
+                "14:42",
+                "spec.forwards.web.to",
+                MIXED + "a server is IPv6, and it is published on no IPv6 address",
+                "publish it on an IPv6 address, too, or leave that server out",
+            )
+        ],
+    ),
+    "forward, clients of IPv4": (
+        "  forwards:\n    web: {at: isp-a, ports: 443/tcp, from: 192.0.2.0/24, to: 'fd00:1::80'}",
+        [
+            (
+                "14:44",
+                "spec.forwards.web.from",
+                MIXED + "from is IPv4 and the servers are IPv6",
+                "name clients of the servers' family",
+            )
+        ],
+    ),
+    "route": (
+        "  routes: [{name: a, from: 203.0.113.17, to: '2001:db8:f::/48', via: isp-a}]",
+        [("13:46", "spec.routes[0].to", MIXED + "from is IPv4 and to is IPv6", "write one route for each family")],
+    ),
+    "route by an uplink of IPv4": (
+        "  routes: [{name: a, to: '2001:db8:f::/48', via: isp-b}]",
+        [("13:50", "spec.routes[0].via", MIXED + "to is IPv6 and via is IPv4", "write one route for each family")],
+    ),
+    # ---- forwards that claim the same
+    "forwards, same port": (
+        "  forwards:\n"
+        "    a: {at: isp-b, ports: 443/tcp, to: 192.168.1.80}\n"
+        "    b: {at: 198.51.100.2, ports: 443/tcp, to: 192.168.1.81}",
+        [("15:34", "spec.forwards.b.ports", "198.51.100.2 tcp port 443 is taken by forward 'a', too", TAKEN)],
+    ),
+    "forwards, overlapping ranges": (
+        "  forwards:\n"
+        "    a: {at: isp-b, ports: 8000-8010/udp, to: 192.168.1.80}\n"
+        "    b: {ports: [53/udp, 8008-8020/udp], to: 192.168.1.81}",
+        [("15:16", "spec.forwards.b.ports", "198.51.100.2 udp ports 8008-8010 are taken by forward 'a', too", TAKEN)],
+    ),
+    "forward, same port twice": (
+        "  forwards:\n    a: {at: isp-b, ports: [443/tcp, 440-450/tcp], to: 192.168.1.80}",
+        [("14:27", "spec.forwards.a.ports", "198.51.100.2 tcp port 443 is taken twice", TAKEN)],
+    ),
+    "forwards, dynamic uplink": (
+        "  forwards:\n"
+        "    a: {at: dsl, ports: 443/tcp, to: 192.168.1.80}\n"
+        "    b: {at: dsl, ports: 443/tcp, to: 192.168.1.81}",
+        [("15:25", "spec.forwards.b.ports", "dsl tcp port 443 is taken by forward 'a', too", TAKEN)],
+    ),
+    "forwards, whole address twice": (
+        "  forwards:\n    a: {at: isp-b, to: 192.168.1.80}\n    b: {at: isp-b, to: 192.168.1.81}",
+        [
+            (
+                "15:13",
+                "spec.forwards.b.at",
+                "everything that is sent to 198.51.100.2 is taken by forward 'a', too",
+                TAKEN,
+            )
+        ],
+    ),
+    "forwards, overlapping clients": (
+        "  forwards:\n"
+        "    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
+        "    b: {at: isp-b, ports: 22/tcp, from: 192.0.2.128/25, to: 192.168.1.81}\n"
+        "    c: {at: isp-b, ports: 22/tcp, from: 192.0.2.200, to: 192.168.1.82}",
+        [("16:27", "spec.forwards.c.ports", "198.51.100.2 tcp port 22 is taken by forward 'b', too", TAKEN)],
+    ),
+    "forwards, some clients and all": (
+        "  forwards:\n"
+        "    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
+        "    b: {at: isp-b, ports: 22/tcp, to: 192.168.1.81}",
+        [("15:27", "spec.forwards.b.ports", "198.51.100.2 tcp port 22 is taken by forward 'a', too", TAKEN)],
+    ),
+    "forward, shifted too far": (
+        "  forwards:\n    a: {at: isp-b, ports: 10000-20000/udp, to: '192.168.1.80:20000-30000'}",
+        [
+            (
+                "14:27",
+                "spec.forwards.a.ports",
+                "10000-20000/udp is a shifted range of 10001 ports: at most 4096",
+                "keep the port numbers as they are, or shift fewer",
+            )
+        ],
+    ),
+    "forward to the gateway": (
+        "  forwards:\n    a: {at: isp-b, ports: 22/tcp, to: 203.0.113.2}",
+        [
+            (
+                "14:39",
+                "spec.forwards.a.to",
+                "203.0.113.2 is the gateway's own address (uplink 'isp-a')",
+                "name a server: what is for its own addresses the gateway answers itself",
+            )
+        ],
+    ),
+    # ---- 1:1
+    "1:1 and forward": (
+        "  static:\n    a: {address: 192.168.1.80, as: 203.0.113.17}\n"
+        "  forwards:\n    web: {at: 203.0.113.17, ports: 443/tcp, to: 192.168.1.81}",
+        [
+            (
+                "16:15",
+                "spec.forwards.web.at",
+                "203.0.113.17 is 192.168.1.80/32 already, by static 'a'",
+                "publish on another address, or leave the 1:1 entry out",
+            )
+        ],
+    ),
+    "1:1 overlapping, both sides": (
+        "  static:\n"
+        "    a: {address: 192.168.1.80, as: 203.0.113.17}\n"
+        "    b: {address: 192.168.1.80/30, as: 203.0.113.16/30}",
+        [
+            (
+                "15:18",
+                "spec.static.b.address",
+                "192.168.1.80/30 overlaps 192.168.1.80/32 of static 'a'",
+                "each address is known by one other",
+            ),
+            (
+                "15:39",
+                "spec.static.b.as",
+                "203.0.113.16/30 overlaps 203.0.113.17/32 of static 'a'",
+                "each public address stands for one",
+            ),
+        ],
+    ),
+    "1:1 of the gateway": (
+        "  static:\n    a: {address: 198.51.100.2, as: 203.0.113.17}",
+        [
+            (
+                "14:18",
+                "spec.static.a.address",
+                "198.51.100.2 is the gateway's own address (uplink 'isp-b')",
+                "name the host that shall be known by another address",
+            )
+        ],
+    ),
+    # ---- pools
+    "pool too small": (
+        "  sourceNat: [{name: a, from: 192.168.1.0/24, as: {pool: 203.0.113.16/29, overload: false}}]",
+        [
+            (
+                "13:51",
+                "spec.sourceNat[0].as",
+                "the pool is too small: 256 sources, 8 addresses, and overload is false",
+                "make the pool as large as from, or let clients share with overload: true",
+            )
+        ],
+    ),
+    "pool too small for all that is inside": (
+        "  sourceNat: [{name: a, in: lan0, as: {pool: 203.0.113.16/28, overload: false}}]",
+        [
+            (
+                "13:39",
+                "spec.sourceNat[0].as",
+                "the pool is too small: 256 sources, 16 addresses, and overload is false",
+                "make the pool as large as from, or let clients share with overload: true",
+            )
+        ],
+    ),
+    "pool for nobody": (
+        "  sourceNat: [{name: a, in: wan1, as: {pool: 203.0.113.16/28, overload: false}}]",
+        [
+            (
+                "13:39",
+                "spec.sourceNat[0].as",
+                "overload: false gives each source its own address, and there are no sources",
+                "name them in from",
+            )
+        ],
+    ),
+    "pool with an address twice": (
+        "  sourceNat: [{name: a, as: [203.0.113.17-203.0.113.20, 203.0.113.18]}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].as",
+                "203.0.113.18 overlaps 203.0.113.17-203.0.113.20 of the same pool",
+                "name each address once",
+            )
+        ],
+    ),
+    # ---- twice NAT
+    "twice NAT, two aliases in one": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/24, becomes: 10.9.0.0/24, via: isp-b}\n"
+        "    q: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/25, becomes: 10.8.0.0/25, via: isp-b}",
+        [
+            (
+                "15:56",
+                "spec.twiceNat.q.to",
+                "10.2.0.0/25 overlaps 10.2.0.0/24 of twiceNat 'p'",
+                "each alias stands for one network",
+            )
+        ],
+    ),
+    "twice NAT, two networks in one alias": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/24, becomes: 10.9.0.0/24, via: isp-b}\n"
+        "    q: {from: 192.168.1.8/29, as: 203.0.113.16/29, to: 10.3.0.0/24, becomes: 10.8.0.0/24, via: isp-b}",
+        [
+            (
+                "15:35",
+                "spec.twiceNat.q.as",
+                "203.0.113.16/29 is another network's already: it overlaps 203.0.113.16/29 of twiceNat 'p'",
+                "each network needs its own alias",
+            )
+        ],
+    ),
+    "twice NAT, two ways to one place": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/24, becomes: 10.9.0.0/24, via: isp-b}\n"
+        "    q: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.3.0.0/24, becomes: 10.9.0.0/24, via: isp-a}",
+        [
+            (
+                "15:78",
+                "spec.twiceNat.q.becomes",
+                "10.9.0.0/24 leads two ways: it overlaps 10.9.0.0/24 of twiceNat 'p'",
+                "take the same uplink, or another `as`",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused(text: str, said: list[Said]) -> None:
+    assert problems_in(BASE + text + "\n") == said
+
+
+def uplinks(*lines: str, interfaces: str = "lan0: {networks: 192.168.1.0/24}", more: str = "") -> str:
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"{HEAD}spec:\n  interfaces:\n    {interfaces}\n  uplinks:\n{body}{more}"
+
+
+# Here line 8 is the first uplink.
+A = "a: {interface: wan0, addresses: 203.0.113.2, routed: 203.0.113.16/28}"
+WHOLE: dict[str, tuple[str, list[Said]]] = {
+    "nothing": (
+        HEAD + "spec: {host: any}\n",
+        [
+            (
+                "4:7",
+                "spec",
+                "there is nothing to do: no interfaces and no uplinks",
+                "add spec.uplinks and spec.interfaces",
+            )
+        ],
+    ),
+    "the same address": (
+        uplinks(A, "b: {interface: wan1, addresses: 203.0.113.2}"),
+        [
+            (
+                "9:37",
+                "spec.uplinks.b.addresses",
+                "203.0.113.2 is claimed by uplink 'a', too (addresses 203.0.113.2)",
+                "an address belongs to one uplink: packets follow it",
+            )
+        ],
+    ),
+    "overlapping routed prefixes": (
+        uplinks(A, "b: {interface: wan1, routed: 203.0.113.24/29}"),
+        [
+            (
+                "9:34",
+                "spec.uplinks.b.routed",
+                "203.0.113.24/29 is claimed by uplink 'a', too (routed 203.0.113.16/28)",
+                "an address belongs to one uplink: packets follow it",
+            )
+        ],
+    ),
+    "an address twice": (
+        uplinks("a: {interface: wan0, addresses: [203.0.113.2, 203.0.113.2]}"),
+        [("8:37", "spec.uplinks.a.addresses", "203.0.113.2 is in addresses twice", "keep one of them")],
+    ),
+    "two dynamic uplinks on one interface": (
+        uplinks("a: {interface: wan0}", "b: {interface: wan0, addresses: 192.0.2.1}"),
+        [
+            (
+                "9:20",
+                "spec.uplinks.b.interface",
+                "uplink 'a' is on wan0, too, and with addresses: auto both claim all of them",
+                "write the addresses of each",
+            )
+        ],
+    ),
+    "interface and uplink": (
+        uplinks(A, interfaces="wan0: {networks: 192.168.1.0/24}"),
+        [
+            (
+                "6:11",
+                "spec.interfaces.wan0",
+                "wan0 is the interface of uplink 'a', too",
+                "leave it out here: uplinks take part in NAT by themselves",
+            )
+        ],
+    ),
+    "the device is taken": (
+        uplinks(A.replace("wan0", "nvi0")),
+        [
+            (
+                "8:20",
+                "spec.uplinks.a.interface",
+                "nvi0 is the name of the NAT virtual interface",
+                "set dataplane.device to another name",
+            )
+        ],
+    ),
+    "next hop of another family": (
+        uplinks("a: {interface: wan0, addresses: 203.0.113.2, nextHop: '2001:db8::1'}"),
+        [
+            (
+                "8:59",
+                "spec.uplinks.a.nextHop",
+                "2001:db8::1 is IPv6, and the uplink has no IPv6 address",
+                "add an address of that family, or leave this next hop out",
+            ),
+            (
+                "8:59",
+                "spec.uplinks.a.nextHop",
+                "the uplink has IPv4 addresses, and no IPv4 next hop",
+                "add the router of that family",
+            ),
+        ],
+    ),
+    "next hop is the uplink itself": (
+        uplinks("a: {interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.2}"),
+        [
+            (
+                "8:59",
+                "spec.uplinks.a.nextHop",
+                "203.0.113.2 is the uplink's own address",
+                "write the router's address",
+            )
+        ],
+    ),
+    "no default": (
+        uplinks(A, "b: {interface: wan1}", more="  sourceNat: [{name: x, as: unchanged}]\n"),
+        [
+            (
+                "10:29",
+                "spec.sourceNat[0].as",
+                "unchanged needs a default uplink, and none of a, b is the default",
+                "set default: true at the uplink by which it shall leave",
+            )
+        ],
+    ),
+    "alias on an uplink": (
+        uplinks(A, interfaces="lan0: {networks: 192.168.1.0/24, knownAs: 203.0.113.0/24}"),
+        [
+            (
+                "6:47",
+                "spec.interfaces.lan0.knownAs",
+                "its addresses overlap those of uplink 'a'",
+                "choose addresses that nobody else has",
+            )
+        ],
+    ),
+    "alias of another family": (
+        uplinks(A, interfaces="lan0: {networks: 192.168.1.0/24, knownAs: 'fd00::/64'}"),
+        [
+            (
+                "6:47",
+                "spec.interfaces.lan0.knownAs",
+                MIXED + "fd00::/64 is IPv6, and the interface has no IPv6 network",
+                "an alias is of the same family as what it stands for",
+            )
+        ],
+    ),
+    "too many routes, counted by family": (
+        uplinks(A, more="  routes:\n" + "".join(f"    - {{name: r{n}, in: lan0, via: a}}\n" for n in range(401))),
+        [
+            (
+                "10:5",
+                "spec.routes",
+                "401 routes, counting IPv4 and IPv6 apart: at most 400",
+                "join them into fewer lines with more prefixes each",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), WHOLE.values(), ids=WHOLE)
+def test_interfaces_and_uplinks(text: str, said: list[Said]) -> None:
+    assert problems_in(text) == said
+
+
+# After TENANTS, of 12 lines: red and blue have 192.168.1.0/24, green has 172.17.0.0/24.
+OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
+    "overlapping networks": (
+        TENANTS.replace("tenant: blue, ", "").replace("    lan0", "    #"),
+        [
+            (
+                "7:23",
+                "spec.interfaces.blue0.networks",
+                "192.168.1.0/24 overlaps 192.168.1.0/24 of interface 'red0'",
+                "give each a tenant, if these are two networks with the same addresses",
+            )
+        ],
+    ),
+    "server of several tenants": (
+        TENANTS + "  forwards: {web: {at: 203.0.113.17, to: 192.168.1.80}}\n",
+        [
+            (
+                "13:42",
+                "spec.forwards.web.to",
+                "192.168.1.80 exists in several tenants: blue, red",
+                "say which with tenant",
+            )
+        ],
+    ),
+    "server of another tenant": (
+        TENANTS + "  forwards: {web: {at: 203.0.113.17, tenant: green, to: 192.168.1.80}}\n",
+        [
+            (
+                "13:57",
+                "spec.forwards.web.to",
+                "192.168.1.80 is not in the networks of tenant 'green'",
+                "name a server of that tenant, or add its network to the interface",
+            )
+        ],
+    ),
+    "unknown tenant": (
+        TENANTS + "  forwards: {web: {at: 203.0.113.17, tenant: gren, to: 172.17.0.9}}\n",
+        [("13:46", "spec.forwards.web.tenant", "there is no tenant 'gren'", "did you mean 'green'?")],
+    ),
+    "source NAT of several tenants": (
+        TENANTS + "  sourceNat: [{name: a, from: 192.168.1.0/25, as: isp-a}]\n",
+        [
+            (
+                "13:31",
+                "spec.sourceNat[0].from",
+                "these addresses exist in several tenants: blue, red",
+                "say which with tenant, or the interface with in",
+            )
+        ],
+    ),
+    "source NAT of a tenant who has no such address": (
+        TENANTS + "  sourceNat: [{name: a, tenant: red, from: 172.17.0.0/24, as: isp-a}]\n",
+        [
+            (
+                "13:44",
+                "spec.sourceNat[0].from",
+                "none of these addresses is in the networks of tenant 'red'",
+                "correct from, or leave it out to mean all of the tenant",
+            )
+        ],
+    ),
+    "1:1 in a tenant": (
+        TENANTS + "  static: {a: {address: 192.168.1.80, as: 203.0.113.17}}\n",
+        [
+            (
+                "13:25",
+                "spec.static.a.address",
+                "192.168.1.80/32 exists in tenants blue, red",
+                "say which with tenant",
+            )
+        ],
+    ),
+    "1:1 of another tenant": (
+        TENANTS + "  static: {a: {tenant: green, address: 192.168.1.80, as: 203.0.113.17}}\n",
+        [
+            (
+                "13:40",
+                "spec.static.a.address",
+                "192.168.1.80/32 is not in the networks of tenant 'green'",
+                "name an address of that tenant, or add its network to the interface",
+            )
+        ],
+    ),
+    "the mark as in-interface": (
+        TENANTS + "  dataplane: {inInterface: mark}\n",
+        [
+            (
+                "13:28",
+                "spec.dataplane.inInterface",
+                "tenants need the mark: inInterface cannot be mark",
+                "write inInterface: auto",
+            )
+        ],
+    ),
+    "too many": (
+        HEAD
+        + "spec:\n  interfaces:\n"
+        + "".join(f"    i{n}: {{tenant: t{n}, networks: 192.168.1.0/24}}\n" for n in range(256)),
+        [("6:5", "spec.interfaces", "256 tenants: at most 255", "put the others on another gateway")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), OF_TENANTS.values(), ids=OF_TENANTS)
+def test_tenants(text: str, said: list[Said]) -> None:
+    assert problems_in(text) == said
+
+
+def many_forwards(count: int) -> str:
+    lines = "".join(f"    f{n}: {{at: isp-b, ports: {n + 1}/tcp, to: 192.168.1.80}}\n" for n in range(count))
+    return "  forwards:\n" + lines
+
+
+GOOD = {
+    "own address in a prefix that is routed to it": uplinks(A.replace("203.0.113.16/28", "203.0.113.0/28")),
+    "an alias instead of an uplink": uplinks(
+        A,
+        interfaces="lan0: {networks: 192.168.1.0/24, knownAs: 10.1.0.0/24}",
+        more="  static: {a: {address: 192.168.1.0/24, as: 10.1.0.0/24}}\n",
+    ),
+    "a whole address beside its ports": BASE
+    + "  forwards:\n    a: {at: isp-b, to: 192.168.1.80}\n    b: {at: isp-b, ports: 25/tcp, to: 192.168.1.81}\n",
+    "one port, other protocols": BASE
+    + "  forwards:\n    a: {at: isp-b, ports: [53/udp, 53/tcp], to: 192.168.1.80}\n",
+    "one port, other clients": BASE
+    + "  forwards:\n    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
+    + "    b: {at: isp-b, ports: 22/tcp, from: 192.0.2.128/25, to: 192.168.1.81}\n",
+    "one port, other family, on a dynamic uplink": BASE
+    + "  forwards:\n    a: {at: dsl, ports: 443/tcp, to: 192.168.1.80}\n"
+    + "    b: {at: dsl, ports: 443/tcp, to: 'fd00:1::80'}\n",
+    "balanced ranges of one size": BASE
+    + "  forwards:\n    a:\n      at: isp-b\n      ports: 8000-8009/udp\n"
+    + "      to: {'192.168.1.80:9000-9009': 2, '192.168.1.81:7000-7009': 1}\n",
+    "a range as it is may be as long as it likes": BASE
+    + "  forwards:\n    a: {at: isp-b, ports: 1024-65535/udp, to: 192.168.1.80}\n",
+    "a server of the only tenant that has it": TENANTS
+    + "  forwards: {web: {at: 203.0.113.17, ports: 80/tcp, to: 172.17.0.9}}\n",
+    "source NAT by interface": TENANTS + "  sourceNat: [{name: a, in: red0, from: 192.168.1.0/25, as: isp-a}]\n",
+    "unchanged among ourselves": uplinks(
+        A, "b: {interface: wan1}", more="  sourceNat: [{name: x, to: 192.168.1.0/25, as: unchanged}]\n"
+    ),
+    "255 tenants": HEAD
+    + "spec:\n  interfaces:\n"
+    + "".join(f"    i{n}: {{tenant: t{n}, networks: 192.168.1.0/24}}\n" for n in range(255)),
+    "one site, several partners": BASE
+    + "  twiceNat:\n"
+    + "    p: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/24, becomes: 10.9.0.0/24, via: isp-b}\n"
+    + "    q: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.3.0.0/24, becomes: 10.8.0.0/24, via: isp-a}\n",
+    "a pool as large as its sources": BASE
+    + "  sourceNat: [{name: a, from: 192.168.1.0/28, as: {pool: 203.0.113.16/28, overload: false}}]\n",
+    "every port of an address": BASE + many_forwards(2000),
+}
+
+
+@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
+def test_taken(text: str) -> None:
+    load(text)
+
+
+def test_all_rules_are_told_at_once_in_the_order_of_the_file() -> None:
+    text = "  routes: [{name: a, in: lan0, via: x}]\n  forwards: {web: {at: y, to: 192.168.1.1}}\n  host: any\n"
+    assert [said[1] for said in problems_in(BASE + text)] == ["spec.routes[0].via", "spec.forwards.web.at"]

@@ -1,0 +1,372 @@
+"""What one entry must be: each wrong value with its place, its path, its sentence and its hint. No jargon."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.spec.specs import BASE, HEAD, Said, problems_in
+
+NAME = "names become nft identifiers: lower-case letters, digits and '-' only"
+SCHEMA = "see examples/ and `nvictl schema`"
+ADDRESS = "write an address such as 192.0.2.1 or 2001:db8::1"
+AUTO = "write auto, or an address such as 192.0.2.1 or 2001:db8::1"
+
+
+def no_name(text: str) -> str:
+    return f"{text!r} is not a name: use 1-40 of a-z, 0-9 and '-', not first or last"
+
+
+# name: (the text after BASE, whose first line is line 13; every problem that is told)
+REFUSED: dict[str, tuple[str, list[Said]]] = {
+    # ---- fields
+    "unknown section": (
+        "  forward: {}",
+        [("13:3", "spec.forward", "there is no field 'forward'", "did you mean 'forwards'?")],
+    ),
+    "snake case": (
+        "  source_nat: []",
+        [("13:3", "spec.source_nat", "there is no field 'source_nat'", "did you mean 'sourceNat'?")],
+    ),
+    "Python's name for a field": (
+        "  sourceNat: [{name: a, as_: isp-a}]",
+        [
+            ("13:15", "spec.sourceNat[0].as", "as is missing", "add `as: ...` here"),
+            ("13:25", "spec.sourceNat[0].as_", "there is no field 'as_'", "did you mean 'as'?"),
+        ],
+    ),
+    "unknown field of an entry": (
+        "  forwards:\n    web: {prots: 443/tcp, to: 192.168.1.80}",
+        [("14:11", "spec.forwards.web.prots", "there is no field 'prots'", "did you mean 'ports'?")],
+    ),
+    "unknown field of a translation": (
+        "  sourceNat: [{name: a, as: {pol: 203.0.113.17}}]",
+        [("13:30", "spec.sourceNat[0].as.pol", "there is no field 'pol'", "did you mean 'pool'?")],
+    ),
+    "unknown field like no other": (
+        "  guards: {zzz: 1}",
+        [("13:12", "spec.guards.zzz", "there is no field 'zzz'", "there are: antiSpoof")],
+    ),
+    "missing field": (
+        "  forwards: {web: {ports: 443/tcp}}",
+        [("13:19", "spec.forwards.web.to", "to is missing", "add `to: ...` here")],
+    ),
+    # ---- types
+    "number for a mapping": (
+        "  forwards: {web: 5}",
+        [("13:19", "spec.forwards.web", "expected a mapping, found 5", SCHEMA)],
+    ),
+    "mapping for a list": (
+        "  sourceNat: {a: 1}",
+        [("13:14", "spec.sourceNat", "expected a list, found a mapping", SCHEMA)],
+    ),
+    "nothing": (
+        "  forwards:",
+        [("13:12", "spec.forwards", "expected a mapping, found nothing", "write a value, or leave the field out")],
+    ),
+    "text for a number": (
+        "  numbers: {table: '7800'}",
+        [("13:20", "spec.numbers.table", "expected a whole number, found '7800'", "write the number without quotes")],
+    ),
+    "fraction for a number": (
+        "  numbers: {table: 1.5}",
+        [("13:20", "spec.numbers.table", "expected a whole number, found 1.5", "write a number such as 1")],
+    ),
+    "number out of range": (
+        "  dataplane: {stageBit: 32, localBit: 3}",
+        [
+            ("13:25", "spec.dataplane.stageBit", "32 is too large: at most 31", "choose a smaller number"),
+            ("13:39", "spec.dataplane.localBit", "3 is too small: at least 16", "choose a larger number"),
+        ],
+    ),
+    "number for an address": (
+        "  forwards: {web: {to: 5}}",
+        [
+            (
+                "13:24",
+                "spec.forwards.web.to",
+                "expected an address with or without a port, found 5",
+                "",
+            )
+        ],
+    ),
+    "number for a hostname": (
+        "  host: 22",
+        [("13:9", "spec.host", "expected a hostname as text, found 22", "put it in quotes if it is text")],
+    ),
+    "no such word": (
+        "  guards: {antiSpoof: locl}",
+        [
+            (
+                "13:23",
+                "spec.guards.antiSpoof",
+                "'locl' is none of 'local', 'strict' or 'off'",
+                "did you mean 'local'?",
+            )
+        ],
+    ),
+    "a word like no other": (
+        "  guards: {antiSpoof: ~}",
+        [
+            (
+                "13:23",
+                "spec.guards.antiSpoof",
+                "nothing is none of 'local', 'strict' or 'off'",
+                "write one of local, strict, off",
+            )
+        ],
+    ),
+    "empty list": (
+        "  forwards: {web: {at: [], to: 192.168.1.80}}",
+        [("13:24", "spec.forwards.web.at", "the list is empty: leave the field out or name something", "")],
+    ),
+    # ---- values that YAML 1.1 reads otherwise
+    "no": (
+        "  dataplane: {hideHop: no}",
+        [
+            (
+                "13:24",
+                "spec.dataplane.hideHop",
+                "expected true or false, found 'no'",
+                "YAML 1.2: write true or false; no is text",
+            )
+        ],
+    ),
+    "On": (
+        "  forwards: {web: {to: 192.168.1.80, hairpin: On}}",
+        [
+            (
+                "13:47",
+                "spec.forwards.web.hairpin",
+                "expected true or false, found 'On'",
+                "YAML 1.2: write true or false; On is text",
+            )
+        ],
+    ),
+    "quoted boolean": (
+        "  dataplane: {hideHop: 'true'}",
+        [("13:24", "spec.dataplane.hideHop", "expected true or false, found 'true'", "write true or false")],
+    ),
+    "010": (
+        "  numbers: {table: 010}",
+        [
+            (
+                "13:20",
+                "",
+                "010 is ambiguous: an octal number to YAML 1.1, 10 to YAML 1.2",
+                "write 10, or 0o10 for octal, or quote it if it is text",
+            )
+        ],
+    ),
+    "22:22": (
+        "  forwards: {ssh: {ports: 22:22, to: 192.168.1.80}}",
+        [
+            (
+                "13:27",
+                "spec.forwards.ssh.ports",
+                "'22:22' names no protocol: write it as 443/tcp or 8000-8010/udp",
+                "",
+            )
+        ],
+    ),
+    "a MAC address": (
+        "  interfaces: {00:11:22:33:44:55: {networks: 192.0.2.0/24}}",
+        [
+            (
+                "13:3",
+                "",
+                "'interfaces' is here for the second time: first at gw.yaml:5:3",
+                "keep one of them, or rename one",
+            ),
+        ],
+    ),
+    "a MAC address for an address": (
+        "  forwards: {web: {to: 00:11:22:33:44:55}}",
+        [
+            (
+                "13:24",
+                "spec.forwards.web.to",
+                "'00:11:22:33:44:55' is not an IPv4 or IPv6 address",
+                ADDRESS,
+            )
+        ],
+    ),
+    # ---- names
+    "name for a shell": (
+        "  static: {'a;reboot': {address: 192.168.1.80, as: 203.0.113.17}}",
+        [("13:12", "spec.static.a;reboot", no_name("a;reboot"), NAME)],
+    ),
+    "name for nft": (
+        "  sourceNat: [{name: 'x } drop', as: isp-a}]",
+        [("13:22", "spec.sourceNat[0].name", no_name("x } drop"), NAME)],
+    ),
+    "capital letters": (
+        "  forwards: {Web: {to: 192.168.1.80}}",
+        [("13:14", "spec.forwards.Web", no_name("Web"), NAME)],
+    ),
+    "uplink for a shell": (
+        "  forwards: {web: {at: $(id), to: 192.168.1.80}}",
+        [("13:24", "spec.forwards.web.at", no_name("$(id)"), NAME)],
+    ),
+    "uplink for nft, in short": (
+        "  sourceNat: [{name: a, as: 'isp-a; flush ruleset'}]",
+        [("13:29", "spec.sourceNat[0].as", no_name("isp-a; flush ruleset"), NAME)],
+    ),
+    "interface name with a slash": (
+        "  sourceNat: [{name: a, in: ../etc, as: isp-a}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].in",
+                "'../etc' is not an interface name: use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first",
+                "see the names in `ip link`",
+            )
+        ],
+    ),
+    # ---- addresses and ports
+    "host bits": (
+        "  sourceNat: [{name: a, from: [192.0.2.0/24, 192.168.1.5/24], as: isp-a}]",
+        [
+            (
+                "13:46",
+                "spec.sourceNat[0].from[1]",
+                "'192.168.1.5/24' has host bits set; did you mean 192.168.1.0/24?",
+                "",
+            )
+        ],
+    ),
+    "each wrong server has its place": (
+        "  forwards:\n    web:\n      to: [192.168.1.80, 192.168.1.x, 'fd00:::']",
+        [
+            ("15:26", "spec.forwards.web.to[1]", "'192.168.1.x' is not an IPv4 or IPv6 address", ADDRESS),
+            ("15:39", "spec.forwards.web.to[2]", "'fd00:::' is not an IPv4 or IPv6 address", ADDRESS),
+        ],
+    ),
+    "each wrong weight has its place": (
+        "  forwards: {web: {to: {192.168.1.80: 0, 192.168.1.81: x, web: 1}}}",
+        [
+            ("13:39", "spec.forwards.web.to.192.168.1.80", "0 is too small: at least 1", "choose a larger number"),
+            (
+                "13:56",
+                "spec.forwards.web.to.192.168.1.81",
+                "expected a whole number, found 'x'",
+                "write a number such as 1",
+            ),
+            ("13:59", "spec.forwards.web.to.web", "'web' is not an IPv4 or IPv6 address", ADDRESS),
+        ],
+    ),
+    "no server": (
+        "  forwards: {web: {to: {}}}",
+        [("13:24", "spec.forwards.web.to", "there is no server: name one", "")],
+    ),
+    "a server twice": (
+        "  forwards: {web: {to: [192.168.1.80, 192.168.1.80]}}",
+        [
+            (
+                "13:24",
+                "spec.forwards.web.to",
+                "a server is named twice: write a mapping of server to weight to give it more",
+                "",
+            )
+        ],
+    ),
+    "unequal port ranges": (
+        "  forwards: {web: {ports: 8000-8010/udp, to: 192.168.1.80:9000-9005}}",
+        [
+            (
+                "13:19",
+                "spec.forwards.web",
+                "8000-8010/udp is 11 ports and 192.168.1.80:9000-9005 is 6: ranges must be of equal size",
+                "make both ranges cover as many ports",
+            )
+        ],
+    ),
+    "unequal prefixes": (
+        "  static: {a: {address: 192.168.1.0/24, as: 203.0.113.16/28}}",
+        [
+            (
+                "13:15",
+                "spec.static.a",
+                "address 192.168.1.0/24 and as 203.0.113.16/28 are not of the same size",
+                "give both the same prefix length",
+            )
+        ],
+    ),
+    "1:1 of two families": (
+        "  static: {a: {address: 'fd00::1', as: 203.0.113.17}}",
+        [
+            (
+                "13:15",
+                "spec.static.a",
+                "address fd00::1/128 and as 203.0.113.17/32 mix IPv4 and IPv6",
+                "write one entry for each",
+            )
+        ],
+    ),
+    "names among addresses": (
+        "  sourceNat: [{name: a, as: [isp-a, 203.0.113.17]}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].as",
+                "'isp-a' is an uplink's name among addresses: name uplinks or addresses, not both",
+                "",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused(text: str, said: list[Said]) -> None:
+    assert problems_in(BASE + text + "\n") == said
+
+
+WHOLE: dict[str, tuple[str, list[Said]]] = {
+    "a list": ("- a\n", [("1:1", "", "expected a mapping, found a list", SCHEMA)]),
+    "text": ("hello\n", [("1:1", "", "expected a mapping, found 'hello'", SCHEMA)]),
+    "another version": (
+        HEAD.replace("v1", "v2"),
+        [("1:13", "apiVersion", "'nvi-operator/v2' is none of 'nvi-operator/v1'", "did you mean 'nvi-operator/v1'?")],
+    ),
+    "no head": (
+        "spec: {}\n",
+        [
+            ("1:1", "apiVersion", "apiVersion is missing", "add `apiVersion: nvi-operator/v1` here"),
+            ("1:1", "kind", "kind is missing", "add `kind: Gateway` here"),
+            ("1:1", "metadata", "metadata is missing", "add `metadata: {name: ...}` here"),
+        ],
+    ),
+    "next hop": (
+        BASE.replace("nextHop: auto", "nextHop: atuo"),
+        [("12:16", "spec.uplinks.dsl.nextHop", "'atuo' is not an IPv4 or IPv6 address", AUTO)],
+    ),
+    "next hop as a mapping": (
+        BASE.replace("nextHop: auto", "nextHop: {v4: 192.0.2.1}"),
+        [("12:16", "spec.uplinks.dsl.nextHop", "expected an IP address as text, found a mapping", AUTO)],
+    ),
+    "next hops of one family": (
+        BASE.replace("nextHop: auto", "nextHop: [192.0.2.1, 192.0.2.2]"),
+        [("11:7", "spec.uplinks.dsl", "nextHop names two routers of one family; one each, IPv4 and IPv6", "")],
+    ),
+    "addresses": (
+        BASE.replace("nextHop: auto", "addresses: [192.0.2.1, x]"),
+        [("12:30", "spec.uplinks.dsl.addresses[1]", "'x' is not an IPv4 or IPv6 address", AUTO)],
+    ),
+    "a MAC address as an interface": (
+        BASE.replace("lan0:", "00:11:22:33:44:55:"),
+        [
+            (
+                "6:5",
+                "spec.interfaces.00:11:22:33:44:55",
+                "'00:11:22:33:44:55' is not an interface name: "
+                "use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first",
+                "see the names in `ip link`",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), WHOLE.values(), ids=WHOLE)
+def test_documents(text: str, said: list[Said]) -> None:
+    assert problems_in(text) == said
