@@ -1,0 +1,198 @@
+"""What the kernel reports by itself: that something of a family changed, and by whom. Never what.
+
+Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
+for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
+service proxy) does not keep us awake: other nftables tables, routes of `main` other than default ones (ours
+are in tables of ours, and only default routers are facts), cached routes, bridge ports, neighbours.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from nvi_operator.kernel.errors import kernel_errors
+
+Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
+
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_NETLINK_NETFILTER = 12
+_SO_RCVBUFFORCE = 33
+
+# RTNLGRP_*, include/uapi/linux/rtnetlink.h: LINK, TC, v4 IFADDR ROUTE RULE NETCONF, v6 the same.
+_ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25)
+_FAMILIES: dict[int, Family] = {
+    **dict.fromkeys((16, 17), "link"),
+    **dict.fromkeys((20, 21), "address"),
+    **dict.fromkeys((24, 25), "route"),
+    **dict.fromkeys((32, 33), "rule"),
+    **dict.fromkeys((*range(36, 51), 100, 101), "tc"),
+    **dict.fromkeys((80, 81), "setting"),  # forwarding and rp_filter; other sysctls are never reported
+}
+_MAIN, _LOCAL, _CLONED = 254, 255, 0x200
+
+_NFTABLES_GROUP = 7
+_NFTABLES, _NEWGEN = 10, (10 << 8) | 15
+_GEN_PID, _GEN_NAME, _TABLE_NAME = 2, 3, 1
+_INET = 1
+
+_MOST_READS = 20_000  # in one go, so that a flood cannot keep us here for ever
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something of this family changed. `overflow`: reports were lost, anything may have changed.
+
+    nftables names the process itself. Elsewhere the pid is the likely one: of the port that the change was
+    asked for through. Links, automatic routes and programs with ports of their own making (pyroute2) tell
+    nothing (0, ""), so that `own` False does not mean that it was somebody else.
+    """
+
+    family: Family
+    pid: int = 0
+    process: str = ""
+    own: bool = False
+
+    @property
+    def who(self) -> str:
+        """For messages: `nft (pid 812)`."""
+        return f"{self.process} (pid {self.pid})" if self.process else ""
+
+
+class KernelEvents:
+    """Reports of the network namespace that the calling thread is in. `tables`: the nft `inet` ones that matter."""
+
+    def __init__(self, tables: Collection[str], *, receive_buffer: int = 8 << 20) -> None:
+        self._tables = frozenset(name.encode() for name in tables)
+        self._buffer = bytearray(1 << 18)
+        self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
+        self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
+        try:
+            self._nft = _socket(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
+        except BaseException:
+            self._route.close()
+            raise
+
+    def __enter__(self) -> KernelEvents:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._route.close()
+        self._nft.close()
+
+    def filenos(self) -> tuple[int, ...]:
+        """Readable when there may be something to drain."""
+        return (self._route.fileno(), self._nft.fileno())
+
+    def drain(self) -> list[Event]:
+        """What came since the last call, each once, in order. Never blocks, never raises."""
+        found: dict[Event, None] = {}
+        for sock in (self._route, self._nft):
+            self._read(sock, found)
+        _process.cache_clear()  # pids are used again
+        return list(found)
+
+    def _read(self, sock: socket.socket, found: dict[Event, None]) -> None:
+        view = memoryview(self._buffer)
+        for _ in range(_MOST_READS):
+            try:
+                size, (sender, _groups) = sock.recvfrom_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.EINTR:
+                    found[Event("overflow")] = None  # ENOBUFS; for any other reason just as much was lost
+                    self._touched = False
+                continue
+            if sender == 0:  # the kernel
+                self._messages(view[:size], found, nft=sock is self._nft)
+
+    def _messages(self, data: memoryview, found: dict[Event, None], *, nft: bool) -> None:
+        offset = 0
+        while offset + 16 <= len(data):
+            length, kind, _flags, _seq, port = struct.unpack_from("=IHHII", data, offset)
+            if length < 16:
+                return
+            message = data[offset + 16 : offset + length]
+            event = self._nft_event(kind, message, port) if nft else _route_event(kind, message, port)
+            if event:
+                found[event] = None
+            offset += length + 3 & ~3
+
+    def _nft_event(self, kind: int, message: memoryview, port: int) -> Event | None:
+        """An event for the NEWGEN that ends each transaction, if it touched one of our tables."""
+        if kind != _NEWGEN:
+            if kind >> 8 == _NFTABLES and message[0] == _INET and not self._touched:
+                self._touched = _attributes(message, only=_TABLE_NAME).get(_TABLE_NAME, b"")[:-1] in self._tables
+            return None
+        touched, self._touched = self._touched, False
+        if not touched:
+            return None
+        said = _attributes(message)
+        pid = int.from_bytes(said.get(_GEN_PID, b""), "big") or _pid(port)
+        name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
+        return Event("nft", pid, name or _process(pid), own=os.getpid() in (pid, _pid(port)))
+
+
+def _route_event(kind: int, message: memoryview, port: int) -> Event | None:
+    family = _FAMILIES.get(kind)
+    if family is None or (family == "link" and message[0] == socket.AF_BRIDGE):
+        return None
+    if family == "route":
+        _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
+        if flags & _CLONED or table == _LOCAL or (table == _MAIN and length > 0):
+            return None
+    pid = _pid(port)
+    return Event(family, pid, _process(pid), own=pid == os.getpid())
+
+
+def _attributes(message: memoryview, *, only: int | None = None) -> dict[int, bytes]:
+    """Of an nfnetlink message (after struct nfgenmsg, 4 bytes); those after `only` are not read."""
+    found: dict[int, bytes] = {}
+    offset = 4
+    while offset + 4 <= len(message) and only not in found:
+        length, kind = struct.unpack_from("=HH", message, offset)
+        found[kind & 0x3FFF] = bytes(message[offset + 4 : offset + max(length, 4)])
+        offset += max(length, 4) + 3 & ~3
+    return found
+
+
+def _pid(port: int) -> int:
+    """The kernel's choice of port is the pid if that is free, libnl's is pid + (n << 22); 0 if it is neither."""
+    return port & 0x3FFFFF if port < 1 << 31 else 0
+
+
+@lru_cache(maxsize=256)
+def _process(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip() if pid else ""
+    except OSError:
+        return ""  # gone already
+
+
+def _socket(protocol: int, groups: tuple[int, ...], receive_buffer: int) -> socket.socket:
+    """Bound, subscribed, non-blocking. Raises CapabilityError without CAP_NET_ADMIN."""
+    with kernel_errors("notifications of the kernel: subscribing"):
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
+        try:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer)
+            except PermissionError:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            sock.bind((0, 0))
+            for group in groups:
+                sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        except BaseException:
+            sock.close()
+            raise
+    return sock

@@ -1,0 +1,127 @@
+"""What the spec directory holds: a cheap fingerprint of its files, and the git revision it is at.
+
+Does not read the specs (`spec/load.py` does) and never changes a repository.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nvi_operator.spec.files import spec_files
+
+_TIMEOUT = 10.0
+# Two writes of one size within a tick of the filesystem's clock look alike (before 6.13; up to 10 ms).
+_TICK_NS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Equal fingerprints: the same files, untouched; unless one was taken in the very tick of a write."""
+
+    files: frozenset[tuple[str, tuple[int, ...]]]
+    settled: bool = field(default=True, compare=False)
+
+    def same(self, later: Fingerprint) -> bool:
+        """Is it certain that nothing changed from this to `later`?"""
+        return self.settled and self == later
+
+
+def fingerprint(root: Path) -> Fingerprint:
+    """Of the YAML files in `root` (a directory or a file) as a load would find them. Never raises.
+
+    What cannot be read counts as such, so that a change of rights is a change.
+    """
+    try:
+        files = list(spec_files(root)) if root.is_dir() else [root]
+    except OSError as error:
+        return Fingerprint(frozenset({(str(root), (-1, error.errno or 0))}))
+    found = frozenset((str(file), _facts(file)) for file in files)
+    newest = max((max(facts[3:], default=0) for _, facts in found), default=0)
+    return Fingerprint(found, settled=time.time_ns() - newest > _TICK_NS)
+
+
+def _facts(file: Path) -> tuple[int, ...]:
+    """ctime as well: `cp -p`, `rsync -t` and `touch -d` write old mtimes. Symlinks are followed."""
+    try:
+        stat = file.stat()
+    except OSError as error:
+        return (-1, error.errno or 0)
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The commit that a spec directory is checked out at."""
+
+    commit: str
+    short: str
+    branch: str | None  # None: a detached HEAD
+    dirty: bool  # does the spec directory differ from the commit? The rest of the repository does not count
+    author: str
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.short}{'+' if self.dirty else ''}{f' ({self.branch})' if self.branch else ''}"
+
+
+def revision(root: Path) -> Revision | None:
+    """The git revision of `root`; None outside of a checkout, before the first commit, or if git cannot tell."""
+    directory = Path(os.path.realpath(root))
+    if not directory.is_dir():
+        directory = directory.parent
+    top = next((folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), None)
+    if top is None:
+        return None
+    status = _git(top, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z", "--", str(directory))
+    log = _git(top, "log", "-1", "--no-show-signature", "--format=%H%x00%h%x00%an <%ae>%x00%s", "HEAD", "--")
+    if status is None or log is None:
+        return None
+    entries = [entry for entry in status.split("\0") if entry]
+    heads = [entry.removeprefix("# branch.head ") for entry in entries if entry.startswith("# branch.head ")]
+    branch = heads[0] if heads and heads[0] != "(detached)" else None
+    commit, short, author, subject = log.rstrip("\n").split("\0", 3)
+    dirty = any(not entry.startswith("# ") for entry in entries)
+    return Revision(commit, short, branch, dirty, author, subject)
+
+
+def _git(top: Path, *arguments: str) -> str | None:
+    """What git prints; None if it fails, hangs, or is not installed.
+
+    A repository's own configuration can make git run programs (filters), and we are root. So git runs as
+    the owner of the repository, who may run what he likes anyway.
+    """
+    command = ["git", "-C", str(top), "-c", f"safe.directory={top}", "-c", "core.fsmonitor=false", *arguments]
+    try:
+        owner = (top / ".git").stat()
+        foreign = os.geteuid() == 0 and owner.st_uid != 0
+        done = subprocess.run(
+            command,
+            env=_environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+            user=owner.st_uid if foreign else None,
+            group=owner.st_gid if foreign else None,
+            extra_groups=() if foreign else None,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """No variable of ours may point git elsewhere, and it must not take locks that a user's git would meet."""
+    return {
+        "PATH": environment.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
