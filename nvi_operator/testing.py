@@ -13,9 +13,13 @@ from dataclasses import dataclass, field
 
 from nvi_operator.errors import KernelError
 from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.change import Change, Plan
+from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.state.link import Link
+from nvi_operator.state.route import Route
+from nvi_operator.state.sysctl import Sysctl
+from nvi_operator.state.tc import TcProgram
 from nvi_operator.topology.assume import assume_missing
 
 
@@ -59,10 +63,20 @@ class FakeKernel:
         have = self.objects.get(change.ref)
         if have != change.before:
             raise KernelError(f"{change.ref}: {change.action}: is {have}, was planned as {change.before}")
+        if isinstance(change.before, Link) and change.action in (Action.DELETE, Action.REPLACE):
+            self.lose_link(change.before.ifname)
         if change.after is None:
-            del self.objects[change.ref]
+            self.objects.pop(change.ref, None)
         else:
             self.objects[change.ref] = change.after
+
+    def lose_link(self, ifname: str) -> None:
+        """A link goes, and with it its routes, its program and its settings, as in a real kernel."""
+        for ref, obj in self.state:
+            settings = isinstance(obj, Sysctl) and f"/conf/{ifname}/" in obj.path
+            on_it = isinstance(obj, Link | TcProgram) and obj.ifname == ifname
+            if settings or on_it or (isinstance(obj, Route) and obj.dev == ifname):
+                del self.objects[ref]
 
     def drop(self, refs: Iterable[Ref]) -> None:
         """Somebody else deletes objects of ours."""

@@ -80,6 +80,9 @@ def parse_table(objects: Sequence[Mapping[str, Json]], name: str, ifindex: Ifind
             chains[body["chain"]][1].append(_rule(body["expr"], ifindex))
         elif noun != "table":
             sets.add(NamedSet(f"{noun} {body.get('name')}", (), frozenset()))
+        elif body.get("flags"):  # dormant: nothing of it is in force
+            flags = [body["flags"]] if isinstance(body["flags"], str) else body["flags"]
+            sets.add(NamedSet(" ".join(("table", *flags)), (), frozenset()))
     if not present:
         return None
     return Table(

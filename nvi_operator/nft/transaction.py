@@ -19,9 +19,14 @@ def transaction(before: Table | None, after: Table | None) -> str:
     """Text for `nft -f`; empty when nothing differs."""
     if after is None:
         return "" if before is None else f"delete table inet {before.name}\n"
-    lines = list(_commands(before or Table(after.name), after))
+    lines: list[str] = []
+    if before is not None and before != after and any(s.foreign for s in before.sets):
+        # What is not in our vocabulary cannot be taken away by name: the whole table is re-made.
+        lines.append(f"delete table inet {before.name}")
+        before = None
     if before is None:
-        lines.insert(0, f"add table inet {after.name}")
+        lines.append(f"add table inet {after.name}")
+    lines += _commands(before or Table(after.name), after)
     return "".join(f"{line}\n" for line in lines)
 
 

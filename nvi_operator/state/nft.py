@@ -189,6 +189,11 @@ class NamedSet:
     # Values that are prefixes (netmap). A listing does not say it of an empty map.
     prefix_values: bool = field(default=False, compare=False)
 
+    @property
+    def foreign(self) -> bool:
+        """Stands for something else of a listing that we never write: a quota, a set with a timeout."""
+        return " " in self.name
+
 
 @dataclass(frozen=True)
 class Table:

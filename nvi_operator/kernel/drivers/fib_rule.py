@@ -46,7 +46,7 @@ class FibRuleDriver:
             "family": _FAMILIES[rule.family],
             "priority": rule.priority,
             "protocol": self._protocol,
-            "action": _ACTIONS[rule.action],
+            "action": _action_number(rule.action),
         }
         optional = {
             "table": rule.table,
@@ -68,6 +68,11 @@ class FibRuleDriver:
             # A second rule of equal content is EEXIST, and as good.
             if not (verb == "add" and error.code == errno.EEXIST):
                 raise
+
+
+def _action_number(action: str) -> int:
+    """Also of an action that we never write: a rule of our protocol has to be deleted whatever it does."""
+    return _ACTIONS[action] if action in _ACTIONS else int(action.removeprefix("action "))
 
 
 def _parse(family: Literal[4, 6], rule: Any) -> FibRule:

@@ -14,6 +14,7 @@ from nvi_operator.state.route import Route
 _FAMILIES: dict[Literal[4, 6], int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ANY = {4: "0.0.0.0", 6: "::"}
 _UNICAST, _UNREACHABLE = 1, 7
+_ANY_TYPE, _ANY_SCOPE = 0, 255  # RTN_UNSPEC, RT_SCOPE_NOWHERE: what iproute2 sends with a delete
 _ONLINK = 4
 
 
@@ -39,7 +40,8 @@ class RouteDriver:
                 self._ipr.route(verb, **self._request(change.after))
         elif isinstance(change.before, Route):
             with kernel_errors(f"route {change.ref.key}: delete"):
-                self._ipr.route("del", **self._request(change.before))
+                # Ours by its protocol, whatever its scope and type are: the kernel compares those that are given.
+                self._ipr.route("del", **self._request(change.before) | {"scope": _ANY_SCOPE, "type": _ANY_TYPE})
 
     def _request(self, route: Route) -> dict[str, Any]:
         request: dict[str, Any] = {

@@ -1,0 +1,438 @@
+"""What people do to a gateway by hand: with nft, ip, tc and sysctl, and to the fake kernel likewise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from nvi_operator.kernel.host import HostKernel
+from nvi_operator.spec.models import Numbers
+from nvi_operator.state.change import Action, Change
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.state.link import Link, LinkGroup
+from nvi_operator.state.nft import Chain, Count, NamedSet, Opaque, Rule, Table, Verdict
+from nvi_operator.state.route import Route
+from nvi_operator.state.sysctl import Sysctl
+from nvi_operator.state.tc import TcProgram
+from nvi_operator.testing import FakeKernel
+from tests.contract.machines import Drift
+from tests.lab import Host
+
+MISSING, MODIFIED, UNEXPECTED = "owned-missing", "owned-modified", "owned-unexpected"
+TABLE = Ref("nft-table", "inet nvi")
+LINK = Ref("link", "nvi0")
+PROGRAM = Ref("tc-program", "nvi0 egress")
+
+Real = Callable[[Host], None]
+Fake = Callable[[FakeKernel], None]
+
+
+# --------------------------------------------------------------------------- by hand, in a real kernel
+
+
+def nft(*commands: str) -> Real:
+    return lambda host: host.nft("".join(f"{command}\n" for command in commands))
+
+
+def ip(*commands: str) -> Real:
+    def there(host: Host) -> None:
+        for command in commands:
+            host.run("ip", *command.split())
+
+    return there
+
+
+def run(*argv: str) -> Real:
+    def there(host: Host) -> None:
+        host.run(*argv)
+
+    return there
+
+
+def sysctl(path: str, value: str) -> Real:
+    return lambda host: host.write(path, value)
+
+
+def on_rule(chain: str, command: str) -> Real:
+    """`command` with the handle of the chain's last rule in place of {}."""
+
+    def there(host: Host) -> None:
+        listing = json.loads(host.run("nft", "-j", "list", "chain", "inet", "nvi", chain).stdout)["nftables"]
+        handles = [entry["rule"]["handle"] for entry in listing if "rule" in entry]
+        host.nft(command.format(f"inet nvi {chain} handle {handles[-1]}") + "\n")
+
+    return there
+
+
+def on_program(change: Callable[[TcProgram], TcProgram]) -> Real:
+    """Another program, or another list of interfaces, in the place of ours."""
+
+    def there(host: Host) -> None:
+        def work() -> None:
+            with HostKernel(Numbers()) as kernel:
+                (program,) = kernel.observe(HostState()).of_kind("tc-program")
+                assert isinstance(program, TcProgram)
+                kernel.apply(Change(PROGRAM, Action.UPDATE, program, change(program)))
+
+        host.call(work)
+
+    return there
+
+
+# --------------------------------------------------------------------------- the same, in the fake
+
+
+def lose(*refs: Ref) -> Fake:
+    return lambda kernel: kernel.drop(refs)
+
+
+def put(kind: str, obj: Object) -> Fake:
+    def there(kernel: FakeKernel) -> None:
+        kernel.objects[Ref(kind, obj.key)] = obj
+
+    return there
+
+
+def lose_link(kernel: FakeKernel) -> None:
+    kernel.lose_link("nvi0")
+
+
+def take_down(kernel: FakeKernel) -> None:
+    kernel.objects[LINK] = replace(kernel.objects[LINK], up=False)  # type: ignore[type-var]
+    kernel.drop([ref for ref, obj in kernel.state if isinstance(obj, Route) and obj.dev == "nvi0"])
+
+
+def change_program(change: Callable[[TcProgram], TcProgram]) -> Fake:
+    def there(kernel: FakeKernel) -> None:
+        program = kernel.objects[PROGRAM]
+        assert isinstance(program, TcProgram)
+        kernel.objects[PROGRAM] = change(program)
+
+    return there
+
+
+def table(change: Callable[[Table], Table]) -> Fake:
+    def there(kernel: FakeKernel) -> None:
+        before = kernel.objects[TABLE]
+        assert isinstance(before, Table)
+        kernel.objects[TABLE] = change(before)
+
+    return there
+
+
+def chains(change: Callable[[Chain], Chain | None]) -> Fake:
+    def changed(before: Table) -> Table:
+        return replace(before, chains=frozenset(c for old in before.chains if (c := change(old)) is not None))
+
+    return table(changed)
+
+
+def rules(chain: str, change: Callable[[tuple[Rule, ...]], Iterable[Rule]]) -> Fake:
+    return chains(lambda c: replace(c, rules=tuple(change(c.rules))) if c.name == chain else c)
+
+
+def elements(name: str, change: Callable[[NamedSet], NamedSet]) -> Fake:
+    return table(lambda t: replace(t, sets=frozenset(change(s) if s.name == name else s for s in t.sets)))
+
+
+def more_sets(named: NamedSet) -> Fake:
+    return table(lambda t: replace(t, sets=t.sets | {named}))
+
+
+def without_set(before: Table) -> Table:
+    kept = frozenset(s for s in before.sets if s.name != "inside_4")
+    return replace(before, sets=kept, chains=frozenset(replace(c, rules=()) for c in before.chains))
+
+
+# --------------------------------------------------------------------------- all of it
+
+
+def _nft(name: str, real: Real, fake: Fake) -> Drift:
+    return Drift(name, real, fake, frozenset({(MODIFIED, "nft-table")}))
+
+
+LOG: Rule = (Opaque('{"log": {"prefix": "x"}}'),)
+SERVICE = "198.51.100.2 . udp . 53 : 192.168.1.80 . 53"
+LOST_RULE = FibRule(4, 1900, "unreachable", source="192.168.1.0/24")
+OWN_RULE = FibRule(4, 1042, "lookup", table=254, source="10.99.0.0/16")
+STEER_4 = Route(4, 7800, "0.0.0.0/0", dev="nvi0")
+LOST_ROUTE = Route(4, 7802, "0.0.0.0/0", dev="wan1", via="198.51.100.1", onlink=True)
+OWN_ROUTE = Route(4, 7899, "10.99.0.0/16", dev="lan0", metric=5)
+
+NFT_DRIFTS = (
+    _nft("a rule is deleted", on_rule("srcnat", "delete rule {}"), rules("srcnat", lambda r: r[:-1])),
+    _nft(
+        "a foreign rule is put first",
+        nft('insert rule inet nvi srcnat log prefix "x"'),
+        rules("srcnat", lambda r: (LOG, *r)),
+    ),
+    _nft(
+        "a rule is replaced",
+        on_rule("srcnat", "replace rule {} accept"),
+        rules("srcnat", lambda r: (*r[:-1], (Verdict("accept"),))),
+    ),
+    _nft(
+        "a rule gets a foreign statement",
+        on_rule("srcnat", 'replace rule {} counter name "stage_1" log prefix "x"'),
+        rules("srcnat", lambda r: (*r[:-1], (Count("stage_1"), *LOG))),
+    ),
+    _nft(
+        "an element is added",
+        nft("add element inet nvi inside_4 { 10.99.0.0/24 }"),
+        elements("inside_4", lambda s: replace(s, elements=s.elements | {(("10.99.0.0/24",), None)})),
+    ),
+    _nft(
+        "an element is deleted",
+        nft(f"delete element inet nvi dnat_port_4 {{ {SERVICE} }}"),
+        elements("dnat_port_4", lambda s: replace(s, elements=frozenset(list(s.elements)[1:]))),
+    ),
+    _nft(
+        "an element leads elsewhere",
+        nft(
+            f"delete element inet nvi dnat_port_4 {{ {SERVICE} }}",
+            f"add element inet nvi dnat_port_4 {{ {SERVICE.replace('192.168.1.80', '192.168.1.66')} }}",
+        ),
+        elements(
+            "dnat_port_4", lambda s: replace(s, elements=frozenset((k, ("192.168.1.66", 53)) for k, _ in s.elements))
+        ),
+    ),
+    _nft(
+        "a set is deleted",
+        nft("flush table inet nvi", "delete set inet nvi inside_4"),
+        table(without_set),
+    ),
+    _nft(
+        "a set is emptied",
+        nft("flush set inet nvi inside_4"),
+        elements("inside_4", lambda s: replace(s, elements=frozenset())),
+    ),
+    _nft(
+        "a chain is deleted",
+        nft("flush chain inet nvi own_errors", "delete chain inet nvi own_errors"),
+        chains(lambda c: None if c.name == "own_errors" else c),
+    ),
+    _nft(
+        "a chain hangs elsewhere",
+        nft(
+            "flush chain inet nvi own_errors",
+            "delete chain inet nvi own_errors",
+            "add chain inet nvi own_errors { type filter hook output priority 7; }",
+        ),
+        chains(
+            lambda c: (
+                replace(c, rules=(), hook=replace(c.hook, type="filter", priority=7))
+                if c.name == "own_errors" and c.hook
+                else c
+            )
+        ),
+    ),
+    _nft(
+        "a chain drops by policy",
+        nft("chain inet nvi guard { policy drop; }"),
+        chains(lambda c: replace(c, hook=replace(c.hook, policy="drop")) if c.name == "guard" and c.hook else c),
+    ),
+    _nft(
+        "a foreign chain is put in",
+        nft("add chain inet nvi theirs", "add rule inet nvi theirs accept"),
+        table(lambda t: replace(t, chains=t.chains | {Chain("theirs", None, ((Verdict("accept"),),))})),
+    ),
+    _nft(
+        "a foreign chain uses what is ours",
+        nft(
+            "add chain inet nvi theirs",
+            "add rule inet nvi theirs ip saddr @inside_4 counter name stage_1",
+            "insert rule inet nvi guard jump theirs",
+        ),
+        rules("guard", lambda r: ((Verdict("jump", "theirs"),), *r)),
+    ),
+    _nft(
+        "a foreign counter is put in",
+        nft("add counter inet nvi theirs"),
+        table(lambda t: replace(t, counters=t.counters | {"theirs"})),
+    ),
+    _nft(
+        "a foreign set is put in",
+        nft("add set inet nvi theirs { type ipv4_addr; }"),
+        more_sets(NamedSet("theirs", ("ipv4_addr",), frozenset())),
+    ),
+    _nft(
+        "a foreign set with a timeout is put in",
+        nft("add set inet nvi theirs { type ipv4_addr; flags timeout; elements = { 10.0.0.1 timeout 1h }; }"),
+        more_sets(NamedSet("theirs timeout", ("ipv4_addr",), frozenset({(("10.0.0.1",), None)}))),
+    ),
+    _nft(
+        "a foreign quota is put in",
+        nft("add quota inet nvi theirs { over 1 mbytes }"),
+        more_sets(NamedSet("quota theirs", (), frozenset())),
+    ),
+    _nft(
+        "one of our sets gets a timeout",
+        nft(
+            "flush table inet nvi",
+            "delete set inet nvi inside_4",
+            "add set inet nvi inside_4 { type ipv4_addr; flags interval, timeout; }",
+        ),
+        table(
+            lambda t: replace(
+                without_set(t),
+                sets=without_set(t).sets | {NamedSet("inside_4 timeout", ("ipv4_addr",), frozenset(), interval=True)},
+            )
+        ),
+    ),
+    _nft(
+        "the table sleeps",
+        nft("add table inet nvi { flags dormant; }"),
+        more_sets(NamedSet("table dormant", (), frozenset())),
+    ),
+    _nft("the table is flushed", nft("flush table inet nvi"), chains(lambda c: replace(c, rules=()))),
+    Drift(
+        "the table is deleted",
+        nft("delete table inet nvi"),
+        lose(TABLE),
+        frozenset({(MISSING, "nft-table")}),
+    ),
+    Drift(
+        "the whole ruleset is flushed",
+        nft("flush ruleset"),
+        lose(TABLE),
+        frozenset({(MISSING, "nft-table")}),
+    ),
+)
+
+ROUTING_DRIFTS = (
+    Drift(
+        "a FIB rule is deleted",
+        ip("rule del pref 1900 from 192.168.1.0/24 type unreachable"),
+        lose(Ref("fib-rule", LOST_RULE.key)),
+        frozenset({(MISSING, "fib-rule")}),
+    ),
+    Drift(
+        "a FIB rule with our mark is added",
+        ip("rule add pref 1042 from 10.99.0.0/16 lookup 254 protocol 78"),
+        put("fib-rule", OWN_RULE),
+        frozenset({(UNEXPECTED, "fib-rule")}),
+    ),
+    Drift(
+        "a route is deleted",
+        ip("route del default table 7802 metric 1024"),
+        lose(Ref("route", LOST_ROUTE.key)),
+        frozenset({(MISSING, "route")}),
+    ),
+    Drift(
+        "a route leads elsewhere",
+        ip("route replace default via 203.0.113.3 dev wan0 onlink table 7802 metric 1024 proto 78"),
+        put("route", replace(LOST_ROUTE, via="203.0.113.3", dev="wan0")),
+        frozenset({(MODIFIED, "route")}),
+    ),
+    Drift(
+        "an IPv6 route leads elsewhere",
+        ip("-6 route replace default via 2001:db8:a::7 dev wan0 onlink table 7802 metric 1024 proto 78"),
+        put("route", Route(6, 7802, "::/0", dev="wan0", via="2001:db8:a::7", onlink=True)),
+        frozenset({(MODIFIED, "route")}),
+    ),
+    Drift(
+        "a backstop route is deleted",
+        ip("-6 route del unreachable default table 7801 metric 4294967295"),
+        lose(Ref("route", "::/0 table 7801 metric 4294967295")),
+        frozenset({(MISSING, "route")}),
+    ),
+    Drift(
+        "a route with our mark is added",
+        ip("route add 10.99.0.0/16 dev lan0 table 7899 metric 5 proto 78"),
+        put("route", OWN_ROUTE),
+        frozenset({(UNEXPECTED, "route")}),
+    ),
+    Drift(
+        "routes of other sorts with our mark are added",
+        ip(
+            "route add blackhole 10.99.0.0/16 table 7899 metric 5 proto 78",
+            "-6 route add prohibit fd99::/64 table 7899 metric 5 proto 78",
+            "route add local 10.98.0.1 dev lan0 table 7899 metric 5 proto 78",
+        ),
+        put("route", OWN_ROUTE),
+        frozenset({(UNEXPECTED, "route")}),
+    ),
+    Drift(
+        "FIB rules of other sorts with our mark are added",
+        ip(
+            "rule add pref 1042 from 10.99.0.0/16 prohibit protocol 78",
+            "-6 rule add pref 1042 to fd99::/64 blackhole protocol 78",
+            "rule add pref 1043 oif lan0 ipproto tcp dport 25 lookup 254 protocol 78",
+            "rule add pref 1044 not from 10.99.0.0/16 lookup 254 protocol 78",
+        ),
+        put("fib-rule", OWN_RULE),
+        frozenset({(UNEXPECTED, "fib-rule")}),
+    ),
+)
+
+DEVICE_DRIFTS = (
+    Drift(
+        "the device is taken down",
+        ip("link set nvi0 down"),
+        take_down,
+        frozenset({(MODIFIED, "link"), (MISSING, "route")}),
+    ),
+    Drift(
+        "the device is deleted",
+        ip("link del nvi0"),
+        lose_link,
+        frozenset({(MISSING, kind) for kind in ("link", "tc-program", "route", "sysctl")}),
+    ),
+    Drift(
+        "the device gets another MTU",
+        ip("link set nvi0 mtu 1400"),
+        put("link", Link("nvi0", "ifb", 79, 1400)),
+        frozenset({(MODIFIED, "link")}),
+    ),
+    Drift(
+        "a second device of our group appears",
+        ip("link add nvi9 group 79 type ifb"),
+        put("link", Link("nvi9", "ifb", 79, 1500, up=False)),
+        frozenset({(UNEXPECTED, "link")}),
+    ),
+    Drift(
+        "the program is detached",
+        run("tc", "filter", "del", "dev", "nvi0", "egress"),
+        lose(PROGRAM),
+        frozenset({(MISSING, "tc-program")}),
+    ),
+    Drift(
+        "the program's qdisc is deleted",
+        run("tc", "qdisc", "del", "dev", "nvi0", "clsact"),
+        lose(PROGRAM),
+        frozenset({(MISSING, "tc-program")}),
+    ),
+    Drift(
+        "the program is replaced by another",
+        on_program(lambda p: replace(p, options=p.options and replace(p.options, hide_hop=True))),
+        change_program(lambda p: replace(p, options=p.options and replace(p.options, hide_hop=True))),
+        frozenset({(MODIFIED, "tc-program")}),
+    ),
+    Drift(
+        "an interface is taken out of the program's list",
+        on_program(lambda p: replace(p, ports=frozenset(sorted(p.ports)[1:]))),
+        change_program(lambda p: replace(p, ports=frozenset(sorted(p.ports)[1:]))),
+        frozenset({(MODIFIED, "tc-program")}),
+    ),
+    Drift(
+        "forwarding is switched off",
+        sysctl("net/ipv4/ip_forward", "0"),
+        put("sysctl", Sysctl("net/ipv4/ip_forward", "0")),
+        # The kernel resets every interface's settings of its own when forwarding changes.
+        frozenset({(MODIFIED, "sysctl")}),
+    ),
+    Drift(
+        "the reverse path filter is switched on",
+        sysctl("net/ipv4/conf/wan0/rp_filter", "1"),
+        put("sysctl", Sysctl("net/ipv4/conf/wan0/rp_filter", "1")),
+        frozenset({(MODIFIED, "sysctl")}),
+    ),
+    Drift(
+        "an uplink gets another group",
+        ip("link set wan0 group 5"),
+        put("link-group", LinkGroup("wan0", 5)),
+        frozenset({(MODIFIED, "link-group")}),
+    ),
+)
