@@ -133,24 +133,26 @@ class DirectoryWatch:
                 return
         self._armed = wanted
 
-    def _seen(self, path: str) -> None:
+    def _seen(self, path: str, new_directory: bool) -> None:
         """In the observer's thread: something happened to `path`."""
         folder, name = os.path.split(path)
         if name in self._names.get(folder, ()):
             self._stale = True  # a step of the way
         elif not any(_is_change(path, tree) for tree in self._trees):
             return
+        elif new_directory:
+            self._stale = True  # before version 7, watchdog does not watch one that is moved in
         self._wake()
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, seen: Callable[[str], None]) -> None:
+    def __init__(self, seen: Callable[[str, bool], None]) -> None:
         self._seen = seen
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         for path in (event.src_path, event.dest_path):
             if path:
-                self._seen(os.fsdecode(path))
+                self._seen(os.fsdecode(path), isinstance(event, DirCreatedEvent | DirMovedEvent))
 
 
 def _wanted(trail: Trail, trees: tuple[str, ...]) -> dict[str, tuple[object, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +14,11 @@ import pytest
 
 from nvi_operator.errors import CapabilityError, KernelError, SpecError
 from nvi_operator.kernel.events import Event
+from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.source import fingerprint
 from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from tests.lab.net import until
-from tests.unit.reconciler.world import World
+from tests.unit.reconciler.world import FakeEvents, World
 
 HEALED = PassResult(healed=frozenset({"fib-rule x"}))
 
@@ -303,3 +306,29 @@ def test_the_watchdog_is_fed_in_time(spec: Path) -> None:
     assert world.notifier.said.count("WATCHDOG=1") == 12
     assert world.moments == [0]
     world.events.close()
+
+
+def test_with_real_time_files_and_signals(spec: Path) -> None:
+    passes: queue.Queue[frozenset[Reason]] = queue.Queue()
+
+    def pass_(wake: Wake) -> PassResult:
+        passes.put(wake.reasons)
+        return PassResult()
+
+    def user() -> None:
+        seen.append(passes.get(timeout=5))
+        spec.write_text("a: 333\n")
+        seen.append(passes.get(timeout=5))
+        os.kill(os.getpid(), signal.SIGHUP)
+        seen.append(passes.get(timeout=5))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    seen: list[frozenset[Reason]] = []
+    events = FakeEvents()
+    thread = threading.Thread(target=user)
+    loop = Loop(pass_, directory=spec.parent, events=events, report=lambda text: None)
+    thread.start()
+    loop.run()
+    thread.join(5)
+    events.close()
+    assert seen == [{Reason.START}, {Reason.DIRECTORY}, {Reason.SIGNAL}]
