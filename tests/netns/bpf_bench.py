@@ -5,92 +5,35 @@ Nothing of the operator but the program and its driver takes part, so that a fai
 
 from __future__ import annotations
 
+import errno
+import json
 import os
-import re
 import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import struct
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 from pyroute2 import IPRoute
 
+from nvi_operator.kernel.bpf import asm, syscall
 from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
-from nvi_operator.kernel.netns import enter
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.link import Link
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
+from tests.netns.bpf_netns import Netns, wire
 
-T = TypeVar("T")
+Source = Literal["mark", "skb_iif"]
 
 STAGE = 0x80000000
 DEVICE = "nvi0"
 CLIENT, LAN, WAN, SERVER = "10.1.0.2", "10.1.0.1", "203.0.113.1", "203.0.113.10"
 CLIENT6, LAN6, WAN6, SERVER6 = "fd01::2", "fd01::1", "2001:db8:1::1", "2001:db8:1::10"
 
-_numbers = count(1)
-
-
-def until(condition: Callable[[], T], what: str, *, seconds: float = 5.0) -> T:
-    """Wait for `condition` to be true, and return its value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for: {what}"
-    return value
-
-
-class Netns:
-    """A network namespace, and a thread that lives in it: sockets made there stay there."""
-
-    def __init__(self, name: str) -> None:
-        self.name = f"nvibpf-{os.getpid()}-{next(_numbers)}{name}"
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
-        self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.name,))
-        self.sysctls({"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0})
-        self.run("ip link set lo up")
-
-    def close(self) -> None:
-        self._thread.shutdown()
-        subprocess.run(["ip", "netns", "del", self.name], check=True)
-
-    def call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        return self._thread.submit(function, *arguments, **options).result()
-
-    def run(self, command: str, *, text: str | None = None, check: bool = True) -> str:
-        argv = ["ip", "netns", "exec", self.name, *command.split()]
-        done = subprocess.run(argv, capture_output=True, text=True, input=text, check=False)
-        assert not (check and done.returncode), f"{command}: {done.stderr or done.stdout}"
-        return done.stdout
-
-    def sysctls(self, values: Mapping[str, int]) -> None:
-        def write() -> None:
-            for name, value in values.items():
-                with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
-                    file.write(str(value))
-
-        self.call(write)
-
-    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
-        made = self.call(socket.socket, family, kind, protocol)
-        made.settimeout(2)
-        return made
-
-    def pings(self, address: str, *options: str, seconds: float = 1.0) -> bool:
-        command = f"ping -n -q -c1 -W{seconds:g} {' '.join(options)} {address}"
-        argv = ["ip", "netns", "exec", self.name, *command.split()]
-        return subprocess.run(argv, capture_output=True, check=False).returncode == 0
-
-    def packets(self, counter: str) -> tuple[int, int]:
-        """Packets and bytes of a named counter of table `inet watch`."""
-        found = re.search(r"packets (\d+) bytes (\d+)", self.run(f"nft list counter inet watch {counter}"))
-        assert found
-        return int(found[1]), int(found[2])
+ACCEPT = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})  # TC_ACT_OK
 
 
 class Bench:
@@ -112,6 +55,8 @@ class Bench:
 
     def apply(self, after: TcProgram | None) -> None:
         before = self.live
+        if before is None and after is None:
+            before = TcProgram(DEVICE, options(), frozenset())  # it went without our doing
         action = Action.DELETE if after is None else Action.CREATE if before is None else Action.UPDATE
         ref = Ref("tc-program", f"{DEVICE} egress")
         self.gateway.call(self.driver.apply, Change(ref, action, before, after))
@@ -124,15 +69,24 @@ class Bench:
         return wanted
 
     def port(self, ifname: str) -> Port:
-        (link,) = self.gateway.call(self.ipr.link, "get", ifname=ifname)
+        (link,) = self.gateway.call(lambda: tuple(self.ipr.link("get", ifname=ifname)))
         mac = link.get("address") if link["ifi_type"] == 1 else None  # ARPHRD_ETHER
         return Port(link["index"], mac)
+
+    def nonzero(self) -> dict[str, int]:
+        return {reason: number for reason, number in self.counters().items() if number}
 
     def program_id(self) -> int | None:
         return self.gateway.call(self.driver.program_id, DEVICE)
 
     def counters(self) -> dict[str, int]:
         return self.gateway.call(read_counters, self.ipr, DEVICE)
+
+    def filters(self) -> list[tuple[int, int, str]]:
+        """Preference, handle and name of every filter at the device's egress."""
+        listed = json.loads(self.gateway.run(f"tc -j filter show dev {DEVICE} egress"))
+        whole = [entry for entry in listed if "options" in entry]
+        return [(e["pref"], int(e["options"]["handle"], 16), e["options"]["bpf_name"]) for e in whole]
 
     # ---------------------------------------------------------------- what stands around it
 
@@ -144,40 +98,66 @@ class Bench:
             for ifname in ifnames:
                 self.gateway.run(f"ip {family} rule add pref 100 iif {ifname} fwmark 0/{STAGE:#x} lookup 100")
 
-    def table(self, source: str, *ifnames: str) -> None:
+    def table(self, source: Source, *ifnames: str) -> None:
         """The table of dataplane.md: notrack in stage 2, SNAT in stage 1, and the mark hook."""
         indexes = [0, *(self.port(name).ifindex for name in ifnames)]
         elements = ", ".join(f"{n} : {STAGE | n:#x}" for n in indexes)
         hook = {"mark": "meta mark set iif map @marks", "skb_iif": f"meta mark set meta mark or {STAGE:#x}"}
-        self.gateway.run(
-            "nft -f -",
-            text=f"""
+        self.gateway.nft(
+            f"""
             table inet nvi {{
                 map marks {{ type iface_index : mark; elements = {{ {elements} }} }}
                 chain raw {{ type filter hook prerouting priority -450;
-                    meta mark & {STAGE:#x} == {STAGE:#x} notrack }}
+                    meta mark & {STAGE:#x} == {STAGE:#x} notrack; }}
                 chain srcnat {{ type nat hook postrouting priority 90;
                     oifname "{DEVICE}" ip saddr 10.0.0.0/8 snat ip to {WAN}
-                    oifname "{DEVICE}" ip6 saddr fd00::/8 snat ip6 to {WAN6} }}
+                    oifname "{DEVICE}" ip6 saddr fd00::/8 snat ip6 to {WAN6}; }}
                 chain mark_hook {{ type filter hook postrouting priority 2147483647;
                     oifname != "{DEVICE}" return
-                    {hook[source]} }}
-            }}""",
+                    {hook[source]}; }}
+            }}"""
         )
 
-    def watch(self, rules: Mapping[str, str], hook: str = "prerouting", priority: int = -460) -> None:
-        """Count packets at the gateway that match, by name."""
-        body = "".join(f"counter {name} {{ }}\n" for name in rules)
-        lines = "".join(f"{match} counter name {name}\n" for name, match in rules.items())
-        chain = f"chain c {{ type filter hook {hook} priority {priority};\n{lines} }}"
-        self.gateway.run("nft -f -", text=f"table inet watch {{\n{body}{chain}\n}}")
+    def inject(self, ifname: str, ethertype: int, payload: bytes, mark: int) -> bool:
+        """Send a frame out of one of the gateway's interfaces; False if the program dropped it."""
+        with self.gateway.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", mark))
+            raw.bind((ifname, ethertype))
+            try:
+                raw.send(bytes(12) + ethertype.to_bytes(2, "big") + payload)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # NET_XMIT_DROP
+                    raise
+                return False
+        return True
 
+    def foreign_filter(
+        self,
+        ifname: str,
+        where: Literal["ingress", "egress"],
+        prio: int = 1,
+        handle: int = 1,
+        *,
+        name: str = "foreign",
+        code: bytes = ACCEPT,
+    ) -> None:
+        """Somebody else's tc program."""
 
-def _wire(one: Netns, ifname: str, other: Netns, other_ifname: str) -> None:
-    ends = f"{ifname} netns {one.name} type veth peer name {other_ifname} netns {other.name}"
-    subprocess.run(f"ip link add {ends}".split(), check=True)
-    one.run(f"ip link set {ifname} up")
-    other.run(f"ip link set {other_ifname} up")
+        def attach() -> None:
+            (index,) = self.ipr.link_lookup(ifname=ifname)
+            fd = syscall.load_program(code, name)
+            try:
+                if not any(q.get("kind") == "clsact" for q in self.ipr.get_qdiscs(index=index)):
+                    self.ipr.tc("add", "clsact", index)
+                parent = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}[where]
+                place: dict[str, Any] = {"parent": parent, "prio": prio, "protocol": 3, "classid": 0x10000}
+                self.ipr.tc(
+                    "replace-filter", "bpf", index, f":{handle}", fd=fd, name=name, direct_action=True, **place
+                )
+            finally:
+                os.close(fd)
+
+        self.gateway.call(attach)
 
 
 GATEWAY_SYSCTLS = MappingProxyType(
@@ -194,15 +174,15 @@ GATEWAY_SYSCTLS = MappingProxyType(
 
 @contextmanager
 def bench() -> Iterator[Bench]:
-    """The laboratory, addressed, without table, rules or program: `steer`, `table` and `load` add them."""
+    """The laboratory, addressed and steered, without table and program: `table` and `load` add them."""
     made: list[Netns] = []
     try:
         for name in ("c", "g", "s"):
             made.append(Netns(name))
         client, gateway, server = made
         gateway.sysctls(GATEWAY_SYSCTLS)
-        _wire(client, "eth0", gateway, "lan0")
-        _wire(gateway, "wan0", server, "eth0")
+        wire(client, "eth0", gateway, "lan0")
+        wire(gateway, "wan0", server, "eth0")
         for netns, ifname, addresses in (
             (client, "eth0", (f"{CLIENT}/24", f"{CLIENT6}/64")),
             (gateway, "lan0", (f"{LAN}/24", f"{LAN6}/64")),
@@ -217,6 +197,7 @@ def bench() -> Iterator[Bench]:
         gateway.run(f"ip link set {DEVICE} addrgenmode none")
         gateway.run(f"ip link set {DEVICE} up")
         lab = Bench(client, gateway, server)
+        lab.steer("lan0", "wan0")
         try:
             yield lab
         finally:
@@ -224,3 +205,19 @@ def bench() -> Iterator[Bench]:
     finally:
         for netns in made:
             netns.close()
+
+
+TAG = 0x8123
+
+
+def options(source: Source = "mark", *, hide_hop: bool = False) -> ProgramOptions:
+    return ProgramOptions(source, STAGE, TAG, hide_hop)
+
+
+@contextmanager
+def working(source: Source) -> Iterator[Bench]:
+    """A gateway that translates."""
+    with bench() as lab:
+        lab.table(source, "lan0", "wan0")
+        lab.load(options(source))
+        yield lab

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from nvi_operator.errors import ConflictError, KernelError
+from nvi_operator.errors import CapabilityError, ConflictError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.state.change import Change
@@ -148,9 +148,8 @@ def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[Port]]:
     if place.number is None or options is None:
         return None, frozenset()
     with opened_maps(place.number) as maps:
-        fd = maps[program.PORTS]
-        found = [(key, syscall.lookup(fd, key, program.PORTS_MAP.value_size)) for key in syscall.keys(fd, 4)]
-    return options, frozenset(program.parse_port(key, value) for key, value in found if value is not None)
+        found = _entries(maps[program.PORTS])
+    return options, frozenset(program.parse_port(key, value) for key, value in found.items())
 
 
 def _options(number: int) -> ProgramOptions | None:
@@ -168,12 +167,31 @@ def _options(number: int) -> ProgramOptions | None:
 
 
 def _fill(fd: int, wanted: TcProgram) -> None:
-    """Make the ports map hold what is wanted, adding before taking away."""
-    entries = {program.port_key(port.ifindex): program.port_value(port.mac) for port in wanted.ports}
+    """Make the ports map hold what is wanted, or what it held if the kernel refuses that."""
+    if len(wanted.ports) > program.PORTS_MAP.entries:
+        raise CapabilityError(
+            f"tc-program {wanted.key}: wanted {len(wanted.ports)} interfaces: {program.PORTS_MAP.entries} fit in",
+            hint="divide the interfaces among several gateways, in network namespaces of their own",
+        )
+    before = _entries(fd)
+    try:
+        _write(fd, {program.port_key(port.ifindex): program.port_value(port.mac) for port in wanted.ports})
+    except NviError:
+        _write(fd, before)
+        raise
+
+
+def _entries(fd: int) -> dict[bytes, bytes]:
+    found = {key: syscall.lookup(fd, key, program.PORTS_MAP.value_size) for key in syscall.keys(fd, 4)}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _write(fd: int, entries: Mapping[bytes, bytes]) -> None:
+    """What goes goes first, so that the new fits in; what stays is never away."""
+    for key in _entries(fd).keys() - entries.keys():
+        syscall.delete(fd, key)
     for key, value in entries.items():
         syscall.update(fd, key, value)
-    for key in [key for key in syscall.keys(fd, 4) if key not in entries]:
-        syscall.delete(fd, key)
 
 
 def _teach_pyroute2() -> None:

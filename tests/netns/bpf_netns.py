@@ -1,0 +1,93 @@
+"""Network namespaces, and what can be run in them."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any, TypeVar
+
+from nvi_operator.kernel.netns import enter
+
+T = TypeVar("T")
+
+_numbers = count(1)
+
+
+def until(condition: Callable[[], T], what: str, *, seconds: float = 5.0) -> T:
+    """Wait for `condition` to be true, and return its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for: {what}"
+        time.sleep(0.002)
+    return value
+
+
+class Netns:
+    """A network namespace, and a thread that lives in it: sockets made there stay there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = f"nvibpf-{os.getpid()}-{next(_numbers)}{name}"
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.name,))
+        self.sysctls({"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0})
+        self.run("ip link set lo up")
+
+    def close(self) -> None:
+        """Waits for the thread: a namespace lives as long as somebody is in it."""
+        self._thread.shutdown()
+        subprocess.run(["ip", "netns", "del", self.name], check=True)
+
+    def call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        return self._thread.submit(function, *arguments, **options).result()
+
+    def run(self, command: str, *, text: str | None = None, check: bool = True) -> str:
+        argv = ["ip", "netns", "exec", self.name, *command.split()]
+        done = subprocess.run(argv, capture_output=True, text=True, input=text, check=False)
+        assert not (check and done.returncode), f"{command}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    def sysctls(self, values: Mapping[str, int]) -> None:
+        def write() -> None:
+            for name, value in values.items():
+                with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
+                    file.write(str(value))
+
+        self.call(write)
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        made = self.call(socket.socket, family, kind, protocol)
+        made.settimeout(2)
+        return made
+
+    def pings(self, address: str, *options: str, seconds: float = 1.0) -> bool:
+        command = f"ping -n -q -c1 -W{seconds:g} {' '.join(options)} {address}"
+        argv = ["ip", "netns", "exec", self.name, *command.split()]
+        return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+    def nft(self, text: str) -> None:
+        self.run("nft -f -", text=text)
+
+    def count(self, name: str, *matches: str, hook: str = "prerouting", priority: int = -460) -> None:
+        """Count packets that match one of `matches`, as `name`."""
+        rules = "".join(f"{match} counter name {name}\n" for match in matches)
+        chain = f"chain {name} {{ type filter hook {hook} priority {priority};\n{rules} }}"
+        self.nft(f"table inet watch {{\ncounter {name} {{ }}\n{chain}\n}}")
+
+    def packets(self, counter: str) -> tuple[int, int]:
+        """Packets and bytes of a named counter of table `inet watch`."""
+        found = re.search(r"packets (\d+) bytes (\d+)", self.run(f"nft list counter inet watch {counter}"))
+        assert found
+        return int(found[1]), int(found[2])
+
+
+def wire(one: Netns, ifname: str, other: Netns, other_ifname: str) -> None:
+    ends = f"{ifname} netns {one.name} type veth peer name {other_ifname} netns {other.name}"
+    subprocess.run(f"ip link add {ends}".split(), check=True)
+    one.run(f"ip link set {ifname} up")
+    other.run(f"ip link set {other_ifname} up")

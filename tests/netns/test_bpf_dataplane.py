@@ -1,0 +1,169 @@
+"""The eBPF program with real packets: two passes, hops, the gateway's own, interfaces without Ethernet."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from nvi_operator.state.tc import Port
+from tests.netns.bpf_bench import (
+    DEVICE,
+    SERVER,
+    SERVER6,
+    STAGE,
+    WAN,
+    WAN6,
+    Bench,
+    Source,
+    bench,
+    options,
+    working,
+)
+from tests.netns.bpf_netns import until
+from tests.netns.bpf_talk import ask, datagram, received, serve, tun, upload
+
+pytestmark = pytest.mark.netns
+
+FAMILIES = pytest.mark.parametrize("far", [SERVER, SERVER6], ids=["v4", "v6"])
+
+
+@pytest.fixture
+def lab() -> Iterator[Bench]:
+    with bench() as made:
+        yield made
+
+
+@pytest.fixture(params=["mark", "skb_iif"])
+def gateway(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with working(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def marked() -> Iterator[Bench]:
+    with working("mark") as made:
+        yield made
+
+
+# --------------------------------------------------------------------------- two passes
+def wan(far: str) -> str:
+    """The translated address that `far` sees."""
+    return WAN6 if ":" in far else WAN
+
+
+def ip(far: str) -> str:
+    return "ip6" if ":" in far else "ip"
+
+
+@FAMILIES
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])
+def test_the_server_sees_the_translated_source(gateway: Bench, far: str, kind: int) -> None:
+    with serve(gateway.server, far, kind) as port:
+        assert ask(gateway.client, far, port, kind, b"x" * 900) == (wan(far), b"x" * 900)
+
+
+@FAMILIES
+def test_each_packet_takes_exactly_two_passes(gateway: Bench, far: str) -> None:
+    stage_2 = f"meta mark & {STAGE:#x} == {STAGE:#x}"
+    for name, match in (("asked", f"{ip(far)} daddr {far}"), ("answered", f"{ip(far)} saddr {far}")):
+        gateway.gateway.count(name, f"{match} meta l4proto {{ icmp, icmpv6 }} @th,0,8 {{ 0, 8, 128, 129 }}")
+    gateway.gateway.count("second", f"{ip(far)} daddr {far} {stage_2}")
+    assert gateway.client.pings(far)
+    assert [gateway.gateway.packets(c)[0] for c in ("asked", "answered", "second")] == [2, 2, 1]
+    assert gateway.nonzero() == {"reinjected": 2}
+
+
+def test_the_mark_is_bare_in_stage_2(marked: Bench) -> None:
+    marked.gateway.count("bare", f"ip daddr {SERVER} meta mark {STAGE:#x}")
+    assert marked.client.pings(SERVER)
+    assert marked.gateway.packets("bare")[0] == 1
+
+
+def test_skb_iif_keeps_marks(lab: Bench) -> None:
+    lab.table("skb_iif", "lan0", "wan0")
+    lab.load(options("skb_iif"))
+    users = "chain c { type filter hook prerouting priority -200; meta mark 0 meta mark set 42; }"
+    lab.gateway.nft(f"table inet users {{ {users}; }}")
+    lab.gateway.count("kept", f"ip daddr {SERVER} meta mark {STAGE | 42:#x}")
+    assert lab.client.pings(SERVER)
+    assert lab.gateway.packets("kept")[0] == 1
+
+
+@FAMILIES
+def test_gso_packets_stay_whole(gateway: Bench, far: str) -> None:
+    gateway.gateway.count("steered", f"oifname {DEVICE} {ip(far)} daddr {far}", hook="postrouting", priority=300)
+    assert upload(gateway.client, gateway.server, far, 20_000_000) == 20_000_000
+    packets, octets = gateway.gateway.packets("steered")
+    assert octets > 20_000_000
+    assert octets / packets > 3000
+
+
+# --------------------------------------------------------------------------- hop
+
+
+@FAMILIES
+@pytest.mark.parametrize(("hide_hop", "left"), [(False, 62), (True, 63)])
+def test_hide_hop_gives_one_hop_back(gateway: Bench, far: str, hide_hop: bool, left: int) -> None:
+    assert gateway.live is not None
+    assert gateway.live.options is not None
+    gateway.load(options(gateway.live.options.source, hide_hop=hide_hop))
+    field = "ip6 hoplimit" if ":" in far else "ip ttl"
+    proto = "icmpv6" if ":" in far else "icmp"
+    gateway.server.count("seen", f"{proto} type echo-request {field} {left}")
+    # The kernel drops IPv4 packets whose checksum is wrong, so an answer proves that too.
+    assert gateway.client.pings(far, "-t64")
+    assert gateway.server.packets("seen")[0] == 1
+
+
+@FAMILIES
+def test_hide_hop_never_wraps(marked: Bench, far: str) -> None:
+    """255 reaches the device only from the gateway itself."""
+    marked.load(options(hide_hop=True))
+    own_by_nat(marked)
+    field = "ip6 hoplimit" if ":" in far else "ip ttl"
+    proto = "icmpv6" if ":" in far else "icmp"
+    marked.server.count("seen", f"{proto} type echo-request {field} 254")
+    assert marked.gateway.pings(far, "-t255", f"-I{wan(far)}")
+    assert marked.server.packets("seen")[0] == 1
+
+
+# --------------------------------------------------------------------------- the gateway's own
+
+
+def own_by_nat(lab: Bench) -> None:
+    """The gateway's own echo requests take the NAT way."""
+    for family, far in (("-4", SERVER), ("-6", SERVER6)):
+        lab.gateway.run(f"ip {family} rule add pref 90 iif lo to {far} fwmark 0/{STAGE:#x} lookup 100")
+
+
+@FAMILIES
+def test_own_packets_come_back_in_by_the_device(gateway: Bench, far: str) -> None:
+    own_by_nat(gateway)
+    gateway.gateway.count("own", f"iifname {DEVICE} meta l4proto {{ icmp, icmpv6 }}")
+    assert gateway.gateway.pings(far, f"-I{wan(far)}")
+    assert gateway.gateway.packets("own")[0] == 1
+    assert gateway.nonzero() == {"reinjected": 1}
+
+
+# --------------------------------------------------------------------------- an in-interface without Ethernet header
+
+
+@pytest.mark.parametrize("source", ["mark", "skb_iif"])
+@pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
+def test_an_interface_without_ethernet_header(lab: Bench, source: Source, hide_hop: bool) -> None:
+    with tun(lab, "tun0", "10.9.0.1/24", "fd09::1/64") as fd:
+        lab.table(source, "lan0", "wan0", "tun0")
+        for family in ("-4", "-6"):
+            lab.gateway.run(f"ip {family} rule add pref 100 iif tun0 fwmark 0/{STAGE:#x} lookup 100")
+        wanted = lab.load(options(source, hide_hop=hide_hop), "lan0", "wan0", "tun0")
+        assert Port(lab.port("tun0").ifindex, None) in wanted.ports
+        for far, near in ((SERVER, "10.9.0.2"), (SERVER6, "fd09::2")):
+            with serve(lab.server, far, socket.SOCK_DGRAM) as port:
+                os.write(fd, datagram(near, far, port, b"hello"))
+                answer = until(partial(received, fd, near), "the answer comes by tun0")
+            assert answer == f"{wan(far)} hello".encode()
+        assert lab.nonzero() == {"reinjected": 4}
