@@ -34,7 +34,8 @@ class Phase(IntEnum):
 class Kind(Generic[S]):
     """`phase` says where in an apply an object belongs, and `within` where in its phase.
 
-    `replaces` says that a change needs a new object instead of an update.
+    `replaces` says that a change needs a new object instead of an update; `lives_on` names the link that an
+    object goes with, when that link is deleted or replaced.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Kind(Generic[S]):
     phase: Callable[[S], Phase]
     within: Callable[[S], int] = lambda obj: 0
     replaces: Callable[[S, S], bool] = lambda before, after: False
+    lives_on: Callable[[S], str | None] = lambda obj: None

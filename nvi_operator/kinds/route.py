@@ -48,4 +48,4 @@ def _phase(route: Route) -> Phase:
     return Phase.FALLBACK if route.type == "unreachable" else Phase.WAYS
 
 
-ROUTE = Kind("route", _desired, _phase)
+ROUTE = Kind("route", _desired, _phase, lives_on=lambda route: route.dev)

@@ -36,4 +36,10 @@ def _phase(sysctl: Sysctl) -> Phase:
     return Phase.FORWARDING if sysctl.path in _FORWARDING.values() else Phase.SYSCTL
 
 
-SYSCTL = Kind("sysctl", _desired, _phase)
+def _interface(sysctl: Sysctl) -> str | None:
+    """Of `net/ipv4/conf/IFNAME/rp_filter`."""
+    parts = sysctl.path.split("/")
+    return parts[3] if len(parts) == 5 and parts[2] == "conf" else None
+
+
+SYSCTL = Kind("sysctl", _desired, _phase, lives_on=_interface)

@@ -19,4 +19,4 @@ def _desired(topology: Topology) -> Iterator[TcProgram]:
     )
 
 
-TC_PROGRAM = Kind("tc-program", _desired, lambda program: Phase.PROGRAM)
+TC_PROGRAM = Kind("tc-program", _desired, lambda program: Phase.PROGRAM, lives_on=lambda program: program.ifname)

@@ -6,16 +6,19 @@ Creating and changing goes upwards through the phases, deleting downwards afterw
 from __future__ import annotations
 
 from nvi_operator.kinds import KINDS
+from nvi_operator.kinds.link import LINK
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.host import HostState, Ref
+from nvi_operator.state.link import Link
 
 
 def plan(live: HostState, desired: HostState) -> Plan:
     """`plan(x, x)` is empty; applying `plan(x, y)` to a host that holds x makes it hold y."""
     builds: list[Change] = []
     deletes: list[Change] = []
+    lost = _lost(live, desired)
     for ref in live.objects.keys() | desired.objects.keys():
-        before, after = live.objects.get(ref), desired.objects.get(ref)
+        before, after = None if ref in lost else live.objects.get(ref), desired.objects.get(ref)
         if before == after:
             continue
         if after is None:
@@ -28,6 +31,16 @@ def plan(live: HostState, desired: HostState) -> Plan:
     builds.sort(key=_order)
     deletes.sort(key=_order, reverse=True)
     return Plan((*builds, *deletes), live, desired)
+
+
+def _lost(live: HostState, desired: HostState) -> frozenset[Ref]:
+    """What goes by itself, because the link that it lives on is replaced; it has to be made anew."""
+    links = set()
+    for ref, before in live.objects.items():
+        after = desired.objects.get(ref)
+        if isinstance(before, Link) and isinstance(after, Link) and LINK.replaces(before, after):
+            links.add(before.ifname)
+    return frozenset(ref for ref, obj in live.objects.items() if links and KINDS[ref.kind].lives_on(obj) in links)
 
 
 def inverse(forward: Plan) -> Plan:

@@ -22,6 +22,7 @@ from nvi_operator.reconciler.wake import PassResult, Wake
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.load import LoadedSpec, load_directory
 from nvi_operator.state.change import Plan
+from nvi_operator.state.host import HostState
 from nvi_operator.view.drift import drift_lines
 from nvi_operator.view.plan import plan_lines, summary
 
@@ -39,7 +40,7 @@ class Daemon:
         self._say = say
         self._read: Fingerprint | None = None  # of what was read last, good or bad
         self._good: LoadedSpec | None = None
-        self._applied: LoadedSpec | None = None
+        self._desired: HostState | None = None  # what the last pass wanted
         self._revision: Revision | None = None
         self._looked: LoadedSpec | None = None  # for which the neighbours were looked at
         self._bad: SpecError | None = None
@@ -59,8 +60,9 @@ class Daemon:
         started = time.monotonic()
         with HostKernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)
-        drifted = self._applied is loaded
-        self._applied = loaded
+        # Only what the spec and the facts did not ask for: a new lease is no drift.
+        drifted = self._desired == done.plan.after
+        self._desired = done.plan.after
         names = frozenset(str(change.ref) for change in done.plan.steps)
         notes = done.topology.notes if done.topology else ()
         for note in notes:

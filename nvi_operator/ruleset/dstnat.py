@@ -1,6 +1,6 @@
 """Destination NAT: rules for the few that choose, one hash map for ports, interval maps for ranges.
 
-Most exact first: twice NAT, forwards with a choice, ports, port ranges, 1:1, whole addresses.
+Most exact first: twice NAT, ports with a choice of servers, ports, port ranges, 1:1, whole addresses.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from nvi_operator.nft.values import network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
+from nvi_operator.spec.values import Network
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -34,12 +35,18 @@ def dstnat_chain(topology: Topology) -> Chain:
     rules: list[Rule] = []
     for family in topology.families:
         rules += _twice(topology, family)
-        rules += [_chosen(topology, r) for r in topology.forward_rules if r.public.version == family]
+        chosen = [rule for rule in topology.forward_rules if rule.public.version == family]
+        rules += [_chosen(topology, rule) for rule in chosen if rule.service]
+        whole = [_chosen(topology, rule) for rule in chosen if not rule.service]
         for map_ in forward_maps(topology, family):
+            if map_.name.startswith("dnat_all"):
+                rules += whole
+                whole = []
             key: Key = f.service_key(family) if len(map_.key) > 1 else f.daddr(family)
             where = () if not map_.name.endswith("_outside") else (_from_uplinks(topology),)
             nat = Nat("dnat", family, Lookup(key, SetRef(map_.name)), netmap=map_.prefix_values)
             rules.append((*where, nat))
+        rules += whole
     return Chain("dstnat", Hook("nat", "prerouting", PRIORITY), tuple(rules))
 
 
@@ -48,17 +55,28 @@ def _from_uplinks(topology: Topology) -> Match:
 
 
 def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
+    """The destination half, of flows from either side."""
     for entry in topology.twice:
         if entry.real.version == family:
-            pair: frozenset[Element] = frozenset({((network_value(entry.alias),), (network_value(entry.far),))})
-            netmap = entry.alias.prefixlen < entry.alias.max_prefixlen
             yield (
+                *f.not_from_uplinks(topology),
                 f.in_networks(f.saddr(family), (entry.real,)),
                 f.in_networks(f.daddr(family), (entry.alias,)),
-                Nat("dnat", family, Lookup(f.daddr(family), pair), netmap=netmap)
-                if netmap
-                else Nat("dnat", family, network_value(entry.far)),
+                _to_network(family, entry.alias, entry.far),
             )
+            yield (
+                Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),
+                f.in_networks(f.saddr(family), (entry.far,)),
+                f.in_networks(f.daddr(family), (entry.mapped,)),
+                _to_network(family, entry.mapped, entry.real),
+            )
+
+
+def _to_network(family: Family, public: Network, real: Network) -> Nat:
+    if public.prefixlen == public.max_prefixlen:
+        return Nat("dnat", family, network_value(real))
+    pair: frozenset[Element] = frozenset({((network_value(public),), (network_value(real),))})
+    return Nat("dnat", family, Lookup(f.daddr(family), pair), netmap=True)
 
 
 def _chosen(topology: Topology, rule: ForwardRule) -> Rule:

@@ -75,6 +75,16 @@ def in_networks(field: Field, networks: tuple[Network, ...], *, op: str = "==") 
     return one_of(field, tuple(network_value(network) for network in networks), op=op)
 
 
+def not_from_uplinks(topology: Topology) -> tuple[Match, ...]:
+    """What comes in by an uplink is not ours to translate, whatever source it claims.
+
+    Said of uplinks, not of the inside: so that an inside interface goes on working under a new name.
+    """
+    if not topology.uplinks:
+        return ()
+    return (one_of(IIFNAME, topology.uplink_ifnames, op="!="),)
+
+
 def in_set(field: Field, name: str, *, op: str = "==") -> Match:
     return Match(field, op, SetRef(name))  # type: ignore[arg-type]
 

@@ -50,18 +50,25 @@ def srcnat_chain(topology: Topology) -> Chain:
         rules += _among_ourselves(topology, family)
         rules += _static(topology, family)
     for rule in topology.source_rules:
-        rules += _line(rule)
+        rules += _line(topology, rule)
     return Chain("srcnat", Hook("nat", "postrouting", PRIORITY), tuple(rules))
 
 
 def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
-    """The source half. The destination is translated already: what was asked for is in conntrack."""
+    """The source half, of flows from either side. What was asked for is in conntrack: it is translated already."""
     for entry in topology.twice:
         if entry.real.version == family:
             yield (
+                *f.not_from_uplinks(topology),
                 f.in_networks(f.saddr(family), (entry.real,)),
                 f.in_networks(f.original_daddr(family), (entry.alias,)),
                 _to_network(family, entry.real, entry.mapped),
+            )
+            yield (
+                Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),
+                f.in_networks(f.saddr(family), (entry.far,)),
+                f.in_networks(f.original_daddr(family), (entry.mapped,)),
+                _to_network(family, entry.far, entry.alias),
             )
 
 
@@ -111,7 +118,7 @@ def _no_tenant(topology: Topology) -> tuple[Statement, ...]:
 def _static(topology: Topology, family: Family) -> Iterator[Rule]:
     for map_ in static_maps(topology, family):
         nat = Nat("snat", family, Lookup(f.saddr(family), SetRef(map_.name)), netmap=map_.prefix_values)
-        yield (nat,)
+        yield (*f.not_from_uplinks(topology), nat)
     for tenant in topology.tenants:
         ifnames = tuple(i.port.ifname for i in topology.insides if i.tenant == tenant.number)
         for entry in topology.statics:
@@ -154,9 +161,10 @@ def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
 # --------------------------------------------------------------------------- the lines of the spec
 
 
-def _line(rule: SourceRule) -> Iterator[Rule]:
+def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
+    where = () if rule.conditions.ifnames else f.not_from_uplinks(topology)
     for services in f.by_protocol(rule.conditions):
-        match = f.of_conditions(rule.conditions, services)
+        match = (*where, *f.of_conditions(rule.conditions, services))
         has_ports = bool(services) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
         for limit, target in _targets(rule, has_ports):
             yield (*match, *limit, Count(rule.counter), target)

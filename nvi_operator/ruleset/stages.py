@@ -63,6 +63,7 @@ UPLINK_MARK_MASK = 0xFF00
 def _anti_spoof(topology: Topology) -> Iterator[Rule]:
     """accept_local lets a host use one of the gateway's own addresses; this does not. IPv6 never checks.
 
+    Nor may an inside source come from an uplink, where we took the kernel's own check (rp_filter) away.
     Where networks overlap the check is per interface: host-wide it would drop legitimate far hosts.
     Link-local addresses are left out: a neighbour may well share fe80::1 with one of our interfaces.
     """
@@ -75,9 +76,15 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
         yield (Match(Field("meta nfproto"), "==", "ipv4"), from_outside, is_local, *f.drop("spoofed"))
     if 6 in topology.families:
         yield (not_link_local, from_outside, is_local, *f.drop("spoofed"))
-    if topology.guards.anti_spoof == "strict" and not topology.tenants:
+    outside = tuple(name for name in topology.uplink_ifnames if not topology.may_share_addresses(name))
+    for family in topology.families:
+        if outside and topology.inside_networks(family):
+            inside = f.in_set(f.saddr(family), f"inside_{family}")
+            yield (f.one_of(f.IIFNAME, outside), inside, *f.drop("spoofed"))
+    if topology.guards.anti_spoof == "strict":
         missing = Match(Field("fib saddr . iif oif"), "==", "missing")
-        ports = f.one_of(f.IIFNAME, tuple(port.ifname for port in topology.ports))
+        checked = tuple(p.ifname for p in topology.ports if not topology.may_share_addresses(p.ifname))
+        ports = f.one_of(f.IIFNAME, checked)
         if 4 in topology.families:
             yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, missing, *f.drop("spoofed"))
         if 6 in topology.families:

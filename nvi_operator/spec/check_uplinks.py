@@ -31,6 +31,9 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
     if spec.dataplane.in_interface == "mark" and tenants:
         message = "tenants need the mark: inInterface cannot be mark"
         yield ("spec", "dataplane", "inInterface"), message, "write inInterface: auto"
+    if spec.guards.anti_spoof == "strict" and tenants:
+        message = "strict looks for the way back to a source, and tenants' sources have several"
+        yield ("spec", "guards", "antiSpoof"), message, "write antiSpoof: local"
 
 
 def _networks(spec: GatewaySpec) -> Iterator[Problem]:

@@ -99,7 +99,7 @@ class Numbers(Model):
     """Numbers that the kernel needs and no user does; change one only where it collides."""
 
     rule_priority: int = Field(1000, ge=1, le=31000, description="First of 1000 FIB rule priorities that we use.")
-    table: int = Field(7800, ge=256, le=2**31, description="First routing table number; uplinks follow it.")
+    table: int = Field(7800, ge=256, le=2**30, description="First routing table number; uplinks follow it.")
     protocol: int = Field(78, ge=5, le=255, description="Protocol number that marks routes and rules as ours.")
     link_group: int = Field(78, ge=1, le=2**31 - 2, description="Link group of the uplinks; the next one is nvi's.")
 
@@ -252,7 +252,9 @@ class SourceNat(Model):
         description="Source prefixes. Left out: everything that lives behind our interfaces.",
     )
     to: Networks | None = Field(None, description="Destination prefixes.")
-    in_: IfNames | None = Field(None, alias="in", description="Interfaces that the packet came in by.")
+    in_: IfNames | None = Field(
+        None, alias="in", description="Interfaces that the packet came in by. Left out: any that is no uplink's."
+    )
     tenant: Name | None = Field(None, description="The tenant whose packets these are.")
     protocol: Protocols | None = Field(None, description="Protocols.")
     ports: Services | None = Field(None, description="Destination ports with protocol, as in 443/tcp.")

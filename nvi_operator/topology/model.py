@@ -68,7 +68,6 @@ class Inside:
 
     port: Port
     networks: tuple[Network, ...]
-    known_as: tuple[Network, ...]
     tenant: int
 
     def of_family(self, family: Family) -> tuple[Network, ...]:
@@ -325,6 +324,10 @@ class Topology:
     @property
     def uplink_ifnames(self) -> tuple[str, ...]:
         return tuple(sorted({uplink.port.ifname for uplink in self.uplinks}))
+
+    def may_share_addresses(self, ifname: str) -> bool:
+        """Does this uplink lead to a network whose true addresses are also ours (twice NAT)?"""
+        return any(self.uplink(entry.uplink).port.ifname == ifname for entry in self.twice)
 
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)

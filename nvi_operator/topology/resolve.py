@@ -41,7 +41,6 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
         Inside(
             _port(ifname, facts, notes.append),
             interface.networks,
-            interface.known_as or (),
             tenants[interface.tenant].number if interface.tenant else 0,
         )
         for ifname, interface in sorted(spec.interfaces.items())

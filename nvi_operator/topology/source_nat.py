@@ -106,11 +106,8 @@ def _to_uplinks(
         if (address := u.primary(family)) is not None
     )
     if not choices:
-        # Of an uplink without any address or router nobody knows which families it will have.
-        if any(family in u.families or not u.families for u in candidates):
-            note(f"sourceNat {line.name}: no uplink of it has an IPv{family} address now")
-            return Unavailable()
-        return None
+        note(f"sourceNat {line.name}: no uplink of it has an IPv{family} address now")
+        return Unavailable()
     if len(choices) == 1:
         only = choices[0].address
         return ToRange(AddressRange(only, only), translation.ports, translation.persistent)

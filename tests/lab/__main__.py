@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("topology", choices=[*TOPOLOGIES, "clean"], help="what to build; `clean` removes leftovers")
     parser.add_argument("--spec", metavar="DIR", help="apply this spec to the gateway")
     arguments = parser.parse_args()
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if arguments.topology == "clean":
         console.print(f"removed: {', '.join(clean()) or 'nothing'}")
         return 0

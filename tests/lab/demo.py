@@ -25,7 +25,7 @@ from tests.lab.gateway import ROOT
 
 SHOWN = 36  # lines of the first plan; `nvictl plan` prints all
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def title(text: str) -> None:

@@ -105,6 +105,12 @@ class Flow:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close in order: a FIN that is still on its way would be counted with the next flow."""
+        if self._protocol == "tcp":
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+                while self._socket.recv(65535):
+                    pass
         self._socket.close()
 
 

@@ -232,6 +232,9 @@ def test_partner_link(case: Case) -> None:
     with site.client.connect("10.2.0.20", 443) as flow:
         assert (flow.by, flow.seen) == ("partner", "10.1.0.10")
     assert site.client.pings("10.2.0.20")
+    site.client.serve(443)
+    with site["partner"].connect("10.1.0.10", 443, source="192.168.1.20") as flow:
+        assert (flow.by, flow.seen) == ("client", "10.2.0.20"), "and the other way round"
     assert seen(site.client, site.far.address) == f"{A}.2"
 
 

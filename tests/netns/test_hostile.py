@@ -44,6 +44,20 @@ def test_an_unknown_source_never_leaves(edge: Site, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["192.168.1.10", "fd00:1::10"])
+@pytest.mark.parametrize("far", [True, False])
+def test_an_inside_source_from_an_uplink_is_dropped(
+    site: Site, gateway: GatewayHost, dataplane: str, source: str, far: bool
+) -> None:
+    gateway.apply(spec(dataplane))
+    v6 = ":" in source
+    target = (site.far.address6 if v6 else site.far.address) if far else (A6 if v6 else A)
+    before = site.used()
+    site.isps["isp-a"].host.inject("gwa", packets.udp(source, target, 443), to=site.gateway.mac("wan0"))
+    until(lambda: gateway.counters()["spoofed"] == 1, "the packet is counted as spoofed")
+    assert site.used() == before
+
+
+@pytest.mark.parametrize("source", ["192.168.1.10", "fd00:1::10"])
 def test_strict_drops_an_inside_source_that_comes_from_outside(
     site: Site, gateway: GatewayHost, dataplane: str, source: str
 ) -> None:

@@ -140,3 +140,13 @@ def test_a_forward_more_is_one_element_more(edge: Site, gateway: GatewayHost, da
     plan = gateway.nvictl("plan", gateway.spec(spec(dataplane, more)), check=False).stdout
     assert plan.count("\n+") == 1
     assert "203.0.113.2 . tcp . 2222 : 192.168.1.80 . 22" in plan
+
+
+def test_a_port_comes_before_a_balanced_whole_address(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    more = (
+        "    farm: { at: 203.0.113.17, to: { 192.168.1.80: 1, 192.168.1.81: 1 } }\n"
+        "    mail: { at: 203.0.113.17, ports: 25/tcp, to: 192.168.1.10 }\n"
+    )
+    gateway.apply(spec(dataplane, more))
+    site.client.serve(25)
+    assert {site.far.connect("203.0.113.17", 25, source=s).by for s in ("192.0.2.80", "192.0.2.200")} == {"client"}

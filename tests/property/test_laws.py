@@ -34,13 +34,10 @@ def desired(spec: GatewaySpec) -> HostState:
 
 def after(steps: Plan, state: HostState) -> HostState:
     """What a kernel holds that applied the steps."""
-    objects = dict(state.objects)
+    kernel = FakeKernel(Facts("host"), objects=dict(state.objects))
     for change in steps.steps:
-        if change.after is None:
-            del objects[change.ref]
-        else:
-            objects[change.ref] = change.after
-    return HostState(objects)
+        kernel.apply(change)
+    return kernel.state
 
 
 @given(specs())
