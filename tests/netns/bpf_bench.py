@@ -140,6 +140,7 @@ class Bench:
         *,
         name: str = "foreign",
         code: bytes = ACCEPT,
+        classid: int = 0x10000,
     ) -> None:
         """Somebody else's tc program."""
 
@@ -150,7 +151,7 @@ class Bench:
                 if not any(q.get("kind") == "clsact" for q in self.ipr.get_qdiscs(index=index)):
                     self.ipr.tc("add", "clsact", index)
                 parent = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}[where]
-                place: dict[str, Any] = {"parent": parent, "prio": prio, "protocol": 3, "classid": 0x10000}
+                place: dict[str, Any] = {"parent": parent, "prio": prio, "protocol": 3, "classid": classid}
                 self.ipr.tc(
                     "replace-filter", "bpf", index, f":{handle}", fd=fd, name=name, direct_action=True, **place
                 )

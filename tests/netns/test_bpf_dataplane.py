@@ -9,6 +9,8 @@ from functools import partial
 
 import pytest
 
+from nvi_operator.kernel.bpf import asm
+from nvi_operator.kernel.bpf.asm import R0, R1, R2, R3, Label
 from nvi_operator.state.tc import Port
 from tests.netns.bpf_bench import (
     DEVICE,
@@ -100,6 +102,30 @@ def test_gso_packets_stay_whole(gateway: Bench, far: str) -> None:
     packets, octets = gateway.gateway.packets("steered")
     assert octets > 20_000_000
     assert octets / packets > 3000
+
+
+def test_the_hash_of_the_addresses_before_nat_is_gone(marked: Bench) -> None:
+    """A connected socket gives its packets one (skb_set_hash_from_sk()), by which uplinks would be chosen."""
+    hash_of, mark_of = 68, 8  # struct __sk_buff
+    marked.foreign_filter(
+        "lan0",
+        "ingress",
+        code=asm.encode(
+            [
+                asm.load(4, R2, R1, hash_of),
+                asm.load(4, R3, R1, mark_of),
+                asm.mov_imm(R0, 0),  # TC_ACT_OK
+                asm.jump_unless(R3, STAGE, "end"),
+                asm.jump_if(R2, 0, "end"),
+                asm.mov_imm(R0, 2),  # TC_ACT_SHOT
+                Label("end"),
+                asm.leave(),
+            ],
+            {},
+        ),
+    )
+    with serve(marked.server, SERVER, socket.SOCK_DGRAM) as port:
+        assert ask(marked.client, SERVER, port, socket.SOCK_DGRAM, b"x") == (WAN, b"x")
 
 
 # --------------------------------------------------------------------------- hop

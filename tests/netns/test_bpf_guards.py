@@ -14,6 +14,7 @@ from tests.netns.bpf_bench import (
     SERVER,
     SERVER6,
     STAGE,
+    TAG,
     WAN,
     Bench,
     Source,
@@ -101,6 +102,13 @@ def test_the_mark_hook_holds_where_tc_takes_the_tag_away(marked: Bench, hide_hop
 
 
 # --------------------------------------------------------------------------- failing closed
+
+
+def test_a_class_that_equals_the_tag_stops_everything(marked: Bench) -> None:
+    """So tags had better be none that people use as class numbers."""
+    marked.foreign_filter("lan0", "ingress", classid=0x10000 | TAG)
+    assert not marked.client.pings(SERVER, seconds=0.3)
+    assert marked.nonzero() == {"loop": 1}
 
 
 @FAMILIES
