@@ -21,13 +21,13 @@ _SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since 5.14
 def enter(name: str) -> None:
     """Move the calling thread into the namespace `ip netns` calls `name`. Raises NviError."""
     path = RUN / name
-    if "/" in name or not path.exists():
+    if "/" in name or not path.is_file():
         known = sorted(entry.name for entry in RUN.iterdir()) if RUN.is_dir() else []
         raise NviError(
             f"namespace {name}: wanted to work in it: there is none of that name",
             hint=f"there are: {', '.join(known)}" if known else "`ip netns add NAME` makes one",
         )
-    with path.open("rb") as file:
+    with kernel_errors(f"namespace {name}: opening"), path.open("rb") as file:
         _setns(file.fileno(), f"namespace {name}: entering")
 
 

@@ -1,0 +1,60 @@
+"""A thread enters a namespace and comes back; a namespace is told from another by its cookie."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.netns import cookie, entered
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    name = f"nvins-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    yield name
+    subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def test_there_and_back(name: str) -> None:
+    home = cookie()
+    with entered(name):
+        away = cookie()
+        with entered(None):
+            assert cookie() == away
+    assert away != home
+    assert cookie() == home
+
+
+def test_back_after_an_error(name: str) -> None:
+    home = cookie()
+    with pytest.raises(RuntimeError, match="within"), entered(name):
+        raise RuntimeError("within")
+    assert cookie() == home
+
+
+@pytest.mark.parametrize("missing", ["nvins-nobody", "../netns", ""])
+def test_a_namespace_that_is_not_there(name: str, missing: str) -> None:
+    home = cookie()
+    with pytest.raises(NviError) as caught, entered(missing):
+        pass
+    assert name in caught.value.hint
+    assert cookie() == home
+
+
+def test_what_is_no_namespace(name: str) -> None:
+    """`ip netns add` leaves an empty file behind where it fails half-way."""
+    path = f"/run/netns/{name}-file"
+    with open(path, "wb"):
+        pass
+    try:
+        with pytest.raises(NviError, match="entering"), entered(f"{name}-file"):
+            pass
+    finally:
+        os.unlink(path)
