@@ -81,6 +81,7 @@ class Daemon:
         )
 
     def _load(self) -> None:
+        self._revision = revision(self._directory)  # a commit need not touch a file
         seen = fingerprint(self._directory)
         if self._read is not None and self._read.same(seen):
             return
@@ -88,7 +89,6 @@ class Daemon:
         try:
             self._good = load_directory(self._directory, hostname=socket.gethostname(), gateway=self._gateway)
             self._bad = None
-            self._revision = revision(self._directory)
         except SpecError as error:
             self._bad = error
             if self._good is not None:
