@@ -115,10 +115,11 @@ def of_conditions(conditions: Conditions, services: tuple[Service, ...]) -> list
         statements.append(in_networks(saddr(family), conditions.sources))
     if conditions.destinations:
         statements.append(in_networks(daddr(family), conditions.destinations))
-    if not conditions.sources and not conditions.destinations:
-        statements.append(Match(Field("meta nfproto"), "==", "ipv4" if family == 4 else "ipv6"))
     if conditions.protocols:
         statements.append(one_of(L4PROTO, conditions.protocols))
     if services:
         statements.append(of_services(services))
+    if not conditions.sources and not conditions.destinations:
+        # Last, because nft does not list a family that a protocol after it implies (icmp: ipv4).
+        statements.append(Match(Field("meta nfproto"), "==", "ipv4" if family == 4 else "ipv6"))
     return statements

@@ -92,6 +92,16 @@ SPECS = {
     - { name: pool, as: { pool: 203.0.113.5, ports: 20000-20999 } }
     - { name: rest, as: { pool: [203.0.113.8, 203.0.113.11], pick: round-robin } }
 """,
+    "by-interface": LAN
+    + UPLINKS
+    + """
+  sourceNat:
+    - { name: ping, in: wan1, protocol: icmp, as: isp-a }
+    - { name: ping6, in: wan1, protocol: icmpv6, as: isp-a }
+    - { name: tcp, in: wan1, protocol: tcp, as: { uplinks: { isp-a: 1, isp-b: 1 } } }
+    - { name: mail, in: [wan0, wan1], ports: [25/tcp, 25/udp], as: isp-a }
+    - { name: rest, in: wan1, as: { uplinks: { isp-a: 1, isp-b: 1 }, persistent: true } }
+""",
     "device-renamed": "  dataplane: { device: nat7 }" + LAN + UPLINKS + EVERYONE,
     "absent-interface": LAN.replace("lan0", "lan9") + UPLINKS.replace("wan1", "ppp9") + EVERYONE,
 }
