@@ -103,7 +103,8 @@ def _named_set(body: Mapping[str, Json], ifindex: Ifindex) -> NamedSet:
     key = body["type"]
     key_types = (key,) if isinstance(key, str) else tuple(key)
     data = body.get("map", "")
-    value_types = tuple(data.split(" . ")) if data else ()
+    # nft 1.0.6 joins the types of concatenated values with dots, 1.1.3 gives a list as for keys.
+    value_types = tuple(data.split(" . ") if isinstance(data, str) else data) if data else ()
     flags = set(body.get("flags", ()))
     elements = frozenset(_element(item, bool(value_types), key_types, ifindex) for item in body.get("elem", ()))
     return NamedSet(
