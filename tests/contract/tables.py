@@ -1,0 +1,412 @@
+"""Hypothesis strategies: tables of the vocabulary that our ruleset is written in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
+
+from hypothesis import strategies as st
+
+from nvi_operator.nft.values import merged, network_value, range_value
+from nvi_operator.state.nft import (
+    Assign,
+    Chain,
+    Concat,
+    Count,
+    Element,
+    Field,
+    Hash,
+    Hook,
+    Interval,
+    Key,
+    Lookup,
+    Masked,
+    Match,
+    NamedSet,
+    Nat,
+    Notrack,
+    Numgen,
+    Rule,
+    SetBits,
+    SetRef,
+    Statement,
+    Table,
+    Value,
+    Verdict,
+    Vmap,
+)
+
+Op = Any
+IP = {4: "ip", 6: "ip6"}
+TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
+PORT_FIELDS = tuple(Field(f"{p} dport") for p in ("tcp", "udp", "sctp", "dccp", "udplite"))
+PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "gre", "esp", "ah", "sctp", "dccp", "udplite")
+COUNTERS = ("stage_1", "snat_everyone", "x9")
+MARK = st.integers(0, 0xFFFFFFFF)
+FAMILY = st.sampled_from((4, 6))
+PORT = st.integers(0, 65535)
+
+
+def address(family: int) -> st.SearchStrategy[str]:
+    # Low numbers only now and then: the kernel minds none of them, nft's spelling of IPv6 might.
+    number = st.integers(1, 2**32 - 2) if family == 4 else st.integers(1, 2**128 - 2)
+    return number.map(lambda n: str(IPv4Address(n) if family == 4 else IPv6Address(n)))
+
+
+@st.composite
+def network(draw: st.DrawFn, family: int) -> str:
+    length = draw(st.integers(1, 32 if family == 4 else 128))
+    text = f"{draw(address(family))}/{length}"
+    return network_value(IPv4Network(text, strict=False) if family == 4 else IPv6Network(text, strict=False))
+
+
+@st.composite
+def span(draw: st.DrawFn, family: int) -> Value:
+    make: Any = IPv4Address if family == 4 else IPv6Address
+    first, last = sorted((make(draw(address(family))), make(draw(address(family)))))
+    return range_value(first, last)
+
+
+@st.composite
+def ports(draw: st.DrawFn) -> int | Interval:
+    first, last = sorted((draw(PORT), draw(PORT)))
+    return first if first == last else Interval(first, last)
+
+
+def several(values: Iterable[Value]) -> Value | frozenset[Value]:
+    members = merged(tuple(dict.fromkeys(values)))
+    return members[0] if len(members) == 1 else frozenset(members)
+
+
+# --------------------------------------------------------------------------- sets and maps
+
+
+@st.composite
+def prefix_set(draw: st.DrawFn, name: str, family: int) -> NamedSet:
+    networks = draw(st.lists(network(family), max_size=6, unique=True))
+    lone = [((n,), None) for n in networks if "/" in n]
+    return NamedSet(name, (TYPE[family],), _spaced(lone), interval=True)
+
+
+def _spaced(elements: list[Any]) -> frozenset[Element]:
+    """Prefixes that neither overlap nor touch."""
+    kept: list[Any] = []
+    for element in elements:
+        values = [e[0][0] for e in (*kept, element)]
+        if _apart(values):
+            kept.append(element)
+    return frozenset(kept)
+
+
+def _apart(values: list[str]) -> bool:
+    make: Any = IPv6Network if ":" in values[0] else IPv4Network
+    spans = sorted((int(n[0]), int(n[-1])) for n in map(make, values))
+    return all(last + 1 < first for (_, last), (first, _) in itertools.pairwise(spans))
+
+
+@st.composite
+def prefix_map(draw: st.DrawFn, name: str, family: int, *, to: str) -> NamedSet:
+    keys = draw(st.lists(network(family), max_size=5, unique=True))
+    value: dict[str, st.SearchStrategy[Any]] = {
+        "mark": MARK.map(lambda n: (n,)),
+        "verdict": st.sampled_from([Verdict("jump", "aside"), Verdict("accept"), Verdict("drop"), Verdict("return")]),
+    }
+    elements = [((key,), draw(value[to])) for key in keys if "/" in key]
+    return NamedSet(name, (TYPE[family],), _spaced(elements), (to,), interval=True)
+
+
+@st.composite
+def port_map(draw: st.DrawFn, name: str, family: int) -> NamedSet:
+    keys = draw(st.lists(st.tuples(address(family), st.sampled_from(PROTOCOLS), PORT), max_size=8, unique=True))
+    elements: frozenset[Element] = frozenset((key, (draw(address(family)), draw(PORT))) for key in keys)
+    key_type = (TYPE[family], "inet_proto", "inet_service")
+    return NamedSet(
+        name, key_type, elements, (TYPE[family], "inet_service"), size=draw(st.sampled_from([None, 1024]))
+    )
+
+
+@st.composite
+def range_map(draw: st.DrawFn, name: str, family: int) -> NamedSet:
+    """One range for each address and protocol, so that none overlap."""
+    keys = draw(st.lists(st.tuples(address(family), st.sampled_from(PROTOCOLS)), max_size=5, unique=True))
+    elements: frozenset[Element] = frozenset(((*key, draw(ports())), (draw(address(family)),)) for key in keys)
+    return NamedSet(name, (TYPE[family], "inet_proto", "inet_service"), elements, (TYPE[family],), interval=True)
+
+
+@st.composite
+def netmap(draw: st.DrawFn, name: str, family: int) -> NamedSet:
+    length = draw(st.integers(8, 24 if family == 4 else 64))
+    make: Any = IPv4Network if family == 4 else IPv6Network
+
+    def same(text: str) -> str:
+        return str(make(f"{text}/{length}", strict=False))
+
+    keys = draw(st.lists(address(family).map(same), max_size=4, unique=True))
+    elements = [((key,), (same(draw(address(family))),)) for key in keys]
+    return NamedSet(name, (TYPE[family],), _spaced(elements), (TYPE[family],), interval=True, prefix_values=True)
+
+
+@st.composite
+def ifindex_map(draw: st.DrawFn, name: str) -> NamedSet:
+    keys = draw(st.lists(st.integers(1000, 2**31 - 1), max_size=6, unique=True))
+    elements: frozenset[Element] = frozenset(((key,), (draw(MARK),)) for key in [0, *keys])
+    return NamedSet(name, ("iface_index",), elements, ("mark",))
+
+
+def named_sets() -> st.SearchStrategy[frozenset[NamedSet]]:
+    parts = [ifindex_map("ifindex_mark")]
+    for family in (4, 6):
+        parts += [
+            prefix_set(f"inside_{family}", family),
+            prefix_map(f"uplink_of_{family}", family, to="mark"),
+            prefix_map(f"tenant_of_{family}", family, to="verdict"),
+            port_map(f"dnat_port_{family}", family),
+            range_map(f"dnat_range_{family}", family),
+            netmap(f"dnat_prefix_{family}", family),
+        ]
+    return st.tuples(*parts).map(frozenset)
+
+
+# --------------------------------------------------------------------------- rules
+
+
+@st.composite
+def address_match(draw: st.DrawFn) -> Match:
+    family = draw(FAMILY)
+    field = Field(draw(st.sampled_from([f"{IP[family]} saddr", f"{IP[family]} daddr"])))
+    right: Any = draw(
+        st.one_of(
+            st.just(SetRef(f"inside_{family}")),
+            address(family),
+            network(family),
+            span(family),
+            st.lists(address(family), min_size=1, max_size=4, unique=True).map(several),
+            st.lists(st.one_of(network(family), span(family)), min_size=1, max_size=4).map(several),
+        )
+    )
+    return Match(field, draw(st.sampled_from(["==", "!="])), right)
+
+
+@st.composite
+def original_address_match(draw: st.DrawFn) -> Match:
+    family = draw(FAMILY)
+    return Match(Field(f"ct original {IP[family]} daddr"), "==", draw(network(family)))
+
+
+@st.composite
+def bits_match(draw: st.DrawFn) -> Match:
+    if draw(st.booleans()):
+        field = Field(draw(st.sampled_from(["meta mark", "ct mark"])))
+        mask = draw(st.sampled_from([*(1 << bit for bit in range(16, 32)), 0x800000FF, 0x100000FF, 0xFFFF, 0xFF00]))
+        return Match(Masked(field, mask), "==", mask & draw(MARK))
+    field, words = draw(
+        st.sampled_from(
+            [
+                (Field("ct state"), ("new", "related", "established", "invalid", "untracked")),
+                (Field("ct status"), ("snat", "dnat", "confirmed", "assured")),
+            ]
+        )
+    )
+    chosen = draw(st.sets(st.sampled_from(words), min_size=1, max_size=2))
+    return Match(field, draw(st.sampled_from(["in", "not in"])), frozenset(chosen))
+
+
+@st.composite
+def word_match(draw: st.DrawFn) -> Match:
+    field, words = draw(
+        st.sampled_from(
+            [
+                (Field("iifname"), ("lo", "nvi0", "wan0", "lan0.5", "ppp-9")),
+                (Field("oifname"), ("lo", "nvi0", "wan0", "lan0.5", "ppp-9")),
+                (Field("meta l4proto"), PROTOCOLS),
+            ]
+        )
+    )
+    chosen = draw(st.sets(st.sampled_from(words), min_size=1, max_size=3))
+    right = frozenset(chosen) if len(chosen) > 1 else next(iter(chosen))
+    return Match(field, draw(st.sampled_from(["==", "!="])), right)
+
+
+FIXED: tuple[Match, ...] = (
+    Match(Field("iif"), "==", 0),
+    Match(Field("ct direction"), "==", "original"),
+    Match(Field("ct direction"), "==", "reply"),
+    Match(Masked(Field("ct status"), "confirmed"), "==", "confirmed"),
+)
+FIB: tuple[Match, ...] = (
+    Match(Field("fib saddr type"), "==", "local"),
+    Match(Field("fib saddr . iif type"), "==", "local"),
+    Match(Field("fib saddr . iif oif"), "==", "missing"),
+)
+
+
+@st.composite
+def port_match(draw: st.DrawFn) -> Match:
+    right: Any = draw(
+        st.one_of(
+            ports(),
+            st.lists(PORT, min_size=1, max_size=4, unique=True).map(several),
+            st.lists(ports(), min_size=1, max_size=4).map(several),
+        )
+    )
+    return Match(draw(st.sampled_from(PORT_FIELDS)), "==", right)
+
+
+@st.composite
+def slots(draw: st.DrawFn, family: int, *, with_ports: bool) -> Lookup:
+    weights = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
+    elements: list[Element] = []
+    start = 0
+    for weight in weights:
+        slot: Value = start if weight == 1 else Interval(start, start + weight - 1)
+        value = (draw(address(family)), draw(PORT)) if with_ports else (draw(address(family)),)
+        elements.append(((slot,), value))
+        start += weight
+    fields = (Field(f"{IP[family]} saddr"), Field(f"{IP[family]} daddr"))
+    key: Key = draw(
+        st.sampled_from(
+            [
+                Hash(fields[:1], start),
+                Hash(fields, start),
+                Numgen("inc", start),
+                Numgen("random", start),
+            ]
+        )
+    )
+    return Lookup(key, frozenset(elements))
+
+
+@st.composite
+def nat(draw: st.DrawFn, kind: Any) -> Rule:
+    """A translation, with the family match without which it would be none."""
+    family: Any = draw(FAMILY)
+    mine: tuple[Statement, ...] = (Match(Field("meta nfproto"), "==", f"ipv{family}"),)
+    side = Field(f"{IP[family]} {'saddr' if kind == 'snat' else 'daddr'}")
+    form = draw(st.sampled_from(["plain", "ports", "flags", "slots", "map", "range-map", "netmap", "inline", "own"]))
+    match form:
+        case "plain":
+            return (*mine, Nat(kind, family, draw(st.one_of(address(family), span(family)))))
+        case "ports":
+            proto = Match(Field("meta l4proto"), "==", frozenset({"tcp", "udp"}))
+            return (proto, *mine, Nat(kind, family, draw(st.one_of(address(family), span(family))), draw(ports())))
+        case "flags":
+            return (*mine, Nat(kind, family, draw(span(family)), flags=frozenset({"persistent"})))
+        case "slots":
+            balanced = kind == "dnat" and draw(st.booleans())
+            proto = Match(Field("meta l4proto"), "==", "tcp")
+            counted = Count(draw(st.sampled_from(COUNTERS)))  # as all our rules that choose
+            return (proto, *mine, counted, Nat(kind, family, draw(slots(family, with_ports=balanced))))
+        case "map" if kind == "dnat":
+            key = Concat((Field(f"{IP[family]} daddr"), Field("meta l4proto"), Field("th dport")))
+            return (Nat(kind, family, Lookup(key, SetRef(f"dnat_port_{family}"))),)
+        case "range-map" if kind == "dnat":
+            key = Concat((Field(f"{IP[family]} daddr"), Field("meta l4proto"), Field("th dport")))
+            return (Nat(kind, family, Lookup(key, SetRef(f"dnat_range_{family}"))),)
+        case "netmap":
+            return (Nat(kind, family, Lookup(side, SetRef(f"dnat_prefix_{family}")), netmap=True),)
+        case "inline":
+            elements = draw(st.dictionaries(address(family), address(family), min_size=1, max_size=3))
+            pairs: frozenset[Element] = frozenset(((a,), (b,)) for a, b in elements.items())
+            return (Nat(kind, family, Lookup(side, pairs)),)
+        case _:
+            return (*mine, Nat(kind, family, Field(f"ct original {IP[family]} daddr")))
+
+
+@st.composite
+def writes(draw: st.DrawFn) -> Statement:
+    field = Field(draw(st.sampled_from(["meta mark", "ct mark"])))
+    form = draw(st.sampled_from(["bits", "set", "map", "value"]))
+    if form == "map":
+        family = draw(FAMILY)
+        found = draw(
+            st.sampled_from(
+                [
+                    Lookup(Field("iif"), SetRef("ifindex_mark")),
+                    Lookup(Field(f"{IP[family]} saddr"), SetRef(f"uplink_of_{family}")),
+                ]
+            )
+        )
+        return Assign(Field("meta mark"), found)
+    if form == "value":
+        return Assign(field, draw(MARK))
+    bits = draw(st.integers(1, 0xFFFFFFFF))
+    if form == "set":
+        return SetBits(field, bits)
+    clear = draw(MARK) & ~bits
+    return SetBits(field, bits, clear)
+
+
+@st.composite
+def jumps(draw: st.DrawFn) -> Statement:
+    form = draw(st.sampled_from(["ifname", "mark", "named"]))
+    jump = Verdict("jump", "aside")
+    if form == "ifname":
+        names = draw(st.sets(st.sampled_from(["lan0", "lan1", "red.7"]), min_size=1))
+        return Vmap(Field("iifname"), frozenset(((name,), jump) for name in names))
+    if form == "mark":
+        mask = draw(st.sampled_from([0xFF, 0xFF00]))
+        values = draw(st.sets(st.integers(0, 255), min_size=1, max_size=3))
+        shift = 8 if mask == 0xFF00 else 0
+        return Vmap(Masked(Field("ct mark"), mask), frozenset(((value << shift,), jump) for value in values))
+    family = draw(FAMILY)
+    return Vmap(Field(f"{IP[family]} daddr"), SetRef(f"tenant_of_{family}"))
+
+
+@st.composite
+def rule(draw: st.DrawFn, chain: str) -> Rule:
+    before: list[Statement] = draw(
+        st.lists(
+            st.one_of(address_match(), bits_match(), word_match(), st.sampled_from(FIXED), original_address_match()),
+            max_size=2,
+        )
+    )
+    families = {_family(s) for s in before if isinstance(s, Match)} - {None}
+    if len(families) > 1 or len({str(s.left) for s in before if isinstance(s, Match)}) < len(before):
+        before = before[:1]  # nft refuses what can never match, and folds what says the same twice
+    if draw(st.booleans()):
+        before.append(Count(draw(st.sampled_from(COUNTERS))))
+    if chain == "raw" and not before:
+        return (Match(Field("meta nfproto"), "==", "ipv4"), draw(st.sampled_from(FIB)), Count("x9"), Verdict("drop"))
+    if chain in ("srcnat", "dstnat"):
+        nothing_about_family = not {_family(s) for s in before if isinstance(s, Match)} - {None}
+        l4 = any(isinstance(s, Match) and s.left == Field("meta l4proto") for s in before)
+        if nothing_about_family and not l4:
+            return (*before, *draw(nat(chain.replace("stnat", "nat").replace("rcnat", "nat"))))
+    last: Statement = draw(
+        st.one_of(writes(), jumps(), st.sampled_from([Verdict("accept"), Verdict("drop"), Verdict("return")]))
+        if chain != "raw"
+        else st.one_of(st.just(Notrack()), st.sampled_from(FIB), writes())
+    )
+    if len({_family(s) for s in (*before, last)} - {None}) > 1:
+        return (last,)
+    return (*before, last)
+
+
+def _family(statement: Statement) -> int | None:
+    text = str(statement)
+    if "ip6" in text or "ipv6" in text or "map=SetRef(name='uplink_of_6')" in text:
+        return 6
+    return 4 if "'ip " in text or "ct original ip " in text or "ipv4" in text else None
+
+
+HOOKS: dict[str, Hook | None] = {
+    "raw": Hook("filter", "prerouting", -450),
+    "dstnat": Hook("nat", "prerouting", -110),
+    "srcnat": Hook("nat", "postrouting", 90),
+    "guard": Hook("filter", "postrouting", 300),
+    "own": Hook("route", "output", -150),
+    "aside": None,
+}
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    chains = [Chain("aside", None, ((Count("x9"),),))]
+    chains += [
+        Chain(name, hook, tuple(draw(st.lists(rule(name), max_size=4)))) for name, hook in HOOKS.items() if hook
+    ]
+    ports_rule = (draw(port_match()), Verdict("accept"))
+    chains.append(Chain("ports", Hook("filter", "forward", 5), (ports_rule,)))
+    return Table("nvi", frozenset(COUNTERS), draw(named_sets()), frozenset(chains))

@@ -1,0 +1,67 @@
+"""Any table of our vocabulary: what nft is given it lists back, and any table can become any other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from nvi_operator.nft.listing import parse_table
+from nvi_operator.nft.text import table_text
+from nvi_operator.nft.transaction import transaction
+from nvi_operator.state.nft import Table
+from tests.contract.tables import tables
+from tests.lab import Host, Lab
+
+pytestmark = pytest.mark.netns
+some = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking through a kernel takes minutes
+)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    with Lab() as lab:
+        yield lab.host("nft")
+
+
+def load(host: Host, *texts: str) -> Table | None:
+    """The table after these transactions, upon nothing. A process each: some input aborts libnftables."""
+    host.nft("add table inet nvi\ndelete table inet nvi\n")
+    for text in texts:
+        host.nft(text)
+    listing = json.loads(host.run("nft", "-j", "list", "table", "inet", "nvi").stdout)
+    return parse_table(listing["nftables"], "nvi", lambda name: None)
+
+
+def same(found: Table | None, wanted: Table) -> None:
+    """Equal; if not, which parts are not."""
+    assert found is not None
+    assert found.counters == wanted.counters
+    assert found.sets - wanted.sets == wanted.sets - found.sets
+    for left, right in zip(*(sorted(t.chains, key=lambda chain: chain.name) for t in (found, wanted)), strict=True):
+        assert left.rules == right.rules
+    assert found == wanted
+
+
+@some
+@given(tables())
+def test_what_nft_is_given_it_lists_back(host: Host, table: Table) -> None:
+    same(load(host, transaction(None, table)), table)
+
+
+@some
+@given(tables())
+def test_the_file_means_what_the_transaction_means(host: Host, table: Table) -> None:
+    same(load(host, "\n".join(table_text(table)) + "\n"), table)
+
+
+@some
+@given(tables(), tables())
+def test_any_table_becomes_any_other_in_one_transaction(host: Host, one: Table, other: Table) -> None:
+    same(load(host, transaction(None, one), transaction(one, other)), other)
