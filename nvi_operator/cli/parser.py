@@ -77,7 +77,11 @@ _COMMANDS: tuple[tuple[str, str, tuple[Add, ...]], ...] = (
     ),
     ("drift", "show what others changed of ours; changes nothing", (_spec, _netns, _output)),
     ("run", "keep this gateway what the spec says: watch files and kernel, heal drift", (_spec, _netns, _run)),
-    ("down", "take away everything of ours, and give back what was lent", (_optional_spec, _netns, _output, _quiet)),
+    (
+        "down",
+        "take away everything of ours, give back what was lent; DIR only if spec.numbers was changed",
+        (_optional_spec, _netns, _output, _quiet),
+    ),
     ("doctor", "what this machine can do, and what on it would break us", (_optional_spec, _netns, _output)),
     ("schema", "print the JSON Schema of the spec language", ()),
 )

@@ -26,8 +26,8 @@ _VERBS = {
 
 
 def plan_lines(plan: Plan) -> Iterator[Line]:
-    """Signed lines, grouped by kind, in the order of the apply within a kind."""
-    by_kind = sorted(plan.steps, key=lambda change: change.ref.kind)  # stable: keeps the order of the apply
+    """Signed lines, grouped by kind and sorted as people look things up; an apply has an order of its own."""
+    by_kind = sorted(plan.steps, key=lambda change: (change.ref, change.after is not None))
     for kind, changes in groupby(by_kind, key=lambda change: change.ref.kind):
         yield " ", kind
         for change in changes:

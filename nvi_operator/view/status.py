@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -47,12 +47,23 @@ def status_text(name: str, seen: Preview, counters: Counters) -> RenderableType:
         head.append("as the spec says", style="green")
     parts.append(head)
     parts += [Text(f"device  {describe(link)}") for link in links]
+    parts += [Text(f"note    {note}") for note in _hook_order(counters)]
     if seen.topology:
         parts += [Text(f"note    {note}") for note in seen.topology.notes]
         parts.append(_uplinks(seen))
     for group, values in counters.items():
         parts.append(_counters(group, values))
     return Group(*parts)
+
+
+def _hook_order(counters: Counters) -> Iterator[str]:
+    """Of two hooks at INT_MAX the one registered later runs earlier. Packets cross correctly either way."""
+    for values in counters.values():
+        if values.get("stage_1") and not values.get("marked_after_confirm"):
+            yield (
+                "the mark hook runs before conntrack confirm: another tool used conntrack first. That is harmless; "
+                "`nvictl down` and `apply` before that tool starts put it right"
+            )
 
 
 def _uplinks(seen: Preview) -> Table:

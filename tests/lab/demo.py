@@ -122,7 +122,7 @@ def run(site: Site, directory: Path) -> int:
         shown(daemon.until("in sync"))
         console.print(flow_table(site, ("SNAT A",)))
 
-        title("5. Somebody else changes the kernel: one nft rule and one ip rule are deleted")
+        title("5. Somebody else flushes an nft chain of ours, and deletes an ip rule")
         for command in ("nft flush chain inet nvi srcnat", "ip rule del pref 1600 from 198.51.100.2"):
             say(f"# {command}")
             site.gateway.run(*command.split())
