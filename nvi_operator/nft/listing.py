@@ -73,7 +73,10 @@ def parse_table(objects: Sequence[Mapping[str, Json]], name: str, ifindex: Ifind
         if noun == "counter":
             counters.add(body["name"])
         elif noun in ("set", "map"):
-            sets.add(_named_set(body, ifindex))
+            try:
+                sets.add(_named_set(body, ifindex))
+            except (_UnknownFormError, AttributeError, KeyError, TypeError, ValueError):
+                sets.add(NamedSet(f"{noun} {body['name']}", (), frozenset()))
         elif noun == "chain":
             chains[body["name"]] = (_hook(body), [])
         elif noun == "rule":
@@ -178,8 +181,10 @@ def _statement(expression: Json, ifindex: Ifindex) -> Statement:
         parse = _STATEMENTS.get(noun)
         if parse is None:
             raise _UnknownFormError(expression)
-        return parse(body, ifindex)
-    except (_UnknownFormError, KeyError, TypeError, ValueError):
+        statement = parse(body, ifindex)
+        hash(statement)  # a list where we write a value is none of ours
+        return statement
+    except (_UnknownFormError, AttributeError, KeyError, TypeError, ValueError):
         return Opaque(json.dumps(expression, sort_keys=True))
 
 

@@ -20,7 +20,6 @@ from nvi_operator.state.nft import (
     Hash,
     Hook,
     Interval,
-    Key,
     Lookup,
     Masked,
     Match,
@@ -265,7 +264,7 @@ def slots(draw: st.DrawFn, family: int, *, with_ports: bool) -> Lookup:
         elements.append(((slot,), value))
         start += weight
     fields = (Field(f"{IP[family]} saddr"), Field(f"{IP[family]} daddr"))
-    key: Key = draw(
+    key: Any = draw(
         st.sampled_from(
             [
                 Hash(fields[:1], start),

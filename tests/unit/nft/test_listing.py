@@ -1,0 +1,231 @@
+"""What nft 1.0.6 listed, recorded, and what we understand of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nvi_operator.nft.listing import parse_table
+from nvi_operator.nft.text import table_text
+from nvi_operator.state.nft import (
+    Chain,
+    Count,
+    Field,
+    Hook,
+    Interval,
+    Masked,
+    Match,
+    NamedSet,
+    Opaque,
+    Rule,
+    Table,
+    Verdict,
+)
+
+LISTINGS = Path(__file__).parent / "listings"
+OURS = sorted(path.stem for path in LISTINGS.glob("*.nft"))
+
+
+def listed(name: str) -> list[dict[str, Any]]:
+    objects: list[dict[str, Any]] = json.loads((LISTINGS / f"{name}.json").read_text(encoding="utf-8"))["nftables"]
+    return objects
+
+
+def parsed(objects: list[dict[str, Any]], **ifindexes: int) -> Table:
+    table = parse_table(objects, "nvi", ifindexes.get)
+    assert table is not None
+    return table
+
+
+def rule(*expressions: dict[str, Any]) -> Rule:
+    """One rule, as it comes back."""
+    head = {"family": "inet", "table": "nvi"}
+    table = parsed(
+        [
+            {"table": {"family": "inet", "name": "nvi", "handle": 1}},
+            {"chain": {**head, "name": "c", "handle": 2}},
+            {"rule": {**head, "chain": "c", "handle": 3, "expr": list(expressions)}},
+        ]
+    )
+    (chain,) = table.chains
+    return chain.rules[0]
+
+
+def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+META_MARK = {"meta": {"key": "mark"}}
+L4PROTO = {"meta": {"key": "l4proto"}}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_listing_reads_as_the_file_that_was_loaded(name: str) -> None:
+    assert "\n".join(table_text(parsed(listed(name)))) + "\n" == (LISTINGS / f"{name}.nft").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_where_there_is_no_table_there_is_none() -> None:
+    assert parse_table(listed("dual-wan"), "other", lambda name: None) is None
+    assert parse_table([{"metainfo": {"version": "1.0.6"}}], "nvi", lambda name: None) is None
+
+
+def test_tables_of_another_family_with_our_name_are_not_ours() -> None:
+    objects = [{"table": {"family": "ip", "name": "nvi", "handle": 1}}]
+    assert parse_table(objects, "nvi", lambda name: None) is None
+
+
+def test_what_others_put_in_is_read_without_a_crash() -> None:
+    table = parsed(listed("foreign"))
+    (chain,) = table.chains
+    assert chain.hook == Hook("filter", "input", 0, "drop")
+    strange = [rule for rule in chain.rules if any(isinstance(s, Opaque) for s in rule)]
+    assert len(strange) >= 6
+    assert {s.name for s in table.sets if s.foreign} == {"quota theirs", "timed timeout"}
+    assert table.counters == {"mine"}
+
+
+def test_an_anonymous_counter_is_not_our_named_one() -> None:
+    assert rule({"counter": {"packets": 5, "bytes": 9}}) == (Opaque('{"counter": {"bytes": 9, "packets": 5}}'),)
+    assert rule({"counter": "stage_1"}) == (Count("stage_1"),)
+
+
+MATCHES = {
+    "mark-as-prefix": (
+        match(META_MARK, {"prefix": {"addr": 0, "len": 1}}),
+        Match(Masked(Field("meta mark"), 0x80000000), "==", 0),
+    ),
+    "mask": (
+        match({"&": [META_MARK, 255]}, 5),
+        Match(Masked(Field("meta mark"), 255), "==", 5),
+    ),
+    "protocol-by-number": (match(L4PROTO, 17), Match(Field("meta l4proto"), "==", "udp")),
+    "protocol-by-other-name": (match(L4PROTO, "ipv6-icmp"), Match(Field("meta l4proto"), "==", "icmpv6")),
+    "protocol-unknown": (match(L4PROTO, 253), Match(Field("meta l4proto"), "==", 253)),
+    "state-alone": (
+        match({"ct": {"key": "state"}}, "new", "in"),
+        Match(Field("ct state"), "in", frozenset({"new"})),
+    ),
+    "state-several": (
+        match({"ct": {"key": "state"}}, ["new", "related"], "in"),
+        Match(Field("ct state"), "in", frozenset({"new", "related"})),
+    ),
+    "whole-prefix": (
+        match({"payload": {"protocol": "ip", "field": "saddr"}}, {"prefix": {"addr": "10.0.0.0", "len": 8}}),
+        Match(Field("ip saddr"), "==", "10.0.0.0/8"),
+    ),
+    "range-that-is-a-prefix": (
+        match({"payload": {"protocol": "ip", "field": "saddr"}}, {"range": ["10.0.0.0", "10.0.0.3"]}),
+        Match(Field("ip saddr"), "==", "10.0.0.0/30"),
+    ),
+    "range": (
+        match({"payload": {"protocol": "ip", "field": "saddr"}}, {"range": ["10.0.0.1", "10.0.0.3"]}),
+        Match(Field("ip saddr"), "==", Interval("10.0.0.1", "10.0.0.3")),
+    ),
+    "address-in-another-spelling": (
+        match({"payload": {"protocol": "ip6", "field": "saddr"}}, "2001:DB8:0:0::1"),
+        Match(Field("ip6 saddr"), "==", "2001:db8::1"),
+    ),
+    "interface-named-like-an-address": (
+        match({"meta": {"key": "iifname"}}, "fe80::1"),
+        Match(Field("iifname"), "==", "fe80::1"),
+    ),
+    "fib-missing": (
+        match({"fib": {"result": "oif", "flags": ["iif", "saddr"]}}, False),
+        Match(Field("fib saddr . iif oif"), "==", "missing"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("expression", "meaning"), MATCHES.values(), ids=MATCHES)
+def test_a_match_is_read_in_its_canonical_form(expression: dict[str, Any], meaning: Match) -> None:
+    assert rule(expression) == (meaning,)
+
+
+FOREIGN = {
+    "an-operator": match(META_MARK, 5, "<"),
+    "a-raw-payload": match({"payload": {"base": "nh", "offset": 96, "len": 32}}, 5),
+    "numgen-with-offset": match({"numgen": {"mode": "inc", "mod": 2, "offset": 7}}, 5),
+    "jhash-with-seed": match({"jhash": {"mod": 2, "seed": 7, "expr": {"payload": {}}}}, 5),
+    "masquerade": {"masquerade": None},
+    "nat-without-address": {"snat": {"family": "ip", "port": 5}},
+    "nat-without-family": {"snat": {"addr": "10.0.0.1"}},
+    "a-map-of-something-else": {"mangle": {"key": META_MARK, "value": {"|": [{"meta": {"key": "priority"}}, 1]}}},
+    "a-list-for-a-mask": match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["syn", "ack"]]}, "syn"),
+    "a-word-for-a-key": match("mark", 5),
+    "queue": {"queue": {"num": 3}},
+    "two-nouns": {"accept": None, "drop": None},
+}
+
+
+@pytest.mark.parametrize("expression", FOREIGN.values(), ids=FOREIGN)
+def test_what_we_never_write_is_opaque_and_equal_to_nothing_of_ours(expression: dict[str, Any]) -> None:
+    assert rule(expression) == (Opaque(json.dumps(expression, sort_keys=True)),)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"set": {"family": "inet", "table": "nvi", "name": "s", "type": "mark", "flags": ["timeout"]}}, "s timeout"),
+        ({"quota": {"family": "inet", "table": "nvi", "name": "q", "bytes": 5}}, "quota q"),
+        ({"set": {"family": "inet", "table": "nvi", "name": "t", "type": {"typeof": "mark"}}}, "set t"),
+        (
+            {"set": {"family": "inet", "table": "nvi", "name": "e", "type": "mark", "elem": [{"&": [1, 2]}]}},
+            "set e",
+        ),
+        ({"table": {"family": "inet", "name": "nvi", "flags": ["dormant"]}}, "table dormant"),
+        ({"table": {"family": "inet", "name": "nvi", "flags": "dormant"}}, "table dormant"),
+    ],
+    ids=[
+        "set-with-timeout",
+        "quota",
+        "set-of-unknown-type",
+        "set-of-unknown-elements",
+        "sleeping-table",
+        "sleeping-table-as-a-word",
+    ],
+)
+def test_foreign_objects_are_kept_under_a_name_that_nothing_of_ours_can_have(body: dict[str, Any], name: str) -> None:
+    (foreign,) = parsed([{"table": {"family": "inet", "name": "nvi"}}, body]).sets
+    assert foreign.name == name
+    assert foreign.foreign
+
+
+def test_interfaces_in_maps_are_read_as_numbers() -> None:
+    named = {
+        "map": {
+            "family": "inet",
+            "table": "nvi",
+            "name": "ifindex_mark",
+            "type": "iface_index",
+            "map": "mark",
+            "elem": [["wan0", 5], [7, 6], ["gone", 9]],
+        }
+    }
+    (found,) = parsed([named], wan0=3).sets
+    assert found == NamedSet(
+        "ifindex_mark", ("iface_index",), frozenset({((3,), (5,)), ((7,), (6,)), (("gone",), (9,))}), ("mark",)
+    )
+
+
+def test_elements_are_read_without_comments_and_timeouts() -> None:
+    body = {
+        "family": "inet",
+        "table": "nvi",
+        "name": "s",
+        "type": "ipv4_addr",
+        "elem": [{"elem": {"val": "10.0.0.1", "comment": "x"}}, {"prefix": {"addr": "10.1.0.0", "len": 16}}],
+    }
+    (found,) = parsed([{"set": body}]).sets
+    assert found.elements == {(("10.0.0.1",), None), (("10.1.0.0/16",), None)}
+
+
+def test_rules_stand_in_the_order_of_the_listing() -> None:
+    table = parsed(listed("dual-wan"))
+    (hook,) = [chain for chain in table.chains if chain.name == "mark_hook"]
+    assert isinstance(hook, Chain)
+    assert hook.rules[0][-1] == Verdict("return")
