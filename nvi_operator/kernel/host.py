@@ -44,10 +44,11 @@ class HostKernel:
         self._ipr: Any = IPRoute()
         lent = Lent(self._cookie)
         self._nft = NftTableDriver(Nft(), TABLE)
+        links = LinkDriver(self._ipr, numbers.link_group + 1)
         drivers: tuple[Driver, ...] = (
             ModuleDriver(),
-            LinkDriver(self._ipr, numbers.link_group + 1),
-            TcProgramDriver(self._ipr),
+            links,
+            TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())]),
             self._nft,
             LinkGroupDriver(self._ipr, lent),
             RouteDriver(self._ipr, numbers.protocol),

@@ -42,7 +42,7 @@ class Bench:
     def __init__(self, client: Netns, gateway: Netns, server: Netns) -> None:
         self.client, self.gateway, self.server = client, gateway, server
         self.ipr: Any = gateway.call(IPRoute)
-        self.driver = gateway.call(TcProgramDriver, self.ipr)
+        self.driver = gateway.call(TcProgramDriver, self.ipr, lambda: ["nvi0"])
         self.live: TcProgram | None = None
 
     # ---------------------------------------------------------------- the driver

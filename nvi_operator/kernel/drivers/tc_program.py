@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,6 @@ from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import Link
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 
 _EGRESS = 0xFFFFFFF3  # the parent of filters at clsact's egress
@@ -27,13 +26,15 @@ _DIRECT_ACTION = 1  # TCA_BPF_FLAG_ACT_DIRECT
 class TcProgramDriver:
     kind = "tc-program"
 
-    def __init__(self, ipr: Any) -> None:
+    def __init__(self, ipr: Any, devices: Callable[[], Iterable[str]] = tuple) -> None:
+        """`devices` names the links of ours: programs elsewhere are not looked for."""
         _teach_pyroute2()
         self._ipr = ipr
+        self._devices = devices
 
     def observe(self, desired: HostState) -> Iterator[TcProgram]:
-        """The program at our place on every device that bears one of ours or shall bear one."""
-        for ifname in sorted({obj.ifname for obj in desired.of_kind("link") if isinstance(obj, Link)} or {"nvi0"}):
+        """The program at our place on every device of ours."""
+        for ifname in self._devices():
             place = self._place(ifname)
             if place is not None:
                 yield TcProgram(ifname, *_contents(place))
