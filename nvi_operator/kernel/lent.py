@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+from nvi_operator.errors import KernelError
 from nvi_operator.kernel.errors import kernel_errors
 
 RUN = Path("/run/nvi-operator")
@@ -40,7 +41,13 @@ class Lent:
                 text = self._path.read_text(encoding="utf-8")
             except FileNotFoundError:
                 return []
-        return [(owner, key, value) for owner, key, value in json.loads(text)]
+        try:
+            return [(owner, key, value) for owner, key, value in json.loads(text)]
+        except (TypeError, ValueError) as error:
+            raise KernelError(
+                f"{self._path}: reading what was lent: it is damaged: {error}",
+                hint="remove it: settings of before us are then not given back, and stay as they are",
+            ) from error
 
     def _store(self, entries: list[tuple[str, str, str]]) -> None:
         with kernel_errors(f"{self._path}: keeping what was lent"):
