@@ -92,8 +92,14 @@ class GatewayHost:
             for link in links
             if link["ifname"] != "nvi0"
         ]
-        sysctls = run("sysctl", "-a", "-r", r"^net\.ipv[46]\.(conf|ip_forward)", check=False).stdout
-        state["sysctl"] = [
-            line for line in sysctls.splitlines() if "nvi0" not in line and "stable_secret" not in line
-        ]
+        state["sysctl"] = self.host.call(_settings)
         return state
+
+
+def _settings() -> dict[str, str]:
+    """The sysctls of every interface but our own, in the calling thread's namespace."""
+    root = Path("/proc/sys/net")
+    files = [root / "ipv4/ip_forward", *root.glob("ipv4/conf/*/*"), *root.glob("ipv6/conf/*/*")]
+    # A stable secret cannot be read until it is written.
+    told = [f for f in files if f.parent.name != "nvi0" and f.name != "stable_secret"]
+    return {str(file): file.read_text(encoding="ascii") for file in told if file.stat().st_mode & 0o444}

@@ -126,7 +126,7 @@ def test_a_wrong_spec_at_the_start_is_waited_out(site: Site, directory: Path, st
         "ip link del nvi0",
         "tc filter del dev nvi0 egress",
         "ip link set wan0 group 0",
-        "sysctl -w net.ipv4.ip_forward=0",
+        "tee /proc/sys/net/ipv4/ip_forward",
     ],
 )
 def test_what_others_change_of_ours_is_healed(
@@ -134,7 +134,7 @@ def test_what_others_change_of_ours_is_healed(
 ) -> None:
     daemon = start()
     daemon.until("in sync")
-    site.gateway.run(*command.split())
+    site.gateway.run(*command.split(), text="0\n")
     daemon.until("drift", "healed")
     assert gateway.differences(directory) == []
     assert seen(site) == A
