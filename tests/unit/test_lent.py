@@ -83,8 +83,17 @@ def test_what_is_remembered_is_on_disk_before_it_takes_the_place_of_the_old(
 ) -> None:
     order: list[str] = []
     fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), fsync(fd))[1])
-    monkeypatch.setattr(Path, "replace", lambda self, target: (order.append("rename"), replace(self, target))[1])
+
+    def synced(fd: int) -> None:
+        order.append("fsync")
+        fsync(fd)
+
+    def renamed(self: Path, target: Path) -> Path:
+        order.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
     lent.remember("sysctl", "a", "1")
     assert order == ["fsync", "rename"]
 

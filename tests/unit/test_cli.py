@@ -1,0 +1,268 @@
+"""The command line, in a process of its own: exit codes, streams, what is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.cli import commands, main
+from nvi_operator.kernel import host as kernel_host
+from nvi_operator.plan.compile import desired_state
+from nvi_operator.spec.load import load_directory
+from nvi_operator.spec.models import Numbers
+from nvi_operator.state.host import HostState
+from nvi_operator.testing import FakeKernel
+from nvi_operator.topology.resolve import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "dual-wan"
+VERBS = tuple(commands._COMMANDS)
+
+
+def nvictl(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nvi_operator", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+class Handle(FakeKernel):
+    """A fake kernel where commands look for the real one."""
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
+        return {"nft table inet nvi": {"stage_1": 5}} if live.objects else {}
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Handle:
+    """Commands run in this process, on a host that has every interface of the example."""
+    spec = load_directory(EXAMPLE).spec
+    fake = Handle(FakeKernel.for_spec(spec).facts_)
+
+    def handle(numbers: Numbers) -> Handle:
+        return fake
+
+    monkeypatch.setattr(kernel_host, "HostKernel", handle)
+    monkeypatch.setenv("COLUMNS", "200")
+    return fake
+
+
+def up(kernel: Handle) -> None:
+    loaded = load_directory(EXAMPLE)
+    kernel.objects = dict(desired_state(resolve(loaded.name, loaded.spec, kernel.facts())).objects)
+
+
+def drifted(kernel: Handle) -> None:
+    up(kernel)
+    kernel.drop([next(ref for ref, _ in kernel.state if ref.kind == "route")])
+
+
+# --------------------------------------------------------------------------- exit codes
+
+
+EXITS: dict[str, tuple[tuple[str, ...], int, int, int]] = {
+    # command: nothing there, as the spec says, drifted
+    "plan": (("plan", str(EXAMPLE)), 0, 0, 0),
+    "plan-detailed": (("plan", str(EXAMPLE), "--detailed-exitcode"), 2, 0, 2),
+    "diff": (("diff", str(EXAMPLE)), 1, 0, 1),
+    "drift": (("drift", str(EXAMPLE)), 1, 0, 1),
+    "status": (("status", str(EXAMPLE)), 0, 0, 0),
+    "status-without-spec": (("status",), 0, 0, 0),
+    "render": (("render", str(EXAMPLE)), 0, 0, 0),
+    "validate": (("validate", str(EXAMPLE)), 0, 0, 0),
+    "schema": (("schema",), 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize(("arguments", "absent", "same", "different"), EXITS.values(), ids=EXITS)
+def test_exit_codes_say_whether_there_is_a_difference(
+    kernel: Handle, arguments: tuple[str, ...], absent: int, same: int, different: int
+) -> None:
+    assert main(arguments) == absent
+    up(kernel)
+    assert main(arguments) == same
+    drifted(kernel)
+    assert main(arguments) == different
+    assert not kernel.applied, "looking changes nothing"
+
+
+def test_apply_and_down_are_done_or_an_error(kernel: Handle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["apply", str(EXAMPLE)]) == 0
+    assert "to create" in capsys.readouterr().out
+    assert kernel.objects
+    assert main(["apply", str(EXAMPLE)]) == 0
+    assert "No changes." in capsys.readouterr().out
+    assert main(["down", str(EXAMPLE), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert not kernel.objects
+    kernel.refuse = True
+    assert main(["apply", str(EXAMPLE)]) == 1
+    streams = capsys.readouterr()
+    assert (streams.out, streams.err) == ("", "nvictl: fake: check: refused\n")
+
+
+def test_the_table_of_exit_codes_in_the_help_names_every_command() -> None:
+    shown = nvictl("--help").stdout
+    table = shown[shown.index("exit codes:") :]
+    assert set(VERBS) <= set(table.split())
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [
+        (verb, 2 if verb in ("diff", "drift") else 1)
+        for verb in VERBS
+        if verb not in ("schema", "status", "down", "run")
+    ],
+)
+def test_trouble_has_an_exit_code_of_its_own_and_goes_to_stderr(verb: str, code: int) -> None:
+    done = nvictl(verb, "/nowhere/at/all")
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert done.stderr.startswith("nvictl: ")
+    assert "Traceback" not in done.stderr
+    assert "/nowhere/at/all" in done.stderr
+
+
+def test_every_problem_of_a_spec_is_told_with_its_place(tmp_path: Path) -> None:
+    text = (EXAMPLE / "gateway.yaml").read_text().replace("as: isp-b", "as: isp-z").replace("192.168.1.0/24", "x")
+    (tmp_path / "gateway.yaml").write_text(text)
+    done = nvictl("validate", tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "gateway.yaml:10:" in done.stderr
+
+
+def test_wrong_arguments_are_usage_errors() -> None:
+    done = nvictl("aply")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: nvictl" in done.stderr
+
+
+# --------------------------------------------------------------------------- output
+
+
+@pytest.mark.parametrize("verb", ["validate", "render", "plan", "diff", "drift", "status", "apply", "down"])
+@pytest.mark.parametrize("state", ["absent", "up", "drifted"])
+def test_json_is_json_and_nothing_else(
+    kernel: Handle, capsys: pytest.CaptureFixture[str], verb: str, state: str
+) -> None:
+    {"absent": lambda kernel: None, "up": up, "drifted": drifted}[state](kernel)
+    main([verb, str(EXAMPLE), "-o", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert isinstance(data, dict)
+    if verb in ("plan", "diff", "drift", "apply"):
+        assert data["changes"] == len(data["steps"]) == {"absent": data["changes"], "up": 0, "drifted": 1}[state]
+
+
+def test_the_schema_is_json() -> None:
+    assert json.loads(nvictl("schema").stdout)["$schema"]
+
+
+def test_notes_go_to_stderr_and_not_into_the_json(kernel: Handle, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["plan", str(EXAMPLE), "-o", "json"])
+    streams = capsys.readouterr()
+    json.loads(streams.out)
+    assert "note: dataplane bpf" in streams.err
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False), ({}, False)],
+    ids=["forced", "no-color-wins", "not-a-terminal"],
+)
+def test_colour_is_for_terminals_and_for_those_who_want_it(
+    kernel: Handle,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    coloured: bool,
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    main(["plan", str(EXAMPLE)])
+    assert ("\x1b[32m" in capsys.readouterr().out) == coloured
+
+
+def test_long_lines_are_not_folded_in_a_pipe(
+    kernel: Handle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    main(["plan", str(EXAMPLE)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 60
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    command = f"{sys.executable} -m nvi_operator schema | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert done.stderr == ""
+
+
+# --------------------------------------------------------------------------- namespaces, imports
+
+
+@pytest.mark.netns
+def test_an_unknown_namespace_is_named_beside_those_that_exist() -> None:
+    name = f"nvi-known-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        done = nvictl("status", "--netns", "nvi-unknown")
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    assert done.returncode == 1
+    assert "namespace nvi-unknown" in done.stderr
+    assert name in done.stderr
+
+
+def test_a_namespace_is_a_name_and_no_path() -> None:
+    done = nvictl("status", "--netns", "../../proc/1/ns/net")
+    assert done.returncode == 1
+    assert "there is none of that name" in done.stderr
+
+
+HEAVY = ("pyroute2", "pydantic", "rich", "yaml", "nftables", "watchdog", "asyncio")
+
+
+def imported(*arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nvi_operator", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("plan", "--help")], ids=" ".join)
+def test_help_is_quick_because_it_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    modules = imported(*arguments)
+    assert "nvi_operator" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_validate_needs_no_kernel_and_no_colours() -> None:
+    modules = imported("validate", str(EXAMPLE))
+    assert "pydantic" in modules
+    assert modules.isdisjoint({"pyroute2", "rich", "nftables"})
