@@ -1,0 +1,140 @@
+"""The FIB rules: who is steered, in which order they are asked, and which are made first."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from nvi_operator.kinds.fib_rule import FIB_RULE, MAIN
+from nvi_operator.kinds.kind import Phase
+from nvi_operator.spec.load import load_texts
+from nvi_operator.state.facts import Facts
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.resolve import resolve
+
+HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
+UPLINKS = """
+  uplinks:
+    isp-a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, default: true }
+    isp-b: { interface: wan1, nextHop: 198.51.100.1, addresses: 198.51.100.2, routed: 198.51.100.16/28 }
+"""
+LAN = "  interfaces:\n    lan0: { networks: 192.168.1.0/24 }\n"
+PLAIN = LAN + UPLINKS
+
+
+def rules(text: str) -> list[FibRule]:
+    loaded = load_texts({"edge.yaml": HEAD + text})
+    topology = resolve("edge", loaded.spec, assume_missing(loaded.spec, Facts("host")))
+    return sorted(FIB_RULE.desired(topology), key=lambda rule: rule.priority)
+
+
+def texts(text: str, priority: int) -> set[str]:
+    return {str(rule).partition(" ")[2].partition(" ")[2] for rule in rules(text) if rule.priority == priority}
+
+
+BLOCKS: dict[str, tuple[str, int, set[str]]] = {
+    "own-errors-take-the-nat-way": (PLAIN, 1000, {"iif lo fwmark 0x40000000/0x40000000 lookup 7800"}),
+    "the-gateway-itself-skips-steering": (PLAIN, 1001, {"iif lo goto 1500"}),
+    "every-interface-and-inside-network-is-steered": (
+        PLAIN,
+        1010,
+        {
+            "iif lan0 fwmark 0x0/0x80000000 lookup 7800",
+            "iif wan0 fwmark 0x0/0x80000000 lookup 7800",
+            "iif wan1 fwmark 0x0/0x80000000 lookup 7800",
+            "from 192.168.1.0/24 fwmark 0x0/0x80000000 lookup 7800",
+        },
+    ),
+    "connected-networks-but-no-uplink-and-no-default": (
+        PLAIN,
+        1500,
+        {"lookup 254 suppress_prefixlength 0 suppress_ifgroup 78"},
+    ),
+    "the-translated-source-finds-its-uplink": (
+        PLAIN,
+        1600,
+        {"from 203.0.113.2/32 lookup 7801", "from 198.51.100.2/32 lookup 7802", "from 198.51.100.16/28 lookup 7802"},
+    ),
+    "nothing-of-ours-leaves-by-accident": (
+        PLAIN,
+        1900,
+        {
+            "from 192.168.1.0/24 unreachable",
+            "to 192.168.1.0/24 unreachable",
+            "fwmark 0x80000000/0x80000000 unreachable",
+        },
+    ),
+    "unchanged-sources-leave-by-the-default": (
+        PLAIN + "  sourceNat:\n    - { name: raw, to: 10.9.0.0/16, as: unchanged }\n",
+        1700,
+        {"from 192.168.1.0/24 to 10.9.0.0/16 fwmark 0x80000000/0x80000000 lookup 7801"},
+    ),
+    "tenants-before-connected-networks": (
+        "  interfaces:\n    a0: { tenant: a, networks: 10.0.0.0/8 }\n    b0: { tenant: b, networks: 10.0.0.0/8 }\n"
+        + UPLINKS,
+        1020,
+        {"fwmark 0x80000001/0x800000ff lookup 8801", "fwmark 0x80000002/0x800000ff lookup 8802"},
+    ),
+    "one-rule-for-each-condition-of-a-route": (
+        PLAIN + "  routes:\n    - { name: x, to: [192.0.2.0/25, 192.0.2.128/26], via: isp-b }\n",
+        1100,
+        {
+            "to 192.0.2.0/25 fwmark 0x80000000/0x80000000 lookup 7802",
+            "to 192.0.2.128/26 fwmark 0x80000000/0x80000000 lookup 7802",
+        },
+    ),
+    "many-sources-are-one-rule-for-each-uplink": (
+        PLAIN.replace("198.51.100.16/28", "[" + ", ".join(f"198.51.100.{n}" for n in range(5, 105, 3)) + "]"),
+        1610,
+        {"fwmark 0x80000100/0x8000ff00 lookup 7801", "fwmark 0x80000200/0x8000ff00 lookup 7802"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "priority", "expected"), BLOCKS.values(), ids=BLOCKS)
+def test_a_block_of_rules_says_exactly_this(text: str, priority: int, expected: set[str]) -> None:
+    assert texts(text, priority) == expected
+
+
+def test_with_a_source_map_only_the_gateways_own_addresses_have_rules() -> None:
+    many = PLAIN.replace("198.51.100.16/28", "[" + ", ".join(f"198.51.100.{n}" for n in range(5, 105, 3)) + "]")
+    assert texts(many, 1600) == {"from 203.0.113.2/32 lookup 7801", "from 198.51.100.2/32 lookup 7802"}
+
+
+def test_a_gateway_without_ipv6_has_no_ipv6_rules() -> None:
+    assert {rule.family for rule in rules(PLAIN)} == {4}
+
+
+def test_all_rules_are_in_the_block_that_is_ours() -> None:
+    moved = rules(PLAIN + "  numbers: { rulePriority: 5000 }\n")
+    assert all(5000 <= rule.priority < 6000 for rule in moved)
+    assert [rule.priority - 5000 for rule in moved] == [rule.priority - 1000 for rule in rules(PLAIN)]
+
+
+def test_a_goto_leads_forward_to_a_rule_that_is_there() -> None:
+    found = rules(PLAIN)
+    targets = {rule.goto: rule.priority for rule in found if rule.goto}
+    assert targets
+    assert targets.keys() <= {rule.priority for rule in found}
+    assert all(origin < target for target, origin in targets.items() if target)
+
+
+def test_what_refuses_is_made_before_what_leads_out() -> None:
+    made = sorted(rules(PLAIN), key=lambda rule: (FIB_RULE.phase(rule), FIB_RULE.within(rule), rule.key))
+    kinds = [
+        "own" if rule.table == MAIN or rule.action == "nop" else "refuse" if rule.action == "unreachable" else "out"
+        for rule in made
+        if rule.table == MAIN or rule.action in ("unreachable", "nop") or rule.priority == 1600
+    ]
+    assert kinds == sorted(kinds, key=["own", "refuse", "out"].index)
+    assert {FIB_RULE.phase(rule) for rule in made if rule.priority == 1010} == {Phase.BACKSTOP}
+    assert {FIB_RULE.phase(rule) for rule in made if rule.priority == 1600} == {Phase.WAYS}
+    assert all(a <= b for a, b in pairwise(FIB_RULE.phase(rule) for rule in made))
+
+
+def test_a_goto_is_made_after_its_target() -> None:
+    order = sorted(rules(PLAIN), key=lambda rule: (FIB_RULE.phase(rule), FIB_RULE.within(rule), rule.key))
+    places = {rule.priority: place for place, rule in enumerate(order)}
+    assert all(places[rule.goto] < place for place, rule in enumerate(order) if rule.goto)
