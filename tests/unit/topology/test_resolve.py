@@ -1,0 +1,324 @@
+"""From a spec and the facts of a host to a gateway: what becomes of names, families and what is not there."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface, ip_network
+from types import MappingProxyType
+
+import pytest
+
+from nvi_operator.spec.load import load_texts
+from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.topology.model import Choice, OneToOne, Outcome, Spread, Topology, ToRange, Unavailable, Unchanged
+from nvi_operator.topology.resolve import resolve
+
+HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
+LAN = "  interfaces:\n    lan0: { networks: [192.168.1.0/24, 'fd00:1::/64'] }\n"
+AUTO = "  uplinks:\n    isp-a: { interface: wan0, nextHop: auto }\n"
+TWO = """
+  uplinks:
+    isp-a:
+      interface: wan0
+      nextHop: [203.0.113.1, 2001:db8:a::1]
+      addresses: [203.0.113.2, 2001:db8:a::2]
+      routed: [203.0.113.16/28, '2001:db8:a:1::/64']
+      default: true
+      weight: 3
+    isp-b: { interface: wan1, nextHop: 198.51.100.1, addresses: 198.51.100.2, routed: 198.51.100.16/28 }
+"""
+
+
+def link(ifname: str, *addresses: str, hops: tuple[str, ...] = (), up: bool = True) -> LinkFact:
+    return LinkFact(
+        ifname,
+        len(ifname),
+        "02:00:00:00:00:01",
+        up=up,
+        addresses=tuple(map(ip_interface, addresses)),
+        next_hops=tuple((6 if ":" in hop else 4, hop) for hop in hops),
+    )
+
+
+def topology(text: str, *links: LinkFact, module: bool = False, cookie: int = 1) -> Topology:
+    present = links or (link("lan0"), link("wan0"), link("wan1"))
+    facts = Facts("host", MappingProxyType({fact.ifname: fact for fact in present}), cookie, module)
+    return resolve("edge", load_texts({"edge.yaml": HEAD + text}).spec, facts)
+
+
+# --------------------------------------------------------------------------- uplinks
+
+
+def test_a_dynamic_uplink_has_the_addresses_and_routers_of_now() -> None:
+    wan = link("wan0", "100.64.0.9/22", "100.64.0.10/22", "2001:db8::9/64", hops=("100.64.0.1", "fe80::1"))
+    uplink = topology(LAN + AUTO, link("lan0"), wan).uplink("isp-a")
+    assert [str(address) for address in uplink.addresses] == ["100.64.0.9", "100.64.0.10", "2001:db8::9"]
+    assert (str(uplink.primary(4)), str(uplink.primary(6))) == ("100.64.0.9", "2001:db8::9")
+    assert uplink.next_hops == {4: "100.64.0.1", 6: "fe80::1"}
+    assert uplink.dynamic
+    assert uplink.families == {4, 6}
+
+
+def test_a_dynamic_uplink_without_a_lease_says_so_and_has_no_family() -> None:
+    found = topology(LAN + AUTO, link("lan0"), link("wan0"))
+    assert found.uplink("isp-a").families == frozenset()
+    assert "uplink isp-a: wan0 has no address now; what needs it is dropped until it has" in found.notes
+
+
+def test_written_addresses_do_not_depend_on_what_is_on_the_interface() -> None:
+    one = topology(LAN + TWO, link("lan0"), link("wan0", "10.0.0.1/8", hops=("10.0.0.2",)), link("wan1"))
+    assert str(one.uplink("isp-a").primary(4)) == "203.0.113.2"
+    assert one.uplink("isp-a").next_hops == {4: "203.0.113.1", 6: "2001:db8:a::1"}
+    assert not one.uplink("isp-a").dynamic
+
+
+def test_uplinks_are_numbered_by_name_and_have_tables_of_their_own() -> None:
+    found = topology(LAN + TWO)
+    assert [(u.name, u.slot, u.table) for u in found.uplinks] == [("isp-a", 1, 7801), ("isp-b", 2, 7802)]
+
+
+@pytest.mark.parametrize(
+    ("text", "defaults"),
+    [(LAN + AUTO, ["isp-a"]), (LAN + TWO, ["isp-a"]), (LAN + TWO.replace("default: true", "default: false"), [])],
+    ids=["the-only-one", "the-one-that-says-so", "none-says-so"],
+)
+def test_the_default_uplink_is_the_only_one_or_the_one_that_says_so(text: str, defaults: list[str]) -> None:
+    assert [uplink.name for uplink in topology(text).uplinks if uplink.default] == defaults
+
+
+def test_sources_are_told_in_the_fewest_prefixes() -> None:
+    adjacent = TWO.replace("198.51.100.16/28", "[198.51.100.16/29, 198.51.100.24/29, 198.51.100.3/32]")
+    sources = topology(LAN + adjacent).uplink("isp-b").sources(4)
+    assert [str(n) for n in sources] == ["198.51.100.2/31", "198.51.100.16/28"]
+
+
+def test_an_uplink_without_a_next_hop_is_point_to_point() -> None:
+    found = topology(LAN + TWO.replace("nextHop: 198.51.100.1, ", ""))
+    assert found.uplink("isp-b").point_to_point
+    assert not found.uplink("isp-a").point_to_point
+
+
+# --------------------------------------------------------------------------- the host
+
+
+def test_an_absent_interface_is_a_note_and_no_error() -> None:
+    found = topology(LAN + TWO, link("lan0"), link("wan0"))
+    assert "wan1: no such interface now; what needs it waits for it" in found.notes
+    assert found.uplink("isp-b").port.ifindex is None
+    assert not found.uplink("isp-b").port.up
+
+
+def test_an_interface_that_is_down_is_a_note() -> None:
+    found = topology(LAN + TWO, link("lan0", up=False), link("wan0"), link("wan1"))
+    assert "lan0: is down; its routes wait for it" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "module", "dataplane"),
+    [("auto", True, "kmod"), ("auto", False, "bpf"), ("bpf", True, "bpf"), ("kmod", False, "kmod")],
+)
+def test_the_dataplane_is_what_is_asked_for_or_what_can_be_had(wanted: str, module: bool, dataplane: str) -> None:
+    assert topology(f"  dataplane: {{ type: {wanted} }}\n" + LAN + AUTO, module=module).dataplane == dataplane
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        (LAN, "mark"),
+        ("  dataplane: { keepMarks: true }\n" + LAN, "skb_iif"),
+        (LAN.replace("networks", "tenant: red, networks"), "skb_iif"),
+        ("  dataplane: { inInterface: skb_iif }\n" + LAN, "skb_iif"),
+    ],
+    ids=["mark-by-default", "marks-are-kept", "tenants-need-the-mark", "asked-for"],
+)
+def test_the_in_interface_is_read_from_the_mark_unless_the_mark_is_needed(text: str, source: str) -> None:
+    assert topology(text + AUTO).source == source
+
+
+def test_two_namespaces_have_different_loop_tags_that_are_never_zero() -> None:
+    tags = [topology(LAN + AUTO, cookie=cookie).loop_tag for cookie in (1, 2, 65534, 65535, 65536)]
+    assert len(set(tags[:4])) == 4
+    assert all(1 <= tag <= 65535 for tag in tags)
+
+
+@pytest.mark.parametrize(
+    ("text", "families"),
+    [
+        (LAN + TWO, (4, 6)),
+        (LAN.replace(", 'fd00:1::/64'", "") + AUTO, (4,)),
+        (LAN.replace("192.168.1.0/24, ", "") + AUTO, (6,)),
+    ],
+    ids=["both", "ipv4", "ipv6"],
+)
+def test_a_family_that_nobody_uses_is_left_alone(text: str, families: tuple[int, ...]) -> None:
+    assert topology(text).families == families
+
+
+# --------------------------------------------------------------------------- source NAT
+
+
+def outcomes(line: str, text: str = LAN + TWO, *links: LinkFact) -> dict[int, Outcome]:
+    found = topology(f"{text}  sourceNat:\n    - {{ name: x, {line} }}\n", *links)
+    return {rule.conditions.family: rule.outcome for rule in found.source_rules}
+
+
+def test_a_line_is_split_by_family_and_each_half_has_its_own_address() -> None:
+    found = outcomes("as: isp-a")
+    assert found.keys() == {4, 6}
+    assert {str(o.addresses.first) for o in found.values() if isinstance(o, ToRange)} == {
+        "203.0.113.2",
+        "2001:db8:a::2",
+    }
+
+
+def test_a_line_has_no_half_for_a_family_that_its_uplink_lacks() -> None:
+    assert outcomes("as: isp-b").keys() == {4}
+
+
+def test_a_line_has_no_half_for_a_family_that_its_conditions_lack() -> None:
+    assert outcomes("as: isp-a, to: 192.0.2.0/24").keys() == {4}
+    assert outcomes("as: isp-a, protocol: icmpv6").keys() == {6}
+
+
+def test_without_a_lease_a_line_drops_and_does_not_slip_to_the_next() -> None:
+    found = outcomes("as: isp-a", LAN + AUTO, link("lan0"), link("wan0"))
+    assert found == {4: Unavailable(), 6: Unavailable()}
+
+
+def test_with_one_family_leased_the_other_waits_for_its_own() -> None:
+    found = outcomes("as: isp-a", LAN + AUTO, link("lan0"), link("wan0", "100.64.0.9/22"))
+    assert isinstance(found[4], ToRange)
+    assert found[6] == Unavailable()
+
+
+def test_several_uplinks_share_by_both_weights() -> None:
+    found = outcomes("as: { uplinks: { isp-a: 2, isp-b: 5 } }")
+    assert isinstance(spread := found[4], Spread)
+    assert {str(choice.address): choice.weight for choice in spread.choices} == {"203.0.113.2": 6, "198.51.100.2": 5}
+    assert isinstance(found[6], ToRange), "only one of them has IPv6"
+
+
+def test_a_pool_is_a_range_for_the_kernel_or_choices_of_ours() -> None:
+    assert isinstance(outcomes("as: { pool: 203.0.113.18-203.0.113.20 }")[4], ToRange)
+    picked = outcomes("as: { pool: [203.0.113.18-203.0.113.19, 198.51.100.20], pick: random }")[4]
+    assert isinstance(picked, Spread)
+    assert [str(choice.address) for choice in picked.choices] == ["203.0.113.18", "203.0.113.19", "198.51.100.20"]
+    assert {choice.weight for choice in picked.choices} == {1}
+    assert all(isinstance(choice, Choice) for choice in picked.choices)
+
+
+def test_unchanged_is_said_for_each_family() -> None:
+    assert outcomes("as: unchanged") == {4: Unchanged(), 6: Unchanged()}
+
+
+@pytest.mark.parametrize(
+    ("source", "pool", "pairs"),
+    [
+        ("192.168.1.16/30", "203.0.113.20-203.0.113.23", [("192.168.1.16/30", "203.0.113.20/30")]),
+        (
+            "192.168.1.16/31",
+            "203.0.113.21-203.0.113.22",
+            [("192.168.1.16/32", "203.0.113.21/32"), ("192.168.1.17/32", "203.0.113.22/32")],
+        ),
+        (
+            "[192.168.1.5, 192.168.1.9]",
+            "[203.0.113.21, 198.51.100.20]",
+            [("192.168.1.5/32", "203.0.113.21/32"), ("192.168.1.9/32", "198.51.100.20/32")],
+        ),
+    ],
+    ids=["a-prefix-on-a-prefix", "one-by-one-where-it-does-not-fit", "several-on-several"],
+)
+def test_one_to_one_pairs_each_source_with_one_of_the_pool(
+    source: str, pool: str, pairs: list[tuple[str, str]]
+) -> None:
+    outcome = outcomes(f"from: {source}, as: {{ pool: {pool}, overload: false }}")[4]
+    assert outcome == OneToOne(tuple((ip_network(a), ip_network(b)) for a, b in pairs))
+
+
+# --------------------------------------------------------------------------- forwards
+
+
+def forwards(body: str, *links: LinkFact, uplinks: str = TWO) -> list[tuple[str, ...]]:
+    found = topology(f"{LAN}{uplinks}  forwards:\n    web: {{ {body} }}\n", *links)
+    return [
+        (str(e.public), e.protocol or "", str(e.ports or ""), str(e.target), str(e.target_port or ""))
+        for e in found.forwards
+    ]
+
+
+FORWARDS = {
+    "on-every-uplink-of-the-family": (
+        "ports: 443/tcp, to: 192.168.1.80",
+        [
+            ("203.0.113.2", "tcp", "443", "192.168.1.80", "443"),
+            ("198.51.100.2", "tcp", "443", "192.168.1.80", "443"),
+        ],
+    ),
+    "on-one-uplink-in-both-families": (
+        "at: isp-a, ports: 443/tcp, to: ['192.168.1.80:8443', '[fd00:1::80]:8443']",
+        [
+            ("203.0.113.2", "tcp", "443", "192.168.1.80", "8443"),
+            ("2001:db8:a::2", "tcp", "443", "fd00:1::80", "8443"),
+        ],
+    ),
+    "several-protocols": (
+        "at: isp-b, ports: [53/udp, 53/tcp], to: 192.168.1.80",
+        [
+            ("198.51.100.2", "udp", "53", "192.168.1.80", "53"),
+            ("198.51.100.2", "tcp", "53", "192.168.1.80", "53"),
+        ],
+    ),
+    "a-range-as-it-is": (
+        "at: isp-b, ports: 100-110/udp, to: 192.168.1.80",
+        [("198.51.100.2", "udp", "100-110", "192.168.1.80", "")],
+    ),
+    "a-range-shifted-is-a-port-each": (
+        "at: isp-b, ports: 100-101/udp, to: '192.168.1.80:200-201'",
+        [
+            ("198.51.100.2", "udp", "100", "192.168.1.80", "200"),
+            ("198.51.100.2", "udp", "101", "192.168.1.80", "201"),
+        ],
+    ),
+    "everything-sent-to-an-address": (
+        "at: 203.0.113.17, to: 192.168.1.80",
+        [("203.0.113.17", "", "", "192.168.1.80", "")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), FORWARDS.values(), ids=FORWARDS)
+def test_a_forward_becomes_these_entries(body: str, expected: list[tuple[str, ...]]) -> None:
+    assert forwards(body) == expected
+
+
+def test_a_forward_on_an_uplink_without_an_address_waits_for_it() -> None:
+    body = "ports: 443/tcp, to: 192.168.1.80"
+    assert forwards(body, link("lan0"), link("wan0"), uplinks=AUTO) == []
+    leased = forwards(body, link("lan0"), link("wan0", "100.64.0.9/22"), uplinks=AUTO)
+    assert [entry[0] for entry in leased] == ["100.64.0.9"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["to: { '192.168.1.80': 3, '192.168.1.81': 1 }", "from: 192.0.2.0/24, to: 192.168.1.80"],
+    ids=["a-choice", "some-clients-only"],
+)
+def test_a_forward_that_chooses_is_a_rule_and_no_entry(body: str) -> None:
+    found = topology(f"{LAN}{TWO}  forwards:\n    web: {{ at: isp-a, ports: 443/tcp, {body} }}\n")
+    assert found.forwards == ()
+    (rule,) = found.forward_rules
+    assert rule.counter == "dnat_web"
+
+
+def test_a_choice_on_shifted_ports_is_a_rule_for_each_port() -> None:
+    body = "at: isp-a, ports: 100-102/tcp, to: { '192.168.1.80:200-202': 1, '192.168.1.81:300-302': 2 }"
+    found = topology(f"{LAN}{TWO}  forwards:\n    web: {{ {body} }}\n")
+    assert [[choice[1] for choice in rule.choices] for rule in found.forward_rules] == [
+        [200, 300],
+        [201, 301],
+        [202, 302],
+    ]
+
+
+def test_a_route_is_split_by_family() -> None:
+    text = LAN + TWO + "  routes:\n    - { name: x, to: [192.0.2.0/24, '2001:db8:f::/48'], via: isp-a }\n"
+    assert [route.conditions.family for route in topology(text).routes] == [4, 6]
