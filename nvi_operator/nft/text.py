@@ -203,7 +203,7 @@ def chain_definition(chain: Chain) -> str:
     if chain.hook is None:
         return ""
     hook = chain.hook
-    return f"type {hook.type} hook {hook.hook} priority {hook.priority}; policy accept;"
+    return f"type {hook.type} hook {hook.hook} priority {hook.priority}; policy {hook.policy};"
 
 
 def table_text(table: Table, *, width: int = 4) -> Iterator[str]:
