@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.nft.values import network_value, ports_value
+from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
-from nvi_operator.spec.values import Network
+from nvi_operator.ruleset.networks import declared_size, network_maps, network_nat
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -62,21 +62,14 @@ def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
                 *f.not_from_uplinks(topology),
                 f.in_networks(f.saddr(family), (entry.real,)),
                 f.in_networks(f.daddr(family), (entry.alias,)),
-                _to_network(family, entry.alias, entry.far),
+                network_nat("dnat", family, entry.alias, entry.far),
             )
             yield (
                 Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),
                 f.in_networks(f.saddr(family), (entry.far,)),
                 f.in_networks(f.daddr(family), (entry.mapped,)),
-                _to_network(family, entry.mapped, entry.real),
+                network_nat("dnat", family, entry.mapped, entry.real),
             )
-
-
-def _to_network(family: Family, public: Network, real: Network) -> Nat:
-    if public.prefixlen == public.max_prefixlen:
-        return Nat("dnat", family, network_value(real))
-    pair: frozenset[Element] = frozenset({((network_value(public),), (network_value(real),))})
-    return Nat("dnat", family, Lookup(f.daddr(family), pair), netmap=True)
 
 
 def _chosen(topology: Topology, rule: ForwardRule) -> Rule:
@@ -113,7 +106,7 @@ def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     for hairpin in (True, False):
         chosen = [entry for entry in entries if entry.hairpin == hairpin]
         yield from _port_maps(family, chosen, "" if hairpin else "_outside")
-    yield from _static_maps(topology, family)
+    yield from network_maps("dnat", family, ((entry.mapped, entry.real) for entry in topology.statics))
     for hairpin in (True, False):
         whole: frozenset[Element] = frozenset(
             ((str(entry.public),), (str(entry.target),))
@@ -149,28 +142,3 @@ def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iter
         )
     if ranges:
         yield NamedSet(f"dnat_range_{family}{suffix}", key, frozenset(ranges), (address,), interval=True)
-
-
-def _static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
-    """Public to real. Addresses in a hash map, prefixes in an interval map."""
-    type_ = f.ADDRESS_TYPE[family]
-    statics = [entry for entry in topology.statics if entry.mapped.version == family]
-    single = frozenset(
-        ((network_value(s.mapped),), (network_value(s.real),))
-        for s in statics
-        if s.real.prefixlen == s.real.max_prefixlen
-    )
-    prefixes = frozenset(
-        ((network_value(s.mapped),), (network_value(s.real),))
-        for s in statics
-        if s.real.prefixlen < s.real.max_prefixlen
-    )
-    if single:
-        yield NamedSet(f"dnat_static_{family}", (type_,), single, (type_,), size=declared_size(len(single)))
-    if prefixes:
-        yield NamedSet(f"dnat_prefix_{family}", (type_,), prefixes, (type_,), interval=True, prefix_values=True)
-
-
-def declared_size(count: int) -> int:
-    """A power of two with room to grow: a map of declared size is a fixed hash, 2-3 x faster to fill."""
-    return max(1024, 1 << (2 * count - 1).bit_length())

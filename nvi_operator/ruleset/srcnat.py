@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from nvi_operator.nft.values import address_range_value, network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
-from nvi_operator.ruleset.dstnat import declared_size
-from nvi_operator.spec.values import Network
+from nvi_operator.ruleset.networks import network_maps, network_nat
 from nvi_operator.state.nft import (
     Chain,
     Count,
-    Element,
     Hook,
     Lookup,
     Masked,
@@ -62,21 +60,14 @@ def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
                 *f.not_from_uplinks(topology),
                 f.in_networks(f.saddr(family), (entry.real,)),
                 f.in_networks(f.original_daddr(family), (entry.alias,)),
-                _to_network(family, entry.real, entry.mapped),
+                network_nat("snat", family, entry.real, entry.mapped),
             )
             yield (
                 Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),
                 f.in_networks(f.saddr(family), (entry.far,)),
                 f.in_networks(f.original_daddr(family), (entry.mapped,)),
-                _to_network(family, entry.far, entry.alias),
+                network_nat("snat", family, entry.far, entry.alias),
             )
-
-
-def _to_network(family: Family, real: Network, mapped: Network) -> Nat:
-    if real.prefixlen == real.max_prefixlen:
-        return Nat("snat", family, network_value(mapped))
-    pair: frozenset[Element] = frozenset({((network_value(real),), (network_value(mapped),))})
-    return Nat("snat", family, Lookup(f.saddr(family), pair), netmap=True)
 
 
 def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
@@ -126,36 +117,13 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
                 yield (
                     f.one_of(f.IIFNAME, ifnames),
                     f.in_networks(f.saddr(family), (entry.real,)),
-                    _to_network(family, entry.real, entry.mapped),
+                    network_nat("snat", family, entry.real, entry.mapped),
                 )
 
 
 def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     """Real to public, of those in no tenant; tenants' addresses are no keys, they occur twice."""
-    type_ = f.ADDRESS_TYPE[family]
-    single: set[Element] = set()
-    prefixes: set[Element] = set()
-    for entry in topology.statics:
-        if entry.real.version == family and not entry.tenant:
-            element: Element = ((network_value(entry.real),), (network_value(entry.mapped),))
-            (single if entry.real.prefixlen == entry.real.max_prefixlen else prefixes).add(element)
-    if single:
-        yield NamedSet(
-            f"snat_static_{family}",
-            (type_,),
-            frozenset(single),
-            (type_,),
-            size=declared_size(len(single)),
-        )
-    if prefixes:
-        yield NamedSet(
-            f"snat_prefix_{family}",
-            (type_,),
-            frozenset(prefixes),
-            (type_,),
-            interval=True,
-            prefix_values=True,
-        )
+    yield from network_maps("snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant))
 
 
 # --------------------------------------------------------------------------- the lines of the spec
@@ -200,4 +168,4 @@ def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statemen
             if single:
                 yield (), Nat("snat", family, Lookup(f.saddr(family), single))
             for real, mapped in prefixes:
-                yield (), _to_network(family, real, mapped)
+                yield (), network_nat("snat", family, real, mapped)

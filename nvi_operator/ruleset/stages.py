@@ -28,7 +28,7 @@ from nvi_operator.topology.model import Family, Tenant, Topology
 
 RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
 MARK_PRIORITY = 2147483647  # INT_MAX, that of conntrack confirm
-COUNTERS = frozenset({"stage_1", "stage_2", "spoofed", "marked_after_confirm"})
+COUNTERS = frozenset({"stage_1", "stage_2", "spoofed", "untracked", "marked_after_confirm"})
 
 
 def raw_chain(topology: Topology) -> Chain:
@@ -103,6 +103,9 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
     """Write the stage bit (and the in-interface, or the tenant) on every packet that enters the device."""
     rules: list[Rule] = [
         (Match(f.OIFNAME, "!=", topology.device), f.RETURN),
+        # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a
+        # tc filter on the in-interface can take away.
+        (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
         # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
         (
             Match(f.CT_STATE, "in", frozenset({"new"})),

@@ -55,8 +55,9 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
         local_mask=1 << spec.dataplane.local_bit,
         keep_marks=spec.dataplane.keep_marks,
         hide_hop=spec.dataplane.hide_hop,
-        # Two gateways in a row on one host must not share it: the cookie differs for every namespace.
-        loop_tag=1 + facts.netns_cookie % 65535,
+        # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
+        # lower half is left to tc classes, whose minor numbers are kept in the same place.
+        loop_tag=0x8000 | facts.netns_cookie & 0x7FFF,
         protocol=spec.numbers.protocol,
         link_group=spec.numbers.link_group,
         table=spec.numbers.table,

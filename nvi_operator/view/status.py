@@ -26,6 +26,7 @@ _MEANINGS = {
     "other": "dropped: not IP, or too short",
     "stage_1": "packets on their way into the device",
     "stage_2": "packets on their second pass",
+    "untracked": "dropped: here for the second time, or taken out of tracking by a foreign rule",
     "spoofed": "dropped: source is one of the gateway's own addresses",
     "leak_untranslated": "dropped: inside source about to leave untranslated",
     "leak_uplink": "dropped: source of another uplink",

@@ -89,7 +89,7 @@ def test_a_foreign_rule_that_wipes_marks_makes_no_loop(
     assert counters["reinjected"] <= 8, "each packet takes two passes at the most"
     assert site.leaks() == 0
     if hook == "prerouting":
-        assert counters["loop"] >= 1
+        assert counters["loop"] + counters["untracked"] >= 1
 
 
 # --------------------------------------------------------------------------- foreign tables beside us

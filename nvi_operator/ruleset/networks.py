@@ -1,0 +1,55 @@
+"""1:1 NAT of addresses and prefixes, the same for sources and destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from nvi_operator.nft.values import network_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.spec.values import Network
+from nvi_operator.state.nft import Element, Field, Lookup, NamedSet, Nat
+from nvi_operator.topology.model import Family
+
+Kind = Literal["snat", "dnat"]
+
+
+def subject(kind: Kind, family: Family) -> Field:
+    """The address that is translated."""
+    return f.saddr(family) if kind == "snat" else f.daddr(family)
+
+
+def network_nat(kind: Kind, family: Family, given: Network, becomes: Network) -> Nat:
+    """One network to another of its size; host parts stay."""
+    if _is_address(given):
+        return Nat(kind, family, network_value(becomes))
+    return Nat(kind, family, Lookup(subject(kind, family), frozenset({_element(given, becomes)})), netmap=True)
+
+
+def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Network]]) -> Iterator[NamedSet]:
+    """Maps of what is given to what it becomes: addresses in a hash, prefixes in intervals; none if empty."""
+    type_ = f.ADDRESS_TYPE[family]
+    single: set[Element] = set()
+    prefixes: set[Element] = set()
+    for given, becomes in pairs:
+        if given.version == family:
+            (single if _is_address(given) else prefixes).add(_element(given, becomes))
+    if single:
+        name, size = f"{kind}_static_{family}", declared_size(len(single))
+        yield NamedSet(name, (type_,), frozenset(single), (type_,), size=size)
+    if prefixes:
+        name = f"{kind}_prefix_{family}"
+        yield NamedSet(name, (type_,), frozenset(prefixes), (type_,), interval=True, prefix_values=True)
+
+
+def _is_address(network: Network) -> bool:
+    return network.prefixlen == network.max_prefixlen
+
+
+def _element(given: Network, becomes: Network) -> Element:
+    return (network_value(given),), (network_value(becomes),)
+
+
+def declared_size(count: int) -> int:
+    """A power of two with room to grow: a map of declared size is a fixed hash, 2-3 x faster to fill."""
+    return max(1024, 1 << (2 * count - 1).bit_length())
