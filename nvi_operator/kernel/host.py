@@ -22,6 +22,7 @@ from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change, Plan
@@ -45,10 +46,11 @@ class HostKernel:
         lent = Lent(self._cookie)
         self._nft = NftTableDriver(Nft(), TABLE)
         links = LinkDriver(self._ipr, numbers.link_group + 1)
+        self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
             ModuleDriver(),
             links,
-            TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())]),
+            self._program,
             self._nft,
             LinkGroupDriver(self._ipr, lent),
             RouteDriver(self._ipr, numbers.protocol),
@@ -77,8 +79,10 @@ class HostKernel:
 
     def check(self, plan: Plan) -> None:
         """Would the kernel take it? Nothing is changed."""
-        if os.geteuid() != 0:
-            raise CapabilityError("apply: wanted to change the kernel: not running as root", hint="use sudo")
+        if "CAP_NET_ADMIN" not in capabilities():
+            raise CapabilityError(
+                "apply: wanted to change the kernel: CAP_NET_ADMIN is missing", hint="run as root, or use sudo"
+            )
         for change in plan.steps:
             if isinstance(change.after, Module) and not available(change.after.name):
                 raise CapabilityError(
@@ -87,6 +91,8 @@ class HostKernel:
                 )
             if change.ref.kind == self._nft.kind:
                 self._nft.check(change)
+            if change.ref.kind == self._program.kind:
+                self._program.check(change)
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """What the device and the table counted, in packets; empty where there is nothing to count."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nvi_operator.errors import KernelError
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.reconciler.cycle import Gateway, preview, reconcile
@@ -130,6 +131,39 @@ def _killer(number: int, prober: Prober) -> Step:
             raise Killed
 
     return step
+
+
+class Refusing(HostKernel):
+    """A real kernel that refuses the change of a number."""
+
+    refuse_at = 0
+    count = 0
+
+    def apply(self, change: Change) -> None:
+        self.count += 1
+        if self.count == self.refuse_at:
+            raise KernelError(f"{change.ref}: refused by the test")
+        super().apply(change)
+
+
+def test_refused_at_any_step_a_change_is_put_back_exactly(site: Site, operator: Operator, prober: Prober) -> None:
+    one = spec()
+    other = spec("{ type: bpf, inInterface: skb_iif }").replace("as: isp-a", "as: isp-b")
+    other = other.replace("203.0.113.16/28", "203.0.113.24/29")
+    steps = operator.apply(one)
+    changes = operator.apply(other)
+    for before, after, count in ((one, other, changes), (None, one, steps)):
+        operator.apply(before)
+        for number in range(1, count + 1, 1 if before else 5):
+            loaded = load_texts({"gateway.yaml": after.encode()})
+            with entered(operator.netns), Refusing(loaded.spec.numbers) as kernel:
+                kernel.refuse_at = number
+                with pytest.raises(KernelError, match="refused by the test"):
+                    reconcile(kernel, Gateway(loaded.name, loaded.spec))
+            prober.send()
+            assert operator.apply(before) == 0, f"refused at step {number}: everything is as it was"
+    assert GatewayHost(site.gateway).owned() == []
+    assert site.leaks() == 0
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,17 @@ class TcProgramDriver:
                 return _Place(options.get("TCA_BPF_ID"), options.get("TCA_BPF_FLAGS") == _DIRECT_ACTION)
         return None
 
+    def check(self, change: Change) -> None:
+        """Does this kernel take the program? Load it, and let it go."""
+        if isinstance(change.after, TcProgram) and change.after.options is not None:
+            with ExitStack() as stack:
+                fds: dict[str, int] = {}
+                for info in (program.PORTS_MAP, program.COUNTERS_MAP):
+                    fds[info.name] = syscall.create_map(info)
+                    stack.callback(os.close, fds[info.name])
+                code = asm.encode(program.assemble(change.after.options), fds)
+                stack.callback(os.close, syscall.load_program(code, program.name(change.after.options)))
+
     def _attach(self, wanted: TcProgram, previous: int | None) -> None:
         """Load, fill, then replace in one step: no packet meets a half-made program.
 
