@@ -73,16 +73,13 @@ class HostKernel:
 
     def observe(self, desired: HostState) -> HostState:
         """Everything of ours. `desired` says where to look, never what is ours."""
+        _need_rights()
         return HostState.of(
             (driver.kind, obj) for driver in self._drivers.values() for obj in driver.observe(desired)
         )
 
     def check(self, plan: Plan) -> None:
         """Would the kernel take it? Nothing is changed."""
-        if "CAP_NET_ADMIN" not in capabilities():
-            raise CapabilityError(
-                "apply: wanted to change the kernel: CAP_NET_ADMIN is missing", hint="run as root, or use sudo"
-            )
         for change in plan.steps:
             if isinstance(change.after, Module) and not available(change.after.name):
                 raise CapabilityError(
@@ -105,3 +102,11 @@ class HostKernel:
 
     def apply(self, change: Change) -> None:
         self._drivers[change.ref.kind].apply(change)
+
+
+def _need_rights() -> None:
+    """nft tables can be neither seen nor changed without."""
+    if "CAP_NET_ADMIN" not in capabilities():
+        raise CapabilityError(
+            "kernel: wanted to see and change nft tables: CAP_NET_ADMIN is missing", hint="run as root, or use sudo"
+        )

@@ -54,8 +54,7 @@ def _chain_lines(name: str, before: Chain | None, after: Chain | None) -> Iterat
     yield _sign(before, after), f"chain {name}"
     old_hook, new_hook = (chain_definition(c) if c else "" for c in (before, after))
     if old_hook != new_hook:
-        yield from (("-", f"    {old_hook}") for _ in [0] if old_hook)
-        yield from (("+", f"    {new_hook}") for _ in [0] if new_hook)
+        yield from ((sign, f"    {hook}") for sign, hook in (("-", old_hook), ("+", new_hook)) if hook)
     old = [rule_text(rule) for rule in before.rules] if before else []
     new = [rule_text(rule) for rule in after.rules] if after else []
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
