@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 
 import pytest
 
 from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants
 
+LABS = pytest.StashKey[list[Lab]]()  # of a test, with --lab-keep
+FAILED = pytest.StashKey[bool]()  # any phase of a test
+KEPT = pytest.StashKey[list[str]]()  # of the session
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--lab-keep", action="store_true", help="leave the namespaces of laboratories as they are")
+    parser.addoption("--lab-keep", action="store_true", help="leave the laboratories of tests that fail as they are")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A SystemExit within a test only fails that test; an interrupt ends all, and fixtures are torn down."""
+    config.stash[KEPT] = []
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def pytest_report_header() -> str:
+    return f"dataplanes: {', '.join(dataplanes())}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With --lab-keep the end of a test's laboratories waits until it is known whether anything failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    if report.when == "teardown":
+        for lab in item.stash.get(LABS, []):
+            lab.keep = item.stash[FAILED]
+            if lab.keep:
+                entries = (f"  ip netns exec {host.netns} bash" for host in lab.hosts.values())
+                item.config.stash[KEPT] += [item.nodeid, *entries]
+            lab.close()
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[KEPT]:
+        terminalreporter.section("laboratories kept; `python -m tests.lab clean` removes them")
+        for line in config.stash[KEPT]:
+            terminalreporter.line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,13 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
-def dataplanes() -> list[str]:
+@cache
+def dataplanes() -> tuple[str, ...]:
     """What this machine offers: eBPF always, the module where a device of kind nvi can be made."""
-    probe = ["ip", "link", "add", "nvi-probe", "type", "nvi"]
-    if os.geteuid() == 0 and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
-        subprocess.run(["ip", "link", "del", "nvi-probe"], check=True)
-        return ["bpf", "kmod"]
-    return ["bpf"]
+    probe = ["unshare", "--net", "ip", "link", "add", "nvi-probe", "type", "nvi"]
+    found = os.geteuid() == 0 and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    return ("bpf", "kmod") if found else ("bpf",)
 
 
 @pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in ("mark", "skb_iif")])
@@ -41,8 +79,13 @@ def dataplane(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab(keep=request.config.getoption("--lab-keep")) as made:
+    made = Lab()
+    if request.config.getoption("--lab-keep"):
+        request.node.stash.setdefault(LABS, []).append(made)
         yield made
+    else:
+        with made:
+            yield made
 
 
 @pytest.fixture

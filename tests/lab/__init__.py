@@ -8,12 +8,27 @@
         assert flow.seen == "203.0.113.2"
         assert site.leaks() == 0
 
-`net` makes hosts and links, `traffic` talks between them, `topologies` has networks ready made,
-`gateway` runs nvictl in one of the hosts. `python -m tests.lab` opens a shell in one. docs/lab.md has more.
+`net` makes hosts and links, `traffic` talks between them, `segments` and `topologies` have networks ready
+made, `gateway` runs nvictl in one of the hosts, `leftovers` takes it all away again.
+`python -m tests.lab` opens a shell in one. docs/lab.md has more.
 """
 
 from tests.lab.gateway import GatewayHost
+from tests.lab.isp import Isp, Leaks
 from tests.lab.net import Host, Lab
+from tests.lab.segments import add_lan, add_router
 from tests.lab.topologies import Site, dual_wan, partner_link, tenants
 
-__all__ = ["GatewayHost", "Host", "Lab", "Site", "dual_wan", "partner_link", "tenants"]
+__all__ = [
+    "GatewayHost",
+    "Host",
+    "Isp",
+    "Lab",
+    "Leaks",
+    "Site",
+    "add_lan",
+    "add_router",
+    "dual_wan",
+    "partner_link",
+    "tenants",
+]

@@ -25,32 +25,52 @@ from tests.lab.topologies import TOPOLOGIES
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__.splitlines()[0])
-    parser.add_argument("topology", choices=[*TOPOLOGIES, "clean"], help="what to build; `clean` removes leftovers")
+    parser.add_argument(
+        "topology", nargs="?", choices=[*TOPOLOGIES, "clean"], help="what to build; `clean` removes leftovers"
+    )
+    parser.add_argument("--list", action="store_true", help="draw all topologies, and build none")
     parser.add_argument("--spec", metavar="DIR", help="apply this spec to the gateway")
     arguments = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    if arguments.topology == "clean":
+    if arguments.list:
+        for name in TOPOLOGIES:
+            console.print(f"[bold]{name}[/bold]\n")
+            console.print(Text(drawing(name) + "\n"))
+    elif arguments.topology == "clean":
         console.print(f"removed: {', '.join(clean()) or 'nothing'}")
-        return 0
+    elif arguments.topology is None:
+        parser.error("name a topology, or --list, or clean")
+    elif os.geteuid() != 0:
+        parser.error("network namespaces need root: run it with sudo")
+    else:
+        return shell(arguments.topology, arguments.spec, console)
+    return 0
+
+
+def shell(topology: str, spec: str | None, console: Console) -> int:
+    """Build it, and run a shell in it; the shell's exit code."""
     with Lab() as lab, TemporaryDirectory(prefix="nvi-lab-") as scratch:
-        site = TOPOLOGIES[arguments.topology](lab)
-        console.print(Text(drawing(arguments.topology)))
-        for host in (site.far, *(h for n, h in lab.hosts.items() if n in ("server", "red-server", "blue-server"))):
+        site = TOPOLOGIES[topology](lab)
+        console.print(Text(drawing(topology)))
+        servers = [host for name, host in lab.hosts.items() if name == "far" or name.endswith("server")]
+        for host in servers:
             host.serve(443)
-        if arguments.spec:
-            console.print(Text(GatewayHost(site.gateway).apply(arguments.spec).stdout.splitlines()[-1]))
+        if spec:
+            console.print(Text(GatewayHost(site.gateway).apply(Path(spec).resolve()).stdout.splitlines()[-1]))
         commands = Path(scratch)
         for name, host in lab.hosts.items():
-            _script(commands / name, f'exec ip netns exec {host.netns} "${{@:-bash}}"')
+            enter = f"exec ip netns exec {host.netns}"
+            _script(commands / name, f"[ $# -gt 0 ] && {enter} \"$@\"\nPS1='{name}$ ' {enter} bash --norc")
         _script(
             commands / "nvictl",
-            f'cd {ROOT} && exec {sys.executable} -m nvi_operator "$@" --netns {site.gateway.netns}',
+            f'PYTHONPATH={ROOT} exec {sys.executable} -m nvi_operator "$@" --netns {site.gateway.netns}',
         )
-        console.print(f"hosts: {', '.join(lab.hosts)}; far and the servers answer on port 443; exit ends it all")
+        console.print(f"hosts: {', '.join(lab.hosts)}")
+        console.print(f"{', '.join(host.name for host in servers)} answer on port 443; exit ends it all")
         environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "PS1": "lab$ "}
-        subprocess.run(["bash", "--norc"], env=environment, check=False)
-        console.print(f"foreign sources that the ISPs saw: {site.leaks()}")
-    return 0
+        ended = subprocess.run(["bash", "--norc"], env=environment, check=False).returncode
+        console.print(f"foreign sources that the ISPs saw: {site.leaks()!r}")
+    return ended
 
 
 def _script(path: Path, line: str) -> None:

@@ -21,12 +21,22 @@ _TENANTS = f"""\
 
    LANs:  192.168.1.0/24, fd00:1::/64, both of them
 {_UPLINKS}"""
+_ROUTED_LAN = f"""\
+{_DUAL_WAN}
+   and on the LAN: router, .254, with deep behind it: 192.168.7.10, fd00:7::10
+"""
 _PARTNER = f"""\
 {_DUAL_WAN}
-   and at part0, 10.255.0.2: partner, 10.255.0.1, with a host 192.168.1.20
+   and at part0, 10.255.0.2 and fd00:ff::2: partner, 10.255.0.1 and fd00:ff::1, with a host
+   192.168.1.20, fd00:1::20; it has routes to 10.1.0.0/24 and fd00:a1::/64 through the gateway
 """
 
-_DRAWINGS = {"dual-wan": _DUAL_WAN, "tenants": _TENANTS, "partner-link": _PARTNER}
+_DRAWINGS = {
+    "dual-wan": _DUAL_WAN,
+    "routed-lan": _ROUTED_LAN,
+    "tenants": _TENANTS,
+    "partner-link": _PARTNER,
+}
 
 
 def drawing(topology: str) -> str:

@@ -14,6 +14,8 @@ from tests.lab.net import Host
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = 78
 GROUPS = ("78", "79")
+TABLE = ("inet", "nvi")
+DEVICE = "nvi0"
 
 
 class GatewayHost:
@@ -61,7 +63,8 @@ class GatewayHost:
     def owned(self) -> list[str]:
         """Whatever of ours is left in the kernel, found without any of our own code."""
         run = self.host.run
-        left = [f"table {t}" for t in ("inet nvi",) if t in run("nft", "list", "tables").stdout]
+        ours = f"table {' '.join(TABLE)}"
+        left = [ours] if ours in run("nft", "list", "tables").stdout.splitlines() else []
         for family in ("-4", "-6"):
             rules = json.loads(run("ip", family, "-j", "-N", "rule").stdout or "[]")
             left += [f"rule {rule}" for rule in rules if str(rule.get("protocol")) == str(PROTOCOL)]
@@ -69,7 +72,18 @@ class GatewayHost:
             left += [f"route {route}" for route in routes if str(route.get("protocol")) == str(PROTOCOL)]
         links = json.loads(run("ip", "-j", "-N", "link").stdout)
         left += [f"link {link['ifname']}" for link in links if str(link.get("group")) in GROUPS]
+        left += [f"tc {line}" for line in self._tc() if " nvi" in line]
         return left
+
+    def _tc(self) -> list[str]:
+        """Queueing disciplines of all links, and what is attached to them, as lines that name their link."""
+        lines = self.host.run("tc", "qdisc", "show").stdout.splitlines()
+        fields = [line.split() for line in lines]
+        for dev in [words[words.index("dev") + 1] for words in fields if "clsact" in words]:
+            for side in ("ingress", "egress"):
+                shown = self.host.run("tc", "filter", "show", "dev", dev, side).stdout.splitlines()
+                lines += [f"{side} dev {dev} : {line.strip()}" for line in shown]
+        return lines
 
     def foreign(self) -> dict[str, Any]:
         """Everything that is not ours and that we might have touched, in a form that can be compared."""
@@ -79,7 +93,7 @@ class GatewayHost:
             entry
             for entry in ruleset
             for body in entry.values()
-            if body.get("table", body.get("name")) != "nvi" and "metainfo" not in entry
+            if (body.get("family"), body.get("table", body.get("name"))) != TABLE and "metainfo" not in entry
         ]
         state: dict[str, Any] = {"nft": foreign_nft}
         for family in ("-4", "-6"):
@@ -90,9 +104,10 @@ class GatewayHost:
         state["links"] = [
             {key: link.get(key) for key in ("ifname", "group", "mtu", "flags", "link_type", "addr_info")}
             for link in links
-            if link["ifname"] != "nvi0"
+            if link["ifname"] != DEVICE
         ]
         state["sysctl"] = self.host.call(_settings)
+        state["tc"] = [line for line in self._tc() if f" dev {DEVICE} " not in line]
         return state
 
 
@@ -101,5 +116,5 @@ def _settings() -> dict[str, str]:
     root = Path("/proc/sys/net")
     files = [root / "ipv4/ip_forward", *root.glob("ipv4/conf/*/*"), *root.glob("ipv6/conf/*/*")]
     # A stable secret cannot be read until it is written.
-    told = [f for f in files if f.parent.name != "nvi0" and f.name != "stable_secret"]
+    told = [f for f in files if f.parent.name != DEVICE and f.name != "stable_secret"]
     return {str(file): file.read_text(encoding="ascii") for file in told if file.stat().st_mode & 0o444}

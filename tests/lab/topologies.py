@@ -2,61 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from tests.lab.isp import Isp, Leaks
 from tests.lab.net import Host, Lab
+from tests.lab.segments import add_lan, add_router
 
 FAR, FAR6 = "192.0.2.80", "2001:db8:f::80"
 OTHER, OTHER6 = "192.0.2.200", "2001:db8:f::200"  # the same host by another address
-
-
-@dataclass
-class Isp:
-    """An ISP drops and counts what does not come from its own prefixes, and counts what does."""
-
-    host: Host
-    prefixes: tuple[str, ...]
-    prefixes6: tuple[str, ...]
-
-    def arm(self) -> None:
-        self.host.nft(
-            f"""
-            table inet isp {{
-                counter foreign {{ }}
-                counter sent {{ }}
-                counter received {{ }}
-                chain check {{
-                    type filter hook prerouting priority -400; policy accept;
-                    iifname != "gwa" return
-                    ip6 saddr {{ fe80::/10, :: }} return
-                    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} return
-                    ip saddr != {{ {", ".join(self.prefixes)} }} counter name foreign drop
-                    ip6 saddr != {{ {", ".join(self.prefixes6)} }} counter name foreign drop
-                    ip daddr {{ 192.168.0.0/16, 10.1.0.0/16, 10.2.0.0/16 }} counter name foreign drop
-                    ip6 daddr fd00:1::/64 counter name foreign drop
-                    counter name sent
-                }}
-                chain back {{
-                    type filter hook postrouting priority 0; policy accept;
-                    oifname "gwa" meta l4proto != ipv6-icmp counter name received
-                    icmpv6 type != {{ echo-request, echo-reply, packet-too-big, time-exceeded }} return
-                    oifname "gwa" counter name received
-                }}
-            }}
-            """
-        )
-
-    @property
-    def foreign(self) -> int:
-        return self.host.counter("isp", "foreign")
-
-    @property
-    def sent(self) -> int:
-        return self.host.counter("isp", "sent")
-
-    @property
-    def received(self) -> int:
-        return self.host.counter("isp", "received")
 
 
 @dataclass
@@ -79,9 +34,10 @@ class Site:
     def server(self) -> Host:
         return self.lab.hosts["server"]
 
-    def leaks(self) -> int:
-        """Packets with a source (or a destination) that an ISP must never see."""
-        return sum(isp.foreign for isp in self.isps.values())
+    def leaks(self) -> Leaks:
+        """Packets with a source (or a destination) that an ISP must never see. An int that can say which."""
+        each = [isp.leaks() for isp in self.isps.values()]
+        return Leaks(sum(each), tuple(line for leaks in each for line in leaks.details))
 
     def used(self) -> dict[str, tuple[int, int]]:
         """For each ISP, the packets sent through it and received back by it so far."""
@@ -94,25 +50,11 @@ class Site:
         back = {name for name in now if now[name][1] > before[name][1]}
         return out, back
 
-
-def _lan(lab: Lab, gateway: Host, ifname: str, members: dict[str, int], *, mtu: int = 1500) -> None:
-    """Hosts 192.168.1.N and fd00:1::N on one segment with the gateway's interface, which is .1 and ::1."""
-    segment = lab.host(f"{ifname}-sw")
-    segment.ip("link add name br0 type bridge", "link set dev br0 up")
-    lab.link(gateway, ifname, segment, "p0", mtu=mtu)
-    segment.ip("link set dev p0 master br0")
-    gateway.ip(f"addr add 192.168.1.1/24 dev {ifname}", f"addr add fd00:1::1/64 dev {ifname} nodad")
-    for number, (name, last) in enumerate(members.items(), start=1):
-        host = lab.host(name)
-        lab.link(host, "eth0", segment, f"p{number}", mtu=mtu)
-        segment.ip(f"link set dev p{number} master br0")
-        host.address, host.address6 = f"192.168.1.{last}", f"fd00:1::{last}"
-        host.ip(
-            f"addr add {host.address}/24 dev eth0",
-            f"addr add {host.address6}/64 dev eth0 nodad",
-            "route add default via 192.168.1.1",
-            "route add ::/0 via fd00:1::1",
-        )
+    def used_uplinks(self, function: Callable[..., object], *arguments: Any) -> tuple[set[str], set[str]]:
+        """The ISPs that carried packets out, and in, while `function` ran."""
+        before = self.used()
+        function(*arguments)
+        return self.through(before)
 
 
 def _isp(site: Site, name: str, ifname: str, net: str, letter: str, *, mtu: int = 1500) -> None:
@@ -159,34 +101,47 @@ def _outside(lab: Lab, *, uplink_mtu: int = 1500) -> Site:
     return site
 
 
-def dual_wan(lab: Lab, *, uplink_mtu: int = 1500, lan_mtu: int = 1500) -> Site:
-    """A LAN with `client` (.10) and `server` (.80) at lan0, and two ISPs."""
+def dual_wan(lab: Lab, *, uplink_mtu: int = 1500, lan_mtu: int = 1500, routed_lan: bool = False) -> Site:
+    """A LAN with `client` (.10) and `server` (.80) at lan0, and two ISPs.
+
+    `routed_lan`: also `router` (.254) on the LAN, and behind it `deep`, 192.168.7.10 and fd00:7::10.
+    """
     site = _outside(lab, uplink_mtu=uplink_mtu)
-    _lan(lab, site.gateway, "lan0", {"client": 10, "server": 80}, mtu=lan_mtu)
+    add_lan(lab, site.gateway, "lan0", {"client": 10, "server": 80}, mtu=lan_mtu)
+    if routed_lan:
+        add_router(lab, site.gateway, "lan0", {"deep": 10})
     return site
 
 
-def tenants(lab: Lab) -> Site:
-    """Two networks with the same addresses, at red0 and blue0, each with a client (.10) and a server (.80)."""
+def tenants(lab: Lab, *, names: Sequence[str] = ("red", "blue")) -> Site:
+    """Networks with the same addresses, at red0 and blue0, each with a client (.10) and a server (.80)."""
     site = _outside(lab)
-    for name in ("red", "blue"):
-        _lan(lab, site.gateway, f"{name}0", {f"{name}-client": 10, f"{name}-server": 80})
+    for name in names:
+        add_lan(lab, site.gateway, f"{name}0", {f"{name}-client": 10, f"{name}-server": 80})
     return site
 
 
-def partner_link(lab: Lab) -> Site:
-    """`dual_wan`, and at part0 a partner whose host 192.168.1.20 has an address of our own network."""
+def partner_link(lab: Lab, *, partner_mtu: int = 1500) -> Site:
+    """`dual_wan`, and at part0 a partner whose hosts 192.168.1.20 and fd00:1::20 have addresses of our network."""
     site = dual_wan(lab)
     partner = lab.host("partner")
-    lab.link(site.gateway, "part0", partner, "gwa")
-    site.gateway.ip("addr add 10.255.0.2/30 dev part0")
-    partner.address = "192.168.1.20"
+    lab.link(site.gateway, "part0", partner, "gwa", mtu=partner_mtu)
+    site.gateway.ip("addr add 10.255.0.2/30 dev part0", "addr add fd00:ff::2/64 dev part0 nodad")
+    partner.address, partner.address6 = "192.168.1.20", "fd00:1::20"
     partner.ip(
         "addr add 10.255.0.1/30 dev gwa",
-        "addr add 192.168.1.20/32 dev lo",
+        "addr add fd00:ff::1/64 dev gwa nodad",
+        f"addr add {partner.address}/32 dev lo",
+        f"addr add {partner.address6}/128 dev lo nodad",
         "route add 10.1.0.0/24 via 10.255.0.2",
+        "route add fd00:a1::/64 via fd00:ff::2",
     )
     return site
 
 
-TOPOLOGIES = {"dual-wan": dual_wan, "tenants": tenants, "partner-link": partner_link}
+TOPOLOGIES: dict[str, Callable[[Lab], Site]] = {
+    "dual-wan": dual_wan,
+    "routed-lan": lambda lab: dual_wan(lab, routed_lan=True),
+    "tenants": tenants,
+    "partner-link": partner_link,
+}

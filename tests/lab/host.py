@@ -1,0 +1,176 @@
+"""A host is a network namespace with a thread in it: commands, settings, sockets, packets."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from nvi_operator.kernel.netns import enter
+from tests.lab.traffic import Flow, Server, connect
+
+T = TypeVar("T")
+
+# IPv4 settings of a new namespace are copies of the machine's (net.core.devconf_inherit_init_net), and a
+# machine with containers forwards already. These are the kernel's own defaults, but for IPv6 addresses,
+# which are ready at once. ip_forward is first: writing it resets others.
+FRESH = {
+    "net/ipv4/ip_forward": "0",
+    **{
+        f"net/ipv4/conf/{where}/{name}": value
+        for where in ("all", "default", "lo")
+        for name, value in {
+            "rp_filter": "0",
+            "accept_local": "0",
+            "arp_ignore": "0",
+            "arp_announce": "0",
+            "send_redirects": "1",
+            "accept_redirects": "1",
+        }.items()
+    },
+    "net/ipv6/conf/all/forwarding": "0",
+    **{
+        f"net/ipv6/conf/{where}/{name}": "0"
+        for where in ("all", "default")
+        for name in ("accept_dad", "router_solicitations")
+    },
+}
+
+
+class Host:
+    """A network namespace. `address` and `address6` are set by whoever gives it some."""
+
+    def __init__(self, name: str, netns: str) -> None:
+        self.name = name
+        self.netns = netns
+        self.address = ""
+        self.address6 = ""
+        self._servers: list[Server] = []
+        subprocess.run(["ip", "netns", "add", self.netns], check=True)
+        # A thread that lives in the namespace: sockets made there stay there.
+        self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.netns,))
+        for sysctl, value in FRESH.items():
+            self.write(sysctl, value)
+        self.ip("link set dev lo up")
+
+    def close(self) -> None:
+        """End what this process has there. Who made the namespace removes it, too (`leftovers.remove`)."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self._thread.shutdown(cancel_futures=True)
+
+    # ---------------------------------------------------------------- running things
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function in this host's namespace (in one thread per host)."""
+        return self._thread.submit(function, *arguments).result()
+
+    def run(
+        self, *argv: str, check: bool = True, timeout: float = 30.0, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command there; its output is in the result. AssertionError if it fails and `check`."""
+        command = ["ip", "netns", "exec", self.netns, *argv]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=text, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"{self.name}: {' '.join(argv)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done
+
+    def popen(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
+        """A command that runs on; it is ended with the laboratory, if not before."""
+        return subprocess.Popen(["ip", "netns", "exec", self.netns, *argv], text=True, **options)
+
+    def ip(self, *lines: str) -> None:
+        """Lines for `ip -batch`."""
+        command = ["ip", "-n", self.netns, "-batch", "-"]
+        text = "".join(f"{line}\n" for line in lines)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"{self.name}: ip: {done.stderr.strip()}: {lines}")
+
+    def nft(self, text: str) -> None:
+        self.run("nft", "-f", "-", text=text)
+
+    def read(self, sysctl: str) -> str:
+        def read() -> str:
+            with open(f"/proc/sys/{sysctl}", encoding="ascii") as file:
+                return file.read().strip()
+
+        return self.call(read)
+
+    def write(self, sysctl: str, value: str) -> None:
+        def write() -> None:
+            with open(f"/proc/sys/{sysctl}", "w", encoding="ascii") as file:
+                file.write(value)
+
+        self.call(write)
+
+    def counter(self, table: str, name: str) -> int:
+        """Packets of a named nft counter of a table `inet TABLE`."""
+        listing = self.run("nft", "list", "counter", "inet", table, name).stdout
+        found = re.search(r"packets (\d+)", listing)
+        assert found, listing
+        return int(found[1])
+
+    # ---------------------------------------------------------------- traffic
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        return self.call(socket.socket, family, kind, protocol)
+
+    def serve(self, port: int = 0, *, protocol: str = "tcp", address: str | None = None) -> None:
+        """Answer on a port with what is seen of the asker. Both families, unless `address` says one.
+
+        `icmp` has no port; it answers the echo requests of `connect`, beside the kernel's own replies.
+        """
+        addresses = [address] if address else [a for a in (self.address, self.address6) if a]
+        assert addresses, f"{self.name} has no address to serve on"
+        self._servers += [Server(self, a, port, protocol) for a in addresses]
+
+    def connect(
+        self,
+        address: str,
+        port: int = 0,
+        *,
+        protocol: str = "tcp",
+        source: str | None = None,
+        source_port: int = 0,
+        df: bool = False,
+    ) -> Flow:
+        """Talk to a server of `serve`; AssertionError if it does not answer in time.
+
+        `df`: UDP datagrams say "do not fragment". For `icmp` the source port is the identifier.
+        """
+        return connect(self, address, port, protocol, source, source_port, df=df)
+
+    def reaches(self, address: str, port: int = 0, *, protocol: str = "tcp", source: str | None = None) -> bool:
+        try:
+            with connect(self, address, port, protocol, source, 0, timeout=1.0):
+                return True
+        except (OSError, AssertionError):
+            return False
+
+    def inject(self, ifname: str, packet: bytes, *, to: str) -> None:
+        """Send an IP packet as it is, in a frame to the MAC address `to`: for sources that are not ours."""
+        ethertype = 0x86DD if packet[0] >> 4 == 6 else 0x0800
+        with self.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.bind((ifname, ethertype))
+            source = bytes.fromhex(self.mac(ifname).replace(":", ""))  # a bridge drops frames from 0
+            frame = bytes.fromhex(to.replace(":", "")) + source + ethertype.to_bytes(2, "big")
+            raw.send(frame + packet)
+
+    def mac(self, ifname: str) -> str:
+        return self.run("cat", f"/sys/class/net/{ifname}/address").stdout.strip() or ""
+
+    def ping(
+        self, address: str, *, size: int = 56, df: bool = False, ttl: int = 64, wait: float = 1.0, source: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """One echo request; returncode 0 if it was answered."""
+        options = ["-n", "-c1", f"-W{wait:g}", f"-s{size}", f"-t{ttl}", *(["-Mdo"] if df else [])]
+        options += ["-I", source] if source else []
+        return self.run("ping", *options, address, check=False)
+
+    def pings(self, address: str, **options: Any) -> bool:
+        return self.ping(address, **options).returncode == 0

@@ -1,0 +1,76 @@
+"""`python -m tests.lab`: what a user types, and what is left when the shell ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.lab.gateway import ROOT
+from tests.lab.leftovers import namespaces
+from tests.lab.topologies import TOPOLOGIES
+
+pytestmark = pytest.mark.netns
+
+
+def lab(*argv: str, typed: str = "") -> tuple[int, str, int]:
+    """Exit code, output, process id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.lab", *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    output, _ = process.communicate(typed, timeout=60)
+    return process.returncode, output, process.pid
+
+
+def test_the_names_of_hosts_are_commands() -> None:
+    typed = """
+        client ping -c1 -W1 192.0.2.80
+        gw bash -c 'exit 3'; echo "code $?"
+        echo 'cat /sys/class/net/wan0/operstate' | gw
+        nvictl status | head -1
+        (far tcpdump -ni a0 > /dev/null 2>&1 &)
+        exit 4
+    """
+    code, output, pid = lab("dual-wan", "--spec", "examples/dual-wan", typed=typed)
+    assert code == 4
+    assert "1 received" in output
+    assert "code 3" in output
+    assert "\nup\n" in output
+    assert "objects of ours" in output
+    assert "foreign sources that the ISPs saw: 0" in output
+    assert namespaces(f"nvi{pid}.") == []
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_a_topology_is_drawn_and_opens(topology: str) -> None:
+    code, output, pid = lab(topology, typed="far ip -br addr\nexit\n")
+    assert code == 0
+    assert "wan0 --- isp-a" in output
+    assert "192.0.2.80/32" in output
+    assert namespaces(f"nvi{pid}.") == []
+
+
+def test_the_list_draws_them_all() -> None:
+    code, output, _ = lab("--list")
+    assert code == 0
+    assert [line for line in output.splitlines() if line in TOPOLOGIES] == list(TOPOLOGIES)
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_a_spec_that_is_refused_leaves_nothing() -> None:
+    code, output, pid = lab("dual-wan", "--spec", "/nonexistent")
+    assert code == 1
+    assert "/nonexistent" in output
+    assert namespaces(f"nvi{pid}.") == []
+
+
+def test_nothing_to_build_is_said() -> None:
+    code, output, _ = lab()
+    assert code == 2
+    assert "name a topology" in output
