@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from nvi_operator.kernel.netns import enter
+from tests.lab.leftovers import undisturbed
 from tests.lab.traffic import Flow, Server, connect
 
 T = TypeVar("T")
@@ -49,7 +50,10 @@ class Host:
         self.address = ""
         self.address6 = ""
         self._servers: list[Server] = []
-        subprocess.run(["ip", "netns", "add", self.netns], check=True)
+        # A signal while Python forks would leave a child that nobody waits for: it makes the namespace after
+        # everything was cleaned.
+        with undisturbed():
+            subprocess.run(["ip", "netns", "add", self.netns], check=True, process_group=0)
         # A thread that lives in the namespace: sockets made there stay there.
         self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.netns,))
         for sysctl, value in FRESH.items():
