@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nvi_operator.reconciler.cycle import Gateway
     from nvi_operator.spec.load import LoadedSpec
     from nvi_operator.spec.models import GatewaySpec, Numbers
+    from nvi_operator.state.change import Plan
 
 
 def run(arguments: Namespace) -> int:
@@ -49,6 +50,12 @@ def _show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], Rend
         print()
     else:
         _console().print(text())
+
+
+def _show_plan(arguments: Namespace, plan: Plan) -> None:
+    from nvi_operator.view.plan import plan_json, plan_text
+
+    _show(arguments, lambda: plan_json(plan), lambda: plan_text(plan))
 
 
 def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
@@ -121,19 +128,15 @@ def _render(arguments: Namespace) -> int:
 
 
 def _plan(arguments: Namespace) -> int:
-    from nvi_operator.view.plan import plan_json, plan_text
-
     preview = _preview(arguments)
     _notes(preview)
-    _show(arguments, lambda: plan_json(preview.plan), lambda: plan_text(preview.plan))
+    _show_plan(arguments, preview.plan)
     return 2 if preview.plan and arguments.detailed_exitcode else 0
 
 
 def _diff(arguments: Namespace) -> int:
-    from nvi_operator.view.plan import plan_json, plan_text
-
     preview = _preview(arguments)
-    _show(arguments, lambda: plan_json(preview.plan), lambda: plan_text(preview.plan))
+    _show_plan(arguments, preview.plan)
     return 1 if preview.plan else 0
 
 
@@ -159,7 +162,6 @@ def _look_around(spec: GatewaySpec, *, force: bool) -> None:
 def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import Gateway, reconcile
-    from nvi_operator.view.plan import plan_json, plan_text
 
     loaded = _load(arguments)
     _look_around(loaded.spec, force=arguments.force)
@@ -167,20 +169,19 @@ def _apply(arguments: Namespace) -> int:
         done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
-        _show(arguments, lambda: plan_json(done.plan), lambda: plan_text(done.plan))
+        _show_plan(arguments, done.plan)
     return 0
 
 
 def _down(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import Gateway, reconcile
-    from nvi_operator.view.plan import plan_json, plan_text
 
     gateway, numbers = _gateway(arguments)
     with HostKernel(numbers) as kernel:
         done = reconcile(kernel, Gateway(gateway.name, None))
     if arguments.output == "json" or not arguments.quiet:
-        _show(arguments, lambda: plan_json(done.plan), lambda: plan_text(done.plan))
+        _show_plan(arguments, done.plan)
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
-from nvi_operator.ruleset.networks import declared_size, network_maps, network_nat
+from nvi_operator.ruleset.networks import declared_size, network_maps, twice_rules
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -34,7 +34,7 @@ PRIORITY = -110  # before the usual -100, so that another tool's chain does not 
 def dstnat_chain(topology: Topology) -> Chain:
     rules: list[Rule] = []
     for family in topology.families:
-        rules += _twice(topology, family)
+        rules += twice_rules("dnat", topology, family)
         chosen = [rule for rule in topology.forward_rules if rule.public.version == family]
         rules += [_chosen(topology, rule) for rule in chosen if rule.service]
         whole = [_chosen(topology, rule) for rule in chosen if not rule.service]
@@ -52,24 +52,6 @@ def dstnat_chain(topology: Topology) -> Chain:
 
 def _from_uplinks(topology: Topology) -> Match:
     return f.one_of(f.IIFNAME, topology.uplink_ifnames)
-
-
-def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
-    """The destination half, of flows from either side."""
-    for entry in topology.twice:
-        if entry.real.version == family:
-            yield (
-                *f.not_from_uplinks(topology),
-                f.in_networks(f.saddr(family), (entry.real,)),
-                f.in_networks(f.daddr(family), (entry.alias,)),
-                network_nat("dnat", family, entry.alias, entry.far),
-            )
-            yield (
-                Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),
-                f.in_networks(f.saddr(family), (entry.far,)),
-                f.in_networks(f.daddr(family), (entry.mapped,)),
-                network_nat("dnat", family, entry.mapped, entry.real),
-            )
 
 
 def _chosen(topology: Topology, rule: ForwardRule) -> Rule:

@@ -52,16 +52,8 @@ def is_stage_2(topology: Topology) -> Match:
     return Match(Masked(META_MARK, topology.stage_mask), "==", topology.stage_mask)
 
 
-def is_stage_1(topology: Topology) -> Match:
-    return Match(Masked(META_MARK, topology.stage_mask), "==", 0)
-
-
 def is_dnated() -> Match:
     return Match(CT_STATUS, "in", frozenset({"dnat"}))
-
-
-def is_not_dnated() -> Match:
-    return Match(CT_STATUS, "not in", frozenset({"dnat"}))
 
 
 def one_of(field: Field | Concat, values: tuple[Value, ...], *, op: str = "==") -> Match:

@@ -1,4 +1,4 @@
-"""1:1 NAT of addresses and prefixes, the same for sources and destinations."""
+"""1:1 and twice NAT of addresses and prefixes, the same for sources and destinations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.spec.values import Network
-from nvi_operator.state.nft import Element, Field, Lookup, NamedSet, Nat
-from nvi_operator.topology.model import Family
+from nvi_operator.state.nft import Element, Field, Lookup, Match, NamedSet, Nat, Rule
+from nvi_operator.topology.model import Family, Topology
 
 Kind = Literal["snat", "dnat"]
 
@@ -40,6 +40,29 @@ def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Netw
     if prefixes:
         name = f"{kind}_prefix_{family}"
         yield NamedSet(name, (type_,), frozenset(prefixes), (type_,), interval=True, prefix_values=True)
+
+
+def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
+    """One half of twice NAT, of flows from either side.
+
+    Where the source is translated the destination is so already: what was asked for is in conntrack.
+    """
+    asked = f.daddr(family) if kind == "dnat" else f.original_daddr(family)
+    for entry in topology.twice:
+        if entry.real.version == family:
+            ours = f.not_from_uplinks(topology)
+            theirs = (Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),)
+            for where, source, known_as, alias, behind_it in (
+                (ours, entry.real, entry.mapped, entry.alias, entry.far),
+                (theirs, entry.far, entry.alias, entry.mapped, entry.real),
+            ):
+                pair = (alias, behind_it) if kind == "dnat" else (source, known_as)
+                yield (
+                    *where,
+                    f.in_networks(f.saddr(family), (source,)),
+                    f.in_networks(asked, (alias,)),
+                    network_nat(kind, family, *pair),
+                )
 
 
 def _is_address(network: Network) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from nvi_operator.nft.values import address_range_value, network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
-from nvi_operator.ruleset.networks import network_maps, network_nat
+from nvi_operator.ruleset.networks import network_maps, network_nat, twice_rules
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -44,30 +44,12 @@ PRIORITY = 90  # before the usual 100, so that another tool's chain does not tak
 def srcnat_chain(topology: Topology) -> Chain:
     rules: list[Rule] = [(Match(f.OIFNAME, "!=", topology.device), f.RETURN)]
     for family in topology.families:
-        rules += _twice(topology, family)
+        rules += twice_rules("snat", topology, family)
         rules += _among_ourselves(topology, family)
         rules += _static(topology, family)
     for rule in topology.source_rules:
         rules += _line(topology, rule)
     return Chain("srcnat", Hook("nat", "postrouting", PRIORITY), tuple(rules))
-
-
-def _twice(topology: Topology, family: Family) -> Iterator[Rule]:
-    """The source half, of flows from either side. What was asked for is in conntrack: it is translated already."""
-    for entry in topology.twice:
-        if entry.real.version == family:
-            yield (
-                *f.not_from_uplinks(topology),
-                f.in_networks(f.saddr(family), (entry.real,)),
-                f.in_networks(f.original_daddr(family), (entry.alias,)),
-                network_nat("snat", family, entry.real, entry.mapped),
-            )
-            yield (
-                Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),
-                f.in_networks(f.saddr(family), (entry.far,)),
-                f.in_networks(f.original_daddr(family), (entry.mapped,)),
-                network_nat("snat", family, entry.far, entry.alias),
-            )
 
 
 def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
