@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel import nvi_device
 from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
@@ -28,7 +29,7 @@ from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import Module
+from nvi_operator.state.link import Link, Module
 from nvi_operator.state.tc import TcProgram
 
 
@@ -97,6 +98,9 @@ class HostKernel:
         for program in live.of_kind(TcProgramDriver.kind):
             if isinstance(program, TcProgram):
                 groups[f"device {program.ifname}"] = read_counters(self._ipr, program.ifname)
+        for link in live.of_kind(LinkDriver.kind):
+            if isinstance(link, Link) and link.kind == nvi_device.KIND:
+                groups[f"device {link.ifname}"] = nvi_device.read_counters(link.ifname)
         table = self._nft.counters()
         return {**groups, f"nft table inet {TABLE}": table} if table else groups
 

@@ -21,6 +21,7 @@ def _desired(topology: Topology) -> Iterator[Link]:
     attributes = {
         "source": 0 if topology.source == "mark" else 1,
         "stage_mask": topology.stage_mask,
+        "require_stage": 1,
         "ttl_compensation": int(topology.hide_hop),
     }
     yield Link(

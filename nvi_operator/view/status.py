@@ -19,10 +19,10 @@ Counters = Mapping[str, Mapping[str, int]]
 _MEANINGS = {
     "reinjected": "packets handed back to their in-interface",
     "no_stage_bit": "dropped: stage 1 did not see them (table flushed?)",
-    "no_ifindex": "dropped: no in-interface known",
     "no_device": "dropped: in-interface unknown or gone",
     "device_down": "dropped: in-interface is down",
     "loop": "dropped: here for the second time (a foreign rule took the mark away?)",
+    "backlog": "dropped: more than net.core.netdev_max_backlog waiting on a CPU",
     "other": "dropped: not IP, or too short",
     "stage_1": "packets on their way into the device",
     "stage_2": "packets on their second pass",

@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.text import Text
 
+from tests.lab.command import ROOT
 from tests.lab.drawing import drawing
-from tests.lab.gateway import ROOT, GatewayHost
+from tests.lab.gateway import GatewayHost
 from tests.lab.net import Lab, clean
 from tests.lab.topologies import TOPOLOGIES
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab.gateway import ROOT
+from tests.lab.command import ROOT
 from tests.lab.net import Host, until
 
 

@@ -19,9 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.lab import GatewayHost, Host, Lab, Site, dual_wan
+from tests.lab.command import ROOT
 from tests.lab.daemon import Daemon
 from tests.lab.drawing import drawing
-from tests.lab.gateway import ROOT
 
 SHOWN = 36  # lines of the first plan; `nvictl plan` prints all
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.lab.command import ROOT, nvictl, start_server
 from tests.lab.net import Host
 
-ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = 78
 GROUPS = ("78", "79")
 TABLE = ("inet", "nvi")
@@ -22,6 +21,7 @@ class GatewayHost:
     """A host that nvictl makes a gateway."""
 
     def __init__(self, host: Host) -> None:
+        start_server()
         self.host = host
         self._scratch = TemporaryDirectory(prefix="nvi-lab-")
 
@@ -36,8 +36,7 @@ class GatewayHost:
         return directory
 
     def nvictl(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "nvi_operator", *map(str, arguments), "--netns", self.host.netns]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        done = nvictl([*map(str, arguments), "--netns", self.host.netns])
         if check and done.returncode:
             raise AssertionError(f"nvictl {' '.join(map(str, arguments))}: {done.stderr}")
         return done

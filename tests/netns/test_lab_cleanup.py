@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Lab
-from tests.lab.gateway import ROOT
+from tests.lab.command import ROOT
 from tests.lab.leftovers import namespaces, processes, undisturbed
 from tests.lab.net import clean, until
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.lab.gateway import ROOT
+from tests.lab.command import ROOT
 from tests.lab.leftovers import namespaces
 from tests.lab.topologies import TOPOLOGIES
 

@@ -30,7 +30,7 @@ from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, Labe
 from nvi_operator.kernel.bpf.maps import HASH, PERCPU_ARRAY, MapInfo
 from nvi_operator.state.tc import Port, ProgramOptions
 
-REASONS = ("reinjected", "no_stage_bit", "no_ifindex", "no_device", "loop", "other")
+REASONS = ("reinjected", "no_stage_bit", "no_device", "loop", "other")
 
 PORTS, COUNTERS = "nvi_ports", "nvi_counters"
 PORTS_MAP = MapInfo(PORTS, HASH, 4, 8, 4096)  # ifindex -> MAC, and whether frames have one

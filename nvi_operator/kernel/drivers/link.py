@@ -7,19 +7,21 @@ from typing import Any
 
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.nvi_device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Link
 
 ALIAS = "nvi-operator"
 _IFF_UP = 1
-_KINDS = ("ifb", "nvi")
+_KINDS = ("ifb", KIND)
 
 
 class LinkDriver:
     kind = "link"
 
     def __init__(self, ipr: Any, group: int) -> None:
+        teach_pyroute2()
         self._ipr = ipr
         self._group = group
 
@@ -33,7 +35,8 @@ class LinkDriver:
             kind = info.get("kind") if info else None
             if link.get("group") == self._group and kind in _KINDS:
                 up = bool(link["flags"] & _IFF_UP)
-                yield Link(link.get("ifname"), kind, self._group, link.get("mtu"), up)
+                attributes = attributes_of(link) if kind == KIND else ()
+                yield Link(link.get("ifname"), kind, self._group, link.get("mtu"), up, attributes)
             elif link.get("ifname") in wanted:
                 raise ConflictError(
                     f"link {link.get('ifname')}: wanted as the NAT virtual interface: there is one of kind "
@@ -51,7 +54,14 @@ class LinkDriver:
 
     def _create(self, link: Link) -> None:
         with kernel_errors(f"link {link.ifname}: making one of kind {link.kind}"):
-            self._ipr.link("add", ifname=link.ifname, kind=link.kind, group=link.group, mtu=link.mtu)
+            self._ipr.link(
+                "add",
+                ifname=link.ifname,
+                kind=link.kind,
+                group=link.group,
+                mtu=link.mtu,
+                **as_request(link.attributes),
+            )
 
     def _adjust(self, link: Link) -> None:
         with kernel_errors(f"link {link.ifname}: setting mtu {link.mtu} and up"):
@@ -59,6 +69,8 @@ class LinkDriver:
             # No link-local address and no router solicitations of the device's own.
             no_addresses = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
             self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)
+            if link.attributes:
+                self._ipr.link("set", index=index, kind=link.kind, **as_request(link.attributes))
             self._ipr.link("set", index=index, mtu=link.mtu, ifalias=ALIAS)
             self._ipr.link("set", index=index, state="up" if link.up else "down")
 

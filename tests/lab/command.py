@@ -1,0 +1,53 @@
+"""nvictl as a process of its own, without its imports: forked from a server that has made them (most of the time
+of a command, and on an emulated machine most of the time of a test)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        *(f"nvi_operator.{name}" for name in ("cli.commands", "kernel.host", "reconciler.cycle", "spec.load")),
+        *("nvi_operator.view.plan", "nvi_operator.view.status", "nftables", "pyroute2", "rich.console"),
+    ]
+)
+
+
+def start_server() -> None:
+    """In the network namespace of the caller, which is that of all commands from then on."""
+    forkserver.ensure_running()
+
+
+def nvictl(arguments: Sequence[str], *, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end. AssertionError if that takes longer than `timeout` seconds."""
+    with TemporaryDirectory(prefix="nvi-lab-") as scratch:
+        streams = [Path(scratch) / name for name in ("stdout", "stderr")]
+        process = _CONTEXT.Process(target=_main, args=(list(arguments), *map(str, streams)))
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise AssertionError(f"nvictl {' '.join(arguments)}: not done after {timeout:g} s")
+        output, errors = (stream.read_text(encoding="utf-8") for stream in streams)
+        return subprocess.CompletedProcess(["nvictl", *arguments], process.exitcode, output, errors)
+
+
+def _main(arguments: list[str], stdout: str, stderr: str) -> None:
+    from nvi_operator.cli import main
+
+    os.chdir(ROOT)
+    for path, number in ((stdout, 1), (stderr, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.exit(main(arguments))

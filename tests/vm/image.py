@@ -1,0 +1,109 @@
+"""Initramfs images: the userland of a root with one kernel's modules, and over it what changes from run to run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.vm.root import CACHE, LIBRARIES, PROJECT
+
+TREE = "/nvi"  # the project's tree in the guest
+JOB = "/job.json"
+
+# Needed to build, to boot from a disk, or to install packages; not in the guest.
+_LEFT_OUT = (
+    "boot", "proc", "sys", "dev", "tmp", "run", "usr/src", "usr/include", "usr/lib/gcc", "usr/lib/linux-kbuild-*",
+    "usr/libexec/gcc", "usr/share/perl", "usr/lib/x86_64-linux-gnu/perl*", "usr/share/zoneinfo", "usr/lib/firmware",
+    "usr/lib/x86_64-linux-gnu/*.a", "usr/bin/*-linux-gnu-*", "var/lib/dpkg", "var/lib/apt", "var/cache", "var/log",
+)  # fmt: skip
+
+_INIT = f"""#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH={LIBRARIES} HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+mount -t securityfs securityfs /sys/kernel/security
+mount -t debugfs debugfs /sys/kernel/debug
+hostname guest
+cd {TREE}
+python3 -m tests.vm.guest
+echo o > /proc/sysrq-trigger
+sleep 60
+"""
+
+
+def base_image(root: Path, release: str) -> Path:
+    """The part that stays: made once per root and kernel."""
+    image = CACHE / f"{root.name}-{release}.cpio"
+    if not image.exists():
+        others = [p.name for p in (root / "usr/lib/modules").iterdir() if p.name != release]
+        left_out = [*_LEFT_OUT, *(f"usr/lib/modules/{name}" for name in others)]
+        prune = [word for path in left_out for word in ("-path", f"./{path}", "-prune", "-o")]
+        partial = image.with_suffix(".partial")
+        _archive(root, ["find", ".", "-xdev", *prune, "-print0"], partial)
+        partial.rename(image)
+    return image
+
+
+def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], target: Path) -> None:
+    """The part of a run: the project as it is now, compiled, the module, and what is to be done."""
+    with tempfile.TemporaryDirectory(prefix="job-", dir=root / "tmp") as scratch:
+        tree = Path(scratch)
+        for directory in ("proc", "sys", "dev", "run", "tmp"):
+            (tree / directory).mkdir()
+        _copy_project(tree / TREE[1:])
+        inside = f"/{tree.relative_to(root)}{TREE}"
+        compiler = [
+            "python3",
+            "-m",
+            "compileall",
+            "-q",
+            "--invalidation-mode",
+            "unchecked-hash",
+            "-s",
+            inside,
+            "-p",
+            TREE,
+        ]
+        subprocess.run(["chroot", str(root), *compiler, inside], check=True)
+        updates = tree / "usr/lib/modules" / release / "updates"
+        updates.mkdir(parents=True)
+        (updates / "nvi.ko").write_bytes(module)
+        (tree / JOB[1:]).write_text(json.dumps(job), encoding="utf-8")
+        (tree / "init").write_text(_INIT, encoding="utf-8")
+        (tree / "init").chmod(0o755)
+        _archive(tree, ["find", ".", "-print0"], target)
+
+
+def _copy_project(target: Path) -> None:
+    """What is tracked, and what is about to be."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in names:
+        if name and (PROJECT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, target / name)
+
+
+def _archive(tree: Path, find: list[str], target: Path) -> None:
+    with target.open("wb") as file:
+        names = subprocess.Popen(find, cwd=tree, stdout=subprocess.PIPE)
+        subprocess.run(
+            ["cpio", "--null", "--create", "--quiet", "-H", "newc"],
+            cwd=tree,
+            stdin=names.stdout,
+            stdout=file,
+            check=True,
+        )
+        if names.wait():
+            raise SystemExit(f"vm: {' '.join(find)} failed")

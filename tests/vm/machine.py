@@ -1,0 +1,107 @@
+"""Boots a kernel in QEMU with an initramfs that does one job, and reads the verdict."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm.image import base_image, job_image
+from tests.vm.kernels import Kernel
+from tests.vm.module import build
+from tests.vm.report import BrokenReportError, Record, parse, verified
+from tests.vm.root import release_of, root_of
+
+# What a stock kernel offers to find mistakes with memory: red zones, poison and checks of every object and page.
+DEBUG = ("slub_debug=FZPU", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
+_KERNEL = ("console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "random.trust_cpu=on")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    records: tuple[Record, ...]
+    problems: tuple[str, ...]  # none: the job was done, and the kernel had nothing to say against it
+    console: str
+
+
+def run(
+    kernel: Kernel,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    debug: bool = True,
+    on_record: Callable[[Record], None] = lambda record: None,
+) -> Outcome:
+    """Do the job `argv` on `kernel`; `timeout` in seconds. SystemExit when it cannot even be started."""
+    root = root_of(kernel)
+    release = release_of(kernel, root)
+    secret = secrets.token_hex(16)
+    with tempfile.TemporaryDirectory(prefix="nvi-vm-") as scratch:
+        directory = Path(scratch)
+        job = {"secret": secret, "argv": list(argv)}
+        initrd = directory / "initrd"
+        job_image(root, release, build(root, release), job, directory / "job")
+        with initrd.open("wb") as file:
+            for part in (base_image(root, release), directory / "job"):
+                subprocess.run(["cat", str(part)], stdout=file, check=True)
+        options = " ".join([*_KERNEL, *(DEBUG if debug else ())])
+        command = [
+            *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"),
+            *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"),
+            *("-kernel", str(root / "boot" / f"vmlinuz-{release}"), "-initrd", str(initrd), "-append", options),
+            *("-serial", f"file:{directory / 'console'}", "-serial", f"file:{directory / 'report'}"),
+        ]
+        code = _follow(command, directory / "report", timeout, on_record)
+        console = (directory / "console").read_text(encoding="utf-8", errors="replace")
+        records, problems = _judge(code, (directory / "report").read_bytes(), secret, timeout)
+    return Outcome(records, problems, console)
+
+
+def _follow(command: list[str], report: Path, timeout: float, on_record: Callable[[Record], None]) -> int | None:
+    """QEMU's exit code; None if it was ended because the time was over."""
+    end = time.monotonic() + timeout
+    shown = 0
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        while process.poll() is None and time.monotonic() < end:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            records = list(parse(report.read_bytes())) if report.exists() else []
+            for record in records[shown:]:
+                on_record(record)
+            shown = len(records)
+        return process.poll()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _judge(code: int | None, data: bytes, secret: str, timeout: float) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    ended = f"ended by us after {timeout:g} s" if code is None else f"exit code {code}"
+    try:
+        records = tuple(verified(data, secret))
+    except BrokenReportError as error:
+        return tuple(parse(data)), (f"{error} (machine: {ended})",)
+    problems = []
+    verdict = next((r for r in records if r["kind"] == "verdict"), {})
+    collected = sum(r.get("collected", 0) for r in records)
+    passed = {r["test"] for r in records if r.get("when") == "call" and r["outcome"] == "passed"}
+    failed = [r for r in records if r.get("outcome") == "failed"]
+    problems += [f"{r['test']} ({r['when']}): {r['outcome']}\n{r['detail']}" for r in failed]
+    if len(passed) != collected:
+        problems.append(f"{collected} tests were collected, {len(passed)} of them passed")
+    if verdict.get("exit") != 0:
+        problems.append(f"the job's exit code was {verdict.get('exit')}")
+    problems += [f"kernel log: {line}" for line in verdict.get("alarms", [])]
+    if verdict.get("taint"):
+        problems.append(f"the kernel is tainted: {verdict['taint']:#x}")
+    if verdict.get("left_loaded"):
+        problems.append("nvi could not be unloaded at the end")
+    if code != 0:
+        problems.append(f"the machine did not power off: {ended}")
+    return records, tuple(problems)
