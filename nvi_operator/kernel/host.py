@@ -43,7 +43,7 @@ class HostKernel:
         from pyroute2 import IPRoute
 
         self._cookie = cookie()
-        self._ipr: Any = IPRoute()
+        self._ipr: Any = IPRoute(ext_ack=True)
         lent = Lent(self._cookie)
         self._nft = NftTableDriver(Nft(), TABLE)
         links = LinkDriver(self._ipr, numbers.link_group + 1)
