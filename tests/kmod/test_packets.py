@@ -11,7 +11,6 @@ import pytest
 
 from tests.device.bench import CLIENT, DEVICE, SERVER, STAGE, WAN, Bench, options
 from tests.device.netns import until
-from tests.device.talk import flood
 
 pytestmark = pytest.mark.netns
 
