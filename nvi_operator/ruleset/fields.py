@@ -48,6 +48,15 @@ def service_key(family: Family) -> Concat:
     return Concat((daddr(family), L4PROTO, DPORT))
 
 
+def service_range_key(family: Family) -> Concat:
+    """To look up in a map with port ranges, of a packet that conntrack knows.
+
+    Not by `meta l4proto`: among intervals nft (1.0.6) has its one byte swapped in words of two, and newer kernels
+    (6.12.117 for one) refuse that.
+    """
+    return Concat((daddr(family), Field("ct protocol"), DPORT))
+
+
 def is_stage_2(topology: Topology) -> Match:
     return Match(Masked(META_MARK, topology.stage_mask), "==", topology.stage_mask)
 
