@@ -490,8 +490,6 @@ static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 	return 0;
 }
 
-NVI_NEWLINK(nvi_rtnl_newlink, nvi_newlink)
-
 static size_t nvi_get_size(const struct net_device *dev)
 {
 	return nla_total_size(sizeof(u8)) +	/* IFLA_NVI_SOURCE */

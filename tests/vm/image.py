@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.vm.root import CACHE, LIBRARIES, PROJECT, in_root
+from tests.vm.root import CACHE, LIBRARIES, PROJECT
 
 TREE = "/nvi"  # the project's tree in the guest
 JOB = "/job.json"
