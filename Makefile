@@ -7,10 +7,10 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 PACKAGES := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack
 
-.PHONY: help setup demo lab test test-quick test-netns lint schema clean
+.PHONY: help setup demo lab test test-quick test-netns bench-dataplane lint schema clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready ## install the system packages and the virtual environment
 
@@ -39,6 +39,9 @@ test-quick: ## those that need no kernel: under a minute
 
 test-netns: ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
+
+bench-dataplane: setup ## what a gateway costs, ours and others; bench/README.md
+	$(SUDO) $(BIN)/python -m bench.dataplane
 
 lint: setup ## style, types, layers
 	$(BIN)/ruff check .

@@ -15,22 +15,25 @@ from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from bench.dataplane import bpf
 from nvi_operator.kernel.bpf import asm, syscall
 from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, R7, R8, R9, Ins, Label, Line
 from nvi_operator.kernel.bpf.maps import MapInfo
 from tests.lab.host import Host
-from tests.lab.packets import udp
+from tests.lab.packets import checksum
 
-FRAME = 64  # bytes, with what a wire adds as checksum: 60
-_ETH = 14
+FRAME = 60  # bytes, of IPv4: 64 with the checksum on a wire; IPv6 has 20 more
+_ETH, _UDP = 14, 17
+_SENDER = bytes.fromhex("020000000001")
 _ARRAY = 2  # BPF_MAP_TYPE_ARRAY
 _COUNTER = MapInfo("bench_counter", _ARRAY, 4, 8, 1)
+_MAP_LOOKUP = 1  # bpf_map_lookup_elem()
 _DROP, _PASS = 1, 2  # XDP_DROP, XDP_PASS
 
 # What the assembler of the operator has no need for.
-_JGT_REG, _XOR_IMM, _TO_BE, _ADD_REG = 0x2D, 0xA7, 0xDC, 0x0F
+_JGT_REG, _XOR_IMM, _TO_BE = 0x2D, 0xA7, 0xDC
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,12 @@ class Flows:
     source_port: int
     destination_port: int
     number: int
-    vary: str = "source"  # or "destination"
+    vary: Literal["source", "destination"] = "source"
+
+    @property
+    def first(self) -> int:
+        """The port that differs, of the first flow."""
+        return self.source_port if self.vary == "source" else self.destination_port
 
 
 @dataclass(frozen=True)
@@ -54,35 +62,29 @@ class Cost:
 
 
 def frame(flows: Flows, mac: str) -> bytes:
-    payload = FRAME - 4 - _ETH - 28 if ":" not in flows.source else 18
-    version = ip_address(flows.source).version
-    base = flows.source_port if flows.vary == "source" else flows.destination_port
-    # The two bytes after the UDP header are the complement of the port that changes, so that the checksum
-    # is the same for each.
-    data = struct.pack("!H", base ^ 0xFFFF) + bytes(payload - 2)
-    packet = bytearray(udp(flows.source, flows.destination, flows.destination_port, payload=data))
-    at = 20 if version == 4 else 40
-    struct.pack_into("!H", packet, at, flows.source_port)
-    packet = bytearray(_with_checksum(bytes(packet), at))
-    ethertype = 0x0800 if version == 4 else 0x86DD
-    return bytes.fromhex(mac.replace(":", "")) + b"\x02\0\0\0\0\x01" + struct.pack("!H", ethertype) + packet
-
-
-def _with_checksum(packet: bytes, at: int) -> bytes:
-    from tests.lab.packets import checksum
-
-    addresses = packet[12:20] if at == 20 else packet[8:40]
-    (length,) = struct.unpack_from("!H", packet, at + 4)
-    body = packet[at : at + 6] + b"\0\0" + packet[at + 8 :]
-    total = checksum(addresses + struct.pack("!IHBB", length, 0, 0, 17) + body)
-    return packet[: at + 6] + struct.pack("!H", total or 0xFFFF) + packet[at + 8 :]
+    """The first flow's frame. After the UDP header comes the complement of the port that differs: so one
+    checksum is right for all.
+    """
+    addresses = ip_address(flows.source).packed + ip_address(flows.destination).packed
+    version = 4 if len(addresses) == 8 else 6
+    payload = struct.pack("!H", flows.first ^ 0xFFFF) + bytes(FRAME - _ETH - 28 - 2)
+    length = 8 + len(payload)
+    ports = struct.pack("!HHH", flows.source_port, flows.destination_port, length)
+    pseudo = addresses + struct.pack("!IHBB", length, 0, 0, _UDP)
+    datagram = ports + struct.pack("!H", checksum(pseudo + ports + bytes(2) + payload) or 0xFFFF) + payload
+    if version == 4:
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, _UDP, 0) + addresses
+        header = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
+    else:
+        header = struct.pack("!IHBB", 6 << 28, length, _UDP, 64) + addresses
+    ethernet = bytes.fromhex(mac.replace(":", "")) + _SENDER + struct.pack("!H", 0x0800 if version == 4 else 0x86DD)
+    return ethernet + header + datagram
 
 
 def program(template: bytes, flows: Flows) -> tuple[Line, ...]:
     """Write the template, and the next flow's port."""
     at = _ETH + (20 if ip_address(flows.source).version == 4 else 40)
     port = at if flows.vary == "source" else at + 2
-    base = flows.source_port if flows.vary == "source" else flows.destination_port
     lines: list[Line] = [
         asm.load(4, R6, R1, 0),  # data
         asm.load(4, R7, R1, 4),  # data_end
@@ -93,8 +95,8 @@ def program(template: bytes, flows: Flows) -> tuple[Line, ...]:
         asm.mov(R2, FP),
         asm.add_imm(R2, -4),
         asm.load_map(R1, _COUNTER.name),
-        asm.call(1),
-        Ins(0x15, R0, jump="short"),
+        asm.call(_MAP_LOOKUP),
+        asm.jump_if_null(R0, "short"),
         asm.load(8, R8, R0, 0),
         asm.mov(R9, R8),
         asm.add_imm(R9, 1),
@@ -105,7 +107,7 @@ def program(template: bytes, flows: Flows) -> tuple[Line, ...]:
         lines.append(asm.store_imm(4, R6, offset, word))
     lines += [
         asm.and_imm(R8, flows.number - 1),
-        asm.add_imm(R8, base),
+        asm.add_imm(R8, flows.first),
         asm.mov(R9, R8),
         Ins(_XOR_IMM, R9, imm=0xFFFF),
         Ins(_TO_BE, R8, imm=16),

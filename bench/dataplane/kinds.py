@@ -37,7 +37,6 @@ Measure = Callable[[int], Cost]  # of that many units
 @dataclass(frozen=True)
 class Kind:
     name: str
-    title: str
     unit: str  # what a cost in nanoseconds is of
     ready: Callable[[Bed, Setting], contextmanager[Measure]]  # type: ignore[type-arg]
     units: int | None = None  # of one measurement; None: as many as fill the time
@@ -139,9 +138,9 @@ def _bulk(bed: Bed, setting: Setting) -> Iterator[Measure]:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("udp", "UDP, small packets, out", "packet", _out),
-        Kind("udp-reply", "UDP, small packets, back", "packet", _back),
-        Kind("new-flows", "new flows", "flow", _new, NEW_FLOWS),
-        Kind("tcp", "TCP with GSO", "megabyte", _bulk),
+        Kind("udp", "packet", _out),
+        Kind("udp-reply", "packet", _back),
+        Kind("new-flows", "flow", _new, NEW_FLOWS),
+        Kind("tcp", "megabyte", _bulk),
     )
 }
