@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=10, help="each measures every variant once (10)")
     made.add_argument("--seconds", type=float, default=0.25, help="of CPU, for one measurement (0.25)")
     made.add_argument("--family", type=int, choices=(4, 6), default=4, help="of IP (4)")
-    made.add_argument("--batch", type=int, default=64, help="packets that are received at once, as by NAPI (64)")
+    made.add_argument("--batch", type=int, default=8, help="packets received at once (8)")
     made.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="where all is done (the last)")
     made.add_argument("--write", type=Path, metavar="FILE", help="also write the tables there")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every number there")

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from tests.lab import Host, Lab
 
-PORT = 9  # of the server; discard
+PORT = 9  # of the servers; discard
+CLIENTS = 64
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Numbers:
     lan_length: int
     lan_network: str
     server: str
+    clients: str  # the first of many that exist in packets only
+    servers: str
     uplinks: tuple[tuple[str, str], tuple[str, str]]  # (ours, next hop)
     uplink_length: int
 
@@ -38,6 +42,8 @@ V4 = Numbers(
     24,
     "192.168.1.0/24",
     "192.0.2.80",
+    "192.168.1.100",
+    "198.18.0.0",  # RFC 2544: the network for benchmarks
     (("203.0.113.2", "203.0.113.1"), ("198.51.100.2", "198.51.100.1")),
     29,
 )
@@ -48,6 +54,8 @@ V6 = Numbers(
     64,
     "fd00:1::/64",
     "2001:db8:f::80",
+    "fd00:1::100",
+    "2001:db8:f:1::",
     (("2001:db8:a::2", "2001:db8:a::1"), ("2001:db8:b::2", "2001:db8:b::1")),
     64,
 )
@@ -78,7 +86,7 @@ class Bed:
         self.inner = lab.host(f"{name}-gw")
         self.outer = lab.host(f"{name}-box") if boxed else self.inner
         self.server = lab.host(f"{name}-server")
-        self.translated = {4: V4.uplinks[0][0], 6: V6.uplinks[0][0]}
+        self.translated: dict[int, str | None] = {4: V4.uplinks[0][0], 6: V6.uplinks[0][0]}
         lab.link(self.client, "eth0", self.inner, "lan0")
         lab.link(self.outer, "wan0", self.server, "a0")
         lab.link(self.outer, "wan1", self.server, "b0")
@@ -97,6 +105,9 @@ class Bed:
             self.server.ip(f"addr add {theirs}/{n.uplink_length} dev {theirs_ifname} {_nodad(n)}")
             neighbours(self.outer, ifname, ours, self.server, theirs_ifname, theirs)
         neighbours(self.client, "eth0", n.client, self.inner, "lan0", n.lan)
+        mac = self.client.mac("eth0")
+        many = (ip_address(n.clients) + each for each in range(CLIENTS))
+        self.inner.ip(*(f"neigh replace {client} lladdr {mac} dev lan0 nud permanent" for client in many))
         self.outer.ip(f"route add {any_} via {n.uplinks[0][1]}")
         # So that a variant which does not translate is seen by its packets, not by their absence.
         self.server.ip(f"route add {n.lan_network} via {n.uplinks[0][0]}")
@@ -108,14 +119,19 @@ class Bed:
 
     def untranslated(self) -> None:
         """This variant shall not translate."""
-        self.translated = {4: V4.client, 6: V6.client}
+        self.translated = {4: None, 6: None}
 
     def sinks(self, family: int) -> None:
         """Arm them for packets of this family."""
         n, ip = FAMILIES[family], "ip" if family == 4 else "ip6"
         for host, devices, match, expected in (
-            (self.server, ("a0", "b0"), f"udp dport {PORT}", f"{ip} saddr {self.translated[family]}"),
-            (self.client, ("eth0",), f"udp sport {PORT}", f"{ip} daddr {n.client}"),
+            (
+                self.server,
+                ("a0", "b0"),
+                f"udp dport {PORT}",
+                f"{ip} saddr {self.translated[family] or n.lan_network}",
+            ),
+            (self.client, ("eth0",), f"udp sport {PORT}", f"{ip} daddr {n.lan_network}"),
         ):
             chains = "".join(
                 f"chain {device} {{ type filter hook ingress device {device} priority 0;\n"
