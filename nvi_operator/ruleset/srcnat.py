@@ -42,7 +42,7 @@ PRIORITY = 90  # before the usual 100, so that another tool's chain does not tak
 
 
 def srcnat_chain(topology: Topology) -> Chain:
-    rules: list[Rule] = [(Match(f.OIFNAME, "!=", topology.device), f.RETURN)]
+    rules: list[Rule] = [(f.leaves_by_device(topology, op="!="), f.RETURN)]
     for family in topology.families:
         rules += twice_rules("snat", topology, family)
         rules += _among_ourselves(topology, family)
@@ -64,11 +64,11 @@ def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
                 *_same_tenant(inside),
                 Nat("snat", family, f.original_daddr(family)),
             )
-    if topology.inside_networks(family, tenant=0):
-        shared = f"shared_{family}"
+    shared = topology.inside_networks(family, tenant=0)
+    if shared:
         yield (
-            f.in_set(f.saddr(family), shared),
-            f.in_set(f.daddr(family), shared),
+            f.in_set(f.saddr(family), f"shared_{family}", shared),
+            f.in_set(f.daddr(family), f"shared_{family}", shared),
             *_no_tenant(topology),
             f.ACCEPT,
         )
