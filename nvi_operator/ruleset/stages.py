@@ -108,19 +108,22 @@ def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Matc
 # --------------------------------------------------------------------------- the mark hook
 
 
+_CHECK = "mark_check"
+_CHECKS: tuple[Rule, ...] = (
+    # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a tc filter
+    # on the in-interface can take away.
+    (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
+    # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
+    (Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"), Count("marked_after_confirm")),
+)
+
+
 def mark_chains(topology: Topology) -> Iterator[Chain]:
     """Write the stage bit (and the in-interface, or the tenant) on every packet that enters the device."""
     rules: list[Rule] = [
         (f.leaves_by_device(topology, op="!="), f.RETURN),
-        # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a
-        # tc filter on the in-interface can take away.
-        (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
-        # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
-        (
-            Match(f.CT_STATE, "in", frozenset({"new"})),
-            Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"),
-            Count("marked_after_confirm"),
-        ),
+        # Neither is what most packets are: one question for both.
+        (Match(f.CT_STATE, "in", frozenset({"new", "untracked"})), Verdict("jump", _CHECK)),
         (Count("stage_1"),),
     ]
     if topology.source == "mark":
@@ -131,6 +134,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
         rules += _tenant_marks(topology)
         yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
     yield Chain("mark_hook", Hook("filter", "postrouting", MARK_PRIORITY), tuple(rules))
+    yield Chain(_CHECK, None, _CHECKS)
 
 
 def _tenant_marks(topology: Topology) -> Iterator[Rule]:
