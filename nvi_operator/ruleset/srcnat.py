@@ -58,9 +58,9 @@ def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
         networks = inside.of_family(family)
         if networks:
             yield (
-                Match(f.IIFNAME, "==", inside.port.ifname),
-                f.in_networks(f.daddr(family), networks),
                 f.is_dnated(),
+                f.in_networks(f.daddr(family), networks),
+                Match(f.IIFNAME, "==", inside.port.ifname),
                 *_same_tenant(inside),
                 Nat("snat", family, f.original_daddr(family)),
             )
@@ -114,7 +114,7 @@ def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
 def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
     where = () if rule.conditions.ifnames else f.not_from_uplinks(topology)
     for services in f.by_protocol(rule.conditions):
-        match = (*where, *f.of_conditions(rule.conditions, services))
+        match = (*f.of_conditions(rule.conditions, services), *where)  # addresses are faster than names
         has_ports = bool(services) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
         for limit, target in _targets(rule, has_ports):
             yield (*match, *limit, Count(rule.counter), target)
