@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
 
@@ -14,7 +15,7 @@ from bench.dataplane.tcp import bulk
 from tests.lab import Host
 
 FLOWS = 64
-NEW_FLOWS = 32768  # of a round: well below nf_conntrack_max, one source port each
+MOST_NEW_FLOWS = 32768  # of a measurement: one source port each
 SOURCE_PORT = 20000  # SNAT keeps it
 LOST = 0.01  # the part of the packets that may be lost before a measurement is refused
 
@@ -39,7 +40,7 @@ class Kind:
     name: str
     unit: str  # what a cost in nanoseconds is of
     ready: Callable[[Bed, Setting], contextmanager[Measure]]  # type: ignore[type-arg]
-    units: int | None = None  # of one measurement; None: as many as fill the time
+    units: Callable[[], int] | None = None  # of one measurement; None: as many as fill the time
 
 
 def _flows(bed: Bed, family: int, number: int) -> tuple[Flows, Flows]:
@@ -103,10 +104,16 @@ def _back(bed: Bed, setting: Setting) -> Iterator[Measure]:
         yield measure
 
 
+def new_flows() -> int:
+    """A power of two, and no more than half of what conntrack holds."""
+    limit = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text(encoding="ascii"))
+    return min(MOST_NEW_FLOWS, 1 << (limit // 2).bit_length() - 1)
+
+
 @contextmanager
 def _new(bed: Bed, setting: Setting) -> Iterator[Measure]:
     """Each packet is a flow of its own. What the round before has left is removed first."""
-    with _generators(bed, setting, NEW_FLOWS) as (out, _):
+    with _generators(bed, setting, new_flows()) as (out, _):
 
         def measure(packets: int) -> Cost:
             forget_flows(bed)
@@ -144,7 +151,7 @@ KINDS = {
     for kind in (
         Kind("udp", "packet", _out),
         Kind("udp-reply", "packet", _back),
-        Kind("new-flows", "flow", _new, NEW_FLOWS),
+        Kind("new-flows", "flow", _new, new_flows),
         Kind("tcp", "megabyte", _bulk),
     )
 }

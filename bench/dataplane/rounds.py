@@ -34,7 +34,7 @@ def measure(
         for meter in meters.values():
             trial = meter(_TRIAL[kind.unit])
         trial = meters[base](_TRIAL[kind.unit])
-        units = kind.units or max(_TRIAL[kind.unit], round(setting.seconds * 1e9 / trial.cpu))
+        units = kind.units() if kind.units else max(_TRIAL[kind.unit], round(setting.seconds * 1e9 / trial.cpu))
         for number in range(rounds):
             for name in rotated(list(beds), number):
                 costs[name].append(meters[name](units).cpu)
