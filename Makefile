@@ -11,10 +11,10 @@ VM_PACKAGES := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup demo lab test test-quick test-netns kmod-test kmod-test-quick vm-setup kmod-checkpatch lint schema clean
+.PHONY: help setup demo lab test test-quick test-netns kmod-test kmod-test-quick vm-setup kmod-checkpatch bench-dataplane lint schema clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready ## install the system packages and the virtual environment
 
@@ -60,6 +60,9 @@ vm-setup: setup
 
 kmod-checkpatch: ## style of the kernel's sources: CHECKPATCH=path of a kernel tree's scripts/checkpatch.pl
 	cd kmod && perl $(CHECKPATCH) --no-tree --strict --file nvi.c compat.h include/uapi/linux/if_nvi.h Kconfig Kbuild
+
+bench-dataplane: setup ## what a gateway costs, ours and others; bench/README.md
+	$(SUDO) $(BIN)/python -m bench.dataplane
 
 lint: setup ## style, types, layers
 	$(BIN)/ruff check .
