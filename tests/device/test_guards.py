@@ -83,7 +83,7 @@ def test_without_the_table_nothing_passes(gateway: Bench, far: str, gone: str) -
     ],
 )
 def test_other_frames_are_dropped(marked: Bench, mark: int, ethertype: int, reason: str) -> None:
-    marked.inject(DEVICE, ethertype, bytes(60), mark)
+    marked.inject(DEVICE, ethertype, b"\x45" + bytes(59), mark)
     assert marked.nonzero() == {reason: 1}
 
 

@@ -81,13 +81,12 @@ def judge(code: int | None, data: bytes, secret: str, timeout: float) -> tuple[t
     try:
         records = tuple(verified(data, secret))
     except BrokenReportError as error:
-        return tuple(parse(data)), (f"{error} (machine: {ended})",)
-    problems = []
+        records = tuple(parse(data))
+        return records, (f"{error} (machine: {ended})", *_failures(records))
+    problems = _failures(records)
     verdict = next((r for r in records if r["kind"] == "verdict"), {})
     collected = sum(r.get("collected", 0) for r in records)
     passed = {r["test"] for r in records if r.get("when") == "call" and r["outcome"] == "passed"}
-    failed = [r for r in records if r.get("outcome") == "failed"]
-    problems += [f"{r['test']} ({r['when']}): {r['outcome']}\n{r['detail']}" for r in failed]
     if len(passed) != collected:
         problems.append(f"{collected} tests were collected, {len(passed)} of them passed")
     if verdict.get("exit") != 0:
@@ -100,3 +99,7 @@ def judge(code: int | None, data: bytes, secret: str, timeout: float) -> tuple[t
     if code != 0:
         problems.append(f"the machine did not power off: {ended}")
     return records, tuple(problems)
+
+
+def _failures(records: tuple[Record, ...]) -> list[str]:
+    return [f"{r['test']} ({r['when']}): failed\n{r['detail']}" for r in records if r.get("outcome") == "failed"]

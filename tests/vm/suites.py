@@ -34,7 +34,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         # The heart of both, for every change: only what the module takes part in.
         "quick": Suite(
             (*PYTEST, "-k", "not bpf", "tests/kmod", "tests/device/test_guards.py", *_netns("examples", "nat")),
-            1000,
+            1200,
             debug=True,
         ),
     }
