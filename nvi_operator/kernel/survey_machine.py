@@ -11,7 +11,7 @@ from nvi_operator.doctor.networkd import parse_networkd
 from nvi_operator.doctor.survey import CanMake, Modules, Networkd
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.bpf.syscall import load_program
-from nvi_operator.kernel.drivers.module import available
+from nvi_operator.kernel.module.index import available
 from nvi_operator.kernel.survey_process import own_namespace
 
 # include/uapi/linux/capability.h
