@@ -54,6 +54,8 @@ def _install(arguments: Namespace) -> int:
     print(f"module nvi: {verdict.why}")
     for line in verdict.todo:
         print(f"    {line}")
+    if facts.enforced and verdict.usable:
+        print(_MOK.format(facts.enforced))
     if verdict.case == "loadable":
         print(_AT_BOOT)
     return 0
@@ -72,6 +74,11 @@ def _uninstall(arguments: Namespace) -> int:
         print("module nvi: it stays loaded until rmmod nvi; nvictl down comes first")
     return 0
 
+
+_MOK = """\
+{} demands signatures. DKMS signs with a key of its own, which the firmware has to know:
+    mokutil --import /var/lib/dkms/mok.pub
+    # then reboot, and confirm it on the console"""
 
 _AT_BOOT = """\
 nvictl apply and run load it where the spec asks for it; at boot packaging/nvi-operator.service does.

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nvi_operator.errors import BuildError, CapabilityError, NviError
-from nvi_operator.kernel.module.build import built, failure, need_headers
+from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.module.build import built, need_headers
 from nvi_operator.kernel.module.index import TREE
 from nvi_operator.kernel.module.place import need_to_write, place
 from nvi_operator.kernel.module.sources import DKMS_SOURCES, copy_sources, package_version, same_sources
 from nvi_operator.kernel.module.survey import NAME, survey_module
 from nvi_operator.kernel.survey_process import run
-from nvi_operator.state.module import ModuleFile
+from nvi_operator.state.module import DkmsBuild, ModuleFile
 
 _UPDATES = "updates"  # depmod.d(5): comes before the kernel's own directories
 
@@ -47,9 +47,15 @@ def _by_hand(source: Path, release: str, root: Path) -> Filed:
     with built(source, release, root) as made:
         if before and (before.release, before.source) == (made.release, made.source):
             return Filed(before, changed=False)
-        place(Path(made.path), root / TREE / release / _UPDATES)
+        target = place(Path(made.path), root / TREE / release / _UPDATES)
     _depmod(release, root)
-    return Filed(_filed(release, root), changed=True)
+    file = _filed(release, root)
+    if file.path != str(target):
+        raise CapabilityError(
+            f"module nvi: filed as {target}: modprobe would take {file.path}",
+            hint="nvictl module uninstall, and again",
+        )
+    return Filed(file, changed=True)
 
 
 def _by_dkms(source: Path, release: str, root: Path) -> Filed:
@@ -64,6 +70,8 @@ def _by_dkms(source: Path, release: str, root: Path) -> Filed:
     known = [b for b in survey_module(root, release).dkms_builds if b.version == version]
     if same and any(b.release == release and b.state == "installed" for b in known):
         return Filed(_filed(release, root), changed=False)
+    with built(source, release, root):
+        pass  # only what compiles takes the place of what is there
     if known and not same:
         _dkms("remove", version, "--all")
     if not same:
@@ -71,11 +79,18 @@ def _by_dkms(source: Path, release: str, root: Path) -> Filed:
         copy_sources(source, kept)
     if not (known and same):
         _dkms("add", version)
-    try:
-        _dkms("install", version, "-k", release)
-    except NviError as error:
-        raise _log_of(version, release, root) or error from error
+    for kernel in (release, *(() if same else _others(known, release, root))):
+        _dkms("install", version, "-k", kernel)
+    _remove_by_hand(release, root)
     return Filed(_filed(release, root), changed=True)
+
+
+def _others(builds: Sequence[DkmsBuild], release: str, root: Path) -> Iterator[str]:
+    """The kernels that lost theirs with the sources that went; those that are still in use have headers."""
+    for build in builds:
+        headers = root / TREE / build.release / "build/Makefile"
+        if build.state == "installed" and build.release != release and headers.exists():
+            yield build.release
 
 
 def _dkms(action: str, version: str, *more: str) -> None:
@@ -88,14 +103,6 @@ def _dkms(action: str, version: str, *more: str) -> None:
         )
 
 
-def _log_of(version: str, release: str, root: Path) -> BuildError | CapabilityError | None:
-    try:
-        text = (root / "var/lib/dkms" / NAME / version / "build/make.log").read_text(errors="replace")
-    except OSError:
-        return None
-    return failure(text, release)
-
-
 def uninstall(root: Path = Path("/")) -> Iterator[str]:
     """Takes away what `install` filed, for every kernel; says of each what it was. What others filed stays."""
     need_to_write(root / TREE)
@@ -105,12 +112,17 @@ def uninstall(root: Path = Path("/")) -> Iterator[str]:
         shutil.rmtree(kept, ignore_errors=True)
         yield f"{kept}, and what DKMS built of it"
     for tree in sorted((root / TREE).glob("*")):
-        found = [*(tree / _UPDATES).glob(f"{NAME}.ko"), *(tree / _UPDATES).glob(f"{NAME}.ko.*")]
-        for file in found:
-            file.unlink()
-            yield str(file)
-        if found:
-            _depmod(tree.name, root)
+        yield from _remove_by_hand(tree.name, root)
+
+
+def _remove_by_hand(release: str, root: Path) -> list[str]:
+    directory = root / TREE / release / _UPDATES
+    found = [*directory.glob(f"{NAME}.ko"), *directory.glob(f"{NAME}.ko.*")]
+    for file in found:
+        file.unlink()
+    if found:
+        _depmod(release, root)
+    return [str(file) for file in found]
 
 
 def _filed(release: str, root: Path) -> ModuleFile:
