@@ -202,14 +202,14 @@ static enum nvi_verdict nvi_reinject(struct sk_buff *skb,
 	u32 flags = READ_ONCE(priv->flags);
 	struct net_device *in_dev;
 
-	if (!nvi_is_ip(skb))
-		return NVI_OTHER;
-
 	if (nvi_is_second_pass(priv, skb))
 		return NVI_LOOP;
 
 	if (!(skb->mark & stage_mask) && (flags & NVI_F_REQUIRE_STAGE))
 		return NVI_NO_STAGE_BIT;
+
+	if (!nvi_is_ip(skb))
+		return NVI_OTHER;
 
 	in_dev = nvi_in_device(dev, skb, flags, stage_mask);
 	if (!in_dev)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Generator, Iterator
-from functools import cache
 
 import pytest
 
 from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants
+from tests.lab.dataplanes import SOURCES, dataplanes
 
 LABS = pytest.StashKey[list[Lab]]()  # of a test, with --lab-keep
 FAILED = pytest.StashKey[bool]()  # any phase of a test
@@ -62,15 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
-@cache
-def dataplanes() -> tuple[str, ...]:
-    """What this machine offers: eBPF always, the module where a device of kind nvi can be made."""
-    probe = ["unshare", "--net", "ip", "link", "add", "nvi-probe", "type", "nvi"]
-    found = os.geteuid() == 0 and subprocess.run(probe, capture_output=True, check=False).returncode == 0
-    return ("bpf", "kmod") if found else ("bpf",)
-
-
-@pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in ("mark", "skb_iif")])
+@pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in SOURCES])
 def dataplane(request: pytest.FixtureRequest) -> str:
     """YAML of `spec.dataplane`, for each dataplane and each way to know the in-interface in turn."""
     type_, _, source = str(request.param).partition("-")

@@ -42,7 +42,7 @@ class HostKernel:
         from pyroute2 import IPRoute
 
         self._cookie = cookie()
-        self._ipr: Any = IPRoute()
+        self._ipr: Any = IPRoute(ext_ack=True)
         lent = Lent(self._cookie)
         self._nft = NftTableDriver(Nft(), TABLE)
         self._module = ModuleDriver()

@@ -6,12 +6,13 @@ import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 
-from tests.netns.bpf_bench import Bench
-from tests.netns.bpf_netns import Netns
+from tests.device.bench import Bench
+from tests.device.netns import Netns
 
 _CHUNK = bytes(1 << 16)
 
@@ -92,6 +93,32 @@ def upload(client: Netns, server: Netns, address: str, octets: int) -> int:
                     got += len(part)
             sender.join()
     return got
+
+
+@contextmanager
+def flood(netns: Netns, *addresses: str) -> Iterator[None]:
+    """Small datagrams as fast as they go, while within; at most 30 s."""
+    stop = Event()
+    sock = netns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def send() -> None:
+        end = time.monotonic() + 30
+        while not stop.is_set() and time.monotonic() < end:
+            for address in addresses:
+                for port in range(2000, 2064):
+                    try:
+                        sock.sendto(b"flood", (address, port))
+                    except OSError:
+                        time.sleep(0.001)
+
+    thread = Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sock.close()
 
 
 @contextmanager

@@ -34,14 +34,17 @@ class Netns:
     def __init__(self, name: str) -> None:
         self.name = f"nvibpf-{os.getpid()}-{next(_numbers)}{name}"
         subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.name,))
         self.sysctls({"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0})
         self.run("ip link set lo up")
 
     def close(self) -> None:
-        """Waits for the thread: a namespace lives as long as somebody is in it."""
+        """Waits for the thread: a namespace lives as long as somebody is in it. Closing again does nothing."""
         self._thread.shutdown()
-        subprocess.run(["ip", "netns", "del", self.name], check=True)
+        if not self._closed:
+            subprocess.run(["ip", "netns", "del", self.name], check=True)
+            self._closed = True
 
     def call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
         return self._thread.submit(function, *arguments, **options).result()

@@ -16,7 +16,7 @@ from nvi_operator.kernel.bpf import asm, program
 from nvi_operator.kernel.bpf.syscall import create_map
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
-from tests.netns.bpf_bench import (
+from tests.device.bench import (
     DEVICE,
     SERVER,
     STAGE,
@@ -27,8 +27,8 @@ from tests.netns.bpf_bench import (
     options,
     working,
 )
-from tests.netns.bpf_netns import until
-from tests.netns.bpf_talk import serve
+from tests.device.netns import until
+from tests.device.talk import serve
 
 pytestmark = pytest.mark.netns
 
@@ -106,7 +106,8 @@ def test_another_program_at_our_place(lab: Bench) -> None:
     lab.foreign_filter(DEVICE, "egress")
     assert lab.observe() == TcProgram(DEVICE, None, frozenset())
     assert lab.counters() == {}
-    wanted = lab.load(options())
+    lab.load(options())
+    wanted = lab.live
     assert lab.observe() == wanted
 
 
@@ -152,7 +153,8 @@ def test_a_device_that_is_not_there(lab: Bench) -> None:
 
 
 def test_too_many_ports_change_nothing(lab: Bench) -> None:
-    before = lab.load(options())
+    lab.load(options())
+    before = lab.live
     many = frozenset(Port(n, None) for n in range(1, program.PORTS_MAP.entries + 2))
     with pytest.raises(CapabilityError, match="4096"):
         lab.apply(TcProgram(DEVICE, options(), many))

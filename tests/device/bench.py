@@ -1,54 +1,119 @@
-"""Client - gateway - server for the eBPF dataplane alone: rules, routes and table are written by hand here.
+"""Client - gateway - server for one dataplane alone: rules, routes and table are written by hand here.
 
-Nothing of the operator but the program and its driver takes part, so that a failure is theirs.
+Nothing of the operator but the device and its driver takes part, so that a failure is theirs.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pyroute2 import IPRoute
 
+from nvi_operator.kernel import nvi_device
 from nvi_operator.kernel.bpf import asm, syscall
 from nvi_operator.kernel.bpf.counters import read_counters
+from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.link import Link
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
-from tests.netns.bpf_netns import Netns, wire
+from tests.device.netns import Netns, wire
 
 Source = Literal["mark", "skb_iif"]
 
 STAGE = 0x80000000
-DEVICE = "nvi0"
+DEVICE, GROUP = "nvi0", 78
 CLIENT, LAN, WAN, SERVER = "10.1.0.2", "10.1.0.1", "203.0.113.1", "203.0.113.10"
 CLIENT6, LAN6, WAN6, SERVER6 = "fd01::2", "fd01::1", "2001:db8:1::1", "2001:db8:1::10"
 
 ACCEPT = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})  # TC_ACT_OK
 
 
+class Device(Protocol):
+    """A dataplane under test, by the operator's own driver: what it applies, what it counts."""
+
+    kind: str  # rtnl_link_ops kind of the device
+    mtu: int
+
+    def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
+        """With these options, for these interfaces."""
+
+    def counters(self, lab: Bench) -> dict[str, int]: ...
+
+
+class Bpf:
+    kind, mtu = "ifb", 65535
+
+    def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
+        lab.apply(TcProgram(DEVICE, options, frozenset(lab.port(name) for name in ports)))
+
+    def counters(self, lab: Bench) -> dict[str, int]:
+        return lab.gateway.call(read_counters, lab.ipr, DEVICE)
+
+
+class Kmod:
+    kind, mtu = "nvi", 65536
+
+    def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
+        """It knows no ports, and draws its own tag."""
+        attributes = {
+            "require_stage": 1,
+            "source": int(options.source == "skb_iif"),
+            "stage_mask": options.stage_mask,
+            "ttl_compensation": int(options.hide_hop),
+        }
+        link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(attributes.items()))
+        driver = lab.gateway.call(LinkDriver, lab.ipr, GROUP)
+        lab.gateway.call(driver.apply, Change(Ref("link", DEVICE), Action.UPDATE, link, link))
+        assert link in lab.gateway.call(lambda: list(driver.observe(HostState())))
+
+    def counters(self, lab: Bench) -> dict[str, int]:
+        return lab.gateway.call(nvi_device.read_counters, DEVICE)
+
+
+DEVICES: Mapping[str, Device] = MappingProxyType({"bpf": Bpf(), "kmod": Kmod()})
+
+
 class Bench:
     """The three namespaces, the device in the middle one, and the driver under test."""
 
-    def __init__(self, client: Netns, gateway: Netns, server: Netns) -> None:
-        self.client, self.gateway, self.server = client, gateway, server
-        self.ipr: Any = gateway.call(IPRoute)
+    def __init__(self, client: Netns, gateway: Netns, server: Netns, device: Device) -> None:
+        self.client, self.gateway, self.server, self.device = client, gateway, server, device
+        self.source: Source = "mark"  # what was loaded last
+        self.ipr: Any = gateway.call(lambda: IPRoute(ext_ack=True))
         self.driver = gateway.call(TcProgramDriver, self.ipr, lambda: ["nvi0"])
         self.live: TcProgram | None = None
 
-    # ---------------------------------------------------------------- the driver
+    # ---------------------------------------------------------------- either device
+
+    def load(self, options: ProgramOptions, *ports: str) -> None:
+        """Apply with these options, for these interfaces (lan0 and wan0 by default)."""
+        self.source = options.source
+        self.device.load(self, options, *(ports or ("lan0", "wan0")))
+
+    def counters(self) -> dict[str, int]:
+        return self.device.counters(self)
+
+    def nonzero(self) -> dict[str, int]:
+        return {reason: number for reason, number in self.counters().items() if number}
+
+    def port(self, ifname: str) -> Port:
+        (link,) = self.gateway.call(lambda: tuple(self.ipr.link("get", ifname=ifname)))
+        mac = link.get("address") if link["ifi_type"] == 1 else None  # ARPHRD_ETHER
+        return Port(link["index"], mac)
+
+    # ---------------------------------------------------------------- the eBPF driver
 
     def observe(self) -> TcProgram | None:
-        desired = HostState.of([("link", Link(DEVICE, "ifb", 78, 65535))])
+        desired = HostState.of([("link", Link(DEVICE, "ifb", GROUP, 65535))])
         found = self.gateway.call(lambda: list(self.driver.observe(desired)))
         assert len(found) <= 1
         return found[0] if found else None
@@ -62,25 +127,8 @@ class Bench:
         self.gateway.call(self.driver.apply, Change(ref, action, before, after))
         self.live = after
 
-    def load(self, options: ProgramOptions, *ports: str) -> TcProgram:
-        """Apply with these options, for these interfaces (lan0 and wan0 by default)."""
-        wanted = TcProgram(DEVICE, options, frozenset(self.port(name) for name in ports or ("lan0", "wan0")))
-        self.apply(wanted)
-        return wanted
-
-    def port(self, ifname: str) -> Port:
-        (link,) = self.gateway.call(lambda: tuple(self.ipr.link("get", ifname=ifname)))
-        mac = link.get("address") if link["ifi_type"] == 1 else None  # ARPHRD_ETHER
-        return Port(link["index"], mac)
-
-    def nonzero(self) -> dict[str, int]:
-        return {reason: number for reason, number in self.counters().items() if number}
-
     def program_id(self) -> int | None:
         return self.gateway.call(self.driver.program_id, DEVICE)
-
-    def counters(self) -> dict[str, int]:
-        return self.gateway.call(read_counters, self.ipr, DEVICE)
 
     def filters(self) -> list[tuple[int, int, str]]:
         """Preference, handle and name of every filter at the device's egress."""
@@ -95,7 +143,11 @@ class Bench:
         for family in ("-4", "-6"):
             self.gateway.run(f"ip {family} route add default dev {DEVICE} table 100")
             self.gateway.run(f"ip {family} route add unreachable default metric 4294967295 table 100")
-            for ifname in ifnames:
+        self.steer_from(*ifnames)
+
+    def steer_from(self, *ifnames: str) -> None:
+        for ifname in ifnames:
+            for family in ("-4", "-6"):
                 self.gateway.run(f"ip {family} rule add pref 100 iif {ifname} fwmark 0/{STAGE:#x} lookup 100")
 
     def table(self, source: Source, *ifnames: str) -> None:
@@ -118,18 +170,12 @@ class Bench:
             }}"""
         )
 
-    def inject(self, ifname: str, ethertype: int, payload: bytes, mark: int) -> bool:
-        """Send a frame out of one of the gateway's interfaces; False if the program dropped it."""
-        with self.gateway.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+    def inject(self, ifname: str, ethertype: int, payload: bytes, mark: int) -> None:
+        """Send a packet straight out of one of the gateway's interfaces."""
+        with self.gateway.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", mark))
-            raw.bind((ifname, ethertype))
-            try:
-                raw.send(bytes(12) + ethertype.to_bytes(2, "big") + payload)
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # NET_XMIT_DROP
-                    raise
-                return False
-        return True
+            with suppress(OSError):  # ENOBUFS where a tc program dropped it (NET_XMIT_DROP)
+                raw.sendto(payload, (ifname, ethertype))
 
     def foreign_filter(
         self,
@@ -174,8 +220,9 @@ GATEWAY_SYSCTLS = MappingProxyType(
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(dataplane: str = "bpf") -> Iterator[Bench]:
     """The laboratory, addressed and steered, without table and program: `table` and `load` add them."""
+    device = DEVICES[dataplane]
     made: list[Netns] = []
     try:
         for name in ("c", "g", "s"):
@@ -194,10 +241,11 @@ def bench() -> Iterator[Bench]:
                 netns.run(f"ip address add {address} dev {ifname}")
         client.run(f"ip route add default via {LAN}")
         client.run(f"ip route add default via {LAN6}")
-        gateway.run(f"ip link add {DEVICE} mtu 65535 group 78 type ifb")
+        gateway.run(f"ip link add {DEVICE} mtu {device.mtu} group {GROUP} type {device.kind}")
         gateway.run(f"ip link set {DEVICE} addrgenmode none")
         gateway.run(f"ip link set {DEVICE} up")
-        lab = Bench(client, gateway, server)
+        nvi_device.teach_pyroute2()
+        lab = Bench(client, gateway, server, device)
         lab.steer("lan0", "wan0")
         try:
             yield lab
@@ -216,9 +264,9 @@ def options(source: Source = "mark", *, hide_hop: bool = False) -> ProgramOption
 
 
 @contextmanager
-def working(source: Source) -> Iterator[Bench]:
+def working(source: Source, dataplane: str = "bpf") -> Iterator[Bench]:
     """A gateway that translates."""
-    with bench() as lab:
+    with bench(dataplane) as lab:
         lab.table(source, "lan0", "wan0")
         lab.load(options(source))
         yield lab

@@ -1,0 +1,29 @@
+"""Tests of nvi.ko itself. They need the module, and kernels that have VRF, GRE and the like: see tests/vm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.device.bench import Bench, bench, working
+from tests.device.conftest import gateway, lab
+from tests.lab.dataplanes import dataplanes
+
+__all__ = ["gateway", "lab"]
+
+if "kmod" not in dataplanes():
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture
+def kmod() -> Iterator[Bench]:
+    """A gateway with a device of kind nvi, without table."""
+    with bench("kmod") as made:
+        yield made
+
+
+@pytest.fixture
+def translating() -> Iterator[Bench]:
+    with working("mark", "kmod") as made:
+        yield made
