@@ -154,7 +154,7 @@ def is_too_old(version: str | None) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in re.findall(r"\d+", version)[:3])
+    return tuple(int(word) for word in [*re.findall(r"\d+", version), 0, 0, 0][:3])
 
 
 def _and(words: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ def remembered(path: Path, *, root: Path = Path("/")) -> str:
         kept = json.loads((root / _FILE).read_text(encoding="utf-8"))
         why = kept.pop("why")
         return str(why) if kept == _identity(path) else ""
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
 
 
