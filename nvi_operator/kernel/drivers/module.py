@@ -30,10 +30,10 @@ class ModuleDriver:
             return
         verdict = judge(survey_module())
         if not verdict.usable:
-            hint = f"{verdict.hint}; or set spec.dataplane.type to auto or bpf" if verdict.todo else ""
+            otherwise = "set spec.dataplane.type to auto or bpf"
             raise CapabilityError(
                 f"module {change.after.name}: wanted for dataplane kmod: {verdict.why}",
-                hint=hint or "set spec.dataplane.type to auto or bpf",
+                hint=f"{verdict.hint}; or {otherwise}" if verdict.todo else otherwise,
             )
 
     def apply(self, change: Change) -> None:
