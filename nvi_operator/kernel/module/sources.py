@@ -13,9 +13,9 @@ from nvi_operator.errors import CapabilityError
 PROJECT = "nvi-operator"
 DKMS_SOURCES = Path("usr/src")
 _MARK = "dkms.conf"
-_SHARED = Path("share") / PROJECT / "kmod"
+SHARED = Path("share") / PROJECT / "kmod"
 # What a build leaves, in case that somebody built by hand.
-_PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.order", "Module.symvers", ".tmp_versions")
+PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.order", "Module.symvers", ".tmp_versions")
 
 
 def find_sources(given: Path | None, root: Path = Path("/")) -> Path:
@@ -48,14 +48,14 @@ def _installed() -> Iterator[Path]:
     except PackageNotFoundError:
         return
     for file in listed:
-        if file.name == "Kbuild" and Path(file.parent).match(f"*{_SHARED}"):
+        if file.name == "Kbuild" and Path(file.parent).match(f"*{SHARED}"):
             yield Path(str(file.locate())).resolve().parent
 
 
 def copy_sources(source: Path, target: Path) -> None:
     """Raises CapabilityError where they cannot be read or written."""
     try:
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_PRODUCTS), dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*PRODUCTS), dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise CapabilityError(f"module nvi: copying {source} to {target}: {error}") from error
 
@@ -66,7 +66,7 @@ def same_sources(one: Path, other: Path) -> bool:
 
 
 def _contents(directory: Path) -> dict[str, bytes]:
-    ignored = shutil.ignore_patterns(*_PRODUCTS)
+    ignored = shutil.ignore_patterns(*PRODUCTS)
     return {
         str(path.relative_to(directory)): path.read_bytes()
         for path in directory.rglob("*")

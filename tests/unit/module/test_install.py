@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,19 @@ from nvi_operator.errors import BuildError, CapabilityError
 from nvi_operator.kernel.module.build import built, failure
 from nvi_operator.kernel.module.install import install, uninstall
 from nvi_operator.kernel.module.load import explain
-from nvi_operator.kernel.module.sources import copy_sources, find_sources, package_version, same_sources
+from nvi_operator.kernel.module.sources import (
+    PRODUCTS,
+    SHARED,
+    copy_sources,
+    find_sources,
+    package_version,
+    same_sources,
+)
 from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.state.module import DkmsBuild
 from tests.unit.module.machines import RELEASE, Machine, ko
 
+ROOT = Path(__file__).resolve().parents[3]
 MAKE = """\
 #!/bin/sh
 # make -C HEADERS M=DIRECTORY ...: what is to be made lies there already.
@@ -197,3 +206,16 @@ def test_what_modprobe_says_becomes_one_sentence(complaint: str, what: str) -> N
     assert what in sentence
     assert "\n" not in sentence
     assert hint
+
+
+def test_a_wheel_carries_every_file_of_the_sources() -> None:
+    """Patterns of setuptools: a file that none of them matches would be missed at the first build."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    carried = {path for patterns in listed.values() for pattern in patterns for path in ROOT.glob(pattern)}
+    copy = shutil.ignore_patterns(*PRODUCTS)
+    sources = {path for path in (ROOT / "kmod").rglob("*") if path.is_file() and not copy("", [path.name])}
+    assert sources == carried
+    for directory, patterns in listed.items():
+        assert {str(Path(pattern).parent) for pattern in patterns} == {
+            str(Path(directory).relative_to(SHARED.parent))
+        }
