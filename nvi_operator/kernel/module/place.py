@@ -22,7 +22,8 @@ def place(file: Path, directory: Path) -> Path:
     except OSError as error:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise CapabilityError(f"{target}: wanted to write it: {error.strerror or error}", hint=_ROOT) from error
+        hint = _ROOT if isinstance(error, PermissionError) else ""
+        raise CapabilityError(f"{target}: wanted to write it: {error.strerror or error}", hint=hint) from error
     return target
 
 
