@@ -1,4 +1,4 @@
-"""nvi.ko is built against the headers of every kernel that has some here: the real ones, with a module that is nothing."""
+"""nvi.ko is built against the headers of every kernel that has some here, with a module that is nothing, and with ours."""
 
 from __future__ import annotations
 
