@@ -1,4 +1,4 @@
-"""nvi.ko is built against the headers of every kernel that has some here, with a module that is nothing, and with ours."""
+"""nvi.ko is built against the headers of every kernel that has some here: one that is nothing, and our own."""
 
 from __future__ import annotations
 
