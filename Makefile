@@ -5,22 +5,31 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-PACKAGES := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack
+PACKAGES    := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
+VM_PACKAGES := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
-.PHONY: help setup demo lab test test-quick test-netns lint schema clean
+KERNEL        ?= all
+QUICK_KERNELS ?= debian12-6.1 debian12-6.12
+
+.PHONY: help setup demo lab test test-quick test-netns kmod-test kmod-test-quick vm-setup kmod-checkpatch bench-dataplane lint schema clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready ## install the system packages and the virtual environment
 
-# The bindings of python3-nftables belong to the system's Python: hence --system-site-packages.
-$(VENV)/.ready: pyproject.toml
-	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+# Installs those of $(1) that are not there yet.
+define install
+	@missing=$$(for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
+endef
+
+# The bindings of python3-nftables belong to the system's Python: hence --system-site-packages.
+$(VENV)/.ready: pyproject.toml
+	$(call install,$(PACKAGES))
 	$(PYTHON) -m venv --system-site-packages $(VENV)
 	$(BIN)/pip install -q -e '.[dev]'
 	@touch $@
@@ -39,6 +48,21 @@ test-quick: ## those that need no kernel: under a minute
 
 test-netns: ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
+
+kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), or one of tests/vm/kernels.toml
+	$(SUDO) $(BIN)/python -m tests.vm $(KERNEL)
+
+kmod-test-quick: vm-setup ## the heart of it, on two kernels at a time
+	$(SUDO) $(BIN)/python -m tests.vm $(QUICK_KERNELS) --suite quick --jobs 2
+
+vm-setup: setup
+	$(call install,$(VM_PACKAGES))
+
+kmod-checkpatch: ## style of the kernel's sources: CHECKPATCH=path of a kernel tree's scripts/checkpatch.pl
+	cd kmod && perl $(CHECKPATCH) --no-tree --strict --file nvi.c compat.h include/uapi/linux/if_nvi.h Kconfig Kbuild
+
+bench-dataplane: setup ## what a gateway costs, ours and others; bench/README.md
+	$(SUDO) $(BIN)/python -m bench.dataplane
 
 lint: setup ## style, types, layers
 	$(BIN)/ruff check .

@@ -20,22 +20,23 @@ static inline void nvi_set_lltx(struct net_device *dev)
 #endif
 }
 
+static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
+		       struct netlink_ext_ack *extack);
+
 /* rtnl_link_ops::newlink got its arguments in a struct. */
 #ifdef NVI_HAVE_RTNL_NEWLINK_PARAMS
-#define NVI_NEWLINK(name, newlink)					\
-static int name(struct net_device *dev,					\
-		struct rtnl_newlink_params *params,			\
-		struct netlink_ext_ack *extack)				\
-{									\
-	return newlink(dev, params->data, extack);			\
+static int nvi_rtnl_newlink(struct net_device *dev,
+			    struct rtnl_newlink_params *params,
+			    struct netlink_ext_ack *extack)
+{
+	return nvi_newlink(dev, params->data, extack);
 }
 #else
-#define NVI_NEWLINK(name, newlink)					\
-static int name(struct net *src_net, struct net_device *dev,		\
-		struct nlattr *tb[], struct nlattr *data[],		\
-		struct netlink_ext_ack *extack)				\
-{									\
-	return newlink(dev, data, extack);				\
+static int nvi_rtnl_newlink(struct net *src_net, struct net_device *dev,
+			    struct nlattr *tb[], struct nlattr *data[],
+			    struct netlink_ext_ack *extack)
+{
+	return nvi_newlink(dev, data, extack);
 }
 #endif
 

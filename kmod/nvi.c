@@ -35,7 +35,7 @@
 #define NVI_FEATURES		(NETIF_F_SG | NETIF_F_FRAGLIST |	\
 				 NETIF_F_HIGHDMA | NETIF_F_HW_CSUM |	\
 				 NETIF_F_RXCSUM | NETIF_F_SCTP_CRC |	\
-				 NETIF_F_GSO_SOFTWARE)
+				 NETIF_F_GSO_SOFTWARE | NETIF_F_GSO_ENCAP_ALL)
 
 enum nvi_verdict {
 	NVI_REINJECTED,
@@ -489,8 +489,6 @@ static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 
 	return 0;
 }
-
-NVI_NEWLINK(nvi_rtnl_newlink, nvi_newlink)
 
 static size_t nvi_get_size(const struct net_device *dev)
 {

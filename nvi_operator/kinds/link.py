@@ -16,7 +16,7 @@ MTU = {"ifb": 65535, "nvi": 65536}  # above any packet: stage 1 must never fragm
 
 def _desired(topology: Topology) -> Iterator[Link]:
     if topology.dataplane == "bpf":
-        yield Link(topology.device, "ifb", topology.link_group + 1, MTU["ifb"])
+        yield Link(topology.device, "ifb", topology.device_group, MTU["ifb"])
         return
     attributes = {
         "source": 0 if topology.source == "mark" else 1,
@@ -27,7 +27,7 @@ def _desired(topology: Topology) -> Iterator[Link]:
     yield Link(
         topology.device,
         "nvi",
-        topology.link_group + 1,
+        topology.device_group,
         MTU["nvi"],
         attributes=tuple(sorted(attributes.items())),
     )

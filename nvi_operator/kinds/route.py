@@ -15,7 +15,7 @@ from nvi_operator.topology.model import ANY, UNREACHABLE_METRIC, Family, Topolog
 
 def _desired(topology: Topology) -> Iterator[Route]:
     for family in topology.families:
-        yield Route(family, topology.table, ANY[family], dev=topology.device)
+        yield _into_device(topology, family)
         yield _fallback(family, topology.table)
         for uplink in topology.uplinks:
             if family in uplink.families:
@@ -27,6 +27,19 @@ def _desired(topology: Topology) -> Iterator[Route]:
             if inside.tenant == tenant.number and inside.port.up:
                 for network in inside.networks:
                     yield Route(network.version, tenant.table, str(network), dev=inside.port.ifname)
+
+
+# Nobody's: the dummy address of RFC 7600, and a link-local one that the device does not have.
+_NEXT_HOPS = {4: "192.0.0.8", 6: "fe80::1"}
+
+
+def _into_device(topology: Topology, family: Family) -> Route:
+    """By way of one next hop: else the kernel keeps a neighbour for every destination.
+
+    They count against gc_thresh3 (1024), which all interfaces and namespaces of a machine share.
+    """
+    hop, onlink = _NEXT_HOPS[family], family == 4  # a link-local next hop needs no network to be in
+    return Route(family, topology.table, ANY[family], dev=topology.device, via=hop, onlink=onlink)
 
 
 def _fallback(family: Family, table: int) -> Route:

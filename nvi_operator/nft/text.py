@@ -39,6 +39,7 @@ from nvi_operator.state.nft import (
 
 _QUOTED_TYPES = {"ifname"}
 _QUOTED_FIELDS = {"iifname", "oifname"}
+_ADDRESSES_4 = {"ip saddr", "ip daddr"}
 _MARK_FIELDS = {"meta mark", "ct mark"}
 _FAMILY = {4: "ip", 6: "ip6"}
 
@@ -125,6 +126,10 @@ def _match_text(match: Match) -> str:
     quoted = left in _QUOTED_FIELDS
     mark = isinstance(match.left, Masked) or left in _MARK_FIELDS
     right = match.right
+    if left in _ADDRESSES_4 and isinstance(right, str) and right.endswith("/24"):
+        # Of a /24 nft loads three bytes, for which the kernel has no fast way: three times the time of four
+        # and a mask. It lists both as the prefix.
+        return f"{left} & 255.255.255.0 {match.op} {right.removesuffix('/24')}"
     if isinstance(right, SetRef):
         operand = f"@{right.name}"
     elif isinstance(right, frozenset):

@@ -42,12 +42,17 @@ def dstnat_chain(topology: Topology) -> Chain:
             if map_.name.startswith("dnat_all"):
                 rules += whole
                 whole = []
-            key: Key = f.service_key(family) if len(map_.key) > 1 else f.daddr(family)
             where = () if not map_.name.endswith("_outside") else (_from_uplinks(topology),)
-            nat = Nat("dnat", family, Lookup(key, SetRef(map_.name)), netmap=map_.prefix_values)
+            nat = Nat("dnat", family, Lookup(_key(map_, family), SetRef(map_.name)), netmap=map_.prefix_values)
             rules.append((*where, nat))
         rules += whole
     return Chain("dstnat", Hook("nat", "prerouting", PRIORITY), tuple(rules))
+
+
+def _key(map_: NamedSet, family: Family) -> Key:
+    if len(map_.key) == 1:
+        return f.daddr(family)
+    return f.service_range_key(family) if map_.interval else f.service_key(family)
 
 
 def _from_uplinks(topology: Topology) -> Match:

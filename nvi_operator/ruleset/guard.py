@@ -1,9 +1,11 @@
 """What must not leave: two guards behind all NAT, also other tools', so that a mistake anywhere fails closed.
 
+By uplink: an uplink carries its own sources only.
 By prefix: what lives behind our interfaces never leaves untranslated, whatever the way out is called.
-By uplink: an uplink carries its own sources only. Of the gateway's own packets (those without an
-in-interface) only the inside sources on uplinks are refused; what others masqueraded to the uplink's
-address passes.
+Of the gateway's own packets (those without an in-interface) only the inside sources on uplinks are refused;
+what others masqueraded to the uplink's address passes.
+
+Every packet comes by here, and hardly any is stopped: what most of them are is asked first.
 """
 
 from __future__ import annotations
@@ -12,72 +14,86 @@ from collections.abc import Iterator
 
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, Statement
-from nvi_operator.topology.model import Family, Topology, Unchanged, fewest
+from nvi_operator.spec.values import Network
+from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, Statement, Verdict, Vmap
+from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, fewest
 
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 
-PRIORITY = 300  # after every source NAT
+PRIORITY = 300  # after every source NAT, and before conntrack confirms a flow that is dropped here
 COUNTERS = frozenset({"leak_untranslated", "leak_uplink"})
 
+_STRAY = "stray"
+_FEW = 3  # so many names compared one by one are faster than a lookup
 
-def guard_chain(topology: Topology) -> Chain:
-    rules: list[Rule] = [(Match(f.OIFNAME, "==", topology.device), f.RETURN)]
-    if 6 in topology.families:
-        # Neighbour discovery and MLD are never forwarded, but the kernel gives the out-interface as the
-        # in-interface of its own.
-        rules.append((Match(f.saddr(6), "==", frozenset({"fe80::/10", "::"})), f.RETURN))
-        rules.append((Match(f.daddr(6), "==", "ff00::/8"), f.RETURN))
-        rules.append((f.one_of(Field("icmpv6 type"), _NEIGHBOUR_DISCOVERY), f.RETURN))
+
+def guard_chains(topology: Topology) -> Iterator[Chain]:
+    yield Chain("guard", Hook("filter", "postrouting", PRIORITY), tuple(_ways_out(topology)))
+    yield Chain(_STRAY, None, (*_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))
+    for ifname in topology.uplink_ifnames:
+        yield Chain(_chain_name(topology, ifname), None, tuple(_out_by(topology, ifname)))
+
+
+def _ways_out(topology: Topology) -> Iterator[Rule]:
+    yield (f.leaves_by_device(topology), f.RETURN)
+    jumps = {ifname: Verdict("jump", _chain_name(topology, ifname)) for ifname in topology.uplink_ifnames}
+    if len(jumps) <= _FEW:
+        yield from ((Match(f.OIFNAME, "==", ifname), jump) for ifname, jump in jumps.items())
+    else:
+        yield (Vmap(f.OIFNAME, frozenset(((ifname,), jump) for ifname, jump in jumps.items())),)
+    yield (Match(f.IIF, "==", 0), f.RETURN)
     for family in topology.families:
-        rules += _exempt(topology, family)
-        # Also of the gateway's own packets: an ICMPv6 error may well bear the address of an inside interface.
-        rules += _inside_source(topology, family, f.one_of(f.OIFNAME, topology.uplink_ifnames))
-    rules.append((Match(f.IIF, "==", 0), f.RETURN))
+        if _is_guarded(topology, family):
+            away = f.in_set(f.daddr(family), *_inside(topology, family), op="!=")
+            yield (*_inside_source(topology, family), away, Verdict("jump", _STRAY))
+
+
+def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
+    """An uplink's own sources leave by it, and that is that: none of them is an inside source, unless public."""
     for family in topology.families:
-        rules += _inside_source(topology, family, f.in_set(f.daddr(family), f"inside_{family}", op="!="))
-        rules += _routed(topology, family)
-        for ifname in topology.uplink_ifnames:
-            rules.append(
-                (
-                    Match(f.OIFNAME, "==", ifname),
-                    f.in_set(f.saddr(family), source_set_name(topology, ifname, family), op="!="),
-                    *f.drop("leak_uplink"),
-                )
-            )
-    return Chain("guard", Hook("filter", "postrouting", PRIORITY), tuple(rules))
-
-
-def _inside_source(topology: Topology, family: Family, leaving: Match) -> Iterator[Rule]:
-    """Drop what bears an inside source, if it is `leaving`."""
-    if topology.inside_networks(family) and topology.uplinks:
-        yield (
-            leaving,
-            f.in_set(f.saddr(family), f"inside_{family}"),
-            *_not_public(topology, family),
-            *f.drop("leak_untranslated"),
-        )
-
-
-def _exempt(topology: Topology, family: Family) -> Iterator[Rule]:
-    """Flows that the spec says stay as they are may leave as they are."""
-    for rule in topology.source_rules:
-        if rule.conditions.family == family and isinstance(rule.outcome, Unchanged):
-            match: list[Statement] = []
-            if rule.conditions.sources:
-                match.append(f.in_networks(f.saddr(family), rule.conditions.sources))
-            if rule.conditions.destinations:
-                match.append(f.in_networks(f.daddr(family), rule.conditions.destinations))
-            if match:
-                yield (*match, f.RETURN)
-
-
-def _routed(topology: Topology, family: Family) -> Iterator[Rule]:
-    """What a route of the spec sends through an uplink may leave by it, whoever the source belongs to."""
+        yield (f.in_set(f.saddr(family), *_sources(topology, ifname, family)), f.ACCEPT)
+    yield from _may_leave(topology, f.ACCEPT)
+    for family in topology.families:
+        if _is_guarded(topology, family):
+            # Also of the gateway's own packets: an ICMPv6 error may well bear the address of an inside interface.
+            yield (*_inside_source(topology, family), *f.drop("leak_untranslated"))
+    yield (Match(f.IIF, "==", 0), f.ACCEPT)
     for route in topology.routes:
-        if route.conditions.family == family:
-            leaves = Match(f.OIFNAME, "==", topology.uplink(route.uplink).port.ifname)
-            yield (leaves, *f.of_conditions(route.conditions, ()), f.RETURN)
+        # What a route of the spec sends through an uplink may leave by it, whoever the source belongs to.
+        if topology.uplink(route.uplink).port.ifname == ifname and route.conditions.family in topology.families:
+            yield (*f.of_conditions(route.conditions, ()), f.ACCEPT)
+    for family in topology.families:
+        yield (f.of_family(family), *f.drop("leak_uplink"))
+
+
+def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
+    """Whatever its source: what is never forwarded, and flows that the spec says stay as they are."""
+    if 6 in topology.families:
+        # Neighbour discovery and MLD: the kernel gives the out-interface as the in-interface of its own.
+        yield (Match(f.saddr(6), "==", frozenset({"fe80::/10", "::"})), verdict)
+        yield (Match(f.daddr(6), "==", "ff00::/8"), verdict)
+        yield (f.one_of(Field("icmpv6 type"), _NEIGHBOUR_DISCOVERY), verdict)
+    for rule in topology.source_rules:
+        if rule.conditions.family in topology.families and isinstance(rule.outcome, Unchanged):
+            match = tuple(_networks_of(rule.conditions))
+            if match:
+                yield (*match, verdict)
+
+
+def _networks_of(conditions: Conditions) -> Iterator[Statement]:
+    if conditions.sources:
+        yield f.in_networks(f.saddr(conditions.family), conditions.sources)
+    if conditions.destinations:
+        yield f.in_networks(f.daddr(conditions.family), conditions.destinations)
+
+
+def _is_guarded(topology: Topology, family: Family) -> bool:
+    return bool(topology.inside_networks(family) and topology.uplinks)
+
+
+def _inside_source(topology: Topology, family: Family) -> Iterator[Statement]:
+    yield f.in_set(f.saddr(family), *_inside(topology, family))
+    yield from _not_public(topology, family)
 
 
 def _not_public(topology: Topology, family: Family) -> Iterator[Statement]:
@@ -89,28 +105,45 @@ def _not_public(topology: Topology, family: Family) -> Iterator[Statement]:
         yield f.in_networks(f.saddr(family), overlapping, op="!=")
 
 
-def source_set_name(topology: Topology, ifname: str, family: Family) -> str:
-    """Sets are per interface; the name is that of the first uplink on it."""
-    first = next(u for u in topology.uplinks if u.port.ifname == ifname)
-    return f"sources_{first.label}_{family}"
+def _chain_name(topology: Topology, ifname: str) -> str:
+    """Chains and sets are per interface; the name is that of the first uplink on it."""
+    return f"out_{_label(topology, ifname)}"
+
+
+def _label(topology: Topology, ifname: str) -> str:
+    return next(u for u in topology.uplinks if u.port.ifname == ifname).label
+
+
+# --------------------------------------------------------------------------- sets
+
+
+def _inside(topology: Topology, family: Family) -> tuple[str, tuple[Network, ...]]:
+    return f"inside_{family}", topology.inside_networks(family)
+
+
+def _sources(topology: Topology, ifname: str, family: Family) -> tuple[str, tuple[Network, ...]]:
+    on_it = [u for u in topology.uplinks if u.port.ifname == ifname]
+    name = f"sources_{_label(topology, ifname)}_{family}"
+    return name, fewest((n for u in on_it for n in u.sources(family)), family)
 
 
 def guard_sets(topology: Topology) -> Iterator[NamedSet]:
+    """Those that `fields.in_set` looks into: not of a single network. Of none, because it may be an uplink's
+    that has no address yet.
+    """
     for family in topology.families:
         type_ = (f.ADDRESS_TYPE[family],)
         for name, networks in (
-            (f"inside_{family}", topology.inside_networks(family)),
+            _inside(topology, family),
             (f"shared_{family}", topology.inside_networks(family, tenant=0)),
         ):
-            if networks:
-                elements: frozenset[Element] = frozenset(((network_value(n),), None) for n in networks)
-                yield NamedSet(name, type_, elements, interval=True)
+            if len(networks) > 1:
+                yield NamedSet(name, type_, _elements(networks), interval=True)
         for ifname in topology.uplink_ifnames:
-            on_it = [u for u in topology.uplinks if u.port.ifname == ifname]
-            sources = fewest((n for u in on_it for n in u.sources(family)), family)
-            yield NamedSet(
-                source_set_name(topology, ifname, family),
-                type_,
-                frozenset(((network_value(n),), None) for n in sources),
-                interval=True,
-            )
+            name, networks = _sources(topology, ifname, family)
+            if len(networks) != 1:
+                yield NamedSet(name, type_, _elements(networks), interval=True)
+
+
+def _elements(networks: tuple[Network, ...]) -> frozenset[Element]:
+    return frozenset(((network_value(n),), None) for n in networks)

@@ -42,7 +42,7 @@ PRIORITY = 90  # before the usual 100, so that another tool's chain does not tak
 
 
 def srcnat_chain(topology: Topology) -> Chain:
-    rules: list[Rule] = [(Match(f.OIFNAME, "!=", topology.device), f.RETURN)]
+    rules: list[Rule] = [(f.leaves_by_device(topology, op="!="), f.RETURN)]
     for family in topology.families:
         rules += twice_rules("snat", topology, family)
         rules += _among_ourselves(topology, family)
@@ -58,17 +58,17 @@ def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
         networks = inside.of_family(family)
         if networks:
             yield (
-                Match(f.IIFNAME, "==", inside.port.ifname),
-                f.in_networks(f.daddr(family), networks),
                 f.is_dnated(),
+                f.in_networks(f.daddr(family), networks),
+                Match(f.IIFNAME, "==", inside.port.ifname),
                 *_same_tenant(inside),
                 Nat("snat", family, f.original_daddr(family)),
             )
-    if topology.inside_networks(family, tenant=0):
-        shared = f"shared_{family}"
+    shared = topology.inside_networks(family, tenant=0)
+    if shared:
         yield (
-            f.in_set(f.saddr(family), shared),
-            f.in_set(f.daddr(family), shared),
+            f.in_set(f.saddr(family), f"shared_{family}", shared),
+            f.in_set(f.daddr(family), f"shared_{family}", shared),
             *_no_tenant(topology),
             f.ACCEPT,
         )
@@ -114,7 +114,7 @@ def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
 def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
     where = () if rule.conditions.ifnames else f.not_from_uplinks(topology)
     for services in f.by_protocol(rule.conditions):
-        match = (*where, *f.of_conditions(rule.conditions, services))
+        match = (*f.of_conditions(rule.conditions, services), *where)  # addresses are faster than names
         has_ports = bool(services) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
         for limit, target in _targets(rule, has_ports):
             yield (*match, *limit, Count(rule.counter), target)

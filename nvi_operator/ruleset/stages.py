@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.networks import declared_size
 from nvi_operator.state.nft import (
     Assign,
     Chain,
@@ -69,18 +70,19 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
     """
     if topology.guards.anti_spoof == "off":
         return
-    from_outside = Match(f.IIFNAME, "!=", frozenset({"lo", topology.device}))
     is_local = Match(Field(f"fib {'saddr . iif' if topology.tenants else 'saddr'} type"), "==", "local")
-    not_link_local = Match(f.saddr(6), "!=", "fe80::/10")
+    # Not of packets that come in by `lo` or by the device: asked last, because few sources are local.
+    from_outside = (Match(f.IIF, "!=", 1), Match(f.IIFGROUP, "!=", topology.device_group))
     if 4 in topology.families:
-        yield (Match(Field("meta nfproto"), "==", "ipv4"), from_outside, is_local, *f.drop("spoofed"))
+        yield (f.of_family(4), is_local, *from_outside, *f.drop("spoofed"))
     if 6 in topology.families:
-        yield (not_link_local, from_outside, is_local, *f.drop("spoofed"))
+        yield (Match(f.saddr(6), "!=", "fe80::/10"), is_local, *from_outside, *f.drop("spoofed"))
     outside = tuple(name for name in topology.uplink_ifnames if not topology.may_share_addresses(name))
     for family in topology.families:
-        if outside and topology.inside_networks(family):
-            inside = f.in_set(f.saddr(family), f"inside_{family}")
-            yield (f.one_of(f.IIFNAME, outside), inside, *f.drop("spoofed"))
+        networks = topology.inside_networks(family)
+        if outside and networks:
+            inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
+            yield (inside, *_not_expected(topology, outside), f.one_of(f.IIFNAME, outside), *f.drop("spoofed"))
     if topology.guards.anti_spoof == "strict":
         missing = Match(Field("fib saddr . iif oif"), "==", "missing")
         checked = tuple(p.ifname for p in topology.ports if not topology.may_share_addresses(p.ifname))
@@ -96,22 +98,32 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
             )
 
 
+def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Match]:
+    """Inside sources come from inside: where that is one interface, its name spares the lookup of the others'."""
+    names = {inside.port.ifname for inside in topology.insides}
+    if len(names) == 1 and not names & set(outside) and len(outside) > 1:
+        yield Match(f.IIFNAME, "!=", names.pop())
+
+
 # --------------------------------------------------------------------------- the mark hook
+
+
+_CHECK = "mark_check"
+_CHECKS: tuple[Rule, ...] = (
+    # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a tc filter
+    # on the in-interface can take away.
+    (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
+    # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
+    (Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"), Count("marked_after_confirm")),
+)
 
 
 def mark_chains(topology: Topology) -> Iterator[Chain]:
     """Write the stage bit (and the in-interface, or the tenant) on every packet that enters the device."""
     rules: list[Rule] = [
-        (Match(f.OIFNAME, "!=", topology.device), f.RETURN),
-        # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a
-        # tc filter on the in-interface can take away.
-        (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
-        # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
-        (
-            Match(f.CT_STATE, "in", frozenset({"new"})),
-            Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"),
-            Count("marked_after_confirm"),
-        ),
+        (f.leaves_by_device(topology, op="!="), f.RETURN),
+        # Neither is what most packets are: one question for both.
+        (Match(f.CT_STATE, "in", frozenset({"new", "untracked"})), Verdict("jump", _CHECK)),
         (Count("stage_1"),),
     ]
     if topology.source == "mark":
@@ -122,6 +134,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
         rules += _tenant_marks(topology)
         yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
     yield Chain("mark_hook", Hook("filter", "postrouting", MARK_PRIORITY), tuple(rules))
+    yield Chain(_CHECK, None, _CHECKS)
 
 
 def _tenant_marks(topology: Topology) -> Iterator[Rule]:
@@ -146,4 +159,4 @@ def mark_map(topology: Topology) -> NamedSet:
     """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
     known = [port.ifindex for port in topology.ports if port.ifindex is not None]
     elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
-    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",))
+    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",), size=declared_size(len(elements)))

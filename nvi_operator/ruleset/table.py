@@ -8,7 +8,7 @@ from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset import guard, stages
 from nvi_operator.ruleset.dstnat import dstnat_chain, forward_maps
-from nvi_operator.ruleset.guard import guard_chain, guard_sets
+from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
 from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chain, uplink_mark
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
@@ -40,7 +40,7 @@ def _chains(topology: Topology) -> Iterator[Chain]:
     yield dstnat_chain(topology)
     yield _errors_chain(topology)
     yield srcnat_chain(topology)
-    yield guard_chain(topology)
+    yield from guard_chains(topology)
     yield from mark_chains(topology)
 
 

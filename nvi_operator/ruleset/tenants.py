@@ -39,7 +39,7 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
     new = Match(f.CT_STATE, "in", frozenset({"new"}))
     rules: list[Rule] = [(new, Vmap(f.IIFNAME, origins))]
     for family in topology.families:
-        rules.append((new, Vmap(f.service_key(family), SetRef(f"tenant_of_service_{family}"))))
+        rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
         rules.append((new, Vmap(f.daddr(family), SetRef(f"tenant_of_address_{family}"))))
     yield Chain("tenants", Hook("filter", "prerouting", -150), tuple(rules))
     for tenant in topology.tenants:

@@ -325,6 +325,11 @@ class Topology:
     def uplink_ifnames(self) -> tuple[str, ...]:
         return tuple(sorted({uplink.port.ifname for uplink in self.uplinks}))
 
+    @property
+    def device_group(self) -> int:
+        """The link group of the device alone, by which it is known as ours."""
+        return self.link_group + 1
+
     def may_share_addresses(self, ifname: str) -> bool:
         """Does this uplink lead to a network whose true addresses are also ours (twice NAT)?"""
         return any(self.uplink(entry.uplink).port.ifname == ifname for entry in self.twice)

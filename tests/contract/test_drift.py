@@ -10,7 +10,7 @@ from tests.contract.machines import Drift, Machine, applied, seen, spec_of
 
 SPEC = spec_of("""
   interfaces:
-    lan0: { networks: [192.168.1.0/24, "fd00:1::/64"] }
+    lan0: { networks: [192.168.1.0/24, 192.168.7.0/24, "fd00:1::/64"] }
   uplinks:
     isp-a:
       interface: wan0

@@ -36,7 +36,6 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.rglob("*"))
 
 
-
 @pytest.mark.parametrize("tree", HEADERS, ids=lambda tree: tree.name)
 def test_a_build_leaves_nothing_and_is_read_as_modinfo_reads_it(stub: Path, tree: Path) -> None:
     before = names(stub)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from socket import AF_INET, AF_INET6, SOCK_DGRAM
+
 import pytest
 
 from tests.lab import GatewayHost, Site
+from tests.lab.net import until
 from tests.netns.scenarios import A6, B6, A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -64,6 +67,18 @@ def test_both_passes_are_counted_and_untracked_in_the_second(edge: Site, gateway
     assert counters["stage_1"] == counters["stage_2"] == counters["reinjected"] > 0
     listed = edge.gateway.run("conntrack", "-L", "-p", "icmp").stdout
     assert len(listed.splitlines()) == 1, "one flow, one entry: stage 2 is untracked"
+
+
+def test_however_many_destinations_there_are_the_device_has_one_neighbour_of_each_family(edge: Site) -> None:
+    """Neighbours count against a limit that all interfaces of the machine share."""
+    before = edge.used()["isp-a"][0]
+    for family, destinations in ((AF_INET, "192.0.2.{}"), (AF_INET6, "2001:db8:f::{:x}")):
+        with edge.client.socket(family, SOCK_DGRAM) as sock:
+            for number in range(100, 120):
+                sock.sendto(b"hello", (destinations.format(number), 9))
+    until(lambda: edge.used()["isp-a"][0] >= before + 40, "all went through the device")
+    listed = edge.gateway.run("ip", "neigh", "show", "dev", "nvi0", "nud", "all").stdout.splitlines()
+    assert len(listed) == 2, listed
 
 
 def test_the_mark_hook_runs_after_conntrack_confirm(edge: Site, gateway: GatewayHost) -> None:

@@ -1,59 +1,90 @@
-"""Run tests, or any command, on a real kernel: `python -m tests.vm debian12-6.1 -- python3 -m pytest tests/kmod`."""
+"""Run tests of the module and of the operator on real kernels, or any command.
+
+python -m tests.vm all                                     every kernel, every suite
+python -m tests.vm debian12-6.1 --suite quick              one of each
+python -m tests.vm debian-sid -- ip -d link add nvi0 type nvi
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.vm.kernels import kernels
-from tests.vm.machine import run
+from tests.vm.kernels import Kernel, kernels
+from tests.vm.machine import Outcome, run
 from tests.vm.report import Record
+from tests.vm.root import root_of
+from tests.vm.suites import SUITES, Suite
 
-MODULE_TESTS = ("tests/kmod",)
+WHOLE = ("module", "scenarios")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
-    parser.add_argument("kernel", nargs="+", help=f"all, or some of: {', '.join(kernels())}")
-    parser.add_argument(
-        "--timeout", type=float, default=1800, metavar="SECONDS", help="for each kernel (%(default)g)"
-    )
-    parser.add_argument("--no-debug", action="store_true", help="without the checks of memory, which cost time")
-    parser.add_argument("--console", type=Path, metavar="FILE", help="write the guest's console there")
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
-    options, argv = parser.parse_args(words[:split]), words[split + 1 :]
-    argv = argv or ["python3", "-m", "pytest", "--color=no", "-p", "tests.vm.plugin", *MODULE_TESTS]
-    names = list(kernels()) if options.kernel == ["all"] else options.kernel
-    unknown = set(names) - set(kernels())
-    if unknown:
-        parser.error(f"no kernel {', '.join(sorted(unknown))} in kernels.toml")
-    bad = 0
-    for name in names:
-        started = time.monotonic()
-        outcome = run(kernels()[name], argv, timeout=options.timeout, debug=not options.no_debug, on_record=_show)
-        if options.console:
-            options.console.write_text(outcome.console, encoding="utf-8")
-        passed = sum(1 for r in outcome.records if r.get("when") == "call" and r["outcome"] == "passed")
-        for problem in outcome.problems:
-            print(f"{name}: {problem}")
-        if outcome.problems:
-            print("\n".join(outcome.console.splitlines()[-60:]))
-        bad += bool(outcome.problems)
-        word = "FAILED" if outcome.problems else "ok"
-        print(f"{name}: {word}, {passed} tests passed, {time.monotonic() - started:.0f} s", flush=True)
-    return 1 if bad else 0
+    options = _parser().parse_args(words[:split])
+    command = tuple(words[split + 1 :])
+    chosen = kernels() if "all" in options.kernel else {name: kernels()[name] for name in options.kernel}
+    suites = {" ".join(command): Suite(command, options.timeout, options.debug, output=True)} if command else SUITES
+    names = suites if command else options.suite or WHOLE
+    for kernel in chosen.values():
+        root_of(kernel)  # one after the other: kernels of one suite share a root
+    with ThreadPoolExecutor(options.jobs) as pool:
+        jobs = [(kernel, name) for kernel in chosen.values() for name in names]
+        good = list(pool.map(lambda job: _one(*job, suites[job[1]], options.console), jobs))
+    return 0 if all(good) else 1
 
 
-def _show(record: Record) -> None:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.vm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = ["all", *kernels()]
+    parser.add_argument("kernel", nargs="+", choices=known, metavar="KERNEL", help=", ".join(known))
+    parser.add_argument("--suite", action="append", choices=list(SUITES), help=f"by default: {', '.join(WHOLE)}")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="guests at a time, of two CPUs each")
+    parser.add_argument("--console", type=Path, metavar="DIRECTORY", help="keep the guests' consoles there")
+    parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for a command (%(default)g)")
+    parser.add_argument("--debug", action="store_true", help="a command with the kernel's checks of memory")
+    return parser
+
+
+def _one(kernel: Kernel, name: str, suite: Suite, consoles: Path | None) -> bool:
+    title = f"{kernel.name}: {name}"
+
+    def show(record: Record) -> None:
+        text = _line(record)
+        if text:
+            print(f"{title}: {text}", flush=True)
+
+    started = time.monotonic()
+    outcome = run(kernel, suite, on_record=show)
+    seconds = time.monotonic() - started
+    if consoles:
+        consoles.mkdir(parents=True, exist_ok=True)
+        (consoles / f"{kernel.name}-{name.split()[0]}.txt").write_text(outcome.console, encoding="utf-8")
+    _conclude(title, outcome, seconds)
+    return not outcome.problems
+
+
+def _line(record: Record) -> str | None:
     if record["kind"] == "start":
-        print(f"  booted {record['release']}", flush=True)
-    elif "test" in record:
-        print(f"  {record['outcome']} {record['test']} {record['seconds']} s", flush=True)
-    elif "line" in record:
-        print(record["line"], flush=True)
+        return f"booted {record['release']}"
+    if record.get("outcome") == "failed":
+        return f"failed {record['test']}"
+    return record.get("line")
+
+
+def _conclude(title: str, outcome: Outcome, seconds: float) -> None:
+    passed = sum(1 for r in outcome.records if r.get("when") == "call" and r["outcome"] == "passed")
+    lines = [f"{title}: {problem}" for problem in outcome.problems]
+    if outcome.problems:
+        lines += ["--- the end of its console", *outcome.console.splitlines()[-40:], "---"]
+    verdict = "FAILED" if outcome.problems else "ok"
+    print("\n".join([*lines, f"{title}: {verdict}, {passed} tests passed, {seconds:.0f} s"]), flush=True)
 
 
 if __name__ == "__main__":

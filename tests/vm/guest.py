@@ -10,7 +10,7 @@ import termios
 import time
 import tty
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from tests.vm.image import JOB
 from tests.vm.report import Writer
@@ -37,13 +37,13 @@ def main() -> None:
         termios.tcdrain(port.fileno())
 
 
-def _run(job: dict[str, object], report: Writer) -> None:
+def _run(job: dict[str, Any], report: Writer) -> None:
     Path(f"/lib/modules/{os.uname().release}").joinpath("updates").mkdir(exist_ok=True)
     subprocess.run(["depmod"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     report.write("start", release=os.uname().release, command_line=Path("/proc/cmdline").read_text().strip())
     started = time.monotonic()
-    code = _command(list(job["argv"]), report)  # type: ignore[call-overload]
+    code = _command(job, report)
     subprocess.run(["modprobe", "-r", "nvi"], check=False)
     alarms = _alarms()
     taint = int(Path("/proc/sys/kernel/tainted").read_text()) & ~(_OUT_OF_TREE | _UNSIGNED)
@@ -53,20 +53,17 @@ def _run(job: dict[str, object], report: Writer) -> None:
     )
 
 
-def _command(argv: list[str], report: Writer) -> int:
-    """Run it. What it writes to $NVI_REPORT, as lines, becomes records; its output is on the console."""
+def _command(job: dict[str, Any], report: Writer) -> int:
+    """Run it. What it writes to $NVI_REPORT becomes records, or what it prints; the rest is on the console."""
     reading, writing = os.pipe()
     environment = {**os.environ, "NVI_REPORT": str(writing), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(argv, pass_fds=[writing], env=environment)
+    output = {"stdout": writing, "stderr": writing} if job["output"] else {}
+    process = subprocess.Popen(job["argv"], pass_fds=[writing], env=environment, **output)
     os.close(writing)
-    with open(reading, "rb") as lines:
-        _forward(lines, report)
+    with open(reading, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            report.write("job", **({"line": line.rstrip()} if job["output"] else json.loads(line)))
     return process.wait()
-
-
-def _forward(lines: BinaryIO, report: Writer) -> None:
-    for line in lines:
-        report.write("job", **json.loads(line))
 
 
 def _alarms() -> list[str]:

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from tests.vm.kernels import Kernel
 from tests.vm.module import build
 from tests.vm.report import BrokenReportError, Record, parse, verified
 from tests.vm.root import release_of, root_of
+from tests.vm.suites import Suite
 
 # What a stock kernel offers to find mistakes with memory: red zones, poison and checks of every object and page.
 DEBUG = ("slub_debug=FZPU", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
@@ -29,36 +30,29 @@ class Outcome:
     console: str
 
 
-def run(
-    kernel: Kernel,
-    argv: Sequence[str],
-    *,
-    timeout: float,
-    debug: bool = True,
-    on_record: Callable[[Record], None] = lambda record: None,
-) -> Outcome:
-    """Do the job `argv` on `kernel`; `timeout` in seconds. SystemExit when it cannot even be started."""
+def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) -> Outcome:
+    """SystemExit when it cannot even be started."""
     root = root_of(kernel)
     release = release_of(kernel, root)
     secret = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="nvi-vm-") as scratch:
         directory = Path(scratch)
-        job = {"secret": secret, "argv": list(argv)}
+        job = {"secret": secret, "argv": suite.argv, "output": suite.output}
         initrd = directory / "initrd"
         job_image(root, release, build(root, release), job, directory / "job")
         with initrd.open("wb") as file:
             for part in (base_image(root, release), directory / "job"):
                 subprocess.run(["cat", str(part)], stdout=file, check=True)
-        options = " ".join([*_KERNEL, *(DEBUG if debug else ())])
+        options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ())])
         command = [
             *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"),
             *("-kernel", str(root / "boot" / f"vmlinuz-{release}"), "-initrd", str(initrd), "-append", options),
             *("-serial", f"file:{directory / 'console'}", "-serial", f"file:{directory / 'report'}"),
         ]
-        code = _follow(command, directory / "report", timeout, on_record)
+        code = _follow(command, directory / "report", suite.timeout, on_record)
         console = (directory / "console").read_text(encoding="utf-8", errors="replace")
-        records, problems = _judge(code, (directory / "report").read_bytes(), secret, timeout)
+        records, problems = judge(code, (directory / "report").read_bytes(), secret, suite.timeout)
     return Outcome(records, problems, console)
 
 
@@ -81,7 +75,8 @@ def _follow(command: list[str], report: Path, timeout: float, on_record: Callabl
         process.wait()
 
 
-def _judge(code: int | None, data: bytes, secret: str, timeout: float) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def judge(code: int | None, data: bytes, secret: str, timeout: float) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """The records, and everything that speaks against success."""
     ended = f"ended by us after {timeout:g} s" if code is None else f"exit code {code}"
     try:
         records = tuple(verified(data, secret))

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.vm.root import PROJECT
+from tests.vm.root import PROJECT, in_root
 
 SOURCE = PROJECT / "kmod"
 _COMPLAINT = re.compile(r"warning:|error:|\bWARNING\b|\bERROR\b")
@@ -24,7 +24,7 @@ def build(root: Path, release: str) -> bytes:
         shutil.copytree(SOURCE, tree)
         inside = f"/{tree.relative_to(root)}"
         make = ["make", "-C", inside, f"KDIR=/lib/modules/{release}/build", "W=1", "C=2", "modules"]
-        done = subprocess.run(["chroot", str(root), *make], capture_output=True, text=True, check=False)
+        done = subprocess.run(in_root(root, *make), capture_output=True, text=True, check=False)
         complaints = [line for line in (done.stdout + done.stderr).splitlines() if _COMPLAINT.search(line)]
         if done.returncode or complaints:
             raise SystemExit(f"kmod: {release}: does not build clean:\n{done.stdout}{done.stderr}")

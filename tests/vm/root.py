@@ -58,6 +58,12 @@ def release_of(kernel: Kernel, root: Path) -> str:
     return found[0]
 
 
+def in_root(root: Path, *argv: str) -> list[str]:
+    """A command line that runs `argv` in the root, with a /proc of its own (the kernel's build tools read it)."""
+    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(root), *argv]
+
+
 def _bootstrap(suite: str, packages: Sequence[str], root: Path) -> None:
     include = f"--include={','.join(packages)}"
     command = ["mmdebstrap", "--mode=root", "--variant=apt", "--quiet", include, *_OPTIONS, suite, str(root)]

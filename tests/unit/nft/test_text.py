@@ -42,6 +42,8 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
         "tcp dport { 80, 443, 1000-2000 }",
     ),
     "set": (Match(SADDR, "!=", SetRef("inside_4")), "ip saddr != @inside_4"),
+    "three-bytes-are-slow": (Match(SADDR, "!=", "10.1.2.0/24"), "ip saddr & 255.255.255.0 != 10.1.2.0"),
+    "other-prefix": (Match(SADDR, "==", "10.1.0.0/16"), "ip saddr 10.1.0.0/16"),
     "mask": (Match(Masked(MARK, 0xFF00), "==", 0x100), "meta mark & 0x0000ff00 == 0x00000100"),
     "any-of-bits": (Match(Field("ct status"), "in", frozenset({"snat", "dnat"})), "ct status dnat,snat"),
     "none-of-bits": (Match(Field("ct status"), "not in", frozenset({"dnat"})), "ct status ! dnat"),

@@ -1,0 +1,1 @@
+"""Benchmarks. They are run by hand or by `make bench-...`, never timed by tests."""

@@ -1,0 +1,157 @@
+"""The kinds of traffic: each says what one unit of it costs a gateway, and refuses one that does not translate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
+
+from bench.dataplane.bed import CLIENTS, FAMILIES, PORT, Bed, seen
+from bench.dataplane.generator import Cost, Flows, Generator, Varying
+from bench.dataplane.tcp import bulk
+from tests.lab import Host
+
+FLOWS = 64
+MOST_NEW_FLOWS = 32768  # of a measurement: one source port each
+SOURCE_PORT = 20000  # SNAT keeps it
+LOST = 0.01  # the part of the packets that may be lost before a measurement is refused
+
+
+class NotMeasurableError(RuntimeError):
+    """A gateway that does not do what is measured."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    family: int
+    cpu: int
+    batch: int
+    seconds: float  # of CPU, for one measurement
+
+
+Measure = Callable[[int], Cost]  # of that many units
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    unit: str  # what a cost in nanoseconds is of
+    ready: Callable[[Bed, Setting], contextmanager[Measure]]  # type: ignore[type-arg]
+    units: Callable[[], int] | None = None  # of one measurement; None: as many as fill the time
+
+
+def _flows(bed: Bed, family: int, number: int) -> tuple[Flows, Flows]:
+    """There, and back."""
+    n = FAMILIES[family]
+    clients = Varying(SOURCE_PORT, number)
+    servers = Varying(PORT)
+    out = Flows(n.clients, n.servers, CLIENTS, number, clients, servers)
+    translated = bed.translated[family]
+    back = Flows(n.servers, translated or n.clients, number, 1 if translated else CLIENTS, servers, clients)
+    return out, back
+
+
+@contextmanager
+def _generators(bed: Bed, setting: Setting, number: int) -> Iterator[tuple[Generator, Generator]]:
+    out, back = _flows(bed, setting.family, number)
+    bed.sinks(setting.family)
+    with ExitStack() as stack:
+        stack.callback(bed.disarm)
+        yield (
+            stack.enter_context(Generator(bed.inner, "lan0", out, setting.cpu)),
+            stack.enter_context(Generator(bed.outer, "wan0", back, setting.cpu)),
+        )
+
+
+def counted(bed: Bed, sink: Host, send: Callable[[], Cost], packets: int) -> Cost:
+    """Send, and see to it that what was sent arrived as it should."""
+    before = seen(sink)
+    cost = send()
+    arrived = seen(sink) - before
+    if arrived.wrong:
+        raise NotMeasurableError(f"{bed.name}: {arrived.wrong} of {packets} packets arrived with a wrong address")
+    if arrived.right < packets * (1 - LOST):
+        raise NotMeasurableError(f"{bed.name}: of {packets} packets only {arrived.right} arrived")
+    return cost
+
+
+@contextmanager
+def _established(bed: Bed, setting: Setting, *, replies: bool) -> Iterator[Measure]:
+    """Every flow has seen a packet in each direction."""
+    with _generators(bed, setting, FLOWS) as (out, back):
+
+        def send(generator: Generator, sink: Host, packets: int) -> Cost:
+            return counted(bed, sink, lambda: generator.send(packets, batch=setting.batch), packets)
+
+        for _ in range(2):
+            send(out, bed.server, FLOWS)
+            send(back, bed.client, FLOWS)
+        yield lambda packets: send(*((back, bed.client) if replies else (out, bed.server)), packets)
+
+
+@contextmanager
+def _out(bed: Bed, setting: Setting) -> Iterator[Measure]:
+    with _established(bed, setting, replies=False) as measure:
+        yield measure
+
+
+@contextmanager
+def _back(bed: Bed, setting: Setting) -> Iterator[Measure]:
+    with _established(bed, setting, replies=True) as measure:
+        yield measure
+
+
+def new_flows() -> int:
+    """A power of two, and no more than half of what conntrack holds."""
+    limit = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text(encoding="ascii"))
+    return min(MOST_NEW_FLOWS, 1 << (limit // 2).bit_length() - 1)
+
+
+@contextmanager
+def _new(bed: Bed, setting: Setting) -> Iterator[Measure]:
+    """Each packet is a flow of its own. What the round before has left is removed first."""
+    with _generators(bed, setting, new_flows()) as (out, _):
+
+        def measure(packets: int) -> Cost:
+            forget_flows(bed)
+            return counted(bed, bed.server, lambda: out.send(packets, batch=setting.batch), packets)
+
+        yield measure
+    forget_flows(bed)
+
+
+def forget_flows(bed: Bed) -> None:
+    def flush() -> None:
+        with NFCTSocket() as conntrack:
+            conntrack.flush()
+
+    for host in {bed.inner, bed.outer}:
+        host.call(flush)
+
+
+@contextmanager
+def _bulk(bed: Bed, setting: Setting) -> Iterator[Measure]:
+    n = FAMILIES[setting.family]
+
+    def measure(megabytes: int) -> Cost:
+        cost, peer = bulk(bed.client, bed.server, n.server, megabytes, setting.cpu)
+        expected = bed.translated[setting.family] or n.client
+        if peer != expected:
+            raise NotMeasurableError(f"{bed.name}: the server saw {peer}, not {expected}")
+        return cost
+
+    yield measure
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("udp", "packet", _out),
+        Kind("udp-reply", "packet", _back),
+        Kind("new-flows", "flow", _new, new_flows),
+        Kind("tcp", "megabyte", _bulk),
+    )
+}

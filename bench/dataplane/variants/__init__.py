@@ -1,0 +1,34 @@
+"""The gateways that are compared: each makes one of a bed of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+from bench.dataplane.bed import Bed
+from bench.dataplane.variants.connmark import connmark
+from bench.dataplane.variants.namespace import namespace
+from bench.dataplane.variants.single import plain, snat
+from bench.dataplane.variants.two_stages import two_stages
+from tests.lab import Lab
+
+Build = Callable[[Lab, str], Bed]
+
+BASE = "snat"
+VARIANTS: dict[str, Build] = {
+    "plain": plain,
+    BASE: snat,
+    "connmark": connmark,
+    "netns": namespace,
+    "bpf": two_stages("bpf", "mark"),
+    "bpf-skb_iif": two_stages("bpf", "skb_iif"),
+    "kmod": two_stages("kmod", "mark"),
+    "kmod-skb_iif": two_stages("kmod", "skb_iif"),
+}
+
+
+def available() -> list[str]:
+    """All that this machine can run: those of the module only where a device of its kind can be made."""
+    probe = ["unshare", "--net", "ip", "link", "add", "nvi-probe", "type", "nvi"]
+    module = subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    return [name for name in VARIANTS if module or not name.startswith("kmod")]

@@ -1,0 +1,41 @@
+"""What is run in a guest, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+PYTEST = ("python3", "-m", "pytest", "--color=no", "-p", "tests.vm.plugin")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`debug`: with the kernel's own checks of memory. `output`: what it prints is what it is for."""
+
+    argv: tuple[str, ...]
+    timeout: float  # seconds, on a busy machine
+    debug: bool
+    output: bool = False
+
+
+def _netns(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/netns/test_{name}.py" for name in names)
+
+
+_SCENARIOS = ("examples", "nat", "cisco", "icmp", "dynamic", "fail_closed", "hostile", "namespaces")
+
+SUITES: Mapping[str, Suite] = MappingProxyType(
+    {
+        # The module by itself, beside the eBPF program where they owe the same.
+        "module": Suite((*PYTEST, "tests/kmod", "tests/device"), 2400, debug=True),
+        # The operator with either dataplane: the same expectations.
+        "scenarios": Suite((*PYTEST, *_netns(*_SCENARIOS)), 5400, debug=False),
+        # The heart of both, for every change: only what the module takes part in.
+        "quick": Suite(
+            (*PYTEST, "-k", "not bpf", "tests/kmod", "tests/device/test_guards.py", *_netns("examples", "nat")),
+            1000,
+            debug=True,
+        ),
+    }
+)
