@@ -70,6 +70,10 @@ class CapabilityError(NviError):
     """This machine, kernel or user cannot do what is needed."""
 
 
+class BuildError(NviError):
+    """The kernel module does not compile. Holds the compiler's last lines."""
+
+
 class KernelError(NviError):
     """The kernel refused an operation."""
 

@@ -38,7 +38,7 @@ def _load(arguments: Namespace) -> LoadedSpec:
     return load_directory(arguments.spec, hostname=socket.gethostname(), gateway=arguments.gateway)
 
 
-def _console() -> Console:
+def console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True)
@@ -49,7 +49,7 @@ def _show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], Rend
         json.dump(data(), sys.stdout, indent=2)
         print()
     else:
-        _console().print(text())
+        console().print(text())
 
 
 def _show_plan(arguments: Namespace, plan: Plan) -> None:
@@ -219,6 +219,12 @@ def _doctor(arguments: Namespace) -> int:
     return 1 if any(finding.level == "problem" for finding in findings) else 0
 
 
+def _module(arguments: Namespace) -> int:
+    from nvi_operator.cli.module import run_module
+
+    return run_module(arguments)
+
+
 def _schema(arguments: Namespace) -> int:
     from nvi_operator.spec.schema import schema_text
 
@@ -237,5 +243,6 @@ _COMMANDS: Mapping[str, Callable[[Namespace], int]] = {
     "run": _run,
     "down": _down,
     "doctor": _doctor,
+    "module": _module,
     "schema": _schema,
 }

@@ -13,9 +13,12 @@ exit codes:
   validate render apply status run down doctor schema    0 done, 1 error
   plan --detailed-exitcode                               0 no changes, 1 error, 2 changes
   diff drift                                             0 no difference, 1 difference, 2 error
+  module status                                          0 the module can be used, 1 it cannot
+  module build install uninstall                         0 done, 1 error
 """
 
 Add = Callable[[argparse.ArgumentParser], None]
+Command = tuple[str, str, tuple[Add, ...]]
 
 
 def _spec(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +63,45 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_COMMANDS: tuple[tuple[str, str, tuple[Add, ...]], ...] = (
+def _kernel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kernel", metavar="RELEASE", help="for this kernel, as in /lib/modules (default: the running one)"
+    )
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source", metavar="DIR", type=Path, help="the module's sources (default: those that came along)"
+    )
+
+
+def _build(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path(), help="where to put nvi.ko (default: here)"
+    )
+
+
+def _no_dkms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-dkms", action="store_true", help="do not use DKMS although it is there")
+
+
+_MODULE_COMMANDS: tuple[Command, ...] = (
+    ("status", "show what there is of the module, whether it can be used, and if not, what to do", (_output,)),
+    ("build", "build nvi.ko against a kernel's headers; needs no root", (_source, _kernel, _build)),
+    (
+        "install",
+        "build nvi.ko and file it where modprobe finds it; with DKMS, where that is installed",
+        (_source, _kernel, _no_dkms),
+    ),
+    ("uninstall", "take away what install has filed, for every kernel; a loaded module stays loaded", ()),
+)
+
+
+def _module(parser: argparse.ArgumentParser) -> None:
+    _add_commands(parser, "action", _MODULE_COMMANDS)
+
+
+_COMMANDS: tuple[Command, ...] = (
     ("validate", "check a spec; needs no root and no kernel", (_spec, _output)),
     ("render", "print what a spec means: nft, ip rule, ip route, sysctl; needs no root", (_spec, _netns, _output)),
     ("plan", "show what apply would do", (_spec, _netns, _output, _detailed)),
@@ -83,6 +124,7 @@ _COMMANDS: tuple[tuple[str, str, tuple[Add, ...]], ...] = (
         (_optional_spec, _netns, _output, _quiet),
     ),
     ("doctor", "what this machine can do, and what on it would break us", (_optional_spec, _netns, _output)),
+    ("module", "the kernel module of dataplane kmod: look, build, install", (_module,)),
     ("schema", "print the JSON Schema of the spec language", ()),
 )
 
@@ -96,9 +138,13 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"nvictl {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary, adders in _COMMANDS:
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    _add_commands(parser, "command", _COMMANDS)
+    return parser
+
+
+def _add_commands(parser: argparse.ArgumentParser, word: str, commands: tuple[Command, ...]) -> None:
+    subparsers = parser.add_subparsers(dest=word, required=True, metavar=word.upper())
+    for name, summary, adders in commands:
+        command = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         for add in adders:
             add(command)
-    return parser

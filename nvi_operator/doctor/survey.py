@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
 from nvi_operator.state.facts import LinkFact
+from nvi_operator.state.module import ModuleFacts
 
 Family = Literal[4, 6]
 # yes: it was made and removed again; loadable: its module is filed; unknown: there was no way to try.
@@ -84,15 +85,6 @@ class RouteUse:
 
 
 @dataclass(frozen=True)
-class Modules:
-    """Whether the kernel takes modules: their directory, the lock, and the demand for signatures."""
-
-    tree: bool = False
-    disabled: bool = False
-    signed_only: bool = False
-
-
-@dataclass(frozen=True)
 class Binding:
     """The Python bindings of nftables. `library`: the version of the libnftables that they load."""
 
@@ -122,7 +114,7 @@ class Survey:
     binding: Binding = field(default_factory=Binding)
     bpf_error: str | None = None  # None: a program could be loaded
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
-    modules: Modules = field(default_factory=Modules)
+    module: ModuleFacts = field(default_factory=ModuleFacts)
     conntrack: bool = False
     rules: tuple[RuleFact, ...] = ()
     routes: tuple[RouteUse, ...] = ()

@@ -8,8 +8,8 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any, Literal
 
-from nvi_operator.kernel.drivers.module import available
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
 
 _ARPHRD_ETHER = 1
@@ -30,7 +30,7 @@ def read_facts(ipr: Any, cookie: int) -> Facts:
         hostname=socket.gethostname(),
         links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes) for link in links}),
         netns_cookie=cookie,
-        module_available=available("nvi"),
+        module=survey_module(),
     )
 
 

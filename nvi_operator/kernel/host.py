@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +13,7 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
-from nvi_operator.kernel.drivers.module import ModuleDriver, available
+from nvi_operator.kernel.drivers.module import ModuleDriver
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.sysctl import SysctlDriver
@@ -29,7 +28,7 @@ from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import Link, Module
+from nvi_operator.state.link import Link
 from nvi_operator.state.tc import TcProgram
 
 
@@ -46,10 +45,11 @@ class HostKernel:
         self._ipr: Any = IPRoute(ext_ack=True)
         lent = Lent(self._cookie)
         self._nft = NftTableDriver(Nft(), TABLE)
+        self._module = ModuleDriver()
         links = LinkDriver(self._ipr, numbers.link_group + 1)
         self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
-            ModuleDriver(),
+            self._module,
             links,
             self._program,
             self._nft,
@@ -82,11 +82,8 @@ class HostKernel:
     def check(self, plan: Plan) -> None:
         """Would the kernel take it? Nothing is changed."""
         for change in plan.steps:
-            if isinstance(change.after, Module) and not available(change.after.name):
-                raise CapabilityError(
-                    f"module {change.after.name}: wanted for dataplane kmod: kernel {os.uname().release} has none",
-                    hint="install the module, or set spec.dataplane.type to auto or bpf",
-                )
+            if change.ref.kind == self._module.kind:
+                self._module.check(change)
             if change.ref.kind == self._nft.kind:
                 self._nft.check(change)
             if change.ref.kind == self._program.kind:

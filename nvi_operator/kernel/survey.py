@@ -17,13 +17,13 @@ from typing import Any
 from nvi_operator.doctor.survey import ALL_ONES, Family, RouteUse, RuleFact, Survey
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.facts import read_facts
+from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.kernel.survey_machine import (
     bpf_error,
     can_make,
     capabilities,
     has_conntrack,
     networkd,
-    read_modules,
 )
 from nvi_operator.kernel.survey_nft import nft_version, probe_binding, read_ruleset
 from nvi_operator.ruleset.table import TABLE
@@ -73,7 +73,7 @@ def take_survey(device: str = "nvi0") -> Survey:
         binding=probe_binding(),
         bpf_error=bpf_error(),
         kinds=can_make("ifb", "nvi"),
-        modules=read_modules(),
+        module=survey_module(),
         conntrack=has_conntrack(),
         rules=rules,
         routes=tuple(_routes()),

@@ -8,10 +8,10 @@ from pathlib import Path
 from threading import Thread
 
 from nvi_operator.doctor.networkd import parse_networkd
-from nvi_operator.doctor.survey import CanMake, Modules, Networkd
+from nvi_operator.doctor.survey import CanMake, Networkd
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.bpf.syscall import load_program
-from nvi_operator.kernel.drivers.module import available
+from nvi_operator.kernel.module.index import available
 from nvi_operator.kernel.survey_process import own_namespace
 
 # include/uapi/linux/capability.h
@@ -39,14 +39,6 @@ def bpf_error() -> str | None:
     except NviError as error:
         return error.message
     return None
-
-
-def read_modules() -> Modules:
-    return Modules(
-        tree=Path("/lib/modules", os.uname().release).is_dir(),
-        disabled=_text(Path("/proc/sys/kernel/modules_disabled")) == "1",
-        signed_only=_text(_SYS / "module" / "parameters" / "sig_enforce") == "Y",
-    )
 
 
 def has_conntrack() -> bool:

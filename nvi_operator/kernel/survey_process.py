@@ -11,7 +11,7 @@ _SECONDS = 60
 _CLONE_NEWNET = 0x40000000
 
 
-def run(command: Sequence[str], *, text: str | None = None) -> tuple[int, str, str]:
+def run(command: Sequence[str], *, text: str | None = None, seconds: float = _SECONDS) -> tuple[int, str, str]:
     """Exit code, output, errors; never an exception. A child lives in the calling thread's network namespace."""
     environment = {**os.environ, "LC_ALL": "C"}
     try:
@@ -22,13 +22,13 @@ def run(command: Sequence[str], *, text: str | None = None) -> tuple[int, str, s
             capture_output=True,
             text=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=seconds,
             env=environment,
         )
     except OSError as error:
         return 127, "", error.strerror or str(error)
     except subprocess.TimeoutExpired:
-        return 124, "", f"no answer within {_SECONDS} seconds"
+        return 124, "", f"no answer within {seconds:g} seconds"
     return done.returncode, done.stdout, done.stderr
 
 

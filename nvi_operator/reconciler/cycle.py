@@ -76,8 +76,17 @@ def reconcile(
             raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
     except NviError as error:
         revert(kernel, todo.plan, error)
-        raise
+        if not _auto_means_another_dataplane(kernel, gateway, todo):
+            raise
+        return reconcile(kernel, gateway, held=held, on_step=on_step)
     return todo
+
+
+def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Preview) -> bool:
+    """A module that the kernel refused to load is not chosen a second time. Only trying tells, for its signature."""
+    if gateway.spec is None or tried.topology is None or gateway.spec.dataplane.type != "auto":
+        return False
+    return resolve(gateway.name, gateway.spec, kernel.facts()).dataplane != tried.topology.dataplane
 
 
 def revert(kernel: Kernel, failed: Plan, cause: NviError) -> None:

@@ -8,6 +8,8 @@ from ipaddress import IPv4Interface, IPv6Interface
 from types import MappingProxyType
 from typing import Literal
 
+from nvi_operator.state.module import ModuleFacts
+
 InterfaceAddress = IPv4Interface | IPv6Interface
 
 
@@ -33,5 +35,5 @@ class Facts:
     hostname: str
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
     netns_cookie: int = 1  # identifies the network namespace since boot (SO_NETNS_COOKIE)
-    module_available: bool = False  # can kind "nvi" be had?
+    module: ModuleFacts = field(default_factory=ModuleFacts)
     assumed: bool = False

@@ -30,6 +30,6 @@ def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
         facts.hostname,
         MappingProxyType({**facts.links, **made_up}),
         facts.netns_cookie,
-        facts.module_available,
+        facts.module,
         assumed=bool(missing),
     )

@@ -27,6 +27,7 @@ from nvi_operator.topology.model import (
     TwiceEntry,
     Uplink,
 )
+from nvi_operator.topology.module import judge
 from nvi_operator.topology.source_nat import resolve_source_nat
 
 Note = Callable[[str], None]
@@ -94,9 +95,10 @@ def _tenants(spec: GatewaySpec) -> dict[str, Tenant]:
 def _dataplane(spec: GatewaySpec, facts: Facts, note: Note) -> Literal["kmod", "bpf"]:
     if spec.dataplane.type != "auto":
         return spec.dataplane.type
-    if facts.module_available:
+    module = judge(facts.module)
+    if module.usable:
         return "kmod"
-    note("dataplane bpf: auto, and this kernel has no nvi module")
+    note(f"dataplane bpf: auto, and {module.why}")
     return "bpf"
 
 

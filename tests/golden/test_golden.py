@@ -26,6 +26,7 @@ from nvi_operator.spec.load import load_directory
 from nvi_operator.state.change import Plan
 from nvi_operator.state.facts import Facts, LinkFact
 from nvi_operator.state.host import HostState
+from nvi_operator.state.module import ModuleFacts
 from nvi_operator.state.nft import Table
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.model import Topology
@@ -54,7 +55,9 @@ def topology_of(directory: Path) -> Topology:
     if not given.exists():
         return resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, Facts("golden")))
     data = json.loads(given.read_text(encoding="utf-8"))
-    facts = Facts("golden", MappingProxyType(links(data["links"])), module_available=data.get("module", False))
+    facts = Facts(
+        "golden", MappingProxyType(links(data["links"])), module=ModuleFacts(loaded=data.get("module", False))
+    )
     # Without "assume" an interface that is not in the file is not there.
     return resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, facts) if data.get("assume") else facts)
 

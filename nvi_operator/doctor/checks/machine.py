@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.topology.module import judge
 
 OLDEST = (5, 15)  # skb->mark survives bpf_redirect() to ingress since 5.14
 
@@ -40,40 +41,18 @@ def privileges(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def dataplane(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """The nvi module, or eBPF; the spec may insist on one."""
+    """What `auto` takes, and whether eBPF can be used where it is needed."""
     wanted = spec.dataplane.type if spec is not None else "auto"
-    module = survey.kinds.get("nvi") in ("yes", "loadable")
-    if module:
-        yield Finding("ok", "dataplane", "the nvi module can be had: dataplane auto takes it")
-    elif wanted == "kmod":
-        yield Finding("problem", "dataplane", f"no nvi module: {_why_no_module(survey)}", _module_todo(survey))
-    elif survey.bpf_error is None:
-        yield Finding("ok", "dataplane", "no nvi module: dataplane auto takes eBPF")
+    usable = judge(survey.module).usable
+    if wanted == "auto" and (usable or survey.bpf_error is None):
+        takes = "the nvi module" if usable else "eBPF"
+        yield Finding("ok", "dataplane", f"dataplane auto takes {takes}")
     if survey.bpf_error is None:
         yield Finding("ok", "dataplane", "eBPF programs can be loaded")
-    elif wanted == "bpf" or (wanted == "auto" and not module):
+    elif wanted == "bpf" or (wanted == "auto" and not usable):
         yield Finding("problem", "dataplane", f"eBPF cannot be used: {survey.bpf_error}", _bpf_todo(survey))
     else:
         yield Finding("ok", "dataplane", f"eBPF cannot be used, and is not needed: {survey.bpf_error}")
-
-
-def _why_no_module(survey: Survey) -> str:
-    if survey.modules.disabled:
-        return "kernel.modules_disabled is 1, until the next boot"
-    if not survey.modules.tree:
-        return f"there is no /lib/modules/{survey.kernel}"
-    if survey.modules.signed_only:
-        return "it is not filed, and this kernel takes signed modules only"
-    return f"it is not filed under /lib/modules/{survey.kernel}"
-
-
-def _module_todo(survey: Survey) -> str:
-    if survey.modules.disabled or not survey.modules.tree:
-        return "# set spec.dataplane.type to auto or bpf"
-    lines = ["make -C kmod && make -C kmod install && depmod", "# or set spec.dataplane.type to auto or bpf"]
-    if survey.modules.signed_only:
-        lines.insert(1, "# and sign nvi.ko with a key that the kernel knows (mokutil --import)")
-    return "\n".join(lines)
 
 
 def _bpf_todo(survey: Survey) -> str:
@@ -92,7 +71,7 @@ def _bpf_todo(survey: Survey) -> str:
 def carrier(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """A link of kind ifb, which carries the eBPF dataplane."""
     wanted = spec.dataplane.type if spec is not None else "auto"
-    if wanted == "kmod" or (wanted == "auto" and survey.kinds.get("nvi") in ("yes", "loadable")):
+    if wanted == "kmod" or (wanted == "auto" and judge(survey.module).usable):
         return
     can = survey.kinds.get("ifb", "unknown")
     if can == "no":

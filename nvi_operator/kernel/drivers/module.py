@@ -1,30 +1,16 @@
-"""Kernel modules."""
+"""The kernel module."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.module.load import load
+from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Module
-
-_SYS = Path("/sys/module")
-_TREE = Path("/lib/modules")
-
-
-def available(name: str) -> bool:
-    """Is the module loaded, or filed for the running kernel?"""
-    if (_SYS / name).is_dir():
-        return True
-    try:
-        index = (_TREE / os.uname().release / "modules.dep").read_text(encoding="utf-8")
-    except OSError:  # no tree for this kernel, or a sandbox that hides it
-        return False
-    return name in {line.partition(":")[0].rpartition("/")[2].partition(".")[0] for line in index.splitlines()}
+from nvi_operator.topology.module import judge
 
 
 class ModuleDriver:
@@ -33,17 +19,23 @@ class ModuleDriver:
     kind = "module"
 
     def observe(self, desired: HostState) -> Iterator[Module]:
-        for ref, obj in desired:
-            if ref.kind == self.kind and isinstance(obj, Module) and (_SYS / obj.name).is_dir():
-                yield obj
+        """One that is too old does not count: the plan then wants it loaded, and the check says what to do."""
+        wanted = [obj for obj in desired.of_kind(self.kind) if isinstance(obj, Module)]
+        if wanted and judge(survey_module()).in_kernel:
+            yield from wanted
 
-    def apply(self, change: Change) -> None:
+    def check(self, change: Change) -> None:
+        """Raises CapabilityError where it cannot be loaded."""
         if not isinstance(change.after, Module):
             return
-        name = change.after.name
-        result = subprocess.run(["modprobe", "--", name], capture_output=True, text=True, check=False, timeout=60)
-        if result.returncode:
+        verdict = judge(survey_module())
+        if not verdict.usable:
+            otherwise = "set spec.dataplane.type to auto or bpf"
             raise CapabilityError(
-                f"module {name}: wanted for dataplane kmod: {result.stderr.strip() or 'modprobe failed'}",
-                hint="build and install kmod/, or set spec.dataplane.type to auto or bpf",
+                f"module {change.after.name}: wanted for dataplane kmod: {verdict.why}",
+                hint=f"{verdict.hint}; or {otherwise}" if verdict.todo else otherwise,
             )
+
+    def apply(self, change: Change) -> None:
+        if isinstance(change.after, Module):
+            load()

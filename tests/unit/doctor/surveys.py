@@ -32,7 +32,7 @@ HEALTHY = Survey(
     capabilities=frozenset({"CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_BPF", "CAP_SYS_MODULE"}),
     nft_version="1.0.6",
     binding=Binding(library="1.0.6", package="0.1"),
-    kinds={"ifb": "yes", "nvi": "no"},
+    kinds={"ifb": "yes"},
     conntrack=True,
     rules=KERNEL_RULES,
     sysctls={"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"},

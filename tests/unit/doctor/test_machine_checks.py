@@ -8,7 +8,8 @@ import pytest
 
 from nvi_operator.doctor import diagnose
 from nvi_operator.doctor.networkd import parse_networkd
-from nvi_operator.doctor.survey import Binding, Modules, Networkd, RouteUse, RuleFact
+from nvi_operator.doctor.survey import Binding, Networkd, RouteUse, RuleFact
+from nvi_operator.state.module import ModuleFacts, ModuleFile
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
 VPN = RuleFact(4, 500, table=51820)
@@ -16,6 +17,11 @@ CALICO = RuleFact(4, 9, mark=1 << 16, mask=0xFFFF0000)
 MWAN3 = RuleFact(4, 1001, iif="eth1", table=1)
 A_HOST = RuleFact(4, 9, source="192.168.1.80/32", table=9)
 MOVED = "ip rule add pref 2000 from all lookup 51820"
+LOADED = ModuleFacts(loaded=True, loaded_version="0.1.0")
+OLD = ModuleFacts(loaded=True, loaded_version="0.0.9")
+ELSEWHERE = ModuleFacts(release="6.12.1-amd64", other_kernels=("6.1.0-9-amd64",))
+UNSIGNED = ModuleFacts(filed=ModuleFile("/lib/modules/x/updates/nvi.ko", "0.1.0", signed=False), enforced="lockdown")
+KMOD = {"dataplane": {"type": "kmod"}}
 TABLE_USED = {"routes": (RouteUse(4, 7800, 4, 1),)}
 
 
@@ -30,13 +36,20 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("kernel", {"kernel": "5.10.0-30-amd64"}, {}, ["problem"], id="old kernel"),
         pytest.param("kernel", {"kernel": "5.15.0"}, {}, ["ok"], id="oldest kernel"),
         pytest.param("privileges", {"capabilities": frozenset()}, {}, ["problem"], id="no rights"),
-        pytest.param("dataplane", {"kinds": {"nvi": "loadable"}}, {}, ["ok", "ok"], id="module"),
-        pytest.param("dataplane", {}, {"dataplane": {"type": "kmod"}}, ["problem", "ok"], id="module wanted"),
         pytest.param("dataplane", {"bpf_error": "EPERM"}, {}, ["problem"], id="neither"),
-        pytest.param("dataplane", {"bpf_error": "EPERM", "kinds": {"nvi": "yes"}}, {}, ["ok", "ok"], id="not needed"),
+        pytest.param("dataplane", {"bpf_error": "EPERM", "module": LOADED}, {}, ["ok", "ok"], id="not needed"),
+        pytest.param("module", {"module": LOADED}, {}, ["ok"], id="loaded"),
+        pytest.param("module", {"module": LOADED, "kinds": {"nvi": "no"}}, {}, ["problem"], id="makes no links"),
+        pytest.param("module", {}, {}, ["ok"], id="none, and none is needed"),
+        pytest.param("module", {}, KMOD, ["problem"], id="none, and one is needed"),
+        pytest.param("module", {"module": OLD}, {}, ["warning"], id="too old, and not needed"),
+        pytest.param("module", {"module": OLD}, KMOD, ["problem"], id="too old"),
+        pytest.param("module", {"module": OLD}, {"dataplane": {"type": "bpf"}}, [], id="too old, and not asked for"),
+        pytest.param("module", {"module": ELSEWHERE}, {}, ["warning"], id="filed for another kernel only"),
+        pytest.param("module", {"module": UNSIGNED}, KMOD, ["problem"], id="unsigned"),
         pytest.param("carrier", {"kinds": {"ifb": "no"}}, {}, ["problem"], id="no ifb"),
         pytest.param("carrier", {"kinds": {"ifb": "unknown"}}, {}, ["warning"], id="ifb not tried"),
-        pytest.param("carrier", {"kinds": {"ifb": "no", "nvi": "yes"}}, {}, [], id="ifb not needed"),
+        pytest.param("carrier", {"kinds": {"ifb": "no"}, "module": LOADED}, {}, [], id="ifb not needed"),
         pytest.param("conntrack", {"conntrack": False}, {}, ["problem"], id="no conntrack"),
         pytest.param(
             "conntrack",
@@ -165,14 +178,10 @@ def test_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
     assert words in finding.todo
 
 
-def test_why_there_is_no_module() -> None:
-    for modules, words in (
-        (Modules(tree=True, disabled=True), "modules_disabled"),
-        (Modules(tree=False), "/lib/modules/6.12.1-amd64"),
-        (Modules(tree=True, signed_only=True), "signed"),
-    ):
-        finding = found("dataplane", survey(modules=modules), spec(dataplane={"type": "kmod"}))[0]
-        assert words in finding.what
+def test_what_to_do_about_the_module_is_a_list_to_be_pasted() -> None:
+    (finding,) = found("module", survey(module=ELSEWHERE), spec(**KMOD))
+    assert "6.1.0-9-amd64" in finding.what
+    assert finding.todo.splitlines()[-2:] == ["nvictl module install", "# or set spec.dataplane.type to auto or bpf"]
 
 
 def test_a_likely_owner_is_named() -> None:

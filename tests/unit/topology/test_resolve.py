@@ -9,6 +9,7 @@ import pytest
 
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.state.module import ModuleFacts
 from nvi_operator.topology.model import Choice, OneToOne, Outcome, Spread, Topology, ToRange, Unavailable, Unchanged
 from nvi_operator.topology.resolve import resolve
 
@@ -41,7 +42,9 @@ def link(ifname: str, *addresses: str, hops: tuple[str, ...] = (), up: bool = Tr
 
 def topology(text: str, *links: LinkFact, module: bool = False, cookie: int = 1) -> Topology:
     present = links or (link("lan0"), link("wan0"), link("wan1"))
-    facts = Facts("host", MappingProxyType({fact.ifname: fact for fact in present}), cookie, module)
+    facts = Facts(
+        "host", MappingProxyType({fact.ifname: fact for fact in present}), cookie, ModuleFacts(loaded=module)
+    )
     return resolve("edge", load_texts({"edge.yaml": HEAD + text}).spec, facts)
 
 

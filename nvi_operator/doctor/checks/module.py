@@ -1,0 +1,40 @@
+"""The kernel module of dataplane kmod: whether it can be used, and if not, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.topology.module import Case, judge
+
+# With these somebody meant to have the module, and has not got it.
+_MEANT: frozenset[Case] = frozenset({"other-kernel", "too-old", "unsigned", "refused", "not-permitted"})
+
+
+def module(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """nvi.ko: loaded or filed, for this kernel, new enough, signed where that is demanded."""
+    wanted = spec.dataplane.type if spec is not None else "auto"
+    if wanted == "bpf":
+        return
+    verdict = judge(survey.module)
+    todo = "\n".join(verdict.todo)
+    if verdict.in_kernel and survey.kinds.get("nvi") == "no":
+        yield Finding(
+            "problem",
+            "module",
+            f"{verdict.why}, but no link of kind nvi can be made",
+            "nvictl down && rmmod nvi\nnvictl module install",
+        )
+    elif verdict.usable:
+        yield Finding("ok", "module", verdict.why)
+    elif wanted == "kmod":
+        yield Finding("problem", "module", verdict.why, "\n".join(filter(None, (todo, _OTHERWISE))))
+    elif verdict.case in _MEANT:
+        yield Finding("warning", "module", f"{verdict.why}; dataplane auto does without", todo)
+    else:
+        yield Finding("ok", "module", verdict.why)
+
+
+_OTHERWISE = "# or set spec.dataplane.type to auto or bpf"

@@ -1,0 +1,1 @@
+"""The kernel module on this machine: what there is of it, loading it, building it, filing it."""

@@ -1,0 +1,73 @@
+"""The kernel module on this machine: the verdict, what to do, and all facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from nvi_operator.state.module import ModuleFacts, ModuleFile
+from nvi_operator.topology.module import OLDEST, Verdict
+from nvi_operator.view.plain import plain
+
+
+def module_text(facts: ModuleFacts, verdict: Verdict) -> RenderableType:
+    word, style = ("usable", "green") if verdict.usable else ("not usable", "bold red")
+    rows = [Text(f"{name:<16}{value}") for name, value in _rows(facts)]
+    # Lines that can be pasted as they are.
+    todo = [Text(f"    {line}") for line in verdict.todo]
+    return Group(Text.assemble("module nvi: ", (word, style), f": {verdict.why}"), *todo, *rows)
+
+
+def module_json(facts: ModuleFacts, verdict: Verdict) -> dict[str, Any]:
+    """`usable` is false exactly when the exit code is 1."""
+    return {
+        "usable": verdict.usable,
+        "case": verdict.case,
+        "why": verdict.why,
+        "todo": list(verdict.todo),
+        "oldest": OLDEST,
+        "facts": plain(facts),
+    }
+
+
+def _rows(facts: ModuleFacts) -> Iterator[tuple[str, str]]:
+    takes = "takes modules" if facts.takes_modules else "takes no modules"
+    yield "kernel", f"{facts.release}, {'modules are locked' if facts.locked else takes}"
+    yield "in the kernel", _in_kernel(facts)
+    yield "filed", _file(facts.filed) if facts.filed else "no"
+    if facts.other_kernels:
+        yield "filed elsewhere", ", ".join(facts.other_kernels)
+    if facts.refused:
+        yield "refused", facts.refused
+    yield "DKMS", _dkms(facts)
+    yield "headers", f"/lib/modules/{facts.release}/build" if facts.headers else "none"
+    yield "signatures", f"demanded by {facts.enforced}" if facts.enforced else "not demanded"
+    yield "Secure Boot", {True: "on", False: "off", None: "unknown"}[facts.secure_boot]
+    yield "may load it", _may_load(facts)
+
+
+def _in_kernel(facts: ModuleFacts) -> str:
+    if facts.loaded:
+        return f"loaded, version {facts.loaded_version or 'unknown'}"
+    return "built in" if facts.built_in else "no"
+
+
+def _file(file: ModuleFile) -> str:
+    signed = {True: "signed", False: "not signed", None: "signature unknown"}[file.signed]
+    return f"{file.path}, version {file.version or 'unknown'}, for {file.release or 'an unknown kernel'}, {signed}"
+
+
+def _dkms(facts: ModuleFacts) -> str:
+    builds = [
+        " ".join(filter(None, (b.version, b.state, b.release and f"for {b.release}"))) for b in facts.dkms_builds
+    ]
+    return ", ".join(builds) or ("has no nvi" if facts.dkms else "not installed")
+
+
+def _may_load(facts: ModuleFacts) -> str:
+    if facts.may_load:
+        return "we (CAP_SYS_MODULE)"
+    return "the kernel, on demand" if facts.on_demand else "only somebody with CAP_SYS_MODULE"
