@@ -34,7 +34,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from nvi_operator.errors import KernelError
 from nvi_operator.reconciler.trail import Trail
-from nvi_operator.spec.files import SUFFIXES
+from nvi_operator.spec.files import ENTRY_SUFFIXES, SUFFIXES
 
 # watchdog 7 may register a new subdirectory twice, notices, and warns; both ways it is watched.
 warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning, r"watchdog\.")
@@ -138,11 +138,15 @@ class DirectoryWatch:
         folder, name = os.path.split(path)
         if name in self._names.get(folder, ()):
             self._stale = True  # a step of the way
-        elif not any(_is_change(path, tree) for tree in self._trees):
+        elif not any(_is_change(path, tree) for tree in self._trees) and not self._is_beside(folder, name):
             return
         elif new_directory:
             self._stale = True  # before version 7, watchdog does not watch one that is moved in
         self._wake()
+
+    def _is_beside(self, folder: str, name: str) -> bool:
+        """Is it a file of entries in the directory of a spec that is one file?"""
+        return name.endswith(ENTRY_SUFFIXES) and folder in self._names and not self._trees
 
 
 class _Handler(FileSystemEventHandler):
@@ -176,7 +180,7 @@ def _links(tree: str) -> Iterator[str]:
     """The symlinks in `tree` that lead to specs, dangling ones included: what they point at may appear."""
     for folder, folders, files in os.walk(tree):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in (*folders, *(file for file in files if file.endswith(SUFFIXES))):
+        for name in (*folders, *(file for file in files if file.endswith((*SUFFIXES, *ENTRY_SUFFIXES)))):
             path = os.path.join(folder, name)
             if os.path.islink(path):
                 yield path

@@ -16,6 +16,7 @@ from nvi_operator.spec.scalars import shown
 from nvi_operator.spec.values import (
     Addresses,
     AddressRange,
+    EntryFiles,
     HostNames,
     IfName,
     IfNames,
@@ -424,8 +425,17 @@ class GatewaySpec(Model):
         (), strict=False, description="Source NAT; the first line that matches wins."
     )
     forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
+    forwards_from: EntryFiles | None = Field(
+        None, description="Files with more forwards, in CSV or JSON Lines, beside this file or below."
+    )
     static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
+    static_from: EntryFiles | None = Field(
+        None, description="Files with more 1:1 NAT, in CSV or JSON Lines, beside this file or below."
+    )
     twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
+    twice_nat_from: EntryFiles | None = Field(
+        None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
+    )
     routes: tuple[Route, ...] = Field(
         (), strict=False, description="Stage-2 routing; the first line that matches wins."
     )

@@ -29,6 +29,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _IFNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+# No absolute path, no parent, nothing hidden: no part begins with a dot.
+_ENTRY_FILE = re.compile(r"(?:[^./\\\0-\x1f][^/\\\0-\x1f]*/)*[^./\\\0-\x1f][^/\\\0-\x1f]*\.(?:csv|jsonl)")
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 
@@ -254,6 +256,7 @@ _SERVICE_SCHEMA = {
 _TARGET_SCHEMA = {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443", "[fd00::80]:8443"]}
 _PROTOCOL_SCHEMA = {"enum": list(PROTOCOLS)}
 _HOST_SCHEMA = {"type": "string", "pattern": f"^{_HOST.pattern}$"}
+_ENTRY_FILE_SCHEMA = {"type": "string", "pattern": r"\.(csv|jsonl)$", "examples": ["forwards.csv", "forwards.jsonl"]}
 _PLACE_SCHEMA = {"type": "string", "examples": ["isp-a", "192.0.2.1"]}
 
 
@@ -280,6 +283,16 @@ def parse_protocol(value: object) -> str:
     return text
 
 
+def parse_entry_file(value: object) -> str:
+    """``forwards.csv``, ``lists/forwards.jsonl``: below the directory of the file that says so."""
+    text = _text(value, "a file's name")
+    if not _ENTRY_FILE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a file of entries: name a .csv or .jsonl file beside this one, or below, without '..'"
+        )
+    return text
+
+
 _STR = PlainSerializer(str)
 
 
@@ -301,6 +314,11 @@ SpecPorts = Annotated[PortRange, BeforeValidator(parse_port_range), _STR, WithJs
 SpecService = Annotated[Service, BeforeValidator(parse_service), _STR, WithJsonSchema(_SERVICE_SCHEMA)]
 SpecTarget = Annotated[Target, BeforeValidator(parse_target), _STR, WithJsonSchema(_TARGET_SCHEMA)]
 
+EntryFileName = Annotated[str, BeforeValidator(parse_entry_file), WithJsonSchema(_ENTRY_FILE_SCHEMA)]
+
+EntryFiles = Annotated[
+    tuple[EntryFileName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_ENTRY_FILE_SCHEMA))
+]
 HostNames = Annotated[tuple[HostName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_HOST_SCHEMA))]
 Places = Annotated[tuple[PlaceName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))]
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_NAME_SCHEMA))]

@@ -1,0 +1,98 @@
+"""Entries in JSON Lines: on each line one object, with `name` beside the fields that an entry has in YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.document import Branch, Document, Places, parse
+from nvi_operator.spec.models import Model
+from nvi_operator.spec.rows import Row, place, row_document
+from nvi_operator.spec.scalars import shown
+
+_FORM = 'write an object on one line: {"name": "web", ...}'
+
+
+class _SecondKeyError(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        raise _SecondKeyError
+    return data
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
+
+
+class JsonLines:
+    """The rows of one JSON Lines file."""
+
+    def __init__(self, text: str, file: str, section: str, model: type[Model]) -> None:
+        self._text = text
+        self._file = file
+        self._section = section
+
+    def read(self, problems: list[SpecProblem]) -> Iterator[Row]:
+        """Each row in turn; blank lines are passed over."""
+        for number, line in enumerate(self._text.split("\n"), start=1):
+            if not line or line.isspace():
+                continue
+            try:
+                data = _decode(line)
+            except json.JSONDecodeError as error:
+                problems.append(self._problem(number, error.colno, f"not JSON: {error.msg}", _FORM))
+            except _SecondKeyError:
+                problems += self._second_keys(number, line)
+            except RecursionError:
+                problems.append(self._problem(number, 1, "not JSON: nested too deep", _FORM))
+            else:
+                if not isinstance(data, dict):
+                    problems.append(self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM))
+                elif "name" not in data:
+                    problems.append(self._problem(number, 1, "name is missing", "add `name: ...` here"))
+                else:
+                    yield Row(number, data.pop("name"), data)
+
+    def document(self, row: Row) -> Document:
+        """With places: a line of JSON is a line of YAML, whose reader counts them."""
+        line = self._text.split("\n")[row.line - 1]
+        try:
+            (read,) = parse(line, self._file)
+        except (SpecError, ValueError):  # the few things that JSON writes in another way
+            return row_document(self._file, self._section, row, place(row.line, 1), {})
+        fields: dict[str, tuple[int, Places]] = _moved(read.places, row.line - 1).children
+        _, at_name = fields.pop("name")
+        return row_document(self._file, self._section, row, _own(at_name), fields)
+
+    def _second_keys(self, number: int, line: str) -> Iterator[SpecProblem]:
+        try:
+            parse(line, self._file)
+        except SpecError as error:
+            for said in error.problems:
+                yield self._problem(number, said.position.column, said.message.partition(": first at")[0], said.hint)
+        else:
+            yield self._problem(number, 1, "a field is here for the second time", "keep one of them")
+
+    def _problem(self, line: int, column: int, message: str, hint: str) -> SpecProblem:
+        return SpecProblem(Position(self._file, line, column), "", message, hint)
+
+
+def _own(places: Places) -> int:
+    return places.place if isinstance(places, Branch) else places
+
+
+def _moved(places: Places, lines: int) -> Any:
+    """The same places, so many lines further down."""
+    if not isinstance(places, Branch):
+        return places + (lines << 32)
+    children = places.children
+    if isinstance(children, dict):
+        moved: Any = {key: (at + (lines << 32), _moved(value, lines)) for key, (at, value) in children.items()}
+    else:
+        moved = [_moved(value, lines) for value in children]
+    return Branch(places.place + (lines << 32), moved)
