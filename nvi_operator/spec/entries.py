@@ -45,9 +45,9 @@ class EntryFile:
         return self.rows.document(row).find(path, key=key) if row else Position(self.file, 1, 1)
 
     @cached_property
-    def _by_name(self) -> Mapping[Any, Row]:
+    def _by_name(self) -> Mapping[str | int, Row]:
         """The first of each name."""
-        rows: dict[Any, Row] = {}
+        rows: dict[str | int, Row] = {}
         for row in self.rows.read([]):
             rows.setdefault(row.name, row)
         return rows

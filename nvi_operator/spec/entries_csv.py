@@ -44,7 +44,8 @@ class CsvTable:
         if wrong:
             return
         names = [cell.text for cell in header]
-        columns = [(name, name in self._fields and self._fields[name].annotation is bool) for name in names]
+        at_name = names.index("name")
+        columns = [(name, index, self._is_boolean(name)) for index, name in enumerate(names) if name != "name"]
         for line in range(number + 1, len(self._lines) + 1):
             text = self._lines[line - 1].strip()
             if not text or text[0] == "#":
@@ -52,16 +53,16 @@ class CsvTable:
             cells = text.split(",") if '"' not in text else self._quoted(line, problems)
             if cells is None:
                 continue
-            if len(cells) != len(columns):
-                problems.append(self._uneven(line, len(columns)))
+            if len(cells) != len(names):
+                problems.append(self._uneven(line, len(names)))
                 continue
             data: dict[str, Any] = {}
-            for (column, boolean), cell in zip(columns, cells, strict=True):
-                values = cell.split()
+            for column, index, boolean in columns:
+                values = cells[index].split()
                 if values:
                     value: Any = values[0] if len(values) == 1 else values
-                    data[column] = _BOOLEANS.get(value, value) if boolean else value
-            yield Row(line, data.pop("name", ""), data)
+                    data[column] = _BOOLEANS.get(cells[index].strip(), value) if boolean else value
+            yield Row(line, cells[at_name].strip(), data)
 
     def document(self, row: Row) -> Document:
         """With the place of each cell, and of each value in it."""
@@ -69,12 +70,15 @@ class CsvTable:
         fields: dict[str, tuple[int, Places]] = {}
         for column, cell in cells.items():
             words = [place(row.line, cell.start + word.start() + 1) for word in re.finditer(r"\S+", cell.text)]
-            if words:
-                fields[column] = (words[0], words[0] if len(words) == 1 else Branch(words[0], list(words)))
-        at_name, _ = fields.pop("name", (place(row.line, cells["name"].start + 1), 0))
+            first = words[0] if words else place(row.line, cell.start + 1)
+            fields[column] = (first, Branch(first, list(words)) if len(words) > 1 else first)
+        at_name, _ = fields.pop("name")
         return row_document(self._file, self._section, row, at_name, fields)
 
     # ---------------------------------------------------------------- lines and header
+
+    def _is_boolean(self, column: str) -> bool:
+        return self._fields[column].annotation is bool
 
     def _header(self) -> tuple[int, list[_Cell]]:
         """The first line that is one; its number and its cells."""

@@ -55,12 +55,15 @@ class JsonLines:
                     problems.append(self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM))
                 elif "name" not in data:
                     problems.append(self._problem(number, 1, "name is missing", "add `name: ...` here"))
+                elif not isinstance(data["name"], str):
+                    message = f"expected a name as text, found {shown(data['name'])}"
+                    problems.append(self._problem(number, 1, message, "put it in quotes"))
                 else:
                     yield Row(number, data.pop("name"), data)
 
     def document(self, row: Row) -> Document:
         """With places: a line of JSON is a line of YAML, whose reader counts them."""
-        line = self._text.split("\n")[row.line - 1]
+        line = self._text.split("\n")[row.line - 1].replace("\t", " ")  # which YAML wants, and JSON does not mind
         try:
             (read,) = parse(line, self._file)
         except (SpecError, ValueError):  # the few things that JSON writes in another way

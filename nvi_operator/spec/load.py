@@ -114,6 +114,7 @@ def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]
     """Every document, valid by itself and beside those of the same name. Raises SpecError with all problems."""
     problems: list[SpecProblem] = []
     parts: list[Part] = []
+    named: dict[tuple[str, str, str], Position] = {}
     for file in sorted(texts):
         try:
             documents = parse(texts[file], file)
@@ -121,7 +122,7 @@ def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]
             problems += error.problems
             continue
         for document in documents:
-            parts += _of_document(document, entries, problems)
+            parts += _of_document(document, entries, named, problems)
     for name in dict.fromkeys(part.name for part in parts):
         problems += merge([part for part in parts if part.name == name])[2]
     if problems:
@@ -129,8 +130,13 @@ def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]
     return parts
 
 
-def _of_document(document: Document, entries: ReadEntries, problems: list[SpecProblem]) -> Iterator[Part]:
-    """The document itself, and then the files of entries that it names."""
+def _of_document(
+    document: Document,
+    entries: ReadEntries,
+    named: dict[tuple[str, str, str], Position],
+    problems: list[SpecProblem],
+) -> Iterator[Part]:
+    """The document itself, and then the files of entries that it names, if nobody has `named` them before."""
     try:
         gateway = Gateway.model_validate(document.data)
     except ValidationError as error:
@@ -143,13 +149,18 @@ def _of_document(document: Document, entries: ReadEntries, problems: list[SpecPr
         for index, file in enumerate(said.get(field) or ()):
             several = isinstance(document.data["spec"][field], list)
             path: Path = ("spec", field, index) if several else ("spec", field)
+            at, path_of_file = document.find(path), beside(document.file, file)
+            first = named.setdefault((name, section, path_of_file), at)
+            if first is not at:
+                message = f"{file} is read for the second time: first at {first}"
+                problems.append(SpecProblem(at, dotted(path), message, "name it once"))
+                continue
             try:
-                source, found = read_entries(entries(document.file, file), beside(document.file, file), section)
+                source, found = read_entries(entries(document.file, file), path_of_file, section)
             except SpecError as error:
                 problems += error.problems
             except OSError as error:
-                problem = entries_unreadable(document.file, file, error)
-                problems.append(SpecProblem(document.find(path), dotted(path), *problem))
+                problems.append(SpecProblem(at, dotted(path), *entries_unreadable(document.file, file, error)))
             else:
                 yield Part(source, name, {section: found})
 

@@ -15,7 +15,7 @@ class Row(NamedTuple):
     """One entry: its name, its fields as they would stand in YAML, and the line (from 1) that it is on."""
 
     line: int
-    name: Any
+    name: str
     data: dict[str, Any]
 
 

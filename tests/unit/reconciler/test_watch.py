@@ -298,6 +298,26 @@ def test_a_single_file(root: Path) -> None:
     seer.watch.close()
 
 
+@pytest.mark.parametrize("spec", ["", "gateway.yaml"], ids=["directory", "file"])
+def test_a_file_of_entries(root: Path, spec: str) -> None:
+    seer = Seer(root / spec)
+    (root / "forwards.csv").write_text("name,to\n")
+    assert seer.sees()
+    (root / "fresh").write_text("name,at,to\n")
+    seer.rest()
+    (root / "fresh").rename(root / "forwards.csv")
+    assert seer.sees()
+    seer.watch.close()
+
+
+def test_a_file_of_entries_that_is_a_symlink(root: Path, tmp_path: Path) -> None:
+    (root / "forwards.csv").symlink_to(tmp_path / "data.csv")
+    seer = Seer(root)
+    (tmp_path / "data.csv").write_text("name,to\n")
+    assert seer.sees()
+    seer.watch.close()
+
+
 # --------------------------------------------------------------------------- git
 
 
