@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
 from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, explicit, families_of, overlapping, span_of
+from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.document import Path
-from nvi_operator.spec.models import Forward, GatewaySpec
+from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import FAMILIES, parse_address
 
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own

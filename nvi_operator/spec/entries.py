@@ -16,16 +16,16 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.entries_csv import CsvTable
 from nvi_operator.spec.entries_json import JsonLines
 from nvi_operator.spec.explain import explained
-from nvi_operator.spec.models import Forward, Gateway, Model, Static, TwiceNat
+from nvi_operator.spec.models import Gateway
 from nvi_operator.spec.rows import Row, Rows
 from nvi_operator.spec.syntax import decoded
 from nvi_operator.spec.values import parse_name
 
-MODELS: Mapping[str, type[Model]] = {"forwards": Forward, "static": Static, "twiceNat": TwiceNat}
 SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}
 _FORMATS: Mapping[str, type[CsvTable] | type[JsonLines]] = {".csv": CsvTable, ".jsonl": JsonLines}
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {section: TypeAdapter(model) for section, model in MODELS.items()}

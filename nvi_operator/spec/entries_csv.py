@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.spec.bulk import Bulk, fields_of
 from nvi_operator.spec.document import Branch, Document, Places
-from nvi_operator.spec.models import Model
 from nvi_operator.spec.rows import Row, place, row_document
 
 _BOOLEANS = {"true": True, "false": False}
@@ -30,11 +30,11 @@ class _Cell(NamedTuple):
 class CsvTable:
     """The rows of one CSV file."""
 
-    def __init__(self, text: str, file: str, section: str, model: type[Model]) -> None:
+    def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
         self._lines = text.split("\n")
         self._file = file
         self._section = section
-        self._fields = {str(field.alias or name): field for name, field in model.model_fields.items()}
+        self._fields = fields_of(model)
 
     def read(self, problems: list[SpecProblem]) -> Iterator[Row]:
         """Each row in turn. Where the header is wrong, that is the only problem told of a file."""

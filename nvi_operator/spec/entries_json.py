@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.bulk import Bulk
 from nvi_operator.spec.document import Branch, Document, Places, parse
-from nvi_operator.spec.models import Model
 from nvi_operator.spec.rows import Row, place, row_document
 from nvi_operator.spec.scalars import shown
 
@@ -32,7 +32,7 @@ _decode = json.JSONDecoder(object_pairs_hook=_object).decode
 class JsonLines:
     """The rows of one JSON Lines file."""
 
-    def __init__(self, text: str, file: str, section: str, model: type[Model]) -> None:
+    def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
         self._text = text
         self._file = file
         self._section = section

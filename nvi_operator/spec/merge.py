@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.spec.bulk import attributes_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec
 
 _LISTS = ("sourceNat", "routes")
 _SINGLES = ("host", "dataplane", "numbers", "guards")
-ATTRIBUTES = {str(field.alias): name for name, field in GatewaySpec.model_fields.items()}
+ATTRIBUTES = attributes_of(GatewaySpec)
 
 
 class Source(Protocol):

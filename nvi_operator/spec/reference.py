@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+from nvi_operator.spec.bulk import Forward, Servers, Static, TwiceNat, Weight, attributes_of, fields_of
 from nvi_operator.spec.models import (
     Dataplane,
-    Forward,
     Gateway,
     GatewaySpec,
     Guards,
@@ -26,11 +26,8 @@ from nvi_operator.spec.models import (
     Numbers,
     Route,
     SourceNat,
-    Static,
     Translation,
-    TwiceNat,
     Uplink,
-    Weight,
 )
 from nvi_operator.spec.values import (
     Addresses,
@@ -46,7 +43,6 @@ from nvi_operator.spec.values import (
     Services,
     SpecNetwork,
     SpecPorts,
-    SpecTarget,
 )
 
 _WORDS: tuple[tuple[Any, str], ...] = (
@@ -64,7 +60,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (SpecPorts, "ports"),
     (Protocols, "protocols"),
     (Weight, "1 to 1000"),
-    (dict[SpecTarget, Weight], "server, servers, or mapping of server to weight"),
+    (Servers, "server, servers, or mapping of server to weight"),
     (dict[Name, Weight], "mapping of name to weight"),
     (bool, "true or false"),
     (str, "text"),
@@ -152,21 +148,31 @@ def reference_text() -> str:
     return "\n".join([_INTRODUCTION, _ENTRIES, *(_section(model) for model in _PLACES)])
 
 
-def _section(model: type[Model]) -> str:
+def _section(model: type) -> str:
     table = "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *_rows(model)])
     return f"## {_PLACES[model]}\n\n{cleandoc(model.__doc__ or '')}\n\n{table}\n"
 
 
-def _rows(model: type[Model]) -> Iterator[str]:
+def _rows(model: type) -> Iterator[str]:
     hints = get_type_hints(model, include_extras=True)
-    for name, field in model.model_fields.items():
+    attributes = attributes_of(model)
+    for name, field in fields_of(model).items():
         cells = (
-            f"`{field.alias or name}`",
-            _bounds(field) or _type(hints[name]),
+            f"`{name}`",
+            _bounds(field) or _type(_bare(hints[attributes[name]])),
             _default(field),
             field.description or "",
         )
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _bare(hint: Any) -> Any:
+    """Without pydantic's Field, which is the other half of the row."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    inner, *metadata = get_args(hint)
+    kept = tuple(item for item in metadata if not isinstance(item, FieldInfo))
+    return Annotated[(inner, *kept)] if kept else inner
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -195,10 +195,14 @@ def parse_service(value: object) -> Service:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Target:
-    """Where destination NAT sends a packet: an address, and perhaps other ports than it was sent to."""
+    """Where destination NAT sends a packet: an address, and perhaps other ports than it was sent to.
+
+    `weight` is its share where there are several.
+    """
 
     address: Address
     ports: PortRange | None = None
+    weight: int = 1
 
     def __str__(self) -> str:
         if self.ports is None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import TypedDict
 
-from nvi_operator.spec.models import Forward, GatewaySpec
+from nvi_operator.spec.bulk import Forward
+from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import Address, PortRange, Service, Target
 from nvi_operator.topology.model import (
     FAMILIES,
@@ -35,13 +36,13 @@ def resolve_forwards(
     rules: list[ForwardRule] = []
     for name, forward in sorted(spec.forwards.items()):
         for family in FAMILIES:
-            targets = {t: w for t, w in forward.to.items() if t.address.version == family}
+            targets = [target for target in forward.to if target.address.version == family]
             if not targets:
                 continue
             tenant = _tenant(forward, targets, insides, tenants)
             for public in _publics(forward, family, uplinks):
                 if len(targets) == 1 and not forward.from_:
-                    entries += _entries(forward, public, next(iter(targets)), tenant)
+                    entries += _entries(forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
     return {"forwards": tuple(entries), "forward_rules": tuple(rules)}
@@ -57,11 +58,11 @@ def _publics(forward: Forward, family: Family, uplinks: Sequence[Uplink]) -> Ite
 
 
 def _tenant(
-    forward: Forward, targets: Mapping[Target, int], insides: Sequence[Inside], tenants: Mapping[str, Tenant]
+    forward: Forward, targets: Sequence[Target], insides: Sequence[Inside], tenants: Mapping[str, Tenant]
 ) -> int:
     if forward.tenant:
         return tenants[forward.tenant].number
-    server = next(iter(targets)).address
+    server = targets[0].address
     return next((i.tenant for i in insides if any(server in network for network in i.networks)), 0)
 
 
@@ -88,7 +89,7 @@ def _rules(
     name: str,
     forward: Forward,
     public: Address,
-    targets: Mapping[Target, int],
+    targets: Sequence[Target],
     family: Family,
     tenant: int,
 ) -> Iterator[ForwardRule]:
@@ -98,8 +99,8 @@ def _rules(
 
     def rule(service: Service | None, offset: int | None) -> ForwardRule:
         choices = tuple(
-            (t.address, None if t.ports is None or offset is None else t.ports.first + offset, weight)
-            for t, weight in targets.items()
+            (t.address, None if t.ports is None or offset is None else t.ports.first + offset, t.weight)
+            for t in targets
         )
         return ForwardRule(name, public, service, clients, choices, forward.pick, tenant, forward.hairpin)
 

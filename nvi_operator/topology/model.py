@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, Literal
 
-from nvi_operator.spec.models import Guards, Pick
+from nvi_operator.spec.bulk import Pick
+from nvi_operator.spec.models import Guards
 from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service
 
 Family = Literal[4, 6]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.errors import SpecError
-from nvi_operator.spec.entries import MODELS, SECTIONS
+from nvi_operator.spec.bulk import MODELS
+from nvi_operator.spec.entries import SECTIONS
 from nvi_operator.spec.files import ENTRY_SUFFIXES
 from nvi_operator.spec.load import load_directory, load_files, load_texts
 from nvi_operator.spec.models import GatewaySpec
