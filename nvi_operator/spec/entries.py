@@ -7,13 +7,13 @@ of its own. Here: which sections may be so written, and a file's text to its ent
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.bulk import MODELS
@@ -21,14 +21,14 @@ from nvi_operator.spec.document import Path
 from nvi_operator.spec.entries_csv import CsvTable
 from nvi_operator.spec.entries_json import JsonLines
 from nvi_operator.spec.explain import explained
+from nvi_operator.spec.merge import ATTRIBUTES
 from nvi_operator.spec.models import Gateway
-from nvi_operator.spec.rows import Row, Rows
+from nvi_operator.spec.rows import Rows
 from nvi_operator.spec.syntax import decoded
-from nvi_operator.spec.values import parse_name
+from nvi_operator.spec.values import is_name
 
 SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}
 _FORMATS: Mapping[str, type[CsvTable] | type[JsonLines]] = {".csv": CsvTable, ".jsonl": JsonLines}
-_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {section: TypeAdapter(model) for section, model in MODELS.items()}
 
 
 @dataclass(frozen=True)
@@ -41,55 +41,58 @@ class EntryFile:
 
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path`, as in a document: spec, section, name of the entry, field, ..."""
-        row = self._by_name.get(path[2]) if len(path) > 2 else None
+        line = self._lines.get(path[2]) if len(path) > 2 else None
+        row = self.rows.row(line) if line else None
         return self.rows.document(row).find(path, key=key) if row else Position(self.file, 1, 1)
 
     @cached_property
-    def _by_name(self) -> Mapping[str | int, Row]:
-        """The first of each name."""
-        rows: dict[str | int, Row] = {}
-        for row in self.rows.read([]):
-            rows.setdefault(row.name, row)
-        return rows
+    def _lines(self) -> Mapping[str | int, int]:
+        """The line of each name, the first of several."""
+        lines: dict[str | int, int] = {}
+        for line, name, _ in self.rows.entries([]):
+            lines.setdefault(name, line)
+        return lines
 
 
 def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile, dict[str, Any]]:
     """The entries of one file, by name. Raises SpecError with every problem of the file."""
     rows = _FORMATS[PurePath(file).suffix](decoded(data, file), file, section, MODELS[section])
     source = EntryFile(file, section, rows)
-    validate = _ADAPTERS[section].validate_python
     problems: list[SpecProblem] = []
     entries: dict[str, Any] = {}
-    for row in rows.read(problems):
+    for line, name, entry in rows.entries(problems):
         try:
-            name = parse_name(row.name)
-            entry = validate(row.data)
-        except ValueError:
-            problems += _explained(rows, section, row)
+            whole = entry if entry is not None and is_name(name) else _slowly(rows, section, line, name)
+        except SpecError as error:
+            problems += error.problems
             continue
         if name in entries:
-            problems.append(_second(source, row))
+            problems.append(_second(source, line, name))
         else:
-            entries[name] = entry
+            entries[name] = whole
     if problems:
         raise SpecError(problems)
     return source, entries
 
 
-def _explained(rows: Rows, section: str, row: Row) -> Iterator[SpecProblem]:
-    """What is wrong with a row, in the words for the same entry in a document."""
+def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:
+    """The entry as pydantic reads it. Raises SpecError in the words for the same entry in a document."""
+    row = rows.row(line)
+    assert row is not None
     document = rows.document(row)
     try:
-        Gateway.model_validate(document.data)
+        return getattr(Gateway.model_validate(document.data).spec, ATTRIBUTES[section])[name]
     except ValidationError as error:
-        yield from explained(document, error)
+        raise SpecError(list(explained(document, error))) from error
 
 
-def _second(source: EntryFile, row: Row) -> SpecProblem:
-    path: Path = ("spec", source.section, row.name)
+def _second(source: EntryFile, line: int, name: str) -> SpecProblem:
+    path: Path = ("spec", source.section, name)
+    row = source.rows.row(line)
+    assert row is not None
     return SpecProblem(
         source.rows.document(row).find(path, key=True),
         "",
-        f"{row.name!r} is here for the second time: first at {source.find(path, key=True)}",
+        f"{name!r} is here for the second time: first at {source.find(path, key=True)}",
         "keep one of them, or rename one",
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.spec.bulk import Bulk, fields_of
+from nvi_operator.spec.compact import WRONG, Absent, Builder
 from nvi_operator.spec.document import Branch, Document, Places
 from nvi_operator.spec.rows import Row, place, row_document
 
@@ -34,35 +36,48 @@ class CsvTable:
         self._lines = text.split("\n")
         self._file = file
         self._section = section
+        self._model = model
         self._fields = fields_of(model)
 
-    def read(self, problems: list[SpecProblem]) -> Iterator[Row]:
-        """Each row in turn. Where the header is wrong, that is the only problem told of a file."""
+    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+        """See `Rows`. Where the header is wrong, that is the only problem told of a file."""
         number, header = self._header()
         wrong = list(self._header_problems(number, header))
         problems += wrong
         if wrong:
             return
         names = [cell.text for cell in header]
-        at_name = names.index("name")
-        columns = [(name, index, self._is_boolean(name)) for index, name in enumerate(names) if name != "name"]
-        for line in range(number + 1, len(self._lines) + 1):
-            text = self._lines[line - 1].strip()
+        width, at_name = len(names), names.index("name")
+        columns = [(name, index) for index, name in enumerate(names) if name != "name"]
+        build = Builder(self._model, _value).of_columns(columns)
+        for line in range(number, len(self._lines)):
+            text = self._lines[line].strip()
             if not text or text[0] == "#":
                 continue
-            cells = text.split(",") if '"' not in text else self._quoted(line, problems)
+            cells = text.split(",") if '"' not in text else self._quoted(line + 1, problems)
             if cells is None:
                 continue
-            if len(cells) != len(names):
-                problems.append(self._uneven(line, len(names)))
+            if len(cells) != width:
+                problems.append(self._uneven(line + 1, width))
                 continue
-            data: dict[str, Any] = {}
-            for column, index, boolean in columns:
-                values = cells[index].split()
-                if values:
-                    value: Any = values[0] if len(values) == 1 else values
-                    data[column] = _BOOLEANS.get(cells[index].strip(), value) if boolean else value
-            yield Row(line, cells[at_name].strip(), data)
+            try:
+                entry = build(cells)
+            except WRONG:
+                entry = None
+            yield line + 1, cells[at_name].strip(), entry
+
+    def row(self, line: int) -> Row | None:
+        """See `Rows`."""
+        header = [cell.text for cell in self._header()[1]]
+        try:
+            cells = [cell.text for cell in _cells(self._lines[line - 1])]
+        except ValueError:
+            return None
+        data: dict[str, Any] = {}
+        for name, cell in zip(header, cells, strict=True):
+            with suppress(Absent):
+                data[name] = cell.strip() if name == "name" else _value(cell)
+        return Row(line, data.pop("name"), data)
 
     def document(self, row: Row) -> Document:
         """With the place of each cell, and of each value in it."""
@@ -76,9 +91,6 @@ class CsvTable:
         return row_document(self._file, self._section, row, at_name, fields)
 
     # ---------------------------------------------------------------- lines and header
-
-    def _is_boolean(self, column: str) -> bool:
-        return self._fields[column].annotation is bool
 
     def _header(self) -> tuple[int, list[_Cell]]:
         """The first line that is one; its number and its cells."""
@@ -132,6 +144,14 @@ class CsvTable:
 
     def _problem(self, line: int, column: int, message: str, hint: str) -> SpecProblem:
         return SpecProblem(Position(self._file, line, column), "", message, hint)
+
+
+def _value(cell: str) -> Any:
+    """What the cell would be in YAML. Raises Absent for an empty one."""
+    words = cell.split()
+    if not words:
+        raise Absent
+    return _BOOLEANS.get(words[0], words[0]) if len(words) == 1 else words
 
 
 def _cells(line: str) -> list[_Cell]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.bulk import Bulk
+from nvi_operator.spec.compact import WRONG, Builder
 from nvi_operator.spec.document import Branch, Document, Places, parse
 from nvi_operator.spec.rows import Row, place, row_document
 from nvi_operator.spec.scalars import shown
@@ -33,13 +34,15 @@ class JsonLines:
     """The rows of one JSON Lines file."""
 
     def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self._text = text
+        self._lines = text.split("\n")
         self._file = file
         self._section = section
+        self._model = model
 
-    def read(self, problems: list[SpecProblem]) -> Iterator[Row]:
-        """Each row in turn; blank lines are passed over."""
-        for number, line in enumerate(self._text.split("\n"), start=1):
+    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+        """See `Rows`. Blank lines are passed over."""
+        build = Builder(self._model, str).build
+        for number, line in enumerate(self._lines, start=1):
             if not line or line.isspace():
                 continue
             try:
@@ -59,11 +62,24 @@ class JsonLines:
                     message = f"expected a name as text, found {shown(data['name'])}"
                     problems.append(self._problem(number, 1, message, "put it in quotes"))
                 else:
-                    yield Row(number, data.pop("name"), data)
+                    name = data.pop("name")
+                    try:
+                        entry = build(data.items())
+                    except WRONG:
+                        entry = None
+                    yield number, name, entry
+
+    def row(self, line: int) -> Row | None:
+        """See `Rows`."""
+        try:
+            data = _decode(self._lines[line - 1])
+            return Row(line, data.pop("name"), data)
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+            return None
 
     def document(self, row: Row) -> Document:
         """With places: a line of JSON is a line of YAML, whose reader counts them."""
-        line = self._text.split("\n")[row.line - 1].replace("\t", " ")  # which YAML wants, and JSON does not mind
+        line = self._lines[row.line - 1].replace("\t", " ")  # which YAML wants, and JSON does not mind
         try:
             (read,) = parse(line, self._file)
         except (SpecError, ValueError):  # the few things that JSON writes in another way

@@ -22,8 +22,14 @@ class Row(NamedTuple):
 class Rows(Protocol):
     """The rows of one file."""
 
-    def read(self, problems: list[SpecProblem]) -> Iterator[Row]:
-        """Each row in turn; what is none is added to `problems`."""
+    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+        """Line, name and entry of each row in turn; the entry is None where it is wrong.
+
+        What is no row at all is added to `problems`.
+        """
+
+    def row(self, line: int) -> Row | None:
+        """What stands on a line; None where it is no entry."""
 
     def document(self, row: Row) -> Document:
         """The row as a document that holds this entry only."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, TypeVar
 
@@ -41,6 +42,10 @@ def _text(value: object, what: str) -> str:
     raise ValueError(f"expected {what} as text, found {shown(value)}")
 
 
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
 def parse_name(value: object) -> str:
     text = _text(value, "a name")
     if not _NAME.fullmatch(text):
@@ -67,7 +72,11 @@ def parse_hostname(value: object) -> str:
 def parse_address(value: object) -> Address:
     if isinstance(value, IPv4Address | IPv6Address):
         return value
-    text = _text(value, "an IP address")
+    return _address(_text(value, "an IP address"))
+
+
+@lru_cache(maxsize=4096)  # servers have many ports, and uplinks many forwards: one object for each address
+def _address(text: str) -> Address:
     match = _IPV4.fullmatch(text)
     if match:  # what ip_address() does, in a quarter of the time: a spec may hold 100,000 of them
         first, second, third, fourth = match.groups()
@@ -154,7 +163,13 @@ def parse_port_range(value: object) -> PortRange:
     """``443`` or ``8000-8010``."""
     if isinstance(value, PortRange):
         return value
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "a port")
+    return _port_range(
+        str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "a port")
+    )
+
+
+@lru_cache(maxsize=4096)
+def _port_range(text: str) -> PortRange:
     match = _PORT.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a port or a port range such as 8000-8010")
