@@ -49,9 +49,9 @@ class _Field(dict[str, Any]):
 
 
 def _validator(info: FieldInfo) -> Callable[[Any], Any]:
-    return TypeAdapter(
-        Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
-    ).validate_python
+    hint: Any = info.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
+    return adapter.validate_python
 
 
 class Builder:
