@@ -191,6 +191,7 @@ def _same_family_and_size(left: Any, right: Any, left_name: str, right_name: str
 
 Bulk = Forward | Static | TwiceNat
 MODELS: Mapping[str, type[Bulk]] = {"forwards": Forward, "static": Static, "twiceNat": TwiceNat}
+SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}  # which files are for which section
 
 
 def is_model(item: Any) -> bool:

@@ -7,7 +7,7 @@ whoever asks lets pydantic say what it is, with its place (`explain.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import MISSING, fields
 from typing import Annotated, Any
 
@@ -66,15 +66,16 @@ class Builder:
             for name, info in fields_of(model).items()
         }
 
-    def build(self, values: Iterable[tuple[str, Any]]) -> Any:
+    def build(self, values: Collection[tuple[str, Any]]) -> Any:
         """An entry of its fields by name. Raises one of WRONG."""
         known, attributes = self._fields, self._attributes
-        return self._model(
-            **{
-                attributes[name]: known[name][value] if type(value) is str else known[name].validate(value)
-                for name, value in values
-            }
-        )
+        said = {
+            attributes[name]: known[name][value] if type(value) is str else known[name].validate(value)
+            for name, value in values
+        }
+        if len(said) < len(values):
+            raise ValueError("a field is here for the second time")
+        return self._model(**said)
 
     def of_columns(self, columns: Iterable[tuple[str, int]]) -> Callable[[list[str]], Any]:
         """The same for rows of a table, of which each column is (field, index)."""

@@ -27,7 +27,6 @@ from nvi_operator.spec.rows import Rows
 from nvi_operator.spec.syntax import decoded
 from nvi_operator.spec.values import is_name
 
-SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}
 _FORMATS: Mapping[str, type[CsvTable] | type[JsonLines]] = {".csv": CsvTable, ".jsonl": JsonLines}
 
 

@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from pydantic import ValidationError
-
 from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.bulk import SECTIONS
 from nvi_operator.spec.check import check
-from nvi_operator.spec.document import Document, Path, parse
-from nvi_operator.spec.entries import SECTIONS, read_entries
-from nvi_operator.spec.explain import explained
+from nvi_operator.spec.document import Path
+from nvi_operator.spec.entries import read_entries
 from nvi_operator.spec.files import (
     ENTRY_SUFFIXES,
     ReadEntries,
@@ -30,8 +28,9 @@ from nvi_operator.spec.files import (
     read_files,
     spec_files,
 )
-from nvi_operator.spec.merge import ATTRIBUTES, Part, Positions, dotted, merge
-from nvi_operator.spec.models import Gateway, GatewaySpec
+from nvi_operator.spec.merge import Part, Positions, Source, dotted, merge
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.parts import parts_of
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_files", "load_texts", "spec_files"]
 
@@ -114,15 +113,11 @@ def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]
     """Every document, valid by itself and beside those of the same name. Raises SpecError with all problems."""
     problems: list[SpecProblem] = []
     parts: list[Part] = []
-    named: dict[tuple[str, str, str], Position] = {}
+    named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
     for file in sorted(texts):
-        try:
-            documents = parse(texts[file], file)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        for document in documents:
-            parts += _of_document(document, entries, named, problems)
+        for part in parts_of(texts[file], file, problems):
+            parts.append(part)
+            parts += _named_by(part, entries, named, problems)
     for name in dict.fromkeys(part.name for part in parts):
         problems += merge([part for part in parts if part.name == name])[2]
     if problems:
@@ -130,39 +125,34 @@ def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]
     return parts
 
 
-def _of_document(
-    document: Document,
+def _named_by(
+    part: Part,
     entries: ReadEntries,
-    named: dict[tuple[str, str, str], Position],
+    named: dict[tuple[str, str, str], tuple[Source, Path]],
     problems: list[SpecProblem],
 ) -> Iterator[Part]:
-    """The document itself, and then the files of entries that it names, if nobody has `named` them before."""
-    try:
-        gateway = Gateway.model_validate(document.data)
-    except ValidationError as error:
-        problems += explained(document, error)
-        return
-    said = {section: getattr(gateway.spec, ATTRIBUTES[section]) for section in document.data.get("spec", ())}
-    name = gateway.metadata.name
-    yield Part(document, name, {section: value for section, value in said.items() if section not in SECTIONS})
+    """The files of entries that a document names, if nobody has `named` them before."""
+    document = part.source
     for field, section in SECTIONS.items():
-        for index, file in enumerate(said.get(field) or ()):
-            several = isinstance(document.data["spec"][field], list)
-            path: Path = ("spec", field, index) if several else ("spec", field)
-            at, path_of_file = document.find(path), beside(document.file, file)
-            first = named.setdefault((name, section, path_of_file), at)
-            if first is not at:
-                message = f"{file} is read for the second time: first at {first}"
-                problems.append(SpecProblem(at, dotted(path), message, "name it once"))
+        files = part.sections.get(field) or ()
+        for index, file in enumerate(files):
+            path: Path = ("spec", field, index)
+            said = dotted(path[:2])
+            found_at = beside(document.file, file)
+            first, first_path = named.setdefault((part.name, section, found_at), (document, path))
+            if (first, first_path) != (document, path):
+                message = f"{file} is read for the second time: first at {first.find(first_path)}"
+                problems.append(SpecProblem(document.find(path), said, message, "name it once"))
                 continue
             try:
-                source, found = read_entries(entries(document.file, file), path_of_file, section)
+                source, found = read_entries(entries(document.file, file), found_at, section)
             except SpecError as error:
                 problems += error.problems
             except OSError as error:
-                problems.append(SpecProblem(at, dotted(path), *entries_unreadable(document.file, file, error)))
+                problem = entries_unreadable(document.file, file, error)
+                problems.append(SpecProblem(document.find(path), said, *problem))
             else:
-                yield Part(source, name, {section: found})
+                yield Part(source, part.name, {section: found})
 
 
 def _choose(parts: Sequence[Part], hostname: str | None, gateway: str | None) -> str:

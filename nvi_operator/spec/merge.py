@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nvi_operator.errors import Position, SpecProblem
-from nvi_operator.spec.bulk import attributes_of
+from nvi_operator.spec.bulk import SECTIONS, attributes_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec
 
@@ -36,7 +36,7 @@ class Part:
 
     source: Source
     name: str
-    sections: Mapping[str, Any]
+    sections: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def merge(parts: Sequence[Part]) -> tuple[GatewaySpec, Positions, list[SpecProbl
     merged = _Merged(tuple(part.source for part in parts))
     for number, part in enumerate(parts):
         for section, value in part.sections.items():
+            if section in SECTIONS:
+                continue  # the files are parts of their own
             if section in _SINGLES:
                 _single(merged, number, section, value)
             elif section in _LISTS:

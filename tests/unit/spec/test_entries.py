@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.errors import SpecError
-from nvi_operator.spec.bulk import MODELS
-from nvi_operator.spec.entries import SECTIONS
+from nvi_operator.spec.bulk import MODELS, SECTIONS
 from nvi_operator.spec.files import ENTRY_SUFFIXES
 from nvi_operator.spec.load import load_directory, load_files, load_texts
 from nvi_operator.spec.models import GatewaySpec
@@ -239,7 +238,7 @@ def test_a_file_is_named_once() -> None:
     assert problems_in({"gw.yaml": document, "f.csv": HEADER + WEB}) == [
         (
             "gw.yaml:13:25",
-            "spec.forwardsFrom[1]",
+            "spec.forwardsFrom",
             "f.csv is read for the second time: first at gw.yaml:13:18",
             "name it once",
         )
@@ -262,7 +261,7 @@ def test_a_missing_file() -> None:
     assert problems_in({"etc/gw.yaml": BASE + "  forwardsFrom: [sub/f.csv]\n"}) == [
         (
             "etc/gw.yaml:13:18",
-            "spec.forwardsFrom[0]",
+            "spec.forwardsFrom",
             "sub/f.csv cannot be read: No such file or directory",
             "it is looked for at etc/sub/f.csv",
         )
