@@ -131,9 +131,9 @@ def _patterns(indent: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def _add(entries: dict[str, Any], match: re.Match[str], build: Callable[[list[tuple[str, str]]], Any]) -> None:
     name, flow, block, _ = match.groups()
     pairs = _PAIR.findall(flow) if flow is not None else _PAIR_OF_LINE.findall(block)
-    if name in entries or not is_name(name) or (may_be_other_than_text(name) and value_of(name) != name):
-        raise Doubt
     try:
+        if name in entries or not is_name(name) or (may_be_other_than_text(name) and value_of(name) != name):
+            raise Doubt
         entries[name] = build(pairs)
     except WRONG as error:
         raise Doubt from error
