@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nvi_operator.errors import SpecProblem
+from nvi_operator.spec.document import LateDocument
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.parts import parts_of
 from nvi_operator.spec.runs import Doubt, cut
@@ -103,7 +104,8 @@ IN_FLOW = "    {\n    z: {to: 192.168.1.1},\n" + ENTRIES + "    }\n"
 @example(HEAD + "spec:\n  forwards:\n" + IN_FLOW)
 @example(HEAD + "spec:\n  forwards:\n    {\n" + ENTRIES.replace("}\n", "},\n") + "    }\n")
 @example(HEAD.replace("gw}", "gw, description: '\n  forwards:\n" + ENTRIES + "'}"))
-@example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: |\n    forwards:\n" + ENTRIES))
+@example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: |\n   forwards:\n" + ENTRIES))
+@example(HEAD + "spec:\n  forwards:\n" + ENTRIES + "    c: {to: {192.168.1.3: 1}}\n" + ENTRIES)
 @example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: |\n  forwards:\n" + ENTRIES))
 @example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: a\n  forwards:\n" + ENTRIES))
 @example(HEAD + "spec:\n  interfaces:\n    static:\n      networks: [10.0.0.0/8]\n")
@@ -179,7 +181,8 @@ MANY = "".join(f"    f{n}: {{at: isp-a, ports: {n}/tcp, to: 192.168.1.1}}\n" for
 
 
 def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
-    assert len(cut(BASE + "  forwards:\n" + MANY)[1]) == 1
+    (part,) = parts_of(BASE + "  forwards:\n" + MANY, "gw.yaml", [])
+    assert isinstance(part.source, LateDocument)
     assert load_texts({"gw.yaml": BASE + "  forwards:\n" + MANY}).spec.forwards["f399"].to[0].address.version == 4
     wrong = MANY.replace("f300: {at: isp-a", "f300: {at: isp-c")
     assert problems_in(BASE + "  forwards:\n" + wrong) == [
