@@ -104,7 +104,9 @@ IN_FLOW = "    {\n    z: {to: 192.168.1.1},\n" + ENTRIES + "    }\n"
 @example(HEAD + "spec:\n  forwards:\n" + IN_FLOW)
 @example(HEAD + "spec:\n  forwards:\n    {\n" + ENTRIES.replace("}\n", "},\n") + "    }\n")
 @example(HEAD.replace("gw}", "gw, description: '\n  forwards:\n" + ENTRIES + "'}"))
-@example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: |\n   forwards:\n" + ENTRIES))
+@example(
+    HEAD.replace("{name: gw}", "\n  name: gw\n  description: |\n   forwards:\n" + ENTRIES + "spec:\n  host: any")
+)
 @example(HEAD + "spec:\n  forwards:\n" + ENTRIES + "    c: {to: {192.168.1.3: 1}}\n" + ENTRIES)
 @example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: |\n  forwards:\n" + ENTRIES))
 @example(HEAD.replace("{name: gw}", "\n  name: gw\n  description: a\n  forwards:\n" + ENTRIES))
