@@ -51,7 +51,7 @@ class _Field(dict[str, Any]):
 def _validator(info: FieldInfo) -> Callable[[Any], Any]:
     hint: Any = info.annotation
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
-    return adapter.validate_python
+    return adapter.validator.validate_python
 
 
 class Builder:

@@ -9,8 +9,7 @@ The scalars are in `scalars.py`, the words for libyaml's complaints in `syntax.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
@@ -63,23 +62,6 @@ class Document:
             else:
                 break
         return Position(self.file, place >> 32, place & _MASK)
-
-
-@dataclass(frozen=True)
-class LateDocument:
-    """A document whose places nobody has asked for yet: they are found by reading the text (again)."""
-
-    file: str
-    text: str = field(repr=False)
-    index: int  # among the documents of the file
-
-    def find(self, path: Path, *, key: bool = False) -> Position:
-        """See Document."""
-        return self._document.find(path, key=key)
-
-    @cached_property
-    def _document(self) -> Document:
-        return parse(self.text, self.file)[self.index]
 
 
 def _own(node: Places) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 from pydantic import ValidationError
 
-from nvi_operator.errors import SpecProblem
+from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.spec.bulk import fields_of, is_model
-from nvi_operator.spec.document import Document, Path
+from nvi_operator.spec.document import Path
 from nvi_operator.spec.merge import dotted
 from nvi_operator.spec.models import Gateway
 from nvi_operator.spec.scalars import shown
@@ -45,7 +45,16 @@ _HINTS = (
 )
 
 
-def explained(document: Document, error: ValidationError) -> Iterator[SpecProblem]:
+class Written(Protocol):
+    """What was validated, and where it is written."""
+
+    @property
+    def data(self) -> Any: ...
+
+    def find(self, path: Path, *, key: bool = False) -> Position: ...
+
+
+def explained(document: Written, error: ValidationError) -> Iterator[SpecProblem]:
     """One problem for each wrong value of the document."""
     found: dict[Path, Any] = {}
     words: dict[Path, str] = {}
@@ -74,7 +83,7 @@ def _is_choice(item: Any) -> bool:
     return bool(item["type"] == "literal_error" and str(item["loc"][-1]).startswith("literal["))
 
 
-def _written(document: Document, item: Any) -> Path:
+def _written(document: Written, item: Any) -> Path:
     """The path in the document: pydantic adds names of union members and validators to it."""
     path: list[str | int] = []
     value: Any = document.data

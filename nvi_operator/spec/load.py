@@ -34,6 +34,8 @@ from nvi_operator.spec.parts import parts_of
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_files", "load_texts", "spec_files"]
 
+_MANY_OBJECTS = 50_000  # that came into being by loading; about 10,000 entries
+
 
 @dataclass(frozen=True)
 class LoadedSpec:
@@ -95,12 +97,20 @@ def load_texts(
 
 @contextmanager
 def _garbage_collector_paused() -> Iterator[None]:
-    """A spec of 100,000 entries is millions of objects and no cycle: looking for cycles costs half the time."""
+    """A spec of 100,000 entries is a million objects and no cycle: looking for cycles costs half the time.
+
+    So large a spec is frozen as well: it goes when nobody refers to it, but is never searched again. What is garbage
+    would be frozen with it, so that is collected first, as soon as there is anything frozen.
+    """
     enabled = gc.isenabled()
+    if gc.get_freeze_count():
+        gc.collect()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_count()[0] > _MANY_OBJECTS:
+            gc.freeze()
         if enabled:
             gc.enable()
 

@@ -9,8 +9,8 @@ A run is a part of `forwards`, `static` or `twiceNat` where entry follows entry 
 
 `cut` takes the runs out and leaves two marker entries in the place of each; libyaml reads what remains. Where both
 markers come out as keys of that section, the run stood in a block mapping at that indentation, and each line of it
-means what it seems to mean; two, because in a flow mapping a comma would be missing between them. Anything else is a
-Doubt, upon which libyaml reads the whole text, and says what is wrong with it if anything is.
+means what it seems to mean; two, because in a flow mapping a comma would be missing between them. What is not plain,
+or wrong, is left to libyaml and pydantic. Anything else is a Doubt, upon which they read the whole text.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from nvi_operator.errors import Position
 from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.compact import WRONG, Builder
+from nvi_operator.spec.document import Path, parse
 from nvi_operator.spec.scalars import may_be_other_than_text, value_of
 from nvi_operator.spec.values import is_name
 
@@ -55,9 +57,21 @@ class Run(NamedTuple):
     end: int
     entries: Mapping[str, Any]
 
+    def find(self, path: Path, text: str, file: str, *, key: bool) -> Position:
+        """The place of what is in an entry; `path` begins with its name."""
+        begin = re.compile(rf"^{self.indent}{path[0]}:", re.MULTILINE).search(text, self.start, self.end)
+        assert begin is not None
+        after = re.compile(rf"^{self.indent}[^ ]", re.MULTILINE).search(text, begin.end(), self.end)
+        (entry,) = parse(text[begin.start() : after.start() if after else self.end], file)
+        position = entry.find(path, key=key)
+        return Position(file, position.line + text.count("\n", 0, begin.start()), position.column)
 
-def cut(text: str, least: int = LEAST) -> tuple[str, Mapping[str, Run]]:
-    """The text with two markers for each run, and the runs by their first marker. Raises Doubt."""
+
+def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
+    """The text; with two markers in the place of each run; and the runs by their first marker. Raises Doubt.
+
+    Lines end in one way in both texts.
+    """
     text = text.replace("\r\n", "\n")
     stem = _unused(text)
     runs: dict[str, Run] = {}
@@ -69,7 +83,7 @@ def cut(text: str, least: int = LEAST) -> tuple[str, Mapping[str, Run]]:
             remains += (text[done : run.start], f"{run.indent}{first}: {{}}\n{run.indent}{second(first)}: {{}}\n")
             done = run.end
             runs[first] = run
-    return "".join((*remains, text[done:])), runs
+    return text, "".join((*remains, text[done:])), runs
 
 
 def second(first: str) -> str:
@@ -95,9 +109,8 @@ def _runs_of(head: re.Match[str], text: str, least: int) -> Iterator[Run]:
     while True:
         place = _after(text, end)
         match = plain.match(text, place)
-        if match is not None:
-            end = match.end()
-            _add(entries, match, build)
+        if match is not None and _add(entries, match, build):
+            start, end = (start, match.end()) if len(entries) > 1 else match.span()
             continue
         if end - start >= least:
             yield Run(head[2], indent, start, end, entries)
@@ -128,15 +141,19 @@ def _patterns(indent: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(plain), re.compile(other)
 
 
-def _add(entries: dict[str, Any], match: re.Match[str], build: Callable[[list[tuple[str, str]]], Any]) -> None:
+def _add(entries: dict[str, Any], match: re.Match[str], build: Callable[[list[tuple[str, str]]], Any]) -> bool:
+    """Is it an entry that is right in itself?"""
     name, flow, block, _ = match.groups()
     pairs = _PAIR.findall(flow) if flow is not None else _PAIR_OF_LINE.findall(block)
+    if name in entries:
+        raise Doubt
     try:
-        if name in entries or not is_name(name) or (may_be_other_than_text(name) and value_of(name) != name):
-            raise Doubt
+        if not is_name(name) or (may_be_other_than_text(name) and value_of(name) != name):
+            return False
         entries[name] = build(pairs)
-    except WRONG as error:
-        raise Doubt from error
+    except WRONG:
+        return False
+    return True
 
 
 def _value(token: str) -> Any:

@@ -8,13 +8,20 @@ sentence; `spec/load.py` adds the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic_core import CoreSchema
 
 from nvi_operator.spec.scalars import shown
@@ -170,6 +177,8 @@ def parse_port_range(value: object) -> PortRange:
 
 @lru_cache(maxsize=4096)
 def _port_range(text: str) -> PortRange:
+    if len(text) < 6 and text.isascii() and text.isdecimal() and 0 < (port := int(text)) < 65536:
+        return PortRange(port, port)
     match = _PORT.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a port or a port range such as 8000-8010")
@@ -231,6 +240,9 @@ def parse_target(value: object) -> Target:
     if isinstance(value, Target):
         return value
     text = _text(value, "an address with or without a port")
+    if text.count(":") == 1 and text[0] != "[":
+        host, _, port = text.partition(":")
+        return Target(parse_address(host), parse_port_range(port))
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -239,9 +251,6 @@ def parse_target(value: object) -> Target:
         if address.version != 6:
             raise ValueError(f"{text!r}: brackets are for IPv6 addresses only")
         return Target(address, parse_port_range(rest[1:]) if rest else None)
-    if text.count(":") == 1:
-        host, _, port = text.partition(":")
-        return Target(parse_address(host), parse_port_range(port))
     return Target(parse_address(text))
 
 
@@ -255,6 +264,16 @@ def as_tuple(value: Any) -> Any:
             raise ValueError("the list is empty: leave the field out or name something")
         return tuple(value)
     return value if isinstance(value, tuple) else (value,)
+
+
+def _one_or_several(parse: Callable[[object], T]) -> Callable[[Any, ValidatorFunctionWrapHandler], tuple[T, ...]]:
+    """as_tuple, with a short way for the one text that most entries have."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> tuple[T, ...]:
+        several: tuple[T, ...] = (parse(value),) if isinstance(value, str) else handler(as_tuple(value))
+        return several
+
+    return validate
 
 
 def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
@@ -339,7 +358,9 @@ EntryFiles = Annotated[
     tuple[EntryFileName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_ENTRY_FILE_SCHEMA))
 ]
 HostNames = Annotated[tuple[HostName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_HOST_SCHEMA))]
-Places = Annotated[tuple[PlaceName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))]
+Places = Annotated[
+    tuple[PlaceName, ...], WrapValidator(_one_or_several(parse_place)), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))
+]
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_NAME_SCHEMA))]
 IfNames = Annotated[tuple[IfName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
 Addresses = Annotated[
@@ -352,7 +373,10 @@ Ranges = Annotated[
     tuple[SpecRange, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_RANGE_SCHEMA))
 ]
 Services = Annotated[
-    tuple[SpecService, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_SERVICE_SCHEMA))
+    tuple[SpecService, ...],
+    WrapValidator(_one_or_several(parse_service)),
+    _STRS,
+    WithJsonSchema(_one_or_many(_SERVICE_SCHEMA)),
 ]
 Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]
 
