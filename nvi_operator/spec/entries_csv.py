@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from nvi_operator.errors import Position, SpecProblem
@@ -33,11 +34,16 @@ class CsvTable:
     """The rows of one CSV file."""
 
     def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self._lines = text.split("\n")
+        self._text = text
         self._file = file
         self._section = section
         self._model = model
         self._fields = fields_of(model)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
+        return self._text.split("\n")
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Where the header is wrong, that is the only problem told of a file."""
@@ -50,21 +56,21 @@ class CsvTable:
         width, at_name = len(names), names.index("name")
         columns = [(name, index) for index, name in enumerate(names) if name != "name"]
         build = Builder(self._model, _value).of_columns(columns)
-        for line in range(number, len(self._lines)):
-            text = self._lines[line].strip()
-            if not text or text[0] == "#":
+        for line, text in enumerate(self._text.split("\n"), start=1):
+            text = text.strip()
+            if line <= number or not text or text[0] == "#":
                 continue
-            cells = text.split(",") if '"' not in text else self._quoted(line + 1, problems)
+            cells = text.split(",") if '"' not in text else self._quoted(line, problems)
             if cells is None:
                 continue
             if len(cells) != width:
-                problems.append(self._uneven(line + 1, width))
+                problems.append(self._uneven(line, width))
                 continue
             try:
                 entry = build(cells)
             except WRONG:
                 entry = None
-            yield line + 1, cells[at_name].strip(), entry
+            yield line, cells[at_name].strip(), entry
 
     def row(self, line: int) -> Row | None:
         """See `Rows`."""
@@ -94,7 +100,8 @@ class CsvTable:
 
     def _header(self) -> tuple[int, list[_Cell]]:
         """The first line that is one; its number and its cells."""
-        for number, line in enumerate(self._lines, start=1):
+        for number, match in enumerate(re.finditer(r"[^\n]*\n?", self._text), start=1):
+            line = match[0]
             if line.strip() and not line.lstrip().startswith("#"):
                 try:
                     return number, _cells(line)

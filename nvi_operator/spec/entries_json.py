@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
@@ -34,15 +35,20 @@ class JsonLines:
     """The rows of one JSON Lines file."""
 
     def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self._lines = text.split("\n")
+        self._text = text
         self._file = file
         self._section = section
         self._model = model
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
+        return self._text.split("\n")
+
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Blank lines are passed over."""
         build = Builder(self._model, str).build
-        for number, line in enumerate(self._lines, start=1):
+        for number, line in enumerate(self._text.split("\n"), start=1):
             if not line or line.isspace():
                 continue
             try:
