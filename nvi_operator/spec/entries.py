@@ -1,8 +1,8 @@
 """Entries beside the YAML: `forwardsFrom: forwards.csv` reads more forwards from a CSV or JSON Lines file.
 
 An entry is validated by the same model as one in the YAML, whatever file it came in, and an error in it has a place
-of its own. Here: which sections may be so written, and a file's text to its entries. The two formats are in
-`entries_csv.py` and `entries_json.py`; which file may be read is settled in `files.py`.
+of its own. Here: a file's text to its entries. The two formats are in `entries_csv.py` and `entries_json.py`; which
+sections may be so written is in `bulk.py`, which file may be read in `files.py`.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class EntryFile:
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path`, as in a document: spec, section, name of the entry, field, ..."""
         line = self._lines.get(path[2]) if len(path) > 2 else None
-        row = self.rows.row(line) if line else None
-        return self.rows.document(row).find(path, key=key) if row else Position(self.file, 1, 1)
+        return self.rows.document(line).find(path, key=key) if line else Position(self.file, 1, 1)
 
     @cached_property
     def _lines(self) -> Mapping[str | int, int]:
@@ -76,9 +75,7 @@ def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile,
 
 def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:
     """The entry as pydantic reads it. Raises SpecError in the words for the same entry in a document."""
-    row = rows.row(line)
-    assert row is not None
-    document = rows.document(row)
+    document = rows.document(line)
     try:
         return getattr(Gateway.model_validate(document.data).spec, ATTRIBUTES[section])[name]
     except ValidationError as error:
@@ -87,10 +84,8 @@ def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:
 
 def _second(source: EntryFile, line: int, name: str) -> SpecProblem:
     path: Path = ("spec", source.section, name)
-    row = source.rows.row(line)
-    assert row is not None
     return SpecProblem(
-        source.rows.document(row).find(path, key=True),
+        source.rows.document(line).find(path, key=True),
         "",
         f"{name!r} is here for the second time: first at {source.find(path, key=True)}",
         "keep one of them, or rename one",

@@ -18,7 +18,7 @@ from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.spec.bulk import Bulk, fields_of
 from nvi_operator.spec.compact import WRONG, Absent, Builder
 from nvi_operator.spec.document import Branch, Document, Places
-from nvi_operator.spec.rows import Row, place, row_document
+from nvi_operator.spec.rows import place, row_document
 
 _BOOLEANS = {"true": True, "false": False}
 # The csv module does not say where in a line a cell is, so this reads the lines with quotes, and those with errors.
@@ -72,29 +72,21 @@ class CsvTable:
                 entry = None
             yield line, cells[at_name].strip(), entry
 
-    def row(self, line: int) -> Row | None:
-        """See `Rows`."""
-        header = [cell.text for cell in self._header()[1]]
-        try:
-            cells = [cell.text for cell in _cells(self._lines[line - 1])]
-        except ValueError:
-            return None
+    def document(self, line: int) -> Document:
+        """See `Rows`. Each cell has its place, and so has each value in it."""
+        columns = [cell.text for cell in self._header()[1]]
+        cells = dict(zip(columns, _cells(self._lines[line - 1]), strict=True))
+        name = cells.pop("name")
         data: dict[str, Any] = {}
-        for name, cell in zip(header, cells, strict=True):
-            with suppress(Absent):
-                data[name] = cell.strip() if name == "name" else _value(cell)
-        return Row(line, data.pop("name"), data)
-
-    def document(self, row: Row) -> Document:
-        """With the place of each cell, and of each value in it."""
-        cells = dict(zip((cell.text for cell in self._header()[1]), _cells(self._lines[row.line - 1]), strict=True))
         fields: dict[str, tuple[int, Places]] = {}
         for column, cell in cells.items():
-            words = [place(row.line, cell.start + word.start() + 1) for word in re.finditer(r"\S+", cell.text)]
-            first = words[0] if words else place(row.line, cell.start + 1)
+            with suppress(Absent):
+                data[column] = _value(cell.text)
+            words = [place(line, cell.start + word.start() + 1) for word in re.finditer(r"\S+", cell.text)]
+            first = words[0] if words else place(line, cell.start + 1)
             fields[column] = (first, Branch(first, list(words)) if len(words) > 1 else first)
-        at_name, _ = fields.pop("name")
-        return row_document(self._file, self._section, row, at_name, fields)
+        at = place(line, name.start + 1)
+        return row_document(self._file, self._section, name.text.strip(), data, at, fields)
 
     # ---------------------------------------------------------------- lines and header
 

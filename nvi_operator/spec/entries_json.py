@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.bulk import Bulk
 from nvi_operator.spec.compact import WRONG, Builder
 from nvi_operator.spec.document import Branch, Document, Places, parse
-from nvi_operator.spec.rows import Row, place, row_document
+from nvi_operator.spec.rows import place, row_document
 from nvi_operator.spec.scalars import shown
 
 _FORM = 'write an object on one line: {"name": "web", ...}'
@@ -25,6 +26,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) < len(pairs):
         raise _SecondKeyError
+    return data
+
+
+# What the json module lets pass, or says in words of its own.
+_OTHERS: Mapping[type[Exception], str] = {
+    RecursionError: "it is nested too deep",
+    UnicodeEncodeError: "half of a surrogate pair is no character",
+    ValueError: "a number is too long",
+}
+
+
+def _read(line: str) -> Any:
+    data = _decode(line)
+    if "\\u" in line:
+        json.dumps(data, ensure_ascii=False).encode()  # Python's text can hold what no file and no terminal can
     return data
 
 
@@ -52,13 +68,15 @@ class JsonLines:
             if not line or line.isspace():
                 continue
             try:
-                data = _decode(line)
+                data = _read(line)
             except json.JSONDecodeError as error:
                 problems.append(self._problem(number, error.colno, f"not JSON: {error.msg}", _FORM))
             except _SecondKeyError:
                 problems += self._second_keys(number, line)
-            except RecursionError:
-                problems.append(self._problem(number, 1, "not JSON: nested too deep", _FORM))
+            except (ValueError, RecursionError) as error:
+                problems.append(
+                    self._problem(number, 1, f"not JSON for us: {_OTHERS.get(type(error), error)}", _FORM)
+                )
             else:
                 if not isinstance(data, dict):
                     problems.append(self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM))
@@ -75,24 +93,17 @@ class JsonLines:
                         entry = None
                     yield number, name, entry
 
-    def row(self, line: int) -> Row | None:
-        """See `Rows`."""
-        try:
-            data = _decode(self._lines[line - 1])
-            return Row(line, data.pop("name"), data)
-        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
-            return None
-
-    def document(self, row: Row) -> Document:
-        """With places: a line of JSON is a line of YAML, whose reader counts them."""
-        line = self._lines[row.line - 1].replace("\t", " ")  # which YAML wants, and JSON does not mind
-        try:
-            (read,) = parse(line, self._file)
-        except (SpecError, ValueError):  # the few things that JSON writes in another way
-            return row_document(self._file, self._section, row, place(row.line, 1), {})
-        fields: dict[str, tuple[int, Places]] = _moved(read.places, row.line - 1).children
-        _, at_name = fields.pop("name")
-        return row_document(self._file, self._section, row, _own(at_name), fields)
+    def document(self, line: int) -> Document:
+        """See `Rows`. The places are from the reader of YAML, of which a line of JSON is a line."""
+        text = self._lines[line - 1].replace("\t", " ")  # which YAML wants, and JSON does not mind
+        data = _read(text)
+        name = data.pop("name")
+        at, fields = place(line, 1), {}
+        with suppress(SpecError, ValueError):  # the few things that JSON writes in another way
+            (read,) = parse(text, self._file)
+            fields = _moved(read.places, line - 1).children
+            at = _own(fields.pop("name")[1])
+        return row_document(self._file, self._section, name, data, at, fields)
 
     def _second_keys(self, number: int, line: str) -> Iterator[SpecProblem]:
         try:

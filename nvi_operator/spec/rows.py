@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from nvi_operator.errors import SpecProblem
 from nvi_operator.spec.document import Branch, Document, Places
 
-API_VERSION, KIND = "nvi-operator/v1", "Gateway"
-
-
-class Row(NamedTuple):
-    """One entry: its name, its fields as they would stand in YAML, and the line (from 1) that it is on."""
-
-    line: int
-    name: str
-    data: dict[str, Any]
-
 
 class Rows(Protocol):
-    """The rows of one file."""
+    """The rows of one file: a line each, counted from 1."""
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
-        """Line, name and entry of each row in turn; the entry is None where it is wrong.
+        """Line, name and entry of each row in turn; the entry is None where something in it is wrong.
 
         What is no row at all is added to `problems`.
         """
 
-    def row(self, line: int) -> Row | None:
-        """What stands on a line; None where it is no entry."""
-
-    def document(self, row: Row) -> Document:
-        """The row as a document that holds this entry only."""
+    def document(self, line: int) -> Document:
+        """A row as a document that holds this entry only. Its line came out of `entries`."""
 
 
 def place(line: int, column: int) -> int:
@@ -41,16 +28,17 @@ def place(line: int, column: int) -> int:
 
 
 def row_document(
-    file: str, section: str, row: Row, at_name: int, fields: Mapping[str, tuple[int, Places]]
+    file: str, section: str, name: str, data: Mapping[str, Any], at: int, fields: Mapping[str, tuple[int, Places]]
 ) -> Document:
-    """`fields` has for each field of the row the place of its key, and the places of its value."""
-    start = place(row.line, 1)
-    data = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
+    """An entry that is called `name` at the place `at`.
+
+    `fields` has for each field of `data` the place of its key, and the places of its value.
+    """
+    whole = {
+        "apiVersion": "nvi-operator/v1",
+        "kind": "Gateway",
         "metadata": {"name": "entries"},
-        "spec": {section: {row.name: row.data}},
+        "spec": {section: {name: data}},
     }
-    entry = Branch(at_name, dict(fields))
-    section_places = Branch(start, {section: (start, Branch(start, {row.name: (at_name, entry)}))})
-    return Document(file, data, Branch(start, {"spec": (start, section_places)}))
+    entries = Branch(at, {name: (at, Branch(at, dict(fields)))})
+    return Document(file, whole, Branch(at, {"spec": (at, Branch(at, {section: (at, entries)}))}))

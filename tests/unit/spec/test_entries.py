@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nvi_operator.errors import SpecError
 from nvi_operator.spec.bulk import MODELS, SECTIONS
@@ -180,6 +183,7 @@ def test_every_wrong_row_is_told_and_the_first_fifty_in_words() -> None:
 # --------------------------------------------------------------------------- JSON Lines that are wrong
 
 RENAME = "keep one of them, or rename one"
+FOR_US = "not JSON for us"
 ADDRESS = "write an address such as 192.0.2.1 or 2001:db8::1"
 TO, LARGER, NO_IP = "did you mean 'to'?", "choose a larger number", "is not an IPv4 or IPv6 address"
 NO_ADDRESS = "expected an address with or without a port, found 2"
@@ -194,7 +198,9 @@ FORM = 'write an object on one line: {"name": "web", ...}'
         ('{"to": "192.168.1.1"}', ("1", "", "name is missing", "add `name: ...` here")),
         ('{"name": 5, "to": "192.168.1.1"}', ("1", "", "expected a name as text, found 5", "put it in quotes")),
         ('{"name": "w", "to": "::1", "to": 1}', ("28", "", "'to' is here for the second time", RENAME)),
-        ('{"name": "w", "to": ' + "[" * 9999 + "]" * 9999 + "}", ("1", "", "not JSON: nested too deep", FORM)),
+        ('{"name": "w", "to": ' + "[" * 9999 + "]" * 9999 + "}", ("1", "", f"{FOR_US}: it is nested too deep", FORM)),
+        ('{"name": "w\\ud800", "to": "::1"}', ("1", "", f"{FOR_US}: half of a surrogate pair is no character", FORM)),
+        ('{"name": "w", "to": ' + "9" * 5000 + "}", ("1", "", f"{FOR_US}: a number is too long", FORM)),
         ('{"name": "Web",\t"to": "192.168.1.1"}', ("10", "spec.forwards.Web", f"'Web' {NOT_A_NAME}", ALLOWED)),
         ('{"name": "a", "too": 1, "to": "::1"}', ("15", "spec.forwards.a.too", "there is no field 'too'", TO)),
         ('{"name": "web"}', ("10", "spec.forwards.web.to", "to is missing", "add `to: ...` here")),
@@ -206,6 +212,42 @@ FORM = 'write an object on one line: {"name": "web", ...}'
 def test_a_wrong_line(line: str, said: tuple[str, str, str, str]) -> None:
     column, path, message, hint = said
     assert jsonl(f"\n{line}\n") == [(f"f.jsonl:2:{column}", path, message, hint)]
+
+
+# --------------------------------------------------------------------------- whatever is wrong
+
+_CHARACTERS = st.sampled_from(
+    [*'{}[]":,;\\\n\r\t #', "name", "to", "at", "ports", "web", "80/tcp", "192.168.1.1", "true"]
+)
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+_VALUES = st.recursive(
+    _SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v, max_size=2)
+)
+_FIELDS = st.sampled_from(["name", "at", "ports", "to", "pick", "tenant", "from", "hairpin", "x"])
+
+
+@given(st.lists(_CHARACTERS | st.characters()).map("".join) | st.binary(), st.sampled_from(ENTRY_SUFFIXES))
+@settings(max_examples=300)
+def test_whatever_a_file_holds_only_a_spec_error_is_raised(text: str | bytes, suffix: str) -> None:
+    raises_nothing_else(f"f{suffix}", text)
+    raises_nothing_else(
+        f"f{suffix}", HEADER.encode() + (text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
+    )
+
+
+@given(st.lists(st.dictionaries(_FIELDS, _VALUES | st.just("192.168.1.1")), min_size=1, max_size=3))
+def test_whatever_an_object_holds_only_a_spec_error_is_raised(objects: list[dict[str, object]]) -> None:
+    for ascii_ in (True, False):
+        lines = "".join(json.dumps({"name": "w", **one}, ensure_ascii=ascii_) + "\n" for one in objects)
+        raises_nothing_else("f.jsonl", lines.encode("utf-8", "surrogatepass"))
+
+
+def raises_nothing_else(name: str, text: str | bytes) -> None:
+    try:
+        load_texts({"gw.yaml": BASE + f"  forwardsFrom: {name}\n", name: text})
+    except SpecError as error:
+        str(error).encode()  # a terminal can show it
+        assert all(problem.position.line > 0 and problem.position.column > 0 for problem in error.problems)  # noqa: PT017
 
 
 # --------------------------------------------------------------------------- two of one name
