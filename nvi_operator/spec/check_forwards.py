@@ -49,17 +49,20 @@ def check_forwards(spec: GatewaySpec) -> Iterator[Problem]:
             means = published[forward.at, servers] = _published(spec, homes, forward, servers, first_addresses)
         for family, public in means.publics:
             if not forward.ports:
-                claims[family, public, ""].append(_packed(0, 0, order))
+                claims[family, public, ""].append(order)
             for service in forward.ports or ():
-                ports = service.ports
-                claims[family, public, service.protocol].append(_packed(ports.first, ports.last, order))
+                ports = service.ports  # packed: numbers that sort by ports, a quarter as large as tuples
+                packed = (ports.first << 16 | ports.last) << 32 | order
+                claims[family, public, service.protocol].append(packed)
         for path, message, hint in means.problems:
             yield (*at, *path), message, hint
         if forward.from_ and not servers & {network.version for network in forward.from_}:
             shown = f"from is IPv{forward.from_[0].version} and the servers are IPv{min(servers)}"
             yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
-        yield from _servers(homes, insides, at, forward)
-        yield from _shifted(at, forward)
+        if insides.tenants or any((t.address.version, int(t.address)) in homes.own for t in forward.to):
+            yield from _servers(homes, insides, at, forward)
+        if any(service.ports.last - service.ports.first >= MAX_SHIFTED for service in forward.ports or ()):
+            yield from _shifted(at, forward)
     yield from _conflicts(spec, claims)
     yield from _statics(spec, claims)
 
@@ -71,12 +74,8 @@ def _families_of(forward: Forward) -> frozenset[int]:
     return frozenset(target.address.version for target in forward.to)
 
 
-def _packed(first: int, last: int, order: int) -> int:
-    """Ports and the place in the spec as a number that sorts by them: 100,000 tuples are four times as large."""
-    return (first << 16 | last) << 32 | order
-
-
 def _span(packed: int, names: Sequence[str]) -> Span[str]:
+    """What is claimed, and by whom."""
     order = packed & 0xFFFF_FFFF
     return Span(0, packed >> 48, packed >> 32 & 0xFFFF, order, names[order])
 
