@@ -81,8 +81,10 @@ class DirectoryWatch:
     def arm(self) -> None:
         """Watch what has to be watched as things are now. Cheap when nothing changed.
 
+        Wakes if there is a change that nobody reported yet: to watch anew forgets what is still to be reported.
         Raises KernelError if not all of it can be watched.
         """
+        unheard = False
         try:
             if self._observer is None:
                 self._observer = InotifyObserver()
@@ -91,7 +93,8 @@ class DirectoryWatch:
                 trail, trees = self._survey()
                 wanted = _wanted(trail, trees)
                 if wanted == self._armed and not self._stale:
-                    return
+                    break
+                unheard |= bool(self._armed) and not self._stale
                 self._schedule(self._observer, trail, trees, wanted)
         except OSError as error:
             self._stale = True
@@ -100,6 +103,8 @@ class DirectoryWatch:
                 hint="raise fs.inotify.max_user_watches and fs.inotify.max_user_instances; until then "
                 "changes are found by the timer",
             ) from error
+        if unheard:
+            self._wake()
 
     # ---------------------------------------------------------------- helpers
 

@@ -159,6 +159,19 @@ def test_git_sync_swaps_the_symlink(tmp_path: Path) -> None:
     seer.watch.close()
 
 
+def test_a_swap_that_is_found_before_it_is_reported(tmp_path: Path) -> None:
+    """The loop arms for another reason, the kernel's say, while the report is under way."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "current").symlink_to("one")
+    seer = Seer(tmp_path / "current")
+    for round_ in range(10):
+        swap(tmp_path / "current", ("two", "one")[round_ % 2])
+        seer.watch.arm()
+        assert seer.sees()
+    seer.watch.close()
+
+
 def test_a_symlink_in_the_middle_of_the_path(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "nvi").mkdir(parents=True)
