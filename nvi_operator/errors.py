@@ -55,11 +55,16 @@ class SpecProblem:
 
 
 class SpecError(NviError):
-    """The spec is wrong. Holds every problem found, in file order; nothing was changed."""
+    """The spec is wrong. Holds every problem found, in file order, and tells the first; nothing was changed."""
+
+    TOLD = 50  # a wrong column in a file of 100,000 entries is 100,000 problems
 
     def __init__(self, problems: Sequence[SpecProblem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        told = [str(problem) for problem in self.problems[: self.TOLD]]
+        if len(self.problems) > self.TOLD:
+            told.append(f"... and {len(self.problems) - self.TOLD} problems more")
+        super().__init__("\n".join(told))
 
 
 class ConflictError(NviError):

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 
 from nvi_operator.cli.parser import make_parser
-from nvi_operator.errors import NviError
 
 # As GNU diff has it, where 1 means that there is a difference.
 _TROUBLE = {"diff": 2, "drift": 2}
@@ -16,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code."""
     arguments = make_parser().parse_args(argv)
     from nvi_operator.cli import commands
+    from nvi_operator.errors import NviError
 
     try:
         return commands.run(arguments)

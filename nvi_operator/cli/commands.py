@@ -6,11 +6,14 @@ import json
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from nvi_operator.view.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from nvi_operator.plan.preview import Preview
     from nvi_operator.reconciler.cycle import Gateway
@@ -33,9 +36,10 @@ def run(arguments: Namespace) -> int:
 
 
 def _load(arguments: Namespace) -> LoadedSpec:
-    from nvi_operator.spec.load import load_directory
+    with working(f"reading {arguments.spec}"):
+        from nvi_operator.spec.load import load_directory
 
-    return load_directory(arguments.spec, hostname=socket.gethostname(), gateway=arguments.gateway)
+        return load_directory(arguments.spec, hostname=socket.gethostname(), gateway=arguments.gateway)
 
 
 def console() -> Console:
@@ -52,10 +56,21 @@ def _show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], Rend
         console().print(text())
 
 
-def _show_plan(arguments: Namespace, plan: Plan) -> None:
-    from nvi_operator.view.plan import plan_json, plan_text
+def _show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[Text]) -> None:
+    if arguments.output == "json":
+        _show(arguments, data, lambda: "")
+        return
+    console = _console()
+    for piece in pieces:
+        console.print(piece, end="")
+    print()
 
-    _show(arguments, lambda: plan_json(plan), lambda: plan_text(plan))
+
+def _show_plan(arguments: Namespace, plan: Plan) -> None:
+    from nvi_operator.view.plan import plan_json, plan_pieces
+
+    full = getattr(arguments, "full", False)
+    _show_pieces(arguments, lambda: plan_json(plan), plan_pieces(plan, full=full))
 
 
 def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
@@ -74,7 +89,7 @@ def _preview(arguments: Namespace) -> Preview:
     from nvi_operator.reconciler.cycle import preview
 
     gateway, numbers = _gateway(arguments)
-    with HostKernel(numbers) as kernel:
+    with working("comparing with the kernel"), HostKernel(numbers) as kernel:
         return preview(kernel, gateway)
 
 
@@ -122,8 +137,7 @@ def _render(arguments: Namespace) -> int:
         objects = [{"kind": ref.kind, "key": ref.key, "object": plain(obj)} for ref, obj in desired]
         print(json.dumps({"gateway": loaded.name, "notes": list(topology.notes), "objects": objects}, indent=2))
     else:
-        for line in render_lines(topology, desired, assumed=facts.assumed):
-            print(line)
+        sys.stdout.writelines(f"{line}\n" for line in render_lines(topology, desired, assumed=facts.assumed))
     return 0
 
 
@@ -141,11 +155,11 @@ def _diff(arguments: Namespace) -> int:
 
 
 def _drift(arguments: Namespace) -> int:
-    from nvi_operator.view.drift import drift_json, drift_text
+    from nvi_operator.view.drift import drift_json, drift_pieces
 
-    preview = _preview(arguments)
-    _show(arguments, lambda: drift_json(preview.plan), lambda: drift_text(preview.plan))
-    return 1 if preview.plan else 0
+    plan = _preview(arguments).plan
+    _show_pieces(arguments, lambda: drift_json(plan), drift_pieces(plan, full=arguments.full))
+    return 1 if plan else 0
 
 
 def _look_around(spec: GatewaySpec, *, force: bool) -> None:
@@ -165,7 +179,7 @@ def _apply(arguments: Namespace) -> int:
 
     loaded = _load(arguments)
     _look_around(loaded.spec, force=arguments.force)
-    with HostKernel(loaded.spec.numbers) as kernel:
+    with working("applying and verifying"), HostKernel(loaded.spec.numbers) as kernel:
         done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
@@ -178,7 +192,7 @@ def _down(arguments: Namespace) -> int:
     from nvi_operator.reconciler.cycle import Gateway, reconcile
 
     gateway, numbers = _gateway(arguments)
-    with HostKernel(numbers) as kernel:
+    with working("taking everything away"), HostKernel(numbers) as kernel:
         done = reconcile(kernel, Gateway(gateway.name, None))
     if arguments.output == "json" or not arguments.quiet:
         _show_plan(arguments, done.plan)
@@ -191,7 +205,7 @@ def _status(arguments: Namespace) -> int:
     from nvi_operator.view.status import status_json, status_text
 
     gateway, numbers = _gateway(arguments)
-    with HostKernel(numbers) as kernel:
+    with working("comparing with the kernel"), HostKernel(numbers) as kernel:
         seen = preview(kernel, gateway)
         counters = kernel.counters(seen.plan.before)
     _show(

@@ -49,6 +49,10 @@ def _detailed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when there are changes")
 
 
+def _full(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--full", action="store_true", help="show every entry, and not only the first few of many")
+
+
 def _quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="do not print what is done")
 
@@ -104,8 +108,8 @@ def _module(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: tuple[Command, ...] = (
     ("validate", "check a spec; needs no root and no kernel", (_spec, _output)),
     ("render", "print what a spec means: nft, ip rule, ip route, sysctl; needs no root", (_spec, _netns, _output)),
-    ("plan", "show what apply would do", (_spec, _netns, _output, _detailed)),
-    ("diff", "like plan, with the exit codes of diff(1)", (_spec, _netns, _output)),
+    ("plan", "show what apply would do", (_spec, _netns, _output, _full, _detailed)),
+    ("diff", "like plan, with the exit codes of diff(1)", (_spec, _netns, _output, _full)),
     (
         "apply",
         "make this gateway what the spec says, verify it, or put everything back",
@@ -116,7 +120,7 @@ _COMMANDS: tuple[Command, ...] = (
         "show the device, its counters, the uplinks and whether all is as the spec says",
         (_optional_spec, _netns, _output),
     ),
-    ("drift", "show what others changed of ours; changes nothing", (_spec, _netns, _output)),
+    ("drift", "show what others changed of ours; changes nothing", (_spec, _netns, _output, _full)),
     ("run", "keep this gateway what the spec says: watch files and kernel, heal drift", (_spec, _netns, _run)),
     (
         "down",

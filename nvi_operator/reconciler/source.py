@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nvi_operator.spec.files import spec_files
+from nvi_operator.spec.files import ENTRY_SUFFIXES, SUFFIXES, spec_files
 
 _TIMEOUT = 10.0
 # Two writes of one size within a tick of the filesystem's clock look alike (before 6.13; up to 10 ms).
@@ -32,12 +32,16 @@ class Fingerprint:
 
 
 def fingerprint(root: Path) -> Fingerprint:
-    """Of the YAML files in `root` (a directory or a file) as a load would find them. Never raises.
+    """Of the files in `root` (a directory or a file) that a load may read. Never raises.
 
-    What cannot be read counts as such, so that a change of rights is a change.
+    A file of entries counts whether a document names it or not. What cannot be read counts as such, so that a change
+    of rights is a change.
     """
     try:
-        files = list(spec_files(root)) if root.is_dir() else [root]
+        if root.is_dir():
+            files = spec_files(root, (*SUFFIXES, *ENTRY_SUFFIXES))
+        else:
+            files = [root, *spec_files(root.parent, ENTRY_SUFFIXES)]
     except OSError as error:
         return Fingerprint(frozenset({(str(root), (-1, error.errno or 0))}))
     found = frozenset((str(file), _facts(file)) for file in files)

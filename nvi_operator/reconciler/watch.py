@@ -34,7 +34,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from nvi_operator.errors import KernelError
 from nvi_operator.reconciler.trail import Trail
-from nvi_operator.spec.files import SUFFIXES
+from nvi_operator.spec.files import ENTRY_SUFFIXES, SUFFIXES
 
 # watchdog 7 may register a new subdirectory twice, notices, and warns; both ways it is watched.
 warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning, r"watchdog\.")
@@ -81,8 +81,10 @@ class DirectoryWatch:
     def arm(self) -> None:
         """Watch what has to be watched as things are now. Cheap when nothing changed.
 
+        Wakes if there is a change that nobody reported yet: to watch anew forgets what is still to be reported.
         Raises KernelError if not all of it can be watched.
         """
+        unheard = False
         try:
             if self._observer is None:
                 self._observer = InotifyObserver()
@@ -91,7 +93,8 @@ class DirectoryWatch:
                 trail, trees = self._survey()
                 wanted = _wanted(trail, trees)
                 if wanted == self._armed and not self._stale:
-                    return
+                    break
+                unheard |= bool(self._armed) and not self._stale
                 self._schedule(self._observer, trail, trees, wanted)
         except OSError as error:
             self._stale = True
@@ -100,6 +103,8 @@ class DirectoryWatch:
                 hint="raise fs.inotify.max_user_watches and fs.inotify.max_user_instances; until then "
                 "changes are found by the timer",
             ) from error
+        if unheard:
+            self._wake()
 
     # ---------------------------------------------------------------- helpers
 
@@ -138,11 +143,15 @@ class DirectoryWatch:
         folder, name = os.path.split(path)
         if name in self._names.get(folder, ()):
             self._stale = True  # a step of the way
-        elif not any(_is_change(path, tree) for tree in self._trees):
+        elif not any(_is_change(path, tree) for tree in self._trees) and not self._is_beside(folder, name):
             return
         elif new_directory:
             self._stale = True  # before version 7, watchdog does not watch one that is moved in
         self._wake()
+
+    def _is_beside(self, folder: str, name: str) -> bool:
+        """Is it a file of entries in the directory of a spec that is one file?"""
+        return name.endswith(ENTRY_SUFFIXES) and folder in self._names and not self._trees
 
 
 class _Handler(FileSystemEventHandler):
@@ -176,7 +185,7 @@ def _links(tree: str) -> Iterator[str]:
     """The symlinks in `tree` that lead to specs, dangling ones included: what they point at may appear."""
     for folder, folders, files in os.walk(tree):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in (*folders, *(file for file in files if file.endswith(SUFFIXES))):
+        for name in (*folders, *(file for file in files if file.endswith((*SUFFIXES, *ENTRY_SUFFIXES)))):
             path = os.path.join(folder, name)
             if os.path.islink(path):
                 yield path

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from math import gcd
 
-from nvi_operator.spec.models import Pick
+from nvi_operator.spec.bulk import Pick
 from nvi_operator.state.nft import Element, Field, Hash, Interval, Key, Numgen, Parts
 
 

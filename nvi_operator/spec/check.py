@@ -43,11 +43,17 @@ def _names(spec: GatewaySpec) -> Iterator[Problem]:
     for number, route in enumerate(spec.routes):
         yield from known(("spec", "routes", number, "via"), "uplink", [route.via], spec.uplinks)
         yield from known(("spec", "routes", number, "in"), "interface", route.in_ or (), interfaces)
+    unknown: dict[tuple[str, ...], list[str]] = {}  # most forwards share `at` with others
     for name, forward in spec.forwards.items():
         if forward.at:
-            names = [item for item in forward.at if "." not in item and ":" not in item]
-            yield from known(("spec", "forwards", name, "at"), "uplink", names, spec.uplinks)
-        yield from known(("spec", "forwards", name, "tenant"), "tenant", [forward.tenant], tenants)
+            names = unknown.get(forward.at)
+            if names is None:
+                names = [i for i in forward.at if "." not in i and ":" not in i and i not in spec.uplinks]
+                unknown[forward.at] = names
+            if names:
+                yield from known(("spec", "forwards", name, "at"), "uplink", names, spec.uplinks)
+        if forward.tenant:
+            yield from known(("spec", "forwards", name, "tenant"), "tenant", [forward.tenant], tenants)
     for name, static in spec.static.items():
         yield from known(("spec", "static", name, "tenant"), "tenant", [static.tenant], tenants)
     for name, twice in spec.twice_nat.items():

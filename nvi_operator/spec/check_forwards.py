@@ -8,19 +8,30 @@ may stand where no client is meant by both; a forward without `from` means every
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from itertools import pairwise
+from typing import NamedTuple
 
 from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, explicit, families_of, overlapping, span_of
+from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.document import Path
-from nvi_operator.spec.models import Forward, GatewaySpec
+from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import FAMILIES, parse_address
 
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own
 
-# (family, public address or name of an uplink with dynamic ones, protocol or "" for the whole address)
-_Public = tuple[int, str, str]
-_Claims = Mapping[_Public, list[Span[str]]]
+# (family, public address or name of an uplink with dynamic ones)
+_Public = tuple[int, str]
+# The same and a protocol, or "" for the whole address -> what is claimed of it, each packed in one number
+_Claims = Mapping[tuple[int, str, str], list[int]]
+
+
+class _Published(NamedTuple):
+    """What `at` means for servers of some families; most forwards share theirs with others."""
+
+    publics: tuple[_Public, ...]
+    problems: tuple[Problem, ...]  # with paths that begin at the forward
 
 
 def check_forwards(spec: GatewaySpec) -> Iterator[Problem]:
@@ -28,26 +39,48 @@ def check_forwards(spec: GatewaySpec) -> Iterator[Problem]:
         return
     homes, insides = Homes(spec), Insides(spec)
     first_addresses = _first_addresses(spec)
-    claims: dict[_Public, list[Span[str]]] = defaultdict(list)
+    published: dict[tuple[tuple[str, ...] | None, frozenset[int]], _Published] = {}
+    claims: dict[tuple[int, str, str], list[int]] = defaultdict(list)
     for order, (name, forward) in enumerate(spec.forwards.items()):
         at: Path = ("spec", "forwards", name)
-        servers = frozenset([target.address.version for target in forward.to])
-        publics = list(_publics(spec, forward, servers, first_addresses))
-        for family, public in publics:
+        servers = _FAMILIES[forward.to[0].address.version] if len(forward.to) == 1 else _families_of(forward)
+        means = published.get((forward.at, servers))
+        if means is None:
+            means = published[forward.at, servers] = _published(spec, homes, forward, servers, first_addresses)
+        for family, public in means.publics:
             if not forward.ports:
-                claims[family, public, ""].append(Span(0, 0, 0, order, name))
+                claims[family, public, ""].append(order)
             for service in forward.ports or ():
-                span = Span(0, service.ports.first, service.ports.last, order, name)
-                claims[family, public, service.protocol].append(span)
-        yield from _addresses(spec, homes, at, forward, servers)
-        yield from _families(spec, at, forward, servers, {family for family, _ in publics})
-        yield from _servers(homes, insides, at, forward)
-        yield from _shifted(at, forward)
+                ports = service.ports  # packed: numbers that sort by ports, a quarter as large as tuples
+                packed = (ports.first << 16 | ports.last) << 32 | order
+                claims[family, public, service.protocol].append(packed)
+        for path, message, hint in means.problems:
+            yield (*at, *path), message, hint
+        if forward.from_ and not servers & {network.version for network in forward.from_}:
+            shown = f"from is IPv{forward.from_[0].version} and the servers are IPv{min(servers)}"
+            yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
+        if insides.tenants or any((t.address.version, int(t.address)) in homes.own for t in forward.to):
+            yield from _servers(homes, insides, at, forward)
+        if any(service.ports.last - service.ports.first >= MAX_SHIFTED for service in forward.ports or ()):
+            yield from _shifted(at, forward)
     yield from _conflicts(spec, claims)
     yield from _statics(spec, claims)
 
 
-def _first_addresses(spec: GatewaySpec) -> dict[str, list[tuple[int, str]]]:
+_FAMILIES = {family: frozenset([family]) for family in FAMILIES}
+
+
+def _families_of(forward: Forward) -> frozenset[int]:
+    return frozenset(target.address.version for target in forward.to)
+
+
+def _span(packed: int, names: Sequence[str]) -> Span[str]:
+    """What is claimed, and by whom."""
+    order = packed & 0xFFFF_FFFF
+    return Span(0, packed >> 48, packed >> 32 & 0xFFFF, order, names[order])
+
+
+def _first_addresses(spec: GatewaySpec) -> dict[str, list[_Public]]:
     """What each uplink's name stands for."""
     return {
         name: [
@@ -61,47 +94,48 @@ def _first_addresses(spec: GatewaySpec) -> dict[str, list[tuple[int, str]]]:
     }
 
 
-def _publics(
-    spec: GatewaySpec, forward: Forward, servers: frozenset[int], first_addresses: Mapping[str, list[tuple[int, str]]]
-) -> Iterator[tuple[int, str]]:
-    """Where it is published, in the families that its servers have."""
+def _published(
+    spec: GatewaySpec,
+    homes: Homes,
+    forward: Forward,
+    servers: frozenset[int],
+    first_addresses: Mapping[str, list[_Public]],
+) -> _Published:
+    publics: list[_Public] = []
     for item in forward.at or tuple(spec.uplinks):
         if item in first_addresses:
-            yield from (public for public in first_addresses[item] if public[0] in servers)
+            publics += (public for public in first_addresses[item] if public[0] in servers)
         elif _is_address(item):
             family = 6 if ":" in item else 4
             if family in servers:
-                yield family, item
+                publics.append((family, item))
+    problems = (*_addresses(spec, homes, forward, servers), *_families(spec, forward, servers, publics))
+    return _Published(tuple(publics), problems)
 
 
 def _is_address(item: str) -> bool:
     return "." in item or ":" in item
 
 
-def _addresses(
-    spec: GatewaySpec, homes: Homes, at: Path, forward: Forward, servers: frozenset[int]
-) -> Iterator[Problem]:
-    path = (*at, "at")
+def _addresses(spec: GatewaySpec, homes: Homes, forward: Forward, servers: frozenset[int]) -> Iterator[Problem]:
     if not forward.at and not spec.uplinks:
-        yield at, "there is no uplink to publish it on", "add an uplink"
+        yield (), "there is no uplink to publish it on", "add an uplink"
     for item in forward.at or ():
         if _is_address(item):
             address = parse_address(item)
             if address.version not in servers:
                 message = f"{item} is IPv{address.version}, and no server is"
-                yield path, f"IPv4 mixed with IPv6: {message}", "add a server of that family to `to`"
+                yield ("at",), f"IPv4 mixed with IPv6: {message}", "add a server of that family to `to`"
             if not homes.public(address):
-                yield path, f"{item} is an address on no uplink", homes.nowhere()
+                yield ("at",), f"{item} is an address on no uplink", homes.nowhere()
 
 
 def _families(
-    spec: GatewaySpec, at: Path, forward: Forward, servers: frozenset[int], published: set[int]
+    spec: GatewaySpec, forward: Forward, servers: frozenset[int], publics: Sequence[_Public]
 ) -> Iterator[Problem]:
-    if forward.from_ and not servers & {network.version for network in forward.from_}:
-        shown = f"from is IPv{forward.from_[0].version} and the servers are IPv{min(servers)}"
-        yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
     if any(item not in spec.uplinks and not _is_address(item) for item in forward.at or ()):
         return  # an unknown uplink, which was said, may have any family
+    published = {family for family, _ in publics}
     if forward.at:
         said = not published and all(_is_address(item) for item in forward.at)
         unused = set() if said else servers - published
@@ -111,7 +145,7 @@ def _families(
         family = min(unused)
         shown = f"a server is IPv{family}, and it is published on no IPv{family} address"
         hint = f"publish it on an IPv{family} address, too, or leave that server out"
-        yield (*at, "to"), f"IPv4 mixed with IPv6: {shown}", hint
+        yield ("to",), f"IPv4 mixed with IPv6: {shown}", hint
 
 
 def _servers(homes: Homes, insides: Insides, at: Path, forward: Forward) -> Iterator[Problem]:
@@ -154,9 +188,11 @@ def _conflicts(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
     def apart(one: str, other: str) -> bool:
         return _other_clients(spec.forwards[one], spec.forwards[other])
 
-    for (_, public, protocol), held in sorted(claims.items()):
-        if len(held) == 1:
+    names = list(spec.forwards)
+    for (_, public, protocol), packed in sorted(claims.items()):
+        if not _may_overlap(packed):
             continue
+        held = [_span(number, names) for number in packed]
         limited = any(spec.forwards[span.owner].from_ for span in held)
         for later, earlier in overlapping(held, apart if limited else None):
             pair = (later.owner, earlier.owner)
@@ -179,6 +215,12 @@ def _conflicts(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
             )
 
 
+def _may_overlap(packed: list[int]) -> bool:
+    """Does one begin before another ends? Nearly always not, and that is quickly seen."""
+    packed.sort()
+    return any(later >> 48 <= earlier >> 32 & 0xFFFF for earlier, later in pairwise(packed))
+
+
 def _other_clients(one: Forward, other: Forward) -> bool:
     """Is there no client that is meant by both?"""
     if one.from_ is None or other.from_ is None:
@@ -191,9 +233,10 @@ def _statics(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
     if not spec.static:
         return
     forwards: dict[str, dict[str, None]] = defaultdict(dict)
-    for (_, public, _), held in claims.items():
+    names = list(spec.forwards)
+    for (_, public, _), packed in claims.items():
         if _is_address(public):
-            forwards[public].update(dict.fromkeys(span.owner for span in held))
+            forwards[public].update(dict.fromkeys(_span(number, names).owner for number in packed))
     spans: list[Span[tuple[bool, str]]] = [span_of(s.as_, 0, (True, name)) for name, s in spec.static.items()]
     spans += [span_of(ip_network(ip_address(public)), 1, (False, public)) for public in forwards]
     for later, earlier in overlapping(spans, lambda one, other: one[0] == other[0]):

@@ -8,8 +8,9 @@ from ipaddress import collapse_addresses
 from typing import Any
 
 from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, families_of, overlapping, span_of
+from nvi_operator.spec.bulk import Static, TwiceNat
 from nvi_operator.spec.document import Path
-from nvi_operator.spec.models import GatewaySpec, SourceNat, Static, TwiceNat
+from nvi_operator.spec.models import GatewaySpec, SourceNat
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
 
 MAX_ROUTES = 400  # FIB rule priorities between the first route and what follows; one for each family

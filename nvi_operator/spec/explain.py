@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from nvi_operator.errors import SpecProblem
-from nvi_operator.spec.document import Document, Path
+from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.spec.bulk import fields_of, is_model
+from nvi_operator.spec.document import Path
 from nvi_operator.spec.merge import dotted
 from nvi_operator.spec.models import Gateway
 from nvi_operator.spec.scalars import shown
@@ -20,12 +21,14 @@ _TYPES = {
     "bool_type": "true or false",
     "int_type": "a whole number",
     "dict_type": "a mapping",
+    "dataclass_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "tuple_type": "a list",
     "list_type": "a list",
 }
 _TO_ADD = {"apiVersion": "apiVersion: nvi-operator/v1", "kind": "kind: Gateway", "metadata": "metadata: {name: ...}"}
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # (part of the sentence, what to do)
 _HINTS = (
     ("is not a name", "names become nft identifiers: lower-case letters, digits and '-' only"),
@@ -42,7 +45,16 @@ _HINTS = (
 )
 
 
-def explained(document: Document, error: ValidationError) -> Iterator[SpecProblem]:
+class Written(Protocol):
+    """What was validated, and where it is written."""
+
+    @property
+    def data(self) -> Any: ...
+
+    def find(self, path: Path, *, key: bool = False) -> Position: ...
+
+
+def explained(document: Written, error: ValidationError) -> Iterator[SpecProblem]:
     """One problem for each wrong value of the document."""
     found: dict[Path, Any] = {}
     words: dict[Path, str] = {}
@@ -62,7 +74,7 @@ def explained(document: Document, error: ValidationError) -> Iterator[SpecProble
             hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"
         # A key of ours; in the short forms (`to: 192.0.2.1`) what pydantic has for a key was written as a value.
         wrong_key = item["loc"][-1:] == ("[key]",) and item["loc"][-2:-1] == path[-1:]
-        on_key = wrong_key or item["type"] == "extra_forbidden"
+        on_key = wrong_key or item["type"] in _UNKNOWN
         yield SpecProblem(document.find(path, key=on_key), dotted(path), message, hint)
 
 
@@ -71,7 +83,7 @@ def _is_choice(item: Any) -> bool:
     return bool(item["type"] == "literal_error" and str(item["loc"][-1]).startswith("literal["))
 
 
-def _written(document: Document, item: Any) -> Path:
+def _written(document: Written, item: Any) -> Path:
     """The path in the document: pydantic adds names of union members and validators to it."""
     path: list[str | int] = []
     value: Any = document.data
@@ -95,7 +107,7 @@ def _written(document: Document, item: Any) -> Path:
 
 def _sentence(item: Any, path: Path) -> tuple[str, str]:
     kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
-    if kind == "extra_forbidden":
+    if kind in _UNKNOWN:
         return _unknown(path)
     if kind == "missing":
         name = str(path[-1])
@@ -162,23 +174,14 @@ def _fields_at(path: Path) -> list[str]:
     """The fields of the model at `path`, by walking the types of the models along it."""
     annotation: Any = Gateway
     for step in path:
-        model = _model_in(annotation)
-        if model is not None:
-            found = [f for n, f in model.model_fields.items() if step in (f.alias, n)]
-            annotation = found[0].annotation if found else None
+        if is_model(annotation):
+            found = fields_of(annotation).get(str(step))
+            annotation = found.annotation if found else None
         else:
             annotation = _item_of(annotation)
-    model = _model_in(annotation)
-    return sorted(f.alias or n for n, f in model.model_fields.items()) if model else []
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return None
+    return sorted(fields_of(annotation)) if is_model(annotation) else []
 
 
 def _item_of(annotation: Any) -> Any:
     """Of a dict, tuple or annotated type: what is in it."""
-    arguments = [argument for argument in get_args(annotation) if argument is not Ellipsis]
-    return next((a for a in reversed(arguments) if _model_in(a) is not None), None)
+    return next((a for a in reversed(get_args(annotation)) if is_model(a)), None)

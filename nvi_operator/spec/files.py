@@ -1,29 +1,36 @@
 """Which files of a directory are specs, and their bytes. Nothing is left out in silence: what cannot be read is
 an error, because half a spec is another gateway.
+
+Every YAML file is a spec; a file of entries is read only where a document names it (`forwardsFrom`).
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
 
 SUFFIXES = (".yaml", ".yml")
+ENTRY_SUFFIXES = (".csv", ".jsonl")
+
+# The bytes of a file of entries, by the document's file and the name that stands there. Raises OSError.
+ReadEntries = Callable[[str, str], bytes | str]
 
 
-def spec_files(root: FilePath) -> list[FilePath]:
+def spec_files(root: FilePath, suffixes: tuple[str, ...] = SUFFIXES) -> list[FilePath]:
     """The YAML files below `root`, by relative path.
 
     Symlinks are followed, as git-sync and Kubernetes' ConfigMaps need it. Names that begin with a dot (.git,
     ..data, .#gateway.yaml) are left out, and so are editors' leavings, which have other suffixes (.swp, ~).
     Raises OSError.
     """
-    return sorted(_walk(root, ()), key=lambda file: file.relative_to(root).as_posix())
+    return sorted(_walk(root, (), suffixes), key=lambda file: file.relative_to(root).as_posix())
 
 
-def _walk(directory: FilePath, above: tuple[tuple[int, int], ...]) -> Iterator[FilePath]:
+def _walk(directory: FilePath, above: tuple[tuple[int, int], ...], suffixes: tuple[str, ...]) -> Iterator[FilePath]:
     status = directory.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:  # a symlink to a parent: everything in it is read already
@@ -34,8 +41,8 @@ def _walk(directory: FilePath, above: tuple[tuple[int, int], ...]) -> Iterator[F
                 continue
             path = directory / entry.name
             if entry.is_dir():
-                yield from _walk(path, (*above, here))
-            elif path.suffix in SUFFIXES:
+                yield from _walk(path, (*above, here), suffixes)
+            elif path.suffix in suffixes:
                 yield path  # a dangling symlink, too: reading it says what is wrong
 
 
@@ -71,6 +78,59 @@ def read_files(files: Iterable[FilePath]) -> Mapping[str, bytes]:
     if problems:
         raise SpecError(problems)
     return texts
+
+
+# --------------------------------------------------------------------------- entries beside the YAML
+
+
+class OutsideError(OSError):
+    """A symlink that leads out of the spec directory."""
+
+
+def beside(document: str, name: str) -> str:
+    """The path of the file of entries that `document` calls `name`."""
+    return os.path.join(os.path.dirname(document), name)
+
+
+def entry_reader(root: FilePath | None = None) -> ReadEntries:
+    """Reads regular files below `root` (or below the document's own directory), wherever symlinks lead within it.
+
+    The operator reads specs as root and tells what is wrong in them: a link must not make it tell of other files.
+    """
+
+    def read_entries(document: str, name: str) -> bytes:
+        path = beside(document, name)
+        found = os.path.realpath(path, strict=True)
+        homes = [os.path.realpath(home) for home in (os.path.dirname(document), root) if home is not None]
+        if not any(os.path.commonpath((home, found)) == home for home in homes):
+            raise OutsideError(errno.EPERM, "a symlink leads out of the spec directory", path)
+        if not os.path.isfile(found):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return FilePath(found).read_bytes()
+
+    return read_entries
+
+
+def entries_among(texts: Mapping[str, bytes | str]) -> ReadEntries:
+    """The same for texts that are at hand, by path."""
+
+    def read_entries(document: str, name: str) -> bytes | str:
+        path = beside(document, name)
+        if path not in texts:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return texts[path]
+
+    return read_entries
+
+
+def entries_unreadable(document: str, name: str, error: OSError) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    hints = {
+        FileNotFoundError: f"it is looked for at {beside(document, name)}",
+        PermissionError: "let the user that runs this read it",
+        OutsideError: "put the file itself beside the document",
+    }
+    return f"{name} cannot be read: {error.strerror or error}", hints.get(type(error), "name a .csv or .jsonl file")
 
 
 def _unreadable(name: str, error: OSError) -> SpecProblem:

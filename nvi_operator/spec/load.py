@@ -1,4 +1,4 @@
-"""Files to one checked gateway: read, parse, validate, merge, choose, check.
+"""Files to one checked gateway: read, parse, validate, add entries beside the YAML, merge, choose, check.
 
 All documents of one name make up one gateway. Every problem found is reported, with its place. What one entry
 must be is in `models.py`, what the whole must be in `check.py`.
@@ -12,17 +12,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from pydantic import ValidationError
-
 from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.bulk import SECTIONS
 from nvi_operator.spec.check import check
-from nvi_operator.spec.document import Document, parse
-from nvi_operator.spec.explain import explained
-from nvi_operator.spec.files import read, read_files, spec_files
-from nvi_operator.spec.merge import Part, Positions, dotted, merge
-from nvi_operator.spec.models import Gateway, GatewaySpec
+from nvi_operator.spec.document import Path
+from nvi_operator.spec.entries import read_entries
+from nvi_operator.spec.files import (
+    ENTRY_SUFFIXES,
+    ReadEntries,
+    beside,
+    entries_among,
+    entries_unreadable,
+    entry_reader,
+    read,
+    read_files,
+    spec_files,
+)
+from nvi_operator.spec.merge import Part, Positions, Source, dotted, merge
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.parts import parts_of
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_files", "load_texts", "spec_files"]
+
+_MANY_OBJECTS = 50_000  # that came into being by loading; about 10,000 entries
 
 
 @dataclass(frozen=True)
@@ -40,14 +52,17 @@ def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway
 
     Raises SpecError with every problem found.
     """
-    return load_texts(read(FilePath(path)), hostname=hostname, gateway=gateway, root=str(path))
+    root = FilePath(path)
+    entries = entry_reader(root if root.is_dir() else None)
+    return load_texts(read(root), hostname=hostname, gateway=gateway, root=str(path), entries=entries)
 
 
 def load_files(
     paths: Iterable[FilePath | str], *, hostname: str | None = None, gateway: str | None = None
 ) -> LoadedSpec:
     """The same, of files named one by one; their order is that of their names."""
-    return load_texts(read_files(FilePath(path) for path in paths), hostname=hostname, gateway=gateway)
+    texts = read_files(FilePath(path) for path in paths)
+    return load_texts(texts, hostname=hostname, gateway=gateway, entries=entry_reader())
 
 
 def load_texts(
@@ -56,10 +71,15 @@ def load_texts(
     hostname: str | None = None,
     gateway: str | None = None,
     root: str = "spec",
+    entries: ReadEntries | None = None,
 ) -> LoadedSpec:
-    """The same, of texts by file name. `root` is where it is said that there is nothing."""
+    """The same, of texts by file name. `root` is where it is said that there is nothing.
+
+    `entries` reads the files of entries that a document names; without it they are among `texts`.
+    """
+    documents = {file: text for file, text in texts.items() if not file.endswith(ENTRY_SUFFIXES)}
     with _garbage_collector_paused():
-        parts = _parts(texts)
+        parts = _parts(documents, entries or entries_among(texts))
         if not parts:
             message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
             raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
@@ -68,21 +88,29 @@ def load_texts(
         spec, where, _ = merge(chosen)
         problems = []
         for path, message, hint in check(spec):
-            document, written = where.written(path)
-            problems.append(SpecProblem(document.find(written), dotted(written), message, hint))
+            source, written = where.written(path)
+            problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
         if problems:
             raise SpecError(_in_order(problems))
-        return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.document.file for part in chosen)))
+        return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.source.file for part in chosen)))
 
 
 @contextmanager
 def _garbage_collector_paused() -> Iterator[None]:
-    """A spec of 100,000 entries is millions of objects and no cycle: looking for cycles costs half the time."""
+    """A spec of 100,000 entries is a million objects and no cycle: looking for cycles costs half the time.
+
+    So large a spec is frozen as well: it goes when nobody refers to it, but is never searched again. What is garbage
+    would be frozen with it, so that is collected first, as soon as there is anything frozen.
+    """
     enabled = gc.isenabled()
+    if gc.get_freeze_count():
+        gc.collect()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_count()[0] > _MANY_OBJECTS:
+            gc.freeze()
         if enabled:
             gc.enable()
 
@@ -91,17 +119,15 @@ def _in_order(problems: Iterable[SpecProblem]) -> list[SpecProblem]:
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.position, problem.path))
 
 
-def _parts(texts: Mapping[str, bytes | str]) -> list[Part]:
+def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]:
     """Every document, valid by itself and beside those of the same name. Raises SpecError with all problems."""
     problems: list[SpecProblem] = []
     parts: list[Part] = []
+    named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
     for file in sorted(texts):
-        try:
-            documents = parse(texts[file], file)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        parts += (part for document in documents if (part := _validated(document, problems)) is not None)
+        for part in parts_of(texts[file], file, problems):
+            parts.append(part)
+            parts += _named_by(part, entries, named, problems)
     for name in dict.fromkeys(part.name for part in parts):
         problems += merge([part for part in parts if part.name == name])[2]
     if problems:
@@ -109,19 +135,41 @@ def _parts(texts: Mapping[str, bytes | str]) -> list[Part]:
     return parts
 
 
-def _validated(document: Document, problems: list[SpecProblem]) -> Part | None:
-    try:
-        return Part(document, Gateway.model_validate(document.data))
-    except ValidationError as error:
-        problems += explained(document, error)
-        return None
+def _named_by(
+    part: Part,
+    entries: ReadEntries,
+    named: dict[tuple[str, str, str], tuple[Source, Path]],
+    problems: list[SpecProblem],
+) -> Iterator[Part]:
+    """The files of entries that a document names, if nobody has `named` them before."""
+    document = part.source
+    for field, section in SECTIONS.items():
+        files = part.sections.get(field) or ()
+        for index, file in enumerate(files):
+            path: Path = ("spec", field, index)
+            said = dotted(path[:2])
+            found_at = beside(document.file, file)
+            first, first_path = named.setdefault((part.name, section, found_at), (document, path))
+            if (first, first_path) != (document, path):
+                message = f"{file} is read for the second time: first at {first.find(first_path)}"
+                problems.append(SpecProblem(document.find(path), said, message, "name it once"))
+                continue
+            try:
+                source, found = read_entries(entries(document.file, file), found_at, section)
+            except SpecError as error:
+                problems += error.problems
+            except OSError as error:
+                problem = entries_unreadable(document.file, file, error)
+                problems.append(SpecProblem(document.find(path), said, *problem))
+            else:
+                yield Part(source, part.name, {section: found})
 
 
 def _choose(parts: Sequence[Part], hostname: str | None, gateway: str | None) -> str:
     """The name of the gateway that is meant."""
     hosts: dict[str, set[str]] = {}
     for part in parts:
-        hosts.setdefault(part.name, set()).update(part.gateway.spec.host or ())
+        hosts.setdefault(part.name, set()).update(part.sections.get("host") or ())
     there_are = f"there are: {', '.join(sorted(hosts))}"
     if gateway is not None:
         if gateway in hosts:
@@ -141,4 +189,4 @@ def _choose(parts: Sequence[Part], hostname: str | None, gateway: str | None) ->
 
 def _no_choice(part: Part, message: str, hint: str) -> SpecError:
     path = ("metadata", "name")
-    return SpecError([SpecProblem(part.document.find(path), dotted(path), message, hint)])
+    return SpecError([SpecProblem(part.source.find(path), dotted(path), message, hint)])

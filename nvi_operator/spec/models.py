@@ -2,6 +2,7 @@
 
 Read `Gateway` first. Every model is frozen and refuses unknown fields. Checks that need one value only
 live in `values.py`, those that need one entry here, those that need the whole gateway in `check.py`.
+What a gateway may have by the ten thousand (forwards, 1:1 and twice NAT) is in `bulk.py`.
 No field is a mark, a table number or a rule priority, save in `Numbers`, which nobody needs.
 """
 
@@ -12,31 +13,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
+from nvi_operator.spec.bulk import Forward, Pick, Static, TwiceNat, Weight
 from nvi_operator.spec.scalars import shown
 from nvi_operator.spec.values import (
     Addresses,
     AddressRange,
+    EntryFiles,
     HostNames,
     IfName,
     IfNames,
     Name,
     Networks,
     OrShort,
-    Places,
     Protocols,
     Ranges,
     Services,
-    SpecNetwork,
     SpecPorts,
-    SpecTarget,
-    Target,
     as_tuple,
     parse_address_range,
     parse_name,
 )
-
-Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
-Pick = Literal["hash", "random", "round-robin"]
 
 
 class Model(BaseModel):
@@ -269,121 +265,6 @@ class SourceNat(Model):
         return self
 
 
-# --------------------------------------------------------------------------- destination NAT
-
-
-def _targets(value: Any) -> Any:
-    """Every form as a mapping; the targets are parsed as its keys, so that each problem has a place of its own."""
-    if isinstance(value, dict):
-        if not value:
-            raise ValueError("there is no server: name one")
-        return value
-    servers = as_tuple(value)
-    for server in servers:
-        if not isinstance(server, str | Target):
-            raise ValueError(f"expected an address with or without a port, found {shown(server)}")
-    once = dict.fromkeys(servers, 1)
-    if len(once) < len(servers):
-        raise ValueError("a server is named twice: write a mapping of server to weight to give it more")
-    return once
-
-
-_TARGETS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443"]},
-        {"type": "array", "items": {"type": "string"}, "minItems": 1},
-        {
-            "type": "object",
-            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
-            "minProperties": 1,
-        },
-    ]
-}
-
-
-class Forward(Model):
-    """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
-
-    at: Places | None = Field(
-        None,
-        description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink.",
-    )
-    ports: Services | None = Field(
-        None,
-        description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address.",
-    )
-    to: Annotated[dict[SpecTarget, Weight], BeforeValidator(_targets), WithJsonSchema(_TARGETS_SCHEMA)] = Field(
-        description="The server; or several, of one family each its own, or a mapping server: weight to balance."
-    )
-    pick: Pick = Field("hash", description="How one of several servers is chosen; hash: by the client's address.")
-    tenant: Name | None = Field(None, description="The tenant in which the server lives.")
-    from_: Networks | None = Field(None, alias="from", description="Only for clients of these prefixes.")
-    hairpin: bool = Field(True, description="Does it work from inside, too?")
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        return tuple(self.to)
-
-    @model_validator(mode="after")
-    def _ports_fit(self) -> Forward:
-        for target in self.to:
-            if target.ports is None:
-                continue
-            if not self.ports:
-                raise ValueError(f"{target} names a port, but no public ports are given")
-            for service in self.ports:
-                if service.ports.size != target.ports.size:
-                    raise ValueError(
-                        f"{service} is {service.ports.size} ports and {target} is {target.ports.size}: "
-                        "ranges must be of equal size"
-                    )
-        return self
-
-
-# --------------------------------------------------------------------------- static and twice NAT
-
-
-class Static(Model):
-    """1:1 NAT of an address or a prefix, in both directions (netmap; NPTv6 for IPv6)."""
-
-    address: SpecNetwork = Field(description="The real address or prefix.")
-    as_: SpecNetwork = Field(alias="as", description="What it is known as; of the same size.")
-    tenant: Name | None = Field(None, description="The tenant that it lives in.")
-
-    @model_validator(mode="after")
-    def _same_size(self) -> Static:
-        _same_family_and_size(self.address, self.as_, "address", "as")
-        return self
-
-
-class TwiceNat(Model):
-    """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
-
-    A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`.
-    """
-
-    from_: SpecNetwork = Field(alias="from", description="The real addresses on our side.")
-    as_: SpecNetwork = Field(alias="as", description="What the other side knows them as.")
-    to: SpecNetwork = Field(description="What our side knows the other side as.")
-    becomes: SpecNetwork = Field(description="The real addresses on the other side.")
-    via: Name = Field(description="The uplink that leads there.")
-
-    @model_validator(mode="after")
-    def _same_size(self) -> TwiceNat:
-        _same_family_and_size(self.from_, self.as_, "from", "as")
-        _same_family_and_size(self.to, self.becomes, "to", "becomes")
-        if self.from_.version != self.to.version:
-            raise ValueError(f"from {self.from_} and to {self.to} mix IPv4 and IPv6")
-        return self
-
-
-def _same_family_and_size(left: Any, right: Any, left_name: str, right_name: str) -> None:
-    if left.version != right.version:
-        raise ValueError(f"{left_name} {left} and {right_name} {right} mix IPv4 and IPv6")
-    if left.prefixlen != right.prefixlen:
-        raise ValueError(f"{left_name} {left} and {right_name} {right} are not of the same size")
-
-
 # --------------------------------------------------------------------------- routing
 
 
@@ -424,8 +305,17 @@ class GatewaySpec(Model):
         (), strict=False, description="Source NAT; the first line that matches wins."
     )
     forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
+    forwards_from: EntryFiles | None = Field(
+        None, description="Files with more forwards, in CSV or JSON Lines, beside this file or below."
+    )
     static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
+    static_from: EntryFiles | None = Field(
+        None, description="Files with more 1:1 NAT, in CSV or JSON Lines, beside this file or below."
+    )
     twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
+    twice_nat_from: EntryFiles | None = Field(
+        None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
+    )
     routes: tuple[Route, ...] = Field(
         (), strict=False, description="Stage-2 routing; the first line that matches wins."
     )

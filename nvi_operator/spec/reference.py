@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+from nvi_operator.spec.bulk import Forward, Servers, Static, TwiceNat, Weight, attributes_of, fields_of
 from nvi_operator.spec.models import (
     Dataplane,
-    Forward,
     Gateway,
     GatewaySpec,
     Guards,
@@ -26,14 +26,12 @@ from nvi_operator.spec.models import (
     Numbers,
     Route,
     SourceNat,
-    Static,
     Translation,
-    TwiceNat,
     Uplink,
-    Weight,
 )
 from nvi_operator.spec.values import (
     Addresses,
+    EntryFiles,
     HostNames,
     IfName,
     IfNames,
@@ -45,7 +43,6 @@ from nvi_operator.spec.values import (
     Services,
     SpecNetwork,
     SpecPorts,
-    SpecTarget,
 )
 
 _WORDS: tuple[tuple[Any, str], ...] = (
@@ -53,6 +50,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (IfName, "interface"),
     (IfNames, "interfaces"),
     (HostNames, "hostnames"),
+    (EntryFiles, "files"),
     (Places, "uplinks or addresses"),
     (Addresses, "addresses"),
     (SpecNetwork, "prefix"),
@@ -62,7 +60,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (SpecPorts, "ports"),
     (Protocols, "protocols"),
     (Weight, "1 to 1000"),
-    (dict[SpecTarget, Weight], "server, servers, or mapping of server to weight"),
+    (Servers, "server, servers, or mapping of server to weight"),
     (dict[Name, Weight], "mapping of name to weight"),
     (bool, "true or false"),
     (str, "text"),
@@ -109,27 +107,72 @@ gateway (that an address belongs to an uplink, say). For editors there is
 | server | an address with or without ports: `192.168.1.80`, `192.168.1.80:8443`, `[fd00::80]:8443` |
 """
 
+_ENTRIES = """\
+## Entries beside the YAML
+
+Forwards, 1:1 NAT and twice NAT may be many. They can stand in files beside the document, in as many as you like,
+and along with those in the document itself:
+
+```yaml
+spec:
+  forwardsFrom: forwards.csv
+  staticFrom: [static/rack-1.csv, static/rack-2.jsonl]
+```
+
+**CSV** has a header that names the fields as below, and `name`; the order of the columns is yours:
+
+```csv
+name,at,ports,to,from,hairpin
+web-1,isp-a,443/tcp,192.168.1.80:8443,,
+mail,203.0.113.17,25/tcp 587/tcp,192.168.1.10,,
+admin,isp-a,9443/tcp,192.168.1.80:443,192.0.2.0/24 198.51.100.0/24,false
+```
+
+An empty cell is a field left out. Several values of one cell are separated by spaces; a mapping of server to weight
+needs YAML or JSON Lines. Blank lines, lines that begin with `#`, and spaces around a cell have no meaning.
+
+**JSON Lines** has one object on each line, with `name` and the fields as below:
+
+```json
+{"name": "farm", "at": "isp-a", "ports": "80/tcp", "to": {"192.168.1.80": 3, "192.168.1.10": 1}}
+```
+
+A name ends in `.csv` or `.jsonl` and is relative to the document; the file is beside it or below, no symlink leads
+out of the spec directory. Entries are checked as those in the document are, with file, line and column for each
+problem, and `nvictl run` sees a change of such a file as of any other.
+"""
+
 
 def reference_text() -> str:
     """What stands in docs/spec.md: deterministic, so that a test can compare."""
-    return "\n".join([_INTRODUCTION, *(_section(model) for model in _PLACES)])
+    return "\n".join([_INTRODUCTION, _ENTRIES, *(_section(model) for model in _PLACES)])
 
 
-def _section(model: type[Model]) -> str:
+def _section(model: type) -> str:
     table = "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *_rows(model)])
     return f"## {_PLACES[model]}\n\n{cleandoc(model.__doc__ or '')}\n\n{table}\n"
 
 
-def _rows(model: type[Model]) -> Iterator[str]:
+def _rows(model: type) -> Iterator[str]:
     hints = get_type_hints(model, include_extras=True)
-    for name, field in model.model_fields.items():
+    attributes = attributes_of(model)
+    for name, field in fields_of(model).items():
         cells = (
-            f"`{field.alias or name}`",
-            _bounds(field) or _type(hints[name]),
+            f"`{name}`",
+            _bounds(field) or _type(_bare(hints[attributes[name]])),
             _default(field),
             field.description or "",
         )
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _bare(hint: Any) -> Any:
+    """Without pydantic's Field, which is the other half of the row."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    inner, *metadata = get_args(hint)
+    kept = tuple(item for item in metadata if not isinstance(item, FieldInfo))
+    return Annotated[(inner, *kept)] if kept else inner
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -8,12 +8,20 @@ sentence; `spec/load.py` adds the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic_core import CoreSchema
 
 from nvi_operator.spec.scalars import shown
@@ -29,6 +37,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _IFNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+# No absolute path, no parent, nothing hidden: no part begins with a dot.
+_ENTRY_FILE = re.compile(r"(?:[^./\\\0-\x1f][^/\\\0-\x1f]*/)*[^./\\\0-\x1f][^/\\\0-\x1f]*\.(?:csv|jsonl)")
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 
@@ -37,6 +47,10 @@ def _text(value: object, what: str) -> str:
     if isinstance(value, str):
         return value
     raise ValueError(f"expected {what} as text, found {shown(value)}")
+
+
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
 
 
 def parse_name(value: object) -> str:
@@ -65,7 +79,11 @@ def parse_hostname(value: object) -> str:
 def parse_address(value: object) -> Address:
     if isinstance(value, IPv4Address | IPv6Address):
         return value
-    text = _text(value, "an IP address")
+    return _address(_text(value, "an IP address"))
+
+
+@lru_cache(maxsize=4096)  # servers have many ports, and uplinks many forwards: one object for each address
+def _address(text: str) -> Address:
     match = _IPV4.fullmatch(text)
     if match:  # what ip_address() does, in a quarter of the time: a spec may hold 100,000 of them
         first, second, third, fourth = match.groups()
@@ -152,7 +170,15 @@ def parse_port_range(value: object) -> PortRange:
     """``443`` or ``8000-8010``."""
     if isinstance(value, PortRange):
         return value
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "a port")
+    return _port_range(
+        str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "a port")
+    )
+
+
+@lru_cache(maxsize=4096)
+def _port_range(text: str) -> PortRange:
+    if len(text) < 6 and text.isascii() and text.isdecimal() and 0 < (port := int(text)) < 65536:
+        return PortRange(port, port)
     match = _PORT.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a port or a port range such as 8000-8010")
@@ -193,10 +219,14 @@ def parse_service(value: object) -> Service:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Target:
-    """Where destination NAT sends a packet: an address, and perhaps other ports than it was sent to."""
+    """Where destination NAT sends a packet: an address, and perhaps other ports than it was sent to.
+
+    `weight` is its share where there are several.
+    """
 
     address: Address
     ports: PortRange | None = None
+    weight: int = 1
 
     def __str__(self) -> str:
         if self.ports is None:
@@ -210,6 +240,9 @@ def parse_target(value: object) -> Target:
     if isinstance(value, Target):
         return value
     text = _text(value, "an address with or without a port")
+    if text.count(":") == 1 and text[0] != "[":
+        host, _, port = text.partition(":")
+        return Target(parse_address(host), parse_port_range(port))
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -218,9 +251,6 @@ def parse_target(value: object) -> Target:
         if address.version != 6:
             raise ValueError(f"{text!r}: brackets are for IPv6 addresses only")
         return Target(address, parse_port_range(rest[1:]) if rest else None)
-    if text.count(":") == 1:
-        host, _, port = text.partition(":")
-        return Target(parse_address(host), parse_port_range(port))
     return Target(parse_address(text))
 
 
@@ -234,6 +264,16 @@ def as_tuple(value: Any) -> Any:
             raise ValueError("the list is empty: leave the field out or name something")
         return tuple(value)
     return value if isinstance(value, tuple) else (value,)
+
+
+def _one_or_several(parse: Callable[[object], T]) -> Callable[[Any, ValidatorFunctionWrapHandler], tuple[T, ...]]:
+    """as_tuple, with a short way for the one text that most entries have."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> tuple[T, ...]:
+        several: tuple[T, ...] = (parse(value),) if isinstance(value, str) else handler(as_tuple(value))
+        return several
+
+    return validate
 
 
 def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
@@ -254,6 +294,7 @@ _SERVICE_SCHEMA = {
 _TARGET_SCHEMA = {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443", "[fd00::80]:8443"]}
 _PROTOCOL_SCHEMA = {"enum": list(PROTOCOLS)}
 _HOST_SCHEMA = {"type": "string", "pattern": f"^{_HOST.pattern}$"}
+_ENTRY_FILE_SCHEMA = {"type": "string", "pattern": r"\.(csv|jsonl)$", "examples": ["forwards.csv", "forwards.jsonl"]}
 _PLACE_SCHEMA = {"type": "string", "examples": ["isp-a", "192.0.2.1"]}
 
 
@@ -280,6 +321,16 @@ def parse_protocol(value: object) -> str:
     return text
 
 
+def parse_entry_file(value: object) -> str:
+    """``forwards.csv``, ``lists/forwards.jsonl``: below the directory of the file that says so."""
+    text = _text(value, "a file's name")
+    if not _ENTRY_FILE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a file of entries: name a .csv or .jsonl file beside this one, or below, without '..'"
+        )
+    return text
+
+
 _STR = PlainSerializer(str)
 
 
@@ -301,8 +352,15 @@ SpecPorts = Annotated[PortRange, BeforeValidator(parse_port_range), _STR, WithJs
 SpecService = Annotated[Service, BeforeValidator(parse_service), _STR, WithJsonSchema(_SERVICE_SCHEMA)]
 SpecTarget = Annotated[Target, BeforeValidator(parse_target), _STR, WithJsonSchema(_TARGET_SCHEMA)]
 
+EntryFileName = Annotated[str, BeforeValidator(parse_entry_file), WithJsonSchema(_ENTRY_FILE_SCHEMA)]
+
+EntryFiles = Annotated[
+    tuple[EntryFileName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_ENTRY_FILE_SCHEMA))
+]
 HostNames = Annotated[tuple[HostName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_HOST_SCHEMA))]
-Places = Annotated[tuple[PlaceName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))]
+Places = Annotated[
+    tuple[PlaceName, ...], WrapValidator(_one_or_several(parse_place)), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))
+]
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_NAME_SCHEMA))]
 IfNames = Annotated[tuple[IfName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
 Addresses = Annotated[
@@ -315,7 +373,10 @@ Ranges = Annotated[
     tuple[SpecRange, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_RANGE_SCHEMA))
 ]
 Services = Annotated[
-    tuple[SpecService, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_SERVICE_SCHEMA))
+    tuple[SpecService, ...],
+    WrapValidator(_one_or_several(parse_service)),
+    _STRS,
+    WithJsonSchema(_one_or_many(_SERVICE_SCHEMA)),
 ]
 Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]
 

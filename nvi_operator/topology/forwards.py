@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import TypedDict
 
-from nvi_operator.spec.models import Forward, GatewaySpec
+from nvi_operator.spec.bulk import Forward
+from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import Address, PortRange, Service, Target
 from nvi_operator.topology.model import (
     FAMILIES,
@@ -33,62 +34,91 @@ def resolve_forwards(
     """All forwards, by name; those on an uplink without an address now are left out until it has one."""
     entries: list[ForwardEntry] = []
     rules: list[ForwardRule] = []
-    for name, forward in sorted(spec.forwards.items()):
-        for family in FAMILIES:
-            targets = {t: w for t, w in forward.to.items() if t.address.version == family}
-            if not targets:
-                continue
-            tenant = _tenant(forward, targets, insides, tenants)
-            for public in _publics(forward, family, uplinks):
+    by_name = {uplink.name: uplink for uplink in uplinks}
+    publics: dict[tuple[tuple[str, ...] | None, Family], tuple[Address, ...]] = {}
+    tenant_of = _tenant_finder(insides)
+    for name in sorted(spec.forwards):
+        forward = spec.forwards[name]
+        for family, targets in _by_family(forward.to):
+            tenant = tenants[forward.tenant].number if forward.tenant else tenant_of(targets[0].address)
+            where = publics.get((forward.at, family))
+            if where is None:
+                where = publics[forward.at, family] = tuple(_publics(forward, family, by_name))
+            for public in where:
                 if len(targets) == 1 and not forward.from_:
-                    entries += _entries(forward, public, next(iter(targets)), tenant)
+                    entries += _entries(forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
     return {"forwards": tuple(entries), "forward_rules": tuple(rules)}
 
 
-def _publics(forward: Forward, family: Family, uplinks: Sequence[Uplink]) -> Iterator[Address]:
+def _by_family(targets: Sequence[Target]) -> Iterator[tuple[Family, Sequence[Target]]]:
+    if len(targets) == 1:
+        yield targets[0].address.version, targets
+        return
+    for family in FAMILIES:
+        chosen = [target for target in targets if target.address.version == family]
+        if chosen:
+            yield family, chosen
+
+
+def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) -> Iterator[Address]:
     """The public addresses: an uplink's name stands for its address."""
-    by_name = {uplink.name: uplink for uplink in uplinks}
-    for item in forward.at or tuple(by_name):
-        address = by_name[item].primary(family) if item in by_name else ip_address(item)
+    for item in forward.at or tuple(uplinks):
+        address = uplinks[item].primary(family) if item in uplinks else ip_address(item)
         if address is not None and address.version == family:
             yield address
 
 
-def _tenant(
-    forward: Forward, targets: Mapping[Target, int], insides: Sequence[Inside], tenants: Mapping[str, Tenant]
-) -> int:
-    if forward.tenant:
-        return tenants[forward.tenant].number
-    server = next(iter(targets)).address
-    return next((i.tenant for i in insides if any(server in network for network in i.networks)), 0)
+def _tenant_finder(insides: Sequence[Inside]) -> Callable[[Address], int]:
+    """Who lives at an address: the first inside that has it. 0 where nobody has, or none is a tenant's."""
+    if not any(inside.tenant for inside in insides):
+        return lambda address: 0
+    # By prefix length, because asking each network in turn is a product of two large numbers.
+    homes: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+    for order, inside in enumerate(insides):
+        for network in inside.networks:
+            shift = network.max_prefixlen - network.prefixlen
+            same = homes.setdefault((network.version, shift), {})
+            same.setdefault(int(network.network_address) >> shift, (order, inside.tenant))
+
+    def tenant_of(address: Address) -> int:
+        number, family = int(address), address.version
+        found = (
+            same[number >> shift]
+            for (version, shift), same in homes.items()
+            if version == family and number >> shift in same
+        )
+        return min(found, default=(0, 0))[1]
+
+    return tenant_of
 
 
 def _entries(forward: Forward, public: Address, target: Target, tenant: int) -> Iterator[ForwardEntry]:
-    def entry(service: Service | None, ports: PortRange | None, port: int | None) -> ForwardEntry:
-        protocol = service.protocol if service else None
-        return ForwardEntry(public, protocol, ports, target.address, port, tenant, forward.hairpin)
-
+    server, moved, hairpin = target.address, target.ports, forward.hairpin
     if not forward.ports:
-        yield entry(None, None, None)
+        yield ForwardEntry(public, None, None, server, None, tenant, hairpin)
         return
     for service in forward.ports:
-        if target.ports is None or target.ports == service.ports:
-            first = service.ports.first if service.ports.size == 1 else None
-            yield entry(service, service.ports, first)
-            continue
-        # nft cannot shift a range: a port each (check.py bounds how many).
-        for offset in range(service.ports.size):
-            port = service.ports.first + offset
-            yield entry(service, PortRange(port, port), target.ports.first + offset)
+        ports, protocol = service.ports, service.protocol
+        if moved is None or moved == ports:
+            first = ports.first if ports.first == ports.last else None
+            yield ForwardEntry(public, protocol, ports, server, first, tenant, hairpin)
+        elif ports.first == ports.last:
+            yield ForwardEntry(public, protocol, ports, server, moved.first, tenant, hairpin)
+        else:  # nft cannot shift a range: a port each (check.py bounds how many)
+            for offset in range(ports.size):
+                port = ports.first + offset
+                yield ForwardEntry(
+                    public, protocol, PortRange(port, port), server, moved.first + offset, tenant, hairpin
+                )
 
 
 def _rules(
     name: str,
     forward: Forward,
     public: Address,
-    targets: Mapping[Target, int],
+    targets: Sequence[Target],
     family: Family,
     tenant: int,
 ) -> Iterator[ForwardRule]:
@@ -98,8 +128,8 @@ def _rules(
 
     def rule(service: Service | None, offset: int | None) -> ForwardRule:
         choices = tuple(
-            (t.address, None if t.ports is None or offset is None else t.ports.first + offset, weight)
-            for t, weight in targets.items()
+            (t.address, None if t.ports is None or offset is None else t.ports.first + offset, t.weight)
+            for t in targets
         )
         return ForwardRule(name, public, service, clients, choices, forward.pick, tenant, forward.hairpin)
 

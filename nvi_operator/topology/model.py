@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, Literal
 
-from nvi_operator.spec.models import Guards, Pick
+from nvi_operator.spec.bulk import Pick
+from nvi_operator.spec.models import Guards
 from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service
 
 Family = Literal[4, 6]
@@ -158,7 +159,7 @@ class SourceRule:
         return f"snat_{identifier(self.name)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be 100,000
 class ForwardEntry:
     """A forward of one family from one public address, to one server; goes into a map.
 
@@ -192,7 +193,7 @@ class ForwardRule:
         return f"dnat_{identifier(self.name)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StaticEntry:
     """1:1 NAT: `real` is known as `mapped`."""
 
@@ -202,7 +203,7 @@ class StaticEntry:
     tenant: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TwiceEntry:
     """Source `real` becomes `mapped`, destination `alias` becomes `far`, through `uplink`."""
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.view.nft_diff import Line
-from nvi_operator.view.plan import change_lines, plan_json
+from nvi_operator.view.plan import change_lines, coloured, plan_json
 
 _CLASSES = {
     Action.CREATE: "owned-missing",
@@ -18,31 +18,32 @@ _CLASSES = {
     Action.DELETE: "owned-unexpected",  # it bears our mark, and the spec knows nothing of it
 }
 _OPPOSITE = {"+": "-", "-": "+", "~": "~", " ": " "}
-_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "bold"}
 
 
 def drift_class(change: Change) -> str:
     return _CLASSES[change.action]
 
 
-def drift_lines(plan: Plan) -> Iterator[Line]:
+def drift_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
     """Signed lines; the headings have a blank sign."""
     for change in plan.steps:
         yield " ", f"{drift_class(change)} {change.ref.kind}"
-        yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change))
+        yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change, full=full))
 
 
 def drift_text(plan: Plan) -> Text:
     """'+' is what was put in, '-' what was taken away, since the gateway was as the spec says."""
+    return Text().join(drift_pieces(plan))
+
+
+def drift_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
+    """The same, in pieces."""
     if not plan:
-        return Text("No drift. Everything of ours is as the spec says.", style="bold")
-    text = Text()
-    for sign, line in drift_lines(plan):
-        text.append(f"{sign} {line}\n" if sign != " " else f"{line}\n", style=_STYLES[sign])
+        yield Text("No drift. Everything of ours is as the spec says.", style="bold")
+        return
+    yield from coloured(drift_lines(plan, full=full))
     count = len(plan.steps)
-    return text.append(
-        f"{count} object{'s' if count > 1 else ''} drifted. `nvictl apply` puts it right.", style="bold"
-    )
+    yield Text(f"{count} object{'s' if count > 1 else ''} drifted. `nvictl apply` puts it right.", style="bold")
 
 
 def drift_json(plan: Plan) -> dict[str, Any]:

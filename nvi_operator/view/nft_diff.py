@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
 from nvi_operator.state.nft import Chain, NamedSet, Table
 
-SHOWN = 20  # elements of one set, each way; the rest is a number
+MANY = (
+    50  # lines of one thing, each way, that are not scrolled any more: the first few are SHOWN, the rest is a number
+)
+SHOWN = 10
+_COMPARED = 2000  # rules of a chain that are compared in their order: that takes the product of both numbers
 
 Line = tuple[str, str]  # a sign (+, -, ~ or blank) and text
 
 
-def table_lines(before: Table | None, after: Table | None) -> Iterator[Line]:
-    """Signed lines; unchanged sets and chains are left out."""
+def table_lines(before: Table | None, after: Table | None, *, full: bool = False) -> Iterator[Line]:
+    """Signed lines; unchanged sets and chains are left out, and of many entries all but a few, unless `full`."""
     old, new = before or Table(""), after or Table("")
-    for counter in sorted(old.counters ^ new.counters):
-        yield ("+" if counter in new.counters else "-"), f"counter {counter}"
+    for sign, counters in (("-", old.counters - new.counters), ("+", new.counters - old.counters)):
+        yield from _few(sign, [f"counter {counter}" for counter in sorted(counters)], full)
     old_sets, new_sets = {s.name: s for s in old.sets}, {s.name: s for s in new.sets}
     for name in sorted(old_sets.keys() | new_sets.keys()):
-        yield from _set_lines(name, old_sets.get(name), new_sets.get(name))
+        yield from _set_lines(name, old_sets.get(name), new_sets.get(name), full)
     old_chains, new_chains = {c.name: c for c in old.chains}, {c.name: c for c in new.chains}
     for name in sorted(old_chains.keys() | new_chains.keys()):
-        yield from _chain_lines(name, old_chains.get(name), new_chains.get(name))
+        yield from _chain_lines(name, old_chains.get(name), new_chains.get(name), full)
+
+
+def _few(sign: str, lines: Sequence[str], full: bool) -> Iterator[Line]:
+    if full or len(lines) <= MANY:
+        yield from ((sign, line) for line in lines)
+        return
+    yield from ((sign, line) for line in lines[:SHOWN])
+    indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    yield sign, f"{indent}... and {len(lines) - SHOWN:,} more (nvictl plan --full or -o json shows all)"
 
 
 def _sign(before: object, after: object) -> str:
     return "+" if before is None else "-" if after is None else "~"
 
 
-def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None) -> Iterator[Line]:
+def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None, full: bool) -> Iterator[Line]:
     if before == after:
         return
     present = after or before
@@ -42,22 +55,24 @@ def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None) -> It
     old = before.elements if before else frozenset()
     new = after.elements if after else frozenset()
     for sign, elements in (("-", old - new), ("+", new - old)):
-        lines = sorted(element_text(e, present.key, present.values) for e in elements)
-        yield from ((sign, f"    {line}") for line in lines[:SHOWN])
-        if len(lines) > SHOWN:
-            yield sign, f"    ... and {len(lines) - SHOWN} more"
+        lines = sorted(f"    {element_text(e, present.key, present.values)}" for e in elements)
+        yield from _few(sign, lines, full)
 
 
-def _chain_lines(name: str, before: Chain | None, after: Chain | None) -> Iterator[Line]:
+def _chain_lines(name: str, before: Chain | None, after: Chain | None, full: bool) -> Iterator[Line]:
     if before == after:
         return
     yield _sign(before, after), f"chain {name}"
     old_hook, new_hook = (chain_definition(c) if c else "" for c in (before, after))
     if old_hook != new_hook:
         yield from ((sign, f"    {hook}") for sign, hook in (("-", old_hook), ("+", new_hook)) if hook)
-    old = [rule_text(rule) for rule in before.rules] if before else []
-    new = [rule_text(rule) for rule in after.rules] if after else []
+    old = [f"    {rule_text(rule)}" for rule in before.rules] if before else []
+    new = [f"    {rule_text(rule)}" for rule in after.rules] if after else []
+    if max(len(old), len(new)) > _COMPARED and not full:
+        for sign, mine, others in (("-", old, set(new)), ("+", new, set(old))):
+            yield from _few(sign, [line for line in mine if line not in others], full)
+        return
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
-            yield from (("-", f"    {line}") for line in old[a:b])
-            yield from (("+", f"    {line}") for line in new[c:d])
+            yield from _few("-", old[a:b], full)
+            yield from _few("+", new[c:d], full)

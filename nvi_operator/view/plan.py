@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,8 @@ from nvi_operator.view.describe import describe
 from nvi_operator.view.nft_diff import Line, table_lines
 from nvi_operator.view.plain import plain
 
-_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": ""}
+_PIECE = 500
+_STYLES = {"+": "green", "-": "red", "~": "yellow"}
 _SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
 _VERBS = {
     Action.CREATE: "to create",
@@ -25,16 +26,19 @@ _VERBS = {
 }
 
 
-def plan_lines(plan: Plan) -> Iterator[Line]:
-    """Signed lines, grouped by kind and sorted as people look things up; an apply has an order of its own."""
+def plan_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
+    """Signed lines, grouped by kind and sorted as people look things up; an apply has an order of its own.
+
+    Of what changed by the thousand the first few are shown, unless `full`.
+    """
     by_kind = sorted(plan.steps, key=lambda change: (change.ref, change.after is not None))
     for kind, changes in groupby(by_kind, key=lambda change: change.ref.kind):
         yield " ", kind
         for change in changes:
-            yield from ((sign, f"  {text}") for sign, text in change_lines(change))
+            yield from ((sign, f"  {text}") for sign, text in change_lines(change, full=full))
 
 
-def change_lines(change: Change) -> Iterator[Line]:
+def change_lines(change: Change, *, full: bool = False) -> Iterator[Line]:
     """One step: what it was, what it becomes."""
     before, after = change.before, change.after
     if isinstance(before, Table) or isinstance(after, Table):
@@ -42,7 +46,7 @@ def change_lines(change: Change) -> Iterator[Line]:
         old = before if isinstance(before, Table) else None
         new = after if isinstance(after, Table) else None
         if new is not None:
-            yield from ((sign, f"  {text}") for sign, text in table_lines(old, new))
+            yield from ((sign, f"  {text}") for sign, text in table_lines(old, new, full=full))
         return
     if before is not None:
         yield "-", describe(before)
@@ -59,14 +63,28 @@ def summary(plan: Plan) -> str:
 
 
 def plan_text(plan: Plan) -> Text:
-    """The whole diff with its summary, in colour where the terminal has any."""
+    """The diff with its summary, in colour where the terminal has any."""
+    return Text().join(plan_pieces(plan))
+
+
+def plan_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
+    """The same, in pieces of a few hundred lines: all of it at once would take a terminal's library seconds."""
+    yield from coloured(plan_lines(plan, full=full))
+    yield Text(summary(plan), style="bold")
+
+
+def coloured(lines: Iterable[Line]) -> Iterator[Text]:
+    """Lines as text, some hundreds at a time."""
     text = Text()
-    for sign, line in plan_lines(plan):
+    for number, (sign, line) in enumerate(lines, start=1):
         if sign == " ":
             text.append(f"{line}\n", style="bold")
         else:
             text.append(f"{sign} {line}\n", style=_STYLES[sign])
-    return text.append(summary(plan), style="bold")
+        if number % _PIECE == 0:
+            yield text
+            text = Text()
+    yield text
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

@@ -108,6 +108,25 @@ def test_port_forwards(case: Case) -> None:
     assert len(by) == 1, "a client stays with its server"
 
 
+@example("entries-from-files")
+def test_entries_from_files(case: Case) -> None:
+    site, far = case.site, case.site.far
+    for port in (443, 22, 5432):
+        site.server.serve(port)
+    for port in (25, 587, 8080):
+        site.client.serve(port)
+    assert far.connect(f"{B}.2", 443).by == "server", "gateway.yaml"
+    assert far.connect(f"{A}.2", 2222).by == "server", "forwards.csv"
+    for port in (25, 587):
+        assert far.connect(f"{B}.2", port).by == "client", "two values in one cell"
+    assert far.connect(f"{A}.2", 5432, source="192.0.2.80").by == "server"
+    assert not far.reaches(f"{A}.2", 5432, source="172.31.1.2"), "an empty cell is no value"
+    assert not site.client.reaches(f"{A}.2", 9443), "hairpin is false"
+    site.server.serve(27050, protocol="udp")
+    assert far.connect(f"{A}.2", 27050, protocol="udp").by == "server", "farms.jsonl"
+    assert far.connect(f"{A}.17", 8080).by == "client", "static.csv"
+
+
 @example("hairpin")
 def test_hairpin(case: Case) -> None:
     site = case.site

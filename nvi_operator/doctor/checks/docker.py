@@ -71,7 +71,7 @@ def _is_target(spec: GatewaySpec, bridge: str, address: Network) -> bool:
     if bridge in spec.interfaces:
         return True
     targets: list[Network] = [s.address for s in spec.static.values()]
-    hosts = [target.address for forward in spec.forwards.values() for target in forward.targets]
+    hosts = [target.address for forward in spec.forwards.values() for target in forward.to]
     return any(host in address for host in hosts if host.version == address.version) or any(
         network.overlaps(address) for network in targets if network.version == address.version
     )

@@ -53,6 +53,14 @@ def test_each_change_shows(root: Path) -> None:
     assert len(set(seen)) == len(seen)
 
 
+def test_files_of_entries_count(root: Path) -> None:
+    for spec in (root, root / "gateway.yaml"):
+        seen = fingerprint(spec)
+        (root / "lists").mkdir(exist_ok=True)
+        (root / "lists" / f"{spec.name}.csv").write_text("name,to\n")
+        assert fingerprint(spec) != seen
+
+
 def test_a_swapped_symlink_shows(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

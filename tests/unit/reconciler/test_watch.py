@@ -159,6 +159,19 @@ def test_git_sync_swaps_the_symlink(tmp_path: Path) -> None:
     seer.watch.close()
 
 
+def test_a_swap_that_is_found_before_it_is_reported(tmp_path: Path) -> None:
+    """The loop arms for another reason, the kernel's say, while the report is under way."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "current").symlink_to("one")
+    seer = Seer(tmp_path / "current")
+    for round_ in range(10):
+        swap(tmp_path / "current", ("two", "one")[round_ % 2])
+        seer.watch.arm()
+        assert seer.sees()
+    seer.watch.close()
+
+
 def test_a_symlink_in_the_middle_of_the_path(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name / "nvi").mkdir(parents=True)
@@ -294,6 +307,26 @@ def test_a_single_file(root: Path) -> None:
     (root / "new").write_text("a: 3\n")
     assert seer.sees_nothing()
     (root / "new").rename(root / "gateway.yaml")
+    assert seer.sees()
+    seer.watch.close()
+
+
+@pytest.mark.parametrize("spec", ["", "gateway.yaml"], ids=["directory", "file"])
+def test_a_file_of_entries(root: Path, spec: str) -> None:
+    seer = Seer(root / spec)
+    (root / "forwards.csv").write_text("name,to\n")
+    assert seer.sees()
+    (root / "fresh").write_text("name,at,to\n")
+    seer.rest()
+    (root / "fresh").rename(root / "forwards.csv")
+    assert seer.sees()
+    seer.watch.close()
+
+
+def test_a_file_of_entries_that_is_a_symlink(root: Path, tmp_path: Path) -> None:
+    (root / "forwards.csv").symlink_to(tmp_path / "data.csv")
+    seer = Seer(root)
+    (tmp_path / "data.csv").write_text("name,to\n")
     assert seer.sees()
     seer.watch.close()
 

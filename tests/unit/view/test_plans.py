@@ -20,8 +20,8 @@ from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 from nvi_operator.view.describe import describe
 from nvi_operator.view.drift import drift_class, drift_json, drift_text
-from nvi_operator.view.nft_diff import SHOWN, table_lines
-from nvi_operator.view.plan import plan_json, plan_text, summary
+from nvi_operator.view.nft_diff import MANY, SHOWN, table_lines
+from nvi_operator.view.plan import plan_json, plan_pieces, plan_text, summary
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -195,12 +195,34 @@ def test_what_is_new_and_what_goes_has_its_sign() -> None:
     ]
 
 
-@pytest.mark.parametrize("count", [SHOWN, SHOWN + 1, 5000])
-def test_many_elements_are_a_few_and_a_number(count: int) -> None:
-    shown = nft(table(), table(*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(count))))
-    more = [f"+     ... and {count - SHOWN} more"] if count > SHOWN else []
-    assert len(shown) == 1 + SHOWN + len(more)
-    assert shown[1 + SHOWN :] == more
+SHOWS_ALL = "(nvictl plan --full or -o json shows all)"
+
+
+def test_what_fits_a_screen_is_shown() -> None:
+    assert len(nft(table(), table(*(f"10.0.{n}.0/24" for n in range(MANY))))) == 1 + MANY
+
+
+def test_many_elements_are_a_few_and_a_number() -> None:
+    shown = nft(table(), table(*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(50_000))))
+    assert len(shown) == 1 + SHOWN + 1
+    assert shown[-1] == f"+     ... and 49,990 more {SHOWS_ALL}"
+
+
+def test_in_full_every_element_is_a_line_and_the_text_comes_in_pieces() -> None:
+    after = table(*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(5000)))
+    assert len(list(table_lines(table(), after, full=True))) == 5001
+    changed = plan(state(("nft-table", table())), state(("nft-table", after)))
+    pieces = [piece.plain.count("\n") for piece in plan_pieces(changed, full=True)]
+    assert max(pieces) == 500
+    assert sum(pieces) == 5003
+
+
+def test_thousands_of_rules_are_a_few_and_a_number() -> None:
+    before = table(rules=tuple(f"10.{n >> 8}.{n & 255}.1" for n in range(9000)))
+    after = table(rules=tuple(f"10.{n >> 8}.{n & 255}.{n % 3}" for n in range(9000)))
+    shown = nft(before, after)
+    assert len(shown) == 1 + 2 * (SHOWN + 1)
+    assert shown[-1] == f"+     ... and {6000 - SHOWN:,} more {SHOWS_ALL}"
 
 
 def test_a_foreign_statement_is_shown_as_it_was_listed() -> None:

@@ -1,0 +1,219 @@
+"""Models of what a gateway may have by the ten thousand: forwards, 1:1 NAT, twice NAT.
+
+Dataclasses with slots, because a pydantic model of seven fields takes five times the memory. pydantic validates them
+all the same; `compact.py` builds them from fields that were validated one by one. Either way `__post_init__` sees
+what one field cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+from nvi_operator.spec.scalars import shown
+from nvi_operator.spec.values import (
+    Name,
+    Networks,
+    Places,
+    Services,
+    SpecNetwork,
+    SpecTarget,
+    Target,
+    as_tuple,
+    parse_target,
+)
+
+Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Pick = Literal["hash", "random", "round-robin"]
+
+_CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+
+# --------------------------------------------------------------------------- destination NAT
+
+
+def _servers(value: Any) -> Any:
+    """Every form as a mapping; the targets are parsed as its keys, so that each problem has a place of its own."""
+    if isinstance(value, dict):
+        if not value:
+            raise ValueError("there is no server: name one")
+        return value
+    servers = as_tuple(value)
+    for server in servers:
+        if not isinstance(server, str | Target):
+            raise ValueError(f"expected an address with or without a port, found {shown(server)}")
+    once = dict.fromkeys(servers, 1)
+    if len(once) < len(servers):
+        raise ValueError("a server is named twice: write a mapping of server to weight to give it more")
+    return once
+
+
+def _weighted(servers: Mapping[Target, int]) -> tuple[Target, ...]:
+    return tuple(Target(server.address, server.ports, weight) for server, weight in servers.items())
+
+
+class _Servers:
+    """Says to pydantic how targets are written."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        mapping = handler.generate_schema(dict[SpecTarget, Weight])
+        several = core_schema.no_info_after_validator_function(
+            _weighted, core_schema.no_info_before_validator_function(_servers, mapping)
+        )
+
+        def one_or_several(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            return (parse_target(value),) if isinstance(value, str) else handler(value)
+
+        return core_schema.no_info_wrap_validator_function(one_or_several, several)
+
+
+_SERVERS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443"]},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "minProperties": 1,
+        },
+    ]
+}
+
+Servers = Annotated[
+    tuple[Target, ...],
+    _Servers,
+    PlainSerializer(lambda servers: {str(server): server.weight for server in servers}),
+    WithJsonSchema(_SERVERS_SCHEMA),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    at: Annotated[
+        Places | None,
+        Field(description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink."),
+    ] = None
+    ports: Annotated[
+        Services | None,
+        Field(description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address."),
+    ] = None
+    to: Annotated[
+        Servers,
+        Field(
+            description="The server; or several, of one family each its own, or a mapping server: weight to balance."
+        ),
+    ]
+    pick: Annotated[
+        Pick, Field(description="How one of several servers is chosen; hash: by the client's address.")
+    ] = "hash"
+    tenant: Annotated[Name | None, Field(description="The tenant in which the server lives.")] = None
+    from_: Annotated[Networks | None, Field(alias="from", description="Only for clients of these prefixes.")] = None
+    hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside, too?")] = True
+
+    def __post_init__(self) -> None:
+        for target in self.to:
+            if target.ports is None:
+                continue
+            if not self.ports:
+                raise ValueError(f"{target} names a port, but no public ports are given")
+            for service in self.ports:
+                if service.ports.size != target.ports.size:
+                    raise ValueError(
+                        f"{service} is {service.ports.size} ports and {target} is {target.ports.size}: "
+                        "ranges must be of equal size"
+                    )
+
+
+# --------------------------------------------------------------------------- static and twice NAT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """1:1 NAT of an address or a prefix, in both directions (netmap; NPTv6 for IPv6)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    address: Annotated[SpecNetwork, Field(description="The real address or prefix.")]
+    as_: Annotated[SpecNetwork, Field(alias="as", description="What it is known as; of the same size.")]
+    tenant: Annotated[Name | None, Field(description="The tenant that it lives in.")] = None
+
+    def __post_init__(self) -> None:
+        _same_family_and_size(self.address, self.as_, "address", "as")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwiceNat:
+    """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
+
+    A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    from_: Annotated[SpecNetwork, Field(alias="from", description="The real addresses on our side.")]
+    as_: Annotated[SpecNetwork, Field(alias="as", description="What the other side knows them as.")]
+    to: Annotated[SpecNetwork, Field(description="What our side knows the other side as.")]
+    becomes: Annotated[SpecNetwork, Field(description="The real addresses on the other side.")]
+    via: Annotated[Name, Field(description="The uplink that leads there.")]
+
+    def __post_init__(self) -> None:
+        _same_family_and_size(self.from_, self.as_, "from", "as")
+        _same_family_and_size(self.to, self.becomes, "to", "becomes")
+        if self.from_.version != self.to.version:
+            raise ValueError(f"from {self.from_} and to {self.to} mix IPv4 and IPv6")
+
+
+def _same_family_and_size(left: Any, right: Any, left_name: str, right_name: str) -> None:
+    if left.version != right.version:
+        raise ValueError(f"{left_name} {left} and {right_name} {right} mix IPv4 and IPv6")
+    if left.prefixlen != right.prefixlen:
+        raise ValueError(f"{left_name} {left} and {right_name} {right} are not of the same size")
+
+
+# --------------------------------------------------------------------------- models as data
+
+Bulk = Forward | Static | TwiceNat
+MODELS: Mapping[str, type[Bulk]] = {"forwards": Forward, "static": Static, "twiceNat": TwiceNat}
+SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}  # which files are for which section
+
+
+def is_model(item: Any) -> bool:
+    """Is it a class of the spec language?"""
+    return isinstance(item, type) and (issubclass(item, BaseModel) or item in MODELS.values())
+
+
+def fields_of(model: Any) -> Mapping[str, FieldInfo]:
+    """The fields of a model of the spec language, by the names that they have in YAML."""
+    if issubclass(model, BaseModel):
+        return {str(field.alias or name): field for name, field in model.model_fields.items()}
+    hints = get_type_hints(model, include_extras=True)
+    found = [
+        FieldInfo.from_annotation(hints[item.name])
+        if item.default is MISSING
+        else FieldInfo.from_annotated_attribute(hints[item.name], item.default)
+        for item in fields(model)
+    ]
+    return {str(info.alias or item.name): info for item, info in zip(fields(model), found, strict=True)}
+
+
+def attributes_of(model: Any) -> Mapping[str, str]:
+    """What the fields are called in Python, by the names that they have in YAML."""
+    names = model.model_fields if issubclass(model, BaseModel) else [item.name for item in fields(model)]
+    return dict(zip(fields_of(model), names, strict=True))

@@ -1,0 +1,92 @@
+"""Entries beside the YAML: `forwardsFrom: forwards.csv` reads more forwards from a CSV or JSON Lines file.
+
+An entry is validated by the same model as one in the YAML, whatever file it came in, and an error in it has a place
+of its own. Here: a file's text to its entries. The two formats are in `entries_csv.py` and `entries_json.py`; which
+sections may be so written is in `bulk.py`, which file may be read in `files.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.bulk import MODELS
+from nvi_operator.spec.document import Path
+from nvi_operator.spec.entries_csv import CsvTable
+from nvi_operator.spec.entries_json import JsonLines
+from nvi_operator.spec.explain import explained
+from nvi_operator.spec.merge import ATTRIBUTES
+from nvi_operator.spec.models import Gateway
+from nvi_operator.spec.rows import Rows
+from nvi_operator.spec.syntax import decoded
+from nvi_operator.spec.values import is_name
+
+_FORMATS: Mapping[str, type[CsvTable] | type[JsonLines]] = {".csv": CsvTable, ".jsonl": JsonLines}
+
+
+@dataclass(frozen=True)
+class EntryFile:
+    """A file of entries of one section. Its places are found by reading it again, once somebody asks for one."""
+
+    file: str
+    section: str
+    rows: Rows = field(repr=False)
+
+    def find(self, path: Path, *, key: bool = False) -> Position:
+        """The place of the value at `path`, as in a document: spec, section, name of the entry, field, ..."""
+        line = self._lines.get(path[2]) if len(path) > 2 else None
+        return self.rows.document(line).find(path, key=key) if line else Position(self.file, 1, 1)
+
+    @cached_property
+    def _lines(self) -> Mapping[str | int, int]:
+        """The line of each name, the first of several."""
+        lines: dict[str | int, int] = {}
+        for line, name, _ in self.rows.entries([]):
+            lines.setdefault(name, line)
+        return lines
+
+
+def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile, dict[str, Any]]:
+    """The entries of one file, by name. Raises SpecError with every problem of the file."""
+    rows = _FORMATS[PurePath(file).suffix](decoded(data, file), file, section, MODELS[section])
+    source = EntryFile(file, section, rows)
+    problems: list[SpecProblem] = []
+    entries: dict[str, Any] = {}
+    for line, name, entry in rows.entries(problems):
+        try:
+            whole = entry if entry is not None and is_name(name) else _slowly(rows, section, line, name)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        if name in entries:
+            problems.append(_second(source, line, name))
+        else:
+            entries[name] = whole
+    if problems:
+        raise SpecError(problems)
+    return source, entries
+
+
+def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:
+    """The entry as pydantic reads it. Raises SpecError in the words for the same entry in a document."""
+    document = rows.document(line)
+    try:
+        return getattr(Gateway.model_validate(document.data).spec, ATTRIBUTES[section])[name]
+    except ValidationError as error:
+        raise SpecError(list(explained(document, error))) from error
+
+
+def _second(source: EntryFile, line: int, name: str) -> SpecProblem:
+    path: Path = ("spec", source.section, name)
+    return SpecProblem(
+        source.rows.document(line).find(path, key=True),
+        "",
+        f"{name!r} is here for the second time: first at {source.find(path, key=True)}",
+        "keep one of them, or rename one",
+    )

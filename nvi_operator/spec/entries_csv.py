@@ -1,0 +1,172 @@
+"""Entries in CSV (RFC 4180): a header that names fields as in YAML, and a row for each entry.
+
+Cells are text and mean what they would mean in YAML; an empty one is a field left out, several values in one cell are
+separated by spaces. Blank lines and lines that begin with `#` are passed over. A cell never goes over lines, so that
+each row is a line and a wrong one harms no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.spec.bulk import Bulk, fields_of
+from nvi_operator.spec.compact import WRONG, Absent, Builder
+from nvi_operator.spec.document import Branch, Document, Places
+from nvi_operator.spec.rows import place, row_document
+
+_BOOLEANS = {"true": True, "false": False}
+# The csv module does not say where in a line a cell is, so this reads the lines with quotes, and those with errors.
+_CELL = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",]*?))\s*(?P<end>,|$)')
+
+
+class _Cell(NamedTuple):
+    start: int  # of its content, from 0
+    text: str
+
+
+class CsvTable:
+    """The rows of one CSV file."""
+
+    def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
+        self._text = text
+        self._file = file
+        self._section = section
+        self._model = model
+        self._fields = fields_of(model)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
+        return self._text.split("\n")
+
+    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+        """See `Rows`. Where the header is wrong, that is the only problem told of a file."""
+        number, header = self._header()
+        wrong = list(self._header_problems(number, header))
+        problems += wrong
+        if wrong:
+            return
+        names = [cell.text for cell in header]
+        width, at_name = len(names), names.index("name")
+        columns = [(name, index) for index, name in enumerate(names) if name != "name"]
+        build = Builder(self._model, _value).of_columns(columns)
+        for line, text in enumerate(self._text.split("\n"), start=1):
+            text = text.strip()
+            if line <= number or not text or text[0] == "#":
+                continue
+            cells = text.split(",") if '"' not in text else self._quoted(line, problems)
+            if cells is None:
+                continue
+            if len(cells) != width:
+                problems.append(self._uneven(line, width))
+                continue
+            try:
+                entry = build(cells)
+            except WRONG:
+                entry = None
+            yield line, cells[at_name].strip(), entry
+
+    def document(self, line: int) -> Document:
+        """See `Rows`. Each cell has its place, and so has each value in it."""
+        columns = [cell.text for cell in self._header()[1]]
+        cells = dict(zip(columns, _cells(self._lines[line - 1]), strict=True))
+        name = cells.pop("name")
+        data: dict[str, Any] = {}
+        fields: dict[str, tuple[int, Places]] = {}
+        for column, cell in cells.items():
+            with suppress(Absent):
+                data[column] = _value(cell.text)
+            words = [place(line, cell.start + word.start() + 1) for word in re.finditer(r"\S+", cell.text)]
+            first = words[0] if words else place(line, cell.start + 1)
+            fields[column] = (first, Branch(first, list(words)) if len(words) > 1 else first)
+        at = place(line, name.start + 1)
+        return row_document(self._file, self._section, name.text.strip(), data, at, fields)
+
+    # ---------------------------------------------------------------- lines and header
+
+    def _header(self) -> tuple[int, list[_Cell]]:
+        """The first line that is one; its number and its cells."""
+        for number, match in enumerate(re.finditer(r"[^\n]*\n?", self._text), start=1):
+            line = match[0]
+            if line.strip() and not line.lstrip().startswith("#"):
+                try:
+                    return number, _cells(line)
+                except ValueError:
+                    return number, [_Cell(0, line.strip())]
+        return 1, []
+
+    def _quoted(self, line: int, problems: list[SpecProblem]) -> list[str] | None:
+        try:
+            return [cell.text for cell in _cells(self._lines[line - 1])]
+        except ValueError as error:
+            message = "not CSV: a quote that is not closed on its line, or text beside it"
+            hint = 'close it before the next comma, and write " within quotes as ""'
+            problems.append(self._problem(line, error.args[0] + 1, message, hint))
+            return None
+
+    def _header_problems(self, line: int, header: list[_Cell]) -> Iterator[SpecProblem]:
+        known = ["name", *self._fields]
+        names = [cell.text for cell in header]
+        if not header:
+            yield self._problem(1, 1, "there is no header", f"write one on the first line: {','.join(known)}")
+        elif len(header) == 1 and any(sign in names[0] for sign in ";\t"):
+            yield self._problem(line, 1, "the columns are not separated by commas", "save the file with commas")
+        else:
+            for index, cell in enumerate(header):
+                if cell.text not in known:
+                    close = get_close_matches(cell.text, known, n=1)
+                    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+                    yield self._problem(line, cell.start + 1, f"there is no field {cell.text!r}", hint)
+                elif cell.text in names[:index]:
+                    message = f"column {cell.text!r} is here for the second time"
+                    yield self._problem(line, cell.start + 1, message, "keep one of them")
+            needed = ["name", *(name for name, field in self._fields.items() if field.is_required())]
+            for name in needed:
+                if name not in names:
+                    message = f"the header has no column {name!r}"
+                    yield self._problem(line, 1, message, "each entry needs it: add the column")
+
+    def _uneven(self, line: int, wanted: int) -> SpecProblem:
+        cells = _cells(self._lines[line - 1])
+        message = f"this row has {len(cells)} cells, and the header {wanted}"
+        if len(cells) > wanted:
+            hint = "separate several values of one cell by spaces"
+            return self._problem(line, cells[wanted].start + 1, message, hint)
+        column = len(self._lines[line - 1].rstrip()) + 1
+        return self._problem(line, column, message, "write a comma for each empty cell, too")
+
+    def _problem(self, line: int, column: int, message: str, hint: str) -> SpecProblem:
+        return SpecProblem(Position(self._file, line, column), "", message, hint)
+
+
+def _value(cell: str) -> Any:
+    """What the cell would be in YAML. Raises Absent for an empty one."""
+    words = cell.split()
+    if not words:
+        raise Absent
+    return _BOOLEANS.get(words[0], words[0]) if len(words) == 1 else words
+
+
+def _cells(line: str) -> list[_Cell]:
+    """Raises ValueError with the place (from 0) of a cell whose quotes are wrong."""
+    cells: list[_Cell] = []
+    start, end = 0, ","
+    line = line.rstrip()
+    while end == ",":
+        match = _CELL.match(line, start)
+        if match is None:
+            raise ValueError(start)
+        quoted = match["quoted"]
+        cells.append(
+            _Cell(match.start("plain"), match["plain"])
+            if quoted is None
+            else _Cell(match.start("quoted"), quoted.replace('""', '"'))
+        )
+        start, end = match.end(), match["end"]
+    return cells

@@ -1,0 +1,165 @@
+"""Long runs of plain entries in YAML, which are read without libyaml: it makes ten objects for each value.
+
+A run is a part of `forwards`, `static` or `twiceNat` where entry follows entry in one of two plain shapes:
+
+    web: {at: isp-a, ports: 443/tcp, to: "192.168.1.80:8443"}   # a comment
+    mail:
+      ports: [25/tcp, 587/tcp]
+      to: 192.168.1.25
+
+`cut` takes the runs out and leaves two marker entries in the place of each; libyaml reads what remains. Where both
+markers come out as keys of that section, the run stood in a block mapping at that indentation, and each line of it
+means what it seems to mean; two, because in a flow mapping a comma would be missing between them. What is not plain,
+or wrong, is left to libyaml and pydantic. Anything else is a Doubt, upon which they read the whole text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from nvi_operator.errors import Position
+from nvi_operator.spec.bulk import MODELS
+from nvi_operator.spec.compact import WRONG, Builder
+from nvi_operator.spec.document import Path, parse
+from nvi_operator.spec.scalars import may_be_other_than_text, value_of
+from nvi_operator.spec.values import is_name
+
+LEAST = 4096  # characters that a run must have to be worth it
+
+# Groups are never possessive: `(?:a|b)*+` forgets where it began when it fails (CPython 3.11).
+_PLAIN = r"[A-Za-z0-9][A-Za-z0-9./:_-]*+(?<!:)"
+_QUOTED = r"\"[A-Za-z0-9./:_\[\] -]*+\"|'[A-Za-z0-9./:_\[\] -]*+'"
+_ITEM = rf"(?:{_PLAIN}|{_QUOTED})"
+_VALUE = rf"(?:{_ITEM}|\[ *+{_ITEM}(?: *+, *+{_ITEM})* *+\])"
+_FIELD = rf"[A-Za-z]++: ++{_VALUE}"
+_COMMENT = r"#[\t -~\xa0-\u2027\u202a-\ud7ff]*+"
+_REST = rf" *+(?:(?<= ){_COMMENT})?\n"  # of a line: nothing, or a comment
+_NOTHING = re.compile(rf"(?: *+(?:{_COMMENT})?\n)*")
+
+_HEAD = re.compile(rf"^( +)({'|'.join(MODELS)}):{_REST}", re.MULTILINE)
+_PAIR = re.compile(rf"([A-Za-z]+): +({_VALUE})")
+_PAIR_OF_LINE = re.compile(rf"^ +([A-Za-z]+): +({_VALUE})", re.MULTILINE)
+_ITEMS = re.compile(_ITEM)
+
+
+class Doubt(Exception):  # noqa: N818  -- it is no fault of anybody
+    """Not as plain as it seemed."""
+
+
+class Run(NamedTuple):
+    """A part of a text, from `start` to `end`, at an indentation; and what it says."""
+
+    section: str
+    indent: str
+    start: int
+    end: int
+    entries: Mapping[str, Any]
+
+    def find(self, path: Path, text: str, file: str, *, key: bool) -> Position:
+        """The place of what is in an entry; `path` begins with its name."""
+        begin = re.compile(rf"^{self.indent}{path[0]}:", re.MULTILINE).search(text, self.start, self.end)
+        assert begin is not None
+        after = re.compile(rf"^{self.indent}[^ ]", re.MULTILINE).search(text, begin.end(), self.end)
+        (entry,) = parse(text[begin.start() : after.start() if after else self.end], file)
+        position = entry.find(path, key=key)
+        return Position(file, position.line + text.count("\n", 0, begin.start()), position.column)
+
+
+def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
+    """The text; with two markers in the place of each run; and the runs by their first marker. Raises Doubt.
+
+    Lines end in one way in both texts.
+    """
+    text = text.replace("\r\n", "\n")
+    stem = _unused(text)
+    runs: dict[str, Run] = {}
+    remains: list[str] = []
+    done = 0
+    for head in _HEAD.finditer(text):
+        for run in _runs_of(head, text, least):
+            first = f"{stem}{len(runs)}a"
+            remains += (text[done : run.start], f"{run.indent}{first}: {{}}\n{run.indent}{second(first)}: {{}}\n")
+            done = run.end
+            runs[first] = run
+    return text, "".join((*remains, text[done:])), runs
+
+
+def second(first: str) -> str:
+    """The other marker."""
+    return first[:-1] + "b"
+
+
+def _unused(text: str) -> str:
+    stem = "run-"
+    while stem in text:
+        stem = f"run-{stem}"
+    return stem
+
+
+def _runs_of(head: re.Match[str], text: str, least: int) -> Iterator[Run]:
+    indent = _indent(text, _after(text, head.end()))
+    if len(indent) <= len(head[1]):
+        return
+    plain, other = _patterns(indent)
+    build = Builder(MODELS[head[2]], _value).build
+    start, end = head.end(), head.end()
+    entries: dict[str, Any] = {}
+    while True:
+        place = _after(text, end)
+        match = plain.match(text, place)
+        if match is not None and _add(entries, match, build):
+            start, end = (start, match.end()) if len(entries) > 1 else match.span()
+            continue
+        if end - start >= least:
+            yield Run(head[2], indent, start, end, entries)
+        passed = other.match(text, place)
+        if passed is None:
+            return
+        start = end = passed.end()
+        entries = {}
+
+
+def _after(text: str, place: int) -> int:
+    """Past lines that are empty, or a comment."""
+    match = _NOTHING.match(text, place)
+    return match.end() if match else place
+
+
+def _indent(text: str, place: int) -> str:
+    return " " * (len(text[place : place + 80]) - len(text[place : place + 80].lstrip(" ")))
+
+
+def _patterns(indent: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A plain entry, and one of whatever kind."""
+    name = f"{indent}([a-z0-9][a-z0-9-]*+):"
+    in_one_line = rf" ++\{{( *+{_FIELD}(?: *+, *+{_FIELD})*) *+\}}{_REST}"
+    in_several = rf"{_REST}((?P<inner>{indent} ++){_FIELD}{_REST}(?:(?P=inner){_FIELD}{_REST})*)"
+    plain = rf"{name}(?:{in_one_line}|{in_several})(?!{indent} )"
+    other = rf"{indent}[^ \n][^\n]*+(?:\n|\Z)(?:(?:{indent} [^\n]*+| *+(?:#[^\n]*+)?)\n)*"
+    return re.compile(plain), re.compile(other)
+
+
+def _add(entries: dict[str, Any], match: re.Match[str], build: Callable[[list[tuple[str, str]]], Any]) -> bool:
+    """Is it an entry that is right in itself?"""
+    name, flow, block, _ = match.groups()
+    pairs = _PAIR.findall(flow) if flow is not None else _PAIR_OF_LINE.findall(block)
+    if name in entries:
+        raise Doubt
+    try:
+        if not is_name(name) or (may_be_other_than_text(name) and value_of(name) != name):
+            return False
+        entries[name] = build(pairs)
+    except WRONG:
+        return False
+    return True
+
+
+def _value(token: str) -> Any:
+    """What YAML makes of a token. Raises ValueError where readers of YAML do not agree."""
+    if token[0] in "\"'":
+        return token[1:-1]
+    if token[0] == "[":
+        return [_value(item) for item in _ITEMS.findall(token)]
+    return value_of(token)

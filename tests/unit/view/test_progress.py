@@ -1,0 +1,67 @@
+"""Progress is for people at a terminal who wait, and for nobody else."""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import redirect_stderr
+
+import pytest
+
+from nvi_operator.view import progress
+from nvi_operator.view.progress import working
+
+GONE = "\x1b[1A\x1b[2K"  # one line up, and that is cleared
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+
+
+def wait_for(text: str, terminal: Terminal) -> None:
+    deadline = time.monotonic() + 30
+    while text not in terminal.getvalue():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_takes_long_is_shown_and_goes() -> None:
+    terminal = Terminal()
+    with redirect_stderr(terminal), working("reading"):
+        wait_for("reading", terminal)
+    assert terminal.getvalue().endswith(GONE)
+
+
+def test_what_is_quick_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 30.0)
+    terminal = Terminal()
+    with redirect_stderr(terminal), working("reading"):
+        pass
+    assert terminal.getvalue() == ""
+
+
+def test_nothing_where_nobody_looks() -> None:
+    log = io.StringIO()
+    with redirect_stderr(log), working("reading"):
+        time.sleep(0.05)
+    assert log.getvalue() == ""
+
+
+def test_it_goes_before_an_error_is_told() -> None:
+    terminal = Terminal()
+
+    def fail() -> None:
+        with working("reading"):
+            wait_for("reading", terminal)
+            raise ValueError("wrong")
+
+    with redirect_stderr(terminal), pytest.raises(ValueError, match="wrong"):
+        fail()
+    assert terminal.getvalue().endswith(GONE)
