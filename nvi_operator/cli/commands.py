@@ -60,9 +60,9 @@ def _show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable
     if arguments.output == "json":
         _show(arguments, data, lambda: "")
         return
-    console = _console()
+    screen = console()
     for piece in pieces:
-        console.print(piece, end="")
+        screen.print(piece, end="")
     print()
 
 
