@@ -140,15 +140,17 @@ class Bench:
 
     def steer(self, *ifnames: str) -> None:
         """Table 100 goes into the device; packets of these interfaces without the stage bit take it."""
-        for family in ("-4", "-6"):
-            self.gateway.run(f"ip {family} route add default dev {DEVICE} table 100")
-            self.gateway.run(f"ip {family} route add unreachable default metric 4294967295 table 100")
+        for everything in ("0.0.0.0/0", "::/0"):
+            self.gateway.ip(
+                f"route add {everything} dev {DEVICE} table 100",
+                f"route add unreachable {everything} metric 4294967295 table 100",
+            )
         self.steer_from(*ifnames)
 
     def steer_from(self, *ifnames: str) -> None:
-        for ifname in ifnames:
-            for family in ("-4", "-6"):
-                self.gateway.run(f"ip {family} rule add pref 100 iif {ifname} fwmark 0/{STAGE:#x} lookup 100")
+        rules = [f"rule add pref 100 iif {ifname} fwmark 0/{STAGE:#x} lookup 100" for ifname in ifnames]
+        for family in ("-4", "-6"):
+            self.gateway.ip(*rules, family=family)
 
     def table(self, source: Source, *ifnames: str) -> None:
         """The table of dataplane.md: notrack in stage 2, SNAT in stage 1, and the mark hook."""
@@ -237,13 +239,13 @@ def bench(dataplane: str = "bpf") -> Iterator[Bench]:
             (gateway, "wan0", (f"{WAN}/24", f"{WAN6}/64")),
             (server, "eth0", (f"{SERVER}/24", f"{SERVER6}/64")),
         ):
-            for address in addresses:
-                netns.run(f"ip address add {address} dev {ifname}")
-        client.run(f"ip route add default via {LAN}")
-        client.run(f"ip route add default via {LAN6}")
-        gateway.run(f"ip link add {DEVICE} mtu {device.mtu} group {GROUP} type {device.kind}")
-        gateway.run(f"ip link set {DEVICE} addrgenmode none")
-        gateway.run(f"ip link set {DEVICE} up")
+            netns.ip(*(f"address add {address} dev {ifname}" for address in addresses))
+        client.ip(f"route add default via {LAN}", f"route add ::/0 via {LAN6}")
+        gateway.ip(
+            f"link add {DEVICE} mtu {device.mtu} group {GROUP} type {device.kind}",
+            f"link set {DEVICE} addrgenmode none",
+            f"link set {DEVICE} up",
+        )
         nvi_device.teach_pyroute2()
         lab = Bench(client, gateway, server, device)
         lab.steer("lan0", "wan0")

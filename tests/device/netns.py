@@ -37,7 +37,7 @@ class Netns:
         self._closed = False
         self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.name,))
         self.sysctls({"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0})
-        self.run("ip link set lo up")
+        self.ip("link set lo up")
 
     def close(self) -> None:
         """Waits for the thread: a namespace lives as long as somebody is in it. Closing again does nothing."""
@@ -54,6 +54,13 @@ class Netns:
         done = subprocess.run(argv, capture_output=True, text=True, input=text, check=False)
         assert not (check and done.returncode), f"{command}: {done.stderr or done.stdout}"
         return done.stdout
+
+    def ip(self, *lines: str, family: str = "") -> None:
+        """Lines for `ip -batch`: one process for all of them; `family` -4 or -6 where the lines do not say it."""
+        command = ["ip", *([family] if family else []), "-n", self.name, "-batch", "-"]
+        text = "".join(f"{line}\n" for line in lines)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert not done.returncode, f"ip: {done.stderr}: {lines}"
 
     def sysctls(self, values: Mapping[str, int]) -> None:
         def write() -> None:
@@ -92,5 +99,5 @@ class Netns:
 def wire(one: Netns, ifname: str, other: Netns, other_ifname: str) -> None:
     ends = f"{ifname} netns {one.name} type veth peer name {other_ifname} netns {other.name}"
     subprocess.run(f"ip link add {ends}".split(), check=True)
-    one.run(f"ip link set {ifname} up")
-    other.run(f"ip link set {other_ifname} up")
+    one.ip(f"link set {ifname} up")
+    other.ip(f"link set {other_ifname} up")

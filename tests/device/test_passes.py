@@ -166,6 +166,6 @@ def test_an_interface_without_ethernet_header(lab: Bench, source: Source, hide_h
         for far, near in ((SERVER, "10.9.0.2"), (SERVER6, "fd09::2")):
             with serve(lab.server, far, socket.SOCK_DGRAM) as port:
                 os.write(fd, datagram(near, far, port, b"hello"))
-                answer = until(partial(received, fd, near), "the answer comes by tun0")
+                answer = until(partial(received, fd, near), "the answer comes by tun0", seconds=15)
             assert answer == f"{wan(far)} hello".encode()
         assert lab.nonzero() == {"reinjected": 4}
