@@ -33,7 +33,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "scenarios": Suite((*PYTEST, *_netns(*_SCENARIOS)), 5400, debug=False),
         # The heart of both, for every change: only what the module takes part in.
         "quick": Suite(
-            (*PYTEST, "-k", "not bpf", "tests/kmod", "tests/device/test_guards.py", *_netns("examples", "nat")),
+            (*PYTEST, "-k", "not bpf", "tests/kmod", *_netns("examples", "nat")),
             1200,
             debug=True,
         ),
