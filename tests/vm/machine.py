@@ -19,7 +19,7 @@ from tests.vm.root import release_of, root_of
 from tests.vm.suites import Suite
 
 # What a stock kernel offers to find mistakes with memory: red zones, poison and checks of every object and page.
-DEBUG = ("slub_debug=FZPU", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
+DEBUG = ("slub_debug=FZP", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
 _KERNEL = ("console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "random.trust_cpu=on")
 
 
@@ -45,6 +45,7 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
                 subprocess.run(["cat", str(part)], stdout=file, check=True)
         options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ())])
         command = [
+            *("setpriv", "--pdeathsig", "KILL"),  # no guest outlives whoever asked for it
             *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"),
             *("-kernel", str(root / "boot" / f"vmlinuz-{release}"), "-initrd", str(initrd), "-append", options),
