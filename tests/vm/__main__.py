@@ -28,7 +28,11 @@ def main() -> int:
     options = _parser().parse_args(words[:split])
     command = tuple(words[split + 1 :])
     chosen = kernels() if "all" in options.kernel else {name: kernels()[name] for name in options.kernel}
-    suites = {" ".join(command): Suite(command, options.timeout, options.debug, output=True)} if command else SUITES
+    suites = (
+        {" ".join(command): Suite(command, options.timeout, options.debug, output=True, icount=options.icount)}
+        if command
+        else SUITES
+    )
     names = suites if command else options.suite or WHOLE
     for kernel in chosen.values():
         root_of(kernel)  # one after the other: kernels of one suite share a root
@@ -48,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="guests at a time, of two CPUs each")
     parser.add_argument("--console", type=Path, metavar="DIRECTORY", help="keep the guests' consoles there")
     parser.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds for a command (%(default)g)")
+    parser.add_argument("--icount", action="store_true", help="a command, with a clock that counts instructions")
     parser.add_argument("--debug", action="store_true", help="a command with the kernel's checks of memory")
     return parser
 

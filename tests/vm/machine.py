@@ -22,6 +22,9 @@ from tests.vm.suites import Suite
 DEBUG = ("slub_debug=FZP", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
 _KERNEL = ("console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "random.trust_cpu=on")
 
+_FAST = ("-accel", "tcg,thread=multi", "-smp", "2")
+_COUNTING = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -46,7 +49,7 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
         options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ())])
         command = [
             *("setpriv", "--pdeathsig", "KILL"),  # no guest outlives whoever asked for it
-            *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"),
+            *("qemu-system-x86_64", *(_COUNTING if suite.icount else _FAST), "-cpu", "max", "-m", "3072"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"),
             *("-kernel", str(root / "boot" / f"vmlinuz-{release}"), "-initrd", str(initrd), "-append", options),
             *("-serial", f"file:{directory / 'console'}", "-serial", f"file:{directory / 'report'}"),

@@ -11,12 +11,17 @@ PYTEST = ("python3", "-m", "pytest", "--color=no", "-p", "tests.vm.plugin")
 
 @dataclass(frozen=True)
 class Suite:
-    """`debug`: with the kernel's own checks of memory. `output`: what it prints is what it is for."""
+    """`debug`: with the kernel's own checks of memory. `output`: what it prints is what it is for.
+
+    `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
+    depend on what else the machine does.
+    """
 
     argv: tuple[str, ...]
     timeout: float  # seconds, on a busy machine
     debug: bool
     output: bool = False
+    icount: bool = False
 
 
 def _netns(*names: str) -> tuple[str, ...]:
