@@ -18,8 +18,11 @@ from tests.vm.report import BrokenReportError, Record, parse, verified
 from tests.vm.root import release_of, root_of
 from tests.vm.suites import Suite
 
-# What a stock kernel offers to find mistakes with memory: red zones, poison and checks of every object and page.
-DEBUG = ("slub_debug=FZP", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
+# What a stock kernel offers to find mistakes with memory: red zones, poison and checks of every object, where packets
+# and devices live (of all objects it takes ten times as long), and of freed pages.
+_CACHES = "skbuff*,kmalloc-*,net_namespace,ip_dst_cache,ip6_dst_cache,nf_conntrack*"
+DEBUG = (f"slub_debug=FZP,{_CACHES}", "page_poison=1", "init_on_free=0", "kfence.sample_interval=20")
+
 _KERNEL = ("console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "random.trust_cpu=on")
 
 _FAST = ("-accel", "tcg,thread=multi", "-smp", "2")
