@@ -25,8 +25,14 @@ def _(obj: Module) -> str:
 
 @describe.register
 def _(obj: Link) -> str:
-    attributes = "".join(f" {name} {value:#x}" for name, value in obj.attributes)
+    attributes = "".join(f" {name} {_attribute(name, value)}" for name, value in obj.attributes)
     return f"{obj.ifname} type {obj.kind}{attributes} mtu {obj.mtu} group {obj.group} {'up' if obj.up else 'down'}"
+
+
+def _attribute(name: str, value: int) -> str:
+    """As if_nvi.h names the values."""
+    words = ("mark", "skb_iif") if name == "source" else ("off", "on")
+    return words[value] if value < len(words) else f"{value:#x}"
 
 
 @describe.register
