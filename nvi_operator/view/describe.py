@@ -31,8 +31,9 @@ def _(obj: Link) -> str:
 
 def _attribute(name: str, value: int) -> str:
     """As if_nvi.h names the values."""
-    words = ("mark", "skb_iif") if name == "source" else ("off", "on")
-    return words[value] if value < len(words) else f"{value:#x}"
+    if name == "stage_mask":
+        return f"{value:#x}"
+    return ("mark", "skb_iif")[value] if name == "source" else ("off", "on")[value]
 
 
 @describe.register
