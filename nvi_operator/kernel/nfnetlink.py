@@ -12,13 +12,13 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nvi_operator.errors import ChangedMeanwhileError
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.nft import messages as m
-from nvi_operator.nft.wire import Layout, attributes
+from nvi_operator.nft.wire import messages as m
+from nvi_operator.nft.wire.attributes import attributes
 
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _GET_STRICT = 270, 10, 11, 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
@@ -80,15 +80,18 @@ class Nfnetlink:
                     return int.from_bytes(said[m.GENERATION_ID], "big")
         raise AssertionError("the kernel answers, or there is an error")
 
-    def elements(self, table: str, name: str, layout: Layout) -> frozenset[bytes]:
-        """All elements of a set of `inet TABLE`; read again while they change. FileNotFoundError: no such set."""
+    def elements(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes]:
+        """All elements of a set of `inet TABLE`; read again while they change. FileNotFoundError: no such set.
+
+        `split` gets the payload of each NFTA_SET_ELEM_LIST_ELEMENTS attribute.
+        """
         for _ in range(_MOST_DUMPS):
-            found = self._dump(table, name, layout)
+            found = self._dump(table, name, split)
             if found is not None:
                 return found
         raise ChangedMeanwhileError(f"nft set {name}: reading: it keeps changing meanwhile")
 
-    def _dump(self, table: str, name: str, layout: Layout) -> frozenset[bytes] | None:
+    def _dump(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes] | None:
         self._sequence += 1
         self._socket.send(m.get_elements(table, name, self._sequence))
         found: set[bytes] = set()
@@ -104,7 +107,7 @@ class Nfnetlink:
                 return frozenset(found) if whole else None
             for kind, payload in attributes(reply.body[4:]):
                 if kind == m.ELEMENTS:
-                    found.update(layout.split(payload))
+                    found.update(split(payload))
         raise AssertionError("a dump has an end")
 
     def send(

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -17,14 +18,18 @@ from nvi_operator.errors import ChangedMeanwhileError
 from nvi_operator.kernel.netns import entered
 from nvi_operator.kernel.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.nft.listing import parse_table
-from nvi_operator.nft.messages import ElementChange
 from nvi_operator.nft.text import elements_text, set_definition
-from nvi_operator.nft.wire import Layout, layout
+from nvi_operator.nft.wire.layout import Layout, layout_of
+from nvi_operator.nft.wire.layout import elements as elements_in
+from nvi_operator.nft.wire.messages import ElementChange
+from nvi_operator.nft.wire.tree import tree_of
 from nvi_operator.state.nft import Data, Element, NamedSet, Parts, Verdict
+from tests.contract.tables import netmap, ports, prefix_map, prefix_set
 
 pytestmark = pytest.mark.netns
 
 PORT_MAP = (("ipv4_addr", "inet_proto", "inet_service"), ("ipv4_addr", "inet_service"))
+OTHERS = ("table inet nvi", "chain inet nvi to_red", "chain inet nvi from_blue", "chain inet nvi aside")
 MANY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -35,7 +40,7 @@ class Place:
         self.name = name
         with entered(name):
             self.wire = Nfnetlink()
-        self.nft("add table inet nvi; add chain inet nvi to_red; add chain inet nvi from_blue")
+        self.nft("-f", "-", text="".join(f"add {what}\n" for what in OTHERS))
 
     def nft(self, *arguments: str, text: str = "") -> str:
         command = ["ip", "netns", "exec", self.name, "nft", *arguments]
@@ -43,10 +48,8 @@ class Place:
 
     def make(self, named: NamedSet) -> Layout:
         """The set, empty."""
-        what = f"{'map' if named.values else 'set'} inet nvi {named.name}"
-        add = f"add {what} {{ {set_definition(named)} }}"
-        self.nft("-f", "-", text=f"{add}; delete {what}; {add}")
-        found = layout(named.key, named.values)
+        self.nft("-f", "-", text=_anew(named))
+        found = layout_of(named)
         assert found
         return found
 
@@ -59,6 +62,16 @@ class Place:
         assert table
         (found,) = (s for s in table.sets if s.name == name)
         return found.elements
+
+
+def _anew(named: NamedSet) -> str:
+    what = f"{'map' if named.values else 'set'} inet nvi {named.name}"
+    add = f"add {what} {{ {set_definition(named)} }}"
+    return f"{add}; delete {what}; {add}"
+
+
+def _elements_of(named: NamedSet) -> str:
+    return elements_text(named.elements, named.key, named.values)
 
 
 @pytest.fixture
@@ -127,20 +140,88 @@ def test_what_we_write_nft_lists_and_what_nft_writes_we_read(
     @MANY
     @given(ours=elements(key, values), theirs=elements(key, values))
     def both(ours: frozenset[Element], theirs: frozenset[Element]) -> None:
-        wire = place.make(named)
-        packed = wire.pack(ours)
-        place.write("add", "s", packed)
-        assert place.listed("s") == ours
-        assert place.wire.elements("nvi", "s", wire) == packed
-        place.write("delete", "s", packed)
-        assert place.listed("s") == frozenset()
-        if theirs:
-            place.nft(f"add element inet nvi s {{ {elements_text(theirs, key, values)} }}")
-        dumped = place.wire.elements("nvi", "s", wire)
-        assert {wire.unpack(raw) for raw in dumped} == theirs
-        assert wire.pack(theirs) == dumped
+        there_and_back(place, named, ours, theirs)
 
     both()
+
+
+def there_and_back(place: Place, named: NamedSet, ours: frozenset[Element], theirs: frozenset[Element]) -> None:
+    wire = place.make(named)
+    packed = wire.pack(ours)
+    place.write("add", "s", packed)
+    assert place.listed("s") == ours
+    assert place.wire.elements("nvi", "s", elements_in) == packed
+    place.write("delete", "s", packed)
+    assert place.listed("s") == frozenset()
+    if theirs:
+        place.nft("-f", "-", text=f"add element inet nvi s {{ {_elements_of(replace(named, elements=theirs))} }}")
+    dumped = place.wire.elements("nvi", "s", wire.split)
+    assert {wire.unpack(raw) for raw in dumped} == theirs
+    assert wire.pack(theirs) == dumped
+
+
+def ranged(values: tuple[str, ...]) -> st.SearchStrategy[frozenset[Element]]:
+    """One range for each address and protocol, so that none overlap."""
+    keys = st.dictionaries(
+        st.tuples(_address(4), VALUES["inet_proto"]),
+        st.tuples(ports(), VERDICTS if values == ("verdict",) else parts(values)),
+        max_size=8,
+    )
+    return keys.map(lambda found: frozenset(((*key, port), data) for key, (port, data) in found.items()))
+
+
+@pytest.mark.parametrize("values", [("ipv4_addr",), ("verdict",), ("ipv4_addr", "inet_service")], ids=str)
+def test_ranges_within_a_concatenation_go_the_same_way(place: Place, values: tuple[str, ...]) -> None:
+    named = NamedSet("s", PORT_MAP[0], frozenset(), values, interval=True)
+
+    @MANY
+    @given(ours=ranged(values), theirs=ranged(values))
+    def both(ours: frozenset[Element], theirs: frozenset[Element]) -> None:
+        there_and_back(place, named, ours, theirs)
+
+    both()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("kind", ["set", "mark", "verdict", "netmap"])
+def test_prefixes_that_nft_writes_we_read(place: Place, family: int, kind: str) -> None:
+    strategies = {
+        "set": prefix_set("s", family),
+        "mark": prefix_map("s", family, to="mark"),
+        "verdict": prefix_map("s", family, to="verdict"),
+        "netmap": netmap("s", family),
+    }
+
+    @MANY
+    @given(named=strategies[kind])
+    def read(named: NamedSet) -> None:
+        place.nft("-f", "-", text=_anew(named))
+        if named.elements:
+            place.nft("-f", "-", text=f"add element inet nvi s {{ {_elements_of(named)} }}")
+        tree = tree_of(named)
+        assert tree
+        assert tree.elements(place.wire.elements("nvi", "s", elements_in)) == named.elements
+
+    read()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0.0.0/0",
+        "0.0.0.0/1, 192.0.2.0/24",
+        "255.255.255.255, 0.0.0.0",
+        "10.0.0.0/8, 11.0.0.0/8",
+        "10.0.0.1-10.0.0.6, 10.0.0.7",
+        "128.0.0.0-255.255.255.255",
+    ],
+)
+def test_intervals_at_the_ends_of_all_addresses_and_next_to_each_other(place: Place, text: str) -> None:
+    named = NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)
+    place.nft("-f", "-", text=f"{_anew(named)}; add element inet nvi s {{ {text} }}")
+    tree = tree_of(named)
+    assert tree
+    assert tree.elements(place.wire.elements("nvi", "s", elements_in)) == place.listed("s")
 
 
 # --------------------------------------------------------------------------- many, and what goes wrong
@@ -162,10 +243,10 @@ def test_twenty_thousand_elements_are_one_transaction_of_several_messages(place:
     before = place.wire.generation()
     place.write("add", "s", packed)
     assert place.wire.generation() == before + 1
-    assert place.wire.elements("nvi", "s", wire) == packed
+    assert place.wire.elements("nvi", "s", wire.split) == packed
     half = wire.pack(forwards(10_000))
     place.write("delete", "s", packed - half)
-    assert place.wire.elements("nvi", "s", wire) == half
+    assert place.wire.elements("nvi", "s", wire.split) == half
     assert place.listed("s") == forwards(10_000)
 
 
@@ -177,7 +258,7 @@ def test_one_that_is_there_already_is_named_and_nothing_of_the_batch_stays(place
     assert refused.value.errno == errno.EEXIST
     assert refused.value.element
     assert wire.unpack(refused.value.element) == (("203.0.9.9", "tcp", 443), ("10.0.9.9", 8443))
-    assert place.wire.elements("nvi", "s", wire) == {there}
+    assert place.wire.elements("nvi", "s", wire.split) == {there}
 
 
 def test_one_that_is_not_there_cannot_be_deleted_and_is_named(place: Place, wire: Layout) -> None:
@@ -186,7 +267,7 @@ def test_one_that_is_not_there_cannot_be_deleted_and_is_named(place: Place, wire
     with pytest.raises(ElementError) as refused:
         place.write("delete", "s", packed)
     assert (refused.value.errno, refused.value.element) == (errno.ENOENT, packed[2])
-    assert place.wire.elements("nvi", "s", wire) == set(packed[:2])
+    assert place.wire.elements("nvi", "s", wire.split) == set(packed[:2])
 
 
 def test_a_set_that_is_not_there(place: Place, wire: Layout) -> None:
@@ -196,7 +277,7 @@ def test_a_set_that_is_not_there(place: Place, wire: Layout) -> None:
     assert refused.value.change
     assert refused.value.change.set == "other"
     with pytest.raises(FileNotFoundError):
-        place.wire.elements("nvi", "other", wire)
+        place.wire.elements("nvi", "other", wire.split)
 
 
 def test_a_full_set_takes_no_more(place: Place) -> None:
@@ -237,7 +318,7 @@ def test_a_check_finds_what_an_apply_would_and_changes_nothing(place: Place, wir
 
 def test_a_comment_does_not_hide_an_element(place: Place, wire: Layout) -> None:
     place.nft('add element inet nvi s { 10.0.0.1 . tcp . 22 comment "theirs" : 10.0.0.2 . 22 }')
-    (raw,) = place.wire.elements("nvi", "s", wire)
+    (raw,) = place.wire.elements("nvi", "s", wire.split)
     assert wire.unpack(raw) == (("10.0.0.1", "tcp", 22), ("10.0.0.2", 22))
     place.write("delete", "s", [raw])
     assert place.listed("s") == frozenset()

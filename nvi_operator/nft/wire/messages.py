@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nvi_operator.nft.wire import attribute
+from nvi_operator.nft.wire.attributes import NESTED, attribute
 
 Verb = Literal["add", "delete"]
 
@@ -24,7 +24,6 @@ NEW_GENERATION, _GET_GENERATION = (_SUBSYSTEM << 8 | number for number in (15, 1
 _BATCH_GENERATION, GENERATION_ID = 1, 1
 _TABLE, _SET, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 _INET = 1
-_NESTED = 0x8000
 _LARGEST = 0xFFFF - 4  # of what is in one attribute
 
 
@@ -104,7 +103,7 @@ def batch(
         flags = _REQUEST | (_CREATE | _EXCLUSIVE if part.verb == "add" else 0)
         flags |= _ACK if sequence == first + len(parts) else 0
         names = _names(table, part.set)
-        body = names + attribute(ELEMENTS | _NESTED, b"".join(part.elements))
+        body = names + attribute(ELEMENTS | NESTED, b"".join(part.elements))
         messages.append(message(kind, flags, sequence, body))
         prefixes.append(20 + len(names) + 4)
     if commit:
