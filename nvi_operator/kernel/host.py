@@ -14,13 +14,14 @@ from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
 from nvi_operator.kernel.drivers.module import ModuleDriver, available
-from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver, Seen
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.sysctl import SysctlDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.netns import cookie
+from nvi_operator.kernel.nfnetlink import Nfnetlink
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
@@ -35,16 +36,18 @@ from nvi_operator.state.tc import TcProgram
 class HostKernel:
     """A pass's handle on the kernel; close it, or use it in `with`. Not to be moved between namespaces.
 
-    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass.
+    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass. It may
+    keep `seen` from one to the next: then nftables is not read again while its generation is the same.
     """
 
-    def __init__(self, numbers: Numbers) -> None:
+    def __init__(self, numbers: Numbers, seen: Seen | None = None) -> None:
         from pyroute2 import IPRoute
 
         self._cookie = cookie()
         self._ipr: Any = IPRoute()
         lent = Lent(self._cookie)
-        self._nft = NftTableDriver(Nft(), TABLE)
+        self._wire = Nfnetlink()
+        self._nft = NftTableDriver(Nft(), self._wire, TABLE, seen)
         links = LinkDriver(self._ipr, numbers.link_group + 1)
         self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
@@ -67,6 +70,7 @@ class HostKernel:
 
     def close(self) -> None:
         self._ipr.close()
+        self._wire.close()
 
     def facts(self) -> Facts:
         return read_facts(self._ipr, self._cookie)

@@ -26,12 +26,18 @@ class Nft:
         self._new: Callable[[], Any] = nftables.Nftables
         self._context = self._new()
         self._context.set_json_output(True)
+        self._context.set_terse_output(True)
 
-    def list_table(self, name: str) -> list[dict[str, Any]]:
-        """The JSON objects of table `inet name`; empty if there is none. KernelError otherwise."""
-        code, output, error = self._context.cmd(f"list table inet {name}")
+    def list_skeleton(self, name: str) -> list[dict[str, Any]]:
+        """The JSON objects of table `inet name`, sets without elements; empty if there is none.
+
+        KernelError otherwise. nft 1.0.6 fetches all elements from the kernel for a terse `list table`, too,
+        and leaves them only if another command of the same input is `list ruleset`: of a family that we do
+        not ask for, which gives an empty object.
+        """
+        code, output, error = self._context.cmd(f"list ruleset arp; list table inet {name}")
         if code == 0:
-            objects: list[dict[str, Any]] = json.loads(output)["nftables"]
+            objects: list[dict[str, Any]] = json.loads(output.splitlines()[-1])["nftables"]
             return objects
         if _ABSENT in error:
             return []

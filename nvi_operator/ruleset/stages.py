@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.networks import declared_size
 from nvi_operator.state.nft import (
     Assign,
     Chain,
@@ -146,4 +147,4 @@ def mark_map(topology: Topology) -> NamedSet:
     """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
     known = [port.ifindex for port in topology.ports if port.ifindex is not None]
     elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
-    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",))
+    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",), size=declared_size(len(elements)))

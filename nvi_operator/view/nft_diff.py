@@ -36,7 +36,7 @@ def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None) -> It
     present = after or before
     assert present is not None
     yield _sign(before, after), f"{'map' if present.values else 'set'} {name}"
-    if before and after and set_definition(before) != set_definition(after):
+    if before and after and not before.becomes(after):
         yield "-", f"    {set_definition(before)}"
         yield "+", f"    {set_definition(after)}"
     old = before.elements if before else frozenset()

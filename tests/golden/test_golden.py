@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.nfnetlink import Nfnetlink
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.text import table_text
 from nvi_operator.nft.transaction import transaction
@@ -155,7 +156,11 @@ def host(lab: Lab) -> Host:
 
 
 def listed(host: Host) -> Table | None:
-    return host.call(lambda: next(NftTableDriver(Nft(), "nvi").observe(HostState()), None))
+    def look() -> Table | None:
+        with Nfnetlink() as wire:
+            return next(NftTableDriver(Nft(), wire, "nvi").observe(HostState()), None)
+
+    return host.call(look)
 
 
 @pytest.mark.netns

@@ -7,11 +7,12 @@ and finding the one that differs, is a matter of milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
+from dataclasses import replace
 from typing import Any
 
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.nft.wire.layout import Layout, Row
-from nvi_operator.state.nft import Element
+from nvi_operator.nft.wire.layout import Layout, Row, layout, layout_of
+from nvi_operator.state.nft import Element, NamedSet
 
 
 class PackedElements(Set[Element]):
@@ -28,9 +29,11 @@ class PackedElements(Set[Element]):
         return cls(layout, layout.pack(elements))
 
     @classmethod
-    def of_rows(cls, layout: Layout, rows: Iterable[Row]) -> PackedElements:
-        """See `Layout.pack_rows`."""
-        return cls(layout, layout.pack_rows(rows))
+    def of_rows(cls, key: tuple[str, ...], values: tuple[str, ...], rows: Iterable[Row]) -> PackedElements:
+        """Of a set with exact keys of these nft types; see `Layout.pack_rows`."""
+        found = layout(key, values)
+        assert found is not None, f"{key} : {values} has no binary form"
+        return cls(found, found.pack_rows(rows))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
@@ -61,6 +64,14 @@ class PackedElements(Set[Element]):
     def __repr__(self) -> str:
         return f"<{len(self)} elements>"
 
+    def none(self) -> PackedElements:
+        """Nothing, in the same form."""
+        return PackedElements(self.layout, frozenset())
+
+    def like(self, other: Set[Element]) -> frozenset[bytes]:
+        """The other elements in this form. WireError if there are some that it has no place for."""
+        return other.raw if isinstance(other, PackedElements) else self.layout.pack(other)
+
     def _raw_of(self, other: object) -> frozenset[bytes] | None:
         """The same elements as bytes of this layout; None if there are some that it has no place for."""
         if isinstance(other, PackedElements):
@@ -75,3 +86,11 @@ class PackedElements(Set[Element]):
             return self.layout.unpack(raw)
         except WireError:
             return (f"0x{raw.hex()}",), None
+
+
+def packed(named: NamedSet) -> NamedSet:
+    """The same set, its elements in the kernel's form if they have one that we write."""
+    found = layout_of(named)
+    if found is None or isinstance(named.elements, PackedElements):
+        return named
+    return replace(named, elements=PackedElements.of(found, named.elements))
