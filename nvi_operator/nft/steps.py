@@ -66,10 +66,12 @@ def _elements_alone(before: Table, after: Table) -> tuple[ElementChange, ...]:
 def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
     wanted = new.elements
     assert isinstance(wanted, PackedElements)
-    have = wanted.like(old.elements)
-    if gone := have - wanted.raw:
+    have, want = wanted.like(old.elements), wanted.raw
+    more = want - have
+    gone = have - want if len(have) + len(more) > len(want) else None
+    if gone:
         yield ElementChange("delete", new.name, tuple(gone))
-    if more := wanted.raw - have:
+    if more:
         yield ElementChange("add", new.name, tuple(more))
 
 
@@ -91,7 +93,9 @@ def _filled(before: Table | None, after: Table) -> Table | None:
 
 def _is_many(old: NamedSet | None, new: NamedSet) -> bool:
     """Is there much to put in, and in the kernel's form?"""
-    return _is_packed(new) and len(new.elements - old.elements if old else new.elements) > MANY
+    if not _is_packed(new) or len(new.elements) <= MANY:
+        return False
+    return old is None or (old.elements != new.elements and len(new.elements - old.elements) > MANY)
 
 
 def _unfilled(table: Table, before: Table | None) -> Table:

@@ -52,9 +52,10 @@ def _commands(before: Table, after: Table) -> Iterator[str]:
 
     for n in sorted(emptied):
         yield f"flush chain {name} {n}"
-    for n in sorted(old_sets.keys() & new_sets.keys() - gone_sets):
-        gone = old_sets[n].elements - new_sets[n].elements
-        yield from _elements("delete", name, old_sets[n], gone)
+    kept_sets = old_sets.keys() & new_sets.keys() - gone_sets
+    changed_sets = {n for n in kept_sets if old_sets[n].elements != new_sets[n].elements}
+    for n in sorted(changed_sets):
+        yield from _elements("delete", name, old_sets[n], old_sets[n].elements - new_sets[n].elements)
     for n in sorted(gone_sets):
         yield f"delete {_noun(old_sets[n])} {name} {n}"
     for n in sorted(gone_chains):
@@ -69,11 +70,9 @@ def _commands(before: Table, after: Table) -> Iterator[str]:
         yield f"add chain {name} {n}" + (f" {{ {definition} }}" if definition else "")
     for n in sorted(born_sets):
         yield f"add {_noun(new_sets[n])} {name} {n} {{ {set_definition(new_sets[n])} }}"
-    for n in sorted(new_sets):
-        more = new_sets[n].elements
-        if n in old_sets and n not in gone_sets:
-            more = more - old_sets[n].elements
-        yield from _elements("add", name, new_sets[n], more)
+    for n in sorted(new_sets.keys() - kept_sets | changed_sets):
+        wanted = new_sets[n].elements
+        yield from _elements("add", name, new_sets[n], wanted - old_sets[n].elements if n in kept_sets else wanted)
     for n in sorted(new_chains):
         if n in emptied or n in born_chains:
             for rule in new_chains[n].rules:

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvi_operator.errors import SpecError
+from nvi_operator.kernel.drivers.nft_table import Seen
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.reconciler.cycle import Gateway, reconcile
 from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.precheck import problems, refuse_collisions
 from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, revision
-from nvi_operator.reconciler.wake import PassResult, Wake
+from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.load import LoadedSpec, load_directory
 from nvi_operator.state.change import Plan
@@ -28,16 +29,21 @@ from nvi_operator.view.plan import plan_lines, summary
 
 SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
 
+_LOOK_ANEW = {Reason.TIMER, Reason.OVERFLOW, Reason.RETRY, Reason.SIGNAL}
+
 Say = Callable[[str], None]
 
 
 class Daemon:
-    """Remembers the last good spec; everything else is read from the kernel in every pass."""
+    """Remembers the last good spec. Everything else is read from the kernel in every pass, but for nftables while
+    its generation is the same; and that, too, now and then.
+    """
 
     def __init__(self, directory: Path, gateway: str | None, say: Say) -> None:
         self._directory = directory
         self._gateway = gateway
         self._say = say
+        self._seen = Seen()  # of nftables
         self._read: Fingerprint | None = None  # of what was read last, good or bad
         self._good: LoadedSpec | None = None
         self._desired: HostState | None = None  # what the last pass wanted
@@ -58,7 +64,9 @@ class Daemon:
             refuse_collisions(problems(loaded.spec))
             self._looked = loaded
         started = time.monotonic()
-        with HostKernel(loaded.spec.numbers) as kernel:
+        if wake.reasons & _LOOK_ANEW:
+            self._seen.forget()
+        with HostKernel(loaded.spec.numbers, self._seen) as kernel:
             done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)
         # Only what the spec and the facts did not ask for: a new lease is no drift.
         drifted = self._desired == done.plan.after

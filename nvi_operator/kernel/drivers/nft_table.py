@@ -34,9 +34,9 @@ _TRIES = 20  # while others keep changing nftables
 
 @dataclass
 class Seen:
-    """What was last observed, and of which generation of the ruleset. Kept from pass to pass it saves looking.
+    """What our table held, and in which generation of the ruleset. Kept from pass to pass it saves looking.
 
-    Nothing in our table changes without a new generation. `forget` to look at it all the same.
+    Nothing in our table changes without a new generation. `forget`, now and then, to look at it all the same.
     """
 
     generation: int | None = None
@@ -55,7 +55,8 @@ class NftTableDriver:
         self._nft = nft
         self._wire = wire
         self._name = name
-        self._seen = seen or Seen()
+        self._seen = seen if seen is not None else Seen()
+        self._trusts = seen is not None
         self._known = Seen()  # the same, and after a step of ours what has to be there now
 
     def observe(self, desired: HostState) -> Iterator[Table]:
@@ -103,6 +104,8 @@ class NftTableDriver:
             except ChangedMeanwhileError:
                 continue  # by somebody, somewhere in nftables: was it here?
             self._known = Seen(_next(generation), step.after)
+            if self._trusts:  # the kernel took exactly these, upon exactly what was seen: nothing to look for
+                self._seen.generation, self._seen.table = self._known.generation, self._known.table
             return
         raise ChangedMeanwhileError(f"nft table inet {self._name}: apply: others change nftables without end")
 

@@ -113,11 +113,9 @@ class Layout:
             if len(columns) != len(lows) + len(values):
                 raise WireError(f"{len(columns)} parts where the set has {len(lows) + len(values)}")
             keys = columns[: len(lows)]
-            low = [map(memo.__getitem__, column) for memo, column in zip(lows, keys, strict=True)]
-            high = [map(memo.__getitem__, column) for memo, column in zip(highs, keys, strict=False)]
-            data = [
-                list(map(memo.__getitem__, column)) for memo, column in zip(values, columns[len(lows) :], strict=True)
-            ]
+            low = [memo.column(column) for memo, column in zip(lows, keys, strict=True)]
+            high = [memo.column(column) for memo, column in zip(highs, keys, strict=False)]
+            data = [memo.column(column) for memo, column in zip(values, columns[len(lows) :], strict=True)]
             heads = repeat(self._head(self.size)) if self.size else map(self._head_of, *data)
             pieces = zip(heads, *low, repeat(between), *high, repeat(before_value), *data, repeat(value.padding))
             yield map(b"".join, pieces)

@@ -5,7 +5,7 @@ order, marks and interface numbers in the machine's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -62,10 +62,7 @@ TYPES = {
 
 
 class Packed(dict[Any, bytes]):
-    """Values of a type to bytes of a width, each computed once: addresses and ports come again and again.
-
-    What is bytes already stays as it is.
-    """
+    """Values of a type to bytes of a width, each computed once: addresses and ports come again and again."""
 
     def __init__(self, pack: Callable[[Any], bytes], width: int) -> None:
         super().__init__()
@@ -73,11 +70,19 @@ class Packed(dict[Any, bytes]):
 
     def __missing__(self, value: Any) -> bytes:
         try:
-            raw = value if isinstance(value, bytes) else self._pack(value)
+            raw = self._pack(value)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise WireError(f"{value!r} has no place here: {error}") from error
         self[value] = packed = raw.ljust(self._width, b"\0")
         return packed
+
+    def column(self, values: Sequence[Any]) -> Sequence[bytes]:
+        """All of them; a column of bytes is packed already. WireError if one has no place here."""
+        if not isinstance(values[0], bytes):
+            return list(map(self.__getitem__, values))
+        if set(map(len, values)) != {self._width}:
+            raise WireError(f"bytes that are not {self._width} long")
+        return values
 
 
 def low_end(type_: Type) -> Callable[[Value], bytes]:
