@@ -31,9 +31,9 @@ class Nft:
     def list_skeleton(self, name: str) -> list[dict[str, Any]]:
         """The JSON objects of table `inet name`, sets without elements; empty if there is none.
 
-        KernelError otherwise. nft 1.0.6 fetches all elements from the kernel for a terse `list table`, too,
-        and leaves them only if another command of the same input is `list ruleset`: of a family that we do
-        not ask for, which gives an empty object.
+        KernelError otherwise. Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug
+        1735 of netfilter.org); beside a `list ruleset` it does not. That is of a family without tables of ours,
+        and no other table is fetched for it, because `list table` narrows both.
         """
         code, output, error = self._context.cmd(f"list ruleset arp; list table inet {name}")
         if code == 0:

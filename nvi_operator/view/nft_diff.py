@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
+from nvi_operator.nft.wire.elements import first
 from nvi_operator.state.nft import Chain, NamedSet, Table
 
 SHOWN = 20  # elements of one set, each way; the rest is a number
@@ -42,10 +43,11 @@ def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None) -> It
     old = before.elements if before else frozenset()
     new = after.elements if after else frozenset()
     for sign, elements in (("-", old - new), ("+", new - old)):
-        lines = sorted(element_text(e, present.key, present.values) for e in elements)
-        yield from ((sign, f"    {line}") for line in lines[:SHOWN])
-        if len(lines) > SHOWN:
-            yield sign, f"    ... and {len(lines) - SHOWN} more"
+        few = first(elements, SHOWN)
+        lines = sorted(element_text(element, present.key, present.values) for element in few)
+        yield from ((sign, f"    {line}") for line in lines)
+        if len(elements) > SHOWN:
+            yield sign, f"    ... and {len(elements) - SHOWN} more"
 
 
 def _chain_lines(name: str, before: Chain | None, after: Chain | None) -> Iterator[Line]:

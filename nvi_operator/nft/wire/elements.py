@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
+from heapq import nsmallest
 from typing import Any
 
 from nvi_operator.nft.wire.attributes import WireError
@@ -94,3 +95,10 @@ def packed(named: NamedSet) -> NamedSet:
     if found is None or isinstance(named.elements, PackedElements):
         return named
     return replace(named, elements=PackedElements.of(found, named.elements))
+
+
+def first(elements: Set[Element], count: int) -> list[Element]:
+    """So many of them, for a person: those with the lowest addresses, where bytes say so without unpacking all."""
+    if isinstance(elements, PackedElements):
+        return list(PackedElements(elements.layout, frozenset(nsmallest(count, elements.raw))))
+    return sorted(elements, key=str)[:count]
