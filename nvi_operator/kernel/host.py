@@ -14,15 +14,13 @@ from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
 from nvi_operator.kernel.drivers.module import ModuleDriver, available
-from nvi_operator.kernel.drivers.nft_table import NftTableDriver, Seen
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.sysctl import SysctlDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.kernel.nfnetlink import Nfnetlink
-from nvi_operator.kernel.nft import Nft
 from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import Numbers
@@ -36,18 +34,18 @@ from nvi_operator.state.tc import TcProgram
 class HostKernel:
     """A pass's handle on the kernel; close it, or use it in `with`. Not to be moved between namespaces.
 
-    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass. It may
-    keep `seen` from one to the next: then nftables is not read again while its generation is the same.
+    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass. The driver
+    of the table may last, if it is given.
     """
 
-    def __init__(self, numbers: Numbers, seen: Seen | None = None) -> None:
+    def __init__(self, numbers: Numbers, table: NftTableDriver | None = None) -> None:
         from pyroute2 import IPRoute
 
         self._cookie = cookie()
         self._ipr: Any = IPRoute()
         lent = Lent(self._cookie)
-        self._wire = Nfnetlink()
-        self._nft = NftTableDriver(Nft(), self._wire, TABLE, seen)
+        self._lasting = table is not None
+        self._nft = table or NftTableDriver(TABLE)
         links = LinkDriver(self._ipr, numbers.link_group + 1)
         self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
@@ -70,7 +68,8 @@ class HostKernel:
 
     def close(self) -> None:
         self._ipr.close()
-        self._wire.close()
+        if not self._lasting:
+            self._nft.close()
 
     def facts(self) -> Facts:
         return read_facts(self._ipr, self._cookie)

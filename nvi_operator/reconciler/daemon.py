@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvi_operator.errors import SpecError
-from nvi_operator.kernel.drivers.nft_table import Seen
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.reconciler.cycle import Gateway, reconcile
@@ -35,15 +35,15 @@ Say = Callable[[str], None]
 
 
 class Daemon:
-    """Remembers the last good spec. Everything else is read from the kernel in every pass, but for nftables while
-    its generation is the same; and that, too, now and then.
+    """Remembers the last good spec. Everything else is read from the kernel in every pass; `table`, if it remembers,
+    reads nftables only when somebody changed it, and now and then all the same.
     """
 
-    def __init__(self, directory: Path, gateway: str | None, say: Say) -> None:
+    def __init__(self, directory: Path, gateway: str | None, table: NftTableDriver, say: Say) -> None:
         self._directory = directory
         self._gateway = gateway
         self._say = say
-        self._seen = Seen()  # of nftables
+        self._table = table
         self._read: Fingerprint | None = None  # of what was read last, good or bad
         self._good: LoadedSpec | None = None
         self._desired: HostState | None = None  # what the last pass wanted
@@ -65,8 +65,8 @@ class Daemon:
             self._looked = loaded
         started = time.monotonic()
         if wake.reasons & _LOOK_ANEW:
-            self._seen.forget()
-        with HostKernel(loaded.spec.numbers, self._seen) as kernel:
+            self._table.forget()
+        with HostKernel(loaded.spec.numbers, self._table) as kernel:
             done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)
         # Only what the spec and the facts did not ask for: a new lease is no drift.
         drifted = self._desired == done.plan.after
@@ -123,7 +123,7 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
-    daemon = Daemon(directory, gateway, say)
-    with KernelEvents([TABLE]) as events:
+    with KernelEvents([TABLE]) as events, NftTableDriver(TABLE, remember=True) as table:
+        daemon = Daemon(directory, gateway, table, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

@@ -17,8 +17,6 @@ from typing import Any
 import pytest
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.nfnetlink import Nfnetlink
-from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.text import table_text
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.plan.compile import desired_state
@@ -157,8 +155,8 @@ def host(lab: Lab) -> Host:
 
 def listed(host: Host) -> Table | None:
     def look() -> Table | None:
-        with Nfnetlink() as wire:
-            return next(NftTableDriver(Nft(), wire, "nvi").observe(HostState()), None)
+        with NftTableDriver("nvi") as driver:
+            return next(driver.observe(HostState()), None)
 
     return host.call(look)
 

@@ -32,38 +32,49 @@ from nvi_operator.state.nft import NamedSet, Table
 _TRIES = 20  # while others keep changing nftables
 
 
-@dataclass
-class Seen:
-    """What our table held, and in which generation of the ruleset. Kept from pass to pass it saves looking.
-
-    Nothing in our table changes without a new generation. `forget`, now and then, to look at it all the same.
-    """
+@dataclass(frozen=True)
+class _Seen:
+    """What our table held, and in which generation of the ruleset: nothing in it changes without a new one."""
 
     generation: int | None = None
     table: Table | None = None
 
-    def forget(self) -> None:
-        self.generation = self.table = None
-
 
 class NftTableDriver:
-    """The table is ours by its name, given at construction. Close it, or let `HostKernel` do it."""
+    """The table is ours by its name. Works in the network namespace of the calling thread.
+
+    One that remembers may be kept from pass to pass: then the kernel is not asked for what is the same still,
+    nor for elements that it just took; `forget`, now and then, to look at it all the same.
+    """
 
     kind = "nft-table"
 
-    def __init__(self, nft: Nft, wire: Nfnetlink, name: str, seen: Seen | None = None) -> None:
-        self._nft = nft
-        self._wire = wire
+    def __init__(self, name: str, *, remember: bool = False, nft: Nft | None = None) -> None:
+        self._nft = nft or Nft()
+        self._wire = Nfnetlink()
         self._name = name
-        self._seen = seen if seen is not None else Seen()
-        self._trusts = seen is not None
-        self._known = Seen()  # the same, and after a step of ours what has to be there now
+        self._remembers = remember
+        self._seen = _Seen()
+        self._known = _Seen()  # the same, and after a step of ours what has to be there now
+
+    def __enter__(self) -> NftTableDriver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._nft.close()
+        self._wire.close()
+
+    def forget(self) -> None:
+        """The next observation reads everything."""
+        self._seen = _Seen()
 
     def observe(self, desired: HostState) -> Iterator[Table]:
-        generation = self._wire.generation()
-        if generation != self._seen.generation:
-            self._seen.generation, self._seen.table = self._look()
-        self._known = replace(self._seen)
+        if not self._remembers or self._wire.generation() != self._seen.generation:
+            self._seen = self._look()
+        self._known = self._seen
         if self._seen.table is not None:
             yield self._seen.table
 
@@ -93,7 +104,7 @@ class NftTableDriver:
     def _apply_text(self, step: Step) -> None:
         generation = self._expect(step.before)
         self._nft.apply(step.text)
-        self._known = Seen(_next(generation), step.after)
+        self._known = _Seen(_next(generation), step.after)
         self._expect(step.after)
 
     def _apply_elements(self, step: Step) -> None:
@@ -103,9 +114,8 @@ class NftTableDriver:
                 self._send(step, generation=generation)
             except ChangedMeanwhileError:
                 continue  # by somebody, somewhere in nftables: was it here?
-            self._known = Seen(_next(generation), step.after)
-            if self._trusts:  # the kernel took exactly these, upon exactly what was seen: nothing to look for
-                self._seen.generation, self._seen.table = self._known.generation, self._known.table
+            # The kernel took exactly these, upon exactly what was seen.
+            self._seen = self._known = _Seen(_next(generation), step.after)
             return
         raise ChangedMeanwhileError(f"nft table inet {self._name}: apply: others change nftables without end")
 
@@ -113,7 +123,7 @@ class NftTableDriver:
         """The generation of the ruleset now, in which our table is this one. ChangedMeanwhileError otherwise."""
         generation = self._wire.generation()
         if self._known.generation != generation:
-            self._known = Seen(*self._look())
+            self._known = self._look()
         if self._known.table != table or self._known.generation is None:
             raise ChangedMeanwhileError(
                 f"nft table inet {self._name}: apply: somebody changed it meanwhile", hint="it is planned anew"
@@ -139,7 +149,7 @@ class NftTableDriver:
 
     # ------------------------------------------------------------------ looking
 
-    def _look(self) -> tuple[int, Table | None]:
+    def _look(self) -> _Seen:
         """The table, and the generation of which all of it is."""
         for _ in range(_TRIES):
             generation = self._wire.generation()
@@ -149,7 +159,7 @@ class NftTableDriver:
                 except FileNotFoundError:
                     continue  # a set that was listed has gone
             if generation == self._wire.generation():
-                return generation, table
+                return _Seen(generation, table)
         raise ChangedMeanwhileError(f"nft table inet {self._name}: reading: it changes without end")
 
     def _read(self) -> Table | None:
