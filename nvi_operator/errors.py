@@ -85,6 +85,10 @@ class KernelError(NviError):
     retryable = True
 
 
+class ChangedMeanwhileError(KernelError):
+    """Somebody else changed what a plan was made for; nothing of this change was applied."""
+
+
 class VerifyError(NviError):
     """After an apply the kernel still does not hold what was wanted."""
 

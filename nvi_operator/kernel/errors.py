@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 from nvi_operator.errors import CapabilityError, KernelError
 
-_HINTS = {
+HINTS = {
     errno.EPERM: "run as root, or with CAP_NET_ADMIN in this network namespace",
     errno.EACCES: "run as root, or with CAP_NET_ADMIN in this network namespace",
     errno.EOPNOTSUPP: "this kernel lacks the feature; `nvictl doctor` says which",
+    errno.ENFILE: "the set is full: it is made anew, with more room, when the table is planned anew",
     errno.ENOSPC: "a disk or a kernel table is full",
     errno.ENODEV: "the interface has gone; the next pass will see it",
     errno.ENETDOWN: "the interface is down; the next pass will see it",
@@ -34,7 +35,7 @@ def kernel_errors(what: str) -> Iterator[None]:
 
 def _wrapped(what: str, code: int, text: str) -> KernelError | CapabilityError:
     message = f"{what}: {text or os.strerror(code)}"
-    hint = _HINTS.get(code, "")
+    hint = HINTS.get(code, "")
     if code in (errno.EPERM, errno.EACCES):
         return CapabilityError(message, hint=hint)
     return KernelError(message, hint=hint)

@@ -9,7 +9,6 @@ are in tables of ours, and only default routers are facts), cached routes, bridg
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Collection
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.processes import is_ours
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
@@ -141,7 +141,7 @@ class KernelEvents:
         said = _attributes(message)
         pid = int.from_bytes(said.get(_GEN_PID, b""), "big") or _pid(port)
         name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
-        return Event("nft", pid, name or _process(pid), own=os.getpid() in (pid, _pid(port)))
+        return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))
 
 
 def _route_event(kind: int, message: memoryview, port: int) -> Event | None:
@@ -153,7 +153,7 @@ def _route_event(kind: int, message: memoryview, port: int) -> Event | None:
         if flags & _CLONED or table == _LOCAL or (table == _MAIN and length > 0):
             return None
     pid = _pid(port)
-    return Event(family, pid, _process(pid), own=pid == os.getpid())
+    return Event(family, pid, _process(pid), own=is_ours(pid))
 
 
 def _attributes(message: memoryview, *, only: int | None = None) -> dict[int, bytes]:

@@ -21,7 +21,6 @@ from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.kernel.nft import Nft
 from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import Numbers
@@ -35,17 +34,19 @@ from nvi_operator.state.tc import TcProgram
 class HostKernel:
     """A pass's handle on the kernel; close it, or use it in `with`. Not to be moved between namespaces.
 
-    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass.
+    pyroute2 leaks a little per request on an open socket, so a daemon makes a new one for every pass. The driver
+    of the table may last, if it is given.
     """
 
-    def __init__(self, numbers: Numbers) -> None:
+    def __init__(self, numbers: Numbers, table: NftTableDriver | None = None) -> None:
         from pyroute2 import IPRoute
 
         self._cookie = cookie()
         self._ipr: Any = IPRoute(ext_ack=True)
         lent = Lent(self._cookie)
-        self._nft = NftTableDriver(Nft(), TABLE)
         self._module = ModuleDriver()
+        self._lasting = table is not None
+        self._nft = table or NftTableDriver(TABLE)
         links = LinkDriver(self._ipr, numbers.link_group + 1)
         self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
@@ -68,6 +69,8 @@ class HostKernel:
 
     def close(self) -> None:
         self._ipr.close()
+        if not self._lasting:
+            self._nft.close()
 
     def facts(self) -> Facts:
         return read_facts(self._ipr, self._cookie)

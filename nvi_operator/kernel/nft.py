@@ -1,64 +1,132 @@
-"""libnftables, for our table only: other people's tables never pass through it (some crash it)."""
+"""libnftables, for our table only, in a process of its own: what crashes it becomes an error message.
+
+Other people's tables never pass through it (some crash it), and what it does not give back of a large listing
+goes with it.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.kernel.nft_worker import ANSWER, APPLY, CHECK, LIST, REQUEST
+from nvi_operator.kernel.processes import adopt
 
 _ABSENT = "No such file or directory"
+_WORKER = (sys.executable, "-P", "-m", "nvi_operator.kernel.nft_worker")
 
 
 class Nft:
-    """One libnftables context, bound to the network namespace in which it was made. Not thread-safe."""
+    """Works in the network namespace of the thread that calls it first; close it, or use it in `with`.
 
-    def __init__(self) -> None:
-        try:
-            import nftables
-        except ImportError as error:
+    The process is started when it is needed, and again after a crash. Not thread-safe.
+    """
+
+    def __init__(self, worker: tuple[str, ...] = _WORKER) -> None:
+        if importlib.util.find_spec("nftables") is None:
             raise CapabilityError(
-                "nftables: the Python bindings are wanted: they cannot be imported",
+                "nftables: the Python bindings are wanted: there are none",
                 hint="apt-get install python3-nftables, and use the system's Python (or a virtual "
                 "environment made from it with --system-site-packages)",
-            ) from error
-        self._new: Callable[[], Any] = nftables.Nftables
-        self._context = self._new()
-        self._context.set_json_output(True)
+            )
+        self._command = worker
+        self._worker: subprocess.Popen[bytes] | None = None
 
-    def list_table(self, name: str) -> list[dict[str, Any]]:
-        """The JSON objects of table `inet name`; empty if there is none. KernelError otherwise."""
-        code, output, error = self._context.cmd(f"list table inet {name}")
+    def __enter__(self) -> Nft:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.communicate()
+
+    def list_skeleton(self, name: str) -> list[dict[str, Any]]:
+        """The JSON objects of table `inet name`, sets without elements; empty if there is none.
+
+        KernelError otherwise. Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug
+        1735 of netfilter.org); beside a `list ruleset` it does not. That is of a family without tables of ours,
+        and no other table is fetched for it, because `list table` narrows both.
+        """
+        code, output, error = self._ask(LIST, f"list ruleset arp; list table inet {name}", "listing")
         if code == 0:
-            objects: list[dict[str, Any]] = json.loads(output)["nftables"]
+            objects: list[dict[str, Any]] = json.loads(output.splitlines()[-1])["nftables"]
             return objects
         if _ABSENT in error:
             return []
-        raise self._failed("listing", error)
+        raise _failed("listing", error)
 
     def check(self, text: str) -> None:
-        """What `nft -c` says, without changing anything.
-
-        In a context of its own: a dry run leaves its elements in the cache of libnftables (1.0.6), and
-        the apply after it would find that they overlap with themselves.
-        """
-        context = self._new()
-        context.set_dry_run(True)
-        self._run(context, text, "check")
+        """What `nft -c` says, without changing anything."""
+        self._run(CHECK, text, "check")
 
     def apply(self, text: str) -> None:
         """One transaction: all of it or nothing."""
-        self._run(self._context, text, "apply")
+        self._run(APPLY, text, "apply")
 
-    def _run(self, context: Any, text: str, what: str) -> None:
-        code, _, error = context.cmd(text)
+    def _run(self, what: bytes, text: str, name: str) -> None:
+        code, _, error = self._ask(what, text, name)
         if code:
-            raise self._failed(what, error)
+            raise _failed(name, error)
 
-    @staticmethod
-    def _failed(what: str, error: str) -> KernelError | CapabilityError:
-        message = f"nft table: {what}: {error.strip()}"
-        if "Operation not permitted" in error:
-            return CapabilityError(message, hint="run as root, or with CAP_NET_ADMIN in this network namespace")
-        return KernelError(message)
+    def _ask(self, what: bytes, text: str, name: str) -> tuple[int, str, str]:
+        worker = self._started()
+        try:
+            answer = _answer(worker, what, text.encode())
+        except BaseException:
+            self.close()  # an answer that nobody waited for would be taken for the next one's
+            raise
+        if answer is None:
+            self._worker = None
+            raise KernelError(
+                f"nft table: {name}: libnftables {_fate(worker)}", hint="the kernel took all of it, or nothing"
+            )
+        return answer
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._worker is None:
+            pipe = subprocess.PIPE
+            # A group of its own: an interrupt at the terminal is for us, and we end it when we are done.
+            self._worker = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, process_group=0)
+            adopt(self._worker.pid)
+        return self._worker
+
+
+def _answer(worker: subprocess.Popen[bytes], what: bytes, text: bytes) -> tuple[int, str, str] | None:
+    """Return code, output and errors; None if it died of it."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        worker.stdin.write(REQUEST.pack(what, len(text)) + text)
+        worker.stdin.flush()
+    except BrokenPipeError:
+        return None
+    head = worker.stdout.read(ANSWER.size)
+    if len(head) < ANSWER.size:
+        return None
+    code, *sizes = ANSWER.unpack(head)
+    output, error = (worker.stdout.read(size).decode() for size in sizes)
+    return code, output, error
+
+
+def _failed(what: str, error: str) -> KernelError | CapabilityError:
+    message = f"nft table: {what}: {error.strip()}"
+    if "Operation not permitted" in error:
+        return CapabilityError(message, hint="run as root, or with CAP_NET_ADMIN in this network namespace")
+    return KernelError(message)
+
+
+def _fate(worker: subprocess.Popen[bytes]) -> str:
+    """What became of it, after its pipes were closed."""
+    worker.communicate()
+    if worker.returncode < 0:
+        return f"died of {signal.Signals(-worker.returncode).name}"
+    return f"ended with {worker.returncode}"

@@ -7,10 +7,10 @@ within the transaction: empty what changes, take away, put in, fill.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from nvi_operator.nft.text import chain_definition, elements_text, rule_text, set_definition
-from nvi_operator.state.nft import NamedSet, Table
+from nvi_operator.state.nft import Element, NamedSet, Table
 
 _ELEMENTS_PER_COMMAND = 2000  # a line of nft text stays of sane length
 
@@ -30,10 +30,6 @@ def transaction(before: Table | None, after: Table | None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _same_definition(old: NamedSet, new: NamedSet) -> bool:
-    return (old.key, old.values, old.interval, old.size) == (new.key, new.values, new.interval, new.size)
-
-
 def _commands(before: Table, after: Table) -> Iterator[str]:
     name = f"inet {after.name}"
     old_sets = {s.name: s for s in before.sets}
@@ -41,7 +37,7 @@ def _commands(before: Table, after: Table) -> Iterator[str]:
     old_chains = {c.name: c for c in before.chains}
     new_chains = {c.name: c for c in after.chains}
 
-    gone_sets = {n for n in old_sets if n not in new_sets or not _same_definition(old_sets[n], new_sets[n])}
+    gone_sets = {n for n in old_sets if n not in new_sets or not old_sets[n].becomes(new_sets[n])}
     born_sets = {n for n in new_sets if n not in old_sets or n in gone_sets}
     gone_chains = {n for n in old_chains if n not in new_chains or old_chains[n].hook != new_chains[n].hook}
     born_chains = {n for n in new_chains if n not in old_chains or n in gone_chains}
@@ -56,9 +52,10 @@ def _commands(before: Table, after: Table) -> Iterator[str]:
 
     for n in sorted(emptied):
         yield f"flush chain {name} {n}"
-    for n in sorted(old_sets.keys() & new_sets.keys() - gone_sets):
-        gone = old_sets[n].elements - new_sets[n].elements
-        yield from _elements("delete", name, old_sets[n], gone)
+    kept_sets = old_sets.keys() & new_sets.keys() - gone_sets
+    changed_sets = {n for n in kept_sets if old_sets[n].elements != new_sets[n].elements}
+    for n in sorted(changed_sets):
+        yield from _elements("delete", name, old_sets[n], old_sets[n].elements - new_sets[n].elements)
     for n in sorted(gone_sets):
         yield f"delete {_noun(old_sets[n])} {name} {n}"
     for n in sorted(gone_chains):
@@ -73,9 +70,9 @@ def _commands(before: Table, after: Table) -> Iterator[str]:
         yield f"add chain {name} {n}" + (f" {{ {definition} }}" if definition else "")
     for n in sorted(born_sets):
         yield f"add {_noun(new_sets[n])} {name} {n} {{ {set_definition(new_sets[n])} }}"
-    for n in sorted(new_sets):
-        have = old_sets[n].elements if n in old_sets and n not in gone_sets else frozenset()
-        yield from _elements("add", name, new_sets[n], new_sets[n].elements - have)
+    for n in sorted(new_sets.keys() - kept_sets | changed_sets):
+        wanted = new_sets[n].elements
+        yield from _elements("add", name, new_sets[n], wanted - old_sets[n].elements if n in kept_sets else wanted)
     for n in sorted(new_chains):
         if n in emptied or n in born_chains:
             for rule in new_chains[n].rules:
@@ -86,7 +83,7 @@ def _noun(named: NamedSet) -> str:
     return "map" if named.values else "set"
 
 
-def _elements(verb: str, table: str, named: NamedSet, elements: frozenset) -> Iterator[str]:  # type: ignore[type-arg]
+def _elements(verb: str, table: str, named: NamedSet, elements: Set[Element]) -> Iterator[str]:
     ordered = sorted(elements, key=str)
     for start in range(0, len(ordered), _ELEMENTS_PER_COMMAND):
         part = ordered[start : start + _ELEMENTS_PER_COMMAND]

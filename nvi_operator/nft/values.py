@@ -48,6 +48,16 @@ def ports_value(ports: PortRange) -> int | Interval:
     return ports.first if ports.first == ports.last else Interval(ports.first, ports.last)
 
 
+def ends(value: Value) -> tuple[int | str, int | str]:
+    """The first and last of a range or prefix; a single value is both."""
+    if isinstance(value, Interval):
+        return value.first, value.last
+    if isinstance(value, str) and "/" in value:
+        network = ip_network(value)
+        return str(network[0]), str(network[-1])
+    return value, value
+
+
 def merged(values: Iterable[Value]) -> tuple[Value, ...]:
     """The members of an anonymous set as nft keeps them.
 

@@ -2,6 +2,7 @@
 
 spec + facts -> topology -> desired ; kernel -> live ; plan = desired - live
 check the plan, apply it step by step, and verify: the plan made anew must be empty
+when somebody else changes the same meanwhile: plan the rest anew
 when a step fails: plan back to what was, apply that, and say so
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from nvi_operator.errors import NviError, RevertError, VerifyError
+from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
@@ -20,6 +21,8 @@ from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.resolve import resolve
+
+REPLANS = 3  # of a pass that somebody else comes in between
 
 
 class Kernel(Protocol):
@@ -67,9 +70,7 @@ def reconcile(
         return todo
     kernel.check(todo.plan)
     try:
-        for change in todo.plan.steps:
-            on_step(change)
-            kernel.apply(change)
+        _apply(kernel, gateway, todo, held, on_step)
         left = preview(kernel, gateway).without(held)
         if left.plan:
             names = ", ".join(str(change.ref) for change in left.plan.steps[:3])
@@ -87,6 +88,22 @@ def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Previ
     if gateway.spec is None or tried.topology is None or gateway.spec.dataplane.type != "auto":
         return False
     return resolve(gateway.name, gateway.spec, kernel.facts()).dataplane != tried.topology.dataplane
+
+
+def _apply(
+    kernel: Kernel, gateway: Gateway, todo: Preview, held: Collection[str], on_step: Callable[[Change], None]
+) -> None:
+    """Every step. Where somebody else is at work, too, the rest is planned anew, from wherever it got to."""
+    for last in (False,) * REPLANS + (True,):
+        try:
+            for change in todo.plan.steps:
+                on_step(change)
+                kernel.apply(change)
+            return
+        except ChangedMeanwhileError:
+            if last:
+                raise
+        todo = preview(kernel, gateway).without(held)
 
 
 def revert(kernel: Kernel, failed: Plan, cause: NviError) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvi_operator.errors import SpecError
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.reconciler.cycle import Gateway, reconcile
 from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.precheck import problems, refuse_collisions
 from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, revision
-from nvi_operator.reconciler.wake import PassResult, Wake
+from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.load import LoadedSpec, load_directory
 from nvi_operator.state.change import Plan
@@ -28,16 +29,21 @@ from nvi_operator.view.plan import plan_lines, summary
 
 SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
 
+_LOOK_ANEW = {Reason.TIMER, Reason.OVERFLOW, Reason.RETRY, Reason.SIGNAL}
+
 Say = Callable[[str], None]
 
 
 class Daemon:
-    """Remembers the last good spec; everything else is read from the kernel in every pass."""
+    """Remembers the last good spec. Everything else is read from the kernel in every pass; `table`, if it remembers,
+    reads nftables only when somebody changed it, and now and then all the same.
+    """
 
-    def __init__(self, directory: Path, gateway: str | None, say: Say) -> None:
+    def __init__(self, directory: Path, gateway: str | None, table: NftTableDriver, say: Say) -> None:
         self._directory = directory
         self._gateway = gateway
         self._say = say
+        self._table = table
         self._read: Fingerprint | None = None  # of what was read last, good or bad
         self._good: LoadedSpec | None = None
         self._desired: HostState | None = None  # what the last pass wanted
@@ -58,7 +64,9 @@ class Daemon:
             refuse_collisions(problems(loaded.spec))
             self._looked = loaded
         started = time.monotonic()
-        with HostKernel(loaded.spec.numbers) as kernel:
+        if wake.reasons & _LOOK_ANEW:
+            self._table.forget()
+        with HostKernel(loaded.spec.numbers, self._table) as kernel:
             done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)
         # Only what the spec and the facts did not ask for: a new lease is no drift.
         drifted = self._desired == done.plan.after
@@ -115,7 +123,7 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
-    daemon = Daemon(directory, gateway, say)
-    with KernelEvents([TABLE]) as events:
+    with KernelEvents([TABLE]) as events, NftTableDriver(TABLE, remember=True) as table:
+        daemon = Daemon(directory, gateway, table, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

@@ -5,18 +5,20 @@ Most exact first: twice NAT, ports with a choice of servers, ports, port ranges,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from nvi_operator.nft.values import ports_value
+from nvi_operator.nft.wire.elements import PackedElements
+from nvi_operator.nft.wire.layout import Row
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
 from nvi_operator.ruleset.networks import declared_size, network_maps, twice_rules
+from nvi_operator.spec.values import PortRange
 from nvi_operator.state.nft import (
     Chain,
     Count,
     Element,
     Hook,
-    Interval,
     Key,
     Lookup,
     Match,
@@ -31,14 +33,15 @@ from nvi_operator.topology.model import Family, ForwardEntry, ForwardRule, Topol
 PRIORITY = -110  # before the usual -100, so that another tool's chain does not take the packet first
 
 
-def dstnat_chain(topology: Topology) -> Chain:
+def dstnat_chain(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) -> Chain:
+    """`maps` are those of `forward_maps`."""
     rules: list[Rule] = []
     for family in topology.families:
         rules += twice_rules("dnat", topology, family)
         chosen = [rule for rule in topology.forward_rules if rule.public.version == family]
         rules += [_chosen(topology, rule) for rule in chosen if rule.service]
         whole = [_chosen(topology, rule) for rule in chosen if not rule.service]
-        for map_ in forward_maps(topology, family):
+        for map_ in maps[family]:
             if map_.name.startswith("dnat_all"):
                 rules += whole
                 whole = []
@@ -103,29 +106,26 @@ def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
         if whole:
             type_ = f.ADDRESS_TYPE[family]
             suffix = "" if hairpin else "_outside"
-            yield NamedSet(f"dnat_all_{family}{suffix}", (type_,), whole, (type_,))
+            yield NamedSet(f"dnat_all_{family}{suffix}", (type_,), whole, (type_,), size=declared_size(len(whole)))
 
 
 def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iterator[NamedSet]:
     address = f.ADDRESS_TYPE[family]
     key = (address, "inet_proto", "inet_service")
-    exact: set[Element] = set()
-    ranges: set[Element] = set()
-    for entry in entries:
-        if entry.ports is None or entry.protocol is None:
-            continue
-        left = (str(entry.public), entry.protocol, ports_value(entry.ports))
-        if isinstance(left[2], Interval):
-            ranges.add((left, (str(entry.target),)))
-        else:
-            exact.add((left, (str(entry.target), entry.target_port or entry.ports.first)))
+    values = (address, "inet_service")
+    services = [(e, e.protocol, e.ports) for e in entries if e.protocol is not None and e.ports is not None]
+    exact = PackedElements.of_rows(key, values, (_row(*s) for s in services if s[2].size == 1))
     if exact:
-        yield NamedSet(
-            f"dnat_port_{family}{suffix}",
-            key,
-            frozenset(exact),
-            (address, "inet_service"),
-            size=declared_size(len(exact)),
-        )
+        yield NamedSet(f"dnat_port_{family}{suffix}", key, exact, values, size=declared_size(len(exact)))
+    ranges: frozenset[Element] = frozenset(
+        ((str(entry.public), protocol, ports_value(ports)), (str(entry.target),))
+        for entry, protocol, ports in services
+        if ports.size > 1
+    )
     if ranges:
-        yield NamedSet(f"dnat_range_{family}{suffix}", key, frozenset(ranges), (address,), interval=True)
+        yield NamedSet(f"dnat_range_{family}{suffix}", key, ranges, (address,), interval=True)
+
+
+def _row(entry: ForwardEntry, protocol: str, ports: PortRange) -> Row:
+    target_port = entry.target_port or ports.first
+    return entry.public.packed, protocol, ports.first, entry.target.packed, target_port

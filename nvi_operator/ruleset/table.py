@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from nvi_operator.nft.values import network_value
+from nvi_operator.nft.wire.elements import packed
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset import guard, stages
 from nvi_operator.ruleset.dstnat import dstnat_chain, forward_maps
@@ -13,9 +14,11 @@ from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
 from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chain, uplink_mark
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
 from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, SetBits, Table
-from nvi_operator.topology.model import Topology
+from nvi_operator.topology.model import Family, Topology
 
 TABLE = "nvi"
+
+Forwards = Mapping[Family, Sequence[NamedSet]]
 
 _ERRORS = {
     4: ("icmp type", ("destination-unreachable", "time-exceeded", "parameter-problem")),
@@ -25,19 +28,20 @@ _ERRORS = {
 
 def table(topology: Topology) -> Table:
     """Pure and complete: equal topologies give equal tables."""
+    forwards = {family: tuple(forward_maps(topology, family)) for family in topology.families}
     counters = {rule.counter for rule in topology.source_rules} | {r.counter for r in topology.forward_rules}
     return Table(
         TABLE,
         frozenset(counters) | stages.COUNTERS | guard.COUNTERS,
-        frozenset(_sets(topology)),
-        frozenset(_chains(topology)),
+        frozenset(map(packed, _sets(topology, forwards))),
+        frozenset(_chains(topology, forwards)),
     )
 
 
-def _chains(topology: Topology) -> Iterator[Chain]:
+def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
     yield raw_chain(topology)
     yield from tenant_chains(topology)
-    yield dstnat_chain(topology)
+    yield dstnat_chain(topology, forwards)
     yield _errors_chain(topology)
     yield srcnat_chain(topology)
     yield from guard_chains(topology)
@@ -61,13 +65,13 @@ def _errors_chain(topology: Topology) -> Chain:
     return Chain("own_errors", Hook("route", "output", -150), tuple(rules))
 
 
-def _sets(topology: Topology) -> Iterator[NamedSet]:
+def _sets(topology: Topology, forwards: Forwards) -> Iterator[NamedSet]:
     yield from guard_sets(topology)
     yield from tenant_maps(topology)
     if topology.source == "mark":
         yield mark_map(topology)
     for family in topology.families:
-        yield from forward_maps(topology, family)
+        yield from forwards[family]
         yield from static_maps(topology, family)
         if topology.by_source_map:
             elements: frozenset[Element] = frozenset(

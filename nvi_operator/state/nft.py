@@ -7,6 +7,7 @@ vocabulary becomes `Opaque`, equal to nothing that we would write, and so shows 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -178,14 +179,19 @@ class Chain:
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A named set, or a map if `values` says so. `key` and `values` are nft type names."""
+    """A named set, or a map if `values` says so. `key` and `values` are nft type names.
+
+    `elements` may be kept in the kernel's own form (nft/wire/elements.py): equal is what means the same.
+    """
 
     name: str
     key: tuple[str, ...]
-    elements: frozenset[Element]
+    elements: Set[Element] = field(hash=False)
     values: tuple[str, ...] = ()
     interval: bool = False
-    size: int | None = None
+    # Room for so many elements; None: the kernel grows it. It means nothing, so that one forward more or less
+    # never makes a map anew that has room.
+    size: int | None = field(default=None, compare=False)
     # Values that are prefixes (netmap). A listing does not say it of an empty map.
     prefix_values: bool = field(default=False, compare=False)
 
@@ -193,6 +199,11 @@ class NamedSet:
     def foreign(self) -> bool:
         """Stands for something else of a listing that we never write: a quota, a set with a timeout."""
         return " " in self.name
+
+    def becomes(self, other: NamedSet) -> bool:
+        """Can it be made `other` by elements alone?"""
+        same = (self.key, self.values, self.interval) == (other.key, other.values, other.interval)
+        return same and (self.size is None or self.size >= len(other.elements))
 
 
 @dataclass(frozen=True)

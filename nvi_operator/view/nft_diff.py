@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
+from nvi_operator.nft.wire.elements import first
 from nvi_operator.state.nft import Chain, NamedSet, Table
 
-MANY = (
-    50  # lines of one thing, each way, that are not scrolled any more: the first few are SHOWN, the rest is a number
-)
+MANY = 50  # lines of one thing, each way: of more the first few are SHOWN, the rest is a number
 SHOWN = 10
 _COMPARED = 2000  # rules of a chain that are compared in their order: that takes the product of both numbers
 
@@ -36,7 +35,12 @@ def _few(sign: str, lines: Sequence[str], full: bool) -> Iterator[Line]:
         return
     yield from ((sign, line) for line in lines[:SHOWN])
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
-    yield sign, f"{indent}... and {len(lines) - SHOWN:,} more (nvictl plan --full or -o json shows all)"
+    yield from _rest(sign, indent, len(lines) - SHOWN)
+
+
+def _rest(sign: str, indent: str, number: int) -> Iterator[Line]:
+    if number:
+        yield sign, f"{indent}... and {number:,} more (nvictl plan --full or -o json shows all)"
 
 
 def _sign(before: object, after: object) -> str:
@@ -49,14 +53,16 @@ def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None, full:
     present = after or before
     assert present is not None
     yield _sign(before, after), f"{'map' if present.values else 'set'} {name}"
-    if before and after and set_definition(before) != set_definition(after):
+    if before and after and not before.becomes(after):
         yield "-", f"    {set_definition(before)}"
         yield "+", f"    {set_definition(after)}"
     old = before.elements if before else frozenset()
     new = after.elements if after else frozenset()
     for sign, elements in (("-", old - new), ("+", new - old)):
-        lines = sorted(f"    {element_text(e, present.key, present.values)}" for e in elements)
-        yield from _few(sign, lines, full)
+        shown = elements if full or len(elements) <= MANY else first(elements, SHOWN)
+        lines = sorted(f"    {element_text(element, present.key, present.values)}" for element in shown)
+        yield from ((sign, line) for line in lines)
+        yield from _rest(sign, "    ", len(elements) - len(lines))
 
 
 def _chain_lines(name: str, before: Chain | None, after: Chain | None, full: bool) -> Iterator[Line]:

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.text import table_text
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.plan.compile import desired_state
@@ -158,7 +157,11 @@ def host(lab: Lab) -> Host:
 
 
 def listed(host: Host) -> Table | None:
-    return host.call(lambda: next(NftTableDriver(Nft(), "nvi").observe(HostState()), None))
+    def look() -> Table | None:
+        with NftTableDriver("nvi") as driver:
+            return next(driver.observe(HostState()), None)
+
+    return host.call(look)
 
 
 @pytest.mark.netns

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from nvi_operator.errors import KernelError
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
+from nvi_operator.nft.steps import MANY
 from nvi_operator.reconciler.cycle import Gateway, preview, reconcile
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.change import Change
@@ -131,6 +134,62 @@ def _killer(number: int, prober: Prober) -> Step:
             raise Killed
 
     return step
+
+
+def many_forwards(count: int) -> str:
+    """So many ports, each to another of the server: more than one transaction at the first apply."""
+    return spec(
+        more="".join(
+            f"    many-{n}:\n      at: 203.0.113.17\n      ports: {20_000 + n}/tcp\n"
+            f"      to: 192.168.1.80:{40_000 + n}\n"
+            for n in range(count)
+        )
+    )
+
+
+@dataclass
+class Fuse:
+    """Holds for so many transactions, and kills before the next."""
+
+    left: int
+
+    def burn(self) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+
+
+def test_killed_between_the_transactions_of_many_forwards_it_fails_closed_and_is_made_good(
+    site: Site, operator: Operator, prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The map is made, filled, and then come the rules that ask it: between these a kill changes nothing."""
+    text, fuse = many_forwards(2 * MANY), Fuse(0)
+
+    def probing(name: str) -> None:
+        real = getattr(NftTableDriver, name)
+
+        def run(driver: NftTableDriver, step: object) -> None:
+            prober.send()
+            fuse.burn()
+            real(driver, step)
+            prober.send()
+
+        monkeypatch.setattr(NftTableDriver, name, run)
+
+    probing("_apply_text")
+    probing("_apply_elements")
+    for number in range(3):
+        fuse.left = number
+        with pytest.raises(Killed):
+            operator.apply(text)
+        assert "chain" not in site.gateway.run("nft", "list", "table", "inet", "nvi", check=False).stdout
+        fuse.left = 9
+        operator.apply(text)
+        operator.apply(None)
+    operator.apply(text)
+    site.server.serve(40_000 + MANY)
+    assert site.far.connect("203.0.113.17", 20_000 + MANY).seen
+    assert site.leaks() == 0
 
 
 class Refusing(HostKernel):

@@ -1,48 +1,205 @@
-"""The private nftables table: one transaction per change, as small as the difference."""
+"""The private nftables table: observed as it is, changed only from what was observed.
+
+libnftables lists and makes the skeleton: chains, rules, sets without their elements. Elements are read as the
+kernel holds them, and written so where they are many; `nft/steps.py` says what goes which way.
+
+The generation of the ruleset guards both. Elements go to the kernel with the generation that they were
+planned for, and it refuses them for any other. libnftables cannot do that: there the generation is compared
+right before and right after, and if somebody came between, the table is looked at again.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from nvi_operator.errors import ChangedMeanwhileError, KernelError
+from nvi_operator.kernel.errors import HINTS, kernel_errors
+from nvi_operator.kernel.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.listing import parse_table
-from nvi_operator.nft.transaction import transaction
+from nvi_operator.nft.steps import Step, checks, steps
+from nvi_operator.nft.text import element_text
+from nvi_operator.nft.wire.attributes import WireError
+from nvi_operator.nft.wire.elements import PackedElements
+from nvi_operator.nft.wire.layout import elements, layout_of
+from nvi_operator.nft.wire.tree import tree_of
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.nft import Table
+from nvi_operator.state.nft import NamedSet, Table
+
+_TRIES = 20  # while others keep changing nftables
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What our table held, and in which generation of the ruleset: nothing in it changes without a new one."""
+
+    generation: int | None = None
+    table: Table | None = None
 
 
 class NftTableDriver:
-    """The table is ours by its name, given at construction."""
+    """The table is ours by its name. Works in the network namespace of the calling thread.
+
+    One that remembers may be kept from pass to pass: then the kernel is not asked for what is the same still,
+    nor for elements that it just took; `forget`, now and then, to look at it all the same.
+    """
 
     kind = "nft-table"
 
-    def __init__(self, nft: Nft, name: str) -> None:
-        self._nft = nft
+    def __init__(self, name: str, *, remember: bool = False, nft: Nft | None = None) -> None:
+        self._nft = nft or Nft()
+        self._wire = Nfnetlink()
         self._name = name
+        self._remembers = remember
+        self._seen = _Seen()
+        self._known = _Seen()  # the same, and after a step of ours what has to be there now
+
+    def __enter__(self) -> NftTableDriver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._nft.close()
+        self._wire.close()
+
+    def forget(self) -> None:
+        """The next observation reads everything."""
+        self._seen = _Seen()
 
     def observe(self, desired: HostState) -> Iterator[Table]:
-        table = parse_table(self._nft.list_table(self._name), self._name, _ifindex)
-        if table is not None:
-            yield table
+        if not self._remembers or self._wire.generation() != self._seen.generation:
+            self._seen = self._look()
+        self._known = self._seen
+        if self._seen.table is not None:
+            yield self._seen.table
 
     def counters(self) -> dict[str, int]:
         """The named counters of the table, in packets."""
-        entries = (entry.get("counter") for entry in self._nft.list_table(self._name))
+        entries = (entry.get("counter") for entry in self._nft.list_skeleton(self._name))
         return {counter["name"]: counter["packets"] for counter in entries if counter}
 
     def check(self, change: Change) -> None:
-        self._nft.check(_text(change))
+        """Would the kernel take it? What it cannot judge yet are elements of maps that are still to be made."""
+        for step in checks(*_tables(change)):
+            if step.text:
+                self._nft.check(step.text)
+            else:
+                self._send(step, commit=False)
 
     def apply(self, change: Change) -> None:
-        self._nft.apply(_text(change))
+        """Raises ChangedMeanwhileError if the table is not, or not any more, what the change is planned from."""
+        for step in steps(*_tables(change)):
+            if step.text:
+                self._apply_text(step)
+            else:
+                self._apply_elements(step)
+
+    # ------------------------------------------------------------------ changing
+
+    def _apply_text(self, step: Step) -> None:
+        generation = self._expect(step.before)
+        self._nft.apply(step.text)
+        self._known = _Seen(_next(generation), step.after)
+        self._expect(step.after)
+
+    def _apply_elements(self, step: Step) -> None:
+        for _ in range(_TRIES):
+            generation = self._expect(step.before)
+            try:
+                self._send(step, generation=generation)
+            except ChangedMeanwhileError:
+                continue  # by somebody, somewhere in nftables: was it here?
+            # The kernel took exactly these, upon exactly what was seen.
+            self._seen = self._known = _Seen(_next(generation), step.after)
+            return
+        raise ChangedMeanwhileError(f"nft table inet {self._name}: apply: others change nftables without end")
+
+    def _expect(self, table: Table | None) -> int:
+        """The generation of the ruleset now, in which our table is this one. ChangedMeanwhileError otherwise."""
+        generation = self._wire.generation()
+        if self._known.generation != generation:
+            self._known = self._look()
+        if self._known.table != table or self._known.generation is None:
+            raise ChangedMeanwhileError(
+                f"nft table inet {self._name}: apply: somebody changed it meanwhile", hint="it is planned anew"
+            )
+        return self._known.generation
+
+    def _send(self, step: Step, *, generation: int | None = None, commit: bool = True) -> None:
+        try:
+            self._wire.send(self._name, step.elements, generation=generation, commit=commit)
+        except ElementError as error:
+            raise self._refused(step, error) from error
+
+    def _refused(self, step: Step, error: ElementError) -> KernelError:
+        what = "elements"
+        if error.change is not None:
+            what = f"{error.change.verb} element of {error.change.set}"
+            sets = [*(step.after.sets if step.after else ()), *(step.before.sets if step.before else ())]
+            named = next((s for s in sets if s.name == error.change.set), None)
+            if named is not None and error.element is not None:
+                what += f" {{ {_drawn(named, error.element)} }}"
+        message = f"nft table inet {self._name}: {what}: {error.strerror}"
+        return KernelError(message, hint=HINTS.get(error.errno or 0, ""))
+
+    # ------------------------------------------------------------------ looking
+
+    def _look(self) -> _Seen:
+        """The table, and the generation of which all of it is."""
+        for _ in range(_TRIES):
+            generation = self._wire.generation()
+            with kernel_errors(f"nft table inet {self._name}: reading"):
+                try:
+                    table = self._read()
+                except FileNotFoundError:
+                    continue  # a set that was listed has gone
+            if generation == self._wire.generation():
+                return _Seen(generation, table)
+        raise ChangedMeanwhileError(f"nft table inet {self._name}: reading: it changes without end")
+
+    def _read(self) -> Table | None:
+        skeleton = parse_table(self._nft.list_skeleton(self._name), self._name, _ifindex)
+        if skeleton is None:
+            return None
+        return replace(skeleton, sets=frozenset(self._with_elements(named) for named in skeleton.sets))
+
+    def _with_elements(self, named: NamedSet) -> NamedSet:
+        if named.foreign:
+            return named
+        layout, tree = layout_of(named), tree_of(named)
+        try:
+            if layout is not None:
+                raw = self._wire.elements(self._name, named.name, layout.split)
+                return replace(named, elements=PackedElements(layout, raw))
+            if tree is not None:
+                found = tree.elements(self._wire.elements(self._name, named.name, elements))
+                return replace(named, elements=found)
+        except WireError:
+            pass
+        return NamedSet(f"set {named.name}", (), frozenset())  # of types, or with elements, that we never write
 
 
-def _text(change: Change) -> str:
+def _tables(change: Change) -> tuple[Table | None, Table | None]:
     before = change.before if isinstance(change.before, Table) else None
     after = change.after if isinstance(change.after, Table) else None
-    return transaction(before, after)
+    return before, after
+
+
+def _next(generation: int) -> int:
+    """After one transaction: 32 bits, and never 0."""
+    return (generation + 1) & 0xFFFFFFFF or 1
+
+
+def _drawn(named: NamedSet, element: bytes) -> str:
+    if not isinstance(named.elements, PackedElements):
+        return f"0x{element.hex()}"
+    (shown,) = PackedElements(named.elements.layout, frozenset([element]))
+    return element_text(shown, named.key, named.values)
 
 
 def _ifindex(ifname: str) -> int | None:

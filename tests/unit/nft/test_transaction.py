@@ -101,17 +101,23 @@ def test_a_changed_rule_flushes_only_its_chain() -> None:
     ]
 
 
-def test_a_set_of_another_definition_is_made_anew_and_what_refers_to_it_lets_go_first() -> None:
-    assert lines(small("10.0.0.9"), small("10.0.0.9", size=9)) == [
+def test_a_set_without_room_is_made_anew_and_what_refers_to_it_lets_go_first() -> None:
+    assert lines(small("10.0.0.9", size=1), small("10.0.0.9", "10.0.0.8", size=9)) == [
         "flush chain inet nvi c",
         "flush chain inet nvi other",
         "delete set inet nvi s",
         "add set inet nvi s { type ipv4_addr; size 9; }",
-        "add element inet nvi s { 10.0.0.9 }",
+        "add element inet nvi s { 10.0.0.8, 10.0.0.9 }",
         "add rule inet nvi c ip saddr @s drop",
         "add rule inet nvi c ip daddr 10.0.0.1",
         "add rule inet nvi other accept",
     ]
+
+
+def test_a_set_with_room_enough_stays_whatever_room_was_wanted() -> None:
+    assert small("10.0.0.9", size=8) == small("10.0.0.9", size=2)
+    more = small("10.0.0.9", "10.0.0.8", size=2)
+    assert lines(small("10.0.0.9", size=8), more) == ["add element inet nvi s { 10.0.0.8 }"]
 
 
 def test_a_chain_that_hangs_elsewhere_is_made_anew() -> None:

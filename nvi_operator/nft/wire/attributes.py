@@ -1,0 +1,39 @@
+"""Netlink attributes: a length and a type in the machine's byte order, a payload, padding to 4 bytes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+NESTED = 0x8000  # NLA_F_NESTED: libnftables sets it, the kernel's dumps do not, either is understood
+_TYPE_MASK = 0x3FFF
+
+
+class WireError(ValueError):
+    """Bytes that are nothing as we write it, or a value that has no place in a set of its type."""
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    size = 4 + len(payload)
+    return struct.pack("=HH", size, kind) + payload + bytes(-size % 4)
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, payload) of each attribute. WireError where one does not fit."""
+    offset = 0
+    while offset < len(data):
+        if len(data) - offset < 4:
+            raise WireError(f"{len(data) - offset} bytes where an attribute should be")
+        size, kind = struct.unpack_from("=HH", data, offset)
+        if size < 4 or offset + size > len(data):
+            raise WireError(f"an attribute of {size} bytes where {len(data) - offset} are left")
+        yield kind & _TYPE_MASK, data[offset + 4 : offset + size]
+        offset += size + 3 & ~3
+
+
+def only(data: bytes) -> tuple[int, bytes]:
+    """The one attribute that this is. WireError if it is several, or none."""
+    found = list(attributes(data))
+    if len(found) != 1:
+        raise WireError(f"{len(found)} attributes where one should be")
+    return found[0]

@@ -1,0 +1,104 @@
+"""The elements of one set, kept in the kernel's form: a `Set` of elements like any other, of 80 bytes each.
+
+Nothing is unpacked before somebody looks at it, so that comparing 100,000 forwards with what the kernel holds,
+and finding the one that differs, is a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import replace
+from heapq import nsmallest
+from typing import Any
+
+from nvi_operator.nft.wire.attributes import WireError
+from nvi_operator.nft.wire.layout import Layout, Row, layout, layout_of
+from nvi_operator.state.nft import Element, NamedSet
+
+
+class PackedElements(Set[Element]):
+    """Immutable. `raw` is what the kernel holds, or shall hold."""
+
+    __slots__ = ("layout", "raw")
+
+    def __init__(self, layout: Layout, raw: frozenset[bytes]) -> None:
+        self.layout = layout
+        self.raw = raw
+
+    @classmethod
+    def of(cls, layout: Layout, elements: Iterable[Element]) -> PackedElements:
+        return cls(layout, layout.pack(elements))
+
+    @classmethod
+    def of_rows(cls, key: tuple[str, ...], values: tuple[str, ...], rows: Iterable[Row]) -> PackedElements:
+        """Of a set with exact keys of these nft types; see `Layout.pack_rows`."""
+        found = layout(key, values)
+        assert found is not None, f"{key} : {values} has no binary form"
+        return cls(found, found.pack_rows(rows))
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> Any:
+        return frozenset(it)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __iter__(self) -> Iterator[Element]:
+        return map(self._shown, self.raw)
+
+    def __contains__(self, element: object) -> bool:
+        try:
+            return self.layout.pack([element]) <= self.raw  # type: ignore[list-item]
+        except (TypeError, ValueError):
+            return False
+
+    def __eq__(self, other: object) -> bool:
+        raw = self._raw_of(other)
+        return NotImplemented if raw is None else self.raw == raw
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __sub__(self, other: Set[Any]) -> Set[Element]:
+        raw = self._raw_of(other)
+        return super().__sub__(other) if raw is None else PackedElements(self.layout, self.raw - raw)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} elements>"
+
+    def none(self) -> PackedElements:
+        """Nothing, in the same form."""
+        return PackedElements(self.layout, frozenset())
+
+    def like(self, other: Set[Element]) -> frozenset[bytes]:
+        """The other elements in this form. WireError if there are some that it has no place for."""
+        return other.raw if isinstance(other, PackedElements) else self.layout.pack(other)
+
+    def _raw_of(self, other: object) -> frozenset[bytes] | None:
+        """The same elements as bytes of this layout; None if there are some that it has no place for."""
+        if isinstance(other, PackedElements):
+            return other.raw if other.layout == self.layout else None
+        try:
+            return self.layout.pack(other) if isinstance(other, Set) else None
+        except WireError:
+            return None
+
+    def _shown(self, raw: bytes) -> Element:
+        try:
+            return self.layout.unpack(raw)
+        except WireError:
+            return (f"0x{raw.hex()}",), None
+
+
+def packed(named: NamedSet) -> NamedSet:
+    """The same set, its elements in the kernel's form if they have one that we write."""
+    found = layout_of(named)
+    if found is None or isinstance(named.elements, PackedElements):
+        return named
+    return replace(named, elements=PackedElements.of(found, named.elements))
+
+
+def first(elements: Set[Element], count: int) -> list[Element]:
+    """So many of them, for a person: those with the lowest addresses, where bytes say so without unpacking all."""
+    if isinstance(elements, PackedElements):
+        return list(PackedElements(elements.layout, frozenset(nsmallest(count, elements.raw))))
+    return sorted(elements, key=str)[:count]

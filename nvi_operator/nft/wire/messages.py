@@ -1,0 +1,120 @@
+"""nfnetlink messages about elements, as bytes: a batch that changes them, and what the kernel answers. Pure.
+
+A batch is all or nothing. Sent without its end it is checked and thrown away, which is what `nft -c` does.
+Source: net/netfilter/nfnetlink.c, include/uapi/linux/netfilter/nfnetlink.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nvi_operator.nft.wire.attributes import NESTED, attribute
+
+Verb = Literal["add", "delete"]
+
+ERROR, DONE, DUMP_INTERRUPTED = 2, 3, 0x10
+_REQUEST, _ACK, _CREATE, _EXCLUSIVE, _DUMP = 0x1, 0x4, 0x400, 0x200, 0x300
+_BATCH_BEGIN, _BATCH_END = 16, 17
+_SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
+NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = (_SUBSYSTEM << 8 | number for number in (12, 13, 14))
+NEW_GENERATION, _GET_GENERATION = (_SUBSYSTEM << 8 | number for number in (15, 16))
+_BATCH_GENERATION, GENERATION_ID = 1, 1
+_TABLE, _SET, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
+_INET = 1
+_LARGEST = 0xFFFF - 4  # of what is in one attribute
+
+
+def message(kind: int, flags: int, sequence: int, body: bytes, *, family: int = _INET, resource: int = 0) -> bytes:
+    """A netlink message with the header of nfnetlink in it."""
+    header = struct.pack("=IHHIIBB", 20 + len(body), kind, flags, sequence, 0, family, 0)
+    return header + struct.pack("!H", resource) + body
+
+
+def get_generation(sequence: int) -> bytes:
+    return message(_GET_GENERATION, _REQUEST, sequence, b"", family=0)
+
+
+def get_elements(table: str, name: str, sequence: int) -> bytes:
+    return message(_GET_ELEMENT, _REQUEST | _DUMP, sequence, _names(table, name))
+
+
+def _names(table: str, name: str) -> bytes:
+    return attribute(_TABLE, table.encode() + b"\0") + attribute(_SET, name.encode() + b"\0")
+
+
+@dataclass(frozen=True)
+class ElementChange:
+    """Elements in the kernel's form that come to a set of `inet TABLE`, or go."""
+
+    verb: Verb
+    set: str
+    elements: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The messages of one transaction, and what each is about, to name what the kernel refuses.
+
+    Messages are numbered: `first` is the batch's begin, then one for each of `parts`, then the end.
+    """
+
+    data: bytes
+    first: int
+    parts: tuple[ElementChange, ...]
+    prefixes: tuple[int, ...]  # bytes before the elements, in each part's message
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.parts)
+
+    def blamed(self, sequence: int, offset: int | None) -> tuple[ElementChange | None, bytes | None]:
+        """Which part an error is about, and which element, if the kernel told the offset in the message."""
+        index = sequence - self.first - 1
+        if not 0 <= index < len(self.parts):
+            return None, None
+        part = self.parts[index]
+        if offset is not None:
+            place = self.prefixes[index]
+            for element in part.elements:
+                if place <= offset < place + len(element):
+                    return part, element
+                place += len(element)
+        return part, None
+
+
+def batch(
+    table: str,
+    changes: Sequence[ElementChange],
+    *,
+    first: int = 1,
+    generation: int | None = None,
+    commit: bool = True,
+) -> Batch:
+    """One transaction. With `generation` the kernel refuses it (ERESTART) if the ruleset is no longer that."""
+    guard = b"" if generation is None else attribute(_BATCH_GENERATION, struct.pack("!I", generation))
+    messages = [message(_BATCH_BEGIN, _REQUEST, first, guard, family=0, resource=_SUBSYSTEM)]
+    parts = [ElementChange(change.verb, change.set, part) for change in changes for part in _nests(change.elements)]
+    prefixes = []
+    for sequence, part in enumerate(parts, first + 1):
+        kind = NEW_ELEMENT if part.verb == "add" else _DELETE_ELEMENT
+        flags = _REQUEST | (_CREATE | _EXCLUSIVE if part.verb == "add" else 0)
+        flags |= _ACK if sequence == first + len(parts) else 0
+        names = _names(table, part.set)
+        body = names + attribute(ELEMENTS | NESTED, b"".join(part.elements))
+        messages.append(message(kind, flags, sequence, body))
+        prefixes.append(20 + len(names) + 4)
+    if commit:
+        messages.append(message(_BATCH_END, _REQUEST, first + len(parts) + 1, b"", family=0, resource=_SUBSYSTEM))
+    return Batch(b"".join(messages), first, tuple(parts), tuple(prefixes))
+
+
+def _nests(elements: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """As many elements at a time as an attribute holds."""
+    if not elements:
+        return
+    step = _LARGEST // max(map(len, elements))
+    for start in range(0, len(elements), step):
+        yield elements[start : start + step]

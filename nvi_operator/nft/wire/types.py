@@ -1,0 +1,94 @@
+"""The types of keys and values that have one binary form each. Addresses and ports lie in the network's byte
+order, marks and interface numbers in the machine's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from nvi_operator.nft.values import PROTOCOLS, ends, range_value
+from nvi_operator.nft.wire.attributes import WireError
+from nvi_operator.state.nft import Interval, Value
+
+_PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
+
+
+@dataclass(frozen=True)
+class Type:
+    """`ordered`: bytes compare as values do, so that the kernel can hold intervals of them."""
+
+    size: int
+    pack: Callable[[Any], bytes]
+    unpack: Callable[[bytes], int | str]
+    ordered: bool = True
+
+    def unpack_range(self, first: bytes, last: bytes) -> Value:
+        """From `first` to `last`, in the canonical form of values."""
+        if first == last:
+            return self.unpack(first)
+        if self.size in (4, 16):
+            return range_value(ip_address(first), ip_address(last))
+        return Interval(self.unpack(first), self.unpack(last))
+
+
+def _protocol(value: int | str) -> bytes:
+    return (_PROTOCOL_NUMBERS[value] if isinstance(value, str) else value).to_bytes(1, "big")
+
+
+def _port(value: int) -> bytes:
+    return value.to_bytes(2, "big")
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(4, sys.byteorder)
+
+
+def _unpack_number(raw: bytes) -> int:
+    return int.from_bytes(raw, sys.byteorder)
+
+
+TYPES = {
+    "ipv4_addr": Type(4, lambda value: IPv4Address(value).packed, lambda raw: str(IPv4Address(raw))),
+    "ipv6_addr": Type(16, lambda value: IPv6Address(value).packed, lambda raw: str(IPv6Address(raw))),
+    "inet_proto": Type(1, _protocol, lambda raw: PROTOCOLS.get(raw[0], raw[0])),
+    "inet_service": Type(2, _port, lambda raw: int.from_bytes(raw, "big")),
+    "mark": Type(4, _number, _unpack_number, ordered=False),
+    "iface_index": Type(4, _number, _unpack_number, ordered=False),
+}
+
+
+class Packed(dict[Any, bytes]):
+    """Values of a type to bytes of a width, each computed once: addresses and ports come again and again."""
+
+    def __init__(self, pack: Callable[[Any], bytes], width: int) -> None:
+        super().__init__()
+        self._pack, self._width = pack, width
+
+    def __missing__(self, value: Any) -> bytes:
+        try:
+            raw = self._pack(value)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            raise WireError(f"{value!r} has no place here: {error}") from error
+        self[value] = packed = raw.ljust(self._width, b"\0")
+        return packed
+
+    def column(self, values: Sequence[Any]) -> Sequence[bytes]:
+        """All of them; a column of bytes is packed already. WireError if one has no place here."""
+        if not isinstance(values[0], bytes):
+            return list(map(self.__getitem__, values))
+        if set(map(len, values)) != {self._width}:
+            raise WireError(f"bytes that are not {self._width} long")
+        return values
+
+
+def low_end(type_: Type) -> Callable[[Value], bytes]:
+    """Packs the lower end of a value that may be a range or a prefix."""
+    return lambda value: type_.pack(ends(value)[0])
+
+
+def high_end(type_: Type) -> Callable[[Value], bytes]:
+    return lambda value: type_.pack(ends(value)[1])

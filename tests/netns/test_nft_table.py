@@ -1,0 +1,244 @@
+"""The driver of the table in a kernel that others use, too: what it sees, what it writes, what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nvi_operator.errors import ChangedMeanwhileError, KernelError
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.netns import entered
+from nvi_operator.kernel.nft import Nft
+from nvi_operator.nft.wire.elements import packed
+from nvi_operator.state.change import Action, Change
+from nvi_operator.state.host import HostState, Ref
+from nvi_operator.state.nft import Chain, Element, Field, Hook, Lookup, Match, NamedSet, Nat, SetRef, Table, Verdict
+from nvi_operator.testing import Killed
+
+pytestmark = pytest.mark.netns
+
+REF = Ref("nft-table", "inet nvi")
+INSIDE = NamedSet("inside_4", ("ipv4_addr",), frozenset({(("10.0.0.0/8",), None)}), interval=True)
+GUARD = Chain(
+    "guard",
+    Hook("filter", "postrouting", 300),
+    ((Match(Field("ip saddr"), "==", SetRef("inside_4")), Verdict("drop")),),
+)
+DNAT = Chain("dstnat", Hook("nat", "prerouting", -110), ((Nat("dnat", 4, Lookup(Field("ip daddr"), SetRef("m"))),),))
+
+
+def table(count: int, *, counters: Sequence[str] = (), size: int | None = 8192) -> Table:
+    """So many addresses to translate, and the guard that everything has to pass."""
+    elements: frozenset[Element] = frozenset(((f"203.0.{n >> 8}.{n & 255}",), ("192.168.1.1",)) for n in range(count))
+    named = packed(NamedSet("m", ("ipv4_addr",), elements, ("ipv4_addr",), size=size))
+    return Table("nvi", frozenset(counters), frozenset({named, INSIDE}), frozenset({DNAT, GUARD}))
+
+
+class Place:
+    """A namespace with our driver in it. `before_*` happen right before the kernel is told something."""
+
+    def __init__(self, name: str, *, remember: bool = False) -> None:
+        self.name = name
+        self.before_text: list[Callable[[], Any]] = []
+        self.before_elements: list[Callable[[], Any]] = []
+        self.listings = 0
+        place = self
+
+        class SlowNft(Nft):
+            def apply(self, text: str) -> None:
+                if place.before_text:
+                    place.before_text.pop(0)()
+                super().apply(text)
+
+            def list_skeleton(self, name: str) -> list[dict[str, Any]]:
+                place.listings += 1
+                return super().list_skeleton(name)
+
+        with entered(name):
+            self.driver = NftTableDriver("nvi", remember=remember, nft=SlowNft())
+        self.wire = self.driver._wire
+        send = self.wire.send
+
+        def slow(*arguments: Any, **options: Any) -> None:
+            if place.before_elements:
+                place.before_elements.pop(0)()
+            send(*arguments, **options)
+
+        self.wire.send = slow  # type: ignore[method-assign]
+
+    def nft(self, text: str) -> Callable[[], object]:
+        """Somebody else's change, when it is called."""
+        command = ["ip", "netns", "exec", self.name, "nft", text]
+        return lambda: subprocess.run(command, check=True, capture_output=True)
+
+    def look(self) -> Table | None:
+        with entered(self.name):
+            return next(iter(self.driver.observe(HostState())), None)
+
+    def apply(self, after: Table | None, *, seen: Table | None = None) -> None:
+        """From what is there, or from what somebody thinks to have `seen`."""
+        with entered(self.name):
+            before = seen or self.look()
+            self.driver.apply(Change(REF, Action.UPDATE, before, after))
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    made = f"nvi-wire-table-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", made], check=True)
+    yield made
+    subprocess.run(["ip", "netns", "del", made], check=True)
+
+
+@pytest.fixture
+def place(name: str) -> Iterator[Place]:
+    made = Place(name)
+    yield made
+    made.driver.close()
+
+
+def killed() -> None:
+    raise Killed
+
+
+# --------------------------------------------------------------------------- what is written and seen
+
+
+def test_tables_large_and_small_become_one_another_and_are_seen_as_they_were_meant(place: Place) -> None:
+    for wanted in (
+        table(3),
+        table(5000),
+        table(2, counters=["n"]),
+        table(7000, counters=["n", "k"]),
+        table(9000, size=32768),  # the map has room for 8192
+        None,
+        table(3000),
+        None,
+    ):
+        place.apply(wanted)
+        assert place.look() == wanted
+
+
+def test_what_others_put_into_a_map_is_seen_and_taken_out(place: Place) -> None:
+    place.apply(table(2000))
+    place.nft("add element inet nvi m { 198.51.100.1 : 10.9.9.9 }")()
+    place.nft("delete element inet nvi m { 203.0.0.7 }")()
+    live = place.look()
+    assert live
+    (named,) = (s for s in live.sets if s.name == "m")
+    assert (("198.51.100.1",), ("10.9.9.9",)) in named.elements
+    assert len(named.elements) == 2000
+    place.apply(table(2000))
+    assert place.look() == table(2000)
+
+
+def test_an_element_that_the_kernel_refuses_is_named(place: Place) -> None:
+    place.apply(table(3))
+    before = place.look()
+    place.nft("add element inet nvi m { 203.0.0.3 : 10.9.9.9 }")()
+    with entered(place.name), pytest.raises(KernelError, match=r"add element of m \{ 203.0.0.3 : 192.168.1.1 \}"):
+        place.driver.check(Change(REF, Action.UPDATE, before, table(4)))
+
+
+def test_a_check_changes_nothing(place: Place) -> None:
+    with entered(place.name):
+        place.driver.check(Change(REF, Action.CREATE, None, table(3000)))
+        assert place.look() is None
+        place.apply(table(3000))
+        place.driver.check(Change(REF, Action.UPDATE, table(3000), table(2999)))
+    assert place.look() == table(3000)
+
+
+def test_while_nothing_changes_nothing_is_read(name: str) -> None:
+    place = Place(name, remember=True)
+    with place.driver:
+        place.apply(table(3000))
+        assert place.look() == table(3000)
+        read = place.listings
+        assert place.look() == table(3000)
+        place.apply(table(2999))  # elements alone, and the kernel took them for what was seen
+        assert place.look() == table(2999)
+        assert place.listings == read
+        place.nft("add table ip theirs")()
+        assert place.look() == table(2999)
+        assert place.listings == read + 1
+        place.driver.forget()
+        assert place.look() == table(2999)
+        assert place.listings == read + 2
+
+
+# --------------------------------------------------------------------------- killed in between
+
+
+@pytest.mark.parametrize(
+    ("texts", "sends"),
+    [([killed], []), ([], [killed]), ([lambda: None, killed], [])],
+    ids=["before-the-map", "before-its-elements", "before-the-rules"],
+)
+def test_killed_anywhere_in_a_large_first_apply_no_rule_asks_a_map_that_is_not_full(
+    place: Place, texts: list[Callable[[], Any]], sends: list[Callable[[], Any]]
+) -> None:
+    place.before_text, place.before_elements = list(texts), list(sends)
+    with pytest.raises(Killed):
+        place.apply(table(5000))
+    live = place.look()
+    assert live is None or not live.chains
+    place.apply(table(5000))
+    assert place.look() == table(5000)
+
+
+# --------------------------------------------------------------------------- somebody else at the same time
+
+ELSEWHERE = "add table ip theirs"
+HERE = "add element inet nvi m { 198.51.100.1 : 10.9.9.9 }"
+
+
+@pytest.mark.parametrize("after", [table(4), table(4, counters=["n"])], ids=["elements", "text"])
+def test_a_change_elsewhere_does_not_disturb(place: Place, after: Table) -> None:
+    place.apply(table(3))
+    before = place.look()
+    place.nft(ELSEWHERE)()
+    place.apply(after, seen=before)
+    assert place.look() == after
+
+
+@pytest.mark.parametrize("after", [table(4), table(4, counters=["n"])], ids=["elements", "text"])
+def test_a_change_of_our_table_since_it_was_seen_is_never_overwritten_unseen(place: Place, after: Table) -> None:
+    place.apply(table(3))
+    before = place.look()
+    place.nft(HERE)()
+    changed = place.look()
+    with pytest.raises(ChangedMeanwhileError):
+        place.apply(after, seen=before)
+    assert place.look() == changed
+
+
+def test_elements_that_others_change_at_the_very_moment_are_never_overwritten_unseen(place: Place) -> None:
+    place.apply(table(3))
+    place.before_elements = [place.nft(ELSEWHERE)]
+    place.apply(table(4))
+    assert place.look() == table(4)
+    place.before_elements = [place.nft(HERE)]
+    with pytest.raises(ChangedMeanwhileError):
+        place.apply(table(5))
+    live = place.look()
+    assert live
+    assert {len(s.elements) for s in live.sets if s.name == "m"} == {5}
+
+
+def test_text_that_others_change_at_the_very_moment_is_looked_at_again(place: Place) -> None:
+    """libnftables cannot carry the generation: what came in the last moment is found out right after."""
+    place.apply(table(3))
+    place.before_text = [place.nft(ELSEWHERE)]
+    place.apply(table(3, counters=["n"]))
+    assert place.look() == table(3, counters=["n"])
+    place.before_text = [place.nft(HERE)]
+    with pytest.raises(ChangedMeanwhileError):
+        place.apply(replace(table(3), counters=frozenset({"n", "k"})))
+    place.apply(table(3))
+    assert place.look() == table(3)

@@ -1,0 +1,120 @@
+"""How a table becomes another: one transaction, but for large maps that nobody asks yet."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from nvi_operator.nft.steps import MANY, Step, checks, steps
+from nvi_operator.nft.transaction import transaction
+from nvi_operator.nft.wire.elements import packed
+from nvi_operator.state.nft import Chain, Field, Hook, Lookup, NamedSet, Nat, Opaque, Rule, SetRef, Table
+
+USE: Rule = (Nat("dnat", 4, Lookup(Field("ip daddr"), SetRef("m"))),)
+
+
+def table(count: int, *, rule: Rule | None = USE, size: int | None = None, start: int = 0) -> Table:
+    """A map of so many addresses, and a chain that asks it."""
+    elements = frozenset(((f"203.0.{n >> 8}.{n & 255}",), ("192.168.1.1",)) for n in range(start, start + count))
+    named = packed(NamedSet("m", ("ipv4_addr",), elements, ("ipv4_addr",), size=size))
+    chain = Chain("dstnat", Hook("nat", "prerouting", -110), (rule,) if rule else ())
+    return Table("nvi", frozenset(), frozenset({named}), frozenset({chain}))
+
+
+def shape(found: list[Step]) -> list[str]:
+    """What each step is: its first line, or how many elements come and go."""
+    return [
+        step.text.splitlines()[0]
+        if step.text
+        else ", ".join(f"{change.verb} {len(change.elements)}" for change in step.elements)
+        for step in found
+    ]
+
+
+def chained(found: list[Step]) -> bool:
+    return all(one.after == other.before for one, other in itertools.pairwise(found))
+
+
+def test_equal_tables_need_no_step() -> None:
+    assert steps(table(3), table(3)) == []
+    assert steps(None, None) == []
+
+
+def test_elements_alone_go_in_the_kernels_form_few_or_many() -> None:
+    assert shape(steps(table(3), table(4))) == ["add 1"]
+    assert shape(steps(table(4), table(3))) == ["delete 1"]
+    assert shape(steps(table(3), table(3, start=1))) == ["delete 1, add 1"]
+    assert shape(steps(table(10), table(9000))) == ["add 8990"]
+
+
+def test_few_elements_with_rules_are_one_transaction() -> None:
+    (step,) = steps(table(3, rule=None), table(4))
+    assert step.text == transaction(table(3, rule=None), table(4))
+    (first,) = steps(None, table(MANY))
+    assert first.text == transaction(None, table(MANY))
+
+
+def test_a_large_map_is_made_and_filled_before_a_rule_asks_it() -> None:
+    found = steps(None, table(MANY + 1))
+    assert shape(found) == [
+        "add table inet nvi",
+        f"add {MANY + 1}",
+        "add chain inet nvi dstnat { type nat hook prerouting priority -110; policy accept; }",
+    ]
+    assert [step.before for step in found[:1]] == [None]
+    assert not found[1].after or not found[1].after.chains
+    assert chained(found)
+    assert found[-1].after == table(MANY + 1)
+
+
+def test_what_a_killed_apply_left_is_filled_up_and_used() -> None:
+    made, filled, _ = steps(None, table(5000))
+    assert filled.after
+    half = replace(table(2500), chains=frozenset())
+    assert shape(steps(half, table(5000)))[:1] == ["add 2500"]
+    assert shape(steps(made.after, table(5000)))[:1] == ["add 5000"]
+    assert shape(steps(filled.after, table(5000))) == shape(steps(None, table(5000)))[2:]
+
+
+def test_a_map_that_rules_ask_changes_with_the_rules_whatever_its_size() -> None:
+    other = replace(table(5000), counters=frozenset({"n"}))
+    (step,) = steps(table(3), other)
+    assert step.text == transaction(table(3), other)
+
+
+def test_a_rule_that_we_cannot_read_may_ask_any_map() -> None:
+    unknown = table(3, rule=(Opaque('{"xt": null}'),))
+    (step,) = steps(unknown, table(5000))
+    assert step.text.startswith("flush chain")
+
+
+def test_a_map_without_room_is_made_anew_in_one_transaction_and_one_with_room_stays() -> None:
+    (step,) = steps(table(3, size=4), table(5000, size=16384))
+    assert "delete map inet nvi m" in step.text
+    assert shape(steps(table(3, size=8192), table(5000, size=16384))) == ["add 4997"]
+
+
+def test_foreign_objects_are_replaced_in_one_transaction() -> None:
+    theirs = replace(table(3), sets=table(3).sets | {NamedSet("quota theirs", (), frozenset())})
+    (step,) = steps(theirs, table(5000))
+    assert step.text.startswith("delete table inet nvi\nadd table")
+
+
+def test_taking_away_is_one_transaction() -> None:
+    assert shape(steps(table(5000), None)) == ["delete table inet nvi"]
+    (step,) = steps(table(5000), replace(table(0, rule=None), sets=frozenset()))
+    assert step.text.splitlines() == ["flush chain inet nvi dstnat", "delete map inet nvi m"]
+
+
+def test_elements_in_text_form_go_as_text() -> None:
+    plain = {n: NamedSet("m", ("ipv4_addr",), frozenset({((f"10.0.0.{n}",), None)}), interval=True) for n in (1, 2)}
+    (step,) = steps(Table("nvi", sets=frozenset({plain[1]})), Table("nvi", sets=frozenset({plain[2]})))
+    assert step.text
+
+
+def test_the_check_of_a_first_apply_is_everything_but_what_fills_the_maps() -> None:
+    (step,) = checks(None, table(5000))
+    assert step.text == transaction(None, table(0))
+    assert checks(table(3), table(4)) == steps(table(3), table(4))
+    (again,) = checks(replace(table(2500), chains=frozenset()), table(5000))
+    assert " element " not in again.text

@@ -1,0 +1,217 @@
+"""Elements in the kernel's form: the bytes themselves, and a set of them that behaves like any other set."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+import pytest
+
+from nvi_operator.nft.wire.attributes import WireError, attribute
+from nvi_operator.nft.wire.elements import PackedElements, packed
+from nvi_operator.nft.wire.layout import Layout, layout, layout_of
+from nvi_operator.nft.wire.messages import ElementChange, batch
+from nvi_operator.nft.wire.tree import tree_of
+from nvi_operator.state.nft import Element, Interval, NamedSet, Verdict
+
+PORTS = ("ipv4_addr", "inet_proto", "inet_service")
+WEB: Element = (("203.0.113.2", "tcp", 443), ("192.168.1.80", 8443))
+MAIL: Element = (("203.0.113.2", "tcp", 25), ("192.168.1.81", 25))
+
+
+def made(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool = False) -> Layout:
+    found = layout(key, values, interval=interval)
+    assert found
+    return found
+
+
+PORT_MAP = made(PORTS, ("ipv4_addr", "inet_service"))
+
+
+def one(of: Layout, element: Element) -> bytes:
+    (raw,) = of.pack([element])
+    return raw
+
+
+# --------------------------------------------------------------------------- bytes
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the bytes are those of a little-endian machine")
+def test_a_port_forward_is_these_forty_bytes() -> None:
+    assert one(PORT_MAP, WEB).hex(" ", 4) == (
+        "28000100 14000100 10000100 cb007102 06000000 01bb0000"  # element, key: address, protocol, port
+        " 10000200 0c000100 c0a80150 20fb0000"  # value: address, port
+    )
+    assert PORT_MAP.size == 40
+
+
+def test_addresses_and_ports_lie_in_the_networks_order_marks_and_numbers_in_the_machines() -> None:
+    raw = one(made(("iface_index",), ("mark",)), ((7,), (0x80000007,)))
+    assert struct.pack("=I", 7) in raw
+    assert raw.endswith(struct.pack("=I", 0x80000007))
+    assert one(made(("inet_service",)), ((443,), None)).endswith(b"\x06\0\x01\0\x01\xbb\0\0"[4:])
+
+
+def test_a_field_of_its_own_has_its_own_size_and_is_padded_behind() -> None:
+    raw = one(made(("inet_proto",), ("inet_service",)), (("udp",), (53,)))
+    assert struct.pack("=HH", 5, 1) + b"\x11\0\0\0" in raw
+    assert struct.pack("=HH", 6, 1) + b"\0\x35\0\0" in raw
+
+
+def test_a_verdict_names_its_chain() -> None:
+    raw = one(made(("ipv4_addr",), ("verdict",)), (("203.0.113.2",), Verdict("jump", "to_red")))
+    assert struct.pack("!i", -3) in raw
+    assert attribute(2, b"to_red\0") in raw
+
+
+EVERY: list[tuple[Layout, Element]] = [
+    (PORT_MAP, WEB),
+    (made(("ipv6_addr", "inet_proto", "inet_service"), ("verdict",)), (("2001:db8::1", "udp", 53), Verdict("drop"))),
+    (made(("ipv4_addr",)), (("0.0.0.0",), None)),
+    (made(("inet_proto",)), ((255,), None)),
+    (made(PORTS, ("ipv4_addr",), interval=True), (("203.0.113.2", "tcp", Interval(80, 90)), ("10.0.0.1",))),
+    (made(PORTS, ("ipv4_addr",), interval=True), (("203.0.113.0/24", "tcp", 80), ("10.0.0.1",))),
+    (made(PORTS, (), interval=True), ((Interval("203.0.113.1", "203.0.113.9"), "tcp", 80), None)),
+]
+
+
+@pytest.mark.parametrize(("of", "element"), EVERY, ids=[str(element) for _, element in EVERY])
+def test_what_is_packed_is_unpacked(of: Layout, element: Element) -> None:
+    assert of.unpack(one(of, element)) == element
+    assert list(of.split(one(of, element) * 3)) == [one(of, element)] * 3
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        (("203.0.113.2", "tcp", 70000), ("192.168.1.80", 443)),
+        (("2001:db8::1", "tcp", 443), ("192.168.1.80", 443)),
+        (("203.0.113.2", "no-such", 443), ("192.168.1.80", 443)),
+        (("203.0.113.2", "tcp", Interval(1, 2)), ("192.168.1.80", 443)),
+        (("203.0.113.2", "tcp"), ("192.168.1.80", 443)),
+        ((b"\1\2\3", "tcp", 443), ("192.168.1.80", 443)),
+    ],
+    ids=["port", "family", "protocol", "range", "too-few", "bytes"],
+)
+def test_what_has_no_place_is_refused(element: Element) -> None:
+    with pytest.raises(WireError):
+        PORT_MAP.pack([element])
+
+
+def test_a_set_goes_as_bytes_only_where_an_element_has_one_form() -> None:
+    assert layout_of(NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)) is None
+    assert layout_of(NamedSet("s", ("ether_addr",), frozenset())) is None
+    assert layout_of(NamedSet("s timeout", ("ipv4_addr",), frozenset())) is None
+    assert layout_of(NamedSet("s", PORTS, frozenset(), interval=True))
+    assert layout_of(NamedSet("s", ("mark", "mark"), frozenset(), interval=True)) is None
+
+
+def test_many_elements_are_the_same_as_each_by_itself() -> None:
+    many: list[Element] = [((f"10.0.{n >> 8}.{n & 255}", "udp", n), ("192.168.1.1", 1)) for n in range(20_000)]
+    assert PORT_MAP.pack(many) == {one(PORT_MAP, element) for element in many[:9000]} | PORT_MAP.pack(many[9000:])
+
+
+# --------------------------------------------------------------------------- what others put in
+
+
+def with_more(raw: bytes, more: bytes) -> bytes:
+    return attribute(1, raw[4:] + more)
+
+
+def test_a_comment_means_nothing() -> None:
+    commented = with_more(one(PORT_MAP, WEB), attribute(6, b"\0\x07theirs\0"))
+    assert PORT_MAP.split(commented + one(PORT_MAP, MAIL)) == [one(PORT_MAP, WEB), one(PORT_MAP, MAIL)]
+
+
+def test_what_we_cannot_read_stays_as_it_is_and_equals_nothing_of_ours() -> None:
+    counted = with_more(one(PORT_MAP, WEB), attribute(7, b"\0\0\0\0"))
+    (kept,) = PORT_MAP.split(counted)
+    assert kept == counted
+    live = PackedElements(PORT_MAP, frozenset([kept]))
+    assert live != PackedElements.of(PORT_MAP, [WEB])
+    assert list(live) == [((f"0x{counted.hex()}",), None)]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\1", b"\x28\0\1\0", b"\x08\0\1\0\xff\xff\1\0"])
+def test_damaged_bytes_are_an_error(raw: bytes) -> None:
+    with pytest.raises(WireError):
+        PORT_MAP.unpack(raw)
+
+
+def test_only_sets_of_intervals_of_one_field_are_trees() -> None:
+    assert tree_of(NamedSet("s", ("ipv4_addr",), frozenset())) is None
+    assert tree_of(NamedSet("s", ("mark",), frozenset(), interval=True)) is None
+    assert tree_of(NamedSet("s", PORTS, frozenset(), interval=True)) is None
+
+
+# --------------------------------------------------------------------------- as a set
+
+
+def test_packed_elements_are_a_set_like_any_other() -> None:
+    plain = frozenset({WEB, MAIL})
+    same = PackedElements.of(PORT_MAP, plain)
+    assert same == plain
+    assert plain == same
+    assert set(same) == plain
+    assert len(same) == 2
+    assert WEB in same
+    assert "WEB" not in same
+    assert same - PackedElements.of(PORT_MAP, [WEB]) == {MAIL}
+    assert same - frozenset({WEB}) == {MAIL}
+    assert plain - PackedElements.of(PORT_MAP, [WEB]) == {MAIL}
+    assert same | {WEB} == plain
+    assert same != frozenset({(("10.0.0.0/8",), None)})
+    assert same != "MAIL"
+
+
+def test_a_set_is_equal_in_either_form() -> None:
+    plain = NamedSet("dnat_port_4", PORTS, frozenset({WEB}), ("ipv4_addr", "inet_service"))
+    assert packed(plain) == plain
+    assert frozenset({packed(plain)}) == frozenset({plain})
+    assert packed(packed(plain)).elements == plain.elements
+    interval = NamedSet("inside_4", ("ipv4_addr",), frozenset({(("10.0.0.0/8",), None)}), interval=True)
+    assert packed(interval) is interval
+
+
+def test_rows_may_give_addresses_as_the_bytes_they_are() -> None:
+    rows = [(b"\xcb\0\x71\2", "tcp", 443, b"\xc0\xa8\1\x50", 8443)]
+    assert PackedElements.of_rows(PORTS, ("ipv4_addr", "inet_service"), rows) == {WEB}
+
+
+# --------------------------------------------------------------------------- batches
+
+
+def test_a_batch_is_messages_of_at_most_64_kib_and_names_what_an_error_is_about() -> None:
+    raws = sorted(PORT_MAP.pack(((f"10.0.{n >> 8}.{n & 255}", "tcp", 1), ("10.9.9.9", 2)) for n in range(4000)))
+    made = batch("nvi", [ElementChange("add", "m", raws), ElementChange("delete", "n", raws[:1])], first=10)
+    assert [len(part.elements) for part in made.parts] == [1638, 1638, 724, 1]
+    lengths = [4 + sum(map(len, part.elements)) for part in made.parts]
+    assert max(lengths) <= 0xFFFF
+    part, element = made.blamed(12, made.prefixes[1] + 40 * 5 + 8)
+    assert part is made.parts[1]
+    assert element == raws[1638 + 5]
+    assert made.blamed(14, None) == (made.parts[3], None)
+    assert made.blamed(10, None) == (None, None)
+    assert made.blamed(12, 4) == (made.parts[1], None)
+
+
+def messages(data: bytes) -> list[tuple[int, int]]:
+    """(type, sequence) of each."""
+    found, offset = [], 0
+    while offset < len(data):
+        length, kind, _, sequence = struct.unpack_from("=IHHI", data, offset)
+        found.append((kind, sequence))
+        offset += length
+    return found
+
+
+def test_a_check_is_a_batch_without_an_end() -> None:
+    change = [ElementChange("add", "m", [one(PORT_MAP, WEB)])]
+    assert messages(batch("nvi", change).data) == [(16, 1), (0xA0C, 2), (17, 3)]
+    assert messages(batch("nvi", change, commit=False).data) == [(16, 1), (0xA0C, 2)]
+
+
+def test_a_batch_carries_the_generation_that_it_was_planned_for() -> None:
+    change = [ElementChange("delete", "m", [one(PORT_MAP, WEB)])]
+    assert attribute(1, struct.pack("!I", 77)) in batch("nvi", change, generation=77).data[:28]
+    assert len(batch("nvi", change).data) == len(batch("nvi", change, generation=77).data) - 8

@@ -1,0 +1,75 @@
+"""A pass that somebody else comes in between: the rest is planned anew, nothing is overwritten unseen."""
+
+from __future__ import annotations
+
+import pytest
+
+from nvi_operator.errors import ChangedMeanwhileError
+from nvi_operator.reconciler.cycle import REPLANS, Gateway, preview, reconcile
+from nvi_operator.spec.load import load_texts
+from nvi_operator.state.change import Change
+from nvi_operator.state.host import Ref
+from nvi_operator.state.nft import Table
+from nvi_operator.state.sysctl import Sysctl
+from nvi_operator.testing import FakeKernel
+
+SPEC = load_texts(
+    {
+        "edge.yaml": b"""
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces: { lan0: { networks: 192.168.1.0/24 } }
+  uplinks: { isp-a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, default: true } }
+  sourceNat: [ { name: everyone, as: isp-a } ]
+"""
+    }
+).spec
+GATEWAY = Gateway("edge", SPEC)
+TABLE = Ref("nft-table", "inet nvi")
+
+
+class Shared(FakeKernel):
+    """Somebody else changes the table, so many times, right before ours would be changed."""
+
+    intrusions = 1
+
+    def apply(self, change: Change) -> None:
+        if change.ref == TABLE and self.intrusions:
+            self.intrusions -= 1
+            self.objects[TABLE] = Table("nvi", frozenset({f"theirs_{self.intrusions}"}))
+        if change.ref == TABLE and self.objects.get(TABLE) != change.before:
+            raise ChangedMeanwhileError("nft table: somebody changed it meanwhile")
+        super().apply(change)
+
+
+def shared(intrusions: int) -> Shared:
+    kernel = Shared.for_spec(SPEC)
+    assert isinstance(kernel, Shared)
+    kernel.intrusions = intrusions
+    return kernel
+
+
+def test_what_somebody_changed_meanwhile_is_planned_anew_and_each_step_is_done_once() -> None:
+    kernel = shared(1)
+    reconcile(kernel, GATEWAY)
+    assert not preview(kernel, GATEWAY).plan
+    refs = [change.ref for change in kernel.applied]
+    assert len(set(refs)) == len(refs)
+
+
+def test_a_pass_gives_up_when_somebody_never_stops_and_puts_everything_else_back() -> None:
+    kernel = shared(REPLANS + 1)
+    with pytest.raises(ChangedMeanwhileError):
+        reconcile(kernel, GATEWAY)
+    assert kernel.intrusions == 0
+    assert not [obj for _, obj in kernel.state if isinstance(obj, Sysctl)]
+
+
+def test_the_pass_after_it_goes_on_from_there() -> None:
+    kernel = shared(REPLANS + 1)
+    with pytest.raises(ChangedMeanwhileError):
+        reconcile(kernel, GATEWAY)
+    reconcile(kernel, GATEWAY)
+    assert not preview(kernel, GATEWAY).plan
