@@ -9,8 +9,8 @@ when a step fails: plan back to what was, apply that, and say so
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
 from nvi_operator.plan.compile import desired_state
@@ -20,6 +20,7 @@ from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
 REPLANS = 3  # of a pass that somebody else comes in between
@@ -43,12 +44,22 @@ class Gateway:
 
     name: str
     spec: GatewaySpec | None
+    _meant: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
+        """The topology, and all of what is wanted; for the same facts as last time the same objects."""
+        if self.spec is None:
+            return None, HostState()
+        if self._meant.get("facts") != facts:
+            topology = resolve(self.name, self.spec, facts)
+            self._meant.update(facts=facts, meaning=(topology, desired_state(topology)))
+        found: tuple[Topology, HostState] = self._meant["meaning"]
+        return found
 
 
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
     """What would be done. Changes nothing."""
-    topology = resolve(gateway.name, gateway.spec, kernel.facts()) if gateway.spec else None
-    desired = desired_state(topology) if topology else HostState()
+    topology, desired = gateway.meaning(kernel.facts())
     return Preview(topology, plan(kernel.observe(desired), desired))
 
 

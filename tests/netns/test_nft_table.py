@@ -172,6 +172,25 @@ def test_while_nothing_changes_nothing_is_read(name: str) -> None:
         assert place.listings == read + 2
 
 
+def test_a_map_grows_within_its_room_and_is_made_anew_beyond_it(name: str) -> None:
+    with Place(name, remember=True).driver as driver, entered(name):
+        for wanted in (table(3, size=4), table(4, size=8), table(5, size=8), table(8, size=16)):
+            (before,) = list(driver.observe(HostState())) or [None]
+            driver.apply(Change(REF, Action.UPDATE, before, wanted))
+            assert next(iter(driver.observe(HostState()))) == wanted
+            driver.forget()
+            assert next(iter(driver.observe(HostState()))) == wanted
+
+
+def test_what_is_as_it_was_written_is_kept_once(place: Place) -> None:
+    wanted = table(3000)
+    place.apply(wanted)
+    live = place.look()
+    assert live
+    maps = [next(s.elements for s in of.sets if s.name == "m") for of in (live, wanted)]
+    assert maps[0] is maps[1]
+
+
 # --------------------------------------------------------------------------- killed in between
 
 

@@ -11,7 +11,7 @@ right before and right after, and if somebody came between, the table is looked 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 
 from nvi_operator.errors import ChangedMeanwhileError, KernelError
@@ -27,7 +27,7 @@ from nvi_operator.nft.wire.layout import elements, layout_of
 from nvi_operator.nft.wire.tree import tree_of
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.nft import NamedSet, Table
+from nvi_operator.state.nft import Element, NamedSet, Table
 
 _TRIES = 20  # while others keep changing nftables
 
@@ -174,14 +174,19 @@ class NftTableDriver:
         layout, tree = layout_of(named), tree_of(named)
         try:
             if layout is not None:
-                raw = self._wire.elements(self._name, named.name, layout.split)
-                return replace(named, elements=PackedElements(layout, raw))
+                found = PackedElements(layout, self._wire.elements(self._name, named.name, layout.split))
+                return replace(named, elements=self._shared(named.name, found))
             if tree is not None:
-                found = tree.elements(self._wire.elements(self._name, named.name, elements))
-                return replace(named, elements=found)
+                raw = self._wire.elements(self._name, named.name, elements)
+                return replace(named, elements=tree.elements(raw))
         except WireError:
             pass
         return NamedSet(f"set {named.name}", (), frozenset())  # of types, or with elements, that we never write
+
+    def _shared(self, name: str, found: PackedElements) -> Set[Element]:
+        """The elements that are known already, if these are the same: half the memory, and compared at once."""
+        known = self._known.table.sets if self._known.table else frozenset()
+        return next((s.elements for s in known if s.name == name and s.elements == found), found)
 
 
 def _tables(change: Change) -> tuple[Table | None, Table | None]:
