@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
 from nvi_operator.plan.compile import desired_state
@@ -44,17 +44,21 @@ class Gateway:
 
     name: str
     spec: GatewaySpec | None
-    _meant: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _meant: list[tuple[Facts, Topology, HostState]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
-        """The topology, and all of what is wanted; for the same facts as last time the same objects."""
+        """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
         if self.spec is None:
             return None, HostState()
-        if self._meant.get("facts") != facts:
+        meant = self._meant[-1] if self._meant else None
+        if meant is None or meant[0] != facts:
             topology = resolve(self.name, self.spec, facts)
-            self._meant.update(facts=facts, meaning=(topology, desired_state(topology)))
-        found: tuple[Topology, HostState] = self._meant["meaning"]
-        return found
+            if meant is None or meant[1] != topology:  # most facts mean nothing to a gateway
+                meant = facts, topology, desired_state(topology)
+            self._meant[:] = [(facts, *meant[1:])]
+        return meant[1:]
 
 
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
