@@ -124,7 +124,10 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
-    with KernelEvents([TABLE]) as events, NftTableDriver(TABLE, remember=True) as table:
+    with (
+        KernelEvents([TABLE]) as events,
+        NftTableDriver(TABLE, remember=True, unheard=events.without_nft) as table,
+    ):
         daemon = Daemon(directory, gateway, table, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0
