@@ -20,7 +20,7 @@ from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
 
-_SOL_NETLINK, _CAP_ACK, _EXT_ACK, _GET_STRICT = 270, 10, 11, 12
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _NETLINK_NETFILTER = 12
 _ACK_TLVS = 0x200  # NLM_F_ACK_TLVS
@@ -75,7 +75,8 @@ class Nfnetlink:
         with kernel_errors("nfnetlink: generation"):
             self._socket.send(m.get_generation(self._sequence))
             for reply in self._replies():
-                if reply.kind == m.NEW_GENERATION and reply.sequence == self._sequence:
+                if reply.sequence == self._sequence:
+                    _raise_error(reply)
                     said = dict(attributes(reply.body[4:]))
                     return int.from_bytes(said[m.GENERATION_ID], "big")
         raise AssertionError("the kernel answers, or there is an error")
@@ -101,10 +102,8 @@ class Nfnetlink:
             if reply.sequence != self._sequence:
                 continue
             whole = whole and not reply.flags & m.DUMP_INTERRUPTED
-            if reply.kind in (m.DONE, m.ERROR):
-                (code,) = struct.unpack_from("=i", reply.body)
-                if code:
-                    raise OSError(-code, os.strerror(-code))
+            _raise_error(reply)
+            if reply.kind == m.DONE:
                 return frozenset(found) if whole and len(generations) < 2 else None
             generations.add(reply.body[2:4])  # its lower half; for elements the kernel sets no flag (6.18)
             for kind, payload in attributes(reply.body[4:]):
@@ -187,8 +186,16 @@ class Nfnetlink:
             self._socket.setsockopt(socket.SOL_SOCKET, plain, size)
 
 
+def _raise_error(reply: _Reply) -> None:
+    """OSError, if that is what it says; a dump may end with one."""
+    if reply.kind in (m.DONE, m.ERROR):
+        (code,) = struct.unpack_from("=i", reply.body)
+        if code:
+            raise OSError(-code, os.strerror(-code))
+
+
 def _extended(reply: _Reply) -> tuple[str, int | None]:
-    """The kernel's sentence, and the offset in the message of what is wrong; since 5.19 for elements."""
+    """The kernel's sentence, and the offset in the message of what is wrong; older kernels tell neither of elements."""
     if not reply.flags & _ACK_TLVS:
         return "", None
     said = dict(attributes(reply.body[20:]))  # after the error, and the header of what it answers

@@ -2,19 +2,20 @@
 
 Nearly always it is one. Elements alone go in the kernel's own form; anything else is text, its elements with
 it, however many, so that rules and maps never disagree. Only what no chain asks yet is filled beforehand: a map
-of many elements is made, filled in the kernel's form, and then comes the one transaction with the rules that
-use it. What is taken away needs no such care: rules and maps go in one transaction of a few lines.
+of many elements is made (with the chains that its verdicts name, empty and in no packet's way), filled in the
+kernel's form, and then comes the one transaction with the rules that use it. What is taken away needs no such
+care: rules and maps go in one transaction of a few lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, fields, is_dataclass, replace
 
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.elements import PackedElements
 from nvi_operator.nft.wire.messages import ElementChange
-from nvi_operator.state.nft import NamedSet, Opaque, SetRef, Table
+from nvi_operator.state.nft import Chain, NamedSet, Opaque, SetRef, Table
 
 MANY = 1000  # elements; as text they cost some 15 ms
 
@@ -88,7 +89,18 @@ def _filled(before: Table | None, after: Table) -> Table | None:
         for name, named in ahead.items()
         if name not in asked and (name not in old or old[name].becomes(named))
     }
-    return _as_made(start, replace(start, sets=frozenset({**old, **ahead}.values()))) if ahead else before
+    if not ahead:
+        return before
+    named = frozenset({**old, **ahead}.values())
+    return _as_made(start, replace(start, sets=named, chains=start.chains | _targets(start, after, ahead.values())))
+
+
+def _targets(before: Table, after: Table, maps: Iterable[NamedSet]) -> frozenset[Chain]:
+    """Chains that verdicts in these maps may name, empty: the kernel wants them to be there first."""
+    if all(named.values != ("verdict",) for named in maps):
+        return frozenset()
+    there = {chain.name for chain in before.chains}
+    return frozenset(replace(c, rules=()) for c in after.chains if c.hook is None and c.name not in there)
 
 
 def _as_made(before: Table, after: Table) -> Table:

@@ -20,6 +20,7 @@ from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.nft import Chain, Element, Field, Hook, Lookup, Match, NamedSet, Nat, SetRef, Table, Verdict
 from nvi_operator.testing import Killed
+from tests.unit.nft.test_steps import verdict_table
 
 pytestmark = pytest.mark.netns
 
@@ -123,6 +124,13 @@ def test_tables_large_and_small_become_one_another_and_are_seen_as_they_were_mea
     ):
         place.apply(wanted)
         assert place.look() == wanted
+
+
+def test_a_large_map_of_verdicts_finds_its_chains(place: Place) -> None:
+    place.apply(verdict_table(3000))
+    assert place.look() == verdict_table(3000)
+    place.apply(verdict_table(10))
+    assert place.look() == verdict_table(10)
 
 
 def test_what_others_put_into_a_map_is_seen_and_taken_out(place: Place) -> None:

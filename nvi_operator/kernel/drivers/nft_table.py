@@ -10,6 +10,7 @@ right before and right after, and if somebody came between, the table is looked 
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, nullcontext
@@ -143,10 +144,13 @@ class NftTableDriver:
         return self._known.generation
 
     def _send(self, step: Step, *, generation: int | None = None, commit: bool = True) -> None:
-        try:
-            self._wire.send(self._name, step.elements, generation=generation, commit=commit)
-        except ElementError as error:
-            raise self._refused(step, error) from error
+        with kernel_errors(f"nft table inet {self._name}: elements"):
+            try:
+                self._wire.send(self._name, step.elements, generation=generation, commit=commit)
+            except ElementError as error:
+                if error.errno == errno.EPERM:
+                    raise
+                raise self._refused(step, error) from error
 
     def _refused(self, step: Step, error: ElementError) -> KernelError:
         what = "elements"

@@ -8,7 +8,22 @@ from dataclasses import replace
 from nvi_operator.nft.steps import MANY, Step, checks, steps
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.elements import packed
-from nvi_operator.state.nft import Chain, Field, Hook, Lookup, NamedSet, Nat, Opaque, Rule, SetRef, Table
+from nvi_operator.state.nft import (
+    Chain,
+    Concat,
+    Element,
+    Field,
+    Hook,
+    Lookup,
+    NamedSet,
+    Nat,
+    Opaque,
+    Rule,
+    SetRef,
+    Table,
+    Verdict,
+    Vmap,
+)
 
 USE: Rule = (Nat("dnat", 4, Lookup(Field("ip daddr"), SetRef("m"))),)
 
@@ -65,6 +80,27 @@ def test_a_large_map_is_made_and_filled_before_a_rule_asks_it() -> None:
     assert not found[1].after or not found[1].after.chains
     assert chained(found)
     assert found[-1].after == table(MANY + 1)
+
+
+def verdict_table(count: int) -> Table:
+    elements: frozenset[Element] = frozenset(
+        ((f"203.0.{n >> 8}.{n & 255}", "tcp", 80), Verdict("jump", "to_red")) for n in range(count)
+    )
+    types = ("ipv4_addr", "inet_proto", "inet_service")
+    named = packed(NamedSet("tenant_of", types, elements, ("verdict",), interval=True))
+    key = Concat((Field("ip daddr"), Field("meta l4proto"), Field("th dport")))
+    asks = Chain("tenants", Hook("filter", "prerouting", -150), ((Vmap(key, SetRef("tenant_of")),),))
+    target = Chain("to_red", None, ((Verdict("accept"),),))
+    return Table("nvi", frozenset(), frozenset({named}), frozenset({asks, target}))
+
+
+def test_chains_that_verdicts_name_are_made_before_and_empty() -> None:
+    made, filled, last = steps(None, verdict_table(5000))
+    assert made.text.splitlines()[1] == "add chain inet nvi to_red"
+    assert "rule" not in made.text
+    assert shape([filled]) == ["add 5000"]
+    assert "add rule inet nvi to_red accept" in last.text
+    assert last.after == verdict_table(5000)
 
 
 def test_what_a_killed_apply_left_is_filled_up_and_used() -> None:
