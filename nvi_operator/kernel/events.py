@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from nvi_operator.kernel.processes import is_ours
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
 
@@ -93,6 +94,19 @@ class KernelEvents:
     def filenos(self) -> tuple[int, ...]:
         """Readable when there may be something to drain."""
         return (self._route.fileno(), self._nft.fileno())
+
+    @contextmanager
+    def without_nft(self) -> Iterator[None]:
+        """Within, nftables is not listened to.
+
+        For whoever changes it much: the kernel reports each element to a listener, which takes it longer than the
+        change. What others change meanwhile goes unreported: look for it afterwards.
+        """
+        self._nft.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _NFTABLES_GROUP)
+        try:
+            yield
+        finally:
+            self._nft.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
 
     def drain(self) -> list[Event]:
         """What came since the last call, each once, in order. Never blocks, never raises."""

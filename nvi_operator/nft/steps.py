@@ -34,7 +34,7 @@ def steps(before: Table | None, after: Table | None) -> list[Step]:
     if before == after:
         return []
     if before is not None and after is not None and (changes := _elements_alone(before, after)):
-        return [Step(before, after, elements=changes)]
+        return [Step(before, _as_made(before, after), elements=changes)]
     filled = _filled(before, after) if after is not None else before
     if after is not None and filled is not None and filled is not before:
         unfilled = _unfilled(filled, before)
@@ -88,7 +88,14 @@ def _filled(before: Table | None, after: Table) -> Table | None:
         for name, named in ahead.items()
         if name not in asked and (name not in old or old[name].becomes(named))
     }
-    return replace(start, sets=frozenset({**old, **ahead}.values())) if ahead else before
+    return _as_made(start, replace(start, sets=frozenset({**old, **ahead}.values()))) if ahead else before
+
+
+def _as_made(before: Table, after: Table) -> Table:
+    """The same table, its sets with the room that they were made with: which is not what was wanted since."""
+    old = _by_name(before)
+    sets = (replace(named, size=old[named.name].size) if named.name in old else named for named in after.sets)
+    return replace(after, sets=frozenset(sets))
 
 
 def _is_many(old: NamedSet | None, new: NamedSet) -> bool:

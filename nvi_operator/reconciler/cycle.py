@@ -9,7 +9,7 @@ when a step fails: plan back to what was, apply that, and say so
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
@@ -20,6 +20,7 @@ from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
 REPLANS = 3  # of a pass that somebody else comes in between
@@ -43,12 +44,26 @@ class Gateway:
 
     name: str
     spec: GatewaySpec | None
+    _meant: list[tuple[Facts, Topology, HostState]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
+        """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
+        if self.spec is None:
+            return None, HostState()
+        meant = self._meant[-1] if self._meant else None
+        if meant is None or meant[0] != facts:
+            topology = resolve(self.name, self.spec, facts)
+            if meant is None or meant[1] != topology:  # most facts mean nothing to a gateway
+                meant = facts, topology, desired_state(topology)
+            self._meant[:] = [(facts, *meant[1:])]
+        return meant[1:]
 
 
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
     """What would be done. Changes nothing."""
-    topology = resolve(gateway.name, gateway.spec, kernel.facts()) if gateway.spec else None
-    desired = desired_state(topology) if topology else HostState()
+    topology, desired = gateway.meaning(kernel.facts())
     return Preview(topology, plan(kernel.observe(desired), desired))
 
 

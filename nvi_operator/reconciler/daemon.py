@@ -49,6 +49,7 @@ class Daemon:
         self._desired: HostState | None = None  # what the last pass wanted
         self._revision: Revision | None = None
         self._looked: LoadedSpec | None = None  # for which the neighbours were looked at
+        self._wanted = Gateway("", None)  # what that means; kept, because it is worked out once for equal facts
         self._bad: SpecError | None = None
         self._notes: tuple[str, ...] = ()
 
@@ -62,12 +63,12 @@ class Daemon:
             raise self._bad
         if loaded is not self._looked:
             refuse_collisions(problems(loaded.spec))
-            self._looked = loaded
+            self._looked, self._wanted = loaded, Gateway(loaded.name, loaded.spec)
         started = time.monotonic()
         if wake.reasons & _LOOK_ANEW:
             self._table.forget()
         with HostKernel(loaded.spec.numbers, self._table) as kernel:
-            done = reconcile(kernel, Gateway(loaded.name, loaded.spec), held=wake.suspended)
+            done = reconcile(kernel, self._wanted, held=wake.suspended)
         # Only what the spec and the facts did not ask for: a new lease is no drift.
         drifted = self._desired == done.plan.after
         self._desired = done.plan.after
@@ -123,7 +124,10 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
-    with KernelEvents([TABLE]) as events, NftTableDriver(TABLE, remember=True) as table:
+    with (
+        KernelEvents([TABLE]) as events,
+        NftTableDriver(TABLE, remember=True, unheard=events.without_nft) as table,
+    ):
         daemon = Daemon(directory, gateway, table, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

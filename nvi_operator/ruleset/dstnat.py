@@ -113,17 +113,23 @@ def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iter
     address = f.ADDRESS_TYPE[family]
     key = (address, "inet_proto", "inet_service")
     values = (address, "inet_service")
-    services = [(e, e.protocol, e.ports) for e in entries if e.protocol is not None and e.ports is not None]
-    exact = PackedElements.of_rows(key, values, (_row(*s) for s in services if s[2].size == 1))
+    exact = PackedElements.of_rows(key, values, (_row(*s) for s in _services(entries) if s[2].size == 1))
     if exact:
         yield NamedSet(f"dnat_port_{family}{suffix}", key, exact, values, size=declared_size(len(exact)))
     ranges: frozenset[Element] = frozenset(
         ((str(entry.public), protocol, ports_value(ports)), (str(entry.target),))
-        for entry, protocol, ports in services
+        for entry, protocol, ports in _services(entries)
         if ports.size > 1
     )
     if ranges:
         yield NamedSet(f"dnat_range_{family}{suffix}", key, ranges, (address,), interval=True)
+
+
+def _services(entries: list[ForwardEntry]) -> Iterator[tuple[ForwardEntry, str, PortRange]]:
+    """Those of some ports only."""
+    for entry in entries:
+        if entry.protocol is not None and entry.ports is not None:
+            yield entry, entry.protocol, entry.ports
 
 
 def _row(entry: ForwardEntry, protocol: str, ports: PortRange) -> Row:

@@ -207,6 +207,16 @@ def test_other_tables_of_nftables_do_not_wake(place: Place) -> None:
     )
 
 
+def test_who_changes_nftables_much_may_go_unheard(place: Place) -> None:
+    def unheard() -> None:
+        with place.events.without_nft():
+            place.nft(TABLE)
+            place.ip("link set d0 mtu 1400")
+
+    assert {event.family for event in place.after(unheard)} == {"link"}
+    assert {event.family for event in place.after(lambda: place.nft("flush table inet nvi"))} == {"nft"}
+
+
 def test_a_transaction_on_several_tables_wakes_once(place: Place) -> None:
     text = f"table ip before {{ }}\n{TABLE}\ntable ip zafter {{ }}"
     assert [event.family for event in place.after(lambda: place.nft(text))] == ["nft"]

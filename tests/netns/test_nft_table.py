@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -170,6 +171,41 @@ def test_while_nothing_changes_nothing_is_read(name: str) -> None:
         place.driver.forget()
         assert place.look() == table(2999)
         assert place.listings == read + 2
+
+
+def test_a_map_grows_within_its_room_and_is_made_anew_beyond_it(name: str) -> None:
+    with Place(name, remember=True).driver as driver, entered(name):
+        for wanted in (table(3, size=4), table(4, size=8), table(5, size=8), table(8, size=16)):
+            (before,) = list(driver.observe(HostState())) or [None]
+            driver.apply(Change(REF, Action.UPDATE, before, wanted))
+            assert next(iter(driver.observe(HostState()))) == wanted
+            driver.forget()
+            assert next(iter(driver.observe(HostState()))) == wanted
+
+
+def test_only_a_change_of_many_elements_goes_unheard(name: str) -> None:
+    heard: list[str] = []
+
+    @contextmanager
+    def unheard() -> Iterator[None]:
+        heard.append("away")
+        yield
+        heard.append("back")
+
+    with entered(name), NftTableDriver("nvi", unheard=unheard) as driver:
+        for before, after in ((None, table(3)), (table(3), table(4)), (table(4), table(5000)), (table(5000), None)):
+            list(driver.observe(HostState()))
+            driver.apply(Change(REF, Action.UPDATE, before, after))
+            assert heard == (["away", "back"] if after is None or after == table(5000) else [])
+
+
+def test_what_is_as_it_was_written_is_kept_once(place: Place) -> None:
+    wanted = table(3000)
+    place.apply(wanted)
+    live = place.look()
+    assert live
+    maps = [next(s.elements for s in of.sets if s.name == "m") for of in (live, wanted)]
+    assert maps[0] is maps[1]
 
 
 # --------------------------------------------------------------------------- killed in between

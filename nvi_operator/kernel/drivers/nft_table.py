@@ -11,7 +11,8 @@ right before and right after, and if somebody came between, the table is looked 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from nvi_operator.errors import ChangedMeanwhileError, KernelError
@@ -19,7 +20,7 @@ from nvi_operator.kernel.errors import HINTS, kernel_errors
 from nvi_operator.kernel.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.listing import parse_table
-from nvi_operator.nft.steps import Step, checks, steps
+from nvi_operator.nft.steps import MANY, Step, checks, steps
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.elements import PackedElements
@@ -27,7 +28,7 @@ from nvi_operator.nft.wire.layout import elements, layout_of
 from nvi_operator.nft.wire.tree import tree_of
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.nft import NamedSet, Table
+from nvi_operator.state.nft import Element, NamedSet, Table
 
 _TRIES = 20  # while others keep changing nftables
 
@@ -44,16 +45,25 @@ class NftTableDriver:
     """The table is ours by its name. Works in the network namespace of the calling thread.
 
     One that remembers may be kept from pass to pass: then the kernel is not asked for what is the same still,
-    nor for elements that it just took; `forget`, now and then, to look at it all the same.
+    nor for elements that it just took; `forget`, now and then, to look at it all the same. `unheard` is entered
+    for changes of many elements: let nobody listen then who can do without.
     """
 
     kind = "nft-table"
 
-    def __init__(self, name: str, *, remember: bool = False, nft: Nft | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        remember: bool = False,
+        nft: Nft | None = None,
+        unheard: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._nft = nft or Nft()
         self._wire = Nfnetlink()
         self._name = name
         self._remembers = remember
+        self._unheard = unheard
         self._seen = _Seen()
         self._known = _Seen()  # the same, and after a step of ours what has to be there now
 
@@ -108,10 +118,12 @@ class NftTableDriver:
         self._expect(step.after)
 
     def _apply_elements(self, step: Step) -> None:
+        many = sum(len(change.elements) for change in step.elements) > MANY
         for _ in range(_TRIES):
             generation = self._expect(step.before)
             try:
-                self._send(step, generation=generation)
+                with self._unheard() if many else nullcontext():
+                    self._send(step, generation=generation)
             except ChangedMeanwhileError:
                 continue  # by somebody, somewhere in nftables: was it here?
             # The kernel took exactly these, upon exactly what was seen.
@@ -174,14 +186,19 @@ class NftTableDriver:
         layout, tree = layout_of(named), tree_of(named)
         try:
             if layout is not None:
-                raw = self._wire.elements(self._name, named.name, layout.split)
-                return replace(named, elements=PackedElements(layout, raw))
+                found = PackedElements(layout, self._wire.elements(self._name, named.name, layout.split))
+                return replace(named, elements=self._shared(named.name, found))
             if tree is not None:
-                found = tree.elements(self._wire.elements(self._name, named.name, elements))
-                return replace(named, elements=found)
+                raw = self._wire.elements(self._name, named.name, elements)
+                return replace(named, elements=tree.elements(raw))
         except WireError:
             pass
         return NamedSet(f"set {named.name}", (), frozenset())  # of types, or with elements, that we never write
+
+    def _shared(self, name: str, found: PackedElements) -> Set[Element]:
+        """The elements that are known already, if these are the same: half the memory, and compared at once."""
+        known = self._known.table.sets if self._known.table else frozenset()
+        return next((s.elements for s in known if s.name == name and s.elements == found), found)
 
 
 def _tables(change: Change) -> tuple[Table | None, Table | None]:

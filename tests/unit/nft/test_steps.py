@@ -94,6 +94,15 @@ def test_a_map_without_room_is_made_anew_in_one_transaction_and_one_with_room_st
     assert shape(steps(table(3, size=8192), table(5000, size=16384))) == ["add 4997"]
 
 
+def test_the_room_that_a_map_has_is_remembered_not_the_room_that_was_wanted_since() -> None:
+    """Or a map would be filled beyond what the kernel made."""
+    (step,) = steps(table(3, size=8192), table(4, size=16384))
+    assert [step.after and named.size for named in (step.after.sets if step.after else ())] == [8192]
+    half = replace(table(2500, size=8192), chains=frozenset())
+    filled = steps(half, table(5000, size=16384))[0].after
+    assert [named.size for named in (filled.sets if filled else ())] == [8192]
+
+
 def test_foreign_objects_are_replaced_in_one_transaction() -> None:
     theirs = replace(table(3), sets=table(3).sets | {NamedSet("quota theirs", (), frozenset())})
     (step,) = steps(theirs, table(5000))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nvi_operator.errors import ChangedMeanwhileError
 from nvi_operator.reconciler.cycle import REPLANS, Gateway, preview, reconcile
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.change import Change
+from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import Ref
 from nvi_operator.state.nft import Table
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.testing import FakeKernel
+from nvi_operator.topology.assume import assume_missing
 
 SPEC = load_texts(
     {
@@ -65,6 +69,15 @@ def test_a_pass_gives_up_when_somebody_never_stops_and_puts_everything_else_back
         reconcile(kernel, GATEWAY)
     assert kernel.intrusions == 0
     assert not [obj for _, obj in kernel.state if isinstance(obj, Sysctl)]
+
+
+def test_what_a_spec_means_is_worked_out_once_for_equal_facts() -> None:
+    gateway, facts = Gateway("edge", SPEC), assume_missing(SPEC, Facts("fake"))
+    found = gateway.meaning(facts)
+    assert gateway.meaning(assume_missing(SPEC, Facts("fake")))[1] is found[1]
+    assert gateway.meaning(replace(facts, hostname="other"))[1] is found[1]
+    other = gateway.meaning(replace(facts, netns_cookie=77))
+    assert other[1] != found[1]
 
 
 def test_the_pass_after_it_goes_on_from_there() -> None:
