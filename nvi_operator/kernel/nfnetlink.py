@@ -95,6 +95,7 @@ class Nfnetlink:
         self._sequence += 1
         self._socket.send(m.get_elements(table, name, self._sequence))
         found: set[bytes] = set()
+        generations: set[bytes] = set()
         whole = True
         for reply in self._replies():
             if reply.sequence != self._sequence:
@@ -104,7 +105,8 @@ class Nfnetlink:
                 (code,) = struct.unpack_from("=i", reply.body)
                 if code:
                     raise OSError(-code, os.strerror(-code))
-                return frozenset(found) if whole else None
+                return frozenset(found) if whole and len(generations) < 2 else None
+            generations.add(reply.body[2:4])  # its lower half; for elements the kernel sets no flag (6.18)
             for kind, payload in attributes(reply.body[4:]):
                 if kind == m.ELEMENTS:
                     found.update(split(payload))

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -306,6 +307,26 @@ def test_a_batch_for_another_generation_is_refused(place: Place, wire: Layout) -
     assert place.listed("s") == frozenset()
     place.write("add", "s", wire.pack(forwards(3)), generation=seen + 1)
     assert place.listed("s") == forwards(3)
+
+
+def test_a_set_that_changes_while_it_is_read_is_read_again(place: Place, wire: Layout) -> None:
+    """The kernel gives 32 KiB at a time, and says when something came between."""
+    place.write("add", "s", wire.pack(forwards(20_000)))
+    late = wire.pack([(("10.0.0.1", "tcp", 22), ("10.0.0.2", 22))])
+    with entered(place.name), Nfnetlink() as other:
+        reads, replies = 0, place.wire._replies
+
+        def slow(**options: bool) -> Iterator[Any]:
+            nonlocal reads
+            reads += 1
+            for number, reply in enumerate(replies(**options)):
+                if (reads, number) == (1, 0):
+                    other.send("nvi", [ElementChange("add", "s", list(late))])
+                yield reply
+
+        place.wire._replies = slow  # type: ignore[method-assign]
+        assert place.wire.elements("nvi", "s", wire.split) == wire.pack(forwards(20_000)) | late
+        assert reads == 2
 
 
 def test_a_check_finds_what_an_apply_would_and_changes_nothing(place: Place, wire: Layout) -> None:
