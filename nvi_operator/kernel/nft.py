@@ -14,11 +14,13 @@ import sys
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.kernel import nft_worker
 from nvi_operator.kernel.nft_worker import ANSWER, APPLY, CHECK, LIST, REQUEST
 from nvi_operator.kernel.processes import adopt
 
 _ABSENT = "No such file or directory"
-_WORKER = (sys.executable, "-P", "-m", "nvi_operator.kernel.nft_worker")
+# By its path: it needs nothing of ours, and so does not depend on where our package is found.
+_WORKER = (sys.executable, "-P", nft_worker.__file__)
 
 
 class Nft:
