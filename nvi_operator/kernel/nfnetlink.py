@@ -195,7 +195,7 @@ def _raise_error(reply: _Reply) -> None:
 
 
 def _extended(reply: _Reply) -> tuple[str, int | None]:
-    """The kernel's sentence, and the offset in the message of what is wrong; older kernels tell neither of elements."""
+    """The kernel's sentence, and the offset in the message of what is wrong. Older kernels tell neither."""
     if not reply.flags & _ACK_TLVS:
         return "", None
     said = dict(attributes(reply.body[20:]))  # after the error, and the header of what it answers
