@@ -12,18 +12,20 @@ from nvi_operator.spec.addresses import Problem
 from nvi_operator.spec.check_forwards import check_forwards
 from nvi_operator.spec.check_translations import check_routes, check_source_nat, check_static, check_twice_nat
 from nvi_operator.spec.check_uplinks import check_default, check_interfaces, check_uplinks
+from nvi_operator.spec.claims import Claims
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec
 
 _SHOWN = 8
 
 
-def check(spec: GatewaySpec) -> list[Problem]:
-    """Every problem of a spec whose parts are each valid."""
+def check(spec: GatewaySpec, claims: Claims | None = None) -> list[Problem]:
+    """Every problem of a spec whose parts are each valid. What its forwards claim is added to `claims`."""
     if not spec.interfaces and not spec.uplinks:
         message = "there is nothing to do: no interfaces and no uplinks"
         return [(("spec",), message, "add spec.uplinks and spec.interfaces")]
-    return [problem for rule in _RULES for problem in rule(spec)]
+    found = [problem for rule in _RULES for problem in rule(spec)]
+    return found + list(check_forwards(spec, Claims() if claims is None else claims))
 
 
 def _names(spec: GatewaySpec) -> Iterator[Problem]:
@@ -78,5 +80,4 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_static,
     check_twice_nat,
     check_routes,
-    check_forwards,
 )

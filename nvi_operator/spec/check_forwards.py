@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from itertools import pairwise
 from typing import NamedTuple
 
 from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, explicit, families_of, overlapping, span_of
 from nvi_operator.spec.bulk import Forward
+from nvi_operator.spec.claims import WHOLE, Claims, claim, may_overlap, owner_of, ports_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import FAMILIES, parse_address
@@ -23,8 +23,6 @@ MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its o
 
 # (family, public address or name of an uplink with dynamic ones)
 _Public = tuple[int, str]
-# The same and a protocol, or "" for the whole address -> what is claimed of it, each packed in one number
-_Claims = Mapping[tuple[int, str, str], list[int]]
 
 
 class _Published(NamedTuple):
@@ -34,13 +32,14 @@ class _Published(NamedTuple):
     problems: tuple[Problem, ...]  # with paths that begin at the forward
 
 
-def check_forwards(spec: GatewaySpec) -> Iterator[Problem]:
+def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
+    """Adds what the forwards claim to `claims`, which are empty before."""
     if not spec.forwards:
         return
     homes, insides = Homes(spec), Insides(spec)
     first_addresses = _first_addresses(spec)
     published: dict[tuple[tuple[str, ...] | None, frozenset[int]], _Published] = {}
-    claims: dict[tuple[int, str, str], list[int]] = defaultdict(list)
+    spans = claims.spans
     for order, (name, forward) in enumerate(spec.forwards.items()):
         at: Path = ("spec", "forwards", name)
         servers = _FAMILIES[forward.to[0].address.version] if len(forward.to) == 1 else _families_of(forward)
@@ -49,11 +48,10 @@ def check_forwards(spec: GatewaySpec) -> Iterator[Problem]:
             means = published[forward.at, servers] = _published(spec, homes, forward, servers, first_addresses)
         for family, public in means.publics:
             if not forward.ports:
-                claims[family, public, ""].append(order)
+                spans[family, public, WHOLE].append(claim(0, 0, order))
             for service in forward.ports or ():
-                ports = service.ports  # packed: numbers that sort by ports, a quarter as large as tuples
-                packed = (ports.first << 16 | ports.last) << 32 | order
-                claims[family, public, service.protocol].append(packed)
+                ports = service.ports
+                spans[family, public, service.protocol].append(claim(ports.first, ports.last, order))
         for path, message, hint in means.problems:
             yield (*at, *path), message, hint
         if forward.from_ and not servers & {network.version for network in forward.from_}:
@@ -76,8 +74,8 @@ def _families_of(forward: Forward) -> frozenset[int]:
 
 def _span(packed: int, names: Sequence[str]) -> Span[str]:
     """What is claimed, and by whom."""
-    order = packed & 0xFFFF_FFFF
-    return Span(0, packed >> 48, packed >> 32 & 0xFFFF, order, names[order])
+    order = owner_of(packed)
+    return Span(0, *ports_of(packed), order, names[order])
 
 
 def _first_addresses(spec: GatewaySpec) -> dict[str, list[_Public]]:
@@ -182,16 +180,17 @@ def _shifted(at: Path, forward: Forward) -> Iterator[Problem]:
             yield (*at, "ports"), message, "keep the port numbers as they are, or shift fewer"
 
 
-def _conflicts(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
+def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     reported: set[tuple[str, str]] = set()
 
     def apart(one: str, other: str) -> bool:
         return _other_clients(spec.forwards[one], spec.forwards[other])
 
     names = list(spec.forwards)
-    for (_, public, protocol), packed in sorted(claims.items()):
-        if not _may_overlap(packed):
+    for (_, public, protocol), packed in sorted(claims.spans.items()):
+        if not may_overlap(packed):
             continue
+        claims.disjoint = False
         held = [_span(number, names) for number in packed]
         limited = any(spec.forwards[span.owner].from_ for span in held)
         for later, earlier in overlapping(held, apart if limited else None):
@@ -215,12 +214,6 @@ def _conflicts(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
             )
 
 
-def _may_overlap(packed: list[int]) -> bool:
-    """Does one begin before another ends? Nearly always not, and that is quickly seen."""
-    packed.sort()
-    return any(later >> 48 <= earlier >> 32 & 0xFFFF for earlier, later in pairwise(packed))
-
-
 def _other_clients(one: Forward, other: Forward) -> bool:
     """Is there no client that is meant by both?"""
     if one.from_ is None or other.from_ is None:
@@ -228,13 +221,13 @@ def _other_clients(one: Forward, other: Forward) -> bool:
     return not any(a.version == b.version and a.overlaps(b) for a in one.from_ for b in other.from_)
 
 
-def _statics(spec: GatewaySpec, claims: _Claims) -> Iterator[Problem]:
+def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     """1:1 NAT takes a public address whole."""
     if not spec.static:
         return
     forwards: dict[str, dict[str, None]] = defaultdict(dict)
     names = list(spec.forwards)
-    for (_, public, _), packed in claims.items():
+    for (_, public, _), packed in claims.spans.items():
         if _is_address(public):
             forwards[public].update(dict.fromkeys(_span(number, names).owner for number in packed))
     spans: list[Span[tuple[bool, str]]] = [span_of(s.as_, 0, (True, name)) for name, s in spec.static.items()]

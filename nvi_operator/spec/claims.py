@@ -1,0 +1,67 @@
+"""Which public ports are taken: so that of 100,000 forwards the few that changed are compared with all others at once.
+
+A claim is one number that sorts by ports, a quarter as large as a tuple: first port, last port, and who claims it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from itertools import pairwise
+
+WHOLE = ""  # in the place of a protocol: everything that is sent to the address
+
+# (family, public address or name of an uplink with dynamic ones, protocol)
+Place = tuple[int, str, str]
+
+_OWNER = 0xFFFF_FFFF
+
+
+def claim(first: int, last: int, owner: int) -> int:
+    return (first << 16 | last) << 32 | owner
+
+
+def ports_of(packed: int) -> tuple[int, int]:
+    """The first and the last."""
+    return packed >> 48, packed >> 32 & 0xFFFF
+
+
+def owner_of(packed: int) -> int:
+    return packed & _OWNER
+
+
+def may_overlap(packed: list[int]) -> bool:
+    """Does one begin before another ends? Nearly always not, and that is quickly seen. They are sorted by it."""
+    packed.sort()
+    return any(later >> 48 <= earlier >> 32 & 0xFFFF for earlier, later in pairwise(packed))
+
+
+class Claims:
+    """What the forwards of a gateway claim. Whoever fills it sorts each list, and says whether all are `disjoint`:
+    forwards for some clients only may share ports.
+    """
+
+    __slots__ = ("disjoint", "spans")
+
+    def __init__(self) -> None:
+        self.spans: defaultdict[Place, list[int]] = defaultdict(list)
+        self.disjoint = True
+
+    def exchanged(self, less: Claims, more: Claims) -> Claims | None:
+        """These without some of them, and with others in their place; None where that is not disjoint."""
+        if not (self.disjoint and less.disjoint and more.disjoint):
+            return None
+        claims = Claims()
+        claims.spans.update(self.spans)
+        for place, packed in less.spans.items():
+            spans = claims.spans[place] = list(claims.spans[place])
+            for number in packed:
+                del spans[bisect_left(spans, number & ~_OWNER)]
+        for place, packed in more.spans.items():
+            spans = claims.spans[place] = list(claims.spans[place])
+            for number in packed:
+                at = bisect_left(spans, number & ~_OWNER)
+                if may_overlap(spans[max(at - 1, 0) : at] + [number] + spans[at : at + 1]):
+                    return None
+                spans.insert(at, number & ~_OWNER)
+        return claims
