@@ -1,4 +1,4 @@
-"""Which public ports are taken: so that of 100,000 forwards the few that changed are compared with all others at once.
+"""Which public ports are taken, so that a few forwards that changed are quickly compared with 100,000 others.
 
 A claim is one number that sorts by ports, a quarter as large as a tuple: first port, last port, and who claims it.
 """
@@ -61,7 +61,7 @@ class Claims:
             spans = claims.spans[place] = list(claims.spans[place])
             for number in packed:
                 at = bisect_left(spans, number & ~_OWNER)
-                if may_overlap(spans[max(at - 1, 0) : at] + [number] + spans[at : at + 1]):
+                if may_overlap([*spans[max(at - 1, 0) : at], number, *spans[at : at + 1]]):
                     return None
                 spans.insert(at, number & ~_OWNER)
         return claims

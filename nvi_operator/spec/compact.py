@@ -7,9 +7,10 @@ whoever asks lets pydantic say what it is, with its place (`explain.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
@@ -48,6 +49,25 @@ class _Field(dict[str, Any]):
         return value
 
 
+class _Read(NamedTuple):
+    """How a field is read."""
+
+    attribute: str
+    validate: Callable[[Any], Any]
+    default: Any
+
+
+@cache
+def _reads(model: Any) -> Mapping[str, _Read]:
+    """The fields of a model, by name; making the validators takes longer than reading ten entries."""
+    attributes = attributes_of(model)
+    defaults = {item.name: item.default for item in fields(model)}
+    return {
+        name: _Read(attributes[name], _validator(info), defaults[attributes[name]])
+        for name, info in fields_of(model).items()
+    }
+
+
 def _validator(info: FieldInfo) -> Callable[[Any], Any]:
     hint: Any = info.annotation
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
@@ -58,13 +78,10 @@ class Builder:
     """Builds entries of one model. `read` makes of a text, as it is written, what it would be in YAML."""
 
     def __init__(self, model: type[Bulk], read: Callable[[str], Any]) -> None:
-        defaults = {item.name: item.default for item in fields(model)}
+        known = _reads(model)
         self._model: Callable[..., Any] = model
-        self._attributes = attributes_of(model)
-        self._fields = {
-            name: _Field(_validator(info), read, defaults[self._attributes[name]])
-            for name, info in fields_of(model).items()
-        }
+        self._attributes = {name: item.attribute for name, item in known.items()}
+        self._fields = {name: _Field(item.validate, read, item.default) for name, item in known.items()}
 
     def build(self, values: Collection[tuple[str, Any]]) -> Any:
         """An entry of its fields by name. Raises one of WRONG."""

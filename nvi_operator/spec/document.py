@@ -63,6 +63,9 @@ class Document:
                 break
         return Position(self.file, place >> 32, place & _MASK)
 
+    def edited(self, data: bytes) -> None:
+        """See `merge.Source`: what is anywhere in it may mean anything."""
+
 
 def _own(node: Places) -> int:
     return node.place if isinstance(node, Branch) else node

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.document import Path
+from nvi_operator.spec.edits import Edit, changed_lines
 from nvi_operator.spec.entries_csv import CsvTable
 from nvi_operator.spec.entries_json import JsonLines
 from nvi_operator.spec.explain import explained
@@ -42,6 +43,18 @@ class EntryFile:
         """The place of the value at `path`, as in a document: spec, section, name of the entry, field, ..."""
         line = self._lines.get(path[2]) if len(path) > 2 else None
         return self.rows.document(line).find(path, key=key) if line else Position(self.file, 1, 1)
+
+    def edited(self, data: bytes) -> tuple[EntryFile, Edit] | None:
+        """See `merge.Source`."""
+        rows = self.rows.of(decoded(data, self.file))
+        lines = changed_lines(self.rows.text, rows.text)
+        if lines is None:
+            return None
+        before = _all_right(self.rows.part(lines.start, lines.old_end))
+        after = _all_right(rows.part(lines.start, lines.new_end))
+        if before is None or after is None:
+            return None
+        return EntryFile(self.file, self.section, rows), Edit.of(self.section, before, after)
 
     @cached_property
     def _lines(self) -> Mapping[str | int, int]:
@@ -71,6 +84,15 @@ def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile,
     if problems:
         raise SpecError(problems)
     return source, entries
+
+
+def _all_right(rows: Rows | None) -> dict[str, Any] | None:
+    """The entries, if nothing at all is wrong with them."""
+    problems: list[SpecProblem] = []
+    found = [(name, entry) for _, name, entry in rows.entries(problems)] if rows is not None else [("", None)]
+    entries = dict(found)
+    wrong = problems or any(entry is None or not is_name(name) for name, entry in found)
+    return None if wrong or len(entries) < len(found) else entries
 
 
 def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:

@@ -8,11 +8,13 @@ each row is a line and a wrong one harms no other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from pydantic.fields import FieldInfo
 
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.spec.bulk import Bulk, fields_of
@@ -30,24 +32,45 @@ class _Cell(NamedTuple):
     text: str
 
 
+class _Header(NamedTuple):
+    line: int
+    start: int  # in the text
+    end: int
+    cells: list[_Cell]
+
+
 class CsvTable:
     """The rows of one CSV file."""
 
     def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self._text = text
+        self.text = text
         self._file = file
         self._section = section
         self._model = model
-        self._fields = fields_of(model)
+
+    @cached_property
+    def _fields(self) -> Mapping[str, FieldInfo]:
+        return fields_of(self._model)
 
     @cached_property
     def _lines(self) -> list[str]:
         """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
-        return self._text.split("\n")
+        return self.text.split("\n")
+
+    def of(self, text: str) -> CsvTable:
+        """See `Rows`."""
+        return CsvTable(text, self._file, self._section, self._model)
+
+    def part(self, start: int, end: int) -> CsvTable | None:
+        """See `Rows`. It begins with the same header."""
+        header = self._header()
+        if start < header.end:
+            return None
+        return self.of(self.text[header.start : header.end] + self.text[start:end])
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Where the header is wrong, that is the only problem told of a file."""
-        number, header = self._header()
+        number, header = (found := self._header()).line, found.cells
         wrong = list(self._header_problems(number, header))
         problems += wrong
         if wrong:
@@ -56,7 +79,7 @@ class CsvTable:
         width, at_name = len(names), names.index("name")
         columns = [(name, index) for index, name in enumerate(names) if name != "name"]
         build = Builder(self._model, _value).of_columns(columns)
-        for line, text in enumerate(self._text.split("\n"), start=1):
+        for line, text in enumerate(self.text.split("\n"), start=1):
             text = text.strip()
             if line <= number or not text or text[0] == "#":
                 continue
@@ -74,7 +97,7 @@ class CsvTable:
 
     def document(self, line: int) -> Document:
         """See `Rows`. Each cell has its place, and so has each value in it."""
-        columns = [cell.text for cell in self._header()[1]]
+        columns = [cell.text for cell in self._header().cells]
         cells = dict(zip(columns, _cells(self._lines[line - 1]), strict=True))
         name = cells.pop("name")
         data: dict[str, Any] = {}
@@ -90,16 +113,17 @@ class CsvTable:
 
     # ---------------------------------------------------------------- lines and header
 
-    def _header(self) -> tuple[int, list[_Cell]]:
-        """The first line that is one; its number and its cells."""
-        for number, match in enumerate(re.finditer(r"[^\n]*\n?", self._text), start=1):
+    def _header(self) -> _Header:
+        """The first line that is one."""
+        for number, match in enumerate(re.finditer(r"[^\n]*\n?", self.text), start=1):
             line = match[0]
             if line.strip() and not line.lstrip().startswith("#"):
                 try:
-                    return number, _cells(line)
+                    cells = _cells(line)
                 except ValueError:
-                    return number, [_Cell(0, line.strip())]
-        return 1, []
+                    cells = [_Cell(0, line.strip())]
+                return _Header(number, match.start(), match.end(), cells)
+        return _Header(1, 0, len(self.text), [])
 
     def _quoted(self, line: int, problems: list[SpecProblem]) -> list[str] | None:
         try:

@@ -51,7 +51,7 @@ class JsonLines:
     """The rows of one JSON Lines file."""
 
     def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self._text = text
+        self.text = text
         self._file = file
         self._section = section
         self._model = model
@@ -59,12 +59,20 @@ class JsonLines:
     @cached_property
     def _lines(self) -> list[str]:
         """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
-        return self._text.split("\n")
+        return self.text.split("\n")
+
+    def of(self, text: str) -> JsonLines:
+        """See `Rows`."""
+        return JsonLines(text, self._file, self._section, self._model)
+
+    def part(self, start: int, end: int) -> JsonLines:
+        """See `Rows`."""
+        return self.of(self.text[start:end])
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Blank lines are passed over."""
         build = Builder(self._model, str).build
-        for number, line in enumerate(self._text.split("\n"), start=1):
+        for number, line in enumerate(self.text.split("\n"), start=1):
             if not line or line.isspace():
                 continue
             try:

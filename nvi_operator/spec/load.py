@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.bulk import SECTIONS
 from nvi_operator.spec.check import check
+from nvi_operator.spec.claims import Claims
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.entries import read_entries
 from nvi_operator.spec.files import (
@@ -45,6 +46,7 @@ class LoadedSpec:
     spec: GatewaySpec
     where: Positions
     files: tuple[str, ...]
+    claims: Claims = field(repr=False, compare=False)
 
 
 def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway: str | None = None) -> LoadedSpec:
@@ -86,13 +88,13 @@ def load_texts(
         name = _choose(parts, hostname, gateway)
         chosen = [part for part in parts if part.name == name]
         spec, where, _ = merge(chosen)
-        problems = []
-        for path, message, hint in check(spec):
+        problems, claims = [], Claims()
+        for path, message, hint in check(spec, claims):
             source, written = where.written(path)
             problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
         if problems:
             raise SpecError(_in_order(problems))
-        return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.source.file for part in chosen)))
+        return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.source.file for part in chosen)), claims)
 
 
 @contextmanager
@@ -143,10 +145,10 @@ def _named_by(
 ) -> Iterator[Part]:
     """The files of entries that a document names, if nobody has `named` them before."""
     document = part.source
-    for field, section in SECTIONS.items():
-        files = part.sections.get(field) or ()
+    for said_in, section in SECTIONS.items():
+        files = part.sections.get(said_in) or ()
         for index, file in enumerate(files):
-            path: Path = ("spec", field, index)
+            path: Path = ("spec", said_in, index)
             said = dotted(path[:2])
             found_at = beside(document.file, file)
             first, first_path = named.setdefault((part.name, section, found_at), (document, path))

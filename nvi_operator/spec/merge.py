@@ -7,12 +7,13 @@ may be said once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.spec.bulk import SECTIONS, attributes_of
 from nvi_operator.spec.document import Path
+from nvi_operator.spec.edits import Edit
 from nvi_operator.spec.models import GatewaySpec
 
 _LISTS = ("sourceNat", "routes")
@@ -28,6 +29,9 @@ class Source(Protocol):
 
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
+
+    def edited(self, data: bytes) -> tuple[Source, Edit] | None:
+        """The same source after an edit of its file, if that was of a few entries; else None. Raises SpecError."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,12 @@ class Positions:
             else:
                 number = next((n for n, names in self.entries.get(section, ()) if step in names), number)
         return self.sources[number], path
+
+    def after(self, number: int, source: Source, edit: Edit) -> Positions:
+        """The same after an edit of one source."""
+        sources = (*self.sources[:number], source, *self.sources[number + 1 :])
+        named = [(n, edit.on(own) if n == number else own) for n, own in self.entries[edit.section]]
+        return replace(self, sources=sources, entries={**self.entries, edit.section: named})
 
 
 @dataclass

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.document import Document, Path, parse
+from nvi_operator.spec.edits import Edit, changed_lines
 from nvi_operator.spec.explain import explained
 from nvi_operator.spec.merge import ATTRIBUTES, Part
 from nvi_operator.spec.models import Gateway
-from nvi_operator.spec.runs import LEAST, Doubt, Run, cut, second
+from nvi_operator.spec.runs import LEAST, Doubt, Run, cut, lines_of, second
 from nvi_operator.spec.syntax import decoded
 
 
@@ -69,10 +70,32 @@ class CutDocument:
                 line += self.text.count("\n", run.start, run.end) - 2
         return Position(self.file, line, position.column)
 
+    def edited(self, data: bytes) -> tuple[CutDocument, Edit] | None:
+        """See `merge.Source`. Only where the edit is within one run."""
+        text = lines_of(decoded(data, self.file))
+        lines = changed_lines(self.text, text)
+        if lines is None:
+            return None
+        for run in self.runs.values():
+            if found := run.edited(self.text, text, lines):
+                changed, edit = found
+                moved = {id(r): r.moved(lines.growth) if r.start > run.start else r for r in self.cuts} | {
+                    id(run): changed
+                }
+                runs = {name: moved[id(r)] for name, r in self.runs.items()}
+                return replace(self, text=text, cuts=tuple(moved[id(r)] for r in self.cuts), runs=runs), edit
+        return None
+
     def with_runs(self, sections: Mapping[str, Any]) -> Mapping[str, Any]:
         """The sections that have runs, with all their entries in the order written."""
-        joined: dict[str, dict[str, Any]] = {run.section: {} for run in self.runs.values()}
-        for section, entries in joined.items():
+        joined: dict[str, Mapping[str, Any]] = {}
+        for section in dict.fromkeys(run.section for run in self.runs.values()):
+            runs = [run.entries for run in self.runs.values() if run.section == section]
+            if len(runs) == 1 and not self.data["spec"][section]:
+                joined[section] = runs[0]  # the same, for it may be large
+                continue
+            entries: dict[str, Any] = {}
+            joined[section] = entries
             for name in self.rest.data["spec"][section]:
                 if name in self.runs:
                     entries.update(self.runs[name].entries)

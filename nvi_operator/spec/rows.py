@@ -12,6 +12,15 @@ from nvi_operator.spec.document import Branch, Document, Places
 class Rows(Protocol):
     """The rows of one file: a line each, counted from 1."""
 
+    @property
+    def text(self) -> str: ...
+
+    def of(self, text: str) -> Rows:
+        """Those of another text of the same file."""
+
+    def part(self, start: int, end: int) -> Rows | None:
+        """Those of some whole lines of the text, for themselves; None if something else is said there, too."""
+
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """Line, name and entry of each row in turn; the entry is None where something in it is wrong.
 

@@ -23,6 +23,7 @@ from nvi_operator.errors import Position
 from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.compact import WRONG, Builder
 from nvi_operator.spec.document import Path, parse
+from nvi_operator.spec.edits import MOST, Edit, Span
 from nvi_operator.spec.scalars import may_be_other_than_text, value_of
 from nvi_operator.spec.values import is_name
 
@@ -66,13 +67,51 @@ class Run(NamedTuple):
         position = entry.find(path, key=key)
         return Position(file, position.line + text.count("\n", 0, begin.start()), position.column)
 
+    def edited(self, old: str, new: str, lines: Span) -> tuple[Run, Edit] | None:
+        """The run after an edit of its text, if that left plain entries only."""
+        if not self.start <= lines.start <= lines.old_end <= self.end:
+            return None
+        head = re.compile(rf"^{self.indent}[^ #\n]", re.MULTILINE)
+        # Lines that come first could belong to the entry before, so that is read, too.
+        begin = max(
+            (m.start() for m in head.finditer(old, max(self.start, lines.start - MOST), lines.start)),
+            default=self.start,
+        )
+        after = head.search(old, lines.old_end, self.end)
+        end = after.start() if after else self.end
+        before, now = (_plain(self, text, begin, stop) for text, stop in ((old, end), (new, end + lines.growth)))
+        if before is None or now is None:
+            return None
+        edit = Edit.of(self.section, before, now)
+        return self._replace(end=self.end + lines.growth, entries=edit.on(self.entries)), edit
+
+    def moved(self, by: int) -> Run:
+        """The same run, so many characters further on."""
+        return self._replace(start=self.start + by, end=self.end + by)
+
+
+def _plain(run: Run, text: str, place: int, end: int) -> dict[str, Any] | None:
+    """The entries of a part of a run; None if there is anything else in it."""
+    plain, _ = _patterns(run.indent)
+    build = Builder(MODELS[run.section], _value).build
+    entries: dict[str, Any] = {}
+    try:
+        while place < end:
+            match = plain.match(text, place)
+            if match is None or match.end() > end or not _add(entries, match, build):
+                return None
+            place = match.end() if match.end() == end else _after(text, match.end())
+    except Doubt:
+        return None
+    return entries
+
 
 def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
     """The text; with two markers in the place of each run; and the runs by their first marker. Raises Doubt.
 
     Lines end in one way in both texts.
     """
-    text = text.replace("\r\n", "\n")
+    text = lines_of(text)
     stem = _unused(text)
     runs: dict[str, Run] = {}
     remains: list[str] = []
@@ -84,6 +123,11 @@ def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
             done = run.end
             runs[first] = run
     return text, "".join((*remains, text[done:])), runs
+
+
+def lines_of(text: str) -> str:
+    """The same, its lines ending in one way."""
+    return text.replace("\r\n", "\n")
 
 
 def second(first: str) -> str:
