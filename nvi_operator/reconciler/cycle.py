@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
-from nvi_operator.plan.compile import desired_state
+from nvi_operator.plan.compile import desired_state, edited_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
+from nvi_operator.spec.edits import Edit
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.topology.edit import edited
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
@@ -59,6 +61,15 @@ class Gateway:
                 meant = facts, topology, desired_state(topology)
             self._meant[:] = [(facts, *meant[1:])]
         return meant[1:]
+
+    def after(self, spec: GatewaySpec, edit: Edit) -> Gateway:
+        """The gateway with another spec, which differs by an edit of forwards: what is known of it stays known."""
+        gateway = Gateway(self.name, spec)
+        for facts, topology, desired in self._meant:
+            if found := edited(topology, edit.less, edit.more):
+                state = edited_state(desired, found)
+                gateway._meant[:] = [(facts, found.whole, state)] if state else []
+        return gateway
 
 
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:

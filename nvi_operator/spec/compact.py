@@ -78,7 +78,7 @@ class Builder:
     """Builds entries of one model. `read` makes of a text, as it is written, what it would be in YAML."""
 
     def __init__(self, model: type[Bulk], read: Callable[[str], Any]) -> None:
-        known = _reads(model)
+        known = _reads(model)  # type: ignore[arg-type]
         self._model: Callable[..., Any] = model
         self._attributes = {name: item.attribute for name, item in known.items()}
         self._fields = {name: _Field(item.validate, read, item.default) for name, item in known.items()}

@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from typing import TypedDict
 
 from nvi_operator.spec.bulk import Forward
-from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import Address, PortRange, Service, Target
 from nvi_operator.topology.model import (
     FAMILIES,
@@ -26,7 +25,7 @@ class ResolvedForwards(TypedDict):
 
 
 def resolve_forwards(
-    spec: GatewaySpec,
+    forwards: Mapping[str, Forward],
     uplinks: Sequence[Uplink],
     insides: Sequence[Inside],
     tenants: Mapping[str, Tenant],
@@ -37,8 +36,8 @@ def resolve_forwards(
     by_name = {uplink.name: uplink for uplink in uplinks}
     publics: dict[tuple[tuple[str, ...] | None, Family], tuple[Address, ...]] = {}
     tenant_of = _tenant_finder(insides)
-    for name in sorted(spec.forwards):
-        forward = spec.forwards[name]
+    for name in sorted(forwards):
+        forward = forwards[name]
         for family, targets in _by_family(forward.to):
             tenant = tenants[forward.tenant].number if forward.tenant else tenant_of(targets[0].address)
             where = publics.get((forward.at, family))
@@ -46,7 +45,7 @@ def resolve_forwards(
                 where = publics[forward.at, family] = tuple(_publics(forward, family, by_name))
             for public in where:
                 if len(targets) == 1 and not forward.from_:
-                    entries += _entries(forward, public, targets[0], tenant)
+                    entries += _entries(name, forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
     return {"forwards": tuple(entries), "forward_rules": tuple(rules)}
@@ -94,23 +93,23 @@ def _tenant_finder(insides: Sequence[Inside]) -> Callable[[Address], int]:
     return tenant_of
 
 
-def _entries(forward: Forward, public: Address, target: Target, tenant: int) -> Iterator[ForwardEntry]:
+def _entries(name: str, forward: Forward, public: Address, target: Target, tenant: int) -> Iterator[ForwardEntry]:
     server, moved, hairpin = target.address, target.ports, forward.hairpin
     if not forward.ports:
-        yield ForwardEntry(public, None, None, server, None, tenant, hairpin)
+        yield ForwardEntry(name, public, None, None, server, None, tenant, hairpin)
         return
     for service in forward.ports:
         ports, protocol = service.ports, service.protocol
         if moved is None or moved == ports:
             first = ports.first if ports.first == ports.last else None
-            yield ForwardEntry(public, protocol, ports, server, first, tenant, hairpin)
+            yield ForwardEntry(name, public, protocol, ports, server, first, tenant, hairpin)
         elif ports.first == ports.last:
-            yield ForwardEntry(public, protocol, ports, server, moved.first, tenant, hairpin)
+            yield ForwardEntry(name, public, protocol, ports, server, moved.first, tenant, hairpin)
         else:  # nft cannot shift a range: a port each (check.py bounds how many)
             for offset in range(ports.size):
                 port = ports.first + offset
                 yield ForwardEntry(
-                    public, protocol, PortRange(port, port), server, moved.first + offset, tenant, hairpin
+                    name, public, protocol, PortRange(port, port), server, moved.first + offset, tenant, hairpin
                 )
 
 

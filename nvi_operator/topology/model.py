@@ -163,9 +163,11 @@ class SourceRule:
 class ForwardEntry:
     """A forward of one family from one public address, to one server; goes into a map.
 
-    `ports` None: everything sent to the address. `target_port` None: ports stay as they are.
+    In a topology they are in the order of their names. `ports` None: everything sent to the address. `target_port`
+    None: ports stay as they are.
     """
 
+    name: str
     public: Address
     protocol: str | None
     ports: PortRange | None

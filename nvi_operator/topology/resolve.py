@@ -69,7 +69,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
         uplinks=uplinks,
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
-        **resolve_forwards(spec, uplinks, insides, tenants),
+        **resolve_forwards(spec.forwards, uplinks, insides, tenants),
         statics=tuple(
             StaticEntry(n, s.address, s.as_, tenants[s.tenant].number if s.tenant else 0)
             for n, s in sorted(spec.static.items())

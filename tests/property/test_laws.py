@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nvi_operator.errors import KernelError, RevertError
@@ -21,11 +21,6 @@ from nvi_operator.testing import FakeKernel, Killed
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.resolve import resolve
 from tests.property.strategies import specs
-
-settings.register_profile(
-    "laws", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-settings.load_profile("laws")
 
 
 def desired(spec: GatewaySpec) -> HostState:
