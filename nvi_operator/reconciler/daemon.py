@@ -22,6 +22,7 @@ from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, r
 from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.load import LoadedSpec, load_directory
+from nvi_operator.spec.reload import reload_file
 from nvi_operator.state.change import Plan
 from nvi_operator.state.host import HostState
 from nvi_operator.view.drift import drift_lines
@@ -48,6 +49,7 @@ class Daemon:
         self._good: LoadedSpec | None = None
         self._desired: HostState | None = None  # what the last pass wanted
         self._revision: Revision | None = None
+        self._reread = True  # since the revision was asked for
         self._looked: LoadedSpec | None = None  # for which the neighbours were looked at
         self._wanted = Gateway("", None)  # what that means; kept, because it is worked out once for equal facts
         self._bad: SpecError | None = None
@@ -90,11 +92,13 @@ class Daemon:
         )
 
     def _load(self) -> None:
-        self._revision = revision(self._directory)  # a commit need not touch a file
-        seen = fingerprint(self._directory)
-        if self._read is not None and self._read.same(seen):
+        self._reread = True  # a commit need not touch a file
+        seen, before = fingerprint(self._directory), self._read
+        if before is not None and before.same(seen):
             return
         self._read = seen
+        if before is not None and self._load_edit(before.only_change(seen)):
+            return
         try:
             self._good = load_directory(self._directory, hostname=socket.gethostname(), gateway=self._gateway)
             self._bad = None
@@ -103,7 +107,21 @@ class Daemon:
             if self._good is not None:
                 self._say(f"{self._name(self._good)}: the new spec is wrong; the last good one stays in force")
 
+    def _load_edit(self, file: str | None) -> bool:
+        """Was it an edit of a few forwards in one file? Then nothing else is read, nor worked out."""
+        good = self._good
+        if file is None or good is None or self._bad is not None or self._looked is not good:
+            return False
+        found = reload_file(good, file, self._directory)
+        if found is None:
+            return False
+        self._good, edit = found
+        self._looked, self._wanted = self._good, self._wanted.after(self._good.spec, edit)
+        return True
+
     def _name(self, loaded: LoadedSpec) -> str:
+        if self._reread:  # not before it is needed: git takes longer than a pass
+            self._revision, self._reread = revision(self._directory), False
         return f"{loaded.name} at {self._revision}" if self._revision else loaded.name
 
     def _report(self, loaded: LoadedSpec, plan: Plan, wake: Wake, *, drifted: bool, seconds: float) -> None:

@@ -30,6 +30,14 @@ class Fingerprint:
         """Is it certain that nothing changed from this to `later`?"""
         return self.settled and self == later
 
+    def only_change(self, later: Fingerprint) -> str | None:
+        """The one file that changed from this to `later`, where it is certain that nothing else did."""
+        before, after = dict(self.files), dict(later.files)
+        if not self.settled or before.keys() != after.keys():
+            return None
+        changed = [file for file in after if before[file] != after[file]]
+        return changed[0] if len(changed) == 1 else None
+
 
 def fingerprint(root: Path) -> Fingerprint:
     """Of the files in `root` (a directory or a file) that a load may read. Never raises.

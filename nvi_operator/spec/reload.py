@@ -8,15 +8,30 @@ what reading everything would.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 from nvi_operator.errors import SpecError
 from nvi_operator.spec.check import check
 from nvi_operator.spec.claims import Claims
 from nvi_operator.spec.edits import Edit
+from nvi_operator.spec.files import ENTRY_SUFFIXES, entry_reader
 from nvi_operator.spec.load import LoadedSpec
 
 _SECTION = "forwards"
+
+
+def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Edit] | None:
+    """The same, of a file below the spec directory `root` (or of the only one), read with the same care."""
+    try:
+        if file.endswith(ENTRY_SUFFIXES):
+            data = entry_reader(root if root.is_dir() else None)(file, os.path.basename(file))
+        else:
+            data = Path(file).read_bytes()
+    except OSError:
+        return None
+    return reload(loaded, file, data if isinstance(data, bytes) else data.encode())
 
 
 def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit] | None:
