@@ -88,7 +88,7 @@ def test_a_file_more_adds_to_the_gateway(site: Site, directory: Path, start: Sta
 
 
 def test_a_saved_row_beside_the_yaml_is_followed_and_a_wrong_one_is_told(
-    site: Site, directory: Path, start: Start
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
 ) -> None:
     head = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
     (directory / "more.yaml").write_text(head + "  forwardsFrom: forwards.csv\n")
@@ -103,6 +103,12 @@ def test_a_saved_row_beside_the_yaml_is_followed_and_a_wrong_one_is_told(
     (directory / "forwards.csv").write_text("name,ports,to\nalt,9443,192.168.1.80:443\n")
     assert "forwards.csv:2:5: spec.forwards.alt.ports: '9443' names no protocol" in daemon.until("names no protocol")
     assert site.far.connect(A, 9443).by == "server", "the last good one stays in force"
+    (directory / "forwards.csv").write_text(
+        "name,ports,to\nalt,9443/tcp,192.168.1.80:443\nold,8443/tcp,192.168.1.80:443\n"
+    )
+    daemon.until("in sync")
+    assert site.far.connect(A, 8443).by == "server"
+    assert gateway.differences(directory) == []
 
 
 def test_a_wrong_spec_is_reported_and_the_last_good_one_stays(site: Site, directory: Path, start: Start) -> None:

@@ -94,6 +94,10 @@ class NftTableDriver:
         entries = (entry.get("counter") for entry in self._nft.list_skeleton(self._name))
         return {counter["name"]: counter["packets"] for counter in entries if counter}
 
+    def is_whole(self, change: Change) -> bool:
+        """Does the kernel take it as a whole, or not at all?"""
+        return len(steps(*_tables(change))) == 1
+
     def check(self, change: Change) -> None:
         """Would the kernel take it? What it cannot judge yet are elements of maps that are still to be made."""
         for step in checks(*_tables(change)):

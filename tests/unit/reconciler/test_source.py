@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def test_files_of_entries_count(root: Path) -> None:
         (root / "lists").mkdir(exist_ok=True)
         (root / "lists" / f"{spec.name}.csv").write_text("name,to\n")
         assert fingerprint(spec) != seen
+
+
+def test_a_file_is_the_only_change_if_that_is_certain(root: Path) -> None:
+    (root / "more.csv").write_text("name,to\n")
+    for file in root.iterdir():
+        os.utime(file, (OLD, OLD))
+    before = replace(fingerprint(root), settled=True)  # else it takes a tick of the clock
+    assert before.only_change(fingerprint(root)) is None
+    (root / "more.csv").write_text("name,to\nweb,10.0.0.1\n")
+    now = fingerprint(root)
+    assert before.only_change(now) == str(root / "more.csv")
+    assert replace(before, settled=False).only_change(now) is None
+    (root / "gateway.yaml").write_text("a: 23\n")
+    assert before.only_change(fingerprint(root)) is None
+    (root / "gateway.yaml").unlink()
+    assert before.only_change(fingerprint(root)) is None
 
 
 def test_a_swapped_symlink_shows(tmp_path: Path) -> None:
