@@ -79,11 +79,12 @@ class CutDocument:
         for run in self.runs.values():
             if found := run.edited(self.text, text, lines):
                 changed, edit = found
-                moved = {id(r): r.moved(lines.growth) if r.start > run.start else r for r in self.cuts} | {
-                    id(run): changed
-                }
-                runs = {name: moved[id(r)] for name, r in self.runs.items()}
-                return replace(self, text=text, cuts=tuple(moved[id(r)] for r in self.cuts), runs=runs), edit
+                now = [
+                    changed if r is run else r.moved(lines.growth) if r.start > run.start else r for r in self.cuts
+                ]
+                after = dict(zip((r.start for r in self.cuts), now, strict=True))
+                runs = {first: after[r.start] for first, r in self.runs.items()}
+                return replace(self, text=text, cuts=now, runs=runs), edit
         return None
 
     def with_runs(self, sections: Mapping[str, Any]) -> Mapping[str, Any]:
