@@ -12,7 +12,8 @@ from nvi_operator.nft.wire.elements import PackedElements
 from nvi_operator.nft.wire.layout import Row
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
-from nvi_operator.ruleset.networks import declared_size, network_maps, twice_rules
+from nvi_operator.ruleset.networks import network_maps, twice_rules
+from nvi_operator.ruleset.shards import shards
 from nvi_operator.spec.values import PortRange
 from nvi_operator.state.nft import (
     Chain,
@@ -45,7 +46,7 @@ def dstnat_chain(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) 
             if map_.name.startswith("dnat_all"):
                 rules += whole
                 whole = []
-            where = () if not map_.name.endswith("_outside") else (_from_uplinks(topology),)
+            where = () if "_outside" not in map_.name else (_from_uplinks(topology),)
             nat = Nat("dnat", family, Lookup(_key(map_, family), SetRef(map_.name)), netmap=map_.prefix_values)
             rules.append((*where, nat))
         rules += whole
@@ -106,7 +107,7 @@ def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
         if whole:
             type_ = f.ADDRESS_TYPE[family]
             suffix = "" if hairpin else "_outside"
-            yield NamedSet(f"dnat_all_{family}{suffix}", (type_,), whole, (type_,), size=declared_size(len(whole)))
+            yield from shards(NamedSet(f"dnat_all_{family}{suffix}", (type_,), whole, (type_,)))
 
 
 def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iterator[NamedSet]:
@@ -115,7 +116,7 @@ def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iter
     values = (address, "inet_service")
     exact = PackedElements.of_rows(key, values, (_row(*s) for s in _services(entries) if s[2].size == 1))
     if exact:
-        yield NamedSet(f"dnat_port_{family}{suffix}", key, exact, values, size=declared_size(len(exact)))
+        yield from shards(NamedSet(f"dnat_port_{family}{suffix}", key, exact, values))
     ranges: frozenset[Element] = frozenset(
         ((str(entry.public), protocol, ports_value(ports)), (str(entry.target),))
         for entry, protocol, ports in _services(entries)

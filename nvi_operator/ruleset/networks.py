@@ -7,6 +7,7 @@ from typing import Literal
 
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.shards import shards
 from nvi_operator.spec.values import Network
 from nvi_operator.state.nft import Element, Field, Lookup, Match, NamedSet, Nat, Rule
 from nvi_operator.topology.model import Family, Topology
@@ -35,8 +36,7 @@ def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Netw
         if given.version == family:
             (single if _is_address(given) else prefixes).add(_element(given, becomes))
     if single:
-        name, size = f"{kind}_static_{family}", declared_size(len(single))
-        yield NamedSet(name, (type_,), frozenset(single), (type_,), size=size)
+        yield from shards(NamedSet(f"{kind}_static_{family}", (type_,), frozenset(single), (type_,)))
     if prefixes:
         name = f"{kind}_prefix_{family}"
         yield NamedSet(name, (type_,), frozenset(prefixes), (type_,), interval=True, prefix_values=True)
@@ -71,8 +71,3 @@ def _is_address(network: Network) -> bool:
 
 def _element(given: Network, becomes: Network) -> Element:
     return (network_value(given),), (network_value(becomes),)
-
-
-def declared_size(count: int) -> int:
-    """A power of two with room to grow: a map of declared size is a fixed hash, 2-3 x faster to fill."""
-    return max(1024, 1 << (2 * count - 1).bit_length())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.networks import declared_size
+from nvi_operator.ruleset.shards import declared_size
 from nvi_operator.state.nft import (
     Assign,
     Chain,

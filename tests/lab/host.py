@@ -95,6 +95,11 @@ class Host:
         if done.returncode:
             raise AssertionError(f"{self.name}: ip: {done.stderr.strip()}: {lines}")
 
+    def rename(self, ifname: str, new: str) -> None:
+        """Live, if the kernel can do that (Linux 6.2); else the interface is down for a moment."""
+        if self.run("ip", "link", "set", ifname, "name", new, check=False).returncode:
+            self.ip(f"link set dev {ifname} down", f"link set dev {ifname} name {new}", f"link set dev {new} up")
+
     def nft(self, text: str) -> None:
         self.run("nft", "-f", "-", text=text)
 

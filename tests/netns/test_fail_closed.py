@@ -240,8 +240,8 @@ def test_refused_at_any_step_a_change_is_put_back_exactly(site: Site, operator: 
         ("steer-deleted", "ip rule del pref 1010 iif lan0"),
         ("device-route-deleted", "ip route del default dev nvi0 table 7800"),
         ("fallback-deleted", "ip route del unreachable default table 7801 metric 4294967295"),
-        ("lan-renamed", "ip link set lan0 name lan9"),
-        ("wan-renamed", "ip link set wan0 name wan9"),
+        ("lan-renamed", "rename lan0 lan9"),
+        ("wan-renamed", "rename wan0 wan9"),
         ("wan-down", "ip link set wan0 down"),
         ("rules-flushed-by-a-manager", "ip rule flush pref 1600"),
     ],
@@ -253,16 +253,19 @@ def test_sabotage_leaks_nothing_and_is_healed(
     site.far.serve(443)
     assert site.client.connect(site.far.address, 443).seen == A
     old = prober.sent
-    site.gateway.run(*command.split())
+    verb, *objects = command.split()
+    if verb == "rename":
+        site.gateway.rename(*objects)
+    else:
+        site.gateway.run(verb, *objects)
     for _ in range(20):
         prober.send()
     assert prober.sent == old + 20
     assert site.leaks() == 0
     if what == "wan-down":
         site.gateway.ip("link set wan0 up")
-    if what.endswith("-renamed"):
-        new = command.split()[-1]
-        site.gateway.run("ip", "link", "set", new, "name", new[:-1] + "0")
+    if verb == "rename":
+        site.gateway.rename(*reversed(objects))
     operator.apply(spec(dataplane))
     until(lambda: site.client.reaches(site.far.address, 443), "the gateway works again")
     assert site.client.connect(site.far.address, 443).seen == A
@@ -270,11 +273,11 @@ def test_sabotage_leaks_nothing_and_is_healed(
 
 
 def test_flows_go_on_while_their_inside_interface_has_another_name(site: Site, operator: Operator) -> None:
-    """Rules by source and marks by number: a live rename costs nothing."""
+    """Rules by source and marks by number: a rename costs nothing."""
     operator.apply(spec("{ type: auto, inInterface: mark }"))
     site.far.serve(443)
     with site.client.connect(site.far.address, 443) as flow:
-        site.gateway.run("ip", "link", "set", "lan0", "name", "lan9")
+        site.gateway.rename("lan0", "lan9")
         assert flow.again().seen == A
         assert site.client.connect(site.far.address, 443).seen == A
     assert site.leaks() == 0

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
+from zlib import crc32
 
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.layout import Layout, Row, layout, layout_of
@@ -54,7 +55,7 @@ class PackedElements(Set[Element]):
 
     def __eq__(self, other: object) -> bool:
         raw = self._raw_of(other)
-        return NotImplemented if raw is None else self.raw == raw
+        return NotImplemented if raw is None else raw is self.raw or raw == self.raw
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -64,6 +65,18 @@ class PackedElements(Set[Element]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} elements>"
+
+    def exchanged(self, less: Set[bytes], more: Set[bytes]) -> PackedElements:
+        """Without some, and with others in their place."""
+        return PackedElements(self.layout, self.raw - less | more)
+
+    def parts(self, count: int) -> tuple[PackedElements, ...]:
+        """The elements in so many parts, a power of two, about equally large. Its key says in which an element is."""
+        found: list[list[bytes]] = [[] for _ in range(count)]
+        end, mask = self.layout.key_end, count - 1
+        for raw in self.raw:
+            found[crc32(raw[:end]) & mask].append(raw)
+        return tuple(PackedElements(self.layout, frozenset(part)) for part in found)
 
     def none(self) -> PackedElements:
         """Nothing, in the same form."""

@@ -89,7 +89,7 @@ class Layout:
         return frozenset(chain.from_iterable(self._packed(iter(rows))))
 
     @cached_property
-    def _size_of_key(self) -> int:
+    def key_end(self) -> int:
         """Bytes of an element before its value."""
         return 4 + (8 + sum(self.key.widths) + len(self.key.padding)) * (2 if self.ranges else 1)
 
@@ -99,7 +99,7 @@ class Layout:
         if self.verdicts:
             return None
         value = 8 + sum(self.value.widths) + len(self.value.padding) if self.value else 0
-        return self._size_of_key + value
+        return self.key_end + value
 
     def _packed(self, rows: Iterator[Row]) -> Iterator[Iterable[bytes]]:
         """Column by column, so that the loops run in C: a map may hold 100,000 elements and more."""
@@ -124,7 +124,7 @@ class Layout:
         return struct.pack("=HH", size, ELEMENT) + self.key.header(KEY)
 
     def _head_of(self, verdict: bytes) -> bytes:
-        return self._head(self._size_of_key + len(verdict))
+        return self._head(self.key_end + len(verdict))
 
     def unpack(self, raw: bytes) -> Element:
         """The element that these bytes are; a comment is nothing to us. WireError if it is none of this set."""
@@ -166,7 +166,7 @@ class Layout:
         return [raw if self._is_plain(raw) else self.canonical(raw) for raw in elements(payload)]
 
     def _is_plain(self, raw: bytes) -> bool:
-        return _is_verdict(raw[self._size_of_key :]) if self.verdicts else len(raw) == self.size
+        return _is_verdict(raw[self.key_end :]) if self.verdicts else len(raw) == self.size
 
 
 def elements(payload: bytes) -> Iterator[bytes]:
