@@ -81,6 +81,22 @@ class Nfnetlink:
                     return int.from_bytes(said[m.GENERATION_ID], "big")
         raise AssertionError("the kernel answers, or there is an error")
 
+    def tables(self) -> list[tuple[str, str]]:
+        """Family and name of every table; libnftables 1.0.6 would read all that is in them to say this."""
+        self._sequence += 1
+        found: list[tuple[str, str]] = []
+        with kernel_errors("nfnetlink: tables"):
+            self._socket.send(m.get_tables(self._sequence))
+            for reply in self._replies():
+                if reply.sequence != self._sequence:
+                    continue
+                _raise_error(reply)
+                if reply.kind == m.DONE:
+                    return found
+                name = dict(attributes(reply.body[4:]))[m.TABLE_NAME]
+                found.append((m.FAMILIES[reply.body[0]], name.rstrip(b"\0").decode()))
+        raise AssertionError("a dump has an end")
+
     def elements(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes]:
         """All elements of a set of `inet TABLE`; read again while they change. FileNotFoundError: no such set.
 

@@ -1,7 +1,8 @@
 """nft, as seen through its command in a process of its own: other people's tables can crash libnftables.
 
 Table by table, so that one that cannot be listed hides no other, and so that ours, which may be large, is
-never read. The contents of named sets are left out (-t): they may be many, and no check needs them.
+never read: which there are says the kernel, since nft 1.0.6 reads all of them to say it. The contents of named sets
+are left out (-t): they may be many, and no check needs them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nvi_operator.doctor.survey import Binding
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.nfnetlink import Nfnetlink
 from nvi_operator.kernel.survey_process import run
 from nvi_operator.kernel.survey_xt import translated
 
@@ -23,7 +26,8 @@ from importlib.metadata import PackageNotFoundError, version
 import nftables
 context = nftables.Nftables()
 context.set_json_output(True)
-code, output, error = context.cmd("list tables")
+context.set_terse_output(True)
+code, output, error = context.cmd("list ruleset arp")  # the least that it can be asked
 try:
     package = version("nftables")
 except PackageNotFoundError:
@@ -45,11 +49,19 @@ def read_ruleset(ours: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, .
     """The objects of all tables but `inet OURS`; and what could not be listed, and why."""
     objects: list[Mapping[str, Any]] = []
     failures: list[str] = []
-    for item in _list(["tables"], failures):
-        table = item.get("table")
-        if table and (table["family"], table["name"]) != ("inet", ours):
-            objects += translated(_list(["table", table["family"], table["name"]], failures))
+    for family, name in _tables(failures):
+        if (family, name) != ("inet", ours):
+            objects += translated(_list(["table", family, name], failures))
     return tuple(objects), tuple(failures)
+
+
+def _tables(failures: list[str]) -> list[tuple[str, str]]:
+    try:
+        with Nfnetlink() as wire:
+            return wire.tables()
+    except NviError as error:
+        failures.append(error.message)
+        return []
 
 
 def _list(what: Sequence[str], failures: list[str]) -> list[Mapping[str, Any]]:

@@ -343,3 +343,10 @@ def test_a_comment_does_not_hide_an_element(place: Place, wire: Layout) -> None:
     assert wire.unpack(raw) == (("10.0.0.1", "tcp", 22), ("10.0.0.2", 22))
     place.write("delete", "s", [raw])
     assert place.listed("s") == frozenset()
+
+
+def test_the_tables_are_those_that_nft_lists(place: Place) -> None:
+    for family in ("ip", "ip6", "inet", "arp", "bridge", "netdev"):
+        place.nft("add", "table", family, f"other-{family}".replace("-", "_"))
+    listed = [line.split()[1:] for line in place.nft("list", "tables").splitlines()]
+    assert sorted(place.wire.tables()) == sorted((family, name) for family, name in listed)
