@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,10 @@ DEBUG = (f"slub_debug=FZP,{_CACHES}", "page_poison=1", "init_on_free=0", "kfence
 
 _KERNEL = ("console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "random.trust_cpu=on")
 
-_FAST = ("-accel", "tcg,thread=multi", "-smp", "2")
+# Two CPUs, in turns or at once. At once they find races, of the emulator, too: now and then (QEMU 7.2) one still meets
+# the breakpoint with which the other patches the kernel's text, after it was taken away: "Oops: int3".
+_IN_TURNS = ("-accel", "tcg,thread=single", "-smp", "2")
+_AT_ONCE = ("-accel", "tcg,thread=multi", "-smp", "2")
 _COUNTING = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off")
 
 
@@ -52,7 +55,7 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
         options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ())])
         command = [
             *("setpriv", "--pdeathsig", "KILL"),  # no guest outlives whoever asked for it
-            *("qemu-system-x86_64", *(_COUNTING if suite.icount else _FAST), "-cpu", "max", "-m", "3072"),
+            *("qemu-system-x86_64", *_processors(suite), "-cpu", "max", "-m", "3072"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"),
             *("-kernel", str(root / "boot" / f"vmlinuz-{release}"), "-initrd", str(initrd), "-append", options),
             *("-serial", f"file:{directory / 'console'}", "-serial", f"file:{directory / 'report'}"),
@@ -61,6 +64,12 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
         console = (directory / "console").read_text(encoding="utf-8", errors="replace")
         records, problems = judge(code, (directory / "report").read_bytes(), secret, suite.timeout)
     return Outcome(records, problems, console)
+
+
+def _processors(suite: Suite) -> Sequence[str]:
+    if suite.icount:
+        return _COUNTING
+    return _AT_ONCE if suite.at_once else _IN_TURNS
 
 
 def _follow(command: list[str], report: Path, timeout: float, on_record: Callable[[Record], None]) -> int | None:

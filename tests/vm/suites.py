@@ -11,7 +11,7 @@ PYTEST = ("python3", "-m", "pytest", "--color=no", "-p", "tests.vm.plugin")
 
 @dataclass(frozen=True)
 class Suite:
-    """`debug`: with the kernel's own checks of memory. `output`: what it prints is what it is for.
+    """`at_once`: the guest's CPUs run at once, for races. `debug`: with the kernel's own checks of memory. `output`: what it prints is what it is for.
 
     `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
     depend on what else the machine does.
@@ -22,6 +22,7 @@ class Suite:
     debug: bool
     output: bool = False
     icount: bool = False
+    at_once: bool = False
 
 
 def _netns(*names: str) -> tuple[str, ...]:
@@ -39,9 +40,9 @@ _HEART = (
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
         # The module by itself, beside the eBPF program where they owe the same.
-        "module": Suite((*PYTEST, "tests/kmod", "tests/device"), 2400, debug=True),
+        "module": Suite((*PYTEST, "tests/kmod", "tests/device"), 2400, debug=True, at_once=True),
         # The operator with either dataplane: the same expectations.
-        "scenarios": Suite((*PYTEST, *_netns(*_SCENARIOS)), 5400, debug=False),
+        "scenarios": Suite((*PYTEST, *_netns(*_SCENARIOS)), 7200, debug=False),
         # The heart of both, for every change: only what the module takes part in.
         "quick": Suite(
             (
