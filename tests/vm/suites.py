@@ -11,7 +11,8 @@ PYTEST = ("python3", "-m", "pytest", "--color=no", "-p", "tests.vm.plugin")
 
 @dataclass(frozen=True)
 class Suite:
-    """`at_once`: the guest's CPUs run at once, for races. `debug`: with the kernel's own checks of memory. `output`: what it prints is what it is for.
+    """`at_once`: the guest's CPUs run at once, for races. `debug`: with the kernel's own checks of memory. `output`:
+    what it prints is what it is for.
 
     `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
     depend on what else the machine does.
