@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nvi_operator.nft.values import ports_value
 from nvi_operator.nft.wire.elements import PackedElements
-from nvi_operator.nft.wire.layout import Row
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
 from nvi_operator.ruleset.networks import network_maps, twice_rules
 from nvi_operator.ruleset.shards import shards
-from nvi_operator.spec.values import PortRange
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -114,25 +112,22 @@ def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iter
     address = f.ADDRESS_TYPE[family]
     key = (address, "inet_proto", "inet_service")
     values = (address, "inet_service")
-    exact = PackedElements.of_rows(key, values, (_row(*s) for s in _services(entries) if s[2].size == 1))
+    single = [e for e in entries if e.protocol and e.ports and e.ports.first == e.ports.last]
+    ports = [e.ports.first for e in single if e.ports]
+    columns = (
+        [e.public for e in single],
+        [e.protocol for e in single],
+        ports,
+        [e.target for e in single],
+        [e.target_port or port for e, port in zip(single, ports, strict=True)],
+    )
+    exact = PackedElements.of_columns(key, values, columns)
     if exact:
         yield from shards(NamedSet(f"dnat_port_{family}{suffix}", key, exact, values))
     ranges: frozenset[Element] = frozenset(
-        ((str(entry.public), protocol, ports_value(ports)), (str(entry.target),))
-        for entry, protocol, ports in _services(entries)
-        if ports.size > 1
+        ((str(e.public), e.protocol, ports_value(e.ports)), (str(e.target),))
+        for e in entries
+        if e.protocol and e.ports and e.ports.size > 1
     )
     if ranges:
         yield NamedSet(f"dnat_range_{family}{suffix}", key, ranges, (address,), interval=True)
-
-
-def _services(entries: list[ForwardEntry]) -> Iterator[tuple[ForwardEntry, str, PortRange]]:
-    """Those of some ports only."""
-    for entry in entries:
-        if entry.protocol is not None and entry.ports is not None:
-            yield entry, entry.protocol, entry.ports
-
-
-def _row(entry: ForwardEntry, protocol: str, ports: PortRange) -> Row:
-    target_port = entry.target_port or ports.first
-    return entry.public.packed, protocol, ports.first, entry.target.packed, target_port

@@ -6,14 +6,14 @@ and finding the one that differs, is a matter of milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 from zlib import crc32
 
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.nft.wire.layout import Layout, Row, layout, layout_of
+from nvi_operator.nft.wire.layout import Layout, layout, layout_of
 from nvi_operator.state.nft import Element, NamedSet
 
 
@@ -31,11 +31,13 @@ class PackedElements(Set[Element]):
         return cls(layout, layout.pack(elements))
 
     @classmethod
-    def of_rows(cls, key: tuple[str, ...], values: tuple[str, ...], rows: Iterable[Row]) -> PackedElements:
-        """Of a set with exact keys of these nft types; see `Layout.pack_rows`."""
+    def of_columns(
+        cls, key: tuple[str, ...], values: tuple[str, ...], columns: Sequence[Iterable[Any]]
+    ) -> PackedElements:
+        """Of a map with exact keys of these nft types; see `Layout.pack_columns`."""
         found = layout(key, values)
         assert found is not None, f"{key} : {values} has no binary form"
-        return cls(found, found.pack_rows(rows))
+        return cls(found, found.pack_columns(columns))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:

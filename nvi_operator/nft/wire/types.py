@@ -5,7 +5,7 @@ order, marks and interface numbers in the machine's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -19,12 +19,18 @@ _PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 
 @dataclass(frozen=True)
 class Type:
-    """`ordered`: bytes compare as values do, so that the kernel can hold intervals of them."""
+    """`ordered`: bytes compare as values do, so that the kernel can hold intervals of them.
+
+    `code` is what the struct module calls it, and `column` makes of many values what that takes: of addresses as
+    objects, of protocols by name.
+    """
 
     size: int
     pack: Callable[[Any], bytes]
     unpack: Callable[[bytes], int | str]
     ordered: bool = True
+    code: str = ""
+    column: Callable[[Iterable[Any]], Iterable[Any]] = iter
 
     def unpack_range(self, first: bytes, last: bytes) -> Value:
         """From `first` to `last`, in the canonical form of values."""
@@ -52,10 +58,28 @@ def _unpack_number(raw: bytes) -> int:
 
 
 TYPES = {
-    "ipv4_addr": Type(4, lambda value: IPv4Address(value).packed, lambda raw: str(IPv4Address(raw))),
-    "ipv6_addr": Type(16, lambda value: IPv6Address(value).packed, lambda raw: str(IPv6Address(raw))),
-    "inet_proto": Type(1, _protocol, lambda raw: PROTOCOLS.get(raw[0], raw[0])),
-    "inet_service": Type(2, _port, lambda raw: int.from_bytes(raw, "big")),
+    "ipv4_addr": Type(
+        4,
+        lambda value: IPv4Address(value).packed,
+        lambda raw: str(IPv4Address(raw)),
+        code="I",
+        column=lambda addresses: map(int, addresses),
+    ),
+    "ipv6_addr": Type(
+        16,
+        lambda value: IPv6Address(value).packed,
+        lambda raw: str(IPv6Address(raw)),
+        code="16s",
+        column=lambda addresses: (address.packed for address in addresses),
+    ),
+    "inet_proto": Type(
+        1,
+        _protocol,
+        lambda raw: PROTOCOLS.get(raw[0], raw[0]),
+        code="B",
+        column=lambda names: map(_PROTOCOL_NUMBERS.__getitem__, names),
+    ),
+    "inet_service": Type(2, _port, lambda raw: int.from_bytes(raw, "big"), code="H"),
     "mark": Type(4, _number, _unpack_number, ordered=False),
     "iface_index": Type(4, _number, _unpack_number, ordered=False),
 }
@@ -77,12 +101,8 @@ class Packed(dict[Any, bytes]):
         return packed
 
     def column(self, values: Sequence[Any]) -> Sequence[bytes]:
-        """All of them; a column of bytes is packed already. WireError if one has no place here."""
-        if not isinstance(values[0], bytes):
-            return list(map(self.__getitem__, values))
-        if set(map(len, values)) != {self._width}:
-            raise WireError(f"bytes that are not {self._width} long")
-        return values
+        """All of them. WireError if one has no place here."""
+        return list(map(self.__getitem__, values))
 
 
 def low_end(type_: Type) -> Callable[[Value], bytes]:

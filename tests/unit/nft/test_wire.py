@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from ipaddress import ip_address
 
 import pytest
 
@@ -173,9 +174,24 @@ def test_a_set_is_equal_in_either_form() -> None:
     assert packed(interval) is interval
 
 
-def test_rows_may_give_addresses_as_the_bytes_they_are() -> None:
-    rows = [(b"\xcb\0\x71\2", "tcp", 443, b"\xc0\xa8\1\x50", 8443)]
-    assert PackedElements.of_rows(PORTS, ("ipv4_addr", "inet_service"), rows) == {WEB}
+@pytest.mark.parametrize("family", [4, 6])
+def test_columns_are_packed_as_elements_are(family: int) -> None:
+    key, values = (f"ipv{family}_addr", "inet_proto", "inet_service"), (f"ipv{family}_addr", "inet_service")
+    prefix = "203.0.113." if family == 4 else "2001:db8::"
+    columns = (
+        [ip_address(f"{prefix}{n}") for n in range(1, 9)],
+        ["tcp", "udp", "sctp", "dccp"] * 2,
+        range(1, 9),
+        [ip_address(f"{prefix}{n}") for n in range(11, 19)],
+        range(65528, 65536),
+    )
+    rows = zip(*columns, strict=True)
+    elements = frozenset(((str(a), protocol, p), (str(b), q)) for a, protocol, p, b, q in rows)
+    found = layout(key, values)
+    assert found is not None
+    assert found.pack_columns(columns) == found.pack(elements)
+    with pytest.raises(WireError, match="no place"):
+        found.pack_columns([column[:1] for column in columns[:4]] + [[65536]])
 
 
 # --------------------------------------------------------------------------- batches

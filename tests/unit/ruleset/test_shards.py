@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address
+from itertools import repeat
 
 import pytest
 
 from nvi_operator.nft.steps import steps
 from nvi_operator.nft.wire.elements import PackedElements
-from nvi_operator.nft.wire.layout import Row
 from nvi_operator.ruleset.shards import ROOM, by_whole, shards
 from nvi_operator.state.nft import Chain, Field, Hook, Lookup, NamedSet, Nat, SetRef, Table
 
 KEY, VALUES = ("ipv4_addr", "inet_proto", "inet_service"), ("ipv4_addr", "inet_service")
 
 
-def row(number: int, port: int = 80) -> Row:
-    return (203 << 24 | number >> 8).to_bytes(4, "big"), "tcp", 1 + number % 256, bytes((10, 0, 0, 1)), port
-
-
-def forwards(count: int) -> NamedSet:
-    return NamedSet("dnat_port_4", KEY, PackedElements.of_rows(KEY, VALUES, map(row, range(count))), VALUES)
+def forwards(count: int, *, port: int = 80, first: int = 0) -> NamedSet:
+    numbers = range(first, count)
+    public = [IPv4Address(203 << 24 | n >> 8) for n in numbers]
+    columns = (public, repeat("tcp"), [1 + n % 256 for n in numbers], repeat(IPv4Address("10.0.0.1")), repeat(port))
+    return NamedSet("dnat_port_4", KEY, PackedElements.of_columns(KEY, VALUES, columns), VALUES)
 
 
 def table(maps: Sequence[NamedSet]) -> Table:
@@ -53,10 +53,9 @@ def test_they_are_found_again_by_the_name_of_the_whole() -> None:
 
 def test_where_an_element_is_says_its_key_alone() -> None:
     """So that two forwards of one port would meet, and one more moves none of the others."""
-    layout = forwards(1).elements.layout  # type: ignore[attr-defined]
     for number in range(50):
-        one, other = (PackedElements(layout, layout.pack_rows([row(number, port)])) for port in (80, 8080))
-        assert [len(part) for part in one.parts(8)] == [len(part) for part in other.parts(8)]
+        one, other = (forwards(number + 1, first=number, port=port).elements for port in (80, 8080))
+        assert [len(part) for part in one.parts(8)] == [len(part) for part in other.parts(8)]  # type: ignore[attr-defined]
     before, after = shards(forwards(ROOM - 1)), shards(forwards(ROOM))
     assert sum(a.elements != b.elements for a, b in zip(before, after, strict=True)) == 1
 
