@@ -1,0 +1,80 @@
+"""One measurement, in a process and a network namespace of its own:
+
+    ip netns exec NAMESPACE python -m bench.control.trial JOB SIZE FILES TIMES
+
+A job is `module:function` of this package: a context manager that gets everything ready and gives a `Meter`. Only
+its module is imported here, so that a process that does nothing but start a command stays small.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.control import peak
+
+
+@dataclass(frozen=True)
+class Given:
+    """How many entries, and the directory that `files.write` wrote of them."""
+
+    size: int
+    files: Path
+
+
+@dataclass(frozen=True)
+class Meter:
+    """`run` does the work once and returns the seconds; `peak` says the KiB that it took to do it."""
+
+    run: Callable[[], float]
+    peak: Callable[[], int] = peak.of_tree
+
+
+@dataclass(frozen=True)
+class Outcome:
+    seconds: tuple[float, ...]
+    kib: int
+
+
+Job = Callable[[Given], AbstractContextManager[Meter]]
+
+
+def timed(work: Callable[[], object]) -> Callable[[], float]:
+    def run() -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    return run
+
+
+def find(job: str) -> Job:
+    module, _, function = job.partition(":")
+    found: Job = getattr(importlib.import_module(f"bench.control.{module}"), function)
+    return found
+
+
+def measure(job: str, given: Given, times: int) -> Outcome:
+    with find(job)(given) as meter:
+        gc.collect()
+        peak.reset()
+        seconds = tuple(meter.run() for _ in range(times))
+        return Outcome(seconds, meter.peak())
+
+
+def main(argv: Sequence[str]) -> int:
+    job, size, files, times = argv
+    outcome = measure(job, Given(int(size), Path(files)), int(times))
+    print(json.dumps(asdict(outcome)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
