@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from itertools import islice
 
 GATEWAY = "bench"
 LAN, WAN = "lan0", "wan0"
+TABLE = 7900  # of routes
+NEXT_HOP = "10.0.0.9"
+PROTOCOL = 78  # whose rules and routes are ours
+
 _PUBLIC = int(IPv4Address("198.18.0.0"))  # RFC 2544: the network for benchmarks
 _INSIDE = int(IPv4Address("10.1.0.0"))
 _PORTS, _SERVICES = 400, 16
@@ -68,9 +73,15 @@ def entries(count: int) -> Iterator[Entry]:
         yield Entry(f"f{i:06}", str(public), 1024 + i % _PORTS, str(server), 8000 + i % _SERVICES)
 
 
-def edited(entry: Entry, number: int) -> Entry:
-    """The same, to another port of its server; edits of different numbers differ."""
-    return replace(entry, server_port=_SPARE + number % 10_000)
+def edited(count: int, number: int) -> Entry:
+    """The entry in the middle, to another port of its server with each number; 0 is as it was."""
+    entry = next(islice(entries(count), count // 2, None))
+    return replace(entry, server_port=_SPARE + number) if number else entry
+
+
+def with_edit(count: int, number: int) -> Iterator[Entry]:
+    changed = edited(count, number)
+    return (changed if entry.name == changed.name else entry for entry in entries(count))
 
 
 def yaml(listed: Iterable[Entry]) -> str:
@@ -93,3 +104,22 @@ def csv(listed: Iterable[Entry]) -> str:
 def ferm(listed: Iterable[Entry]) -> str:
     lines = (f"  proto tcp daddr {e.public} dport {e.port} DNAT to {e.server}:{e.server_port};\n" for e in listed)
     return f"domain ip table nat chain PREROUTING {{\n{''.join(lines)}}}\n"
+
+
+def destinations(count: int) -> Iterator[str]:
+    """Networks for rules and routes."""
+    return (f"{IPv4Address(_INSIDE + i)}/32" for i in range(count))
+
+
+def rule_priorities(count: int) -> range:
+    return range(2000, 2000 + count)
+
+
+def ip_rules(count: int) -> str:
+    pairs = zip(rule_priorities(count), destinations(count), strict=True)
+    return "".join(f"rule add pref {at} from {net} lookup {TABLE} protocol {PROTOCOL}\n" for at, net in pairs)
+
+
+def ip_routes(count: int) -> str:
+    words = f"via {NEXT_HOP} dev {LAN} table {TABLE} proto {PROTOCOL} metric 1024"
+    return "".join(f"route add {net} {words}\n" for net in destinations(count))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.control import inputs
 from bench.control.inputs import GATEWAY
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
@@ -14,7 +16,7 @@ from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.reconciler.cycle import Gateway
 from nvi_operator.ruleset.table import TABLE
-from nvi_operator.spec.load import LoadedSpec, load_directory
+from nvi_operator.spec.load import LoadedSpec, load_directory, load_texts
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Plan
 from nvi_operator.state.facts import Facts
@@ -87,7 +89,7 @@ def _load_from(directory: Path) -> Iterator[Meter]:
         yield Meter(timed(work))
 
 
-# --------------------------------------------------------------------------- what is there
+# --------------------------------------------------------------------------- read, change
 
 
 @contextmanager
@@ -98,7 +100,53 @@ def verify(given: Given) -> Iterator[Meter]:
 
     def look() -> None:
         with NftTableDriver(TABLE) as driver:
-            left = plan(HostState.of((driver.kind, table) for table in driver.observe(wanted)), wanted)
+            left = plan(seen(driver, wanted), wanted)
             assert not left, f"the table differs: {left.steps}"
 
     yield Meter(timed(look))
+
+
+@contextmanager
+def read(given: Given) -> Iterator[Meter]:
+    """Read with nothing remembered, and compared."""
+    loaded = load(given.files / "yaml")
+    wanted = desired(loaded, facts_for(loaded))
+    del loaded
+    with NftTableDriver(TABLE) as driver:
+
+        def work() -> None:
+            assert not plan(seen(driver, wanted), wanted)
+
+        yield Meter(timed(work))
+
+
+@contextmanager
+def change(given: Given) -> Iterator[Meter]:
+    """Of an entry that a new spec changed; the table has been seen before. Not timed: the spec."""
+    loaded = load(given.files / "yaml")
+    facts = facts_for(loaded)
+    wanted = desired(loaded, facts)
+    edits = itertools.count(1)
+    with NftTableDriver(TABLE, remember=True) as driver:
+        assert not plan(seen(driver, wanted), wanted)
+
+        def run() -> float:
+            text = inputs.yaml(inputs.with_edit(given.size, next(edits)))
+            new = desired(load_texts({"gateway.yaml": text}), facts)
+            todo = plan(seen(driver, new), new)
+            return timed(lambda: apply(driver, todo))()
+
+        yield Meter(run)
+
+
+def seen(driver: NftTableDriver, wanted: HostState) -> HostState:
+    return HostState.of((driver.kind, table) for table in driver.observe(wanted))
+
+
+def map_of(entry: inputs.Entry) -> str:
+    """The map of the table in the kernel that holds a forward."""
+    element = ((entry.public, "tcp", entry.port), (entry.server, entry.server_port))
+    with NftTableDriver(TABLE) as driver:
+        for table in driver.observe(_EMPTY):
+            return next(named.name for named in table.sets if element in named.elements)
+    raise AssertionError("there is no table")

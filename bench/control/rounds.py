@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench.control.namespace import namespace
-from bench.control.steps import Step
+from bench.control.steps import MILLION, NO_SIZE, Step
+from bench.control.trial import Outcome
 from bench.stats import Summary, rotated, summary
 
-_WRITE, _VERIFY = "files:write", "ours:verify"
-_PREPARING = 600.0  # seconds that what is not measured may take
+_WRITE = "files:write"
+_LONGEST = 900.0  # seconds of a trial, with what is not measured
 
 Say = Callable[[str], None]
 
@@ -50,45 +51,55 @@ class Bench:
     scratch: Path
     say: Say
 
-    def measure(self, name: str, step: Step, sizes: Iterable[int]) -> Iterator[Result]:
+    def measure(self, name: str, step: Step, sizes: Collection[int]) -> Iterator[Result]:
+        """FailedError if somebody cannot do what he is there for."""
         given_up: set[str] = set()
-        for size in (size for size in step.sizes if size in sizes):
-            yield from self._at(name, step, size, given_up)
+        for size in step.all_sizes():
+            if size in sizes or step.sizes == NO_SIZE:
+                yield from self._at(name, step, size, given_up)
 
     def _at(self, name: str, step: Step, size: int, given_up: set[str]) -> list[Result]:
-        """Who exceeded the bound is not tried again, nor at a larger size."""
-        rounds: dict[str, list[tuple[float, ...]]] = {who: [] for who in step.who}
-        kib = dict.fromkeys(step.who, 0)
-        for number in range(rounds_at(size, self.rounds)):
-            for who in rotated(list(step.who), number):
+        """Who exceeds the bound is not tried again, nor at a larger size."""
+        rounds: dict[str, list[tuple[float, ...]]] = {who: [] for who in step.at(size)}
+        kib = dict.fromkeys(rounds, 0)
+        count = rounds_at(size, self.rounds)
+        for number in range(count):
+            for who in rotated(list(rounds), number):
                 if who in given_up:
                     continue
-                outcome = self._trial(step, who, size, verify=step.verify and number == 0)
-                if outcome is None:
+                outcome = self._trial(step, who, size, first=number == 0)
+                kib[who] = max(kib[who], outcome.kib)
+                rounds[who].append(outcome.seconds)
+                if not outcome.seconds:
                     given_up.add(who)
-                    rounds[who].clear()
-                    continue
-                rounds[who].append(outcome[0])
-                kib[who] = max(kib[who], outcome[1])
-            self.say(f"{name}, {size:,}: round {number + 1}")
+            self.say(f"{name}, {size:,}: round {number + 1} of {count}")
+        for who in given_up & rounds.keys():
+            rounds[who].clear()
         base = rounds.get(step.reference or "", [])
         return [
             Result(name, who, size, self.bound, tuple(done), kib[who], _ratio(done, base))
             for who, done in rounds.items()
         ]
 
-    def _trial(self, step: Step, who: str, size: int, *, verify: bool) -> tuple[tuple[float, ...], int] | None:
+    def _trial(self, step: Step, who: str, size: int, *, first: bool) -> Outcome:
         files = self._files(size)
         with namespace() as netns:
             if step.before:
-                _run(netns, step.before, size, files, 1, _PREPARING)
-            try:
-                found = _run(netns, step.who[who], size, files, step.times, self.bound * step.times)
-            except subprocess.TimeoutExpired:
-                return None
-            if verify:
-                _run(netns, _VERIFY, size, files, 1, _PREPARING)
-        return tuple(found["seconds"]), found["kib"]
+                self._run(netns, step.before, size, files)
+            outcome = self._run(netns, step.who[who], size, files, step.times)
+            verify = (step.verify or {}).get(who)
+            if verify and first and outcome.seconds and size < MILLION:
+                self._run(netns, verify, size, files)
+        return outcome
+
+    def _run(self, netns: str, job: str, size: int, files: Path, times: int = 1) -> Outcome:
+        argv = ["ip", "netns", "exec", netns, sys.executable, "-m", "bench.control.trial", job]
+        argv += [str(size), str(files), str(times), str(self.bound)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST, check=False)
+        if done.returncode:
+            raise FailedError(f"{job}, {size:,}: {done.stderr.strip()}")
+        found = json.loads(done.stdout.splitlines()[-1])
+        return Outcome(tuple(found["seconds"]), found["kib"])
 
     def _files(self, size: int) -> Path:
         """Of this size; written once."""
@@ -96,24 +107,13 @@ class Bench:
         if not files.is_dir():
             files.mkdir()
             with namespace() as netns:
-                _run(netns, _WRITE, size, files, 1, _PREPARING)
+                self._run(netns, _WRITE, size, files)
         return files
 
 
 def rounds_at(size: int, rounds: int) -> int:
     """Large sizes take long, and vary little."""
-    return max(1, rounds * 2 // 3) if size >= 100_000 else 1 if size > 100_000 else rounds
-
-
-def _run(netns: str, job: str, size: int, files: Path, times: int, bound: float) -> dict:  # type: ignore[type-arg]
-    argv = ("ip", "netns", "exec", netns, sys.executable, "-m", "bench.control.trial")
-    done = subprocess.run(
-        [*argv, job, str(size), str(files), str(times)], capture_output=True, text=True, timeout=bound, check=False
-    )
-    if done.returncode:
-        raise FailedError(f"{job}, {size:,}: {done.stderr.strip()}")
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return 1 if size >= MILLION else max(1, rounds * 2 // 3) if size >= 100_000 else rounds
 
 
 def _ratio(mine: Sequence[tuple[float, ...]], base: Sequence[tuple[float, ...]]) -> Summary | None:

@@ -1,6 +1,6 @@
 """One measurement, in a process and a network namespace of its own:
 
-    ip netns exec NAMESPACE python -m bench.control.trial JOB SIZE FILES TIMES
+    ip netns exec NAMESPACE python -m bench.control.trial JOB SIZE FILES TIMES BOUND
 
 A job is `module:function` of this package: a context manager that gets everything ready and gives a `Meter`. Only
 its module is imported here, so that a process that does nothing but start a command stays small.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +40,8 @@ class Meter:
 
 @dataclass(frozen=True)
 class Outcome:
+    """`seconds` of each time that the work was done; none if one of them exceeded the bound."""
+
     seconds: tuple[float, ...]
     kib: int
 
@@ -61,17 +64,32 @@ def find(job: str) -> Job:
     return found
 
 
-def measure(job: str, given: Given, times: int) -> Outcome:
+def measure(job: str, given: Given, times: int, bound: float) -> Outcome:
     with find(job)(given) as meter:
         gc.collect()
         peak.reset()
-        seconds = tuple(meter.run() for _ in range(times))
+        try:
+            seconds = tuple(_bounded(meter.run, bound) for _ in range(times))
+        except TimeoutError:
+            seconds = ()
         return Outcome(seconds, meter.peak())
 
 
+def _bounded(run: Callable[[], float], bound: float) -> float:
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, bound)
+    try:
+        return run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def main(argv: Sequence[str]) -> int:
-    job, size, files, times = argv
-    outcome = measure(job, Given(int(size), Path(files)), int(times))
+    job, size, files, times, bound = argv
+    outcome = measure(job, Given(int(size), Path(files)), int(times), float(bound))
     print(json.dumps(asdict(outcome)))
     return 0
 
