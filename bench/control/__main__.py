@@ -11,11 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.control import page
 from bench.control.namespace import sweep
 from bench.control.report import report
-from bench.control.rounds import Bench, FailedError, Result
-from bench.control.steps import STEPS
+from bench.control.rounds import Bench, Result
+from bench.control.steps import MILLION, SIZES, STEPS, missing
 from bench.report import machine
+
+QUICK = (100, 1_000)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,24 +26,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.geteuid() != 0:
         parser().error("network namespaces need root: run it with sudo")
     sweep()
-    sizes = arguments.sizes or (
-        [100, 1000] if arguments.quick else sorted({s for t in STEPS.values() for s in t.sizes})
-    )
+    sizes = arguments.sizes or (QUICK if arguments.quick else (*SIZES, MILLION))
     rounds = 1 if arguments.quick else arguments.rounds
     results: list[Result] = []
-    try:
-        with TemporaryDirectory(prefix="nvibench-") as scratch:
-            bench = Bench(rounds, arguments.bound, Path(scratch), _say)
-            for name in arguments.only:
-                results += bench.measure(name, STEPS[name], sizes)
-    except FailedError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(report(results, rounds))
+    with TemporaryDirectory(prefix="nvibench-") as scratch:
+        bench = Bench(rounds, arguments.bound, Path(scratch), _say)
+        for name in arguments.only:
+            results += bench.measure(name, STEPS[name], sizes)
+    about = f"{machine()}, {rounds} rounds"
+    print(report(results, about, missing()))
+    if arguments.write:
+        page.write(arguments.write, results, about, missing(), _say)
     if arguments.json:
-        data = {"machine": machine(), "rounds": rounds, "results": [asdict(result) for result in results]}
+        data = {"about": about, "results": [asdict(result) for result in results]}
         arguments.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    return 0
+    return 1 if any(result.failed for result in results) else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=3, help="each does everything once; fewer of large sizes (3)")
     made.add_argument("--bound", type=float, default=120.0, help="seconds that a measurement may take (120)")
     made.add_argument("--quick", action="store_true", help="one round of 100 and 1,000")
+    made.add_argument("--write", type=Path, metavar="FILE", help="put it between the marks of a Markdown file, too")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     return made
 

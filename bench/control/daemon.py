@@ -23,7 +23,7 @@ from nvi_operator.reconciler.wake import Reason, Wake
 from nvi_operator.ruleset.table import TABLE
 
 _NVICTL = Path(sys.executable).with_name("nvictl")
-_STARTING = 120.0  # seconds
+_STARTING, _ENDING = 120.0, 60.0  # seconds
 _CALM = 0.5  # seconds between two samples: the daemon is through with the last
 
 
@@ -85,7 +85,7 @@ def _running(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield daemon
         finally:
             daemon.terminate()
-            daemon.wait(30)
+            daemon.wait(_ENDING)
 
 
 def _until(happened: Callable[[], bool], daemon: subprocess.Popen[bytes]) -> None:
@@ -131,7 +131,15 @@ def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]],
                 written.rename(directory / file)
                 return listener.comes(_server(inputs.edited(given.size, number))) - started
 
-            yield Meter(run, lambda: peak.of_tree(daemon.pid))
+            yield Meter(run, lambda: _peak(daemon))
+
+
+def _peak(daemon: subprocess.Popen[bytes]) -> int:
+    """Of the daemon and its worker; or of a command that it called, if that was larger."""
+    together = peak.of_tree(daemon.pid)
+    daemon.terminate()
+    daemon.wait(_ENDING)
+    return max(together, peak.of_commands())
 
 
 @contextmanager
@@ -149,4 +157,4 @@ def heal(given: Given) -> Iterator[Meter]:
                 gone = listener.goes(_server(entry))
                 return listener.comes(_server(entry)) - gone
 
-        yield Meter(run, lambda: peak.of_tree(daemon.pid))
+        yield Meter(run, lambda: _peak(daemon))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from bench.control.namespace import namespace
 from bench.control.steps import MILLION, NO_SIZE, Step
@@ -27,7 +27,7 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """Of one contestant in one step at one size. `rounds` is empty if it took longer than the bound."""
+    """Of one contestant in one step at one size. `rounds` is empty if it took longer than the bound, or failed."""
 
     step: str
     who: str
@@ -36,10 +36,21 @@ class Result:
     rounds: tuple[tuple[float, ...], ...]  # seconds: of each round, of each time
     kib: int
     ratio: Summary | None = None  # of times, to the reference's in the same round: above 1 is slower
+    failed: str = ""
 
     @property
     def seconds(self) -> Summary:
-        return summary([median(times) for times in self.rounds])
+        """Of every time that it was done, in all rounds. ValueError if it took longer than the bound."""
+        return summary(self.samples)
+
+    @property
+    def p95(self) -> float:
+        """What 95 of 100 times stay below."""
+        return quantiles(self.samples, n=20, method="inclusive")[-1] if len(self.samples) > 1 else self.samples[0]
+
+    @property
+    def samples(self) -> list[float]:
+        return [seconds for times in self.rounds for seconds in times]
 
 
 @dataclass(frozen=True)
@@ -52,14 +63,13 @@ class Bench:
     say: Say
 
     def measure(self, name: str, step: Step, sizes: Collection[int]) -> Iterator[Result]:
-        """FailedError if somebody cannot do what he is there for."""
-        given_up: set[str] = set()
+        """Who exceeds the bound, or fails, is not tried again, nor at a larger size."""
+        given_up: dict[str, str] = {}
         for size in step.all_sizes():
             if size in sizes or step.sizes == NO_SIZE:
                 yield from self._at(name, step, size, given_up)
 
-    def _at(self, name: str, step: Step, size: int, given_up: set[str]) -> list[Result]:
-        """Who exceeds the bound is not tried again, nor at a larger size."""
+    def _at(self, name: str, step: Step, size: int, given_up: dict[str, str]) -> list[Result]:
         rounds: dict[str, list[tuple[float, ...]]] = {who: [] for who in step.at(size)}
         kib = dict.fromkeys(rounds, 0)
         count = rounds_at(size, self.rounds)
@@ -67,17 +77,22 @@ class Bench:
             for who in rotated(list(rounds), number):
                 if who in given_up:
                     continue
-                outcome = self._trial(step, who, size, first=number == 0)
+                try:
+                    outcome = self._trial(step, who, size, first=number == 0)
+                except FailedError as error:
+                    self.say(f"{name}, {size:,}, {who}: {error}")
+                    given_up[who] = str(error)
+                    continue
                 kib[who] = max(kib[who], outcome.kib)
                 rounds[who].append(outcome.seconds)
                 if not outcome.seconds:
-                    given_up.add(who)
+                    given_up[who] = ""
             self.say(f"{name}, {size:,}: round {number + 1} of {count}")
-        for who in given_up & rounds.keys():
+        for who in given_up.keys() & rounds.keys():
             rounds[who].clear()
         base = rounds.get(step.reference or "", [])
         return [
-            Result(name, who, size, self.bound, tuple(done), kib[who], _ratio(done, base))
+            Result(name, who, size, self.bound, tuple(done), kib[who], _ratio(done, base), given_up.get(who, ""))
             for who, done in rounds.items()
         ]
 
@@ -95,9 +110,12 @@ class Bench:
     def _run(self, netns: str, job: str, size: int, files: Path, times: int = 1) -> Outcome:
         argv = ["ip", "netns", "exec", netns, sys.executable, "-m", "bench.control.trial", job]
         argv += [str(size), str(files), str(times), str(self.bound)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST, check=False)
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise FailedError(f"{job}: no end after {_LONGEST:g} s") from error
         if done.returncode:
-            raise FailedError(f"{job}, {size:,}: {done.stderr.strip()}")
+            raise FailedError(f"{job} ended with {done.returncode}: {done.stderr.strip()}")
         found = json.loads(done.stdout.splitlines()[-1])
         return Outcome(tuple(found["seconds"]), found["kib"])
 

@@ -24,6 +24,7 @@ class Step:
     sizes: tuple[int, ...] = SIZES
     million: tuple[str, ...] = ()  # who of them does a million, too
     times: int = 1  # that the work is done in one trial
+    delays: bool = False  # is it somebody's waiting, of which the worst counts?
     verify: Mapping[str, str] | None = None  # by whom: the job that looks whether the kernel holds what was wanted
 
     def all_sizes(self) -> tuple[int, ...]:
@@ -95,12 +96,14 @@ STEPS: Mapping[str, Step] = {
     "edit": Step(
         "Edit: one entry in the file, from its rename to the kernel, by `nvictl run`",
         {YAML: "daemon:edit_yaml", CSV: "daemon:edit_csv"},
-        times=6,
+        times=4,
+        delays=True,
     ),
     "heal": Step(
         "Heal: one element that somebody deletes, until it is back, by `nvictl run`",
         {OURS: "daemon:heal"},
         times=8,  # of ten the daemon would think that somebody fights it
+        delays=True,
     ),
     "rules": Step(
         "FIB rules, added",
