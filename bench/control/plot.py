@@ -58,6 +58,7 @@ def _panel(axes: Axes, results: Sequence[Result]) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.minorticks_off()
     axes.set_title(s.STEPS[results[0].step].title.partition(":")[0], loc="left", fontweight="bold")
     axes.set_xlabel("entries")
     axes.set_ylabel("ms")
