@@ -1,4 +1,4 @@
-"""What a command does: nft, ip, ferm, and nvictl itself. Imports nothing large: see `peak.of_commands`."""
+"""What a command does: nft, ip, ferm, and nvictl itself. Imports nothing large: see `usage.peak_of_commands`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.control import peak
+from bench.control import usage
 from bench.control.peers import ferm, iptables_save
 from bench.control.trial import Given, Job, Meter, timed
 
@@ -26,7 +26,7 @@ def _job(*argv: str | Path) -> Job:
     @contextmanager
     def job(given: Given) -> Iterator[Meter]:
         words = [given.files / word if isinstance(word, Path) else word for word in argv]
-        yield Meter(timed(lambda: run(*words)), peak.of_commands)
+        yield Meter(timed(lambda: run(*words)), usage.peak_of_commands)
 
     return job
 
@@ -47,7 +47,7 @@ nvictl_validate = _job(str(_NVICTL), "validate", Path("yaml"))
 @contextmanager
 def change_nft(given: Given) -> Iterator[Meter]:
     changes = iter(sorted(given.files.glob("change*.nft")))
-    yield Meter(lambda: timed(lambda: run("nft", "-f", next(changes)))(), peak.of_commands)
+    yield Meter(lambda: timed(lambda: run("nft", "-f", next(changes)))(), usage.peak_of_commands)
 
 
 @contextmanager

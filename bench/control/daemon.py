@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.control import inputs, ours, peak
+from bench.control import inputs, ours, usage
 from bench.control.inputs import GATEWAY, Entry
 from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
@@ -116,30 +115,33 @@ def edit_csv(given: Given) -> Iterator[Meter]:
 @contextmanager
 def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]], str]) -> Iterator[Meter]:
     """The file is written beside, and takes the other's name: as editors do it. The clock runs from the rename."""
-    numbers = itertools.count(1)
+    number = 0
     with TemporaryDirectory(prefix="nvibench-") as scratch:
         directory = shutil.copytree(given.files / form, Path(scratch, form))
+        written = directory / f"{file}.new"
         with _running(directory) as daemon, Listener() as listener:
 
-            def run() -> float:
-                number = next(numbers)
-                written = directory / f"{file}.new"
+            def prepare() -> None:
+                nonlocal number
+                number += 1
                 written.write_text(text(inputs.with_edit(given.size, number)), encoding="utf-8")
                 time.sleep(_CALM)
                 listener.skip()
+
+            def run() -> float:
                 started = time.perf_counter()
                 written.rename(directory / file)
                 return listener.comes(_server(inputs.edited(given.size, number))) - started
 
-            yield Meter(run, lambda: _peak(daemon))
+            yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)
 
 
 def _peak(daemon: subprocess.Popen[bytes]) -> int:
     """Of the daemon and its worker; or of a command that it called, if that was larger."""
-    together = peak.of_tree(daemon.pid)
+    together = usage.peak(daemon.pid)
     daemon.terminate()
     daemon.wait(_ENDING)
-    return max(together, peak.of_commands())
+    return max(together, usage.peak_of_commands())
 
 
 @contextmanager
@@ -150,11 +152,13 @@ def heal(given: Given) -> Iterator[Meter]:
         named = ours.map_of(entry)
         key = f"{entry.public} . tcp . {entry.port}"
 
-        def run() -> float:
+        def prepare() -> None:
             time.sleep(_CALM)
             listener.skip()
+
+        def run() -> float:
             with subprocess.Popen(["nft", "delete", "element", "inet", TABLE, named, f"{{ {key} }}"]):
                 gone = listener.goes(_server(entry))
                 return listener.comes(_server(entry)) - gone
 
-        yield Meter(run, lambda: _peak(daemon))
+        yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)

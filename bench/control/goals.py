@@ -16,10 +16,11 @@ _AT = 100_000
 
 @dataclass(frozen=True)
 class Measure:
-    """Something of a result, and how it is written."""
+    """Something of a result, how it is written, and what of it is CPU time."""
 
     of: Callable[[Result], float]
     text: Callable[[float], str]
+    cpu: Callable[[Result], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,22 @@ def _ratio(result: Result) -> float:
     return result.ratio.median if result.ratio else float("nan")
 
 
-RATIO = Measure(_ratio, lambda ratio: f"{ratio:.2g} x")
-SECONDS = Measure(lambda result: result.seconds.median, lambda seconds: f"{seconds * 1000:.3g} ms")
-WORST = Measure(lambda result: result.p95, SECONDS.text)
-BEYOND = Measure(lambda result: result.seconds.median - DEBOUNCE, SECONDS.text)
+def _cpu_ratio(result: Result) -> float:
+    return result.cpu_ratio.median if result.cpu_ratio else float("nan")
+
+
+def _cpu(result: Result) -> float:
+    return sum(result.cpu) / len(result.samples)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds >= 0.1 else f"{seconds * 1000:.2g} ms"
+
+
+RATIO = Measure(_ratio, lambda ratio: f"{ratio:.2g} x", _cpu_ratio)
+SECONDS = Measure(lambda result: result.seconds.median, _milliseconds, _cpu)
+WORST = Measure(lambda result: result.p95, _milliseconds, _cpu)
+BEYOND = Measure(lambda result: result.seconds.median - DEBOUNCE, _milliseconds, _cpu)
 MEMORY = Measure(lambda result: result.kib / 1024, lambda mib: f"{mib:.0f} MiB")
 
 GOALS: Sequence[Goal] = (
@@ -59,16 +72,17 @@ GOALS: Sequence[Goal] = (
 )
 
 
-def reached(goal: Goal, results: Mapping[tuple[str, str, int], Result]) -> tuple[str, str]:
-    """What was reached, and yes or no; or that it was not measured."""
+def reached(goal: Goal, results: Mapping[tuple[str, str, int], Result]) -> tuple[str, str, str]:
+    """What was reached, the same of CPU time, and yes or no; or that it was not measured."""
     size = NO_SIZE[0] if STEPS[goal.step].sizes == NO_SIZE else _AT
     result = results.get((goal.step, goal.who, size))
     if result is None:
-        return "not measured", ""
+        return "not measured", "", ""
     if not result.rounds:
-        return "failed" if result.failed else f"> {result.bound:g} s", "no"
-    found = goal.measure.of(result)
-    return goal.measure.text(found), "yes" if found <= goal.most else "no"
+        return "failed" if result.failed else f"> {result.bound:g} s", "", "no"
+    found, text = goal.measure.of(result), goal.measure.text
+    cpu = text(goal.measure.cpu(result)) if goal.measure.cpu else ""
+    return text(found), cpu, "yes" if found <= goal.most else "no"
 
 
 def slope(smaller: Result, larger: Result) -> float:

@@ -130,13 +130,15 @@ def change(given: Given) -> Iterator[Meter]:
     with NftTableDriver(TABLE, remember=True) as driver:
         assert not plan(seen(driver, wanted), wanted)
 
-        def run() -> float:
+        todo = Plan((), _EMPTY, _EMPTY)
+
+        def prepare() -> None:
+            nonlocal todo
             text = inputs.yaml(inputs.with_edit(given.size, next(edits)))
             new = desired(load_texts({"gateway.yaml": text}), facts)
             todo = plan(seen(driver, new), new)
-            return timed(lambda: apply(driver, todo))()
 
-        yield Meter(run)
+        yield Meter(timed(lambda: apply(driver, todo)), prepare=prepare)
 
 
 def seen(driver: NftTableDriver, wanted: HostState) -> HostState:

@@ -34,7 +34,7 @@ _GROWTH = "d log time / d log entries, from one size to the next: 1 is linear, 0
 def goals(results: Sequence[Result]) -> str:
     by = {(result.step, result.who, result.size): result for result in results}
     rows = [[goal.what, goal.measure.text(goal.most), *reached(goal, by)] for goal in GOALS]
-    return markdown(["", "at most", "measured", "reached"], rows)
+    return markdown(["", "at most", "measured", "of CPU time", "reached"], rows)
 
 
 def times(results: Sequence[Result]) -> str:
@@ -47,10 +47,10 @@ def times(results: Sequence[Result]) -> str:
         by = {result.size: result for result in mine}
         cells = [_cell(by[size], delays=step.delays) if size in by else "" for size in sizes]
         done = [result for result in mine if result.rounds]
-        rows.append([name, *cells, *((_spread(done[-1]), _mib(done[-1])) if done else ("", ""))])
+        rows.append([name, *cells, *(_more(done[-1]) if done else ("", "", ""))])
     numbers = ["time"] if step.sizes == NO_SIZE else [f"{size:,}" for size in sizes]
     unit = "p50 / p95" if step.delays else f"time (to {step.reference}'s)" if step.reference else "time"
-    return markdown([unit, *numbers, "quartiles of the last", "its peak, MiB"], rows)
+    return markdown([unit, *numbers, "quartiles of the last", "its CPU time", "its peak, MiB"], rows)
 
 
 def _cell(result: Result, *, delays: bool) -> str:
@@ -60,6 +60,14 @@ def _cell(result: Result, *, delays: bool) -> str:
     if delays:
         return f"{text} / {duration(result.p95)}"
     return f"{text} ({_short(result.ratio.median)})" if result.ratio else text
+
+
+def _more(result: Result) -> tuple[str, str, str]:
+    """The spread, the CPU time of doing it once, and the memory."""
+    cpu = duration(sum(result.cpu) / len(result.samples))
+    if result.cpu_ratio:
+        cpu += f" ({_short(result.cpu_ratio.median)})"
+    return _spread(result), cpu, f"{result.kib / 1024:.0f}"
 
 
 def _spread(result: Result) -> str:
@@ -75,10 +83,6 @@ def _quartiles(ratio: Summary) -> str:
 def _short(ratio: float) -> str:
     """Two digits that count."""
     return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}"
-
-
-def _mib(result: Result) -> str:
-    return f"{result.kib / 1024:.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -34,8 +34,10 @@ class Result:
     size: int
     bound: float
     rounds: tuple[tuple[float, ...], ...]  # seconds: of each round, of each time
+    cpu: tuple[float, ...]  # seconds on a CPU, of each round, all its times together
     kib: int
     ratio: Summary | None = None  # of times, to the reference's in the same round: above 1 is slower
+    cpu_ratio: Summary | None = None  # the same of CPU times: less of it is the machine's noise
     failed: str = ""
 
     @property
@@ -71,6 +73,7 @@ class Bench:
 
     def _at(self, name: str, step: Step, size: int, given_up: dict[str, str]) -> list[Result]:
         rounds: dict[str, list[tuple[float, ...]]] = {who: [] for who in step.at(size)}
+        cpu: dict[str, list[tuple[float, ...]]] = {who: [] for who in rounds}
         kib = dict.fromkeys(rounds, 0)
         count = rounds_at(size, self.rounds)
         for number in range(count):
@@ -85,14 +88,27 @@ class Bench:
                     continue
                 kib[who] = max(kib[who], outcome.kib)
                 rounds[who].append(outcome.seconds)
+                cpu[who].append((outcome.cpu,))
                 if not outcome.seconds:
                     given_up[who] = ""
             self.say(f"{name}, {size:,}: round {number + 1} of {count}")
         for who in given_up.keys() & rounds.keys():
             rounds[who].clear()
-        base = rounds.get(step.reference or "", [])
+            cpu[who].clear()
+        base, base_cpu = rounds.get(step.reference or "", []), cpu.get(step.reference or "", [])
         return [
-            Result(name, who, size, self.bound, tuple(done), kib[who], _ratio(done, base), given_up.get(who, ""))
+            Result(
+                name,
+                who,
+                size,
+                self.bound,
+                tuple(done),
+                tuple(spent for (spent,) in cpu[who]),
+                kib[who],
+                _ratio(done, base),
+                _ratio(cpu[who], base_cpu),
+                given_up.get(who, ""),
+            )
             for who, done in rounds.items()
         ]
 
@@ -117,7 +133,7 @@ class Bench:
         if done.returncode:
             raise FailedError(f"{job} ended with {done.returncode}: {done.stderr.strip()}")
         found = json.loads(done.stdout.splitlines()[-1])
-        return Outcome(tuple(found["seconds"]), found["kib"])
+        return Outcome(tuple(found["seconds"]), found["cpu"], found["kib"])
 
     def _files(self, size: int) -> Path:
         """Of this size; written once."""

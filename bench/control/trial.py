@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.control import peak
+from bench.control import usage
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,23 @@ class Given:
 
 @dataclass(frozen=True)
 class Meter:
-    """`run` does the work once and returns the seconds; `peak` says the KiB that it took to do it."""
+    """`run` does the work once and returns the seconds; `peak` says the KiB that it took to do it. It is asked last.
+
+    `prepare` comes before each time, and does not count. `cpu` is a clock of the CPU time of whoever does the work.
+    """
 
     run: Callable[[], float]
-    peak: Callable[[], int] = peak.of_tree
+    peak: Callable[[], int] = usage.peak
+    cpu: Callable[[], float] = usage.cpu
+    prepare: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`seconds` of each time that the work was done; none if one of them exceeded the bound."""
+    """`seconds` of each time that the work was done; none if one of them exceeded the bound. `cpu` is of all."""
 
     seconds: tuple[float, ...]
+    cpu: float
     kib: int
 
 
@@ -66,13 +72,19 @@ def find(job: str) -> Job:
 
 def measure(job: str, given: Given, times: int, bound: float) -> Outcome:
     with find(job)(given) as meter:
+        seconds: list[float] = []
+        cpu = 0.0
         gc.collect()
-        peak.reset()
+        usage.reset_peak()
         try:
-            seconds = tuple(_bounded(meter.run, bound) for _ in range(times))
+            for _ in range(times):
+                meter.prepare()
+                before = meter.cpu()
+                seconds.append(_bounded(meter.run, bound))
+                cpu += meter.cpu() - before
         except TimeoutError:
-            seconds = ()
-        return Outcome(seconds, meter.peak())
+            seconds.clear()
+        return Outcome(tuple(seconds), cpu, meter.peak())
 
 
 def _bounded(run: Callable[[], float], bound: float) -> float:

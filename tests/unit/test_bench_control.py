@@ -18,7 +18,7 @@ from nvi_operator.spec.load import load_texts
 
 def result(step: str, who: str, size: int, seconds: float, *, ratio: float | None = None) -> Result:
     of_rounds = None if ratio is None else summary([ratio])
-    return Result(step, who, size, 120.0, ((seconds,),), 100 * 1024, of_rounds)
+    return Result(step, who, size, 120.0, ((seconds,),), (seconds,), 100 * 1024, of_rounds, of_rounds)
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -55,10 +55,10 @@ def test_an_edit_changes_one_entry_and_each_edit_is_another() -> None:
 def test_a_goal_is_reached_or_not_or_was_not_measured() -> None:
     goal = GOALS[0]
     by = {(goal.step, goal.who, 100_000): result(goal.step, goal.who, 100_000, 1.0, ratio=goal.most)}
-    assert reached(goal, by) == ("0.2 x", "yes")
+    assert reached(goal, by) == ("0.2 x", "0.2 x", "yes")
     by[goal.step, goal.who, 100_000] = result(goal.step, goal.who, 100_000, 1.0, ratio=goal.most * 2)
-    assert reached(goal, by) == ("0.4 x", "no")
-    assert reached(goal, {}) == ("not measured", "")
+    assert reached(goal, by) == ("0.4 x", "0.4 x", "no")
+    assert reached(goal, {}) == ("not measured", "", "")
 
 
 def test_the_slope_of_what_takes_ten_times_as_long_for_ten_times_as_many_is_one() -> None:
@@ -67,7 +67,7 @@ def test_the_slope_of_what_takes_ten_times_as_long_for_ten_times_as_many_is_one(
 
 
 def test_who_took_too_long_is_in_the_table_without_a_time() -> None:
-    slow = Result("load", s.FERM, 1000, 120.0, (), 0)
+    slow = Result("load", s.FERM, 1000, 120.0, (), (), 0)
     text = report([result("load", s.NFT, 1000, 0.5, ratio=1.0), slow], "a machine", {})
     assert "\n| ferm            | > 120 s " in text
     assert "500 ms (1.0)" in text
