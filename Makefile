@@ -5,13 +5,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-PACKAGES    := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
-VM_PACKAGES := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
+PACKAGES       := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
+BENCH_PACKAGES := iptables perl
+VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup demo lab test test-quick test-netns kmod-test kmod-test-quick vm-setup kmod-checkpatch bench-dataplane lint schema clean
+.PHONY: help setup demo lab test test-quick test-netns kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -60,6 +61,17 @@ vm-setup: setup
 
 kmod-checkpatch: ## style of the kernel's sources: CHECKPATCH=path of a kernel tree's scripts/checkpatch.pl
 	cd kmod && perl $(CHECKPATCH) --no-tree --strict --file nvi.c compat.h include/uapi/linux/if_nvi.h Kconfig Kbuild
+
+# Unpacked and not installed: the package of ferm would run at boot, with a configuration that drops. Without it
+# the benchmark leaves that row out.
+build/peers:
+	mkdir -p build/ferm
+	-cd build/ferm && $(SUDO) apt-get update -qq && apt-get download -qq ferm && dpkg-deb -x ferm_*.deb ../peers
+
+bench: setup build/peers ## what the control plane costs, beside nft and others; writes docs/benchmarks.md
+	$(call install,$(BENCH_PACKAGES))
+	$(BIN)/pip install -q -e '.[bench]'
+	$(SUDO) $(BIN)/python -m bench.control --write docs/benchmarks.md
 
 bench-dataplane: setup ## what a gateway costs, ours and others; bench/README.md
 	$(SUDO) $(BIN)/python -m bench.dataplane

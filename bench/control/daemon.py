@@ -1,0 +1,164 @@
+"""`nvictl run`: the daemon's pass in this process, and the daemon itself, watched from outside."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.control import inputs, ours, usage
+from bench.control.inputs import GATEWAY, Entry
+from bench.control.listener import Listener
+from bench.control.trial import Given, Meter, timed
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.reconciler.daemon import Daemon
+from nvi_operator.reconciler.wake import Reason, Wake
+from nvi_operator.ruleset.table import TABLE
+
+_NVICTL = Path(sys.executable).with_name("nvictl")
+_STARTING, _ENDING = 120.0, 60.0  # seconds
+_CALM = 0.5  # seconds between two samples: the daemon is through with the last
+
+
+# --------------------------------------------------------------------------- its pass
+
+
+@contextmanager
+def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
+    with NftTableDriver(TABLE, remember=True) as table:
+        daemon = Daemon(given.files / "yaml", GATEWAY, table, lambda text: None)
+
+        def work() -> None:
+            done = daemon.pass_(Wake(frozenset({reason})))
+            assert not done.changed, f"there was something to do: {done.changed}"
+
+        daemon.pass_(Wake(frozenset({Reason.START})))
+        yield Meter(timed(work))
+
+
+@contextmanager
+def idle(given: Given) -> Iterator[Meter]:
+    """Something was reported, and it is nothing of ours."""
+    with _passes(given, Reason.KERNEL) as meter:
+        yield meter
+
+
+@contextmanager
+def verify(given: Given) -> Iterator[Meter]:
+    """The timer: look at everything."""
+    with _passes(given, Reason.TIMER) as meter:
+        yield meter
+
+
+@contextmanager
+def idle_table(given: Given) -> Iterator[Meter]:
+    """What of it is nftables: seen, and compared."""
+    loaded = ours.load(given.files / "yaml")
+    wanted = ours.desired(loaded, ours.facts_for(loaded))
+    with NftTableDriver(TABLE, remember=True) as table:
+        ours.seen(table, wanted)
+        yield Meter(timed(lambda: ours.seen(table, wanted)))
+
+
+# --------------------------------------------------------------------------- from outside
+
+
+@contextmanager
+def _running(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon in this namespace, in sync."""
+    with TemporaryDirectory(prefix="nvibench-") as scratch:
+        log = Path(scratch, "log")
+        with log.open("wb") as file:
+            daemon = subprocess.Popen(
+                [_NVICTL, "run", directory, "--gateway", GATEWAY], stdout=file, stderr=subprocess.STDOUT
+            )
+        try:
+            _until(lambda: "in sync" in log.read_text(encoding="utf-8"), daemon)
+            time.sleep(_CALM)
+            yield daemon
+        finally:
+            daemon.terminate()
+            daemon.wait(_ENDING)
+
+
+def _until(happened: Callable[[], bool], daemon: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _STARTING
+    while not happened():
+        assert daemon.poll() is None, f"nvictl run ended with {daemon.returncode}"
+        assert time.monotonic() < deadline, f"nvictl run: not in sync after {_STARTING:g} s"
+        time.sleep(0.02)
+
+
+def _server(entry: Entry) -> bytes:
+    """As an element of a map holds it: address and port."""
+    return socket.inet_aton(entry.server) + entry.server_port.to_bytes(2, "big")
+
+
+@contextmanager
+def edit_yaml(given: Given) -> Iterator[Meter]:
+    with _edits(given, "yaml", "gateway.yaml", inputs.yaml) as meter:
+        yield meter
+
+
+@contextmanager
+def edit_csv(given: Given) -> Iterator[Meter]:
+    with _edits(given, "csv", "forwards.csv", inputs.csv) as meter:
+        yield meter
+
+
+@contextmanager
+def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]], str]) -> Iterator[Meter]:
+    """The file is written beside, and takes the other's name: as editors do it. The clock runs from the rename."""
+    number = 0
+    with TemporaryDirectory(prefix="nvibench-") as scratch:
+        directory = shutil.copytree(given.files / form, Path(scratch, form))
+        written = directory / f"{file}.new"
+        with _running(directory) as daemon, Listener() as listener:
+
+            def prepare() -> None:
+                nonlocal number
+                number += 1
+                written.write_text(text(inputs.with_edit(given.size, number)), encoding="utf-8")
+                time.sleep(_CALM)
+                listener.skip()
+
+            def run() -> float:
+                started = time.perf_counter()
+                written.rename(directory / file)
+                return listener.comes(_server(inputs.edited(given.size, number))) - started
+
+            yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)
+
+
+def _peak(daemon: subprocess.Popen[bytes]) -> int:
+    """Of the daemon and its worker; or of a command that it called, if that was larger."""
+    together = usage.peak(daemon.pid)
+    daemon.terminate()
+    daemon.wait(_ENDING)
+    return max(together, usage.peak_of_commands())
+
+
+@contextmanager
+def heal(given: Given) -> Iterator[Meter]:
+    """From the kernel's report that the element has gone to its report that it is there."""
+    with _running(given.files / "yaml") as daemon, Listener() as listener:
+        entry = inputs.edited(given.size, 0)
+        named = ours.map_of(entry)
+        key = f"{entry.public} . tcp . {entry.port}"
+
+        def prepare() -> None:
+            time.sleep(_CALM)
+            listener.skip()
+
+        def run() -> float:
+            with subprocess.Popen(["nft", "delete", "element", "inet", TABLE, named, f"{{ {key} }}"]):
+                gone = listener.goes(_server(entry))
+                return listener.comes(_server(entry)) - gone
+
+        yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)

@@ -1,0 +1,115 @@
+"""FIB rules and routes: by pyroute2 as it is, and by our reconciler."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pyroute2 import IPRoute
+
+from bench.control.inputs import LAN, NEXT_HOP, TABLE, destinations, rule_priorities
+from bench.control.trial import Given, Meter, timed
+from nvi_operator.kernel.host import HostKernel
+from nvi_operator.plan.diff import plan
+from nvi_operator.reconciler.cycle import Gateway, reconcile
+from nvi_operator.spec.models import Numbers
+from nvi_operator.state.facts import Facts
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.host import HostState
+from nvi_operator.state.route import Route
+from nvi_operator.topology.model import Topology
+
+_PROTOCOL = Numbers().protocol
+
+
+@dataclass(frozen=True)
+class _Meant(Gateway):
+    """A gateway that is nothing but these objects."""
+
+    state: HostState = field(default_factory=HostState)
+
+    def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
+        return None, self.state
+
+
+def _rules(count: int) -> HostState:
+    pairs = zip(rule_priorities(count), destinations(count), strict=True)
+    return HostState.of(("fib-rule", FibRule(4, at, "lookup", table=TABLE, source=net)) for at, net in pairs)
+
+
+def _routes(count: int) -> HostState:
+    return HostState.of(("route", Route(4, TABLE, net, dev=LAN, via=NEXT_HOP)) for net in destinations(count))
+
+
+@contextmanager
+def _reconciled(state: HostState) -> Iterator[Meter]:
+    """A whole pass: looked at, planned, applied, verified."""
+
+    def work() -> None:
+        with HostKernel(Numbers()) as kernel:
+            reconcile(kernel, _Meant("bench", None, state))
+
+    yield Meter(timed(work))
+
+
+@contextmanager
+def our_rules(given: Given) -> Iterator[Meter]:
+    with _reconciled(_rules(given.size)) as meter:
+        yield meter
+
+
+@contextmanager
+def our_routes(given: Given) -> Iterator[Meter]:
+    with _reconciled(_routes(given.size)) as meter:
+        yield meter
+
+
+@contextmanager
+def observe(given: Given) -> Iterator[Meter]:
+    """All of ours, and what differs from wanting none of it: each object."""
+
+    def work() -> None:
+        with HostKernel(Numbers()) as kernel:
+            found = plan(kernel.observe(HostState()), HostState()).steps
+        assert len(found) == given.size, f"{len(found)} objects of {given.size} were seen"
+
+    yield Meter(timed(work))
+
+
+@contextmanager
+def add_rules(given: Given) -> Iterator[Meter]:
+    wanted = list(zip(rule_priorities(given.size), destinations(given.size), strict=True))
+
+    def work() -> None:
+        for priority, net in wanted:
+            source = net.partition("/")[0]
+            ipr.rule("add", priority=priority, table=TABLE, src=source, src_len=32, protocol=_PROTOCOL)
+
+    with IPRoute() as ipr:
+        yield Meter(timed(work))
+
+
+@contextmanager
+def add_routes(given: Given) -> Iterator[Meter]:
+    wanted, index = list(destinations(given.size)), socket.if_nametoindex(LAN)
+
+    def work() -> None:
+        for net in wanted:
+            ipr.route("add", dst=net, table=TABLE, gateway=NEXT_HOP, oif=index, proto=_PROTOCOL, priority=1024)
+
+    with IPRoute() as ipr:
+        yield Meter(timed(work))
+
+
+@contextmanager
+def read_rules(given: Given) -> Iterator[Meter]:
+    with IPRoute() as ipr:
+        yield Meter(timed(lambda: list(ipr.get_rules(family=socket.AF_INET))))
+
+
+@contextmanager
+def read_routes(given: Given) -> Iterator[Meter]:
+    with IPRoute() as ipr:
+        yield Meter(timed(lambda: list(ipr.get_routes(family=socket.AF_INET))))

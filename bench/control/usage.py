@@ -1,0 +1,62 @@
+"""What processes use: their peak memory in KiB, and their time on a CPU in seconds."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def reset_peak() -> None:
+    """What this process needed up to now does not count; what it holds does."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak(pid: int | None = None) -> int:
+    """Of a process (this one) and all that live below it, added up: their peaks need not have been at one time.
+
+    VmHWM, not ru_maxrss, which is also what the parent had at the fork.
+    """
+    total = 0
+    for process in _tree(pid or os.getpid()):
+        with suppress(OSError):
+            found = re.search(r"^VmHWM:\s+(\d+) kB", (process / "status").read_text(encoding="ascii"), re.M)
+            total += int(found[1]) if found else 0
+    return total
+
+
+def peak_of_commands() -> int:
+    """Of the largest command that was waited for; at least what this process had when it started it."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+def cpu(pid: int | None = None) -> float:
+    """Of a process (this one), of all that live below it, and of those that it waited for.
+
+    The last are counted in ticks of 10 ms where it is another process.
+    """
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN) if pid is None else None
+    total = ended.ru_utime + ended.ru_stime if ended else 0.0
+    for process in _tree(pid or os.getpid()):
+        with suppress(OSError):
+            for task in (process / "task").iterdir():
+                total += int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            if pid is not None:
+                fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+                total += sum(map(int, fields[13:15])) * _TICK  # cutime, cstime
+    return total
+
+
+def _tree(root: int) -> Iterator[Path]:
+    """Of a process and all that live below it: where /proc has them."""
+    process = Path(f"/proc/{root}")
+    yield process
+    with suppress(OSError):
+        for task in (process / "task").iterdir():
+            for child in (task / "children").read_text(encoding="ascii").split():
+                yield from _tree(int(child))
