@@ -103,25 +103,33 @@ def batch(
     """One transaction. With `generation` the kernel refuses it (ERESTART) if the ruleset is no longer that."""
     guard = b"" if generation is None else attribute(_BATCH_GENERATION, struct.pack("!I", generation))
     messages = [message(_BATCH_BEGIN, _REQUEST, first, guard, family=0, resource=_SUBSYSTEM)]
-    parts = [ElementChange(change.verb, change.set, part) for change in changes for part in _nests(change.elements)]
+    nests = [
+        (ElementChange(change.verb, change.set, part), raw)
+        for change in changes
+        for part, raw in _nests(change.elements)
+    ]
     prefixes = []
-    for sequence, part in enumerate(parts, first + 1):
+    for sequence, (part, raw) in enumerate(nests, first + 1):
         kind = NEW_ELEMENT if part.verb == "add" else _DELETE_ELEMENT
         flags = _REQUEST | (_CREATE | _EXCLUSIVE if part.verb == "add" else 0)
-        flags |= _ACK if sequence == first + len(parts) else 0
+        flags |= _ACK if sequence == first + len(nests) else 0
         names = _names(table, part.set)
-        body = names + attribute(ELEMENTS | NESTED, b"".join(part.elements))
+        body = names + attribute(ELEMENTS | NESTED, raw)
         messages.append(message(kind, flags, sequence, body))
         prefixes.append(20 + len(names) + 4)
     if commit:
-        messages.append(message(_BATCH_END, _REQUEST, first + len(parts) + 1, b"", family=0, resource=_SUBSYSTEM))
-    return Batch(b"".join(messages), first, tuple(parts), tuple(prefixes))
+        messages.append(message(_BATCH_END, _REQUEST, first + len(nests) + 1, b"", family=0, resource=_SUBSYSTEM))
+    return Batch(b"".join(messages), first, tuple(part for part, _ in nests), tuple(prefixes))
 
 
-def _nests(elements: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """As many elements at a time as an attribute holds."""
-    if not elements:
-        return
-    step = _LARGEST // max(map(len, elements))
-    for start in range(0, len(elements), step):
-        yield elements[start : start + step]
+def _nests(elements: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], bytes]]:
+    """As many elements at a time as an attribute holds, and the same as one piece."""
+    start = 0
+    while start < len(elements):
+        count = max(1, _LARGEST // len(elements[start]))
+        raw = b"".join(part := elements[start : start + count])
+        while len(raw) > _LARGEST:  # those that name chains differ in size
+            count //= 2
+            raw = b"".join(part := elements[start : start + count])
+        yield part, raw
+        start += count
