@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
@@ -89,14 +89,18 @@ class Memory:
     def observe(self, numbers: Numbers, desired: HostState, look: Callable[[HostState], HostState]) -> HostState:
         """Everything of ours; `look` sees all but the table. The same object as last time, if nothing changed."""
         generation = self._events.generation()
-        if self._others is None or not self._others.hold(generation, numbers, desired):
+        others = self._others
+        if others is None or not others.hold(generation, numbers, desired):
             self._forget_objects()
             found = look(desired)
-            self._others = _Others(generation, numbers, desired, found, OpenSettings(found))
+            others = _Others(generation, numbers, desired, found, OpenSettings(found))
+        elif others.desired is not desired:  # another table is wanted; next time this is found out at once
+            others = replace(others, desired=desired)
+        self._others = others
         table = next(iter(self.table.observe(desired)), None)
         if self._all is None or self._all[0] is not table:
             pairs = [] if table is None else [(self.table.kind, table)]
-            self._all = table, self._others.found.plus(pairs)
+            self._all = table, others.found.plus(pairs)
         return self._all[1]
 
     def _forget_objects(self) -> None:

@@ -43,7 +43,7 @@ class HostState:
         return HostState(MappingProxyType({**self.objects, **HostState.of(pairs).objects}))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HostState) and dict(self.objects) == dict(other.objects)
+        return self is other or (isinstance(other, HostState) and dict(self.objects) == dict(other.objects))
 
     def __hash__(self) -> int:
         return hash(frozenset(self.objects.items()))
