@@ -74,6 +74,8 @@ class KernelEvents:
         self._tables = frozenset(name.encode() for name in tables)
         self._buffer = bytearray(1 << 18)
         self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
+        self._found: dict[Event, None] = {}  # since the last drain
+        self._generation = 0
         self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
         try:
             self._nft = _socket(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
@@ -110,13 +112,22 @@ class KernelEvents:
 
     def drain(self) -> list[Event]:
         """What came since the last call, each once, in order. Never blocks, never raises."""
-        found: dict[Event, None] = {}
         for sock in (self._route, self._nft):
-            self._read(sock, found)
+            self._read(sock)
         _process.cache_clear()  # pids are used again
+        found, self._found = self._found, {}
         return list(found)
 
-    def _read(self, sock: socket.socket, found: dict[Event, None]) -> None:
+    def generation(self) -> int:
+        """Goes up with all that `drain` tells or will tell, but for nftables, which has a generation of its own.
+
+        What was read of the kernel after this was asked is so still when it says the same again, as far as the kernel
+        reports it. What it finds waits for `drain`, though no fileno is readable any more.
+        """
+        self._read(self._route)
+        return self._generation
+
+    def _read(self, sock: socket.socket) -> None:
         view = memoryview(self._buffer)
         for _ in range(_MOST_READS):
             try:
@@ -125,13 +136,19 @@ class KernelEvents:
                 return
             except OSError as error:
                 if error.errno != errno.EINTR:
-                    found[Event("overflow")] = None  # ENOBUFS; for any other reason just as much was lost
+                    self._tell(Event("overflow"))  # ENOBUFS; for any other reason just as much was lost
                     self._touched = False
                 continue
             if sender == 0:  # the kernel
-                self._messages(view[:size], found, nft=sock is self._nft)
+                self._messages(view[:size], nft=sock is self._nft)
+        self._generation += 1  # there may be more
 
-    def _messages(self, data: memoryview, found: dict[Event, None], *, nft: bool) -> None:
+    def _tell(self, event: Event) -> None:
+        self._found[event] = None
+        if event.family != "nft":
+            self._generation += 1
+
+    def _messages(self, data: memoryview, *, nft: bool) -> None:
         offset = 0
         while offset + 16 <= len(data):
             length, kind, _flags, _seq, port = struct.unpack_from("=IHHII", data, offset)
@@ -140,7 +157,7 @@ class KernelEvents:
             message = data[offset + 16 : offset + length]
             event = self._nft_event(kind, message, port) if nft else _route_event(kind, message, port)
             if event:
-                found[event] = None
+                self._tell(event)
             offset += length + 3 & ~3
 
     def _nft_event(self, kind: int, message: memoryview, port: int) -> Event | None:

@@ -49,6 +49,7 @@ class Gateway:
     _meant: list[tuple[Facts, Topology, HostState]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
+    _seen: list[Preview] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
         """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
@@ -61,6 +62,14 @@ class Gateway:
                 meant = facts, topology, desired_state(topology)
             self._meant[:] = [(facts, *meant[1:])]
         return meant[1:]
+
+    def preview(self, topology: Topology | None, live: HostState, desired: HostState) -> Preview:
+        """From live to desired; the same object as last time, if both are the same objects."""
+        seen = self._seen[-1] if self._seen else None
+        if seen is None or seen.plan.before is not live or seen.plan.after is not desired:
+            seen = Preview(topology, plan(live, desired))
+            self._seen[:] = [seen]
+        return seen
 
     def after(self, spec: GatewaySpec, edit: Edit) -> Gateway:
         """The gateway with another spec, which differs by an edit of forwards: what is known of it stays known."""
@@ -75,7 +84,7 @@ class Gateway:
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
     """What would be done. Changes nothing."""
     topology, desired = gateway.meaning(kernel.facts())
-    return Preview(topology, plan(kernel.observe(desired), desired))
+    return gateway.preview(topology, kernel.observe(desired), desired)
 
 
 def reconcile(

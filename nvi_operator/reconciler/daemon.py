@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nvi_operator.errors import SpecError
-from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.errors import NviError, SpecError
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.memory import Memory
 from nvi_operator.reconciler.cycle import Gateway, reconcile
 from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.precheck import problems, refuse_collisions
@@ -36,15 +36,15 @@ Say = Callable[[str], None]
 
 
 class Daemon:
-    """Remembers the last good spec. Everything else is read from the kernel in every pass; `table`, if it remembers,
-    reads nftables only when somebody changed it, and now and then all the same.
+    """Remembers the last good spec. Of the kernel a pass reads what changed since the last, as far as the kernel
+    tells that (`memory`), and now and then everything all the same.
     """
 
-    def __init__(self, directory: Path, gateway: str | None, table: NftTableDriver, say: Say) -> None:
+    def __init__(self, directory: Path, gateway: str | None, memory: Memory, say: Say) -> None:
         self._directory = directory
         self._gateway = gateway
         self._say = say
-        self._table = table
+        self._memory = memory
         self._read: Fingerprint | None = None  # of what was read last, good or bad
         self._good: LoadedSpec | None = None
         self._desired: HostState | None = None  # what the last pass wanted
@@ -68,9 +68,13 @@ class Daemon:
             self._looked, self._wanted = loaded, Gateway(loaded.name, loaded.spec)
         started = time.monotonic()
         if wake.reasons & _LOOK_ANEW:
-            self._table.forget()
-        with HostKernel(loaded.spec.numbers, self._table) as kernel:
-            done = reconcile(kernel, self._wanted, held=wake.suspended)
+            self._memory.forget()
+        try:
+            with HostKernel(loaded.spec.numbers, self._memory) as kernel:
+                done = reconcile(kernel, self._wanted, held=wake.suspended)
+        except NviError:
+            self._memory.forget()
+            raise
         # Only what the spec and the facts did not ask for: a new lease is no drift.
         drifted = self._desired == done.plan.after
         self._desired = done.plan.after
@@ -142,10 +146,7 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
-    with (
-        KernelEvents([TABLE]) as events,
-        NftTableDriver(TABLE, remember=True, unheard=events.without_nft) as table,
-    ):
-        daemon = Daemon(directory, gateway, table, say)
+    with KernelEvents([TABLE]) as events, Memory(events) as memory:
+        daemon = Daemon(directory, gateway, memory, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

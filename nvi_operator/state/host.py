@@ -38,8 +38,12 @@ class HostState:
         """From (kind, object) pairs; of two with one key the later stays."""
         return cls(MappingProxyType({Ref(kind, obj.key): obj for kind, obj in pairs}))
 
+    def plus(self, pairs: Iterable[tuple[str, Object]]) -> HostState:
+        """With these (kind, object) pairs, too."""
+        return HostState(MappingProxyType({**self.objects, **HostState.of(pairs).objects}))
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HostState) and dict(self.objects) == dict(other.objects)
+        return self is other or (isinstance(other, HostState) and dict(self.objects) == dict(other.objects))
 
     def __hash__(self) -> int:
         return hash(frozenset(self.objects.items()))

@@ -232,13 +232,38 @@ def test_a_quiet_kernel_says_nothing(place: Place) -> None:
         assert selector.select(0.3) == []
 
 
+# --------------------------------------------------------------------------- whether anything changed
+
+
+def test_the_generation_stays_while_nothing_is_reported_but_nftables(place: Place) -> None:
+    place.nft(TABLE)
+    place.events.drain()
+    before = place.events.generation()
+    place.nft("flush table inet nvi")
+    place.ip("route add 198.51.100.0/24 via 192.0.2.2")
+    assert place.events.generation() == before
+    assert [event.family for event in place.events.drain()] == ["nft"]
+
+
+def test_the_generation_goes_up_before_a_report_is_drained_and_not_again(place: Place) -> None:
+    place.events.drain()
+    before = place.events.generation()
+    place.ip("rule add pref 77 lookup 1234")
+    after = place.events.generation()
+    assert after > before
+    assert [event.family for event in place.events.drain()] == ["rule"], "it is not lost for the loop"
+    assert place.events.generation() == after
+
+
 # --------------------------------------------------------------------------- too much
 
 
 def test_lost_reports_are_reported(name: str) -> None:
     place = Place(name, receive_buffer=1)
+    before = place.events.generation()
     for number in range(100, 140):
         place.ip(f"rule add pref {number} lookup 1234")
+    assert place.events.generation() > before
     assert Event("overflow") in place.events.drain()
     (event,) = place.after(lambda: place.ip("rule del pref 100"))
     assert event.family == "rule"

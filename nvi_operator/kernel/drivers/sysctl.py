@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from nvi_operator.state.host import HostState
 from nvi_operator.state.sysctl import Sysctl
 
 PROC = Path("/proc/sys")  # /proc/sys/net shows the namespace of the reading thread
+_LONGEST = 128  # characters of a value of ours, by far
 
 
 class SysctlDriver:
@@ -40,6 +42,35 @@ class SysctlDriver:
         if before_us is not None and read(path) is not None:
             _write(path, before_us)
         self._lent.forget(self.kind, path)
+
+
+class OpenSettings:
+    """The settings of a state, kept open: to look at one again takes a microsecond, by its name ten."""
+
+    def __init__(self, state: HostState) -> None:
+        """Those that cannot be opened have changed."""
+        self._open: dict[int, bytes] = {}
+        self._missing = False
+        for setting in state.of_kind(SysctlDriver.kind):
+            if isinstance(setting, Sysctl):
+                try:
+                    self._open[os.open(PROC / setting.path, os.O_RDONLY)] = setting.value.encode("ascii")
+                except OSError:
+                    self._missing = True
+
+    def unchanged(self) -> bool:
+        """Are all as they were? Those of an interface that has gone are not, even if another has its name."""
+        try:
+            return not self._missing and all(
+                os.pread(file, _LONGEST, 0).strip() == value for file, value in self._open.items()
+            )
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        for file in self._open:
+            os.close(file)
+        self._open.clear()
 
 
 def read(path: str) -> str | None:

@@ -1,0 +1,114 @@
+"""What a daemon keeps of the kernel from pass to pass, so that a pass reads only what may have changed.
+
+Both halves work alike: a number that goes up with each change is read before a look, and what was seen counts for
+as long as the number is the same. For the nft table that is the generation of the ruleset (`drivers/nft_table.py`),
+for all else it counts the reports of rtnetlink (`KernelEvents.generation`). So a report that comes during a look or
+after it ends what was seen.
+
+The kernel reports a link that goes down before the routes that go with it, and those not at all. It holds its lock
+(RTNL) meanwhile, and so does a listing of links; which is why a look begins with that.
+
+Settings are reported in part only; they are read each time. Not reported, and so not noticed before everything is
+forgotten at the timer: the entries of the program's map, modules on disk, and routes of our protocol that somebody
+puts into the tables `main` and `local`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.drivers.sysctl import OpenSettings
+from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.ruleset.table import TABLE
+from nvi_operator.spec.models import Numbers
+from nvi_operator.state.facts import Facts
+from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.state.nft import Table
+
+
+@dataclass(frozen=True)
+class _Others:
+    """Everything of ours but the table, where `numbers` and `desired` said to look."""
+
+    generation: int
+    numbers: Numbers
+    desired: HostState
+    found: HostState
+    settings: OpenSettings
+
+    def hold(self, generation: int, numbers: Numbers, desired: HostState) -> bool:
+        return (
+            self.generation == generation
+            and self.numbers == numbers
+            and (self.desired is desired or _without_table(self.desired) == _without_table(desired))
+            and self.settings.unchanged()
+        )
+
+
+class Memory:
+    """Of the network namespace of `events`. Close it, or use it in `with`."""
+
+    def __init__(self, events: KernelEvents) -> None:
+        self.table = NftTableDriver(TABLE, remember=True, unheard=events.without_nft)
+        self._events = events
+        self._facts: tuple[int, Facts] | None = None
+        self._others: _Others | None = None
+        self._all: tuple[Table | None, HostState] | None = None  # the others, with the table
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.forget_others()
+        self.table.close()
+
+    def forget(self) -> None:
+        """Read everything anew: now and then, when reports were lost, and when something went wrong."""
+        self.table.forget()
+        self.forget_others()
+
+    def forget_others(self) -> None:
+        """Read everything anew but the table: it is changed by ourselves, and not all of that is reported."""
+        self._facts = None
+        self._forget_objects()
+
+    def facts(self, look: Callable[[], Facts]) -> Facts:
+        """The same object as last time, if nothing was reported."""
+        generation = self._events.generation()
+        known = self._facts
+        if known is None or known[0] != generation or known[1].hostname != socket.gethostname():
+            known = self._facts = generation, look()
+        return known[1]
+
+    def observe(self, numbers: Numbers, desired: HostState, look: Callable[[HostState], HostState]) -> HostState:
+        """Everything of ours; `look` sees all but the table. The same object as last time, if nothing changed."""
+        generation = self._events.generation()
+        others = self._others
+        if others is None or not others.hold(generation, numbers, desired):
+            self._forget_objects()
+            found = look(desired)
+            others = _Others(generation, numbers, desired, found, OpenSettings(found))
+        elif others.desired is not desired:  # another table is wanted; next time this is found out at once
+            others = replace(others, desired=desired)
+        self._others = others
+        table = next(iter(self.table.observe(desired)), None)
+        if self._all is None or self._all[0] is not table:
+            pairs = [] if table is None else [(self.table.kind, table)]
+            self._all = table, others.found.plus(pairs)
+        return self._all[1]
+
+    def _forget_objects(self) -> None:
+        if self._others is not None:
+            self._others.settings.close()
+            self._others = None
+            self._all = None
+
+
+def _without_table(state: HostState) -> dict[Ref, Object]:
+    return {ref: obj for ref, obj in state.objects.items() if ref.kind != NftTableDriver.kind}

@@ -1,0 +1,178 @@
+"""A daemon reads only what may have changed. Whatever others do it must see all the same, in the very next pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from nvi_operator.kernel import host
+from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.memory import Memory
+from nvi_operator.spec.models import Numbers
+from nvi_operator.state.facts import Facts
+from nvi_operator.view.drift import drift_class
+from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS
+from tests.contract.machines import Drift, PassKernel, RealMachine, applied, seen
+from tests.contract.test_drift import SPEC
+from tests.lab import Lab
+from tests.lab.net import until
+
+pytestmark = pytest.mark.netns
+
+T = TypeVar("T")
+UNREPORTED = "an interface is taken out of the program's list"
+DRIFTS = [NFT_DRIFTS[0], *ROUTING_DRIFTS, *(drift for drift in DEVICE_DRIFTS if drift.name != UNREPORTED)]
+
+
+class RememberingMachine(RealMachine):
+    """With what a daemon has: one memory for all passes."""
+
+    def __init__(self, lab: Lab, **options: int) -> None:
+        super().__init__(lab)
+        self.events = self.host.call(lambda: KernelEvents(["nvi"], **options))
+        self.memory: Memory = self.host.call(lambda: Memory(self.events))
+
+    def close(self) -> None:
+        self.memory.close()
+        self.events.close()
+
+    def run(self, work: Callable[[PassKernel], T]) -> T:
+        def there() -> T:
+            with HostKernel(Numbers(), self.memory) as kernel:
+                return work(kernel)
+
+        return self.host.call(there)
+
+    def facts(self) -> Facts:
+        return self.run(lambda kernel: kernel.facts())
+
+    def settled(self) -> None:
+        """Until what the kernel still reports of a pass has come, and was looked at."""
+        until(lambda: seen(self, SPEC).plan.before is seen(self, SPEC).plan.before, "the kernel to be quiet")
+
+
+@pytest.fixture
+def daemon(lab: Lab) -> Iterator[RememberingMachine]:
+    made = RememberingMachine(lab)
+    applied(made, SPEC)
+    made.settled()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def blind(daemon: RememberingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at anything but the table from now on fails."""
+
+    def refuse(numbers: Numbers) -> Any:
+        raise AssertionError("it looked")
+
+    monkeypatch.setattr(host, "Others", refuse)
+
+
+# --------------------------------------------------------------------------- what is looked at
+
+
+@pytest.mark.parametrize("drift", DRIFTS, ids=str)
+def test_drift_is_seen_and_healed(daemon: RememberingMachine, drift: Drift) -> None:
+    daemon.suffer(drift)
+    drifted = seen(daemon, SPEC).plan
+    assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
+    applied(daemon, SPEC)
+    assert not seen(daemon, SPEC).plan
+    daemon.memory.forget()
+    assert not seen(daemon, SPEC).plan, "what it remembers is what is there"
+
+
+def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: RememberingMachine) -> None:
+    daemon.host.write("net/ipv4/conf/wan0/accept_local", "0")
+    assert [str(change.ref) for change in seen(daemon, SPEC).plan.steps] == ["sysctl net/ipv4/conf/wan0/accept_local"]
+
+
+def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMachine) -> None:
+    (drift,) = (drift for drift in DEVICE_DRIFTS if drift.name == UNREPORTED)
+    daemon.suffer(drift)
+    daemon.memory.forget()
+    assert [change.ref.kind for change in seen(daemon, SPEC).plan.steps] == ["tc-program"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "addr add 203.0.113.9/29 dev wan0",
+        "addr add 2001:db8:a::9/64 dev wan0",
+        "route replace default via 203.0.113.3",
+        "-6 route add default via 2001:db8:a::3 metric 5",
+        "link set wan1 mtu 1400",
+        "link set lan0 address 02:00:00:00:12:34",
+        "link add lan7 type veth peer name lan8",
+        "link set lan0 down",
+    ],
+)
+def test_a_change_of_the_host_is_seen(daemon: RememberingMachine, change: str) -> None:
+    before = daemon.facts()
+    daemon.host.run("ip", *change.split())
+    until(lambda: daemon.facts() != before, "the facts are others: IPv6 is reported a little later")
+    remembered = daemon.facts()
+    daemon.memory.forget()
+    until(lambda: daemon.facts() == remembered, "they are those that are remembered")
+
+
+def test_a_change_during_a_look_is_seen(daemon: RememberingMachine) -> None:
+    """Whether the look came upon it or not."""
+    before = daemon.facts()
+
+    def look() -> Facts:
+        daemon.host.ip("link set wan1 mtu 1400")
+        return before
+
+    daemon.memory.forget()
+    assert daemon.memory.facts(look) is before
+    assert daemon.facts().links["wan1"].mtu == 1400
+
+
+def test_a_change_is_seen_though_its_report_was_lost(lab: Lab) -> None:
+    daemon = RememberingMachine(lab, receive_buffer=1)
+    applied(daemon, SPEC)
+    daemon.settled()
+    daemon.host.ip(*(f"rule add pref {number} lookup 1234" for number in range(20100, 20140)))
+    daemon.host.ip("rule del pref 1900 from 192.168.1.0/24 type unreachable")
+    assert [change.ref.kind for change in seen(daemon, SPEC).plan.steps] == ["fib-rule"]
+    assert "overflow" in {event.family for event in daemon.events.drain()}, "and the loop hears of the loss"
+    daemon.close()
+
+
+def test_other_numbers_mean_another_look(daemon: RememberingMachine) -> None:
+    desired = seen(daemon, SPEC).plan.after
+
+    def rules() -> int:
+        with HostKernel(Numbers(protocol=79), daemon.memory) as kernel:
+            return len(kernel.observe(desired).of_kind("fib-rule"))
+
+    assert daemon.host.call(rules) == 0
+
+
+# --------------------------------------------------------------------------- what is not
+
+
+@pytest.mark.usefixtures("blind")
+def test_nothing_is_looked_at_when_nothing_was_reported(daemon: RememberingMachine) -> None:
+    assert not applied(daemon, SPEC).plan
+    assert seen(daemon, SPEC).plan.before is seen(daemon, SPEC).plan.before
+
+
+@pytest.mark.usefixtures("blind")
+def test_a_change_of_the_table_is_made_and_verified_without_the_rest(daemon: RememberingMachine) -> None:
+    daemon.suffer(NFT_DRIFTS[0])
+    assert [change.ref.kind for change in applied(daemon, SPEC).plan.steps] == ["nft-table"]
+    assert not seen(daemon, SPEC).plan
+
+
+def test_what_the_memory_tells_the_loop_hears_later(daemon: RememberingMachine) -> None:
+    daemon.events.drain()
+    daemon.host.ip("rule add pref 20100 lookup 1234")
+    seen(daemon, SPEC)
+    assert [event.family for event in daemon.events.drain()] == ["rule"]
