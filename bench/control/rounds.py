@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,7 +17,7 @@ from bench.control.trial import Outcome
 from bench.stats import Summary, rotated, summary
 
 _WRITE = "files:write"
-_LONGEST = 900.0  # seconds of a trial, with what is not measured
+_LONGEST = 900.0  # seconds that what is not measured may take
 
 Say = Callable[[str], None]
 
@@ -116,20 +117,25 @@ class Bench:
         files = self._files(size)
         with namespace() as netns:
             if step.before:
-                self._run(netns, step.before, size, files)
-            outcome = self._run(netns, step.who[who], size, files, step.times)
+                self._prepare(netns, step.before, size, files)
+            outcome = self._run(netns, step.who[who], size, files, step.times, self.bound)
             verify = (step.verify or {}).get(who)
             if verify and first and outcome.seconds and size < MILLION:
-                self._run(netns, verify, size, files)
+                self._prepare(netns, verify, size, files)
         return outcome
 
-    def _run(self, netns: str, job: str, size: int, files: Path, times: int = 1) -> Outcome:
+    def _prepare(self, netns: str, job: str, size: int, files: Path) -> None:
+        if not self._run(netns, job, size, files, 1, _LONGEST).seconds:
+            raise FailedError(f"{job}: no end after {_LONGEST:g} s")
+
+    @staticmethod
+    def _run(netns: str, job: str, size: int, files: Path, times: int, bound: float) -> Outcome:
         argv = ["ip", "netns", "exec", netns, sys.executable, "-m", "bench.control.trial", job]
-        argv += [str(size), str(files), str(times), str(self.bound)]
+        argv += [str(size), str(files), str(times), str(bound)]
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=_LONGEST, check=False)
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=2 * _LONGEST, check=False)
         except subprocess.TimeoutExpired as error:
-            raise FailedError(f"{job}: no end after {_LONGEST:g} s") from error
+            raise FailedError(f"{job}: no end after {2 * _LONGEST:g} s") from error
         if done.returncode:
             raise FailedError(f"{job} ended with {done.returncode}: {done.stderr.strip()}")
         found = json.loads(done.stdout.splitlines()[-1])
@@ -140,8 +146,12 @@ class Bench:
         files = self.scratch / str(size)
         if not files.is_dir():
             files.mkdir()
-            with namespace() as netns:
-                self._run(netns, _WRITE, size, files)
+            try:
+                with namespace() as netns:
+                    self._prepare(netns, _WRITE, size, files)
+            except FailedError:
+                shutil.rmtree(files)
+                raise
         return files
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -38,17 +40,23 @@ def peak_of_commands() -> int:
 def cpu(pid: int | None = None) -> float:
     """Of a process (this one), of all that live below it, and of those that it waited for.
 
-    The last are counted in ticks of 10 ms where it is another process.
+    Of another process the last are counted in ticks of 10 ms.
     """
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN) if pid is None else None
-    total = ended.ru_utime + ended.ru_stime if ended else 0.0
-    for process in _tree(pid or os.getpid()):
-        with suppress(OSError):
-            for task in (process / "task").iterdir():
-                total += int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
-            if pid is not None:
-                fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
-                total += sum(map(int, fields[13:15])) * _TICK  # cutime, cstime
+    if pid is not None:
+        return sum(map(_cpu_of_another, _tree(pid)))
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    below = sum(map(_cpu_of_another, itertools.islice(_tree(os.getpid()), 1, None)))
+    return time.process_time() + ended.ru_utime + ended.ru_stime + below
+
+
+def _cpu_of_another(process: Path) -> float:
+    """schedstat: as of when it last slept, which it does when it has done what it was asked for."""
+    total = 0.0
+    with suppress(OSError):
+        for task in (process / "task").iterdir():
+            total += int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+        fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        total += sum(map(int, fields[13:15])) * _TICK  # cutime, cstime
     return total
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.control import steps as s
@@ -78,6 +80,11 @@ def test_a_page_keeps_what_is_outside_of_its_marks() -> None:
     assert between(page, "new") == f"above\n{BEGIN}\n\nnew\n\n{END}\nbelow\n"
     with pytest.raises(ValueError, match="measured"):
         between("no marks", "new")
+
+
+def test_the_page_of_the_documentation_has_its_marks() -> None:
+    page = Path(__file__).parents[2] / "docs/benchmarks.md"
+    assert "new" in between(page.read_text(encoding="utf-8"), "new")
 
 
 @pytest.mark.parametrize(
