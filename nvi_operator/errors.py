@@ -85,6 +85,10 @@ class KernelError(NviError):
     retryable = True
 
 
+class DiedError(KernelError):
+    """The process that libnftables runs in."""
+
+
 class ChangedMeanwhileError(KernelError):
     """Somebody else changed what a plan was made for; nothing of this change was applied."""
 

@@ -1,7 +1,7 @@
 """libnftables, for our table only, in a process of its own: what crashes it becomes an error message.
 
-Other people's tables never pass through it (some crash it), and what it does not give back of a large listing
-goes with it.
+Other people's tables may crash it, of which it is never asked, but which it reads for itself; and what it does not give
+back of a large listing goes with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.errors import CapabilityError, DiedError, KernelError
 from nvi_operator.kernel import nft_worker
 from nvi_operator.kernel.nft_worker import ANSWER, APPLY, CHECK, LIST, REQUEST
 from nvi_operator.kernel.processes import adopt
@@ -56,9 +56,13 @@ class Nft:
 
         KernelError otherwise. Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug
         1735 of netfilter.org); beside a `list ruleset` it does not. That is of a family without tables of ours,
-        and no other table is fetched for it, because `list table` narrows both.
+        and no rule of another table is fetched for it, because `list table` narrows both. The definitions of sets
+        are, and 1.0.6 dies of one with values that are intervals, which a newer nft made; then it is elements and all.
         """
-        code, output, error = self._ask(LIST, f"list ruleset arp; list table inet {name}", "listing")
+        try:
+            code, output, error = self._ask(LIST, f"list ruleset arp; list table inet {name}", "listing")
+        except DiedError:
+            code, output, error = self._ask(LIST, f"list table inet {name}", "listing")
         if code == 0:
             objects: list[dict[str, Any]] = json.loads(output.splitlines()[-1])["nftables"]
             return objects
@@ -88,8 +92,10 @@ class Nft:
             raise
         if answer is None:
             self._worker = None
-            raise KernelError(
-                f"nft table: {name}: libnftables {_fate(worker)}", hint="the kernel took all of it, or nothing"
+            raise DiedError(
+                f"nft table: {name}: libnftables {_fate(worker)}",
+                hint="the kernel took all of it, or nothing; where a newer nft made a table of somebody else's, nvictl "
+                "doctor says which: an older libnftables dies of some",
             )
         return answer
 
