@@ -1,7 +1,7 @@
 """libnftables, for our table only, in a process of its own: what crashes it becomes an error message.
 
-Other people's tables may crash it, of which it is never asked, but which it reads for itself; and what it does not give
-back of a large listing goes with it.
+Other people's tables may crash it, of which it is never asked, but which it reads for itself; and what it does not
+give back of a large listing goes with it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Nft:
         KernelError otherwise. Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug
         1735 of netfilter.org); beside a `list ruleset` it does not. That is of a family without tables of ours,
         and no rule of another table is fetched for it, because `list table` narrows both. The definitions of sets
-        are, and 1.0.6 dies of one with values that are intervals, which a newer nft made; then it is elements and all.
+        are, and 1.0.6 dies of one with values that are intervals, which a newer nft made; then all elements come too.
         """
         try:
             code, output, error = self._ask(LIST, f"list ruleset arp; list table inet {name}", "listing")
@@ -94,8 +94,8 @@ class Nft:
             self._worker = None
             raise DiedError(
                 f"nft table: {name}: libnftables {_fate(worker)}",
-                hint="the kernel took all of it, or nothing; where a newer nft made a table of somebody else's, nvictl "
-                "doctor says which: an older libnftables dies of some",
+                hint="the kernel took all of it, or nothing; where a newer nft made a table of somebody else's, "
+                "nvictl doctor says which: an older libnftables dies of some",
             )
         return answer
 
