@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from tests.lab import Host, Lab
 
 PORT = 9  # of the servers; discard
 CLIENTS = 64
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Numbers:
     server: str
     clients: str  # the first of many that exist in packets only
     servers: str
+    public: str  # the first of many that only exist translated
     uplinks: tuple[tuple[str, str], tuple[str, str]]  # (ours, next hop)
     uplink_length: int
 
@@ -44,6 +47,7 @@ V4 = Numbers(
     "192.0.2.80",
     "192.168.1.100",
     "198.18.0.0",  # RFC 2544: the network for benchmarks
+    "100.64.0.0",
     (("203.0.113.2", "203.0.113.1"), ("198.51.100.2", "198.51.100.1")),
     29,
 )
@@ -56,6 +60,7 @@ V6 = Numbers(
     "2001:db8:f::80",
     "fd00:1::100",
     "2001:db8:f:1::",
+    "2001:db8:f:2::",
     (("2001:db8:a::2", "2001:db8:a::1"), ("2001:db8:b::2", "2001:db8:b::1")),
     64,
 )
@@ -86,7 +91,8 @@ class Bed:
         self.inner = lab.host(f"{name}-gw")
         self.outer = lab.host(f"{name}-box") if boxed else self.inner
         self.server = lab.host(f"{name}-server")
-        self.translated: dict[int, str | None] = {4: V4.uplinks[0][0], 6: V6.uplinks[0][0]}
+        self.clients = CLIENTS  # in the generators' packets
+        self.translated: dict[int, Network | None] = {n.family: ip_network(n.uplinks[0][0]) for n in (V4, V6)}
         lab.link(self.client, "eth0", self.inner, "lan0")
         lab.link(self.outer, "wan0", self.server, "a0")
         lab.link(self.outer, "wan1", self.server, "b0")
@@ -116,6 +122,13 @@ class Bed:
     def forward(host: Host) -> None:
         host.write("net/ipv4/ip_forward", "1")
         host.write("net/ipv6/conf/all/forwarding", "1")
+
+    def one_to_one(self, clients: int) -> None:
+        """This variant shall have so few clients (a power of two), each with a public address of its own."""
+        self.clients = clients
+        for n in (V4, V6):
+            first = ip_network(n.public)
+            self.translated[n.family] = first.supernet(new_prefix=first.max_prefixlen - (clients.bit_length() - 1))
 
     def untranslated(self) -> None:
         """This variant shall not translate."""

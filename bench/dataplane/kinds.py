@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
 
-from bench.dataplane.bed import CLIENTS, FAMILIES, PORT, Bed, seen
+from bench.dataplane.bed import FAMILIES, PORT, Bed, seen
 from bench.dataplane.generator import Cost, Flows, Generator, Varying
 from bench.dataplane.tcp import bulk
 from tests.lab import Host
@@ -48,10 +48,12 @@ def _flows(bed: Bed, family: int, number: int) -> tuple[Flows, Flows]:
     n = FAMILIES[family]
     clients = Varying(SOURCE_PORT, number)
     servers = Varying(PORT)
-    out = Flows(n.clients, n.servers, CLIENTS, number, clients, servers)
+    out = Flows(n.clients, n.servers, bed.clients, number, clients, servers)
     translated = bed.translated[family]
-    back = Flows(n.servers, translated or n.clients, number, 1 if translated else CLIENTS, servers, clients)
-    return out, back
+    if translated is None:
+        return out, Flows(n.servers, n.clients, number, bed.clients, servers, clients)
+    first, addresses = str(translated.network_address), translated.num_addresses
+    return out, Flows(n.servers, first, number, addresses, servers, clients)
 
 
 @contextmanager
@@ -138,7 +140,7 @@ def _bulk(bed: Bed, setting: Setting) -> Iterator[Measure]:
 
     def measure(megabytes: int) -> Cost:
         cost, peer = bulk(bed.client, bed.server, n.server, megabytes, setting.cpu)
-        expected = bed.translated[setting.family] or n.client
+        expected = n.uplinks[0][0] if bed.translated[setting.family] else n.client
         if peer != expected:
             raise NotMeasurableError(f"{bed.name}: the server saw {peer}, not {expected}")
         return cost

@@ -14,8 +14,21 @@ from collections.abc import Iterator
 
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.owners import owners
 from nvi_operator.spec.values import Network
-from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, Statement, Verdict, Vmap
+from nvi_operator.state.nft import (
+    Chain,
+    Element,
+    Field,
+    Hook,
+    Match,
+    NamedSet,
+    Rule,
+    SetRef,
+    Statement,
+    Verdict,
+    Vmap,
+)
 from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, fewest
 
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
@@ -51,7 +64,11 @@ def _ways_out(topology: Topology) -> Iterator[Rule]:
 def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
     """An uplink's own sources leave by it, and that is that: none of them is an inside source, unless public."""
     for family in topology.families:
-        yield (f.in_set(f.saddr(family), *_sources(topology, ifname, family)), f.ACCEPT)
+        networks = _sources(topology, ifname, family)
+        if len(networks) == 1:
+            yield (f.in_networks(f.saddr(family), networks), f.ACCEPT)
+        for named in _source_sets(topology, ifname, family):
+            yield (Match(f.saddr(family), "==", SetRef(named.name)), f.ACCEPT)
     yield from _may_leave(topology, f.ACCEPT)
     for family in topology.families:
         if _is_guarded(topology, family):
@@ -121,29 +138,28 @@ def _inside(topology: Topology, family: Family) -> tuple[str, tuple[Network, ...
     return f"inside_{family}", topology.inside_networks(family)
 
 
-def _sources(topology: Topology, ifname: str, family: Family) -> tuple[str, tuple[Network, ...]]:
+def _sources(topology: Topology, ifname: str, family: Family) -> tuple[Network, ...]:
     on_it = [u for u in topology.uplinks if u.port.ifname == ifname]
-    name = f"sources_{_label(topology, ifname)}_{family}"
-    return name, fewest((n for u in on_it for n in u.sources(family)), family)
+    return fewest((n for u in on_it for n in u.sources(family)), family)
+
+
+def _source_sets(topology: Topology, ifname: str, family: Family) -> tuple[NamedSet, ...]:
+    """Not of a single network, which is compared with. Of none, because the uplink may have no address yet."""
+    networks = _sources(topology, ifname, family)
+    if len(networks) == 1:
+        return ()
+    return owners(f"sources_{_label(topology, ifname)}_{family}", family, ((n, None) for n in networks))
 
 
 def guard_sets(topology: Topology) -> Iterator[NamedSet]:
-    """Those that `fields.in_set` looks into: not of a single network. Of none, because it may be an uplink's
-    that has no address yet.
-    """
     for family in topology.families:
         type_ = (f.ADDRESS_TYPE[family],)
         for name, networks in (
             _inside(topology, family),
             (f"shared_{family}", topology.inside_networks(family, tenant=0)),
         ):
-            if len(networks) > 1:
-                yield NamedSet(name, type_, _elements(networks), interval=True)
+            if len(networks) > 1:  # fields.in_set
+                elements: frozenset[Element] = frozenset(((network_value(n),), None) for n in networks)
+                yield NamedSet(name, type_, elements, interval=True)
         for ifname in topology.uplink_ifnames:
-            name, networks = _sources(topology, ifname, family)
-            if len(networks) != 1:
-                yield NamedSet(name, type_, _elements(networks), interval=True)
-
-
-def _elements(networks: tuple[Network, ...]) -> frozenset[Element]:
-    return frozenset(((network_value(n),), None) for n in networks)
+            yield from _source_sets(topology, ifname, family)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.owners import owners
 from nvi_operator.ruleset.shards import declared_size
 from nvi_operator.state.nft import (
     Assign,
@@ -29,28 +30,39 @@ from nvi_operator.topology.model import Family, Tenant, Topology
 
 RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
 MARK_PRIORITY = 2147483647  # INT_MAX, that of conntrack confirm
+_STAGE_2 = "stage_2"
 COUNTERS = frozenset({"stage_1", "stage_2", "spoofed", "untracked", "marked_after_confirm"})
 
 
-def raw_chain(topology: Topology) -> Chain:
+def raw_chains(topology: Topology) -> Iterator[Chain]:
     """Stage 2 leaves our table at once and untracked; stage 1 is checked for spoofed sources."""
-    rules: list[Rule] = []
-    stage_2 = f.is_stage_2(topology)
-    if topology.by_source_map:
-        rules += [_uplink_mark(topology, family) for family in topology.families]
-    rules.append((stage_2, Count("stage_2"), Notrack(), f.RETURN))
+    done = (Count("stage_2"), Notrack())
+    by_map = [rule for family in topology.families for rule in _uplink_marks(topology, family)]
+    if by_map:
+        yield Chain(_STAGE_2, None, (*by_map, (*done, f.ACCEPT)))
+    rules: list[Rule] = [(f.is_stage_2(topology), *((Verdict("jump", _STAGE_2),) if by_map else (*done, f.RETURN)))]
     rules += _anti_spoof(topology)
     if topology.tenants:
         zones = frozenset(((inside.port.ifname,), (inside.tenant,)) for inside in topology.insides if inside.tenant)
         rules.append((Assign(Field("ct original zone"), Lookup(f.IIFNAME, zones)),))
-    return Chain("raw_prerouting", Hook("filter", "prerouting", RAW_PRIORITY), tuple(rules))
+    yield Chain("raw_prerouting", Hook("filter", "prerouting", RAW_PRIORITY), tuple(rules))
 
 
-def _uplink_mark(topology: Topology, family: Family) -> Rule:
+def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
     """Past a few dozen sources a map finds the uplink; the mark then chooses one FIB rule per uplink."""
-    untaken = Masked(f.META_MARK, topology.stage_mask | f.TENANT_MASK)
-    lookup = Lookup(f.saddr(family), SetRef(f"uplink_of_{family}"))
-    return (Match(untaken, "==", topology.stage_mask), Assign(f.META_MARK, lookup))
+    taken = f.TENANT_MASK if topology.tenants else 0
+    for named in uplink_maps(topology, family):
+        untaken = (Match(Masked(f.META_MARK, taken), "==", 0),) if taken else ()
+        yield (*untaken, Assign(f.META_MARK, Lookup(f.saddr(family), SetRef(named.name))))
+        taken |= UPLINK_MARK_MASK  # by the map before
+
+
+def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
+    """Translated source -> mark; none where FIB rules say it."""
+    if not topology.by_source_map:
+        return ()
+    owned = ((n, (uplink_mark(topology, u.slot),)) for u in topology.uplinks for n in u.sources(family))
+    return owners(f"uplink_of_{family}", family, owned, ("mark",))
 
 
 def uplink_mark(topology: Topology, slot: int) -> int:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nvi_operator.nft.values import network_value
 from nvi_operator.nft.wire.elements import packed
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset import guard, stages
 from nvi_operator.ruleset.dstnat import dstnat_chain, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
-from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chain, uplink_mark
+from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chains, uplink_maps
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
-from nvi_operator.state.nft import Chain, Element, Field, Hook, Match, NamedSet, Rule, SetBits, Table
+from nvi_operator.state.nft import Chain, Field, Hook, Match, NamedSet, Rule, SetBits, Table
 from nvi_operator.topology.model import Family, Topology
 
 TABLE = "nvi"
@@ -39,7 +38,7 @@ def table(topology: Topology) -> Table:
 
 
 def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
-    yield raw_chain(topology)
+    yield from raw_chains(topology)
     yield from tenant_chains(topology)
     yield dstnat_chain(topology, forwards)
     yield _errors_chain(topology)
@@ -73,11 +72,4 @@ def _sets(topology: Topology, forwards: Forwards) -> Iterator[NamedSet]:
     for family in topology.families:
         yield from forwards[family]
         yield from static_maps(topology, family)
-        if topology.by_source_map:
-            elements: frozenset[Element] = frozenset(
-                ((network_value(n),), (uplink_mark(topology, uplink.slot),))
-                for uplink in topology.uplinks
-                for n in uplink.sources(family)
-            )
-            type_ = f.ADDRESS_TYPE[family]
-            yield NamedSet(f"uplink_of_{family}", (type_,), elements, ("mark",), interval=True)
+        yield from uplink_maps(topology, family)

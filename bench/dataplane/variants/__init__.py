@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bench.dataplane.bed import Bed
 from bench.dataplane.variants.connmark import connmark
+from bench.dataplane.variants.many_addresses import many_addresses
 from bench.dataplane.variants.namespace import namespace
 from bench.dataplane.variants.single import plain, snat
 from bench.dataplane.variants.two_stages import two_stages
@@ -22,6 +23,8 @@ VARIANTS: dict[str, Build] = {
     "netns": namespace,
     "bpf": two_stages("bpf", "mark"),
     "bpf-skb_iif": two_stages("bpf", "skb_iif"),
+    "bpf-10-addresses": many_addresses(10),
+    "bpf-10k-addresses": many_addresses(10_000),
     "kmod": two_stages("kmod", "mark"),
     "kmod-skb_iif": two_stages("kmod", "skb_iif"),
 }
