@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from nvi_operator.nft.values import ports_value
-from nvi_operator.nft.wire.elements import PackedElements
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import slots, spread_key
 from nvi_operator.ruleset.networks import network_maps, twice_rules
-from nvi_operator.ruleset.shards import shards
+from nvi_operator.ruleset.shards import shards, shards_of_columns
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -89,45 +88,53 @@ def _chosen(topology: Topology, rule: ForwardRule) -> Rule:
 # --------------------------------------------------------------------------- maps
 
 
+_Entries = dict[bool, list[ForwardEntry]]  # by whether they are for hairpins, too
+_SUFFIXES = {True: "", False: "_outside"}
+
+
 def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     """Only those that hold something, in the order in which they are asked."""
-    entries = [entry for entry in topology.forwards if entry.public.version == family]
-    for hairpin in (True, False):
-        chosen = [entry for entry in entries if entry.hairpin == hairpin]
-        yield from _port_maps(family, chosen, "" if hairpin else "_outside")
+    port: _Entries = {True: [], False: []}
+    range_: _Entries = {True: [], False: []}
+    whole: _Entries = {True: [], False: []}
+    for entry in topology.forwards:  # once: there may be 100,000
+        if entry.public.version == family:
+            ports = entry.ports
+            form = whole if ports is None else port if ports.first == ports.last else range_
+            form[entry.hairpin].append(entry)
+    for hairpin, suffix in _SUFFIXES.items():
+        yield from _port_map(f"dnat_port_{family}{suffix}", family, port[hairpin])
+        yield from _range_map(f"dnat_range_{family}{suffix}", family, range_[hairpin])
     yield from network_maps("dnat", family, ((entry.mapped, entry.real) for entry in topology.statics))
-    for hairpin in (True, False):
-        whole: frozenset[Element] = frozenset(
-            ((str(entry.public),), (str(entry.target),))
-            for entry in entries
-            if entry.ports is None and entry.hairpin == hairpin
+    for hairpin, suffix in _SUFFIXES.items():
+        yield from _whole_map(f"dnat_all_{family}{suffix}", family, whole[hairpin])
+
+
+def _port_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:
+    if entries:
+        address = f.ADDRESS_TYPE[family]
+        columns = (
+            [e.public for e in entries],
+            [e.protocol for e in entries],
+            [e.ports.first for e in entries if e.ports],
+            [e.target for e in entries],
+            [e.target_port for e in entries],
         )
-        if whole:
-            type_ = f.ADDRESS_TYPE[family]
-            suffix = "" if hairpin else "_outside"
-            yield from shards(NamedSet(f"dnat_all_{family}{suffix}", (type_,), whole, (type_,)))
+        yield from shards_of_columns(name, f.service_types(family), (address, "inet_service"), columns)
 
 
-def _port_maps(family: Family, entries: list[ForwardEntry], suffix: str) -> Iterator[NamedSet]:
-    address = f.ADDRESS_TYPE[family]
-    key = (address, "inet_proto", "inet_service")
-    values = (address, "inet_service")
-    single = [e for e in entries if e.protocol and e.ports and e.ports.first == e.ports.last]
-    ports = [e.ports.first for e in single if e.ports]
-    columns = (
-        [e.public for e in single],
-        [e.protocol for e in single],
-        ports,
-        [e.target for e in single],
-        [e.target_port or port for e, port in zip(single, ports, strict=True)],
-    )
-    exact = PackedElements.of_columns(key, values, columns)
-    if exact:
-        yield from shards(NamedSet(f"dnat_port_{family}{suffix}", key, exact, values))
-    ranges: frozenset[Element] = frozenset(
+def _range_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:
+    elements: frozenset[Element] = frozenset(
         ((str(e.public), e.protocol, ports_value(e.ports)), (str(e.target),))
         for e in entries
-        if e.protocol and e.ports and e.ports.size > 1
+        if e.protocol and e.ports
     )
-    if ranges:
-        yield NamedSet(f"dnat_range_{family}{suffix}", key, ranges, (address,), interval=True)
+    if elements:
+        yield NamedSet(name, f.service_types(family), elements, (f.ADDRESS_TYPE[family],), interval=True)
+
+
+def _whole_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:
+    if entries:
+        type_ = (f.ADDRESS_TYPE[family],)
+        elements: frozenset[Element] = frozenset(((str(e.public),), (str(e.target),)) for e in entries)
+        yield from shards(NamedSet(name, type_, elements, type_))

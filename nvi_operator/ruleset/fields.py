@@ -49,6 +49,11 @@ def original_daddr(family: Family) -> Field:
     return Field(f"ct original {_IP[family]} daddr")
 
 
+def service_types(family: Family) -> tuple[str, ...]:
+    """Of the key of a set or map by public address, protocol and port."""
+    return (ADDRESS_TYPE[family], "inet_proto", "inet_service")
+
+
 def service_key(family: Family) -> Concat:
     return Concat((daddr(family), L4PROTO, DPORT))
 

@@ -10,10 +10,12 @@ names: where that changes they are all other maps, which are filled before anybo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from nvi_operator.nft.wire.elements import PackedElements, packed
+from nvi_operator.nft.wire.layout import Layout, layout
 from nvi_operator.state.nft import NamedSet
 
 ROOM = 1 << 16  # of one of several; about half of it is used
@@ -32,21 +34,32 @@ def shards_for(count: int) -> int:
 
 
 def shards(named: NamedSet) -> tuple[NamedSet, ...]:
-    """A map with exact keys as those that it is best asked as; itself, if it is not large."""
-    count = shards_for(len(named.elements))
-    if count == 1:
-        return (replace(named, size=declared_size(len(named.elements))),)
+    """A map with exact keys as those that it is best asked as; itself, with a size, if it is not large."""
     elements = packed(named).elements
     assert isinstance(elements, PackedElements)
+    return _shards(named, elements.layout, elements.raw)
+
+
+def shards_of_columns(
+    name: str, key: tuple[str, ...], values: tuple[str, ...], columns: Sequence[Iterable[Any]]
+) -> tuple[NamedSet, ...]:
+    """The same of elements in columns (`Layout.pack_columns`), all of them different; of 100,000 less work."""
+    found = layout(key, values)
+    assert found is not None, f"{key} : {values} has no binary form"
+    return _shards(NamedSet(name, key, frozenset(), values), found, found.pack_columns(columns))
+
+
+def _shards(named: NamedSet, form: Layout, elements: Collection[bytes]) -> tuple[NamedSet, ...]:
+    count = shards_for(len(elements))
+    least = ROOM if count > 1 else 0
     return tuple(
-        NamedSet(
-            f"{named.name}_{number}_of_{count}",
-            named.key,
-            part,
-            named.values,
-            size=max(ROOM, declared_size(len(part))),
+        replace(
+            named,
+            name=f"{named.name}_{number}_of_{count}" if count > 1 else named.name,
+            elements=PackedElements(form, part),
+            size=max(least, declared_size(len(part))),
         )
-        for number, part in enumerate(elements.parts(count))
+        for number, part in enumerate(form.parts(elements, count))
     )
 
 

@@ -23,7 +23,7 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
-from nvi_operator.topology.model import Family, Topology
+from nvi_operator.topology.model import Topology
 
 
 def tenant_chains(topology: Topology) -> Iterator[Chain]:
@@ -75,12 +75,8 @@ def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
         for static in topology.statics:
             if static.tenant and static.mapped.version == family:
                 addresses[(network_value(static.mapped),)] = Verdict("jump", f"to_{labels[static.tenant]}")
-        yield _verdict_map(f"tenant_of_service_{family}", _service_types(family), services)
+        yield _verdict_map(f"tenant_of_service_{family}", f.service_types(family), services)
         yield _verdict_map(f"tenant_of_address_{family}", (f.ADDRESS_TYPE[family],), addresses)
-
-
-def _service_types(family: Family) -> tuple[str, ...]:
-    return (f.ADDRESS_TYPE[family], "inet_proto", "inet_service")
 
 
 def _verdict_map(name: str, types: tuple[str, ...], elements: dict[tuple[Value, ...], Verdict]) -> NamedSet:

@@ -6,14 +6,13 @@ and finding the one that differs, is a matter of milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
-from zlib import crc32
 
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.nft.wire.layout import Layout, layout, layout_of
+from nvi_operator.nft.wire.layout import Layout, layout_of
 from nvi_operator.state.nft import Element, NamedSet
 
 
@@ -29,15 +28,6 @@ class PackedElements(Set[Element]):
     @classmethod
     def of(cls, layout: Layout, elements: Iterable[Element]) -> PackedElements:
         return cls(layout, layout.pack(elements))
-
-    @classmethod
-    def of_columns(
-        cls, key: tuple[str, ...], values: tuple[str, ...], columns: Sequence[Iterable[Any]]
-    ) -> PackedElements:
-        """Of a map with exact keys of these nft types; see `Layout.pack_columns`."""
-        found = layout(key, values)
-        assert found is not None, f"{key} : {values} has no binary form"
-        return cls(found, found.pack_columns(columns))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
@@ -73,12 +63,8 @@ class PackedElements(Set[Element]):
         return PackedElements(self.layout, self.raw - less | more)
 
     def parts(self, count: int) -> tuple[PackedElements, ...]:
-        """The elements in so many parts, a power of two, about equally large. Its key says in which an element is."""
-        found: list[list[bytes]] = [[] for _ in range(count)]
-        end, mask = self.layout.key_end, count - 1
-        for raw in self.raw:
-            found[crc32(raw[:end]) & mask].append(raw)
-        return tuple(PackedElements(self.layout, frozenset(part)) for part in found)
+        """See `Layout.parts`."""
+        return tuple(PackedElements(self.layout, part) for part in self.layout.parts(self.raw, count))
 
     def none(self) -> PackedElements:
         """Nothing, in the same form."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, islice, repeat, starmap
 from typing import Any
+from zlib import crc32
 
 from nvi_operator.nft.wire.attributes import WireError, attribute, attributes, only
 from nvi_operator.nft.wire.types import TYPES, Packed, Type, high_end, low_end
@@ -94,7 +95,7 @@ class Layout:
         """The same of key and value in one flat tuple."""
         return frozenset(chain.from_iterable(self._packed(iter(rows))))
 
-    def pack_columns(self, columns: Sequence[Iterable[Any]]) -> frozenset[bytes]:
+    def pack_columns(self, columns: Sequence[Iterable[Any]]) -> list[bytes]:
         """The same of exact keys and plain values, in columns as `Type.column` takes them; a third of the time."""
         assert self.value is not None
         assert self.size is not None
@@ -105,9 +106,19 @@ class Layout:
         fields = len(key.types)
         rows = zip(repeat(head), *made[:fields], repeat(middle), *made[fields:], strict=False)
         try:
-            return frozenset(starmap(struct.Struct(code).pack, rows))
+            return list(starmap(struct.Struct(code).pack, rows))
         except (KeyError, struct.error) as error:
             raise WireError(f"something has no place in a set of {code}: {error}") from error
+
+    def parts(self, elements: Iterable[bytes], count: int) -> tuple[frozenset[bytes], ...]:
+        """Packed elements in so many parts, a power of two, about equally large. Its key says in which one is."""
+        if count == 1:
+            return (frozenset(elements),)
+        found: list[list[bytes]] = [[] for _ in range(count)]
+        end, mask = self.key_end, count - 1
+        for raw in elements:
+            found[crc32(raw[:end]) & mask].append(raw)
+        return tuple(map(frozenset, found))
 
     @cached_property
     def key_end(self) -> int:

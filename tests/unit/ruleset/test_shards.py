@@ -10,6 +10,7 @@ import pytest
 
 from nvi_operator.nft.steps import steps
 from nvi_operator.nft.wire.elements import PackedElements
+from nvi_operator.nft.wire.layout import layout
 from nvi_operator.ruleset.shards import ROOM, by_whole, shards
 from nvi_operator.state.nft import Chain, Field, Hook, Lookup, NamedSet, Nat, SetRef, Table
 
@@ -20,7 +21,9 @@ def forwards(count: int, *, port: int = 80, first: int = 0) -> NamedSet:
     numbers = range(first, count)
     public = [IPv4Address(203 << 24 | n >> 8) for n in numbers]
     columns = (public, repeat("tcp"), [1 + n % 256 for n in numbers], repeat(IPv4Address("10.0.0.1")), repeat(port))
-    return NamedSet("dnat_port_4", KEY, PackedElements.of_columns(KEY, VALUES, columns), VALUES)
+    form = layout(KEY, VALUES)
+    assert form is not None
+    return NamedSet("dnat_port_4", KEY, PackedElements(form, frozenset(form.pack_columns(columns))), VALUES)
 
 
 def table(maps: Sequence[NamedSet]) -> Table:
