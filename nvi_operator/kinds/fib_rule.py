@@ -88,6 +88,11 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
         suppress_prefix_length=0,
         suppress_group=topology.link_group,
     )
+    # Before the sources: for an error to an inside host without a route IPv6 takes an uplink's.
+    for network in topology.inside_networks(family):
+        own = FibRule(family, at.local_to_inside, "lookup", MAIN, iif="lo", destination=str(network))
+        yield replace(own, suppress_prefix_length=0)
+        yield FibRule(family, at.local_backstop, "unreachable", iif="lo", destination=str(network))
     for uplink in topology.uplinks:
         for network in _ruled_sources(topology, uplink, family):
             yield FibRule(family, at.sources, "lookup", uplink.table, source=str(network))

@@ -260,6 +260,14 @@ class Priorities:
         return self.base + 500
 
     @property
+    def local_to_inside(self) -> int:
+        return self.base + 510
+
+    @property
+    def local_backstop(self) -> int:
+        return self.base + 511
+
+    @property
     def sources(self) -> int:
         return self.base + 600
 

@@ -241,6 +241,7 @@ def test_refused_at_any_step_a_change_is_put_back_exactly(site: Site, operator: 
         ("device-route-deleted", "ip route del default dev nvi0 table 7800"),
         ("fallback-deleted", "ip route del unreachable default table 7801 metric 4294967295"),
         ("lan-renamed", "rename lan0 lan9"),
+        ("lan-without-addresses", "ip addr flush dev lan0"),
         ("wan-renamed", "rename wan0 wan9"),
         ("wan-down", "ip link set wan0 down"),
         ("rules-flushed-by-a-manager", "ip rule flush pref 1600"),
@@ -265,6 +266,8 @@ def test_sabotage_leaks_nothing_and_is_healed(
     assert site.leaks() == 0
     if what == "wan-down":
         site.gateway.ip("link set wan0 up")
+    if what == "lan-without-addresses":
+        site.gateway.ip("addr add 192.168.1.1/24 dev lan0", "addr add fd00:1::1/64 dev lan0 nodad")
     if verb == "rename":
         site.gateway.rename(*reversed(objects))
     operator.apply(spec(dataplane))

@@ -66,6 +66,16 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
             "fwmark 0x80000000/0x80000000 unreachable",
         },
     ),
+    "the-gateways-own-packets-to-inside-take-no-default-route": (
+        PLAIN,
+        1510,
+        {"to 192.168.1.0/24 iif lo lookup 254 suppress_prefixlength 0"},
+    ),
+    "and-are-refused-without-a-route": (
+        PLAIN,
+        1511,
+        {"to 192.168.1.0/24 iif lo unreachable"},
+    ),
     "unchanged-sources-leave-by-the-default": (
         PLAIN + "  sourceNat:\n    - { name: raw, to: 10.9.0.0/16, as: unchanged }\n",
         1700,
