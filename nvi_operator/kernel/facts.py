@@ -6,26 +6,27 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_interface
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
+from nvi_operator.kernel.drivers.route import DefaultRoute, default_routes
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.module.survey import survey_module
+from nvi_operator.kernel.rtnetlink import Family, Rtnetlink
 from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
 
 _ARPHRD_ETHER = 1
 _IFF_UP = 1
 _SCOPE_UNIVERSE = 0
-_MAIN = 254
 # Not (yet) good as a source: temporary (privacy), duplicate, deprecated, tentative.
 _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
 
 
-def read_facts(ipr: Any, cookie: int) -> Facts:
-    """Facts of the network namespace that `ipr` lives in. Raises KernelError."""
-    with kernel_errors("links and addresses: listing"):
+def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int) -> Facts:
+    """Facts of the network namespace that both live in. Raises KernelError."""
+    with kernel_errors("links, addresses and routes: listing"):
         links = list(ipr.get_links())
         addresses = list(ipr.get_addr())
-        routes = [r for family in (2, 10) for r in ipr.get_routes(family=family, table=_MAIN)]
+        routes = default_routes(rtnetlink)
     return Facts(
         hostname=socket.gethostname(),
         links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes) for link in links}),
@@ -34,7 +35,7 @@ def read_facts(ipr: Any, cookie: int) -> Facts:
     )
 
 
-def _link(link: Any, addresses: Sequence[Any], routes: Sequence[Any]) -> LinkFact:
+def _link(link: Any, addresses: Sequence[Any], routes: Sequence[DefaultRoute]) -> LinkFact:
     index = link["index"]
     info = link.get("linkinfo")
     return LinkFact(
@@ -63,13 +64,11 @@ def _interface(address: Any) -> InterfaceAddress:
     return ip_interface(f"{own}/{address['prefixlen']}")
 
 
-def _next_hops(index: int, routes: Sequence[Any]) -> list[tuple[Literal[4, 6], str]]:
+def _next_hops(index: int, routes: Sequence[DefaultRoute]) -> list[tuple[Family, str]]:
     """The default router of each family through this interface; of several that of the best metric."""
-    best: dict[Literal[4, 6], tuple[int, str]] = {}
+    best: dict[Family, tuple[int, str]] = {}
     for route in routes:
-        gateway = route.get("gateway")
-        if route["dst_len"] == 0 and route.get("oif") == index and gateway:
-            family: Literal[4, 6] = 4 if route["family"] == socket.AF_INET else 6
-            candidate = (route.get("priority") or 0, gateway)
-            best[family] = min(best.get(family, candidate), candidate)
+        if route.oif == index and route.gateway:
+            candidate = (route.metric, route.gateway)
+            best[route.family] = min(best.get(route.family, candidate), candidate)
     return [(family, gateway) for family, (_, gateway) in sorted(best.items())]

@@ -19,6 +19,7 @@ from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.netns import cookie
+from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change
 from nvi_operator.state.facts import Facts
@@ -35,6 +36,7 @@ class Others:
 
         self._cookie = cookie()
         self._ipr: Any = IPRoute(ext_ack=True)
+        self._rtnetlink = Rtnetlink()
         lent = Lent(self._cookie)
         self._module = ModuleDriver()
         links = LinkDriver(self._ipr, numbers.link_group + 1)
@@ -44,17 +46,18 @@ class Others:
             links,  # before all that goes with a link, see `memory.py`
             self._program,
             LinkGroupDriver(self._ipr, lent),
-            RouteDriver(self._ipr, numbers.protocol),
-            FibRuleDriver(self._ipr, numbers.protocol),
+            RouteDriver(self._rtnetlink, numbers.protocol),
+            FibRuleDriver(self._rtnetlink, numbers.protocol),
             SysctlDriver(lent),
         )
         self._drivers: Mapping[str, Driver] = MappingProxyType({d.kind: d for d in drivers})
 
     def close(self) -> None:
         self._ipr.close()
+        self._rtnetlink.close()
 
     def facts(self) -> Facts:
-        return read_facts(self._ipr, self._cookie)
+        return read_facts(self._ipr, self._rtnetlink, self._cookie)
 
     def observe(self, desired: HostState) -> HostState:
         """`desired` says where to look, never what is ours."""

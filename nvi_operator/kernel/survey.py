@@ -18,6 +18,7 @@ from nvi_operator.doctor.survey import ALL_ONES, Family, RouteUse, RuleFact, Sur
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.module.survey import survey_module
+from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.kernel.survey_machine import (
     bpf_error,
     can_make,
@@ -60,8 +61,8 @@ def take_survey(device: str = "nvi0") -> Survey:
 
     version = nft_version()
     objects, failures = read_ruleset(TABLE) if version is not None else ((), ())
-    with IPRoute() as ipr:
-        links = dict(read_facts(ipr, cookie=0).links)
+    with IPRoute() as ipr, Rtnetlink() as rtnetlink:
+        links = dict(read_facts(ipr, rtnetlink, cookie=0).links)
         rules = tuple(_rules(ipr))
     return Survey(
         kernel=os.uname().release,

@@ -2,72 +2,78 @@
 
 from __future__ import annotations
 
-import errno
-import socket
+import struct
 from collections.abc import Iterator
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any
 
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink import CREATE, EXCLUSIVE
+from nvi_operator.kernel.rtnetlink import AF, Family, Rtnetlink, number, prefix, shown_number, shown_prefix, text
+from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.state.change import Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 
-_FAMILIES: dict[Literal[4, 6], int] = {4: socket.AF_INET, 6: socket.AF_INET6}
+_NEW, _DELETE, _GET = 32, 33, 34  # RTM_*RULE
+_HEADER = struct.Struct("=8BI")  # struct fib_rule_hdr: family, dst_len, src_len, tos, table, 2 bytes, action, flags
+_DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK = 1, 2, 3, 4, 6, 10  # FRA_*
+_SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK, _PROTOCOL = 13, 14, 15, 16, 21
 _ACTIONS: dict[str, int] = {"lookup": 1, "goto": 2, "nop": 3, "unreachable": 7}
-_ACTION_NAMES: dict[int, Any] = {number: name for name, number in _ACTIONS.items()}
+_ACTION_NAMES: dict[int, Any] = {value: name for name, value in _ACTIONS.items()}
 _UNSET = 0xFFFFFFFF  # what the kernel dumps for a suppressor that is not set
 
 
 class FibRuleDriver:
     kind = "fib-rule"
 
-    def __init__(self, ipr: Any, protocol: int) -> None:
-        self._ipr = ipr
+    def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
+        self._rtnetlink = rtnetlink
         self._protocol = protocol
 
     def observe(self, desired: HostState) -> Iterator[FibRule]:
-        for family, number in _FAMILIES.items():
+        ours = attribute(_PROTOCOL, bytes([self._protocol]))
+        for family, af in AF.items():
             with kernel_errors("FIB rules: listing"):
-                rules = list(self._ipr.get_rules(family=number))
-            yield from (_parse(family, r) for r in rules if r.get("FRA_PROTOCOL") == self._protocol)
+                rules = self._rtnetlink.dump(_GET, _HEADER.pack(af, *bytes(7), 0), lambda body: ours in body)
+            found = ((body, dict(attributes(body[_HEADER.size :]))) for body in rules)
+            yield from (_parse(family, body, a) for body, a in found if a.get(_PROTOCOL) == bytes([self._protocol]))
 
     def apply(self, change: Change) -> None:
         """A rule is never updated: its key is its whole content."""
-        verb = "add" if change.after is not None else "del"
         rule = change.present
         assert isinstance(rule, FibRule)
         with kernel_errors(f"fib-rule {rule}: {change.action}"):
-            self._request(verb, rule)
+            if change.after is None:
+                self._rtnetlink.request(_DELETE, 0, self._packed(rule))
+                return
+            with suppress(FileExistsError):  # a second rule of equal content, and as good
+                self._rtnetlink.request(_NEW, CREATE | EXCLUSIVE, self._packed(rule))
 
-    def _request(self, verb: str, rule: FibRule) -> None:
-        from pyroute2.netlink.exceptions import NetlinkError
-
-        request: dict[str, Any] = {
-            "family": _FAMILIES[rule.family],
-            "priority": rule.priority,
-            "protocol": self._protocol,
-            "action": _action_number(rule.action),
+    def _packed(self, rule: FibRule) -> bytes:
+        source, source_length = prefix(_SRC, rule.source)
+        destination, destination_length = prefix(_DST, rule.destination)
+        numbers = {
+            _PRIORITY: rule.priority,
+            _TABLE: rule.table,
+            _GOTO: rule.goto,
+            _FWMARK: rule.mark,
+            _FWMASK: rule.mask,
+            _SUPPRESS_PREFIXLEN: rule.suppress_prefix_length,
+            _SUPPRESS_IFGROUP: rule.suppress_group,
         }
-        optional = {
-            "table": rule.table,
-            "goto": rule.goto,
-            "iifname": rule.iif,
-            "fwmark": rule.mark,
-            "fwmask": rule.mask,
-            "suppress_prefixlen": rule.suppress_prefix_length,
-            "suppress_ifgroup": rule.suppress_group,
-        }
-        request |= {key: value for key, value in optional.items() if value is not None}
-        for side, prefix in (("src", rule.source), ("dst", rule.destination)):
-            if prefix:
-                address, _, length = prefix.partition("/")
-                request |= {side: address, f"{side}_len": int(length)}
-        try:
-            self._ipr.rule(verb, **request)
-        except NetlinkError as error:
-            # A second rule of equal content is EEXIST, and as good.
-            if not (verb == "add" and error.code == errno.EEXIST):
-                raise
+        return b"".join(
+            (
+                _HEADER.pack(
+                    AF[rule.family], destination_length, source_length, 0, 0, 0, 0, _action_number(rule.action), 0
+                ),
+                source,
+                destination,
+                text(_IIFNAME, rule.iif) if rule.iif else b"",
+                *(number(kind, value) for kind, value in numbers.items() if value is not None),
+                attribute(_PROTOCOL, bytes([self._protocol])),
+            )
+        )
 
 
 def _action_number(action: str) -> int:
@@ -75,29 +81,28 @@ def _action_number(action: str) -> int:
     return _ACTIONS[action] if action in _ACTIONS else int(action.removeprefix("action "))
 
 
-def _parse(family: Literal[4, 6], rule: Any) -> FibRule:
-    def suppressor(name: str) -> int | None:
-        value = rule.get(name)
-        return None if value is None or value & _UNSET == _UNSET else int(value)
+def _parse(family: Family, body: bytes, said: dict[int, bytes]) -> FibRule:
+    _, destination_length, source_length, _, _, _, _, action_number, _ = _HEADER.unpack_from(body)
+    action = _ACTION_NAMES.get(action_number, f"action {action_number}")
 
-    def prefix(side: str) -> str | None:
-        address = rule.get(f"FRA_{side.upper()}")
-        return f"{address}/{rule[f'{side}_len']}" if address else None
+    def suppressor(kind: int) -> int | None:
+        value = shown_number(said.get(kind))
+        return None if value == _UNSET else value
 
-    mask = rule.get("FRA_FWMASK")
-    action = _ACTION_NAMES.get(rule["action"], f"action {rule['action']}")
+    mask = shown_number(said.get(_FWMASK))
+    iif = said.get(_IIFNAME)
     return FibRule(
         family,
-        rule.get("FRA_PRIORITY") or 0,
+        shown_number(said.get(_PRIORITY)) or 0,
         action,
-        table=rule.get("FRA_TABLE") if action == "lookup" else None,
-        goto=rule.get("FRA_GOTO"),
-        iif=rule.get("FRA_IIFNAME"),
-        source=prefix("src"),
-        destination=prefix("dst"),
+        table=shown_number(said.get(_TABLE)) if action == "lookup" else None,
+        goto=shown_number(said.get(_GOTO)),
+        iif=iif.rstrip(b"\0").decode() if iif else None,
+        source=shown_prefix(said.get(_SRC), source_length),
+        destination=shown_prefix(said.get(_DST), destination_length),
         # The kernel leaves a mark of 0 out, and keeps its mask.
-        mark=None if mask is None else rule.get("FRA_FWMARK") or 0,
+        mark=None if mask is None else shown_number(said.get(_FWMARK)) or 0,
         mask=mask,
-        suppress_prefix_length=suppressor("FRA_SUPPRESS_PREFIXLEN"),
-        suppress_group=suppressor("FRA_SUPPRESS_IFGROUP"),
+        suppress_prefix_length=suppressor(_SUPPRESS_PREFIXLEN),
+        suppress_group=suppressor(_SUPPRESS_IFGROUP),
     )

@@ -3,77 +3,124 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
-from typing import Any, Literal
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink import CREATE, EXCLUSIVE, REPLACE
+from nvi_operator.kernel.rtnetlink import AF, Family, Rtnetlink, number, prefix, shown_number, shown_prefix
+from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.route import Route
 
-_FAMILIES: dict[Literal[4, 6], int] = {4: socket.AF_INET, 6: socket.AF_INET6}
-_ANY = {4: "0.0.0.0", 6: "::"}
-_UNICAST, _UNREACHABLE = 1, 7
+_NEW, _DELETE, _GET = 24, 25, 26  # RTM_*ROUTE
+# struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
+_HEADER = struct.Struct("=8BI")
+_LENGTH_AT, _TABLE_AT, _PROTOCOL_AT = 1, 4, 5
+_MAIN = 254
+_DST, _OIF, _GATEWAY, _PRIORITY, _TABLE = 1, 4, 5, 6, 15  # RTA_*
+_TYPES = {"unicast": 1, "unreachable": 7}
+_LINK_SCOPE = 253  # RT_SCOPE_LINK: the other end is on the link
 _ANY_TYPE, _ANY_SCOPE = 0, 255  # RTN_UNSPEC, RT_SCOPE_NOWHERE: what iproute2 sends with a delete
 _ONLINK = 4
+_DEFAULT: dict[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class RouteDriver:
     kind = "route"
 
-    def __init__(self, ipr: Any, protocol: int) -> None:
-        self._ipr = ipr
+    def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
+        self._rtnetlink = rtnetlink
         self._protocol = protocol
 
     def observe(self, desired: HostState) -> Iterator[Route]:
-        for family, number in _FAMILIES.items():
+        for family, af in AF.items():
+            # The kernel leaves out the others: they may be those of the whole internet.
+            ours = _HEADER.pack(af, 0, 0, 0, 0, self._protocol, 0, 0, 0)
             with kernel_errors("routes: listing"):
-                routes = [r for r in self._ipr.get_routes(family=number) if r["proto"] == self._protocol]
-            for route in routes:
-                yield _parse(family, route)
+                routes = self._rtnetlink.dump(_GET, ours, lambda body: body[_PROTOCOL_AT] == self._protocol)
+            yield from (_parse(family, body) for body in routes)
 
     def apply(self, change: Change) -> None:
         """Updates go by `replace`, so that there is no moment without a route."""
         if isinstance(change.after, Route):
-            verb = "add" if change.action is Action.CREATE else "replace"
+            flags = CREATE | (EXCLUSIVE if change.action is Action.CREATE else REPLACE)
             with kernel_errors(f"route {change.ref.key}: {change.action}"):
-                self._ipr.route(verb, **self._request(change.after))
+                route = change.after
+                self._rtnetlink.request(_NEW, flags, self._packed(route, _scope(route), _TYPES[route.type]))
         elif isinstance(change.before, Route):
             with kernel_errors(f"route {change.ref.key}: delete"):
                 # Ours by its protocol, whatever its scope and type are: the kernel compares those that are given.
-                self._ipr.route("del", **self._request(change.before) | {"scope": _ANY_SCOPE, "type": _ANY_TYPE})
+                self._rtnetlink.request(_DELETE, 0, self._packed(change.before, _ANY_SCOPE, _ANY_TYPE))
 
-    def _request(self, route: Route) -> dict[str, Any]:
-        request: dict[str, Any] = {
-            "family": _FAMILIES[route.family],
-            "dst": route.destination,
-            "table": route.table,
-            "type": route.type,
-            "proto": self._protocol,
-            "priority": route.metric,
-        }
+    def _packed(self, route: Route, scope: int, type_: int) -> bytes:
+        destination, length = prefix(_DST, route.destination)
+        flags = _ONLINK if route.onlink else 0
+        parts = [
+            _HEADER.pack(AF[route.family], length, 0, 0, 0, self._protocol, scope, type_, flags),
+            destination,
+            number(_TABLE, route.table),
+            number(_PRIORITY, route.metric),
+        ]
         if route.dev is not None:
             with kernel_errors(f"route {route.key}: finding {route.dev}"):
-                request["oif"] = socket.if_nametoindex(route.dev)
+                parts.append(number(_OIF, socket.if_nametoindex(route.dev)))
         if route.via is not None:
             # A next hop of the other family would need RTA_VIA; the spec has none.
-            request["gateway"] = route.via
-        if route.onlink:
-            request["flags"] = _ONLINK
-        return request
+            parts.append(attribute(_GATEWAY, ip_address(route.via).packed))
+        return b"".join(parts)
 
 
-def _parse(family: Literal[4, 6], route: Any) -> Route:
-    unreachable = route["type"] == _UNREACHABLE
-    oif = route.get("oif")
+@dataclass(frozen=True)
+class DefaultRoute:
+    """Somebody's, in `main`. A gateway of the other family is not told."""
+
+    family: Family
+    oif: int | None
+    gateway: str | None
+    metric: int
+
+
+def default_routes(rtnetlink: Rtnetlink) -> list[DefaultRoute]:
+    """Those of `main`, picked from all that may be there before anything of them is parsed. Raises OSError."""
+    found = []
+    for family, af in AF.items():
+        header = _HEADER.pack(af, 0, 0, 0, _MAIN, 0, 0, 0, 0)
+        for body in rtnetlink.dump(_GET, header, lambda body: body[_LENGTH_AT] == 0 and body[_TABLE_AT] == _MAIN):
+            said = dict(attributes(body[_HEADER.size :]))
+            gateway = said.get(_GATEWAY)
+            found.append(
+                DefaultRoute(
+                    family,
+                    shown_number(said.get(_OIF)),
+                    str(ip_address(gateway)) if gateway else None,
+                    shown_number(said.get(_PRIORITY)) or 0,
+                )
+            )
+    return found
+
+
+def _scope(route: Route) -> int:
+    """As iproute2 chooses it."""
+    return _LINK_SCOPE if route.family == 4 and route.type == "unicast" and route.via is None else 0
+
+
+def _parse(family: Family, body: bytes) -> Route:
+    _, length, _, _, _, _, _, type_, flags = _HEADER.unpack_from(body)
+    said = dict(attributes(body[_HEADER.size :]))
+    unreachable = type_ == _TYPES["unreachable"]
+    oif, via = shown_number(said.get(_OIF)), said.get(_GATEWAY)
     return Route(
         family,
-        route.get("table"),
-        f"{route.get('dst') or _ANY[family]}/{route['dst_len']}",
+        shown_number(said.get(_TABLE)) or 0,
+        shown_prefix(said.get(_DST), length) or _DEFAULT[family],
         "unreachable" if unreachable else "unicast",
         # The kernel files IPv6 unreachable routes under lo.
         None if unreachable or oif is None else socket.if_indextoname(oif),
-        route.get("gateway"),
-        route.get("priority") or 0,
-        bool(route["flags"] & _ONLINK),
+        str(ip_address(via)) if via else None,
+        shown_number(said.get(_PRIORITY)) or 0,
+        bool(flags & _ONLINK),
     )

@@ -15,7 +15,6 @@ from nvi_operator.nft.wire.attributes import NESTED, attribute
 
 Verb = Literal["add", "delete"]
 
-ERROR, DONE, DUMP_INTERRUPTED = 2, 3, 0x10
 _REQUEST, _ACK, _CREATE, _EXCLUSIVE, _DUMP = 0x1, 0x4, 0x400, 0x200, 0x300
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
