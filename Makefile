@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-PACKAGES       := nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
+PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
 BENCH_PACKAGES := iptables perl
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
@@ -29,7 +29,7 @@ define install
 endef
 
 # The bindings of python3-nftables belong to the system's Python: hence --system-site-packages.
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml Makefile
 	$(call install,$(PACKAGES))
 	$(PYTHON) -m venv --system-site-packages $(VENV)
 	$(BIN)/pip install -q -e '.[dev]'

@@ -13,7 +13,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\
 _QUOTES = "put quotes around the whole value"
 _INDENT = "check the indentation of this line and of those before it"
 
-# (what libyaml or PyYAML says, what we say, what to do)
+# (what libyaml or PyYAML says, what we say, what to do); libyaml bounds the depth by itself since 0.2.6
 _SENTENCES = (
     ("mapping values are not allowed", "a ': ' where no new key can be", f"{_QUOTES}, or check the indentation"),
     ("could not find expected ':'", "a key without its ':'", "write `key: value`, with a space after the colon"),
@@ -26,6 +26,7 @@ _SENTENCES = (
     ("expected the node content", "a value is missing here", "write it, or close the brackets"),
     ("found unexpected end of stream", "the file ends inside a quoted text", "close the quotes"),
     ("unknown escape character", "an unknown escape after \\", "use single quotes, in which \\ means itself"),
+    ("exceeded maximum nesting depth", "nested too deep", "no gateway needs this: check the brackets"),
     ("incompatible YAML document", "this document asks for another version of YAML", "remove the %YAML line"),
 )
 

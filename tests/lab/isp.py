@@ -40,7 +40,9 @@ class Isp:
     prefixes6: tuple[str, ...]
 
     def arm(self) -> None:
-        # A full set stops the rule that adds to it: count before, drop after, each in a rule of its own.
+        # A full set stops the rule that adds to it: count before, drop after, each in a rule of its own. Sets of
+        # prefixes are empty for some microseconds after their table is there: what hosts say while they are made
+        # (neighbour discovery, MLD) is let through by plain comparisons.
         self.host.nft(
             f"""
             table inet isp {{
@@ -59,7 +61,8 @@ class Isp:
                 chain check {{
                     type filter hook prerouting priority -400; policy accept;
                     iifname != "gwa" return
-                    ip6 saddr {{ fe80::/10, :: }} return
+                    ip6 saddr fe80::/10 return
+                    ip6 saddr :: return
                     icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} return
                     ip saddr != {{ {", ".join(self.prefixes)} }} jump leak
                     ip6 saddr != {{ {", ".join(self.prefixes6)} }} jump leak
