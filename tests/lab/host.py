@@ -1,13 +1,20 @@
-"""A host is a network namespace with a thread in it: commands, settings, sockets, packets."""
+"""A host is a network namespace with a thread in it: commands, settings, sockets, packets.
+
+What tests do all the time is done without starting a program, which on an emulated machine takes longer than all the
+rest.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+import nftables
 
 from nvi_operator.kernel.netns import enter
 from tests.lab.leftovers import undisturbed
@@ -40,6 +47,8 @@ FRESH = {
     },
 }
 
+_LIBNFTABLES = threading.Lock()  # contexts share a parser
+
 
 class Host:
     """A network namespace. `address` and `address6` are set by whoever gives it some."""
@@ -49,15 +58,17 @@ class Host:
         self.netns = netns
         self.address = ""
         self.address6 = ""
+        self.ports = 0  # of a bridge
         self._servers: list[Server] = []
+        self._later: list[str] | None = None
+        self._libnftables: nftables.Nftables | None = None
         # A signal while Python forks would leave a child that nobody waits for: it makes the namespace after
         # everything was cleaned.
         with undisturbed():
             subprocess.run(["ip", "netns", "add", self.netns], check=True, process_group=0)
         # A thread that lives in the namespace: sockets made there stay there.
         self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.netns,))
-        for sysctl, value in FRESH.items():
-            self.write(sysctl, value)
+        self.call(lambda: [_write(*setting) for setting in FRESH.items()])
         self.ip("link set dev lo up")
 
     def close(self) -> None:
@@ -65,6 +76,7 @@ class Host:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        self._libnftables = None
         self._thread.shutdown(cancel_futures=True)
 
     # ---------------------------------------------------------------- running things
@@ -89,11 +101,23 @@ class Host:
 
     def ip(self, *lines: str) -> None:
         """Lines for `ip -batch`."""
+        if self._later is not None:
+            self._later += lines
+            return
         command = ["ip", "-n", self.netns, "-batch", "-"]
         text = "".join(f"{line}\n" for line in lines)
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError(f"{self.name}: ip: {done.stderr.strip()}: {lines}")
+
+    def later(self) -> None:
+        """Lines for `ip` are collected, until `now`: one program for all of them."""
+        self._later = []
+
+    def now(self) -> None:
+        lines, self._later = self._later, None
+        if lines:
+            self.ip(*lines)
 
     def rename(self, ifname: str, new: str) -> None:
         """Live, if the kernel can do that (Linux 6.2); else the interface is down for a moment."""
@@ -103,6 +127,22 @@ class Host:
     def nft(self, text: str) -> None:
         self.run("nft", "-f", "-", text=text)
 
+    def libnftables(self, text: str) -> list[Any]:
+        """nft text without starting nft; what it lists, as JSON. Of tables that cannot crash it."""
+
+        def run() -> tuple[int, str, str]:
+            with _LIBNFTABLES:
+                if self._libnftables is None:
+                    self._libnftables = nftables.Nftables()
+                    self._libnftables.set_json_output(True)
+                code, output, error = self._libnftables.cmd(text)
+                return code, output, error
+
+        code, output, error = self.call(run)
+        if code:
+            raise AssertionError(f"{self.name}: nft: {error.strip()}")
+        return json.loads(output)["nftables"] if output else []
+
     def read(self, sysctl: str) -> str:
         def read() -> str:
             with open(f"/proc/sys/{sysctl}", encoding="ascii") as file:
@@ -111,18 +151,15 @@ class Host:
         return self.call(read)
 
     def write(self, sysctl: str, value: str) -> None:
-        def write() -> None:
-            with open(f"/proc/sys/{sysctl}", "w", encoding="ascii") as file:
-                file.write(value)
+        self.call(_write, sysctl, value)
 
-        self.call(write)
+    def counters(self, table: str) -> dict[str, int]:
+        """Packets of the named nft counters of a table `inet TABLE`."""
+        listed = (entry.get("counter") for entry in self.libnftables(f"list counters table inet {table}"))
+        return {counter["name"]: counter["packets"] for counter in listed if counter}
 
     def counter(self, table: str, name: str) -> int:
-        """Packets of a named nft counter of a table `inet TABLE`."""
-        listing = self.run("nft", "list", "counter", "inet", table, name).stdout
-        found = re.search(r"packets (\d+)", listing)
-        assert found, listing
-        return int(found[1])
+        return self.counters(table)[name]
 
     # ---------------------------------------------------------------- traffic
 
@@ -183,3 +220,8 @@ class Host:
 
     def pings(self, address: str, **options: Any) -> bool:
         return self.ping(address, **options).returncode == 0
+
+
+def _write(sysctl: str, value: str) -> None:
+    with open(f"/proc/sys/{sysctl}", "w", encoding="ascii") as file:
+        file.write(value)

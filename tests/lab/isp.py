@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from tests.lab.host import Host
@@ -43,7 +42,7 @@ class Isp:
         # A full set stops the rule that adds to it: count before, drop after, each in a rule of its own. Sets of
         # prefixes are empty for some microseconds after their table is there: what hosts say while they are made
         # (neighbour discovery, MLD) is let through by plain comparisons.
-        self.host.nft(
+        self.host.libnftables(
             f"""
             table inet isp {{
                 counter foreign {{ }}
@@ -90,13 +89,10 @@ class Isp:
         """Packets from a right source to a private IPv4 address that is nobody's."""
         return self.host.counter("isp", "bogons")
 
-    @property
-    def sent(self) -> int:
-        return self.host.counter("isp", "sent")
-
-    @property
-    def received(self) -> int:
-        return self.host.counter("isp", "received")
+    def used(self) -> tuple[int, int]:
+        """Packets that came from the gateway, and that went to it."""
+        counters = self.host.counters("isp")
+        return counters["sent"], counters["received"]
 
     def leaks(self) -> Leaks:
         """Packets from the gateway that this ISP must never see: how many, and which."""
@@ -106,8 +102,7 @@ class Isp:
     def _details(self) -> list[str]:
         found = []
         for name in ("leaks4", "leaks6"):
-            listed = json.loads(self.host.run("nft", "-j", "list", "set", "inet", "isp", name).stdout)
-            (body,) = (entry["set"] for entry in listed["nftables"] if "set" in entry)
+            (body,) = (entry["set"] for entry in self.host.libnftables(f"list set inet isp {name}") if "set" in entry)
             for each in (entry["elem"] for entry in body.get("elem", [])):
                 source, destination, protocol = each["val"]["concat"]
                 packets = each["counter"]["packets"]

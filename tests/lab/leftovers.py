@@ -58,9 +58,11 @@ def remove(names: list[str]) -> None:
             time.sleep(0.01)
         if not left:
             break
-    for name in names:
-        # A process group of its own: Ctrl-C at the terminal does not reach it.
-        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, process_group=0)
+    # A process group of its own: Ctrl-C at the terminal does not reach it.
+    lines = "".join(f"netns del {name}\n" for name in names)
+    subprocess.run(
+        ["ip", "-force", "-batch", "-"], input=lines, text=True, check=False, capture_output=True, process_group=0
+    )
     remaining = [name for name in names if (RUN / name).exists()]
     assert not remaining, f"namespaces that could not be removed: {', '.join(remaining)}"
 

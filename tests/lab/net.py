@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import TypeVar
 
@@ -44,6 +45,7 @@ class Lab:
         self.prefix = f"{PREFIX}{os.getpid()}.{next(_labs)}"
         self.hosts: dict[str, Host] = {}
         self.keep = keep
+        self._links: list[str] | None = None
         atexit.register(self.close)
         if threading.current_thread() is threading.main_thread():
             # These become an ordinary exit, so that `with` and atexit do their work.
@@ -70,14 +72,36 @@ class Lab:
 
     def host(self, name: str) -> Host:
         host = self.hosts[name] = Host(name, f"{self.prefix}-{name}")
+        if self._links is not None:
+            host.later()
         return host
 
     def link(self, one: Host, ifname: str, other: Host, other_ifname: str, *, mtu: int = 1500) -> None:
         """A veth pair between two hosts, up at both ends."""
         ends = f"name {ifname} mtu {mtu} netns {one.netns}", f"name {other_ifname} mtu {mtu} netns {other.netns}"
-        subprocess.run(f"ip link add {ends[0]} type veth peer {ends[1]}".split(), check=True)
+        made = f"link add {ends[0]} type veth peer {ends[1]}"
+        if self._links is None:
+            _ip([made])
+        else:
+            self._links.append(made)
         one.ip(f"link set dev {ifname} up")
         other.ip(f"link set dev {other_ifname} up")
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, links and lines for `ip` are collected: they are made at the end, links first, a program a host."""
+        self._links = []
+        for host in self.hosts.values():
+            host.later()
+        yield
+        made, self._links = self._links, None
+        _ip(made)
+        for host in self.hosts.values():
+            host.now()
+
+
+def _ip(lines: list[str]) -> None:
+    subprocess.run(["ip", "-batch", "-"], input="".join(f"{line}\n" for line in lines), text=True, check=True)
 
 
 def clean(prefix: str = PREFIX) -> list[str]:

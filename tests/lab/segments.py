@@ -42,7 +42,8 @@ def add_lan(
 
 def join(lab: Lab, segment: Host, host: Host, ifname: str, *, mtu: int = 1500) -> None:
     """A link from `host` to the bridge of `segment`."""
-    port = f"p{len(segment.run('ls', '/sys/class/net/br0/brif').stdout.split())}"
+    port = f"p{segment.ports}"
+    segment.ports += 1
     lab.link(host, ifname, segment, port, mtu=mtu)
     segment.ip(f"link set dev {port} master br0")
 

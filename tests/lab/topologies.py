@@ -41,7 +41,7 @@ class Site:
 
     def used(self) -> dict[str, tuple[int, int]]:
         """For each ISP, the packets sent through it and received back by it so far."""
-        return {name: (isp.sent, isp.received) for name, isp in self.isps.items()}
+        return {name: isp.used() for name, isp in self.isps.items()}
 
     def through(self, before: dict[str, tuple[int, int]]) -> tuple[set[str], set[str]]:
         """The ISPs that carried packets out, and those that carried packets in, since `before`."""
@@ -106,18 +106,20 @@ def dual_wan(lab: Lab, *, uplink_mtu: int = 1500, lan_mtu: int = 1500, routed_la
 
     `routed_lan`: also `router` (.254) on the LAN, and behind it `deep`, 192.168.7.10 and fd00:7::10.
     """
-    site = _outside(lab, uplink_mtu=uplink_mtu)
-    add_lan(lab, site.gateway, "lan0", {"client": 10, "server": 80}, mtu=lan_mtu)
-    if routed_lan:
-        add_router(lab, site.gateway, "lan0", {"deep": 10})
+    with lab.at_once():
+        site = _outside(lab, uplink_mtu=uplink_mtu)
+        add_lan(lab, site.gateway, "lan0", {"client": 10, "server": 80}, mtu=lan_mtu)
+        if routed_lan:
+            add_router(lab, site.gateway, "lan0", {"deep": 10})
     return site
 
 
 def tenants(lab: Lab, *, names: Sequence[str] = ("red", "blue")) -> Site:
     """Networks with the same addresses, at red0 and blue0, each with a client (.10) and a server (.80)."""
-    site = _outside(lab)
-    for name in names:
-        add_lan(lab, site.gateway, f"{name}0", {f"{name}-client": 10, f"{name}-server": 80})
+    with lab.at_once():
+        site = _outside(lab)
+        for name in names:
+            add_lan(lab, site.gateway, f"{name}0", {f"{name}-client": 10, f"{name}-server": 80})
     return site
 
 
