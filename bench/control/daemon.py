@@ -17,6 +17,8 @@ from bench.control.inputs import GATEWAY, Entry
 from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.kernel.memory import Memory
 from nvi_operator.reconciler.daemon import Daemon
 from nvi_operator.reconciler.wake import Reason, Wake
 from nvi_operator.ruleset.table import TABLE
@@ -31,8 +33,8 @@ _CALM = 0.5  # seconds between two samples: the daemon is through with the last
 
 @contextmanager
 def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
-    with NftTableDriver(TABLE, remember=True) as table:
-        daemon = Daemon(given.files / "yaml", GATEWAY, table, lambda text: None)
+    with KernelEvents([TABLE]) as events, Memory(events) as memory:
+        daemon = Daemon(given.files / "yaml", GATEWAY, memory, lambda text: None)
 
         def work() -> None:
             done = daemon.pass_(Wake(frozenset({reason})))

@@ -42,7 +42,7 @@ class _Others:
     def hold(self, generation: int, numbers: Numbers, desired: HostState) -> bool:
         return (
             self.generation == generation
-            and self.numbers == numbers
+            and (self.numbers is numbers or self.numbers == numbers)
             and (self.desired is desired or _without_table(self.desired) == _without_table(desired))
             and self.settings.unchanged()
         )
