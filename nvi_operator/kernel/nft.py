@@ -24,9 +24,9 @@ _WORKER = (sys.executable, "-P", nft_worker.__file__)
 
 
 class Nft:
-    """Works in the network namespace of the thread that calls it first; close it, or use it in `with`.
+    """Works in the network namespace in which it was made; close it, or use it in `with`.
 
-    The process is started when it is needed, and again after a crash. Not thread-safe.
+    The process is started at once, so that it is ready when it is asked, and again after a crash. Not thread-safe.
     """
 
     def __init__(self, worker: tuple[str, ...] = _WORKER) -> None:
@@ -38,6 +38,7 @@ class Nft:
             )
         self._command = worker
         self._worker: subprocess.Popen[bytes] | None = None
+        self._started()
 
     def __enter__(self) -> Nft:
         return self

@@ -68,7 +68,7 @@ def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
     wanted = new.elements
     assert isinstance(wanted, PackedElements)
     have, want = wanted.like(old.elements), wanted.raw
-    more = want - have
+    more = want - have if have else want
     gone = have - want if len(have) + len(more) > len(want) else None
     if gone:
         yield ElementChange("delete", new.name, tuple(gone))

@@ -6,6 +6,7 @@ Most exact first: twice NAT, ports with a choice of servers, ports, port ranges,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 
 from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
@@ -88,26 +89,23 @@ def _chosen(topology: Topology, rule: ForwardRule) -> Rule:
 # --------------------------------------------------------------------------- maps
 
 
-_Entries = dict[bool, list[ForwardEntry]]  # by whether they are for hairpins, too
-_SUFFIXES = {True: "", False: "_outside"}
+_SUFFIXES = {True: "", False: "_outside"}  # by whether they are for hairpins, too
 
 
 def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     """Only those that hold something, in the order in which they are asked."""
-    port: _Entries = {True: [], False: []}
-    range_: _Entries = {True: [], False: []}
-    whole: _Entries = {True: [], False: []}
-    for entry in topology.forwards:  # once: there may be 100,000
-        if entry.public.version == family:
-            ports = entry.ports
-            form = whole if ports is None else port if ports.first == ports.last else range_
-            form[entry.hairpin].append(entry)
+    # Comprehensions that make nothing but lists: there may be 100,000.
+    version = IPv4Address if family == 4 else IPv6Address
+    mine = [entry for entry in topology.forwards if type(entry.public) is version]
+    port = [e for e in mine if e.ports is not None and e.ports.first == e.ports.last]
+    range_ = [e for e in mine if e.ports is not None and e.ports.first != e.ports.last]
+    whole = [e for e in mine if e.ports is None]
     for hairpin, suffix in _SUFFIXES.items():
-        yield from _port_map(f"dnat_port_{family}{suffix}", family, port[hairpin])
-        yield from _range_map(f"dnat_range_{family}{suffix}", family, range_[hairpin])
+        yield from _port_map(f"dnat_port_{family}{suffix}", family, [e for e in port if e.hairpin is hairpin])
+        yield from _range_map(f"dnat_range_{family}{suffix}", family, [e for e in range_ if e.hairpin is hairpin])
     yield from network_maps("dnat", family, ((entry.mapped, entry.real) for entry in topology.statics))
     for hairpin, suffix in _SUFFIXES.items():
-        yield from _whole_map(f"dnat_all_{family}{suffix}", family, whole[hairpin])
+        yield from _whole_map(f"dnat_all_{family}{suffix}", family, [e for e in whole if e.hairpin is hairpin])
 
 
 def _port_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:

@@ -19,6 +19,7 @@ from nvi_operator.nft.wire.layout import Layout, layout
 from nvi_operator.state.nft import NamedSet
 
 ROOM = 1 << 16  # of one of several; about half of it is used
+MOST = 256  # several; each of them is a rule
 
 _NAME = re.compile(r"(?P<whole>.*)_(?P<number>\d+)_of_\d+")
 
@@ -30,7 +31,7 @@ def declared_size(count: int) -> int:
 
 def shards_for(count: int) -> int:
     """How many maps for so many elements; a power of two."""
-    return max(1, declared_size(count) // ROOM)
+    return min(MOST, max(1, declared_size(count) // ROOM))
 
 
 def shards(named: NamedSet) -> tuple[NamedSet, ...]:

@@ -14,7 +14,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain, islice, repeat, starmap
+from itertools import chain, compress, islice, repeat, starmap
+from operator import and_, itemgetter
 from typing import Any
 from zlib import crc32
 
@@ -111,14 +112,16 @@ class Layout:
             raise WireError(f"something has no place in a set of {code}: {error}") from error
 
     def parts(self, elements: Iterable[bytes], count: int) -> tuple[frozenset[bytes], ...]:
-        """Packed elements in so many parts, a power of two, about equally large. Its key says in which one is."""
+        """Packed elements in so many parts, about equally large. Its key says in which one is.
+
+        `count` is a power of two, 256 at most.
+        """
         if count == 1:
             return (frozenset(elements),)
-        found: list[list[bytes]] = [[] for _ in range(count)]
-        end, mask = self.key_end, count - 1
-        for raw in elements:
-            found[crc32(raw[:end]) & mask].append(raw)
-        return tuple(map(frozenset, found))
+        found = list(elements)
+        keys = map(itemgetter(slice(self.key_end)), found)
+        numbers = bytes(map(and_, map(crc32, keys), repeat(count - 1)))
+        return tuple(frozenset(compress(found, numbers.translate(_is(number)))) for number in range(count))
 
     @cached_property
     def key_end(self) -> int:
@@ -199,6 +202,11 @@ class Layout:
 
     def _is_plain(self, raw: bytes) -> bool:
         return _is_verdict(raw[self.key_end :]) if self.verdicts else len(raw) == self.size
+
+
+def _is(number: int) -> bytes:
+    """A table for `bytes.translate`: 1 for this number, 0 for all others."""
+    return bytes(number) + b"\1" + bytes(255 - number)
 
 
 def elements(payload: bytes) -> Iterator[bytes]:
