@@ -67,13 +67,11 @@ def _elements_alone(before: Table, after: Table) -> tuple[ElementChange, ...]:
 def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
     wanted = new.elements
     assert isinstance(wanted, PackedElements)
-    have, want = wanted.like(old.elements), wanted.raw
-    more = want - have if have else want
-    gone = have - want if len(have) + len(more) > len(want) else None
+    gone, come = wanted.changes(old.elements)
     if gone:
         yield ElementChange("delete", new.name, tuple(gone))
-    if more:
-        yield ElementChange("add", new.name, tuple(more))
+    if come:
+        yield ElementChange("add", new.name, tuple(come))
 
 
 def _filled(before: Table | None, after: Table) -> Table | None:

@@ -127,7 +127,7 @@ def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
 
 def lines_of(text: str) -> str:
     """The same, its lines ending in one way."""
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n") if "\r" in text else text  # one character is found ten times as fast
 
 
 def second(first: str) -> str:

@@ -9,21 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from heapq import nsmallest
-from typing import Any
+from typing import Any, NamedTuple
 
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.layout import Layout, layout_of
 from nvi_operator.state.nft import Element, NamedSet
 
 
+class _Exchange(NamedTuple):
+    """How elements came of others: so that the two are compared without looking at each of 100,000."""
+
+    before: frozenset[bytes]
+    gone: frozenset[bytes]
+    come: frozenset[bytes]
+
+
 class PackedElements(Set[Element]):
     """Immutable. `raw` is what the kernel holds, or shall hold."""
 
-    __slots__ = ("layout", "raw")
+    __slots__ = ("_exchange", "layout", "raw")
 
-    def __init__(self, layout: Layout, raw: frozenset[bytes]) -> None:
+    def __init__(self, layout: Layout, raw: frozenset[bytes], exchange: _Exchange | None = None) -> None:
         self.layout = layout
         self.raw = raw
+        self._exchange = exchange
 
     @classmethod
     def of(cls, layout: Layout, elements: Iterable[Element]) -> PackedElements:
@@ -47,20 +56,44 @@ class PackedElements(Set[Element]):
 
     def __eq__(self, other: object) -> bool:
         raw = self._raw_of(other)
-        return NotImplemented if raw is None else raw is self.raw or raw == self.raw
+        if raw is None:
+            return NotImplemented
+        known = self._known(raw) or (isinstance(other, PackedElements) and other._known(self.raw))
+        return raw is self.raw or (not (known.gone or known.come) if known else raw == self.raw)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __sub__(self, other: Set[Any]) -> Set[Element]:
         raw = self._raw_of(other)
-        return super().__sub__(other) if raw is None else PackedElements(self.layout, self.raw - raw)
+        if raw is None:
+            return super().__sub__(other)
+        if isinstance(other, PackedElements) and (known := other._known(self.raw)):
+            return PackedElements(self.layout, known.gone)
+        return PackedElements(self.layout, self._come(raw))
 
     def __repr__(self) -> str:
         return f"<{len(self)} elements>"
 
-    def exchanged(self, less: Set[bytes], more: Set[bytes]) -> PackedElements:
+    def exchanged(self, less: frozenset[bytes], more: frozenset[bytes]) -> PackedElements:
         """Without some, and with others in their place."""
-        return PackedElements(self.layout, self.raw - less | more)
+        gone, come = (less - more) & self.raw, more - self.raw
+        return PackedElements(self.layout, self.raw - gone | come, _Exchange(self.raw, gone, come))
+
+    def changes(self, old: Set[Element]) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        """What of `old` has gone, and what has come. WireError if it holds what this form has no place for."""
+        have = old.raw if isinstance(old, PackedElements) else self.layout.pack(old)
+        if known := self._known(have):
+            return known.gone, known.come
+        come = self._come(have)
+        return have - self.raw if len(have) + len(come) > len(self.raw) else frozenset(), come
+
+    def _come(self, before: frozenset[bytes]) -> frozenset[bytes]:
+        if known := self._known(before):
+            return known.come
+        return self.raw - before if before else self.raw
+
+    def _known(self, before: frozenset[bytes]) -> _Exchange | None:
+        return self._exchange if self._exchange and self._exchange.before is before else None
 
     def parts(self, count: int) -> tuple[PackedElements, ...]:
         """See `Layout.parts`."""
@@ -69,10 +102,6 @@ class PackedElements(Set[Element]):
     def none(self) -> PackedElements:
         """Nothing, in the same form."""
         return PackedElements(self.layout, frozenset())
-
-    def like(self, other: Set[Element]) -> frozenset[bytes]:
-        """The other elements in this form. WireError if there are some that it has no place for."""
-        return other.raw if isinstance(other, PackedElements) else self.layout.pack(other)
 
     def _raw_of(self, other: object) -> frozenset[bytes] | None:
         """The same elements as bytes of this layout; None if there are some that it has no place for."""
