@@ -1,10 +1,15 @@
 """From one table to another: transactions, each of which the kernel takes whole or not at all. Pure.
 
-Nearly always it is one. Elements alone go in the kernel's own form; anything else is text, its elements with
-it, however many, so that rules and maps never disagree. Only what no chain asks yet is filled beforehand: a map
-of many elements is made (with the chains that its verdicts name, empty and in no packet's way), filled in the
-kernel's form, and then comes the one transaction with the rules that use it. What is taken away needs no such
-care: rules and maps go in one transaction of a few lines.
+Elements alone go in the kernel's own form; anything else is text, its elements with it, however many, so that rules
+and maps never disagree. Only what no chain asks yet is made beforehand, with the chains that its verdicts name (empty
+and in no packet's way), and then comes the one transaction with the rules that use it:
+
+- a map of many elements, which is filled in the kernel's form
+- a set of ranges or prefixes: the kernel makes rules and elements valid at once, but the tree in which it looks for
+  ranges only after that, some microseconds later (nft_set_commit_update() in nf_tables_commit(), Linux 6.18). Until then
+  a new one matches nothing, and a connection that begins then would stay untranslated for as long as it lasts
+
+What is taken away needs no such care: rules and maps go in one transaction of a few lines.
 """
 
 from __future__ import annotations
@@ -75,10 +80,10 @@ def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
 
 
 def _filled(before: Table | None, after: Table) -> Table | None:
-    """`before` with those maps of `after` in it that are large and that none of its chains asks; else itself."""
+    """`before` with what of `after` is to be there before its rules, and what none of its chains asks; else itself."""
     start = before or Table(after.name)
     old = _by_name(start)
-    ahead = {named.name: named for named in after.sets if _is_many(old.get(named.name), named)}
+    ahead = {named.name: named for named in after.sets if _is_first(old.get(named.name), named)}
     if not ahead or any(named.foreign for named in start.sets):  # with what is foreign, all is made anew at once
         return before
     asked = _asked(start)
@@ -106,6 +111,10 @@ def _as_made(before: Table, after: Table) -> Table:
     old = _by_name(before)
     sets = (replace(named, size=old[named.name].size) if named.name in old else named for named in after.sets)
     return replace(after, sets=frozenset(sets))
+
+
+def _is_first(old: NamedSet | None, new: NamedSet) -> bool:
+    return _is_many(old, new) or (old is None and new.interval and bool(new.elements))
 
 
 def _is_many(old: NamedSet | None, new: NamedSet) -> bool:

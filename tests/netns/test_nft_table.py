@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,21 @@ from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.wire.elements import packed
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.nft import Chain, Element, Field, Hook, Lookup, Match, NamedSet, Nat, SetRef, Table, Verdict
+from nvi_operator.state.nft import (
+    Chain,
+    Concat,
+    Count,
+    Element,
+    Field,
+    Hook,
+    Lookup,
+    Match,
+    NamedSet,
+    Nat,
+    SetRef,
+    Table,
+    Verdict,
+)
 from nvi_operator.testing import Killed
 from tests.unit.nft.test_steps import verdict_table
 
@@ -124,6 +139,57 @@ def test_tables_large_and_small_become_one_another_and_are_seen_as_they_were_mea
     ):
         place.apply(wanted)
         assert place.look() == wanted
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        NamedSet(
+            "s", ("ipv4_addr",), frozenset({((n,), None) for n in ("127.0.0.0/8", "10.0.0.0/8")}), interval=True
+        ),
+        packed(
+            NamedSet(
+                "s",
+                ("ipv4_addr", "inet_proto"),
+                frozenset({(("127.0.0.0/8", p), None) for p in ("udp", "icmp")}),
+                interval=True,
+            )
+        ),
+    ],
+    ids=["prefixes", "concatenated"],
+)
+def test_no_packet_meets_a_rule_before_the_ranges_that_it_asks(place: Place, named: NamedSet) -> None:
+    """The kernel looks ranges up in something that it makes after rules and elements are valid."""
+    saddr = Field("ip saddr")
+    key = saddr if len(named.key) == 1 else Concat((saddr, Field("meta l4proto")))
+    rules = ((Match(key, "!=", SetRef("s")), Count("missed")),)
+    chain = Chain("c", Hook("filter", "prerouting", -400), rules)
+    wanted = Table("nvi", frozenset({"missed"}), frozenset({named}), frozenset({chain}))
+    missed = []
+    with entered(place.name), flood():
+        for _ in range(60):
+            place.apply(wanted)
+            missed.append(place.driver.counters()["missed"])
+            place.apply(None)
+    assert missed == [0] * 60
+
+
+@contextmanager
+def flood() -> Iterator[None]:
+    """Packets on the loopback of the calling thread's namespace, as fast as they go, for ten seconds at most."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    send = (
+        "import socket, time\n"
+        "with socket.socket(type=socket.SOCK_DGRAM) as s:\n"
+        "    end = time.monotonic() + 10\n"
+        "    while time.monotonic() < end:\n"
+        "        s.sendto(b'', ('127.0.0.1', 9))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", send]) as sender:
+        try:
+            yield
+        finally:
+            sender.kill()
 
 
 def test_a_large_map_of_verdicts_finds_its_chains(place: Place) -> None:

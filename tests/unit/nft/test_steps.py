@@ -15,6 +15,7 @@ from nvi_operator.state.nft import (
     Field,
     Hook,
     Lookup,
+    Match,
     NamedSet,
     Nat,
     Opaque,
@@ -80,6 +81,19 @@ def test_a_large_map_is_made_and_filled_before_a_rule_asks_it() -> None:
     assert not found[1].after or not found[1].after.chains
     assert chained(found)
     assert found[-1].after == table(MANY + 1)
+
+
+def test_a_set_of_prefixes_is_there_before_a_rule_asks_it_however_few() -> None:
+    prefixes = NamedSet("s", ("ipv4_addr",), frozenset({(("10.0.0.0/8",), None)}), interval=True)
+    asks = Chain("guard", Hook("filter", "postrouting", 300), ((Match(Field("ip saddr"), "==", SetRef("s")),),))
+    after = Table("nvi", frozenset(), frozenset({prefixes}), frozenset({asks}))
+    made, last = steps(None, after)
+    assert made.after == replace(after, chains=frozenset())
+    assert "add element inet nvi s { 10.0.0.0/8 }" in made.text
+    assert "add rule" not in made.text
+    assert last.after == after
+    assert shape(steps(made.after, after)) == shape([last])
+    assert len(steps(after, replace(after, sets=frozenset({replace(prefixes, elements=frozenset())})))) == 1
 
 
 def verdict_table(count: int) -> Table:
