@@ -20,6 +20,8 @@ from typing import Literal
 
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.processes import is_ours
+from nvi_operator.nft.wire.journal import Journal, Reported
+from nvi_operator.nft.wire.messages import GENERATION_ID, TABLE_NAME
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
@@ -41,7 +43,7 @@ _MAIN, _LOCAL, _CLONED = 254, 255, 0x200
 
 _NFTABLES_GROUP = 7
 _NFTABLES, _NEWGEN = 10, (10 << 8) | 15
-_GEN_PID, _GEN_NAME, _TABLE_NAME = 2, 3, 1
+_GEN_PID, _GEN_NAME = 2, 3
 _INET = 1
 
 _MOST_READS = 20_000  # in one go, so that a flood cannot keep us here for ever
@@ -74,6 +76,7 @@ class KernelEvents:
         self._tables = frozenset(name.encode() for name in tables)
         self._buffer = bytearray(1 << 18)
         self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
+        self._journal = Journal()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
         self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
@@ -109,6 +112,8 @@ class KernelEvents:
             yield
         finally:
             self._nft.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
+            self._read(self._nft)
+            self._journal.gap()
 
     def drain(self) -> list[Event]:
         """What came since the last call, each once, in order. Never blocks, never raises."""
@@ -127,21 +132,35 @@ class KernelEvents:
         self._read(self._route)
         return self._generation
 
+    def elements(self, earlier: int, later: int) -> list[Reported] | None:
+        """What became of the elements of our tables between two generations of nftables; None if it is not known,
+        or if that is not all that became of the tables.
+
+        Reports that it finds wait for `drain`, as with `generation`.
+        """
+        self._read(self._nft)
+        return self._journal.between(earlier, later)
+
     def _read(self, sock: socket.socket) -> None:
         view = memoryview(self._buffer)
+        lost = False
         for _ in range(_MOST_READS):
             try:
                 size, (sender, _groups) = sock.recvfrom_into(self._buffer)
             except BlockingIOError:
-                return
+                break
             except OSError as error:
                 if error.errno != errno.EINTR:
                     self._tell(Event("overflow"))  # ENOBUFS; for any other reason just as much was lost
                     self._touched = False
+                    lost = True
                 continue
             if sender == 0:  # the kernel
                 self._messages(view[:size], nft=sock is self._nft)
-        self._generation += 1  # there may be more
+        else:
+            self._generation += 1  # there may be more
+        if lost and sock is self._nft:
+            self._journal.gap()  # where, among what was read, is not told
 
     def _tell(self, event: Event) -> None:
         self._found[event] = None
@@ -163,13 +182,19 @@ class KernelEvents:
     def _nft_event(self, kind: int, message: memoryview, port: int) -> Event | None:
         """An event for the NEWGEN that ends each transaction, if it touched one of our tables."""
         if kind != _NEWGEN:
-            if kind >> 8 == _NFTABLES and message[0] == _INET and not self._touched:
-                self._touched = _attributes(message, only=_TABLE_NAME).get(_TABLE_NAME, b"")[:-1] in self._tables
+            if (
+                kind >> 8 == _NFTABLES
+                and message[0] == _INET
+                and _attributes(message, only=TABLE_NAME).get(TABLE_NAME, b"")[:-1] in self._tables
+            ):
+                self._touched = True
+                self._journal.change(kind, bytes(message[4:]))
             return None
         touched, self._touched = self._touched, False
+        said = _attributes(message)
+        self._journal.end(int.from_bytes(said.get(GENERATION_ID, b""), "big"))
         if not touched:
             return None
-        said = _attributes(message)
         pid = int.from_bytes(said.get(_GEN_PID, b""), "big") or _pid(port)
         name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
         return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))

@@ -1,8 +1,8 @@
 """What a daemon keeps of the kernel from pass to pass, so that a pass reads only what may have changed.
 
 Both halves work alike: a number that goes up with each change is read before a look, and what was seen counts for
-as long as the number is the same. For the nft table that is the generation of the ruleset (`drivers/nft_table.py`),
-for all else it counts the reports of rtnetlink (`KernelEvents.generation`). So a report that comes during a look or
+as long as the number is the same. For the nft table that is the generation of the ruleset (`drivers/nft_table.py`,
+which also follows what is reported of elements), for all else it counts the reports of rtnetlink (`KernelEvents.generation`). So a report that comes during a look or
 after it ends what was seen.
 
 The kernel reports a link that goes down before the routes that go with it, and those not at all. It holds its lock
@@ -52,7 +52,7 @@ class Memory:
     """Of the network namespace of `events`. Close it, or use it in `with`."""
 
     def __init__(self, events: KernelEvents) -> None:
-        self.table = NftTableDriver(TABLE, remember=True, unheard=events.without_nft)
+        self.table = NftTableDriver(TABLE, remember=True, unheard=events.without_nft, reported=events.elements)
         self._events = events
         self._facts: tuple[int, Facts] | None = None
         self._others: _Others | None = None

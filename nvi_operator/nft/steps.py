@@ -5,9 +5,9 @@ and maps never disagree. Only what no chain asks yet is made beforehand, with th
 and in no packet's way), and then comes the one transaction with the rules that use it:
 
 - a map of many elements, which is filled in the kernel's form
-- a set of ranges or prefixes: the kernel makes rules and elements valid at once, but the tree in which it looks for
-  ranges only after that, some microseconds later (nft_set_commit_update() in nf_tables_commit(), Linux 6.18). Until then
-  a new one matches nothing, and a connection that begins then would stay untranslated for as long as it lasts
+- a set of ranges or prefixes: the kernel makes rules and elements valid at once, but what it looks ranges up in only
+  some microseconds after that (nft_set_commit_update() in nf_tables_commit(), Linux 6.18). Until then a new one
+  matches nothing, and a connection that begins then would stay untranslated for as long as it lasts
 
 What is taken away needs no such care: rules and maps go in one transaction of a few lines.
 """
@@ -80,7 +80,7 @@ def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
 
 
 def _filled(before: Table | None, after: Table) -> Table | None:
-    """`before` with what of `after` is to be there before its rules, and what none of its chains asks; else itself."""
+    """`before` with what of `after` has to be there before its rules, and none of its chains asks; else itself."""
     start = before or Table(after.name)
     old = _by_name(start)
     ahead = {named.name: named for named in after.sets if _is_first(old.get(named.name), named)}

@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nvi_operator.errors import ChangedMeanwhileError, KernelError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.netns import entered
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.nft.wire.elements import packed
@@ -59,7 +62,7 @@ def table(count: int, *, counters: Sequence[str] = (), size: int | None = 8192) 
 class Place:
     """A namespace with our driver in it. `before_*` happen right before the kernel is told something."""
 
-    def __init__(self, name: str, *, remember: bool = False) -> None:
+    def __init__(self, name: str, *, remember: bool = False, events: KernelEvents | None = None) -> None:
         self.name = name
         self.before_text: list[Callable[[], Any]] = []
         self.before_elements: list[Callable[[], Any]] = []
@@ -77,7 +80,8 @@ class Place:
                 return super().list_skeleton(name)
 
         with entered(name):
-            self.driver = NftTableDriver("nvi", remember=remember, nft=SlowNft())
+            more: dict[str, Any] = {"reported": events.elements, "unheard": events.without_nft} if events else {}
+            self.driver = NftTableDriver("nvi", remember=remember, nft=SlowNft(), **more)
         self.wire = self.driver._wire
         send = self.wire.send
 
@@ -245,6 +249,89 @@ def test_while_nothing_changes_nothing_is_read(name: str) -> None:
         place.driver.forget()
         assert place.look() == table(2999)
         assert place.listings == read + 2
+
+
+@pytest.fixture
+def heard(name: str) -> Iterator[Place]:
+    """A place that hears what the kernel reports, and has seen a table."""
+    with entered(name), KernelEvents(["nvi"]) as events:
+        made = Place(name, remember=True, events=events)
+        with made.driver:
+            made.apply(table(20))
+            assert made.look() == table(20)
+            yield made
+
+
+def test_what_others_do_to_elements_is_known_without_reading_the_rest(heard: Place) -> None:
+    read = heard.listings
+    heard.nft("delete element inet nvi m { 203.0.0.7 }")()
+    assert heard.look() == without(7)
+    heard.nft("add element inet nvi m { 203.0.0.7 : 192.168.1.1 }; add table ip theirs")()
+    assert heard.look() == table(20)
+    heard.nft("add set ip theirs s { type ipv4_addr; }")()
+    assert heard.look() == table(20)
+    assert heard.listings == read
+
+
+def test_what_others_do_besides_is_looked_at(heard: Place) -> None:
+    for text in (
+        "add rule inet nvi guard accept",
+        "add element inet nvi inside_4 { 192.168.0.0/16 }",
+        "flush chain inet nvi guard; add element inet nvi m { 192.0.2.1 : 192.168.1.9 }",
+        "delete chain inet nvi guard",
+    ):
+        read = heard.listings
+        heard.nft(text)()
+        assert heard.look() == fresh(heard.name)
+        assert heard.listings == read + 1
+
+
+def test_a_change_that_goes_unheard_is_looked_at(heard: Place) -> None:
+    heard.apply(table(5000))
+    read = heard.listings
+    heard.nft("delete element inet nvi m { 203.0.0.7 }")()
+    assert heard.look() == without(7, of=table(5000))
+    assert heard.listings == read + 1, "the first that is heard again may not have been heard as a whole"
+    heard.nft("delete element inet nvi m { 203.0.0.8 }")()
+    assert heard.look() == without(7, 8, of=table(5000))
+    assert heard.listings == read + 1
+
+
+OTHERS_DO = [
+    *(f"add element inet nvi m {{ 203.0.0.{n} : 192.168.1.1 }}" for n in range(3)),
+    *(f"delete element inet nvi m {{ 203.0.0.{n} }}" for n in range(3)),
+    "add element inet nvi m { 198.51.100.1 : 192.168.1.7 }",
+    'add element inet nvi m { 198.51.100.2 comment "theirs" : 192.168.1.7 }',
+    "delete element inet nvi m { 198.51.100.1 }",
+    "flush map inet nvi m",
+    "add element inet nvi inside_4 { 192.168.0.0/16 }",
+    "add rule inet nvi guard counter",
+    "add counter inet nvi n",
+    "add table ip theirs { set s { type ipv4_addr; elements = { 192.0.2.1 }; }; }",
+    "delete table inet nvi",
+]
+
+
+@given(done=st.lists(st.lists(st.sampled_from(OTHERS_DO), min_size=1, max_size=3), max_size=6))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_others_do_what_is_known_is_what_a_look_finds(heard: Place, done: list[list[str]]) -> None:
+    heard.apply(table(3))
+    for transaction in done:
+        with suppress(subprocess.CalledProcessError):  # what cannot be done changes nothing
+            heard.nft("; ".join(transaction))()
+        assert heard.look() == fresh(heard.name)
+
+
+def without(*numbers: int, of: Table | None = None) -> Table:
+    whole = of or table(20)
+    gone = {(f"203.0.{n >> 8}.{n & 255}",) for n in numbers}
+    sets = (replace(s, elements=frozenset(e for e in s.elements if e[0] not in gone)) for s in whole.sets)
+    return replace(whole, sets=frozenset(packed(named) for named in sets))
+
+
+def fresh(name: str) -> Table | None:
+    with entered(name), NftTableDriver("nvi") as driver:
+        return next(iter(driver.observe(HostState())), None)
 
 
 def test_a_map_grows_within_its_room_and_is_made_anew_beyond_it(name: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,10 @@ from nvi_operator.nft.steps import MANY, Step, checks, steps
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.elements import PackedElements
+from nvi_operator.nft.wire.follow import followed
+from nvi_operator.nft.wire.journal import Reported
 from nvi_operator.nft.wire.layout import elements, layout_of
+from nvi_operator.nft.wire.messages import after
 from nvi_operator.nft.wire.tree import tree_of
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
@@ -46,8 +49,9 @@ class NftTableDriver:
     """The table is ours by its name. Works in the network namespace of the calling thread.
 
     One that remembers may be kept from pass to pass: then the kernel is not asked for what is the same still,
-    nor for elements that it just took; `forget`, now and then, to look at it all the same. `unheard` is entered
-    for changes of many elements: let nobody listen then who can do without.
+    nor for elements that it just took, nor for those whose way between two generations `reported` knows; `forget`,
+    now and then, to look at it all the same. `unheard` is entered for changes of many elements: let nobody listen
+    then who can do without.
     """
 
     kind = "nft-table"
@@ -59,12 +63,14 @@ class NftTableDriver:
         remember: bool = False,
         nft: Nft | None = None,
         unheard: Callable[[], AbstractContextManager[None]] = nullcontext,
+        reported: Callable[[int, int], Sequence[Reported] | None] = lambda earlier, later: None,
     ) -> None:
         self._nft = nft or Nft()
         self._wire = Nfnetlink()
         self._name = name
         self._remembers = remember
         self._unheard = unheard
+        self._reported = reported
         self._seen = _Seen()
         self._known = _Seen()  # the same, and after a step of ours what has to be there now
 
@@ -83,8 +89,7 @@ class NftTableDriver:
         self._seen = _Seen()
 
     def observe(self, desired: HostState) -> Iterator[Table]:
-        if not self._remembers or self._wire.generation() != self._seen.generation:
-            self._seen = self._look()
+        self._seen = self._seen_now(self._seen) if self._remembers else self._look()
         self._known = self._seen
         if self._seen.table is not None:
             yield self._seen.table
@@ -119,7 +124,7 @@ class NftTableDriver:
     def _apply_text(self, step: Step) -> None:
         generation = self._expect(step.before)
         self._nft.apply(step.text)
-        self._known = _Seen(_next(generation), step.after)
+        self._known = _Seen(after(generation), step.after)
         self._expect(step.after)
 
     def _apply_elements(self, step: Step) -> None:
@@ -132,15 +137,13 @@ class NftTableDriver:
             except ChangedMeanwhileError:
                 continue  # by somebody, somewhere in nftables: was it here?
             # The kernel took exactly these, upon exactly what was seen.
-            self._seen = self._known = _Seen(_next(generation), step.after)
+            self._seen = self._known = _Seen(after(generation), step.after)
             return
         raise ChangedMeanwhileError(f"nft table inet {self._name}: apply: others change nftables without end")
 
     def _expect(self, table: Table | None) -> int:
         """The generation of the ruleset now, in which our table is this one. ChangedMeanwhileError otherwise."""
-        generation = self._wire.generation()
-        if self._known.generation != generation:
-            self._known = self._look()
+        self._known = self._seen_now(self._known)
         if self._known.table != table or self._known.generation is None:
             raise ChangedMeanwhileError(
                 f"nft table inet {self._name}: apply: somebody changed it meanwhile", hint="it is planned anew"
@@ -168,6 +171,17 @@ class NftTableDriver:
         return KernelError(message, hint=HINTS.get(error.errno or 0, ""))
 
     # ------------------------------------------------------------------ looking
+
+    def _seen_now(self, before: _Seen) -> _Seen:
+        """What is there now: what was seen before, what the kernel reported since, or what a look finds."""
+        generation = self._wire.generation()
+        if before.generation == generation:
+            return before
+        if before.generation is not None and before.table is not None:
+            reported = self._reported(before.generation, generation)
+            if reported is not None and (table := followed(before.table, reported)):
+                return _Seen(generation, table)
+        return self._look()
 
     def _look(self) -> _Seen:
         """The table, and the generation of which all of it is."""
@@ -213,11 +227,6 @@ def _tables(change: Change) -> tuple[Table | None, Table | None]:
     before = change.before if isinstance(change.before, Table) else None
     after = change.after if isinstance(change.after, Table) else None
     return before, after
-
-
-def _next(generation: int) -> int:
-    """After one transaction: 32 bits, and never 0."""
-    return (generation + 1) & 0xFFFFFFFF or 1
 
 
 def _drawn(named: NamedSet, element: bytes) -> str:

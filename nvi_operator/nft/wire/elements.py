@@ -17,22 +17,33 @@ from nvi_operator.state.nft import Element, NamedSet
 
 
 class _Exchange(NamedTuple):
-    """How elements came of others: so that the two are compared without looking at each of 100,000."""
+    """How elements came of others: so that the two are compared, or made, without looking at each of 100,000."""
 
-    before: frozenset[bytes]
+    before: PackedElements
     gone: frozenset[bytes]
     come: frozenset[bytes]
 
 
+_NONE: frozenset[bytes] = frozenset()
+
+
 class PackedElements(Set[Element]):
-    """Immutable. `raw` is what the kernel holds, or shall hold."""
+    """Immutable."""
 
-    __slots__ = ("_exchange", "layout", "raw")
+    __slots__ = ("_exchange", "_raw", "layout")
 
-    def __init__(self, layout: Layout, raw: frozenset[bytes], exchange: _Exchange | None = None) -> None:
+    def __init__(self, layout: Layout, raw: frozenset[bytes]) -> None:
         self.layout = layout
-        self.raw = raw
-        self._exchange = exchange
+        self._raw: frozenset[bytes] | None = raw
+        self._exchange: _Exchange | None = None
+
+    @property
+    def raw(self) -> frozenset[bytes]:
+        """What the kernel holds, or shall hold."""
+        if self._raw is None:
+            assert self._exchange is not None
+            self._raw = self._exchange.before.raw - self._exchange.gone | self._exchange.come
+        return self._raw
 
     @classmethod
     def of(cls, layout: Layout, elements: Iterable[Element]) -> PackedElements:
@@ -43,6 +54,8 @@ class PackedElements(Set[Element]):
         return frozenset(it)
 
     def __len__(self) -> int:
+        if self._raw is None and self._exchange is not None:
+            return len(self._exchange.before) - len(self._exchange.gone) + len(self._exchange.come)
         return len(self.raw)
 
     def __iter__(self) -> Iterator[Element]:
@@ -55,45 +68,50 @@ class PackedElements(Set[Element]):
             return False
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedElements):
+            known = self._since(other)
+            return not any(known) if known else self.layout == other.layout and self.raw == other.raw
         raw = self._raw_of(other)
-        if raw is None:
-            return NotImplemented
-        known = self._known(raw) or (isinstance(other, PackedElements) and other._known(self.raw))
-        return raw is self.raw or (not (known.gone or known.come) if known else raw == self.raw)
+        return NotImplemented if raw is None else raw == self.raw
 
     __hash__ = None  # type: ignore[assignment]
 
     def __sub__(self, other: Set[Any]) -> Set[Element]:
+        known = self._since(other) if isinstance(other, PackedElements) else None
+        if known:
+            return PackedElements(self.layout, known[1])
         raw = self._raw_of(other)
-        if raw is None:
-            return super().__sub__(other)
-        if isinstance(other, PackedElements) and (known := other._known(self.raw)):
-            return PackedElements(self.layout, known.gone)
-        return PackedElements(self.layout, self._come(raw))
+        return super().__sub__(other) if raw is None else PackedElements(self.layout, self.raw - raw)
 
     def __repr__(self) -> str:
         return f"<{len(self)} elements>"
 
     def exchanged(self, less: frozenset[bytes], more: frozenset[bytes]) -> PackedElements:
         """Without some, and with others in their place."""
-        gone, come = (less - more) & self.raw, more - self.raw
-        return PackedElements(self.layout, self.raw - gone | come, _Exchange(self.raw, gone, come))
+        held = self.raw
+        self._exchange = None  # its past is over: else every edit would keep all that was before
+        made = PackedElements(self.layout, _NONE)
+        made._raw, made._exchange = None, _Exchange(self, (less - more) & held, more - held)
+        return made
 
     def changes(self, old: Set[Element]) -> tuple[frozenset[bytes], frozenset[bytes]]:
         """What of `old` has gone, and what has come. WireError if it holds what this form has no place for."""
+        known = self._since(old) if isinstance(old, PackedElements) else None
+        if known:
+            return known
         have = old.raw if isinstance(old, PackedElements) else self.layout.pack(old)
-        if known := self._known(have):
-            return known.gone, known.come
-        come = self._come(have)
-        return have - self.raw if len(have) + len(come) > len(self.raw) else frozenset(), come
+        come = self.raw - have if have else self.raw
+        return have - self.raw if len(have) + len(come) > len(self.raw) else _NONE, come
 
-    def _come(self, before: frozenset[bytes]) -> frozenset[bytes]:
-        if known := self._known(before):
-            return known.come
-        return self.raw - before if before else self.raw
-
-    def _known(self, before: frozenset[bytes]) -> _Exchange | None:
-        return self._exchange if self._exchange and self._exchange.before is before else None
+    def _since(self, other: PackedElements) -> tuple[frozenset[bytes], frozenset[bytes]] | None:
+        """What has gone and come from the other to this, if one of them was made of the other."""
+        if other is self:
+            return _NONE, _NONE
+        if self._exchange and self._exchange.before is other:
+            return self._exchange.gone, self._exchange.come
+        if other._exchange and other._exchange.before is self:
+            return other._exchange.come, other._exchange.gone
+        return None
 
     def parts(self, count: int) -> tuple[PackedElements, ...]:
         """See `Layout.parts`."""

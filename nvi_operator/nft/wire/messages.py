@@ -18,11 +18,11 @@ Verb = Literal["add", "delete"]
 _REQUEST, _ACK, _CREATE, _EXCLUSIVE, _DUMP = 0x1, 0x4, 0x400, 0x200, 0x300
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
-NEW_ELEMENT, _GET_ELEMENT, _DELETE_ELEMENT = (_SUBSYSTEM << 8 | number for number in (12, 13, 14))
+NEW_ELEMENT, _GET_ELEMENT, DELETE_ELEMENT = (_SUBSYSTEM << 8 | number for number in (12, 13, 14))
 _GET_TABLE = _SUBSYSTEM << 8 | 1
 NEW_GENERATION, _GET_GENERATION = (_SUBSYSTEM << 8 | number for number in (15, 16))
 _BATCH_GENERATION, GENERATION_ID = 1, 1
-_TABLE, _SET, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
+_TABLE, SET_NAME, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 TABLE_NAME = 1  # NFTA_TABLE_NAME
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
 _INET = 1
@@ -33,6 +33,11 @@ def message(kind: int, flags: int, sequence: int, body: bytes, *, family: int = 
     """A netlink message with the header of nfnetlink in it."""
     header = struct.pack("=IHHIIBB", 20 + len(body), kind, flags, sequence, 0, family, 0)
     return header + struct.pack("!H", resource) + body
+
+
+def after(generation: int) -> int:
+    """The generation that one transaction more makes: 32 bits, and never 0."""
+    return (generation + 1) & 0xFFFFFFFF or 1
 
 
 def get_generation(sequence: int) -> bytes:
@@ -48,7 +53,7 @@ def get_elements(table: str, name: str, sequence: int) -> bytes:
 
 
 def _names(table: str, name: str) -> bytes:
-    return attribute(_TABLE, table.encode() + b"\0") + attribute(_SET, name.encode() + b"\0")
+    return attribute(_TABLE, table.encode() + b"\0") + attribute(SET_NAME, name.encode() + b"\0")
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def batch(
     ]
     prefixes = []
     for sequence, (part, raw) in enumerate(nests, first + 1):
-        kind = NEW_ELEMENT if part.verb == "add" else _DELETE_ELEMENT
+        kind = NEW_ELEMENT if part.verb == "add" else DELETE_ELEMENT
         flags = _REQUEST | (_CREATE | _EXCLUSIVE if part.verb == "add" else 0)
         flags |= _ACK if sequence == first + len(nests) else 0
         names = _names(table, part.set)

@@ -7,6 +7,8 @@ import sys
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nvi_operator.nft.wire.attributes import WireError, attribute
 from nvi_operator.nft.wire.elements import PackedElements, packed
@@ -231,3 +233,25 @@ def test_a_batch_carries_the_generation_that_it_was_planned_for() -> None:
     change = [ElementChange("delete", "m", [one(PORT_MAP, WEB)])]
     assert attribute(1, struct.pack("!I", 77)) in batch("nvi", change, generation=77).data[:28]
     assert len(batch("nvi", change).data) == len(batch("nvi", change, generation=77).data) - 8
+
+
+@given(st.sets(st.integers(0, 9)), st.lists(st.tuples(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))))
+def test_elements_that_were_exchanged_are_what_they_would_be_anyway(
+    start: set[int], steps: list[tuple[set[int], set[int]]]
+) -> None:
+    """Whatever is compared with whatever before it, made of it or not."""
+
+    def raws(numbers: set[int]) -> frozenset[bytes]:
+        return PORT_MAP.pack((("192.0.2.1", "tcp", n), ("10.0.0.1", 1)) for n in numbers)
+
+    made, plain = [PackedElements(PORT_MAP, raws(start))], [raws(start)]
+    for less, more in steps:
+        plain.append(plain[-1] - raws(less) | raws(more))
+        made.append(made[-1].exchanged(raws(less), raws(more)))
+        assert len(made[-1]) == len(plain[-1])
+    for mine, a in zip(made, plain, strict=True):
+        for other, b in zip(made, plain, strict=True):
+            assert (mine == other) == (a == b)
+            assert mine - other == PackedElements(PORT_MAP, a - b)
+            assert mine.changes(other) == (b - a, a - b)
+        assert mine.raw == a

@@ -1,0 +1,140 @@
+"""What led from one generation to another, as far as it was reported, and a table after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nvi_operator.nft.wire.attributes import attribute
+from nvi_operator.nft.wire.elements import PackedElements, packed
+from nvi_operator.nft.wire.follow import followed
+from nvi_operator.nft.wire.journal import Journal, Reported
+from nvi_operator.nft.wire.messages import DELETE_ELEMENT, ELEMENTS, NEW_ELEMENT, SET_NAME, TABLE_NAME
+from nvi_operator.state.nft import Element, NamedSet, Table
+
+NEW_RULE = 10 << 8 | 6
+NAMED = packed(NamedSet("m", ("ipv4_addr",), frozenset(), ("ipv4_addr",)))
+assert isinstance(NAMED.elements, PackedElements)
+LAYOUT = NAMED.elements.layout
+
+
+def raw(number: int) -> bytes:
+    element: Element = ((f"203.0.113.{number}",), ("192.168.1.1",))
+    (found,) = LAYOUT.pack([element])
+    return found
+
+
+def body(elements: bytes, name: str = "m") -> bytes:
+    names = attribute(TABLE_NAME, b"nvi\0") + attribute(SET_NAME, name.encode() + b"\0")
+    return names + attribute(ELEMENTS, elements)
+
+
+def table(*numbers: int) -> Table:
+    elements = PackedElements(LAYOUT, frozenset(map(raw, numbers)))
+    return Table("nvi", sets=frozenset({replace(NAMED, elements=elements)}))
+
+
+def report(verb: str, *numbers: int, name: str = "m") -> Reported:
+    return Reported(verb, name, b"".join(map(raw, numbers)))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """One that has heard everything since generation 1."""
+    made = Journal()
+    made.end(1)
+    return made
+
+
+def test_it_tells_the_changes_of_all_generations_between_in_their_order(journal: Journal) -> None:
+    journal.change(NEW_ELEMENT, body(raw(1)))
+    journal.end(2)
+    journal.end(3)  # somebody else's
+    journal.change(DELETE_ELEMENT, body(raw(1)))
+    journal.end(4)
+    assert journal.between(1, 4) == [report("add", 1), report("delete", 1)]
+    assert journal.between(2, 3) == []
+
+
+def test_a_generation_that_was_not_heard_is_not_known(journal: Journal) -> None:
+    journal.end(2)
+    journal.end(4)
+    assert journal.between(1, 4) is None
+    assert journal.between(4, 5) is None
+
+
+def test_what_is_more_than_elements_is_not_told(journal: Journal) -> None:
+    journal.change(NEW_ELEMENT, body(raw(1)))
+    journal.change(NEW_RULE, attribute(TABLE_NAME, b"nvi\0"))
+    journal.end(2)
+    journal.end(3)
+    assert journal.between(1, 3) is None
+    assert journal.between(2, 3) == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"\xff\xff", attribute(SET_NAME, b"m\0"), body(raw(1)).replace(b"m\0", b"\xff\0")],
+    ids=["no-attributes", "no-elements", "no-name"],
+)
+def test_a_message_that_cannot_be_read_is_not_passed_over(journal: Journal, broken: bytes) -> None:
+    journal.change(NEW_ELEMENT, broken)
+    journal.end(2)
+    assert journal.between(1, 2) is None
+
+
+def test_a_transaction_of_very_many_things_is_not_kept(journal: Journal) -> None:
+    for _ in range(5000):
+        journal.change(NEW_ELEMENT, body(raw(1)))
+    journal.end(2)
+    assert journal.between(1, 2) is None
+
+
+def test_after_a_gap_neither_what_was_nor_the_transaction_under_way_counts(journal: Journal) -> None:
+    journal.end(2)
+    journal.change(NEW_ELEMENT, body(raw(1)))
+    journal.gap()
+    journal.change(NEW_ELEMENT, body(raw(2)))
+    journal.end(3)
+    journal.end(4)
+    assert journal.between(1, 2) is None
+    assert journal.between(2, 3) is None
+    assert journal.between(3, 4) == []
+
+
+def test_generations_go_on_after_the_largest() -> None:
+    journal = Journal()
+    journal.end(0xFFFFFFFF)
+    journal.end(1)
+    assert journal.between(0xFFFFFFFF, 1) == []
+
+
+# --------------------------------------------------------------------------- a table after it
+
+
+def test_a_table_follows_what_comes_and_goes() -> None:
+    assert followed(table(1, 2), [report("delete", 1), report("add", 3, 4)]) == table(2, 3, 4)
+    assert followed(table(1), [report("delete", 1), report("add", 1)]) == table(1)
+    assert followed(table(1), [report("add", 2), report("delete", 2), report("add", 2)]) == table(1, 2)
+    assert followed(table(1), []) == table(1)
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        [report("add", 1)],
+        [report("delete", 2)],
+        [report("delete", 1), report("delete", 1)],
+        [report("add", 2), report("add", 2)],
+        [report("add", 2, name="other")],
+    ],
+    ids=["is-there", "is-not-there", "went-twice", "came-twice", "another-set"],
+)
+def test_what_does_not_fit_is_not_followed(reported: list[Reported]) -> None:
+    assert followed(table(1), reported) is None
+
+
+def test_sets_of_prefixes_are_not_followed() -> None:
+    prefixes = NamedSet("m", ("ipv4_addr",), frozenset({(("10.0.0.0/8",), None)}), interval=True)
+    assert followed(Table("nvi", sets=frozenset({prefixes})), [report("add", 1)]) is None
