@@ -19,7 +19,7 @@ from tests.vm.report import Record
 from tests.vm.root import root_of
 from tests.vm.suites import SUITES, Suite
 
-WHOLE = ("module", "scenarios")
+WHOLE = ("module", "sig_enforce", "lockdown", "scenarios")
 
 
 def main() -> int:

@@ -52,7 +52,7 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
         with initrd.open("wb") as file:
             for part in (base_image(root, release), directory / "job"):
                 subprocess.run(["cat", str(part)], stdout=file, check=True)
-        options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ())])
+        options = " ".join([*_KERNEL, *(DEBUG if suite.debug else ()), *suite.parameters])
         command = [
             *("setpriv", "--pdeathsig", "KILL"),  # no guest outlives whoever asked for it
             *("qemu-system-x86_64", *_processors(suite), "-cpu", "max", "-m", "3072"),

@@ -16,6 +16,7 @@ class Suite:
 
     `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
     depend on what else the machine does.
+    `parameters`: of the kernel, besides.
     """
 
     argv: tuple[str, ...]
@@ -24,10 +25,16 @@ class Suite:
     output: bool = False
     icount: bool = False
     at_once: bool = False
+    parameters: tuple[str, ...] = ()
 
 
 def _netns(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/netns/test_{name}.py" for name in names)
+
+
+def _enforced(parameter: str) -> Suite:
+    """A kernel that takes no module without a signature that it knows."""
+    return Suite((*PYTEST, "tests/enforced"), 900, debug=False, parameters=(parameter,))
 
 
 _SCENARIOS = ("examples", "nat", "cisco", "icmp", "dynamic", "fail_closed", "hostile", "namespaces")
@@ -44,6 +51,8 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "module": Suite((*PYTEST, "tests/kmod", "tests/device"), 2400, debug=True, at_once=True),
         # The operator with either dataplane: the same expectations.
         "scenarios": Suite((*PYTEST, *_netns(*_SCENARIOS)), 7200, debug=False),
+        "sig_enforce": _enforced("module.sig_enforce=1"),
+        "lockdown": _enforced("lockdown=integrity"),
         # The heart of both, for every change: only what the module takes part in.
         "quick": Suite(
             (

@@ -121,7 +121,8 @@ class Layout:
         found = list(elements)
         keys = map(itemgetter(slice(self.key_end)), found)
         numbers = bytes(map(and_, map(crc32, keys), repeat(count - 1)))
-        return tuple(frozenset(compress(found, numbers.translate(_is(number)))) for number in range(count))
+        parts = (frozenset(compress(found, numbers.translate(_is(number)))) for number in range(count))
+        return tuple(part | frozenset() for part in parts)  # a copy is not made by growing, and has half the room
 
     @cached_property
     def key_end(self) -> int:
