@@ -111,7 +111,7 @@ class Survey:
     nft_version: str | None = None
     nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without our table
     nft_failures: tuple[str, ...] = ()  # what could not be listed, and why
-    binding: Binding = field(default_factory=Binding)
+    binding: Binding | None = field(default_factory=Binding)  # None: was not tried
     bpf_error: str | None = None  # None: a program could be loaded
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
     module: ModuleFacts = field(default_factory=ModuleFacts)

@@ -55,8 +55,11 @@ _SELECTORS = {
 }
 
 
-def take_survey(device: str = "nvi0") -> Survey:
-    """Look at everything. Raises KernelError only if the kernel's own lists of links and rules cannot be had."""
+def take_survey(device: str = "nvi0", *, try_binding: bool = True) -> Survey:
+    """Look at everything. Raises KernelError only if the kernel's own lists of links and rules cannot be had.
+
+    `try_binding`: by starting Python, which takes as long as all the rest.
+    """
     from pyroute2 import IPRoute
 
     version = nft_version()
@@ -71,7 +74,7 @@ def take_survey(device: str = "nvi0") -> Survey:
         nft_version=version,
         nft_objects=objects,
         nft_failures=failures,
-        binding=probe_binding(),
+        binding=probe_binding() if try_binding else None,
         bpf_error=bpf_error(),
         kinds=can_make("ifb", "nvi"),
         module=survey_module(),

@@ -29,6 +29,8 @@ def command(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 def binding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """The Python bindings, and that they fit libnftables."""
     found = survey.binding
+    if found is None:
+        return
     todo = (
         "apt-get install python3-nftables\n"
         "# and use the system's Python, or a virtual environment made from it with --system-site-packages"
