@@ -2,8 +2,8 @@
 
 Both halves work alike: a number that goes up with each change is read before a look, and what was seen counts for
 as long as the number is the same. For the nft table that is the generation of the ruleset (`drivers/nft_table.py`,
-which also follows what is reported of elements), for all else it counts the reports of rtnetlink (`KernelEvents.generation`). So a report that comes during a look or
-after it ends what was seen.
+which also follows what is reported of elements), for all else it counts the reports of rtnetlink
+(`KernelEvents.generation`). So a report that comes during a look or after it ends what was seen.
 
 The kernel reports a link that goes down before the routes that go with it, and those not at all. It holds its lock
 (RTNL) meanwhile, and so does a listing of links; which is why a look begins with that.
