@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,23 +119,27 @@ def edit_csv(given: Given) -> Iterator[Meter]:
 @contextmanager
 def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]], str]) -> Iterator[Meter]:
     """The file is written beside, and takes the other's name: as editors do it. The clock runs from the rename."""
-    number = 0
+    number, wanted = 0, b""
     with TemporaryDirectory(prefix="nvibench-") as scratch:
         directory = shutil.copytree(given.files / form, Path(scratch, form))
         written = directory / f"{file}.new"
         with _running(directory) as daemon, Listener() as listener:
 
             def prepare() -> None:
-                nonlocal number
+                nonlocal number, wanted
                 number += 1
-                written.write_text(text(inputs.with_edit(given.size, number)), encoding="utf-8")
+                wanted = _server(inputs.edited(given.size, number))
+                with written.open("w", encoding="utf-8") as opened:
+                    opened.write(text(inputs.with_edit(given.size, number)))
+                    opened.flush()
+                    os.fsync(opened)  # else some filesystems write it when it is renamed
                 time.sleep(_CALM)
                 listener.skip()
 
             def run() -> float:
                 started = time.perf_counter()
                 written.rename(directory / file)
-                return listener.comes(_server(inputs.edited(given.size, number))) - started
+                return listener.comes(wanted) - started
 
             yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)
 
@@ -148,8 +154,15 @@ def _peak(daemon: subprocess.Popen[bytes]) -> int:
 
 @contextmanager
 def heal(given: Given) -> Iterator[Meter]:
-    """From the kernel's report that the element has gone to its report that it is there."""
-    with _running(given.files / "yaml") as daemon, Listener() as listener:
+    """From the kernel's report that the element has gone to its report that it is there.
+
+    By a program that stays. When the nft command ends, the kernel waits with nftables locked for a grace period (10
+    to 20 ms) as it closes the socket: nf_tables_trans_destroy_flush_work() in nft_rcv_nl_event().
+    """
+    import nftables
+
+    somebody = nftables.Nftables()
+    with _running(given.files / "yaml") as daemon, Listener() as listener, ThreadPoolExecutor(1) as vandal:
         entry = inputs.edited(given.size, 0)
         named = ours.map_of(entry)
         key = f"{entry.public} . tcp . {entry.port}"
@@ -159,8 +172,10 @@ def heal(given: Given) -> Iterator[Meter]:
             listener.skip()
 
         def run() -> float:
-            with subprocess.Popen(["nft", "delete", "element", "inet", TABLE, named, f"{{ {key} }}"]):
-                gone = listener.goes(_server(entry))
-                return listener.comes(_server(entry)) - gone
+            deleted = vandal.submit(somebody.cmd, f"delete element inet {TABLE} {named} {{ {key} }}")
+            gone = listener.goes(_server(entry))
+            healed = listener.comes(_server(entry))
+            assert deleted.result()[0] == 0
+            return healed - gone
 
         yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)

@@ -157,6 +157,7 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
+    gc.enable()  # commands do without
     with KernelEvents([TABLE]) as events, Memory(events) as memory:
         daemon = Daemon(directory, gateway, memory, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
