@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from bench.control.goals import GOALS, reached, slope
 from bench.control.rounds import Result
-from bench.control.steps import NO_SIZE, STEPS
+from bench.control.steps import EMPTY, NO_SIZE, STEPS
 from bench.report import markdown
 from bench.stats import Summary
 
@@ -18,7 +18,7 @@ def report(results: Sequence[Result], about: str, absent: Mapping[str, str], *, 
     """All of it; `about` says on what machine, and `plot` is the file of a picture beside the text."""
     parts = [f"{about}; fewer where there are 100,000 entries and more."]
     parts += [f"Not measured: {reason}." for reason in absent.values()]
-    parts += ["## Goals, at 100,000 entries", goals(results)]
+    parts += ["## Goals, at 100,000 entries", goals(results), *_yardstick(results)]
     if plot:
         parts += ["## Time by number of entries", f"![Time by number of entries, both logarithmic]({plot})"]
     for name in dict.fromkeys(result.step for result in results):
@@ -29,6 +29,14 @@ def report(results: Sequence[Result], about: str, absent: Mapping[str, str], *, 
 
 
 _GROWTH = "d log time / d log entries, from one size to the next: 1 is linear, 0 does not depend on their number."
+
+
+def _yardstick(results: Sequence[Result]) -> Iterator[str]:
+    """Where there is no ratio to somebody's time, it says how fast the machine is."""
+    for result in results:
+        if result.who == EMPTY and result.rounds:
+            empty = duration(result.seconds.median)
+            yield f"What has no x is a time of this machine, on which an empty Python takes {empty}."
 
 
 def goals(results: Sequence[Result]) -> str:

@@ -39,6 +39,7 @@ class Step:
 OURS, TOPOLOGY, YAML, CSV = "ours", "ours, from the topology", "ours, from YAML", "ours, from CSV"
 NFT, BINDING, FERM, IP, PYROUTE2 = "nft", "python3-nftables", "ferm", "ip", "pyroute2"
 TABLE_ALONE, PASS = "ours, the table alone", "ours, a pass of the daemon"
+EMPTY = "python -c pass"
 HELP, VALIDATE, APPLY = "nvictl --help", "nvictl validate", "nvictl apply"
 
 _LOADED, _APPLIED, _TABLE_IS_RIGHT = "commands:load_nft", "commands:nvictl_apply", "ours:verify"
@@ -134,7 +135,7 @@ STEPS: Mapping[str, Step] = {
     "start": Step(
         "Commands, from start to end",
         {
-            "python -c pass": "commands:python",
+            EMPTY: "commands:python",
             HELP: "commands:nvictl_help",
             VALIDATE: "commands:nvictl_validate",
         },
