@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -266,3 +267,10 @@ def test_validate_needs_no_kernel_and_no_colours() -> None:
     modules = imported("validate", str(EXAMPLE))
     assert "pydantic" in modules
     assert modules.isdisjoint({"pyroute2", "rich", "nftables"})
+
+
+def test_a_command_looks_for_no_cycles_and_leaves_its_caller_to_do_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(commands, "run", lambda arguments: seen.append(gc.isenabled()) or 0)
+    assert main(["schema"]) == 0
+    assert (seen, gc.isenabled()) == ([False], True)
