@@ -55,17 +55,16 @@ class Daemon:
         self._wanted = Gateway("", None)  # what that means; kept, because it is worked out once for equal facts
         self._bad: SpecError | None = None
         self._notes: tuple[str, ...] = ()
+        self._grown = False  # by a spec, in the pass under way
 
     def pass_(self, wake: Wake) -> PassResult:
         """One pass. Raises SpecError only while there has never been a good spec; else what an apply raises."""
-        # The kernel waits: of 100,000 forwards looking for cycles takes milliseconds, and so does freeing what was.
-        gc.disable()
-        before = self._good, self._wanted, self._desired
+        before = self._good, self._wanted, self._desired  # of 100,000 forwards: freed when the kernel has its change
         try:
             return self._pass(wake)
         finally:
             del before
-            gc.enable()
+            self._look_for_cycles(wake)
 
     def _pass(self, wake: Wake) -> PassResult:
         if wake.reread or self._good is None:
@@ -114,6 +113,8 @@ class Daemon:
         self._read = seen
         if before is not None and self._load_edit(before.only_change(seen)):
             return
+        gc.collect()  # no garbage shall be frozen with it
+        self._grown = True
         try:
             self._good = load_directory(self._directory, hostname=socket.gethostname(), gateway=self._gateway)
             self._bad = None
@@ -121,6 +122,17 @@ class Daemon:
             self._bad = error
             if self._good is not None:
                 self._say(f"{self._name(self._good)}: the new spec is wrong; the last good one stays in force")
+
+    def _look_for_cycles(self, wake: Wake) -> None:
+        """Now and then, since a command does not do it by itself.
+
+        What a spec grew into has none, but would be searched each time: for a second, of 100,000 forwards.
+        """
+        if self._grown:
+            gc.freeze()
+            self._grown = False
+        elif wake.reasons & _LOOK_ANEW:
+            gc.collect()
 
     def _load_edit(self, file: str | None) -> bool:
         """Was it an edit of a few forwards in one file? Then nothing else is read, nor worked out."""
@@ -157,7 +169,6 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -
     def say(text: str) -> None:
         print(text, flush=True)
 
-    gc.enable()  # commands do without
     with KernelEvents([TABLE]) as events, Memory(events) as memory:
         daemon = Daemon(directory, gateway, memory, say)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()

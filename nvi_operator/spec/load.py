@@ -6,9 +6,7 @@ must be is in `models.py`, what the whole must be in `check.py`.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -34,8 +32,6 @@ from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.parts import parts_of
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_files", "load_texts", "spec_files"]
-
-_MANY_OBJECTS = 50_000  # that came into being by loading; about 10,000 entries
 
 
 @dataclass(frozen=True)
@@ -80,41 +76,20 @@ def load_texts(
     `entries` reads the files of entries that a document names; without it they are among `texts`.
     """
     documents = {file: text for file, text in texts.items() if not file.endswith(ENTRY_SUFFIXES)}
-    with _garbage_collector_paused():
-        parts = _parts(documents, entries or entries_among(texts))
-        if not parts:
-            message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
-            raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
-        name = _choose(parts, hostname, gateway)
-        chosen = [part for part in parts if part.name == name]
-        spec, where, _ = merge(chosen)
-        problems, claims = [], Claims()
-        for path, message, hint in check(spec, claims):
-            source, written = where.written(path)
-            problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
-        if problems:
-            raise SpecError(_in_order(problems))
-        return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.source.file for part in chosen)), claims)
-
-
-@contextmanager
-def _garbage_collector_paused() -> Iterator[None]:
-    """A spec of 100,000 entries is a million objects and no cycle: looking for cycles costs half the time.
-
-    So large a spec is frozen as well: it goes when nobody refers to it, but is never searched again. What is garbage
-    would be frozen with it, so that is collected first, as soon as there is anything frozen.
-    """
-    enabled = gc.isenabled()
-    if gc.get_freeze_count():
-        gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if gc.get_count()[0] > _MANY_OBJECTS:
-            gc.freeze()
-        if enabled:
-            gc.enable()
+    parts = _parts(documents, entries or entries_among(texts))
+    if not parts:
+        message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
+        raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
+    name = _choose(parts, hostname, gateway)
+    chosen = [part for part in parts if part.name == name]
+    spec, where, _ = merge(chosen)
+    problems, claims = [], Claims()
+    for path, message, hint in check(spec, claims):
+        source, written = where.written(path)
+        problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
+    if problems:
+        raise SpecError(_in_order(problems))
+    return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.source.file for part in chosen)), claims)
 
 
 def _in_order(problems: Iterable[SpecProblem]) -> list[SpecProblem]:

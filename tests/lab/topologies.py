@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,19 @@ class Site:
         return Leaks(sum(each), tuple(line for leaks in each for line in leaks.details))
 
     def used(self) -> dict[str, tuple[int, int]]:
-        """For each ISP, the packets sent through it and received back by it so far."""
+        """For each ISP, the packets sent through it and received back by it so far.
+
+        The last words of a flow that was closed may still be on their way: they are waited for, for up to 0.2 s.
+        """
+        now = self._used()
+        for _ in range(20):
+            time.sleep(0.01)
+            before, now = now, self._used()
+            if before == now:
+                break
+        return now
+
+    def _used(self) -> dict[str, tuple[int, int]]:
         return {name: isp.used() for name, isp in self.isps.items()}
 
     def through(self, before: dict[str, tuple[int, int]]) -> tuple[set[str], set[str]]:

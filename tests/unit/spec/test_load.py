@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 
@@ -372,20 +371,6 @@ def test_a_check_names_the_file_and_the_line_of_a_merged_entry() -> None:
     assert problems_in(texts) == [
         ("b.yaml:7:21", "spec.sourceNat[1].as", "there is no uplink 'isp-c'", "did you mean 'isp-b'?")
     ]
-
-
-def test_the_garbage_collector_is_left_as_it_was() -> None:
-    load(BASE)
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        load(BASE)
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
-    with pytest.raises(SpecError):
-        load("a: 1")
-    assert gc.isenabled()
 
 
 _WORDS = st.sampled_from(
