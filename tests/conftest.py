@@ -1,4 +1,8 @@
-"""Fixtures for all tests. Missing privilege is the only reason to skip, and CI has it."""
+"""Fixtures for all tests.
+
+Missing privilege is a reason to skip, and CI has it. So are missing headers of a kernel; `make kmod-test` runs those
+tests where there are some.
+"""
 
 from __future__ import annotations
 

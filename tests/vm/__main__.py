@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.vm.kernels import Kernel, kernels
 from tests.vm.machine import Outcome, run
+from tests.vm.module import build_by_operator
 from tests.vm.report import Record
 from tests.vm.root import root_of
 from tests.vm.suites import SUITES, Suite
@@ -34,12 +35,13 @@ def main() -> int:
         else SUITES
     )
     names = suites if command else options.suite or WHOLE
-    for kernel in chosen.values():
-        root_of(kernel)  # one after the other: kernels of one suite share a root
+    roots = {root_of(kernel) for kernel in chosen.values()}  # one after the other: kernels of one suite share a root
+    whole = not command and not options.suite
+    built = [build_by_operator(root) for root in sorted(roots)] if whole else []
     with ThreadPoolExecutor(options.jobs) as pool:
         jobs = [(kernel, name) for kernel in chosen.values() for name in names]
         good = list(pool.map(lambda job: _one(*job, suites[job[1]], options.console), jobs))
-    return 0 if all(good) else 1
+    return 0 if all([*built, *good]) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

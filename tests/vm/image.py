@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.vm.root import CACHE, LIBRARIES, PROJECT
+from tests.vm.root import CACHE, LIBRARIES, copy_project
 
 TREE = "/nvi"  # the project's tree in the guest
 JOB = "/job.json"
@@ -62,7 +61,7 @@ def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], t
         tree = Path(scratch)
         for directory in ("proc", "sys", "dev", "run", "tmp"):
             (tree / directory).mkdir()
-        _copy_project(tree / TREE[1:])
+        copy_project(tree / TREE[1:])
         inside = f"/{tree.relative_to(root)}{TREE}"
         compiler = [
             "python3",
@@ -84,16 +83,6 @@ def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], t
         (tree / "init").write_text(_INIT, encoding="utf-8")
         (tree / "init").chmod(0o755)
         _archive(tree, ["find", ".", "-print0"], target)
-
-
-def _copy_project(target: Path) -> None:
-    """What is tracked, and what is about to be."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in names:
-        if name and (PROJECT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target / name)
 
 
 def _archive(tree: Path, find: list[str], target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Builds kmod/ for a kernel in its root, with everything that can complain made to complain."""
+"""Builds kmod/ for a kernel in its root, with everything that can complain made to complain; and by the operator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.vm.root import PROJECT, in_root
+from tests.vm.root import LIBRARIES, PROJECT, copy_project, in_root
 
 SOURCE = PROJECT / "kmod"
 _COMPLAINT = re.compile(r"warning:|error:|\bWARNING\b|\bERROR\b")
@@ -29,3 +29,13 @@ def build(root: Path, release: str) -> bytes:
         if done.returncode or complaints:
             raise SystemExit(f"kmod: {release}: does not build clean:\n{done.stdout}{done.stderr}")
         return (tree / "nvi.ko").read_bytes()
+
+
+def build_by_operator(root: Path) -> bool:
+    """tests/headers in the root, for all the kernels that have headers there; what they print is for the user."""
+    with tempfile.TemporaryDirectory(prefix="headers-", dir=root / "tmp") as scratch:
+        tree = Path(scratch) / "nvi"
+        copy_project(tree)
+        environment = ["env", "-C", f"/{tree.relative_to(root)}", f"PYTHONPATH={LIBRARIES}"]
+        pytest = ["python3", "-m", "pytest", "--color=no", "-p", "no:cacheprovider", "tests/headers"]
+        return subprocess.run(in_root(root, *environment, *pytest), check=False).returncode == 0

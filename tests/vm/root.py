@@ -64,6 +64,16 @@ def in_root(root: Path, *argv: str) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", script, str(root), *argv]
 
 
+def copy_project(target: Path) -> None:
+    """What is tracked, and what is about to be."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in names:
+        if name and (PROJECT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, target / name)
+
+
 def _bootstrap(suite: str, packages: Sequence[str], root: Path) -> None:
     include = f"--include={','.join(packages)}"
     command = ["mmdebstrap", "--mode=root", "--variant=apt", "--quiet", include, *_OPTIONS, suite, str(root)]
