@@ -25,7 +25,7 @@ from nvi_operator.spec.explain import explained
 from nvi_operator.spec.merge import ATTRIBUTES
 from nvi_operator.spec.models import Gateway
 from nvi_operator.spec.rows import Rows
-from nvi_operator.spec.syntax import decoded
+from nvi_operator.spec.syntax import decoded, encoded
 from nvi_operator.spec.values import is_name
 
 _FORMATS: Mapping[str, type[CsvTable] | type[JsonLines]] = {".csv": CsvTable, ".jsonl": JsonLines}
@@ -46,10 +46,11 @@ class EntryFile:
 
     def edited(self, data: bytes) -> tuple[EntryFile, Edit] | None:
         """See `merge.Source`."""
-        rows = self.rows.of(decoded(data, self.file))
-        lines = changed_lines(self.rows.text, rows.text)
+        rows = self.rows.of(encoded(data))
+        lines = changed_lines(self.rows.raw, rows.raw)
         if lines is None:
             return None
+        decoded(rows.raw[lines.start : lines.new_end], self.file)  # the rest is what it was: UTF-8
         before = _all_right(self.rows.part(lines.start, lines.old_end))
         after = _all_right(rows.part(lines.start, lines.new_end))
         if before is None or after is None:
@@ -67,7 +68,7 @@ class EntryFile:
 
 def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile, dict[str, Any]]:
     """The entries of one file, by name. Raises SpecError with every problem of the file."""
-    rows = _FORMATS[PurePath(file).suffix](decoded(data, file), file, section, MODELS[section])
+    rows = _FORMATS[PurePath(file).suffix](decoded(data, file).encode(), file, section, MODELS[section])
     source = EntryFile(file, section, rows)
     problems: list[SpecProblem] = []
     entries: dict[str, Any] = {}

@@ -34,7 +34,7 @@ class _Cell(NamedTuple):
 
 class _Header(NamedTuple):
     line: int
-    start: int  # in the text
+    start: int  # in the file
     end: int
     cells: list[_Cell]
 
@@ -42,8 +42,8 @@ class _Header(NamedTuple):
 class CsvTable:
     """The rows of one CSV file."""
 
-    def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self.text = text
+    def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
+        self.raw = raw
         self._file = file
         self._section = section
         self._model = model
@@ -55,18 +55,18 @@ class CsvTable:
     @cached_property
     def _lines(self) -> list[str]:
         """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
-        return self.text.split("\n")
+        return self.raw.decode().split("\n")
 
-    def of(self, text: str) -> CsvTable:
+    def of(self, raw: bytes) -> CsvTable:
         """See `Rows`."""
-        return CsvTable(text, self._file, self._section, self._model)
+        return CsvTable(raw, self._file, self._section, self._model)
 
     def part(self, start: int, end: int) -> CsvTable | None:
         """See `Rows`. It begins with the same header."""
         header = self._header()
         if start < header.end:
             return None
-        return self.of(self.text[header.start : header.end] + self.text[start:end])
+        return self.of(self.raw[header.start : header.end] + self.raw[start:end])
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Where the header is wrong, that is the only problem told of a file."""
@@ -79,7 +79,7 @@ class CsvTable:
         width, at_name = len(names), names.index("name")
         columns = [(name, index) for index, name in enumerate(names) if name != "name"]
         build = Builder(self._model, _value).of_columns(columns)
-        for line, text in enumerate(self.text.split("\n"), start=1):
+        for line, text in enumerate(self.raw.decode().split("\n"), start=1):
             text = text.strip()
             if line <= number or not text or text[0] == "#":
                 continue
@@ -115,15 +115,15 @@ class CsvTable:
 
     def _header(self) -> _Header:
         """The first line that is one."""
-        for number, match in enumerate(re.finditer(r"[^\n]*\n?", self.text), start=1):
-            line = match[0]
+        for number, match in enumerate(re.finditer(rb"[^\n]*\n?", self.raw), start=1):
+            line = match[0].decode()
             if line.strip() and not line.lstrip().startswith("#"):
                 try:
                     cells = _cells(line)
                 except ValueError:
                     cells = [_Cell(0, line.strip())]
                 return _Header(number, match.start(), match.end(), cells)
-        return _Header(1, 0, len(self.text), [])
+        return _Header(1, 0, len(self.raw), [])
 
     def _quoted(self, line: int, problems: list[SpecProblem]) -> list[str] | None:
         try:

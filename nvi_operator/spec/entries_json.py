@@ -50,8 +50,8 @@ _decode = json.JSONDecoder(object_pairs_hook=_object).decode
 class JsonLines:
     """The rows of one JSON Lines file."""
 
-    def __init__(self, text: str, file: str, section: str, model: type[Bulk]) -> None:
-        self.text = text
+    def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
+        self.raw = raw
         self._file = file
         self._section = section
         self._model = model
@@ -59,20 +59,20 @@ class JsonLines:
     @cached_property
     def _lines(self) -> list[str]:
         """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
-        return self.text.split("\n")
+        return self.raw.decode().split("\n")
 
-    def of(self, text: str) -> JsonLines:
+    def of(self, raw: bytes) -> JsonLines:
         """See `Rows`."""
-        return JsonLines(text, self._file, self._section, self._model)
+        return JsonLines(raw, self._file, self._section, self._model)
 
     def part(self, start: int, end: int) -> JsonLines:
         """See `Rows`."""
-        return self.of(self.text[start:end])
+        return self.of(self.raw[start:end])
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Blank lines are passed over."""
         build = Builder(self._model, str).build
-        for number, line in enumerate(self.text.split("\n"), start=1):
+        for number, line in enumerate(self.raw.decode().split("\n"), start=1):
             if not line or line.isspace():
                 continue
             try:

@@ -18,7 +18,7 @@ from nvi_operator.spec.explain import explained
 from nvi_operator.spec.merge import ATTRIBUTES, Part
 from nvi_operator.spec.models import Gateway
 from nvi_operator.spec.runs import LEAST, Doubt, Run, cut, lines_of, second
-from nvi_operator.spec.syntax import decoded
+from nvi_operator.spec.syntax import decoded, encoded
 
 
 def parts_of(data: bytes | str, file: str, problems: list[SpecProblem], least: int = LEAST) -> list[Part]:
@@ -50,7 +50,7 @@ class CutDocument:
 
     rest: Document  # with markers
     data: Any  # without
-    text: str = field(repr=False)  # of the whole file
+    raw: bytes = field(repr=False)  # the whole file, its lines ending in one way
     cuts: Sequence[Run] = field(repr=False)  # all that were cut out of it, from first to last
     runs: Mapping[str, Run] = field(repr=False)  # those of this document, by the first marker
 
@@ -62,29 +62,29 @@ class CutDocument:
         """See Document."""
         for run in self.runs.values():
             if path[:2] == ("spec", run.section) and len(path) > 2 and path[2] in run.entries:
-                return run.find(path[2:], self.text, self.file, key=key)
+                return run.find(path[2:], self.raw, self.file, key=key)
         position = self.rest.find(path, key=key)
         line = position.line
         for run in self.cuts:
-            if line > self.text.count("\n", 0, run.start) + 2:  # the markers
-                line += self.text.count("\n", run.start, run.end) - 2
+            if line > self.raw.count(b"\n", 0, run.start) + 2:  # the markers
+                line += self.raw.count(b"\n", run.start, run.end) - 2
         return Position(self.file, line, position.column)
 
     def edited(self, data: bytes) -> tuple[CutDocument, Edit] | None:
         """See `merge.Source`. Only where the edit is within one run."""
-        text = lines_of(decoded(data, self.file))
-        lines = changed_lines(self.text, text)
+        raw = lines_of(encoded(data))
+        lines = changed_lines(self.raw, raw)
         if lines is None:
             return None
         for run in self.runs.values():
-            if found := run.edited(self.text, text, lines):
+            if found := run.edited(self.raw, raw, lines):
                 changed, edit = found
                 now = [
                     changed if r is run else r.moved(lines.growth) if r.start > run.start else r for r in self.cuts
                 ]
                 after = dict(zip((r.start for r in self.cuts), now, strict=True))
                 runs = {first: after[r.start] for first, r in self.runs.items()}
-                return replace(self, text=text, cuts=now, runs=runs), edit
+                return replace(self, raw=raw, cuts=now, runs=runs), edit
         return None
 
     def with_runs(self, sections: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -108,19 +108,19 @@ class CutDocument:
 def _cut_documents(text: str, file: str, least: int) -> list[CutDocument]:
     """Nothing where there is no long run, or where it is in doubt that it means what it seems to mean."""
     try:
-        text, remains, runs = cut(text, least)
-        documents = [_cut_document(document, text, runs) for document in parse(remains, file)] if runs else []
+        raw, remains, runs = cut(text, least)
+        documents = [_cut_document(document, raw, runs) for document in parse(remains, file)] if runs else []
     except (Doubt, SpecError):  # of what is wrong the place is known in the whole text only
         return []
     found = sum(len(document.runs) for document in documents)
     return documents if found == len(runs) else []  # else one is in a text, or in a section of another meaning
 
 
-def _cut_document(document: Document, text: str, runs: Mapping[str, Run]) -> CutDocument:
+def _cut_document(document: Document, raw: bytes, runs: Mapping[str, Run]) -> CutDocument:
     data = document.data
     spec = data.get("spec") if isinstance(data, dict) else None
     if not isinstance(spec, dict):
-        return CutDocument(document, data, text, tuple(runs.values()), {})
+        return CutDocument(document, data, raw, tuple(runs.values()), {})
     found: dict[str, Run] = {}
     without: dict[str, Any] = {}
     for section, written in spec.items():
@@ -132,7 +132,7 @@ def _cut_document(document: Document, text: str, runs: Mapping[str, Run]) -> Cut
             without[section] = {name: entry for name, entry in written.items() if name not in markers}
             _no_name_twice([without[section], *(run.entries for run in mine.values())])
             found |= mine
-    return CutDocument(document, {**data, "spec": {**spec, **without}}, text, tuple(runs.values()), found)
+    return CutDocument(document, {**data, "spec": {**spec, **without}}, raw, tuple(runs.values()), found)
 
 
 def _no_name_twice(parts: Iterable[Mapping[str, Any]]) -> None:

@@ -13,13 +13,14 @@ class Rows(Protocol):
     """The rows of one file: a line each, counted from 1."""
 
     @property
-    def text(self) -> str: ...
+    def raw(self) -> bytes:
+        """The file, in UTF-8."""
 
-    def of(self, text: str) -> Rows:
-        """Those of another text of the same file."""
+    def of(self, raw: bytes) -> Rows:
+        """Those of the same file with other bytes in it."""
 
     def part(self, start: int, end: int) -> Rows | None:
-        """Those of some whole lines of the text, for themselves; None if something else is said there, too."""
+        """Those of some whole lines, for themselves; None if something else is said there, too."""
 
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """Line, name and entry of each row in turn; the entry is None where something in it is wrong.

@@ -50,7 +50,7 @@ class Doubt(Exception):  # noqa: N818  -- it is no fault of anybody
 
 
 class Run(NamedTuple):
-    """A part of a text, from `start` to `end`, at an indentation; and what it says."""
+    """A part of a file, from byte `start` to `end`, at an indentation; and what it says."""
 
     section: str
     indent: str
@@ -58,20 +58,20 @@ class Run(NamedTuple):
     end: int
     entries: Mapping[str, Any]
 
-    def find(self, path: Path, text: str, file: str, *, key: bool) -> Position:
+    def find(self, path: Path, data: bytes, file: str, *, key: bool) -> Position:
         """The place of what is in an entry; `path` begins with its name."""
-        begin = re.compile(rf"^{self.indent}{path[0]}:", re.MULTILINE).search(text, self.start, self.end)
+        begin = re.compile(rf"^{self.indent}{path[0]}:".encode(), re.MULTILINE).search(data, self.start, self.end)
         assert begin is not None
-        after = re.compile(rf"^{self.indent}[^ ]", re.MULTILINE).search(text, begin.end(), self.end)
-        (entry,) = parse(text[begin.start() : after.start() if after else self.end], file)
+        after = re.compile(rf"^{self.indent}[^ ]".encode(), re.MULTILINE).search(data, begin.end(), self.end)
+        (entry,) = parse(data[begin.start() : after.start() if after else self.end], file)
         position = entry.find(path, key=key)
-        return Position(file, position.line + text.count("\n", 0, begin.start()), position.column)
+        return Position(file, position.line + data.count(b"\n", 0, begin.start()), position.column)
 
-    def edited(self, old: str, new: str, lines: Span) -> tuple[Run, Edit] | None:
-        """The run after an edit of its text, if that left plain entries only."""
+    def edited(self, old: bytes, new: bytes, lines: Span) -> tuple[Run, Edit] | None:
+        """The run after an edit of its bytes, if that left plain entries only."""
         if not self.start <= lines.start <= lines.old_end <= self.end:
             return None
-        head = re.compile(rf"^{self.indent}[^ #\n]", re.MULTILINE)
+        head = re.compile(rf"^{self.indent}[^ #\n]".encode(), re.MULTILINE)
         # Lines that come first could belong to the entry before, so that is read, too.
         begin = max(
             (m.start() for m in head.finditer(old, max(self.start, lines.start - MOST), lines.start)),
@@ -79,39 +79,42 @@ class Run(NamedTuple):
         )
         after = head.search(old, lines.old_end, self.end)
         end = after.start() if after else self.end
-        before, now = (_plain(self, text, begin, stop) for text, stop in ((old, end), (new, end + lines.growth)))
+        before, now = (_plain(self, data) for data in (old[begin:end], new[begin : end + lines.growth]))
         if before is None or now is None:
             return None
         edit = Edit.of(self.section, before, now)
         return self._replace(end=self.end + lines.growth, entries=edit.on(self.entries)), edit
 
     def moved(self, by: int) -> Run:
-        """The same run, so many characters further on."""
+        """The same run, so many bytes further on."""
         return self._replace(start=self.start + by, end=self.end + by)
 
 
-def _plain(run: Run, text: str, place: int, end: int) -> dict[str, Any] | None:
+def _plain(run: Run, data: bytes) -> dict[str, Any] | None:
     """The entries of a part of a run; None if there is anything else in it."""
     plain, _ = _patterns(run.indent)
     build = Builder(MODELS[run.section], _value).build
     entries: dict[str, Any] = {}
+    place = 0
     try:
-        while place < end:
+        text = data.decode()
+        while place < len(text):
             match = plain.match(text, place)
-            if match is None or match.end() > end or not _add(entries, match, build):
+            if match is None or not _add(entries, match, build):
                 return None
-            place = match.end() if match.end() == end else _after(text, match.end())
-    except Doubt:
+            place = _after(text, match.end())
+    except (Doubt, UnicodeDecodeError):
         return None
     return entries
 
 
-def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
-    """The text; with two markers in the place of each run; and the runs by their first marker. Raises Doubt.
+def cut(text: str, least: int = LEAST) -> tuple[bytes, str, Mapping[str, Run]]:
+    """The text in UTF-8; as text with two markers in the place of each run; and the runs by their first marker.
 
-    Lines end in one way in both texts.
+    Lines end in one way in both. Raises Doubt.
     """
-    text = lines_of(text)
+    data = lines_of(text.encode())
+    text = data.decode()
     stem = _unused(text)
     runs: dict[str, Run] = {}
     remains: list[str] = []
@@ -122,12 +125,15 @@ def cut(text: str, least: int = LEAST) -> tuple[str, str, Mapping[str, Run]]:
             remains += (text[done : run.start], f"{run.indent}{first}: {{}}\n{run.indent}{second(first)}: {{}}\n")
             done = run.end
             runs[first] = run
-    return text, "".join((*remains, text[done:])), runs
+    if len(data) > len(text):
+        places = {place: len(text[:place].encode()) for run in runs.values() for place in (run.start, run.end)}
+        runs = {first: run._replace(start=places[run.start], end=places[run.end]) for first, run in runs.items()}
+    return data, "".join((*remains, text[done:])), runs
 
 
-def lines_of(text: str) -> str:
+def lines_of(data: bytes) -> bytes:
     """The same, its lines ending in one way."""
-    return text.replace("\r\n", "\n") if "\r" in text else text  # one character is found ten times as fast
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data  # one byte is found ten times as fast
 
 
 def second(first: str) -> str:

@@ -31,11 +31,14 @@ _SENTENCES = (
 )
 
 
+def encoded(data: bytes | str) -> bytes:
+    """The bytes of a file, without a byte order mark; UTF-8 or not."""
+    return (data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data).removeprefix(_BOM)
+
+
 def decoded(data: bytes | str, file: str) -> str:
     """The text, without a byte order mark. Raises SpecError where it is not UTF-8."""
-    if isinstance(data, str):
-        data = data.encode("utf-8", "surrogatepass")
-    data = data.removeprefix(_BOM)
+    data = encoded(data)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -42,7 +42,8 @@ class PackedElements(Set[Element]):
         """What the kernel holds, or shall hold."""
         if self._raw is None:
             assert self._exchange is not None
-            self._raw = self._exchange.before.raw - self._exchange.gone | self._exchange.come
+            before, gone, come = self._exchange
+            self._raw = (gone | come) ^ before.raw  # in this order: the larger is copied, not made anew
         return self._raw
 
     @classmethod

@@ -54,6 +54,27 @@ def test_an_edited_row_is_the_only_one_that_is_read(root: Path, loaded: LoadedSp
     assert str(now.spec.forwards["mail"].to[0]) == "10.0.0.3"
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_so_is_an_edited_entry_between_letters_of_several_bytes(root: Path, mark: str, ends: str) -> None:
+    file = root / "edge.yaml"
+    entries = "".join(f"    f{n}: {{ports: {n}/udp, to: 10.0.0.1}}  # größer: 東京 {n}\n" for n in range(1, 400))
+    whole = mark + YAML.replace("spec:\n", "spec:  # Übergang\n") + "  forwards:\n" + entries
+    edits = (("200/udp", "20000/udp"), ("東京 7\n", "大阪市\n"), ("10.0.0.1}  # größer: 東京 9\n", "10.0.0.9}\n"))
+    file.write_bytes(whole.replace("\n", ends).encode())
+    now: LoadedSpec | None = load_directory(root)
+    for old, new in edits:
+        whole = whole.replace(old, new)
+        file.write_bytes(whole.replace("\n", ends).encode())
+        assert now is not None
+        before, now = now, again(now, root, "edge.yaml")
+        assert now is not None
+        assert now.spec.forwards["f300"] is before.spec.forwards["f300"]
+        assert str(now.where.find(("spec", "forwards", "f300", "to"))) == f"{file}:311:32"
+    file.write_bytes(whole.replace("\n", ends).encode().replace("東京 30".encode(), b"\xe6\x9d"))
+    assert reload_file(now, str(file), root) is None
+
+
 def test_one_edit_after_the_other(root: Path, loaded: LoadedSpec) -> None:
     now: LoadedSpec | None = loaded
     moved = ROWS.replace("mail,25", "mail,26")
