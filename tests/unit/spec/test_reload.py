@@ -60,7 +60,7 @@ def test_so_is_an_edited_entry_between_letters_of_several_bytes(root: Path, mark
     file = root / "edge.yaml"
     entries = "".join(f"    f{n}: {{ports: {n}/udp, to: 10.0.0.1}}  # größer: 東京 {n}\n" for n in range(1, 400))
     whole = mark + YAML.replace("spec:\n", "spec:  # Übergang\n") + "  forwards:\n" + entries
-    edits = (("200/udp", "20000/udp"), ("東京 7\n", "大阪市\n"), ("10.0.0.1}  # größer: 東京 9\n", "10.0.0.9}\n"))
+    edits = (("398/udp", "20000/udp"), ("東京 7\n", "大阪市\n"), ("10.0.0.1}  # größer: 東京 9\n", "10.0.0.9}\n"))
     file.write_bytes(whole.replace("\n", ends).encode())
     now: LoadedSpec | None = load_directory(root)
     for old, new in edits:
@@ -70,7 +70,7 @@ def test_so_is_an_edited_entry_between_letters_of_several_bytes(root: Path, mark
         before, now = now, again(now, root, "edge.yaml")
         assert now is not None
         assert now.spec.forwards["f300"] is before.spec.forwards["f300"]
-        assert str(now.where.find(("spec", "forwards", "f300", "to"))) == f"{file}:311:32"
+        assert str(now.where.find(("spec", "forwards", "f399", "to"))) == f"{file}:410:32"
     file.write_bytes(whole.replace("\n", ends).encode().replace("東京 30".encode(), b"\xe6\x9d"))
     assert reload_file(now, str(file), root) is None
 

@@ -208,7 +208,7 @@ def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
 
 def test_letters_of_several_bytes_move_no_place() -> None:
     before = BASE.replace("spec:\n", "spec:  # Übergang, 上海\n") + "  forwards:\n    # größer: 東京\n"
-    wrong = MANY.replace("f300: {at: isp-a, ports: 300/tcp", "f300: {at: isp-c,   ports: 300/tcp")
+    wrong = MANY.replace("f399: {at: isp-a", "f399: {at: isp-c")
     assert problems_in(before + wrong.replace("f9: ", "# ä\n    f9: ")) == [
-        ("315:16", "spec.forwards.f300.at", "there is no uplink 'isp-c'", "did you mean 'isp-b'?")
+        ("414:16", "spec.forwards.f399.at", "there is no uplink 'isp-c'", "did you mean 'isp-b'?")
     ]
