@@ -58,7 +58,7 @@ class Gateway:
         meant = self._meant[-1] if self._meant else None
         if meant is None or meant[0] is not facts:  # equal ones are mostly the same ones
             if meant is None or meant[0] != facts:
-                topology = resolve(self.name, self.spec, facts)
+                topology = resolve(self.name, self.spec, facts, meant[1] if meant else None)
                 if meant is None or meant[1] != topology:  # most facts mean nothing to a gateway
                     meant = facts, topology, desired_state(topology)
             self._meant[:] = [(facts, *meant[1:])]

@@ -5,14 +5,14 @@ Assumes a spec that `spec/check.py` has passed; what a host lacks becomes a note
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.models import Uplink as SpecUplink
 from nvi_operator.spec.values import Address
 from nvi_operator.state.facts import Facts, LinkFact
-from nvi_operator.topology.forwards import resolve_forwards
+from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.model import (
     FAMILIES,
     Conditions,
@@ -33,8 +33,12 @@ from nvi_operator.topology.source_nat import resolve_source_nat
 Note = Callable[[str], None]
 
 
-def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
-    """The gateway `name` as this host can be it now. Pure: equal input, equal output."""
+def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None = None) -> Topology:
+    """The gateway `name` as this host can be it now. Pure: equal input, equal output.
+
+    `before` is what the same spec was by other facts: what those have not changed is taken from there, for it may be
+    large.
+    """
     notes: list[str] = []
     tenants = _tenants(spec)
     uplinks = _uplinks(spec, facts, notes.append)
@@ -69,7 +73,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
         uplinks=uplinks,
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
-        **resolve_forwards(spec.forwards, uplinks, insides, tenants),
+        **_forwards(spec, uplinks, insides, tenants, before),
         statics=tuple(
             StaticEntry(n, s.address, s.as_, tenants[s.tenant].number if s.tenant else 0)
             for n, s in sorted(spec.static.items())
@@ -78,6 +82,18 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts) -> Topology:
         routes=tuple(_routes(spec)),
         notes=tuple(notes),
     )
+
+
+def _forwards(
+    spec: GatewaySpec,
+    uplinks: Sequence[Uplink],
+    insides: Sequence[Inside],
+    tenants: Mapping[str, Tenant],
+    before: Topology | None,
+) -> ResolvedForwards:
+    if before and (before.uplinks, before.insides) == (uplinks, insides):
+        return {"forwards": before.forwards, "forward_rules": before.forward_rules}
+    return resolve_forwards(spec.forwards, uplinks, insides, tenants)
 
 
 def _families(insides: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:

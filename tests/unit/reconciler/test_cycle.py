@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from nvi_operator.errors import ChangedMeanwhileError
 from nvi_operator.reconciler.cycle import REPLANS, Gateway, preview, reconcile
+from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.load import load_texts
+from nvi_operator.spec.values import Target
 from nvi_operator.state.change import Change
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import Ref
@@ -78,6 +81,31 @@ def test_what_a_spec_means_is_worked_out_once_for_equal_facts() -> None:
     assert gateway.meaning(replace(facts, hostname="other"))[1] is found[1]
     other = gateway.meaning(replace(facts, netns_cookie=77))
     assert other[1] != found[1]
+
+
+def at(facts: Facts, address: str) -> Facts:
+    """The same host with another address on its uplink."""
+    wan0 = replace(facts.links["wan0"], addresses=(ip_interface(address),))
+    return replace(facts, links={**facts.links, "wan0": wan0})
+
+
+def test_forwards_are_worked_out_anew_only_when_an_uplink_or_an_inside_is_another() -> None:
+    dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
+    web = {"web": Forward(to=(Target(ip_address("192.168.1.80"), None),))}
+    spec = SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}, "forwards": web})
+    facts = at(assume_missing(spec, Facts("fake")), "203.0.113.2/24")
+    gateway = Gateway("edge", spec)
+    first = gateway.meaning(facts)[0]
+    other = gateway.meaning(replace(facts, netns_cookie=77))[0]
+    assert first is not None
+    assert other is not None
+    assert other.forwards is first.forwards
+    assert [str(entry.public) for entry in first.forwards] == ["203.0.113.2"]
+    facts = at(facts, "203.0.113.3/24")
+    now = gateway.meaning(facts)[0]
+    assert now is not None
+    assert now == Gateway("edge", spec).meaning(facts)[0]
+    assert [str(entry.public) for entry in now.forwards] == ["203.0.113.3"]
 
 
 def test_the_pass_after_it_goes_on_from_there() -> None:
