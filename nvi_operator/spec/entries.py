@@ -28,7 +28,7 @@ from nvi_operator.spec.rows import Rows
 from nvi_operator.spec.syntax import decoded, encoded
 from nvi_operator.spec.values import is_name
 
-_FORMATS: Mapping[str, type[CsvTable] | type[JsonLines]] = {".csv": CsvTable, ".jsonl": JsonLines}
+_FORMATS: Mapping[str, type[Rows]] = {".csv": CsvTable, ".jsonl": JsonLines}
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
 
-from nvi_operator.errors import Position, SpecProblem
-from nvi_operator.spec.bulk import Bulk, fields_of
+from nvi_operator.errors import SpecProblem
+from nvi_operator.spec.bulk import fields_of
 from nvi_operator.spec.compact import WRONG, Absent, Builder
 from nvi_operator.spec.document import Branch, Document, Places
-from nvi_operator.spec.rows import place, row_document
+from nvi_operator.spec.rows import Rows, place, row_document
 
 _BOOLEANS = {"true": True, "false": False}
 # The csv module does not say where in a line a cell is, so this reads the lines with quotes, and those with errors.
@@ -39,27 +39,12 @@ class _Header(NamedTuple):
     cells: list[_Cell]
 
 
-class CsvTable:
+class CsvTable(Rows):
     """The rows of one CSV file."""
-
-    def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
-        self.raw = raw
-        self._file = file
-        self._section = section
-        self._model = model
 
     @cached_property
     def _fields(self) -> Mapping[str, FieldInfo]:
         return fields_of(self._model)
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
-        return self.raw.decode().split("\n")
-
-    def of(self, raw: bytes) -> CsvTable:
-        """See `Rows`."""
-        return CsvTable(raw, self._file, self._section, self._model)
 
     def part(self, start: int, end: int) -> CsvTable | None:
         """See `Rows`. It begins with the same header."""
@@ -164,9 +149,6 @@ class CsvTable:
             return self._problem(line, cells[wanted].start + 1, message, hint)
         column = len(self._lines[line - 1].rstrip()) + 1
         return self._problem(line, column, message, "write a comma for each empty cell, too")
-
-    def _problem(self, line: int, column: int, message: str, hint: str) -> SpecProblem:
-        return SpecProblem(Position(self._file, line, column), "", message, hint)
 
 
 def _value(cell: str) -> Any:

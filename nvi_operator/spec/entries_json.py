@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
-from nvi_operator.errors import Position, SpecError, SpecProblem
-from nvi_operator.spec.bulk import Bulk
+from nvi_operator.errors import SpecError, SpecProblem
 from nvi_operator.spec.compact import WRONG, Builder
 from nvi_operator.spec.document import Branch, Document, Places, parse
-from nvi_operator.spec.rows import place, row_document
+from nvi_operator.spec.rows import Rows, place, row_document
 from nvi_operator.spec.scalars import shown
 
 _FORM = 'write an object on one line: {"name": "web", ...}'
@@ -47,23 +45,8 @@ def _read(line: str) -> Any:
 _decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
-class JsonLines:
+class JsonLines(Rows):
     """The rows of one JSON Lines file."""
-
-    def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
-        self.raw = raw
-        self._file = file
-        self._section = section
-        self._model = model
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        """Only for what is wrong, and for places: lines are twice as large as the text, and the file is kept."""
-        return self.raw.decode().split("\n")
-
-    def of(self, raw: bytes) -> JsonLines:
-        """See `Rows`."""
-        return JsonLines(raw, self._file, self._section, self._model)
 
     def part(self, start: int, end: int) -> JsonLines:
         """See `Rows`."""
@@ -121,9 +104,6 @@ class JsonLines:
                 yield self._problem(number, said.position.column, said.message.partition(": first at")[0], said.hint)
         else:
             yield self._problem(number, 1, "a field is here for the second time", "keep one of them")
-
-    def _problem(self, line: int, column: int, message: str, hint: str) -> SpecProblem:
-        return SpecProblem(Position(self._file, line, column), "", message, hint)
 
 
 def _own(places: Places) -> int:

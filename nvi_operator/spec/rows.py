@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Self
 
-from nvi_operator.errors import SpecProblem
+from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.spec.bulk import Bulk
 from nvi_operator.spec.document import Branch, Document, Places
 
 
-class Rows(Protocol):
-    """The rows of one file: a line each, counted from 1."""
+class Rows(ABC):
+    """The rows of one file, in UTF-8: a line each, counted from 1."""
 
-    @property
-    def raw(self) -> bytes:
-        """The file, in UTF-8."""
+    def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
+        self.raw = raw
+        self._file = file
+        self._section = section
+        self._model = model
 
-    def of(self, raw: bytes) -> Rows:
+    @cached_property
+    def _lines(self) -> list[str]:
+        """Only for what is wrong, and for places: lines are twice as large as the file, and that is kept."""
+        return self.raw.decode().split("\n")
+
+    def of(self, raw: bytes) -> Self:
         """Those of the same file with other bytes in it."""
+        return type(self)(raw, self._file, self._section, self._model)
 
-    def part(self, start: int, end: int) -> Rows | None:
+    @abstractmethod
+    def part(self, start: int, end: int) -> Self | None:
         """Those of some whole lines, for themselves; None if something else is said there, too."""
 
+    @abstractmethod
     def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
         """Line, name and entry of each row in turn; the entry is None where something in it is wrong.
 
         What is no row at all is added to `problems`.
         """
 
+    @abstractmethod
     def document(self, line: int) -> Document:
         """A row as a document that holds this entry only. Its line came out of `entries`."""
+
+    def _problem(self, line: int, column: int, message: str, hint: str) -> SpecProblem:
+        return SpecProblem(Position(self._file, line, column), "", message, hint)
 
 
 def place(line: int, column: int) -> int:
