@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
-from nvi_operator.cli.parser import make_parser
-
-# As GNU diff has it, where 1 means that there is a difference.
-_TROUBLE = {"diff": 2, "drift": 2}
+from nvi_operator.cli.parser import parse, trouble
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,18 +22,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    arguments = make_parser().parse_args(argv)
+    _open_what_is_closed()
+    arguments = parse(argv)
     from nvi_operator.cli import commands
     from nvi_operator.errors import NviError
 
     try:
-        return commands.run(arguments)
+        code = commands.run(arguments)
+        sys.stdout.flush()  # an error of that is ours to tell
+        return code
     except NviError as error:
         print(f"nvictl: {error}", file=sys.stderr)
-        return _TROUBLE.get(arguments.command, 1)
     except BrokenPipeError:
-        # The reader has gone (`nvictl render | head`); leave nothing for the interpreter to flush.
-        sys.stderr.close()
-        return 1
+        _drop_output()  # the reader has gone: `nvictl render | head`
+    except OSError as error:
+        _drop_output()
+        print(f"nvictl: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
+    return trouble(arguments.command)
+
+
+def _open_what_is_closed() -> None:
+    """`nvictl ... >&-`: else the first file that is opened would be taken for it."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again when the interpreter ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

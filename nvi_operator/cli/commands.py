@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def run(arguments: Namespace) -> int:
     """Run the command named in `arguments`, in the network namespace named there."""
     command = _COMMANDS[arguments.command]
-    if getattr(arguments, "netns", None):
+    if getattr(arguments, "netns", None) is not None:
         from nvi_operator.kernel.netns import enter
 
         enter(arguments.netns)

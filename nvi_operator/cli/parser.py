@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from nvi_operator import __version__
 
@@ -17,18 +19,58 @@ exit codes:
   module build install uninstall                         0 done, 1 error
 """
 
+# As GNU diff has it, where 1 means that there is a difference.
+_TROUBLE = {"diff": 2, "drift": 2}
+
+
+def trouble(command: str) -> int:
+    """The exit code of an error."""
+    return _TROUBLE.get(command, 1)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse ends with 2 on wrong usage, which means that there are changes (`plan --detailed-exitcode`)."""
+
+    def error(self, message: str) -> NoReturn:
+        self.refuse(message, self.prog.partition(" ")[2])
+
+    def refuse(self, message: str, command: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(trouble(command), f"{self.prog}: error: {message}\n")
+
+
+def _said(text: str) -> str:
+    """`nvictl apply "$UNSET"` is not for the current directory, nor `--netns "$UNSET"` for the host."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_said(text))
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1 second, and at most {_LONGEST}")
+    return value
+
+
+_LONGEST = 86400
+
 Add = Callable[[argparse.ArgumentParser], None]
 Command = tuple[str, str, tuple[Add, ...]]
 
 
 def _spec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="DIR", type=Path, help="directory (or file) with the gateway's YAML")
+    parser.add_argument("spec", metavar="DIR", type=_path, help="directory (or file) with the gateway's YAML")
     _choice(parser)
 
 
 def _optional_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "spec", metavar="DIR", type=Path, nargs="?", help="directory (or file) with the gateway's YAML"
+        "spec", metavar="DIR", type=_path, nargs="?", help="directory (or file) with the gateway's YAML"
     )
     _choice(parser)
 
@@ -42,7 +84,9 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 
 def _netns(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--netns", metavar="NAME", help="work in this network namespace (see ip-netns(8))")
+    parser.add_argument(
+        "--netns", metavar="NAME", type=_said, help="work in this network namespace (see ip-netns(8))"
+    )
 
 
 def _detailed(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +107,7 @@ def _force(parser: argparse.ArgumentParser) -> None:
 
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--rescan", metavar="SECONDS", type=float, default=60.0, help="look anyway after so long (default: 60)"
+        "--rescan", metavar="SECONDS", type=_seconds, default=60.0, help="look anyway after so long (default: 60)"
     )
 
 
@@ -133,9 +177,18 @@ _COMMANDS: tuple[Command, ...] = (
 )
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser; `command` of the result names the command."""
-    parser = argparse.ArgumentParser(
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """`command` of the result names the command."""
+    parser = _make_parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:  # argparse would not say to which command they were given
+        parser.refuse(f"unrecognized arguments: {' '.join(unknown)}", arguments.command)
+    return arguments
+
+
+def _make_parser() -> _Parser:
+    """See `parse`."""
+    parser = _Parser(
         prog="nvictl",
         description="A declarative network operator for Linux NAT gateways.",
         epilog=_EPILOG,

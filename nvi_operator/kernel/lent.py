@@ -38,11 +38,11 @@ class Lent:
     def _load(self) -> list[tuple[str, str, str]]:
         with kernel_errors(f"{self._path}: reading what was lent"):
             try:
-                text = self._path.read_text(encoding="utf-8")
+                data = self._path.read_bytes()
             except FileNotFoundError:
                 return []
         try:
-            return [(owner, key, value) for owner, key, value in json.loads(text)]
+            return [_entry(*words) for words in json.loads(data)]
         except (TypeError, ValueError) as error:
             raise KernelError(
                 f"{self._path}: reading what was lent: it is damaged: {error}",
@@ -61,3 +61,13 @@ class Lent:
                 file.flush()
                 os.fsync(file.fileno())
             scratch.replace(self._path)
+
+
+def _entry(owner: str, key: str, value: str) -> tuple[str, str, str]:
+    """Raises TypeError or ValueError where it cannot be one that was kept here: it tells root what to write where."""
+    parts = f"{key}".split("/")
+    if not all(isinstance(word, str) for word in (owner, key, value)) or not {"", ".", ".."}.isdisjoint(parts):
+        raise ValueError(f"{[owner, key, value]} was not lent")
+    if owner == "link-group":
+        int(value)
+    return owner, key, value

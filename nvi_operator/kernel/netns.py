@@ -21,7 +21,7 @@ _SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since 5.14
 def enter(name: str) -> None:
     """Move the calling thread into the namespace `ip netns` calls `name`. Raises NviError."""
     path = RUN / name
-    if "/" in name or not path.is_file():
+    if "/" in name or not os.path.isfile(path):
         known = sorted(entry.name for entry in RUN.iterdir()) if RUN.is_dir() else []
         raise NviError(
             f"namespace {name}: wanted to work in it: there is none of that name",

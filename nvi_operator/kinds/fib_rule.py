@@ -136,10 +136,11 @@ def _default(topology: Topology, family: Family) -> Uplink | None:
 
 
 def _combinations(conditions: Conditions) -> Iterator[tuple[str | None, str | None, str | None]]:
-    def each(values: Iterable[object]) -> list[str | None]:
-        return [str(value) for value in values] or [None]
+    def each(networks: Iterable[Network]) -> Iterable[str | None]:
+        words = [str(network) if network.prefixlen else None for network in networks]
+        return words if words and None not in words else [None]  # every address is no condition to the kernel
 
-    yield from product(each(conditions.ifnames), each(conditions.sources), each(conditions.destinations))
+    yield from product(conditions.ifnames or [None], each(conditions.sources), each(conditions.destinations))
 
 
 def _backstop(topology: Topology, family: Family) -> Iterator[FibRule]:

@@ -6,6 +6,7 @@ Text is nft's complete input format: JSON cannot create maps with concatenated d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 
 from nvi_operator.state.nft import (
     Assign,
@@ -149,17 +150,22 @@ def _nat_text(nat: Nat) -> str:
     elif isinstance(nat.address, Field):
         address = nat.address.name
     else:
-        address = value_text(nat.address)
-        if nat.ports is not None and nat.family == 6:
-            address = (
-                f"[{address}]"
-                if not isinstance(nat.address, Interval)
-                else (f"[{nat.address.first}]-[{nat.address.last}]")
-            )
+        address = _with_ports(nat.address, nat.family) if nat.ports is not None else value_text(nat.address)
     ports = "" if nat.ports is None else f":{value_text(nat.ports)}"
     flags = f" {','.join(sorted(nat.flags))}" if nat.flags else ""
     netmap = "prefix " if nat.netmap else ""
     return f"{nat.kind} {_FAMILY[nat.family]} {netmap}to {address}{ports}{flags}"
+
+
+def _with_ports(address: Value, family: int) -> str:
+    """Before ports a prefix is written as a range: nft takes `/28:9999` for one word."""
+    ends: tuple[object, ...] = (address,)
+    if isinstance(address, Interval):
+        ends = address.first, address.last
+    elif "/" in str(address):
+        network = ip_network(address)
+        ends = network[0], network[-1]
+    return "-".join(f"[{end}]" if family == 6 else f"{end}" for end in ends)
 
 
 def statement_text(statement: Statement) -> str:

@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.spec.scalars import shown
 from nvi_operator.spec.values import (
+    Maybe,
     Name,
     Networks,
     Places,
@@ -107,11 +108,11 @@ class Forward:
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     at: Annotated[
-        Places | None,
+        Maybe[Places],
         Field(description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink."),
     ] = None
     ports: Annotated[
-        Services | None,
+        Maybe[Services],
         Field(description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address."),
     ] = None
     to: Annotated[
@@ -123,8 +124,8 @@ class Forward:
     pick: Annotated[
         Pick, Field(description="How one of several servers is chosen; hash: by the client's address.")
     ] = "hash"
-    tenant: Annotated[Name | None, Field(description="The tenant in which the server lives.")] = None
-    from_: Annotated[Networks | None, Field(alias="from", description="Only for clients of these prefixes.")] = None
+    tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None
+    from_: Annotated[Maybe[Networks], Field(alias="from", description="Only for clients of these prefixes.")] = None
     hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside, too?")] = True
 
     def __post_init__(self) -> None:
@@ -152,7 +153,7 @@ class Static:
 
     address: Annotated[SpecNetwork, Field(description="The real address or prefix.")]
     as_: Annotated[SpecNetwork, Field(alias="as", description="What it is known as; of the same size.")]
-    tenant: Annotated[Name | None, Field(description="The tenant that it lives in.")] = None
+    tenant: Annotated[Maybe[Name], Field(description="The tenant that it lives in.")] = None
 
     def __post_init__(self) -> None:
         _same_family_and_size(self.address, self.as_, "address", "as")
@@ -176,6 +177,8 @@ class TwiceNat:
     def __post_init__(self) -> None:
         _same_family_and_size(self.from_, self.as_, "from", "as")
         _same_family_and_size(self.to, self.becomes, "to", "becomes")
+        if not self.to.prefixlen:
+            raise ValueError(f"to {self.to} is every address: name those of the other side")
         if self.from_.version != self.to.version:
             raise ValueError(f"from {self.from_} and to {self.to} mix IPv4 and IPv6")
 

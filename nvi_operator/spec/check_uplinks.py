@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from ipaddress import ip_network
+from collections.abc import Iterable, Iterator
+from ipaddress import collapse_addresses, ip_network
+from typing import Any
 
 from nvi_operator.spec.addresses import Cover, Problem, Span, explicit, overlapping, span_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
-from nvi_operator.spec.values import Network
+from nvi_operator.spec.values import FAMILIES, Network
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
 
@@ -22,6 +23,9 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
             yield path, message, "leave it out here: uplinks take part in NAT by themselves"
         if ifname == spec.dataplane.device:
             yield path, f"{ifname} is the name of the NAT virtual interface", "set dataplane.device to another name"
+    for ifname, interface in spec.interfaces.items():
+        for field, networks in (("networks", interface.networks), ("knownAs", interface.known_as or ())):
+            yield from _everything(("spec", "interfaces", ifname, field), networks)
     yield from _networks(spec)
     yield from _aliases(spec)
     tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
@@ -34,6 +38,13 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
     if spec.guards.anti_spoof == "strict" and tenants:
         message = "strict looks for the way back to a source, and tenants' sources have several"
         yield ("spec", "guards", "antiSpoof"), message, "write antiSpoof: local"
+
+
+def _everything(path: Path, networks: Iterable[Network]) -> Iterator[Problem]:
+    for family in FAMILIES:
+        own: list[Any] = [network for network in networks if network.version == family]
+        if any(not network.prefixlen for network in collapse_addresses(own)):
+            yield path, f"this is every IPv{family} address", "name the prefixes that are there and nowhere else"
 
 
 def _networks(spec: GatewaySpec) -> Iterator[Problem]:
@@ -99,6 +110,7 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
                 f"uplink {first!r} is on {uplink.interface}, too, and with addresses: auto both claim all of them",
                 "write the addresses of each",
             )
+        yield from _everything((*path, "routed"), uplink.routed or ())
         yield from _next_hops(path, uplink)
     yield from _claims(spec)
 

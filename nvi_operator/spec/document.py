@@ -16,7 +16,7 @@ import yaml
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.spec.scalars import AmbiguousScalar, may_be_other_than_text, shown, value_of
-from nvi_operator.spec.syntax import decoded, reader_problem, syntax_problem
+from nvi_operator.spec.syntax import decoded, other_line_break, reader_problem, syntax_problem
 
 Path = tuple[str | int, ...]
 
@@ -76,6 +76,8 @@ def parse(data: bytes | str, file: str) -> list[Document]:
     text = decoded(data, file)
     problems: list[SpecProblem] = []
     documents: list[Document] = []
+    if found := other_line_break(text, file):
+        raise SpecError([found])
     try:
         documents = _Reader(_LOADER(text), file, problems).documents()
     except yaml.reader.ReaderError:

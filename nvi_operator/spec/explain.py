@@ -156,6 +156,8 @@ def _type_hint(kind: str, given: Any) -> str:
 def _value_hint(message: str) -> str:
     if "did you mean" in message or ": write " in message:
         return ""  # it says so itself
+    if message == "there is no value":
+        return "write one, or leave the field out"
     if "as text, found" in message:
         return "put it in quotes if it is text"
     return next((hint for part, hint in _HINTS if part in message), "")

@@ -49,7 +49,7 @@ def _walk(directory: FilePath, above: tuple[tuple[int, int], ...], suffixes: tup
 def read(path: FilePath) -> Mapping[str, bytes]:
     """The contents of the specs in a directory, or of one file, by name. Raises SpecError."""
     try:
-        files = spec_files(path) if path.is_dir() else [path]
+        files = spec_files(path) if os.path.isdir(path) else [path]
     except OSError as error:
         raise SpecError([_unreadable(str(error.filename or path), error)]) from error
     if not files:

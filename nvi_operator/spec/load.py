@@ -6,6 +6,7 @@ must be is in `models.py`, what the whole must be in `check.py`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -51,7 +52,7 @@ def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway
     Raises SpecError with every problem found.
     """
     root = FilePath(path)
-    entries = entry_reader(root if root.is_dir() else None)
+    entries = entry_reader(root if os.path.isdir(root) else None)
     return load_texts(read(root), hostname=hostname, gateway=gateway, root=str(path), entries=entries)
 
 

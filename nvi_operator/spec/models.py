@@ -22,6 +22,7 @@ from nvi_operator.spec.values import (
     HostNames,
     IfName,
     IfNames,
+    Maybe,
     Name,
     Networks,
     OrShort,
@@ -114,10 +115,10 @@ class Interface(Model):
     """An interface that takes part in NAT and is no uplink."""
 
     networks: Networks = Field(description="The prefixes that live behind this interface.")
-    known_as: Networks | None = Field(
+    known_as: Maybe[Networks] = Field(
         None, description="Prefixes, on no uplink, under which others on this gateway know these networks."
     )
-    tenant: Name | None = Field(
+    tenant: Maybe[Name] = Field(
         None, description="Which tenant this is. Tenants may use the same addresses at the same time."
     )
 
@@ -144,7 +145,7 @@ class Uplink(Model):
 
     interface: IfName = Field(description="The interface that it is reached through.")
     next_hop: Annotated[
-        Literal["auto"] | Addresses | None, BeforeValidator(_next_hop), WithJsonSchema(_AUTO_OR_ADDRESSES)
+        Maybe[Literal["auto"] | Addresses], BeforeValidator(_next_hop), WithJsonSchema(_AUTO_OR_ADDRESSES)
     ] = Field(
         None,
         description="The router's address, one per family. auto: what DHCP or router advertisements "
@@ -157,7 +158,7 @@ class Uplink(Model):
         description="The addresses on the interface that belong to this uplink; the first of each family is "
         "'the uplink's address'. auto: whatever is on the interface now.",
     )
-    routed: Networks | None = Field(
+    routed: Maybe[Networks] = Field(
         None, description="Prefixes that the uplink routes to this gateway; on no interface."
     )
     default: bool = Field(
@@ -184,8 +185,8 @@ class Translation(Model):
     uplinks: dict[Name, Weight] = Field(
         default_factory=dict, description="The address of one of these uplinks, by weight."
     )
-    pool: Ranges | None = Field(None, description="Addresses, ranges and prefixes to choose from, in each family.")
-    ports: SpecPorts | None = Field(None, description="Use source ports of this range only.")
+    pool: Maybe[Ranges] = Field(None, description="Addresses, ranges and prefixes to choose from, in each family.")
+    ports: Maybe[SpecPorts] = Field(None, description="Use source ports of this range only.")
     pick: Pick = Field("hash", description="How one of several is chosen.")
     persistent: bool = Field(False, description="A client keeps its address, whatever it talks to.")
     overload: bool = Field(
@@ -242,18 +243,18 @@ class SourceNat(Model):
     """One line of source NAT: which packets, and what their source becomes. The first that matches wins."""
 
     name: Name = Field(description="Its name in counters, diffs and messages.")
-    from_: Networks | None = Field(
+    from_: Maybe[Networks] = Field(
         None,
         alias="from",
         description="Source prefixes. Left out: everything that lives behind our interfaces.",
     )
-    to: Networks | None = Field(None, description="Destination prefixes.")
-    in_: IfNames | None = Field(
+    to: Maybe[Networks] = Field(None, description="Destination prefixes.")
+    in_: Maybe[IfNames] = Field(
         None, alias="in", description="Interfaces that the packet came in by. Left out: any that is no uplink's."
     )
-    tenant: Name | None = Field(None, description="The tenant whose packets these are.")
-    protocol: Protocols | None = Field(None, description="Protocols.")
-    ports: Services | None = Field(None, description="Destination ports with protocol, as in 443/tcp.")
+    tenant: Maybe[Name] = Field(None, description="The tenant whose packets these are.")
+    protocol: Maybe[Protocols] = Field(None, description="Protocols.")
+    ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 443/tcp.")
     as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
         alias="as", description="What the source becomes."
     )
@@ -272,9 +273,9 @@ class Route(Model):
     """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins."""
 
     name: Name = Field(description="Its name in diffs and messages.")
-    from_: Networks | None = Field(None, alias="from", description="Source prefixes, after translation.")
-    to: Networks | None = Field(None, description="Destination prefixes, after translation.")
-    in_: IfNames | None = Field(None, alias="in", description="Interfaces that the packet came in by.")
+    from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
+    to: Maybe[Networks] = Field(None, description="Destination prefixes, after translation.")
+    in_: Maybe[IfNames] = Field(None, alias="in", description="Interfaces that the packet came in by.")
     via: Name = Field(description="The uplink to take.")
 
     @model_validator(mode="after")
@@ -290,7 +291,7 @@ class Route(Model):
 class GatewaySpec(Model):
     """What one gateway does."""
 
-    host: HostNames | None = Field(
+    host: Maybe[HostNames] = Field(
         None, description="Hostnames that this is for; `any`, or left out, for every host."
     )
     dataplane: Dataplane = Field(default_factory=Dataplane)
@@ -305,15 +306,15 @@ class GatewaySpec(Model):
         (), strict=False, description="Source NAT; the first line that matches wins."
     )
     forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
-    forwards_from: EntryFiles | None = Field(
+    forwards_from: Maybe[EntryFiles] = Field(
         None, description="Files with more forwards, in CSV or JSON Lines, beside this file or below."
     )
     static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
-    static_from: EntryFiles | None = Field(
+    static_from: Maybe[EntryFiles] = Field(
         None, description="Files with more 1:1 NAT, in CSV or JSON Lines, beside this file or below."
     )
     twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
-    twice_nat_from: EntryFiles | None = Field(
+    twice_nat_from: Maybe[EntryFiles] = Field(
         None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
     )
     routes: tuple[Route, ...] = Field(

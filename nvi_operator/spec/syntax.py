@@ -10,6 +10,7 @@ from nvi_operator.errors import Position, SpecError, SpecProblem
 _BOM = b"\xef\xbb\xbf"
 # What libyaml calls printable (YAML 1.2.2, chapter 5.1), turned round.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _QUOTES = "put quotes around the whole value"
 _INDENT = "check the indentation of this line and of those before it"
 
@@ -52,6 +53,15 @@ def reader_problem(text: str, file: str) -> SpecProblem:
     match = _UNPRINTABLE.search(text)
     before, what = (text[: match.start()], f"U+{ord(match[0]):04X}") if match else ("", "a control character")
     return SpecProblem(_after(before, file), "", f"{what} is not allowed in YAML", "remove this invisible character")
+
+
+def other_line_break(text: str, file: str) -> SpecProblem | None:
+    """The first that YAML 1.1 has and editors have not: what seems to be in a comment would be read after it."""
+    match = None if text.isascii() else _OTHER_BREAKS.search(text)
+    if match is None:
+        return None
+    message = f"U+{ord(match[0]):04X} is not allowed: some readers of YAML begin a new line here, and some do not"
+    return SpecProblem(_after(text[: match.start()], file), "", message, "remove this invisible character")
 
 
 def _after(before: str, file: str) -> Position:

@@ -103,6 +103,8 @@ def parse_network(value: object) -> Network:
     text = _text(value, "a prefix")
     if "/" in text and not text.rpartition("/")[2].isdecimal():
         raise ValueError(f"{text!r}: write the prefix length as a number, as in 192.0.2.0/24")
+    if "%" in text:
+        raise ValueError(f"{text!r}: a zone index is not allowed here")
     try:
         return ip_network(text)
     except ValueError:
@@ -266,11 +268,20 @@ def as_tuple(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value,)
 
 
+def distinct(value: Any) -> Any:
+    """as_tuple, and nothing is named twice."""
+    values = as_tuple(value)
+    for number, item in enumerate(values):
+        if item in values[:number]:
+            raise ValueError(f"{shown(item)} is named twice: once is enough")
+    return values
+
+
 def _one_or_several(parse: Callable[[object], T]) -> Callable[[Any, ValidatorFunctionWrapHandler], tuple[T, ...]]:
-    """as_tuple, with a short way for the one text that most entries have."""
+    """distinct, with a short way for the one text that most entries have."""
 
     def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> tuple[T, ...]:
-        several: tuple[T, ...] = (parse(value),) if isinstance(value, str) else handler(as_tuple(value))
+        several: tuple[T, ...] = (parse(value),) if isinstance(value, str) else handler(distinct(value))
         return several
 
     return validate
@@ -296,6 +307,24 @@ _PROTOCOL_SCHEMA = {"enum": list(PROTOCOLS)}
 _HOST_SCHEMA = {"type": "string", "pattern": f"^{_HOST.pattern}$"}
 _ENTRY_FILE_SCHEMA = {"type": "string", "pattern": r"\.(csv|jsonl)$", "examples": ["forwards.csv", "forwards.jsonl"]}
 _PLACE_SCHEMA = {"type": "string", "examples": ["isp-a", "192.0.2.1"]}
+
+
+def _no_null(value: Any) -> Any:
+    """`from:` with nothing after it would be everybody."""
+    if value is None:
+        raise ValueError("there is no value")
+    return value
+
+
+class _NoNullSchema:
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core)
+        forms = [form for form in schema["anyOf"] if form != {"type": "null"}]
+        return forms[0] if len(forms) == 1 else {"anyOf": forms}
+
+
+# A field that may be left out; what is written is no null.
+Maybe = Annotated[T | None, BeforeValidator(_no_null), _NoNullSchema()]
 
 
 class OrShort:
@@ -362,7 +391,7 @@ Places = Annotated[
     tuple[PlaceName, ...], WrapValidator(_one_or_several(parse_place)), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))
 ]
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_NAME_SCHEMA))]
-IfNames = Annotated[tuple[IfName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
+IfNames = Annotated[tuple[IfName, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
 Addresses = Annotated[
     tuple[SpecAddress, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_ADDRESS_SCHEMA))
 ]
@@ -378,7 +407,7 @@ Services = Annotated[
     _STRS,
     WithJsonSchema(_one_or_many(_SERVICE_SCHEMA)),
 ]
-Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]
+Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]
 
 
 def of_family(family: int, values: tuple[Address, ...] | tuple[Network, ...]) -> Iterator[Any]:

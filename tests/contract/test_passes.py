@@ -102,6 +102,19 @@ SPECS = {
     - { name: mail, in: [wan0, wan1], ports: [25/tcp, 25/udp], as: isp-a }
     - { name: rest, in: wan1, as: { uplinks: { isp-a: 1, isp-b: 1 }, persistent: true } }
 """,
+    "every-address": LAN
+    + UPLINKS
+    + """
+  sourceNat:
+    - { name: as-is, from: 192.168.1.7, to: 0.0.0.0/0, as: unchanged }
+    - { name: pool, from: [0.0.0.0/1, 128.0.0.0/1], as: { pool: 203.0.113.16/28, ports: 9999-20000 } }
+    - { name: pool6, from: "::/0", as: { pool: "2001:db8:a:1::/64", ports: 20000-20999 } }
+  forwards:
+    web: { at: isp-a, ports: 443/tcp, from: [0.0.0.0/0, "::/0"], to: 192.168.1.80 }
+  routes:
+    - { name: all-of-lan, in: lan0, from: [10.0.0.0/8, 0.0.0.0/0], to: "0.0.0.0/0", via: isp-b }
+    - { name: six, to: "::/0", via: isp-b }
+""",
     "device-renamed": "  dataplane: { device: nat7 }" + LAN + UPLINKS + EVERYONE,
     "absent-interface": LAN.replace("lan0", "lan9") + UPLINKS.replace("wan1", "ppp9") + EVERYONE,
 }

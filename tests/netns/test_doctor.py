@@ -106,7 +106,9 @@ def test_what_doctor_says_to_do_helps(host: Host, name: str) -> None:
 def test_the_ruleset_of_docker_is_read_down_to_the_container(host: Host) -> None:
     host.nft((FIXTURES / "docker.nft").read_text(encoding="utf-8"))
     forward: dict[str, Any] = {"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.2"}}}
-    spec = GatewaySpec.model_validate({**SPEC.model_dump(by_alias=True, exclude={"forwards"}), **forward})
+    spec = GatewaySpec.model_validate(
+        {**SPEC.model_dump(by_alias=True, exclude_none=True, exclude={"forwards"}), **forward}
+    )
     found = findings(host, spec)
     assert ("problem", "raw-drop") in matter(found)
     (drop,) = (finding for finding in found if finding.topic == "forward-drop")

@@ -150,10 +150,63 @@ def test_every_problem_of_a_spec_is_told_with_its_place(tmp_path: Path) -> None:
     assert "gateway.yaml:10:" in done.stderr
 
 
-def test_wrong_arguments_are_usage_errors() -> None:
-    done = nvictl("aply")
-    assert (done.returncode, done.stdout) == (2, "")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("aply",), 1),
+        (("plan", "--detailed-exitcode"), 1),  # 2 means that there are changes
+        (("diff",), 2),  # 1 means that there is a difference
+        (("drift", "--fulll", "."), 2),
+        (("apply", ""), 1),
+        (("plan", "--netns", "", "."), 1),
+        (("run", "--rescan", "0", "."), 1),
+        (("run", "--rescan", "nan", "."), 1),
+        (("run", "--rescan", "inf", "."), 1),
+        (("run", "--rescan", "soon", "."), 1),
+    ],
+)
+def test_wrong_usage_is_an_error_like_others(arguments: tuple[str, ...], code: int) -> None:
+    done = nvictl(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
     assert "usage: nvictl" in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "code"), [("render", 1), ("validate", 1), ("schema", 1)])
+def test_output_that_cannot_be_written_is_told(verb: str, code: int) -> None:
+    arguments = [verb] if verb == "schema" else [verb, str(EXAMPLE)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nvi_operator", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (code, "nvictl: output: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_do_no_harm(closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m nvi_operator render {EXAMPLE} {closed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_is_no_news() -> None:
+    command = f"{sys.executable} -m nvi_operator validate {EXAMPLE}; echo $? >&2"
+    done = subprocess.run(["bash", "-c", f"({command}) | true"], capture_output=True, text=True, check=False)
+    assert done.stderr in ("0\n", "1\n")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "nobody/x.yaml"])
+def test_a_name_that_no_file_can_have_is_a_plain_error(name: str) -> None:
+    done = nvictl("validate", name)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"nvictl: {name}:1:1: cannot be read: ")
 
 
 # --------------------------------------------------------------------------- output

@@ -126,3 +126,23 @@ def test_a_damaged_file_is_an_error_that_says_which(lent: Lent, tmp_path: Path, 
 def test_the_file_is_plain_json(lent: Lent, tmp_path: Path) -> None:
     lent.remember("sysctl", "a", "1")
     assert json.loads((tmp_path / "run" / "lent-7.json").read_text()) == [["sysctl", "a", "1"]]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff",
+        b'[["sysctl", "../../../etc/motd", "x"]]',
+        b'[["sysctl", "/etc/motd", "x"]]',
+        b'[["sysctl", "net/ipv4/ip_forward", 0]]',
+        b'[["sysctl", ["a"], "b"]]',
+        b'[["link-group", "wan0", "abc"]]',
+        b"[[1]]",
+        b"7",
+    ],
+)
+def test_what_was_never_lent_is_not_given_back(lent: Lent, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/lent-7.json").write_bytes(data)
+    with pytest.raises(KernelError, match="it is damaged"):
+        lent.all("sysctl")

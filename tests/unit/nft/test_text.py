@@ -62,6 +62,10 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
         Nat("snat", 6, Interval("fd00::1", "fd00::9"), Interval(1, 9)),
         "snat ip6 to [fd00::1]-[fd00::9]:1-9",
     ),
+    "nat-prefix-with-ports-is-a-range": (
+        Nat("snat", 4, "10.0.0.16/28", Interval(9999, 20000)),
+        "snat ip to 10.0.0.16-10.0.0.31:9999-20000",
+    ),
     "nat-flags": (
         Nat("snat", 4, Interval("10.0.0.1", "10.0.0.3"), flags=frozenset({"persistent"})),
         "snat ip to 10.0.0.1-10.0.0.3 persistent",

@@ -686,3 +686,18 @@ def test_taken(text: str) -> None:
 def test_all_rules_are_told_at_once_in_the_order_of_the_file() -> None:
     text = "  routes: [{name: a, in: lan0, via: x}]\n  forwards: {web: {at: y, to: 192.168.1.1}}\n  host: any\n"
     assert [said[1] for said in problems_in(BASE + text)] == ["spec.routes[0].via", "spec.forwards.web.at"]
+
+
+EVERY = "name the prefixes that are there and nowhere else"
+
+
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "[0.0.0.0/1, 128.0.0.0/1]"])
+def test_nobody_has_every_address(networks: str) -> None:
+    spec = f"""{HEAD}spec:
+  interfaces: {{lan0: {{networks: {networks}}}}}
+  uplinks: {{isp: {{interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, routed: "::/0"}}}}
+"""
+    assert [said for said in problems_in(spec) if said[2].startswith("this is every")] == [
+        ("5:33", "spec.interfaces.lan0.networks", "this is every IPv4 address", EVERY),
+        ("6:90", "spec.uplinks.isp.routed", "this is every IPv6 address", EVERY),
+    ]

@@ -173,6 +173,12 @@ REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
         "U+0001 is not allowed in YAML",
         "remove this invisible character",
     ),
+    "line separator in a comment": (
+        "a: 1 # note\u2028b: 2",
+        "1:12",
+        "U+2028 is not allowed: some readers of YAML begin a new line here, and some do not",
+        "remove this invisible character",
+    ),
     "NUL": ("a: \0", "1:4", "U+0000 is not allowed in YAML", "remove this invisible character"),
     "tab": ("a:\n\tb: 1\n", "2:1", "not YAML: a tab where only spaces may be", "indent with spaces"),
     "reserved sign": ("a: @x\n", "1:4", "not YAML: '@' cannot start a value", "put quotes around the whole value"),

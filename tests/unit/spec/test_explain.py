@@ -63,6 +63,24 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "  forwards:",
         [("13:12", "spec.forwards", "expected a mapping, found nothing", "write a value, or leave the field out")],
     ),
+    "nothing where it could be left out": (
+        "  forwards: {ssh: {ports: 22/tcp, to: 192.168.1.22, from: , at: null}}",
+        [
+            ("13:59", "spec.forwards.ssh.from", "there is no value", "write one, or leave the field out"),
+            ("13:65", "spec.forwards.ssh.at", "there is no value", "write one, or leave the field out"),
+        ],
+    ),
+    "something twice": (
+        "  sourceNat: [{name: a, in: [lan0, lan0], protocol: [tcp, tcp], as: isp-a}]",
+        [
+            ("13:29", "spec.sourceNat[0].in", "'lan0' is named twice: once is enough", ""),
+            ("13:53", "spec.sourceNat[0].protocol", "'tcp' is named twice: once is enough", ""),
+        ],
+    ),
+    "zone index": (
+        "  forwards: {ssh: {ports: 22/tcp, to: 192.168.1.22, from: 'fe80::1%wan0'}}",
+        [("13:59", "spec.forwards.ssh.from", "'fe80::1%wan0': a zone index is not allowed here", "")],
+    ),
     "text for a number": (
         "  numbers: {table: '7800'}",
         [("13:20", "spec.numbers.table", "expected a whole number, found '7800'", "write the number without quotes")],
