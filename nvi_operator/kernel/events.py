@@ -76,6 +76,7 @@ class KernelEvents:
         self._tables = frozenset(name.encode() for name in tables)
         self._buffer = bytearray(1 << 18)
         self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
+        self._lossy: set[socket.socket] = set()  # of which reports may be lost until they are read to the end
         self._journal = Journal()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
@@ -148,19 +149,26 @@ class KernelEvents:
             try:
                 size, (sender, _groups) = sock.recvfrom_into(self._buffer)
             except BlockingIOError:
+                lost |= sock in self._lossy
+                self._lossy.discard(sock)
                 break
             except OSError as error:
                 if error.errno != errno.EINTR:
-                    self._tell(Event("overflow"))  # ENOBUFS; for any other reason just as much was lost
+                    # ENOBUFS; for any other reason just as much was lost. The kernel tells it once, and loses more
+                    # in silence until everything is read.
+                    self._tell(Event("overflow"))
                     self._touched = False
+                    self._lossy.add(sock)
                     lost = True
                 continue
             if sender == 0:  # the kernel
                 self._messages(view[:size], nft=sock is self._nft)
         else:
             self._generation += 1  # there may be more
-        if lost and sock is self._nft:
-            self._journal.gap()  # where, among what was read, is not told
+        if lost:
+            self._generation += 1
+            if sock is self._nft:
+                self._journal.gap()  # where, among what was read, is not told
 
     def _tell(self, event: Event) -> None:
         self._found[event] = None

@@ -65,7 +65,7 @@ class Nft:
         except DiedError:
             code, output, error = self._ask(LIST, f"list table inet {name}", "listing")
         if code == 0:
-            objects: list[dict[str, Any]] = json.loads(output.splitlines()[-1])["nftables"]
+            objects: list[dict[str, Any]] = json.loads(output.rstrip("\n").rpartition("\n")[2])["nftables"]
             return objects
         if _ABSENT in error:
             return []

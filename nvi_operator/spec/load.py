@@ -43,6 +43,7 @@ class LoadedSpec:
     spec: GatewaySpec
     where: Positions
     files: tuple[str, ...]
+    shared: frozenset[str]  # of those, what other gateways are written in, too
     claims: Claims = field(repr=False, compare=False)
 
 
@@ -90,7 +91,9 @@ def load_texts(
         problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
     if problems:
         raise SpecError(_in_order(problems))
-    return LoadedSpec(name, spec, where, tuple(dict.fromkeys(part.source.file for part in chosen)), claims)
+    files = tuple(dict.fromkeys(part.source.file for part in chosen))
+    shared = frozenset(part.source.file for part in parts if part.name != name) & {*files}
+    return LoadedSpec(name, spec, where, files, shared, claims)
 
 
 def _in_order(problems: Iterable[SpecProblem]) -> list[SpecProblem]:

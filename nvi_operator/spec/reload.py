@@ -37,7 +37,7 @@ def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, 
 def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit] | None:
     """The spec with `data` in one of its files, and what that changed; None if everything has to be read."""
     written_in = [number for number, source in enumerate(loaded.where.sources) if source.file == file]
-    if len(written_in) != 1:
+    if len(written_in) != 1 or (file in loaded.shared and file.endswith(ENTRY_SUFFIXES)):
         return None
     (number,) = written_in
     try:

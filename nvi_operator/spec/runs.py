@@ -83,7 +83,10 @@ class Run(NamedTuple):
         if before is None or now is None:
             return None
         edit = Edit.of(self.section, before, now)
-        return self._replace(end=self.end + lines.growth, entries=edit.on(self.entries)), edit
+        entries = edit.on(self.entries)
+        if not entries:
+            return None  # a section with nothing in it is no mapping
+        return self._replace(end=self.end + lines.growth, entries=entries), edit
 
     def moved(self, by: int) -> Run:
         """The same run, so many bytes further on."""

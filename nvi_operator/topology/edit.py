@@ -23,8 +23,8 @@ class EditedTopology(NamedTuple):
 def edited(topology: Topology, less: Mapping[str, Forward], more: Mapping[str, Forward]) -> EditedTopology | None:
     """`less` are forwards that are no more what they were, `more` what they are now. None if it is not as simple."""
     gone, come = (_alone(topology, forwards) for forwards in (less, more))
-    if gone is None or come is None:
-        return None
+    if gone is None or come is None or topology.contested or gone.contested or come.contested:
+        return None  # of several forwards one may have taken what another wants
     entries = list(topology.forwards)
     for name in less:
         del entries[bisect_left(entries, name, key=_name) : bisect_right(entries, name, key=_name)]
@@ -39,7 +39,7 @@ def _alone(topology: Topology, forwards: Mapping[str, Forward]) -> Topology | No
     found = resolve_forwards(forwards, topology.uplinks, topology.insides, tenants)
     if found["forward_rules"]:
         return None  # chains, not elements
-    return replace(topology, forwards=found["forwards"], forward_rules=(), statics=(), twice=(), source_rules=())
+    return replace(topology, **found, statics=(), twice=(), source_rules=())
 
 
 def _by_name(entries: Iterable[ForwardEntry]) -> Mapping[str, list[ForwardEntry]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import TypedDict
 
+from nvi_operator.spec.addresses import Span, overlapping
 from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.values import Address, PortRange, Service, Target
 from nvi_operator.topology.model import (
@@ -20,8 +21,12 @@ from nvi_operator.topology.model import (
 
 
 class ResolvedForwards(TypedDict):
+    """What of a Topology is about forwards."""
+
     forwards: tuple[ForwardEntry, ...]
     forward_rules: tuple[ForwardRule, ...]
+    contested: frozenset[Address]
+    shadowed: tuple[str, ...]
 
 
 def resolve_forwards(
@@ -48,7 +53,34 @@ def resolve_forwards(
                     entries += _entries(name, forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
-    return {"forwards": tuple(entries), "forward_rules": tuple(rules)}
+    contested = _contested(publics, uplinks)
+    lost = _lost(entries, contested) if contested else frozenset()
+    return {
+        "forwards": tuple(entry for number, entry in enumerate(entries) if number not in lost)
+        if lost
+        else tuple(entries),
+        "forward_rules": tuple(rules),
+        "contested": contested,
+        "shadowed": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
+    }
+
+
+def _contested(
+    places: Iterable[tuple[tuple[str, ...] | None, Family]], uplinks: Sequence[Uplink]
+) -> frozenset[Address]:
+    """No spec can tell what a lease will be: it may be an address that forwards name, and be theirs by two names."""
+    leased = {str(address) for uplink in uplinks if uplink.dynamic for address in uplink.addresses}
+    return frozenset(ip_address(place) for at, _ in places for place in at or () if place in leased)
+
+
+def _lost(entries: Sequence[ForwardEntry], contested: frozenset[Address]) -> frozenset[int]:
+    """The numbers of those whose public port another one has, too, that comes first by name."""
+    spans: dict[tuple[Address, str | None], list[Span[int]]] = {}
+    for number, entry in enumerate(entries):
+        if entry.public in contested:
+            first, last = (entry.ports.first, entry.ports.last) if entry.ports else (0, 0)
+            spans.setdefault((entry.public, entry.protocol), []).append(Span(4, first, last, number, number))
+    return frozenset(later.owner for group in spans.values() for later, _ in overlapping(group))
 
 
 def _by_family(targets: Sequence[Target]) -> Iterator[tuple[Family, Sequence[Target]]]:

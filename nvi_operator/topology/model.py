@@ -317,6 +317,8 @@ class Topology:
     source_rules: tuple[SourceRule, ...]
     forwards: tuple[ForwardEntry, ...]
     forward_rules: tuple[ForwardRule, ...]
+    contested: frozenset[Address]  # public addresses that forwards name, and that an uplink has by lease as well
+    shadowed: tuple[str, ...]  # forwards that are not there, because one of the other name has their public port
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]
     routes: tuple[RouteEntry, ...]

@@ -51,6 +51,11 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         for ifname, interface in sorted(spec.interfaces.items())
     )
     dataplane = _dataplane(spec, facts, notes.append)
+    forwards = _forwards(spec, uplinks, insides, tenants, before)
+    for shadowed in forwards["shadowed"]:
+        notes.append(
+            f"forward {shadowed}: left out: what it is for is an uplink's address now, and another's port there"
+        )
     return Topology(
         name=name,
         dataplane=dataplane,
@@ -73,7 +78,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         uplinks=uplinks,
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
-        **_forwards(spec, uplinks, insides, tenants, before),
+        **forwards,
         statics=tuple(
             StaticEntry(n, s.address, s.as_, tenants[s.tenant].number if s.tenant else 0)
             for n, s in sorted(spec.static.items())
@@ -92,7 +97,12 @@ def _forwards(
     before: Topology | None,
 ) -> ResolvedForwards:
     if before and (before.uplinks, before.insides) == (uplinks, insides):
-        return {"forwards": before.forwards, "forward_rules": before.forward_rules}
+        return {
+            "forwards": before.forwards,
+            "forward_rules": before.forward_rules,
+            "contested": before.contested,
+            "shadowed": before.shadowed,
+        }
     return resolve_forwards(spec.forwards, uplinks, insides, tenants)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nvi_operator.errors import ConflictError
+from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.nvi_device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.state.change import Action, Change
@@ -65,7 +65,9 @@ class LinkDriver:
 
     def _adjust(self, link: Link) -> None:
         with kernel_errors(f"link {link.ifname}: setting mtu {link.mtu} and up"):
-            index = self._ipr.link_lookup(ifname=link.ifname)[0]
+            index = next(iter(self._ipr.link_lookup(ifname=link.ifname)), None)
+            if index is None:
+                raise KernelError(f"link {link.ifname}: setting it up: it has gone meanwhile")
             # No link-local address and no router solicitations of the device's own.
             no_addresses = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
             self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)

@@ -108,6 +108,14 @@ def _scope(route: Route) -> int:
     return _LINK_SCOPE if route.family == 4 and route.type == "unicast" and route.via is None else 0
 
 
+def _name_of(ifindex: int) -> str:
+    """An interface that has gone since the kernel spoke of it has a name that no interface can have."""
+    try:
+        return socket.if_indextoname(ifindex)
+    except OSError:
+        return f"#{ifindex}"
+
+
 def _parse(family: Family, body: bytes) -> Route:
     _, length, _, _, _, _, _, type_, flags = _HEADER.unpack_from(body)
     said = dict(attributes(body[_HEADER.size :]))
@@ -119,7 +127,7 @@ def _parse(family: Family, body: bytes) -> Route:
         shown_prefix(said.get(_DST), length) or _DEFAULT[family],
         "unreachable" if unreachable else "unicast",
         # The kernel files IPv6 unreachable routes under lo.
-        None if unreachable or oif is None else socket.if_indextoname(oif),
+        None if unreachable or oif is None else _name_of(oif),
         str(ip_address(via)) if via else None,
         shown_number(said.get(_PRIORITY)) or 0,
         bool(flags & _ONLINK),
