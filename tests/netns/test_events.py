@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nvi_operator.kernel import events
 from nvi_operator.kernel.events import Event, KernelEvents
 from nvi_operator.kernel.netns import entered
 from nvi_operator.reconciler.loop import Loop
@@ -267,6 +268,22 @@ def test_lost_reports_are_reported(name: str) -> None:
     assert Event("overflow") in place.events.drain()
     (event,) = place.after(lambda: place.ip("rule del pref 100"))
     assert event.family == "rule"
+    place.events.close()
+
+
+def test_what_is_lost_before_all_was_read_is_reported_as_well(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel says once that it drops reports, and goes on to drop them until the queue is empty."""
+    monkeypatch.setattr(events, "_MOST_READS", 2)
+    place = Place(name, receive_buffer=1)
+    for number in range(100, 140):
+        place.ip(f"rule add pref {number} lookup 1234")
+    first = place.events.generation()
+    place.ip("rule add pref 200 lookup 1234")  # nobody hears of it
+    second = first
+    for _ in range(40):
+        second = place.events.generation()
+    assert second > first
+    assert place.events.generation() == second
     place.events.close()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,6 +142,18 @@ def test_a_route_of_an_unknown_type_is_deleted_all_the_same(theirs: Machine) -> 
     for obj in theirs.seen():
         theirs.apply(Action.DELETE, obj)
     assert theirs.listed() == []
+
+
+def test_an_interface_may_go_while_its_routes_are_read(ours: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.apply(Action.CREATE, ROUTES[0])
+
+    def gone(ifindex: int) -> str:
+        raise OSError(errno.ENXIO, "No such device or address")
+
+    monkeypatch.setattr(socket, "if_indextoname", gone)
+    (route,) = ours.seen()
+    assert isinstance(route, Route)
+    assert str(route.dev).startswith("#"), "a name that no interface has, so that the route differs"
 
 
 def test_an_update_replaces_a_route_in_its_place(ours: Machine) -> None:

@@ -109,6 +109,22 @@ def test_so_are_other_files(root: Path, loaded: LoadedSpec) -> None:
         assert again(loaded, root, name) is None
 
 
+def test_so_is_an_edit_that_leaves_a_section_empty(root: Path) -> None:
+    entries = "".join(f"    f{n}: {{ports: {n}/udp, to: 10.0.0.1}}\n" for n in range(1, 200))
+    text = YAML.replace("  forwardsFrom: [lists/f.csv]\n", "") + "  forwards:\n"
+    (root / "edge.yaml").write_text(text + entries)
+    loaded = load_directory(root)
+    (root / "edge.yaml").write_text(text)
+    assert reload_file(loaded, str(root / "edge.yaml"), root) is None
+
+
+def test_so_is_a_list_that_another_gateway_has_as_well(root: Path) -> None:
+    (root / "other.yaml").write_text(YAML.replace("edge", "other").replace("  staticFrom: [s.csv]\n", ""))
+    loaded = load_directory(root, gateway="edge")
+    (root / "lists/f.csv").write_text(ROWS.replace("10.0.0.2", "10.0.0.3"))
+    assert reload_file(loaded, str(root / "lists/f.csv"), root) is None
+
+
 def test_a_link_that_leads_out_is_not_followed(root: Path, loaded: LoadedSpec, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text(ROWS.replace("10.0.0.2", "10.0.0.3"))
     os.unlink(root / "lists/f.csv")

@@ -10,6 +10,7 @@ import pytest
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.facts import Facts, LinkFact
 from nvi_operator.state.module import ModuleFacts
+from nvi_operator.topology.edit import edited
 from nvi_operator.topology.model import Choice, OneToOne, Outcome, Spread, Topology, ToRange, Unavailable, Unchanged
 from nvi_operator.topology.resolve import resolve
 
@@ -291,6 +292,29 @@ FORWARDS = {
 @pytest.mark.parametrize(("body", "expected"), FORWARDS.values(), ids=FORWARDS)
 def test_a_forward_becomes_these_entries(body: str, expected: list[tuple[str, ...]]) -> None:
     assert forwards(body) == expected
+
+
+SAME_PORT = f"""{LAN}  uplinks:
+    isp-a: {{ interface: wan0, nextHop: auto, routed: 203.0.113.0/28, default: true }}
+  forwards:
+    by-address: {{ at: 203.0.113.2, ports: 440-443/tcp, to: 192.168.1.80 }}
+    by-uplink: {{ at: isp-a, ports: [443/tcp, 444/tcp], to: 192.168.1.81 }}
+"""
+
+
+def test_a_lease_of_an_address_that_a_forward_names_leaves_each_port_to_one() -> None:
+    before = topology(SAME_PORT, link("lan0"), link("wan0", "203.0.113.3/28"))
+    assert [(e.name, str(e.public), str(e.ports)) for e in before.forwards] == [
+        ("by-address", "203.0.113.2", "440-443"),
+        ("by-uplink", "203.0.113.3", "443"),
+        ("by-uplink", "203.0.113.3", "444"),
+    ]
+    after = topology(SAME_PORT, link("lan0"), link("wan0", "203.0.113.2/28"))
+    assert [(e.name, str(e.ports)) for e in after.forwards] == [("by-address", "440-443"), ("by-uplink", "444")]
+    assert [note for note in after.notes if note.startswith("forward by-uplink: left out")]
+    gone = {"by-address": load_texts({"gw.yaml": HEAD + SAME_PORT}).spec.forwards["by-address"]}
+    assert edited(before, gone, {}) is not None
+    assert edited(after, gone, {}) is None, "now another has its port"
 
 
 def test_a_forward_on_an_uplink_without_an_address_waits_for_it() -> None:
