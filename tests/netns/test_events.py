@@ -275,6 +275,7 @@ def test_what_is_lost_before_all_was_read_is_reported_as_well(name: str, monkeyp
     """The kernel says once that it drops reports, and goes on to drop them until the queue is empty."""
     place = Place(name, receive_buffer=1)
     place.ip("link set lo up")
+    place.events.drain()
     for number in range(1, 41):
         place.ip(f"route add 10.9.{number}.0/24 dev lo")  # which would wake nobody
     with monkeypatch.context() as patch:
