@@ -99,7 +99,7 @@ gateway (that an address belongs to an uplink, say). For editors there is
 
 | written as | means |
 |---|---|
-| name | letters, digits and `-`, as in `isp-a` |
+| name | lower-case letters, digits and `-`, as in `isp-a` |
 | address | `192.0.2.1`, `2001:db8::1` |
 | prefix | `192.0.2.0/24`; an address is a prefix of one |
 | range | an address, `192.0.2.1-192.0.2.9`, or a prefix: every address of it |
