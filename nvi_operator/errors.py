@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def printable(text: str) -> str:
+    """Names that a stranger chose must not move a terminal's cursor, nor look like lines of ours."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 class NviError(Exception):
     """Base of all errors of this package. `retryable` tells the daemon whether waiting can help."""
 
@@ -37,7 +42,7 @@ class Position:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{printable(self.file)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class SpecProblem:
     hint: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.position}: {self.path}: " if self.path else f"{self.position}: "
+        where = f"{self.position}: {printable(self.path)}: " if self.path else f"{self.position}: "
         return where + self.message + (f"\n  hint: {self.hint}" if self.hint else "")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from nvi_operator.kernel.drivers.route import DefaultRoute, default_routes
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.module.survey import survey_module
-from nvi_operator.kernel.rtnetlink import Family, Rtnetlink
+from nvi_operator.kernel.rtnetlink import Family, Rtnetlink, listed
 from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
 
 _ARPHRD_ETHER = 1
@@ -24,8 +24,8 @@ _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
 def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int) -> Facts:
     """Facts of the network namespace that both live in. Raises KernelError."""
     with kernel_errors("links, addresses and routes: listing"):
-        links = list(ipr.get_links())
-        addresses = list(ipr.get_addr())
+        links = listed(ipr.get_links)
+        addresses = listed(ipr.get_addr)
         routes = default_routes(rtnetlink)
     return Facts(
         hostname=socket.gethostname(),

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Literal
+from typing import Any, Literal
 
 from nvi_operator.kernel.netlink import ACK, DONE, DUMP, DUMP_INTERRUPTED, REQUEST, ROUTE, Netlink, header
 from nvi_operator.nft.wire.attributes import attribute
@@ -77,6 +77,16 @@ class Rtnetlink:
             if wanted(reply.body):
                 found.append(reply.body)
         return found, whole
+
+
+def listed(ask: Callable[[], Iterable[Any]]) -> list[Any]:
+    """What pyroute2 lists, with the same care: it leaves it to its caller to see that a listing was interrupted."""
+    found: list[Any] = []
+    for _ in range(_MOST_DUMPS):
+        found = list(ask())
+        if not any(message["header"]["flags"] & DUMP_INTERRUPTED for message in found):
+            break
+    return found
 
 
 def number(kind: int, value: int) -> bytes:

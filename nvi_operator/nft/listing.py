@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from nvi_operator.nft.values import PROTOCOLS, canonical_text, network_value, range_value
-from nvi_operator.spec.values import parse_address
 from nvi_operator.state.nft import (
     Assign,
     Chain,
@@ -164,7 +163,7 @@ def _value(item: Json, type_: str = "", ifindex: Ifindex | None = None) -> Value
         first, last = item["range"]
         if isinstance(first, int):
             return Interval(first, last)
-        return range_value(parse_address(first), parse_address(last))
+        return range_value(ip_address(first), ip_address(last))
     raise _UnknownFormError(item)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from nvi_operator.spec.addresses import Cover, Problem, Span, explicit, overlapping, span_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
-from nvi_operator.spec.values import FAMILIES, Network
+from nvi_operator.spec.values import FAMILIES, Network, no_hosts
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
 
@@ -25,7 +25,7 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
             yield path, f"{ifname} is the name of the NAT virtual interface", "set dataplane.device to another name"
     for ifname, interface in spec.interfaces.items():
         for field, networks in (("networks", interface.networks), ("knownAs", interface.known_as or ())):
-            yield from _everything(("spec", "interfaces", ifname, field), networks)
+            yield from _hosts(("spec", "interfaces", ifname, field), networks)
     yield from _networks(spec)
     yield from _aliases(spec)
     tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
@@ -40,7 +40,11 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
         yield ("spec", "guards", "antiSpoof"), message, "write antiSpoof: local"
 
 
-def _everything(path: Path, networks: Iterable[Network]) -> Iterator[Problem]:
+def _hosts(path: Path, networks: Iterable[Network]) -> Iterator[Problem]:
+    """There are hosts in each of them, and others elsewhere."""
+    for network in networks:
+        if what := no_hosts(network):
+            yield path, f"{network} is {what}: no host is in it", "name the prefixes that hosts have"
     for family in FAMILIES:
         own: list[Any] = [network for network in networks if network.version == family]
         if any(not network.prefixlen for network in collapse_addresses(own)):
@@ -110,7 +114,7 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
                 f"uplink {first!r} is on {uplink.interface}, too, and with addresses: auto both claim all of them",
                 "write the addresses of each",
             )
-        yield from _everything((*path, "routed"), uplink.routed or ())
+        yield from _hosts((*path, "routed"), uplink.routed or ())
         yield from _next_hops(path, uplink)
     yield from _claims(spec)
 

@@ -49,7 +49,8 @@ def _walk(directory: FilePath, above: tuple[tuple[int, int], ...], suffixes: tup
 def read(path: FilePath) -> Mapping[str, bytes]:
     """The contents of the specs in a directory, or of one file, by name. Raises SpecError."""
     try:
-        files = spec_files(path) if os.path.isdir(path) else [path]
+        found = os.path.isdir(path)
+        files = spec_files(path) if found else [path]
     except OSError as error:
         raise SpecError([_unreadable(str(error.filename or path), error)]) from error
     if not files:
@@ -63,15 +64,20 @@ def read(path: FilePath) -> Mapping[str, bytes]:
                 )
             ]
         )
-    return read_files(files)
+    return read_files(files, named=not found)
 
 
-def read_files(files: Iterable[FilePath]) -> Mapping[str, bytes]:
-    """The contents by name. Raises SpecError that names every file that cannot be read."""
+def read_files(files: Iterable[FilePath], *, named: bool = True) -> Mapping[str, bytes]:
+    """The contents by name. Raises SpecError that names every file that cannot be read.
+
+    One that somebody `named` may be a pipe; one that was found in a directory would keep us waiting for ever.
+    """
     texts: dict[str, bytes] = {}
     problems: list[SpecProblem] = []
     for file in files:
         try:
+            if not named and file.exists() and not file.is_file():
+                raise OSError(errno.EINVAL, "not a regular file", str(file))
             texts[str(file)] = file.read_bytes()
         except OSError as error:
             problems.append(_unreadable(str(file), error))

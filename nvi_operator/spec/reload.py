@@ -16,7 +16,7 @@ from nvi_operator.errors import SpecError
 from nvi_operator.spec.check import check
 from nvi_operator.spec.claims import Claims
 from nvi_operator.spec.edits import Edit
-from nvi_operator.spec.files import ENTRY_SUFFIXES, entry_reader
+from nvi_operator.spec.files import ENTRY_SUFFIXES, entry_reader, read_files
 from nvi_operator.spec.load import LoadedSpec
 
 _SECTION = "forwards"
@@ -28,8 +28,8 @@ def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, 
         if file.endswith(ENTRY_SUFFIXES):
             data = entry_reader(root if root.is_dir() else None)(file, os.path.basename(file))
         else:
-            data = Path(file).read_bytes()
-    except OSError:
+            data = read_files([Path(file)], named=not root.is_dir())[file]
+    except (OSError, SpecError):
         return None
     return reload(loaded, file, data if isinstance(data, bytes) else data.encode())
 

@@ -43,6 +43,33 @@ _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 
 
+# Where no host's address is (RFC 6890, RFC 4291). Linux forwards nothing to the first of them, nor to the second.
+_NO_HOSTS: tuple[tuple[Network, str], ...] = (
+    (IPv4Network("0.0.0.0/8"), "unspecified"),
+    (IPv4Network("127.0.0.0/8"), "loopback"),
+    (IPv4Network("224.0.0.0/4"), "multicast"),
+    (IPv4Network("255.255.255.255/32"), "broadcast"),
+    (IPv6Network("::/128"), "unspecified"),
+    (IPv6Network("::1/128"), "loopback"),
+    (IPv6Network("::ffff:0:0/96"), "IPv4-mapped"),
+    (IPv6Network("ff00::/8"), "multicast"),
+)
+
+
+_HOSTS = frozenset({*range(1, 127), *range(128, 224)})  # first octets that need no look at the list
+
+
+def no_hosts(network: Network) -> str | None:
+    """What its addresses are, if no host has one of them."""
+    return next((what for special, what in _NO_HOSTS if _within(network, special)), None)
+
+
+def _within(network: Network, special: Network) -> bool:
+    if isinstance(network, IPv4Network):
+        return isinstance(special, IPv4Network) and network.subnet_of(special)
+    return isinstance(special, IPv6Network) and network.subnet_of(special)
+
+
 def _text(value: object, what: str) -> str:
     if isinstance(value, str):
         return value
@@ -77,6 +104,7 @@ def parse_hostname(value: object) -> str:
 
 
 def parse_address(value: object) -> Address:
+    """One that a host can have."""
     if isinstance(value, IPv4Address | IPv6Address):
         return value
     return _address(_text(value, "an IP address"))
@@ -86,14 +114,23 @@ def parse_address(value: object) -> Address:
 def _address(text: str) -> Address:
     match = _IPV4.fullmatch(text)
     if match:  # what ip_address() does, in a quarter of the time: a spec may hold 100,000 of them
-        first, second, third, fourth = match.groups()
-        return IPv4Address(int(first) << 24 | int(second) << 16 | int(third) << 8 | int(fourth))
+        first, second, third, fourth = map(int, match.groups())
+        ipv4 = IPv4Address(first << 24 | second << 16 | third << 8 | fourth)
+        return ipv4 if first in _HOSTS else _of_a_host(ipv4)
     if "%" in text:
         raise ValueError(f"{text!r}: a zone index is not allowed here")
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from None
+    return _of_a_host(address)
+
+
+def _of_a_host(address: Address) -> Address:
+    what = no_hosts(ip_network(address))
+    if what:
+        raise ValueError(f"{address} is {what}: no host has it")
+    return address
 
 
 def parse_network(value: object) -> Network:

@@ -71,7 +71,7 @@ def _uplinks(seen: Preview) -> Table:
     assert seen.topology is not None
     table = Table(title="uplinks", title_justify="left", box=None, pad_edge=False)
     for column in ("name", "interface", "state", "next hop", "address", "sources"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # two long names may differ at their ends
     for uplink in seen.topology.uplinks:
         state = "absent" if uplink.port.ifindex is None else "up" if uplink.port.up else "down"
         table.add_row(

@@ -43,6 +43,8 @@ def main() -> int:
         parser.error("name a topology, or --list, or clean")
     elif os.geteuid() != 0:
         parser.error("network namespaces need root: run it with sudo")
+    elif arguments.spec and not Path(arguments.spec).exists():
+        parser.error(f"{arguments.spec}: no such directory")
     else:
         return shell(arguments.topology, arguments.spec, console)
     return 0

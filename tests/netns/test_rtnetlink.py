@@ -6,20 +6,25 @@ import errno
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
+from pyroute2 import IPRoute
+from pyroute2.netlink import NLM_F_DUMP_INTR
 
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.route import DefaultRoute, RouteDriver, default_routes
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.rtnetlink import Rtnetlink
+from nvi_operator.kernel.rtnetlink import Rtnetlink, listed
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.state.route import Route
 from tests.lab import Host, Lab
+from tests.lab.net import until
 
 pytestmark = pytest.mark.netns
 
@@ -154,6 +159,41 @@ def test_an_interface_may_go_while_its_routes_are_read(ours: Machine, monkeypatc
     (route,) = ours.seen()
     assert isinstance(route, Route)
     assert str(route.dev).startswith("#"), "a name that no interface has, so that the route differs"
+
+
+def test_a_listing_of_links_that_was_interrupted_is_made_anew(lab: Lab) -> None:
+    """Else a gateway with very many links would take one of them for gone whenever another goes."""
+    host = lab.host("many")
+    host.ip(*(f"link add b{number} type bridge" for number in range(150)))
+    listings: list[list[Any]] = []
+
+    def ask() -> list[Any]:
+        listings.append(list(ipr.get_links()))
+        return listings[-1]
+
+    def made_anew() -> bool:
+        listings.clear()
+        return listed(ask) == listings[-1] and len(listings) == 2
+
+    def go_on() -> None:
+        with entered(host.netns), IPRoute() as somebody:
+            while not enough.is_set():
+                somebody.link("add", ifname="flap", kind="bridge")
+                somebody.link("del", ifname="flap")
+
+    enough = Event()
+    with entered(host.netns), IPRoute() as ipr, ThreadPoolExecutor(1) as pool:
+        flapping = pool.submit(go_on)
+        try:
+            until(made_anew, "a listing made anew", seconds=20)
+        finally:
+            enough.set()
+        flapping.result()
+    assert [interrupted(listing) for listing in listings] == [True, False]
+
+
+def interrupted(listing: list[Any]) -> bool:
+    return any(link["header"]["flags"] & NLM_F_DUMP_INTR for link in listing)
 
 
 def test_an_update_replaces_a_route_in_its_place(ours: Machine) -> None:

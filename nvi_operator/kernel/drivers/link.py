@@ -8,6 +8,7 @@ from typing import Any
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.nvi_device import KIND, as_request, attributes_of, teach_pyroute2
+from nvi_operator.kernel.rtnetlink import listed
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Link
@@ -29,7 +30,7 @@ class LinkDriver:
         """Every link of our group and kinds. A link of another's under a name that we need is a conflict."""
         wanted = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):
-            links = list(self._ipr.get_links())
+            links = listed(self._ipr.get_links)
         for link in links:
             info = link.get("linkinfo")
             kind = info.get("kind") if info else None

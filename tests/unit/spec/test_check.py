@@ -701,3 +701,18 @@ def test_nobody_has_every_address(networks: str) -> None:
         ("5:33", "spec.interfaces.lan0.networks", "this is every IPv4 address", EVERY),
         ("6:90", "spec.uplinks.isp.routed", "this is every IPv6 address", EVERY),
     ]
+
+
+HOSTS = "name the prefixes that hosts have"
+
+
+def test_no_host_is_in_a_special_network() -> None:
+    spec = f"""{HEAD}spec:
+  interfaces: {{lan0: {{networks: [192.168.1.0/24, 127.0.0.0/8, "ff02::/16"]}}}}
+  uplinks: {{isp: {{interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, routed: 239.1.2.0/24}}}}
+"""
+    assert problems_in(spec) == [
+        ("5:33", "spec.interfaces.lan0.networks", "127.0.0.0/8 is loopback: no host is in it", HOSTS),
+        ("5:33", "spec.interfaces.lan0.networks", "ff02::/16 is multicast: no host is in it", HOSTS),
+        ("6:90", "spec.uplinks.isp.routed", "239.1.2.0/24 is multicast: no host is in it", HOSTS),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,29 @@ def test_a_dangling_link_is_told_and_not_left_out(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").symlink_to("gone.yaml")
     where, message, _ = error_of(tmp_path)
     assert (where, message) == (f"{tmp_path}/more.yaml:1:1", "cannot be read: No such file or directory")
+
+
+def test_a_pipe_among_the_files_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, {"gw.yaml": BASE})
+    os.mkfifo(tmp_path / "more.yaml")
+    where, message, _ = error_of(tmp_path)
+    assert (where, message) == (f"{tmp_path}/more.yaml:1:1", "cannot be read: not a regular file")
+
+
+def test_a_pipe_that_somebody_names_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit((tmp_path / "pipe").write_text, BASE)
+        assert load_directory(tmp_path / "pipe").name
+
+
+def test_what_a_stranger_names_a_field_moves_no_cursor(tmp_path: Path) -> None:
+    write(tmp_path, {"gw\x1b[2J.yaml": BASE + '  "a\\e[2J\\nb": 1\n'})
+    with pytest.raises(SpecError) as caught:
+        load_directory(tmp_path)
+    assert "gw\\x1b[2J.yaml" in str(caught.value)
+    assert "spec.a\\x1b[2J\\nb: there is no field" in str(caught.value)
+    assert str(caught.value).replace("\n", "").isprintable()
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
