@@ -105,4 +105,6 @@ class VerifyError(NviError):
 
 
 class RevertError(NviError):
-    """An apply failed and so did the revert: the gateway is in between. It still fails closed."""
+    """An apply failed, and so did its revert: the gateway is in between. It still fails closed."""
+
+    retryable = True

@@ -14,7 +14,7 @@ from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconciler.cycle import Gateway
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.load import LoadedSpec, load_directory, load_texts
 from nvi_operator.spec.models import Numbers

@@ -13,7 +13,8 @@ from bench.control.inputs import LAN, NEXT_HOP, TABLE, destinations, rule_priori
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconciler.cycle import Gateway, reconcile
+from nvi_operator.reconciler.cycle import reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.fib_rule import FibRule

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from nvi_operator.plan.preview import Preview
-    from nvi_operator.reconciler.cycle import Gateway
+    from nvi_operator.reconciler.gateway import Gateway
     from nvi_operator.spec.load import LoadedSpec
     from nvi_operator.spec.models import GatewaySpec, Numbers
     from nvi_operator.state.change import Plan
@@ -75,7 +75,7 @@ def _show_plan(arguments: Namespace, plan: Plan) -> None:
 
 def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
     """The gateway that the spec says; without a spec, the one that is not to be."""
-    from nvi_operator.reconciler.cycle import Gateway
+    from nvi_operator.reconciler.gateway import Gateway
     from nvi_operator.spec.models import Numbers
 
     if arguments.spec is None:
@@ -175,7 +175,8 @@ def _look_around(spec: GatewaySpec, *, force: bool) -> None:
 
 def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import Gateway, reconcile
+    from nvi_operator.reconciler.cycle import reconcile
+    from nvi_operator.reconciler.gateway import Gateway
 
     loaded = _load(arguments)
     _look_around(loaded.spec, force=arguments.force)
@@ -189,7 +190,8 @@ def _apply(arguments: Namespace) -> int:
 
 def _down(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import Gateway, reconcile
+    from nvi_operator.reconciler.cycle import reconcile
+    from nvi_operator.reconciler.gateway import Gateway
 
     gateway, numbers = _gateway(arguments)
     with working("taking everything away"), HostKernel(numbers) as kernel:
@@ -219,18 +221,20 @@ def _status(arguments: Namespace) -> int:
 def _run(arguments: Namespace) -> int:
     from nvi_operator.reconciler.daemon import run_daemon
 
-    return run_daemon(arguments.spec, gateway=arguments.gateway, rescan_seconds=arguments.rescan)
+    return run_daemon(
+        arguments.spec, gateway=arguments.gateway, rescan_seconds=arguments.rescan, force=arguments.force
+    )
 
 
 def _doctor(arguments: Namespace) -> int:
     from nvi_operator.doctor import diagnose
     from nvi_operator.kernel.survey import take_survey
-    from nvi_operator.view.doctor import render, to_json
+    from nvi_operator.view.doctor import exit_code, render, to_json
 
     spec = _load(arguments).spec if arguments.spec else None
     findings = diagnose(take_survey(device=spec.dataplane.device if spec else "nvi0"), spec)
     _show(arguments, lambda: to_json(findings), lambda: render(findings))
-    return 1 if any(finding.level == "problem" for finding in findings) else 0
+    return exit_code(findings)
 
 
 def _module(arguments: Namespace) -> int:

@@ -12,7 +12,8 @@ from nvi_operator import __version__
 
 _EPILOG = """\
 exit codes:
-  validate render apply status run down doctor schema    0 done, 1 error
+  validate render apply status run down schema           0 done, 1 error
+  doctor                                                 0 no problem, 1 a problem, or an error
   plan --detailed-exitcode                               0 no changes, 1 error, 2 changes
   diff drift                                             0 no difference, 1 difference, 2 error
   module status                                          0 the module can be used, 1 it cannot
@@ -51,7 +52,10 @@ def _path(text: str) -> Path:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
     if not 1 <= value <= _LONGEST:
         raise argparse.ArgumentTypeError(f"{text}: at least 1 second, and at most {_LONGEST}")
     return value
@@ -165,7 +169,11 @@ _COMMANDS: tuple[Command, ...] = (
         (_optional_spec, _netns, _output),
     ),
     ("drift", "show what others changed of ours; changes nothing", (_spec, _netns, _output, _full)),
-    ("run", "keep this gateway what the spec says: watch files and kernel, heal drift", (_spec, _netns, _run)),
+    (
+        "run",
+        "keep this gateway what the spec says: watch files and kernel, heal drift",
+        (_spec, _netns, _run, _force),
+    ),
     (
         "down",
         "take away everything of ours, give back what was lent; DIR only if spec.numbers was changed",

@@ -26,7 +26,6 @@ class HostKernel:
     def __init__(self, numbers: Numbers, memory: Memory | None = None) -> None:
         self._numbers = numbers
         self._memory = memory
-        self._nft = memory.table if memory else NftTableDriver(TABLE)
 
     def __enter__(self) -> HostKernel:
         return self
@@ -37,8 +36,13 @@ class HostKernel:
     def close(self) -> None:
         if "_others" in self.__dict__:
             self._others.close()
-        if self._memory is None:
+        if self._memory is None and "_nft" in self.__dict__:
             self._nft.close()
+
+    @cached_property
+    def _nft(self) -> NftTableDriver:
+        """Not needed for the facts, and it needs the nftables binding."""
+        return self._memory.table if self._memory else NftTableDriver(TABLE)
 
     @cached_property
     def _others(self) -> Others:

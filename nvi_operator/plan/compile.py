@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from nvi_operator.kinds import KINDS
-from nvi_operator.ruleset.edit import edited
+from nvi_operator.ruleset.edit import edit_table
 from nvi_operator.state.host import HostState
 from nvi_operator.state.nft import Table
 from nvi_operator.topology.edit import EditedTopology
@@ -17,11 +17,11 @@ def desired_state(topology: Topology) -> HostState:
     return HostState.of((kind.name, obj) for kind in KINDS.values() for obj in kind.desired(topology))
 
 
-def edited_state(desired: HostState, topology: EditedTopology) -> HostState | None:
+def edit_state(desired: HostState, topology: EditedTopology) -> HostState | None:
     """What `desired_state` would say after an edit of forwards, which only the table knows of. None: ask it."""
     states = {}
     for ref, obj in desired.objects.items():
-        after = edited(obj, topology.less, topology.more) if isinstance(obj, Table) else obj
+        after = edit_table(obj, topology.less, topology.more) if isinstance(obj, Table) else obj
         if after is None:
             return None
         states[ref] = after

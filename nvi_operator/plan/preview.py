@@ -18,5 +18,4 @@ class Preview:
 
     def without(self, held: Collection[str]) -> Preview:
         """The same, without the steps that touch what is held (names as of `Ref`)."""
-        steps = tuple(change for change in self.plan.steps if str(change.ref) not in held)
-        return Preview(self.topology, Plan(steps, self.plan.before, self.plan.after))
+        return Preview(self.topology, self.plan.without(held))

@@ -9,23 +9,25 @@ when a step fails: plan back to what was, apply that, and say so
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
-from nvi_operator.plan.compile import desired_state, edited_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
-from nvi_operator.spec.edits import Edit
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
-from nvi_operator.topology.edit import edited
-from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
 REPLANS = 3  # of a pass that somebody else comes in between
+
+
+OnStep = Callable[[Change], None]  # is told each step before it is done
+
+
+def _unsaid(change: Change) -> None:
+    """Nobody asked to be told."""
 
 
 class Kernel(Protocol):
@@ -40,48 +42,6 @@ class Kernel(Protocol):
     def apply(self, change: Change) -> None: ...
 
 
-@dataclass(frozen=True)
-class Gateway:
-    """What a pass is for: a spec by its name, or None for a gateway that shall not be."""
-
-    name: str
-    spec: GatewaySpec | None
-    _meant: list[tuple[Facts, Topology, HostState]] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
-    _seen: list[Preview] = field(default_factory=list, init=False, repr=False, compare=False)
-
-    def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
-        """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
-        if self.spec is None:
-            return None, HostState()
-        meant = self._meant[-1] if self._meant else None
-        if meant is None or meant[0] is not facts:  # equal ones are mostly the same ones
-            if meant is None or meant[0] != facts:
-                topology = resolve(self.name, self.spec, facts, meant[1] if meant else None)
-                if meant is None or meant[1] != topology:  # most facts mean nothing to a gateway
-                    meant = facts, topology, desired_state(topology)
-            self._meant[:] = [(facts, *meant[1:])]
-        return meant[1:]
-
-    def preview(self, topology: Topology | None, live: HostState, desired: HostState) -> Preview:
-        """From live to desired; the same object as last time, if both are the same objects."""
-        seen = self._seen[-1] if self._seen else None
-        if seen is None or seen.plan.before is not live or seen.plan.after is not desired:
-            seen = Preview(topology, plan(live, desired))
-            self._seen[:] = [seen]
-        return seen
-
-    def after(self, spec: GatewaySpec, edit: Edit) -> Gateway:
-        """The gateway with another spec, which differs by an edit of forwards: what is known of it stays known."""
-        gateway = Gateway(self.name, spec)
-        for facts, topology, desired in self._meant:
-            if found := edited(topology, edit.less, edit.more):
-                state = edited_state(desired, found)
-                gateway._meant[:] = [(facts, found.whole, state)] if state else []
-        return gateway
-
-
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
     """What would be done. Changes nothing."""
     topology, desired = gateway.meaning(kernel.facts())
@@ -93,7 +53,7 @@ def reconcile(
     gateway: Gateway,
     *,
     held: Collection[str] = (),
-    on_step: Callable[[Change], None] = lambda change: None,
+    on_step: OnStep = _unsaid,
 ) -> Preview:
     """Make the kernel hold what the spec says. Returns what was done.
 
@@ -101,18 +61,21 @@ def reconcile(
     or the failing step raised, after everything is as it was; VerifyError likewise; RevertError if the
     way back failed, too.
     """
+
+    def rest() -> Plan:
+        return preview(kernel, gateway).plan.without(held)
+
     todo = preview(kernel, gateway).without(held)
     if not todo.plan:
         return todo
     kernel.check(todo.plan)
     try:
-        _apply(kernel, gateway, todo, held, on_step)
-        left = preview(kernel, gateway).without(held)
-        if left.plan:
-            names = ", ".join(str(change.ref) for change in left.plan.steps[:3])
+        _apply(kernel, todo.plan, rest, on_step)
+        if left := rest():
+            names = ", ".join(str(change.ref) for change in left.steps[:3])
             raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
     except NviError as error:
-        revert(kernel, todo.plan, error)
+        _revert(kernel, todo.plan, held, error)
         if not _auto_means_another_dataplane(kernel, gateway, todo):
             raise
         return reconcile(kernel, gateway, held=held, on_step=on_step)
@@ -126,29 +89,29 @@ def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Previ
     return resolve(gateway.name, gateway.spec, kernel.facts()).dataplane != tried.topology.dataplane
 
 
-def _apply(
-    kernel: Kernel, gateway: Gateway, todo: Preview, held: Collection[str], on_step: Callable[[Change], None]
-) -> None:
+def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep) -> None:
     """Every step. Where somebody else is at work, too, the rest is planned anew, from wherever it got to."""
     for last in (False,) * REPLANS + (True,):
         try:
-            for change in todo.plan.steps:
+            for change in todo.steps:
                 on_step(change)
                 kernel.apply(change)
             return
         except ChangedMeanwhileError:
             if last:
                 raise
-        todo = preview(kernel, gateway).without(held)
+        todo = rest()
 
 
-def revert(kernel: Kernel, failed: Plan, cause: NviError) -> None:
+def _revert(kernel: Kernel, failed: Plan, held: Collection[str], cause: NviError) -> None:
     """Back to what was before `failed`, from wherever it got to."""
+
+    def rest() -> Plan:
+        return plan(kernel.observe(failed.after), failed.before).without(held)
+
     try:
-        back = plan(kernel.observe(failed.after), failed.before)
-        for change in back.steps:
-            kernel.apply(change)
-        left = plan(kernel.observe(failed.before), failed.before)
+        _apply(kernel, rest(), rest, _unsaid)
+        left = plan(kernel.observe(failed.before), failed.before).without(held)
     except NviError as error:
         raise RevertError(f"revert: {error.message}; it was begun because of: {cause.message}") from error
     if left:

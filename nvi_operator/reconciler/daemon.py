@@ -16,7 +16,8 @@ from nvi_operator.errors import NviError, SpecError
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.memory import Memory
-from nvi_operator.reconciler.cycle import Gateway, reconcile
+from nvi_operator.reconciler.cycle import reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.precheck import problems, refuse_collisions
 from nvi_operator.reconciler.source import Fingerprint, Revision, fingerprint, revision
@@ -41,29 +42,32 @@ class Daemon:
     tells that (`memory`), and now and then everything all the same.
     """
 
-    def __init__(self, directory: Path, gateway: str | None, memory: Memory, say: Say) -> None:
+    def __init__(
+        self, directory: Path, gateway: str | None, memory: Memory, say: Say, *, force: bool = False
+    ) -> None:
         self._directory = directory
         self._gateway = gateway
         self._say = say
         self._memory = memory
+        self._force = force  # although somebody else uses our bits of the mark
         self._read: Fingerprint | None = None  # of what was read last, good or bad
         self._good: LoadedSpec | None = None
         self._desired: HostState | None = None  # what the last pass wanted
         self._revision: Revision | None = None
         self._reread = True  # since the revision was asked for
-        self._looked: LoadedSpec | None = None  # for which the neighbours were looked at
-        self._wanted = Gateway("", None)  # what that means; kept, because it is worked out once for equal facts
+        self._looked: LoadedSpec | None = None  # the spec that was last checked against foreign rules
+        self._wanted = Gateway("", None)  # the gateway of that spec
         self._bad: SpecError | None = None
         self._notes: tuple[str, ...] = ()
         self._grown = False  # by a spec, in the pass under way
 
     def pass_(self, wake: Wake) -> PassResult:
         """One pass. Raises SpecError only while there has never been a good spec; else what an apply raises."""
-        before = self._good, self._wanted, self._desired  # of 100,000 forwards: freed when the kernel has its change
+        kept = self._good, self._wanted, self._desired  # to free 100,000 forwards takes long: the kernel comes first
         try:
             return self._pass(wake)
         finally:
-            del before
+            del kept
             self._look_for_cycles(wake)
 
     def _pass(self, wake: Wake) -> PassResult:
@@ -74,7 +78,8 @@ class Daemon:
             assert self._bad is not None
             raise self._bad
         if loaded is not self._looked:
-            refuse_collisions(problems(loaded.spec))
+            if not self._force:
+                refuse_collisions(problems(loaded.spec))
             self._looked, self._wanted = loaded, Gateway(loaded.name, loaded.spec)
         started = time.monotonic()
         if wake.reasons & _LOOK_ANEW:
@@ -163,13 +168,13 @@ class Daemon:
         self._say("\n".join([f"{self._name(loaded)}: {head}", *lines, f"{loaded.name}: {done}"]))
 
 
-def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float) -> int:
+def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float, force: bool) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code."""
 
     def say(text: str) -> None:
         print(text, flush=True)
 
     with KernelEvents([TABLE]) as events, Memory(events) as memory:
-        daemon = Daemon(directory, gateway, memory, say)
+        daemon = Daemon(directory, gateway, memory, say, force=force)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

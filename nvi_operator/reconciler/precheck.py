@@ -24,5 +24,5 @@ def refuse_collisions(found: tuple[Finding, ...]) -> None:
         if finding.topic == COLLISION:
             raise ConflictError(
                 f"packet mark: wanted a bit for stage 2: {finding.what}",
-                hint=f"{finding.todo}\n  (apply --force goes on all the same)" if finding.todo else "",
+                hint="\n  ".join(filter(None, (finding.todo, "(--force goes on all the same)"))),
             )

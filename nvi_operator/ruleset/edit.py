@@ -15,7 +15,7 @@ from nvi_operator.state.nft import NamedSet, Table
 from nvi_operator.topology.model import Topology
 
 
-def edited(table: Table, less: Topology, more: Topology) -> Table | None:
+def edit_table(table: Table, less: Topology, more: Topology) -> Table | None:
     """`less` and `more` hold the forwards that went and came, and no others. None where more than elements differ."""
     if less.tenants:
         return None  # there are elements that belong to several forwards

@@ -67,6 +67,7 @@ def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
 
 def uplink_mark(topology: Topology, slot: int) -> int:
     """What the mark of a stage-2 packet is when its source belongs to this uplink."""
+    assert slot <= UPLINK_MARK_MASK >> 8  # spec/check_uplinks.py bounds it
     return topology.stage_mask | slot << 8
 
 

@@ -12,6 +12,7 @@ from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
 from nvi_operator.spec.values import FAMILIES, Network, no_hosts
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
+MAX_UPLINKS = 255  # an uplink's number is one byte of the packet mark
 
 
 def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
@@ -101,6 +102,9 @@ def _alias_families(path: Path, interface: Interface) -> Iterator[Problem]:
 
 
 def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
+    if len(spec.uplinks) > MAX_UPLINKS:
+        message = f"{len(spec.uplinks)} uplinks: at most {MAX_UPLINKS}"
+        yield ("spec", "uplinks"), message, "put the others on another gateway"
     on_interface: dict[str, str] = {}
     for name, uplink in spec.uplinks.items():
         path: Path = ("spec", "uplinks", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,6 +42,10 @@ class Plan:
     steps: tuple[Change, ...]
     before: HostState
     after: HostState
+
+    def without(self, held: Collection[str]) -> Plan:
+        """The same, without the steps that touch what is held (names as of `Ref`)."""
+        return Plan(tuple(change for change in self.steps if str(change.ref) not in held), self.before, self.after)
 
     def __bool__(self) -> bool:
         return bool(self.steps)

@@ -20,7 +20,9 @@ class EditedTopology(NamedTuple):
     more: Topology
 
 
-def edited(topology: Topology, less: Mapping[str, Forward], more: Mapping[str, Forward]) -> EditedTopology | None:
+def edit_topology(
+    topology: Topology, less: Mapping[str, Forward], more: Mapping[str, Forward]
+) -> EditedTopology | None:
     """`less` are forwards that are no more what they were, `more` what they are now. None if it is not as simple."""
     gone, come = (_alone(topology, forwards) for forwards in (less, more))
     if gone is None or come is None or topology.contested or gone.contested or come.contested:

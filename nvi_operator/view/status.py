@@ -78,7 +78,7 @@ def _uplinks(seen: Preview) -> Table:
             uplink.name + (" (default)" if uplink.default else ""),
             uplink.port.ifname,
             state,
-            ", ".join(uplink.next_hops.values()) or "point-to-point",
+            ", ".join(uplink.next_hops.values()) or ("point-to-point" if uplink.point_to_point else "none"),
             ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
             str(sum(len(uplink.sources(f)) for f in FAMILIES)) + " prefixes",
         )

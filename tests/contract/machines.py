@@ -10,8 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.plan.preview import Preview
-from nvi_operator.reconciler.cycle import Gateway, preview, reconcile
 from nvi_operator.reconciler.cycle import Kernel as PassKernel
+from nvi_operator.reconciler.cycle import preview, reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.models import GatewaySpec, Numbers
 from nvi_operator.state.facts import Facts, LinkFact

@@ -14,12 +14,12 @@ from tests.lab.net import Host, until
 class Daemon:
     """A running reconciler, and what it has said since it was last asked."""
 
-    def __init__(self, host: Host, spec: Path, log: Path) -> None:
+    def __init__(self, host: Host, spec: Path, log: Path, *options: str) -> None:
         self._path = log
         self._shown = 0
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nvi_operator", "run", str(spec), "--netns", host.netns],
+                [sys.executable, "-m", "nvi_operator", "run", str(spec), "--netns", host.netns, *options],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,

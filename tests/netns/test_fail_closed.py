@@ -12,7 +12,8 @@ from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.nft.steps import MANY
-from nvi_operator.reconciler.cycle import Gateway, preview, reconcile
+from nvi_operator.reconciler.cycle import preview, reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.change import Change
 from nvi_operator.testing import Killed

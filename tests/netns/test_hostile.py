@@ -248,6 +248,8 @@ def test_a_neighbour_who_writes_our_bit_is_named_before_anything_is_touched(
     assert "hint:" in refused.stderr
     assert gateway.foreign() == before
     assert gateway.owned() == []
+    gateway.nvictl("apply", "--force", gateway.spec(spec()))
+    assert gateway.differences(gateway.spec(spec())) == []
 
 
 def test_another_stage_bit_makes_room_for_a_neighbour(site: Site, gateway: GatewayHost) -> None:

@@ -17,7 +17,7 @@ from tests.netns.scenarios import A6, A, B, spec
 
 pytestmark = pytest.mark.netns
 
-Start = Callable[[], Daemon]
+Start = Callable[..., Daemon]
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def directory(tmp_path: Path) -> Path:
 def start(site: Site, directory: Path, tmp_path: Path) -> Iterator[Start]:
     started: list[Daemon] = []
 
-    def begin() -> Daemon:
-        started.append(Daemon(site.gateway, directory, tmp_path / f"log{len(started)}"))
+    def begin(*options: str) -> Daemon:
+        started.append(Daemon(site.gateway, directory, tmp_path / f"log{len(started)}", *options))
         return started[-1]
 
     site.far.serve(443)
@@ -73,6 +73,17 @@ def test_it_applies_follows_a_saved_file_and_stays_in_place_after_sigterm(
     assert seen(site) == A, "the dataplane stays"
     assert gateway.differences(directory) == []
     assert "nothing to change" in start().until("in sync")
+
+
+def test_a_neighbour_who_writes_our_bit_is_named_and_with_force_it_goes_on(
+    site: Site, gateway: GatewayHost, start: Start
+) -> None:
+    site.gateway.nft("table inet shop { chain c { type filter hook prerouting priority -150; meta mark set 5; }; }")
+    refused = start()
+    assert "--force goes on" in refused.until("shop", "next attempt")
+    assert gateway.owned() == []
+    assert refused.stop() == 0
+    start("--force").until("in sync")
 
 
 def test_a_file_more_adds_to_the_gateway(site: Site, directory: Path, start: Start) -> None:

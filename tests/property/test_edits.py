@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvi_operator.errors import SpecError
-from nvi_operator.reconciler.cycle import Gateway
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.load import LoadedSpec, load_texts
 from nvi_operator.spec.reload import reload
 from nvi_operator.spec.runs import LEAST
@@ -173,4 +173,4 @@ def test_a_plain_edit_is_read_by_itself(
     file = next(file for file in texts if texts[file] != edited[file])
     found = reload(loaded, file, edited[file].encode())
     assert found is not None
-    assert gateway.after(found[0].spec, found[1])._meant
+    assert gateway.after(found[0].spec, found[1]).is_known

@@ -12,7 +12,8 @@ from nvi_operator.errors import KernelError, RevertError
 from nvi_operator.kinds import KINDS
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import inverse, plan
-from nvi_operator.reconciler.cycle import Gateway, reconcile
+from nvi_operator.reconciler.cycle import reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Action, Plan
 from nvi_operator.state.facts import Facts

@@ -12,7 +12,8 @@ from nvi_operator.cli import main
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.drivers import module as driver
 from nvi_operator.kernel.module import survey
-from nvi_operator.reconciler.cycle import Gateway, preview, reconcile
+from nvi_operator.reconciler.cycle import preview, reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.load import load_directory
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Action, Change

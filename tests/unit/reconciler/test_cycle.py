@@ -7,14 +7,15 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from nvi_operator.errors import ChangedMeanwhileError
-from nvi_operator.reconciler.cycle import REPLANS, Gateway, preview, reconcile
+from nvi_operator.errors import ChangedMeanwhileError, KernelError
+from nvi_operator.reconciler.cycle import REPLANS, preview, reconcile
+from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.values import Target
 from nvi_operator.state.change import Change
 from nvi_operator.state.facts import Facts
-from nvi_operator.state.host import Ref
+from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.nft import Table
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.testing import FakeKernel
@@ -106,6 +107,41 @@ def test_forwards_are_worked_out_anew_only_when_an_uplink_or_an_inside_is_anothe
     assert now is not None
     assert now == Gateway("edge", spec).meaning(facts)[0]
     assert [str(entry.public) for entry in now.forwards] == ["203.0.113.3"]
+
+
+class Fragile(Shared):
+    """Refuses a step; then somebody else changes the table, once."""
+
+    def apply(self, change: Change) -> None:
+        refused = len(self.applied) + 1 == self.fail_at
+        super().apply(change) if not refused else self._refuse(change)
+
+    def _refuse(self, change: Change) -> None:
+        self.intrusions = 1
+        FakeKernel.apply(self, change)
+
+
+def test_the_way_back_is_planned_anew_when_somebody_comes_in_between() -> None:
+    kernel = Fragile.for_spec(SPEC)
+    assert isinstance(kernel, Fragile)
+    kernel.intrusions, kernel.fail_at = 0, len(preview(kernel, GATEWAY).plan.steps)
+    with pytest.raises(KernelError, match="refused by the test"):
+        reconcile(kernel, GATEWAY)
+    assert kernel.intrusions == 0
+    assert kernel.state == HostState()
+
+
+def test_what_is_held_is_left_alone_on_the_way_back_too() -> None:
+    kernel = FakeKernel.for_spec(SPEC)
+    first = next(change for change in preview(kernel, GATEWAY).plan.steps if isinstance(change.after, Sysctl))
+    theirs = Sysctl(first.ref.key, "7")
+    kernel.objects[first.ref] = theirs
+    kernel.fail_at = len(preview(kernel, GATEWAY).plan.steps) - 1
+    before = kernel.state
+    with pytest.raises(KernelError, match="refused by the test"):
+        reconcile(kernel, GATEWAY, held={str(first.ref)})
+    assert kernel.state == before
+    assert first.ref not in {change.ref for change in kernel.applied}
 
 
 def test_the_pass_after_it_goes_on_from_there() -> None:

@@ -703,6 +703,15 @@ def test_nobody_has_every_address(networks: str) -> None:
     ]
 
 
+def test_each_uplink_has_a_number_of_one_byte() -> None:
+    uplink = "    u{0}: {{interface: w{0}, nextHop: 203.0.{0}.1, addresses: 203.0.{0}.2, default: {1}}}\n"
+    uplinks = [uplink.format(number, str(number == 0).lower()) for number in range(256)]
+    load(HEAD + "spec:\n  uplinks:\n" + "".join(uplinks[:255]))
+    assert problems_in(HEAD + "spec:\n  uplinks:\n" + "".join(uplinks)) == [
+        ("6:5", "spec.uplinks", "256 uplinks: at most 255", "put the others on another gateway")
+    ]
+
+
 HOSTS = "name the prefixes that hosts have"
 
 

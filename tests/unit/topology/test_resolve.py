@@ -10,7 +10,7 @@ import pytest
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.facts import Facts, LinkFact
 from nvi_operator.state.module import ModuleFacts
-from nvi_operator.topology.edit import edited
+from nvi_operator.topology.edit import edit_topology
 from nvi_operator.topology.model import Choice, OneToOne, Outcome, Spread, Topology, ToRange, Unavailable, Unchanged
 from nvi_operator.topology.resolve import resolve
 
@@ -313,8 +313,8 @@ def test_a_lease_of_an_address_that_a_forward_names_leaves_each_port_to_one() ->
     assert [(e.name, str(e.ports)) for e in after.forwards] == [("by-address", "440-443"), ("by-uplink", "444")]
     assert [note for note in after.notes if note.startswith("forward by-uplink: left out")]
     gone = {"by-address": load_texts({"gw.yaml": HEAD + SAME_PORT}).spec.forwards["by-address"]}
-    assert edited(before, gone, {}) is not None
-    assert edited(after, gone, {}) is None, "now another has its port"
+    assert edit_topology(before, gone, {}) is not None
+    assert edit_topology(after, gone, {}) is None, "now another has its port"
 
 
 def test_a_forward_on_an_uplink_without_an_address_waits_for_it() -> None:
