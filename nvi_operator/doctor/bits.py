@@ -17,10 +17,6 @@ class Bits:
     ones: int = 0
     zeros: int = 0
 
-    @property
-    def constant(self) -> bool:
-        return self.ones | self.zeros == ALL
-
 
 UNKNOWN = Bits()
 MARK = Bits(keep=ALL)

@@ -21,7 +21,7 @@ from typing import Literal
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.processes import is_ours
 from nvi_operator.nft.wire.journal import Journal, Reported
-from nvi_operator.nft.wire.messages import GENERATION_ID, TABLE_NAME
+from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
@@ -42,7 +42,7 @@ _FAMILIES: dict[int, Family] = {
 _MAIN, _LOCAL, _CLONED = 254, 255, 0x200
 
 _NFTABLES_GROUP = 7
-_NFTABLES, _NEWGEN = 10, (10 << 8) | 15
+_NFTABLES = 10
 _GEN_PID, _GEN_NAME = 2, 3
 _INET = 1
 
@@ -189,7 +189,7 @@ class KernelEvents:
 
     def _nft_event(self, kind: int, message: memoryview, port: int) -> Event | None:
         """An event for the NEWGEN that ends each transaction, if it touched one of our tables."""
-        if kind != _NEWGEN:
+        if kind != NEW_GENERATION:
             if (
                 kind >> 8 == _NFTABLES
                 and message[0] == _INET

@@ -43,7 +43,6 @@ def _link(link: Any, addresses: Sequence[Any], routes: Sequence[DefaultRoute]) -
         ifindex=index,
         mac=link.get("address") if link["ifi_type"] == _ARPHRD_ETHER else None,
         kind=info.get("kind") if info else None,
-        mtu=link.get("mtu"),
         up=bool(link["flags"] & _IFF_UP),
         group=link.get("group") or 0,
         addresses=tuple(_interface(a) for a in addresses if a["index"] == index and _is_fit(a)),

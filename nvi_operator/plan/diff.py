@@ -43,11 +43,6 @@ def _lost(live: HostState, desired: HostState) -> frozenset[Ref]:
     return frozenset(ref for ref, obj in live.objects.items() if links and KINDS[ref.kind].lives_on(obj) in links)
 
 
-def inverse(forward: Plan) -> Plan:
-    """The steps back, computed from the same two states; it is no log of what was done."""
-    return plan(forward.after, forward.before)
-
-
 def _order(change: Change) -> tuple[int, int, Ref]:
     kind = KINDS[change.ref.kind]
     return kind.phase(change.present), kind.within(change.present), change.ref

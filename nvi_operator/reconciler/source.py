@@ -70,15 +70,12 @@ def _facts(file: Path) -> tuple[int, ...]:
 class Revision:
     """The commit that a spec directory is checked out at."""
 
-    commit: str
-    short: str
+    commit: str  # abbreviated
     branch: str | None  # None: a detached HEAD
     dirty: bool  # does the spec directory differ from the commit? The rest of the repository does not count
-    author: str
-    subject: str
 
     def __str__(self) -> str:
-        return f"{self.short}{'+' if self.dirty else ''}{f' ({self.branch})' if self.branch else ''}"
+        return f"{self.commit}{'+' if self.dirty else ''}{f' ({self.branch})' if self.branch else ''}"
 
 
 def revision(root: Path) -> Revision | None:
@@ -90,22 +87,21 @@ def revision(root: Path) -> Revision | None:
     if top is None:
         return None
     status = _git(top, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z", "--", str(directory))
-    log = _git(top, "log", "-1", "--no-show-signature", "--format=%H%x00%h%x00%an <%ae>%x00%s", "HEAD", "--")
-    if status is None or log is None:
+    commit = _git(top, "rev-parse", "--short", "HEAD")
+    if status is None or commit is None:
         return None
     entries = [entry for entry in status.split("\0") if entry]
     heads = [entry.removeprefix("# branch.head ") for entry in entries if entry.startswith("# branch.head ")]
     branch = heads[0] if heads and heads[0] != "(detached)" else None
-    commit, short, author, subject = log.rstrip("\n").split("\0", 3)
     dirty = any(not entry.startswith("# ") for entry in entries)
-    return Revision(commit, short, branch, dirty, author, subject)
+    return Revision(commit.strip(), branch, dirty)
 
 
 def _git(top: Path, *arguments: str) -> str | None:
-    """What git prints; None if it fails, hangs, or is not installed.
+    """What git prints; None if it fails, takes too long, or is not installed.
 
     A repository's own configuration can make git run programs (filters), and we are root. So git runs as
-    the owner of the repository, who may run what he likes anyway.
+    the owner of the repository, who can run anything as themselves anyway.
     """
     command = ["git", "-C", str(top), "-c", f"safe.directory={top}", "-c", "core.fsmonitor=false", *arguments]
     try:

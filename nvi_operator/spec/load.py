@@ -25,14 +25,13 @@ from nvi_operator.spec.files import (
     entries_unreadable,
     entry_reader,
     read,
-    read_files,
     spec_files,
 )
 from nvi_operator.spec.merge import Part, Positions, Source, dotted, merge
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.parts import parts_of
 
-__all__ = ["LoadedSpec", "Positions", "load_directory", "load_files", "load_texts", "spec_files"]
+__all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts", "spec_files"]
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,6 @@ def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway
     root = FilePath(path)
     entries = entry_reader(root if os.path.isdir(root) else None)
     return load_texts(read(root), hostname=hostname, gateway=gateway, root=str(path), entries=entries)
-
-
-def load_files(
-    paths: Iterable[FilePath | str], *, hostname: str | None = None, gateway: str | None = None
-) -> LoadedSpec:
-    """The same, of files named one by one; their order is that of their names."""
-    texts = read_files(FilePath(path) for path in paths)
-    return load_texts(texts, hostname=hostname, gateway=gateway, entries=entry_reader())
 
 
 def load_texts(

@@ -8,7 +8,7 @@ sentence; `spec/load.py` adds the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -427,7 +427,6 @@ HostNames = Annotated[tuple[HostName, ...], BeforeValidator(as_tuple), WithJsonS
 Places = Annotated[
     tuple[PlaceName, ...], WrapValidator(_one_or_several(parse_place)), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))
 ]
-Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_NAME_SCHEMA))]
 IfNames = Annotated[tuple[IfName, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
 Addresses = Annotated[
     tuple[SpecAddress, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_ADDRESS_SCHEMA))
@@ -445,8 +444,3 @@ Services = Annotated[
     WithJsonSchema(_one_or_many(_SERVICE_SCHEMA)),
 ]
 Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]
-
-
-def of_family(family: int, values: tuple[Address, ...] | tuple[Network, ...]) -> Iterator[Any]:
-    """Those of `values` that are of IP version `family`."""
-    return (value for value in values if value.version == family)

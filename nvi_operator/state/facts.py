@@ -21,7 +21,6 @@ class LinkFact:
     ifindex: int
     mac: str | None = None  # None: frames have no Ethernet header
     kind: str | None = None
-    mtu: int = 1500
     up: bool = True
     group: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order

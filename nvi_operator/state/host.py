@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
-@runtime_checkable
 class Object(Protocol):
     """A frozen dataclass with a key that is unique among its kind."""
 
@@ -53,9 +52,6 @@ class HostState:
 
     def __iter__(self) -> Iterator[tuple[Ref, Object]]:
         return iter(sorted(self.objects.items(), key=lambda item: item[0]))
-
-    def get(self, kind: str, key: str) -> Object | None:
-        return self.objects.get(Ref(kind, key))
 
     def of_kind(self, kind: str) -> list[Object]:
         """The objects of one kind, by key."""

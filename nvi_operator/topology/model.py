@@ -302,10 +302,8 @@ class Topology:
     source: Literal["mark", "skb_iif"]
     stage_mask: int
     local_mask: int
-    keep_marks: bool
     hide_hop: bool
     loop_tag: int
-    protocol: int
     link_group: int
     table: int
     priorities: Priorities

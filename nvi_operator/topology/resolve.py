@@ -63,12 +63,10 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         source=_source(spec, notes.append),
         stage_mask=1 << spec.dataplane.stage_bit,
         local_mask=1 << spec.dataplane.local_bit,
-        keep_marks=spec.dataplane.keep_marks,
         hide_hop=spec.dataplane.hide_hop,
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie & 0x7FFF,
-        protocol=spec.numbers.protocol,
         link_group=spec.numbers.link_group,
         table=spec.numbers.table,
         priorities=Priorities(spec.numbers.rule_priority),

@@ -31,13 +31,8 @@ def drift_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
         yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change, full=full))
 
 
-def drift_text(plan: Plan) -> Text:
-    """'+' is what was put in, '-' what was taken away, since the gateway was as the spec says."""
-    return Text().join(drift_pieces(plan))
-
-
 def drift_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
-    """The same, in pieces."""
+    """'+' is what was put in, '-' what was taken away, since the gateway was as the spec says. In pieces."""
     if not plan:
         yield Text("No drift. Everything of ours is as the spec says.", style="bold")
         return

@@ -62,13 +62,11 @@ def summary(plan: Plan) -> str:
     return ", ".join(f"{counts[action]} {_VERBS[action]}" for action in Action if counts[action]) + "."
 
 
-def plan_text(plan: Plan) -> Text:
-    """The diff with its summary, in colour where the terminal has any."""
-    return Text().join(plan_pieces(plan))
-
-
 def plan_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
-    """The same, in pieces of a few hundred lines: all of it at once would take a terminal's library seconds."""
+    """The diff with its summary, in colour where the terminal has any.
+
+    In pieces of a few hundred lines: all of it at once would take a terminal's library seconds.
+    """
     yield from coloured(plan_lines(plan, full=full))
     yield Text(summary(plan), style="bold")
 

@@ -124,13 +124,10 @@ def found(root: Path) -> Revision:
 
 def test_a_checkout_says_what_it_is(repo: Path) -> None:
     revised = found(repo)
-    assert len(revised.commit) == 40
-    assert revised.commit.startswith(revised.short)
+    assert git(repo, "rev-parse", "HEAD").startswith(revised.commit)
     assert revised.branch == "main"
-    assert revised.author == "A <a@example.org>"
-    assert revised.subject == "Forward 443 to the shop"
     assert not revised.dirty
-    assert str(revised) == f"{revised.short} (main)"
+    assert str(revised) == f"{revised.commit} (main)"
 
 
 def test_dirt_counts_in_the_directory_only(repo: Path) -> None:

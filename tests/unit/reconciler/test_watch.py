@@ -334,9 +334,11 @@ def test_a_file_of_entries_that_is_a_symlink(root: Path, tmp_path: Path) -> None
 # --------------------------------------------------------------------------- git
 
 
-def git(root: Path, *arguments: str) -> None:
+def git(root: Path, *arguments: str) -> str:
+    """What it prints."""
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+    done = subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def test_git_itself_is_nothing_but_a_checkout_is(root: Path) -> None:

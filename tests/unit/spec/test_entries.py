@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nvi_operator.errors import SpecError
 from nvi_operator.spec.bulk import MODELS, SECTIONS
 from nvi_operator.spec.files import ENTRY_SUFFIXES
-from nvi_operator.spec.load import load_directory, load_files, load_texts
+from nvi_operator.spec.load import load_directory, load_texts
 from nvi_operator.spec.models import GatewaySpec
 from tests.unit.spec.specs import BASE, HEAD, Said, problems_in
 
@@ -371,7 +371,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_on_disk(root: Path) -> None:
     (root / "f.csv").write_text(HEADER + WEB)
-    for loaded in (load_directory(root), load_directory(root / "gw.yaml"), load_files([root / "gw.yaml"])):
+    for loaded in (load_directory(root), load_directory(root / "gw.yaml")):
         assert list(loaded.spec.forwards) == ["web"]
 
 

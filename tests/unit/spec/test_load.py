@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
-from nvi_operator.spec.load import LoadedSpec, load_directory, load_files, load_texts, spec_files
+from nvi_operator.spec.load import LoadedSpec, load_directory, load_texts, spec_files
 from tests.unit.spec.specs import BASE, HEAD, Said, load, problems_in
 
 EXAMPLES = sorted(path for path in (Path(__file__).parents[3] / "examples").iterdir() if path.is_dir())
@@ -156,10 +156,10 @@ def test_files_with_nothing_in_them(tmp_path: Path) -> None:
     )
 
 
-def test_one_file_or_several(tmp_path: Path) -> None:
+def test_a_file_is_a_gateway_by_itself_and_a_directory_is_one_of_all_its_files(tmp_path: Path) -> None:
     write(tmp_path, {"a.yaml": BASE, "b.yaml": HEAD + "spec: {forwards: {w: {at: isp-b, to: 192.168.1.2}}}\n"})
     assert load_directory(tmp_path / "a.yaml").spec.forwards == {}
-    assert load_files([tmp_path / "b.yaml", tmp_path / "a.yaml"]) == load_directory(tmp_path)
+    assert list(load_directory(tmp_path).spec.forwards) == ["w"]
 
 
 # --------------------------------------------------------------------------- merging

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from nvi_operator.plan.diff import plan
 from nvi_operator.state.change import Action, Change, Plan
@@ -19,9 +20,9 @@ from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 from nvi_operator.view.describe import describe
-from nvi_operator.view.drift import drift_class, drift_json, drift_text
+from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
 from nvi_operator.view.nft_diff import MANY, SHOWN, table_lines
-from nvi_operator.view.plan import plan_json, plan_pieces, plan_text, summary
+from nvi_operator.view.plan import plan_json, plan_pieces, summary
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -87,6 +88,14 @@ def test_an_object_is_one_line_in_the_words_of_its_tool(obj: object, text: str) 
 # --------------------------------------------------------------------------- a plan
 
 
+def planned(steps: Plan) -> Text:
+    return Text().join(plan_pieces(steps))
+
+
+def drifted(steps: Plan) -> Text:
+    return Text().join(drift_pieces(steps))
+
+
 CHANGED = plan(
     state(("route", ROUTE), ("sysctl", replace(SETTING, value="0"))),
     state(("sysctl", SETTING), ("fib-rule", RULE)),
@@ -94,7 +103,7 @@ CHANGED = plan(
 
 
 def test_a_plan_is_a_diff_by_kind_with_a_summary() -> None:
-    assert plan_text(CHANGED).plain.splitlines() == [
+    assert planned(CHANGED).plain.splitlines() == [
         "fib-rule",
         "+   -4 pref 1900 from 192.168.1.0/24 unreachable",
         "route",
@@ -107,7 +116,7 @@ def test_a_plan_is_a_diff_by_kind_with_a_summary() -> None:
 
 
 def test_a_plan_without_steps_says_so() -> None:
-    assert plan_text(plan(state(), state())).plain == "No changes. The gateway is as the spec says."
+    assert planned(plan(state(), state())).plain == "No changes. The gateway is as the spec says."
 
 
 def test_a_replacement_is_counted_as_one() -> None:
@@ -141,7 +150,7 @@ def test_equal_plans_are_equal_json() -> None:
 def test_what_is_shown_does_not_depend_on_colours() -> None:
     console = Console(force_terminal=True, color_system="standard", width=200)
     with console.capture() as captured:
-        console.print(plan_text(CHANGED))
+        console.print(planned(CHANGED))
     assert "\x1b[32m+   -4 pref 1900" in captured.get()
     assert "\x1b[31m-   -4 0.0.0.0/0" in captured.get()
 
@@ -255,7 +264,7 @@ def test_every_action_has_a_class() -> None:
 
 
 def test_drift_is_the_plan_read_backwards() -> None:
-    shown = drift_text(CHANGED).plain.splitlines()
+    shown = drifted(CHANGED).plain.splitlines()
     assert {"owned-missing fib-rule", "owned-unexpected route", "owned-modified sysctl"} <= set(shown)
     assert "-   -4 pref 1900 from 192.168.1.0/24 unreachable" in shown
     assert "+   -4 0.0.0.0/0 via 203.0.113.1 dev wan0 table 7801 metric 1024 onlink" in shown
@@ -265,11 +274,11 @@ def test_drift_is_the_plan_read_backwards() -> None:
 
 def test_one_drifted_object_is_not_called_objects() -> None:
     one = Plan(CHANGED.steps[:1], CHANGED.before, CHANGED.after)
-    assert drift_text(one).plain.endswith("1 object drifted. `nvictl apply` puts it right.")
+    assert drifted(one).plain.endswith("1 object drifted. `nvictl apply` puts it right.")
 
 
 def test_no_drift_says_so() -> None:
-    assert drift_text(plan(state(), state())).plain == "No drift. Everything of ours is as the spec says."
+    assert drifted(plan(state(), state())).plain == "No drift. Everything of ours is as the spec says."
 
 
 def test_the_json_of_drift_has_a_class_for_every_step() -> None:
