@@ -106,7 +106,6 @@ def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMa
         "addr add 2001:db8:a::9/64 dev wan0",
         "route replace default via 203.0.113.3",
         "-6 route add default via 2001:db8:a::3 metric 5",
-        "link set wan1 mtu 1400",
         "link set lan0 address 02:00:00:00:12:34",
         "link add lan7 type veth peer name lan8",
         "link set lan0 down",
