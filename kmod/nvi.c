@@ -11,17 +11,20 @@
  * The idea is dog250's of 2013.
  */
 
+#include <linux/bitfield.h>
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/if_arp.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/random.h>
 #include <linux/u64_stats_sync.h>
 #include <net/addrconf.h>
 #include <net/checksum.h>
+#include <net/ip_tunnels.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/rtnetlink.h>
 
@@ -30,8 +33,8 @@
 #include "compat.h"
 
 #define NVI_VERSION		"0.1.0"
-#define NVI_MTU			(64 * 1024)	/* no packet is cut on its first pass */
-#define NVI_STAGE_MASK		BIT(31)
+#define NVI_MTU			(64 * 1024)	/* the first pass cuts no packet */
+#define NVI_TAG_MASK		0xfff0	/* sch_gred reads the lowest four bits */
 #define NVI_FEATURES		(NETIF_F_SG | NETIF_F_FRAGLIST |	\
 				 NETIF_F_HIGHDMA | NETIF_F_HW_CSUM |	\
 				 NETIF_F_RXCSUM | NETIF_F_SCTP_CRC |	\
@@ -67,18 +70,24 @@ struct nvi_stats {
 #define NVI_F_SKB_IIF		BIT(0)
 #define NVI_F_TTL_COMPENSATION	BIT(1)
 #define NVI_F_REQUIRE_STAGE	BIT(2)
+#define NVI_STAGE_BIT		GENMASK(12, 8)	/* its number */
+#define NVI_CONFIG		(NVI_F_REQUIRE_STAGE | \
+				 FIELD_PREP(NVI_STAGE_BIT, 31))
 
 /*
- * Both words are written under RTNL and read by transmission without a lock.
- * A packet may see one changed and the other not yet: it is no worse off than
- * one that was marked just before the change.
+ * The configuration is one word, because transmission reads it without a lock
+ * while it is written under RTNL: no packet sees half of a change.
  */
 struct nvi_priv {
-	u32 stage_mask;
-	u32 flags;
+	u32 config;
 	u16 loop_tag;
 	struct nvi_stats __percpu *stats;
 };
+
+static u32 nvi_stage_mask(u32 config)
+{
+	return BIT(FIELD_GET(NVI_STAGE_BIT, config));
+}
 
 static void nvi_count(struct nvi_priv *priv, enum nvi_verdict verdict,
 		      unsigned int len)
@@ -93,6 +102,9 @@ static void nvi_count(struct nvi_priv *priv, enum nvi_verdict verdict,
 
 static bool nvi_is_ip(struct sk_buff *skb)
 {
+	if (skb_network_offset(skb))
+		return false;
+
 	switch (skb->protocol) {
 	case htons(ETH_P_IP):
 		return pskb_network_may_pull(skb, sizeof(struct iphdr)) &&
@@ -110,9 +122,10 @@ static bool nvi_is_ip(struct sk_buff *skb)
  * TTL compensation not even its TTL.
  *
  * Being untracked is what the second pass is known by. A rule there that sets a
- * conntrack zone makes the packet trackable again, hence the tag, which no rule
- * can write. It is drawn for each device, since it survives a veth, and there
- * may be a second gateway behind that.
+ * conntrack zone makes the packet trackable again, hence the tag, which no
+ * Netfilter or FIB rule can write (a tc filter can). It is drawn for each
+ * device, since it survives a veth, and there may be a second gateway behind
+ * that.
  */
 static bool nvi_is_second_pass(const struct nvi_priv *priv,
 			       const struct sk_buff *skb)
@@ -123,18 +136,26 @@ static bool nvi_is_second_pass(const struct nvi_priv *priv,
 	return ctinfo == IP_CT_UNTRACKED || skb->tc_index == priv->loop_tag;
 }
 
+/*
+ * A bridge takes whatever its ports receive, and would drop a frame without a
+ * source. Only a flowtable on the port makes that the in-interface.
+ */
 static struct net_device *nvi_in_device(struct net_device *dev,
-					const struct sk_buff *skb,
-					u32 flags, u32 stage_mask)
+					const struct sk_buff *skb, u32 config)
 {
+	struct net_device *in_dev;
 	int ifindex;
 
-	if (flags & NVI_F_SKB_IIF)
+	if (config & NVI_F_SKB_IIF)
 		ifindex = skb->skb_iif;
 	else
-		ifindex = skb->mark & ~stage_mask;
+		ifindex = skb->mark & ~nvi_stage_mask(config);
 
-	return ifindex ? dev_get_by_index_rcu(dev_net(dev), ifindex) : dev;
+	if (!ifindex)
+		return dev;
+
+	in_dev = dev_get_by_index_rcu(dev_net(dev), ifindex);
+	return in_dev && netif_is_bridge_port(in_dev) ? NULL : in_dev;
 }
 
 static int nvi_compensate_ttl(struct sk_buff *skb)
@@ -160,8 +181,10 @@ static int nvi_compensate_ttl(struct sk_buff *skb)
 			return -ENOMEM;
 
 		ip6h = ipv6_hdr(skb);
-		if (ip6h->hop_limit < 255)
+		if (ip6h->hop_limit < 255) {
+			skb_forward_csum(skb);
 			ip6h->hop_limit++;
+		}
 	}
 
 	return 0;
@@ -176,7 +199,7 @@ static int nvi_set_mac_header(struct sk_buff *skb,
 {
 	struct ethhdr *eth;
 
-	if (in_dev->type != ARPHRD_ETHER) {
+	if (in_dev->type != ARPHRD_ETHER && in_dev->type != ARPHRD_LOOPBACK) {
 		skb_reset_mac_header(skb);
 		return 0;
 	}
@@ -198,26 +221,26 @@ static enum nvi_verdict nvi_reinject(struct sk_buff *skb,
 				     struct net_device *dev)
 {
 	struct nvi_priv *priv = netdev_priv(dev);
-	u32 stage_mask = READ_ONCE(priv->stage_mask);
-	u32 flags = READ_ONCE(priv->flags);
+	u32 config = READ_ONCE(priv->config);
+	u32 stage_mask = nvi_stage_mask(config);
 	struct net_device *in_dev;
 
 	if (nvi_is_second_pass(priv, skb))
 		return NVI_LOOP;
 
-	if (!(skb->mark & stage_mask) && (flags & NVI_F_REQUIRE_STAGE))
+	if (!(skb->mark & stage_mask) && (config & NVI_F_REQUIRE_STAGE))
 		return NVI_NO_STAGE_BIT;
 
 	if (!nvi_is_ip(skb))
 		return NVI_OTHER;
 
-	in_dev = nvi_in_device(dev, skb, flags, stage_mask);
+	in_dev = nvi_in_device(dev, skb, config);
 	if (!in_dev)
 		return NVI_NO_DEVICE;
 	if (!(in_dev->flags & IFF_UP))
 		return NVI_DEVICE_DOWN;
 
-	if ((flags & NVI_F_TTL_COMPENSATION) && nvi_compensate_ttl(skb))
+	if ((config & NVI_F_TTL_COMPENSATION) && nvi_compensate_ttl(skb))
 		return NVI_OTHER;
 	if (nvi_set_mac_header(skb, in_dev))
 		return NVI_OTHER;
@@ -225,13 +248,21 @@ static enum nvi_verdict nvi_reinject(struct sk_buff *skb,
 	/*
 	 * As new as from the wire: no route, no conntrack entry, no leave to
 	 * be fragmented again (an IPv6 fragment would be, and get lost), and
-	 * PACKET_HOST. The hash was that of the addresses before NAT.
+	 * PACKET_HOST. The hash was that of the addresses before NAT, the
+	 * queue one of this device's.
 	 */
+	skb_tx_timestamp(skb);
+	skb_clear_tstamp(skb);
 	skb_orphan(skb);
 	skb_scrub_packet(skb, false);
+	skb_metadata_clear(skb);
 	skb_clear_hash(skb);
+	skb_set_queue_mapping(skb, 0);
 
-	skb->mark = flags & NVI_F_SKB_IIF ? skb->mark | stage_mask : stage_mask;
+	if (config & NVI_F_SKB_IIF)
+		skb->mark |= stage_mask;
+	else
+		skb->mark = stage_mask;
 	skb->tc_index = priv->loop_tag;
 	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 	skb->dev = in_dev;
@@ -264,8 +295,20 @@ static int nvi_dev_init(struct net_device *dev)
 		return -ENOMEM;
 
 	do {
-		priv->loop_tag = get_random_u32();
+		priv->loop_tag = get_random_u32() & NVI_TAG_MASK;
 	} while (!priv->loop_tag);	/* that of every packet from the wire */
+
+	return 0;
+}
+
+/* When it comes up, since a move to another namespace makes the IPv6 half anew. */
+static int nvi_dev_open(struct net_device *dev)
+{
+	struct inet6_dev *idev = __in6_dev_get(dev);
+
+	/* Nobody is on the other end of a link-local address. */
+	if (idev)
+		WRITE_ONCE(idev->cnf.addr_gen_mode, IN6_ADDR_GEN_MODE_NONE);
 
 	return 0;
 }
@@ -309,6 +352,7 @@ static void nvi_get_stats64(struct net_device *dev,
 
 static const struct net_device_ops nvi_netdev_ops = {
 	.ndo_init		= nvi_dev_init,
+	.ndo_open		= nvi_dev_open,
 	.ndo_start_xmit		= nvi_xmit,
 	.ndo_get_stats64	= nvi_get_stats64,
 };
@@ -352,8 +396,7 @@ static void nvi_setup(struct net_device *dev)
 {
 	struct nvi_priv *priv = netdev_priv(dev);
 
-	priv->stage_mask = NVI_STAGE_MASK;
-	priv->flags = NVI_F_REQUIRE_STAGE;
+	priv->config = NVI_CONFIG;
 
 	dev->type = ARPHRD_NONE;
 	dev->flags = IFF_NOARP;
@@ -369,6 +412,9 @@ static void nvi_setup(struct net_device *dev)
 	dev->max_mtu = NVI_MTU;
 	dev->needed_headroom = ETH_HLEN;
 
+	netif_set_tso_max_size(dev, GSO_MAX_SIZE);
+
+	dev->header_ops = &ip_tunnel_header_ops;
 	dev->netdev_ops = &nvi_netdev_ops;
 	dev->ethtool_ops = &nvi_ethtool_ops;
 	dev->needs_free_netdev = true;
@@ -404,7 +450,7 @@ static int nvi_validate(struct nlattr *tb[], struct nlattr *data[],
 	}
 
 	attr = data[IFLA_NVI_STAGE_MASK];
-	if (attr && hweight32(nla_get_u32(attr)) != 1) {
+	if (attr && !is_power_of_2(nla_get_u32(attr))) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
 				    "Stage mask must be one bit");
 		return -EINVAL;
@@ -427,15 +473,15 @@ static int nvi_validate(struct nlattr *tb[], struct nlattr *data[],
 	return 0;
 }
 
-static void nvi_set_flag(u32 *flags, u32 flag, const struct nlattr *attr)
+static void nvi_set_flag(u32 *config, u32 flag, const struct nlattr *attr)
 {
 	if (!attr)
 		return;
 
 	if (nla_get_u8(attr))
-		*flags |= flag;
+		*config |= flag;
 	else
-		*flags &= ~flag;
+		*config &= ~flag;
 }
 
 static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
@@ -443,27 +489,30 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 			  struct netlink_ext_ack *extack)
 {
 	struct nvi_priv *priv = netdev_priv(dev);
-	u32 flags = priv->flags;
+	u32 config = priv->config;
+	const struct nlattr *attr;
 
 	if (!data)
 		return 0;
 
-	nvi_set_flag(&flags, NVI_F_SKB_IIF, data[IFLA_NVI_SOURCE]);
-	nvi_set_flag(&flags, NVI_F_TTL_COMPENSATION,
+	nvi_set_flag(&config, NVI_F_SKB_IIF, data[IFLA_NVI_SOURCE]);
+	nvi_set_flag(&config, NVI_F_TTL_COMPENSATION,
 		     data[IFLA_NVI_TTL_COMPENSATION]);
-	nvi_set_flag(&flags, NVI_F_REQUIRE_STAGE,
+	nvi_set_flag(&config, NVI_F_REQUIRE_STAGE,
 		     data[IFLA_NVI_REQUIRE_STAGE]);
+	attr = data[IFLA_NVI_STAGE_MASK];
+	if (attr) {
+		config &= ~NVI_STAGE_BIT;
+		config |= FIELD_PREP(NVI_STAGE_BIT, ilog2(nla_get_u32(attr)));
+	}
 
-	if (!(flags & (NVI_F_SKB_IIF | NVI_F_REQUIRE_STAGE))) {
+	if (!(config & (NVI_F_SKB_IIF | NVI_F_REQUIRE_STAGE))) {
 		NL_SET_ERR_MSG(extack,
 			       "Without the stage bit a mark says no in-interface: source must be 1 (skb_iif)");
 		return -EINVAL;
 	}
 
-	WRITE_ONCE(priv->flags, flags);
-	if (data[IFLA_NVI_STAGE_MASK])
-		WRITE_ONCE(priv->stage_mask,
-			   nla_get_u32(data[IFLA_NVI_STAGE_MASK]));
+	WRITE_ONCE(priv->config, config);
 
 	return 0;
 }
@@ -471,23 +520,13 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 		       struct netlink_ext_ack *extack)
 {
-	struct inet6_dev *idev;
 	int err;
 
 	err = nvi_changelink(dev, NULL, data, extack);
 	if (err)
 		return err;
 
-	err = register_netdevice(dev);
-	if (err)
-		return err;
-
-	/* Nobody is on the other end of a link-local address. */
-	idev = __in6_dev_get(dev);
-	if (idev)
-		idev->cnf.addr_gen_mode = IN6_ADDR_GEN_MODE_NONE;
-
-	return 0;
+	return register_netdevice(dev);
 }
 
 static size_t nvi_get_size(const struct net_device *dev)
@@ -501,17 +540,17 @@ static size_t nvi_get_size(const struct net_device *dev)
 static int nvi_fill_info(struct sk_buff *skb, const struct net_device *dev)
 {
 	const struct nvi_priv *priv = netdev_priv(dev);
-	u32 flags = READ_ONCE(priv->flags);
+	u32 config = READ_ONCE(priv->config);
 
 	if (nla_put_u8(skb, IFLA_NVI_SOURCE,
-		       flags & NVI_F_SKB_IIF ? NVI_SOURCE_SKB_IIF :
+		       config & NVI_F_SKB_IIF ? NVI_SOURCE_SKB_IIF :
 					       NVI_SOURCE_MARK) ||
 	    nla_put_u32(skb, IFLA_NVI_STAGE_MASK,
-			READ_ONCE(priv->stage_mask)) ||
+			nvi_stage_mask(config)) ||
 	    nla_put_u8(skb, IFLA_NVI_TTL_COMPENSATION,
-		       !!(flags & NVI_F_TTL_COMPENSATION)) ||
+		       !!(config & NVI_F_TTL_COMPENSATION)) ||
 	    nla_put_u8(skb, IFLA_NVI_REQUIRE_STAGE,
-		       !!(flags & NVI_F_REQUIRE_STAGE)))
+		       !!(config & NVI_F_REQUIRE_STAGE)))
 		return -EMSGSIZE;
 
 	return 0;

@@ -66,7 +66,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         hide_hop=spec.dataplane.hide_hop,
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
-        loop_tag=0x8000 | facts.netns_cookie & 0x7FFF,
+        loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
         link_group=spec.numbers.link_group,
         table=spec.numbers.table,
         priorities=Priorities(spec.numbers.rule_priority),

@@ -41,6 +41,12 @@ def test_it_is_a_device_without_link_layer(kmod: Bench) -> None:
     assert json.loads(kmod.gateway.run("ip -6 -j addr show dev plain")) in ([], [{}])
 
 
+def test_it_may_be_told_to_keep_even_bigger_packets_whole(kmod: Bench) -> None:
+    kmod.gateway.run(f"ip link set {DEVICE} gso_max_size 180000")
+    (link,) = json.loads(kmod.gateway.run(f"ip -d -j link show {DEVICE}"))
+    assert link["gso_max_size"] == 180000
+
+
 def test_it_keeps_big_packets_whole(kmod: Bench) -> None:
     features = kmod.gateway.run(f"ethtool -k {DEVICE}")
     for feature in ("scatter-gather", "tcp-segmentation-offload", "tx-checksumming", "generic-segmentation-offload"):

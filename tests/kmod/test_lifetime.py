@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import subprocess
@@ -104,6 +105,9 @@ def test_a_device_can_be_moved_and_hands_back_where_it_is(translating: Bench) ->
     translating.client.run(f"ip link add moved netns {gateway} type nvi")
     translating.gateway.run(f"ip link set moved netns {translating.client.name}")
     translating.client.run("ip link set moved up")
+    (link,) = json.loads(translating.client.run("ip -d -j link show moved"))
+    assert link["inet6_addr_gen_mode"] == "none"
+    assert "fe80::" not in translating.client.run("ip address show moved")
 
     def inject() -> None:
         with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as raw:

@@ -47,6 +47,30 @@ def test_a_number_of_another_namespace_is_no_device(translating: Bench) -> None:
     assert translating.nonzero() == {"no_device": 1}
 
 
+def test_a_port_of_a_bridge_is_no_in_interface(translating: Bench) -> None:
+    """The bridge would take the packet, and drop it in silence. A flowtable on a port names it so."""
+    translating.gateway.run("ip link add br0 type bridge")
+    translating.gateway.run("ip link set lan0 master br0")
+    translating.inject(DEVICE, 0x0800, b"\x45" + bytes(59), STAGE | translating.port("lan0").ifindex)
+    assert translating.nonzero() == {"no_device": 1}
+
+
+def test_the_queue_by_which_a_packet_left_is_not_one_by_which_it_came_in(translating: Bench) -> None:
+    """Else the kernel warns (get_rps_cpu) where the in-interface spreads load and has fewer queues."""
+    gateway = translating.gateway
+    gateway.run("ip link add nvi8 numtxqueues 8 type nvi")
+    gateway.run("ip link set nvi8 up")
+    gateway.run("ip link add rps0 numrxqueues 2 type veth peer name rps1")
+    gateway.run("ip link set rps0 up")
+    gateway.run("tee /sys/class/net/rps0/queues/rx-0/rps_cpus", text="3")
+    for port in range(64):
+        udp = struct.pack("!HHHH", port, 53, 8, 0)
+        packet = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0, bytes(4), bytes(4)) + udp
+        translating.inject("nvi8", 0x0800, packet, STAGE | translating.port("rps0").ifindex)
+    assert "reinjected: 64" in gateway.run("ethtool -S nvi8")
+    assert "received packet on queue" not in gateway.run("dmesg")
+
+
 def test_a_full_backlog_is_counted(translating: Bench) -> None:
     """One burst of 40 datagrams, of which only net.core.netdev_max_backlog may wait on a CPU."""
     translating.client.run("ethtool -K eth0 tso off tx-udp-segmentation off")
