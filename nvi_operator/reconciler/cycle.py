@@ -62,24 +62,35 @@ def reconcile(
     way back failed, too.
     """
 
-    def rest() -> Plan:
-        return preview(kernel, gateway).plan.without(held)
+    def look() -> Preview:
+        return preview(kernel, gateway).without(held)
 
-    todo = preview(kernel, gateway).without(held)
+    todo = look()
     if not todo.plan:
         return todo
     kernel.check(todo.plan)
     try:
-        _apply(kernel, todo.plan, rest, on_step)
-        if left := rest():
-            names = ", ".join(str(change.ref) for change in left.steps[:3])
-            raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
+        return _settle(kernel, todo, look, on_step)
     except NviError as error:
         _revert(kernel, todo.plan, held, error)
         if not _auto_means_another_dataplane(kernel, gateway, todo):
             raise
         return reconcile(kernel, gateway, held=held, on_step=on_step)
-    return todo
+
+
+def _settle(kernel: Kernel, todo: Preview, look: Callable[[], Preview], on_step: OnStep) -> Preview:
+    """Apply and verify; and once more where the host itself has changed meanwhile, as with a new lease."""
+    done = todo.plan
+    for _ in range(REPLANS + 1):
+        wanted = _apply(kernel, todo.plan, lambda: look().plan, on_step)
+        todo = look()
+        if not todo.plan:
+            return Preview(todo.topology, Plan(done.steps, done.before, wanted))
+        if todo.plan.after == wanted:
+            break
+        done = done.followed_by(todo.plan)
+    names = ", ".join(str(change.ref) for change in todo.plan.steps[:3])
+    raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
 
 
 def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Preview) -> bool:
@@ -89,18 +100,19 @@ def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Previ
     return resolve(gateway.name, gateway.spec, kernel.facts()).dataplane != tried.topology.dataplane
 
 
-def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep) -> None:
-    """Every step. Where somebody else is at work, too, the rest is planned anew, from wherever it got to."""
+def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep) -> HostState:
+    """Every step; returns what was wanted. Where somebody else is at work, too, the rest is planned anew."""
     for last in (False,) * REPLANS + (True,):
         try:
             for change in todo.steps:
                 on_step(change)
                 kernel.apply(change)
-            return
+            return todo.after
         except ChangedMeanwhileError:
             if last:
                 raise
         todo = rest()
+    raise AssertionError("the last try returns or raises")
 
 
 def _revert(kernel: Kernel, failed: Plan, held: Collection[str], cause: NviError) -> None:

@@ -62,10 +62,13 @@ class Daemon:
         self._grown = False  # by a spec, in the pass under way
 
     def pass_(self, wake: Wake) -> PassResult:
-        """One pass. Raises SpecError only while there has never been a good spec; else what an apply raises."""
+        """One pass. A wrong spec stops it only while there has never been a good one."""
         kept = self._good, self._wanted, self._desired  # to free 100,000 forwards takes long: the kernel comes first
         try:
             return self._pass(wake)
+        except NviError as error:
+            wrong = (self._bad,) if self._bad not in (None, error) else ()
+            return PassResult(errors=(*wrong, error), failed=True)
         finally:
             del kept
             self._look_for_cycles(wake)
@@ -122,6 +125,8 @@ class Daemon:
         self._grown = True
         try:
             self._good = load_directory(self._directory, hostname=socket.gethostname(), gateway=self._gateway)
+            if self._bad is not None:
+                self._say(f"{self._name(self._good)}: the spec is right again")
             self._bad = None
         except SpecError as error:
             self._bad = error

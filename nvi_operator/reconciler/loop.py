@@ -135,6 +135,8 @@ class Loop:
             seen, self._seen = self._seen, fingerprint(self._directory)
             if reasons == {Reason.DIRECTORY} and not self._failing and seen and seen.same(self._seen):
                 return
+            if seen != self._seen:
+                self._told.clear()  # whoever saved a file wants to know what came of it
         if released := self._fights.release(now):
             self._report(f"{', '.join(sorted(released))}: no longer left alone: held by this program again")
         wake = Wake(reasons, tuple(self._reports), self._fights.suspended)
@@ -143,15 +145,11 @@ class Loop:
         self._make(wake, now)
 
     def _make(self, wake: Wake, began: float) -> None:
-        failure: NviError | None = None
-        try:
-            result = self._pass(wake)
-        except NviError as error:
-            failure, result = error, PassResult(errors=(error,))
+        result = self._pass(wake)
         now = self._clock.now()
         self._collect()  # what came meanwhile: mostly our own changes
         changed = bool(result.changed or result.healed)
-        if failure:
+        if result.failed:
             wait = self._agenda.failed(result.errors, now)
         else:
             wait = self._agenda.done(wake.reasons, result.errors, began, now, changed=changed)

@@ -50,5 +50,6 @@ class PassResult:
 
     changed: frozenset[str] = frozenset()
     healed: frozenset[str] = frozenset()
-    errors: tuple[NviError, ...] = ()  # what went wrong without stopping the pass
+    errors: tuple[NviError, ...] = ()  # what went wrong
+    failed: bool = False  # did the last of them stop the pass?
     status: str = ""  # one line, for `systemctl status`

@@ -47,5 +47,9 @@ class Plan:
         """The same, without the steps that touch what is held (names as of `Ref`)."""
         return Plan(tuple(change for change in self.steps if str(change.ref) not in held), self.before, self.after)
 
+    def followed_by(self, other: Plan) -> Plan:
+        """One after the other."""
+        return Plan((*self.steps, *other.steps), self.before, other.after)
+
     def __bool__(self) -> bool:
         return bool(self.steps)

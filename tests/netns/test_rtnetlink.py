@@ -226,12 +226,18 @@ def test_default_routers_are_found_among_many_routes(ours: Machine) -> None:
         "route add default via 203.0.113.9 metric 10",
         "route add ::/0 via 2001:db8:a::1",
         "route add default via 203.0.113.7 table 5",
+        "route add default metric 30 nexthop via 203.0.113.5 dev wan0 nexthop via 203.0.113.6 dev wan0",
+        "route add ::/0 metric 30 nexthop via 2001:db8:a::5 dev wan0 nexthop via 2001:db8:a::6 dev wan0",
     )
     with entered(ours.host.netns):
         found = default_routes(ours.rtnetlink)
     index = int(json.loads(ours.host.run("ip", "-j", "link", "show", "wan0").stdout)[0]["ifindex"])
     assert sorted(found, key=str) == [
         DefaultRoute(4, index, "203.0.113.1", 20),
+        DefaultRoute(4, index, "203.0.113.5", 30),
+        DefaultRoute(4, index, "203.0.113.6", 30),
         DefaultRoute(4, index, "203.0.113.9", 10),
         DefaultRoute(6, index, "2001:db8:a::1", 1024),
+        DefaultRoute(6, index, "2001:db8:a::5", 30),
+        DefaultRoute(6, index, "2001:db8:a::6", 30),
     ]

@@ -236,6 +236,20 @@ def test_a_swapped_symlink_and_a_directory_made_again_are_followed(
     assert seen(site) == A
 
 
+def test_a_mistake_is_told_with_its_place_while_the_kernel_refuses(
+    site: Site, directory: Path, start: Start
+) -> None:
+    site.gateway.ip("link add nvi0 type bridge")
+    daemon = start()
+    daemon.until("nvi0", "next attempt")
+    (directory / "gateway.yaml").write_text(spec().replace("as: isp-a", "as: isp-z"))
+    said = daemon.until("the last good one stays in force", "next attempt")
+    assert "gateway.yaml:" in said
+    assert "isp-z" in said
+    (directory / "gateway.yaml").write_text(spec())
+    assert "nvi0" in daemon.until("the spec is right again", "next attempt")
+
+
 def test_a_refusal_of_the_kernel_is_survived(site: Site, directory: Path, start: Start) -> None:
     site.gateway.ip("link add nvi0 type bridge")
     daemon = start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -21,7 +21,8 @@ _NEW, _DELETE, _GET = 24, 25, 26  # RTM_*ROUTE
 _HEADER = struct.Struct("=8BI")
 _LENGTH_AT, _TABLE_AT, _PROTOCOL_AT = 1, 4, 5
 _MAIN = 254
-_DST, _OIF, _GATEWAY, _PRIORITY, _TABLE = 1, 4, 5, 6, 15  # RTA_*
+_DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE = 1, 4, 5, 6, 9, 15  # RTA_*
+_NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 _TYPES = {"unicast": 1, "unreachable": 7}
 _LINK_SCOPE = 253  # RT_SCOPE_LINK: the other end is on the link
 _ANY_TYPE, _ANY_SCOPE = 0, 255  # RTN_UNSPEC, RT_SCOPE_NOWHERE: what iproute2 sends with a delete
@@ -76,7 +77,7 @@ class RouteDriver:
 
 @dataclass(frozen=True)
 class DefaultRoute:
-    """Somebody's, in `main`. A gateway of the other family is not told."""
+    """Somebody's, in `main`; of one with several next hops each is one. A gateway of the other family is not told."""
 
     family: Family
     oif: int | None
@@ -91,16 +92,24 @@ def default_routes(rtnetlink: Rtnetlink) -> list[DefaultRoute]:
         header = _HEADER.pack(af, 0, 0, 0, _MAIN, 0, 0, 0, 0)
         for body in rtnetlink.dump(_GET, header, lambda body: body[_LENGTH_AT] == 0 and body[_TABLE_AT] == _MAIN):
             said = dict(attributes(body[_HEADER.size :]))
-            gateway = said.get(_GATEWAY)
-            found.append(
-                DefaultRoute(
-                    family,
-                    shown_number(said.get(_OIF)),
-                    str(ip_address(gateway)) if gateway else None,
-                    shown_number(said.get(_PRIORITY)) or 0,
-                )
-            )
+            metric = shown_number(said.get(_PRIORITY)) or 0
+            for oif, gateway in _next_hops(said):
+                found.append(DefaultRoute(family, oif, str(ip_address(gateway)) if gateway else None, metric))
     return found
+
+
+def _next_hops(said: Mapping[int, bytes]) -> Iterator[tuple[int | None, bytes | None]]:
+    """The interface and the gateway of each next hop of a route."""
+    several = said.get(_MULTIPATH, b"")
+    if not several:
+        yield shown_number(said.get(_OIF)), said.get(_GATEWAY)
+    offset = 0
+    while offset + _NEXT_HOP.size <= len(several):
+        length, _, _, oif = _NEXT_HOP.unpack_from(several, offset)
+        if length < _NEXT_HOP.size:
+            return
+        yield oif, dict(attributes(several[offset + _NEXT_HOP.size : offset + length])).get(_GATEWAY)
+        offset += length + 3 & ~3
 
 
 def _scope(route: Route) -> int:

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from nvi_operator.errors import ChangedMeanwhileError, KernelError
+from nvi_operator.errors import ChangedMeanwhileError, KernelError, VerifyError
 from nvi_operator.reconciler.cycle import REPLANS, preview, reconcile
 from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.bulk import Forward
@@ -107,6 +107,41 @@ def test_forwards_are_worked_out_anew_only_when_an_uplink_or_an_inside_is_anothe
     assert now is not None
     assert now == Gateway("edge", spec).meaning(facts)[0]
     assert [str(entry.public) for entry in now.forwards] == ["203.0.113.3"]
+
+
+class Restless(FakeKernel):
+    """Gets another lease while it is being changed, so many times."""
+
+    leases = 1
+
+    def apply(self, change: Change) -> None:
+        super().apply(change)
+        if self.leases and change.ref == TABLE:
+            self.leases -= 1
+            self.facts_ = at(self.facts_, f"203.0.113.{10 + self.leases}/24")
+
+
+@pytest.mark.parametrize("leases", [1, REPLANS])
+def test_a_lease_that_comes_during_a_pass_is_no_error_but_more_to_do(leases: int) -> None:
+    dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
+    gateway = Gateway("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
+    kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
+    kernel.leases = leases
+    done = reconcile(kernel, gateway)
+    assert kernel.leases == 0
+    assert done.topology is not None
+    assert str(done.topology.uplinks[0].addresses[0]) == "203.0.113.10"
+    assert done.plan.after == kernel.state
+    assert not preview(kernel, gateway).plan
+
+
+def test_a_host_that_never_rests_is_an_error_in_the_end() -> None:
+    dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
+    gateway = Gateway("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
+    kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
+    kernel.leases = 99
+    with pytest.raises(VerifyError):
+        reconcile(kernel, gateway)
 
 
 class Fragile(Shared):

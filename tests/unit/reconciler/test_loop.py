@@ -18,7 +18,7 @@ from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.source import fingerprint
 from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from tests.lab.net import until
-from tests.unit.reconciler.world import FakeEvents, World
+from tests.unit.reconciler.world import FakeEvents, World, failed
 
 HEALED = PassResult(healed=frozenset({"fib-rule x"}))
 
@@ -184,10 +184,19 @@ def test_after_a_failure_even_an_untouched_directory_is_a_reason(world: World) -
     assert world.moments == [0, 10.12]
 
 
+def test_an_error_that_lasts_is_told_again_to_whoever_saves_a_file(world: World, spec: Path) -> None:
+    world.answers = [CapabilityError("no")] * 4
+    world.clock.at(10, world.events.happen)
+    world.clock.at(20, lambda: spec.write_text("a: 2\n# and more") and world.file_changed())
+    world.run(30)
+    assert len(world.wakes) == 3
+    assert sum(text.startswith("no") for text in world.reports) == 2
+
+
 def test_a_failing_pass_is_not_woken_by_what_it_put_back(world: World) -> None:
     def fail(_: Wake) -> PassResult:
         world.events.happen()
-        raise KernelError("no")
+        return failed(KernelError("no"))
 
     world.answers = [fail] * 4
     world.run(10)
@@ -197,7 +206,7 @@ def test_a_failing_pass_is_not_woken_by_what_it_put_back(world: World) -> None:
 def test_someone_elses_change_during_a_hopeless_pass_makes_another_attempt(world: World) -> None:
     def fail(_: Wake) -> PassResult:
         world.events.happen()
-        raise CapabilityError("no")
+        return failed(CapabilityError("no"))
 
     world.answers = [fail]
     world.run(10)

@@ -96,6 +96,11 @@ class FakeNotifier(Notifier):
         self.said += lines
 
 
+def failed(error: NviError) -> PassResult:
+    """What a pass says that was stopped."""
+    return PassResult(errors=(error,), failed=True)
+
+
 class World:
     """`passes` are the answers to passes in their order; after the last, all is well for ever."""
 
@@ -142,5 +147,5 @@ class World:
         self.wakes.append((self.clock.time, wake))
         answer = self.answers.pop(0) if self.answers else PassResult(status="in sync")
         if isinstance(answer, NviError):
-            raise answer
+            return failed(answer)
         return answer if isinstance(answer, PassResult) else answer(wake)
