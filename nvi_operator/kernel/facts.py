@@ -15,7 +15,7 @@ from nvi_operator.kernel.rtnetlink import Family, Rtnetlink, listed
 from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
 
 _ARPHRD_ETHER = 1
-_IFF_UP = 1
+_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 _SCOPE_UNIVERSE = 0
 # Not (yet) good as a source: temporary (privacy), duplicate, deprecated, tentative.
 _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
@@ -44,6 +44,7 @@ def _link(link: Any, addresses: Sequence[Any], routes: Sequence[DefaultRoute]) -
         mac=link.get("address") if link["ifi_type"] == _ARPHRD_ETHER else None,
         kind=info.get("kind") if info else None,
         up=bool(link["flags"] & _IFF_UP),
+        carrier=bool(link["flags"] & _IFF_LOWER_UP),
         group=link.get("group") or 0,
         addresses=tuple(_interface(a) for a in addresses if a["index"] == index and _is_fit(a)),
         next_hops=tuple(_next_hops(index, routes)),

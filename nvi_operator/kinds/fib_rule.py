@@ -1,12 +1,14 @@
 """FIB rules (`ip rule`): who is steered into stage 1, and how stage 2 finds its way.
 
-Few of them, because every packet passes them twice. docs/adr/0004 has the table in one piece.
+Few of them, because every packet passes them twice. docs/architecture.md has the table, docs/adr/0004 the reasons
+for its order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from itertools import product
 
 from nvi_operator.kinds.kind import Kind, Phase
@@ -107,19 +109,26 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
             )
     default = _default(topology, family)
     if default is not None:
-        for rule in topology.source_rules:
-            if rule.conditions.family == family and isinstance(rule.outcome, Unchanged):
-                for _, source, destination in _combinations(rule.conditions):
-                    yield FibRule(
-                        family,
-                        at.untranslated,
-                        "lookup",
-                        default.table,
-                        source=source,
-                        destination=destination,
-                        mark=stage,
-                        mask=stage,
-                    )
+        yield from _untranslated(topology, family, default)
+
+
+def _untranslated(topology: Topology, family: Family, default: Uplink) -> Iterator[FibRule]:
+    """Flows whose source stays leave by the default uplink.
+
+    What is for an inside network does not, though the way there may be gone: only a line that names a part of one
+    says that this part is elsewhere.
+    """
+    at, stage = topology.priorities, topology.stage_mask
+    leaves = FibRule(family, at.untranslated, "lookup", default.table, mark=stage, mask=stage)
+    lines = [r.conditions for r in topology.source_rules if isinstance(r.outcome, Unchanged)]
+    lines = [conditions for conditions in lines if conditions.family == family]
+    for conditions in lines:
+        for _, source, destination in _combinations(conditions):
+            part = destination is not None and topology.is_part_of_inside(ip_network(destination))
+            priority = at.untranslated_within if part else at.untranslated
+            yield replace(leaves, priority=priority, source=source, destination=destination)
+    for network in topology.inside_networks(family) if lines else ():
+        yield FibRule(family, at.stays_inside, "unreachable", destination=str(network), mark=stage, mask=stage)
 
 
 def _ruled_sources(topology: Topology, uplink: Uplink, family: Family) -> tuple[Network, ...]:
@@ -152,6 +161,11 @@ def _backstop(topology: Topology, family: Family) -> Iterator[FibRule]:
         yield FibRule(family, at.backstop, "unreachable", destination=str(network))
     yield FibRule(family, at.backstop, "unreachable", mark=stage, mask=stage)
     yield FibRule(family, at.end, "nop")
+    usable = [u for u in topology.uplinks if family in u.families]
+    way_out = _default(topology, family) or max(usable, key=lambda u: u.weight, default=None)
+    if way_out is not None:
+        # The kernel looks for a route before it makes an ICMP error, and main need have no default for that.
+        yield FibRule(family, at.local_last_resort, "lookup", way_out.table, iif="lo")
 
 
 def _phase(rule: FibRule) -> Phase:

@@ -57,8 +57,7 @@ def _ways_out(topology: Topology) -> Iterator[Rule]:
     yield (Match(f.IIF, "==", 0), f.RETURN)
     for family in topology.families:
         if _is_guarded(topology, family):
-            away = f.in_set(f.daddr(family), *_inside(topology, family), op="!=")
-            yield (*_inside_source(topology, family), away, Verdict("jump", _STRAY))
+            yield (*_inside_source(topology, family), *_away(topology, family, ()), Verdict("jump", _STRAY))
 
 
 def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
@@ -92,16 +91,32 @@ def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
         yield (f.one_of(Field("icmpv6 type"), _NEIGHBOUR_DISCOVERY), verdict)
     for rule in topology.source_rules:
         if rule.conditions.family in topology.families and isinstance(rule.outcome, Unchanged):
-            match = tuple(_networks_of(rule.conditions))
-            if match:
+            for match in _unchanged(topology, rule.conditions):
                 yield (*match, verdict)
 
 
-def _networks_of(conditions: Conditions) -> Iterator[Statement]:
-    if conditions.sources:
-        yield f.in_networks(f.saddr(conditions.family), conditions.sources)
-    if conditions.destinations:
-        yield f.in_networks(f.daddr(conditions.family), conditions.destinations)
+def _unchanged(topology: Topology, conditions: Conditions) -> Iterator[Rule]:
+    """By networks only. What is for an inside network stays there, unless a part of one is named: as in FIB rules."""
+    family, destinations = conditions.family, conditions.destinations
+    sources = tuple(_among(f.saddr(family), conditions.sources))
+    parts = tuple(n for n in destinations if topology.is_part_of_inside(n))
+    others = tuple(n for n in destinations if n not in parts)
+    if parts:
+        yield (*sources, *_among(f.daddr(family), parts))
+    if others or (sources and not parts):
+        yield (*sources, *_among(f.daddr(family), others), *_away(topology, family, others))
+
+
+def _among(field: Field, networks: tuple[Network, ...]) -> Iterator[Statement]:
+    if networks:
+        yield f.in_networks(field, networks)
+
+
+def _away(topology: Topology, family: Family, destinations: tuple[Network, ...]) -> Iterator[Statement]:
+    """Not to the inside, if that may be among the destinations."""
+    inside = topology.inside_networks(family)
+    if inside and (not destinations or any(n.overlaps(i) for n in destinations for i in inside)):
+        yield f.in_set(f.daddr(family), *_inside(topology, family), op="!=")
 
 
 def _is_guarded(topology: Topology, family: Family) -> bool:

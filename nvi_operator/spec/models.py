@@ -162,7 +162,9 @@ class Uplink(Model):
         None, description="Prefixes that the uplink routes to this gateway; on no interface."
     )
     default: bool = Field(
-        False, description="Use it where no uplink is named. With one uplink only, that one is the default."
+        False,
+        description="Use it where no uplink is named, and for the gateway's own packets where `main` has no default "
+        "route. With one uplink only, that one is the default.",
     )
     weight: Weight = Field(1, description="Its share where traffic is spread over uplinks.")
 
@@ -181,7 +183,11 @@ class Uplink(Model):
 class Translation(Model):
     """What a source address becomes. The short forms: an uplink's name, an address, a range, `unchanged`."""
 
-    unchanged: bool = False
+    unchanged: bool = Field(
+        False,
+        description="The source stays, and such packets leave by the default uplink. What is for an inside network "
+        "never does, unless `to` names a part of one.",
+    )
     uplinks: dict[Name, Weight] = Field(
         default_factory=dict, description="The address of one of these uplinks, by weight."
     )

@@ -61,13 +61,14 @@ _HOSTS = frozenset({*range(1, 127), *range(128, 224)})  # first octets that need
 
 def no_hosts(network: Network) -> str | None:
     """What its addresses are, if no host has one of them."""
-    return next((what for special, what in _NO_HOSTS if _within(network, special)), None)
+    return next((what for special, what in _NO_HOSTS if within(network, special)), None)
 
 
-def _within(network: Network, special: Network) -> bool:
-    if isinstance(network, IPv4Network):
-        return isinstance(special, IPv4Network) and network.subnet_of(special)
-    return isinstance(special, IPv6Network) and network.subnet_of(special)
+def within(inner: Network, outer: Network) -> bool:
+    """Is every address of `inner` in `outer`, too?"""
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _text(value: object, what: str) -> str:

@@ -22,6 +22,7 @@ class LinkFact:
     mac: str | None = None  # None: frames have no Ethernet header
     kind: str | None = None
     up: bool = True
+    carrier: bool = True  # is anything on the other end, as far as the interface can tell?
     group: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
     next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, by family

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from nvi_operator.spec.bulk import Pick
 from nvi_operator.spec.models import Guards
-from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service
+from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service, within
 
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
@@ -31,6 +31,7 @@ class Port:
     ifindex: int | None
     mac: str | None
     up: bool
+    carrier: bool
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Uplink:
     def primary(self, family: Family) -> Address | None:
         """The uplink's address; None while it has none."""
         return next((a for a in self.addresses if a.version == family), None)
+
+    def is_usable(self, family: Family) -> bool:
+        """May new flows be given to it, as far as the host knows?"""
+        has_way = self.point_to_point or family in self.next_hops
+        return self.primary(family) is not None and self.port.up and self.port.carrier and has_way
 
     def sources(self, family: Family) -> tuple[Network, ...]:
         """Every translated source that leaves by this uplink, in the fewest prefixes."""
@@ -276,6 +282,14 @@ class Priorities:
         return self.base + 610
 
     @property
+    def untranslated_within(self) -> int:  # lines that name a part of an inside network
+        return self.base + 690
+
+    @property
+    def stays_inside(self) -> int:
+        return self.base + 695
+
+    @property
     def untranslated(self) -> int:
         return self.base + 700
 
@@ -290,6 +304,10 @@ class Priorities:
     @property
     def end(self) -> int:
         return self.base + 999
+
+    @property
+    def local_last_resort(self) -> int:  # behind the kernel's own rules: their last is 32767
+        return self.base + 32767
 
 
 @dataclass(frozen=True)
@@ -351,6 +369,11 @@ class Topology:
     def inside_networks(self, family: Family, *, tenant: int | None = None) -> tuple[Network, ...]:
         """What lives behind our interfaces: all of it, or of one tenant (0: of those in none)."""
         return fewest((n for i in self.insides if tenant is None or i.tenant == tenant for n in i.networks), family)
+
+    def is_part_of_inside(self, network: Network) -> bool:
+        """Does it name a part of an inside network, and none of them whole?"""
+        declared = [n for inside in self.insides for n in inside.networks]
+        return any(within(network, n) for n in declared) and not any(within(n, network) for n in declared)
 
     @property
     def by_source_map(self) -> bool:

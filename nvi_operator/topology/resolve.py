@@ -143,10 +143,12 @@ def _port(ifname: str, facts: Facts, note: Note) -> Port:
     fact = facts.links.get(ifname)
     if fact is None:
         note(f"{ifname}: no such interface now; what needs it waits for it")
-        return Port(ifname, None, None, up=False)
+        return Port(ifname, None, None, up=False, carrier=False)
     if not fact.up:
         note(f"{ifname}: is down; its routes wait for it")
-    return Port(ifname, fact.ifindex, fact.mac, fact.up)
+    elif not fact.carrier:
+        note(f"{ifname}: has no carrier")
+    return Port(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
 
 
 def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:
@@ -176,6 +178,9 @@ def _uplink(
     else:
         next_hops = {hop.version: str(hop) for hop in uplink.next_hop or ()}
     routed = uplink.routed or ()
+    for family in FAMILIES:
+        if uplink.next_hop == "auto" and family not in next_hops and any(a.version == family for a in addresses):
+            note(f"uplink {name}: main has no IPv{family} default route through {uplink.interface} now")
     known = {item.version for item in (*addresses, *routed)} | set(next_hops)
     return Uplink(
         name=name,

@@ -100,9 +100,10 @@ def _to_uplinks(
     candidates = [u for u in named if family in u.families or u.dynamic]
     if not candidates:
         return None
+    usable = [u for u in candidates if u.is_usable(family)]
     choices = tuple(
         Choice(address, translation.uplinks[u.name] * (u.weight if len(named) > 1 else 1))
-        for u in candidates
+        for u in usable or candidates  # with none of them it does not matter: nothing goes
         if (address := u.primary(family)) is not None
     )
     if not choices:

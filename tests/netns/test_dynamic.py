@@ -67,6 +67,21 @@ def test_an_uplink_that_is_down_never_lends_its_flows_to_the_other(
     assert site.leaks() == 0, "isp-a counts what bears an address of isp-b"
 
 
+def test_new_flows_are_spread_over_the_uplinks_that_have_a_carrier(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    site.far.serve(443)
+    both = spec(dataplane).replace("as: isp-a", "as: { uplinks: { isp-a: 1, isp-b: 1 }, pick: round-robin }")
+    gateway.apply(both)
+    for address in (site.far.address, site.far.address6):
+        assert len({site.client.connect(address, 443).seen for _ in range(6)}) == 2
+    site.isps["isp-b"].host.ip("link set gwa down")
+    gateway.apply(both)
+    for address, only in ((site.far.address, A), (site.far.address6, A6)):
+        assert {site.client.connect(address, 443).seen for _ in range(6)} == {only}
+    assert site.leaks() == 0
+
+
 def test_a_gateway_with_many_public_addresses_finds_their_uplink_by_map(
     site: Site, gateway: GatewayHost, dataplane: str
 ) -> None:

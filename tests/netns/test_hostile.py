@@ -204,6 +204,15 @@ def test_the_gateways_own_traffic_goes_the_ordinary_way(edge: Site) -> None:
     assert edge.leaks() == 0
 
 
+def test_without_a_default_route_of_its_own_the_gateway_takes_the_default_uplink(edge: Site) -> None:
+    edge.gateway.ip("route del default", "route del ::/0")
+    before = edge.used()
+    assert edge.gateway.connect(edge.far.address, 443).seen == A
+    assert edge.gateway.connect(edge.far.address6, 443).seen == A6
+    assert edge.through(before) == ({"isp-a"}, {"isp-a"})
+    assert edge.leaks() == 0
+
+
 def test_what_the_gateway_binds_to_an_uplinks_address_leaves_by_it(edge: Site) -> None:
     for source, far in ((B, edge.far.address), (B6, edge.far.address6)):
         before = edge.used()

@@ -40,6 +40,32 @@ def test_the_gateway_tells_a_client_of_a_narrow_uplink(lab: Lab, dataplane: str,
     assert site.leaks() == 0
 
 
+POOL = """\
+    - name: pooled
+      from: [192.168.1.10, "fd00:1::10"]
+      as: { pool: [203.0.113.20, "2001:db8:a:1::20"] }
+"""
+
+
+@FAMILIES
+def test_a_client_with_an_address_that_is_only_routed_is_told_of_a_narrow_uplink(
+    lab: Lab, dataplane: str, family: int
+) -> None:
+    """The gateway itself has no default route in `main`, and none is needed."""
+    site = dual_wan(lab, uplink_mtu=1400)
+    text = spec(dataplane)
+    assert "  sourceNat:\n" in text
+    GatewayHost(site.gateway).apply(text.replace("  sourceNat:\n", "  sourceNat:\n" + POOL))
+    site.gateway.ip("route del default", "route del ::/0")
+    told = site.client.ping(far(site, family), size=1400, df=True).stdout
+    assert re.search(r"mtu ?= ?1400|mtu=1400", told), told
+    site.far.serve(443)
+    with site.client.connect(far(site, family), 443) as flow:
+        assert flow.seen == ("203.0.113.20" if family == 4 else "2001:db8:a:1::20")
+        assert flow.again(b"x" * 200_000).size == 200_001
+    assert site.leaks() == 0
+
+
 @FAMILIES
 def test_a_far_client_of_a_forward_is_told_of_a_narrow_lan(lab: Lab, dataplane: str, family: int) -> None:
     """The error is the gateway's own, about a flow that came in by the other uplink: it must go out there."""

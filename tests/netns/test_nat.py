@@ -126,6 +126,40 @@ def test_an_exempt_flow_keeps_its_source_and_only_that(site: Site, gateway: Gate
     assert site.client.connect(site.far.address, 443).seen == A
 
 
+def test_what_is_for_an_inside_network_stays_inside_though_its_way_is_gone(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """Such a line for a VPN is written from habit; when its tunnel is down nothing may go to an ISP in its stead."""
+    text = spec(dataplane).replace(
+        "    - name: server\n",
+        "    - name: vpn\n      to: [10.99.0.0/16, fd00:99::/48]\n      as: unchanged\n    - name: server\n",
+    )
+    gateway.apply(
+        text.replace("  uplinks:\n", "    vpn0:\n      networks: [10.99.0.0/16, fd00:99::/48]\n  uplinks:\n")
+    )
+    for address in ("10.99.0.5", "fd00:99::5"):
+        assert not site.client.pings(address, wait=0.3)
+    site.gateway.run("nft", "flush", "chain", "inet", "nvi", "guard")
+    for address in ("10.99.0.5", "fd00:99::5"):
+        assert not site.client.pings(address, wait=0.3), "nor without the guard in nftables"
+    assert site.leaks() == 0
+
+
+def test_a_part_of_an_inside_network_may_be_elsewhere(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    wide = spec(dataplane).replace("[192.168.1.0/24, fd00:1::/64]", "[192.168.0.0/16, fd00:1::/48]")
+    text = wide.replace(
+        "    - name: server\n",
+        "    - name: far\n      to: [192.168.77.0/24, fd00:1:0:77::/64]\n      as: unchanged\n    - name: server\n",
+    )
+    gateway.apply(text)
+    before = site.leaks()
+    assert not site.client.pings("192.168.77.5", wait=0.3)
+    assert not site.client.pings("fd00:1:0:77::5", wait=0.3)
+    assert site.leaks() - before == 2, "they left by the default uplink as they were"
+    assert not site.client.pings("192.168.78.5", wait=0.3)
+    assert site.leaks() - before == 2
+
+
 def test_a_route_sends_what_it_names_through_its_uplink(site: Site, gateway: GatewayHost, dataplane: str) -> None:
     """A public network inside, routed by both ISPs' customers' choice: the route decides, not the source."""
     more = "  routes:\n    - name: portal\n      from: [203.0.113.17]\n      to: 192.0.2.200\n      via: isp-b\n"

@@ -236,9 +236,7 @@ def test_a_swapped_symlink_and_a_directory_made_again_are_followed(
     assert seen(site) == A
 
 
-def test_a_mistake_is_told_with_its_place_while_the_kernel_refuses(
-    site: Site, directory: Path, start: Start
-) -> None:
+def test_a_mistake_is_told_with_its_place_while_the_kernel_refuses(site: Site, directory: Path, start: Start) -> None:
     site.gateway.ip("link add nvi0 type bridge")
     daemon = start()
     daemon.until("nvi0", "next attempt")

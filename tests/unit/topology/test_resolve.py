@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from types import MappingProxyType
 
@@ -192,6 +193,26 @@ def test_with_one_family_leased_the_other_waits_for_its_own() -> None:
     found = outcomes("as: isp-a", LAN + AUTO, link("lan0"), link("wan0", "100.64.0.9/22"))
     assert isinstance(found[4], ToRange)
     assert found[6] == Unavailable()
+
+
+@pytest.mark.parametrize(
+    ("wan1", "note"),
+    [
+        (link("wan1", "198.51.100.2/24", hops=("198.51.100.1",), up=False), "wan1: is down"),
+        (replace(link("wan1", "198.51.100.2/24", hops=("198.51.100.1",)), carrier=False), "wan1: has no carrier"),
+        (link("wan1", "198.51.100.2/24"), "uplink isp-b: main has no IPv4 default route through wan1 now"),
+        (link("wan1", hops=("198.51.100.1",)), "uplink isp-b: wan1 has no address now"),
+    ],
+    ids=["down", "no carrier", "no router", "no address"],
+)
+def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkFact, note: str) -> None:
+    text = TWO.replace("nextHop: 198.51.100.1, addresses: 198.51.100.2", "nextHop: auto, addresses: auto")
+    line = "  sourceNat: [{name: all, as: {uplinks: {isp-a: 1, isp-b: 1}}}]\n"
+    found = topology(LAN + text + line, link("lan0"), link("wan0"), wan1)
+    chosen = found.source_rules[0].outcome
+    assert isinstance(chosen, ToRange)
+    assert str(chosen.addresses) == "203.0.113.2"
+    assert any(said.startswith(note) for said in found.notes)
 
 
 def test_several_uplinks_share_by_both_weights() -> None:
