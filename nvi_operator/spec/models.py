@@ -95,7 +95,12 @@ class Dataplane(Model):
 class Numbers(Model):
     """Numbers that the kernel needs and no user does; change one only where it collides."""
 
-    rule_priority: int = Field(1000, ge=1, le=31000, description="First of 1000 FIB rule priorities that we use.")
+    rule_priority: int = Field(
+        1000,
+        ge=1,
+        le=31000,
+        description="First of 1000 FIB rule priorities that we use; one more is 32767 behind it.",
+    )
     table: int = Field(7800, ge=256, le=2**30, description="First routing table number; uplinks follow it.")
     protocol: int = Field(78, ge=5, le=255, description="Protocol number that marks routes and rules as ours.")
     link_group: int = Field(78, ge=1, le=2**31 - 2, description="Link group of the uplinks; the next one is nvi's.")
