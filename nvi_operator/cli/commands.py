@@ -173,12 +173,21 @@ def _look_around(spec: GatewaySpec, *, force: bool) -> None:
         print(f"warning: {finding.topic}: {finding.what} (see nvictl doctor)", file=sys.stderr)
 
 
+def _name_keeper() -> None:
+    """It will put back what its own spec says."""
+    from nvi_operator.kernel.keeper import keeper
+
+    if found := keeper():
+        print(f"warning: nvictl run {found} keeps this gateway as its own spec says", file=sys.stderr)
+
+
 def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import reconcile
     from nvi_operator.reconciler.gateway import Gateway
 
     loaded = _load(arguments)
+    _name_keeper()
     _look_around(loaded.spec, force=arguments.force)
     with working("applying and verifying"), HostKernel(loaded.spec.numbers) as kernel:
         done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
@@ -194,6 +203,7 @@ def _down(arguments: Namespace) -> int:
     from nvi_operator.reconciler.gateway import Gateway
 
     gateway, numbers = _gateway(arguments)
+    _name_keeper()
     with working("taking everything away"), HostKernel(numbers) as kernel:
         done = reconcile(kernel, Gateway(gateway.name, None))
     if arguments.output == "json" or not arguments.quiet:

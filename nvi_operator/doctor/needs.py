@@ -11,6 +11,7 @@ from nvi_operator.ruleset.fields import TENANT_MASK
 from nvi_operator.ruleset.stages import UPLINK_MARK_MASK
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import Network
+from nvi_operator.topology.model import Priorities
 
 FAMILIES: tuple[Literal[4], Literal[6]] = (4, 6)
 PRIORITIES = 1000  # how many FIB rule priorities are ours
@@ -38,7 +39,8 @@ class Needs:
         return tuple(sorted({*self.networks, *self.uplinks}))
 
     def own_priority(self, priority: int) -> bool:
-        return self.priority <= priority < self.priority + PRIORITIES
+        last_resort = Priorities(self.priority).local_last_resort
+        return self.priority <= priority < self.priority + PRIORITIES or priority == last_resort
 
     @property
     def bit_match(self) -> str:

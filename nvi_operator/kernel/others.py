@@ -39,7 +39,7 @@ class Others:
         self._rtnetlink = Rtnetlink()
         lent = Lent(self._cookie)
         self._module = ModuleDriver()
-        links = LinkDriver(self._ipr, numbers.link_group + 1)
+        links = LinkDriver(self._ipr, numbers)
         self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
             self._module,

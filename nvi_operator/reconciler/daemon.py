@@ -15,6 +15,7 @@ from pathlib import Path
 from nvi_operator.errors import NviError, SpecError
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.keeper import keeping
 from nvi_operator.kernel.memory import Memory
 from nvi_operator.reconciler.cycle import reconcile
 from nvi_operator.reconciler.gateway import Gateway
@@ -174,12 +175,15 @@ class Daemon:
 
 
 def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float, force: bool) -> int:
-    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code."""
+    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
+
+    Raises ConflictError if another one keeps the gateway of this network namespace.
+    """
 
     def say(text: str) -> None:
         print(text, flush=True)
 
-    with KernelEvents([TABLE]) as events, Memory(events) as memory:
+    with keeping(directory), KernelEvents([TABLE]) as events, Memory(events) as memory:
         daemon = Daemon(directory, gateway, memory, say, force=force)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

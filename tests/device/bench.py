@@ -21,6 +21,7 @@ from nvi_operator.kernel.bpf import asm, syscall
 from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
+from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.link import Link
@@ -30,7 +31,8 @@ from tests.device.netns import Netns, wire
 Source = Literal["mark", "skb_iif"]
 
 STAGE = 0x80000000
-DEVICE, GROUP = "nvi0", 78
+DEVICE, GROUP = "nvi0", 79
+NUMBERS = Numbers()
 CLIENT, LAN, WAN, SERVER = "10.1.0.2", "10.1.0.1", "203.0.113.1", "203.0.113.10"
 CLIENT6, LAN6, WAN6, SERVER6 = "fd01::2", "fd01::1", "2001:db8:1::1", "2001:db8:1::10"
 
@@ -71,7 +73,7 @@ class Kmod:
             "ttl_compensation": int(options.hide_hop),
         }
         link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(attributes.items()))
-        driver = lab.gateway.call(LinkDriver, lab.ipr, GROUP)
+        driver = lab.gateway.call(LinkDriver, lab.ipr, NUMBERS)
         lab.gateway.call(driver.apply, Change(Ref("link", DEVICE), Action.UPDATE, link, link))
         assert link in lab.gateway.call(lambda: list(driver.observe(HostState())))
 

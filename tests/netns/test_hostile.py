@@ -242,6 +242,30 @@ def test_unsolicited_packets_to_an_unused_public_address_are_not_sent_back(edge:
     assert edge.leaks() == 0
 
 
+# --------------------------------------------------------------------------- ours, by other numbers
+
+
+@pytest.mark.parametrize("numbers", ["protocol: 99", "protocol: 99, table: 9000", "linkGroup: 100"])
+def test_a_spec_with_other_numbers_says_to_take_the_old_gateway_away_first(
+    site: Site, gateway: GatewayHost, dataplane: str, numbers: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    before = gateway.owned()
+    other = gateway.spec(spec(dataplane, f"  numbers: {{ {numbers} }}\n"))
+    for command in ("plan", "apply", "down", "status", "drift"):
+        refused = gateway.nvictl(command, other, check=False)
+        assert refused.returncode == (2 if command == "drift" else 1)
+        assert "of a gateway of ours with other numbers: {linkGroup: 78, protocol: 78}" in refused.stderr
+        assert "nvictl down DIR" in refused.stderr
+    assert gateway.owned() == before
+    gateway.down()
+    gateway.apply(spec(dataplane, f"  numbers: {{ {numbers} }}\n"))
+    refused = gateway.nvictl("down", check=False)
+    assert (refused.returncode, "with other numbers" in refused.stderr) == (1, True)
+    gateway.down(str(other))
+    assert gateway.owned() == []
+
+
 # --------------------------------------------------------------------------- marks
 
 

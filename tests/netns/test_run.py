@@ -86,6 +86,19 @@ def test_a_neighbour_who_writes_our_bit_is_named_and_with_force_it_goes_on(
     start("--force").until("in sync")
 
 
+def test_a_gateway_has_one_keeper(site: Site, gateway: GatewayHost, directory: Path, start: Start) -> None:
+    first = start()
+    first.until("in sync")
+    second = gateway.nvictl("run", directory, check=False)
+    assert second.returncode == 1
+    assert f"nvictl run {directory} (pid {first.process.pid}) does so already" in second.stderr
+    done = gateway.nvictl("apply", directory)
+    assert f"warning: nvictl run {directory} (pid {first.process.pid}) keeps this gateway" in done.stderr
+    first.stop(signal.SIGKILL)
+    assert "warning" not in gateway.nvictl("apply", directory).stderr
+    start().until("in sync")
+
+
 def test_a_file_more_adds_to_the_gateway(site: Site, directory: Path, start: Start) -> None:
     daemon = start()
     daemon.until("in sync")

@@ -1,4 +1,8 @@
-"""The NAT virtual interface: made in our link group, which is what makes it recognisably ours from birth."""
+"""The NAT virtual interface: made in our link group, which is what makes it recognisably ours from birth.
+
+Its alias says by which of `spec.numbers` all that is ours is known. A spec with other ones would find nothing of it,
+and make a second gateway beside the first.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.nvi_device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.kernel.rtnetlink import listed
+from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Link
 
-ALIAS = "nvi-operator"
+_ALIAS = "nvi-operator: numbers: "
 _IFF_UP = 1
 _KINDS = ("ifb", KIND)
 
@@ -21,19 +26,30 @@ _KINDS = ("ifb", KIND)
 class LinkDriver:
     kind = "link"
 
-    def __init__(self, ipr: Any, group: int) -> None:
+    def __init__(self, ipr: Any, numbers: Numbers) -> None:
         teach_pyroute2()
         self._ipr = ipr
-        self._group = group
+        self._group = numbers.link_group + 1
+        self._alias = f"{_ALIAS}{{linkGroup: {numbers.link_group}, protocol: {numbers.protocol}}}"
 
     def observe(self, desired: HostState) -> Iterator[Link]:
-        """Every link of our group and kinds. A link of another's under a name that we need is a conflict."""
+        """Every link of our group and kinds.
+
+        One of another's under a name that we need is a conflict, and so is one of ours that other numbers made.
+        """
         wanted = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):
             links = listed(self._ipr.get_links)
         for link in links:
             info = link.get("linkinfo")
             kind = info.get("kind") if info else None
+            alias = link.get("ifalias") or ""
+            if kind in _KINDS and alias.startswith(_ALIAS) and alias != self._alias:
+                raise ConflictError(
+                    f"link {link.get('ifname')}: is of a gateway of ours with other numbers: {alias[len(_ALIAS) :]}",
+                    hint="name the spec that has these; to change them, take that gateway away with it first: "
+                    "nvictl down DIR",
+                )
             if link.get("group") == self._group and kind in _KINDS:
                 up = bool(link["flags"] & _IFF_UP)
                 attributes = attributes_of(link) if kind == KIND else ()
@@ -42,7 +58,7 @@ class LinkDriver:
                 raise ConflictError(
                     f"link {link.get('ifname')}: wanted as the NAT virtual interface: there is one of kind "
                     f"{kind or 'physical'} that is not ours",
-                    hint="name ours otherwise with spec.dataplane.device, or remove that one",
+                    hint="choose another name in spec.dataplane.device, or remove that link",
                 )
 
     def apply(self, change: Change) -> None:
@@ -74,7 +90,7 @@ class LinkDriver:
             self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)
             if link.attributes:
                 self._ipr.link("set", index=index, kind=link.kind, **as_request(link.attributes))
-            self._ipr.link("set", index=index, mtu=link.mtu, ifalias=ALIAS)
+            self._ipr.link("set", index=index, mtu=link.mtu, ifalias=self._alias)
             self._ipr.link("set", index=index, state="up" if link.up else "down")
 
     def _delete(self, ifname: str) -> None:
