@@ -194,6 +194,8 @@ def _field(item: Json) -> Field:
         return Field(name if name in ("iif", "oif", "iifname", "oifname") else f"meta {name}")
     if noun == "payload" and set(body) == {"protocol", "field"}:
         return Field(f"{body['protocol']} {body['field']}")
+    if noun == "rt":
+        return Field(f"rt {body['key']}")
     if noun == "ct":
         return Field(" ".join(word for word in ("ct", body.get("dir"), body["key"]) if word))
     if noun == "fib":

@@ -83,7 +83,9 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
 
 
 def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
-    """Whatever its source: what is never forwarded, and flows that the spec says stay as they are."""
+    """Whatever its source: what is never forwarded, what leaves encrypted, and flows that stay as they are."""
+    if topology.ipsec:
+        yield (Match(Field("rt ipsec"), "==", "exists"), verdict)
     if 6 in topology.families:
         # Neighbour discovery and MLD: the kernel gives the out-interface as the in-interface of its own.
         yield (Match(f.saddr(6), "==", frozenset({"fe80::/10", "::"})), verdict)
@@ -116,7 +118,7 @@ def _away(topology: Topology, family: Family, destinations: tuple[Network, ...])
     """Not to the inside, if that may be among the destinations."""
     inside = topology.inside_networks(family)
     if inside and (not destinations or any(n.overlaps(i) for n in destinations for i in inside)):
-        yield f.in_set(f.daddr(family), *_inside(topology, family), op="!=")
+        yield f.in_set(f.daddr(family), *inside_set(topology, family), op="!=")
 
 
 def _is_guarded(topology: Topology, family: Family) -> bool:
@@ -124,7 +126,7 @@ def _is_guarded(topology: Topology, family: Family) -> bool:
 
 
 def _inside_source(topology: Topology, family: Family) -> Iterator[Statement]:
-    yield f.in_set(f.saddr(family), *_inside(topology, family))
+    yield f.in_set(f.saddr(family), *inside_set(topology, family))
     yield from _not_public(topology, family)
 
 
@@ -149,7 +151,7 @@ def _label(topology: Topology, ifname: str) -> str:
 # --------------------------------------------------------------------------- sets
 
 
-def _inside(topology: Topology, family: Family) -> tuple[str, tuple[Network, ...]]:
+def inside_set(topology: Topology, family: Family) -> tuple[str, tuple[Network, ...]]:
     return f"inside_{family}", topology.inside_networks(family)
 
 
@@ -170,7 +172,7 @@ def guard_sets(topology: Topology) -> Iterator[NamedSet]:
     for family in topology.families:
         type_ = (f.ADDRESS_TYPE[family],)
         for name, networks in (
-            _inside(topology, family),
+            inside_set(topology, family),
             (f"shared_{family}", topology.inside_networks(family, tenant=0)),
         ):
             if len(networks) > 1:  # fields.in_set

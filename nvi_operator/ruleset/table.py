@@ -9,6 +9,7 @@ from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset import guard, stages
 from nvi_operator.ruleset.dstnat import dstnat_chain, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
+from nvi_operator.ruleset.ipsec import ipsec_chains
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
 from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chains, uplink_maps
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
@@ -41,6 +42,7 @@ def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
     yield from raw_chains(topology)
     yield from tenant_chains(topology)
     yield dstnat_chain(topology, forwards)
+    yield from ipsec_chains(topology)
     yield _errors_chain(topology)
     yield srcnat_chain(topology)
     yield from guard_chains(topology)

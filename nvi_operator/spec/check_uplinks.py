@@ -36,6 +36,9 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
     if spec.dataplane.in_interface == "mark" and tenants:
         message = "tenants need the mark: inInterface cannot be mark"
         yield ("spec", "dataplane", "inInterface"), message, "write inInterface: auto"
+    if spec.dataplane.ipsec and tenants:
+        message = "ipsec sends what it decrypts by its destination, and tenants' networks have the same"
+        yield ("spec", "dataplane", "ipsec"), message, "leave it out, or the tenants"
     if spec.guards.anti_spoof == "strict" and tenants:
         message = "strict looks for the way back to a source, and tenants' sources have several"
         yield ("spec", "guards", "antiSpoof"), message, "write antiSpoof: local"

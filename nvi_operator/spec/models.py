@@ -82,6 +82,12 @@ class Dataplane(Model):
         False,
         description="Give back the TTL that the second pass costs, so that traceroute shows the gateway once.",
     )
+    ipsec: bool = Field(
+        False,
+        description="Set it where IPsec policies end on this gateway: what they decrypt for inside networks takes "
+        "one pass, without NAT. On a second one the policies would refuse it, for nothing tells any more that it was "
+        "encrypted.",
+    )
 
     @model_validator(mode="after")
     def _bits_differ(self) -> Dataplane:

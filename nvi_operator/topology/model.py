@@ -321,6 +321,7 @@ class Topology:
     stage_mask: int
     local_mask: int
     hide_hop: bool
+    ipsec: bool
     loop_tag: int
     link_group: int
     table: int

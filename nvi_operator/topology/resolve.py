@@ -64,6 +64,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         stage_mask=1 << spec.dataplane.stage_bit,
         local_mask=1 << spec.dataplane.local_bit,
         hide_hop=spec.dataplane.hide_hop,
+        ipsec=spec.dataplane.ipsec,
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's

@@ -173,7 +173,7 @@ def test_a_listing_of_links_that_was_interrupted_is_made_anew(lab: Lab) -> None:
 
     def made_anew() -> bool:
         listings.clear()
-        return listed(ask) == listings[-1] and len(listings) == 2
+        return listed(ask) == listings[-1] and len(listings) > 1
 
     def go_on() -> None:
         with entered(host.netns), IPRoute() as somebody:
@@ -189,7 +189,7 @@ def test_a_listing_of_links_that_was_interrupted_is_made_anew(lab: Lab) -> None:
         finally:
             enough.set()
         flapping.result()
-    assert [interrupted(listing) for listing in listings] == [True, False]
+    assert all(interrupted(listing) for listing in listings[:-1])
 
 
 def interrupted(listing: list[Any]) -> bool:

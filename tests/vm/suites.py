@@ -50,7 +50,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         # The module by itself, beside the eBPF program where they owe the same.
         "module": Suite((*PYTEST, "tests/kmod", "tests/device"), 2400, debug=True, at_once=True),
         # The operator with either dataplane: the same expectations.
-        "scenarios": Suite((*PYTEST, *_netns(*_SCENARIOS)), 14400, debug=False),
+        "scenarios": Suite((*PYTEST, "tests/ipsec", *_netns(*_SCENARIOS)), 14400, debug=False),
         "sig_enforce": _enforced("module.sig_enforce=1"),
         "lockdown": _enforced("lockdown=integrity"),
         # The heart of both, for every change: only what the module takes part in.

@@ -325,12 +325,14 @@ def test_with_real_time_files_and_signals(spec: Path) -> None:
         return PassResult()
 
     def user() -> None:
-        seen.append(passes.get(timeout=5))
-        spec.write_text("a: 333\n")
-        seen.append(passes.get(timeout=5))
-        os.kill(os.getpid(), signal.SIGHUP)
-        seen.append(passes.get(timeout=5))
-        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            seen.append(passes.get(timeout=30))
+            spec.write_text("a: 333\n")
+            seen.append(passes.get(timeout=30))
+            os.kill(os.getpid(), signal.SIGHUP)
+            seen.append(passes.get(timeout=30))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     seen: list[frozenset[Reason]] = []
     events = FakeEvents()

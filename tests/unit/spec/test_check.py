@@ -618,6 +618,17 @@ OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
             )
         ],
     ),
+    "ipsec and tenants": (
+        TENANTS + "  dataplane: {ipsec: true}\n",
+        [
+            (
+                "13:22",
+                "spec.dataplane.ipsec",
+                "ipsec sends what it decrypts by its destination, and tenants' networks have the same",
+                "leave it out, or the tenants",
+            )
+        ],
+    ),
     "too many": (
         HEAD
         + "spec:\n  interfaces:\n"
