@@ -12,6 +12,7 @@ from nvi_operator.spec.bulk import Static, TwiceNat
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, SourceNat
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
+from nvi_operator.spec.words import listed
 
 MAX_ROUTES = 400  # FIB rule priorities between the first route and what follows; one for each family
 MAX_SPREAD = 4096  # addresses of a pool that we choose from ourselves, and of one-to-one pairs written out
@@ -172,6 +173,9 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
         at: Path = ("spec", "twiceNat", name)
         if not homes.any(twice.as_[0], twice.as_[-1]):
             hint = f"add it to routed of uplink {twice.via!r}"
+            if twice.via not in spec.uplinks:
+                there_are = f"; there are: {listed(spec.uplinks)}" if spec.uplinks else ""
+                hint = f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
             yield (*at, "as"), f"{twice.as_} is an address on no uplink", hint
         tenants = insides.tenants_of([twice.from_])
         if len(tenants) > 1:

@@ -8,13 +8,13 @@ No field is a mark, a table number or a rule priority, save in `Numbers`, which 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
-from nvi_operator.spec.bulk import Forward, Pick, Static, TwiceNat, Weight
-from nvi_operator.spec.scalars import shown
+from nvi_operator.spec.bulk import Forward, Pick, Static, TwiceNat, Weight, fields_of, is_model
 from nvi_operator.spec.values import (
     Addresses,
     AddressRange,
@@ -34,6 +34,7 @@ from nvi_operator.spec.values import (
     parse_address_range,
     parse_name,
 )
+from nvi_operator.spec.words import shown
 
 
 class Model(BaseModel):
@@ -262,7 +263,7 @@ class SourceNat(Model):
     @model_validator(mode="after")
     def _ports_bring_their_protocol(self) -> SourceNat:
         if self.ports and self.protocol:
-            raise ValueError("ports name their protocol already (443/tcp): leave protocol out")
+            raise ValueError(f"ports name their protocol already ({self.ports[0]}): leave protocol out")
         return self
 
 
@@ -336,3 +337,18 @@ class Gateway(Model):
     kind: Literal["Gateway"]
     metadata: Metadata
     spec: GatewaySpec = Field(default_factory=GatewaySpec)
+
+
+@cache
+def field_names() -> frozenset[str]:
+    """Every field of the language, wherever it belongs."""
+    names: set[str] = set()
+    todo: list[Any] = [Gateway]
+    while todo:
+        annotation = todo.pop()
+        if is_model(annotation):
+            names |= fields_of(annotation).keys()
+            todo += (field.annotation for field in fields_of(annotation).values())
+        else:
+            todo += get_args(annotation)
+    return frozenset(names)

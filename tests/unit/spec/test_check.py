@@ -48,6 +48,30 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "    p: {from: 192.168.1.16/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: 10.3.0.0/28, via: isp}",
         [("14:97", "spec.twiceNat.p.via", "there is no uplink 'isp'", "did you mean 'isp-b'?")],
     ),
+    "twice NAT, unknown uplink and an address on none": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.16/28, as: 10.4.0.0/28, to: 10.2.0.0/28, becomes: 10.3.0.0/28, via: zz}",
+        [
+            (
+                "14:36",
+                "spec.twiceNat.p.as",
+                "10.4.0.0/28 is an address on no uplink",
+                "there is no uplink 'zz': add it to routed of the one that leads there; there are: dsl, isp-a, isp-b",
+            ),
+            ("14:93", "spec.twiceNat.p.via", "there is no uplink 'zz'", "there are: dsl, isp-a, isp-b"),
+        ],
+    ),
+    "source NAT, masquerade": (
+        "  sourceNat: [{name: a, as: masquerade}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].as",
+                "there is no uplink 'masquerade'",
+                "an uplink's name does what masquerade does; there are: dsl, isp-a, isp-b",
+            )
+        ],
+    ),
     # ---- an address on no uplink
     "source NAT, pool on no uplink": (
         "  sourceNat: [{name: a, as: 203.0.113.30-203.0.113.40}]",
@@ -136,6 +160,29 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         [
             (
                 "14:42",
+                "spec.forwards.web.to",
+                MIXED + "a server is IPv6, and it is published on no IPv6 address",
+                "publish it on an IPv6 address, too, or leave that server out",
+            )
+        ],
+    ),
+    "forward, a port that is part of the address": (
+        "  forwards:\n    web: {at: isp-b, ports: 443/tcp, to: 'fd00:1::80:8080'}",
+        [
+            (
+                "14:42",
+                "spec.forwards.web.to",
+                MIXED + "a server is IPv6, and it is published on no IPv6 address",
+                "publish it on an IPv6 address, too, or leave that server out; "
+                "a port goes after brackets: [fd00:1::80]:8080",
+            )
+        ],
+    ),
+    "forward, an address that ends in no port": (
+        "  forwards:\n    web: {at: isp-b, ports: 1/tcp, to: ['fd00:1::80', 'fd00:1::80:bad', '[fd00:1::9:8]:8080']}",
+        [
+            (
+                "14:40",
                 "spec.forwards.web.to",
                 MIXED + "a server is IPv6, and it is published on no IPv6 address",
                 "publish it on an IPv6 address, too, or leave that server out",
