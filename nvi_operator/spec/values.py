@@ -56,12 +56,20 @@ _NO_HOSTS: tuple[tuple[Network, str], ...] = (
 )
 
 
+# Each link has them for itself: they are never forwarded, and neighbours and routers are found by them.
+_LINK_LOCAL: tuple[Network, ...] = (IPv4Network("169.254.0.0/16"), IPv6Network("fe80::/10"))
+
 _HOSTS = frozenset({*range(1, 127), *range(128, 224)})  # first octets that need no look at the list
 
 
 def no_hosts(network: Network) -> str | None:
     """What its addresses are, if no host has one of them."""
     return next((what for special, what in _NO_HOSTS if _within(network, special)), None)
+
+
+def link_local(network: Network) -> Network | None:
+    """The link-local addresses, if any of them is in it."""
+    return next((own for own in _LINK_LOCAL if own.version == network.version and own.overlaps(network)), None)
 
 
 def _within(network: Network, special: Network) -> bool:
