@@ -345,7 +345,7 @@ def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
 
 
-_NAME_SCHEMA = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+NAME_SCHEMA = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
 _IFNAME_SCHEMA = {"type": "string", "pattern": f"^{_IFNAME.pattern}$"}
 _ADDRESS_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "2001:db8::1"]}
 _NETWORK_SCHEMA = {"type": "string", "examples": ["192.0.2.0/24", "2001:db8::/32"]}
@@ -424,7 +424,7 @@ def _strings(values: tuple[object, ...]) -> list[str]:
 
 _STRS = PlainSerializer(_strings)
 
-Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema(_NAME_SCHEMA)]
+Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema(NAME_SCHEMA)]
 IfName = Annotated[str, BeforeValidator(parse_ifname), WithJsonSchema(_IFNAME_SCHEMA)]
 HostName = Annotated[str, BeforeValidator(parse_hostname), WithJsonSchema(_HOST_SCHEMA)]
 PlaceName = Annotated[str, BeforeValidator(parse_place), WithJsonSchema(_PLACE_SCHEMA)]

@@ -101,7 +101,7 @@ def _to_uplinks(
     if not candidates:
         return None
     choices = tuple(
-        Choice(address, translation.uplinks[u.name] * (u.weight if len(named) > 1 else 1))
+        Choice(address, translation.uplinks[u.name] or u.weight)
         for u in candidates
         if (address := u.primary(family)) is not None
     )

@@ -358,6 +358,25 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             )
         ],
     ),
+    "true for a service": (
+        "  forwards: {web: {ports: true, to: 192.168.1.80}}",
+        [
+            (
+                "13:27",
+                "spec.forwards.web.ports",
+                "expected a port with its protocol, such as 443/tcp, as text, found true",
+                "put it in quotes if it is text",
+            )
+        ],
+    ),
+    "weights of uplinks": (
+        "  sourceNat: [{name: a, as: {uplinks: {isp-a: 0, isp-b: }}}, {name: b, as: {uplinks: [isp-a, x y, {}]}}]",
+        [
+            ("13:47", "spec.sourceNat[0].as.uplinks.isp-a", "0 is too small: at least 1", "choose a larger number"),
+            ("13:57", "spec.sourceNat[0].as.uplinks.isp-b", "there is no value", "write one, or leave the field out"),
+            ("13:86", "spec.sourceNat[1].as.uplinks", "expected an uplink's name, found a mapping", ""),
+        ],
+    ),
     "each wrong server has its place": (
         "  forwards:\n    web:\n      to: [192.168.1.80, 192.168.1.x, 'fd00:::']",
         [
