@@ -84,7 +84,13 @@ def _choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help='default: text; with json an error is {"error": ...} on stdout, too',
+    )
 
 
 def _netns(parser: argparse.ArgumentParser) -> None:
