@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from nvi_operator.cli.parser import parse, trouble
@@ -24,22 +25,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     _open_what_is_closed()
     arguments = parse(argv)
-    from nvi_operator.cli import commands
-    from nvi_operator.errors import NviError
-
     try:
-        code = commands.run(arguments)
+        code = _run_command(arguments)
         sys.stdout.flush()  # an error of that is ours to tell
         return code
-    except NviError as error:
-        print(f"nvictl: {error}", file=sys.stderr)
     except BrokenPipeError:
         _drop_output()  # the reader has gone: `nvictl render | head`
     except OSError as error:
         _drop_output()
-        print(f"nvictl: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        print(f"nvictl: output: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
+    return trouble(arguments.command)
+
+
+def _run_command(arguments: Namespace) -> int:
+    """Its exit code. An error is told: to people on stderr, and to whoever asked for JSON in JSON, too."""
+    from nvi_operator.cli import commands
+    from nvi_operator.errors import NviError
+
+    try:
+        return commands.run(arguments)
+    except NviError as error:
+        told = error
+    except OSError as error:
+        if error.filename is None:
+            raise  # of the output
+        told = NviError(f"{error.filename}: {error.strerror or error}")
+    print(f"nvictl: {told}", file=sys.stderr)
+    if getattr(arguments, "output", None) == "json":
+        import json
+
+        from nvi_operator.view.error import error_json
+
+        print(json.dumps(error_json(told), indent=2))
     return trouble(arguments.command)
 
 

@@ -66,11 +66,11 @@ def _show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable
     print()
 
 
-def _show_plan(arguments: Namespace, plan: Plan) -> None:
+def _show_plan(arguments: Namespace, name: str, seen: Preview, last: Callable[[Plan], str]) -> None:
     from nvi_operator.view.plan import plan_json, plan_pieces
 
     full = getattr(arguments, "full", False)
-    _show_pieces(arguments, lambda: plan_json(plan), plan_pieces(plan, full=full))
+    _show_pieces(arguments, lambda: plan_json(name, seen), plan_pieces(seen.plan, full=full, last=last))
 
 
 def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
@@ -84,13 +84,14 @@ def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
     return Gateway(loaded.name, loaded.spec), loaded.spec.numbers
 
 
-def _preview(arguments: Namespace) -> Preview:
+def _preview(arguments: Namespace) -> tuple[str, Preview]:
+    """The gateway's name, and what an apply would do."""
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import preview
 
     gateway, numbers = _gateway(arguments)
     with working("comparing with the kernel"), HostKernel(numbers) as kernel:
-        return preview(kernel, gateway)
+        return gateway.name, preview(kernel, gateway)
 
 
 def _notes(preview: Preview) -> None:
@@ -142,24 +143,28 @@ def _render(arguments: Namespace) -> int:
 
 
 def _plan(arguments: Namespace) -> int:
-    preview = _preview(arguments)
+    from nvi_operator.view.plan import summary
+
+    name, preview = _preview(arguments)
     _notes(preview)
-    _show_plan(arguments, preview.plan)
+    _show_plan(arguments, name, preview, summary)
     return 2 if preview.plan and arguments.detailed_exitcode else 0
 
 
 def _diff(arguments: Namespace) -> int:
-    preview = _preview(arguments)
-    _show_plan(arguments, preview.plan)
+    from nvi_operator.view.plan import summary
+
+    name, preview = _preview(arguments)
+    _show_plan(arguments, name, preview, summary)
     return 1 if preview.plan else 0
 
 
 def _drift(arguments: Namespace) -> int:
     from nvi_operator.view.drift import drift_json, drift_pieces
 
-    plan = _preview(arguments).plan
-    _show_pieces(arguments, lambda: drift_json(plan), drift_pieces(plan, full=arguments.full))
-    return 1 if plan else 0
+    name, preview = _preview(arguments)
+    _show_pieces(arguments, lambda: drift_json(name, preview), drift_pieces(preview.plan, full=arguments.full))
+    return 1 if preview.plan else 0
 
 
 def _look_around(spec: GatewaySpec, *, force: bool) -> None:
@@ -185,6 +190,7 @@ def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import reconcile
     from nvi_operator.reconciler.gateway import Gateway
+    from nvi_operator.view.plan import applied
 
     loaded = _load(arguments)
     _name_keeper()
@@ -193,7 +199,7 @@ def _apply(arguments: Namespace) -> int:
         done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
-        _show_plan(arguments, done.plan)
+        _show_plan(arguments, loaded.name, done, applied)
     return 0
 
 
@@ -201,13 +207,14 @@ def _down(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import reconcile
     from nvi_operator.reconciler.gateway import Gateway
+    from nvi_operator.view.plan import taken_away
 
     gateway, numbers = _gateway(arguments)
     _name_keeper()
     with working("taking everything away"), HostKernel(numbers) as kernel:
         done = reconcile(kernel, Gateway(gateway.name, None))
     if arguments.output == "json" or not arguments.quiet:
-        _show_plan(arguments, done.plan)
+        _show_plan(arguments, gateway.name, done, taken_away)
     return 0
 
 

@@ -84,7 +84,13 @@ def _choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help='default: text; with json an error is {"error": ...} on stdout, too',
+    )
 
 
 def _netns(parser: argparse.ArgumentParser) -> None:
@@ -168,7 +174,11 @@ _COMMANDS: tuple[Command, ...] = (
         "show the device, its counters, the uplinks and whether all is as the spec says",
         (_optional_spec, _netns, _output),
     ),
-    ("drift", "show what others changed of ours; changes nothing", (_spec, _netns, _output, _full)),
+    (
+        "drift",
+        "show where what is ours differs from the spec: by others' doing, or not applied yet; changes nothing",
+        (_spec, _netns, _output, _full),
+    ),
     (
         "run",
         "keep this gateway what the spec says: watch files and kernel, heal drift",

@@ -140,8 +140,7 @@ def _ruled_sources(topology: Topology, uplink: Uplink, family: Family) -> tuple[
 
 
 def _default(topology: Topology, family: Family) -> Uplink | None:
-    usable = [u for u in topology.uplinks if u.default and family in u.families]
-    return max(usable, key=lambda u: u.weight, default=None)
+    return next((u for u in topology.uplinks if u.default and family in u.families), None)
 
 
 def _combinations(conditions: Conditions) -> Iterator[tuple[str | None, str | None, str | None]]:

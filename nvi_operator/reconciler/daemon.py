@@ -29,7 +29,7 @@ from nvi_operator.spec.reload import reload_file
 from nvi_operator.state.change import Plan
 from nvi_operator.state.host import HostState
 from nvi_operator.view.drift import drift_lines
-from nvi_operator.view.plan import plan_lines, summary
+from nvi_operator.view.plan import done, plan_lines
 
 SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
 
@@ -168,10 +168,10 @@ class Daemon:
             lines = [*lines[:SHOWN], f"  ... and {len(lines) - SHOWN} lines more"]
         if drifted:
             who = f" by {', '.join(wake.culprits)}" if wake.culprits else ""
-            head, done = f"drift{who}", f"healed in {seconds * 1000:.0f} ms: in sync"
+            head, end = f"drift{who}", f"healed in {seconds * 1000:.0f} ms: in sync"
         else:
-            head, done = "changes", f"{summary(plan)} Applied in {seconds * 1000:.0f} ms: in sync"
-        self._say("\n".join([f"{self._name(loaded)}: {head}", *lines, f"{loaded.name}: {done}"]))
+            head, end = "changes", f"applied and verified in {seconds * 1000:.0f} ms: {done(plan)}: in sync"
+        self._say("\n".join([f"{self._name(loaded)}: {head}", *lines, f"{loaded.name}: {end}"]))
 
 
 def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float, force: bool) -> int:

@@ -22,7 +22,6 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from nvi_operator.spec.scalars import shown
 from nvi_operator.spec.values import (
     Maybe,
     Name,
@@ -35,6 +34,7 @@ from nvi_operator.spec.values import (
     as_tuple,
     parse_target,
 )
+from nvi_operator.spec.words import shown
 
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Pick = Literal["hash", "random", "round-robin"]

@@ -6,7 +6,6 @@ Here: names that nothing has. The others, by section: check_uplinks, check_trans
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 
 from nvi_operator.spec.addresses import Problem
 from nvi_operator.spec.check_forwards import check_forwards
@@ -15,8 +14,7 @@ from nvi_operator.spec.check_uplinks import check_default, check_interfaces, che
 from nvi_operator.spec.claims import Claims
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec
-
-_SHOWN = 8
+from nvi_operator.spec.words import listed, nearest
 
 
 def check(spec: GatewaySpec, claims: Claims | None = None) -> list[Problem]:
@@ -39,7 +37,8 @@ def _names(spec: GatewaySpec) -> Iterator[Problem]:
 
     for number, line in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)
-        yield from known((*at, "as"), "uplink", line.as_.uplinks, spec.uplinks)
+        for path, message, hint in known((*at, "as"), "uplink", line.as_.uplinks, spec.uplinks):
+            yield path, message, _MASQUERADE + hint if "masquerade" in line.as_.uplinks else hint
         yield from known((*at, "in"), "interface", line.in_ or (), interfaces)
         yield from known((*at, "tenant"), "tenant", [line.tenant], tenants)
     for number, route in enumerate(spec.routes):
@@ -62,13 +61,14 @@ def _names(spec: GatewaySpec) -> Iterator[Problem]:
         yield from known(("spec", "twiceNat", name, "via"), "uplink", [twice.via], spec.uplinks)
 
 
+_MASQUERADE = "an uplink's name does what masquerade does; "
+
+
 def _instead(name: str, there_are: Iterable[str]) -> str:
     names = sorted(there_are)
-    close = get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    more = ", ..." if len(names) > _SHOWN else ""
-    return f"there are: {', '.join(names[:_SHOWN])}{more}" if names else "there are none: add one, or leave this out"
+    if close := nearest(name, names):
+        return f"did you mean {close!r}?"
+    return f"there are: {listed(names)}" if names else "there are none: add one, or leave this out"
 
 
 _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (

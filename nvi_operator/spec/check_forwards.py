@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, explicit, families_of, overlapping, span_of
@@ -53,7 +53,7 @@ def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
                 ports = service.ports
                 spans[family, public, service.protocol].append(claim(ports.first, ports.last, order))
         for path, message, hint in means.problems:
-            yield (*at, *path), message, hint
+            yield (*at, *path), message, hint + ("" if any(f == 6 for f, _ in means.publics) else _brackets(forward))
         if forward.from_ and not servers & {network.version for network in forward.from_}:
             shown = f"from is IPv{forward.from_[0].version} and the servers are IPv{min(servers)}"
             yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
@@ -144,6 +144,27 @@ def _families(
         shown = f"a server is IPv{family}, and it is published on no IPv{family} address"
         hint = f"publish it on an IPv{family} address, too, or leave that server out"
         yield ("to",), f"IPv4 mixed with IPv6: {shown}", hint
+
+
+def _brackets(forward: Forward) -> str:
+    """An address that ends as if a port was meant, where an IPv6 address makes no sense."""
+    for target in forward.to:
+        host, _, port = str(target.address).rpartition(":")
+        if target.ports is None and target.address.version == 6 and _is_ipv6(host) and _is_port(port):
+            return f"; a port goes after brackets: [{host}]:{port}"
+    return ""
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 65536
 
 
 def _servers(homes: Homes, insides: Insides, at: Path, forward: Forward) -> Iterator[Problem]:

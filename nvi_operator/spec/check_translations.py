@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from ipaddress import collapse_addresses
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
-from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, families_of, overlapping, span_of
+from nvi_operator.spec.addresses import (
+    Cover,
+    Homes,
+    Insides,
+    Problem,
+    Span,
+    explicit,
+    families_of,
+    overlapping,
+    span_of,
+)
 from nvi_operator.spec.bulk import Static, TwiceNat
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, SourceNat
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
+from nvi_operator.spec.words import listed
 
 MAX_ROUTES = 400  # FIB rule priorities between the first route and what follows; one for each family
 MAX_SPREAD = 4096  # addresses of a pool that we choose from ourselves, and of one-to-one pairs written out
@@ -172,6 +183,9 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
         at: Path = ("spec", "twiceNat", name)
         if not homes.any(twice.as_[0], twice.as_[-1]):
             hint = f"add it to routed of uplink {twice.via!r}"
+            if twice.via not in spec.uplinks:
+                there_are = f"; there are: {listed(spec.uplinks)}" if spec.uplinks else ""
+                hint = f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
             yield (*at, "as"), f"{twice.as_} is an address on no uplink", hint
         tenants = insides.tenants_of([twice.from_])
         if len(tenants) > 1:
@@ -224,7 +238,10 @@ def _overlap(left: Network, right: Network) -> bool:
 
 
 def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
+    if not spec.routes:
+        return
     entries = 0
+    stays = _stays_inside(spec)
     for number, route in enumerate(spec.routes):
         at: Path = ("spec", "routes", number)
         uplink = spec.uplinks.get(route.via)
@@ -241,6 +258,32 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
             name, shown = clash
             yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one route for each family"
         entries += len(common)
+        for network in route.from_ or ():
+            if stays(network):
+                message = f"{network} is inside, and nothing leaves with such a source"
+                hint = f"routes are asked after translation: write sourceNat from: {network}, as: {route.via}"
+                yield (*at, "from"), message, hint
     if entries > MAX_ROUTES:
         message = f"{entries} routes, counting IPv4 and IPv6 apart: at most {MAX_ROUTES}"
         yield ("spec", "routes"), message, "join them into fewer lines with more prefixes each"
+
+
+def _stays_inside(spec: GatewaySpec) -> Callable[[Network], bool]:
+    """Is it certain that the guard lets no source of a network out by an uplink?
+
+    Not where an uplink has or may come to have an address in it, nor where a line leaves some of them as they are.
+    """
+    uplinks = spec.uplinks.values()
+    inside = Cover(network for interface in spec.interfaces.values() for network in interface.networks)
+    public: list[Network] = [ip_network(a) for uplink in uplinks for a in explicit(uplink)]
+    public += [network for uplink in uplinks for network in uplink.routed or ()]
+    unchanged = [line for line in spec.source_nat if line.as_.unchanged]
+    certain = all(uplink.addresses != "auto" for uplink in uplinks) and all(line.from_ for line in unchanged)
+    leaving = [*public, *(network for line in unchanged for network in line.from_ or ())]
+
+    def stays(network: Network) -> bool:
+        return (
+            certain and inside.holds(network[0], network[-1]) and not any(_overlap(network, out) for out in leaving)
+        )
+
+    return stays

@@ -9,7 +9,7 @@ from typing import Any
 from nvi_operator.spec.addresses import Cover, Problem, Span, explicit, overlapping, span_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
-from nvi_operator.spec.values import FAMILIES, Network, no_hosts
+from nvi_operator.spec.values import FAMILIES, Network, link_local, no_hosts
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
 MAX_UPLINKS = 255  # an uplink's number is one byte of the packet mark
@@ -53,6 +53,11 @@ def _hosts(path: Path, networks: Iterable[Network]) -> Iterator[Problem]:
         own: list[Any] = [network for network in networks if network.version == family]
         if any(not network.prefixlen for network in collapse_addresses(own)):
             yield path, f"this is every IPv{family} address", "name the prefixes that are there and nowhere else"
+            continue
+        for network in own:
+            if local := link_local(network):
+                message = f"{network} is link-local" if network.subnet_of(local) else f"{local} is in {network}"
+                yield path, message, "link-local addresses are each link's own: leave it out"
 
 
 def _networks(spec: GatewaySpec) -> Iterator[Problem]:
@@ -167,6 +172,7 @@ def _next_hops(path: Path, uplink: Uplink) -> Iterator[Problem]:
 
 def check_default(spec: GatewaySpec) -> Iterator[Problem]:
     """What leaves with its source unchanged goes by the default uplink; with several, somebody must say which."""
+    yield from _one_default(spec)
     if len(spec.uplinks) < 2 or any(uplink.default for uplink in spec.uplinks.values()) or spec.routes:
         return  # routes may well lead all of it; what they do not lead is not let out
     inside = Cover([n for i in spec.interfaces.values() for n in (*i.networks, *(i.known_as or ()))])
@@ -177,6 +183,26 @@ def check_default(spec: GatewaySpec) -> Iterator[Problem]:
                 f"unchanged needs a default uplink, and none of {', '.join(spec.uplinks)} is the default",
                 "set default: true at the uplink by which it shall leave",
             )
+
+
+def _one_default(spec: GatewaySpec) -> Iterator[Problem]:
+    """Of each family. They may be two uplinks where neither can ever come to have what the other has."""
+    first: dict[int, str] = {}
+    for name, uplink in spec.uplinks.items():
+        families = _may_carry(uplink) if uplink.default else frozenset()
+        if shared := families & first.keys():
+            message = f"uplink {first[min(shared)]!r} is the default already"
+            yield ("spec", "uplinks", name, "default"), message, "one is the default: leave it out here, or there"
+        else:
+            first |= dict.fromkeys(families, name)
+
+
+def _may_carry(uplink: Uplink) -> frozenset[int]:
+    """The families that it has, or may come to have while it runs (topology/resolve.py)."""
+    if "auto" in (uplink.addresses, uplink.next_hop):
+        return frozenset(FAMILIES)
+    written = (*explicit(uplink), *(uplink.routed or ()), *(uplink.next_hop or ()))
+    return frozenset(item.version for item in written)
 
 
 def _stays_inside(line: SourceNat, inside: Cover) -> bool:

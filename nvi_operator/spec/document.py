@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
-from nvi_operator.spec.scalars import AmbiguousScalar, may_be_other_than_text, shown, value_of
+from nvi_operator.spec.scalars import AmbiguousScalar, may_be_other_than_text, value_of
 from nvi_operator.spec.syntax import decoded, other_line_break, reader_problem, syntax_problem
+from nvi_operator.spec.words import short, shown
 
 Path = tuple[str | int, ...]
 
@@ -130,13 +131,17 @@ class _Reader:
         place: int = (mark.line + 1 << 32) + mark.column + 1
         kind = type(event)
         if kind is yaml.AliasEvent:
-            self._problem(place, f"*{event.anchor} is an alias: aliases are not allowed", "write the value out")
+            self._problem(
+                place, f"*{short(event.anchor)} is an alias: aliases are not allowed", "write the value out"
+            )
             return None, place
         if event.anchor is not None:
-            self._problem(place, f"&{event.anchor} is an anchor: anchors are not allowed", "write it out each time")
+            self._problem(
+                place, f"&{short(event.anchor)} is an anchor: anchors are not allowed", "write it out each time"
+            )
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._problem(place, f"{tag} is a tag: tags are not allowed", "leave the tag out")
+            self._problem(place, f"{short(tag)} is a tag: tags are not allowed", "leave the tag out")
         if kind is yaml.ScalarEvent:
             text: str = event.value
             # Quoted and block text is text; plain text nearly always, so that is settled by its first letter.
@@ -166,7 +171,7 @@ class _Reader:
             if not isinstance(key, str):
                 if len(self._problems) == problems:  # else the key is wrong in another way, which was said
                     written = event.value if isinstance(event, yaml.ScalarEvent) else ""
-                    self._problem(at, f"{written or shown(key)} is no key: keys are text", "put the key in quotes")
+                    self._problem(at, f"{short(written) or shown(key)} is no key: keys are text", _key_hint(key))
                 self._node(self._next(), depth)
                 continue
             if key == "<<" and not event.style:
@@ -174,7 +179,9 @@ class _Reader:
             elif key in places:
                 first = self._position(places[key][0])
                 self._problem(
-                    at, f"{key!r} is here for the second time: first at {first}", "keep one of them, or rename one"
+                    at,
+                    f"{shown(key)} is here for the second time: first at {first}",
+                    "keep one of them, or rename one",
                 )
             value, value_places = self._node(self._next(), depth)
             if key not in places:
@@ -188,6 +195,14 @@ class _Reader:
         except AmbiguousScalar as error:
             self._problem(place, str(error), error.hint)
             return None
+
+
+def _key_hint(key: Any) -> str:
+    if isinstance(key, list):
+        return "write an entry for each of them"
+    if isinstance(key, dict):
+        return "write a name before the ':', and the mapping after it"
+    return "write a name before the ':'" if key is None else "put the key in quotes"
 
 
 def _place(event: Any) -> int:

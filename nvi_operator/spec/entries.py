@@ -27,6 +27,7 @@ from nvi_operator.spec.models import Gateway
 from nvi_operator.spec.rows import Rows
 from nvi_operator.spec.syntax import decoded, encoded
 from nvi_operator.spec.values import is_name
+from nvi_operator.spec.words import shown
 
 _FORMATS: Mapping[str, type[Rows]] = {".csv": CsvTable, ".jsonl": JsonLines}
 
@@ -102,7 +103,7 @@ def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:
     try:
         return getattr(Gateway.model_validate(document.data).spec, ATTRIBUTES[section])[name]
     except ValidationError as error:
-        raise SpecError(list(explained(document, error))) from error
+        raise SpecError(list(explained(document, error, several=rows.several))) from error
 
 
 def _second(source: EntryFile, line: int, name: str) -> SpecProblem:
@@ -110,6 +111,6 @@ def _second(source: EntryFile, line: int, name: str) -> SpecProblem:
     return SpecProblem(
         source.rows.document(line).find(path, key=True),
         "",
-        f"{name!r} is here for the second time: first at {source.find(path, key=True)}",
+        f"{shown(name)} is here for the second time: first at {source.find(path, key=True)}",
         "keep one of them, or rename one",
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from nvi_operator.spec.bulk import fields_of
 from nvi_operator.spec.compact import WRONG, Absent, Builder
 from nvi_operator.spec.document import Branch, Document, Places
 from nvi_operator.spec.rows import Rows, place, row_document
+from nvi_operator.spec.words import nearest, shown
 
 _BOOLEANS = {"true": True, "false": False}
 # The csv module does not say where in a line a cell is, so this reads the lines with quotes, and those with errors.
@@ -41,6 +41,8 @@ class _Header(NamedTuple):
 
 class CsvTable(Rows):
     """The rows of one CSV file."""
+
+    several = "separate several values of one cell by spaces"
 
     @cached_property
     def _fields(self) -> Mapping[str, FieldInfo]:
@@ -127,17 +129,19 @@ class CsvTable(Rows):
         elif len(header) == 1 and any(sign in names[0] for sign in ";\t"):
             yield self._problem(line, 1, "the columns are not separated by commas", "save the file with commas")
         else:
+            meant: set[str] = set()
             for index, cell in enumerate(header):
                 if cell.text not in known:
-                    close = get_close_matches(cell.text, known, n=1)
-                    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-                    yield self._problem(line, cell.start + 1, f"there is no field {cell.text!r}", hint)
+                    close = nearest(cell.text, known)
+                    meant.add(close or "")
+                    hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
+                    yield self._problem(line, cell.start + 1, f"there is no field {shown(cell.text)}", hint)
                 elif cell.text in names[:index]:
                     message = f"column {cell.text!r} is here for the second time"
                     yield self._problem(line, cell.start + 1, message, "keep one of them")
             needed = ["name", *(name for name, field in self._fields.items() if field.is_required())]
             for name in needed:
-                if name not in names:
+                if name not in names and name not in meant:
                     message = f"the header has no column {name!r}"
                     yield self._problem(line, 1, message, "each entry needs it: add the column")
 
@@ -145,8 +149,7 @@ class CsvTable(Rows):
         cells = _cells(self._lines[line - 1])
         message = f"this row has {len(cells)} cells, and the header {wanted}"
         if len(cells) > wanted:
-            hint = "separate several values of one cell by spaces"
-            return self._problem(line, cells[wanted].start + 1, message, hint)
+            return self._problem(line, cells[wanted].start + 1, message, self.several)
         column = len(self._lines[line - 1].rstrip()) + 1
         return self._problem(line, column, message, "write a comma for each empty cell, too")
 

@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 from nvi_operator.errors import SpecError, SpecProblem
+from nvi_operator.spec.bulk import fields_of
 from nvi_operator.spec.compact import WRONG, Builder
 from nvi_operator.spec.document import Branch, Document, Places, parse
 from nvi_operator.spec.rows import Rows, place, row_document
-from nvi_operator.spec.scalars import shown
+from nvi_operator.spec.words import nearest, shown
 
 _FORM = 'write an object on one line: {"name": "web", ...}'
 
@@ -72,7 +73,7 @@ class JsonLines(Rows):
                 if not isinstance(data, dict):
                     problems.append(self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM))
                 elif "name" not in data:
-                    problems.append(self._problem(number, 1, "name is missing", "add `name: ...` here"))
+                    problems.append(self._nameless(number, data))
                 elif not isinstance(data["name"], str):
                     message = f"expected a name as text, found {shown(data['name'])}"
                     problems.append(self._problem(number, 1, message, "put it in quotes"))
@@ -95,6 +96,12 @@ class JsonLines(Rows):
             fields = _moved(read.places, line - 1).children
             at = _own(fields.pop("name")[1])
         return row_document(self._file, self._section, name, data, at, fields)
+
+    def _nameless(self, line: int, data: Mapping[str, Any]) -> SpecProblem:
+        known = fields_of(self._model)
+        if close := nearest("name", [field for field in data if field not in known]):
+            return self._problem(line, 1, f"there is no field {shown(close)}", "did you mean 'name'?")
+        return self._problem(line, 1, "name is missing", "add `name: ...` here")
 
     def _second_keys(self, number: int, line: str) -> Iterator[SpecProblem]:
         try:

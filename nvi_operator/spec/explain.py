@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-from typing import Any, Protocol, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -13,7 +12,7 @@ from nvi_operator.spec.bulk import fields_of, is_model
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.merge import dotted
 from nvi_operator.spec.models import Gateway
-from nvi_operator.spec.scalars import shown
+from nvi_operator.spec.words import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
 _TYPES = {
@@ -54,8 +53,8 @@ class Written(Protocol):
     def find(self, path: Path, *, key: bool = False) -> Position: ...
 
 
-def explained(document: Written, error: ValidationError) -> Iterator[SpecProblem]:
-    """One problem for each wrong value of the document."""
+def explained(document: Written, error: ValidationError, *, several: str = AS_A_LIST) -> Iterator[SpecProblem]:
+    """One problem for each wrong value of the document. `several` says how a field has more than one value there."""
     found: dict[Path, Any] = {}
     words: dict[Path, str] = {}
     for item in error.errors(include_url=False):
@@ -65,10 +64,16 @@ def explained(document: Written, error: ValidationError) -> Iterator[SpecProblem
         found.setdefault(path, item)
         if _is_choice(found[path]):
             found[path] = item
+    # A field under another name is one mistake, although it is missing as well.
+    meant = {(*path[:-1], _meant(path)) for path, item in found.items() if item["type"] in _UNKNOWN}
     for path, item in found.items():
+        if item["type"] == "missing" and path in meant:
+            continue
         if _is_choice(item) and any(len(p) > len(path) and p[: len(path)] == path for p in found):
             continue
         message, hint = _sentence(item, path)
+        if item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path))):
+            hint = several
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):
             hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"
@@ -76,6 +81,11 @@ def explained(document: Written, error: ValidationError) -> Iterator[SpecProblem
         wrong_key = item["loc"][-1:] == ("[key]",) and item["loc"][-2:-1] == path[-1:]
         on_key = wrong_key or item["type"] in _UNKNOWN
         yield SpecProblem(document.find(path, key=on_key), dotted(path), message, hint)
+
+
+def _has_comma(given: Any) -> bool:
+    """No single value has one."""
+    return isinstance(given, str) and "," in given
 
 
 def _is_choice(item: Any) -> bool:
@@ -115,15 +125,14 @@ def _sentence(item: Any, path: Path) -> tuple[str, str]:
     if kind == "literal_error":
         return f"{shown(given)} is none of {context['expected']}", _word_hint(given, context["expected"])
     if kind == "value_error":
-        message = str(context["error"])
-        return message, _value_hint(message)
+        return str(context["error"]), _value_hint(context["error"])
     if kind == "greater_than_equal":
         return f"{shown(given)} is too small: at least {context['ge']}", "choose a larger number"
     if kind == "less_than_equal":
         return f"{shown(given)} is too large: at most {context['le']}", "choose a smaller number"
     wanted = _TYPES.get(kind)
     if wanted:
-        return f"expected {wanted}, found {shown(given)}", _type_hint(kind, given)
+        return f"expected {wanted}, found {shown(given)}", _type_hint(kind, given, path)
     return str(item["msg"]), ""
 
 
@@ -135,13 +144,13 @@ def _boolean_hint(given: Any) -> str:
 
 def _word_hint(given: Any, expected: str) -> str:
     words = expected.replace("'", "").replace(" or ", ", ").split(", ")
-    close = get_close_matches(str(given), words, n=1)
+    close = nearest(str(given), words)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {close!r}?"
     return f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}"
 
 
-def _type_hint(kind: str, given: Any) -> str:
+def _type_hint(kind: str, given: Any, path: Path) -> str:
     if given is None:
         return "write a value, or leave the field out"
     if kind == "bool_type":
@@ -150,10 +159,31 @@ def _type_hint(kind: str, given: Any) -> str:
         return "put it in quotes if it is text" if isinstance(given, int | float) else ""
     if kind == "int_type":
         return "write the number without quotes" if str(given).isdecimal() else "write a number such as 1"
-    return "see examples/ and `nvictl schema`"
+    wanted = _type_at(path)
+    if isinstance(given, str) and is_model(wanted) and (spaced := _spaced(given, fields_of(wanted))):
+        return f"write `{spaced}`, with a space after the colon"
+    form = _form(wanted)
+    if not path or not form:
+        return "see examples/ and `nvictl schema`"
+    return f"write `{form}`" if isinstance(path[-1], int) else f"write `{short(str(path[-1]))}: {form}`"
 
 
-def _value_hint(message: str) -> str:
+def _form(annotation: Any) -> str:
+    """How something of that type is written, with what it cannot do without."""
+    if is_model(annotation):
+        known = fields_of(annotation)
+        needed = [name for name, field in known.items() if field.is_required()] or list(known)[:1]
+        return "{" + ", ".join(f"{name}: ..." for name in needed) + "}"
+    item = _item_of(annotation)
+    if item is None:
+        return ""
+    return f"{{NAME: {_form(item)}}}" if get_origin(annotation) is dict else f"[{_form(item)}]"
+
+
+def _value_hint(error: ValueError) -> str:
+    if isinstance(error, HintedError):
+        return error.hint
+    message = str(error)
     if "did you mean" in message or ": write " in message:
         return ""  # it says so itself
     if message == "there is no value":
@@ -163,17 +193,39 @@ def _value_hint(message: str) -> str:
     return next((hint for part, hint in _HINTS if part in message), "")
 
 
+# --------------------------------------------------------------------------- fields
+
+
 def _unknown(path: Path) -> tuple[str, str]:
-    name = str(path[-1])
-    fields = _fields_at(path[:-1])
-    close = get_close_matches(name, fields, n=1)
-    if close:
-        return f"there is no field {name!r}", f"did you mean {close[0]!r}?"
-    return f"there is no field {name!r}", f"there are: {', '.join(fields)}" if fields else ""
+    name, fields = str(path[-1]), _fields_at(path[:-1])
+    message = f"there is no field {shown(name)}"
+    if spaced := _spaced(name, fields):
+        return message, f"write `{spaced}`, with a space after the colon"
+    if close := nearest(name, fields):
+        return message, f"did you mean {close!r}?"
+    return message, f"there are: {', '.join(fields)}" if fields else ""
+
+
+def _meant(path: Path) -> str | None:
+    """The field that an unknown one probably is."""
+    name, fields = str(path[-1]), _fields_at(path[:-1])
+    return name.partition(":")[0] if _spaced(name, fields) else nearest(name, fields)
+
+
+def _spaced(text: str, fields: Iterable[str]) -> str:
+    """`ports:443/tcp` with the space that makes it a field and its value; nothing if it does not begin with one."""
+    name, colon, value = text.partition(":")
+    return f"{name}: {short(value)}" if colon and name in fields else ""
 
 
 def _fields_at(path: Path) -> list[str]:
-    """The fields of the model at `path`, by walking the types of the models along it."""
+    """The fields of the model at `path`."""
+    annotation = _type_at(path)
+    return sorted(fields_of(annotation)) if is_model(annotation) else []
+
+
+def _type_at(path: Path) -> Any:
+    """What belongs at `path`, by walking the types of the models along it."""
     annotation: Any = Gateway
     for step in path:
         if is_model(annotation):
@@ -181,9 +233,19 @@ def _fields_at(path: Path) -> list[str]:
             annotation = found.annotation if found else None
         else:
             annotation = _item_of(annotation)
-    return sorted(fields_of(annotation)) if is_model(annotation) else []
+    return annotation
 
 
 def _item_of(annotation: Any) -> Any:
     """Of a dict, tuple or annotated type: what is in it."""
     return next((a for a in reversed(get_args(annotation)) if is_model(a)), None)
+
+
+def _field(path: Path) -> Path:
+    """The field that a value is of, or one of several values."""
+    return path[:-1] if path and isinstance(path[-1], int) else path
+
+
+def _is_list(annotation: Any) -> bool:
+    """Does a field of that type take several values?"""
+    return get_origin(annotation) is tuple or any(map(_is_list, get_args(annotation)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.spec.words import LONGEST_NAME, short
 
 SUFFIXES = (".yaml", ".yml")
 ENTRY_SUFFIXES = (".csv", ".jsonl")
@@ -70,13 +71,14 @@ def read(path: FilePath) -> Mapping[str, bytes]:
 def read_files(files: Iterable[FilePath], *, named: bool = True) -> Mapping[str, bytes]:
     """The contents by name. Raises SpecError that names every file that cannot be read.
 
-    One that somebody `named` may be a pipe; one that was found in a directory would keep us waiting for ever.
+    One that somebody `named` may be a pipe; one that was found in a directory would keep us waiting for ever, and
+    so does a device that has no end.
     """
     texts: dict[str, bytes] = {}
     problems: list[SpecProblem] = []
     for file in files:
         try:
-            if not named and file.exists() and not file.is_file():
+            if file.exists() and not (file.is_file() or (named and file.is_fifo())):
                 raise OSError(errno.EINVAL, "not a regular file", str(file))
             texts[str(file)] = file.read_bytes()
         except OSError as error:
@@ -136,7 +138,9 @@ def entries_unreadable(document: str, name: str, error: OSError) -> tuple[str, s
         PermissionError: "let the user that runs this read it",
         OutsideError: "put the file itself beside the document",
     }
-    return f"{name} cannot be read: {error.strerror or error}", hints.get(type(error), "name a .csv or .jsonl file")
+    return f"{short(name, LONGEST_NAME)} cannot be read: {error.strerror or error}", hints.get(
+        type(error), "name a .csv or .jsonl file"
+    )
 
 
 def _unreadable(name: str, error: OSError) -> SpecProblem:

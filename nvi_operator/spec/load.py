@@ -30,6 +30,7 @@ from nvi_operator.spec.files import (
 from nvi_operator.spec.merge import Part, Positions, Source, dotted, merge
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.parts import parts_of
+from nvi_operator.spec.words import LONGEST_NAME, short
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts", "spec_files"]
 
@@ -123,7 +124,9 @@ def _named_by(
             found_at = beside(document.file, file)
             first, first_path = named.setdefault((part.name, section, found_at), (document, path))
             if (first, first_path) != (document, path):
-                message = f"{file} is read for the second time: first at {first.find(first_path)}"
+                message = (
+                    f"{short(file, LONGEST_NAME)} is read for the second time: first at {first.find(first_path)}"
+                )
                 problems.append(SpecProblem(document.find(path), said, message, "name it once"))
                 continue
             try:

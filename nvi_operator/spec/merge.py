@@ -15,6 +15,7 @@ from nvi_operator.spec.bulk import SECTIONS, attributes_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.edits import Edit
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.words import short
 
 _LISTS = ("sourceNat", "routes")
 _SINGLES = ("host", "dataplane", "numbers", "guards")
@@ -161,4 +162,4 @@ def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Positi
 
 def dotted(path: Path) -> str:
     """``spec.sourceNat[0].as``"""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{short(step)}" for step in path).removeprefix(".")

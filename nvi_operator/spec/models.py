@@ -8,14 +8,25 @@ No field is a mark, a table number or a rule priority, save in `Numbers`, which 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
-from nvi_operator.spec.bulk import Forward, Pick, Static, TwiceNat, Weight
-from nvi_operator.spec.scalars import shown
+from nvi_operator.spec.bulk import Forward, Pick, Static, TwiceNat, Weight, fields_of, is_model
 from nvi_operator.spec.values import (
+    NAME_SCHEMA,
     Addresses,
     AddressRange,
     EntryFiles,
@@ -31,9 +42,11 @@ from nvi_operator.spec.values import (
     Services,
     SpecPorts,
     as_tuple,
+    distinct,
     parse_address_range,
     parse_name,
 )
+from nvi_operator.spec.words import shown
 
 
 class Model(BaseModel):
@@ -175,9 +188,13 @@ class Uplink(Model):
     default: bool = Field(
         False,
         description="Use it where no uplink is named, and for the gateway's own packets where `main` has no default "
-        "route. With one uplink only, that one is the default.",
+        "route. One of each family; with one uplink only, that one is it.",
     )
-    weight: Weight = Field(1, description="Its share where traffic is spread over uplinks.")
+    weight: Weight = Field(
+        1,
+        description="Its share where traffic is spread over uplinks that are named without weights, as in "
+        "`as: [isp-a, isp-b]`.",
+    )
 
     @model_validator(mode="after")
     def _one_next_hop_per_family(self) -> Uplink:
@@ -191,6 +208,40 @@ class Uplink(Model):
 # --------------------------------------------------------------------------- source NAT
 
 
+def _shares(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Uplinks that are named without a weight have None, which stands for their own."""
+    if isinstance(value, dict):
+        return handler(value)
+    names = distinct(value)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"expected an uplink's name, found {shown(name)}")
+    return dict.fromkeys(handler(dict.fromkeys(names, 1)))
+
+
+def _written_shares(shares: dict[str, int | None]) -> Any:
+    return list(shares) if None in shares.values() else shares
+
+
+_SHARES_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        NAME_SCHEMA,
+        {"type": "array", "items": NAME_SCHEMA, "minItems": 1},
+        {
+            "type": "object",
+            "patternProperties": {NAME_SCHEMA["pattern"]: {"type": "integer", "minimum": 1, "maximum": 1000}},
+        },
+    ]
+}
+
+Shares = Annotated[
+    dict[Name, Maybe[Weight]],
+    WrapValidator(_shares),
+    PlainSerializer(_written_shares),
+    WithJsonSchema(_SHARES_SCHEMA),
+]
+
+
 class Translation(Model):
     """What a source address becomes. The short forms: an uplink's name, an address, a range, `unchanged`."""
 
@@ -199,8 +250,10 @@ class Translation(Model):
         description="The source stays, and such packets leave by the default uplink. What is for an inside network "
         "never does, unless `to` names a part of one.",
     )
-    uplinks: dict[Name, Weight] = Field(
-        default_factory=dict, description="The address of one of these uplinks, by weight."
+    uplinks: Shares = Field(
+        default_factory=dict,
+        description="The address of one of these uplinks. By name: by their own weights; as a mapping: by the "
+        "weights in it, and by no others.",
     )
     pool: Maybe[Ranges] = Field(None, description="Addresses, ranges and prefixes to choose from, in each family.")
     ports: Maybe[SpecPorts] = Field(None, description="Use source ports of this range only.")
@@ -246,7 +299,7 @@ def _parse_translation(value: Any) -> Any:
     if names and ranges:
         raise ValueError(f"{names[0]!r} is an uplink's name among addresses: name uplinks or addresses, not both")
     if names:
-        return Translation(uplinks=dict.fromkeys(names, 1))
+        return Translation.model_validate({"uplinks": names})
     return Translation(pool=tuple(ranges))
 
 
@@ -279,7 +332,7 @@ class SourceNat(Model):
     @model_validator(mode="after")
     def _ports_bring_their_protocol(self) -> SourceNat:
         if self.ports and self.protocol:
-            raise ValueError("ports name their protocol already (443/tcp): leave protocol out")
+            raise ValueError(f"ports name their protocol already ({self.ports[0]}): leave protocol out")
         return self
 
 
@@ -353,3 +406,18 @@ class Gateway(Model):
     kind: Literal["Gateway"]
     metadata: Metadata
     spec: GatewaySpec = Field(default_factory=GatewaySpec)
+
+
+@cache
+def field_names() -> frozenset[str]:
+    """Every field of the language, wherever it belongs."""
+    names: set[str] = set()
+    todo: list[Any] = [Gateway]
+    while todo:
+        annotation = todo.pop()
+        if is_model(annotation):
+            names |= fields_of(annotation).keys()
+            todo += (field.annotation for field in fields_of(annotation).values())
+        else:
+            todo += get_args(annotation)
+    return frozenset(names)

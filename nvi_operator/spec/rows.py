@@ -10,10 +10,13 @@ from typing import Any, Self
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.spec.bulk import Bulk
 from nvi_operator.spec.document import Branch, Document, Places
+from nvi_operator.spec.words import AS_A_LIST
 
 
 class Rows(ABC):
     """The rows of one file, in UTF-8: a line each, counted from 1."""
+
+    several = AS_A_LIST  # how a field has several values
 
     def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
         self.raw = raw

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from nvi_operator.spec.words import HintedError, shown
+
 MAX_DIGITS = 20  # more than any number of a spec; Python itself stops at 4300
 
 _WORDS: dict[str, Any] = {
@@ -19,15 +21,10 @@ _NUMBER = re.compile(
     r"|(?P<float>[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)"
 )
 _FIRST = frozenset("0123456789+-.~nNtTfF")
-_SHOWN = 60
 
 
-class AmbiguousScalar(ValueError):  # noqa: N818  -- it is no fault of the program
+class AmbiguousScalar(HintedError):  # noqa: N818  -- it is no fault of the program
     """Text that readers of YAML take for different numbers, or for none."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def may_be_other_than_text(text: str) -> bool:
@@ -67,17 +64,3 @@ def _decimal(text: str) -> int:
         if octal
         else f"write {number}, or quote it if it is text",
     )
-
-
-def shown(value: Any) -> str:
-    """A value as its author knows it, in a message: YAML's words, and not too long."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    text = repr(value) if isinstance(value, str | int | float) else f"'{value}'"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 4] + "..." + text[-1]

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from nvi_operator.spec.scalars import shown
+from nvi_operator.spec.words import HintedError, nearest, short, shown
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -56,12 +56,20 @@ _NO_HOSTS: tuple[tuple[Network, str], ...] = (
 )
 
 
+# Each link has them for itself: they are never forwarded, and neighbours and routers are found by them.
+_LINK_LOCAL: tuple[Network, ...] = (IPv4Network("169.254.0.0/16"), IPv6Network("fe80::/10"))
+
 _HOSTS = frozenset({*range(1, 127), *range(128, 224)})  # first octets that need no look at the list
 
 
 def no_hosts(network: Network) -> str | None:
     """What its addresses are, if no host has one of them."""
     return next((what for special, what in _NO_HOSTS if within(network, special)), None)
+
+
+def link_local(network: Network) -> Network | None:
+    """The link-local addresses, if any of them is in it."""
+    return next((own for own in _LINK_LOCAL if own.version == network.version and own.overlaps(network)), None)
 
 
 def within(inner: Network, outer: Network) -> bool:
@@ -84,7 +92,7 @@ def is_name(text: str) -> bool:
 def parse_name(value: object) -> str:
     text = _text(value, "a name")
     if not _NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is not a name: use 1-40 of a-z, 0-9 and '-', not first or last")
+        raise ValueError(f"{shown(text)} is not a name: use 1-40 of a-z, 0-9 and '-', not first or last")
     return text
 
 
@@ -92,7 +100,7 @@ def parse_ifname(value: object) -> str:
     text = _text(value, "an interface name")
     if not _IFNAME.fullmatch(text):
         raise ValueError(
-            f"{text!r} is not an interface name: use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first"
+            f"{shown(text)} is not an interface name: use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first"
         )
     return text
 
@@ -100,7 +108,7 @@ def parse_ifname(value: object) -> str:
 def parse_hostname(value: object) -> str:
     text = _text(value, "a hostname")
     if not _HOST.fullmatch(text):
-        raise ValueError(f"{text!r} is not a hostname")
+        raise ValueError(f"{shown(text)} is not a hostname")
     return text
 
 
@@ -119,11 +127,11 @@ def _address(text: str) -> Address:
         ipv4 = IPv4Address(first << 24 | second << 16 | third << 8 | fourth)
         return ipv4 if first in _HOSTS else _of_a_host(ipv4)
     if "%" in text:
-        raise ValueError(f"{text!r}: a zone index is not allowed here")
+        raise ValueError(f"{shown(text)}: a zone index is not allowed here")
     try:
         address = ip_address(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from None
+        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address") from None
     return _of_a_host(address)
 
 
@@ -140,9 +148,9 @@ def parse_network(value: object) -> Network:
         return value
     text = _text(value, "a prefix")
     if "/" in text and not text.rpartition("/")[2].isdecimal():
-        raise ValueError(f"{text!r}: write the prefix length as a number, as in 192.0.2.0/24")
+        raise ValueError(f"{shown(text)}: write the prefix length as a number, as in 192.0.2.0/24")
     if "%" in text:
-        raise ValueError(f"{text!r}: a zone index is not allowed here")
+        raise ValueError(f"{shown(text)}: a zone index is not allowed here")
     try:
         return ip_network(text)
     except ValueError:
@@ -150,8 +158,10 @@ def parse_network(value: object) -> Network:
     try:
         loose = ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is not a prefix such as 192.0.2.0/24 or 2001:db8::/32") from None
-    raise ValueError(f"{text!r} has host bits set; did you mean {loose}?")
+        raise ValueError(f"{shown(text)} is not a prefix such as 192.0.2.0/24 or 2001:db8::/32") from None
+    address = text.partition("/")[0]
+    hint = f"write {loose} for the whole prefix, or {address} for this address alone"
+    raise HintedError(f"{shown(text)} has host bits set", hint)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -185,9 +195,9 @@ def parse_address_range(value: object) -> AddressRange:
     first = parse_address(first_text)
     last = parse_address(last_text) if dash else first
     if first.version != last.version:
-        raise ValueError(f"{text!r} mixes IPv4 and IPv6")
+        raise ValueError(f"{shown(text)} mixes IPv4 and IPv6")
     if int(last) < int(first):
-        raise ValueError(f"{text!r} runs backwards")
+        raise ValueError(f"{shown(text)} runs backwards")
     return AddressRange(first, last)
 
 
@@ -221,13 +231,13 @@ def _port_range(text: str) -> PortRange:
         return PortRange(port, port)
     match = _PORT.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a port or a port range such as 8000-8010")
+        raise ValueError(f"{shown(text)} is not a port or a port range such as 8000-8010")
     first = int(match[1])
     last = int(match[2] or match[1])
     if not (1 <= first <= 65535 and 1 <= last <= 65535):
-        raise ValueError(f"{text!r}: ports are 1 to 65535")
+        raise ValueError(f"{shown(text)}: ports are 1 to 65535")
     if last < first:
-        raise ValueError(f"{text!r} runs backwards")
+        raise ValueError(f"{shown(text)} runs backwards")
     return PortRange(first, last)
 
 
@@ -246,15 +256,22 @@ def parse_service(value: object) -> Service:
     """``443/tcp`` or ``8000-8010/udp``."""
     if isinstance(value, Service):
         return value
-    if isinstance(value, int):
-        raise ValueError(f"{value!r} names no protocol: write {value}/tcp or {value}/udp")
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(
+            f"{shown(value)} names no protocol: write {short(str(value))}/tcp or {short(str(value))}/udp"
+        )
     text = _text(value, "a port with its protocol, such as 443/tcp,")
     ports, slash, protocol = text.partition("/")
     if not slash:
-        raise ValueError(f"{text!r} names no protocol: write it as 443/tcp or 8000-8010/udp")
+        raise ValueError(f"{shown(text)} names no protocol: write it as 443/tcp or 8000-8010/udp")
     if protocol not in PORT_PROTOCOLS:
-        raise ValueError(f"{protocol!r} is not a protocol with ports: one of {', '.join(PORT_PROTOCOLS)}")
+        raise _no_protocol(f"{shown(protocol)} is not a protocol with ports", protocol, PORT_PROTOCOLS)
     return Service(protocol, parse_port_range(ports))
+
+
+def _no_protocol(message: str, text: str, known: tuple[str, ...]) -> HintedError:
+    close = nearest(text.lower(), known)
+    return HintedError(message, f"did you mean {close!r}?" if close else f"write one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -286,10 +303,10 @@ def parse_target(value: object) -> Target:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is not of the form [fd00::80]:8443")
+            raise ValueError(f"{shown(text)} is not of the form [fd00::80]:8443")
         address = parse_address(host)
         if address.version != 6:
-            raise ValueError(f"{text!r}: brackets are for IPv6 addresses only")
+            raise ValueError(f"{shown(text)}: brackets are for IPv6 addresses only")
         return Target(address, parse_port_range(rest[1:]) if rest else None)
     return Target(parse_address(text))
 
@@ -329,7 +346,7 @@ def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
 
 
-_NAME_SCHEMA = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+NAME_SCHEMA = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
 _IFNAME_SCHEMA = {"type": "string", "pattern": f"^{_IFNAME.pattern}$"}
 _ADDRESS_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "2001:db8::1"]}
 _NETWORK_SCHEMA = {"type": "string", "examples": ["192.0.2.0/24", "2001:db8::/32"]}
@@ -384,7 +401,7 @@ def parse_place(value: object) -> str:
 def parse_protocol(value: object) -> str:
     text = _text(value, "a protocol")
     if text not in PROTOCOLS:
-        raise ValueError(f"{text!r} is not a protocol known here: one of {', '.join(PROTOCOLS)}")
+        raise _no_protocol(f"{shown(text)} is not a protocol known here", text, PROTOCOLS)
     return text
 
 
@@ -393,7 +410,8 @@ def parse_entry_file(value: object) -> str:
     text = _text(value, "a file's name")
     if not _ENTRY_FILE.fullmatch(text):
         raise ValueError(
-            f"{text!r} is not a file of entries: name a .csv or .jsonl file beside this one, or below, without '..'"
+            f"{shown(text)} is not a file of entries: "
+            "name a .csv or .jsonl file beside this one, or below, without '..'"
         )
     return text
 
@@ -407,7 +425,7 @@ def _strings(values: tuple[object, ...]) -> list[str]:
 
 _STRS = PlainSerializer(_strings)
 
-Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema(_NAME_SCHEMA)]
+Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema(NAME_SCHEMA)]
 IfName = Annotated[str, BeforeValidator(parse_ifname), WithJsonSchema(_IFNAME_SCHEMA)]
 HostName = Annotated[str, BeforeValidator(parse_hostname), WithJsonSchema(_HOST_SCHEMA)]
 PlaceName = Annotated[str, BeforeValidator(parse_place), WithJsonSchema(_PLACE_SCHEMA)]

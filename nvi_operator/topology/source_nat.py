@@ -102,7 +102,7 @@ def _to_uplinks(
         return None
     usable = [u for u in candidates if u.is_usable(family)]
     choices = tuple(
-        Choice(address, translation.uplinks[u.name] * (u.weight if len(named) > 1 else 1))
+        Choice(address, translation.uplinks[u.name] or u.weight)
         for u in usable or candidates  # with none of them it does not matter: nothing goes
         if (address := u.primary(family)) is not None
     )

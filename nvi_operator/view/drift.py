@@ -1,4 +1,7 @@
-"""Drift: what others did to what is ours. The same plan that would heal it, read the other way round."""
+"""Drift: where what is ours differs from the spec. The same plan that would heal it, read the other way round.
+
+Whether others changed what is ours, or the spec was edited and not applied, nobody can tell from the two.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
+from nvi_operator.plan.preview import Preview
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.view.nft_diff import Line
 from nvi_operator.view.plan import change_lines, coloured, plan_json
@@ -32,17 +36,19 @@ def drift_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
 
 
 def drift_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
-    """'+' is what was put in, '-' what was taken away, since the gateway was as the spec says. In pieces."""
+    """'+' is what the spec knows nothing of, '-' what it says and is not there. In pieces."""
     if not plan:
         yield Text("No drift. Everything of ours is as the spec says.", style="bold")
         return
     yield from coloured(drift_lines(plan, full=full))
     count = len(plan.steps)
-    yield Text(f"{count} object{'s' if count > 1 else ''} drifted. `nvictl apply` puts it right.", style="bold")
+    differ = "objects differ" if count > 1 else "object differs"
+    text = f"{count} {differ} from the spec: others changed this, or the spec was edited and not applied."
+    yield Text(f"{text} `nvictl apply` puts it right.", style="bold")
 
 
-def drift_json(plan: Plan) -> dict[str, Any]:
-    data = plan_json(plan)
-    for step, change in zip(data["steps"], plan.steps, strict=True):
+def drift_json(name: str, seen: Preview) -> dict[str, Any]:
+    data = plan_json(name, seen)
+    for step, change in zip(data["steps"], seen.plan.steps, strict=True):
         step["class"] = drift_class(change)
     return data

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 from rich.text import Text
 
+from nvi_operator.plan.preview import Preview
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.nft import Table
 from nvi_operator.view.describe import describe
@@ -18,11 +19,17 @@ from nvi_operator.view.plain import plain
 _PIECE = 500
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 _SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
-_VERBS = {
+_TO_DO = {
     Action.CREATE: "to create",
     Action.UPDATE: "to update",
     Action.REPLACE: "to replace",
     Action.DELETE: "to delete",
+}
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.DELETE: "deleted",
 }
 
 
@@ -56,19 +63,36 @@ def change_lines(change: Change, *, full: bool = False) -> Iterator[Line]:
 
 def summary(plan: Plan) -> str:
     """`3 to create, 1 to update.`, or that there is nothing to do."""
-    if not plan:
-        return "No changes. The gateway is as the spec says."
+    return f"{_counted(plan, _TO_DO)}." if plan else "No changes. The gateway is as the spec says."
+
+
+def applied(plan: Plan) -> str:
+    """The same, of what was done."""
+    return f"Applied and verified: {done(plan)}." if plan else summary(plan)
+
+
+def taken_away(plan: Plan) -> str:
+    """The same, where everything was to go: that is what no spec says."""
+    return f"Taken away and verified: {done(plan)}." if plan else "No changes. Nothing of ours is here."
+
+
+def done(plan: Plan) -> str:
+    """`3 created, 1 updated`"""
+    return _counted(plan, _DONE)
+
+
+def _counted(plan: Plan, words: Mapping[Action, str]) -> str:
     counts = Counter(change.action for change in plan.steps)
-    return ", ".join(f"{counts[action]} {_VERBS[action]}" for action in Action if counts[action]) + "."
+    return ", ".join(f"{counts[action]} {words[action]}" for action in Action if counts[action])
 
 
-def plan_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
-    """The diff with its summary, in colour where the terminal has any.
+def plan_pieces(plan: Plan, *, full: bool = False, last: Callable[[Plan], str] = summary) -> Iterator[Text]:
+    """The diff with its summary as the `last` line, in colour where the terminal has any.
 
     In pieces of a few hundred lines: all of it at once would take a terminal's library seconds.
     """
     yield from coloured(plan_lines(plan, full=full))
-    yield Text(summary(plan), style="bold")
+    yield Text(last(plan), style="bold")
 
 
 def coloured(lines: Iterable[Line]) -> Iterator[Text]:
@@ -85,10 +109,12 @@ def coloured(lines: Iterable[Line]) -> Iterator[Text]:
     yield text
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
+def plan_json(name: str, seen: Preview) -> dict[str, Any]:
     """Stable for programs: steps in the order of the apply."""
     return {
-        "changes": len(plan.steps),
+        "gateway": name or None,
+        "notes": list(seen.topology.notes) if seen.topology else [],
+        "changes": len(seen.plan.steps),
         "steps": [
             {
                 "kind": change.ref.kind,
@@ -97,6 +123,6 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "before": plain(change.before),
                 "after": plain(change.after),
             }
-            for change in plan.steps
+            for change in seen.plan.steps
         ],
     }

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nvi_operator.plan.preview import Preview
 from nvi_operator.state.link import Link
-from nvi_operator.topology.model import FAMILIES
+from nvi_operator.topology.model import FAMILIES, Uplink
 from nvi_operator.view.describe import describe
 
 Counters = Mapping[str, Mapping[str, int]]
@@ -73,16 +73,21 @@ def _uplinks(seen: Preview) -> Table:
     for column in ("name", "interface", "state", "next hop", "address", "sources"):
         table.add_column(column, overflow="fold")  # two long names may differ at their ends
     for uplink in seen.topology.uplinks:
-        state = "absent" if uplink.port.ifindex is None else "up" if uplink.port.up else "down"
         table.add_row(
             uplink.name + (" (default)" if uplink.default else ""),
             uplink.port.ifname,
-            state,
+            _state(uplink),
             ", ".join(uplink.next_hops.values()) or ("point-to-point" if uplink.point_to_point else "none"),
             ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
             str(sum(len(uplink.sources(f)) for f in FAMILIES)) + " prefixes",
         )
     return table
+
+
+def _state(uplink: Uplink) -> str:
+    if uplink.port.ifindex is None:
+        return "absent"
+    return "up" if uplink.port.up else "down"
 
 
 def _counters(group: str, values: Mapping[str, int]) -> Table:
@@ -103,6 +108,21 @@ def status_json(name: str, seen: Preview, counters: Counters) -> dict[str, Any]:
         "inSync": up and not seen.plan if seen.topology else None,
         "differences": len(seen.plan.steps) if seen.topology else None,
         "notes": list(seen.topology.notes) if seen.topology else [],
+        "uplinks": [_uplink_json(uplink) for uplink in seen.topology.uplinks] if seen.topology else [],
         "objects": len(seen.plan.before),
         "counters": {group: dict(values) for group, values in counters.items()},
+    }
+
+
+def _uplink_json(uplink: Uplink) -> dict[str, Any]:
+    """As the spec calls it, with the addresses and routers that it has now."""
+    return {
+        "name": uplink.name,
+        "default": uplink.default,
+        "interface": uplink.port.ifname,
+        "state": _state(uplink),
+        "pointToPoint": uplink.point_to_point,
+        "nextHops": list(uplink.next_hops.values()),
+        "addresses": [str(address) for address in uplink.addresses],
+        "sources": [str(network) for family in FAMILIES for network in uplink.sources(family)],
     }

@@ -116,11 +116,19 @@ def test_render_needs_no_nftables_binding() -> None:
 
 
 def test_apply_and_down_are_done_or_an_error(kernel: Handle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["apply", str(EXAMPLE)]) == 0
-    assert "to create" in capsys.readouterr().out
+    def last_line(*arguments: str) -> str:
+        assert main(arguments) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    planned = last_line("plan", str(EXAMPLE))
+    count = planned.removesuffix(" to create.")
+    assert count.isdecimal()
+    assert last_line("apply", str(EXAMPLE)) == f"Applied and verified: {count} created."
     assert kernel.objects
-    assert main(["apply", str(EXAMPLE)]) == 0
-    assert "No changes." in capsys.readouterr().out
+    assert last_line("apply", str(EXAMPLE)) == "No changes. The gateway is as the spec says."
+    assert last_line("down") == f"Taken away and verified: {count} deleted."
+    assert last_line("down") == "No changes. Nothing of ours is here."
+    up(kernel)
     assert main(["down", str(EXAMPLE), "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert not kernel.objects
@@ -235,6 +243,64 @@ def test_json_is_json_and_nothing_else(
     assert isinstance(data, dict)
     if verb in ("plan", "diff", "drift", "apply"):
         assert data["changes"] == len(data["steps"]) == {"absent": data["changes"], "up": 0, "drifted": 1}[state]
+
+
+@pytest.mark.parametrize("verb", ["plan", "diff", "drift", "status", "apply", "down"])
+def test_the_json_names_the_gateway_and_what_is_odd_about_it(
+    kernel: Handle, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    main([verb, str(EXAMPLE), "-o", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert data["gateway"] == "edge"
+    assert [note.partition(":")[0] for note in data["notes"]] == ([] if verb == "down" else ["dataplane bpf"])
+
+
+@pytest.mark.parametrize("verb", ["status", "down"])
+def test_without_a_spec_the_json_names_no_gateway(
+    kernel: Handle, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    main([verb, "-o", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert (data["gateway"], data["notes"]) == (None, [])
+
+
+def test_an_error_is_json_for_who_asked_for_json(
+    kernel: Handle, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kernel.refuse = True
+    assert main(["apply", str(EXAMPLE), "-o", "json"]) == 1
+    streams = capsys.readouterr()
+    assert json.loads(streams.out) == {"error": {"message": "fake: check: refused", "hint": ""}}
+    assert streams.err.endswith("nvictl: fake: check: refused\n")
+    file = tmp_path / "gateway.yaml"
+    file.write_text((EXAMPLE / "gateway.yaml").read_text().replace("as: isp-b", "as: isp-z") + "  host: 5\n" * 2)
+    assert main(["diff", str(tmp_path), "-o", "json"]) == 2
+    streams = capsys.readouterr()
+    said = json.loads(streams.out)["error"]
+    assert streams.err == f"nvictl: {said['message']}\n"
+    (problem,) = said["problems"]
+    assert problem == {
+        "file": str(file),
+        "line": problem["line"],
+        "column": 3,
+        "path": "",
+        "message": problem["message"],
+        "hint": "keep one of them, or rename one",
+    }
+    assert problem["message"].startswith("'host' is here for the second time")
+
+
+def test_a_file_that_fails_is_an_error_in_json_too(
+    kernel: Handle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(arguments: object) -> int:
+        raise PermissionError(13, "Permission denied", "/run/nvi-operator")
+
+    monkeypatch.setattr(commands, "run", fail)
+    assert main(["status", "-o", "json"]) == 1
+    streams = capsys.readouterr()
+    assert json.loads(streams.out)["error"]["message"] == "/run/nvi-operator: Permission denied"
+    assert streams.err == "nvictl: /run/nvi-operator: Permission denied\n"
 
 
 def test_the_schema_is_json() -> None:

@@ -48,6 +48,30 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "    p: {from: 192.168.1.16/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: 10.3.0.0/28, via: isp}",
         [("14:97", "spec.twiceNat.p.via", "there is no uplink 'isp'", "did you mean 'isp-b'?")],
     ),
+    "twice NAT, unknown uplink and an address on none": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.16/28, as: 10.4.0.0/28, to: 10.2.0.0/28, becomes: 10.3.0.0/28, via: zz}",
+        [
+            (
+                "14:36",
+                "spec.twiceNat.p.as",
+                "10.4.0.0/28 is an address on no uplink",
+                "there is no uplink 'zz': add it to routed of the one that leads there; there are: dsl, isp-a, isp-b",
+            ),
+            ("14:93", "spec.twiceNat.p.via", "there is no uplink 'zz'", "there are: dsl, isp-a, isp-b"),
+        ],
+    ),
+    "source NAT, masquerade": (
+        "  sourceNat: [{name: a, as: masquerade}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].as",
+                "there is no uplink 'masquerade'",
+                "an uplink's name does what masquerade does; there are: dsl, isp-a, isp-b",
+            )
+        ],
+    ),
     # ---- an address on no uplink
     "source NAT, pool on no uplink": (
         "  sourceNat: [{name: a, as: 203.0.113.30-203.0.113.40}]",
@@ -136,6 +160,29 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         [
             (
                 "14:42",
+                "spec.forwards.web.to",
+                MIXED + "a server is IPv6, and it is published on no IPv6 address",
+                "publish it on an IPv6 address, too, or leave that server out",
+            )
+        ],
+    ),
+    "forward, a port that is part of the address": (
+        "  forwards:\n    web: {at: isp-b, ports: 443/tcp, to: 'fd00:1::80:8080'}",
+        [
+            (
+                "14:42",
+                "spec.forwards.web.to",
+                MIXED + "a server is IPv6, and it is published on no IPv6 address",
+                "publish it on an IPv6 address, too, or leave that server out; "
+                "a port goes after brackets: [fd00:1::80]:8080",
+            )
+        ],
+    ),
+    "forward, an address that ends in no port": (
+        "  forwards:\n    web: {at: isp-b, ports: 1/tcp, to: ['fd00:1::80', 'fd00:1::80:bad', '[fd00:1::9:8]:8080']}",
+        [
+            (
+                "14:40",
                 "spec.forwards.web.to",
                 MIXED + "a server is IPv6, and it is published on no IPv6 address",
                 "publish it on an IPv6 address, too, or leave that server out",
@@ -371,8 +418,21 @@ def uplinks(*lines: str, interfaces: str = "lan0: {networks: 192.168.1.0/24}", m
     return f"{HEAD}spec:\n  interfaces:\n    {interfaces}\n  uplinks:\n{body}{more}"
 
 
+ONE_DEFAULT = "one is the default: leave it out here, or there"
 # Here line 8 is the first uplink.
 A = "a: {interface: wan0, addresses: 203.0.113.2, routed: 203.0.113.16/28}"
+
+
+def from_inside(*lines: str, has: str = "addresses: 198.51.100.2") -> str:
+    """Everyone becomes an address of a, but for `lines`; a route asks for addresses inside, in line 11."""
+    return uplinks(
+        A,
+        f"c: {{interface: wan1, {has}, default: true}}",
+        more=f"  sourceNat: [{', '.join((*lines, '{name: everyone, as: a}'))}]\n"
+        "  routes: [{name: r, from: [203.0.113.17, 192.168.1.10/31], via: c}]\n",
+    )
+
+
 WHOLE: dict[str, tuple[str, list[Said]]] = {
     "nothing": (
         HEAD + "spec: {host: any}\n",
@@ -480,6 +540,36 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "spec.sourceNat[0].as",
                 "unchanged needs a default uplink, and none of a, b is the default",
                 "set default: true at the uplink by which it shall leave",
+            )
+        ],
+    ),
+    "two defaults": (
+        uplinks(A.replace("}", ", default: true}"), "b: {interface: wan1}", "c: {interface: wan2, default: true}"),
+        [("10:35", "spec.uplinks.c.default", "uplink 'a' is the default already", ONE_DEFAULT)],
+    ),
+    "two defaults of one family, and one of the other": (
+        uplinks(
+            A.replace("}", ", default: true}"),
+            "b: {interface: wan1, addresses: '2001:db8::2', default: true}",
+            "c: {interface: wan2, addresses: '2001:db8::3', default: true}",
+        ),
+        [("10:61", "spec.uplinks.c.default", "uplink 'b' is the default already", ONE_DEFAULT)],
+    ),
+    "a default that may come to have another family": (
+        uplinks(
+            A.replace("}", ", nextHop: auto, default: true}"),
+            "b: {interface: wan1, addresses: '2001:db8::2', default: true}",
+        ),
+        [("9:61", "spec.uplinks.b.default", "uplink 'a' is the default already", ONE_DEFAULT)],
+    ),
+    "a route from inside": (
+        from_inside("{name: x, from: 192.168.1.12, as: unchanged}"),
+        [
+            (
+                "11:28",
+                "spec.routes[0].from",
+                "192.168.1.10/31 is inside, and nothing leaves with such a source",
+                "routes are asked after translation: write sourceNat from: 192.168.1.10/31, as: c",
             )
         ],
     ),
@@ -685,6 +775,14 @@ GOOD = {
     + "    q: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.3.0.0/24, becomes: 10.8.0.0/24, via: isp-a}\n",
     "a pool as large as its sources": BASE
     + "  sourceNat: [{name: a, from: 192.168.1.0/28, as: {pool: 203.0.113.16/28, overload: false}}]\n",
+    "a default of each family": uplinks(
+        A.replace("}", ", default: true}"), "b: {interface: wan1, addresses: '2001:db8::2', default: true}"
+    ),
+    "a route from inside, of what stays as it is": from_inside("{name: x, from: 192.168.1.0/25, as: unchanged}"),
+    "a route from inside, of what may stay as it is": from_inside("{name: x, to: 192.0.2.0/24, as: unchanged}"),
+    "a route from inside, where an uplink has an address": from_inside(has="addresses: 192.168.1.11"),
+    "a route from inside, where an uplink may come to have one": from_inside(has="nextHop: auto"),
+    "a route from inside and elsewhere": from_inside().replace("192.168.1.10/31", "192.168.0.0/16"),
     "every port of an address": BASE + many_forwards(2000),
 }
 
@@ -720,6 +818,22 @@ def test_each_uplink_has_a_number_of_one_byte() -> None:
     load(HEAD + "spec:\n  uplinks:\n" + "".join(uplinks[:255]))
     assert problems_in(HEAD + "spec:\n  uplinks:\n" + "".join(uplinks)) == [
         ("6:5", "spec.uplinks", "256 uplinks: at most 255", "put the others on another gateway")
+    ]
+
+
+LINK_LOCAL = "link-local addresses are each link's own: leave it out"
+
+
+def test_nobody_s_networks_are_those_of_each_link() -> None:
+    spec = f"""{HEAD}spec:
+  interfaces: {{lan0: {{networks: [192.168.1.0/24, "fe80::/64", "f000::/4"], knownAs: 169.254.7.0/24}}}}
+  uplinks: {{isp: {{interface: wan0, nextHop: "fe80::1", addresses: "2001:db8::2", routed: "fe80:1::/64"}}}}
+"""
+    assert problems_in(spec) == [
+        ("5:33", "spec.interfaces.lan0.networks", "fe80::/64 is link-local", LINK_LOCAL),
+        ("5:33", "spec.interfaces.lan0.networks", "fe80::/10 is in f000::/4", LINK_LOCAL),
+        ("5:85", "spec.interfaces.lan0.knownAs", "169.254.7.0/24 is link-local", LINK_LOCAL),
+        ("6:90", "spec.uplinks.isp.routed", "fe80:1::/64 is link-local", LINK_LOCAL),
     ]
 
 

@@ -117,6 +117,7 @@ def test_a_byte_order_mark_moves_nothing() -> None:
     assert parse(b"\xef\xbb\xbfa: 1\n", "f")[0].find(("a",)) == Position("f", 1, 4)
 
 
+NO_SPACE = "not YAML: a key without a space after its ':'"
 REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
     "duplicate key": (
         "a: 1\nb: 2\na: 3\n",
@@ -143,8 +144,33 @@ REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
     ),
     "number as key": ("22: a\n", "1:1", "22 is no key: keys are text", "put the key in quotes"),
     "boolean as key": ("a: 1\ntrue: a\n", "2:1", "true is no key: keys are text", "put the key in quotes"),
-    "null as key": ("? \n: a\n", "1:2", "nothing is no key: keys are text", "put the key in quotes"),
-    "list as key": ("? [a]\n: b\n", "1:3", "a list is no key: keys are text", "put the key in quotes"),
+    "null as key": ("? \n: a\n", "1:2", "nothing is no key: keys are text", "write a name before the ':'"),
+    "tilde as key": ("~: a\n", "1:1", "~ is no key: keys are text", "write a name before the ':'"),
+    "list as key": ("? [a, b]\n: b\n", "1:3", "a list is no key: keys are text", "write an entry for each of them"),
+    "mapping as key": (
+        "{{ x }}: b\n",
+        "1:2",
+        "a mapping is no key: keys are text",
+        "write a name before the ':', and the mapping after it",
+    ),
+    "long key": (
+        f"? 1.{'0' * 300_000}\n: b\n",
+        "1:3",
+        f"1.{'0' * 55}... is no key: keys are text",
+        "put the key in quotes",
+    ),
+    "long key, twice": (
+        f"? {'a' * 300_000}\n: 1\n? {'a' * 300_000}\n: 2\n",
+        "3:3",
+        f"'{'a' * 55}...' is here for the second time: first at f:1:3",
+        "keep one of them, or rename one",
+    ),
+    "long tag": (
+        f"a: !{'x' * 999} b\n",
+        "1:4",
+        f"!{'x' * 56}... is a tag: tags are not allowed",
+        "leave the tag out",
+    ),
     "octal of 1.1": (
         "a: 010\n",
         "1:4",
@@ -190,6 +216,39 @@ REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
         "1:5",
         "not YAML: a ': ' where no new key can be",
         "put quotes around the whole value, or check the indentation",
+    ),
+    "colon in a value of a list": (
+        "a:\n  - b: c: d\n",
+        "2:9",
+        "not YAML: a ': ' where no new key can be",
+        "put quotes around the whole value, or check the indentation",
+    ),
+    "no space after the first colon": (
+        "a:\n  ports:443/tcp # web\n  to: b\n",
+        "2:3",
+        NO_SPACE,
+        "write `ports: 443/tcp`",
+    ),
+    "no space after a later colon": (
+        "a:\n  at: b\n  ports:443/tcp\n  to: b\n",
+        "3:3",
+        NO_SPACE,
+        "write `ports: 443/tcp`",
+    ),
+    "no space after the last colon": ("a:\n  to: b\n  ports:443/tcp\n", "3:3", NO_SPACE, "write `ports: 443/tcp`"),
+    "no space after a section's colon": ("forwards:{}\nstatic: {}\n", "1:1", NO_SPACE, "write `forwards: {}`"),
+    "no space in a list": ("a:\n  - name:x\n\n    as: b\n", "2:5", NO_SPACE, "write `name: x`"),
+    "no space after what may be no field": (
+        "a:\n  fd00:1::80\n  to: b\n",
+        "3:5",
+        "not YAML: a ': ' where no new key can be",
+        "put quotes around the whole value, or check the indentation",
+    ),
+    "no colon": (
+        "a:\n  to: b\n  lan0:{}\nc: d\n",
+        "3:3",
+        "not YAML: a key without its ':'",
+        "write `key: value`, with a space after the colon",
     ),
     "indentation": (
         "a:\n   b: 1\n  c: 2\n",

@@ -117,6 +117,8 @@ COLUMNS = "name, at, ports, to, pick, tenant, from, hairpin"
 NOT_CSV = "not CSV: a quote that is not closed on its line, or text beside it"
 QUOTE = 'close it before the next comma, and write " within quotes as ""'
 COMMAS = "write a comma for each empty cell, too"
+SPACES = "separate several values of one cell by spaces"
+NO_PORTS = "is not a protocol with ports"
 NEEDED = "each entry needs it: add the column"
 
 
@@ -129,11 +131,14 @@ NEEDED = "each entry needs it: add the column"
         ("name, to,\n", ("1:10", "there is no field ''", f"there are: {COLUMNS}")),
         ("name,to, to\n", ("1:10", "column 'to' is here for the second time", "keep one of them")),
         ("to\n", ("1:1", "the header has no column 'name'", NEEDED)),
+        ("nmae,to\n", ("1:1", "there is no field 'nmae'", "did you mean 'name'?")),
+        ("name,too\n", ("1:6", "there is no field 'too'", "did you mean 'to'?")),
+        (f"name,to,{'x' * 300_000}\n", ("1:9", f"there is no field '{'x' * 55}...'", f"there are: {COLUMNS}")),
         ("name\n" + "web\n" * 99, ("1:1", "the header has no column 'to'", NEEDED)),
         (HEADER + "web,isp-b\n", ("2:10", "this row has 2 cells, and the header 4", COMMAS)),
         (
             HEADER + "web,isp-b,25/tcp,587/tcp,192.168.1.1\n",
-            ("2:26", "this row has 5 cells, and the header 4", "separate several values of one cell by spaces"),
+            ("2:26", "this row has 5 cells, and the header 4", SPACES),
         ),
         (HEADER + 'web,isp-b,"443/tcp,192.168.1.1\n', ("2:11", NOT_CSV, QUOTE)),
         (HEADER + 'web,isp-b,"443"/tcp,192.168.1.1\n', ("2:11", NOT_CSV, QUOTE)),
@@ -153,6 +158,12 @@ def test_a_file_that_is_no_table_of_entries(text: str | bytes, said: tuple[str, 
         ("a b,isp-b,1/tcp,192.168.1.1", ("1", "a b", f"'a b' {NOT_A_NAME}", ALLOWED)),
         ("web, isp-b, 1/tcp,", ("19", "web.to", "to is missing", "add `to: ...` here")),
         ("web,isp-b,443,192.168.1.1", ("11", "web.ports", f"'443' {NO_PROTOCOL}", "")),
+        (
+            f"web,isp-b,{'1' * 300_000},192.168.1.1",
+            ("11", "web.ports", f"'{'1' * 55}...' {NO_PROTOCOL}", ""),
+        ),
+        ('web,isp-b,"80/tcp,443/tcp",192.168.1.1', ("12", "web.ports", f"'tcp,443/tcp' {NO_PORTS}", SPACES)),
+        ('web,isp-b,443/tcp,"::8,::9"', ("20", "web.to", "'::8,::9' is not an IPv4 or IPv6 address", SPACES)),
         ('web,isp-b,"1/tcp  2",192.168.1.1', ("19", "web.ports[1]", f"'2' {NO_PROTOCOL}", "")),
         ("web,isp-c,1/tcp,192.168.1.1", ("5", "web.at", "there is no uplink 'isp-c'", "did you mean 'isp-b'?")),
         ("web,isp-b,1/tcp,192.168.1.1:2-3", ("1", "web", UNEQUAL, EQUAL)),
@@ -187,6 +198,7 @@ FOR_US = "not JSON for us"
 ADDRESS = "write an address such as 192.0.2.1 or 2001:db8::1"
 TO, LARGER, NO_IP = "did you mean 'to'?", "choose a larger number", "is not an IPv4 or IPv6 address"
 NO_ADDRESS = "expected an address with or without a port, found 2"
+A_LIST = "write several as a list: [a, b]"
 FORM = 'write an object on one line: {"name": "web", ...}'
 
 
@@ -196,6 +208,9 @@ FORM = 'write an object on one line: {"name": "web", ...}'
         ('{"name": "web", "to":', ("22", "", "not JSON: Expecting value", FORM)),
         ("[]", ("1", "", "expected an object, found a list", FORM)),
         ('{"to": "192.168.1.1"}', ("1", "", "name is missing", "add `name: ...` here")),
+        ('{"nmae": "web", "to": "::8"}', ("1", "", "there is no field 'nmae'", "did you mean 'name'?")),
+        ('{"name": "a", "too": "::8"}', ("15", "spec.forwards.a.too", "there is no field 'too'", TO)),
+        ('{"name": "a", "to": "::8,::9"}', ("21", "spec.forwards.a.to", f"'::8,::9' {NO_IP}", A_LIST)),
         ('{"name": 5, "to": "192.168.1.1"}', ("1", "", "expected a name as text, found 5", "put it in quotes")),
         ('{"name": "w", "to": "::8", "to": 1}', ("28", "", "'to' is here for the second time", RENAME)),
         ('{"name": "w", "to": ' + "[" * 9999 + "]" * 9999 + "}", ("1", "", f"{FOR_US}: it is nested too deep", FORM)),

@@ -29,9 +29,56 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
     ),
     "Python's name for a field": (
         "  sourceNat: [{name: a, as_: isp-a}]",
+        [("13:25", "spec.sourceNat[0].as_", "there is no field 'as_'", "did you mean 'as'?")],
+    ),
+    "a needed field under another name": (
+        "---\n" + HEAD + "spec: {interfaces: {lan1: {network: 192.0.2.0/24}}}",
+        [("17:28", "spec.interfaces.lan1.network", "there is no field 'network'", "did you mean 'networks'?")],
+    ),
+    "a needed field, and another under another name": (
+        "  forwards: {web: {prots: 443/tcp}}",
         [
-            ("13:15", "spec.sourceNat[0].as", "as is missing", "add `as: ...` here"),
-            ("13:25", "spec.sourceNat[0].as_", "there is no field 'as_'", "did you mean 'as'?"),
+            ("13:19", "spec.forwards.web.to", "to is missing", "add `to: ...` here"),
+            ("13:20", "spec.forwards.web.prots", "there is no field 'prots'", "did you mean 'ports'?"),
+        ],
+    ),
+    "no space after the colons of a mapping": (
+        "  forwards: {web: {ports:443/tcp, to:192.168.1.80}}",
+        [
+            (
+                "13:20",
+                "spec.forwards.web.ports:443/tcp",
+                "there is no field 'ports:443/tcp'",
+                "write `ports: 443/tcp`, with a space after the colon",
+            ),
+            (
+                "13:35",
+                "spec.forwards.web.to:192.168.1.80",
+                "there is no field 'to:192.168.1.80'",
+                "write `to: 192.168.1.80`, with a space after the colon",
+            ),
+        ],
+    ),
+    "no space after the only colon": (
+        "  forwards:\n    web:\n      to:192.168.1.80",
+        [
+            (
+                "15:7",
+                "spec.forwards.web",
+                "expected a mapping, found 'to:192.168.1.80'",
+                "write `to: 192.168.1.80`, with a space after the colon",
+            )
+        ],
+    ),
+    "a field longer than a line": (
+        f"  guards: {{? {'z' * 300_000} : 1}}",
+        [
+            (
+                "13:14",
+                f"spec.guards.{'z' * 57}...",
+                f"there is no field '{'z' * 55}...'",
+                "there are: antiSpoof",
+            )
         ],
     ),
     "unknown field of an entry": (
@@ -53,11 +100,29 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
     # ---- types
     "number for a mapping": (
         "  forwards: {web: 5}",
-        [("13:19", "spec.forwards.web", "expected a mapping, found 5", SCHEMA)],
+        [("13:19", "spec.forwards.web", "expected a mapping, found 5", "write `web: {to: ...}`")],
+    ),
+    "list for a mapping": (
+        "  forwards: [{name: web, to: 192.168.1.80}]\n  guards: [local]",
+        [
+            ("13:13", "spec.forwards", "expected a mapping, found a list", "write `forwards: {NAME: {to: ...}}`"),
+            ("14:11", "spec.guards", "expected a mapping, found a list", "write `guards: {antiSpoof: ...}`"),
+        ],
+    ),
+    "text for a line": (
+        "  routes: [isp-a]",
+        [("13:12", "spec.routes[0]", "expected a mapping, found 'isp-a'", "write `{name: ..., via: ...}`")],
     ),
     "mapping for a list": (
         "  sourceNat: {a: 1}",
-        [("13:14", "spec.sourceNat", "expected a list, found a mapping", SCHEMA)],
+        [
+            (
+                "13:14",
+                "spec.sourceNat",
+                "expected a list, found a mapping",
+                "write `sourceNat: [{name: ..., as: ...}]`",
+            )
+        ],
     ),
     "nothing": (
         "  forwards:",
@@ -247,9 +312,69 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "13:46",
                 "spec.sourceNat[0].from[1]",
-                "'192.168.1.5/24' has host bits set; did you mean 192.168.1.0/24?",
+                "'192.168.1.5/24' has host bits set",
+                "write 192.168.1.0/24 for the whole prefix, or 192.168.1.5 for this address alone",
+            )
+        ],
+    ),
+    "protocols that nearly are": (
+        "  sourceNat: [{name: a, protocol: tpc, as: isp-a}, {name: b, ports: [53/UDP, 7/xyz], as: isp-a}]",
+        [
+            ("13:35", "spec.sourceNat[0].protocol", "'tpc' is not a protocol known here", "did you mean 'tcp'?"),
+            ("13:70", "spec.sourceNat[1].ports[0]", "'UDP' is not a protocol with ports", "did you mean 'udp'?"),
+            (
+                "13:78",
+                "spec.sourceNat[1].ports[1]",
+                "'xyz' is not a protocol with ports",
+                "write one of tcp, udp, sctp, dccp, udplite",
+            ),
+        ],
+    ),
+    "several values in one text": (
+        "  sourceNat: [{name: a, from: '192.0.2.0/24, 198.18.0.0/15', ports: '80/tcp,443/tcp', as: isp-a}]",
+        [
+            (
+                "13:31",
+                "spec.sourceNat[0].from",
+                "'192.0.2.0/24, 198.18.0.0/15' is not a prefix such as 192.0.2.0/24 or 2001:db8::/32",
+                "write several as a list: [a, b]",
+            ),
+            (
+                "13:69",
+                "spec.sourceNat[0].ports",
+                "'tcp,443/tcp' is not a protocol with ports",
+                "write several as a list: [a, b]",
+            ),
+        ],
+    ),
+    "ports and protocol": (
+        "  sourceNat: [{name: a, ports: 53/udp, protocol: tcp, as: isp-a}]",
+        [
+            (
+                "13:15",
+                "spec.sourceNat[0]",
+                "ports name their protocol already (53/udp): leave protocol out",
                 "",
             )
+        ],
+    ),
+    "true for a service": (
+        "  forwards: {web: {ports: true, to: 192.168.1.80}}",
+        [
+            (
+                "13:27",
+                "spec.forwards.web.ports",
+                "expected a port with its protocol, such as 443/tcp, as text, found true",
+                "put it in quotes if it is text",
+            )
+        ],
+    ),
+    "weights of uplinks": (
+        "  sourceNat: [{name: a, as: {uplinks: {isp-a: 0, isp-b: }}}, {name: b, as: {uplinks: [isp-a, x y, {}]}}]",
+        [
+            ("13:47", "spec.sourceNat[0].as.uplinks.isp-a", "0 is too small: at least 1", "choose a larger number"),
+            ("13:57", "spec.sourceNat[0].as.uplinks.isp-b", "there is no value", "write one, or leave the field out"),
+            ("13:86", "spec.sourceNat[1].as.uplinks", "expected an uplink's name, found a mapping", ""),
         ],
     ),
     "each wrong server has its place": (
@@ -332,6 +457,33 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         ],
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "from: {}, as: isp-a",
+        "to: {}, as: isp-a",
+        "in: {}, as: isp-a",
+        "tenant: {}, as: isp-a",
+        "protocol: {}, as: isp-a",
+        "ports: {}, as: isp-a",
+        "ports: 1/{}, as: isp-a",
+        "as: {}",
+        "as: 192.0.2.1-{}",
+        "as: {{pool: {}}}",
+        "as: {{pool: 192.0.2.1, ports: {}}}",
+        "as: {{uplinks: {}}}",
+        "as: {{uplinks: {{? {} : 1}}}}",
+        "as: {{pick: {}}}",
+        "{}: 1, as: isp-a",
+    ],
+)
+@pytest.mark.parametrize("text", ["x" * 300_000, "1/" * 150_000, "1-" * 150_000], ids=["word", "prefix", "range"])
+def test_nothing_is_echoed_at_any_length(value: str, text: str) -> None:
+    value = value.replace("{}: 1", "? {} : 1")
+    for _, path, message, hint in problems_in(BASE + f"  sourceNat: [{{name: a, {value.format(text)}}}]\n"):
+        assert max(map(len, (path, message, hint))) < 200
 
 
 @pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED)

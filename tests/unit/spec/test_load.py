@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -104,6 +106,22 @@ def test_a_pipe_that_somebody_names_is_read(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as writer:
         writer.submit((tmp_path / "pipe").write_text, BASE)
         assert load_directory(tmp_path / "pipe").name
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/tty"])
+def test_a_device_is_told_and_not_read_for_ever(device: str) -> None:
+    where, message, _ = error_of(Path(device))
+    assert (where, message) == (f"{device}:1:1", "cannot be read: not a regular file")
+
+
+@pytest.mark.parametrize("through", ["/dev/stdin", "/dev/fd/0"])
+@pytest.mark.parametrize("piped", [True, False], ids=["pipe", "file"])
+def test_what_another_program_hands_over_is_read(tmp_path: Path, through: str, piped: bool) -> None:
+    write(tmp_path, {"gw.yaml": BASE})
+    command = f"{sys.executable} -m nvi_operator validate {through}"
+    given = f"cat {tmp_path}/gw.yaml | {command}" if piped else f"{command} < {tmp_path}/gw.yaml"
+    done = subprocess.run(["sh", "-c", given], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_a_stranger_names_a_field_moves_no_cursor(tmp_path: Path) -> None:

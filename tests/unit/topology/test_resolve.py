@@ -215,10 +215,21 @@ def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkF
     assert any(said.startswith(note) for said in found.notes)
 
 
-def test_several_uplinks_share_by_both_weights() -> None:
-    found = outcomes("as: { uplinks: { isp-a: 2, isp-b: 5 } }")
+@pytest.mark.parametrize(
+    ("line", "weights"),
+    [
+        ("as: { uplinks: { isp-a: 2, isp-b: 5 } }", (2, 5)),
+        ("as: { uplinks: { isp-a: 1, isp-b: 1 } }", (1, 1)),
+        ("as: { uplinks: [isp-a, isp-b], pick: random }", (3, 1)),
+        ("as: [isp-a, isp-b]", (3, 1)),
+    ],
+)
+def test_uplinks_share_by_the_weights_of_the_line_or_else_by_their_own(line: str, weights: tuple[int, int]) -> None:
+    found = outcomes(line)
     assert isinstance(spread := found[4], Spread)
-    assert {str(choice.address): choice.weight for choice in spread.choices} == {"203.0.113.2": 6, "198.51.100.2": 5}
+    assert {str(choice.address): choice.weight for choice in spread.choices} == dict(
+        zip(("203.0.113.2", "198.51.100.2"), weights, strict=True)
+    )
     assert isinstance(found[6], ToRange), "only one of them has IPv6"
 
 

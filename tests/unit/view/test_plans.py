@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nvi_operator.plan.diff import plan
+from nvi_operator.plan.preview import Preview
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
@@ -22,7 +23,7 @@ from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 from nvi_operator.view.describe import describe
 from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
 from nvi_operator.view.nft_diff import MANY, SHOWN, table_lines
-from nvi_operator.view.plan import plan_json, plan_pieces, summary
+from nvi_operator.view.plan import applied, plan_json, plan_pieces, summary, taken_away
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -119,13 +120,27 @@ def test_a_plan_without_steps_says_so() -> None:
     assert planned(plan(state(), state())).plain == "No changes. The gateway is as the spec says."
 
 
+def test_what_was_done_is_told_as_done() -> None:
+    nothing = plan(state(), state())
+    counted = "1 created, 1 updated, 1 deleted."
+    assert (applied(CHANGED), taken_away(CHANGED)) == (
+        f"Applied and verified: {counted}",
+        f"Taken away and verified: {counted}",
+    )
+    assert (applied(nothing), taken_away(nothing)) == (
+        "No changes. The gateway is as the spec says.",
+        "No changes. Nothing of ours is here.",
+    )
+    assert Text().join(plan_pieces(CHANGED, last=applied)).plain.endswith(f"Applied and verified: {counted}")
+
+
 def test_a_replacement_is_counted_as_one() -> None:
     other = Link("nvi0", "nvi", 79, 65536)
     assert summary(plan(state(("link", DEVICE)), state(("link", other)))) == "1 to replace."
 
 
 def test_the_json_of_a_plan_has_every_step_in_the_order_of_the_apply() -> None:
-    data = json.loads(json.dumps(plan_json(CHANGED)))
+    data = json.loads(json.dumps(plan_json("edge", Preview(None, CHANGED))))
     assert data["changes"] == 3
     assert [(step["kind"], step["action"]) for step in data["steps"]] == [
         (change.ref.kind, change.action.value) for change in CHANGED.steps
@@ -138,13 +153,13 @@ def test_the_json_of_a_plan_has_every_step_in_the_order_of_the_apply() -> None:
 
 
 def test_a_table_in_json_is_its_text() -> None:
-    data = plan_json(plan(state(), state(("nft-table", table("10.0.0.0/8")))))
+    data = plan_json("", Preview(None, plan(state(), state(("nft-table", table("10.0.0.0/8"))))))
     assert data["steps"][0]["after"][0] == "table inet nvi {"
 
 
 def test_equal_plans_are_equal_json() -> None:
     one, other = (plan(state(), state(("nft-table", table(*e)))) for e in (("1.0.0.0/8", "9.0.0.0/8"),) * 2)
-    assert json.dumps(plan_json(one)) == json.dumps(plan_json(other))
+    assert json.dumps(plan_json("", Preview(None, one))) == json.dumps(plan_json("", Preview(None, other)))
 
 
 def test_what_is_shown_does_not_depend_on_colours() -> None:
@@ -269,12 +284,15 @@ def test_drift_is_the_plan_read_backwards() -> None:
     assert "-   -4 pref 1900 from 192.168.1.0/24 unreachable" in shown
     assert "+   -4 0.0.0.0/0 via 203.0.113.1 dev wan0 table 7801 metric 1024 onlink" in shown
     assert shown.index("+   net/ipv4/ip_forward = 0") - shown.index("-   net/ipv4/ip_forward = 1") in (1, -1)
-    assert shown[-1] == "3 objects drifted. `nvictl apply` puts it right."
+    assert shown[-1] == f"3 objects differ from the spec: {WHY}"
+
+
+WHY = "others changed this, or the spec was edited and not applied. `nvictl apply` puts it right."
 
 
 def test_one_drifted_object_is_not_called_objects() -> None:
     one = Plan(CHANGED.steps[:1], CHANGED.before, CHANGED.after)
-    assert drifted(one).plain.endswith("1 object drifted. `nvictl apply` puts it right.")
+    assert drifted(one).plain.endswith(f"1 object differs from the spec: {WHY}")
 
 
 def test_no_drift_says_so() -> None:
@@ -282,7 +300,7 @@ def test_no_drift_says_so() -> None:
 
 
 def test_the_json_of_drift_has_a_class_for_every_step() -> None:
-    data = json.loads(json.dumps(drift_json(CHANGED)))
+    data = json.loads(json.dumps(drift_json("edge", Preview(None, CHANGED))))
     assert {step["kind"]: step["class"] for step in data["steps"]} == {
         "fib-rule": "owned-missing",
         "route": "owned-unexpected",

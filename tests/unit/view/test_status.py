@@ -14,7 +14,7 @@ from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.resolve import resolve
-from nvi_operator.view.status import status_text
+from nvi_operator.view.status import status_json, status_text
 
 EMPTY = Plan((), HostState(), HostState())
 SPEC = """
@@ -51,3 +51,30 @@ def test_an_uplink_that_waits_for_its_router_is_no_point_to_point_link() -> None
 
 def test_long_names_are_not_cut_where_they_begin_to_differ() -> None:
     assert "…" not in shown(60)
+
+
+def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
+    spec = load_texts({"edge.yaml": SPEC}).spec
+    facts = assume_missing(spec, Facts("edge"))
+    links = dict(facts.links)
+    links["wan0"] = replace(links["wan0"], up=False, addresses=(), next_hops=())
+    del links["ppp0"]
+    topology = resolve("edge", spec, replace(facts, links=links))
+    dial_in, one, two = status_json("edge", Preview(topology, EMPTY), {})["uplinks"]
+    assert dial_in == {
+        "name": "dial-in",
+        "default": False,
+        "interface": "ppp0",
+        "state": "absent",
+        "pointToPoint": True,
+        "nextHops": [],
+        "addresses": [],
+        "sources": [],
+    }
+    assert (one["default"], one["state"], one["pointToPoint"]) == (True, "down", False)
+    assert (two["state"], two["nextHops"]) == ("up", ["203.0.113.1"])
+    assert (two["addresses"], two["sources"]) == (["203.0.113.2"], ["203.0.113.2/32"])
+
+
+def test_without_a_spec_there_is_no_uplink_to_tell_of() -> None:
+    assert status_json("", Preview(None, EMPTY), {})["uplinks"] == []

@@ -1,0 +1,52 @@
+"""Words of messages: values as their author knows them, and what was probably meant. None is longer than a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+AS_A_LIST = "write several as a list: [a, b]"
+
+LONGEST_NAME = 255  # of a file: what is longer, no file is called
+
+_SHOWN = 60
+_NAMES = 8
+
+
+class HintedError(ValueError):
+    """What is wrong with a value, and what to do about it where only the parser of that value can tell."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def shown(value: Any) -> str:
+    """A value as its author knows it, in a message: YAML's words, and not too long."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value) if isinstance(value, str | int | float) else f"'{value}'"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 4] + "..." + text[-1]
+
+
+def short(text: str, most: int = _SHOWN) -> str:
+    """Text that needs no quotes, cut where it is too long for a message: files of entries may hold anything."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that was probably meant."""
+    return next(iter(get_close_matches(name, list(names), n=1)), None)
+
+
+def listed(names: Iterable[str]) -> str:
+    """What can be chosen from, as far as it fits."""
+    several = sorted(names)
+    return ", ".join(several[:_NAMES]) + (", ..." if len(several) > _NAMES else "")

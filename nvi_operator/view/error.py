@@ -1,0 +1,25 @@
+"""An error for programs. People read its text on stderr."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nvi_operator.errors import NviError, SpecError
+
+
+def error_json(error: NviError) -> dict[str, Any]:
+    """Of a wrong spec every problem by itself, however many the message tells."""
+    said: dict[str, Any] = {"message": error.message, "hint": error.hint}
+    if isinstance(error, SpecError):
+        said["problems"] = [
+            {
+                "file": problem.position.file,
+                "line": problem.position.line,
+                "column": problem.position.column,
+                "path": problem.path,
+                "message": problem.message,
+                "hint": problem.hint,
+            }
+            for problem in error.problems
+        ]
+    return {"error": said}
