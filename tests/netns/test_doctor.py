@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nvi_operator.doctor import Finding, Survey, diagnose
+from nvi_operator.doctor.survey import RouteUse
 from nvi_operator.kernel import survey_xt
 from nvi_operator.kernel.survey import take_survey
 from nvi_operator.spec.load import load_texts
@@ -139,6 +140,74 @@ def test_rules_and_routes_of_others(host: Host) -> None:
     (clash,) = (f for f in findings(host, SPEC) if f.topic == "rule-before" and f.level == "problem")
     host.run("sh", "-e", "-c", clash.todo)
     assert ("problem", "rule-before") not in matter(findings(host, SPEC))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "not from 10.0.0.0/8 to 192.0.2.0/24 iif lan0 oif wan0 fwmark 0x5 lookup 9 suppress_prefixlength 0",
+        "from all tos 0x10 tun_id 7 uidrange 0-10 ipproto 6 sport 1-9 dport 80-81 blackhole",
+        "from all fwmark 0x0/0x40000000 goto 32766",
+        "from all l3mdev",
+    ],
+)
+def test_a_rule_is_told_as_ip_takes_it(host: Host, words: str) -> None:
+    host.ip(f"rule add pref 5 {words}")
+    (rule,) = (rule for rule in host.call(take_survey).rules if rule.priority == 5)
+    assert str(rule) == f"pref 5 {words}"
+    host.ip(f"rule del {rule}")
+
+
+def test_routes_as_wide_as_half_the_internet(host: Host) -> None:
+    host.ip(
+        "link add tun0 type bridge",
+        "link set tun0 up",
+        "route add 0.0.0.0/1 dev tun0",
+        "route add 128.0.0.0/1 dev tun0",
+        "route add 2000::/3 dev tun0",
+        "route add 0.0.0.0/2 dev wan0",
+        "route add 224.0.0.0/4 dev lan0",
+    )
+    assert matter(findings(host, SPEC)) == {("problem", "wide-route")}
+    (wide,) = (finding for finding in findings(host, SPEC) if finding.topic == "wide-route")
+    host.run("sh", "-e", "-c", wide.todo)
+    assert matter(findings(host, SPEC)) == set()
+
+
+def test_interfaces_with_networks_that_the_spec_does_not_know(host: Host) -> None:
+    many = (f"route add 10.{number // 256}.{number % 256}.0/24 via 10.200.0.2" for number in range(1, 2000, 2))
+    host.ip(
+        *(f"link add {ifname} type bridge" for ifname in ("br0", "br1", "br2")),
+        *(f"link set {ifname} up" for ifname in ("br0", "br1")),
+        "address add 10.200.0.1/24 dev br0",
+        "address add 10.201.0.1/24 dev br1",
+        "address add 10.202.0.1/24 dev br2",
+        "address add fd00:201::1/64 dev br1",
+        *many,
+        "route add 10.203.0.0/24 nexthop via 10.201.0.2 nexthop via 192.168.1.2",
+        "route add 10.204.0.0/24 via 192.168.1.2",
+    )
+    told = [finding for finding in findings(host, SPEC) if finding.topic == "undeclared-interface"]
+    assert [finding.what.partition(" ")[0] for finding in told] == ["br0", "br1"]
+    assert "# and more" in told[0].todo
+    assert "{br1: {networks: [10.201.0.0/24, 10.203.0.0/24, fd00:201::/64]}}" in told[1].todo
+    declared = {f"br{n}": {"networks": [f"10.{200 + n}.0.0/16"]} for n in (0, 1)}
+    given = SPEC.model_dump(by_alias=True, exclude_none=True)
+    spec = GatewaySpec.model_validate({**given, "interfaces": {**given["interfaces"], **declared}})
+    assert matter(findings(host, spec)) == set()
+
+
+def test_of_very_many_routes_a_few_are_kept_and_the_wide_ones(host: Host) -> None:
+    host.ip(
+        *(f"route add 10.{number // 256}.{number % 256}.0/24 dev lan0" for number in range(1000)),
+        "route add 128.0.0.0/1 dev lan0",
+        "route add 10.9.9.9 dev wan1 table 1000 proto 99",
+    )
+    taken: Survey = host.call(take_survey)
+    kept = [route for route in taken.main_routes if route.ifname == "lan0" and route.destination.version == 4]
+    assert len(kept) < 50
+    assert [str(route.destination) for route in kept if route.wide] == ["128.0.0.0/1"]
+    assert RouteUse(4, 1000, 99) in taken.routes
 
 
 def test_the_survey_is_of_the_namespace_and_leaves_no_trace(host: Host, lab: Lab) -> None:

@@ -64,6 +64,8 @@ CHECKS: tuple[Check, ...] = (
     Check("rule-protocol", rules.rule_protocol),
     Check("route-table", routes.route_table),
     Check("route-protocol", routes.route_protocol),
+    Check("wide-route", routes.wide_route),
+    Check("undeclared-interface", routes.undeclared_interface),
     Check("networkd", settings.networkd),
     Check("rp-filter", settings.rp_filter),
     Check("forwarding", settings.forwarding),
