@@ -101,6 +101,18 @@ class RouteFact:
 
 
 @dataclass(frozen=True)
+class FilterFact:
+    """One tc filter of clsact, of whomever. Those of one place are in the order in which they are asked."""
+
+    ifname: str
+    place: Literal["ingress", "egress"]
+    preference: int
+    kind: str
+    ours: bool = False
+    verdicts: frozenset[int | None] = frozenset()  # TC_ACT_*; None: what only a program or the kernel knows
+
+
+@dataclass(frozen=True)
 class Binding:
     """The Python bindings of nftables. `library`: the version of the libnftables that they load."""
 
@@ -134,6 +146,7 @@ class Survey:
     rules: tuple[RuleFact, ...] = ()
     routes: tuple[RouteUse, ...] = ()
     main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface
+    filters: tuple[FilterFact, ...] = ()  # where packets of ours pass; without a spec, that is the device
     sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     legacy_tables: tuple[tuple[Family, str], ...] = ()
     networkd: Networkd | None = None

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
-from nvi_operator.doctor.survey import WIDE, Family, RouteFact, RouteUse, RuleFact, Survey
+from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.survey import WIDE, Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.drivers.route import Census
 from nvi_operator.kernel.errors import kernel_errors
@@ -27,7 +28,9 @@ from nvi_operator.kernel.survey_machine import (
     networkd,
 )
 from nvi_operator.kernel.survey_nft import nft_version, probe_binding, read_ruleset
+from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.ruleset.table import TABLE
+from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.facts import LinkFact
 
 _SYS = Path("/proc/sys")
@@ -56,9 +59,10 @@ _SELECTORS = {
 }
 
 
-def take_survey(*, try_binding: bool = True) -> Survey:
+def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) -> Survey:
     """Look at everything. Raises KernelError only if the kernel's own lists of links, rules and routes cannot be had.
 
+    `spec` says where tc filters are looked for: a host may have very many links.
     `try_binding`: by starting Python, which takes as long as all the rest.
     """
     from pyroute2 import IPRoute
@@ -69,6 +73,7 @@ def take_survey(*, try_binding: bool = True) -> Survey:
         links = dict(read_facts(ipr, rtnetlink, cookie=0).links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
         routes, main_routes = _routes(rtnetlink, links)
+        filters = tuple(_filters(rtnetlink, links, needs(spec)))
     return Survey(
         kernel=os.uname().release,
         capabilities=capabilities(),
@@ -83,6 +88,7 @@ def take_survey(*, try_binding: bool = True) -> Survey:
         rules=rules,
         routes=routes,
         main_routes=main_routes,
+        filters=filters,
         sysctls=_sysctls(links),
         legacy_tables=tuple(_legacy_tables()),
         networkd=networkd(),
@@ -110,6 +116,15 @@ def _legacy_tables() -> Iterator[tuple[Family, str]]:
             continue  # no iptables-legacy in this kernel, or not root
         for table in text.split():
             yield family, table
+
+
+def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Needs) -> Iterator[FilterFact]:
+    """Of the ways in, and of the device's way out."""
+    for ifname in need.interfaces:
+        if ifname in links:
+            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "ingress")
+    if need.device in links:
+        yield from list_filters(rtnetlink, need.device, links[need.device].ifindex, "egress")
 
 
 # --------------------------------------------------------------------------- FIB rules and routes

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from nvi_operator.doctor import Finding, Survey, diagnose
-from nvi_operator.doctor.survey import RouteUse
+from nvi_operator.doctor.survey import FilterFact, RouteUse
 from nvi_operator.kernel import survey_xt
+from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.kernel.survey import take_survey
+from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.models import GatewaySpec
 from tests.lab import GatewayHost, Lab, Site
@@ -66,7 +68,7 @@ def host(lab: Lab) -> Host:
 
 
 def findings(host: Host, spec: GatewaySpec | None = None) -> tuple[Finding, ...]:
-    return diagnose(host.call(take_survey), spec)
+    return diagnose(host.call(take_survey, spec), spec)
 
 
 def matter(found: tuple[Finding, ...]) -> Expected:
@@ -156,6 +158,74 @@ def test_a_rule_is_told_as_ip_takes_it(host: Host, words: str) -> None:
     (rule,) = (rule for rule in host.call(take_survey).rules if rule.priority == 5)
     assert str(rule) == f"pref 5 {words}"
     host.ip(f"rule del {rule}")
+
+
+POLICER = "police rate 100mbit burst 100k conform-exceed"
+
+
+@pytest.mark.parametrize(
+    ("filter_", "writes"),
+    [
+        pytest.param("matchall action ok", True, id="ok"),
+        pytest.param("matchall action reclassify", True, id="reclassify"),
+        pytest.param("matchall action continue", False, id="continue"),
+        pytest.param("matchall action drop", False, id="drop"),
+        pytest.param("matchall action skbedit priority 1 pipe action ok", True, id="ok at the end"),
+        pytest.param("matchall action skbedit priority 1 pipe action continue", False, id="continue at the end"),
+        pytest.param("matchall action mirred egress redirect dev wan1", False, id="redirected"),
+        pytest.param("protocol ip flower ip_proto tcp action pass", True, id="flower"),
+        pytest.param("protocol ip flower ip_proto tcp action continue", False, id="flower that goes on"),
+        pytest.param("protocol ip u32 match u32 0 0 flowid :1", True, id="no action"),
+        pytest.param("protocol ip u32 match u32 0 0 action mirred egress redirect dev wan1", False, id="u32"),
+        pytest.param(f"protocol ip u32 match u32 0 0 {POLICER} drop flowid :1", True, id="policer of old"),
+        pytest.param(f"protocol ip u32 match u32 0 0 {POLICER} drop/continue flowid :1", False, id="told to go on"),
+        pytest.param(f"matchall action {POLICER} drop/pipe action ok", True, id="policer and ok"),
+        pytest.param(f"matchall action {POLICER} drop/pipe action continue", False, id="policer and continue"),
+        pytest.param("matchall action csum ip pipe action continue", True, id="an action that is not known"),
+        pytest.param("bpf bytecode '1,6 0 0 4294967295,' flowid :1", True, id="a program"),
+    ],
+)
+def test_a_tc_filter_that_writes_over_our_tag(host: Host, filter_: str, writes: bool) -> None:
+    host.run("tc", "qdisc", "add", "dev", "wan0", "clsact")
+    made = host.run("sh", "-c", f"tc filter add dev wan0 ingress {filter_}", check=False)
+    if made.returncode and any(what in made.stderr for what in ("classifier not found", "load TC action module")):
+        pytest.skip("this kernel has no such filter")
+    assert made.returncode == 0, made.stderr
+    assert matter(findings(host, SPEC)) == ({("warning", "tc-filter")} if writes else set())
+    assert matter(findings(host)) == set(), "nobody says that wan0 is ours"
+
+
+def test_what_such_a_filter_does(site: Site, gateway: GatewayHost) -> None:
+    """With the other guards out of the way a packet goes round until its TTL ends."""
+    text = scenario("{ type: bpf }", '  guards: { antiSpoof: "off" }\n')
+    gateway.apply(text)
+    site.gateway.nft("table inet vandal { chain c { type filter hook prerouting priority -500; meta mark set 5; }; }")
+    site.client.pings(site.far.address, wait=0.3)
+    assert gateway.counters()["reinjected"] == gateway.counters()["loop"] == 1
+    site.gateway.run("tc", "qdisc", "add", "dev", "lan0", "clsact")
+    site.gateway.run("sh", "-c", "tc filter add dev lan0 ingress protocol ip u32 match u32 0 0 flowid :1")
+    site.client.pings(site.far.address, wait=0.3)
+    assert gateway.counters()["reinjected"] > 60
+    spec = load_texts({"gateway.yaml": text.encode()}).spec
+    assert ("warning", "tc-filter") in matter(findings(site.gateway, spec))
+
+
+def test_tc_filters_are_looked_for_where_our_packets_pass(host: Host) -> None:
+    host.ip("link add nvi0 group 79 type ifb", "link add other type bridge")
+    for ifname in ("wan0", "nvi0", "other"):
+        host.run("tc", "qdisc", "add", "dev", ifname, "clsact")
+        for place in ("ingress", "egress"):
+            host.run("sh", "-c", f"tc filter add dev {ifname} {place} protocol ip u32 match u32 0 0 flowid :1")
+    told = [finding.what for finding in findings(host, SPEC) if finding.topic == "tc-filter"]
+    assert [what.partition(":")[0] for what in told] == ["tc ingress of wan0", "tc egress of nvi0"]
+
+
+def test_a_link_may_go_before_its_filters_are_listed(host: Host) -> None:
+    def listed() -> list[FilterFact]:
+        with Rtnetlink() as rtnetlink:
+            return list(list_filters(rtnetlink, "gone", 9999, "ingress"))
+
+    assert host.call(listed) == []
 
 
 def test_routes_as_wide_as_half_the_internet(host: Host) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nvi_operator.doctor import diagnose
 from nvi_operator.doctor.networkd import parse_networkd
-from nvi_operator.doctor.survey import Binding, Networkd, RouteFact, RouteUse, RuleFact
+from nvi_operator.doctor.survey import Binding, FilterFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.state.module import ModuleFacts, ModuleFile
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
@@ -31,6 +31,13 @@ TABLE_USED = {"routes": (RouteUse(4, 7800, 4),)}
 def through(ifname: str, *networks: str) -> dict[str, Any]:
     """Routes of `main`."""
     return {"main_routes": tuple(RouteFact(ip_network(network), ifname) for network in networks)}
+
+
+def filters(ifname: str, place: Any, *verdicts: int | None, ours: bool = False) -> tuple[FilterFact, ...]:
+    """One after the other, each with one verdict."""
+    return tuple(
+        FilterFact(ifname, place, pref, "flower", ours, frozenset({each})) for pref, each in enumerate(verdicts, 1)
+    )
 
 
 def test_nothing_is_wrong_with_a_healthy_machine() -> None:
@@ -127,6 +134,24 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("route-table", {"routes": (RouteUse(4, 7803, 4),)}, {}, [], id="table not needed"),
         pytest.param("route-table", {"rules": [RuleFact(4, 32000, table=7800)]}, {}, ["problem"], id="rule looks in"),
         pytest.param("route-protocol", {"routes": (RouteUse(4, 254, 78),)}, {}, ["problem"], id="route not ours"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 0)}, {}, ["warning"], id="action ok"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 1)}, {}, ["warning"], id="reclassify"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", None)}, {}, ["warning"], id="a program"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", -1, 2, 4)}, {}, [], id="passes nothing on"),
+        pytest.param(
+            "tc-filter",
+            {"filters": (*filters("wan0", "ingress", 0, 0), *filters("nvi0", "egress", 0))},
+            {},
+            ["warning", "warning"],
+            id="one for each place",
+        ),
+        pytest.param(
+            "tc-filter",
+            {"filters": (*filters("nvi0", "egress", None, ours=True), *filters("nvi0", "egress", 0))},
+            {},
+            [],
+            id="behind our own",
+        ),
         pytest.param("wide-route", through("tun0", "0.0.0.0/1", "128.0.0.0/1"), {}, ["problem"], id="def1"),
         pytest.param("wide-route", through("tun0", "8.0.0.0/7"), {}, ["problem"], id="least wide"),
         pytest.param("wide-route", through("tun0", "10.0.0.0/8"), {}, [], id="a network"),
@@ -219,6 +244,7 @@ def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], e
             id="which right is lacking",
         ),
         pytest.param("addresses", {"links": [link("wan0")]}, "ip address add 203.0.113.2/24 dev wan0", id="address"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 0)}, "`action continue`", id="tc filter"),
         pytest.param(
             "wide-route", through("tun0", "0.0.0.0/1"), "ip -4 route del 0.0.0.0/1 dev tun0", id="wide route"
         ),
@@ -239,6 +265,13 @@ def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], e
 def test_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
     (finding,) = found(topic, survey(**changes), spec())
     assert words in finding.todo
+
+
+def test_hide_hop_makes_a_loop_endless() -> None:
+    of = survey(filters=filters("wan0", "ingress", 0))
+    (ends,), (endless,) = (found("tc-filter", of, spec(dataplane={"hideHop": on})) for on in (False, True))
+    assert "hideHop" in endless.what
+    assert "hideHop" not in ends.what
 
 
 def test_routes_are_judged_with_a_spec_only() -> None:
