@@ -249,7 +249,7 @@ def _doctor(arguments: Namespace) -> int:
     from nvi_operator.view.doctor import exit_code, render, to_json
 
     spec = _load(arguments).spec if arguments.spec else None
-    findings = diagnose(take_survey(device=spec.dataplane.device if spec else "nvi0"), spec)
+    findings = diagnose(take_survey(spec), spec)
     _show(arguments, lambda: to_json(findings), lambda: render(findings))
     return exit_code(findings)
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
+from nvi_operator.spec.values import Network
 from nvi_operator.state.facts import LinkFact
 from nvi_operator.state.module import ModuleFacts
 
@@ -76,12 +77,39 @@ class RuleFact:
 
 @dataclass(frozen=True)
 class RouteUse:
-    """How many routes of one table and one protocol there are."""
+    """There are routes of this protocol in this table."""
 
     family: Family
     table: int
     protocol: int
-    count: int
+
+
+# No network is that wide, yet such a route comes before every default one: 0.0.0.0/1 and 128.0.0.0/1, 2000::/4.
+WIDE: Mapping[Family, int] = MappingProxyType({4: 7, 6: 4})
+
+
+@dataclass(frozen=True)
+class RouteFact:
+    """A unicast route of `main` that is no default one, of whomever."""
+
+    destination: Network
+    ifname: str
+
+    @property
+    def wide(self) -> bool:
+        return self.destination.prefixlen <= WIDE[self.destination.version]
+
+
+@dataclass(frozen=True)
+class FilterFact:
+    """One tc filter of clsact, of whomever. Those of one place are in the order in which they are asked."""
+
+    ifname: str
+    place: Literal["ingress", "egress"]
+    preference: int
+    kind: str
+    ours: bool = False
+    verdicts: frozenset[int | None] = frozenset()  # TC_ACT_*; None: what only a program or the kernel knows
 
 
 @dataclass(frozen=True)
@@ -106,7 +134,6 @@ class Survey:
     """One machine, in one network namespace."""
 
     kernel: str = ""
-    device: str = "nvi0"
     capabilities: frozenset[str] = frozenset()
     nft_version: str | None = None
     nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without our table
@@ -118,6 +145,8 @@ class Survey:
     conntrack: bool = False
     rules: tuple[RuleFact, ...] = ()
     routes: tuple[RouteUse, ...] = ()
+    main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface
+    filters: tuple[FilterFact, ...] = ()  # where packets of ours pass; without a spec, that is the device
     sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     legacy_tables: tuple[tuple[Family, str], ...] = ()
     networkd: Networkd | None = None

@@ -7,18 +7,19 @@ What cannot be read is left empty or told in the survey; nothing here raises for
 from __future__ import annotations
 
 import os
-import socket
 import struct
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
-from nvi_operator.doctor.survey import ALL_ONES, Family, RouteUse, RuleFact, Survey
+from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.survey import WIDE, Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey
+from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
+from nvi_operator.kernel.drivers.route import Census
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.module.survey import survey_module
-from nvi_operator.kernel.rtnetlink import Rtnetlink
+from nvi_operator.kernel.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.survey_machine import (
     bpf_error,
     can_make,
@@ -27,10 +28,11 @@ from nvi_operator.kernel.survey_machine import (
     networkd,
 )
 from nvi_operator.kernel.survey_nft import nft_version, probe_binding, read_ruleset
+from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.ruleset.table import TABLE
+from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.facts import LinkFact
 
-_FAMILIES: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 _SYS = Path("/proc/sys")
 _NET = Path("/proc/thread-self/net")  # /proc/net is the namespace of the process, not of the thread
 _PATHS = (
@@ -43,21 +45,24 @@ _PATHS = (
     "kernel/unprivileged_bpf_disabled",
 )
 _PER_LINK = ("rp_filter", "proxy_arp")
-_ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+_MOST_ROUTES = 32  # of an interface and family: to say what lies behind it takes a few
+
 _INVERT = 2  # FIB_RULE_INVERT
-_UNSET = 0xFFFFFFFF
+_OIFNAME, _L3MDEV = 17, 19  # FRA_*
+# FRA_TUN_ID, FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE
 _SELECTORS = {
-    "FRA_TUN_ID": "tun_id",
-    "FRA_UID_RANGE": "uidrange",
-    "FRA_IP_PROTO": "ipproto",
-    "FRA_SPORT_RANGE": "sport",
-    "FRA_DPORT_RANGE": "dport",
+    12: ("tun_id", ">Q"),
+    20: ("uidrange", "=II"),
+    22: ("ipproto", "B"),
+    23: ("sport", "=HH"),
+    24: ("dport", "=HH"),
 }
 
 
-def take_survey(device: str = "nvi0", *, try_binding: bool = True) -> Survey:
-    """Look at everything. Raises KernelError only if the kernel's own lists of links and rules cannot be had.
+def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) -> Survey:
+    """Look at everything. Raises KernelError only if the kernel's own lists of links, rules and routes cannot be had.
 
+    `spec` says where tc filters are looked for: a host may have very many links.
     `try_binding`: by starting Python, which takes as long as all the rest.
     """
     from pyroute2 import IPRoute
@@ -66,10 +71,11 @@ def take_survey(device: str = "nvi0", *, try_binding: bool = True) -> Survey:
     objects, failures = read_ruleset(TABLE) if version is not None else ((), ())
     with IPRoute() as ipr, Rtnetlink() as rtnetlink:
         links = dict(read_facts(ipr, rtnetlink, cookie=0).links)
-        rules = tuple(_rules(ipr))
+        rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
+        routes, main_routes = _routes(rtnetlink, links)
+        filters = tuple(_filters(rtnetlink, links, needs(spec)))
     return Survey(
         kernel=os.uname().release,
-        device=device,
         capabilities=capabilities(),
         nft_version=version,
         nft_objects=objects,
@@ -80,7 +86,9 @@ def take_survey(device: str = "nvi0", *, try_binding: bool = True) -> Survey:
         module=survey_module(),
         conntrack=has_conntrack(),
         rules=rules,
-        routes=tuple(_routes()),
+        routes=routes,
+        main_routes=main_routes,
+        filters=filters,
         sysctls=_sysctls(links),
         legacy_tables=tuple(_legacy_tables()),
         networkd=networkd(),
@@ -110,94 +118,61 @@ def _legacy_tables() -> Iterator[tuple[Family, str]]:
             yield family, table
 
 
+def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Needs) -> Iterator[FilterFact]:
+    """Of the ways in, and of the device's way out."""
+    for ifname in need.interfaces:
+        if ifname in links:
+            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "ingress")
+    if need.device in links:
+        yield from list_filters(rtnetlink, need.device, links[need.device].ifindex, "egress")
+
+
 # --------------------------------------------------------------------------- FIB rules and routes
 
 
-def _rules(ipr: Any) -> Iterator[RuleFact]:
-    for family, number in _FAMILIES.items():
-        with kernel_errors("FIB rules: listing"):
-            rules = list(ipr.get_rules(family=number))
-        for rule in rules:
-            yield _rule(family, rule)
-
-
-def _rule(family: Family, rule: Any) -> RuleFact:
-    mask = rule.get("FRA_FWMASK")
-    mark = rule.get("FRA_FWMARK")
-    if mark is None and mask:
-        mark = 0  # the kernel leaves a mark of 0 out, and keeps its mask
-    action = _ACTIONS.get(rule["action"], f"action-{rule['action']}")
-    suppressed = rule.get("FRA_SUPPRESS_PREFIXLEN")
+def _rule(listed: Listed) -> RuleFact:
+    rule, said = listed.rule, listed.said
     return RuleFact(
-        family,
-        rule.get("FRA_PRIORITY") or 0,
-        action,
-        table=rule.get("FRA_TABLE") if action == "lookup" else None,
-        goto=rule.get("FRA_GOTO"),
-        protocol=rule.get("FRA_PROTOCOL") or 0,
-        inverted=bool(rule["flags"] & _INVERT),
-        iif=rule.get("FRA_IIFNAME"),
-        oif=rule.get("FRA_OIFNAME"),
-        source=_prefix(rule, "src"),
-        destination=_prefix(rule, "dst"),
-        mark=mark,
-        mask=None if mark is None else (ALL_ONES if mask is None else mask),
-        suppress_prefix_length=None if suppressed in (None, _UNSET) else suppressed,
-        l3mdev=bool(rule.get("FRA_L3MDEV")),
-        other=tuple(_others(rule)),
+        rule.family,
+        rule.priority,
+        rule.action,
+        table=rule.table,
+        goto=rule.goto,
+        protocol=listed.protocol,
+        inverted=bool(listed.flags & _INVERT),
+        iif=rule.iif,
+        oif=said[_OIFNAME].rstrip(b"\0").decode() if _OIFNAME in said else None,
+        source=rule.source,
+        destination=rule.destination,
+        mark=rule.mark,
+        mask=rule.mask,
+        suppress_prefix_length=rule.suppress_prefix_length,
+        l3mdev=any(said.get(_L3MDEV, b"")),
+        other=tuple(_others(listed)),
     )
 
 
-def _prefix(rule: Any, side: str) -> str | None:
-    address = rule.get(f"FRA_{side.upper()}")
-    return f"{address}/{rule[f'{side}_len']}" if address else None
+def _others(listed: Listed) -> Iterator[str]:
+    if listed.tos:
+        yield f"tos {listed.tos:#x}"
+    for attribute, (name, layout) in _SELECTORS.items():
+        values = struct.unpack(layout, listed.said.get(attribute, bytes(struct.calcsize(layout))))
+        if any(values):
+            yield f"{name} {'-'.join(map(str, values))}"
 
 
-def _others(rule: Any) -> Iterator[str]:
-    if rule["tos"]:
-        yield f"tos {rule['tos']:#x}"
-    for attribute, name in _SELECTORS.items():
-        value = rule.get(attribute)
-        if isinstance(value, Mapping):
-            yield f"{name} {value.get('start', value.get('begin'))}-{value.get('end')}"
-        elif value:
-            yield f"{name} {value}"
-
-
-def _routes() -> Iterator[RouteUse]:
-    """Counts only, without pyroute2: a router may have a million routes, and each would cost it 100 us."""
-    counts: Counter[tuple[Family, int, int]] = Counter()
-    for family, number in _FAMILIES.items():
-        for table, protocol in _dump_routes(number):
-            counts[family, table, protocol] += 1
-    return (RouteUse(family, table, protocol, n) for (family, table, protocol), n in sorted(counts.items()))
-
-
-def _dump_routes(family: int) -> Iterator[tuple[int, int]]:
-    """(table, protocol) of every route. struct rtmsg: include/uapi/linux/rtnetlink.h."""
-    getroute, dump, done, error, rta_table, cloned = 26, 0x301, 3, 2, 15, 0x200
-    with kernel_errors("routes: listing"), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
-        sock.bind((0, 0))
-        sock.send(struct.pack("=IHHIIB11x", 28, getroute, dump, 1, 0, family))
-        while True:
-            data = sock.recv(1 << 18)
-            offset = 0
-            while offset < len(data):
-                length, kind = struct.unpack_from("=IH", data, offset)
-                if kind in (done, error):
-                    return
-                table, protocol = data[offset + 20], data[offset + 21]
-                (flags,) = struct.unpack_from("=I", data, offset + 24)
-                if not flags & cloned:
-                    yield _attribute(data, offset + 28, offset + length, rta_table) or table, protocol
-                offset += length + 3 & ~3
-
-
-def _attribute(data: bytes, offset: int, end: int, wanted: int) -> int | None:
-    while offset + 4 <= end:
-        size, kind = struct.unpack_from("=HH", data, offset)
-        if kind == wanted:
-            (value,) = struct.unpack_from("=I", data, offset + 4)
-            return int(value)
-        offset += max(size, 4) + 3 & ~3
-    return None
+def _routes(
+    rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]
+) -> tuple[tuple[RouteUse, ...], tuple[RouteFact, ...]]:
+    names = {link.ifindex: link.ifname for link in links.values()}
+    uses: list[RouteUse] = []
+    main: list[RouteFact] = []
+    for family in AF:
+        census = Census(family, WIDE[family], _MOST_ROUTES)
+        with kernel_errors("routes: listing"):
+            census.take(rtnetlink)
+        uses += [RouteUse(family, table, protocol) for table, protocol in sorted(census.uses)]
+        for ifindex, found in census.networks.items():
+            if ifindex in names:  # else it came or went meanwhile
+                main += [RouteFact(network, names[ifindex]) for network in sorted(map(ip_network, found))]
+    return tuple(uses), tuple(main)

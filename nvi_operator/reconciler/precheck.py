@@ -14,7 +14,7 @@ def problems(spec: GatewaySpec) -> tuple[Finding, ...]:
     """What `nvictl doctor` calls a problem, in the network namespace of the calling thread; but for the nftables
     binding, without which there is nothing to do anyway.
     """
-    findings = diagnose(take_survey(spec.dataplane.device, try_binding=False), spec)
+    findings = diagnose(take_survey(spec, try_binding=False), spec)
     return tuple(finding for finding in findings if finding.level == "problem")
 
 

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from nvi_operator.doctor import Finding, Survey, diagnose
+from nvi_operator.doctor.survey import FilterFact, RouteUse
 from nvi_operator.kernel import survey_xt
+from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.kernel.survey import take_survey
+from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.models import GatewaySpec
 from tests.lab import GatewayHost, Lab, Site
@@ -65,7 +68,7 @@ def host(lab: Lab) -> Host:
 
 
 def findings(host: Host, spec: GatewaySpec | None = None) -> tuple[Finding, ...]:
-    return diagnose(host.call(take_survey), spec)
+    return diagnose(host.call(take_survey, spec), spec)
 
 
 def matter(found: tuple[Finding, ...]) -> Expected:
@@ -139,6 +142,142 @@ def test_rules_and_routes_of_others(host: Host) -> None:
     (clash,) = (f for f in findings(host, SPEC) if f.topic == "rule-before" and f.level == "problem")
     host.run("sh", "-e", "-c", clash.todo)
     assert ("problem", "rule-before") not in matter(findings(host, SPEC))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "not from 10.0.0.0/8 to 192.0.2.0/24 iif lan0 oif wan0 fwmark 0x5 lookup 9 suppress_prefixlength 0",
+        "from all tos 0x10 tun_id 7 uidrange 0-10 ipproto 6 sport 1-9 dport 80-81 blackhole",
+        "from all fwmark 0x0/0x40000000 goto 32766",
+        "from all l3mdev",
+    ],
+)
+def test_a_rule_is_told_as_ip_takes_it(host: Host, words: str) -> None:
+    host.ip(f"rule add pref 5 {words}")
+    (rule,) = (rule for rule in host.call(take_survey).rules if rule.priority == 5)
+    assert str(rule) == f"pref 5 {words}"
+    host.ip(f"rule del {rule}")
+
+
+POLICER = "police rate 100mbit burst 100k conform-exceed"
+
+
+@pytest.mark.parametrize(
+    ("filter_", "writes"),
+    [
+        pytest.param("matchall action ok", True, id="ok"),
+        pytest.param("matchall action reclassify", True, id="reclassify"),
+        pytest.param("matchall action continue", False, id="continue"),
+        pytest.param("matchall action drop", False, id="drop"),
+        pytest.param("matchall action skbedit priority 1 pipe action ok", True, id="ok at the end"),
+        pytest.param("matchall action skbedit priority 1 pipe action continue", False, id="continue at the end"),
+        pytest.param("matchall action mirred egress redirect dev wan1", False, id="redirected"),
+        pytest.param("protocol ip flower ip_proto tcp action pass", True, id="flower"),
+        pytest.param("protocol ip flower ip_proto tcp action continue", False, id="flower that goes on"),
+        pytest.param("protocol ip u32 match u32 0 0 flowid :1", True, id="no action"),
+        pytest.param("protocol ip u32 match u32 0 0 action mirred egress redirect dev wan1", False, id="u32"),
+        pytest.param(f"protocol ip u32 match u32 0 0 {POLICER} drop flowid :1", True, id="policer of old"),
+        pytest.param(f"protocol ip u32 match u32 0 0 {POLICER} drop/continue flowid :1", False, id="told to go on"),
+        pytest.param(f"matchall action {POLICER} drop/pipe action ok", True, id="policer and ok"),
+        pytest.param(f"matchall action {POLICER} drop/pipe action continue", False, id="policer and continue"),
+        pytest.param("matchall action csum ip pipe action continue", True, id="an action that is not known"),
+        pytest.param("bpf bytecode '1,6 0 0 4294967295,' flowid :1", True, id="a program"),
+    ],
+)
+def test_a_tc_filter_that_writes_over_our_tag(host: Host, filter_: str, writes: bool) -> None:
+    host.run("tc", "qdisc", "add", "dev", "wan0", "clsact")
+    made = host.run("sh", "-c", f"tc filter add dev wan0 ingress {filter_}", check=False)
+    if made.returncode and any(what in made.stderr for what in ("classifier not found", "load TC action module")):
+        pytest.skip("this kernel has no such filter")
+    assert made.returncode == 0, made.stderr
+    assert matter(findings(host, SPEC)) == ({("warning", "tc-filter")} if writes else set())
+    assert matter(findings(host)) == set(), "nobody says that wan0 is ours"
+
+
+def test_what_such_a_filter_does(site: Site, gateway: GatewayHost) -> None:
+    """With the other guards out of the way a packet goes round until its TTL ends."""
+    text = scenario("{ type: bpf }", '  guards: { antiSpoof: "off" }\n')
+    gateway.apply(text)
+    site.gateway.nft("table inet vandal { chain c { type filter hook prerouting priority -500; meta mark set 5; }; }")
+    site.client.pings(site.far.address, wait=0.3)
+    assert gateway.counters()["reinjected"] == gateway.counters()["loop"] == 1
+    site.gateway.run("tc", "qdisc", "add", "dev", "lan0", "clsact")
+    site.gateway.run("sh", "-c", "tc filter add dev lan0 ingress protocol ip u32 match u32 0 0 flowid :1")
+    site.client.pings(site.far.address, wait=0.3)
+    assert gateway.counters()["reinjected"] > 60
+    spec = load_texts({"gateway.yaml": text.encode()}).spec
+    assert ("warning", "tc-filter") in matter(findings(site.gateway, spec))
+
+
+def test_tc_filters_are_looked_for_where_our_packets_pass(host: Host) -> None:
+    host.ip("link add nvi0 group 79 type ifb", "link add other type bridge")
+    for ifname in ("wan0", "nvi0", "other"):
+        host.run("tc", "qdisc", "add", "dev", ifname, "clsact")
+        for place in ("ingress", "egress"):
+            host.run("sh", "-c", f"tc filter add dev {ifname} {place} protocol ip u32 match u32 0 0 flowid :1")
+    told = [finding.what for finding in findings(host, SPEC) if finding.topic == "tc-filter"]
+    assert [what.partition(":")[0] for what in told] == ["tc ingress of wan0", "tc egress of nvi0"]
+
+
+def test_a_link_may_go_before_its_filters_are_listed(host: Host) -> None:
+    def listed() -> list[FilterFact]:
+        with Rtnetlink() as rtnetlink:
+            return list(list_filters(rtnetlink, "gone", 9999, "ingress"))
+
+    assert host.call(listed) == []
+
+
+def test_routes_as_wide_as_half_the_internet(host: Host) -> None:
+    host.ip(
+        "link add tun0 type bridge",
+        "link set tun0 up",
+        "route add 0.0.0.0/1 dev tun0",
+        "route add 128.0.0.0/1 dev tun0",
+        "route add 2000::/3 dev tun0",
+        "route add 0.0.0.0/2 dev wan0",
+        "route add 224.0.0.0/4 dev lan0",
+    )
+    assert matter(findings(host, SPEC)) == {("problem", "wide-route")}
+    (wide,) = (finding for finding in findings(host, SPEC) if finding.topic == "wide-route")
+    host.run("sh", "-e", "-c", wide.todo)
+    assert matter(findings(host, SPEC)) == set()
+
+
+def test_interfaces_with_networks_that_the_spec_does_not_know(host: Host) -> None:
+    many = (f"route add 10.{number // 256}.{number % 256}.0/24 via 10.200.0.2" for number in range(1, 2000, 2))
+    host.ip(
+        *(f"link add {ifname} type bridge" for ifname in ("br0", "br1", "br2")),
+        *(f"link set {ifname} up" for ifname in ("br0", "br1")),
+        "address add 10.200.0.1/24 dev br0",
+        "address add 10.201.0.1/24 dev br1",
+        "address add 10.202.0.1/24 dev br2",
+        "address add fd00:201::1/64 dev br1",
+        *many,
+        "route add 10.203.0.0/24 nexthop via 10.201.0.2 nexthop via 192.168.1.2",
+        "route add 10.204.0.0/24 via 192.168.1.2",
+    )
+    told = [finding for finding in findings(host, SPEC) if finding.topic == "undeclared-interface"]
+    assert [finding.what.partition(" ")[0] for finding in told] == ["br0", "br1"]
+    assert "# and more" in told[0].todo
+    assert "{br1: {networks: [10.201.0.0/24, 10.203.0.0/24, fd00:201::/64]}}" in told[1].todo
+    declared = {f"br{n}": {"networks": [f"10.{200 + n}.0.0/16"]} for n in (0, 1)}
+    given = SPEC.model_dump(by_alias=True, exclude_none=True)
+    spec = GatewaySpec.model_validate({**given, "interfaces": {**given["interfaces"], **declared}})
+    assert matter(findings(host, spec)) == set()
+
+
+def test_of_very_many_routes_a_few_are_kept_and_the_wide_ones(host: Host) -> None:
+    host.ip(
+        *(f"route add 10.{number // 256}.{number % 256}.0/24 dev lan0" for number in range(1000)),
+        "route add 128.0.0.0/1 dev lan0",
+        "route add 10.9.9.9 dev wan1 table 1000 proto 99",
+    )
+    taken: Survey = host.call(take_survey)
+    kept = [route for route in taken.main_routes if route.ifname == "lan0" and route.destination.version == 4]
+    assert len(kept) < 50
+    assert [str(route.destination) for route in kept if route.wide] == ["128.0.0.0/1"]
+    assert RouteUse(4, 1000, 99) in taken.routes
 
 
 def test_the_survey_is_of_the_namespace_and_leaves_no_trace(host: Host, lab: Lab) -> None:

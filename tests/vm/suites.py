@@ -37,7 +37,7 @@ def _enforced(parameter: str) -> Suite:
     return Suite((*PYTEST, "tests/enforced"), 900, debug=False, parameters=(parameter,))
 
 
-_SCENARIOS = ("examples", "nat", "cisco", "icmp", "dynamic", "fail_closed", "hostile", "namespaces")
+_SCENARIOS = ("examples", "nat", "cisco", "icmp", "dynamic", "fail_closed", "hostile", "namespaces", "doctor")
 
 _HEART = (
     "test_a_flow_leaves_by_the_uplink_that_owns_its_translated_source",

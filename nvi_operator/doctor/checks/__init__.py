@@ -17,6 +17,7 @@ from nvi_operator.doctor.checks import (
     routes,
     rules,
     settings,
+    tc,
     tracking,
 )
 from nvi_operator.doctor.finding import Finding
@@ -56,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     Check("zone", tracking.zone),
     Check("notrack", tracking.notrack),
     Check("flowtable", tracking.flowtable),
+    Check("tc-filter", tc.tc_filter),
     Check("helper", tracking.helper),
     Check("nat-order", nat.nat_order),
     Check("foreign-nat", nat.foreign_nat),
@@ -64,6 +66,8 @@ CHECKS: tuple[Check, ...] = (
     Check("rule-protocol", rules.rule_protocol),
     Check("route-table", routes.route_table),
     Check("route-protocol", routes.route_protocol),
+    Check("wide-route", routes.wide_route),
+    Check("undeclared-interface", routes.undeclared_interface),
     Check("networkd", settings.networkd),
     Check("rp-filter", settings.rp_filter),
     Check("forwarding", settings.forwarding),

@@ -1,13 +1,15 @@
-"""Other people's routes: in our tables, or mistaken for ours."""
+"""Other people's routes: in our tables, mistaken for ours, or in our packets' way."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
-from nvi_operator.doctor.survey import Survey
+from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.survey import RouteFact, Survey
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.values import Network
 
 # /etc/iproute2/rt_protos
 _NAMES = {
@@ -57,8 +59,70 @@ def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
             yield Finding(
                 "problem",
                 "route-protocol",
-                f"{use.count} IPv{use.family} routes in table {use.table} bear our protocol number {need.protocol}: "
+                f"IPv{use.family} routes in table {use.table} bear our protocol number {need.protocol}: "
                 "an apply would delete them",
                 f"ip -{use.family} route show table {use.table} proto {need.protocol}\n"
                 "# in the spec: numbers: {protocol: N} with a number that nobody uses (see /etc/iproute2/rt_protos)",
             )
+
+
+def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Half the internet by way of somebody: a VPN's 0.0.0.0/1 and 128.0.0.0/1, which suppressing defaults misses."""
+    for ifname, routes in _by_interface(survey, needs(spec)):
+        wide = [route.destination for route in routes if route.wide]
+        if wide:
+            yield Finding(
+                "problem",
+                "wide-route",
+                f"main has {', '.join(map(str, wide[:4]))}{' ...' if wide[4:] else ''} through {ifname}: translated "
+                "packets to there leave by it, whichever uplink their source belongs to",
+                "".join(f"ip -{network.version} route del {network} dev {ifname}\n" for network in wide)
+                + "# and in the tool that made it; OpenVPN's client: pull-filter ignore redirect-gateway\n"
+                f"# or, if it is meant as a way out, in the spec: uplinks: {{NAME: {{interface: {ifname}}}}}",
+            )
+
+
+def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Interfaces with networks of their own that the spec does not know: VPNs, bridges of containers."""
+    need = needs(spec)
+    for ifname, routes in _by_interface(survey, need):
+        link = survey.links.get(ifname)
+        if link is None or not link.up or ifname in (*need.networks, need.device, "lo"):
+            continue
+        networks = _merged(route.destination for route in routes if not route.wide)
+        if networks:
+            shown = ", ".join(map(str, networks[:4]))
+            rest = f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}" if networks[4:] else ""
+            yield Finding(
+                "warning",
+                "undeclared-interface",
+                f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: what inside hosts send "
+                "there bears an ISP's address, and what they answer to connections from there is dropped as a leak",
+                f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
+                "# or leave it, if inside hosts have nothing to do with it",
+            )
+
+
+def _by_interface(survey: Survey, need: Needs) -> Iterator[tuple[str, list[RouteFact]]]:
+    """Routes of `main` that packets of inside hosts take, by family; without a spec there are none.
+
+    Stage 2 does not see those through uplinks, nor through others in their link group.
+    """
+    versions = {network.version for networks in need.networks.values() for network in networks}
+    found: dict[str, list[RouteFact]] = {}
+    for route in survey.main_routes:
+        network, link = route.destination, survey.links.get(route.ifname)
+        suppressed = route.ifname in need.uplinks or (link is not None and link.group == need.link_group)
+        # Some put 224.0.0.0/4 on an interface.
+        if network.version in versions and not (suppressed or network.is_multicast or network.is_link_local):
+            found.setdefault(route.ifname, []).append(route)
+    yield from found.items()
+
+
+def _merged(networks: Iterator[Network]) -> list[Network]:
+    """As few as say the same."""
+    given = list(networks)
+    return [
+        *collapse_addresses(n for n in given if isinstance(n, IPv4Network)),
+        *collapse_addresses(n for n in given if isinstance(n, IPv6Network)),
+    ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from nvi_operator.kernel.errors import kernel_errors
@@ -19,9 +20,31 @@ _NEW, _DELETE, _GET = 32, 33, 34  # RTM_*RULE
 _HEADER = struct.Struct("=8BI")  # struct fib_rule_hdr: family, dst_len, src_len, tos, table, 2 bytes, action, flags
 _DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK = 1, 2, 3, 4, 6, 10  # FRA_*
 _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK, _PROTOCOL = 13, 14, 15, 16, 21
-_ACTIONS: dict[str, int] = {"lookup": 1, "goto": 2, "nop": 3, "unreachable": 7}
+_ACTIONS: dict[str, int] = {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _ACTION_NAMES: dict[int, Any] = {value: name for name, value in _ACTIONS.items()}
 _UNSET = 0xFFFFFFFF  # what the kernel dumps for a suppressor that is not set
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A rule of whomever. `rule` has what ours may have; the attributes that it has not are in `said`."""
+
+    rule: FibRule
+    tos: int
+    flags: int
+    said: dict[int, bytes]
+
+    @property
+    def protocol(self) -> int:
+        return self.said.get(_PROTOCOL, b"\0")[0]
+
+
+def list_rules(rtnetlink: Rtnetlink, wanted: Callable[[bytes], bool]) -> Iterator[Listed]:
+    """Raises KernelError."""
+    for family, af in AF.items():
+        with kernel_errors("FIB rules: listing"):
+            rules = rtnetlink.dump(_GET, _HEADER.pack(af, *bytes(7), 0), wanted)
+        yield from (_parse(family, body) for body in rules)
 
 
 class FibRuleDriver:
@@ -33,11 +56,8 @@ class FibRuleDriver:
 
     def observe(self, desired: HostState) -> Iterator[FibRule]:
         ours = attribute(_PROTOCOL, bytes([self._protocol]))
-        for family, af in AF.items():
-            with kernel_errors("FIB rules: listing"):
-                rules = self._rtnetlink.dump(_GET, _HEADER.pack(af, *bytes(7), 0), lambda body: ours in body)
-            found = ((body, dict(attributes(body[_HEADER.size :]))) for body in rules)
-            yield from (_parse(family, body, a) for body, a in found if a.get(_PROTOCOL) == bytes([self._protocol]))
+        found = list_rules(self._rtnetlink, lambda body: ours in body)
+        yield from (listed.rule for listed in found if listed.protocol == self._protocol)
 
     def apply(self, change: Change) -> None:
         """A rule is never updated: its key is its whole content."""
@@ -81,8 +101,9 @@ def _action_number(action: str) -> int:
     return _ACTIONS[action] if action in _ACTIONS else int(action.removeprefix("action "))
 
 
-def _parse(family: Family, body: bytes, said: dict[int, bytes]) -> FibRule:
-    _, destination_length, source_length, _, _, _, _, action_number, _ = _HEADER.unpack_from(body)
+def _parse(family: Family, body: bytes) -> Listed:
+    _, destination_length, source_length, tos, _, _, _, action_number, flags = _HEADER.unpack_from(body)
+    said = dict(attributes(body[_HEADER.size :]))
     action = _ACTION_NAMES.get(action_number, f"action {action_number}")
 
     def suppressor(kind: int) -> int | None:
@@ -91,7 +112,7 @@ def _parse(family: Family, body: bytes, said: dict[int, bytes]) -> FibRule:
 
     mask = shown_number(said.get(_FWMASK))
     iif = said.get(_IIFNAME)
-    return FibRule(
+    rule = FibRule(
         family,
         shown_number(said.get(_PRIORITY)) or 0,
         action,
@@ -106,3 +127,4 @@ def _parse(family: Family, body: bytes, said: dict[int, bytes]) -> FibRule:
         suppress_prefix_length=suppressor(_SUPPRESS_PREFIXLEN),
         suppress_group=suppressor(_SUPPRESS_IFGROUP),
     )
+    return Listed(rule, tos, flags, said)

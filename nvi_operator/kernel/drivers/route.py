@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from nvi_operator.kernel.errors import kernel_errors
@@ -19,8 +20,9 @@ from nvi_operator.state.route import Route
 _NEW, _DELETE, _GET = 24, 25, 26  # RTM_*ROUTE
 # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _HEADER = struct.Struct("=8BI")
-_LENGTH_AT, _TABLE_AT, _PROTOCOL_AT = 1, 4, 5
+_LENGTH_AT, _TABLE_AT, _PROTOCOL_AT, _TYPE_AT = 1, 4, 5, 7
 _MAIN = 254
+_MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
 _DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE = 1, 4, 5, 6, 9, 15  # RTA_*
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 _TYPES = {"unicast": 1, "unreachable": 7}
@@ -110,6 +112,46 @@ def _next_hops(said: Mapping[int, bytes]) -> Iterator[tuple[int | None, bytes | 
             return
         yield oif, dict(attributes(several[offset + _NEXT_HOP.size : offset + length])).get(_GATEWAY)
         offset += length + 3 & ~3
+
+
+@dataclass
+class Census:
+    """Everybody's routes of one family: the protocols in each table, and where the unicast ones of `main` lead.
+
+    Of each interface at most so many networks are kept, but all of a length up to `wide`. Of a million routes hardly
+    any is parsed: of an interface with enough of them the attribute is looked for as bytes.
+    """
+
+    family: Family
+    wide: int
+    most: int
+    uses: set[tuple[int, int]] = field(default_factory=set)  # table and protocol
+    networks: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # by ifindex
+    _enough: set[bytes] = field(default_factory=set)
+
+    def take(self, rtnetlink: Rtnetlink) -> None:
+        """Raises OSError. A listing that was interrupted is made anew: hence sets."""
+        rtnetlink.dump(_GET, _HEADER.pack(AF[self.family], *bytes(7), 0), self._look)
+
+    def _look(self, body: bytes) -> bool:
+        length, table = body[_LENGTH_AT], body[_TABLE_AT]
+        if table == _MORE_THAN_A_BYTE:
+            table = shown_number(dict(attributes(body[_HEADER.size :])).get(_TABLE)) or 0
+        self.uses.add((table, body[_PROTOCOL_AT]))
+        if table == _MAIN and length and body[_TYPE_AT] == _TYPES["unicast"]:
+            wide = length <= self.wide
+            if wide or not any(oif in body for oif in self._enough):
+                self._keep(dict(attributes(body[_HEADER.size :])), length, wide)
+        return False
+
+    def _keep(self, said: dict[int, bytes], length: int, wide: bool) -> None:
+        network = shown_prefix(said.get(_DST), length)
+        for oif in filter(None, (oif for oif, _ in _next_hops(said))):
+            networks = self.networks[oif]
+            if network and (wide or len(networks) < self.most):
+                networks.add(network)
+            elif network:
+                self._enough.add(number(_OIF, oif))
 
 
 def _scope(route: Route) -> int:

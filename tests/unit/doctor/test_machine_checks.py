@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from nvi_operator.doctor import diagnose
 from nvi_operator.doctor.networkd import parse_networkd
-from nvi_operator.doctor.survey import Binding, Networkd, RouteUse, RuleFact
+from nvi_operator.doctor.survey import Binding, FilterFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.state.module import ModuleFacts, ModuleFile
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
@@ -22,7 +23,21 @@ OLD = ModuleFacts(loaded=True, loaded_version="0.0.9")
 ELSEWHERE = ModuleFacts(release="6.12.1-amd64", other_kernels=("6.1.0-9-amd64",))
 UNSIGNED = ModuleFacts(filed=ModuleFile("/lib/modules/x/updates/nvi.ko", "0.1.0", signed=False), enforced="lockdown")
 KMOD = {"dataplane": {"type": "kmod"}}
-TABLE_USED = {"routes": (RouteUse(4, 7800, 4, 1),)}
+TUN = [link("tun0")]
+BOTH = {"interfaces": {"lan0": {"networks": ["192.168.1.0/24", "fd00:1::/64"]}}}
+TABLE_USED = {"routes": (RouteUse(4, 7800, 4),)}
+
+
+def through(ifname: str, *networks: str) -> dict[str, Any]:
+    """Routes of `main`."""
+    return {"main_routes": tuple(RouteFact(ip_network(network), ifname) for network in networks)}
+
+
+def filters(ifname: str, place: Any, *verdicts: int | None, ours: bool = False) -> tuple[FilterFact, ...]:
+    """One after the other, each with one verdict."""
+    return tuple(
+        FilterFact(ifname, place, pref, "flower", ours, frozenset({each})) for pref, each in enumerate(verdicts, 1)
+    )
 
 
 def test_nothing_is_wrong_with_a_healthy_machine() -> None:
@@ -114,11 +129,69 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             "rule-before", {"rules": [RuleFact(4, 9, action="goto", goto=3000)]}, {}, ["problem"], id="leaps over us"
         ),
         pytest.param("rule-protocol", {"rules": [RuleFact(4, 9, protocol=78)]}, {}, ["problem"], id="our number"),
-        pytest.param("route-table", {"routes": (RouteUse(4, 7801, 4, 1),)}, {}, ["problem"], id="table used"),
-        pytest.param("route-table", {"routes": (RouteUse(4, 7801, 78, 1),)}, {}, [], id="table is ours"),
-        pytest.param("route-table", {"routes": (RouteUse(4, 7803, 4, 1),)}, {}, [], id="table not needed"),
+        pytest.param("route-table", {"routes": (RouteUse(4, 7801, 4),)}, {}, ["problem"], id="table used"),
+        pytest.param("route-table", {"routes": (RouteUse(4, 7801, 78),)}, {}, [], id="table is ours"),
+        pytest.param("route-table", {"routes": (RouteUse(4, 7803, 4),)}, {}, [], id="table not needed"),
         pytest.param("route-table", {"rules": [RuleFact(4, 32000, table=7800)]}, {}, ["problem"], id="rule looks in"),
-        pytest.param("route-protocol", {"routes": (RouteUse(4, 254, 78, 2),)}, {}, ["problem"], id="route not ours"),
+        pytest.param("route-protocol", {"routes": (RouteUse(4, 254, 78),)}, {}, ["problem"], id="route not ours"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 0)}, {}, ["warning"], id="action ok"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 1)}, {}, ["warning"], id="reclassify"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", None)}, {}, ["warning"], id="a program"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", -1, 2, 4)}, {}, [], id="passes nothing on"),
+        pytest.param(
+            "tc-filter",
+            {"filters": (*filters("wan0", "ingress", 0, 0), *filters("nvi0", "egress", 0))},
+            {},
+            ["warning", "warning"],
+            id="one for each place",
+        ),
+        pytest.param(
+            "tc-filter",
+            {"filters": (*filters("nvi0", "egress", None, ours=True), *filters("nvi0", "egress", 0))},
+            {},
+            [],
+            id="behind our own",
+        ),
+        pytest.param("wide-route", through("tun0", "0.0.0.0/1", "128.0.0.0/1"), {}, ["problem"], id="def1"),
+        pytest.param("wide-route", through("tun0", "8.0.0.0/7"), {}, ["problem"], id="least wide"),
+        pytest.param("wide-route", through("tun0", "10.0.0.0/8"), {}, [], id="a network"),
+        pytest.param("wide-route", through("lan0", "224.0.0.0/4"), {}, [], id="multicast"),
+        pytest.param("wide-route", through("wan0", "0.0.0.0/1"), {}, [], id="an uplink's are not asked"),
+        pytest.param("wide-route", through("tun0", "2000::/3"), BOTH, ["problem"], id="IPv6"),
+        pytest.param("wide-route", through("tun0", "2000::/4"), BOTH, ["problem"], id="OpenVPN's IPv6"),
+        pytest.param("wide-route", through("tun0", "2000::/3"), {}, [], id="a family that the spec has not"),
+        pytest.param(
+            "wide-route",
+            {**through("tun0", "0.0.0.0/1"), "links": [link("tun0", group=78)]},
+            {},
+            [],
+            id="in the uplinks' group",
+        ),
+        pytest.param(
+            "undeclared-interface",
+            {**through("tun0", "10.8.0.0/24", "fd00:8::/64"), "links": TUN},
+            BOTH,
+            ["warning"],
+            id="a VPN, once",
+        ),
+        pytest.param(
+            "undeclared-interface",
+            {**through("tun0", "0.0.0.0/1", "169.254.0.0/16", "fe80::/64", "224.0.0.0/4"), "links": TUN},
+            BOTH,
+            [],
+            id="no networks",
+        ),
+        pytest.param("undeclared-interface", through("lan0", "10.8.0.0/24"), {}, [], id="declared"),
+        pytest.param("undeclared-interface", through("wan0", "203.0.113.0/24"), {}, [], id="an uplink's network"),
+        pytest.param("undeclared-interface", through("lo", "10.8.0.0/24"), {}, [], id="lo"),
+        pytest.param(
+            "undeclared-interface",
+            {**through("tun0", "10.8.0.0/24"), "links": [link("tun0", up=False)]},
+            {},
+            [],
+            id="an interface that is down",
+        ),
+        pytest.param("undeclared-interface", through("tun0", "10.8.0.0/24"), {}, [], id="an interface that has gone"),
         pytest.param("mark-rule", {"rules": [RuleFact(4, 9, mark=5, mask=0xFFFFFFFF)]}, {}, [], id="whole mark"),
         pytest.param(
             "mark-rule",
@@ -171,11 +244,39 @@ def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], e
             id="which right is lacking",
         ),
         pytest.param("addresses", {"links": [link("wan0")]}, "ip address add 203.0.113.2/24 dev wan0", id="address"),
+        pytest.param("tc-filter", {"filters": filters("wan0", "ingress", 0)}, "`action continue`", id="tc filter"),
+        pytest.param(
+            "wide-route", through("tun0", "0.0.0.0/1"), "ip -4 route del 0.0.0.0/1 dev tun0", id="wide route"
+        ),
+        pytest.param(
+            "undeclared-interface",
+            {**through("tun0", "10.8.0.1/32", "10.8.0.0/24", "fd00:8::/64"), "links": TUN},
+            "interfaces: {tun0: {networks: [10.8.0.0/24]}}",
+            id="networks to declare",
+        ),
+        pytest.param(
+            "undeclared-interface",
+            {**through("tun0", *(f"10.{n}.0.0/16" for n in range(1, 10, 2))), "links": TUN},
+            "10.7.0.0/16]}}  # and more: ip route show dev tun0",
+            id="more networks than are shown",
+        ),
     ],
 )  # fmt: skip
 def test_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
     (finding,) = found(topic, survey(**changes), spec())
     assert words in finding.todo
+
+
+def test_hide_hop_makes_a_loop_endless() -> None:
+    of = survey(filters=filters("wan0", "ingress", 0))
+    (ends,), (endless,) = (found("tc-filter", of, spec(dataplane={"hideHop": on})) for on in (False, True))
+    assert "hideHop" in endless.what
+    assert "hideHop" not in ends.what
+
+
+def test_routes_are_judged_with_a_spec_only() -> None:
+    of = survey(**through("tun0", "0.0.0.0/1", "10.8.0.0/24"), links=TUN)
+    assert levels("wide-route", of) == levels("undeclared-interface", of) == []
 
 
 def test_what_to_do_about_the_module_is_a_list_to_be_pasted() -> None:

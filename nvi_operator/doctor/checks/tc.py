@@ -1,0 +1,38 @@
+"""Filters of tc, which see a packet before nft does, and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, takewhile
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.survey import FilterFact, Survey
+from nvi_operator.spec.models import GatewaySpec
+
+_SETS_TC_INDEX = frozenset({0, 1, None})  # TC_ACT_OK, TC_ACT_RECLASSIFY: tc_run() in net/core/dev.c
+
+
+def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Filters that pass packets on, and so write the field by which the device knows what it has had before."""
+    need = needs(spec)
+    endless = ", with hideHop for ever" if spec is not None and spec.dataplane.hide_hop else ""
+    for (ifname, place), filters in groupby(survey.filters, lambda each: (each.ifname, each.place)):
+        # Behind our own program nobody is asked.
+        asked = takewhile(lambda each: not each.ours, filters)
+        named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & _SETS_TC_INDEX))
+        if named:
+            yield Finding(
+                "warning",
+                "tc-filter",
+                f"tc {place} of {ifname}: {', '.join(named[:4])}{' ...' if named[4:] else ''} may overwrite "
+                f"tc_index, by which {need.device} knows a packet that it has had before: a rule that clears our bit "
+                f"of the mark may then send packets round in a loop{endless}",
+                f"tc -s filter show dev {ifname} {place}\n"
+                "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
+                "TC_ACT_UNSPEC), or attach it to another interface",
+            )
+
+
+def _name(each: FilterFact) -> str:
+    return f"{each.kind} at pref {each.preference}"
