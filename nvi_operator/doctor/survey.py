@@ -143,6 +143,7 @@ class Survey:
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
     module: ModuleFacts = field(default_factory=ModuleFacts)
     conntrack: bool = False
+    forward_policies: int = 0  # of IPsec, for what is forwarded
     rules: tuple[RuleFact, ...] = ()
     routes: tuple[RouteUse, ...] = ()
     main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface

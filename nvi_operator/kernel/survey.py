@@ -29,6 +29,7 @@ from nvi_operator.kernel.survey_machine import (
 )
 from nvi_operator.kernel.survey_nft import nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.survey_tc import list_filters
+from nvi_operator.kernel.survey_xfrm import forward_policies
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.facts import LinkFact
@@ -85,6 +86,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         kinds=can_make("ifb", "nvi"),
         module=survey_module(),
         conntrack=has_conntrack(),
+        forward_policies=forward_policies(),
         rules=rules,
         routes=routes,
         main_routes=main_routes,

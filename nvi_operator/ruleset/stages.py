@@ -26,7 +26,7 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
-from nvi_operator.topology.model import Family, Tenant, Topology
+from nvi_operator.topology.model import Family, Tenant, Topology, fewest
 
 RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
 MARK_PRIORITY = 2147483647  # INT_MAX, that of conntrack confirm
@@ -95,7 +95,8 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
         networks = topology.inside_networks(family)
         if outside and networks:
             inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
-            yield (inside, *_not_expected(topology, outside), f.one_of(f.IIFNAME, outside), *f.drop("spoofed"))
+            outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
+            yield (inside, *_not_beside(topology, family), *outer, *f.drop("spoofed"))
     if topology.guards.anti_spoof == "strict":
         missing = Match(Field("fib saddr . iif oif"), "==", "missing")
         checked = tuple(p.ifname for p in topology.ports if not topology.may_share_addresses(p.ifname))
@@ -109,6 +110,14 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
                 missing,
                 *f.drop("spoofed"),
             )
+
+
+def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
+    """A wide inside network may hold an uplink's own: its router is no inside host."""
+    beside = fewest((n for u in topology.uplinks for n in u.on_link), family)
+    overlapping = tuple(n for n in beside if any(n.overlaps(i) for i in topology.inside_networks(family)))
+    if overlapping:
+        yield f.in_networks(f.saddr(family), overlapping, op="!=")
 
 
 def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Match]:

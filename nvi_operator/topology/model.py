@@ -45,6 +45,7 @@ class Uplink:
     next_hops: Mapping[Family, str]
     point_to_point: bool
     addresses: tuple[Address, ...]
+    on_link: tuple[Network, ...]  # what the interface's own addresses are in: the router, and its neighbours
     routed: tuple[Network, ...]
     default: bool
     weight: int

@@ -191,6 +191,7 @@ def _uplink(
         next_hops=next_hops,
         point_to_point=uplink.next_hop is None,
         addresses=tuple(addresses),
+        on_link=tuple(interface.network for interface in fact.addresses) if fact else (),
         routed=routed,
         default=uplink.default or alone,
         weight=uplink.weight,

@@ -228,6 +228,18 @@ def test_a_link_may_go_before_its_filters_are_listed(host: Host) -> None:
     assert host.call(listed) == []
 
 
+def test_ipsec_policies_for_forwarding_ask_for_a_word_in_the_spec(host: Host) -> None:
+    between = "src 10.9.0.0/24 dst 192.168.1.0/24"
+    template = "tmpl src 192.0.2.80 dst 203.0.113.2 proto esp mode tunnel"
+    for way in ("in", "fwd"):
+        host.run(*f"ip xfrm policy add {between} dir {way} {template}".split())
+    (finding,) = (found for found in findings(host, SPEC) if found.topic == "ipsec")
+    assert finding.level == "warning"
+    assert finding.what.startswith("1 IPsec policies")
+    dataplane = SPEC.dataplane.model_copy(update={"ipsec": True})
+    assert not [f for f in findings(host, SPEC.model_copy(update={"dataplane": dataplane})) if f.topic == "ipsec"]
+
+
 def test_routes_as_wide_as_half_the_internet(host: Host) -> None:
     host.ip(
         "link add tun0 type bridge",

@@ -204,6 +204,17 @@ def test_the_gateways_own_traffic_goes_the_ordinary_way(edge: Site) -> None:
     assert edge.leaks() == 0
 
 
+def test_an_isp_whose_router_has_an_address_of_a_wide_inside_network_is_no_spoofer(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    """An uplink's own network is often within 10.0.0.0/8 or 100.64.0.0/10, and so is all that is inside."""
+    gateway.apply(spec(dataplane).replace("[192.168.1.0/24,", "[192.168.1.0/24, 203.0.112.0/20,"))
+    site.far.serve(443)
+    assert site.gateway.pings("203.0.113.1")
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert gateway.counters()["spoofed"] == 0
+
+
 def test_without_a_default_route_of_its_own_the_gateway_takes_the_default_uplink(edge: Site) -> None:
     edge.gateway.ip("route del default", "route del ::/0")
     before = edge.used()

@@ -57,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     Check("zone", tracking.zone),
     Check("notrack", tracking.notrack),
     Check("flowtable", tracking.flowtable),
+    Check("ipsec", tracking.ipsec),
     Check("tc-filter", tc.tc_filter),
     Check("helper", tracking.helper),
     Check("nat-order", nat.nat_order),

@@ -1,4 +1,4 @@
-"""Foreign rules about connection tracking: zones, notrack, flow offload, helpers."""
+"""What is kept of a packet or a flow beside it: zones, notrack, flow offload, helpers, IPsec."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def notrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "and the leak guard drops them",
                 insert(rule.chain_place, f"iifname {{ {', '.join(need.interfaces) or 'INTERFACES'} }} return"),
             )
+
+
+def ipsec(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Policies ask what a packet was decrypted by, and on its second pass nothing tells that any more."""
+    if survey.forward_policies and (spec is None or not spec.dataplane.ipsec):
+        yield Finding(
+            "warning",
+            "ipsec",
+            f"{survey.forward_policies} IPsec policies for forwarding: what they decrypt for inside hosts they would "
+            "refuse on its second pass",
+            "# in the spec: dataplane: {ipsec: true}",
+        )
 
 
 def _sets_zone(rule: Rule) -> bool:
