@@ -68,7 +68,7 @@ class SpecError(NviError):
         self.problems = tuple(problems)
         told = [str(problem) for problem in self.problems[: self.TOLD]]
         if len(self.problems) > self.TOLD:
-            told.append(f"... and {len(self.problems) - self.TOLD} problems more")
+            told.append(f"... and {len(self.problems) - self.TOLD} more problems")
         super().__init__("\n".join(told))
 
 
@@ -91,7 +91,7 @@ class KernelError(NviError):
 
 
 class DiedError(KernelError):
-    """The process that libnftables runs in."""
+    """The process that runs libnftables died."""
 
 
 class ChangedMeanwhileError(KernelError):

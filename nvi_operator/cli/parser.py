@@ -80,7 +80,7 @@ def _optional_spec(parser: argparse.ArgumentParser) -> None:
 
 
 def _choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gateway", metavar="NAME", help="the gateway to take, instead of the one for this host")
+    parser.add_argument("--gateway", metavar="NAME", help="use this gateway, not the one for this host")
 
 
 def _output(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +117,7 @@ def _force(parser: argparse.ArgumentParser) -> None:
 
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--rescan", metavar="SECONDS", type=_seconds, default=60.0, help="look anyway after so long (default: 60)"
+        "--rescan", metavar="SECONDS", type=_seconds, default=60.0, help="check at least this often (default: 60)"
     )
 
 
@@ -129,7 +129,7 @@ def _kernel(parser: argparse.ArgumentParser) -> None:
 
 def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--source", metavar="DIR", type=Path, help="the module's sources (default: those that came along)"
+        "--source", metavar="DIR", type=Path, help="the module's sources (default: those shipped with nvictl)"
     )
 
 
@@ -144,7 +144,7 @@ def _no_dkms(parser: argparse.ArgumentParser) -> None:
 
 
 _MODULE_COMMANDS: tuple[Command, ...] = (
-    ("status", "show what there is of the module, whether it can be used, and if not, what to do", (_output,)),
+    ("status", "show whether the module can be used, and if not, what to do", (_output,)),
     ("build", "build nvi.ko against a kernel's headers; needs no root", (_source, _kernel, _build)),
     (
         "install",
@@ -171,7 +171,7 @@ _COMMANDS: tuple[Command, ...] = (
     ),
     (
         "status",
-        "show the device, its counters, the uplinks and whether all is as the spec says",
+        "show the device, its counters, the uplinks, and whether the kernel matches the spec",
         (_optional_spec, _netns, _output),
     ),
     (
@@ -186,10 +186,10 @@ _COMMANDS: tuple[Command, ...] = (
     ),
     (
         "down",
-        "take away everything of ours, give back what was lent; DIR only if spec.numbers was changed",
+        "remove everything of ours and restore what was changed; DIR only if spec.numbers was changed",
         (_optional_spec, _netns, _output, _quiet),
     ),
-    ("doctor", "what this machine can do, and what on it would break us", (_optional_spec, _netns, _output)),
+    ("doctor", "what this machine can do, and what on it would break the gateway", (_optional_spec, _netns, _output)),
     ("module", "the kernel module of dataplane kmod: look, build, install", (_module,)),
     ("schema", "print the JSON Schema of the spec language", ()),
 )

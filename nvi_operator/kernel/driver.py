@@ -14,10 +14,14 @@ class Driver(Protocol):
 
     `observe` yields owned objects only; it may look at `desired` to know where to look (names, device),
     never to decide what is ours. `apply` raises KernelError, and leaves the object as it was when it does.
+    `check` raises what `apply` would, as far as that can be known beforehand, and changes nothing.
     """
 
     kind: str
 
     def observe(self, desired: HostState) -> Iterable[Object]: ...
+
+    def check(self, change: Change) -> None:
+        return
 
     def apply(self, change: Change) -> None: ...

@@ -1,4 +1,5 @@
-"""What the kernel reports by itself: that something of a family changed, and by whom. Never what.
+"""What the kernel reports by itself: that something of a family changed, and by whom; of nftables
+elements also which (`Reports`).
 
 Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
 for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
@@ -20,8 +21,8 @@ from typing import Literal
 
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.processes import is_ours
-from nvi_operator.nft.wire.journal import Journal, Reported
 from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
+from nvi_operator.nft.wire.reports import Reported, Reports
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
@@ -77,7 +78,7 @@ class KernelEvents:
         self._buffer = bytearray(1 << 18)
         self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
         self._lossy: set[socket.socket] = set()  # of which reports may be lost until they are read to the end
-        self._journal = Journal()
+        self._reports = Reports()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
         self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
@@ -114,7 +115,7 @@ class KernelEvents:
         finally:
             self._nft.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
             self._read(self._nft)
-            self._journal.gap()
+            self._reports.gap()
 
     def drain(self) -> list[Event]:
         """What came since the last call, each once, in order. Never blocks, never raises."""
@@ -140,7 +141,7 @@ class KernelEvents:
         Reports that it finds wait for `drain`, as with `generation`.
         """
         self._read(self._nft)
-        return self._journal.between(earlier, later)
+        return self._reports.between(earlier, later)
 
     def _read(self, sock: socket.socket) -> None:
         view = memoryview(self._buffer)
@@ -168,7 +169,7 @@ class KernelEvents:
         if lost:
             self._generation += 1
             if sock is self._nft:
-                self._journal.gap()  # where, among what was read, is not told
+                self._reports.gap()  # where, among what was read, is not told
 
     def _tell(self, event: Event) -> None:
         self._found[event] = None
@@ -196,11 +197,11 @@ class KernelEvents:
                 and _attributes(message, only=TABLE_NAME).get(TABLE_NAME, b"")[:-1] in self._tables
             ):
                 self._touched = True
-                self._journal.change(kind, bytes(message[4:]))
+                self._reports.change(kind, bytes(message[4:]))
             return None
         touched, self._touched = self._touched, False
         said = _attributes(message)
-        self._journal.end(int.from_bytes(said.get(GENERATION_ID, b""), "big"))
+        self._reports.end(int.from_bytes(said.get(GENERATION_ID, b""), "big"))
         if not touched:
             return None
         pid = int.from_bytes(said.get(_GEN_PID, b""), "big") or _pid(port)

@@ -7,7 +7,7 @@ from functools import cached_property
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.memory import Memory
-from nvi_operator.kernel.others import Others
+from nvi_operator.kernel.objects import Objects
 from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import Numbers
@@ -34,8 +34,8 @@ class HostKernel:
         self.close()
 
     def close(self) -> None:
-        if "_others" in self.__dict__:
-            self._others.close()
+        if "_objects" in self.__dict__:
+            self._objects.close()
         if self._memory is None and "_nft" in self.__dict__:
             self._nft.close()
 
@@ -45,8 +45,8 @@ class HostKernel:
         return self._memory.table if self._memory else NftTableDriver(TABLE)
 
     @cached_property
-    def _others(self) -> Others:
-        return Others(self._numbers)
+    def _objects(self) -> Objects:
+        return Objects(self._numbers)
 
     def facts(self) -> Facts:
         return self._memory.facts(self._look_at_host) if self._memory else self._look_at_host()
@@ -58,11 +58,11 @@ class HostKernel:
         return self._look(desired).plus((self._nft.kind, table) for table in self._nft.observe(desired))
 
     def _look_at_host(self) -> Facts:
-        return self._others.facts()
+        return self._objects.facts()
 
     def _look(self, desired: HostState) -> HostState:
         _need_rights()
-        return self._others.observe(desired)
+        return self._objects.observe(desired)
 
     def check(self, plan: Plan) -> None:
         """Would the kernel take it? Nothing is changed."""
@@ -72,11 +72,11 @@ class HostKernel:
             if change.ref.kind == self._nft.kind:
                 self._nft.check(change)
             else:
-                self._others.check(change)
+                self._objects.check(change)
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """What the device and the table counted, in packets; empty where there is nothing to count."""
-        groups = self._others.counters(live)
+        groups = self._objects.counters(live)
         table = self._nft.counters()
         return {**groups, f"nft table inet {TABLE}": table} if table else groups
 
@@ -85,8 +85,8 @@ class HostKernel:
             self._nft.apply(change)
             return
         if self._memory:
-            self._memory.forget_others()  # not all of it is reported
-        self._others.apply(change)
+            self._memory.forget_objects()  # not all of it is reported
+        self._objects.apply(change)
 
 
 def _need_rights() -> None:

@@ -46,7 +46,7 @@ class Lent:
         except (TypeError, ValueError) as error:
             raise KernelError(
                 f"{self._path}: reading what was lent: it is damaged: {error}",
-                hint="remove it: settings of before us are then not given back, and stay as they are",
+                hint="remove it: the original settings are then not restored, and stay as they are",
             ) from error
 
     def _store(self, entries: list[tuple[str, str, str]]) -> None:

@@ -30,7 +30,7 @@ from nvi_operator.state.nft import Table
 
 
 @dataclass(frozen=True)
-class _Others:
+class _Objects:
     """Everything of ours but the table, where `numbers` and `desired` said to look."""
 
     generation: int
@@ -55,7 +55,7 @@ class Memory:
         self.table = NftTableDriver(TABLE, remember=True, unheard=events.without_nft, reported=events.elements)
         self._events = events
         self._facts: tuple[int, Facts] | None = None
-        self._others: _Others | None = None
+        self._objects: _Objects | None = None
         self._all: tuple[Table | None, HostState] | None = None  # the others, with the table
 
     def __enter__(self) -> Memory:
@@ -65,15 +65,15 @@ class Memory:
         self.close()
 
     def close(self) -> None:
-        self.forget_others()
+        self.forget_objects()
         self.table.close()
 
     def forget(self) -> None:
         """Read everything anew: now and then, when reports were lost, and when something went wrong."""
         self.table.forget()
-        self.forget_others()
+        self.forget_objects()
 
-    def forget_others(self) -> None:
+    def forget_objects(self) -> None:
         """Read everything anew but the table: it is changed by ourselves, and not all of that is reported."""
         self._facts = None
         self._forget_objects()
@@ -89,14 +89,14 @@ class Memory:
     def observe(self, numbers: Numbers, desired: HostState, look: Callable[[HostState], HostState]) -> HostState:
         """Everything of ours; `look` sees all but the table. The same object as last time, if nothing changed."""
         generation = self._events.generation()
-        others = self._others
+        others = self._objects
         if others is None or not others.hold(generation, numbers, desired):
             self._forget_objects()
             found = look(desired)
-            others = _Others(generation, numbers, desired, found, OpenSettings(found))
+            others = _Objects(generation, numbers, desired, found, OpenSettings(found))
         elif others.desired is not desired:  # another table is wanted; next time this is found out at once
             others = replace(others, desired=desired)
-        self._others = others
+        self._objects = others
         table = next(iter(self.table.observe(desired)), None)
         if self._all is None or self._all[0] is not table:
             pairs = [] if table is None else [(self.table.kind, table)]
@@ -104,9 +104,9 @@ class Memory:
         return self._all[1]
 
     def _forget_objects(self) -> None:
-        if self._others is not None:
-            self._others.settings.close()
-            self._others = None
+        if self._objects is not None:
+            self._objects.settings.close()
+            self._objects = None
             self._all = None
 
 

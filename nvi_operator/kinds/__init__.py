@@ -1,6 +1,6 @@
 """One small file per kind of kernel object: what a topology wants of it, and where in an apply it belongs. Pure.
 
-To add a kind: a dataclass in `state/`, a file here, a driver in `kernel/drivers/`, a line in `KINDS`.
+To add a kind: docs/how-to/add-a-kind.md.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Daemon:
             self._memory.forget()
         try:
             with HostKernel(loaded.spec.numbers, self._memory) as kernel:
-                done = reconcile(kernel, self._wanted, held=wake.suspended)
+                done = reconcile(kernel, self._wanted, held=wake.held)
         except NviError:
             self._memory.forget()
             raise
@@ -165,7 +165,7 @@ class Daemon:
     def _report(self, loaded: LoadedSpec, plan: Plan, wake: Wake, *, drifted: bool, seconds: float) -> None:
         lines = [f"{sign} {line}".rstrip() for sign, line in (drift_lines(plan) if drifted else plan_lines(plan))]
         if len(lines) > SHOWN:
-            lines = [*lines[:SHOWN], f"  ... and {len(lines) - SHOWN} lines more"]
+            lines = [*lines[:SHOWN], f"  ... and {len(lines) - SHOWN} more lines"]
         if drifted:
             who = f" by {', '.join(wake.culprits)}" if wake.culprits else ""
             head, end = f"drift{who}", f"healed in {seconds * 1000:.0f} ms: in sync"

@@ -51,7 +51,7 @@ class Fights:
         self._records: dict[str, _Record] = {}
 
     @property
-    def suspended(self) -> frozenset[str]:
+    def held(self) -> frozenset[str]:
         """The objects to be left alone."""
         return frozenset(name for name, record in self._records.items() if record.held)
 

@@ -139,7 +139,7 @@ class Loop:
                 self._told.clear()  # whoever saved a file wants to know what came of it
         if released := self._fights.release(now):
             self._report(f"{', '.join(sorted(released))}: no longer left alone: held by this program again")
-        wake = Wake(reasons, tuple(self._reports), self._fights.suspended)
+        wake = Wake(reasons, tuple(self._reports), self._fights.held)
         self._reports.clear()
         self._agenda.begin(now)
         self._make(wake, now)
@@ -171,8 +171,8 @@ class Loop:
 
     def _say(self, result: PassResult) -> None:
         status = result.errors[0].message if result.errors else result.status
-        if suspended := self._fights.suspended:
-            status = f"left alone: {', '.join(sorted(suspended))}; {status}"
+        if held := self._fights.held:
+            status = f"left alone: {', '.join(sorted(held))}; {status}"
         if self._ready:
             self._notifier.status(status)
         else:

@@ -19,7 +19,7 @@ def problems(spec: GatewaySpec) -> tuple[Finding, ...]:
 
 
 def refuse_collisions(found: tuple[Finding, ...]) -> None:
-    """Raise ConflictError if somebody writes our bits of the packet mark: packets would pass by NAT, or be lost."""
+    """Raise ConflictError if somebody writes our bits of the packet mark: packets would bypass NAT, or be lost."""
     for finding in found:
         if finding.topic == COLLISION:
             raise ConflictError(

@@ -31,7 +31,7 @@ class Wake:
 
     reasons: frozenset[Reason]
     events: tuple[Event, ...] = ()
-    suspended: frozenset[str] = frozenset()  # names of objects, as in `PassResult.healed`
+    held: frozenset[str] = frozenset()  # names of objects, as in `PassResult.healed`
 
     @property
     def reread(self) -> bool:

@@ -1,4 +1,4 @@
-"""The two ends of stage 1: what stage 2 skips (raw), and the mark hook that proves stage 1 ran."""
+"""The first and the last chain of stage 1: raw, which stage 2 leaves at once, and the mark hook, its proof."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the user wrote, typed and checked, with the place of every value. Pure: reads text, no kernel."""
+"""What the user wrote, typed and checked, with the place of every value. Touches nothing of the kernel."""

@@ -125,7 +125,7 @@ def _addresses(spec: GatewaySpec, homes: Homes, forward: Forward, servers: froze
                 message = f"{item} is IPv{address.version}, and no server is"
                 yield ("at",), f"IPv4 mixed with IPv6: {message}", "add a server of that family to `to`"
             if not homes.public(address):
-                yield ("at",), f"{item} is an address on no uplink", homes.nowhere()
+                yield ("at",), f"{item} belongs to no uplink", homes.nowhere()
 
 
 def _families(

@@ -34,7 +34,7 @@ def check_source_nat(spec: GatewaySpec) -> Iterator[Problem]:
         at: Path = ("spec", "sourceNat", number)
         for pool in line.as_.pool or ():
             if not homes.any(pool.first, pool.last):
-                yield (*at, "as"), f"{pool} is an address on no uplink", homes.nowhere()
+                yield (*at, "as"), f"{pool} belongs to no uplink", homes.nowhere()
         yield from _line_families(spec, at, line)
         yield from _line_tenants(insides, at, line)
         if line.as_.pool:
@@ -141,7 +141,7 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
         at: Path = ("spec", "static", name)
         if not homes.any(static.as_[0], static.as_[-1]):
             hint = homes.nowhere(or_else=", or to an interface's knownAs")
-            yield (*at, "as"), f"{static.as_} is an address on no uplink", hint
+            yield (*at, "as"), f"{static.as_} belongs to no uplink", hint
         yield from _static_real(homes, insides, at, static)
         real[static.tenant].append(span_of(static.address, order, (name, static)))
         public.append(span_of(static.as_, order, (name, static)))
@@ -186,7 +186,7 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
             if twice.via not in spec.uplinks:
                 there_are = f"; there are: {listed(spec.uplinks)}" if spec.uplinks else ""
                 hint = f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
-            yield (*at, "as"), f"{twice.as_} is an address on no uplink", hint
+            yield (*at, "as"), f"{twice.as_} belongs to no uplink", hint
         tenants = insides.tenants_of([twice.from_])
         if len(tenants) > 1:
             message = f"these addresses exist in several tenants: {', '.join(tenants)}"

@@ -181,7 +181,7 @@ def check_default(spec: GatewaySpec) -> Iterator[Problem]:
             yield (
                 ("spec", "sourceNat", number, "as"),
                 f"unchanged needs a default uplink, and none of {', '.join(spec.uplinks)} is the default",
-                "set default: true at the uplink by which it shall leave",
+                "set default: true on the uplink it should leave through",
             )
 
 

@@ -92,7 +92,9 @@ def is_name(text: str) -> bool:
 def parse_name(value: object) -> str:
     text = _text(value, "a name")
     if not _NAME.fullmatch(text):
-        raise ValueError(f"{shown(text)} is not a name: use 1-40 of a-z, 0-9 and '-', not first or last")
+        raise ValueError(
+            f"{shown(text)} is not a name: use 1 to 40 of a-z, 0-9 and '-', and neither start nor end with '-'"
+        )
     return text
 
 
@@ -100,7 +102,8 @@ def parse_ifname(value: object) -> str:
     text = _text(value, "an interface name")
     if not _IFNAME.fullmatch(text):
         raise ValueError(
-            f"{shown(text)} is not an interface name: use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first"
+            f"{shown(text)} is not an interface name: use 1 to 15 letters, digits, '_', '.' or '-', "
+            "not starting with '-' or '.'"
         )
     return text
 

@@ -1,19 +1,8 @@
-"""The NAT virtual interface, the module behind it, and the group membership we lend to uplinks."""
+"""The NAT virtual interface, and the group that uplinks get."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Module:
-    """A kernel module that has to be loaded."""
-
-    name: str
-
-    @property
-    def key(self) -> str:
-        return self.name
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ Rule = tuple[Statement, ...]
 
 @dataclass(frozen=True)
 class Hook:
-    """Where a base chain hangs. We only write policy accept: dropping is done by rules that count."""
+    """The hook a base chain is attached to. We only write policy accept: dropping is done by rules that count."""
 
     type: Literal["filter", "nat", "route"]
     hook: Literal["prerouting", "output", "forward", "postrouting", "input"]

@@ -137,7 +137,7 @@ def _entries(name: str, forward: Forward, public: Address, target: Target, tenan
             yield ForwardEntry(name, public, protocol, ports, server, first, tenant, hairpin)
         elif ports.first == ports.last:
             yield ForwardEntry(name, public, protocol, ports, server, moved.first, tenant, hairpin)
-        else:  # nft cannot shift a range: a port each (check.py bounds how many)
+        else:  # nft cannot shift a range: a port each (check_forwards.MAX_SHIFTED bounds how many)
             for offset in range(ports.size):
                 port = ports.first + offset
                 yield ForwardEntry(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import singledispatch
 
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.state.link import Link, LinkGroup, Module
+from nvi_operator.state.link import Link, LinkGroup
+from nvi_operator.state.module import Module
 from nvi_operator.state.nft import Table
 from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl

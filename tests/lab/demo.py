@@ -44,7 +44,7 @@ def shown(text: str, limit: int = 60) -> None:
     for line in lines[:limit]:
         console.print(Text("  " + line, style=styles.get(line[:1], "")))
     if len(lines) > limit:
-        console.print(Text(f"  ... and {len(lines) - limit} lines more; the last one: {lines[-1]}", style="dim"))
+        console.print(Text(f"  ... and {len(lines) - limit} more lines; the last one: {lines[-1]}", style="dim"))
 
 
 A, B = "203.0.113.2|2001:db8:a::2", "198.51.100.2|2001:db8:b::2"

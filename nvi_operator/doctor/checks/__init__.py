@@ -40,7 +40,7 @@ CHECKS: tuple[Check, ...] = (
     Check("privileges", machine.privileges),
     Check("dataplane", machine.dataplane),
     Check("module", module.module),
-    Check("carrier", machine.carrier),
+    Check("ifb", machine.ifb),
     Check("conntrack", machine.conntrack),
     Check("nft-command", nft.command),
     Check("nft-binding", nft.binding),

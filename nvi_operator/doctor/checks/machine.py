@@ -68,7 +68,7 @@ def _bpf_todo(survey: Survey) -> str:
     )
 
 
-def carrier(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+def ifb(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """A link of kind ifb, which carries the eBPF dataplane."""
     wanted = spec.dataplane.type if spec is not None else "auto"
     if wanted == "kmod" or (wanted == "auto" and judge(survey.module).usable):
@@ -76,12 +76,12 @@ def carrier(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     can = survey.kinds.get("ifb", "unknown")
     if can == "no":
         yield Finding(
-            "problem", "carrier", "no link of kind ifb can be made: the eBPF dataplane needs one", "modprobe ifb"
+            "problem", "ifb", "no link of kind ifb can be made: the eBPF dataplane needs one", "modprobe ifb"
         )
     elif can == "unknown":
-        yield Finding("warning", "carrier", "could not try whether a link of kind ifb can be made", "modprobe ifb")
+        yield Finding("warning", "ifb", "could not try whether a link of kind ifb can be made", "modprobe ifb")
     else:
-        yield Finding("ok", "carrier", "links of kind ifb can be made")
+        yield Finding("ok", "ifb", "links of kind ifb can be made")
 
 
 def conntrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:

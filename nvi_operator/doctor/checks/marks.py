@@ -43,7 +43,7 @@ def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "problem" if certain else "warning",
             "mark-write",
-            f"rule {rule.place} sets our stage bit {need.stage:#x} in stage 1: such packets pass by NAT",
+            f"rule {rule.place} sets our stage bit {need.stage:#x} in stage 1: such packets bypass NAT",
             f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for spec.dataplane.stageBit",
         )
     for chain in survey.ruleset.base_chains("output"):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink import CREATE, EXCLUSIVE
 from nvi_operator.kernel.rtnetlink import AF, Family, Rtnetlink, number, prefix, shown_number, shown_prefix, text
@@ -47,7 +48,7 @@ def list_rules(rtnetlink: Rtnetlink, wanted: Callable[[bytes], bool]) -> Iterato
         yield from (_parse(family, body) for body in rules)
 
 
-class FibRuleDriver:
+class FibRuleDriver(Driver):
     kind = "fib-rule"
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nvi_operator.errors import ConflictError, KernelError
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.nvi_device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.kernel.rtnetlink import listed
@@ -23,7 +24,7 @@ _IFF_UP = 1
 _KINDS = ("ifb", KIND)
 
 
-class LinkDriver:
+class LinkDriver(Driver):
     kind = "link"
 
     def __init__(self, ipr: Any, numbers: Numbers) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.state.change import Change
@@ -12,7 +13,7 @@ from nvi_operator.state.host import HostState
 from nvi_operator.state.link import LinkGroup
 
 
-class LinkGroupDriver:
+class LinkGroupDriver(Driver):
     kind = "link-group"
 
     def __init__(self, ipr: Any, lent: Lent) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.module.load import load
 from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import Module
+from nvi_operator.state.module import Module
 from nvi_operator.topology.module import judge
 
 
-class ModuleDriver:
+class ModuleDriver(Driver):
     """A loaded module stays when we go: others may use it by then."""
 
     kind = "module"

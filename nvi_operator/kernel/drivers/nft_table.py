@@ -26,9 +26,9 @@ from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.elements import PackedElements
 from nvi_operator.nft.wire.follow import followed
-from nvi_operator.nft.wire.journal import Reported
 from nvi_operator.nft.wire.layout import elements, layout_of
 from nvi_operator.nft.wire.messages import after
+from nvi_operator.nft.wire.reports import Reported
 from nvi_operator.nft.wire.tree import tree_of
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState

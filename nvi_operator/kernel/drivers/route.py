@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink import CREATE, EXCLUSIVE, REPLACE
 from nvi_operator.kernel.rtnetlink import AF, Family, Rtnetlink, number, prefix, shown_number, shown_prefix
@@ -32,7 +33,7 @@ _ONLINK = 4
 _DEFAULT: dict[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-class RouteDriver:
+class RouteDriver(Driver):
     kind = "route"
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:

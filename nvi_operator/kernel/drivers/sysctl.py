@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.lent import Lent
 from nvi_operator.state.change import Change
@@ -16,7 +17,7 @@ PROC = Path("/proc/sys")  # /proc/sys/net shows the namespace of the reading thr
 _LONGEST = 128  # characters of a value of ours, by far
 
 
-class SysctlDriver:
+class SysctlDriver(Driver):
     kind = "sysctl"
 
     def __init__(self, lent: Lent) -> None:

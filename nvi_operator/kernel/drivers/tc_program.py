@@ -11,6 +11,7 @@ from typing import Any
 
 from nvi_operator.errors import CapabilityError, ConflictError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm, program, syscall
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
@@ -23,7 +24,7 @@ _ETH_P_ALL = 3
 _DIRECT_ACTION = 1  # TCA_BPF_FLAG_ACT_DIRECT
 
 
-class TcProgramDriver:
+class TcProgramDriver(Driver):
     kind = "tc-program"
 
     def __init__(self, ipr: Any, devices: Callable[[], Iterable[str]] = tuple) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nvi_operator.nft.wire.elements import PackedElements
-from nvi_operator.nft.wire.journal import Reported
+from nvi_operator.nft.wire.reports import Reported
 from nvi_operator.state.nft import Table
 
 

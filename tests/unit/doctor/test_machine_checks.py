@@ -62,9 +62,9 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("module", {"module": OLD}, {"dataplane": {"type": "bpf"}}, [], id="too old, and not asked for"),
         pytest.param("module", {"module": ELSEWHERE}, {}, ["warning"], id="filed for another kernel only"),
         pytest.param("module", {"module": UNSIGNED}, KMOD, ["problem"], id="unsigned"),
-        pytest.param("carrier", {"kinds": {"ifb": "no"}}, {}, ["problem"], id="no ifb"),
-        pytest.param("carrier", {"kinds": {"ifb": "unknown"}}, {}, ["warning"], id="ifb not tried"),
-        pytest.param("carrier", {"kinds": {"ifb": "no"}, "module": LOADED}, {}, [], id="ifb not needed"),
+        pytest.param("ifb", {"kinds": {"ifb": "no"}}, {}, ["problem"], id="no ifb"),
+        pytest.param("ifb", {"kinds": {"ifb": "unknown"}}, {}, ["warning"], id="ifb not tried"),
+        pytest.param("ifb", {"kinds": {"ifb": "no"}, "module": LOADED}, {}, [], id="ifb not needed"),
         pytest.param("conntrack", {"conntrack": False}, {}, ["problem"], id="no conntrack"),
         pytest.param(
             "conntrack",

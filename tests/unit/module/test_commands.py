@@ -18,8 +18,8 @@ from nvi_operator.spec.load import load_directory
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.link import Link, Module
-from nvi_operator.state.module import ModuleFacts, ModuleFile
+from nvi_operator.state.link import Link
+from nvi_operator.state.module import Module, ModuleFacts, ModuleFile
 from nvi_operator.testing import FakeKernel
 
 ROOT = Path(__file__).resolve().parents[3]

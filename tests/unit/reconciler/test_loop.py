@@ -240,7 +240,7 @@ def test_a_watch_that_cannot_be_is_told_once_and_the_timer_goes_on(world: World)
 
 def test_a_fight_ends_in_a_hold_that_names_object_and_process(world: World) -> None:
     def fought_over(wake: Wake) -> PassResult:
-        if "fib-rule x" in wake.suspended or not wake.reasons & {Reason.KERNEL, Reason.RELEASE}:
+        if "fib-rule x" in wake.held or not wake.reasons & {Reason.KERNEL, Reason.RELEASE}:
             return PassResult(status="fine")
         world.clock.at(0.001, world.events.happen)  # the other one puts his back
         return HEALED
@@ -248,7 +248,7 @@ def test_a_fight_ends_in_a_hold_that_names_object_and_process(world: World) -> N
     world.answers = [fought_over] * 1000
     world.clock.at(1, world.events.happen)
     world.run(50)
-    assert sum(wake.suspended == frozenset() for _, wake in world.wakes) == 11
+    assert sum(wake.held == frozenset() for _, wake in world.wakes) == 11
     (report,) = world.reports
     assert report.startswith("fib-rule x: changed by evil (pid 7), and healed 10 times")
     assert world.notifier.said[-3].startswith("STATUS=left alone: fib-rule x; fine")
@@ -260,10 +260,10 @@ def test_a_held_object_is_tried_again(world: World) -> None:
         world.clock.at(1 + number, world.events.happen)
     world.clock.at(30, world.events.happen)
     world.run(75)
-    assert world.wakes[-2][1].suspended == {"fib-rule x"}
+    assert world.wakes[-2][1].held == {"fib-rule x"}
     assert world.reasons[-1] == "release"
     assert world.moments[-1] == 70
-    assert world.wakes[-1][1].suspended == frozenset()
+    assert world.wakes[-1][1].held == frozenset()
     assert "held by this program again" in world.reports[-1]
 
 

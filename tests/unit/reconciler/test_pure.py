@@ -38,9 +38,9 @@ def fight(fights: Fights, begin: float, times: int, step: float = 1.0) -> list[f
 def test_the_tenth_heal_within_a_minute_makes_a_hold() -> None:
     fights = Fights()
     assert fight(fights, 0.0, 9) == []
-    assert fights.suspended == frozenset()
+    assert fights.held == frozenset()
     assert fight(fights, 9.0, 1) == [60.0]
-    assert fights.suspended == {"rule"}
+    assert fights.held == {"rule"}
 
 
 def test_rare_heals_are_no_fight() -> None:
@@ -83,7 +83,7 @@ def test_objects_are_counted_apart() -> None:
     fights.healed(["a"], [], 0.0)
     (hold,) = fights.healed(["a", "b"], [], 1.0)
     assert hold.name == "a"
-    assert fights.suspended == {"a"}
+    assert fights.held == {"a"}
 
 
 @pytest.mark.parametrize(

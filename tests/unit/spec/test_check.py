@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "14:36",
                 "spec.twiceNat.p.as",
-                "10.4.0.0/28 is an address on no uplink",
+                "10.4.0.0/28 belongs to no uplink",
                 "there is no uplink 'zz': add it to routed of the one that leads there; there are: dsl, isp-a, isp-b",
             ),
             ("14:93", "spec.twiceNat.p.via", "there is no uplink 'zz'", "there are: dsl, isp-a, isp-b"),
@@ -79,14 +79,14 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "13:29",
                 "spec.sourceNat[0].as",
-                "203.0.113.30-203.0.113.40 is an address on no uplink",
+                "203.0.113.30-203.0.113.40 belongs to no uplink",
                 NOWHERE,
             )
         ],
     ),
     "forward, address on no uplink": (
         "  forwards:\n    web:\n      at: [isp-b, 192.0.2.9]\n      ports: 443/tcp\n      to: 192.168.1.80",
-        [("15:11", "spec.forwards.web.at", "192.0.2.9 is an address on no uplink", NOWHERE)],
+        [("15:11", "spec.forwards.web.at", "192.0.2.9 belongs to no uplink", NOWHERE)],
     ),
     "1:1, address on no uplink": (
         "  static:\n    a: {address: 192.168.1.80, as: 192.0.2.9}",
@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "14:36",
                 "spec.static.a.as",
-                "192.0.2.9/32 is an address on no uplink",
+                "192.0.2.9/32 belongs to no uplink",
                 NOWHERE + ", or to an interface's knownAs",
             )
         ],
@@ -539,7 +539,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "10:29",
                 "spec.sourceNat[0].as",
                 "unchanged needs a default uplink, and none of a, b is the default",
-                "set default: true at the uplink by which it shall leave",
+                "set default: true on the uplink it should leave through",
             )
         ],
     ),

@@ -108,7 +108,7 @@ def test_each_model_of_entries_has_its_field() -> None:
 
 # --------------------------------------------------------------------------- CSV that is wrong
 
-NOT_A_NAME = "is not a name: use 1-40 of a-z, 0-9 and '-', not first or last"
+NOT_A_NAME = "is not a name: use 1 to 40 of a-z, 0-9 and '-', and neither start nor end with '-'"
 NO_PROTOCOL = "names no protocol: write it as 443/tcp or 8000-8010/udp"
 UNEQUAL = "1/tcp is 1 ports and 192.168.1.1:2-3 is 2: ranges must be of equal size"
 EQUAL = "make both ranges cover as many ports"
@@ -188,7 +188,7 @@ def test_every_wrong_row_is_told_and_the_first_fifty_in_words() -> None:
     with pytest.raises(SpecError) as caught:
         load_texts({"gw.yaml": READS_CSV, "f.csv": HEADER + "web,isp-b,443,192.168.1.1\n" * 60})
     assert len(caught.value.problems) == 60
-    assert str(caught.value).endswith("... and 10 problems more")
+    assert str(caught.value).endswith("... and 10 more problems")
 
 
 # --------------------------------------------------------------------------- JSON Lines that are wrong

@@ -13,7 +13,7 @@ AUTO = "write auto, or an address such as 192.0.2.1 or 2001:db8::1"
 
 
 def no_name(text: str) -> str:
-    return f"{text!r} is not a name: use 1-40 of a-z, 0-9 and '-', not first or last"
+    return f"{text!r} is not a name: use 1 to 40 of a-z, 0-9 and '-', and neither start nor end with '-'"
 
 
 # name: (the text after BASE, whose first line is line 13; every problem that is told)
@@ -300,7 +300,8 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "13:29",
                 "spec.sourceNat[0].in",
-                "'../etc' is not an interface name: use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first",
+                "'../etc' is not an interface name: use 1 to 15 letters, digits, '_', '.' or '-', "
+                "not starting with '-' or '.'",
                 "see the names in `ip link`",
             )
         ],
@@ -529,7 +530,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "6:5",
                 "spec.interfaces.00:11:22:33:44:55",
                 "'00:11:22:33:44:55' is not an interface name: "
-                "use 1-15 letters, digits, '_', '.' or '-', no '-' or '.' first",
+                "use 1 to 15 letters, digits, '_', '.' or '-', not starting with '-' or '.'",
                 "see the names in `ip link`",
             )
         ],

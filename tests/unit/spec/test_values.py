@@ -49,7 +49,7 @@ def test_taken(parse: Callable[[object], Any], text: object, value: Any) -> None
 
 
 REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
-    (v.parse_name, "a b", "'a b' is not a name: use 1-40 of a-z, 0-9 and '-', not first or last"),
+    (v.parse_name, "a b", "'a b' is not a name: use 1 to 40 of a-z, 0-9 and '-', and neither start nor end with '-'"),
     (v.parse_name, "isp_a", "is not a name"),
     (v.parse_name, "-a", "is not a name"),
     (v.parse_name, "a" * 41, "is not a name"),

@@ -14,7 +14,8 @@ from nvi_operator.plan.preview import Preview
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.state.link import Link, LinkGroup, Module
+from nvi_operator.state.link import Link, LinkGroup
+from nvi_operator.state.module import Module
 from nvi_operator.state.nft import Chain, Element, Hook, Match, NamedSet, Opaque, Table, Verdict
 from nvi_operator.state.nft import Field as NftField
 from nvi_operator.state.route import Route

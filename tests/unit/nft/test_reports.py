@@ -9,8 +9,8 @@ import pytest
 from nvi_operator.nft.wire.attributes import attribute
 from nvi_operator.nft.wire.elements import PackedElements, packed
 from nvi_operator.nft.wire.follow import followed
-from nvi_operator.nft.wire.journal import Journal, Reported
 from nvi_operator.nft.wire.messages import DELETE_ELEMENT, ELEMENTS, NEW_ELEMENT, SET_NAME, TABLE_NAME
+from nvi_operator.nft.wire.reports import Reported, Reports
 from nvi_operator.state.nft import Element, NamedSet, Table
 
 NEW_RULE = 10 << 8 | 6
@@ -40,37 +40,37 @@ def report(verb: str, *numbers: int, name: str = "m") -> Reported:
 
 
 @pytest.fixture
-def journal() -> Journal:
+def reports() -> Reports:
     """One that has heard everything since generation 1."""
-    made = Journal()
+    made = Reports()
     made.end(1)
     return made
 
 
-def test_it_tells_the_changes_of_all_generations_between_in_their_order(journal: Journal) -> None:
-    journal.change(NEW_ELEMENT, body(raw(1)))
-    journal.end(2)
-    journal.end(3)  # somebody else's
-    journal.change(DELETE_ELEMENT, body(raw(1)))
-    journal.end(4)
-    assert journal.between(1, 4) == [report("add", 1), report("delete", 1)]
-    assert journal.between(2, 3) == []
+def test_it_tells_the_changes_of_all_generations_between_in_their_order(reports: Reports) -> None:
+    reports.change(NEW_ELEMENT, body(raw(1)))
+    reports.end(2)
+    reports.end(3)  # somebody else's
+    reports.change(DELETE_ELEMENT, body(raw(1)))
+    reports.end(4)
+    assert reports.between(1, 4) == [report("add", 1), report("delete", 1)]
+    assert reports.between(2, 3) == []
 
 
-def test_a_generation_that_was_not_heard_is_not_known(journal: Journal) -> None:
-    journal.end(2)
-    journal.end(4)
-    assert journal.between(1, 4) is None
-    assert journal.between(4, 5) is None
+def test_a_generation_that_was_not_heard_is_not_known(reports: Reports) -> None:
+    reports.end(2)
+    reports.end(4)
+    assert reports.between(1, 4) is None
+    assert reports.between(4, 5) is None
 
 
-def test_what_is_more_than_elements_is_not_told(journal: Journal) -> None:
-    journal.change(NEW_ELEMENT, body(raw(1)))
-    journal.change(NEW_RULE, attribute(TABLE_NAME, b"nvi\0"))
-    journal.end(2)
-    journal.end(3)
-    assert journal.between(1, 3) is None
-    assert journal.between(2, 3) == []
+def test_what_is_more_than_elements_is_not_told(reports: Reports) -> None:
+    reports.change(NEW_ELEMENT, body(raw(1)))
+    reports.change(NEW_RULE, attribute(TABLE_NAME, b"nvi\0"))
+    reports.end(2)
+    reports.end(3)
+    assert reports.between(1, 3) is None
+    assert reports.between(2, 3) == []
 
 
 @pytest.mark.parametrize(
@@ -78,36 +78,36 @@ def test_what_is_more_than_elements_is_not_told(journal: Journal) -> None:
     [b"\xff\xff", attribute(SET_NAME, b"m\0"), body(raw(1)).replace(b"m\0", b"\xff\0")],
     ids=["no-attributes", "no-elements", "no-name"],
 )
-def test_a_message_that_cannot_be_read_is_not_passed_over(journal: Journal, broken: bytes) -> None:
-    journal.change(NEW_ELEMENT, broken)
-    journal.end(2)
-    assert journal.between(1, 2) is None
+def test_a_message_that_cannot_be_read_is_not_passed_over(reports: Reports, broken: bytes) -> None:
+    reports.change(NEW_ELEMENT, broken)
+    reports.end(2)
+    assert reports.between(1, 2) is None
 
 
-def test_a_transaction_of_very_many_things_is_not_kept(journal: Journal) -> None:
+def test_a_transaction_of_very_many_things_is_not_kept(reports: Reports) -> None:
     for _ in range(5000):
-        journal.change(NEW_ELEMENT, body(raw(1)))
-    journal.end(2)
-    assert journal.between(1, 2) is None
+        reports.change(NEW_ELEMENT, body(raw(1)))
+    reports.end(2)
+    assert reports.between(1, 2) is None
 
 
-def test_after_a_gap_neither_what_was_nor_the_transaction_under_way_counts(journal: Journal) -> None:
-    journal.end(2)
-    journal.change(NEW_ELEMENT, body(raw(1)))
-    journal.gap()
-    journal.change(NEW_ELEMENT, body(raw(2)))
-    journal.end(3)
-    journal.end(4)
-    assert journal.between(1, 2) is None
-    assert journal.between(2, 3) is None
-    assert journal.between(3, 4) == []
+def test_after_a_gap_neither_what_was_nor_the_transaction_under_way_counts(reports: Reports) -> None:
+    reports.end(2)
+    reports.change(NEW_ELEMENT, body(raw(1)))
+    reports.gap()
+    reports.change(NEW_ELEMENT, body(raw(2)))
+    reports.end(3)
+    reports.end(4)
+    assert reports.between(1, 2) is None
+    assert reports.between(2, 3) is None
+    assert reports.between(3, 4) == []
 
 
 def test_generations_go_on_after_the_largest() -> None:
-    journal = Journal()
-    journal.end(0xFFFFFFFF)
-    journal.end(1)
-    assert journal.between(0xFFFFFFFF, 1) == []
+    reports = Reports()
+    reports.end(0xFFFFFFFF)
+    reports.end(1)
+    assert reports.between(0xFFFFFFFF, 1) == []
 
 
 # --------------------------------------------------------------------------- a table after it

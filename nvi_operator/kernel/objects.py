@@ -28,7 +28,7 @@ from nvi_operator.state.link import Link
 from nvi_operator.state.tc import TcProgram
 
 
-class Others:
+class Objects:
     """Of the network namespace in which it was made. Takes milliseconds to make; close it."""
 
     def __init__(self, numbers: Numbers) -> None:
@@ -38,13 +38,12 @@ class Others:
         self._ipr: Any = IPRoute(ext_ack=True)
         self._rtnetlink = Rtnetlink()
         lent = Lent(self._cookie)
-        self._module = ModuleDriver()
         links = LinkDriver(self._ipr, numbers)
-        self._program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
+        program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
         drivers: tuple[Driver, ...] = (
-            self._module,
+            ModuleDriver(),
             links,  # before all that goes with a link, see `memory.py`
-            self._program,
+            program,
             LinkGroupDriver(self._ipr, lent),
             RouteDriver(self._rtnetlink, numbers.protocol),
             FibRuleDriver(self._rtnetlink, numbers.protocol),
@@ -67,10 +66,7 @@ class Others:
 
     def check(self, change: Change) -> None:
         """Would the kernel take it, as far as that can be known beforehand? Nothing is changed."""
-        if change.ref.kind == self._module.kind:
-            self._module.check(change)
-        if change.ref.kind == self._program.kind:
-            self._program.check(change)
+        self._drivers[change.ref.kind].check(change)
 
     def apply(self, change: Change) -> None:
         self._drivers[change.ref.kind].apply(change)

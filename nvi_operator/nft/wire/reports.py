@@ -30,7 +30,7 @@ class Reported:
     elements: bytes
 
 
-class Journal:
+class Reports:
     def __init__(self) -> None:
         self._changes: list[Reported] | None = None  # of the transaction that is not through; None: not all is known
         self._made: deque[tuple[int, Sequence[Reported] | None]] = deque(maxlen=_MOST)
