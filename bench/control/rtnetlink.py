@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from pyroute2 import IPRoute
 
@@ -25,14 +24,15 @@ from nvi_operator.topology.model import Topology
 _PROTOCOL = Numbers().protocol
 
 
-@dataclass(frozen=True)
 class _Meant(Gateway):
     """A gateway that is nothing but these objects."""
 
-    state: HostState = field(default_factory=HostState)
+    def __init__(self, state: HostState) -> None:
+        super().__init__("bench", None)
+        self._state = state
 
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
-        return None, self.state
+        return None, self._state
 
 
 def _rules(count: int) -> HostState:
@@ -50,7 +50,7 @@ def _reconciled(state: HostState) -> Iterator[Meter]:
 
     def work() -> None:
         with HostKernel(Numbers()) as kernel:
-            reconcile(kernel, _Meant("bench", None, state))
+            reconcile(kernel, _Meant(state))
 
     yield Meter(timed(work))
 

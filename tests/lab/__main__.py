@@ -59,7 +59,11 @@ def shell(topology: str, spec: str | None, console: Console) -> int:
         for host in servers:
             host.serve(443)
         if spec:
-            console.print(Text(GatewayHost(site.gateway).apply(Path(spec).resolve()).stdout.splitlines()[-1]))
+            done = GatewayHost(site.gateway).nvictl("apply", Path(spec).resolve(), check=False)
+            if done.returncode:
+                console.print(Text(done.stderr.rstrip()))
+                return done.returncode
+            console.print(Text(done.stdout.splitlines()[-1]))
         commands = Path(scratch)
         for name, host in lab.hosts.items():
             enter = f"exec ip netns exec {host.netns}"

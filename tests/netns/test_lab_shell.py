@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,11 +64,19 @@ def test_the_list_draws_them_all() -> None:
     assert max(map(len, output.splitlines())) <= 100
 
 
-def test_a_spec_that_is_refused_leaves_nothing() -> None:
-    code, output, pid = lab("dual-wan", "--spec", "/nonexistent")
+def test_a_spec_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text("kind: Gateway\n")
+    code, output, pid = lab("dual-wan", "--spec", str(tmp_path))
     assert code == 1
-    assert "/nonexistent" in output
+    assert "gateway.yaml:1:1" in output
+    assert "Traceback" not in output
     assert namespaces(f"nvi{pid}.") == []
+
+
+def test_a_spec_that_is_not_there_is_told_before_anything_is_built() -> None:
+    code, output, _ = lab("dual-wan", "--spec", "/nonexistent")
+    assert code == 2
+    assert "/nonexistent: no such directory" in output
 
 
 def test_nothing_to_build_is_said() -> None:
