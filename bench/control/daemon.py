@@ -28,6 +28,7 @@ from nvi_operator.ruleset.table import TABLE
 _NVICTL = Path(sys.executable).with_name("nvictl")
 _STARTING, _ENDING = 120.0, 60.0  # seconds
 _CALM = 0.5  # seconds between two samples: the daemon is through with the last
+_SETTLED = 3.0  # seconds until the kernel has done with the addresses of a new namespace (DAD)
 
 
 # --------------------------------------------------------------------------- its pass
@@ -84,7 +85,7 @@ def _running(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
             )
         try:
             _until(lambda: "in sync" in log.read_text(encoding="utf-8"), daemon)
-            time.sleep(_CALM)
+            time.sleep(_SETTLED)
             yield daemon
         finally:
             daemon.terminate()

@@ -26,7 +26,8 @@ _WORKER = (sys.executable, "-P", nft_worker.__file__)
 class Nft:
     """Works in the network namespace in which it was made; close it, or use it in `with`.
 
-    The process is started at once, so that it is ready when it is asked, and again after a crash. Not thread-safe.
+    The process is started at once, so that it is ready when it is asked, and again after a crash or a `close`. Not
+    thread-safe.
     """
 
     def __init__(self, worker: tuple[str, ...] = _WORKER) -> None:

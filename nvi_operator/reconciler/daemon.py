@@ -72,6 +72,7 @@ class Daemon:
             return PassResult(errors=(*wrong, error), failed=True)
         finally:
             del kept
+            self._memory.rest()
             self._look_for_cycles(wake)
 
     def _pass(self, wake: Wake) -> PassResult:

@@ -42,6 +42,13 @@ def test_it_works_where_its_caller_is(name: str) -> None:
         assert tables(nft) == []
 
 
+def test_it_may_be_ended_and_is_started_again_when_it_is_asked(name: str) -> None:
+    with entered(name), Nft() as nft:
+        nft.apply("add table inet nvi\n")
+        nft.close()
+        assert tables(nft) == ["nvi"]
+
+
 def test_what_nft_refuses_is_said_in_its_words(name: str) -> None:
     with entered(name), Nft() as nft:
         with pytest.raises(KernelError, match="syntax error"):

@@ -86,6 +86,17 @@ def test_a_neighbour_who_writes_our_bit_is_named_and_with_force_it_goes_on(
     start("--force").until("in sync")
 
 
+def test_while_nothing_happens_it_is_one_process(site: Site, directory: Path, start: Start) -> None:
+    """That of libnftables, which takes a tenth of the memory, is there while it is needed."""
+    daemon = start()
+    daemon.until("in sync")
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+    until(lambda: not children.read_text(), "it is alone")
+    (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
+    daemon.until("in sync")
+    assert seen(site) == B
+
+
 def test_a_gateway_has_one_keeper(site: Site, gateway: GatewayHost, directory: Path, start: Start) -> None:
     first = start()
     first.until("in sync")

@@ -84,6 +84,10 @@ class NftTableDriver:
         self._nft.close()
         self._wire.close()
 
+    def rest(self) -> None:
+        """As after a long time in which nobody asked; nothing that is known is lost."""
+        self._nft.close()
+
     def forget(self) -> None:
         """The next observation reads everything."""
         self._seen = _Seen()
