@@ -41,6 +41,7 @@ def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
 
         def work() -> None:
             done = daemon.pass_(Wake(frozenset({reason})))
+            assert not done.failed, f"the pass failed: {done.errors[-1]}"
             assert not done.changed, f"there was something to do: {done.changed}"
 
         daemon.pass_(Wake(frozenset({Reason.START})))

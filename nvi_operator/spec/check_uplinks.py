@@ -9,7 +9,7 @@ from typing import Any
 from nvi_operator.spec.addresses import Cover, Problem, Span, explicit, overlapping, span_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
-from nvi_operator.spec.values import FAMILIES, Network, link_local, no_hosts
+from nvi_operator.spec.values import FAMILIES, Network, link_local, no_hosts, within
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
 MAX_UPLINKS = 255  # an uplink's number is one byte of the packet mark
@@ -56,7 +56,7 @@ def _hosts(path: Path, networks: Iterable[Network]) -> Iterator[Problem]:
             continue
         for network in own:
             if local := link_local(network):
-                message = f"{network} is link-local" if network.subnet_of(local) else f"{local} is in {network}"
+                message = f"{network} is link-local" if within(network, local) else f"{local} is in {network}"
                 yield path, message, "link-local addresses are each link's own: leave it out"
 
 
