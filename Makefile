@@ -45,7 +45,7 @@ test: setup lint ## all tests; those with packets need root
 	$(SUDO) $(BIN)/python -m pytest
 
 test-quick: ## those that need no kernel: under a minute
-	$(BIN)/python -m pytest tests/unit tests/golden tests/property
+	$(BIN)/python -m pytest -n auto tests/unit tests/golden tests/property
 
 test-netns: ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
