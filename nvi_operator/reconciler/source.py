@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nvi_operator.spec.files import ENTRY_SUFFIXES, SUFFIXES, spec_files
+from nvi_operator.spec.files import ENTRY_SUFFIXES, SUFFIXES, SpecFiles
 
 _TIMEOUT = 10.0
 # Two writes of one size within a tick of the filesystem's clock look alike (before 6.13; up to 10 ms).
@@ -45,25 +45,14 @@ def fingerprint(root: Path) -> Fingerprint:
     A file of entries counts whether a document names it or not. What cannot be read counts as such, so that a change
     of rights is a change.
     """
-    try:
-        if root.is_dir():
-            files = spec_files(root, (*SUFFIXES, *ENTRY_SUFFIXES))
-        else:
-            files = [root, *spec_files(root.parent, ENTRY_SUFFIXES)]
-    except OSError as error:
-        return Fingerprint(frozenset({(str(root), (-1, error.errno or 0))}))
-    found = frozenset((str(file), _facts(file)) for file in files)
-    newest = max((max(facts[3:], default=0) for _, facts in found), default=0)
-    return Fingerprint(found, settled=time.time_ns() - newest > _TICK_NS)
-
-
-def _facts(file: Path) -> tuple[int, ...]:
-    """ctime as well: `cp -p`, `rsync -t` and `touch -d` write old mtimes. Symlinks are followed."""
-    try:
-        stat = file.stat()
-    except OSError as error:
-        return (-1, error.errno or 0)
-    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    files = SpecFiles(root)
+    names, errors = files.names((*SUFFIXES, *ENTRY_SUFFIXES) if files.is_directory else ENTRY_SUFFIXES)
+    if not files.is_directory:
+        names.append(str(root))
+    found = {name: files.facts(name) for name in names}
+    newest = max((max(facts[3:], default=0) for facts in found.values()), default=0)
+    found |= {str(error.filename): (-1, error.errno or 0) for error in errors}
+    return Fingerprint(frozenset(found.items()), settled=time.time_ns() - newest > _TICK_NS)
 
 
 @dataclass(frozen=True)

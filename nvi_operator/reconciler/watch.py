@@ -109,16 +109,23 @@ class DirectoryWatch:
     # ---------------------------------------------------------------- helpers
 
     def _survey(self) -> tuple[Trail, tuple[str, ...]]:
-        """The way to the root and to whatever the symlinks in it lead to; the directories to watch whole."""
+        """The way to the root and to whatever the symlinks in it lead to; the directory to watch whole, if any.
+
+        What lies outside is no part of a spec (spec/files.py), so of that only the way is watched.
+        """
         trail = Trail()
-        found: dict[str, None] = {}
-        todo = [self._root]
+        home = trail.follow(self._root)
+        if not os.path.isdir(home):
+            return trail, ()
+        todo, seen = [home], {home}
         while todo:
-            end = trail.follow(todo.pop())
-            if os.path.isdir(end) and end not in found:
-                found[end] = None
-                todo += _links(end)
-        return trail, tuple(end for end in found if not _is_in(end, found))
+            for link in _links(todo.pop()):
+                end = trail.follow(link)
+                # Of what lies inside, only directories with hidden names, as `.worktrees`, were not walked yet.
+                if end not in seen and _is_in(end, (home,)) and "/." in end[len(home) :] and os.path.isdir(end):
+                    seen.add(end)
+                    todo.append(end)
+        return trail, (home,)
 
     def _schedule(
         self, observer: BaseObserver, trail: Trail, trees: tuple[str, ...], wanted: dict[str, tuple[object, ...]]

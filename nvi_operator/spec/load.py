@@ -6,7 +6,6 @@ must be is in `models.py`, what the whole must be in `check.py`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -20,19 +19,17 @@ from nvi_operator.spec.entries import read_entries
 from nvi_operator.spec.files import (
     ENTRY_SUFFIXES,
     ReadEntries,
+    SpecFiles,
     beside,
     entries_among,
     entries_unreadable,
-    entry_reader,
-    read,
-    spec_files,
 )
 from nvi_operator.spec.merge import Part, Positions, Source, dotted, merge
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.parts import parts_of
 from nvi_operator.spec.words import LONGEST_NAME, short
 
-__all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts", "spec_files"]
+__all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts"]
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,9 @@ def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway
 
     Raises SpecError with every problem found.
     """
-    root = FilePath(path)
-    entries = entry_reader(root if os.path.isdir(root) else None)
-    return load_texts(read(root), hostname=hostname, gateway=gateway, root=str(path), entries=entries)
+    files = SpecFiles(path)
+    texts = files.read_specs()
+    return load_texts(texts, hostname=hostname, gateway=gateway, root=str(path), entries=files.read_entries)
 
 
 def load_texts(

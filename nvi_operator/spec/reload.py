@@ -8,7 +8,6 @@ what reading everything would.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from nvi_operator.errors import SpecError
 from nvi_operator.spec.check import check
 from nvi_operator.spec.claims import Claims
 from nvi_operator.spec.edits import Edit
-from nvi_operator.spec.files import ENTRY_SUFFIXES, entry_reader, read_files
+from nvi_operator.spec.files import ENTRY_SUFFIXES, SpecFiles
 from nvi_operator.spec.load import LoadedSpec
 
 _SECTION = "forwards"
@@ -25,13 +24,10 @@ _SECTION = "forwards"
 def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Edit] | None:
     """The same, of a file below the spec directory `root` (or of the only one), read with the same care."""
     try:
-        if file.endswith(ENTRY_SUFFIXES):
-            data = entry_reader(root if root.is_dir() else None)(file, os.path.basename(file))
-        else:
-            data = read_files([Path(file)], named=not root.is_dir())[file]
-    except (OSError, SpecError):
+        data = SpecFiles(root).read(file)
+    except OSError:
         return None
-    return reload(loaded, file, data if isinstance(data, bytes) else data.encode())
+    return reload(loaded, file, data)
 
 
 def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit] | None:

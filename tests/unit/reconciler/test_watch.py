@@ -213,16 +213,33 @@ def test_a_file_that_is_a_symlink_out_of_the_directory(root: Path, tmp_path: Pat
     seer.watch.close()
 
 
-def test_a_subdirectory_that_is_a_symlink(root: Path, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-    (root / "site").symlink_to(tmp_path / "one")
+def test_a_subdirectory_that_is_a_symlink(root: Path) -> None:
+    """Inside, as git-sync has it below its root."""
+    for name in (".trees/one", ".trees/two"):
+        (root / name).mkdir(parents=True)
+    (root / "site").symlink_to(".trees/one")
+    (root / ".trees" / "one" / "linked.yaml").symlink_to("data")
     seer = Seer(root)
-    (tmp_path / "one" / "lan.yaml").write_text("a: 1\n")
+    (root / ".trees" / "one" / "lan.yaml").write_text("a: 1\n")
     assert seer.sees()
-    swap(root / "site", str(tmp_path / "two"))
+    (root / ".trees" / "one" / "data").write_text("a: 1\n")
     assert seer.sees()
-    (tmp_path / "two" / "lan.yaml").write_text("a: 1\n")
+    swap(root / "site", ".trees/two")
+    assert seer.sees()
+    (root / ".trees" / "two" / "lan.yaml").write_text("a: 1\n")
+    assert seer.sees()
+    seer.watch.close()
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "beside"])
+def test_a_directory_outside_is_no_part_of_a_spec(root: Path, tmp_path: Path, target: str) -> None:
+    """A link to / would make the daemon watch the whole disk."""
+    (tmp_path / "beside").mkdir()
+    (root / "site").symlink_to(tmp_path / target)
+    seer = Seer(root)
+    (tmp_path / "beside" / "lan.yaml").write_text("a: 1\n")
+    assert seer.sees_nothing()
+    (root / "site").unlink()  # which makes the spec right
     assert seer.sees()
     seer.watch.close()
 
