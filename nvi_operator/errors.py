@@ -91,7 +91,7 @@ class KernelError(NviError):
 
 
 class DiedError(KernelError):
-    """The process that runs libnftables died."""
+    """libnftables gave no usable answer: its process died, did not answer in time, or answered with rubbish."""
 
 
 class ChangedMeanwhileError(KernelError):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nvi_operator.nft.wire.tables import TableFact
+
 Expression = Mapping[str, Any]
 
 
@@ -91,8 +93,11 @@ class Ruleset:
         return (rule for chain in self.chains.values() for rule in chain.rules)
 
 
-def parse_ruleset(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
-    """From the objects of `nft -j list ruleset`, in any order."""
+def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFact] = ()) -> Ruleset:
+    """From the objects of `nft -j list ruleset`, in any order; `tables` knows their flags better.
+
+    Of a dormant table there are only its flags: nothing of it is in force.
+    """
     flags: dict[tuple[str, str], frozenset[str]] = {}
     heads: dict[tuple[str, str, str], Mapping[str, Any]] = {}
     rules: dict[tuple[str, str, str], list[Rule]] = {}
@@ -109,8 +114,14 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]]) -> Ruleset:
             elif kind == "flowtable":
                 devices = tuple(_list(body.get("dev")))
                 flowtables.append(Flowtable(body["family"], body["table"], body["name"], devices))
-    chains = {key: _chain(head, tuple(rules.get(key, ()))) for key, head in heads.items()}
-    return Ruleset(chains, flags, tuple(flowtables))
+    flags |= {(table.family, table.name): table.flags for table in tables}
+    chains = {
+        key: _chain(head, tuple(rules.get(key, ())))
+        for key, head in heads.items()
+        if "dormant" not in flags.get(key[:2], ())
+    }
+    awake = tuple(table for table in flowtables if "dormant" not in flags.get((table.family, table.table), ()))
+    return Ruleset(chains, flags, awake)
 
 
 def _chain(head: Mapping[str, Any], rules: tuple[Rule, ...]) -> Chain:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
+from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.spec.values import Network
 from nvi_operator.state.facts import LinkFact
 from nvi_operator.state.module import ModuleFacts
@@ -137,6 +138,8 @@ class Survey:
     capabilities: frozenset[str] = frozenset()
     nft_version: str | None = None
     nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without our table
+    nft_tables: tuple[TableFact, ...] = ()  # the same tables, as the kernel tells their flags
+    nft_ingress: tuple[IngressChain, ...] = ()
     nft_failures: tuple[str, ...] = ()  # what could not be listed, and why
     binding: Binding | None = field(default_factory=Binding)  # None: was not tried
     bpf_error: str | None = None  # None: a program could be loaded
@@ -155,4 +158,4 @@ class Survey:
 
     @cached_property
     def ruleset(self) -> Ruleset:
-        return parse_ruleset(self.nft_objects)
+        return parse_ruleset(self.nft_objects, self.nft_tables)

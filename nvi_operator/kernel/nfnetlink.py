@@ -1,6 +1,6 @@
-"""A socket to nf_tables: generation, elements of one set as they are, and batches of elements.
+"""A socket to nf_tables: generation, tables with their flags, elements of one set, and batches of elements.
 
-For the elements of our own sets only; everything else of nftables is libnftables' (`kernel/nft.py`).
+Only for these; everything else of nftables is read and written by libnftables (`kernel/nft.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink import DONE, DUMP_INTERRUPTED, ERROR, NETFILTER, Netlink
 from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.nft.wire.tables import IngressChain, TableFact, get_chains, get_tables, ingress_chain, table_fact
 
 _MOST_DUMPS = 20  # of a set that somebody keeps changing
 
@@ -55,20 +56,27 @@ class Nfnetlink:
                     return int.from_bytes(said[m.GENERATION_ID], "big")
         raise AssertionError("the kernel answers, or there is an error")
 
-    def tables(self) -> list[tuple[str, str]]:
-        """Family and name of every table; libnftables 1.0.6 would read all that is in them to say this."""
+    def tables(self) -> list[TableFact]:
+        """Every table. libnftables 1.0.6 would read their contents as well, and prints flags in JSON as any bytes."""
+        return [table_fact(body) for body in self._listed("tables", get_tables)]
+
+    def ingress_chains(self) -> list[IngressChain]:
+        """Chains that hang at devices; nft 1.0.6 leaves the devices out of its JSON."""
+        return [chain for body in self._listed("chains", get_chains) if (chain := ingress_chain(body)) is not None]
+
+    def _listed(self, what: str, request: Callable[[int], bytes]) -> list[bytes]:
+        """The bodies of the messages of a dump, each from its struct nfgenmsg on."""
         self._sequence += 1
-        found: list[tuple[str, str]] = []
-        with kernel_errors("nfnetlink: tables"):
-            self._netlink.send(m.get_tables(self._sequence))
+        found: list[bytes] = []
+        with kernel_errors(f"nfnetlink: {what}"):
+            self._netlink.send(request(self._sequence))
             for reply in self._netlink.replies():
                 if reply.sequence != self._sequence:
                     continue
                 reply.raise_error()
                 if reply.kind == DONE:
                     return found
-                name = dict(attributes(reply.body[4:]))[m.TABLE_NAME]
-                found.append((m.FAMILIES[reply.body[0]], name.rstrip(b"\0").decode()))
+                found.append(reply.body)
         raise AssertionError("a dump has an end")
 
     def elements(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes]:

@@ -1,16 +1,20 @@
-"""libnftables, for our table only, in a process of its own: what crashes it becomes an error message.
+"""libnftables, for our table only, in a process of its own: a crash, a hang or a wrong answer is an error message.
 
-Other people's tables may crash it, of which it is never asked, but which it reads for itself; and what it does not
-give back of a large listing goes with it.
+It is never asked for tables of others, but reads them for itself. Those that a newer nft made can crash it or keep it
+busy for ever, and it prints what it does not know as any bytes. The process also takes with it the memory that
+libnftables does not give back after a large listing.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, DiedError, KernelError
@@ -19,6 +23,14 @@ from nvi_operator.kernel.nft_worker import ANSWER, APPLY, CHECK, LIST, REQUEST
 from nvi_operator.kernel.processes import adopt
 
 _ABSENT = "No such file or directory"
+_SECONDS = 20.0  # for an answer; a skeleton takes milliseconds
+_BYTES_A_SECOND = 50_000  # of nft text, on top; so much takes 1.0.6 some 20 ms
+_ENDING = 5.0  # seconds for a worker to end when its input does
+_PIECE = 1 << 20
+_NEWER = (
+    "made by a newer nft? An older libnftables dies of some tables, or never answers; nvictl doctor says which table "
+    "it is. The kernel took all of this change, or nothing"
+)
 # By its path: it needs nothing of ours, and so does not depend on where our package is found.
 _WORKER = (sys.executable, "-P", nft_worker.__file__)
 
@@ -30,7 +42,8 @@ class Nft:
     thread-safe.
     """
 
-    def __init__(self, worker: tuple[str, ...] = _WORKER) -> None:
+    def __init__(self, worker: tuple[str, ...] = _WORKER, *, seconds: float = _SECONDS) -> None:
+        """`seconds` is the limit for each answer, without what a long text needs on top."""
         if importlib.util.find_spec("nftables") is None:
             raise CapabilityError(
                 "nftables: the Python bindings are wanted: there are none",
@@ -38,6 +51,7 @@ class Nft:
                 "environment made from it with --system-site-packages)",
             )
         self._command = worker
+        self._seconds = seconds
         self._worker: subprocess.Popen[bytes] | None = None
         self._started()
 
@@ -48,26 +62,30 @@ class Nft:
         self.close()
 
     def close(self) -> None:
-        """End the process, if there is one."""
+        """End the process, if there is one. It is between two requests, or does not count any more."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.communicate()
+            _end(worker)
 
     def list_skeleton(self, name: str) -> list[dict[str, Any]]:
         """The JSON objects of table `inet name`, sets without elements; empty if there is none.
 
-        KernelError otherwise. Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug
-        1735 of netfilter.org); beside a `list ruleset` it does not. That is of a family without tables of ours,
-        and no rule of another table is fetched for it, because `list table` narrows both. The definitions of sets
-        are, and 1.0.6 dies of one with values that are intervals, which a newer nft made; then all elements come too.
+        DiedError where there is no usable answer, KernelError where libnftables refuses.
+
+        Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug 1735 of netfilter.org); beside a
+        `list ruleset` it does not. That is of a family without tables of ours, and no rule of another table is
+        fetched for it, because `list table` narrows both. The definitions of sets are, and 1.0.6 dies of one with
+        values that are intervals, which a newer nft made; then all elements come too.
         """
         try:
-            code, output, error = self._ask(LIST, f"list ruleset arp; list table inet {name}", "listing")
+            return self._listed(f"list ruleset arp; list table inet {name}")
         except DiedError:
-            code, output, error = self._ask(LIST, f"list table inet {name}", "listing")
+            return self._listed(f"list table inet {name}")
+
+    def _listed(self, command: str) -> list[dict[str, Any]]:
+        code, output, error = self._ask(LIST, command, "listing")
         if code == 0:
-            objects: list[dict[str, Any]] = json.loads(output.rstrip("\n").rpartition("\n")[2])["nftables"]
-            return objects
+            return _objects(output)
         if _ABSENT in error:
             return []
         raise _failed("listing", error)
@@ -87,44 +105,111 @@ class Nft:
 
     def _ask(self, what: bytes, text: str, name: str) -> tuple[int, str, str]:
         worker = self._started()
+        data = text.encode()
+        seconds = self._seconds + len(data) / _BYTES_A_SECOND
         try:
-            answer = _answer(worker, what, text.encode())
-        except BaseException:
-            self.close()  # an answer that nobody waited for would be taken for the next one's
+            answer = _answer(worker, REQUEST.pack(what, len(data)) + data, time.monotonic() + seconds)
+        except BaseException as error:
+            self._worker = None
+            worker.kill()  # an answer that nobody waited for would be taken for the next one's
+            _end(worker)
+            if isinstance(error, TimeoutError):
+                message = f"nft table: {name}: libnftables did not answer within {seconds:.0f} s"
+                raise DiedError(message, hint=_NEWER) from error
             raise
         if answer is None:
             self._worker = None
-            raise DiedError(
-                f"nft table: {name}: libnftables {_fate(worker)}",
-                hint="the kernel took all of it, or nothing; where a newer nft made a table of somebody else's, "
-                "nvictl doctor says which: an older libnftables dies of some",
-            )
+            raise DiedError(f"nft table: {name}: libnftables {_fate(worker)}", hint=_NEWER)
         return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._worker is None:
             pipe = subprocess.PIPE
             # A group of its own: an interrupt at the terminal is for us, and we end it when we are done.
-            self._worker = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, process_group=0)
+            self._worker = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, bufsize=0, process_group=0)
+            for file in (self._worker.stdin, self._worker.stdout):
+                assert file is not None
+                os.set_blocking(file.fileno(), False)
             adopt(self._worker.pid)
         return self._worker
 
 
-def _answer(worker: subprocess.Popen[bytes], what: bytes, text: bytes) -> tuple[int, str, str] | None:
-    """Return code, output and errors; None if it died of it."""
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    try:
-        worker.stdin.write(REQUEST.pack(what, len(text)) + text)
-        worker.stdin.flush()
-    except BrokenPipeError:
+def _answer(worker: subprocess.Popen[bytes], request: bytes, deadline: float) -> tuple[int, str, str] | None:
+    """Return code, output and errors; None if the worker ended instead. TimeoutError at the deadline."""
+    if not _send(worker, request, deadline):
         return None
-    head = worker.stdout.read(ANSWER.size)
-    if len(head) < ANSWER.size:
+    head = _receive(worker, ANSWER.size, deadline)
+    if head is None:
         return None
     code, *sizes = ANSWER.unpack(head)
-    output, error = (worker.stdout.read(size).decode() for size in sizes)
-    return code, output, error
+    output, error = (_receive(worker, size, deadline) for size in sizes)
+    if output is None or error is None:
+        return None
+    return code, output.decode(errors="replace"), error.decode(errors="replace")
+
+
+def _send(worker: subprocess.Popen[bytes], request: bytes, deadline: float) -> bool:
+    """False if nobody reads it any more."""
+    assert worker.stdin is not None
+    rest = memoryview(request)
+    while rest:
+        _wait(worker.stdin.fileno(), select.POLLOUT, deadline)
+        try:
+            rest = rest[os.write(worker.stdin.fileno(), rest) :]
+        except BrokenPipeError:
+            return False
+        except BlockingIOError:
+            continue
+    return True
+
+
+def _receive(worker: subprocess.Popen[bytes], size: int, deadline: float) -> bytes | None:
+    """So many bytes; None if there are no more so many."""
+    assert worker.stdout is not None
+    parts: list[bytes] = []
+    while size:
+        _wait(worker.stdout.fileno(), select.POLLIN, deadline)
+        part = os.read(worker.stdout.fileno(), min(size, _PIECE))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _wait(fileno: int, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(fileno, event)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError
+
+
+def _objects(output: str) -> list[dict[str, Any]]:
+    """Of the last of several answers in JSON. DiedError if it is cut short, or not what nft prints."""
+    try:
+        objects = json.loads(output.rstrip("\n").rpartition("\n")[2])["nftables"]
+        if not all(isinstance(entry, dict) and len(entry) == 1 for entry in objects):
+            raise TypeError("not a list of objects")
+        if not any("metainfo" in entry for entry in objects):
+            raise KeyError("metainfo")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DiedError(
+            f"nft table: listing: libnftables printed no listing ({type(error).__name__}: {error})", hint=_NEWER
+        ) from error
+    found: list[dict[str, Any]] = objects
+    return found
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Close its input and wait for it; one that does not end is killed."""
+    for file in (worker.stdin, worker.stdout):
+        assert file is not None
+        file.close()
+    try:
+        worker.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 def _failed(what: str, error: str) -> KernelError | CapabilityError:
@@ -135,8 +220,8 @@ def _failed(what: str, error: str) -> KernelError | CapabilityError:
 
 
 def _fate(worker: subprocess.Popen[bytes]) -> str:
-    """What became of it, after its pipes were closed."""
-    worker.communicate()
+    """What became of it."""
+    _end(worker)
     if worker.returncode < 0:
         return f"died of {signal.Signals(-worker.returncode).name}"
     return f"ended with {worker.returncode}"

@@ -1,10 +1,12 @@
 """libnftables, in a process of its own: what `kernel/nft.py` talks to. It imports as little as it can.
 
-Requests come on standard input, answers go to standard output: lengths, then bytes. It ends when its input does.
+Requests come on standard input, answers go to what was standard output: lengths, then bytes. What libnftables itself
+prints goes to standard error, so that it is not taken for an answer. It ends when its input does.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import struct
 import sys
@@ -31,7 +33,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             context = nftables.Nftables()
             context.set_dry_run(True)
         code, *said = context.cmd(text)
-        output, error = (part.encode() for part in said)
+        output, error = (part.encode(errors="replace") for part in said)
         answers.write(ANSWER.pack(code, len(output), len(error)) + output + error)
         answers.flush()
 
@@ -40,4 +42,6 @@ if __name__ == "__main__":
     # Who stops the daemon stops all of its processes at once, but the pass under way is to be finished.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        serve(sys.stdin.buffer, answers)

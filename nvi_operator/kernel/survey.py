@@ -27,7 +27,7 @@ from nvi_operator.kernel.survey_machine import (
     has_conntrack,
     networkd,
 )
-from nvi_operator.kernel.survey_nft import nft_version, probe_binding, read_ruleset
+from nvi_operator.kernel.survey_nft import ForeignNft, nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.kernel.survey_xfrm import forward_policies
 from nvi_operator.ruleset.table import TABLE
@@ -69,7 +69,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
     from pyroute2 import IPRoute
 
     version = nft_version()
-    objects, failures = read_ruleset(TABLE) if version is not None else ((), ())
+    foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
     with IPRoute() as ipr, Rtnetlink() as rtnetlink:
         links = dict(read_facts(ipr, rtnetlink, cookie=0).links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
@@ -79,8 +79,10 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         kernel=os.uname().release,
         capabilities=capabilities(),
         nft_version=version,
-        nft_objects=objects,
-        nft_failures=failures,
+        nft_objects=foreign.objects,
+        nft_tables=foreign.tables,
+        nft_ingress=foreign.ingress,
+        nft_failures=foreign.failures,
         binding=probe_binding() if try_binding else None,
         bpf_error=bpf_error(),
         kinds=can_make("ifb", "nvi"),

@@ -1,8 +1,8 @@
 """nft, as seen through its command in a process of its own: other people's tables can crash libnftables.
 
 Table by table, so that one that cannot be listed hides no other, and so that ours, which may be large, is
-never read: which there are says the kernel, since nft 1.0.6 reads all of them to say it. The contents of named sets
-are left out (-t): they may be many, and no check needs them.
+never read. The kernel says which there are, and their flags: nft 1.0.6 reads all of them to list their names, and
+prints flags as any bytes. The contents of named sets are left out (-t): they may be many, and no check needs them.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.doctor.ruleset import parse_ruleset
 from nvi_operator.doctor.survey import Binding
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.nfnetlink import Nfnetlink
 from nvi_operator.kernel.survey_process import run
 from nvi_operator.kernel.survey_xt import translated
+from nvi_operator.nft.wire.tables import IngressChain, TableFact
+
+_SECONDS = 20.0  # for each table: an older nft may never finish one that a newer nft made
 
 _PROBE = """
 import json
@@ -45,43 +50,66 @@ def nft_version() -> str | None:
     return match[1] if code == 0 and match else None
 
 
-def read_ruleset(ours: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
-    """The objects of all tables but `inet OURS`; and what could not be listed, and why."""
+@dataclass(frozen=True)
+class ForeignNft:
+    """All tables but ours: their objects, and what could not be listed, and why."""
+
+    objects: tuple[Mapping[str, Any], ...] = ()
+    tables: tuple[TableFact, ...] = ()
+    ingress: tuple[IngressChain, ...] = ()
+    failures: tuple[str, ...] = ()
+
+
+def read_ruleset(ours: str) -> ForeignNft:
+    """All tables but `inet OURS`."""
     objects: list[Mapping[str, Any]] = []
     failures: list[str] = []
-    for family, name in _tables(failures):
-        if (family, name) != ("inet", ours):
-            objects += translated(_list(["table", family, name], failures))
-    return tuple(objects), tuple(failures)
-
-
-def _tables(failures: list[str]) -> list[tuple[str, str]]:
+    tables: list[TableFact] = []
+    ingress: list[IngressChain] = []
     try:
         with Nfnetlink() as wire:
-            return wire.tables()
+            tables = [table for table in wire.tables() if (table.family, table.name) != ("inet", ours)]
+            ingress = [chain for chain in wire.ingress_chains() if (chain.family, chain.table) != ("inet", ours)]
     except NviError as error:
         failures.append(error.message)
-        return []
+    for table in tables:
+        objects += translated(_list(["table", table.family, table.name], failures))
+    return ForeignNft(tuple(objects), tuple(tables), tuple(ingress), tuple(failures))
 
 
 def _list(what: Sequence[str], failures: list[str]) -> list[Mapping[str, Any]]:
-    code, output, error = run(["nft", "-j", "-t", "list", *what])
+    code, output, error = run(["nft", "-j", "-t", "list", *what], seconds=_SECONDS)
     if code:
         reason = f"nft ended with {signal.Signals(-code).name}" if code < 0 else error.strip().partition("\n")[0]
         failures.append(f"nft list {' '.join(what)}: {reason}")
         return []
     try:
-        found: list[Mapping[str, Any]] = json.loads(output)["nftables"]
-    except json.JSONDecodeError as broken:
-        failures.append(f"nft list {' '.join(what)}: its output is no JSON ({broken})")
+        found = json.loads(output)["nftables"]
+    except (ValueError, KeyError, TypeError) as broken:
+        failures.append(f"nft list {' '.join(what)}: its output is no listing in JSON ({broken})")
         return []
-    return found
+    if not _is_whole(found):
+        failures.append(f"nft list {' '.join(what)}: its output is not in a form that is known here")
+        return []
+    return [dict(entry) for entry in found]
+
+
+def _is_whole(found: Any) -> bool:
+    """Can it be read as far as the checks read it?"""
+    try:
+        parse_ruleset(found)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return True
 
 
 def probe_binding() -> Binding:
     """Try the Python bindings in a process of its own: a copy that does not fit may crash."""
-    code, output, error = run([sys.executable, "-c", _PROBE])
+    code, output, error = run([sys.executable, "-c", _PROBE], seconds=_SECONDS)
     if code:
         last = error.strip().rpartition("\n")[2]
         return Binding(error=f"the interpreter ended with {signal.Signals(-code).name}" if code < 0 else last)
-    return Binding(**json.loads(output))
+    try:
+        return Binding(**json.loads(output))
+    except (ValueError, TypeError):
+        return Binding(error=f"they printed {output[:80]!r}")

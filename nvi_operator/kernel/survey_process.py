@@ -21,6 +21,7 @@ def run(command: Sequence[str], *, text: str | None = None, seconds: float = _SE
             stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=seconds,
             env=environment,

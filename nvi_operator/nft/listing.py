@@ -7,7 +7,8 @@ not a crash. Forms were read off nft 1.0.6 and 1.1.3.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -58,7 +59,8 @@ class _UnknownFormError(Exception):
 def parse_table(objects: Sequence[Mapping[str, Json]], name: str, ifindex: Ifindex) -> Table | None:
     """The table `inet name` of a listing; None if it is not there.
 
-    `ifindex` turns an interface's name into its number: nft lists elements of type iface_index by name.
+    `ifindex` turns an interface's name into its number: nft lists elements of type iface_index by name. The table's
+    flags are not taken from here: nft 1.0.6 prints any bytes for them (see `with_flags`).
     """
     counters: set[str] = set()
     sets: set[NamedSet] = set()
@@ -82,9 +84,6 @@ def parse_table(objects: Sequence[Mapping[str, Json]], name: str, ifindex: Ifind
             chains[body["chain"]][1].append(_rule(body["expr"], ifindex))
         elif noun != "table":
             sets.add(NamedSet(f"{noun} {body.get('name')}", (), frozenset()))
-        elif body.get("flags"):  # dormant: nothing of it is in force
-            flags = [body["flags"]] if isinstance(body["flags"], str) else body["flags"]
-            sets.add(NamedSet(" ".join(("table", *flags)), (), frozenset()))
     if not present:
         return None
     return Table(
@@ -93,6 +92,13 @@ def parse_table(objects: Sequence[Mapping[str, Json]], name: str, ifindex: Ifind
         frozenset(sets),
         frozenset(Chain(n, hook, tuple(rules)) for n, (hook, rules) in chains.items()),
     )
+
+
+def with_flags(table: Table, flags: Collection[str]) -> Table:
+    """The table with the flags that the kernel says. We set none: dormant, for one, puts nothing of it in force."""
+    if not flags:
+        return table
+    return replace(table, sets=table.sets | {NamedSet(" ".join(("table", *sorted(flags))), (), frozenset())})
 
 
 def _hook(body: Mapping[str, Json]) -> Hook | None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nvi_operator.errors import NviError, SpecError
+from nvi_operator.errors import DiedError, NviError, SpecError
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.keeper import keeping
@@ -92,8 +92,10 @@ class Daemon:
         try:
             with HostKernel(loaded.spec.numbers, self._memory) as kernel:
                 done = reconcile(kernel, self._wanted, held=wake.held)
-        except NviError:
+        except NviError as error:
             self._memory.forget()
+            if isinstance(error, DiedError):
+                self._heal_without_table(loaded, wake)
             raise
         # Only what the spec and the facts did not ask for: a new lease is no drift.
         drifted = self._desired == done.plan.after
@@ -114,6 +116,20 @@ class Daemon:
             errors=(self._bad,) if self._bad else (),
             status=f"{self._name(loaded)}: in sync" + (", and a newer spec is wrong" if self._bad else ""),
         )
+
+    def _heal_without_table(self, loaded: LoadedSpec, wake: Wake) -> None:
+        """Put back what else is missing, while libnftables cannot list our table: rules, routes, device, settings.
+
+        Only if the gateway is meant to be what it was, so that the table, as it is, goes with the rest.
+        """
+        with HostKernel(loaded.spec.numbers, self._memory, assume_table=True) as kernel:
+            if self._wanted.meaning(kernel.facts())[1] != self._desired:
+                return
+            done = reconcile(kernel, self._wanted, held=wake.held)
+        self._memory.forget()
+        if done.plan:
+            lines = [f"{sign} {line}".rstrip() for sign, line in drift_lines(done.plan)][:SHOWN]
+            self._say("\n".join([f"{self._name(loaded)}: drift beside the nft table", *lines, "healed"]))
 
     def _load(self) -> None:
         self._reread = True  # a commit need not touch a file

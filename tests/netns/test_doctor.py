@@ -370,3 +370,18 @@ def test_extensions_of_iptables_are_read_by_their_text(host: Host, monkeypatch: 
     assert read[3] == [opaque], "there is no translation for it"
     assert read[4][-1] == {"jump": {"target": "other"}}
     assert host.run("nft", "list", "tables").stdout == ""
+
+
+def test_dormant_tables_and_chains_without_a_device(host: Host) -> None:
+    """nft 1.0.6 prints neither the flag of such a table in JSON nor the device of such a chain."""
+    host.nft("add table inet fw { flags dormant; }")
+    host.nft("add chain inet fw forward { type filter hook forward priority 0; policy drop; }")
+    host.nft("add table netdev early")
+    host.ip("link add nd0 type veth peer name nd1")
+    host.nft("add chain netdev early in { type filter hook ingress device nd0 priority 0; }")
+    assert matter(findings(host, SPEC)) == set()
+    assert {"nft-tables"} <= {finding.topic for finding in findings(host, SPEC)}
+    host.ip("link del nd0")
+    assert matter(findings(host, SPEC)) == {("warning", "nft-ingress")}
+    host.nft("add table inet fw")  # awake
+    assert matter(findings(host, SPEC)) == {("warning", "nft-ingress"), ("problem", "forward-drop")}

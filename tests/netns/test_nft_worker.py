@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.errors import KernelError
+from nvi_operator.errors import DiedError, KernelError
+from nvi_operator.kernel import nft_worker
 from nvi_operator.kernel.netns import entered
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.kernel.processes import is_ours
@@ -75,6 +76,62 @@ def test_a_crash_is_an_error_and_the_next_call_works(name: str, tmp_path: Path) 
             nft.apply("# crash\n")
         assert died.value.retryable
         assert died.value.hint
+        assert tables(nft) == ["nvi"]
+
+
+SERVE = (
+    "import os, sys, time, nftables\n"
+    "from nvi_operator.kernel import nft_worker\n"
+    "real = nftables.Nftables.cmd\n"
+    "def cmd(self, text):\n"
+    "    code, output, error = real(self, text)\n"
+    "    {deed}\n"
+    "    return code, output, error\n"
+    "nftables.Nftables.cmd = cmd\n"
+    "nft_worker.serve(sys.stdin.buffer, sys.stdout.buffer)\n"
+)
+DEEDS = {
+    "hangs": ("time.sleep(600)", "did not answer within"),
+    "cuts its listing short": ("output = output[: len(output) // 2]", "printed no listing"),
+    "prints rubbish": ("output = chr(0xFFFD) * 9", "printed no listing"),
+    "prints something else": ("output = '[1, 2]'", "printed no listing"),
+    "leaves its version out": ("output = '{\"nftables\": []}'", "printed no listing"),
+    "prints nothing": ("output = ''", "printed no listing"),
+    "ends amid its answer": ("os.write(1, bytes(7)); os._exit(0)", "ended with 0"),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_is_no_answer_is_an_error_in_time(name: str, deed: str) -> None:
+    code, message = DEEDS[deed]
+    subprocess.run(["ip", "netns", "exec", name, "nft", "add table inet nvi"], check=True)
+    with entered(name), Nft((sys.executable, "-c", SERVE.format(deed=code)), seconds=0.5) as nft:
+        with pytest.raises(DiedError, match=message) as wrong:
+            nft.list_skeleton("nvi")
+        assert "made by a newer nft?" in wrong.value.hint
+
+
+def test_a_worker_that_does_not_even_read_is_given_up(name: str) -> None:
+    """And a text that no pipe holds is not waited for either."""
+    with entered(name), Nft((sys.executable, "-c", "import time; time.sleep(600)"), seconds=0.2) as nft:
+        with pytest.raises(DiedError, match="did not answer"):
+            nft.apply("# " + "x" * 100_000 + "\n")
+        assert nft._worker is None
+
+
+def test_what_libnftables_prints_by_itself_is_not_taken_for_an_answer(name: str, tmp_path: Path) -> None:
+    chatty = tmp_path / "chatty.py"
+    chatty.write_text(
+        "import os, runpy, nftables\n"
+        "real = nftables.Nftables.cmd\n"
+        "def cmd(self, text):\n"
+        "    os.write(1, b'netlink: something odd')\n"
+        "    return real(self, text)\n"
+        "nftables.Nftables.cmd = cmd\n"
+        f"runpy.run_path({nft_worker.__file__!r}, run_name='__main__')\n"
+    )
+    with entered(name), Nft((sys.executable, str(chatty))) as nft:
+        nft.apply("add table inet nvi\n")
         assert tables(nft) == ["nvi"]
 
 

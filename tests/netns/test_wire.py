@@ -345,4 +345,10 @@ def test_the_tables_are_those_that_nft_lists(place: Place) -> None:
     for family in ("ip", "ip6", "inet", "arp", "bridge", "netdev"):
         place.nft("add", "table", family, f"other-{family}".replace("-", "_"))
     listed = [line.split()[1:] for line in place.nft("list", "tables").splitlines()]
-    assert sorted(place.wire.tables()) == sorted((family, name) for family, name in listed)
+    assert sorted([t.family, t.name] for t in place.wire.tables()) == sorted(listed)
+
+
+def test_the_flags_of_a_table_are_read_as_the_kernel_has_them(place: Place) -> None:
+    place.nft("add table ip awake; add table ip sleeping { flags dormant; }")
+    flags = {t.name: (t.flags, t.owner) for t in place.wire.tables() if t.family == "ip"}
+    assert flags == {"awake": (frozenset(), None), "sleeping": (frozenset({"dormant"}), None)}

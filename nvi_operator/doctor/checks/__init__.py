@@ -45,6 +45,8 @@ CHECKS: tuple[Check, ...] = (
     Check("nft-command", nft.command),
     Check("nft-binding", nft.binding),
     Check("nft-listing", nft.listing),
+    Check("nft-tables", nft.tables),
+    Check("nft-ingress", nft.ingress),
     Check("iptables-legacy", nft.legacy),
     Check("iptables-opaque", nft.opaque),
     Check("forward-drop", drops.forward_drop),

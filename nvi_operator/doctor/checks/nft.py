@@ -78,6 +78,47 @@ def listing(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         )
 
 
+def tables(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Tables that are switched off, and tables that only their owner can change."""
+    for table in survey.nft_tables:
+        place = f"{table.family} {table.name}"
+        if "dormant" in table.flags:
+            yield Finding(
+                "ok",
+                "nft-tables",
+                f"table {place} is dormant: its rules are not in force, and were not judged; they are when somebody "
+                "clears the flag",
+            )
+        if "owner" in table.flags:
+            who = "whose process has ended" if not table.owner else f"the process with netlink port {table.owner}"
+            yield Finding(
+                "ok", "nft-tables", f"table {place} has an owner, {who}: nobody else can change a rule in it"
+            )
+
+
+def ingress(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Chains at devices that are not there: their rules see no packet, and nothing says so."""
+    for chain in survey.nft_ingress:
+        away = [name for name in chain.devices if not _is_there(name, survey)]
+        if chain.devices and not away:
+            continue
+        place = f"{chain.family} {chain.table} {chain.name}"
+        where = f"at {', '.join(away)}, not found here" if away else "at no device"
+        yield Finding(
+            "warning",
+            "nft-ingress",
+            f"chain {place} hangs {where}: its rules see no packet. A device that is deleted takes its hook along; "
+            "Linux 6.12 does not set the hook again when it returns, 6.18 does",
+            f"nft list chain {place}\n# and have its maker load it again after the device is there",
+        )
+
+
+def _is_there(name: str, survey: Survey) -> bool:
+    if name.endswith("*"):
+        return any(link.startswith(name[:-1]) for link in survey.links)
+    return name in survey.links
+
+
 def legacy(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Tables of iptables-legacy, which nft does not see."""
     for family, command_ in ((4, "iptables-legacy-save"), (6, "ip6tables-legacy-save")):

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from nvi_operator.errors import ChangedMeanwhileError, KernelError
+from nvi_operator.errors import CapabilityError, ChangedMeanwhileError, ConflictError, DiedError, KernelError
 from nvi_operator.kernel.errors import HINTS, kernel_errors
 from nvi_operator.kernel.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft import Nft
-from nvi_operator.nft.listing import parse_table
+from nvi_operator.nft.listing import parse_table, with_flags
 from nvi_operator.nft.steps import MANY, Step, checks, steps
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
@@ -116,12 +116,24 @@ class NftTableDriver:
                 self._send(step, commit=False)
 
     def apply(self, change: Change) -> None:
-        """Raises ChangedMeanwhileError if the table is not, or not any more, what the change is planned from."""
-        for step in steps(*_tables(change)):
-            if step.text:
-                self._apply_text(step)
-            else:
-                self._apply_elements(step)
+        """Raises ChangedMeanwhileError if the table is not, or not any more, what the change is planned from.
+
+        ConflictError if another process owns the table.
+        """
+        try:
+            for step in steps(*_tables(change)):
+                if step.text:
+                    self._apply_text(step)
+                else:
+                    self._apply_elements(step)
+        except CapabilityError as error:
+            owners = [t.owner for t in self._wire.tables() if (t.family, t.name) == ("inet", self._name)]
+            if owners in ([], [None]):
+                raise
+            raise ConflictError(
+                f"nft table inet {self._name}: changing it: the process with netlink port {owners[0]} owns it",
+                hint="end that process (the port is its pid, as a rule): a table goes with its owner",
+            ) from error
 
     # ------------------------------------------------------------------ changing
 
@@ -195,16 +207,40 @@ class NftTableDriver:
                 try:
                     table = self._read()
                 except FileNotFoundError:
-                    continue  # a set that was listed has gone
+                    continue  # the table, or a set that was listed, has gone
             if generation == self._wire.generation():
                 return _Seen(generation, table)
         raise ChangedMeanwhileError(f"nft table inet {self._name}: reading: it changes without end")
 
     def _read(self) -> Table | None:
-        skeleton = parse_table(self._nft.list_skeleton(self._name), self._name, _ifindex)
-        if skeleton is None:
+        there = next((t for t in self._wire.tables() if (t.family, t.name) == ("inet", self._name)), None)
+        if there is None:
             return None
-        return replace(skeleton, sets=frozenset(self._with_elements(named) for named in skeleton.sets))
+        skeleton = self._skeleton(there.flags)
+        table = replace(skeleton, sets=frozenset(self._with_elements(named) for named in skeleton.sets))
+        return with_flags(table, there.flags)
+
+    def _skeleton(self, flags: Collection[str]) -> Table:
+        """The table without elements. FileNotFoundError if it has gone meanwhile."""
+        try:
+            skeleton = self._parsed()
+        except DiedError:
+            if not flags:
+                raise
+            return Table(self._name)  # nft 1.0.6 can fail at the flags; with any the table is made again anyway
+        if skeleton is None:
+            raise FileNotFoundError(self._name)
+        return skeleton
+
+    def _parsed(self) -> Table | None:
+        objects = self._nft.list_skeleton(self._name)
+        try:
+            return parse_table(objects, self._name, _ifindex)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DiedError(
+                f"nft table inet {self._name}: listing: not as nft prints it ({type(error).__name__}: {error})",
+                hint="made by a newer nft? nvictl doctor says what it cannot list",
+            ) from error
 
     def _with_elements(self, named: NamedSet) -> NamedSet:
         if named.foreign:

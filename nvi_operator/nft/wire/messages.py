@@ -19,12 +19,10 @@ _REQUEST, _ACK, _CREATE, _EXCLUSIVE, _DUMP = 0x1, 0x4, 0x400, 0x200, 0x300
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
 NEW_ELEMENT, _GET_ELEMENT, DELETE_ELEMENT = (_SUBSYSTEM << 8 | number for number in (12, 13, 14))
-_GET_TABLE = _SUBSYSTEM << 8 | 1
 NEW_GENERATION, _GET_GENERATION = (_SUBSYSTEM << 8 | number for number in (15, 16))
 _BATCH_GENERATION, GENERATION_ID = 1, 1
 _TABLE, SET_NAME, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 TABLE_NAME = 1  # NFTA_TABLE_NAME
-FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
 _INET = 1
 _LARGEST = 0xFFFF - 4  # of what is in one attribute
 
@@ -42,10 +40,6 @@ def after(generation: int) -> int:
 
 def get_generation(sequence: int) -> bytes:
     return message(_GET_GENERATION, _REQUEST, sequence, b"", family=0)
-
-
-def get_tables(sequence: int) -> bytes:
-    return message(_GET_TABLE, _REQUEST | _DUMP, sequence, b"", family=0)
 
 
 def get_elements(table: str, name: str, sequence: int) -> bytes:

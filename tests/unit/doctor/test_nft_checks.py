@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from tests.unit.doctor.nftjson import ACCEPT, DROP, MARK, STATE, chain, jump, match, meta, payload, set_mark, table
 from tests.unit.doctor.surveys import found, levels, spec, survey
 
@@ -182,3 +183,33 @@ def test_a_reverse_path_filter_of_iptables_or_nft(missing: Any) -> None:
     rule = [match({"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, missing), DROP]
     objects = table(chain("PREROUTING", rule, hook="prerouting", prio=-300), family="ip6", name="raw")
     assert levels("reverse-path-drop", survey(nft_objects=objects), spec()) == ["problem"]
+
+
+def test_a_dormant_table_is_named_and_its_rules_are_not_judged() -> None:
+    objects = table(chain("forward", **FWD, policy="drop"), name="fw")
+    awake = survey(nft_objects=objects, nft_tables=(TableFact("inet", "fw"),))
+    asleep = survey(nft_objects=objects, nft_tables=(TableFact("inet", "fw", frozenset({"dormant"})),))
+    assert levels("forward-drop", awake, spec()) == ["problem"]
+    assert levels("forward-drop", asleep, spec()) == []
+    (finding,) = found("nft-tables", asleep, spec())
+    assert "table inet fw is dormant" in finding.what
+
+
+def test_an_owned_table_is_named_and_who_may_change_it() -> None:
+    owned = survey(nft_tables=(TableFact("inet", "firewalld", frozenset({"owner", "persist"}), 4711),))
+    (finding,) = found("nft-tables", owned)
+    assert "netlink port 4711" in finding.what
+
+
+def test_a_chain_at_no_device_is_named() -> None:
+    chains = (
+        IngressChain("netdev", "ddos", "wan", ("wan0",)),
+        IngressChain("netdev", "ddos", "gone", ("wan7",)),
+        IngressChain("netdev", "ddos", "none", ()),
+        IngressChain("inet", "ddos", "any", ("wan*",)),
+    )
+    findings = found("nft-ingress", survey(nft_ingress=chains))
+    assert [finding.what.split(":")[0] for finding in findings] == [
+        "chain netdev ddos gone hangs at wan7, not found here",
+        "chain netdev ddos none hangs at no device",
+    ]

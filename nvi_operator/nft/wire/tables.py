@@ -1,0 +1,86 @@
+"""nfnetlink messages about tables and chains: what libnftables leaves out, or gets wrong, where it lists them. Pure.
+
+Source: include/uapi/linux/netfilter/nf_tables.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.nft.wire.messages import TABLE_NAME, message
+
+_REQUEST, _DUMP = 0x1, 0x300
+_GET_TABLE, _GET_CHAIN = 10 << 8 | 1, 10 << 8 | 4
+_TABLE_FLAGS, _TABLE_OWNER = 2, 7  # NFTA_TABLE_*
+_FLAGS = {0x1: "dormant", 0x2: "owner", 0x4: "persist"}  # NFT_TABLE_F_*
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK = 1, 3, 4  # NFTA_CHAIN_*
+_HOOK_NUMBER, _HOOK_DEVICE, _HOOK_DEVICES = 1, 3, 4  # NFTA_HOOK_*
+_DEVICE_PREFIX = 2  # NFTA_DEVICE_PREFIX, Linux 6.16
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
+_INET_INGRESS = 5  # NF_INET_INGRESS
+
+
+@dataclass(frozen=True)
+class TableFact:
+    """An nft table. With the flag `owner`, `owner` is the netlink port of the socket that alone may change it."""
+
+    family: str
+    name: str
+    flags: frozenset[str] = frozenset()
+    owner: int | None = None
+
+
+@dataclass(frozen=True)
+class IngressChain:
+    """A base chain at devices. `devices` are their names; one that ends in `*` is a prefix."""
+
+    family: str
+    table: str
+    name: str
+    devices: tuple[str, ...]
+
+
+def get_tables(sequence: int) -> bytes:
+    return message(_GET_TABLE, _REQUEST | _DUMP, sequence, b"", family=0)
+
+
+def get_chains(sequence: int) -> bytes:
+    return message(_GET_CHAIN, _REQUEST | _DUMP, sequence, b"", family=0)
+
+
+def table_fact(body: bytes) -> TableFact:
+    """From a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
+    said = dict(attributes(body[4:]))
+    bits = _number(said.get(_TABLE_FLAGS, b""))
+    flags = {_FLAGS.get(1 << n, f"{1 << n:#x}") for n in range(bits.bit_length()) if bits >> n & 1}
+    owner = _number(said[_TABLE_OWNER]) if _TABLE_OWNER in said else None
+    return TableFact(_family(body), _text(said[TABLE_NAME]), frozenset(flags), owner)
+
+
+def ingress_chain(body: bytes) -> IngressChain | None:
+    """From a message of NFT_MSG_GETCHAIN; None of a chain that does not hang at devices."""
+    said = dict(attributes(body[4:]))
+    hook = dict(attributes(said.get(_CHAIN_HOOK, b"")))
+    family = _family(body)
+    if not hook or not (family == "netdev" or (family == "inet" and _number(hook[_HOOK_NUMBER]) == _INET_INGRESS)):
+        return None
+    devices = [
+        _text(name) + ("*" if kind == _DEVICE_PREFIX else "")
+        for kind, name in attributes(hook.get(_HOOK_DEVICES, b""))
+    ]
+    if not devices and _HOOK_DEVICE in hook:
+        devices = [_text(hook[_HOOK_DEVICE])]
+    return IngressChain(family, _text(said[_CHAIN_TABLE]), _text(said[_CHAIN_NAME]), tuple(devices))
+
+
+def _family(body: bytes) -> str:
+    return _FAMILIES.get(body[0], f"family {body[0]}")
+
+
+def _number(payload: bytes) -> int:
+    return int.from_bytes(payload, "big")
+
+
+def _text(payload: bytes) -> str:
+    return payload.rstrip(b"\0").decode(errors="replace")
