@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from nvi_operator.nft.values import PROTOCOLS, canonical_text, network_value, range_value
+from nvi_operator.spec.values import PORT_PROTOCOLS
 from nvi_operator.state.nft import (
     Assign,
     Chain,
@@ -221,12 +222,19 @@ def _key(item: Json) -> Key:
             raise _UnknownFormError(item)
         return Numgen(body["mode"], body["mod"])
     if noun == "jhash":
-        if set(body) - {"mod", "expr", "offset"} or body.get("offset"):
+        if set(body) - {"mod", "expr", "offset", "seed"} or body.get("offset"):
             raise _UnknownFormError(item)
         inner = body["expr"]
         parts = inner.get("concat", [inner])
-        return Hash(tuple(_field(part) for part in parts), body["mod"])
+        return Hash(tuple(_hashed(part) for part in parts), body["mod"], body.get("seed"))
     return _field(item)
+
+
+def _hashed(part: Json) -> Field:
+    """Once a rule has matched a protocol, `th sport` is listed as that protocol's."""
+    field = _field(part)
+    protocol, _, what = field.name.partition(" ")
+    return Field(f"th {what}") if protocol in PORT_PROTOCOLS else field
 
 
 def _map(item: Json) -> SetRef | frozenset[Element]:

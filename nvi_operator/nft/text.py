@@ -67,8 +67,9 @@ def key_text(key: Key) -> str:
             return " . ".join(part.name for part in fields)
         case Numgen(mode, mod):
             return f"numgen {mode} mod {mod}"
-        case Hash(fields, mod):
-            return f"jhash {' . '.join(part.name for part in fields)} mod {mod}"
+        case Hash(fields, mod, seed):
+            seeded = "" if seed is None else f" seed {seed:#x}"
+            return f"jhash {' . '.join(part.name for part in fields)} mod {mod}{seeded}"
 
 
 def _sort_key(value: Value) -> tuple[int, int, str]:

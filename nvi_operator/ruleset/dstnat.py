@@ -5,18 +5,22 @@ Most exact first: twice NAT, ports with a choice of servers, ports, port ranges,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.nft.text import statement_text
 from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.balance import slots, spread_key
+from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.networks import network_maps, twice_rules
 from nvi_operator.ruleset.shards import shards, shards_of_columns
 from nvi_operator.state.nft import (
     Chain,
     Count,
     Element,
+    Hash,
     Hook,
     Key,
     Lookup,
@@ -26,20 +30,27 @@ from nvi_operator.state.nft import (
     Rule,
     SetRef,
     Statement,
+    Verdict,
 )
 from nvi_operator.topology.model import Family, ForwardEntry, ForwardRule, Topology
 
 PRIORITY = -110  # before the usual -100, so that another tool's chain does not take the packet first
 
 
-def dstnat_chain(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) -> Chain:
+def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) -> Iterator[Chain]:
     """`maps` are those of `forward_maps`."""
     rules: list[Rule] = []
+    servers = {rule: _servers(rule) for rule in topology.forward_rules}
+    shared = {nat: name for nat, count in Counter(servers.values()).items() if count > 1 and (name := _name(nat))}
     for family in topology.families:
         rules += twice_rules("dnat", topology, family)
-        chosen = [rule for rule in topology.forward_rules if rule.public.version == family]
-        rules += [_chosen(topology, rule) for rule in chosen if rule.service]
-        whole = [_chosen(topology, rule) for rule in chosen if not rule.service]
+        chosen = [
+            (rule, (*_conditions(topology, rule), *_to(servers[rule], shared)))
+            for rule in topology.forward_rules
+            if rule.public.version == family
+        ]
+        rules += [statements for rule, statements in chosen if rule.service]
+        whole = [statements for rule, statements in chosen if not rule.service]
         for map_ in maps[family]:
             if map_.name.startswith("dnat_all"):
                 rules += whole
@@ -48,7 +59,9 @@ def dstnat_chain(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) 
             nat = Nat("dnat", family, Lookup(_key(map_, family), SetRef(map_.name)), netmap=map_.prefix_values)
             rules.append((*where, nat))
         rules += whole
-    return Chain("dstnat", Hook("nat", "prerouting", PRIORITY), tuple(rules))
+    yield Chain("dstnat", Hook("nat", "prerouting", PRIORITY), tuple(rules))
+    for nat, name in shared.items():
+        yield Chain(name, None, ((nat,),))
 
 
 def _key(map_: NamedSet, family: Family) -> Key:
@@ -61,29 +74,46 @@ def _from_uplinks(topology: Topology) -> Match:
     return f.one_of(f.IIFNAME, topology.uplink_ifnames)
 
 
-def _chosen(topology: Topology, rule: ForwardRule) -> Rule:
+def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
     family: Family = rule.public.version
-    statements: list[Statement] = []
     if not rule.hairpin:
-        statements.append(_from_uplinks(topology))
+        yield _from_uplinks(topology)
     if rule.clients:
-        statements.append(f.in_networks(f.saddr(family), rule.clients))
-    statements.append(Match(f.daddr(family), "==", str(rule.public)))
+        yield f.in_networks(f.saddr(family), rule.clients)
+    yield Match(f.daddr(family), "==", str(rule.public))
     if rule.service:
-        statements.append(f.of_services((rule.service,)))
-    statements.append(Count(rule.counter))
-    with_ports = any(port is not None for _, port, _ in rule.choices)
-    own_port = rule.service.ports.first if rule.service else 0
+        yield f.of_services((rule.service,))
+    yield Count(rule.counter)
+
+
+def _servers(rule: ForwardRule) -> Nat:
+    """To one of the servers. A server keeps its slots whatever port it is asked on."""
+    family: Family = rule.public.version
     if len(rule.choices) == 1:
         server, port, _ = rule.choices[0]
-        return (*statements, Nat("dnat", family, str(server), port))
-    weighted = [
-        ((str(server), port or own_port) if with_ports else (str(server),), weight)
-        for server, port, weight in rule.choices
-    ]
-    total, elements = slots(weighted)
-    key = spread_key(rule.pick, (f.saddr(family),), total)
-    return (*statements, Nat("dnat", family, Lookup(key, elements)))
+        return Nat("dnat", family, str(server), port)
+    with_ports = any(port is not None for _, port, _ in rule.choices)
+    own_port = rule.service.ports.first if rule.service else 0
+    times: Counter[str] = Counter()
+    members: list[Member] = []
+    for address, port, weight in rule.choices:
+        name = str(address)
+        key = f"{name}#{times[name]}" if times[name] else name
+        members.append(Member(key, (name, port or own_port) if with_ports else (name,), weight))
+        times[name] += 1
+    client = (f.saddr(family), f.SPORT) if rule.pick == "client-port" else (f.saddr(family),)
+    return Nat("dnat", family, spread(rule.pick, client, members))
+
+
+def _name(nat: Nat) -> str | None:
+    """Of a chain for several forwards that choose alike; None where they do not choose, or each counts for itself."""
+    if not isinstance(nat.address, Lookup) or not isinstance(nat.address.key, Hash):
+        return None
+    return f"servers_{blake2b(statement_text(nat).encode(), digest_size=6).hexdigest()}"
+
+
+def _to(nat: Nat, shared: Mapping[Nat, str]) -> tuple[Statement, ...]:
+    return (Verdict("jump", shared[nat]),) if nat in shared else (nat,)
 
 
 # --------------------------------------------------------------------------- maps

@@ -23,7 +23,7 @@ from nvi_operator.topology.model import Conditions, Family, Topology
 IIF, IIFNAME, OIFNAME = Field("iif"), Field("iifname"), Field("oifname")
 IIFGROUP, OIFGROUP = Field("meta iifgroup"), Field("meta oifgroup")
 META_MARK, CT_MARK = Field("meta mark"), Field("ct mark")
-L4PROTO, DPORT = Field("meta l4proto"), Field("th dport")
+L4PROTO, SPORT, DPORT = Field("meta l4proto"), Field("th sport"), Field("th dport")
 CT_STATE, CT_STATUS, CT_DIRECTION = Field("ct state"), Field("ct status"), Field("ct direction")
 
 Op = Literal["==", "!="]

@@ -7,14 +7,18 @@ alone, unless destination NAT brought it there (hairpin), or tenants are involve
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nvi_operator.nft.values import address_range_value, network_value, ports_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.balance import slots, spread_key
+from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.networks import network_maps, network_nat, twice_rules
+from nvi_operator.spec.bulk import Pick
+from nvi_operator.spec.values import PortRange
 from nvi_operator.state.nft import (
     Chain,
     Count,
+    Field,
     Hook,
     Lookup,
     Masked,
@@ -120,6 +124,23 @@ def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
             yield (*match, *limit, Count(rule.counter), target)
 
 
+def _client(family: Family, pick: Pick) -> tuple[Field, ...]:
+    """What an equal choice is for."""
+    if pick == "client-port":
+        return f.saddr(family), f.SPORT
+    return (f.saddr(family),) if pick == "client" else (f.saddr(family), f.daddr(family))
+
+
+def _with_ports(
+    nat: Nat, ports: PortRange | None, has_ports: bool
+) -> Iterator[tuple[tuple[Statement, ...], Statement]]:
+    if ports is not None:
+        where: tuple[Statement, ...] = () if has_ports else (Match(f.L4PROTO, "==", frozenset({"tcp", "udp"})),)
+        yield where, replace(nat, ports=ports_value(ports))
+    if ports is None or not has_ports:
+        yield (), nat
+
+
 def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statement, ...], Statement]]:
     """(further matches, what happens). A port range is for protocols with ports; others keep theirs."""
     family = rule.conditions.family
@@ -130,18 +151,11 @@ def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statemen
             yield (), Verdict("drop")
         case ToRange(addresses, ports, persistent):
             flags = frozenset({"persistent"} if persistent and addresses.size > 1 else ())
-            value = address_range_value(addresses)
-            if ports is not None:
-                with_ports: tuple[Statement, ...] = (
-                    () if has_ports else (Match(f.L4PROTO, "==", frozenset({"tcp", "udp"})),)
-                )
-                yield with_ports, Nat("snat", family, value, ports_value(ports), flags)
-            if ports is None or not has_ports:
-                yield (), Nat("snat", family, value, None, flags)
-        case Spread(choices, pick, persistent):
-            client = (f.saddr(family),) if persistent else (f.saddr(family), f.daddr(family))
-            total, elements = slots([((str(c.address),), c.weight) for c in choices])
-            yield (), Nat("snat", family, Lookup(spread_key(pick, client, total), elements))
+            yield from _with_ports(Nat("snat", family, address_range_value(addresses), None, flags), ports, has_ports)
+        case Spread(choices, pick, ports):
+            members = [Member(c.key, (str(c.address),), c.weight) for c in choices]
+            nat = Nat("snat", family, spread(pick, _client(family, pick), members))
+            yield from _with_ports(nat, ports, has_ports)
         case OneToOne(pairs):
             single = frozenset(
                 ((network_value(a),), (network_value(b),)) for a, b in pairs if a.prefixlen == a.max_prefixlen

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nvi_operator.nft.wire.elements import packed
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset import guard, stages
-from nvi_operator.ruleset.dstnat import dstnat_chain, forward_maps
+from nvi_operator.ruleset.dstnat import dstnat_chains, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.ipsec import ipsec_chains
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
@@ -41,7 +41,7 @@ def table(topology: Topology) -> Table:
 def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
     yield from raw_chains(topology)
     yield from tenant_chains(topology)
-    yield dstnat_chain(topology, forwards)
+    yield from dstnat_chains(topology, forwards)
     yield from ipsec_chains(topology)
     yield _errors_chain(topology)
     yield srcnat_chain(topology)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -34,10 +35,23 @@ from nvi_operator.spec.values import (
     as_tuple,
     parse_target,
 )
-from nvi_operator.spec.words import shown
+from nvi_operator.spec.words import HintedError, shown
 
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
-Pick = Literal["hash", "random", "round-robin"]
+BY_KERNEL = frozenset({"hash", "client"})  # ways to pick that the kernel has for the addresses of one range
+BY_TURN = frozenset({"random", "round-robin"})  # ways to pick by which each new flow chooses again
+
+_BY_LOAD = frozenset({"least-connections", "least-conn", "leastconn", "least-load", "load"})
+
+
+def _no_load(value: Any) -> Any:
+    if isinstance(value, str) and value in _BY_LOAD:
+        message = f"{shown(value)}: netfilter does not know how busy a server is"
+        raise HintedError(message, "give each server a weight, or put a proxy that knows (IPVS, HAProxy) behind it")
+    return value
+
+
+Pick = Annotated[Literal["hash", "client", "client-port", "random", "round-robin"], BeforeValidator(_no_load)]
 
 _CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True)
 
@@ -122,7 +136,12 @@ class Forward:
         ),
     ]
     pick: Annotated[
-        Pick, Field(description="How one of several servers is chosen; hash: by the client's address.")
+        Pick,
+        Field(
+            description="How one of several servers is chosen. hash, or client: by the client's address; a client "
+            "keeps its server whatever else changes, and only the share of a server that comes or goes moves. "
+            "client-port: by address and port. random, round-robin: each new flow for itself."
+        ),
     ] = "hash"
     tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None
     from_: Annotated[Maybe[Networks], Field(alias="from", description="Only for clients of these prefixes.")] = None

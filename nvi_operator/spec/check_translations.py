@@ -18,7 +18,7 @@ from nvi_operator.spec.addresses import (
     overlapping,
     span_of,
 )
-from nvi_operator.spec.bulk import Static, TwiceNat
+from nvi_operator.spec.bulk import BY_KERNEL, Static, TwiceNat
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, SourceNat
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
@@ -93,9 +93,7 @@ def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: tuple[AddressRange
     for family in FAMILIES:
         ranges = [r for r in pool if r.family == family]
         size = sum(r.size for r in ranges)
-        if len(ranges) > 1 and line.as_.ports:
-            yield path, "ports need one address or one range", "write the pool as one range"
-        if (len(ranges) > 1 or line.as_.pick != "hash") and line.as_.overload and size > MAX_SPREAD:
+        if (len(ranges) > 1 or line.as_.pick not in BY_KERNEL) and line.as_.overload and size > MAX_SPREAD:
             message = f"a pool of {size} addresses in parts, or not picked by hash: at most {MAX_SPREAD}"
             yield path, message, "write it as one range or prefix, picked by hash"
         if ranges and not line.as_.overload:

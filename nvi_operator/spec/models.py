@@ -257,8 +257,15 @@ class Translation(Model):
     )
     pool: Maybe[Ranges] = Field(None, description="Addresses, ranges and prefixes to choose from, in each family.")
     ports: Maybe[SpecPorts] = Field(None, description="Use source ports of this range only.")
-    pick: Pick = Field("hash", description="How one of several is chosen.")
-    persistent: bool = Field(False, description="A client keeps its address, whatever it talks to.")
+    pick: Pick = Field(
+        "hash",
+        description="How one of several is chosen. hash: by client and destination; the same as long as that one is "
+        "there, whatever else changes, and only the share of one that comes or goes moves. client: by the client. "
+        "client-port: by the client and its port. random, round-robin: each new flow for itself.",
+    )
+    persistent: bool = Field(
+        False, description="A client keeps its address, whatever it talks to: the same as `pick: client`."
+    )
     overload: bool = Field(
         True, description="May several clients share an address? If not, the pool needs one for each."
     )
@@ -272,11 +279,7 @@ class Translation(Model):
             raise ValueError("unchanged takes no ports")
         if not self.overload and (not self.pool or self.ports):
             raise ValueError("overload: false needs a pool, and no ports")
-        if self.ports and len(self.uplinks) > 1:
-            raise ValueError("ports need one uplink or one pool, not a choice of uplinks")
-        if self.ports and self.pick != "hash":
-            raise ValueError(f"ports and pick: {self.pick} do not go together")
-        if self.persistent and self.pick != "hash":
+        if self.persistent and self.pick not in ("hash", "client"):
             raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
         return self
 

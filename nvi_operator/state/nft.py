@@ -55,10 +55,14 @@ class Numgen:
 
 @dataclass(frozen=True)
 class Hash:
-    """A number from 0 to `mod` - 1 that is the same for equal fields."""
+    """A number from 0 to `mod` - 1 that is the same for equal fields.
+
+    With no `seed` the kernel draws one for each rule (nft_jhash_init()), and again when the rule is replaced.
+    """
 
     fields: tuple[Field, ...]
     mod: int
+    seed: int | None = None
 
 
 Key = Field | Masked | Concat | Numgen | Hash

@@ -109,8 +109,12 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several addresses, by weight: the value and its share."""
+    """One of several addresses, by weight: what it is chosen by, the value and its share.
 
+    `key` outlives the address: it is the uplink's name, or of a pool the address itself.
+    """
+
+    key: str
     address: Address
     weight: int
 
@@ -140,7 +144,7 @@ class Spread:
 
     choices: tuple[Choice, ...]
     pick: Pick
-    persistent: bool
+    ports: PortRange | None
 
 
 @dataclass(frozen=True)

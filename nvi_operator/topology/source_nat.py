@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
+from nvi_operator.spec.bulk import BY_KERNEL, Pick
 from nvi_operator.spec.models import GatewaySpec, SourceNat, Translation
 from nvi_operator.spec.values import Address, AddressRange, Network
 from nvi_operator.topology.model import (
@@ -26,6 +27,10 @@ from nvi_operator.topology.model import (
 )
 
 Note = Callable[[str], None]
+
+# Addresses of one range that are chosen from by slots, so that few flows move when the range grows. The kernel scales
+# its hash to the size of a range (find_best_ips_proto()): the same address across reboots, and another when it grows.
+MOST_CHOSEN = 64
 
 
 def resolve_source_nat(
@@ -87,10 +92,15 @@ def _outcome(
         return None
     if not translation.overload:
         return OneToOne(tuple(_pairs(conditions.sources, ranges)))
-    if len(ranges) == 1 and translation.pick == "hash":
-        return ToRange(ranges[0], translation.ports, translation.persistent)
-    choices = tuple(Choice(address, 1) for address in _addresses(ranges))
-    return Spread(choices, translation.pick, translation.persistent)
+    pick = _pick(translation)
+    size = sum(r.size for r in ranges)
+    if size == 1 or (len(ranges) == 1 and size > MOST_CHOSEN and pick in BY_KERNEL):
+        return ToRange(ranges[0], translation.ports, pick == "client")
+    return Spread(tuple(Choice(str(a), a, 1) for a in _addresses(ranges)), pick, translation.ports)
+
+
+def _pick(translation: Translation) -> Pick:
+    return "client" if translation.persistent else translation.pick
 
 
 def _to_uplinks(
@@ -102,7 +112,7 @@ def _to_uplinks(
         return None
     usable = [u for u in candidates if u.is_usable(family)]
     choices = tuple(
-        Choice(address, translation.uplinks[u.name] or u.weight)
+        Choice(u.name, address, translation.uplinks[u.name] or u.weight)
         for u in usable or candidates  # with none of them it does not matter: nothing goes
         if (address := u.primary(family)) is not None
     )
@@ -111,8 +121,8 @@ def _to_uplinks(
         return Unavailable()
     if len(choices) == 1:
         only = choices[0].address
-        return ToRange(AddressRange(only, only), translation.ports, translation.persistent)
-    return Spread(choices, translation.pick, translation.persistent)
+        return ToRange(AddressRange(only, only), translation.ports, persistent=False)
+    return Spread(choices, _pick(translation), translation.ports)
 
 
 def _addresses(ranges: Sequence[AddressRange]) -> Iterator[Address]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 
 from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
 from nvi_operator.nft.wire.elements import first
-from nvi_operator.state.nft import Chain, NamedSet, Table
+from nvi_operator.state.nft import (
+    Chain,
+    Data,
+    Element,
+    Hash,
+    Interval,
+    Lookup,
+    NamedSet,
+    Nat,
+    Rule,
+    Statement,
+    Table,
+)
 
 MANY = 50  # lines of one thing, each way: of more the first few are SHOWN, the rest is a number
 SHOWN = 10
@@ -72,13 +86,33 @@ def _chain_lines(name: str, before: Chain | None, after: Chain | None, full: boo
     old_hook, new_hook = (chain_definition(c) if c else "" for c in (before, after))
     if old_hook != new_hook:
         yield from ((sign, f"    {hook}") for sign, hook in (("-", old_hook), ("+", new_hook)) if hook)
-    old = [f"    {rule_text(rule)}" for rule in before.rules] if before else []
-    new = [f"    {rule_text(rule)}" for rule in after.rules] if after else []
+    old, new = (chain.rules if chain else () for chain in (before, after))
+
+    def shown(sign: str, rules: Iterable[Rule]) -> Iterator[Line]:
+        return _few(sign, [f"    {rule_text(rule if full else brief(rule))}" for rule in rules], full)
+
     if max(len(old), len(new)) > _COMPARED and not full:
         for sign, mine, others in (("-", old, set(new)), ("+", new, set(old))):
-            yield from _few(sign, [line for line in mine if line not in others], full)
+            yield from shown(sign, [rule for rule in mine if rule not in others])
         return
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
-            yield from _few("-", old[a:b], full)
-            yield from _few("+", new[c:d], full)
+            yield from shown("-", old[a:b])
+            yield from shown("+", new[c:d])
+
+
+def brief(rule: Rule) -> Rule:
+    """The rule with each member of a choice by hash once, and the number of its slots in their place."""
+    return tuple(_brief(statement) for statement in rule)
+
+
+def _brief(statement: Statement) -> Statement:
+    if not isinstance(statement, Nat) or not isinstance(lookup := statement.address, Lookup):
+        return statement
+    if not isinstance(lookup.key, Hash) or not isinstance(lookup.map, frozenset) or len(lookup.map) <= SHOWN:
+        return statement
+    slots: Counter[Data] = Counter()
+    for (slot, *_), member in lookup.map:
+        slots[member] += int(slot.last) - int(slot.first) + 1 if isinstance(slot, Interval) else 1
+    counted: frozenset[Element] = frozenset(((f"{count} slots",), member) for member, count in slots.items())
+    return replace(statement, address=replace(lookup, map=counted))

@@ -264,11 +264,14 @@ def slots(draw: st.DrawFn, family: int, *, with_ports: bool) -> Lookup:
         elements.append(((slot,), value))
         start += weight
     fields = (Field(f"{IP[family]} saddr"), Field(f"{IP[family]} daddr"))
+    with_port = (fields[0], Field("th sport"))
+    seed = draw(st.none() | st.integers(0, 0xFFFFFFFF))
     key: Any = draw(
         st.sampled_from(
             [
-                Hash(fields[:1], start),
-                Hash(fields, start),
+                Hash(fields[:1], start, seed),
+                Hash(fields, start, seed),
+                Hash(with_port, start, seed),
                 Numgen("inc", start),
                 Numgen("random", start),
             ]
@@ -296,7 +299,9 @@ def nat(draw: st.DrawFn, kind: Any) -> Rule:
             balanced = kind == "dnat" and draw(st.booleans())
             proto = Match(Field("meta l4proto"), "==", "tcp")
             counted = Count(draw(st.sampled_from(COUNTERS)))  # as all our rules that choose
-            return (proto, *mine, counted, Nat(kind, family, draw(slots(family, with_ports=balanced))))
+            moved = None if balanced else draw(st.none() | ports())
+            flags = frozenset(draw(st.sets(st.sampled_from(["fully-random"])))) if kind == "snat" else frozenset()
+            return (proto, *mine, counted, Nat(kind, family, draw(slots(family, with_ports=balanced)), moved, flags))
         case "map" if kind == "dnat":
             key = Concat((Field(f"{IP[family]} daddr"), Field("meta l4proto"), Field("th dport")))
             return (Nat(kind, family, Lookup(key, SetRef(f"dnat_port_{family}"))),)

@@ -234,7 +234,10 @@ def test_uplinks_share_by_the_weights_of_the_line_or_else_by_their_own(line: str
 
 
 def test_a_pool_is_a_range_for_the_kernel_or_choices_of_ours() -> None:
-    assert isinstance(outcomes("as: { pool: 203.0.113.18-203.0.113.20 }")[4], ToRange)
+    assert isinstance(outcomes("as: { pool: '2001:db8:a:1::/64' }")[6], ToRange), (
+        "large: the kernel has a hash for it"
+    )
+    assert isinstance(outcomes("as: { pool: 203.0.113.18-203.0.113.20 }")[4], Spread), "so that it may grow"
     picked = outcomes("as: { pool: [203.0.113.18-203.0.113.19, 198.51.100.20], pick: random }")[4]
     assert isinstance(picked, Spread)
     assert [str(choice.address) for choice in picked.choices] == ["203.0.113.18", "203.0.113.19", "198.51.100.20"]
