@@ -21,14 +21,19 @@ HINTS = {
 
 
 @contextmanager
-def kernel_errors(what: str) -> Iterator[None]:
-    """OSError and pyroute2's NetlinkError become KernelError, or CapabilityError where rights lack."""
+def kernel_errors(what: str, *, passing: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+    """OSError and pyroute2's NetlinkError become KernelError, or CapabilityError where rights lack.
+
+    `passing` is for a caller that handles that one itself.
+    """
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
         yield
     except NetlinkError as error:
         raise _wrapped(what, error.code, str(error.args[-1])) from error
+    except passing:
+        raise
     except OSError as error:
         raise _wrapped(what, error.errno or 0, error.strerror or str(error)) from error
 

@@ -38,14 +38,15 @@ class Objects:
         self._ipr: Any = IPRoute(ext_ack=True)
         self._rtnetlink = Rtnetlink()
         lent = Lent(self._cookie)
-        links = LinkDriver(self._ipr, numbers)
-        program = TcProgramDriver(self._ipr, lambda: [link.ifname for link in links.observe(HostState())])
+        routes = RouteDriver(self._rtnetlink, numbers.protocol)
+        program = TcProgramDriver(self._ipr, lambda desired: [link.ifname for link in links.observe(desired)])
+        links = LinkDriver(self._ipr, numbers, routed=routes.devices, programmed=program.is_on)
         drivers: tuple[Driver, ...] = (
             ModuleDriver(),
             links,  # before all that goes with a link, see `memory.py`
             program,
             LinkGroupDriver(self._ipr, lent),
-            RouteDriver(self._rtnetlink, numbers.protocol),
+            routes,
             FibRuleDriver(self._rtnetlink, numbers.protocol),
             SysctlDriver(lent),
         )

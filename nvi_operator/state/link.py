@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ALIAS = "nvi-operator: numbers: "  # begins the alias of a device of ours; the numbers of its spec follow
+
 
 @dataclass(frozen=True)
 class Link:
-    """A virtual device of ours. `group` (IFLA_GROUP) is set at birth, and is what makes it ours."""
+    """A virtual device of ours. `kernel/drivers/link.py` says by which signs it is known."""
 
     ifname: str
     kind: str  # rtnl_link_ops kind: "ifb" carries the eBPF dataplane, "nvi" is the module's own
@@ -15,6 +17,7 @@ class Link:
     mtu: int
     up: bool = True
     attributes: tuple[tuple[str, int], ...] = ()  # IFLA_NVI_* of kind "nvi", sorted
+    labelled: bool = True  # does the alias (IFLA_IFALIAS) name our numbers?
 
     @property
     def key(self) -> str:

@@ -27,7 +27,8 @@ def _(obj: Module) -> str:
 @describe.register
 def _(obj: Link) -> str:
     attributes = "".join(f" {name} {_attribute(name, value)}" for name, value in obj.attributes)
-    return f"{obj.ifname} type {obj.kind}{attributes} mtu {obj.mtu} group {obj.group} {'up' if obj.up else 'down'}"
+    state = f"{'up' if obj.up else 'down'}{'' if obj.labelled else ' without our alias'}"
+    return f"{obj.ifname} type {obj.kind}{attributes} mtu {obj.mtu} group {obj.group} {state}"
 
 
 def _attribute(name: str, value: int) -> str:

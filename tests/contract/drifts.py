@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.spec.models import Numbers
@@ -23,13 +24,25 @@ from tests.lab import Host
 MISSING, MODIFIED, UNEXPECTED = "owned-missing", "owned-modified", "owned-unexpected"
 TABLE = Ref("nft-table", "inet nvi")
 LINK = Ref("link", "nvi0")
+U32_FILTER = "tc filter add dev nvi0 egress pref 1 protocol ip u32 match u32 0 0"
 PROGRAM = Ref("tc-program", "nvi0 egress")
 
+T = TypeVar("T")
 Real = Callable[[Host], None]
 Fake = Callable[[FakeKernel], None]
 
 
 # --------------------------------------------------------------------------- by hand, in a real kernel
+
+
+def each(*acts: Callable[[T], None]) -> Callable[[T], None]:
+    """One after the other."""
+
+    def there(machine: T) -> None:
+        for act in acts:
+            act(machine)
+
+    return there
 
 
 def nft(*commands: str) -> Real:
@@ -327,6 +340,15 @@ ROUTING_DRIFTS = (
         frozenset({(MODIFIED, "route")}),
     ),
     Drift(
+        "a route is replaced by one that does not bear our mark",
+        ip(
+            "route replace default dev lan1 table 7800 metric 1024 proto static",
+            "-6 route replace default dev lan1 table 7800 metric 1024 proto static",
+        ),
+        lose(Ref("route", "0.0.0.0/0 table 7800 metric 1024"), Ref("route", "::/0 table 7800 metric 1024")),
+        frozenset({(MISSING, "route")}),
+    ),
+    Drift(
         "an IPv6 route leads elsewhere",
         ip("-6 route replace default via 2001:db8:a::7 dev wan0 onlink table 7802 metric 1024 proto 78"),
         put("route", Route(6, 7802, "::/0", dev="wan0", via="2001:db8:a::7", onlink=True)),
@@ -387,9 +409,42 @@ DEVICE_DRIFTS = (
         frozenset({(MODIFIED, "link")}),
     ),
     Drift(
-        "a second device of our group appears",
-        ip("link add nvi9 group 79 type ifb"),
-        put("link", Link("nvi9", "ifb", 79, 1500, up=False)),
+        "the device gets another link group",
+        ip("link set nvi0 group 0"),
+        put("link", Link("nvi0", "ifb", 0, 65535)),
+        frozenset({(MODIFIED, "link")}),
+    ),
+    Drift(
+        "the device gets another alias",
+        ip("link set nvi0 alias uplink"),
+        put("link", Link("nvi0", "ifb", 79, 65535, labelled=False)),
+        frozenset({(MODIFIED, "link")}),
+    ),
+    Drift(
+        "the device says that it is another gateway's",
+        run("ip", "link", "set", "nvi0", "alias", "nvi-operator: numbers: {linkGroup: 90, protocol: 90}"),
+        put("link", Link("nvi0", "ifb", 79, 65535, labelled=False)),
+        frozenset({(MODIFIED, "link")}),
+    ),
+    Drift(
+        "the device gets another link group and another alias",
+        ip("link set nvi0 group 0", "link set nvi0 alias uplink"),
+        put("link", Link("nvi0", "ifb", 0, 65535, labelled=False)),
+        frozenset({(MODIFIED, "link")}),
+    ),
+    Drift(
+        "the device loses link group, MTU and program",
+        lambda host: (
+            host.ip("link set nvi0 group 0 mtu 1400"),
+            host.run("tc", "filter", "del", "dev", "nvi0", "egress"),
+        ),
+        lambda kernel: (kernel.drop([PROGRAM]), put("link", Link("nvi0", "ifb", 0, 1400))(kernel)),
+        frozenset({(MODIFIED, "link"), (MISSING, "tc-program")}),
+    ),
+    Drift(
+        "a second device of ours appears",
+        ip("link add nvi9 group 79 mtu 65535 type ifb"),
+        put("link", Link("nvi9", "ifb", 79, 65535, up=False, labelled=False)),
         frozenset({(UNEXPECTED, "link")}),
     ),
     Drift(
@@ -401,6 +456,24 @@ DEVICE_DRIFTS = (
     Drift(
         "the program's qdisc is deleted",
         run("tc", "qdisc", "del", "dev", "nvi0", "clsact"),
+        lose(PROGRAM),
+        frozenset({(MISSING, "tc-program")}),
+    ),
+    Drift(
+        "a filter of another kind takes the place of the program",
+        each(
+            run("tc", "filter", "del", "dev", "nvi0", "egress"),
+            lambda host: host.run(*U32_FILTER.split()),
+        ),
+        change_program(lambda p: replace(p, options=None, ports=frozenset())),
+        frozenset({(MODIFIED, "tc-program")}),
+    ),
+    Drift(
+        "another qdisc takes the place of the program's",
+        each(
+            run("tc", "qdisc", "del", "dev", "nvi0", "clsact"),
+            run("tc", "qdisc", "add", "dev", "nvi0", "ingress"),
+        ),
         lose(PROGRAM),
         frozenset({(MISSING, "tc-program")}),
     ),

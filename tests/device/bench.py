@@ -91,7 +91,7 @@ class Bench:
         self.client, self.gateway, self.server, self.device = client, gateway, server, device
         self.source: Source = "mark"  # what was loaded last
         self.ipr: Any = gateway.call(lambda: IPRoute(ext_ack=True))
-        self.driver = gateway.call(TcProgramDriver, self.ipr, lambda: ["nvi0"])
+        self.driver = gateway.call(TcProgramDriver, self.ipr, lambda desired: ["nvi0"])
         self.live: TcProgram | None = None
 
     # ---------------------------------------------------------------- either device

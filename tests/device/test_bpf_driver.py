@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from nvi_operator.errors import CapabilityError, ConflictError, KernelError
+from nvi_operator.errors import CapabilityError, KernelError
 from nvi_operator.kernel.bpf import asm, program
 from nvi_operator.kernel.bpf.syscall import create_map
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
@@ -136,11 +136,13 @@ def test_filters_elsewhere_are_left_alone(lab: Bench, prio: int, handle: int) ->
     assert lab.filters() == [(prio, handle, "foreign")]
 
 
-def test_a_filter_of_another_kind_at_our_preference_is_a_conflict(lab: Bench) -> None:
+def test_a_filter_of_another_kind_at_our_preference_is_replaced(lab: Bench) -> None:
+    """The device is ours alone: whoever puts a filter there must not end the gateway."""
     lab.gateway.run(f"tc qdisc add dev {DEVICE} clsact")
     lab.gateway.run(f"tc filter add dev {DEVICE} egress pref 1 u32 match u32 0 0")
-    with pytest.raises(ConflictError, match="u32"):
-        lab.load(options())
+    assert lab.observe() == TcProgram(DEVICE, None, frozenset())
+    lab.load(options())
+    assert lab.observe() == lab.live
 
 
 def test_a_device_that_is_not_there(lab: Bench) -> None:

@@ -56,16 +56,26 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Somebody else's link under the name of our device."""
+    """A link under the name of our device that is not ours, or has lost the link group by which it is known."""
     need = needs(spec)
     link = survey.links.get(need.device)
-    if link is not None and not (link.kind in _KINDS and link.group == need.link_group + 1):
+    if link is None or (link.kind in _KINDS and link.group == need.link_group + 1):
+        return
+    if link.kind in _KINDS:
         yield Finding(
-            "problem",
+            "warning",
             "device-name",
-            f"there is a link {need.device} already, of kind {link.kind or 'physical'}, which is not ours",
-            "# in the spec: dataplane: {device: NAME} with another name",
+            f"there is a link {need.device}, of kind {link.kind}, in link group {link.group} and not "
+            f"{need.link_group + 1}: repaired if its other signs are ours, refused if not",
+            "nvictl plan DIR  # tells which",
         )
+        return
+    yield Finding(
+        "problem",
+        "device-name",
+        f"there is a link {need.device} already, of kind {link.kind or 'physical'}, which is not ours",
+        "# in the spec: dataplane: {device: NAME} with another name",
+    )
 
 
 def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -82,12 +92,10 @@ def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 f"ip link set {link.ifname} group default\n{todo}",
             )
         elif link.group == need.link_group + 1 and link.ifname != need.device:
-            deleted = link.kind in _KINDS
             yield Finding(
-                "problem" if deleted else "warning",
+                "warning",
                 "link-group",
-                f"{link.ifname} is in link group {link.group}, by which we know our own device"
-                + (": an apply would delete it" if deleted else ""),
+                f"{link.ifname} is in link group {link.group}, which is one of the signs of our own device",
                 f"ip link set {link.ifname} group default\n{todo}",
             )
 

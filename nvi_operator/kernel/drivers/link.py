@@ -1,12 +1,15 @@
-"""The NAT virtual interface: made in our link group, which is what makes it recognisably ours from birth.
+"""The NAT virtual interface.
 
-Its alias says by which of `spec.numbers` all that is ours is known. A spec with other ones would find nothing of it,
-and make a second gateway beside the first.
+Others can change everything by which it may be known, so no single sign makes a device ours. Three signs belong to
+`spec.numbers`: the link group, set at creation; the alias, which names the numbers; routes of our protocol into the
+device. Two belong to any gateway: the MTU, set at creation as well, and our program. A device is ours with two signs,
+one of them of our numbers; or with both of any gateway's and either the name that the spec gives or no link group
+(another gateway's device has a group). One that has lost signs is repaired, one with fewer is not touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nvi_operator.errors import ConflictError, KernelError
@@ -14,53 +17,87 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.nvi_device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.kernel.rtnetlink import listed
+from nvi_operator.kinds.link import MTU
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import Link
+from nvi_operator.state.link import ALIAS, Link
 
-_ALIAS = "nvi-operator: numbers: "
 _IFF_UP = 1
-_KINDS = ("ifb", KIND)
 
 
 class LinkDriver(Driver):
+    """`routed` and `programmed` name the links that routes of our protocol lead into, and ask for our program."""
+
     kind = "link"
 
-    def __init__(self, ipr: Any, numbers: Numbers) -> None:
+    def __init__(
+        self,
+        ipr: Any,
+        numbers: Numbers,
+        *,
+        routed: Callable[[], frozenset[str]] = frozenset,
+        programmed: Callable[[str], bool] = lambda ifname: False,
+    ) -> None:
         teach_pyroute2()
         self._ipr = ipr
         self._group = numbers.link_group + 1
-        self._alias = f"{_ALIAS}{{linkGroup: {numbers.link_group}, protocol: {numbers.protocol}}}"
+        self._alias = f"{ALIAS}{{linkGroup: {numbers.link_group}, protocol: {numbers.protocol}}}"
+        self._routed = routed
+        self._programmed = programmed
 
     def observe(self, desired: HostState) -> Iterator[Link]:
-        """Every link of our group and kinds.
+        """Every link of ours, whatever its name.
 
-        One of another's under a name that we need is a conflict, and so is one of ours that other numbers made.
+        ConflictError for another's under a name that we need, and for one of ours that other numbers made.
         """
         wanted = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):
             links = listed(self._ipr.get_links)
         for link in links:
-            info = link.get("linkinfo")
-            kind = info.get("kind") if info else None
-            alias = link.get("ifalias") or ""
-            if kind in _KINDS and alias.startswith(_ALIAS) and alias != self._alias:
-                raise ConflictError(
-                    f"link {link.get('ifname')}: is of a gateway of ours with other numbers: {alias[len(_ALIAS) :]}",
-                    hint="name the spec that has these; to change them, take that gateway away with it first: "
-                    "nvictl down DIR",
-                )
-            if link.get("group") == self._group and kind in _KINDS:
+            ifname, kind = link.get("ifname"), _kind(link)
+            if kind in MTU and self._is_ours(link, ifname in wanted):
                 up = bool(link["flags"] & _IFF_UP)
                 attributes = attributes_of(link) if kind == KIND else ()
-                yield Link(link.get("ifname"), kind, self._group, link.get("mtu"), up, attributes)
-            elif link.get("ifname") in wanted:
-                raise ConflictError(
-                    f"link {link.get('ifname')}: wanted as the NAT virtual interface: there is one of kind "
-                    f"{kind or 'physical'} that is not ours",
-                    hint="choose another name in spec.dataplane.device, or remove that link",
-                )
+                labelled = link.get("ifalias") == self._alias
+                yield Link(ifname, kind, link.get("group") or 0, link.get("mtu"), up, attributes, labelled)
+            elif ifname in wanted:
+                raise self._taken(link)
+
+    def _is_ours(self, link: Any, wanted: bool) -> bool:
+        """Costs nothing beyond the listing, unless signs are missing."""
+        ifname, alias, group = link.get("ifname"), link.get("ifalias") or "", link.get("group") == self._group
+        wanted |= not link.get("group")
+        any_gateways = int(link.get("mtu") == MTU[_kind(link)])
+        if alias.startswith(ALIAS) and alias != self._alias:
+            return self._is_ours_under_another_alias(link, group, any_gateways)
+        ours = group + (alias == self._alias)
+        if ours and ours + any_gateways > 1:
+            return True
+        ours += ifname in self._routed()
+        if (ours or wanted) and ours + any_gateways < 2:
+            any_gateways += self._programmed(ifname)
+        return (ours > 0 or wanted) and ours + any_gateways > 1
+
+    def _is_ours_under_another_alias(self, link: Any, group: bool, any_gateways: int) -> bool:
+        ifname, alias = link.get("ifname"), link.get("ifalias")
+        if group and ifname in self._routed():
+            return True
+        if any_gateways or self._programmed(ifname):
+            raise ConflictError(
+                f"link {ifname}: is of a gateway of ours with other numbers: {alias[len(ALIAS) :]}",
+                hint="name the spec that has these; to change them, take that gateway away with it first: "
+                "nvictl down DIR",
+            )
+        return False
+
+    def _taken(self, link: Any) -> ConflictError:
+        signs = f"link group {link.get('group') or 0} and not {self._group}, MTU {link.get('mtu')}"
+        return ConflictError(
+            f"link {link.get('ifname')}: create the NAT virtual interface: there is one of kind "
+            f"{_kind(link) or 'physical'} that is not ours ({signs}, alias {link.get('ifalias') or 'none'})",
+            hint="choose another name in spec.dataplane.device, or remove that link",
+        )
 
     def apply(self, change: Change) -> None:
         if change.action in (Action.DELETE, Action.REPLACE):
@@ -91,10 +128,15 @@ class LinkDriver(Driver):
             self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)
             if link.attributes:
                 self._ipr.link("set", index=index, kind=link.kind, **as_request(link.attributes))
-            self._ipr.link("set", index=index, mtu=link.mtu, ifalias=self._alias)
+            self._ipr.link("set", index=index, mtu=link.mtu, group=link.group, ifalias=self._alias)
             self._ipr.link("set", index=index, state="up" if link.up else "down")
 
     def _delete(self, ifname: str) -> None:
         with kernel_errors(f"link {ifname}: deleting"):
             for index in self._ipr.link_lookup(ifname=ifname):
                 self._ipr.link("del", index=index)
+
+
+def _kind(link: Any) -> str:
+    info = link.get("linkinfo")
+    return (info.get("kind") if info else None) or ""

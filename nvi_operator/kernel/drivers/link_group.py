@@ -31,7 +31,9 @@ class LinkGroupDriver(Driver):
         link = self._find(ifname)
         if isinstance(change.after, LinkGroup):
             if link is not None:
-                self._lent.remember(self.kind, ifname, str(link.get("group") or 0))
+                before_us = link.get("group") or 0
+                # Our own group is nobody else's: there was an apply before whose memory is lost.
+                self._lent.remember(self.kind, ifname, str(0 if before_us == change.after.group else before_us))
                 self._set(link, ifname, change.after.group)
             return
         before_us = self._lent.all(self.kind).get(ifname)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink import CREATE, EXCLUSIVE, REPLACE
@@ -48,17 +49,55 @@ class RouteDriver(Driver):
                 routes = self._rtnetlink.dump(_GET, ours, lambda body: body[_PROTOCOL_AT] == self._protocol)
             yield from (_parse(family, body) for body in routes)
 
+    def devices(self) -> frozenset[str]:
+        """The links that our routes lead into."""
+        return frozenset(route.dev for route in self.observe(HostState()) if route.dev is not None)
+
+    def check(self, change: Change) -> None:
+        """ConflictError if a route of others has the key of one to create, in a table that holds none of ours."""
+        if change.action is Action.CREATE and isinstance(change.after, Route):
+            ours, protocol = self._in_place_of(change.after)
+            if protocol is not None and not ours:
+                raise _conflict(change.after, protocol)
+
     def apply(self, change: Change) -> None:
-        """Updates go by `replace`, so that there is no moment without a route."""
+        """Updates go by `replace`, so that there is no moment without a route.
+
+        So does a create where others replaced ours: `ip route replace` changes the protocol as well.
+        """
         if isinstance(change.after, Route):
-            flags = CREATE | (EXCLUSIVE if change.action is Action.CREATE else REPLACE)
-            with kernel_errors(f"route {change.ref.key}: {change.action}"):
-                route = change.after
-                self._rtnetlink.request(_NEW, flags, self._packed(route, _scope(route), _TYPES[route.type]))
+            try:
+                self._create(change.after, EXCLUSIVE if change.action is Action.CREATE else REPLACE)
+            except FileExistsError:
+                self._create_in_place(change.after)
         elif isinstance(change.before, Route):
             with kernel_errors(f"route {change.ref.key}: delete"):
                 # Ours by its protocol, whatever its scope and type are: the kernel compares those that are given.
                 self._rtnetlink.request(_DELETE, 0, self._packed(change.before, _ANY_SCOPE, _ANY_TYPE))
+
+    def _create(self, route: Route, flag: int) -> None:
+        with kernel_errors(f"route {route.key}: create", passing=FileExistsError):
+            self._rtnetlink.request(_NEW, CREATE | flag, self._packed(route, _scope(route), _TYPES[route.type]))
+
+    def _create_in_place(self, route: Route) -> None:
+        ours, protocol = self._in_place_of(route)
+        if protocol is not None and not ours:
+            raise _conflict(route, protocol)
+        self._create(route, REPLACE)
+
+    def _in_place_of(self, route: Route) -> tuple[bool, int | None]:
+        """Does the route's table hold any of ours, and the protocol of others' route with the same key, if any."""
+        ours, protocol = False, None
+        asked = _HEADER.pack(AF[route.family], *bytes(7), 0) + number(_TABLE, route.table)
+        with kernel_errors(f"routing table {route.table}: listing"):
+            bodies = self._rtnetlink.dump(_GET, asked, lambda body: True)
+        for body in bodies:
+            found = _parse(route.family, body)
+            if found.table == route.table and body[_PROTOCOL_AT] == self._protocol:
+                ours = True
+            elif found.key == route.key:
+                protocol = body[_PROTOCOL_AT]
+        return ours, protocol
 
     def _packed(self, route: Route, scope: int, type_: int) -> bytes:
         destination, length = prefix(_DST, route.destination)
@@ -153,6 +192,14 @@ class Census:
                 networks.add(network)
             elif network:
                 self._enough.add(number(_OIF, oif))
+
+
+def _conflict(route: Route, protocol: int) -> ConflictError:
+    return ConflictError(
+        f"route {route.key}: create: a route of protocol {protocol} is there",
+        hint=f"see ip -{route.family} route show table {route.table}; or give this gateway other tables: "
+        "numbers: {table: N}",
+    )
 
 
 def _scope(route: Route) -> int:

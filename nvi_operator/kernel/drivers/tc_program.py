@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from nvi_operator.errors import CapabilityError, ConflictError, KernelError, NviError
+from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
@@ -27,7 +27,7 @@ _DIRECT_ACTION = 1  # TCA_BPF_FLAG_ACT_DIRECT
 class TcProgramDriver(Driver):
     kind = "tc-program"
 
-    def __init__(self, ipr: Any, devices: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(self, ipr: Any, devices: Callable[[HostState], Iterable[str]] = lambda desired: ()) -> None:
         """`devices` names the links of ours: programs elsewhere are not looked for."""
         _teach_pyroute2()
         self._ipr = ipr
@@ -35,7 +35,7 @@ class TcProgramDriver(Driver):
 
     def observe(self, desired: HostState) -> Iterator[TcProgram]:
         """The program at our place on every device of ours."""
-        for ifname in self._devices():
+        for ifname in self._devices(desired):
             place = self._place(ifname)
             if place is not None:
                 yield TcProgram(ifname, *_contents(place))
@@ -44,6 +44,10 @@ class TcProgramDriver(Driver):
         """The number of our own program on the device; None where there is none, or another's."""
         place = self._place(ifname)
         return place.number if place is not None and _contents(place)[0] is not None else None
+
+    def is_on(self, ifname: str) -> bool:
+        """Does the device carry a program of this version of ours?"""
+        return self.program_id(ifname) is not None
 
     def apply(self, change: Change) -> None:
         assert isinstance(change.present, TcProgram)
@@ -56,10 +60,10 @@ class TcProgramDriver(Driver):
             with opened_maps(number) as maps:
                 _fill(maps[program.PORTS], change.after)
         else:
-            self._attach(change.after, number)
+            self._attach(change.after, place)
 
     def _place(self, ifname: str) -> _Place | None:
-        """What is at our place on the device. ConflictError if that is taken by what we cannot replace."""
+        """What is at our place on the device. The device is ours, so whatever is there may be replaced."""
         with kernel_errors(f"tc-program {ifname} egress: looking for it"):
             filters = [
                 (entry, entry.get("TCA_KIND"))
@@ -69,13 +73,19 @@ class TcProgramDriver(Driver):
             ]
         for entry, kind in filters:
             if kind != "bpf" or entry["info"] & 0xFFFF != socket.htons(_ETH_P_ALL):
-                raise ConflictError(
-                    f"tc-program {ifname} egress: wanted at preference {_PRIO}: a filter of kind {kind} is there",
-                    hint=f"remove it: tc filter del dev {ifname} egress pref {_PRIO}",
-                )
+                return _Place(None, False, foreign=True)
             if entry["handle"] == _HANDLE and (options := entry.get("TCA_OPTIONS")) is not None:
                 return _Place(options.get("TCA_BPF_ID"), options.get("TCA_BPF_FLAGS") == _DIRECT_ACTION)
         return None
+
+    def _clear_place(self, index: int) -> None:
+        """Delete the filters at our preference: all of one preference are of one kind and one protocol."""
+        self._ipr.tc("del-filter", index=index, parent=_EGRESS, prio=_PRIO, protocol=0)
+
+    def _clear_qdisc(self, index: int) -> None:
+        """A qdisc ingress takes the place of clsact, and neither can be changed into the other."""
+        if any(qdisc.get("kind") == "ingress" for qdisc in self._ipr.get_qdiscs(index=index)):
+            self._ipr.tc("del", "ingress", index)
 
     def check(self, change: Change) -> None:
         """Does this kernel take the program? Load it, and let it go."""
@@ -88,12 +98,13 @@ class TcProgramDriver(Driver):
                 code = asm.encode(program.assemble(change.after.options), fds)
                 stack.callback(os.close, syscall.load_program(code, program.name(change.after.options)))
 
-    def _attach(self, wanted: TcProgram, previous: int | None) -> None:
+    def _attach(self, wanted: TcProgram, place: _Place | None) -> None:
         """Load, fill, then replace in one step: no packet meets a half-made program.
 
         Counters go on in the previous program's map, also if another version of ours made that.
         """
         assert wanted.options is not None
+        previous = place.number if place is not None else None
         with ExitStack() as stack:
             fds = {program.PORTS: syscall.create_map(program.PORTS_MAP)}
             stack.callback(os.close, fds[program.PORTS])
@@ -110,7 +121,10 @@ class TcProgramDriver(Driver):
             with kernel_errors(f"tc-program {wanted.key}: attaching"):
                 index = self._index(wanted.ifname)
                 if not any(q.get("kind") == "clsact" for q in self._ipr.get_qdiscs(index=index)):
+                    self._clear_qdisc(index)
                     self._ipr.tc("add", "clsact", index)
+                if place is not None and place.foreign:
+                    self._clear_place(index)
                 self._ipr.tc(
                     "replace-filter",
                     "bpf",
@@ -133,7 +147,8 @@ class TcProgramDriver(Driver):
 
     def _detach(self, ifname: str) -> None:
         """Take our filter away, if it is there; the clsact qdisc stays, somebody else may use it."""
-        if self._place(ifname) is None:
+        place = self._place(ifname)
+        if place is None or place.foreign:
             return
         with kernel_errors(f"tc-program {ifname} egress: detaching"):
             self._ipr.tc(
@@ -153,6 +168,7 @@ class _Place:
 
     number: int | None
     direct_action: bool
+    foreign: bool = False  # filters of another kind or protocol have our preference, where no program can be
 
 
 def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[Port]]:
