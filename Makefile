@@ -12,7 +12,7 @@ VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup demo lab test test-quick test-netns kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema clean
+.PHONY: help setup demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -49,6 +49,9 @@ test-quick: ## those that need no kernel: under a minute
 
 test-netns: ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
+
+soak: setup ## pairs of changers at random times, with kills: 500 of them, about half an hour
+	$(SUDO) NVI_ROUNDS=500 $(BIN)/python -m pytest -s tests/netns/test_two_at_once.py
 
 kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), or one of tests/vm/kernels.toml
 	$(SUDO) $(BIN)/python -m tests.vm $(KERNEL)

@@ -76,6 +76,12 @@ class ConflictError(NviError):
     """Something foreign stands where an object of ours has to be; we never change it."""
 
 
+class BusyError(NviError):
+    """Another process is changing this gateway, and did not end in time; nothing was changed."""
+
+    retryable = True
+
+
 class CapabilityError(NviError):
     """This machine, kernel or user cannot do what is needed."""
 

@@ -9,6 +9,7 @@ It keeps objects as they are given: what a real kernel makes of them is what tes
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from nvi_operator.errors import KernelError
@@ -42,6 +43,9 @@ class FakeKernel:
     def for_spec(cls, spec: GatewaySpec) -> FakeKernel:
         """A host that has every interface that the spec names."""
         return cls(assume_missing(spec, Facts("fake")))
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def facts(self) -> Facts:
         return self.facts_

@@ -7,6 +7,7 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from nvi_operator.view.progress import working
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nvi_operator.spec.load import LoadedSpec
     from nvi_operator.spec.models import GatewaySpec, Numbers
     from nvi_operator.state.change import Plan
+    from nvi_operator.store.lock import GatewayLock
 
 
 def run(arguments: Namespace) -> int:
@@ -178,12 +180,23 @@ def _look_around(spec: GatewaySpec, *, force: bool) -> None:
         print(f"warning: {finding.topic}: {finding.what} (see nvictl doctor)", file=sys.stderr)
 
 
-def _name_keeper() -> None:
-    """It will put back what its own spec says."""
-    from nvi_operator.kernel.keeper import keeper
+def _lock(arguments: Namespace, *, alone: bool = False) -> GatewayLock:
+    """The lock of this network namespace's gateway, for this command. Close it."""
+    from nvi_operator.kernel.netns import cookie
+    from nvi_operator.store.lock import GatewayLock
 
-    if found := keeper():
-        print(f"warning: nvictl run {found} keeps this gateway as its own spec says", file=sys.stderr)
+    command = " ".join(["nvictl", arguments.command, *([str(arguments.spec)] if arguments.spec else [])])
+    return GatewayLock(
+        cookie(), command, wait=arguments.wait, alone=alone, say=lambda text: print(text, file=sys.stderr, flush=True)
+    )
+
+
+def _name_instance(lock: GatewayLock) -> None:
+    from nvi_operator.errors import CapabilityError
+
+    with suppress(CapabilityError):  # without rights nothing is changed anyway
+        if found := lock.instance():
+            print(f"warning: {found} is running: it restores what its own spec says", file=sys.stderr)
 
 
 def _apply(arguments: Namespace) -> int:
@@ -193,10 +206,11 @@ def _apply(arguments: Namespace) -> int:
     from nvi_operator.view.plan import applied
 
     loaded = _load(arguments)
-    _name_keeper()
-    _look_around(loaded.spec, force=arguments.force)
-    with working("applying and verifying"), HostKernel(loaded.spec.numbers) as kernel:
-        done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
+    with closing(_lock(arguments)) as lock:
+        _name_instance(lock)
+        _look_around(loaded.spec, force=arguments.force)
+        with working("applying and verifying"), HostKernel(loaded.spec.numbers, lock=lock) as kernel:
+            done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
         _show_plan(arguments, loaded.name, done, applied)
@@ -210,8 +224,11 @@ def _down(arguments: Namespace) -> int:
     from nvi_operator.view.plan import taken_away
 
     gateway, numbers = _gateway(arguments)
-    _name_keeper()
-    with working("taking everything away"), HostKernel(numbers) as kernel:
+    with (
+        closing(_lock(arguments, alone=True)) as lock,
+        working("taking everything away"),
+        HostKernel(numbers, lock=lock) as kernel,
+    ):
         done = reconcile(kernel, Gateway(gateway.name, None))
     if arguments.output == "json" or not arguments.quiet:
         _show_plan(arguments, gateway.name, done, taken_away)

@@ -51,14 +51,18 @@ def _path(text: str) -> Path:
     return Path(_said(text))
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, least: int = 1) -> float:
     try:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not 1 <= value <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1 second, and at most {_LONGEST}")
+    if not least <= value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: at least {least} seconds, and at most {_LONGEST}")
     return value
+
+
+def _seconds_or_none(text: str) -> float:
+    return _seconds(text, 0)
 
 
 _LONGEST = 86400
@@ -115,6 +119,16 @@ def _force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="go on although somebody else uses our bits of the mark")
 
 
+def _wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds_or_none,
+        default=30.0,
+        help="wait so long for another nvictl that is changing this gateway (default: 30; 0: not at all)",
+    )
+
+
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rescan", metavar="SECONDS", type=_seconds, default=60.0, help="check at least this often (default: 60)"
@@ -167,7 +181,7 @@ _COMMANDS: tuple[Command, ...] = (
     (
         "apply",
         "make this gateway what the spec says, verify it, or put everything back",
-        (_spec, _netns, _output, _quiet, _force),
+        (_spec, _netns, _output, _quiet, _force, _wait),
     ),
     (
         "status",
@@ -187,7 +201,7 @@ _COMMANDS: tuple[Command, ...] = (
     (
         "down",
         "remove everything of ours and restore what was changed; DIR only if spec.numbers was changed",
-        (_optional_spec, _netns, _output, _quiet),
+        (_optional_spec, _netns, _output, _quiet, _wait),
     ),
     ("doctor", "what this machine can do, and what on it would break the gateway", (_optional_spec, _netns, _output)),
     ("module", "the kernel module of dataplane kmod: look, build, install", (_module,)),

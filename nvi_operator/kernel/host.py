@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.memory import Memory
+from nvi_operator.kernel.netns import cookie
+from nvi_operator.kernel.nft import Nft
 from nvi_operator.kernel.objects import Objects
 from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
@@ -14,6 +20,7 @@ from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change, Plan
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.store.lock import GatewayLock
 
 
 class HostKernel:
@@ -21,13 +28,23 @@ class HostKernel:
 
     With a memory it looks only at what may have changed since. pyroute2 takes milliseconds to start, and leaks a
     little per request on an open socket: it is started when it is needed, and a daemon makes a new one for each pass.
+    Without a lock it makes one when it needs it, under the name of this process.
     """
 
-    def __init__(self, numbers: Numbers, memory: Memory | None = None, *, assume_table: bool = False) -> None:
+    def __init__(
+        self,
+        numbers: Numbers,
+        memory: Memory | None = None,
+        *,
+        assume_table: bool = False,
+        lock: GatewayLock | None = None,
+    ) -> None:
         """`assume_table`: libnftables cannot list our table, so take it to be as desired, and leave it alone."""
         self._numbers = numbers
         self._memory = memory
         self._assume_table = assume_table
+        self._lock = lock or (memory.lock if memory else None)
+        self._close_lock = self._lock is None
 
     def __enter__(self) -> HostKernel:
         return self
@@ -40,11 +57,23 @@ class HostKernel:
             self._objects.close()
         if self._memory is None and "_nft" in self.__dict__:
             self._nft.close()
+        if self._close_lock and self._lock is not None:
+            self._lock.close()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Within, no other process changes the gateway of this network namespace. BusyError, ConflictError."""
+        if self._lock is None:
+            self._lock = GatewayLock(cookie(), " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
+        with self._lock.changing():
+            yield
 
     @cached_property
     def _nft(self) -> NftTableDriver:
         """Not needed for the facts, and it needs the nftables binding."""
-        return self._memory.table if self._memory else NftTableDriver(TABLE)
+        if self._memory:
+            return self._memory.table
+        return NftTableDriver(TABLE, nft=Nft(shares=lambda: self._lock.shared() if self._lock else ()))
 
     @cached_property
     def _objects(self) -> Objects:

@@ -22,11 +22,13 @@ from dataclasses import dataclass, replace
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
 from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.kernel.nft import Nft
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.state.nft import Table
+from nvi_operator.store.lock import GatewayLock
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,17 @@ class _Objects:
 
 
 class Memory:
-    """Of the network namespace of `events`. Close it, or use it in `with`."""
+    """Of the network namespace of `events`. Close it, or use it in `with`. `lock` is that of its passes."""
 
-    def __init__(self, events: KernelEvents) -> None:
-        self.table = NftTableDriver(TABLE, remember=True, unheard=events.without_nft, reported=events.elements)
+    def __init__(self, events: KernelEvents, lock: GatewayLock | None = None) -> None:
+        self.lock = lock
+        self.table = NftTableDriver(
+            TABLE,
+            remember=True,
+            nft=Nft(shares=lock.shared if lock else lambda: ()),
+            unheard=events.without_nft,
+            reported=events.elements,
+        )
         self._events = events
         self._facts: tuple[int, Facts] | None = None
         self._objects: _Objects | None = None

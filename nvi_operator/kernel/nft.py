@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, DiedError, KernelError
@@ -39,10 +40,16 @@ class Nft:
     """Works in the network namespace in which it was made; close it, or use it in `with`.
 
     The process is started at once, so that it is ready when it is asked, and again after a crash or a `close`. Not
-    thread-safe.
+    thread-safe. It shares the descriptors of `shares`: a lock is free only when what it guarded is over.
     """
 
-    def __init__(self, worker: tuple[str, ...] = _WORKER, *, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self,
+        worker: tuple[str, ...] = _WORKER,
+        *,
+        seconds: float = _SECONDS,
+        shares: Callable[[], tuple[int, ...]] = lambda: (),
+    ) -> None:
         """`seconds` is the limit for each answer, without what a long text needs on top."""
         if importlib.util.find_spec("nftables") is None:
             raise CapabilityError(
@@ -52,6 +59,8 @@ class Nft:
             )
         self._command = worker
         self._seconds = seconds
+        self._shares = shares
+        self._shared: tuple[int, ...] = ()
         self._worker: subprocess.Popen[bytes] | None = None
         self._started()
 
@@ -123,10 +132,14 @@ class Nft:
         return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._shared != self._shares():
+            self.close()  # it was started before there was a lock to share
         if self._worker is None:
-            pipe = subprocess.PIPE
+            pipe, self._shared = subprocess.PIPE, self._shares()
             # A group of its own: an interrupt at the terminal is for us, and we end it when we are done.
-            self._worker = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, bufsize=0, process_group=0)
+            self._worker = subprocess.Popen(
+                self._command, stdin=pipe, stdout=pipe, bufsize=0, process_group=0, pass_fds=self._shared
+            )
             for file in (self._worker.stdin, self._worker.stdout):
                 assert file is not None
                 os.set_blocking(file.fileno(), False)

@@ -1,11 +1,13 @@
 """libnftables, in a process of its own: what `kernel/nft.py` talks to. It imports as little as it can.
 
 Requests come on standard input, answers go to what was standard output: lengths, then bytes. What libnftables itself
-prints goes to standard error, so that it is not taken for an answer. It ends when its input does.
+prints goes to standard error, so that it is not taken for an answer. It ends when its input does, and at once when
+the process that started it dies: the lock that it shares is not held by a listing that never ends.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import struct
@@ -15,6 +17,7 @@ from typing import Any, BinaryIO
 REQUEST = struct.Struct("=cI")  # what, and bytes of nft text
 ANSWER = struct.Struct("=iII")  # return code, bytes of output, bytes of errors
 LIST, CHECK, APPLY = b"L", b"C", b"A"
+_PR_SET_PDEATHSIG = 1  # prctl(2). The kernel finishes a transaction or drops it as a whole, see nfnetlink_rcv_batch()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -39,6 +42,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # Who stops the daemon stops all of its processes at once, but the pass under way is to be finished.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -1,5 +1,6 @@
 """One pass: the whole flow of the program, in the order in which data goes.
 
+under the lock of the gateway, from the first look to the end of verify or revert:
 spec + facts -> topology -> desired ; kernel -> live ; plan = desired - live
 check the plan, apply it step by step, and verify: the plan made anew must be empty
 when somebody else changes the same meanwhile: plan the rest anew
@@ -9,6 +10,7 @@ when a step fails: plan back to what was, apply that, and say so
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
@@ -32,6 +34,10 @@ def _unsaid(change: Change) -> None:
 
 class Kernel(Protocol):
     """What a pass needs of a kernel; `kernel/host.py` is the real one, `testing.py` has a fake."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Within, no other process changes this gateway. Raises BusyError if another does not end in time."""
+        ...
 
     def facts(self) -> Facts: ...
 
@@ -59,9 +65,13 @@ def reconcile(
 
     `held` names objects to leave alone, because someone else keeps changing them. Raises what the check
     or the failing step raised, after everything is as it was; VerifyError likewise; RevertError if the
-    way back failed, too.
+    way back failed, too. BusyError if another process is changing the gateway; then nothing was done.
     """
+    with kernel.exclusive():
+        return _reconcile(kernel, gateway, held, on_step)
 
+
+def _reconcile(kernel: Kernel, gateway: Gateway, held: Collection[str], on_step: OnStep) -> Preview:
     def look() -> Preview:
         return preview(kernel, gateway).without(held)
 
@@ -75,7 +85,7 @@ def reconcile(
         _revert(kernel, todo.plan, held, error)
         if not _auto_means_another_dataplane(kernel, gateway, todo):
             raise
-        return reconcile(kernel, gateway, held=held, on_step=on_step)
+        return _reconcile(kernel, gateway, held, on_step)
 
 
 def _settle(kernel: Kernel, todo: Preview, look: Callable[[], Preview], on_step: OnStep) -> Preview:

@@ -7,16 +7,18 @@ one stays in force: a typing error must never take a gateway down.
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from nvi_operator.errors import DiedError, NviError, SpecError
 from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
-from nvi_operator.kernel.keeper import keeping
 from nvi_operator.kernel.memory import Memory
+from nvi_operator.kernel.netns import cookie
 from nvi_operator.reconciler.cycle import reconcile
 from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.reconciler.loop import Loop
@@ -28,10 +30,12 @@ from nvi_operator.spec.load import LoadedSpec, load_directory
 from nvi_operator.spec.reload import reload_file
 from nvi_operator.state.change import Plan
 from nvi_operator.state.host import HostState
+from nvi_operator.store.lock import GatewayLock
 from nvi_operator.view.drift import drift_lines
 from nvi_operator.view.plan import done, plan_lines
 
 SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
+LOCK_SECONDS = 10.0  # that a pass waits for another process's change; then it is tried again later
 
 _LOOK_ANEW = {Reason.TIMER, Reason.OVERFLOW, Reason.RETRY, Reason.SIGNAL}
 
@@ -194,13 +198,15 @@ class Daemon:
 def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float, force: bool) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
 
-    Raises ConflictError if another one keeps the gateway of this network namespace.
+    Raises ConflictError if another one is running in this network namespace.
     """
 
     def say(text: str) -> None:
         print(text, flush=True)
 
-    with keeping(directory), KernelEvents([TABLE]) as events, Memory(events) as memory:
+    name = f"nvictl run {os.path.abspath(directory)}"
+    lock = GatewayLock(cookie(), name, wait=LOCK_SECONDS, say=say)
+    with closing(lock), lock.running(), KernelEvents([TABLE]) as events, Memory(events, lock) as memory:
         daemon = Daemon(directory, gateway, memory, say, force=force)
         Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,11 +44,47 @@ def nvictl(arguments: Sequence[str], *, timeout: float = 60.0) -> subprocess.Com
         return subprocess.CompletedProcess(["nvictl", *arguments], process.exitcode, output, errors)
 
 
+class Command:
+    """An nvictl that has begun; what it prints goes into one file."""
+
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        self._log = log
+        log.touch()
+        self._process = _CONTEXT.Process(target=_main, args=(list(arguments), str(log), str(log)))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def text(self) -> str:
+        """What it printed up to now."""
+        return self._log.read_text(encoding="utf-8")
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, seconds: float = 60.0) -> int:
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            self._process.kill()
+            raise AssertionError(f"not done after {seconds:g} s: {self.text}")
+        return self._process.exitcode
+
+    def send(self, number: signal.Signals) -> None:
+        if self.code is None:
+            os.kill(self.pid, number)
+
+
 def _main(arguments: list[str], stdout: str, stderr: str) -> None:
     from nvi_operator.cli import main
 
     os.chdir(ROOT)
     for path, number in ((stdout, 1), (stderr, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     sys.exit(main(arguments))

@@ -97,14 +97,21 @@ def test_while_nothing_happens_it_is_one_process(site: Site, directory: Path, st
     assert seen(site) == B
 
 
-def test_a_gateway_has_one_keeper(site: Site, gateway: GatewayHost, directory: Path, start: Start) -> None:
+def test_a_gateway_has_one_instance_and_is_not_taken_down_beside_it(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
+) -> None:
     first = start()
     first.until("in sync")
     second = gateway.nvictl("run", directory, check=False)
     assert second.returncode == 1
-    assert f"nvictl run {directory} (pid {first.process.pid}) does so already" in second.stderr
+    assert f"nvictl run {directory} (pid {first.process.pid}) is already running" in second.stderr
     done = gateway.nvictl("apply", directory)
-    assert f"warning: nvictl run {directory} (pid {first.process.pid}) keeps this gateway" in done.stderr
+    assert f"warning: nvictl run {directory} (pid {first.process.pid}) is running" in done.stderr
+    refused = gateway.nvictl("down", check=False)
+    assert refused.returncode == 1
+    assert f"nvictl run {directory} (pid {first.process.pid}) is running" in refused.stderr
+    assert f"systemctl stop nvi-operator, or kill {first.process.pid}" in refused.stderr
+    assert gateway.differences(directory) == []
     first.stop(signal.SIGKILL)
     assert "warning" not in gateway.nvictl("apply", directory).stderr
     start().until("in sync")

@@ -56,7 +56,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Handle:
     spec = load_directory(EXAMPLE).spec
     fake = Handle(FakeKernel.for_spec(spec).facts_)
 
-    def handle(numbers: Numbers) -> Handle:
+    def handle(numbers: Numbers, **_: object) -> Handle:
         return fake
 
     monkeypatch.setattr(kernel_host, "HostKernel", handle)

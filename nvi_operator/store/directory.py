@@ -1,0 +1,112 @@
+"""The operator's directory in /run, and files in it that only root can open, lock or replace.
+
+A lock that any user can open is one that any user can hold; a file that any user can replace tells root what to
+write where. So each file is reached through the open directory, and owner and kind are looked at before it is used.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nvi_operator.errors import CapabilityError, ConflictError, KernelError
+
+RUN = Path("/run/nvi-operator")
+
+_HINTS = {
+    errno.EPERM: "run as root, or use sudo",
+    errno.EACCES: "run as root, or use sudo",
+    errno.ENOSPC: "the disk is full: free some space; nothing was changed",
+    errno.EROFS: "it is mounted read-only; a service needs RuntimeDirectory=nvi-operator",
+}
+
+
+@contextmanager
+def file_errors(what: str) -> Iterator[None]:
+    """OSError becomes KernelError, or CapabilityError where rights are missing."""
+    try:
+        yield
+    except OSError as error:
+        made = CapabilityError if error.errno in (errno.EPERM, errno.EACCES) else KernelError
+        text = f"{what}: {error.strerror or error}"
+        raise made(text, hint=_HINTS.get(error.errno or 0, "")) from error
+
+
+def open_directory(path: Path, *, create: bool = True) -> int:
+    """A descriptor of `path`, made if need be, that its user alone can enter. FileNotFoundError if not `create`.
+
+    Raises ConflictError if another user owns it.
+    """
+    if create:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700, parents=True)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _own(fd, path, stat.S_IFDIR, 0o700)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def open_file(path: Path, flags: int, *, create: bool = True) -> int:
+    """A descriptor of a file in the operator's directory, closed at exec. FileNotFoundError if not `create`."""
+    directory = open_directory(path.parent, create=create)
+    try:
+        flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_CREAT if create else 0)
+        fd = os.open(path.name, flags, 0o600, dir_fd=directory)
+    finally:
+        os.close(directory)
+    try:
+        _own(fd, path, stat.S_IFREG, 0o600)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """All of it or nothing: a scratch file of its own, on disk before it takes the name, and the name on disk."""
+    directory = open_directory(path.parent)
+    scratch = f".{path.name}.{secrets.token_hex(8)}"
+    try:
+        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        try:
+            with open(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(fd)
+            os.rename(scratch, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(scratch, dir_fd=directory)
+            raise
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def sweep(path: Path) -> None:
+    """Remove scratch files that a killed writer of `path` left. Only for the holder of the lock."""
+    with suppress(OSError):
+        for left in path.parent.glob(f".{path.name}.*"):
+            left.unlink()
+
+
+def _own(fd: int, path: Path, kind: int, mode: int) -> None:
+    """Is it what it has to be, and its user's alone? What earlier versions opened to others is closed."""
+    found = os.fstat(fd)
+    if stat.S_IFMT(found.st_mode) != kind or found.st_uid != os.geteuid():
+        what = "file" if kind == stat.S_IFREG else "directory"
+        raise ConflictError(
+            f"{path}: expected a plain {what} of user {os.geteuid()}: it is {stat.filemode(found.st_mode)} of user "
+            f"{found.st_uid}",
+            hint="find out who made it, and remove it",
+        )
+    if stat.S_IMODE(found.st_mode) != mode:
+        os.fchmod(fd, mode)

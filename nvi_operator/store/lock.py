@@ -1,0 +1,190 @@
+"""One lock file for each network namespace: which process runs the gateway, and which is changing it.
+
+Two ranges of bytes are locked, each by at most one process (open file description locks, fcntl(2)):
+
+    instance   `nvictl run`, for as long as it runs: two would undo each other's changes
+    change     whatever changes a gateway, from observe to the end of verify or revert
+
+The bytes of a range say who holds it. The kernel frees it when the last process that shares the descriptor has
+ended, however it ended. libnftables' process shares it, so that nothing is committed after the lock is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from nvi_operator.errors import BusyError, ConflictError, printable
+from nvi_operator.store.directory import RUN, file_errors, open_file
+
+WAIT = 30.0  # seconds that a command waits, unless it is told otherwise
+_RECORD = 4096  # bytes of a range
+_TELL_AFTER = 0.2  # seconds of waiting; most waits are shorter
+_PAUSES = (0.002, 0.1)  # seconds between attempts: from, to
+_FLOCK = "@hhqqi0q"  # struct flock: type, whence, start, length, pid
+
+
+class Range(Enum):
+    INSTANCE = 0
+    CHANGE = 1
+
+
+@dataclass(frozen=True)
+class Holder:
+    command: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"{self.command} (pid {self.pid})"
+
+
+def _silent(text: str) -> None:
+    """Nobody is told."""
+
+
+class GatewayLock:
+    """Of the namespace with this SO_NETNS_COOKIE, for one process that calls itself `command`. Not thread-safe.
+
+    `wait`: seconds to wait for another change. `alone`: never change anything beside an instance of another process.
+    `say` is told for whom we wait.
+    """
+
+    def __init__(
+        self,
+        cookie: int,
+        command: str,
+        *,
+        wait: float = WAIT,
+        alone: bool = False,
+        say: Callable[[str], None] = _silent,
+        directory: Path = RUN,
+    ) -> None:
+        self._path = directory / f"lock-{cookie}"
+        self._command = command
+        self._wait = wait
+        self._alone = alone
+        self._say = say
+        self._fd: int | None = None
+        self._depth = 0  # of `changing` within `changing`
+
+    def close(self) -> None:
+        """Gives back what is held; a process that shares the descriptor keeps it."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def shared(self) -> tuple[int, ...]:
+        """Descriptors for a process whose work is ours: none before the file is open."""
+        return () if self._fd is None else (self._fd,)
+
+    def open(self) -> int:
+        """The file's descriptor. ConflictError if it is another user's."""
+        if self._fd is None:
+            with file_errors(f"{self._path}: opening the lock"):
+                self._fd = open_file(self._path, os.O_RDWR)
+        return self._fd
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Within, no other process changes this gateway.
+
+        BusyError after `wait` seconds; ConflictError if an instance runs and we have to be alone.
+        """
+        if not self._depth:
+            self._refuse_instance()
+            self._acquire()
+        self._depth += 1
+        try:
+            if self._depth == 1:
+                self._refuse_instance()  # it may have started while we waited
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._release(Range.CHANGE)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Within, this process is the instance. ConflictError if another is."""
+        if not self._try(Range.INSTANCE):
+            raise ConflictError(
+                f"gateway: {self._holder(Range.INSTANCE)} is already running in this network namespace",
+                hint="stop that one first; two would undo each other's changes",
+            )
+        try:
+            yield
+        finally:
+            self._release(Range.INSTANCE)
+
+    def instance(self) -> Holder | None:
+        """The other process that runs this gateway now; None if there is none."""
+        with file_errors(f"{self._path}: looking who holds it"):
+            if self._fd is None:
+                try:
+                    self._fd = open_file(self._path, os.O_RDWR, create=False)
+                except FileNotFoundError:
+                    return None
+            answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, Range.INSTANCE))
+        free = struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK
+        return None if free else self._holder(Range.INSTANCE)
+
+    def _refuse_instance(self) -> None:
+        if self._alone and (found := self.instance()):
+            raise ConflictError(
+                f"gateway: {found} is running: it would restore at once what is removed",
+                hint=f"stop it first: systemctl stop nvi-operator, or kill {found.pid}",
+            )
+
+    def _acquire(self) -> None:
+        began, told, pause = time.monotonic(), False, _PAUSES[0]
+        while not self._try(Range.CHANGE):
+            waited = time.monotonic() - began
+            if waited >= self._wait:
+                raise BusyError(
+                    f"gateway: waited {self._wait:g} s for {self._holder(Range.CHANGE)}, which is changing it",
+                    hint="wait for it to end; --wait SECONDS waits longer. Nothing was changed",
+                )
+            if waited >= _TELL_AFTER and not told:
+                self._say(f"waiting for {self._holder(Range.CHANGE)}, at most {self._wait:g} s")
+                told = True
+            time.sleep(min(pause, self._wait - waited))
+            pause = min(2 * pause, _PAUSES[1])
+
+    def _try(self, what: Range) -> bool:
+        fd = self.open()
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, what))
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            with file_errors(f"{self._path}: locking"):
+                raise
+        self._record(what, f"{os.getpid()} {printable(self._command)}".encode())
+        return True
+
+    def _release(self, what: Range) -> None:
+        if self._fd is not None:
+            self._record(what, b"")
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, what))
+
+    def _record(self, what: Range, text: bytes) -> None:
+        with file_errors(f"{self._path}: writing who holds it"):
+            os.pwrite(self.open(), text[: _RECORD - 1] + b"\0", what.value * _RECORD)
+
+    def _holder(self, what: Range) -> Holder:
+        with file_errors(f"{self._path}: reading who holds it"):
+            text = os.pread(self.open(), _RECORD, what.value * _RECORD)
+        pid, _, command = text.partition(b"\0")[0].decode(errors="replace").partition(" ")
+        return Holder(command or "a process that has just begun", int(pid) if pid.isdecimal() else 0)
+
+
+def _flock(kind: int, what: Range) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, what.value * _RECORD, _RECORD, 0)
