@@ -98,10 +98,10 @@ fields are refused. Where a list may stand, one value may stand as well: `from: 
 gateway (that an address belongs to an uplink, say). For editors there is
 [schemas/gateway.schema.json](../schemas/gateway.schema.json). The [examples](../examples/) show each section at work.
 
-DIR is read whole: every `.yaml` and `.yml` in it and below, without names that begin with a dot. All files that are read
-are regular files inside DIR. A symlink may lead to another place in DIR, as in a Kubernetes ConfigMap, and DIR may
-itself be a symlink, as with git-sync; a link that leads out is an error. So are more than 10,000 files, 128 MiB in one
-file, and directories nested more than 32 deep.
+DIR is read whole: every `.yaml` and `.yml` in it and below, without names that begin with a dot. All files that are
+read are regular files inside DIR. A symlink may lead to another place in DIR, as in a Kubernetes ConfigMap, and DIR
+may itself be a symlink, as with git-sync; a link that leads out is an error. So are more than 10,000 files, 128 MiB
+in one file, and directories nested more than 32 deep.
 
 | written as | means |
 |---|---|
