@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any
@@ -48,7 +48,13 @@ def _link(link: Any, addresses: Sequence[Any], routes: Sequence[DefaultRoute]) -
         group=link.get("group") or 0,
         addresses=tuple(_interface(a) for a in addresses if a["index"] == index and _is_fit(a)),
         next_hops=tuple(_next_hops(index, routes)),
+        altnames=tuple(_altnames(link)),
     )
+
+
+def _altnames(link: Any) -> Iterator[str]:
+    for prop in link.get_attrs("IFLA_PROP_LIST"):
+        yield from prop.get_attrs("IFLA_ALT_IFNAME")
 
 
 def _is_fit(address: Any) -> bool:

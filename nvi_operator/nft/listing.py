@@ -154,8 +154,7 @@ def _value(item: Json, type_: str = "", ifindex: Ifindex | None = None) -> Value
         # nft asks /etc/protocols, which has another word for one, and which a small system lacks.
         return PROTOCOLS.get(int(item), int(item)) if str(item).isdigit() else _ALIASES.get(str(item), str(item))
     if type_ == "iface_index" and ifindex is not None:
-        number = int(item) if str(item).isdigit() else ifindex(str(item))
-        return str(item) if number is None else number
+        return _index(str(item), ifindex)
     if type_ == "ifname":
         return str(item)
     if isinstance(item, bool):
@@ -172,6 +171,17 @@ def _value(item: Json, type_: str = "", ifindex: Ifindex | None = None) -> Value
             return Interval(first, last)
         return range_value(ip_address(first), ip_address(last))
     raise _UnknownFormError(item)
+
+
+def _index(text: str, ifindex: Ifindex) -> Value:
+    """nft has a name for every index that an interface has now, and the bare number for others.
+
+    0 is the packet that came in by none. We never ask for an interface by name, so it is not one that is called 0.
+    """
+    number = 0 if text == "0" else ifindex(text)
+    if number is None and text.isdigit():
+        number = int(text)
+    return text if number is None else number
 
 
 # --------------------------------------------------------------------------- rules

@@ -38,23 +38,28 @@ from nvi_operator.state.nft import (
     Vmap,
 )
 
-_QUOTED_TYPES = {"ifname"}
-_QUOTED_FIELDS = {"iifname", "oifname"}
+_INDEX = "iface_index"
+_TYPE_OF_FIELD = {"iifname": "ifname", "oifname": "ifname", "iif": _INDEX, "oif": _INDEX}
 _ADDRESSES_4 = {"ip saddr", "ip daddr"}
 _MARK_FIELDS = {"meta mark", "ct mark"}
 _FAMILY = {4: "ip", 6: "ip6"}
 
 
-def _scalar(value: int | str, *, quoted: bool, mark: bool = False) -> str:
-    if quoted:
+def _scalar(value: int | str, type_: str = "") -> str:
+    if type_ == _INDEX and isinstance(value, int):
+        # nft looks for an interface that is called so before it takes a number for an index. None can have a blank
+        # in its name, and strtol(3) passes over it.
+        return '"lo"' if value == 1 else f'" {value}"'
+    if type_ == "ifname":
         return f'"{value}"'
-    return f"{value:#010x}" if mark and isinstance(value, int) else str(value)
+    return f"{value:#010x}" if type_ == "mark" and isinstance(value, int) else str(value)
 
 
-def value_text(value: Value, *, quoted: bool = False, mark: bool = False) -> str:
+def value_text(value: Value, type_: str = "") -> str:
+    """`type_` is nft's name of the type, where the text depends on it."""
     if isinstance(value, Interval):
-        return f"{_scalar(value.first, quoted=quoted)}-{_scalar(value.last, quoted=quoted)}"
-    return _scalar(value, quoted=quoted, mark=mark)
+        return f"{_scalar(value.first, type_)}-{_scalar(value.last, type_)}"
+    return _scalar(value, type_)
 
 
 def key_text(key: Key) -> str:
@@ -62,7 +67,7 @@ def key_text(key: Key) -> str:
         case Field(name):
             return name
         case Masked(of, mask):
-            return f"{of.name} & {_scalar(mask, quoted=False, mark=True)}"
+            return f"{of.name} & {_scalar(mask, 'mark')}"
         case Concat(fields):
             return " . ".join(part.name for part in fields)
         case Numgen(mode, mod):
@@ -85,10 +90,7 @@ def _element_order(element: Element) -> list[tuple[int, int, str]]:
 def _parts_text(parts: Parts, types: tuple[str, ...]) -> str:
     """`types` are nft type names where they are known, as in a named set."""
     padded = types + ("",) * (len(parts) - len(types))
-    return " . ".join(
-        value_text(part, quoted=type_ in _QUOTED_TYPES, mark=type_ == "mark")
-        for part, type_ in zip(parts, padded, strict=True)
-    )
+    return " . ".join(value_text(part, type_) for part, type_ in zip(parts, padded, strict=True))
 
 
 def _data_text(data: Data, types: tuple[str, ...]) -> str:
@@ -114,7 +116,7 @@ def verdict_text(verdict: Verdict) -> str:
 
 def _anonymous_key_types(key: Key) -> tuple[str, ...]:
     fields = key.fields if isinstance(key, Concat) else (key,)
-    return tuple("ifname" if isinstance(part, Field) and part.name in _QUOTED_FIELDS else "" for part in fields)
+    return tuple(_TYPE_OF_FIELD.get(part.name, "") if isinstance(part, Field) else "" for part in fields)
 
 
 def _map_text(key: Key, table: SetRef | frozenset[Element]) -> str:
@@ -125,8 +127,8 @@ def _map_text(key: Key, table: SetRef | frozenset[Element]) -> str:
 
 def _match_text(match: Match) -> str:
     left = key_text(match.left)
-    quoted = left in _QUOTED_FIELDS
     mark = isinstance(match.left, Masked) or left in _MARK_FIELDS
+    type_ = "mark" if mark else _TYPE_OF_FIELD.get(left, "")
     right = match.right
     if left in _ADDRESSES_4 and isinstance(right, str) and right.endswith("/24"):
         # Of a /24 nft loads three bytes, for which the kernel has no fast way: three times the time of four
@@ -135,10 +137,10 @@ def _match_text(match: Match) -> str:
     if isinstance(right, SetRef):
         operand = f"@{right.name}"
     elif isinstance(right, frozenset):
-        values = [value_text(v, quoted=quoted, mark=mark) for v in sorted(right, key=_sort_key)]
+        values = [value_text(v, type_) for v in sorted(right, key=_sort_key)]
         operand = ",".join(values) if match.op in ("in", "not in") else f"{{ {', '.join(values)} }}"
     else:
-        operand = value_text(right, quoted=quoted, mark=mark)
+        operand = value_text(right, type_)
     operator = {"==": " ", "!=": " != ", "in": " ", "not in": " ! "}[match.op]
     if isinstance(match.left, Masked):
         operator = f" {match.op} "
@@ -182,7 +184,7 @@ def statement_text(statement: Statement) -> str:
         case Assign(target, Lookup(key, table)):
             return f"{target.name} set {key_text(key)} map {_map_text(key, table)}"
         case Assign(target, int() as value):
-            return f"{target.name} set {value_text(value, mark=target.name in _MARK_FIELDS)}"
+            return f"{target.name} set {value_text(value, 'mark' if target.name in _MARK_FIELDS else '')}"
         case SetBits(target, bits, clear):
             kept = f"{target.name} & {0xFFFFFFFF & ~clear:#010x}" if clear else target.name
             return f"{target.name} set {kept} | {bits:#010x}" if bits else f"{target.name} set {kept}"

@@ -34,7 +34,10 @@ PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOLS = (*PORT_PROTOCOLS, "icmp", "icmpv6", "gre", "esp", "ah")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
-_IFNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+# `all` and `default` stand for all interfaces in /proc/sys/net/ipv4/conf: Linux 6.18 refuses them as names ("Invalid
+# argument"). `lo` takes part in no NAT.
+RESERVED_IFNAMES = ("all", "default", "lo")
+_IFNAME = re.compile(rf"(?!(?:{'|'.join(RESERVED_IFNAMES)})$)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,14}}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 # No absolute path, no parent, nothing hidden: no part begins with a dot.
@@ -100,6 +103,9 @@ def parse_name(value: object) -> str:
 
 def parse_ifname(value: object) -> str:
     text = _text(value, "an interface name")
+    if text in RESERVED_IFNAMES:
+        what = "the loopback interface" if text == "lo" else "what the kernel calls the settings of all interfaces"
+        raise HintedError(f"{shown(text)} is {what}: it takes part in no NAT", "name an interface; see `ip link`")
     if not _IFNAME.fullmatch(text):
         raise ValueError(
             f"{shown(text)} is not an interface name: use 1 to 15 letters, digits, '_', '.' or '-', "

@@ -26,6 +26,7 @@ class LinkFact:
     group: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
     next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, by family
+    altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
 
 
 @dataclass(frozen=True)

@@ -143,13 +143,19 @@ def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
 def _port(ifname: str, facts: Facts, note: Note) -> Port:
     fact = facts.links.get(ifname)
     if fact is None:
-        note(f"{ifname}: no such interface now; what needs it waits for it")
+        note(f"{ifname}: no such interface now; what needs it waits for it{_also_called(ifname, facts)}")
         return Port(ifname, None, None, up=False, carrier=False)
     if not fact.up:
         note(f"{ifname}: is down; its routes wait for it")
     elif not fact.carrier:
         note(f"{ifname}: has no carrier")
     return Port(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
+
+
+def _also_called(ifname: str, facts: Facts) -> str:
+    """Netfilter compares the names proper only."""
+    known = next((fact.ifname for fact in facts.links.values() if ifname in fact.altnames), None)
+    return f": it is another name of {known}: write {known}" if known else ""
 
 
 def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:

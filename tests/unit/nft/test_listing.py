@@ -227,3 +227,23 @@ def test_rules_stand_in_the_order_of_the_listing() -> None:
     (hook,) = [chain for chain in table.chains if chain.name == "mark_hook"]
     assert isinstance(hook, Chain)
     assert hook.rules[0][-1] == Verdict("return")
+
+
+def test_an_index_is_listed_by_the_name_of_its_interface_even_if_that_is_a_number() -> None:
+    def listed_as(text: str, **interfaces: int) -> object:
+        head = {"family": "inet", "table": "nvi"}
+        expression = match({"meta": {"key": "iif"}}, text)
+        objects = [
+            {"table": {**head, "name": "nvi", "handle": 1}},
+            {"chain": {**head, "name": "c", "handle": 2}},
+            {"rule": {**head, "chain": "c", "handle": 3, "expr": [expression]}},
+        ]
+        (chain,) = parsed(objects, **interfaces).chains
+        (statement,) = chain.rules[0]
+        assert isinstance(statement, Match)
+        return statement.right
+
+    assert listed_as("lo", lo=1) == 1
+    assert listed_as("7", **{"7": 12}) == 12
+    assert listed_as("7") == 7, "one that has gone"
+    assert listed_as("0", **{"0": 12}) == 0, "a packet that came in by no interface"

@@ -36,6 +36,10 @@ TWO: frozenset[Element] = frozenset({((Interval(0, 2),), ("10.0.0.1",)), ((3,), 
 
 STATEMENTS: dict[str, tuple[Statement, str]] = {
     "name-quoted": (Match(Field("iifname"), "==", "lan0.5"), 'iifname "lan0.5"'),
+    # An interface may be called 2, and nft would take its index; 1 is always the loopback.
+    "no-index-is-taken-for-a-name": (Match(Field("iif"), "==", 2), 'iif " 2"'),
+    "the-loopback": (Match(Field("iif"), "!=", 1), 'iif != "lo"'),
+    "indexes-of-a-map": (Vmap(Field("oif"), frozenset({((7,), Verdict("accept"))})), 'oif vmap { " 7" : accept }'),
     "names-sorted": (Match(Field("oifname"), "!=", frozenset({"b", "a"})), 'oifname != { "a", "b" }'),
     "ports-in-order-of-number": (
         Match(Field("tcp dport"), "==", frozenset({443, 80, Interval(1000, 2000)})),
@@ -109,7 +113,7 @@ def test_a_rule_is_its_statements_in_order() -> None:
     ("element", "key", "values", "text"),
     [
         ((("10.0.0.0/8",), None), ("ipv4_addr",), (), "10.0.0.0/8"),
-        (((3,), (0x80000003,)), ("iface_index",), ("mark",), "3 : 0x80000003"),
+        (((3,), (0x80000003,)), ("iface_index",), ("mark",), '" 3" : 0x80000003'),
         ((("wan0",), Verdict("accept")), ("ifname",), ("verdict",), '"wan0" : accept'),
         (
             (("10.0.0.1", "tcp", Interval(1, 9)), ("10.0.0.2", 5)),

@@ -12,6 +12,7 @@ from tempfile import gettempdir
 
 import pytest
 
+from nvi_operator.reconciler import source
 from nvi_operator.reconciler.source import Revision, fingerprint, revision
 from tests.unit.reconciler.test_watch import git, swap
 
@@ -91,8 +92,10 @@ def test_a_swapped_symlink_shows(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "now") != before
 
 
-def test_one_taken_at_the_moment_of_a_write_proves_nothing(root: Path) -> None:
+def test_one_taken_at_the_moment_of_a_write_proves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.utime(root / "gateway.yaml", (OLD, OLD))  # the ctime is now
+    now = (root / "gateway.yaml").stat().st_ctime_ns
+    monkeypatch.setattr(source.time, "time_ns", lambda: now)  # however busy the machine is
     seen = fingerprint(root)
     assert seen == fingerprint(root)
     assert not seen.settled

@@ -294,6 +294,28 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "  sourceNat: [{name: a, as: 'isp-a; flush ruleset'}]",
         [("13:29", "spec.sourceNat[0].as", no_name("isp-a; flush ruleset"), NAME)],
     ),
+    "interface that is all of them": (
+        "  sourceNat: [{name: a, in: all, as: isp-a}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].in",
+                "'all' is what the kernel calls the settings of all interfaces: it takes part in no NAT",
+                "name an interface; see `ip link`",
+            )
+        ],
+    ),
+    "interface named as a number": (
+        "  sourceNat: [{name: a, in: 42, as: isp-a}]",
+        [
+            (
+                "13:29",
+                "spec.sourceNat[0].in",
+                "expected an interface name as text, found 42",
+                "put it in quotes if it is text",
+            )
+        ],
+    ),
     "interface name with a slash": (
         "  sourceNat: [{name: a, in: ../etc, as: isp-a}]",
         [

@@ -33,10 +33,10 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def at_once() -> Iterator[None]:
-    """Whatever happens takes less than a second."""
+    """It takes milliseconds, on a busy machine a second; and without bounds for ever."""
     began = time.monotonic()
     yield
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def names(root: Path) -> list[str]:

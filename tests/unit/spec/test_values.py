@@ -39,6 +39,9 @@ TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
     (v.parse_place, "isp-a", "isp-a"),
     (v.parse_place, "2001:DB8:0::1", "2001:db8::1"),
     (v.parse_protocol, "gre", "gre"),
+    (v.parse_ifname, "42", "42"),
+    (v.parse_ifname, "lo0", "lo0"),
+    (v.parse_ifname, "all.5", "all.5"),
 ]
 
 
@@ -67,6 +70,13 @@ REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
     (v.parse_ifname, "../x", "is not an interface name"),
     (v.parse_ifname, "-x", "is not an interface name"),
     (v.parse_ifname, "sixteen-letters0", "is not an interface name"),
+    (v.parse_ifname, ".", "is not an interface name"),
+    (v.parse_ifname, "..", "is not an interface name"),
+    (v.parse_ifname, "a b", "is not an interface name"),
+    (v.parse_ifname, "all", "'all' is what the kernel calls the settings of all interfaces"),
+    (v.parse_ifname, "default", "'default' is what the kernel calls the settings of all interfaces"),
+    (v.parse_ifname, "lo", "'lo' is the loopback interface: it takes part in no NAT"),
+    (v.parse_ifname, 42, "expected an interface name as text, found 42"),
     (v.parse_hostname, "gw;id", "'gw;id' is not a hostname"),
     (v.parse_address, "192.0.2.256", "'192.0.2.256' is not an IPv4 or IPv6 address"),
     (v.parse_address, "192.0.2.01", "is not an IPv4 or IPv6 address"),
