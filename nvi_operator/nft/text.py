@@ -106,7 +106,7 @@ def element_text(element: Element, key: tuple[str, ...], values: tuple[str, ...]
 
 
 def elements_text(elements: Iterable[Element], key: tuple[str, ...], values: tuple[str, ...]) -> str:
-    ordered = sorted(elements, key=_element_order)
+    ordered = sorted(elements, key=lambda element: (_element_order(element), str(element[1])))
     return ", ".join(element_text(element, key, values) for element in ordered)
 
 
