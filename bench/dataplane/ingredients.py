@@ -65,6 +65,11 @@ def also(*changes: Change) -> Change:
     return change
 
 
+def no_egress_guard(gateway: Host) -> None:
+    for ifname in ("wan0", "wan1"):
+        gateway.run("tc", "filter", "del", "dev", ifname, "egress")
+
+
 OURS = tuple(name for name in VARIANTS if name.startswith(("bpf", "kmod")))
 PARTS: dict[str, Change] = {
     "nothing": lambda gateway: None,
@@ -76,6 +81,7 @@ PARTS: dict[str, Change] = {
     "mark hook: untracked, confirmed": nft("mark_hook", r"^ct state.*"),
     "mark hook: counter stage_1": nft("mark_hook", '^counter name "stage_1".*'),
     "FIB: own errors, local": no_rules("1000", "1001"),
+    "egress guard: the program": no_egress_guard,
     "FIB: backstop": no_rules("1800", "1900", "1999"),
 }
 PARTS["all of these"] = also(*(change for name, change in PARTS.items() if name != "guard: the rules"))

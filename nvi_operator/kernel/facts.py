@@ -8,6 +8,7 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any
 
+from nvi_operator.kernel.bpf.syscall import may_load
 from nvi_operator.kernel.drivers.route import DefaultRoute, default_routes
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.module.survey import survey_module
@@ -32,6 +33,7 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int) -> Facts:
         links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes) for link in links}),
         netns_cookie=cookie,
         module=survey_module(),
+        programs=may_load(),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from nvi_operator.kernel import nvi_device
 from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.egress_guard import EgressGuardDriver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
@@ -41,10 +42,12 @@ class Objects:
         routes = RouteDriver(self._rtnetlink, numbers.protocol)
         program = TcProgramDriver(self._ipr, lambda desired: [link.ifname for link in links.observe(desired)])
         links = LinkDriver(self._ipr, numbers, routed=routes.devices, programmed=program.is_on)
+        self._guard = EgressGuardDriver(self._ipr, self._rtnetlink, lent)
         drivers: tuple[Driver, ...] = (
             ModuleDriver(),
             links,  # before all that goes with a link, see `memory.py`
             program,
+            self._guard,
             LinkGroupDriver(self._ipr, lent),
             routes,
             FibRuleDriver(self._rtnetlink, numbers.protocol),
@@ -81,4 +84,6 @@ class Objects:
         for link in live.of_kind(LinkDriver.kind):
             if isinstance(link, Link) and link.kind == nvi_device.KIND:
                 groups[f"device {link.ifname}"] = nvi_device.read_counters(link.ifname)
+        if refused := self._guard.counters():
+            groups["egress of the uplinks"] = refused
         return groups

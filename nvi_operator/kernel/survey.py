@@ -123,10 +123,13 @@ def _legacy_tables() -> Iterator[tuple[Family, str]]:
 
 
 def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Needs) -> Iterator[FilterFact]:
-    """Of the ways in, and of the device's way out."""
+    """Of the ways in, and of the ways out: the device's and the uplinks'."""
     for ifname in need.interfaces:
         if ifname in links:
             yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "ingress")
+    for ifname in need.uplinks:
+        if ifname in links:
+            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "egress")
     if need.device in links:
         yield from list_filters(rtnetlink, need.device, links[need.device].ifindex, "egress")
 

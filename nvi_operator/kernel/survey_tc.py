@@ -11,6 +11,7 @@ from typing import Literal
 
 from nvi_operator.doctor.survey import FilterFact
 from nvi_operator.errors import KernelError
+from nvi_operator.kernel.bpf.egress import stage_mask_of
 from nvi_operator.kernel.bpf.program import options_of
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.rtnetlink import Rtnetlink
@@ -49,9 +50,8 @@ def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, place: Place) 
             continue  # the head of what has this preference, and a hash table
         about = dict(attributes(options))
         name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
-        yield FilterFact(
-            ifname, place, info >> 16, kind, options_of(name) is not None, frozenset(_verdicts(kind, about))
-        )
+        ours = options_of(name) is not None or stage_mask_of(name) is not None
+        yield FilterFact(ifname, place, info >> 16, kind, ours, frozenset(_verdicts(kind, about)))
 
 
 def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from nvi_operator.kinds.egress_guard import EGRESS_GUARD
 from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.kinds.kind import Kind
 from nvi_operator.kinds.link import LINK
@@ -20,5 +21,8 @@ from nvi_operator.kinds.sysctl import SYSCTL
 from nvi_operator.kinds.tc_program import TC_PROGRAM
 
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {kind.name: kind for kind in (MODULE, LINK, TC_PROGRAM, NFT_TABLE, LINK_GROUP, ROUTE, FIB_RULE, SYSCTL)}
+    {
+        kind.name: kind
+        for kind in (MODULE, EGRESS_GUARD, LINK, TC_PROGRAM, NFT_TABLE, LINK_GROUP, ROUTE, FIB_RULE, SYSCTL)
+    }
 )

@@ -37,4 +37,5 @@ class Facts:
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
     netns_cookie: int = 1  # identifies the network namespace since boot (SO_NETNS_COOKIE)
     module: ModuleFacts = field(default_factory=ModuleFacts)
+    programs: bool = True  # may eBPF programs be loaded here?
     assumed: bool = False

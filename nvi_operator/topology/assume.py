@@ -31,5 +31,6 @@ def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
         MappingProxyType({**facts.links, **made_up}),
         facts.netns_cookie,
         facts.module,
+        facts.programs,
         assumed=bool(missing),
     )

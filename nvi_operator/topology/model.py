@@ -327,6 +327,7 @@ class Topology:
     local_mask: int
     hide_hop: bool
     ipsec: bool
+    programs: bool  # may the uplinks have a program at their egress?
     loop_tag: int
     link_group: int
     table: int

@@ -65,6 +65,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         local_mask=1 << spec.dataplane.local_bit,
         hide_hop=spec.dataplane.hide_hop,
         ipsec=spec.dataplane.ipsec,
+        programs=_programs(dataplane, facts, notes.append),
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
@@ -125,6 +126,16 @@ def _dataplane(spec: GatewaySpec, facts: Facts, note: Note) -> Literal["kmod", "
         return "kmod"
     note(f"dataplane bpf: auto, and {module.why}")
     return "bpf"
+
+
+def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
+    """The eBPF dataplane cannot be without; where the module is chosen, the guards may be missing."""
+    if not facts.programs and dataplane == "kmod":
+        note(
+            "uplinks: no program guards their egress, because eBPF programs cannot be loaded here: packets leave "
+            "untranslated if the table and the FIB rules are deleted at the same time"
+        )
+    return facts.programs or dataplane == "bpf"
 
 
 def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:

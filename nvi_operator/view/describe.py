@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.link import Link, LinkGroup
 from nvi_operator.state.module import Module
@@ -80,3 +81,21 @@ def _(obj: TcProgram) -> str:
     )
     hop = ", hop hidden" if obj.options.hide_hop else ""
     return f"{obj.key}: in-interface by {obj.options.source}{hop}; interfaces {ports}"
+
+
+@describe.register
+def _(obj: EgressGuard) -> str:
+    if obj.stage_mask is None:
+        return f"{obj.key}: a program that is not ours"
+    sources = [entry for entry in obj.entries if entry.side == "source"]
+    parts = [
+        f"{word} {', '.join(networks)}"
+        for word, standing in (("own", Standing.OWN), ("inside", Standing.INSIDE), ("other", Standing.OTHER))
+        if (networks := sorted(entry.network for entry in sources if entry.standing & standing))
+    ]
+    return f"{obj.key}: {'; '.join(parts)}{_lines(obj.entries)}"
+
+
+def _lines(entries: frozenset[GuardEntry]) -> str:
+    count = max((entry.lines.bit_length() for entry in entries), default=0)
+    return f"; {count} lines leave untranslated" if count else ""

@@ -15,6 +15,7 @@ _SECTIONS = (
     ("link", "links"),
     ("link-group", "link groups of the uplinks"),
     ("tc-program", "eBPF programs"),
+    ("egress-guard", "guards at the uplinks' egress"),
     ("route", "ip route"),
     ("fib-rule", "ip rule"),
     ("sysctl", "sysctl"),

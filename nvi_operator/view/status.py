@@ -30,6 +30,9 @@ _MEANINGS = {
     "spoofed": "dropped: source is one of the gateway's own addresses",
     "leak_untranslated": "dropped: inside source about to leave untranslated",
     "leak_uplink": "dropped: source of another uplink",
+    "egress_untranslated": "dropped by the uplink's program: inside source about to leave untranslated",
+    "egress_foreign": "dropped by the uplink's program: forwarded, and no source of the uplink",
+    "egress_wrong_uplink": "dropped by the uplink's program: the gateway's own, with another uplink's source",
     "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
 }
 

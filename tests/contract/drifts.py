@@ -26,6 +26,7 @@ TABLE = Ref("nft-table", "inet nvi")
 LINK = Ref("link", "nvi0")
 U32_FILTER = "tc filter add dev nvi0 egress pref 1 protocol ip u32 match u32 0 0"
 PROGRAM = Ref("tc-program", "nvi0 egress")
+GUARD = Ref("egress-guard", "wan0 egress")
 
 T = TypeVar("T")
 Real = Callable[[Host], None]
@@ -488,6 +489,18 @@ DEVICE_DRIFTS = (
         on_program(lambda p: replace(p, ports=frozenset(sorted(p.ports)[1:]))),
         change_program(lambda p: replace(p, ports=frozenset(sorted(p.ports)[1:]))),
         frozenset({(MODIFIED, "tc-program")}),
+    ),
+    Drift(
+        "the guard of an uplink is detached",
+        run("tc", "filter", "del", "dev", "wan0", "egress"),
+        lose(GUARD),
+        frozenset({(MISSING, "egress-guard")}),
+    ),
+    Drift(
+        "the qdisc of an uplink's guard is deleted",
+        run("tc", "qdisc", "del", "dev", "wan0", "clsact"),
+        lose(GUARD),
+        frozenset({(MISSING, "egress-guard")}),
     ),
     Drift(
         "forwarding is switched off",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +12,7 @@ from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.nft.steps import MANY
-from nvi_operator.reconciler.cycle import preview, reconcile
+from nvi_operator.reconciler.cycle import reconcile
 from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.change import Change
@@ -20,26 +20,10 @@ from nvi_operator.testing import Killed
 from tests.lab import GatewayHost, Site
 from tests.lab.net import until
 from tests.lab.probe import Prober
+from tests.netns.operator import Operator, Step
 from tests.netns.scenarios import A, B, spec
 
 pytestmark = pytest.mark.netns
-
-Step = Callable[[Change], None]
-
-
-class Operator:
-    """The reconciler, in this process, in the gateway's namespace: so that a test can stop it anywhere."""
-
-    def __init__(self, site: Site) -> None:
-        self.netns = site.gateway.netns
-
-    def apply(self, text: str | None, on_step: Step = lambda change: None) -> int:
-        loaded = load_texts({"gateway.yaml": (text or spec()).encode()})
-        gateway = Gateway(loaded.name, loaded.spec if text else None)
-        with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
-            done = reconcile(kernel, gateway, on_step=on_step)
-            assert not preview(kernel, gateway).plan
-            return len(done.plan.steps)
 
 
 @pytest.fixture

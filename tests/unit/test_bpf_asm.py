@@ -26,6 +26,7 @@ ENCODINGS = [
     (asm.mov_imm(R1, 0x80000000), "b4 01 0000 00000080", "b4 10 0000 80000000"),
     (asm.add_imm(R2, -4), "07 02 0000 fcffffff", "07 20 0000 fffffffc"),
     (asm.and_imm(R2, 0x7FFFFFFF), "54 02 0000 ffffff7f", "54 20 0000 7fffffff"),
+    (asm.shift_left(R2, 2), "64 02 0000 02000000", "64 20 0000 00000002"),
     (asm.call(23), "85 00 0000 17000000", "85 00 0000 00000017"),
     (asm.leave(), "95 00 0000 00000000", "95 00 0000 00000000"),
 ]
@@ -51,6 +52,8 @@ def test_a_map_takes_two_slots() -> None:
         (asm.jump_if(R1, 0, "end"), 0x16),
         (asm.jump_unless(R1, 0, "end"), 0x56),
         (asm.jump_if_null(R0, "end"), 0x15),
+        (asm.jump_if_any(R1, 6, "end"), 0x46),
+        (asm.jump_if_shared(R1, R2, "end"), 0x4E),
     ],
 )
 def test_jumps_count_slots_from_the_next_instruction(line: Ins, code: int) -> None:

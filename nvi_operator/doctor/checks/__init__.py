@@ -61,6 +61,7 @@ CHECKS: tuple[Check, ...] = (
     Check("flowtable", tracking.flowtable),
     Check("ipsec", tracking.ipsec),
     Check("tc-filter", tc.tc_filter),
+    Check("egress-guard", tc.egress_guard),
     Check("helper", tracking.helper),
     Check("nat-order", nat.nat_order),
     Check("foreign-nat", nat.foreign_nat),

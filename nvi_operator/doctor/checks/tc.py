@@ -12,12 +12,15 @@ from nvi_operator.spec.models import GatewaySpec
 
 _SETS_TC_INDEX = frozenset({0, 1, None})  # TC_ACT_OK, TC_ACT_RECLASSIFY: tc_run() in net/core/dev.c
 
+_ENDS = frozenset({0, 7, None})  # TC_ACT_OK, TC_ACT_REDIRECT: the packet leaves, and no filter behind is asked
+
 
 def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Filters that pass packets on, and so write the field by which the device knows what it has had before."""
     need = needs(spec)
     endless = ", with hideHop for ever" if spec is not None and spec.dataplane.hide_hop else ""
-    for (ifname, place), filters in groupby(survey.filters, lambda each: (each.ifname, each.place)):
+    watched = (each for each in survey.filters if each.place == "ingress" or each.ifname == need.device)
+    for (ifname, place), filters in groupby(watched, lambda each: (each.ifname, each.place)):
         # Behind our own program nobody is asked.
         asked = takewhile(lambda each: not each.ours, filters)
         named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & _SETS_TC_INDEX))
@@ -31,6 +34,27 @@ def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 f"tc -s filter show dev {ifname} {place}\n"
                 "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
                 "TC_ACT_UNSPEC), or attach it to another interface",
+            )
+
+
+def egress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Filters at an uplink's egress that end in a verdict before our own program is asked."""
+    need = needs(spec)
+    watched = (each for each in survey.filters if each.place == "egress" and each.ifname != need.device)
+    for ifname, filters in groupby(watched, lambda each: each.ifname):
+        every = list(filters)
+        asked = list(takewhile(lambda each: not each.ours, every))
+        named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & _ENDS))
+        if named and len(asked) < len(every):
+            yield Finding(
+                "warning",
+                "egress-guard",
+                f"tc egress of {ifname}: {', '.join(named[:4])}{' ...' if named[4:] else ''} may end before the "
+                "program that holds untranslated packets back is asked; packets leave untranslated if the table and "
+                "the FIB rules are deleted at the same time",
+                f"tc -s filter show dev {ifname} egress\n"
+                "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
+                "TC_ACT_UNSPEC), or move it behind ours",
             )
 
 

@@ -16,9 +16,9 @@ R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FP = range(11)
 _LDX_MEM, _ST_MEM, _STX_MEM = 0x61, 0x62, 0x63  # of 32 bits; the size is in bits 3 and 4
 _SIZES = {4: 0x00, 2: 0x08, 1: 0x10, 8: 0x18}
 _ALU64_IMM, _ALU64_REG, _ALU32_IMM = 0x07, 0x0F, 0x04
-_ADD, _AND, _MOV = 0x00, 0x50, 0xB0
+_ADD, _AND, _LSH, _MOV = 0x00, 0x50, 0x60, 0xB0
 _JA, _JEQ_IMM, _JNE_IMM, _CALL, _EXIT = 0x05, 0x15, 0x55, 0x85, 0x95
-_JEQ32_IMM, _JNE32_IMM = 0x16, 0x56
+_JEQ32_IMM, _JSET32_IMM, _JNE32_IMM, _JSET32_REG = 0x16, 0x46, 0x56, 0x4E
 _LD_IMM64 = 0x18
 _PSEUDO_MAP_FD = 1
 
@@ -76,6 +76,11 @@ def and_imm(dst: int, value: int) -> Ins:
     return Ins(_ALU32_IMM | _AND, dst, 0, 0, value)
 
 
+def shift_left(dst: int, bits: int) -> Ins:
+    """Of the lower 32 bits; the upper become 0."""
+    return Ins(_ALU32_IMM | _LSH, dst, 0, 0, bits)
+
+
 def jump(label: str) -> Ins:
     return Ins(_JA, jump=label)
 
@@ -86,6 +91,16 @@ def jump_if(reg: int, value: int, label: str) -> Ins:
 
 def jump_unless(reg: int, value: int, label: str) -> Ins:
     return Ins(_JNE32_IMM, reg, 0, 0, value, jump=label)
+
+
+def jump_if_any(reg: int, bits: int, label: str) -> Ins:
+    """Is any of these bits set?"""
+    return Ins(_JSET32_IMM, reg, 0, 0, bits, jump=label)
+
+
+def jump_if_shared(reg: int, other: int, label: str) -> Ins:
+    """Have the two registers a bit in common?"""
+    return Ins(_JSET32_REG, reg, other, jump=label)
 
 
 def jump_if_null(reg: int, label: str) -> Ins:

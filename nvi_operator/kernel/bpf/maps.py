@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HASH, PERCPU_ARRAY = 1, 6  # enum bpf_map_type, include/uapi/linux/bpf.h
+HASH, PERCPU_ARRAY, LPM_TRIE = 1, 6, 11  # enum bpf_map_type, include/uapi/linux/bpf.h
+NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, which a trie asks for
 
 
 @dataclass(frozen=True)
 class MapInfo:
-    """Name (at most 15 characters), enum bpf_map_type, sizes in bytes, and how many entries it may hold."""
+    """Name (at most 15 characters), enum bpf_map_type, sizes in bytes, how many entries it may hold, BPF_F_*."""
 
     name: str
     kind: int
     key_size: int
     value_size: int
     entries: int
+    flags: int = 0

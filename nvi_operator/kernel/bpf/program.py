@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 import struct
 import sys
+from collections.abc import Sequence
 
 from nvi_operator.kernel.bpf import asm
 from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, Label, Line, Order
@@ -46,7 +47,7 @@ _ETH = 14
 _TTL, _CHECKSUM, _HOP_LIMIT = _ETH + 8, _ETH + 10, _ETH + 7
 
 
-def _protocol(ethertype: int, order: Order) -> int:
+def protocol(ethertype: int, order: Order) -> int:
     """skb->protocol is a __be16: what a machine of that order reads."""
     return int.from_bytes(ethertype.to_bytes(2, "big"), order)
 
@@ -66,8 +67,8 @@ def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[Lin
         asm.and_imm(R2, options.stage_mask),
         asm.jump_if(R2, 0, "no_stage_bit"),
         asm.load(4, R2, R6, _PROTOCOL),
-        asm.jump_if(R2, _protocol(_IPV4, order), "ip"),
-        asm.jump_unless(R2, _protocol(_IPV6, order), "other"),
+        asm.jump_if(R2, protocol(_IPV4, order), "ip"),
+        asm.jump_unless(R2, protocol(_IPV6, order), "other"),
         Label("ip"),
         *_in_interface(options),
         asm.jump_if(R7, 0, "self"),
@@ -95,7 +96,7 @@ def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[Lin
         *((asm.mov_imm(R1, options.stage_mask), asm.store(4, R6, _MARK, R1)) if options.source == "mark" else ()),
         asm.mov_imm(R1, options.loop_tag),
         asm.store(4, R6, _TC_INDEX, R1),
-        *_count("reinjected"),
+        *count(COUNTERS, "reinjected", REASONS),
         asm.mov(R1, R7),
         asm.mov_imm(R2, _INGRESS),
         asm.call(_REDIRECT),
@@ -110,12 +111,13 @@ def _in_interface(options: ProgramOptions) -> tuple[Line, ...]:
     return (asm.load(4, R7, R6, _INGRESS_IFINDEX),)
 
 
-def _count(reason: str) -> tuple[Line, ...]:
+def count(counters: str, reason: str, reasons: Sequence[str]) -> tuple[Line, ...]:
+    """One packet more for this reason, in the map `counters`, whose index is the place in `reasons`."""
     return (
-        asm.store_imm(4, FP, -4, REASONS.index(reason)),
+        asm.store_imm(4, FP, -4, reasons.index(reason)),
         asm.mov(R2, FP),
         asm.add_imm(R2, -4),
-        asm.load_map(R1, COUNTERS),
+        asm.load_map(R1, counters),
         asm.call(_MAP_LOOKUP),
         asm.jump_if_null(R0, f"counted_{reason}"),
         asm.load(8, R1, R0, 0),
@@ -126,14 +128,14 @@ def _count(reason: str) -> tuple[Line, ...]:
 
 
 def _refuse(reason: str) -> tuple[Line, ...]:
-    return (Label(reason), *_count(reason), asm.mov_imm(R0, _SHOT), asm.leave())
+    return (Label(reason), *count(COUNTERS, reason, REASONS), asm.mov_imm(R0, _SHOT), asm.leave())
 
 
 def _one_hop_back(order: Order) -> tuple[Line, ...]:
     """TTL or hop limit + 1, for the one that the second pass takes; 255 stays 255."""
     return (
         asm.load(4, R1, R6, _PROTOCOL),
-        asm.jump_if(R1, _protocol(_IPV6, order), "hop_6"),
+        asm.jump_if(R1, protocol(_IPV6, order), "hop_6"),
         *_load_bytes(_TTL, 2),
         asm.load(2, R3, FP, -8),  # TTL and protocol, one word of the checksum
         asm.load(1, R1, FP, -8),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.kernel.bpf import asm
 from nvi_operator.kernel.bpf.maps import MapInfo
 
 _NR = {
@@ -31,6 +32,7 @@ _PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO = 13, 14, 15
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
 _ATTEMPTS = 5
+_SHORTEST = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,18 @@ def _refused(what: str, code: int) -> KernelError | CapabilityError:
 
 def create_map(info: MapInfo) -> int:
     """A new map's file descriptor."""
-    sizes = (info.kind, info.key_size, info.value_size, info.entries)
-    attr = struct.pack("=IIIIIII16s", *sizes, 0, 0, 0, info.name.encode())
+    sizes = (info.kind, info.key_size, info.value_size, info.entries, info.flags)
+    attr = struct.pack("=IIIIIII16s", *sizes, 0, 0, info.name.encode())
     return _bpf(_MAP_CREATE, attr, f"bpf map {info.name}: creating")[0]
+
+
+def may_load() -> bool:
+    """May this process load a program that filters packets? Asked with the shortest one: a verdict of 0."""
+    try:
+        os.close(load_program(_SHORTEST, "nvi_probe"))
+    except (KernelError, CapabilityError):
+        return False
+    return True
 
 
 def load_program(code: bytes, name: str) -> int:
@@ -190,8 +201,8 @@ def program_info(fd: int) -> ProgramInfo:
 def map_info(fd: int) -> MapInfo:
     """struct bpf_map_info: type, id, key_size, value_size, max_entries, map_flags; name at 24."""
     raw = _info(fd, bytearray(40))
-    kind, _, key_size, value_size, entries = struct.unpack_from("=5I", raw)
-    return MapInfo(_name(raw, 24), kind, key_size, value_size, entries)
+    kind, _, key_size, value_size, entries, flags = struct.unpack_from("=6I", raw)
+    return MapInfo(_name(raw, 24), kind, key_size, value_size, entries, flags)
 
 
 def _name(raw: bytes, offset: int) -> str:

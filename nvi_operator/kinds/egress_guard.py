@@ -1,0 +1,104 @@
+"""A program at each uplink's egress, which holds what is untranslated back when our table and our FIB rules are gone.
+
+It says by addresses what `ruleset/guard.py` says in the table, and must let the same packets leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.spec.values import Network, within
+from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
+from nvi_operator.topology.model import ANY, Conditions, Family, Topology, Unchanged, fewest
+
+_BITS = 32  # lines that have a bit of their own; more share them, and then let more leave
+
+
+def _desired(topology: Topology) -> Iterator[EgressGuard]:
+    if not topology.programs:
+        return
+    present = {port.ifname for port in topology.ports if port.ifindex is not None}
+    for ifname in topology.uplink_ifnames:
+        if ifname in present:
+            entries = (entry for family in topology.families for entry in _entries(topology, ifname, family))
+            yield EgressGuard(ifname, topology.stage_mask, frozenset(entries))
+
+
+def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardEntry]:
+    inside = topology.inside_networks(family)
+    own, other = _sources(topology, family, lambda name: name == ifname), _sources(topology, family, lambda _: True)
+    lines = tuple(_lines(topology, ifname, family))
+
+    def standing(network: Network) -> Standing:
+        for networks, found in ((own, Standing.OWN), (other, Standing.OTHER), (inside, Standing.INSIDE)):
+            if _covered(network, networks):
+                return found
+        return Standing.NONE
+
+    for network in _distinct(inside, own, other, *(line.sources for line in lines)):
+        bits = _bits(line for line in lines if _covered(network, line.sources)) if lines else 0
+        if _covered(network, inside):
+            bits &= _bits(line for line in lines if line.inside)
+        yield GuardEntry("source", str(network), standing(network), bits)
+    for network in _distinct(inside, *((*line.destinations, *line.parts) for line in lines)) if lines else ():
+        is_inside = _covered(network, inside)
+        bits = _bits(
+            line
+            for line in lines
+            if _covered(network, line.parts) or (not is_inside and _covered(network, line.destinations))
+        )
+        yield GuardEntry("destination", str(network), lines=bits)
+
+
+def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> tuple[Network, ...]:
+    return fewest((n for u in topology.uplinks if on(u.port.ifname) for n in u.sources(family)), family)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line that lets a source leave that is not the uplink's: by networks, as in the table and in FIB rules.
+
+    `inside`: also one of an inside network. `parts` are destinations within inside networks.
+    """
+
+    number: int
+    inside: bool
+    sources: tuple[Network, ...]
+    destinations: tuple[Network, ...]
+    parts: tuple[Network, ...]
+
+
+def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
+    everything = (ip_network(ANY[family]),)
+    conditions: list[tuple[Conditions, bool]] = [
+        (rule.conditions, True) for rule in topology.source_rules if isinstance(rule.outcome, Unchanged)
+    ]
+    conditions += [
+        (route.conditions, False) for route in topology.routes if topology.uplink(route.uplink).port.ifname == ifname
+    ]
+    for number, (each, inside) in enumerate((c, inside) for c, inside in conditions if c.family == family):
+        named = each.destinations
+        parts = tuple(n for n in named if inside is False or topology.is_part_of_inside(n))
+        others = tuple(n for n in named if n not in parts)
+        yield _Line(number, inside, each.sources or everything, others or (() if parts else everything), parts)
+
+
+def _bits(lines: Iterable[_Line]) -> int:
+    bits = 0
+    for line in lines:
+        bits |= 1 << line.number % _BITS
+    return bits
+
+
+def _distinct(*groups: Iterable[Network]) -> list[Network]:
+    return list(dict.fromkeys(network for group in groups for network in group))
+
+
+def _covered(network: Network, networks: Iterable[Network]) -> bool:
+    return any(within(network, other) for other in networks)
+
+
+EGRESS_GUARD = Kind("egress-guard", _desired, lambda guard: Phase.BACKSTOP, lives_on=lambda guard: guard.ifname)

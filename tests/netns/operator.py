@@ -1,0 +1,31 @@
+"""The reconciler, in the process of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.netns import entered
+from nvi_operator.reconciler.cycle import preview, reconcile
+from nvi_operator.reconciler.gateway import Gateway
+from nvi_operator.spec.load import load_texts
+from nvi_operator.state.change import Change
+from tests.lab import Site
+from tests.netns.scenarios import spec
+
+Step = Callable[[Change], None]
+
+
+class Operator:
+    """The reconciler, in this process, in the gateway's namespace: so that a test can stop it anywhere."""
+
+    def __init__(self, site: Site) -> None:
+        self.netns = site.gateway.netns
+
+    def apply(self, text: str | None, on_step: Step = lambda change: None) -> int:
+        loaded = load_texts({"gateway.yaml": (text or spec()).encode()})
+        gateway = Gateway(loaded.name, loaded.spec if text else None)
+        with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
+            done = reconcile(kernel, gateway, on_step=on_step)
+            assert not preview(kernel, gateway).plan
+            return len(done.plan.steps)

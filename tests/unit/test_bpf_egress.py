@@ -1,0 +1,42 @@
+"""The program at an uplink's egress: what its name and its map say, read back. What it does is in tests/netns."""
+
+from __future__ import annotations
+
+import pytest
+
+from nvi_operator.kernel.bpf import asm, egress
+from nvi_operator.state.egress_guard import GuardEntry, Standing
+
+ENTRIES = [
+    GuardEntry("source", "0.0.0.0/0", lines=1),
+    GuardEntry("source", "203.0.113.16/28", Standing.OWN),
+    GuardEntry("source", "192.168.1.0/24", Standing.INSIDE, 1 << 31),
+    GuardEntry("destination", "10.9.0.0/16", lines=3),
+    GuardEntry("source", "2001:db8:a::2/128", Standing.OTHER),
+    GuardEntry("destination", "::/0", lines=2),
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.side} {entry.network}")
+def test_entries_survive_the_map(entry: GuardEntry) -> None:
+    key, value = egress.as_element(entry)
+    assert (len(key), len(value)) == (egress.PREFIXES_MAP.key_size, egress.PREFIXES_MAP.value_size)
+    assert egress.parse_element(key, value) == entry
+
+
+def test_the_name_says_the_stage_bit() -> None:
+    for mask in (1, 1 << 16, 1 << 31):
+        assert len(egress.name(mask)) <= 15
+        assert egress.stage_mask_of(egress.name(mask)) == mask
+    assert egress.stage_mask_of("nvi_mh1f8001") is None
+    assert egress.stage_mask_of("nvi_egress_2f") is None
+
+
+def test_stage_bits_make_different_programs() -> None:
+    assert not asm.tags(egress.assemble(1 << 31)) & asm.tags(egress.assemble(1 << 30))
+
+
+@pytest.mark.parametrize("mask", [0, 3, 1 << 32])
+def test_impossible_masks(mask: int) -> None:
+    with pytest.raises(ValueError, match="one bit"):
+        egress.assemble(mask)
