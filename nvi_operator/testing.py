@@ -48,7 +48,7 @@ class FakeKernel:
     def exclusive(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def facts(self) -> Facts:
+    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
         return self.facts_
 
     def observe(self, desired: HostState) -> HostState:

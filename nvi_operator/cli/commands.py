@@ -133,7 +133,7 @@ def _render(arguments: Namespace) -> int:
 
     loaded = _load(arguments)
     with HostKernel(loaded.spec.numbers) as kernel:
-        facts = assume_missing(loaded.spec, kernel.facts())
+        facts = assume_missing(loaded.spec, kernel.facts(loaded.spec.wires))
     topology = resolve(loaded.name, loaded.spec, facts)
     desired = desired_state(topology)
     if arguments.output == "json":

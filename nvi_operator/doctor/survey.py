@@ -15,7 +15,7 @@ from typing import Any, Literal
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
 from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.spec.values import Network
-from nvi_operator.state.facts import LinkFact
+from nvi_operator.state.facts import WIDE, LinkFact
 from nvi_operator.state.module import ModuleFacts
 
 Family = Literal[4, 6]
@@ -83,10 +83,6 @@ class RouteUse:
     family: Family
     table: int
     protocol: int
-
-
-# No network is that wide, yet such a route comes before every default one: 0.0.0.0/1 and 128.0.0.0/1, 2000::/4.
-WIDE: Mapping[Family, int] = MappingProxyType({4: 7, 6: 4})
 
 
 @dataclass(frozen=True)

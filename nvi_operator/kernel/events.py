@@ -3,13 +3,14 @@ elements also which (`Reports`).
 
 Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
 for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
-service proxy) does not keep us awake: other nftables tables, routes of `main` other than default ones (ours
-are in tables of ours, and only default routers are facts), cached routes, bridge ports, neighbours.
+service proxy) does not keep us awake: other nftables tables, routes of `main` that are neither default ones nor
+by an uplink's interface (`follow`; ours are in tables of ours), cached routes, bridge ports, neighbours.
 """
 
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import struct
 from collections.abc import Collection, Iterator
@@ -20,7 +21,10 @@ from pathlib import Path
 from typing import Literal
 
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.main_routes import leads_by, pattern
 from nvi_operator.kernel.processes import is_ours
+from nvi_operator.kernel.rtnetlink import shown_number
+from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
 from nvi_operator.nft.wire.reports import Reported, Reports
 
@@ -30,12 +34,15 @@ _SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
 
-# RTNLGRP_*, include/uapi/linux/rtnetlink.h: LINK, TC, v4 IFADDR ROUTE RULE NETCONF, v6 the same.
-_ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25)
+# RTNLGRP_*, include/uapi/linux/rtnetlink.h: LINK, TC, v4 IFADDR ROUTE RULE NETCONF, v6 the same, NEXTHOP. When a
+# nexthop object is deleted its routes go with it, and of those of IPv4 nothing else tells (Linux 6.18).
+_ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25, 32)
+_NEXT_HOPS = (104, 105)  # RTM_NEWNEXTHOP, RTM_DELNEXTHOP
+_NHA_OIF, _NHMSG = 5, 8  # struct nhmsg has 8 bytes
 _FAMILIES: dict[int, Family] = {
     **dict.fromkeys((16, 17), "link"),
     **dict.fromkeys((20, 21), "address"),
-    **dict.fromkeys((24, 25), "route"),
+    **dict.fromkeys((24, 25, *_NEXT_HOPS), "route"),
     **dict.fromkeys((32, 33), "rule"),
     **dict.fromkeys((*range(36, 51), 100, 101), "tc"),
     **dict.fromkeys((80, 81), "setting"),  # forwarding and rp_filter; other sysctls are never reported
@@ -81,6 +88,8 @@ class KernelEvents:
         self._reports = Reports()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
+        self._wires: frozenset[int] | None = None  # None: nobody said yet what matters
+        self._on_wires: re.Pattern[bytes] | None = None
         self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
         try:
             self._nft = _socket(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
@@ -116,6 +125,12 @@ class KernelEvents:
             self._nft.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
             self._read(self._nft)
             self._reports.gap()
+
+    def follow(self, wires: frozenset[int]) -> None:
+        """Of the routes of `main` those by these interfaces matter from now on, besides the default ones."""
+        if wires != self._wires:
+            self._read(self._route)  # what came before is judged as before
+            self._wires, self._on_wires = wires, pattern(wires)
 
     def drain(self) -> list[Event]:
         """What came since the last call, each once, in order. Never blocks, never raises."""
@@ -183,7 +198,7 @@ class KernelEvents:
             if length < 16:
                 return
             message = data[offset + 16 : offset + length]
-            event = self._nft_event(kind, message, port) if nft else _route_event(kind, message, port)
+            event = self._nft_event(kind, message, port) if nft else self._route_event(kind, message, port)
             if event:
                 self._tell(event)
             offset += length + 3 & ~3
@@ -208,17 +223,31 @@ class KernelEvents:
         name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
         return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))
 
-
-def _route_event(kind: int, message: memoryview, port: int) -> Event | None:
-    family = _FAMILIES.get(kind)
-    if family is None or (family == "link" and message[0] == socket.AF_BRIDGE):
-        return None
-    if family == "route":
-        _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
-        if flags & _CLONED or table == _LOCAL or (table == _MAIN and length > 0):
+    def _route_event(self, kind: int, message: memoryview, port: int) -> Event | None:
+        family = _FAMILIES.get(kind)
+        if family is None or (family == "link" and message[0] == socket.AF_BRIDGE):
             return None
-    pid = _pid(port)
-    return Event(family, pid, _process(pid), own=is_ours(pid))
+        if kind in _NEXT_HOPS:
+            if not self._is_next_hop_on_wire(message):
+                return None
+        elif family == "route":
+            _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
+            if flags & _CLONED or table == _LOCAL:
+                return None
+            if table == _MAIN and length > 0 and not self._is_on_wire(message):
+                return None
+        pid = _pid(port)
+        return Event(family, pid, _process(pid), own=is_ours(pid))
+
+    def _is_on_wire(self, message: memoryview) -> bool:
+        if self._wires is None:
+            return True
+        return bool(self._on_wires and self._on_wires.search(message)) and leads_by(bytes(message), self._wires)
+
+    def _is_next_hop_on_wire(self, message: memoryview) -> bool:
+        """A group of next hops has no interface of its own: it may be by any."""
+        oif = shown_number(dict(attributes(bytes(message[_NHMSG:]))).get(_NHA_OIF))
+        return oif is None or self._wires is None or oif in self._wires
 
 
 def _attributes(message: memoryview, *, only: int | None = None) -> dict[int, bytes]:

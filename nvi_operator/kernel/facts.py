@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.kernel.bpf.syscall import may_load
-from nvi_operator.kernel.drivers.route import DefaultRoute, default_routes
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.kernel.rtnetlink import Family, Rtnetlink, listed
 from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
@@ -22,12 +22,13 @@ _SCOPE_UNIVERSE = 0
 _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
 
 
-def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int) -> Facts:
-    """Facts of the network namespace that both live in. Raises KernelError."""
+def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[str]) -> Facts:
+    """Facts of the network namespace that both live in; `wires` are the interfaces of uplinks. Raises KernelError."""
     with kernel_errors("links, addresses and routes: listing"):
         links = listed(ipr.get_links)
         addresses = listed(ipr.get_addr)
-        routes = default_routes(rtnetlink)
+        numbers = [link["index"] for link in links if link.get("ifname") in wires]
+        routes = read_main(rtnetlink, numbers)
     return Facts(
         hostname=socket.gethostname(),
         links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes) for link in links}),
@@ -37,7 +38,7 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int) -> Facts:
     )
 
 
-def _link(link: Any, addresses: Sequence[Any], routes: Sequence[DefaultRoute]) -> LinkFact:
+def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes) -> LinkFact:
     index = link["index"]
     info = link.get("linkinfo")
     return LinkFact(
@@ -51,6 +52,8 @@ def _link(link: Any, addresses: Sequence[Any], routes: Sequence[DefaultRoute]) -
         addresses=tuple(_interface(a) for a in addresses if a["index"] == index and _is_fit(a)),
         next_hops=tuple(_next_hops(index, routes)),
         altnames=tuple(_altnames(link)),
+        routes=routes.wires.get(index, ()),
+        crowded=index in routes.crowded,
     )
 
 
@@ -72,11 +75,10 @@ def _interface(address: Any) -> InterfaceAddress:
     return ip_interface(f"{own}/{address['prefixlen']}")
 
 
-def _next_hops(index: int, routes: Sequence[DefaultRoute]) -> list[tuple[Family, str]]:
-    """The default router of each family through this interface; of several that of the best metric."""
-    best: dict[Family, tuple[int, str]] = {}
-    for route in routes:
+def _next_hops(index: int, routes: MainRoutes) -> list[tuple[Family, str]]:
+    """The default router of each family through this interface; of several the best."""
+    best: dict[Family, str] = {}
+    for route in routes.defaults:
         if route.oif == index and route.gateway:
-            candidate = (route.metric, route.gateway)
-            best[route.family] = min(best.get(route.family, candidate), candidate)
-    return [(family, gateway) for family, (_, gateway) in sorted(best.items())]
+            best.setdefault(route.family, route.gateway)
+    return sorted(best.items())

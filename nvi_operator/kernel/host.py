@@ -79,8 +79,13 @@ class HostKernel:
     def _objects(self) -> Objects:
         return Objects(self._numbers)
 
-    def facts(self) -> Facts:
-        return self._memory.facts(self._look_at_host) if self._memory else self._look_at_host()
+    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
+        """`wires` are the interfaces whose routes of `main` are told: those of uplinks."""
+
+        def look() -> Facts:
+            return self._objects.facts(wires)
+
+        return self._memory.facts(look, wires) if self._memory else look()
 
     def observe(self, desired: HostState) -> HostState:
         """Everything of ours. `desired` says where to look, never what is ours."""
@@ -89,9 +94,6 @@ class HostKernel:
         if self._memory:
             return self._memory.observe(self._numbers, desired, self._look)
         return self._look(desired).plus((self._nft.kind, table) for table in self._nft.observe(desired))
-
-    def _look_at_host(self) -> Facts:
-        return self._objects.facts()
 
     def _look(self, desired: HostState) -> HostState:
         _need_rights()

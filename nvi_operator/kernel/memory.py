@@ -63,7 +63,8 @@ class Memory:
             reported=events.elements,
         )
         self._events = events
-        self._facts: tuple[int, Facts] | None = None
+        self._facts: tuple[int, frozenset[str], Facts] | None = None
+        self._crowded: frozenset[str] = frozenset()  # interfaces with more routes than are followed
         self._objects: _Objects | None = None
         self._all: tuple[Table | None, HostState] | None = None  # the others, with the table
 
@@ -85,19 +86,22 @@ class Memory:
         """Read everything anew: now and then, when reports were lost, and when something went wrong."""
         self.table.forget()
         self.forget_objects()
+        self._crowded = frozenset()
 
     def forget_objects(self) -> None:
         """Read everything anew but the table: it is changed by ourselves, and not all of that is reported."""
         self._facts = None
         self._forget_objects()
 
-    def facts(self, look: Callable[[], Facts]) -> Facts:
+    def facts(self, look: Callable[[], Facts], wires: frozenset[str] = frozenset()) -> Facts:
         """The same object as last time, if nothing was reported."""
+        self._events.follow(_numbers_of(wires - self._crowded))  # before the look, whose changes meanwhile count
         generation = self._events.generation()
         known = self._facts
-        if known is None or known[0] != generation or known[1].hostname != socket.gethostname():
-            known = self._facts = generation, look()
-        return known[1]
+        if known is None or known[:2] != (generation, wires) or known[2].hostname != socket.gethostname():
+            known = self._facts = generation, wires, look()
+            self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known[2], ifname))
+        return known[2]
 
     def observe(self, numbers: Numbers, desired: HostState, look: Callable[[HostState], HostState]) -> HostState:
         """Everything of ours; `look` sees all but the table. The same object as last time, if nothing changed."""
@@ -121,6 +125,17 @@ class Memory:
             self._objects.settings.close()
             self._objects = None
             self._all = None
+
+
+def _numbers_of(ifnames: frozenset[str]) -> frozenset[int]:
+    """Of those that are there."""
+    there = {name: number for number, name in socket.if_nameindex()} if ifnames else {}
+    return frozenset(there[ifname] for ifname in ifnames if ifname in there)
+
+
+def _is_crowded(facts: Facts, ifname: str) -> bool:
+    link = facts.links.get(ifname)
+    return link is not None and link.crowded
 
 
 def _without_table(state: HostState) -> dict[Ref, Object]:

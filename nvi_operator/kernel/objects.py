@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -59,8 +59,8 @@ class Objects:
         self._ipr.close()
         self._rtnetlink.close()
 
-    def facts(self) -> Facts:
-        return read_facts(self._ipr, self._rtnetlink, self._cookie)
+    def facts(self, wires: Collection[str]) -> Facts:
+        return read_facts(self._ipr, self._rtnetlink, self._cookie, wires)
 
     def observe(self, desired: HostState) -> HostState:
         """`desired` says where to look, never what is ours."""

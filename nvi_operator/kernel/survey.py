@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from nvi_operator.doctor.needs import Needs, needs
-from nvi_operator.doctor.survey import WIDE, Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey
+from nvi_operator.doctor.survey import Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.drivers.route import Census
 from nvi_operator.kernel.errors import kernel_errors
@@ -32,7 +32,7 @@ from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.kernel.survey_xfrm import forward_policies
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.facts import LinkFact
+from nvi_operator.state.facts import WIDE, LinkFact
 
 _SYS = Path("/proc/sys")
 _NET = Path("/proc/thread-self/net")  # /proc/net is the namespace of the process, not of the thread
@@ -71,7 +71,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
     version = nft_version()
     foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
     with IPRoute() as ipr, Rtnetlink() as rtnetlink:
-        links = dict(read_facts(ipr, rtnetlink, cookie=0).links)
+        links = dict(read_facts(ipr, rtnetlink, 0, needs(spec).uplinks).links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
         routes, main_routes = _routes(rtnetlink, links)
         filters = tuple(_filters(rtnetlink, links, needs(spec)))

@@ -47,9 +47,17 @@ def _fallback(family: Family, table: int) -> Route:
 
 
 def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
-    """`onlink`, because a next hop may be known before the address that would make it reachable."""
+    """`onlink`, because a next hop may be known before the address that would make it reachable.
+
+    What `main` knows through the interface comes first: hosts beside the gateway, and networks behind other routers
+    of that wire. The uplink's router need not lead there.
+    """
     if not uplink.port.up:
         return
+    for known in uplink.wire:
+        if known.network.version == family:
+            network, via = str(known.network), known.via
+            yield Route(family, uplink.table, network, dev=uplink.port.ifname, via=via, onlink=via is not None)
     next_hop = uplink.next_hops.get(family)
     if next_hop is not None:
         yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname, via=next_hop, onlink=True)

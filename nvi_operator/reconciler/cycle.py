@@ -39,7 +39,7 @@ class Kernel(Protocol):
         """Within, no other process changes this gateway. Raises BusyError if another does not end in time."""
         ...
 
-    def facts(self) -> Facts: ...
+    def facts(self, wires: frozenset[str]) -> Facts: ...
 
     def observe(self, desired: HostState) -> HostState: ...
 
@@ -50,7 +50,7 @@ class Kernel(Protocol):
 
 def preview(kernel: Kernel, gateway: Gateway) -> Preview:
     """What would be done. Changes nothing."""
-    topology, desired = gateway.meaning(kernel.facts())
+    topology, desired = gateway.meaning(kernel.facts(gateway.wires))
     return gateway.preview(topology, kernel.observe(desired), desired)
 
 
@@ -107,7 +107,7 @@ def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Previ
     """A module that the kernel refused to load is not chosen a second time. Only trying tells, for its signature."""
     if gateway.spec is None or tried.topology is None or gateway.spec.dataplane.type != "auto":
         return False
-    return resolve(gateway.name, gateway.spec, kernel.facts()).dataplane != tried.topology.dataplane
+    return resolve(gateway.name, gateway.spec, kernel.facts(gateway.wires)).dataplane != tried.topology.dataplane
 
 
 def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep) -> HostState:

@@ -45,6 +45,11 @@ class Gateway:
         """Is it worked out already what the spec means?"""
         return self._meaning is not None
 
+    @property
+    def wires(self) -> frozenset[str]:
+        """The interfaces of its uplinks: what `main` knows through them is asked for."""
+        return self.spec.wires if self.spec else frozenset()
+
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
         """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
         if self.spec is None:

@@ -394,6 +394,11 @@ class GatewaySpec(Model):
         (), strict=False, description="Stage-2 routing; the first line that matches wins."
     )
 
+    @property
+    def wires(self) -> frozenset[str]:
+        """The interfaces of uplinks."""
+        return frozenset(uplink.interface for uplink in self.uplinks.values())
+
 
 class Metadata(Model):
     """What a document is called."""

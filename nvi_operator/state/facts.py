@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Literal
 
 from nvi_operator.state.module import ModuleFacts
 
 InterfaceAddress = IPv4Interface | IPv6Interface
+
+# A route that wide is a default one in disguise, such as a VPN's 0.0.0.0/1 and 128.0.0.0/1, or 2000::/4.
+WIDE: Mapping[Literal[4, 6], int] = MappingProxyType({4: 7, 6: 4})
+
+MOST_ROUTES = 500  # of one family, by way of one interface; of more only the connected ones are told
+
+
+@dataclass(frozen=True)
+class WireRoute:
+    """What `main` knows by way of one interface: a network on its wire, or behind a router there."""
+
+    network: IPv4Network | IPv6Network
+    via: str | None = None  # None: connected
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,8 @@ class LinkFact:
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
     next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, by family
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
+    routes: tuple[WireRoute, ...] = ()  # the others of the main table, of an uplink's interface only
+    crowded: bool = False  # too many to follow: `routes` are the connected ones
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from nvi_operator.spec.bulk import Pick
 from nvi_operator.spec.models import Guards
 from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service, within
+from nvi_operator.state.facts import WireRoute
 
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
@@ -46,6 +47,7 @@ class Uplink:
     point_to_point: bool
     addresses: tuple[Address, ...]
     on_link: tuple[Network, ...]  # what the interface's own addresses are in: the router, and its neighbours
+    wire: tuple[WireRoute, ...]  # what `main` knows through the interface, its default routes apart
     routed: tuple[Network, ...]
     default: bool
     weight: int

@@ -6,12 +6,13 @@ Assumes a spec that `spec/check.py` has passed; what a host lacks becomes a note
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.models import Uplink as SpecUplink
 from nvi_operator.spec.values import Address
-from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.state.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.model import (
     FAMILIES,
@@ -96,7 +97,7 @@ def _forwards(
     tenants: Mapping[str, Tenant],
     before: Topology | None,
 ) -> ResolvedForwards:
-    if before and (before.uplinks, before.insides) == (uplinks, insides):
+    if before and before.insides == insides and _without_wires(before.uplinks) == _without_wires(uplinks):
         return {
             "forwards": before.forwards,
             "forward_rules": before.forward_rules,
@@ -104,6 +105,10 @@ def _forwards(
             "shadowed": before.shadowed,
         }
     return resolve_forwards(spec.forwards, uplinks, insides, tenants)
+
+
+def _without_wires(uplinks: Iterable[Uplink]) -> list[Uplink]:
+    return [replace(uplink, wire=()) for uplink in uplinks]
 
 
 def _families(insides: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
@@ -199,6 +204,11 @@ def _uplink(
     for family in FAMILIES:
         if uplink.next_hop == "auto" and family not in next_hops and any(a.version == family for a in addresses):
             note(f"uplink {name}: main has no IPv{family} default route through {uplink.interface} now")
+    if fact and fact.crowded:
+        note(
+            f"uplink {name}: main has more than {MOST_ROUTES} networks through {uplink.interface}: those that are not "
+            "connected are reached through the uplink's router"
+        )
     known = {item.version for item in (*addresses, *routed)} | set(next_hops)
     return Uplink(
         name=name,
@@ -209,6 +219,7 @@ def _uplink(
         point_to_point=uplink.next_hop is None,
         addresses=tuple(addresses),
         on_link=tuple(interface.network for interface in fact.addresses) if fact else (),
+        wire=fact.routes if fact else (),
         routed=routed,
         default=uplink.default or alone,
         weight=uplink.weight,

@@ -48,7 +48,7 @@ class RememberingMachine(RealMachine):
         return self.host.call(there)
 
     def facts(self) -> Facts:
-        return self.run(lambda kernel: kernel.facts())
+        return self.run(lambda kernel: kernel.facts(SPEC.wires))
 
     def settled(self) -> None:
         """Until what the kernel still reports of a pass has come, and was looked at."""
@@ -107,6 +107,7 @@ def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMa
         "addr add 2001:db8:a::9/64 dev wan0",
         "route replace default via 203.0.113.3",
         "-6 route add default via 2001:db8:a::3 metric 5",
+        "route add 10.9.0.0/16 via 203.0.113.3",
         "link set lan0 address 02:00:00:00:12:34",
         "link add lan7 type veth peer name lan8",
         "link set lan0 down",
@@ -157,6 +158,12 @@ def test_other_numbers_mean_another_look(daemon: RememberingMachine) -> None:
 
 
 # --------------------------------------------------------------------------- what is not
+
+
+@pytest.mark.usefixtures("blind")
+def test_routes_of_main_that_are_by_no_uplink_do_not_matter(daemon: RememberingMachine) -> None:
+    daemon.host.ip("route add 10.9.0.0/16 dev lan0", "route add 10.10.0.0/16 dev lo")
+    assert not seen(daemon, SPEC).plan
 
 
 @pytest.mark.usefixtures("blind")

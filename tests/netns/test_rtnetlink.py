@@ -16,7 +16,8 @@ from pyroute2.netlink import NLM_F_DUMP_INTR
 
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
-from nvi_operator.kernel.drivers.route import DefaultRoute, RouteDriver, default_routes
+from nvi_operator.kernel.drivers.route import RouteDriver
+from nvi_operator.kernel.main_routes import DefaultRoute, read_main
 from nvi_operator.kernel.netns import entered
 from nvi_operator.kernel.rtnetlink import Rtnetlink, listed
 from nvi_operator.state.change import Action, Change
@@ -230,14 +231,53 @@ def test_default_routers_are_found_among_many_routes(ours: Machine) -> None:
         "route add ::/0 metric 30 nexthop via 2001:db8:a::5 dev wan0 nexthop via 2001:db8:a::6 dev wan0",
     )
     with entered(ours.host.netns):
-        found = default_routes(ours.rtnetlink)
+        found = read_main(ours.rtnetlink).defaults
     index = int(json.loads(ours.host.run("ip", "-j", "link", "show", "wan0").stdout)[0]["ifindex"])
-    assert sorted(found, key=str) == [
-        DefaultRoute(4, index, "203.0.113.1", 20),
-        DefaultRoute(4, index, "203.0.113.5", 30),
-        DefaultRoute(4, index, "203.0.113.6", 30),
-        DefaultRoute(4, index, "203.0.113.9", 10),
-        DefaultRoute(6, index, "2001:db8:a::1", 1024),
-        DefaultRoute(6, index, "2001:db8:a::5", 30),
-        DefaultRoute(6, index, "2001:db8:a::6", 30),
+    assert list(found) == [
+        DefaultRoute(4, 10, 0, index, "203.0.113.9"),
+        DefaultRoute(4, 20, 0, index, "203.0.113.1"),
+        DefaultRoute(4, 30, 0, index, "203.0.113.5"),
+        DefaultRoute(4, 30, 0, index, "203.0.113.6"),
+        DefaultRoute(6, 30, 0, index, "2001:db8:a::5"),
+        DefaultRoute(6, 30, 0, index, "2001:db8:a::6"),
+        DefaultRoute(6, 1024, 0, index, "2001:db8:a::1"),
     ]
+
+
+def test_what_main_knows_by_way_of_an_interface_is_found(ours: Machine) -> None:
+    ours.host.ip(
+        "route add 10.1.0.0/16 via 203.0.113.5",
+        "route add 10.2.0.0/16 nexthop via 203.0.113.5 dev wan0 nexthop dev lo",
+        "route add 10.3.0.0/16 via inet6 fe80::5 dev wan0",
+        "route add 10.4.0.0/16 dev lo",
+        "route add 10.5.0.0/16 via 203.0.113.6 metric 20",
+        "route add 10.5.0.0/16 via 203.0.113.7 metric 10",
+        "route add 10.6.0.0/16 dev wan0 table 5",
+        "route add 224.0.0.0/4 dev wan0",
+        "route add 0.0.0.0/1 dev wan0",
+        "route add unreachable 10.7.0.0/16",
+        "nexthop add id 9 via 203.0.113.5 dev wan0",
+        "route add 10.8.0.0/16 nhid 9",
+        "route add fd00:7::/48 via fe80::5 dev wan0",
+    )
+    index = int(json.loads(ours.host.run("ip", "-j", "link", "show", "wan0").stdout)[0]["ifindex"])
+    with entered(ours.host.netns):
+        found = read_main(ours.rtnetlink, [index]).wires[index]
+    assert [(str(route.network), route.via) for route in found if route.network.version == 4] == [
+        ("10.1.0.0/16", "203.0.113.5"),
+        ("10.2.0.0/16", "203.0.113.5"),
+        ("10.3.0.0/16", "fe80::5"),
+        ("10.5.0.0/16", "203.0.113.7"),
+        ("10.8.0.0/16", "203.0.113.5"),
+        ("203.0.113.0/24", None),
+    ]
+    assert {(str(route.network), route.via) for route in found} >= {("fe80::/64", None), ("fd00:7::/48", "fe80::5")}
+
+
+def test_a_next_hop_may_be_of_the_other_family(ours: Machine) -> None:
+    route = Route(4, 7801, "10.3.0.0/16", dev="wan0", via="fe80::5", onlink=True)
+    ours.apply(Action.CREATE, route)
+    assert ours.seen() == {route}
+    assert "via inet6 fe80::5" in ours.host.run("ip", "route", "show", "table", "7801").stdout
+    ours.apply(Action.DELETE, route)
+    assert ours.seen() == set()

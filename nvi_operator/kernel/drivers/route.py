@@ -19,15 +19,16 @@ from nvi_operator.state.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.route import Route
 
-_NEW, _DELETE, _GET = 24, 25, 26  # RTM_*ROUTE
+_NEW, _DELETE, GET = 24, 25, 26  # RTM_*ROUTE
 # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_HEADER = struct.Struct("=8BI")
-_LENGTH_AT, _TABLE_AT, _PROTOCOL_AT, _TYPE_AT = 1, 4, 5, 7
-_MAIN = 254
+HEADER = struct.Struct("=8BI")
+LENGTH_AT, TABLE_AT, _PROTOCOL_AT, TYPE_AT = 1, 4, 5, 7
+MAIN = 254
 _MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
-_DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE = 1, 4, 5, 6, 9, 15  # RTA_*
+_DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE, _VIA = 1, 4, 5, 6, 9, 15, 18  # RTA_*
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
-_TYPES = {"unicast": 1, "unreachable": 7}
+UNICAST = 1  # RTN_UNICAST
+_TYPES = {"unicast": UNICAST, "unreachable": 7}
 _LINK_SCOPE = 253  # RT_SCOPE_LINK: the other end is on the link
 _ANY_TYPE, _ANY_SCOPE = 0, 255  # RTN_UNSPEC, RT_SCOPE_NOWHERE: what iproute2 sends with a delete
 _ONLINK = 4
@@ -44,9 +45,9 @@ class RouteDriver(Driver):
     def observe(self, desired: HostState) -> Iterator[Route]:
         for family, af in AF.items():
             # The kernel leaves out the others: they may be those of the whole internet.
-            ours = _HEADER.pack(af, 0, 0, 0, 0, self._protocol, 0, 0, 0)
+            ours = HEADER.pack(af, 0, 0, 0, 0, self._protocol, 0, 0, 0)
             with kernel_errors("routes: listing"):
-                routes = self._rtnetlink.dump(_GET, ours, lambda body: body[_PROTOCOL_AT] == self._protocol)
+                routes = self._rtnetlink.dump(GET, ours, lambda body: body[_PROTOCOL_AT] == self._protocol)
             yield from (_parse(family, body) for body in routes)
 
     def devices(self) -> frozenset[str]:
@@ -88,9 +89,9 @@ class RouteDriver(Driver):
     def _in_place_of(self, route: Route) -> tuple[bool, int | None]:
         """Does the route's table hold any of ours, and the protocol of others' route with the same key, if any."""
         ours, protocol = False, None
-        asked = _HEADER.pack(AF[route.family], *bytes(7), 0) + number(_TABLE, route.table)
+        asked = HEADER.pack(AF[route.family], *bytes(7), 0) + number(_TABLE, route.table)
         with kernel_errors(f"routing table {route.table}: listing"):
-            bodies = self._rtnetlink.dump(_GET, asked, lambda body: True)
+            bodies = self._rtnetlink.dump(GET, asked, lambda body: True)
         for body in bodies:
             found = _parse(route.family, body)
             if found.table == route.table and body[_PROTOCOL_AT] == self._protocol:
@@ -103,7 +104,7 @@ class RouteDriver(Driver):
         destination, length = prefix(_DST, route.destination)
         flags = _ONLINK if route.onlink else 0
         parts = [
-            _HEADER.pack(AF[route.family], length, 0, 0, 0, self._protocol, scope, type_, flags),
+            HEADER.pack(AF[route.family], length, 0, 0, 0, self._protocol, scope, type_, flags),
             destination,
             number(_TABLE, route.table),
             number(_PRIORITY, route.metric),
@@ -112,46 +113,28 @@ class RouteDriver(Driver):
             with kernel_errors(f"route {route.key}: finding {route.dev}"):
                 parts.append(number(_OIF, socket.if_nametoindex(route.dev)))
         if route.via is not None:
-            # A next hop of the other family would need RTA_VIA; the spec has none.
-            parts.append(attribute(_GATEWAY, ip_address(route.via).packed))
+            parts.append(_packed_gateway(route.family, route.via))
         return b"".join(parts)
 
 
-@dataclass(frozen=True)
-class DefaultRoute:
-    """Somebody's, in `main`; of one with several next hops each is one. A gateway of the other family is not told."""
-
-    family: Family
-    oif: int | None
-    gateway: str | None
-    metric: int
-
-
-def default_routes(rtnetlink: Rtnetlink) -> list[DefaultRoute]:
-    """Those of `main`, picked from all that may be there before anything of them is parsed. Raises OSError."""
-    found = []
-    for family, af in AF.items():
-        header = _HEADER.pack(af, 0, 0, 0, _MAIN, 0, 0, 0, 0)
-        for body in rtnetlink.dump(_GET, header, lambda body: body[_LENGTH_AT] == 0 and body[_TABLE_AT] == _MAIN):
-            said = dict(attributes(body[_HEADER.size :]))
-            metric = shown_number(said.get(_PRIORITY)) or 0
-            for oif, gateway in _next_hops(said):
-                found.append(DefaultRoute(family, oif, str(ip_address(gateway)) if gateway else None, metric))
-    return found
-
-
-def _next_hops(said: Mapping[int, bytes]) -> Iterator[tuple[int | None, bytes | None]]:
+def next_hops(said: Mapping[int, bytes]) -> Iterator[tuple[int | None, str | None]]:
     """The interface and the gateway of each next hop of a route."""
     several = said.get(_MULTIPATH, b"")
     if not several:
-        yield shown_number(said.get(_OIF)), said.get(_GATEWAY)
+        yield shown_number(said.get(_OIF)), _gateway(said)
     offset = 0
     while offset + _NEXT_HOP.size <= len(several):
         length, _, _, oif = _NEXT_HOP.unpack_from(several, offset)
         if length < _NEXT_HOP.size:
             return
-        yield oif, dict(attributes(several[offset + _NEXT_HOP.size : offset + length])).get(_GATEWAY)
+        yield oif, _gateway(dict(attributes(several[offset + _NEXT_HOP.size : offset + length])))
         offset += length + 3 & ~3
+
+
+def _gateway(said: Mapping[int, bytes]) -> str | None:
+    """RTA_VIA has one of another family than the route's: IPv4 by way of an IPv6 router (RFC 5549)."""
+    packed = said.get(_GATEWAY) or said.get(_VIA, b"")[2:]
+    return str(ip_address(packed)) if packed else None
 
 
 @dataclass
@@ -171,22 +154,22 @@ class Census:
 
     def take(self, rtnetlink: Rtnetlink) -> None:
         """Raises OSError. A listing that was interrupted is made anew: hence sets."""
-        rtnetlink.dump(_GET, _HEADER.pack(AF[self.family], *bytes(7), 0), self._look)
+        rtnetlink.dump(GET, HEADER.pack(AF[self.family], *bytes(7), 0), self._look)
 
     def _look(self, body: bytes) -> bool:
-        length, table = body[_LENGTH_AT], body[_TABLE_AT]
+        length, table = body[LENGTH_AT], body[TABLE_AT]
         if table == _MORE_THAN_A_BYTE:
-            table = shown_number(dict(attributes(body[_HEADER.size :])).get(_TABLE)) or 0
+            table = shown_number(dict(attributes(body[HEADER.size :])).get(_TABLE)) or 0
         self.uses.add((table, body[_PROTOCOL_AT]))
-        if table == _MAIN and length and body[_TYPE_AT] == _TYPES["unicast"]:
+        if table == MAIN and length and body[TYPE_AT] == UNICAST:
             wide = length <= self.wide
             if wide or not any(oif in body for oif in self._enough):
-                self._keep(dict(attributes(body[_HEADER.size :])), length, wide)
+                self._keep(dict(attributes(body[HEADER.size :])), length, wide)
         return False
 
     def _keep(self, said: dict[int, bytes], length: int, wide: bool) -> None:
         network = shown_prefix(said.get(_DST), length)
-        for oif in filter(None, (oif for oif, _ in _next_hops(said))):
+        for oif in filter(None, (oif for oif, _ in next_hops(said))):
             networks = self.networks[oif]
             if network and (wide or len(networks) < self.most):
                 networks.add(network)
@@ -200,6 +183,13 @@ def _conflict(route: Route, protocol: int) -> ConflictError:
         hint=f"see ip -{route.family} route show table {route.table}; or give this gateway other tables: "
         "numbers: {table: N}",
     )
+
+
+def _packed_gateway(family: Family, via: str) -> bytes:
+    gateway = ip_address(via)
+    if gateway.version == family:
+        return attribute(_GATEWAY, gateway.packed)
+    return attribute(_VIA, struct.pack("=H", AF[gateway.version]) + gateway.packed)  # struct rtvia
 
 
 def _scope(route: Route) -> int:
@@ -216,10 +206,10 @@ def _name_of(ifindex: int) -> str:
 
 
 def _parse(family: Family, body: bytes) -> Route:
-    _, length, _, _, _, _, _, type_, flags = _HEADER.unpack_from(body)
-    said = dict(attributes(body[_HEADER.size :]))
+    _, length, _, _, _, _, _, type_, flags = HEADER.unpack_from(body)
+    said = dict(attributes(body[HEADER.size :]))
     unreachable = type_ == _TYPES["unreachable"]
-    oif, via = shown_number(said.get(_OIF)), said.get(_GATEWAY)
+    oif = shown_number(said.get(_OIF))
     return Route(
         family,
         shown_number(said.get(_TABLE)) or 0,
@@ -227,7 +217,7 @@ def _parse(family: Family, body: bytes) -> Route:
         "unreachable" if unreachable else "unicast",
         # The kernel files IPv6 unreachable routes under lo.
         None if unreachable or oif is None else _name_of(oif),
-        str(ip_address(via)) if via else None,
+        _gateway(said),
         shown_number(said.get(_PRIORITY)) or 0,
         bool(flags & _ONLINK),
     )
