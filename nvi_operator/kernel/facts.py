@@ -12,14 +12,15 @@ from nvi_operator.kernel.bpf.syscall import may_load
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.module.survey import survey_module
-from nvi_operator.kernel.rtnetlink import Family, Rtnetlink, listed
+from nvi_operator.kernel.rtnetlink import Rtnetlink, listed
 from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
 
 _ARPHRD_ETHER = 1
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 _SCOPE_UNIVERSE = 0
-# Not (yet) good as a source: temporary (privacy), duplicate, deprecated, tentative.
-_UNFIT = 0x01 | 0x08 | 0x20 | 0x40
+# IFA_F_*: an address that is a duplicate or still tentative is none yet.
+_UNFIT = 0x08 | 0x40
+_DEPRECATED, _TEMPORARY = 0x20, 0x01  # the latter of IPv6; of IPv4 the same bit says that it is a secondary one
 
 
 def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[str]) -> Facts:
@@ -41,6 +42,8 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[st
 def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes) -> LinkFact:
     index = link["index"]
     info = link.get("linkinfo")
+    defaults = [route for route in routes.defaults if route.oif == index]
+    best = {route.family: route.gateway for route in reversed(defaults)}
     return LinkFact(
         ifname=link.get("ifname"),
         ifindex=index,
@@ -50,8 +53,10 @@ def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes) -> LinkFact:
         carrier=bool(link["flags"] & _IFF_LOWER_UP),
         group=link.get("group") or 0,
         addresses=tuple(_interface(a) for a in addresses if a["index"] == index and _is_fit(a)),
-        next_hops=tuple(_next_hops(index, routes)),
         altnames=tuple(_altnames(link)),
+        fading=frozenset(_interface(a).ip for a in addresses if a["index"] == index and _is_fading(a)),
+        next_hops=tuple(dict.fromkeys((r.family, r.gateway) for r in defaults if r.gateway)),
+        direct=frozenset(family for family, gateway in best.items() if gateway is None),
         routes=routes.wires.get(index, ()),
         crowded=index in routes.crowded,
     )
@@ -63,22 +68,20 @@ def _altnames(link: Any) -> Iterator[str]:
 
 
 def _is_fit(address: Any) -> bool:
-    secondary_is_fine = address["family"] == socket.AF_INET  # flag 0x01 means "secondary" there
-    unfit = _UNFIT & ~0x01 if secondary_is_fine else _UNFIT
-    flags = address.get("flags") or address["flags"]
-    return address["scope"] == _SCOPE_UNIVERSE and not flags & unfit
+    return bool(address["scope"] == _SCOPE_UNIVERSE and not _flags(address) & _UNFIT)
+
+
+def _is_fading(address: Any) -> bool:
+    """Flows that have it keep it; new ones get another (RFC 6724)."""
+    temporary = _TEMPORARY if address["family"] == socket.AF_INET6 else 0
+    return bool(_flags(address) & (_DEPRECATED | temporary))
+
+
+def _flags(address: Any) -> int:
+    return int(address.get("flags") or address["flags"])
 
 
 def _interface(address: Any) -> InterfaceAddress:
     """On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is ours."""
     own = address.get("local") or address.get("address")
     return ip_interface(f"{own}/{address['prefixlen']}")
-
-
-def _next_hops(index: int, routes: MainRoutes) -> list[tuple[Family, str]]:
-    """The default router of each family through this interface; of several the best."""
-    best: dict[Family, str] = {}
-    for route in routes.defaults:
-        if route.oif == index and route.gateway:
-            best.setdefault(route.family, route.gateway)
-    return sorted(best.items())

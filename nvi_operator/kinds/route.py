@@ -61,7 +61,7 @@ def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
     next_hop = uplink.next_hops.get(family)
     if next_hop is not None:
         yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname, via=next_hop, onlink=True)
-    elif uplink.point_to_point:
+    elif uplink.is_direct(family):
         yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname)
 
 

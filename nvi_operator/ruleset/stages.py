@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.owners import owners
 from nvi_operator.ruleset.shards import declared_size
+from nvi_operator.spec.values import within
 from nvi_operator.state.nft import (
     Assign,
     Chain,
@@ -113,9 +114,13 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
 
 
 def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
-    """A wide inside network may hold an uplink's own: its router is no inside host."""
+    """A wide inside network may hold an uplink's own: its router is no inside host.
+
+    Only a part of one: a lease with the numbers of an inside network, or wider ones, makes no outsider an insider.
+    """
     beside = fewest((n for u in topology.uplinks for n in u.on_link), family)
-    overlapping = tuple(n for n in beside if any(n.overlaps(i) for i in topology.inside_networks(family)))
+    insides = topology.inside_networks(family)
+    overlapping = tuple(n for n in beside if any(within(n, i) and n != i for i in insides))
     if overlapping:
         yield f.in_networks(f.saddr(family), overlapping, op="!=")
 

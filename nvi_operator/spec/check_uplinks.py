@@ -119,13 +119,14 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
         if uplink.interface == spec.dataplane.device:
             message = f"{uplink.interface} is the name of the NAT virtual interface"
             yield (*path, "interface"), message, "set dataplane.device to another name"
-        first = on_interface.setdefault(uplink.interface, name)
-        if first != name and "auto" in (uplink.addresses, spec.uplinks[first].addresses):
-            yield (
-                (*path, "interface"),
-                f"uplink {first!r} is on {uplink.interface}, too, and with addresses: auto both claim all of them",
-                "write the addresses of each",
-            )
+        if uplink.addresses == "auto":
+            other = on_interface.setdefault(uplink.interface, name)
+            if other != name:
+                yield (
+                    (*path, "interface"),
+                    f"uplink {other!r} is on {uplink.interface} as well: with addresses: auto both claim all of them",
+                    "write the addresses of one of them: the other has the rest",
+                )
         yield from _hosts((*path, "routed"), uplink.routed or ())
         yield from _next_hops(path, uplink)
     yield from _claims(spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Literal
 
@@ -38,8 +38,10 @@ class LinkFact:
     carrier: bool = True  # is anything on the other end, as far as the interface can tell?
     group: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
-    next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, by family
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
+    fading: frozenset[IPv4Address | IPv6Address] = frozenset()  # of them, not for new flows: deprecated, temporary
+    next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, the best first
+    direct: frozenset[Literal[4, 6]] = frozenset()  # families whose best default route names no router
     routes: tuple[WireRoute, ...] = ()  # the others of the main table, of an uplink's interface only
     crowded: bool = False  # too many to follow: `routes` are the connected ones
 

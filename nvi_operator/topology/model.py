@@ -45,8 +45,10 @@ class Uplink:
     port: Port
     next_hops: Mapping[Family, str]
     point_to_point: bool
+    direct: frozenset[Family]  # families whose default route in `main` names no router
     addresses: tuple[Address, ...]
     on_link: tuple[Network, ...]  # what the interface's own addresses are in: the router, and its neighbours
+    beside: tuple[tuple[Network, Address], ...]  # of its addresses, the networks they are in
     wire: tuple[WireRoute, ...]  # what `main` knows through the interface, its default routes apart
     routed: tuple[Network, ...]
     default: bool
@@ -64,8 +66,12 @@ class Uplink:
 
     def is_usable(self, family: Family) -> bool:
         """May new flows be given to it, as far as the host knows?"""
-        has_way = self.point_to_point or family in self.next_hops
+        has_way = self.is_direct(family) or family in self.next_hops
         return self.primary(family) is not None and self.port.up and self.port.carrier and has_way
+
+    def is_direct(self, family: Family) -> bool:
+        """Is whatever it leads to on the link, with no router?"""
+        return self.point_to_point or family in self.direct
 
     def sources(self, family: Family) -> tuple[Network, ...]:
         """Every translated source that leaves by this uplink, in the fewest prefixes."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Literal
 
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.models import Uplink as SpecUplink
-from nvi_operator.spec.values import Address
+from nvi_operator.spec.values import Address, Network
 from nvi_operator.state.facts import MOST_ROUTES, Facts, LinkFact
+from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.model import (
     FAMILIES,
@@ -176,8 +178,11 @@ def _also_called(ifname: str, facts: Facts) -> str:
 
 def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:
     alone = len(spec.uplinks) == 1
+    addresses = find_addresses(spec, facts)
+    for text in (*addresses.notes, *addresses.conflicts):
+        note(text)
     return tuple(
-        _uplink(name, slot, spec, spec.uplinks[name], facts, alone, note)
+        _uplink(name, slot, spec, spec.uplinks[name], facts, addresses.of[name], alone, note)
         for slot, name in enumerate(sorted(spec.uplinks), start=1)
     )
 
@@ -188,28 +193,31 @@ def _uplink(
     spec: GatewaySpec,
     uplink: SpecUplink,
     facts: Facts,
+    addresses: tuple[Address, ...],
     alone: bool,
     note: Note,
 ) -> Uplink:
     port = _port(uplink.interface, facts, note)
     fact = facts.links.get(uplink.interface)
-    addresses = _live_addresses(fact) if uplink.addresses == "auto" else uplink.addresses
     if uplink.addresses == "auto" and not addresses:
-        note(f"uplink {name}: {uplink.interface} has no address now; what needs it is dropped until it has")
+        own = "has no address now" if fact is None or not fact.addresses else "has no address of its own now"
+        note(f"uplink {name}: {uplink.interface} {own}; what needs it is dropped until it has")
+    beside = networks_beside(addresses, fact)
     if uplink.next_hop == "auto":
-        next_hops = dict(fact.next_hops) if fact else {}
+        next_hops, direct = _found_routers(name, uplink, fact, beside, note) if fact else ({}, frozenset())
     else:
-        next_hops = {hop.version: str(hop) for hop in uplink.next_hop or ()}
+        next_hops, direct = {hop.version: str(hop) for hop in uplink.next_hop or ()}, frozenset()
     routed = uplink.routed or ()
     for family in FAMILIES:
-        if uplink.next_hop == "auto" and family not in next_hops and any(a.version == family for a in addresses):
+        missing = family not in next_hops and family not in direct
+        if uplink.next_hop == "auto" and missing and any(a.version == family for a in addresses):
             note(f"uplink {name}: main has no IPv{family} default route through {uplink.interface} now")
     if fact and fact.crowded:
         note(
-            f"uplink {name}: main has more than {MOST_ROUTES} networks through {uplink.interface}: those that are not "
-            "connected are reached through the uplink's router"
+            f"uplink {name}: main has more than {MOST_ROUTES} networks through {uplink.interface}: those that are "
+            "not connected are reached through the uplink's router"
         )
-    known = {item.version for item in (*addresses, *routed)} | set(next_hops)
+    known = {item.version for item in (*addresses, *routed)} | set(next_hops) | direct
     return Uplink(
         name=name,
         slot=slot,
@@ -217,8 +225,10 @@ def _uplink(
         port=port,
         next_hops=next_hops,
         point_to_point=uplink.next_hop is None,
+        direct=direct,
         addresses=tuple(addresses),
         on_link=tuple(interface.network for interface in fact.addresses) if fact else (),
+        beside=beside,
         wire=fact.routes if fact else (),
         routed=routed,
         default=uplink.default or alone,
@@ -228,8 +238,35 @@ def _uplink(
     )
 
 
-def _live_addresses(fact: LinkFact | None) -> tuple[Address, ...]:
-    return tuple(interface.ip for interface in fact.addresses) if fact else ()
+def _found_routers(
+    name: str,
+    uplink: SpecUplink,
+    fact: LinkFact,
+    beside: Iterable[tuple[Network, Address]],
+    note: Note,
+) -> tuple[Mapping[Family, str], frozenset[Family]]:
+    """The default router of each family, and the families that need none.
+
+    Where the addresses are written the router in a network of one of them is it; else the one of the best metric, and
+    of one metric the one that advertises itself as preferred.
+    """
+    written = [network for network, _ in beside] if uplink.addresses != "auto" else []
+    found: dict[Family, str] = {}
+    for family in FAMILIES:
+        routers = [hop for version, hop in fact.next_hops if version == family]
+        near = [hop for hop in routers if any(ip_address(hop) in network for network in written)]
+        if not routers or (family in fact.direct and not near):
+            continue
+        found[family] = (near or routers)[0]
+        others = [hop for hop in routers if hop != found[family]]
+        if others:
+            why = "in the network of its address" if near else "of the best metric"
+            rest = ", ".join(others[:3])
+            note(
+                f"uplink {name}: its IPv{family} router is {found[family]} ({why}); {rest} could be as well: "
+                "name the one under nextHop"
+            )
+    return found, fact.direct - found.keys()
 
 
 def _routes(spec: GatewaySpec) -> Iterable[RouteEntry]:

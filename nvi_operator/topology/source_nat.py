@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 
 from nvi_operator.spec.bulk import BY_KERNEL, Pick
 from nvi_operator.spec.models import GatewaySpec, SourceNat, Translation
-from nvi_operator.spec.values import Address, AddressRange, Network
+from nvi_operator.spec.values import Address, AddressRange, Network, within
 from nvi_operator.topology.model import (
     FAMILIES,
     Choice,
@@ -42,12 +43,34 @@ def resolve_source_nat(
 ) -> tuple[SourceRule, ...]:
     """Every line in the order written, IPv4 before IPv6."""
     return tuple(
-        SourceRule(line.name, conditions, outcome)
+        rule
         for line in spec.source_nat
         for family in FAMILIES
         if (conditions := _conditions(line, family, insides, tenants)) is not None
         and (outcome := _outcome(line, family, conditions, uplinks, note)) is not None
+        for rule in (*_beside(line, conditions, uplinks), SourceRule(line.name, conditions, outcome))
     )
+
+
+def _beside(line: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) -> Iterator[SourceRule]:
+    """Who is in the network of one of the uplinks' addresses gets that address: a host there may know no router.
+
+    Such as a modem with a page of its own, or a neighbour on one of several wires. Not in a network that two have.
+    """
+    named = [u for u in uplinks if u.name in (line.as_.uplinks or ())]
+    usable = [u for u in named if u.is_usable(conditions.family)]
+    for uplink in usable:
+        for network, address in uplink.beside:
+            shared = any(network.overlaps(n) for u in usable if u is not uplink for n, _ in u.beside)
+            obvious = len(usable) == 1 and address == uplink.primary(conditions.family)
+            if network.version != conditions.family or obvious or shared:
+                continue
+            among = [n for n in conditions.destinations if n.overlaps(network)]
+            if conditions.destinations and not among:
+                continue
+            narrow = tuple(n if within(n, network) else network for n in among) or (network,)
+            outcome = ToRange(AddressRange(address, address), line.as_.ports, line.as_.persistent)
+            yield SourceRule(line.name, replace(conditions, destinations=fewest(narrow, conditions.family)), outcome)
 
 
 def _conditions(

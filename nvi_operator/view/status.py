@@ -80,11 +80,15 @@ def _uplinks(seen: Preview) -> Table:
             uplink.name + (" (default)" if uplink.default else ""),
             uplink.port.ifname,
             _state(uplink),
-            ", ".join(uplink.next_hops.values()) or ("point-to-point" if uplink.point_to_point else "none"),
+            ", ".join(uplink.next_hops.values()) or ("point-to-point" if _is_direct(uplink) else "none"),
             ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
             str(sum(len(uplink.sources(f)) for f in FAMILIES)) + " prefixes",
         )
     return table
+
+
+def _is_direct(uplink: Uplink) -> bool:
+    return uplink.point_to_point or bool(uplink.direct)
 
 
 def _state(uplink: Uplink) -> str:
@@ -124,7 +128,7 @@ def _uplink_json(uplink: Uplink) -> dict[str, Any]:
         "default": uplink.default,
         "interface": uplink.port.ifname,
         "state": _state(uplink),
-        "pointToPoint": uplink.point_to_point,
+        "pointToPoint": _is_direct(uplink),
         "nextHops": list(uplink.next_hops.values()),
         "addresses": [str(address) for address in uplink.addresses],
         "sources": [str(network) for family in FAMILIES for network in uplink.sources(family)],

@@ -32,6 +32,38 @@ def test_a_new_lease_is_followed(site: Site, gateway: GatewayHost, dynamic: str)
     assert site.leaks() == 0
 
 
+def test_a_deprecated_address_keeps_its_flows_and_the_gateways_services(
+    site: Site, gateway: GatewayHost, dynamic: str
+) -> None:
+    """A prefix that the ISP renumbers: what has the old one goes on until it is gone."""
+    site.far.serve(443)
+    gateway.apply(dynamic)
+    with site.client.connect(site.far.address6, 443) as flow:
+        assert flow.seen == A6
+        site.gateway.ip(
+            "addr change 2001:db8:a::2/64 dev wan0 preferred_lft 0 valid_lft 3600",
+            "addr add 2001:db8:a::22/64 dev wan0 nodad",
+        )
+        gateway.apply(dynamic)
+        assert flow.again().seen == A6
+    assert site.client.connect(site.far.address6, 443).seen == "2001:db8:a::22"
+    site.gateway.serve(8080, address=A6)
+    site.gateway.ip("route del ::/0")  # so that the uplink's table alone leads there
+    assert site.far.connect(A6, 8080).by == "gw"
+    assert site.leaks() == 0
+
+
+def test_a_default_route_without_a_router_leads_out(site: Site, gateway: GatewayHost, dynamic: str) -> None:
+    """As PPP makes it, with nextHop: auto."""
+    site.far.serve(443)
+    site.gateway.ip("route replace default dev wan0")
+    site.isps["isp-a"].host.write("net/ipv4/conf/gwa/proxy_arp", "1")
+    done = gateway.apply(dynamic)
+    assert "default route" not in done.stderr
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.leaks() == 0
+
+
 def test_a_missing_lease_stops_only_what_needs_it(site: Site, gateway: GatewayHost, dynamic: str) -> None:
     site.far.serve(443)
     site.gateway.ip("addr del 203.0.113.2/29 dev wan0")

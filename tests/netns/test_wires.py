@@ -137,6 +137,21 @@ def test_what_main_learns_of_the_wire_is_followed(wire: Wire, tmp_path: Path) ->
         daemon.stop(signal.SIGKILL)
 
 
+def test_a_modem_on_the_wire_is_reached_from_the_second_address(wire: Wire) -> None:
+    """It knows no router, so it answers its own network only."""
+    wire.nas.ip("addr flush dev eth0", "addr add 192.168.100.1/24 dev eth0")
+    wire.nas.serve(443, address="192.168.100.1")
+    wire.gateway.ip("addr add 192.168.100.2/24 dev wan0")
+    fixed = "nextHop: [203.0.113.1, 2001:db8:a::1]\n      addresses: [203.0.113.2, 2001:db8:a::2]"
+    dynamic = SPEC.replace(fixed, "nextHop: auto")
+    GatewayHost(wire.gateway).apply(dynamic)
+    assert wire.client.connect("192.168.100.1", 443).seen == "192.168.100.2"
+    modem = "      default: true\n    modem:\n      interface: wan0\n      addresses: 192.168.100.2\n  sourceNat:\n"
+    modem += "    - name: modem\n      to: 192.168.100.0/24\n      as: modem\n"
+    GatewayHost(wire.gateway).apply(dynamic.replace("  sourceNat:\n", modem))
+    assert wire.client.connect("192.168.100.1", 443).seen == "192.168.100.2"
+
+
 def test_of_a_crowded_wire_the_connected_networks_are_told(wire: Wire) -> None:
     """A full table of BGP by way of the ISP's network is not copied."""
     many = "".join(f"route add 10.{n >> 8}.{n & 255}.0/24 via 203.0.113.5\n" for n in range(600))

@@ -19,6 +19,7 @@ from nvi_operator.doctor.checks import (
     settings,
     tc,
     tracking,
+    uplinks,
 )
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
@@ -77,7 +78,10 @@ CHECKS: tuple[Check, ...] = (
     Check("forwarding", settings.forwarding),
     Check("proxy-arp", settings.proxy_arp),
     Check("interfaces", interfaces.present),
-    Check("addresses", interfaces.addresses),
+    Check("addresses", uplinks.addresses),
+    Check("shared-addresses", uplinks.shared_addresses),
+    Check("routed-on-wire", uplinks.routed_on_wire),
+    Check("crowded-wire", uplinks.crowded_wire),
     Check("device-name", interfaces.device_name),
     Check("link-group", interfaces.link_group),
 )

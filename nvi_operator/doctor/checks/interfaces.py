@@ -27,34 +27,6 @@ def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding("warning", "interfaces", f"{ifname} is down", f"ip link set {ifname} up")
 
 
-def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Addresses of uplinks: on their interfaces."""
-    for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
-        link = survey.links.get(uplink.interface)
-        if link is None:
-            continue
-        there = {interface.ip for interface in link.addresses}
-        if uplink.addresses == "auto":
-            if not there:
-                yield Finding(
-                    "warning",
-                    "addresses",
-                    f"uplink {name}: {uplink.interface} has no address now: what needs it is dropped until it has",
-                )
-            continue
-        for address in uplink.addresses:
-            if address not in there:
-                length = 64 if address.version == 6 else 24
-                yield Finding(
-                    "warning",
-                    "addresses",
-                    f"uplink {name}: {address} is not on {uplink.interface}: nobody answers ARP or neighbour "
-                    "discovery for it",
-                    f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
-                    "# or, if the provider routes it to this gateway, name it under routed",
-                )
-
-
 def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """A link under the name of our device that is not ours, or has lost the link group by which it is known."""
     need = needs(spec)

@@ -14,6 +14,11 @@ from nvi_operator.state.module import ModuleFacts, ModuleFile
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
 VPN = RuleFact(4, 500, table=51820)
+ROUTED = {
+    "uplinks": {"isp-a": {"interface": "wan0", "addresses": ["203.0.113.2"], "routed": ["203.0.113.9/32"]}},
+}
+AUTOS = {"uplinks": {name: {"interface": f"wan{n}", "nextHop": "auto"} for n, name in enumerate("ab")}}
+TWINS = [link(ifname, "192.168.0.2/24") for ifname in ("wan0", "wan1")]
 CALICO = RuleFact(4, 9, mark=1 << 16, mask=0xFFFF0000)
 MWAN3 = RuleFact(4, 1001, iif="eth1", table=1)
 A_HOST = RuleFact(4, 9, source="192.168.1.80/32", table=9)
@@ -222,6 +227,19 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             ["warning"],
             id="whole mark, kept",
         ),
+        pytest.param("routed-on-wire", {}, ROUTED, ["warning"], id="none answers"),
+        pytest.param(
+            "routed-on-wire",
+            {"links": [link("wan0", "203.0.113.2/24", "203.0.113.9/32")]},
+            ROUTED,
+            [],
+            id="on the interface as well",
+        ),
+        pytest.param("routed-on-wire", {"links": [link("wan0", "10.0.0.2/30")]}, ROUTED, [], id="routed indeed"),
+        pytest.param("shared-addresses", {}, {}, [], id="each its own"),
+        pytest.param("shared-addresses", {"links": TWINS}, AUTOS, ["problem"], id="two modems of one make"),
+        pytest.param("shared-addresses", {"links": [link("wan0", "192.168.1.7/24")]}, {}, ["problem"], id="inside"),
+        pytest.param("crowded-wire", {"links": [link("wan0", crowded=True)]}, {}, ["warning"], id="BGP"),
         pytest.param("mark-rule", {"rules": [CALICO]}, {}, ["warning"], id="mask"),
         pytest.param("mark-rule", {"rules": [RuleFact(4, 9, mark=0x40000, mask=0xFF0000)]}, {}, [], id="Tailscale"),
         pytest.param(

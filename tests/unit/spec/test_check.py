@@ -472,13 +472,13 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
         [("8:37", "spec.uplinks.a.addresses", "203.0.113.2 is in addresses twice", "keep one of them")],
     ),
     "two dynamic uplinks on one interface": (
-        uplinks("a: {interface: wan0}", "b: {interface: wan0, addresses: 192.0.2.1}"),
+        uplinks("a: {interface: wan0}", "b: {interface: wan0}", "c: {interface: wan0, addresses: 192.0.2.1}"),
         [
             (
                 "9:20",
                 "spec.uplinks.b.interface",
-                "uplink 'a' is on wan0, too, and with addresses: auto both claim all of them",
-                "write the addresses of each",
+                "uplink 'a' is on wan0 as well: with addresses: auto both claim all of them",
+                "write the addresses of one of them: the other has the rest",
             )
         ],
     ),

@@ -1,0 +1,84 @@
+"""Addresses of uplinks: on their interfaces, of one uplink only, and announced where someone asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.values import within
+from nvi_operator.state.facts import MOST_ROUTES, Facts
+from nvi_operator.topology.addresses import find_addresses
+
+
+def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Addresses of uplinks: on their interfaces."""
+    for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
+        link = survey.links.get(uplink.interface)
+        if link is None:
+            continue
+        there = {interface.ip for interface in link.addresses}
+        if uplink.addresses == "auto":
+            if not there:
+                yield Finding(
+                    "warning",
+                    "addresses",
+                    f"uplink {name}: {uplink.interface} has no address now: what needs it is dropped until it has",
+                )
+            continue
+        for address in uplink.addresses:
+            if address not in there:
+                length = 64 if address.version == 6 else 24
+                yield Finding(
+                    "warning",
+                    "addresses",
+                    f"uplink {name}: {address} is not on {uplink.interface}: nobody answers ARP or neighbour "
+                    "discovery for it",
+                    f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
+                    "# or, if the provider routes it to this gateway, name it under routed",
+                )
+
+
+def shared_addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Two uplinks, or an uplink and the inside, with the same numbers: a packet's source cannot tell them apart."""
+    for conflict in find_addresses(spec, Facts("", survey.links)).conflicts if spec is not None else ():
+        yield Finding("problem", "shared-addresses", conflict)
+
+
+def routed_on_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """`routed` addresses in the uplink's own network: its router asks for them on the wire, and none answers."""
+    for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
+        link = survey.links.get(uplink.interface)
+        there = link.addresses if link is not None else ()
+        for network in uplink.routed or ():
+            on_wire = next((interface for interface in there if within(network, interface.network)), None)
+            answered = {ip_network(interface.ip) for interface in there}
+            if on_wire is None or network in answered:
+                continue
+            one = network.network_address
+            yield Finding(
+                "warning",
+                "routed-on-wire",
+                f"uplink {name}: routed {network} is in {on_wire.network}, the network of {uplink.interface}: its "
+                "router asks for such addresses by ARP or neighbour discovery, and none answers",
+                f"ip address add {one}/{one.max_prefixlen} dev {uplink.interface}  # each of them, and in the spec "
+                "under addresses\n"
+                "# or leave it, if the provider has a route to them by way of this gateway's address",
+            )
+
+
+def crowded_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """More routes through an uplink in `main` than are followed: a table of BGP."""
+    for ifname in sorted(spec.wires) if spec is not None else ():
+        link = survey.links.get(ifname)
+        if link is not None and link.crowded:
+            yield Finding(
+                "warning",
+                "crowded-wire",
+                f"main has more than {MOST_ROUTES} networks through {ifname}: those that are not connected are "
+                "reached through the uplink's router, whichever router they are behind",
+                "# have the routing daemon keep them in a table of its own, or give what must go by another router\n"
+                "# an uplink of its own and a line under routes",
+            )
