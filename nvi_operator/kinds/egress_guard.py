@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.spec.values import Network, within
+from nvi_operator.spec.values import Network
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
-from nvi_operator.topology.model import ANY, Conditions, Family, Topology, Unchanged, fewest
+from nvi_operator.topology.model import ANY, Conditions, Family, Prefixes, Topology, Unchanged, fewest
 
 _BITS = 32  # lines that have a bit of their own; more share them, and then let more leave
 
@@ -28,33 +28,33 @@ def _desired(topology: Topology) -> Iterator[EgressGuard]:
 
 
 def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardEntry]:
-    inside = topology.inside_networks(family)
+    inside = Prefixes(topology.inside_networks(family))
     own, other = _sources(topology, family, lambda name: name == ifname), _sources(topology, family, lambda _: True)
     lines = tuple(_lines(topology, ifname, family))
 
     def standing(network: Network) -> Standing:
-        for networks, found in ((own, Standing.OWN), (other, Standing.OTHER), (inside, Standing.INSIDE)):
-            if _covered(network, networks):
+        for prefixes, found in ((own, Standing.OWN), (other, Standing.OTHER), (inside, Standing.INSIDE)):
+            if prefixes.cover(network):
                 return found
         return Standing.NONE
 
     for network in _distinct(inside, own, other, *(line.sources for line in lines)):
-        bits = _bits(line for line in lines if _covered(network, line.sources)) if lines else 0
-        if _covered(network, inside):
+        bits = _bits(line for line in lines if line.sources.cover(network)) if lines else 0
+        if inside.cover(network):
             bits &= _bits(line for line in lines if line.inside)
         yield GuardEntry("source", str(network), standing(network), bits)
     for network in _distinct(inside, *((*line.destinations, *line.parts) for line in lines)) if lines else ():
-        is_inside = _covered(network, inside)
+        is_inside = inside.cover(network)
         bits = _bits(
             line
             for line in lines
-            if _covered(network, line.parts) or (not is_inside and _covered(network, line.destinations))
+            if line.parts.cover(network) or (not is_inside and line.destinations.cover(network))
         )
         yield GuardEntry("destination", str(network), lines=bits)
 
 
-def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> tuple[Network, ...]:
-    return fewest((n for u in topology.uplinks if on(u.port.ifname) for n in u.sources(family)), family)
+def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> Prefixes:
+    return Prefixes(fewest((n for u in topology.uplinks if on(u.port.ifname) for n in u.sources(family)), family))
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class _Line:
 
     number: int
     inside: bool
-    sources: tuple[Network, ...]
-    destinations: tuple[Network, ...]
-    parts: tuple[Network, ...]
+    sources: Prefixes
+    destinations: Prefixes
+    parts: Prefixes
 
 
 def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
@@ -83,7 +83,8 @@ def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
         named = each.destinations
         parts = tuple(n for n in named if inside is False or topology.is_part_of_inside(n))
         others = tuple(n for n in named if n not in parts)
-        yield _Line(number, inside, each.sources or everything, others or (() if parts else everything), parts)
+        sources, rest = each.sources or everything, others or (() if parts else everything)
+        yield _Line(number, inside, Prefixes(sources), Prefixes(rest), Prefixes(parts))
 
 
 def _bits(lines: Iterable[_Line]) -> int:
@@ -95,10 +96,6 @@ def _bits(lines: Iterable[_Line]) -> int:
 
 def _distinct(*groups: Iterable[Network]) -> list[Network]:
     return list(dict.fromkeys(network for group in groups for network in group))
-
-
-def _covered(network: Network, networks: Iterable[Network]) -> bool:
-    return any(within(network, other) for other in networks)
 
 
 EGRESS_GUARD = Kind("egress-guard", _desired, lambda guard: Phase.BACKSTOP, lives_on=lambda guard: guard.ifname)

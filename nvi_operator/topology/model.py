@@ -24,6 +24,24 @@ def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
     return tuple(collapse_addresses(wanted))
 
 
+class Prefixes:
+    """Tells which networks lie within one of these prefixes. The number of prefixes does not matter for its time."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._networks = frozenset(networks)
+        self._lengths = {(network.version, network.prefixlen) for network in self._networks}
+
+    def __iter__(self) -> Iterator[Network]:
+        return iter(self._networks)
+
+    def cover(self, network: Network) -> bool:
+        return any(
+            network.supernet(new_prefix=length) in self._networks
+            for version, length in self._lengths
+            if version == network.version and length <= network.prefixlen
+        )
+
+
 @dataclass(frozen=True)
 class Port:
     """An interface that takes part in NAT. `ifindex` is None while the host has no such interface."""
