@@ -110,6 +110,15 @@ class FilterFact:
 
 
 @dataclass(frozen=True)
+class TcxFact:
+    """An eBPF program at tcx, which sees packets before all tc filters, and may keep them from these."""
+
+    ifname: str
+    place: Literal["ingress", "egress"]
+    program: str  # its name and number
+
+
+@dataclass(frozen=True)
 class Binding:
     """The Python bindings of nftables. `library`: the version of the libnftables that they load."""
 
@@ -142,11 +151,13 @@ class Survey:
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
     module: ModuleFacts = field(default_factory=ModuleFacts)
     conntrack: bool = False
+    conntrack_max_is_ours: bool = True  # may this network namespace set nf_conntrack_max?
     forward_policies: int = 0  # of IPsec, for what is forwarded
     rules: tuple[RuleFact, ...] = ()
     routes: tuple[RouteUse, ...] = ()
     main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface
     filters: tuple[FilterFact, ...] = ()  # where packets of ours pass; without a spec, that is the device
+    tcx: tuple[TcxFact, ...] = ()  # in the same places
     sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     legacy_tables: tuple[tuple[Family, str], ...] = ()
     networkd: Networkd | None = None

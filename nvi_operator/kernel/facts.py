@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any
 
-from nvi_operator.kernel.bpf.syscall import may_load
+from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, may_load, programs_at
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.module.survey import survey_module
@@ -18,6 +18,7 @@ from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
 _ARPHRD_ETHER = 1
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 _SCOPE_UNIVERSE = 0
+_CARRIERS = ("ifb", "nvi")  # of which one may be our device
 # IFA_F_*: an address that is a duplicate or still tentative is none yet.
 _UNFIT = 0x08 | 0x40
 _DEPRECATED, _TEMPORARY = 0x20, 0x01  # the latter of IPv6; of IPv4 the same bit says that it is a secondary one
@@ -30,16 +31,17 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[st
         addresses = listed(ipr.get_addr)
         numbers = [link["index"] for link in links if link.get("ifname") in wires]
         routes = read_main(rtnetlink, numbers)
+    names = {link["index"]: link.get("ifname") for link in links}
     return Facts(
         hostname=socket.gethostname(),
-        links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes) for link in links}),
+        links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes, names) for link in links}),
         netns_cookie=cookie,
         module=survey_module(),
         programs=may_load(),
     )
 
 
-def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes) -> LinkFact:
+def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes, names: Mapping[int, str]) -> LinkFact:
     index = link["index"]
     info = link.get("linkinfo")
     defaults = [route for route in routes.defaults if route.oif == index]
@@ -59,6 +61,8 @@ def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes) -> LinkFact:
         direct=frozenset(family for family, gateway in best.items() if gateway is None),
         routes=routes.wires.get(index, ()),
         crowded=index in routes.crowded,
+        tcx_egress=programs_at(index, TCX_EGRESS) if info and info.get("kind") in _CARRIERS else (),
+        master=names.get(link.get("master")),
     )
 
 

@@ -7,13 +7,13 @@ What cannot be read is left empty or told in the survey; nothing here raises for
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
 from nvi_operator.doctor.needs import Needs, needs
-from nvi_operator.doctor.survey import Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey
+from nvi_operator.doctor.survey import Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
+from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.drivers.route import Census
 from nvi_operator.kernel.errors import kernel_errors
@@ -23,6 +23,7 @@ from nvi_operator.kernel.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.survey_machine import (
     bpf_error,
     can_make,
+    can_set_conntrack_max,
     capabilities,
     has_conntrack,
     networkd,
@@ -48,17 +49,6 @@ _PATHS = (
 _PER_LINK = ("rp_filter", "proxy_arp")
 _MOST_ROUTES = 32  # of an interface and family: to say what lies behind it takes a few
 
-_INVERT = 2  # FIB_RULE_INVERT
-_OIFNAME, _L3MDEV = 17, 19  # FRA_*
-# FRA_TUN_ID, FRA_UID_RANGE, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE
-_SELECTORS = {
-    12: ("tun_id", ">Q"),
-    20: ("uidrange", "=II"),
-    22: ("ipproto", "B"),
-    23: ("sport", "=HH"),
-    24: ("dport", "=HH"),
-}
-
 
 def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) -> Survey:
     """Look at everything. Raises KernelError only if the kernel's own lists of links, rules and routes cannot be had.
@@ -75,6 +65,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
         routes, main_routes = _routes(rtnetlink, links)
         filters = tuple(_filters(rtnetlink, links, needs(spec)))
+        tcx = tuple(_tcx(links, needs(spec)))
     return Survey(
         kernel=os.uname().release,
         capabilities=capabilities(),
@@ -88,11 +79,13 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         kinds=can_make("ifb", "nvi"),
         module=survey_module(),
         conntrack=has_conntrack(),
+        conntrack_max_is_ours=can_set_conntrack_max(),
         forward_policies=forward_policies(),
         rules=rules,
         routes=routes,
         main_routes=main_routes,
         filters=filters,
+        tcx=tcx,
         sysctls=_sysctls(links),
         legacy_tables=tuple(_legacy_tables()),
         networkd=networkd(),
@@ -134,11 +127,23 @@ def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Needs) -
         yield from list_filters(rtnetlink, need.device, links[need.device].ifindex, "egress")
 
 
+def _tcx(links: Mapping[str, LinkFact], need: Needs) -> Iterator[TcxFact]:
+    for ifname in need.interfaces:
+        if ifname in links:
+            found = programs_at(links[ifname].ifindex, TCX_INGRESS)
+            yield from (TcxFact(ifname, "ingress", program) for program in found)
+    for ifname in (*need.uplinks, need.device):
+        if ifname in links:
+            found = programs_at(links[ifname].ifindex, TCX_EGRESS)
+            yield from (TcxFact(ifname, "egress", program) for program in found)
+
+
 # --------------------------------------------------------------------------- FIB rules and routes
 
 
 def _rule(listed: Listed) -> RuleFact:
-    rule, said = listed.rule, listed.said
+    rule = listed.rule
+    oif = next((word.removeprefix("oif ") for word in rule.other if word.startswith("oif ")), None)
     return RuleFact(
         rule.family,
         rule.priority,
@@ -146,26 +151,17 @@ def _rule(listed: Listed) -> RuleFact:
         table=rule.table,
         goto=rule.goto,
         protocol=listed.protocol,
-        inverted=bool(listed.flags & _INVERT),
+        inverted=rule.inverted,
         iif=rule.iif,
-        oif=said[_OIFNAME].rstrip(b"\0").decode() if _OIFNAME in said else None,
+        oif=oif,
         source=rule.source,
         destination=rule.destination,
         mark=rule.mark,
         mask=rule.mask,
         suppress_prefix_length=rule.suppress_prefix_length,
-        l3mdev=any(said.get(_L3MDEV, b"")),
-        other=tuple(_others(listed)),
+        l3mdev="l3mdev" in rule.other,
+        other=tuple(word for word in rule.other if word != "l3mdev" and not word.startswith("oif ")),
     )
-
-
-def _others(listed: Listed) -> Iterator[str]:
-    if listed.tos:
-        yield f"tos {listed.tos:#x}"
-    for attribute, (name, layout) in _SELECTORS.items():
-        values = struct.unpack(layout, listed.said.get(attribute, bytes(struct.calcsize(layout))))
-        if any(values):
-            yield f"{name} {'-'.join(map(str, values))}"
 
 
 def _routes(

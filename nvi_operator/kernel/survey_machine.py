@@ -17,6 +17,7 @@ from nvi_operator.kernel.survey_process import own_namespace
 # include/uapi/linux/capability.h
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
 _SYS = Path("/sys/module")
+_CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _RETURN_0 = struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
 # Of files of one name the first directory's counts; networkd.conf(5).
@@ -42,7 +43,15 @@ def bpf_error() -> str | None:
 
 
 def has_conntrack() -> bool:
-    return Path("/proc/sys/net/netfilter/nf_conntrack_max").exists() or available("nf_conntrack")
+    return _CONNTRACK_MAX.exists() or available("nf_conntrack")
+
+
+def can_set_conntrack_max() -> bool:
+    """Only the initial network namespace can: in others nobody may write it (nf_conntrack_standalone.c)."""
+    try:
+        return bool(_CONNTRACK_MAX.stat().st_mode & 0o200)
+    except OSError:
+        return True
 
 
 def networkd() -> Networkd | None:

@@ -44,6 +44,8 @@ class LinkFact:
     direct: frozenset[Literal[4, 6]] = frozenset()  # families whose best default route names no router
     routes: tuple[WireRoute, ...] = ()  # the others of the main table, of an uplink's interface only
     crowded: bool = False  # too many to follow: `routes` are the connected ones
+    tcx_egress: tuple[str, ...] = ()  # eBPF programs that see packets before tc filters; of virtual links only
+    master: str | None = None  # the bridge, bond, team or VRF that it is a port of: packets come in by that
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ class FibRule:
     mask: int | None = None
     suppress_prefix_length: int | None = None
     suppress_group: int | None = None
+    # What none of ours has, as in a rule that another process made with our protocol number: it is shown, so that
+    # a narrower rule is never taken for ours.
+    inverted: bool = False
+    other: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -27,7 +31,7 @@ class FibRule:
 
     def __str__(self) -> str:
         """The arguments of `ip rule add`, so that the text can be pasted."""
-        words = [f"pref {self.priority}"]
+        words = [f"pref {self.priority}", *(["not"] if self.inverted else [])]
         if self.source:
             words.append(f"from {self.source}")
         if self.destination:
@@ -36,6 +40,7 @@ class FibRule:
             words.append(f"iif {self.iif}")
         if self.mark is not None:
             words.append(f"fwmark {self.mark:#x}/{self.mask:#x}")
+        words += self.other
         if self.action == "lookup":
             words.append(f"lookup {self.table}")
         elif self.action == "goto":

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Literal
 
+from nvi_operator.errors import CapabilityError
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.models import Uplink as SpecUplink
 from nvi_operator.spec.values import Address, Network
@@ -54,6 +55,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         for ifname, interface in sorted(spec.interfaces.items())
     )
     dataplane = _dataplane(spec, facts, notes.append)
+    _name_programs_before_ours(spec, facts, dataplane, notes.append)
     forwards = _forwards(spec, uplinks, insides, tenants, before)
     for shadowed in forwards["shadowed"]:
         notes.append(
@@ -145,6 +147,15 @@ def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
     return facts.programs or dataplane == "bpf"
 
 
+def _name_programs_before_ours(spec: GatewaySpec, facts: Facts, dataplane: str, note: Note) -> None:
+    device = facts.links.get(spec.dataplane.device)
+    if device is not None and device.tcx_egress and dataplane == "bpf":
+        note(
+            f"{device.ifname}: tcx egress has {', '.join(device.tcx_egress)}, before the gateway's own program: a "
+            "packet for which it does not end in TCX_NEXT (-1) is dropped"
+        )
+
+
 def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
     wanted = spec.dataplane.in_interface
     if wanted != "auto":
@@ -161,19 +172,21 @@ def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
 def _port(ifname: str, facts: Facts, note: Note) -> Port:
     fact = facts.links.get(ifname)
     if fact is None:
-        note(f"{ifname}: no such interface now; what needs it waits for it{_also_called(ifname, facts)}")
+        for link in facts.links.values():
+            if ifname in link.altnames:
+                raise CapabilityError(
+                    f"{ifname}: an alternative name of {link.ifname}: nft and FIB rules match only the name itself",
+                    hint=f"write {link.ifname} in the spec",
+                )
+        note(f"{ifname}: no such interface now; what needs it waits for it")
         return Port(ifname, None, None, up=False, carrier=False)
+    if fact.master is not None:
+        note(f"{ifname}: is a port of {fact.master}; packets come in by {fact.master}, so name that in the spec")
     if not fact.up:
         note(f"{ifname}: is down; its routes wait for it")
     elif not fact.carrier:
         note(f"{ifname}: has no carrier")
     return Port(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
-
-
-def _also_called(ifname: str, facts: Facts) -> str:
-    """Netfilter compares the names proper only."""
-    known = next((fact.ifname for fact in facts.links.values() if ifname in fact.altnames), None)
-    return f": it is another name of {known}: write {known}" if known else ""
 
 
 def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:

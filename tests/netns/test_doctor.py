@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,11 @@ import pytest
 from nvi_operator.doctor import Finding, Survey, diagnose
 from nvi_operator.doctor.survey import FilterFact, RouteUse
 from nvi_operator.kernel import survey_xt
+from nvi_operator.kernel.bpf import syscall
+from nvi_operator.kernel.bpf.syscall import load_program
 from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.kernel.survey import take_survey
+from nvi_operator.kernel.survey_machine import _RETURN_0 as RETURN_0
 from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.models import GatewaySpec
@@ -385,3 +391,45 @@ def test_dormant_tables_and_chains_without_a_device(host: Host) -> None:
     assert matter(findings(host, SPEC)) == {("warning", "nft-ingress")}
     host.nft("add table inet fw")  # awake
     assert matter(findings(host, SPEC)) == {("warning", "nft-ingress"), ("problem", "forward-drop")}
+
+
+def test_tcx_programs_are_named(host: Host) -> None:
+    """They are asked before tc filters, and so before our own program."""
+    host.ip("link add nvi0 type ifb", "link set nvi0 group 79")
+
+    def attach(ifname: str, place: int) -> None:
+        program = load_program(RETURN_0, "passes")
+        # union bpf_attr of BPF_PROG_ATTACH: target_ifindex, attach_bpf_fd, attach_type, flags, replaced and relative
+        # program, expected_revision
+        attr = struct.pack("=IIIIIIQ", socket.if_nametoindex(ifname), program, place, 0, 0, 0, 0)
+        syscall._bpf(8, attr, "attaching")
+        os.close(program)
+
+    assert matter(findings(host, SPEC)) == set()
+    host.call(attach, "nvi0", syscall.TCX_EGRESS)
+    host.call(attach, "wan0", syscall.TCX_INGRESS)
+    host.call(attach, "wan1", syscall.TCX_EGRESS)
+    found = [f for f in findings(host, SPEC) if f.topic == "tcx-program"]
+    assert [(f.level, f.what.partition(": comes")[0].partition(": what")[0].rstrip("0123456789")) for f in found] == [
+        ("problem", "tcx egress of nvi0: passes "),
+        ("warning", "tcx ingress of wan0: passes "),
+        ("warning", "tcx egress of wan1: passes "),
+    ]
+
+
+def test_ports_of_a_bridge_and_alternative_names(host: Host) -> None:
+    host.ip("link add br0 type bridge", "link set wan1 master br0", "link set br0 up")
+    host.ip("link property add dev wan0 altname enp5s0")
+    aliased = SPEC.model_dump(by_alias=True, exclude_none=True)
+    aliased["uplinks"]["isp-a"]["interface"] = "enp5s0"
+    whats = [f.what for f in findings(host, GatewaySpec.model_validate(aliased)) if f.topic == "interfaces"]
+    assert len(whats) == 2
+    assert whats[0].startswith("enp5s0 is an alternative name of wan0")
+    assert whats[1].startswith("wan1 is a port of bridge br0")
+
+
+def test_where_a_full_table_can_be_widened(host: Host) -> None:
+    """The kernel refuses it in any namespace but the first, and `sysctl -w` does not tell by its exit code."""
+    assert not host.call(take_survey).conntrack_max_is_ours
+    refused = host.run("sysctl", "-w", "net.netfilter.nf_conntrack_max=1000000", check=False)
+    assert "nf_conntrack_max" in refused.stderr

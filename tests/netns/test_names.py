@@ -49,9 +49,3 @@ def test_a_host_may_have_interfaces_that_are_named_as_numbers(
 ) -> None:
     site.gateway.ip(*(f"link add {number} type veth peer name {number + 1}" for number in range(0, 12, 2)))
     works(site, gateway, spec(dataplane))
-
-
-def test_another_name_of_an_interface_is_named_as_such(site: Site, gateway: GatewayHost, dataplane: str) -> None:
-    site.gateway.ip("link property add dev wan1 altname enp5s0")
-    done = gateway.nvictl("plan", gateway.spec(spec(dataplane).replace("wan1", "enp5s0")))
-    assert "it is another name of wan1: write wan1" in done.stderr

@@ -15,11 +15,12 @@ from pyroute2 import IPRoute
 from pyroute2.netlink import NLM_F_DUMP_INTR
 
 from nvi_operator.errors import KernelError
-from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
+from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver, _parse
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.main_routes import DefaultRoute, read_main
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.rtnetlink import Rtnetlink, listed
+from nvi_operator.kernel.rtnetlink import Rtnetlink, listed, number
+from nvi_operator.nft.wire.attributes import attribute
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
@@ -123,6 +124,51 @@ def test_what_we_write_is_what_ip_makes_of_the_same_words(ours: Machine, theirs:
     by_ip(theirs.host, *RULES, *ROUTES)
     assert len(ours.listed()) == len(RULES) + len(ROUTES)
     assert ours.listed() == theirs.listed()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *("ipproto tcp", "sport 7", "dport 80-90", "oif wan0", "uidrange 7-9", "tun_id 5", "tos 0x10"),
+        "suppress_ifgroup 5",
+        "from 192.168.1.0/24",
+    ],
+)
+def test_of_two_rules_the_one_that_is_meant_is_deleted(theirs: Machine, more: str) -> None:
+    """The kernel takes the first that has what it is told. What makes the other one narrower is seen, and told."""
+    words = f"pref 1900 to 10.0.0.0/8 lookup 7801 protocol {PROTOCOL}"
+    theirs.host.ip(f"rule add {more} {words}")
+    wide = FibRule(4, 1900, "lookup", 7801, destination="10.0.0.0/8")
+    (narrow,) = theirs.seen()
+    theirs.apply(Action.CREATE, wide)  # of some the kernel says that it exists
+    assert theirs.seen() == {narrow, wide}
+    theirs.apply(Action.DELETE, wide)
+    assert theirs.seen() == {narrow}
+    theirs.apply(Action.CREATE, wide)
+    assert theirs.seen() == {narrow, wide}
+    theirs.apply(Action.DELETE, narrow)
+    assert theirs.seen() == {wide}
+
+
+def test_a_rule_with_a_word_more_than_ours_is_no_rule_of_ours(theirs: Machine) -> None:
+    """`not` turns a rule into another."""
+    theirs.host.ip(f"rule add not from 10.0.0.0/8 pref 1900 lookup 7801 protocol {PROTOCOL}")
+    (seen,) = theirs.seen()
+    assert str(seen) == "pref 1900 not from 10.0.0.0/8 lookup 7801"
+    theirs.apply(Action.DELETE, seen)
+    assert theirs.seen() == set()
+
+
+def test_an_attribute_of_a_newer_kernel_is_shown_by_its_number() -> None:
+    body = bytes([socket.AF_INET, *bytes(6), 1, *bytes(4)])  # struct fib_rule_hdr, FR_ACT_TO_TBL
+    attributes = number(6, 1900), number(15, 7801), attribute(99, b"\x08")  # FRA_PRIORITY, FRA_TABLE
+    assert str(_parse(4, b"".join((body, *attributes))).rule) == "pref 1900 attribute 99 0x08 lookup 7801"
+
+
+def test_rules_that_another_process_made_narrower_are_drift(theirs: Machine) -> None:
+    steer = FibRule(4, 1010, "lookup", 7800, iif="lan0", mark=0, mask=STAGE)
+    theirs.host.ip(f"rule add pref 1010 iif lan0 fwmark 0/{STAGE:#x} ipproto tcp lookup 7800 protocol {PROTOCOL}")
+    assert steer not in theirs.seen()
 
 
 def test_what_ip_writes_is_read_as_it_was_meant(theirs: Machine) -> None:

@@ -13,15 +13,33 @@ _KINDS = ("ifb", "nvi")
 
 
 def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Interfaces of the spec: there, and up."""
+    """Interfaces of the spec: there under this name, up, and no port of another."""
     for ifname in needs(spec).interfaces:
         link = survey.links.get(ifname)
-        if link is None:
+        named = [other.ifname for other in survey.links.values() if ifname in other.altnames]
+        if link is None and named:
+            yield Finding(
+                "problem",
+                "interfaces",
+                f"{ifname} is an alternative name of {named[0]}: `ip` knows it, but nft and FIB rules match only "
+                "the name of an interface",
+                f"# in the spec: {named[0]} instead of {ifname}",
+            )
+        elif link is None:
             yield Finding(
                 "warning",
                 "interfaces",
                 f"{ifname} is in the spec, and is not on this host: what needs it waits for it",
                 "ip -brief link  # is it called otherwise here?",
+            )
+        elif link.master is not None:
+            kind = survey.links[link.master].kind if link.master in survey.links else None
+            yield Finding(
+                "problem",
+                "interfaces",
+                f"{ifname} is a port of {kind or 'the link'} {link.master}: packets come in by {link.master}, and no "
+                "rule by the port's name sees them",
+                f"# in the spec: {link.master} instead of {ifname}\n# or take it out: ip link set {ifname} nomaster",
             )
         elif not link.up:
             yield Finding("warning", "interfaces", f"{ifname} is down", f"ip link set {ifname} up")

@@ -94,11 +94,16 @@ def conntrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     count = int(survey.sysctls.get("net/netfilter/nf_conntrack_count", "0"))
     most = int(survey.sysctls.get("net/netfilter/nf_conntrack_max", "0"))
     if most and count > 0.9 * most:
+        # `sysctl -w` says that it is refused in another namespace, and exits 0 all the same (procps 4.0.2).
+        setting = f"echo {most * 2} > /proc/sys/net/netfilter/nf_conntrack_max"
         yield Finding(
             "warning",
             "conntrack",
             f"the connection tracking table is nearly full: {count} of {most}; new flows are dropped when it is",
-            f"sysctl -w net.netfilter.nf_conntrack_max={most * 2}",
+            setting
+            if survey.conntrack_max_is_ours
+            else f"# only the initial network namespace sets it, for all others: in its shell, as root\n{setting}\n"
+            f"# or from here: nsenter --net=/proc/1/ns/net sh -c '{setting}'",
         )
     else:
         yield Finding("ok", "conntrack", "connections can be tracked")

@@ -1,4 +1,4 @@
-"""Filters of tc, which see a packet before nft does, and after."""
+"""Filters of tc and programs of tcx, which see a packet before nft does, and after."""
 
 from __future__ import annotations
 
@@ -55,6 +55,40 @@ def egress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 f"tc -s filter show dev {ifname} egress\n"
                 "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
                 "TC_ACT_UNSPEC), or move it behind ours",
+            )
+
+
+def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Programs at tcx, which are asked before all tc filters, our own program among them."""
+    need = needs(spec)
+    for (ifname, place), programs in groupby(survey.tcx, lambda each: (each.ifname, each.place)):
+        named = ", ".join(each.program for each in programs)
+        show = f"bpftool net show dev {ifname}\n"
+        if ifname == need.device:
+            yield Finding(
+                "problem",
+                "tcx-program",
+                f"tcx {place} of {ifname}: {named}: comes before our own program: a packet for which it does not end "
+                "in TCX_NEXT (-1) is dropped there",
+                f"{show}# have each end in TCX_NEXT, or detach it: bpftool net detach tcx_{place} dev {ifname}",
+            )
+        elif place == "egress":
+            yield Finding(
+                "warning",
+                "tcx-program",
+                f"tcx egress of {ifname}: {named}: comes before the program that holds untranslated packets back, "
+                "which is asked only if it ends in TCX_NEXT (-1): packets leave untranslated if the table and "
+                "the FIB rules are deleted at the same time",
+                f"{show}# have each end in TCX_NEXT",
+            )
+        else:
+            yield Finding(
+                "warning",
+                "tcx-program",
+                f"tcx {place} of {ifname}: {named}: what it drops or redirects never reaches the gateway, and where "
+                f"it ends in TCX_PASS (0), it overwrites tc_index, by which {need.device} knows a packet that it has "
+                "had before",
+                f"{show}# have each end in TCX_NEXT (-1)",
             )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nvi_operator.errors import CapabilityError, KernelError
+from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm
 from nvi_operator.kernel.bpf.maps import MapInfo
 
@@ -27,8 +27,10 @@ _NR = {
     "s390x": 351,
 }
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
-_PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO = 13, 14, 15
+_PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO, _PROG_QUERY = 13, 14, 15, 16
 
+TCX_INGRESS, TCX_EGRESS = 46, 47  # enum bpf_attach_type
+_MOST_PROGRAMS = 64  # of one place; the kernel takes no more (BPF_MPROG_MAX)
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
 _ATTEMPTS = 5
@@ -185,6 +187,32 @@ def program_fd(number: int) -> int:
 
 def map_fd(number: int) -> int:
     return _bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: opening")[0]
+
+
+def programs_at(ifindex: int, place: int) -> tuple[str, ...]:
+    """Programs at a link's TCX_INGRESS or TCX_EGRESS, in their order, by name and number.
+
+    None before Linux 6.6, nor without the rights to ask.
+    """
+    ids = (ctypes.c_uint32 * _MOST_PROGRAMS)()
+    attr = struct.pack("=IIIIQIIQQQQ", ifindex, place, 0, 0, ctypes.addressof(ids), len(ids), 0, 0, 0, 0, 0)
+    try:
+        _, answer = _bpf(_PROG_QUERY, attr, f"bpf programs of link {ifindex}: listing")
+    except NviError:
+        return ()
+    (count,) = struct.unpack_from("=I", answer, 24)
+    return tuple(_program_name(number) for number in ids[:count])
+
+
+def _program_name(number: int) -> str:
+    try:
+        fd = program_fd(number)
+    except NviError:
+        return f"program {number}"
+    try:
+        return f"{program_info(fd).name or 'program'} {number}"
+    finally:
+        os.close(fd)
 
 
 def program_info(fd: int) -> ProgramInfo:

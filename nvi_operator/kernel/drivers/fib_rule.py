@@ -1,11 +1,19 @@
-"""FIB rules of our protocol number."""
+"""FIB rules of our protocol number.
+
+The kernel deletes the first rule that has what a request names, whatever else that rule has: the request for
+`from all lookup 9` also deletes `from 10.0.0.0/8 ipproto tcp lookup 9` of the same priority (rule_find() in
+net/core/fib_rules.c, Linux 6.18). So a rule is deleted by all of its attributes, known here or not, and another one
+that stands before it and has them all is moved behind it first.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nvi_operator.kernel.driver import Driver
@@ -24,20 +32,47 @@ _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK, _PROTOCOL = 13, 14, 15,
 _ACTIONS: dict[str, int] = {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _ACTION_NAMES: dict[int, Any] = {value: name for name, value in _ACTIONS.items()}
 _UNSET = 0xFFFFFFFF  # what the kernel dumps for a suppressor that is not set
+_INVERT = 2  # FIB_RULE_INVERT
+_OIFNAME, _PAD, _L3MDEV = 17, 18, 19
+_OURS = {_DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK, _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK}
+# Of attributes that ours never have: their words in `ip rule`, and their layouts.
+_OTHERS = {
+    11: ("realms", "=I"),  # FRA_FLOW
+    12: ("tun_id", ">Q"),
+    _OIFNAME: ("oif", ""),
+    _L3MDEV: ("l3mdev", ""),
+    20: ("uidrange", "=II"),
+    22: ("ipproto", "B"),
+    23: ("sport", "=HH"),
+    24: ("dport", "=HH"),
+    25: ("dscp", "B"),
+    26: ("flowlabel", ">I"),
+    27: ("flowlabel_mask", ">I"),
+    28: ("sport_mask", "=H"),
+    29: ("dport_mask", "=H"),
+    30: ("dscp_mask", "B"),
+}
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A rule of whomever. `rule` has what ours may have; the attributes that it has not are in `said`."""
+    """A rule of whomever, and the kernel's message about it from its struct fib_rule_hdr on."""
 
     rule: FibRule
-    tos: int
-    flags: int
-    said: dict[int, bytes]
+    protocol: int
+    body: bytes
 
-    @property
-    def protocol(self) -> int:
-        return self.said.get(_PROTOCOL, b"\0")[0]
+    @cached_property
+    def named(self) -> frozenset[tuple[object, bytes]]:
+        """What the kernel compares for a request with this body: attributes and fields of the header that are set."""
+        _, destination, source, tos, _, _, _, action, _ = _HEADER.unpack_from(self.body)
+        header = {"tos": tos, "from": source, "to": destination, "action": action}
+        said: dict[object, bytes] = dict(attributes(self.body[_HEADER.size :]))
+        said = {kind: value for kind, value in said.items() if kind not in (_GOTO, _PAD) and any(value)}
+        for kind in (_SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN):
+            if shown_number(said.get(kind)) == _UNSET:
+                del said[kind]
+        return frozenset({*said.items(), *((name, bytes([value])) for name, value in header.items() if value)})
 
 
 def list_rules(rtnetlink: Rtnetlink, wanted: Callable[[bytes], bool]) -> Iterator[Listed]:
@@ -48,17 +83,28 @@ def list_rules(rtnetlink: Rtnetlink, wanted: Callable[[bytes], bool]) -> Iterato
         yield from (_parse(family, body) for body in rules)
 
 
+_Known = dict[tuple[Family, int], list[Listed]]  # by family and priority
+
+
 class FibRuleDriver(Driver):
     kind = "fib-rule"
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
         self._rtnetlink = rtnetlink
         self._protocol = protocol
+        self._known: _Known | None = None  # rules of ours, in the kernel's order, as of the last look
 
     def observe(self, desired: HostState) -> Iterator[FibRule]:
+        self._known = self._listed()
+        yield from (listed.rule for group in self._known.values() for listed in group)
+
+    def _listed(self) -> _Known:
         ours = attribute(_PROTOCOL, bytes([self._protocol]))
-        found = list_rules(self._rtnetlink, lambda body: ours in body)
-        yield from (listed.rule for listed in found if listed.protocol == self._protocol)
+        known: _Known = {}
+        for listed in list_rules(self._rtnetlink, lambda body: ours in body):
+            if listed.protocol == self._protocol:
+                known.setdefault((listed.rule.family, listed.rule.priority), []).append(listed)
+        return known
 
     def apply(self, change: Change) -> None:
         """A rule is never updated: its key is its whole content."""
@@ -66,10 +112,40 @@ class FibRuleDriver(Driver):
         assert isinstance(rule, FibRule)
         with kernel_errors(f"fib-rule {rule}: {change.action}"):
             if change.after is None:
-                self._rtnetlink.request(_DELETE, 0, self._packed(rule))
+                self._delete(rule)
                 return
-            with suppress(FileExistsError):  # a second rule of equal content, and as good
-                self._rtnetlink.request(_NEW, CREATE | EXCLUSIVE, self._packed(rule))
+            self._create(rule)
+
+    def _create(self, rule: FibRule) -> None:
+        """One of equal content is as good. Raises OSError."""
+        body = self._packed(rule)
+        try:
+            self._rtnetlink.request(_NEW, CREATE | EXCLUSIVE, body)
+        except FileExistsError:
+            # So the kernel also says of a rule without a source, destination or TOS where a narrower one has it.
+            self._known = self._listed()
+            if any(listed.rule == rule for listed in self._known.get((rule.family, rule.priority), [])):
+                return
+            self._rtnetlink.request(_NEW, CREATE, body)
+        if self._known is not None:
+            self._known.setdefault((rule.family, rule.priority), []).append(Listed(rule, self._protocol, body))
+
+    def _delete(self, rule: FibRule) -> None:
+        """Exactly this one, as of the last look at all of ours. Raises OSError."""
+        if self._known is None:
+            self._known = self._listed()
+        group = self._known.get((rule.family, rule.priority), [])
+        doomed = next((listed for listed in group if listed.rule == rule), None)
+        if doomed is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        while (first := next(listed for listed in group if doomed.named <= listed.named)) is not doomed:
+            # A new rule comes last among those of its priority.
+            self._rtnetlink.request(_NEW, CREATE, first.body)
+            self._rtnetlink.request(_DELETE, 0, first.body)
+            group.remove(first)
+            group.append(first)
+        self._rtnetlink.request(_DELETE, 0, doomed.body)
+        group.remove(doomed)
 
     def _packed(self, rule: FibRule) -> bytes:
         source, source_length = prefix(_SRC, rule.source)
@@ -127,5 +203,25 @@ def _parse(family: Family, body: bytes) -> Listed:
         mask=mask,
         suppress_prefix_length=suppressor(_SUPPRESS_PREFIXLEN),
         suppress_group=suppressor(_SUPPRESS_IFGROUP),
+        inverted=bool(flags & _INVERT),
+        other=tuple(_others(tos, said)),
     )
-    return Listed(rule, tos, flags, said)
+    return Listed(rule, said.get(_PROTOCOL, b"\0")[0], body)
+
+
+def _others(tos: int, said: Mapping[int, bytes]) -> Iterator[str]:
+    """What none of ours has, in the words of `ip rule`; an attribute that is not known here by its number."""
+    if tos:
+        yield f"tos {tos:#x}"
+    for kind, value in sorted(said.items()):
+        if kind in _OURS or kind in (_PAD, _PROTOCOL) or not any(value):
+            continue
+        word, layout = _OTHERS.get(kind, (f"attribute {kind}", ""))
+        if kind == _OIFNAME:
+            yield f"{word} {value.rstrip(bytes(1)).decode(errors='replace')}"
+        elif kind == _L3MDEV:
+            yield word
+        elif layout and struct.calcsize(layout) == len(value):
+            yield f"{word} {'-'.join(map(str, struct.unpack(layout, value)))}"
+        else:
+            yield f"{word} 0x{value.hex()}"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nvi_operator.errors import KernelError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.lent import Lent
@@ -84,5 +85,9 @@ def read(path: str) -> str | None:
 
 
 def _write(path: str, value: str) -> None:
+    """Not every setting that takes a write keeps the value. KernelError if this one does not."""
     with kernel_errors(f"sysctl {path}: setting to {value}"):
         (PROC / path).write_text(value, encoding="ascii")
+    kept = read(path)
+    if kept not in (value, None):  # None: the interface has gone
+        raise KernelError(f"sysctl {path}: setting to {value}: it is {kept} afterwards")
