@@ -49,11 +49,35 @@ def srcnat_chain(topology: Topology) -> Chain:
     rules: list[Rule] = [(f.leaves_by_device(topology, op="!="), f.RETURN)]
     for family in topology.families:
         rules += twice_rules("snat", topology, family)
+        for rule in topology.source_rules:
+            if rule.conditions.family == family and _gives_inside_address(topology, rule):
+                rules += _line(topology, rule)
         rules += _among_ourselves(topology, family)
         rules += _static(topology, family)
     for rule in topology.source_rules:
-        rules += _line(topology, rule)
+        if not _gives_inside_address(topology, rule):
+            rules += _line(topology, rule)
     return Chain("srcnat", Hook("nat", "postrouting", PRIORITY), tuple(rules))
+
+
+def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
+    """Such a line is for a part of the inside (spec/check_translations.py), whose traffic is left alone otherwise."""
+    match rule.outcome:
+        case ToRange(addresses, _, _):
+            given = [addresses.first, addresses.last]
+        case Spread(choices, _, _):
+            given = [choice.address for choice in choices]
+        case OneToOne(pairs):
+            given = [mapped[0] for _, mapped in pairs]
+        case _:
+            given = []
+    family = rule.conditions.family
+    inside = topology.inside_networks(family)
+    public = [network for uplink in topology.uplinks for network in uplink.sources(family)]
+    return bool(given and rule.conditions.destinations) and all(
+        any(address in network for network in inside) and not any(address in network for network in public)
+        for address in given
+    )
 
 
 def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:

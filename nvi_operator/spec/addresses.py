@@ -98,6 +98,11 @@ class Insides:
                 self._by_prefix[network.version, shift][int(network.network_address) >> shift].append(behind)
                 starts[network.version].append((int(network.network_address), behind))
         self._starts = {family: sorted(found, key=lambda pair: pair[0]) for family, found in starts.items()}
+        self._cover = Cover(network for interface in spec.interfaces.values() for network in interface.networks)
+
+    def hold(self, first: Address, last: Address) -> bool:
+        """Do all addresses from `first` to `last` live behind our interfaces?"""
+        return self._cover.holds(first, last)
 
     def of_address(self, address: Address) -> set[Behind]:
         number, family = int(address), address.version

@@ -34,11 +34,21 @@ def check_source_nat(spec: GatewaySpec) -> Iterator[Problem]:
         at: Path = ("spec", "sourceNat", number)
         for pool in line.as_.pool or ():
             if not homes.any(pool.first, pool.last):
-                yield (*at, "as"), f"{pool} belongs to no uplink", homes.nowhere()
+                yield from _inside_pool(homes, insides, at, line, pool)
         yield from _line_families(spec, at, line)
         yield from _line_tenants(insides, at, line)
         if line.as_.pool:
             yield from _pool(spec, at, line, line.as_.pool)
+
+
+def _inside_pool(homes: Homes, insides: Insides, at: Path, line: SourceNat, pool: AddressRange) -> Iterator[Problem]:
+    """An inside address is a source within its own network only, as for servers whose default router is another."""
+    if not insides.hold(pool.first, pool.last):
+        yield (*at, "as"), f"{pool} belongs to no uplink", homes.nowhere()
+    elif not line.to or not all(insides.hold(network[0], network[-1]) for network in line.to):
+        message = f"{pool} is an inside address, and nothing leaves by an uplink with such a source"
+        hint = "name an uplink; or in `to` the inside network for which this line is meant"
+        yield (*at, "as"), message, hint
 
 
 def _line_families(spec: GatewaySpec, at: Path, line: SourceNat) -> Iterator[Problem]:

@@ -255,7 +255,11 @@ class Translation(Model):
         description="The address of one of these uplinks. By name: by their own weights; as a mapping: by the "
         "weights in it, and by no others.",
     )
-    pool: Maybe[Ranges] = Field(None, description="Addresses, ranges and prefixes to choose from, in each family.")
+    pool: Maybe[Ranges] = Field(
+        None,
+        description="Addresses, ranges and prefixes to choose from, in each family. Each is an uplink's, or the "
+        "gateway's own in an inside network, where `to` names that network.",
+    )
     ports: Maybe[SpecPorts] = Field(None, description="Use source ports of this range only.")
     pick: Pick = Field(
         "hash",

@@ -54,6 +54,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         )
         for ifname, interface in sorted(spec.interfaces.items())
     )
+    _inside_sources(spec, facts, notes.append)
     dataplane = _dataplane(spec, facts, notes.append)
     _name_programs_before_ours(spec, facts, dataplane, notes.append)
     forwards = _forwards(spec, uplinks, insides, tenants, before)
@@ -92,6 +93,19 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         routes=tuple(_routes(spec)),
         notes=tuple(notes),
     )
+
+
+def _inside_sources(spec: GatewaySpec, facts: Facts, note: Note) -> None:
+    """A line may give an address of an inside network, to which answers come only if the gateway has it."""
+    own = {interface.ip for fact in facts.links.values() for interface in fact.addresses}
+    inside = [network for interface in spec.interfaces.values() for network in interface.networks]
+    for line in spec.source_nat:
+        for address in (r.first for r in line.as_.pool or () if r.size == 1):
+            if address not in own and not facts.assumed and any(address in network for network in inside):
+                note(
+                    f"sourceNat {line.name}: {address} is on no interface now; "
+                    "answers to it come back only if their sender has a route to it through this gateway"
+                )
 
 
 def _forwards(

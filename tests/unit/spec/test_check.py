@@ -84,6 +84,17 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             )
         ],
     ),
+    "source NAT, an inside address on its way out": (
+        "  sourceNat: [{name: a, to: [192.168.1.0/28, 8.8.8.0/24], as: 192.168.1.1}]",
+        [
+            (
+                "13:63",
+                "spec.sourceNat[0].as",
+                "192.168.1.1 is an inside address, and nothing leaves by an uplink with such a source",
+                "name an uplink; or in `to` the inside network for which this line is meant",
+            )
+        ],
+    ),
     "forward, address on no uplink": (
         "  forwards:\n    web:\n      at: [isp-b, 192.0.2.9]\n      ports: 443/tcp\n      to: 192.168.1.80",
         [("15:11", "spec.forwards.web.at", "192.0.2.9 belongs to no uplink", NOWHERE)],
