@@ -47,6 +47,9 @@ test: setup lint ## all tests; those with packets need root
 test-quick: ## those that need no kernel: under a minute
 	$(BIN)/python -m pytest -n auto tests/unit tests/golden tests/property
 
+soak: setup ## 10,000 edits and heals in one daemon, and what they leave in its memory: an hour
+	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
+
 test-netns: ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
 

@@ -20,9 +20,14 @@ def printable(text: str) -> str:
 
 
 class NviError(Exception):
-    """Base of all errors of this package. `retryable` tells the daemon whether waiting can help."""
+    """Base of all errors of this package.
+
+    `retryable` tells the daemon whether waiting can help, and `transient` that another process may have changed
+    something at the same moment, so that it is worth trying again at once.
+    """
 
     retryable = False
+    transient = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -95,6 +100,10 @@ class KernelError(NviError):
 
     retryable = True
 
+    def __init__(self, message: str, *, hint: str = "", transient: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient or self.transient
+
 
 class DiedError(KernelError):
     """libnftables gave no usable answer: its process died, did not answer in time, or answered with rubbish."""
@@ -103,14 +112,18 @@ class DiedError(KernelError):
 class ChangedMeanwhileError(KernelError):
     """Somebody else changed what a plan was made for; nothing of this change was applied."""
 
+    transient = True
+
 
 class VerifyError(NviError):
     """After an apply the kernel still does not hold what was wanted."""
 
     retryable = True
+    transient = True
 
 
 class RevertError(NviError):
     """An apply failed, and so did its revert: the gateway is in between. It still fails closed."""
 
     retryable = True
+    transient = True

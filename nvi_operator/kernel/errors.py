@@ -19,6 +19,22 @@ HINTS = {
     errno.ENETDOWN: "the interface is down; the next pass will see it",
 }
 
+# What another process that changes things at the same moment makes of an operation that was planned before.
+TRANSIENT = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EEXIST,
+        errno.EINTR,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENODEV,
+        errno.ENOENT,
+        errno.ENXIO,
+        errno.ESRCH,
+    }
+)
+
 
 @contextmanager
 def kernel_errors(what: str, *, passing: type[OSError] | tuple[()] = ()) -> Iterator[None]:
@@ -43,4 +59,4 @@ def _wrapped(what: str, code: int, text: str) -> KernelError | CapabilityError:
     hint = HINTS.get(code, "")
     if code in (errno.EPERM, errno.EACCES):
         return CapabilityError(message, hint=hint)
-    return KernelError(message, hint=hint)
+    return KernelError(message, hint=hint, transient=code in TRANSIENT)

@@ -8,8 +8,8 @@ which also follows what is reported of elements), for all else it counts the rep
 The kernel reports a link that goes down before the routes that go with it, and those not at all. It holds its lock
 (RTNL) meanwhile, and so does a listing of links; which is why a look begins with that.
 
-Settings are reported in part only; they are read each time. Not reported, and so not noticed before everything is
-forgotten at the timer: the entries of the program's map, modules on disk, and routes of our protocol that somebody
+Settings are reported in part only: they are read at each pass, and each second in between (`unreported_change`).
+Not reported, and so not noticed before everything is forgotten at the timer: the entries of the program's map, modules on disk, and routes of our protocol that somebody
 puts into the tables `main` and `local`.
 """
 
@@ -92,6 +92,10 @@ class Memory:
         """Read everything anew but the table: it is changed by ourselves, and not all of that is reported."""
         self._facts = None
         self._forget_objects()
+
+    def unreported_change(self) -> bool:
+        """Did anything change of which the kernel reports nothing, since the last look? Takes microseconds."""
+        return self._objects is not None and not self._objects.settings.unchanged()
 
     def facts(self, look: Callable[[], Facts], wires: frozenset[str] = frozenset()) -> Facts:
         """The same object as last time, if nothing was reported."""

@@ -3,7 +3,7 @@
 start       at once
 directory   when it was quiet for 120 ms (at most 1.5 s after the first change)
 kernel      at once after a calm, then gathered for 20 ms; ever longer while passes find nothing to do
-retry       after a pass that failed: 1 s, 2 s ... 60 s
+retry       after a pass that failed: 1 s, 2 s ... 60 s; where another process came in between, from 50 ms on
 timer       a minute after the last pass
 signal      at once
 """
@@ -93,11 +93,12 @@ class Agenda:
         """
         self._end(now)
         retry = self._kernel.due is not None or any(error.retryable for error in errors)
-        wait = self._backoff.next() if retry else None
+        transient = any(error.transient for error in errors)
+        wait = self._backoff.next(transient=transient) if retry else None
         if wait is not None:
             self._kernel.clear(now)
             self._retry = now + wait
-        self._kernel.hold_off(now + AFTER_FAILURE)
+        self._kernel.hold_off(now + (min(wait, AFTER_FAILURE) if wait is not None and transient else AFTER_FAILURE))
         return wait
 
     def done(

@@ -5,22 +5,28 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+TRANSIENT = 0.05  # seconds until the first retry of what another process may have caused
+
 
 class Backoff:
-    """1, 2, 4 ... 60 seconds. Jitter takes up to half away: a fleet must not retry in step."""
+    """1, 2, 4 ... 60 seconds; what may be over at once begins with 50 ms: 0.05, 0.1, 0.2 ... 60.
+
+    Jitter takes up to half away: a fleet must not retry in step.
+    """
 
     def __init__(self, first: float = 1.0, cap: float = 60.0, dice: Callable[[], float] = random.random) -> None:
         self._first = first
         self._cap = cap
         self._dice = dice
-        self._step = first
+        self._step = 0.0
 
-    def next(self) -> float:
+    def next(self, *, transient: bool = False) -> float:
         """Seconds to wait now; longer with every call."""
-        step = self._step
+        first = TRANSIENT if transient else self._first
+        step = max(first, self._step)
         self._step = min(step * 2, self._cap)
-        return max(self._first, step * (1 - self._dice() / 2))
+        return max(first, step * (1 - self._dice() / 2))
 
     def reset(self) -> None:
         """It worked: start anew."""
-        self._step = self._first
+        self._step = 0.0

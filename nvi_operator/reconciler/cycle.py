@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from nvi_operator.errors import ChangedMeanwhileError, NviError, RevertError, VerifyError
+from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
 from nvi_operator.reconciler.gateway import Gateway
@@ -89,15 +89,13 @@ def _reconcile(kernel: Kernel, gateway: Gateway, held: Collection[str], on_step:
 
 
 def _settle(kernel: Kernel, todo: Preview, look: Callable[[], Preview], on_step: OnStep) -> Preview:
-    """Apply and verify; and once more where the host itself has changed meanwhile, as with a new lease."""
+    """Apply and verify; and again where others changed something meanwhile, or the host did, as with a new lease."""
     done = todo.plan
     for _ in range(REPLANS + 1):
         wanted = _apply(kernel, todo.plan, lambda: look().plan, on_step)
         todo = look()
         if not todo.plan:
             return Preview(todo.topology, Plan(done.steps, done.before, wanted))
-        if todo.plan.after == wanted:
-            break
         done = done.followed_by(todo.plan)
     names = ", ".join(str(change.ref) for change in todo.plan.steps[:3])
     raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
@@ -118,8 +116,8 @@ def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep
                 on_step(change)
                 kernel.apply(change)
             return todo.after
-        except ChangedMeanwhileError:
-            if last:
+        except NviError as error:
+            if last or not error.transient:
                 raise
         todo = rest()
     raise AssertionError("the last try returns or raises")

@@ -34,6 +34,7 @@ from nvi_operator.store.lock import GatewayLock
 from nvi_operator.view.drift import drift_lines
 from nvi_operator.view.plan import done, plan_lines
 
+LITTER = 1_000  # objects made and not freed by a pass, from which on it is worth a collection (5 ms)
 SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
 LOCK_SECONDS = 10.0  # that a pass waits for another process's change; then it is tried again later
 
@@ -65,6 +66,7 @@ class Daemon:
         self._bad: SpecError | None = None
         self._notes: tuple[str, ...] = ()
         self._grown = False  # by a spec, in the pass under way
+        self._outgrown = False  # a spec was, since the last whole collection: parts of it may be frozen garbage
 
     def pass_(self, wake: Wake) -> PassResult:
         """One pass. A wrong spec stops it only while there has never been a good one."""
@@ -77,7 +79,7 @@ class Daemon:
         finally:
             del kept
             self._memory.rest()
-            self._look_for_cycles(wake)
+            self._collect_garbage(wake)
 
     def _pass(self, wake: Wake) -> PassResult:
         if wake.reread or self._good is None:
@@ -143,7 +145,6 @@ class Daemon:
         self._read = seen
         if before is not None and self._load_edit(before.only_change(seen)):
             return
-        gc.collect()  # no garbage shall be frozen with it
         self._grown = True
         try:
             self._good = load_directory(self._directory, hostname=socket.gethostname(), gateway=self._gateway)
@@ -155,16 +156,22 @@ class Daemon:
             if self._good is not None:
                 self._say(f"{self._name(self._good)}: the new spec is wrong; the last good one stays in force")
 
-    def _look_for_cycles(self, wake: Wake) -> None:
-        """Now and then, since a command does not do it by itself.
+    def _collect_garbage(self, wake: Wake) -> None:
+        """A command collects none by itself, and both a load and pyroute2 leave cycles.
 
-        What a spec grew into has none, but would be searched each time: for a second, of 100,000 forwards.
+        What a spec grew into is frozen, or it would be searched each time: for a second, of 100,000 forwards. It is
+        frozen after a collection, because frozen garbage is never collected. What replaced specs leave among the
+        frozen objects is collected at the timer.
         """
-        if self._grown:
-            gc.freeze()
-            self._grown = False
-        elif wake.reasons & _LOOK_ANEW:
+        whole = bool(wake.reasons & _LOOK_ANEW) and self._outgrown
+        if whole:
+            gc.unfreeze()
+        if self._grown or wake.reasons & _LOOK_ANEW or gc.get_count()[0] > LITTER:
             gc.collect()
+        if self._grown or whole:
+            gc.freeze()
+        self._outgrown = self._grown or (self._outgrown and not whole)
+        self._grown = False
 
     def _load_edit(self, file: str | None) -> bool:
         """Was it an edit of a few forwards in one file? Then nothing else is read, nor worked out."""
@@ -208,5 +215,12 @@ def run_daemon(directory: Path, *, gateway: str | None, rescan_seconds: float, f
     lock = GatewayLock(cookie(), name, wait=LOCK_SECONDS, say=say)
     with closing(lock), lock.running(), KernelEvents([TABLE]) as events, Memory(events, lock) as memory:
         daemon = Daemon(directory, gateway, memory, say, force=force)
-        Loop(daemon.pass_, directory=directory, events=events, report=say, rescan_seconds=rescan_seconds).run()
+        Loop(
+            daemon.pass_,
+            directory=directory,
+            events=events,
+            report=say,
+            glance=memory.unreported_change,
+            rescan_seconds=rescan_seconds,
+        ).run()
     return 0

@@ -27,13 +27,15 @@ from nvi_operator.reconciler.source import Fingerprint, fingerprint
 from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from nvi_operator.reconciler.watch import DirectoryWatch
 
+GLANCE = 1.0  # seconds between looks at what the kernel does not report
 TELL_AGAIN = 600.0  # seconds after which an error that lasts is told again
 
 
 class Loop:
     """`run` it in the main thread. `wake` and `stop` may be called from anywhere.
 
-    `report` gets what a human should know: errors, and objects that somebody fights us over.
+    `report` gets what a human should know: errors, and objects that somebody fights us over. `glance` tells whether
+    anything changed of which the kernel reports nothing. It is asked every second, and so must cost microseconds.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Loop:
         directory: Path,
         events: Events,
         report: Callable[[str], None],
+        glance: Callable[[], bool] = lambda: False,
         rescan_seconds: float = 60.0,
         clock: Clock | None = None,
         watch: Callable[[Path, Callable[[], None]], Watch] = DirectoryWatch,
@@ -53,6 +56,7 @@ class Loop:
         self._pass = pass_
         self._directory = directory
         self._events = events
+        self._glance = glance
         self._report = report
         self._clock = clock or Clock()
         self._new_watch = watch
@@ -66,6 +70,7 @@ class Loop:
         self._reports: dict[Event, None] = {}  # of the kernel, since the last pass
         self._seen: Fingerprint | None = None
         self._ping = float("-inf")
+        self._next_glance = float("-inf")
         self._told: dict[str, float] = {}
 
     def wake(self, reason: Reason = Reason.SIGNAL) -> None:
@@ -100,8 +105,8 @@ class Loop:
 
     def _next(self) -> float:
         release, ping = self._fights.next_release, self._notifier.interval
-        dues = [self._agenda.next(), *([] if release is None else [release]), *([] if ping is None else [self._ping])]
-        return min(dues)
+        due = min(self._agenda.next(), self._next_glance)
+        return min([due, *([] if release is None else [release]), *([] if ping is None else [self._ping])])
 
     def _due(self) -> frozenset[Reason]:
         now, release = self._clock.now(), self._fights.next_release
@@ -115,6 +120,10 @@ class Loop:
         for event in self._events.drain():
             self._reports[event] = None
             self._agenda.push(Reason.OVERFLOW if event.family == "overflow" else Reason.KERNEL, now)
+        if self._next_glance <= now:
+            self._next_glance = now + GLANCE
+            if self._glance():
+                self._agenda.push(Reason.KERNEL, now)
 
     def _alive(self) -> None:
         now, interval = self._clock.now(), self._notifier.interval
@@ -155,7 +164,7 @@ class Loop:
             wait = self._agenda.done(wake.reasons, result.errors, began, now, changed=changed)
         self._failing = bool(result.errors)
         for told in result.errors:
-            self._tell(told, "next attempt: " + ("at the next change" if wait is None else f"in {wait:.0f} s"))
+            self._tell(told, "next attempt: " + ("at the next change" if wait is None else f"in {wait:.2g} s"))
         if not result.errors:
             self._told.clear()
         for hold in self._fights.healed(result.healed, wake.culprits, now):

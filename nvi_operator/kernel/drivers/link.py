@@ -122,7 +122,7 @@ class LinkDriver(Driver):
         with kernel_errors(f"link {link.ifname}: setting mtu {link.mtu} and up"):
             index = next(iter(self._ipr.link_lookup(ifname=link.ifname)), None)
             if index is None:
-                raise KernelError(f"link {link.ifname}: setting it up: it has gone meanwhile")
+                raise KernelError(f"link {link.ifname}: setting it up: it has gone meanwhile", transient=True)
             # No link-local address and no router solicitations of the device's own.
             no_addresses = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
             self._ipr.link("set", index=index, IFLA_AF_SPEC=no_addresses)

@@ -142,7 +142,7 @@ class TcProgramDriver(Driver):
     def _index(self, ifname: str) -> int:
         found: list[int] = self._ipr.link_lookup(ifname=ifname)
         if not found:
-            raise KernelError(f"{ifname}: wanted for the eBPF program: no such interface")
+            raise KernelError(f"{ifname}: wanted for the eBPF program: no such interface", transient=True)
         return found[0]
 
     def _detach(self, ifname: str) -> None:

@@ -13,7 +13,7 @@ from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.values import Target
-from nvi_operator.state.change import Change
+from nvi_operator.state.change import Action, Change
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.nft import Table
@@ -142,6 +142,48 @@ def test_a_host_that_never_rests_is_an_error_in_the_end() -> None:
     kernel.leases = 99
     with pytest.raises(VerifyError):
         reconcile(kernel, gateway)
+
+
+class Stormy(FakeKernel):
+    """Another process undoes something between each apply and its verify, so many times."""
+
+    storms = 1
+
+    def apply(self, change: Change) -> None:
+        super().apply(change)
+        if self.storms and change.ref.key == "net/ipv4/ip_forward":
+            self.storms -= 1
+            del self.objects[TABLE]
+
+
+@pytest.mark.parametrize("storms", [1, REPLANS])
+def test_what_others_undo_before_the_verify_is_done_again_and_not_reverted(storms: int) -> None:
+    kernel = Stormy.for_spec(SPEC)
+    assert isinstance(kernel, Stormy)
+    kernel.storms = storms
+    reconcile(kernel, GATEWAY)
+    assert not preview(kernel, GATEWAY).plan
+    assert Action.DELETE not in {change.action for change in kernel.applied}
+
+
+class Vanishing(FakeKernel):
+    """An interface is gone while a step is applied to it, once."""
+
+    gone = False
+
+    def apply(self, change: Change) -> None:
+        if change.ref.kind == "link-group" and not self.gone:
+            self.gone = True
+            raise KernelError("wan0: setting its link group: No such device", transient=True)
+        super().apply(change)
+
+
+def test_a_step_that_another_process_made_fail_is_planned_again() -> None:
+    kernel = Vanishing.for_spec(SPEC)
+    reconcile(kernel, GATEWAY)
+    assert not preview(kernel, GATEWAY).plan
+    refs = [change.ref for change in kernel.applied]
+    assert len(set(refs)) == len(refs)
 
 
 class Fragile(Shared):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.errors import CapabilityError, KernelError, SpecError
+from nvi_operator.errors import CapabilityError, ChangedMeanwhileError, KernelError, SpecError, VerifyError
 from nvi_operator.kernel.events import Event
 from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.source import fingerprint
@@ -160,6 +160,38 @@ def test_an_error_that_lasts_is_told_again(world: World) -> None:
     world.answers = [KernelError("rule x: create: no")] * 100
     world.run(1300)
     assert len(world.reports) == 3
+
+
+def test_what_another_process_caused_is_tried_again_within_50_ms(world: World) -> None:
+    world.answers = [KernelError("link nvi0: it has gone", transient=True)] * 7
+    world.run(10)
+    assert world.moments == [0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35]
+    assert world.reports == ["link nvi0: it has gone\n  next attempt: in 0.05 s"]
+
+
+def test_a_storm_of_reports_does_not_put_off_the_quick_retry(world: World) -> None:
+    def fail(_: Wake) -> PassResult:
+        world.events.happen()
+        return failed(ChangedMeanwhileError("nft table: changed meanwhile"))
+
+    for number in range(100):
+        world.clock.at(number / 50, world.events.happen)
+    world.answers = [fail]
+    world.run(3)
+    assert world.moments[1] <= 0.05
+
+
+def test_a_refusal_after_quick_retries_waits_long(world: World) -> None:
+    world.answers = [VerifyError("x"), VerifyError("x"), KernelError("rule x: create: no")]
+    world.run(3)
+    assert world.moments == [0, 0.05, 0.15, 1.15]
+
+
+def test_what_the_kernel_does_not_report_is_looked_at_each_second(world: World) -> None:
+    world.clock.at(10.4, lambda: world.unreported.append(True))
+    world.run(20)
+    assert world.reasons == ["start", "kernel"]
+    assert 10.4 < world.moments[1] <= 11.4
 
 
 def test_a_success_ends_the_backoff(world: World) -> None:

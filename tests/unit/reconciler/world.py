@@ -112,12 +112,14 @@ class World:
         self.answers: list[PassResult | NviError | Callable[[Wake], PassResult]] = []
         self.wakes: list[tuple[float, Wake]] = []
         self.reports: list[str] = []
+        self.unreported: list[bool] = []  # what the next looks at unreported changes find
         self.file_changed: Callable[[], None] = lambda: None
         self.loop = Loop(
             self._pass,
             directory=directory,
             events=self.events,
             report=self.reports.append,
+            glance=lambda: bool(self.unreported) and self.unreported.pop(),
             clock=self.clock,
             watch=self._watch,
             notifier=self.notifier,

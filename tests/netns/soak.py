@@ -1,0 +1,101 @@
+"""The daemon's own passes, thousands of them in one process, and what they leave in its memory.
+
+    python -m tests.netns.soak DIRECTORY EDITS HEALS
+
+Runs in the network namespace of its caller, which has the interfaces of the spec. It edits gateway.yaml in DIRECTORY,
+and prints the resident set size in KiB: after 100 edits, after all, after 100 heals, and after all.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.kernel.memory import Memory
+from nvi_operator.reconciler.daemon import Daemon
+from nvi_operator.reconciler.wake import Reason, Wake
+from nvi_operator.ruleset.table import TABLE
+
+FIRST = 100
+REST = 60  # passes between two of the timer
+
+DRIFTS = (
+    "nft flush chain inet nvi guard",
+    "nft delete table inet nvi",
+    "ip rule flush protocol 78",
+    "ip link set nvi0 down",
+    "ip link set nvi0 group 0",
+    "tc filter del dev nvi0 egress",
+)
+
+
+def main() -> int:
+    gc.disable()  # as a command does
+    directory, edits, heals = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    with KernelEvents([TABLE]) as events, Memory(events) as memory:
+        daemon = Daemon(directory, None, memory, lambda text: None)
+
+        def one(*reasons: Reason) -> None:
+            result = daemon.pass_(Wake(frozenset(reasons), tuple(events.drain())))
+            assert not result.errors, result.errors
+
+        one(Reason.START)
+        print(json.dumps({"edits": grown(edits, editing(directory), one), "heals": grown(heals, drifting(), one)}))
+    return 0
+
+
+def grown(count: int, act: Callable[[], Reason], one: Callable[..., None]) -> tuple[int, int]:
+    """Resident after the first 100, and after all."""
+    first = 0
+    for number in range(count):
+        one(act(), *([Reason.TIMER] if number % REST == 0 else []))
+        if number == FIRST - 1:
+            first = resident()
+    return first or resident(), resident()
+
+
+def editing(directory: Path) -> Callable[[], Reason]:
+    """Lines of source NAT, forwards, and comments: a whole reload, an edit, and an empty one."""
+    file = directory / "gateway.yaml"
+    text = file.read_text()
+    versions = itertools.cycle(
+        [
+            text.replace("      as: isp-a\n", "      as: isp-b\n"),
+            text.replace("443/tcp", "8443/tcp"),
+            text.replace("443/tcp", "9443/tcp"),
+            f"# again\n{text}",
+        ]
+    )
+
+    def edit() -> Reason:
+        scratch = file.with_suffix(".new")
+        scratch.write_text(next(versions))
+        scratch.rename(file)
+        return Reason.DIRECTORY
+
+    return edit
+
+
+def drifting() -> Callable[[], Reason]:
+    drifts = itertools.cycle(DRIFTS)
+
+    def drift() -> Reason:
+        subprocess.run(next(drifts).split(), check=True, capture_output=True)
+        return Reason.KERNEL
+
+    return drift
+
+
+def resident() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""A daemon that runs for months: what thousands of edits and heals leave in its memory. `make soak` takes 10,000."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Site
+from tests.netns.scenarios import spec
+
+pytestmark = pytest.mark.netns
+
+GROWTH = 1.10  # of what it takes after the first hundred
+
+
+def test_edits_and_heals_leave_nothing_behind(site: Site, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    count = int(request.config.getoption("--soak"))
+    (tmp_path / "gateway.yaml").write_text(spec())
+    done = site.gateway.run(
+        sys.executable, "-m", "tests.netns.soak", str(tmp_path), f"{count}", f"{count}", timeout=4 * count
+    )
+    for what, (first, last) in json.loads(done.stdout).items():
+        assert last <= GROWTH * first, f"{what}: {first} KiB after 100, {last} KiB after {count}"
