@@ -1,10 +1,14 @@
-"""What systemd-networkd's configuration says of other people's rules and routes. Pure; see networkd.conf(5)."""
+"""What systemd-networkd's configuration says of rules, routes and addresses that it did not make. Pure.
+
+See networkd.conf(5) and systemd.network(5).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_interface
 
-from nvi_operator.doctor.survey import Networkd
+from nvi_operator.doctor.survey import Networkd, NetworkdLink
 
 _NO = frozenset({"no", "n", "false", "f", "off", "0"})
 
@@ -22,3 +26,24 @@ def parse_networkd(texts: Iterable[str]) -> Networkd:
                 if name.strip() in settings:
                     settings[name.strip()] = value.strip().lower() not in _NO
     return Networkd(settings["ManageForeignRoutingPolicyRules"], settings["ManageForeignRoutes"])
+
+
+def parse_network_file(ifname: str, file: str, texts: Iterable[str]) -> NetworkdLink:
+    """From the text of a .network file and its drop-ins."""
+    keeps = False
+    addresses = []
+    for text in texts:
+        section = ""
+        for line in map(str.strip, text.splitlines()):
+            if line.startswith("["):
+                section = line
+            elif not line.startswith(("#", ";")):
+                name, value = (part.strip() for part in (line.partition("=")[::2]))
+                if section == "[Network]" and name == "KeepConfiguration":
+                    keeps = value.lower() not in (*_NO, "", "dhcp", "dhcp-on-stop", "dynamic", "dynamic-on-stop")
+                elif section in ("[Network]", "[Address]") and name == "Address":
+                    try:
+                        addresses.append(ip_interface(value).ip)
+                    except ValueError:
+                        continue  # networkd leaves it out as well
+    return NetworkdLink(ifname, file, keeps, frozenset(addresses))

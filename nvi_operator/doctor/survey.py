@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -136,6 +137,16 @@ class Networkd:
 
 
 @dataclass(frozen=True)
+class NetworkdLink:
+    """An interface that systemd-networkd configures, by this file."""
+
+    ifname: str
+    file: str
+    keeps: bool  # KeepConfiguration: addresses that it did not make stay
+    addresses: frozenset[IPv4Address | IPv6Address] = frozenset()
+
+
+@dataclass(frozen=True)
 class Survey:
     """One machine, in one network namespace."""
 
@@ -161,6 +172,7 @@ class Survey:
     sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     legacy_tables: tuple[tuple[Family, str], ...] = ()
     networkd: Networkd | None = None
+    networkd_links: tuple[NetworkdLink, ...] = ()
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
 
     @cached_property

@@ -27,6 +27,7 @@ from nvi_operator.kernel.survey_machine import (
     capabilities,
     has_conntrack,
     networkd,
+    networkd_links,
 )
 from nvi_operator.kernel.survey_nft import ForeignNft, nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.survey_tc import list_filters
@@ -88,7 +89,8 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         tcx=tcx,
         sysctls=_sysctls(links),
         legacy_tables=tuple(_legacy_tables()),
-        networkd=networkd(),
+        networkd=(running := networkd()),
+        networkd_links=tuple(networkd_links(links.values())) if running else (),
         links=links,
     )
 

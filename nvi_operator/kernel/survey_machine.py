@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Thread
 
-from nvi_operator.doctor.networkd import parse_networkd
-from nvi_operator.doctor.survey import CanMake, Networkd
+from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
+from nvi_operator.doctor.survey import CanMake, Networkd, NetworkdLink
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.bpf.syscall import load_program
 from nvi_operator.kernel.module.index import available
 from nvi_operator.kernel.survey_process import own_namespace
+from nvi_operator.state.facts import LinkFact
 
 # include/uapi/linux/capability.h
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
@@ -59,6 +61,18 @@ def networkd() -> Networkd | None:
     if not _NETWORKD_STATE.exists() or not _in_namespace_of_init():
         return None
     return parse_networkd(_networkd_texts())
+
+
+def networkd_links(links: Iterable[LinkFact]) -> Iterator[NetworkdLink]:
+    """Those of these links that it configures; sd_network_link_get_network_file() reads the same place."""
+    for link in links:
+        state = _text(_NETWORKD_STATE.parent / "links" / str(link.ifindex))
+        named = [line.partition("=")[2] for line in state.splitlines() if line.startswith("NETWORK_FILE=")]
+        if named:
+            drop_ins = (
+                path for d in _CONFIGURATION for path in (d / "systemd/network").glob(f"{Path(named[0]).name}.d/*")
+            )
+            yield parse_network_file(link.ifname, named[0], map(_text, (Path(named[0]), *sorted(drop_ins))))
 
 
 def _in_namespace_of_init() -> bool:

@@ -78,3 +78,24 @@ def test_a_port_of_a_bridge_is_named_in_the_plan(site: Site, gateway: GatewayHos
     plan = gateway.nvictl("plan", spec_file)
     assert "wan0: is a port of br9" in plan.stdout + plan.stderr
     assert "wan0 is a port of bridge br9" in gateway.nvictl("doctor", spec_file, check=False).stdout
+
+
+def test_policy_routes_before_ours_leak_nothing_and_are_named(
+    site: Site, gateway: GatewayHost, spec_file: Path
+) -> None:
+    """As FRR's pbrd makes them of a pbr-map with two sequences on the inside interface."""
+    site.gateway.ip(
+        "route add default via 203.0.113.1 dev wan0 table 10000 proto 195 metric 20",
+        "rule add pref 309 from 192.168.1.0/24 iif lan0 ipproto tcp lookup 10000 protocol zebra",
+        "rule add pref 319 to 10.0.0.0/8 iif lan0 lookup 10000 protocol zebra",
+    )
+    with pytest.raises(AssertionError):
+        site.client.connect(site.far.address, 443)
+    assert site.client.pings(site.far.address), "what no such rule takes goes on as before"
+    assert site.leaks() == 0
+    named = [
+        line for line in gateway.nvictl("doctor", spec_file, check=False).stdout.splitlines() if "rule-before" in line
+    ]
+    assert ["pref 309" in named[0], "pref 319" in named[1]] == [True, True]
+    site.gateway.ip("rule del pref 309", "rule del pref 319")
+    assert site.client.connect(site.far.address, 443).seen == A

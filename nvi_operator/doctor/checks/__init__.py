@@ -75,6 +75,7 @@ CHECKS: tuple[Check, ...] = (
     Check("wide-route", routes.wide_route),
     Check("undeclared-interface", routes.undeclared_interface),
     Check("networkd", settings.networkd),
+    Check("networkd-addresses", settings.networkd_addresses),
     Check("rp-filter", settings.rp_filter),
     Check("forwarding", settings.forwarding),
     Check("proxy-arp", settings.proxy_arp),

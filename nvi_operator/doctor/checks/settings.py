@@ -40,6 +40,27 @@ def networkd(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     )
 
 
+def networkd_addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Addresses of uplinks that systemd-networkd will delete. ManageForeignRoutes says nothing about addresses."""
+    managed = {link.ifname: link for link in survey.networkd_links if not link.keeps}
+    for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
+        link, there = managed.get(uplink.interface), survey.links.get(uplink.interface)
+        if link is None or there is None or uplink.addresses == "auto":
+            continue
+        on = {interface.ip: interface for interface in there.addresses}
+        for address in uplink.addresses:
+            if address in on and address not in link.addresses:
+                yield Finding(
+                    "warning",
+                    "networkd-addresses",
+                    f"uplink {name}: {address} is on {uplink.interface}, but not in {link.file}, by which "
+                    "systemd-networkd configures it: a restart deletes the address and, with the last one, all "
+                    "routes through that interface",
+                    f"# in {link.file}, section [Network]: Address={on[address]}\n"
+                    "# or KeepConfiguration=static there, if another program sets the address",
+                )
+
+
 def rp_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Strict reverse-path filtering breaks stage 2; an apply turns it off where the spec needs it."""
     strict = [

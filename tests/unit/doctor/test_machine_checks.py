@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nvi_operator.doctor import diagnose
-from nvi_operator.doctor.networkd import parse_networkd
+from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import Binding, FilterFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.state.module import ModuleFacts, ModuleFile
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
@@ -346,3 +346,32 @@ def test_a_likely_owner_is_named() -> None:
 )
 def test_networkd_configuration(texts: list[str], expected: Networkd) -> None:
     assert parse_networkd(texts) == expected
+
+
+WAN0 = """[Match]
+Name=wan0
+[Network]
+Address=203.0.113.2/24
+# Address=203.0.113.7/24
+[Address]
+Address=2001:db8:a::2/64
+[Address]
+Address=nonsense
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (WAN0, []),
+        (WAN0.replace("Address=203.0.113.2/24", "DHCP=yes"), ["warning"]),
+        (WAN0.replace("Address=203.0.113.2/24", "KeepConfiguration=static"), []),
+        (WAN0.replace("Address=203.0.113.2/24", "KeepConfiguration=dhcp"), ["warning"]),
+    ],
+    ids=["in the file", "by somebody else", "kept", "only those of DHCP are kept"],
+)
+def test_addresses_that_networkd_would_delete(text: str, expected: list[str]) -> None:
+    file = "/etc/systemd/network/wan0.network"
+    managed = survey(networkd_links=(parse_network_file("wan0", file, [text]),))
+    assert levels("networkd-addresses", managed, spec()) == expected
+    assert levels("networkd-addresses", survey(), spec()) == [], "networkd does not configure it"
