@@ -14,7 +14,7 @@ from nvi_operator.nft.text import statement_text
 from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
-from nvi_operator.ruleset.networks import network_maps, twice_rules
+from nvi_operator.ruleset.networks import limited_rules, network_maps, twice_rules
 from nvi_operator.ruleset.shards import shards, shards_of_columns
 from nvi_operator.state.nft import (
     Chain,
@@ -44,6 +44,7 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]])
     shared = {nat: name for nat, count in Counter(servers.values()).items() if count > 1 and (name := _name(nat))}
     for family in topology.families:
         rules += twice_rules("dnat", topology, family)
+        rules += limited_rules("dnat", topology, family)
         chosen = [
             (rule, (*_conditions(topology, rule), *_to(servers[rule], shared)))
             for rule in topology.forward_rules
@@ -133,7 +134,9 @@ def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     for hairpin, suffix in _SUFFIXES.items():
         yield from _port_map(f"dnat_port_{family}{suffix}", family, [e for e in port if e.hairpin is hairpin])
         yield from _range_map(f"dnat_range_{family}{suffix}", family, [e for e in range_ if e.hairpin is hairpin])
-    yield from network_maps("dnat", family, ((entry.mapped, entry.real) for entry in topology.statics))
+    yield from network_maps(
+        "dnat", family, ((entry.mapped, entry.real) for entry in topology.statics if not entry.far)
+    )
     for hairpin, suffix in _SUFFIXES.items():
         yield from _whole_map(f"dnat_all_{family}{suffix}", family, [e for e in whole if e.hairpin is hairpin])
 

@@ -9,7 +9,7 @@ from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.shards import shards
 from nvi_operator.spec.values import Network
-from nvi_operator.state.nft import Element, Field, Lookup, Match, NamedSet, Nat, Rule
+from nvi_operator.state.nft import Element, Field, Lookup, Match, NamedSet, Nat, Rule, Statement
 from nvi_operator.topology.model import Family, Topology
 
 Kind = Literal["snat", "dnat"]
@@ -63,6 +63,27 @@ def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule
                     f.in_networks(asked, (alias,)),
                     network_nat(kind, family, *pair),
                 )
+
+
+def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
+    """1:1 NAT of what is exchanged with some networks only."""
+    for entry in topology.statics:
+        if not entry.far or entry.real.version != family:
+            continue
+        far, near = (f.daddr, f.saddr) if kind == "snat" else (f.saddr, f.daddr)
+        given, becomes = (entry.real, entry.mapped) if kind == "snat" else (entry.mapped, entry.real)
+        yield (
+            *(_from_inside(topology, entry.tenant) if kind == "snat" else ()),
+            f.in_networks(near(family), (given,)),
+            f.in_networks(far(family), entry.far),
+            network_nat(kind, family, given, becomes),
+        )
+
+
+def _from_inside(topology: Topology, tenant: int) -> tuple[Statement, ...]:
+    if not tenant:
+        return f.not_from_uplinks(topology)
+    return (f.one_of(f.IIFNAME, tuple(i.port.ifname for i in topology.insides if i.tenant == tenant)),)
 
 
 def _is_address(network: Network) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from nvi_operator.nft.values import address_range_value, network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
-from nvi_operator.ruleset.networks import network_maps, network_nat, twice_rules
+from nvi_operator.ruleset.networks import limited_rules, network_maps, network_nat, twice_rules
 from nvi_operator.spec.bulk import Pick
 from nvi_operator.spec.values import PortRange
 from nvi_operator.state.nft import (
@@ -49,6 +49,7 @@ def srcnat_chain(topology: Topology) -> Chain:
     rules: list[Rule] = [(f.leaves_by_device(topology, op="!="), f.RETURN)]
     for family in topology.families:
         rules += twice_rules("snat", topology, family)
+        rules += limited_rules("snat", topology, family)
         for rule in topology.source_rules:
             if rule.conditions.family == family and _gives_inside_address(topology, rule):
                 rules += _line(topology, rule)
@@ -123,7 +124,7 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
     for tenant in topology.tenants:
         ifnames = tuple(i.port.ifname for i in topology.insides if i.tenant == tenant.number)
         for entry in topology.statics:
-            if entry.tenant == tenant.number and entry.real.version == family:
+            if entry.tenant == tenant.number and entry.real.version == family and not entry.far:
                 yield (
                     f.one_of(f.IIFNAME, ifnames),
                     f.in_networks(f.saddr(family), (entry.real,)),
@@ -133,7 +134,9 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
 
 def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     """Real to public, of those in no tenant; tenants' addresses are no keys, they occur twice."""
-    yield from network_maps("snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant))
+    yield from network_maps(
+        "snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant and not s.far)
+    )
 
 
 # --------------------------------------------------------------------------- the lines of the spec

@@ -134,7 +134,7 @@ class Homes:
         uplinks = spec.uplinks.items()
         self.own = {(a.version, int(a)): name for name, uplink in uplinks for a in explicit(uplink)}
         self.dynamic = [name for name, uplink in uplinks if uplink.addresses == "auto"]
-        public = [ip_network(a) for _, uplink in uplinks for a in explicit(uplink)]
+        public = own_addresses(spec)
         public += [network for _, uplink in uplinks for network in uplink.routed or ()]
         aliases = [network for interface in spec.interfaces.values() for network in interface.known_as or ()]
         self._public = Cover(public)
@@ -158,6 +158,11 @@ class Homes:
             names = " or ".join(self.dynamic)
             return f"if it is the address of {names}, write that name instead; else add it to routed{or_else}"
         return f"add it to addresses or routed of an uplink{or_else}"
+
+
+def own_addresses(spec: GatewaySpec) -> list[Network]:
+    """What is on the uplinks' interfaces, as far as the spec says it."""
+    return [ip_network(address) for uplink in spec.uplinks.values() for address in explicit(uplink)]
 
 
 def explicit(uplink: Uplink) -> tuple[Address, ...]:

@@ -7,9 +7,10 @@ what one field cannot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -24,16 +25,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.spec.values import (
+    FamilyNetworks,
     Maybe,
     Name,
+    Network,
     Networks,
     Places,
     Services,
-    SpecNetwork,
     SpecTarget,
     Target,
     as_tuple,
     parse_target,
+    within,
 )
 from nvi_operator.spec.words import HintedError, shown
 
@@ -166,16 +169,51 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Static:
-    """1:1 NAT of an address or a prefix, in both directions (netmap; NPTv6 for IPv6)."""
+    """1:1 NAT of an address or a prefix, in both directions (netmap, which keeps the host part, in IPv6 as well).
+
+    Without `to` it is for all but what goes from one inside network to another.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
-    address: Annotated[SpecNetwork, Field(description="The real address or prefix.")]
-    as_: Annotated[SpecNetwork, Field(alias="as", description="What it is known as; of the same size.")]
+    address: Annotated[FamilyNetworks, Field(description="The real address or prefix; one of each family.")]
+    as_: Annotated[FamilyNetworks, Field(alias="as", description="What it is known as; of the same size.")]
+    to: Annotated[
+        Maybe[Networks],
+        Field(
+            description="Only for what is sent to these prefixes, and for what comes from them. Such an entry is "
+            "asked before those without, and before what is said of inside networks."
+        ),
+    ] = None
+    except_: Annotated[
+        Maybe[Networks],
+        Field(
+            alias="except",
+            description="Parts of `address`, or of `as`, that stay out of it. An uplink's own address within a "
+            "prefix stays the gateway's without being named.",
+        ),
+    ] = None
     tenant: Annotated[Maybe[Name], Field(description="The tenant that it lives in.")] = None
 
     def __post_init__(self) -> None:
-        _same_family_and_size(self.address, self.as_, "address", "as")
+        pairs = _same_families_and_sizes(self.address, self.as_, "address", "as")
+        if self.to and not (families := {n.version for n in self.to}) & {real.version for real, _ in pairs}:
+            raise ValueError(f"address {self.address[0]} and to {self.to[0]} mix IPv4 and IPv6: {_other(families)}")
+        for part in self.except_ or ():
+            whole = [network for pair in pairs for network in pair if within(part, network)]
+            if not whole:
+                raise ValueError(f"except {part} is in neither address nor as")
+            if any(part.prefixlen == network.prefixlen for network in whole):
+                raise ValueError(f"except {part} is all of {whole[0]}")
+
+    @property
+    def pairs(self) -> tuple[tuple[Network, Network], ...]:
+        """(address, as) of each family."""
+        return _paired(self.address, self.as_)
+
+
+def _other(families: Collection[int]) -> str:
+    return f"name IPv{10 - min(families)} prefixes in to"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,26 +225,65 @@ class TwiceNat:
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
-    from_: Annotated[SpecNetwork, Field(alias="from", description="The real addresses on our side.")]
-    as_: Annotated[SpecNetwork, Field(alias="as", description="What the other side knows them as.")]
-    to: Annotated[SpecNetwork, Field(description="What our side knows the other side as.")]
-    becomes: Annotated[SpecNetwork, Field(description="The real addresses on the other side.")]
+    from_: Annotated[
+        FamilyNetworks, Field(alias="from", description="The real addresses on our side; a prefix of each family.")
+    ]
+    as_: Annotated[FamilyNetworks, Field(alias="as", description="What the other side knows them as.")]
+    to: Annotated[FamilyNetworks, Field(description="What our side knows the other side as.")]
+    becomes: Annotated[FamilyNetworks, Field(description="The real addresses on the other side.")]
     via: Annotated[Name, Field(description="The uplink that leads there.")]
 
     def __post_init__(self) -> None:
-        _same_family_and_size(self.from_, self.as_, "from", "as")
-        _same_family_and_size(self.to, self.becomes, "to", "becomes")
-        if not self.to.prefixlen:
-            raise ValueError(f"to {self.to} is every address: name those of the other side")
-        if self.from_.version != self.to.version:
-            raise ValueError(f"from {self.from_} and to {self.to} mix IPv4 and IPv6")
+        ours = _same_families_and_sizes(self.from_, self.as_, "from", "as")
+        theirs = _same_families_and_sizes(self.to, self.becomes, "to", "becomes")
+        for network in self.to:
+            if not network.prefixlen:
+                raise ValueError(f"to {network} is every address: name those of the other side")
+        if [real.version for real, _ in ours] != [alias.version for alias, _ in theirs]:
+            raise ValueError(f"from {_all(self.from_)} and to {_all(self.to)} mix IPv4 and IPv6")
+
+    @property
+    def families(self) -> tuple[OneTwice, ...]:
+        """The entry, family by family."""
+        halves = zip(_paired(self.from_, self.as_), _paired(self.to, self.becomes), strict=True)
+        return tuple(OneTwice(*ours, *theirs, self.via) for ours, theirs in halves)
 
 
-def _same_family_and_size(left: Any, right: Any, left_name: str, right_name: str) -> None:
-    if left.version != right.version:
-        raise ValueError(f"{left_name} {left} and {right_name} {right} mix IPv4 and IPv6")
-    if left.prefixlen != right.prefixlen:
-        raise ValueError(f"{left_name} {left} and {right_name} {right} are not of the same size")
+class OneTwice(NamedTuple):
+    """Twice NAT of one family."""
+
+    from_: Network
+    as_: Network
+    to: Network
+    becomes: Network
+    via: str
+
+
+_Pairs = tuple[tuple[Network, Network], ...]
+
+
+def _paired(left: Sequence[Network], right: Sequence[Network]) -> _Pairs:
+    """By family, IPv4 first."""
+    if len(left) == 1:
+        return ((left[0], right[0]),)
+    key = operator.attrgetter("version")
+    return tuple(zip(sorted(left, key=key), sorted(right, key=key), strict=True))
+
+
+def _same_families_and_sizes(
+    left: Sequence[Network], right: Sequence[Network], left_name: str, right_name: str
+) -> _Pairs:
+    if sorted(n.version for n in left) != sorted(n.version for n in right):
+        raise ValueError(f"{left_name} {_all(left)} and {right_name} {_all(right)} mix IPv4 and IPv6")
+    pairs = _paired(left, right)
+    for one, other in pairs:
+        if one.prefixlen != other.prefixlen:
+            raise ValueError(f"{left_name} {one} and {right_name} {other} are not of the same size")
+    return pairs
+
+
+def _all(networks: Sequence[Network]) -> str:
+    return ", ".join(map(str, networks))
 
 
 # --------------------------------------------------------------------------- models as data

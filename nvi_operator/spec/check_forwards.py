@@ -12,12 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
-from nvi_operator.spec.addresses import Homes, Insides, Problem, Span, explicit, families_of, overlapping, span_of
-from nvi_operator.spec.bulk import Forward
+from nvi_operator.spec.addresses import (
+    Homes,
+    Insides,
+    Problem,
+    Span,
+    explicit,
+    families_of,
+    overlapping,
+    own_addresses,
+    span_of,
+)
+from nvi_operator.spec.bulk import Forward, Static
 from nvi_operator.spec.claims import WHOLE, Claims, claim, may_overlap, owner_of, ports_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.values import FAMILIES, parse_address
+from nvi_operator.spec.one_to_one import pieces
+from nvi_operator.spec.values import FAMILIES, Network, parse_address
 
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own
 
@@ -251,13 +262,24 @@ def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     for (_, public, _), packed in claims.spans.items():
         if _is_address(public):
             forwards[public].update(dict.fromkeys(_span(number, names).owner for number in packed))
-    spans: list[Span[tuple[bool, str]]] = [span_of(s.as_, 0, (True, name)) for name, s in spec.static.items()]
+    own = own_addresses(spec)
+    spans: list[Span[tuple[bool, str]]] = [
+        span_of(mapped, 0, (True, name))
+        for name, static in spec.static.items()
+        if not static.to  # which stands beside forwards for everybody else
+        for _, mapped in pieces(static, own)
+    ]
     spans += [span_of(ip_network(ip_address(public)), 1, (False, public)) for public in forwards]
     for later, earlier in overlapping(spans, lambda one, other: one[0] == other[0]):
         public, static = later.owner[1], earlier.owner[1]
         for name in forwards[public]:
             yield (
                 ("spec", "forwards", name, "at"),
-                f"{public} is {spec.static[static].address} already, by static {static!r}",
+                f"{public} is {_real(spec.static[static], public)} already, by static {static!r}",
                 "publish on another address, or leave the 1:1 entry out",
             )
+
+
+def _real(static: Static, public: str) -> Network:
+    """The address of an entry that is known as `public`."""
+    return next(real for real, mapped in static.pairs if ip_address(public) in mapped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import collapse_addresses, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from nvi_operator.spec.addresses import (
     Cover,
@@ -16,11 +16,13 @@ from nvi_operator.spec.addresses import (
     explicit,
     families_of,
     overlapping,
+    own_addresses,
     span_of,
 )
-from nvi_operator.spec.bulk import BY_KERNEL, Static, TwiceNat
+from nvi_operator.spec.bulk import BY_KERNEL, OneTwice, Static
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, SourceNat
+from nvi_operator.spec.one_to_one import pieces
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
 from nvi_operator.spec.words import listed
 
@@ -141,32 +143,61 @@ def _sources(spec: GatewaySpec, line: SourceNat, family: int) -> list[Network]:
 # --------------------------------------------------------------------------- 1:1
 
 
+class _Piece(NamedTuple):
+    """A part of an entry of 1:1 NAT, without its exceptions."""
+
+    name: str
+    static: Static
+    network: Network
+
+
 def check_static(spec: GatewaySpec) -> Iterator[Problem]:
     homes, insides = Homes(spec), Insides(spec)
-    real: dict[str | None, list[Span[tuple[str, Static]]]] = defaultdict(list)
-    public: list[Span[tuple[str, Static]]] = []
+    real: dict[str | None, list[Span[_Piece]]] = defaultdict(list)
+    public: list[Span[_Piece]] = []
+    own = own_addresses(spec)
     for order, (name, static) in enumerate(spec.static.items()):
         at: Path = ("spec", "static", name)
-        if not homes.any(static.as_[0], static.as_[-1]):
-            hint = homes.nowhere(or_else=", or to an interface's knownAs")
-            yield (*at, "as"), f"{static.as_} belongs to no uplink", hint
-        yield from _static_real(homes, insides, at, static)
-        real[static.tenant].append(span_of(static.address, order, (name, static)))
-        public.append(span_of(static.as_, order, (name, static)))
-    for later, earlier in overlapping(public):
-        (name, static), (other_name, other) = later.owner, earlier.owner
-        message = f"{static.as_} overlaps {other.as_} of static {other_name!r}"
-        yield ("spec", "static", name, "as"), message, "each public address stands for one"
+        for address, mapped in static.pairs:
+            if not homes.any(mapped[0], mapped[-1]):
+                hint = homes.nowhere(or_else=", or to an interface's knownAs")
+                yield (*at, "as"), f"{mapped} belongs to no uplink", hint
+            yield from _static_real(homes, insides, at, static, address)
+        for address, mapped in pieces(static, own):
+            real[static.tenant].append(span_of(address, order, _Piece(name, static, address)))
+            public.append(span_of(mapped, order, _Piece(name, static, mapped)))
+    limited = any(static.to for static in spec.static.values())
+    for later, earlier in _distinct(overlapping(public, _other_far_side if limited else None)):
+        one, other = later.owner, earlier.owner
+        message = f"{one.network} overlaps {other.network} of static {other.name!r}"
+        yield ("spec", "static", one.name, "as"), message, "each public address stands for one"
     for spans in real.values():
-        for later, earlier in overlapping(spans):
-            (name, static), (other_name, other) = later.owner, earlier.owner
-            message = f"{static.address} overlaps {other.address} of static {other_name!r}"
-            yield ("spec", "static", name, "address"), message, "each address is known by one other"
+        for later, earlier in _distinct(overlapping(spans, _other_far_side if limited else None)):
+            one, other = later.owner, earlier.owner
+            message = f"{one.network} overlaps {other.network} of static {other.name!r}"
+            yield ("spec", "static", one.name, "address"), message, "each address is known by one other"
 
 
-def _static_real(homes: Homes, insides: Insides, at: Path, static: Static) -> Iterator[Problem]:
+def _distinct(pairs: Iterable[tuple[Span[_Piece], Span[_Piece]]]) -> Iterator[tuple[Span[_Piece], Span[_Piece]]]:
+    """Two entries overlap once, in however many pieces."""
+    seen: set[tuple[str, str]] = set()
+    for later, earlier in pairs:
+        names = later.owner.name, earlier.owner.name
+        if names not in seen:
+            seen.add(names)
+            yield later, earlier
+
+
+def _other_far_side(one: _Piece, other: _Piece) -> bool:
+    """Are they for different far sides? An entry with `to` is asked before one without."""
+    left, right = one.static, other.static
+    if left.tenant != right.tenant or bool(left.to) != bool(right.to):
+        return left.tenant == right.tenant
+    return bool(left.to and right.to) and not any(_overlap(a, b) for a in left.to or () for b in right.to or ())
+
+
+def _static_real(homes: Homes, insides: Insides, at: Path, static: Static, address: Network) -> Iterator[Problem]:
     path = (*at, "address")
-    address = static.address
     own = homes.own.get((address.version, int(address.network_address))) if address.num_addresses == 1 else None
     if own:
         message = f"{address.network_address} is the gateway's own address (uplink {own!r})"
@@ -189,17 +220,20 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
     homes, insides = Homes(spec), Insides(spec)
     for name, twice in spec.twice_nat.items():
         at: Path = ("spec", "twiceNat", name)
-        if not homes.any(twice.as_[0], twice.as_[-1]):
-            hint = f"add it to routed of uplink {twice.via!r}"
-            if twice.via not in spec.uplinks:
-                there_are = f"; there are: {listed(spec.uplinks)}" if spec.uplinks else ""
-                hint = f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
-            yield (*at, "as"), f"{twice.as_} belongs to no uplink", hint
-        tenants = insides.tenants_of([twice.from_])
+        for mapped in twice.as_:
+            if not homes.any(mapped[0], mapped[-1]):
+                hint = f"add it to routed of uplink {twice.via!r}"
+                if twice.via not in spec.uplinks:
+                    there_are = f"; there are: {listed(spec.uplinks)}" if spec.uplinks else ""
+                    hint = (
+                        f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
+                    )
+                yield (*at, "as"), f"{mapped} belongs to no uplink", hint
+        tenants = insides.tenants_of(twice.from_)
         if len(tenants) > 1:
             message = f"these addresses exist in several tenants: {', '.join(tenants)}"
             yield (*at, "from"), message, "give the tenant's hosts addresses of their own with static"
-    entries = list(spec.twice_nat.items())
+    entries = [(name, one) for name, twice in spec.twice_nat.items() for one in twice.families]
     yield from _twice_overlaps(entries, "to", "overlaps", _differ_in_source, "each alias stands for one network")
     yield from _twice_overlaps(
         entries, "as", "is another network's already: it overlaps", _same_shift, "each network needs its own alias"
@@ -209,7 +243,7 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
     )
 
 
-_Twice = tuple[str, TwiceNat]
+_Twice = tuple[str, OneTwice]
 
 
 def _twice_overlaps(entries: Iterable[_Twice], field: str, says: str, apart: Any, hint: str) -> Iterator[Problem]:
@@ -230,7 +264,7 @@ def _same_shift(one: _Twice, other: _Twice) -> bool:
     return _shift(one[1]) == _shift(other[1])
 
 
-def _shift(twice: TwiceNat) -> int:
+def _shift(twice: OneTwice) -> int:
     return int(twice.as_.network_address) - int(twice.from_.network_address)
 
 

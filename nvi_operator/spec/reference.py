@@ -33,6 +33,7 @@ from nvi_operator.spec.models import (
 from nvi_operator.spec.values import (
     Addresses,
     EntryFiles,
+    FamilyNetworks,
     HostNames,
     IfName,
     IfNames,
@@ -55,6 +56,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (Places, "uplinks or addresses"),
     (Addresses, "addresses"),
     (SpecNetwork, "prefix"),
+    (FamilyNetworks, "prefix, or one of each family"),
     (Networks, "prefixes"),
     (Ranges, "ranges"),
     (Services, "services"),

@@ -351,6 +351,20 @@ def _one_or_several(parse: Callable[[object], T]) -> Callable[[Any, ValidatorFun
     return validate
 
 
+def _one_per_family(parse: Callable[[object], T]) -> Callable[[Any, ValidatorFunctionWrapHandler], tuple[T, ...]]:
+    """One value, or two of which one is IPv4 and the other IPv6."""
+    several = _one_or_several(parse)
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> tuple[T, ...]:
+        values: tuple[Any, ...] = several(value, handler)
+        versions = [item.version for item in values]
+        if len(set(versions)) < len(versions):
+            raise ValueError(f"{values[0]} and {values[1]} are of one family: one each, IPv4 and IPv6")
+        return values
+
+    return validate
+
+
 def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
 
@@ -461,6 +475,12 @@ Addresses = Annotated[
 ]
 Networks = Annotated[
     tuple[SpecNetwork, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_NETWORK_SCHEMA))
+]
+FamilyNetworks = Annotated[
+    tuple[SpecNetwork, ...],
+    WrapValidator(_one_per_family(parse_network)),
+    _STRS,
+    WithJsonSchema(_one_or_many(_NETWORK_SCHEMA) | {"maxItems": 2}),
 ]
 Ranges = Annotated[
     tuple[SpecRange, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_RANGE_SCHEMA))

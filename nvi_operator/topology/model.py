@@ -234,12 +234,13 @@ class ForwardRule:
 
 @dataclass(frozen=True, slots=True)
 class StaticEntry:
-    """1:1 NAT: `real` is known as `mapped`."""
+    """1:1 NAT of one family: `real` is known as `mapped`; with `far` to these networks only."""
 
     name: str
     real: Network
     mapped: Network
     tenant: int
+    far: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

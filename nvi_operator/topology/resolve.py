@@ -25,7 +25,6 @@ from nvi_operator.topology.model import (
     Port,
     Priorities,
     RouteEntry,
-    StaticEntry,
     Tenant,
     Topology,
     TwiceEntry,
@@ -33,6 +32,7 @@ from nvi_operator.topology.model import (
 )
 from nvi_operator.topology.module import judge
 from nvi_operator.topology.source_nat import resolve_source_nat
+from nvi_operator.topology.static import resolve_static
 
 Note = Callable[[str], None]
 
@@ -62,6 +62,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         notes.append(
             f"forward {shadowed}: left out: what it is for is an uplink's address now, and another's port there"
         )
+    statics = resolve_static(spec.static, uplinks, tenants, notes.append)
     return Topology(
         name=name,
         dataplane=dataplane,
@@ -85,11 +86,8 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
         **forwards,
-        statics=tuple(
-            StaticEntry(n, s.address, s.as_, tenants[s.tenant].number if s.tenant else 0)
-            for n, s in sorted(spec.static.items())
-        ),
-        twice=tuple(TwiceEntry(n, t.from_, t.as_, t.to, t.becomes, t.via) for n, t in sorted(spec.twice_nat.items())),
+        statics=statics,
+        twice=tuple(TwiceEntry(n, *one) for n, t in sorted(spec.twice_nat.items()) for one in t.families),
         routes=tuple(_routes(spec)),
         notes=tuple(notes),
     )

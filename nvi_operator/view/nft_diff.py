@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -114,5 +114,8 @@ def _brief(statement: Statement) -> Statement:
     slots: Counter[Data] = Counter()
     for (slot, *_), member in lookup.map:
         slots[member] += int(slot.last) - int(slot.first) + 1 if isinstance(slot, Interval) else 1
-    counted: frozenset[Element] = frozenset(((f"{count} slots",), member) for member, count in slots.items())
+    of_count: dict[int, list[str]] = defaultdict(list)  # as text: what has as many slots must have an order, too
+    for member, count in slots.items():
+        of_count[count].append(element_text(((f"{count} slots",), member), (), ()))
+    counted: frozenset[Element] = frozenset(((", ".join(sorted(same)),), None) for same in of_count.values())
     return replace(statement, address=replace(lookup, map=counted))

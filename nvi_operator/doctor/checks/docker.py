@@ -70,7 +70,7 @@ def _is_target(spec: GatewaySpec, bridge: str, address: Network) -> bool:
     """Does the spec send packets to that address?"""
     if bridge in spec.interfaces:
         return True
-    targets: list[Network] = [s.address for s in spec.static.values()]
+    targets: list[Network] = [network for s in spec.static.values() for network in s.address]
     hosts = [target.address for forward in spec.forwards.values() for target in forward.to]
     return any(host in address for host in hosts if host.version == address.version) or any(
         network.overlaps(address) for network in targets if network.version == address.version

@@ -320,6 +320,19 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             ),
         ],
     ),
+    "1:1 towards networks that overlap": (
+        "  static:\n"
+        "    a: {address: 192.168.1.80, as: 203.0.113.17, to: 192.0.2.0/24}\n"
+        "    b: {address: 192.168.1.81, as: 203.0.113.17, to: [192.0.2.128/25, 198.18.0.0/15]}",
+        [
+            (
+                "15:36",
+                "spec.static.b.as",
+                "203.0.113.17/32 overlaps 203.0.113.17/32 of static 'a'",
+                "each public address stands for one",
+            ),
+        ],
+    ),
     "1:1 of the gateway": (
         "  static:\n    a: {address: 198.51.100.2, as: 203.0.113.17}",
         [
@@ -784,6 +797,17 @@ GOOD = {
     + "  twiceNat:\n"
     + "    p: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.2.0.0/24, becomes: 10.9.0.0/24, via: isp-b}\n"
     + "    q: {from: 192.168.1.0/29, as: 203.0.113.16/29, to: 10.3.0.0/24, becomes: 10.8.0.0/24, via: isp-a}\n",
+    "1:1 as one thing here, and as another there": BASE
+    + "  static:\n    a: {address: 192.168.1.0/28, as: 203.0.113.16/28}\n"
+    + "    b: {address: 192.168.1.80, as: 203.0.113.17, to: 192.0.2.0/24}\n"
+    + "    c: {address: 192.168.1.81, as: 203.0.113.17, to: 198.18.0.0/15}\n"
+    + "    d: {address: 192.168.1.80, as: 203.0.113.18, to: 198.18.0.0/15}\n",
+    "1:1 of what another leaves out": BASE
+    + "  static:\n    a: {address: 192.168.1.0/28, as: 203.0.113.16/28, except: [192.168.1.1, 203.0.113.18]}\n"
+    + "    b: {address: 192.168.1.1, as: 203.0.113.18}\n    c: {address: 192.168.1.2, as: 203.0.113.17}\n",
+    "a forward of an uplink's address within a prefix": BASE.replace("203.0.113.16/28", "203.0.113.0/24")
+    + "  static: {a: {address: 192.168.1.0/28, as: 203.0.113.0/28}}\n"
+    + "  forwards: {web: {at: isp-a, ports: 443/tcp, to: 192.168.1.80}}\n",
     "a pool as large as its sources": BASE
     + "  sourceNat: [{name: a, from: 192.168.1.0/28, as: {pool: 203.0.113.16/28, overload: false}}]\n",
     "a default of each family": uplinks(

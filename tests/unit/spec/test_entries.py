@@ -23,7 +23,12 @@ INLINE = """\
     mail: {ports: [25/tcp, 587/tcp], to: 192.168.1.25, from: [192.0.2.0/24, 198.18.0.0/15], hairpin: false}
     six: {at: isp-a, ports: 80/tcp, to: "[fd00:1::80]:8080", pick: random}
   static:
-    printer: {address: 192.168.1.9, as: 203.0.113.17}
+    printer: {address: 192.168.1.9, as: 203.0.113.17, to: 192.0.2.0/24}
+    rack:
+      address: [192.168.1.32/28, 'fd00:1::2']
+      as: ['2001:db8:a::2', 203.0.113.16/28]
+      to: [192.0.2.128, '2001:db8:9::']
+      except: [192.168.1.33, 203.0.113.17]
   twiceNat:
     site: {from: 192.168.1.0/28, as: 203.0.113.16/28, to: 10.1.0.0/28, becomes: 192.168.1.0/28, via: isp-a}
 """
@@ -42,7 +47,11 @@ FORWARDS_JSON = """\
  "from": ["192.0.2.0/24", "198.18.0.0/15"], "hairpin": false}
 {"name": "six", "at": "isp-a", "ports": "80/tcp", "to": "[fd00:1::80]:8080", "pick": "random"}
 """
-STATIC_CSV = "name,address,as\nprinter,192.168.1.9,203.0.113.17\n"
+STATIC_CSV = """\
+name,    address,                   as,                            to,                       except
+printer, 192.168.1.9,               203.0.113.17,                  192.0.2.0/24,
+rack,    192.168.1.32/28 fd00:1::2, 2001:db8:a::2 203.0.113.16/28, 192.0.2.128 2001:db8:9::, 192.168.1.33 203.0.113.17
+"""
 TWICE_CSV = "as,to,name,from,becomes,via\n203.0.113.16/28,10.1.0.0/28,site,192.168.1.0/28,192.168.1.0/28,isp-a\n"
 
 READS_CSV = BASE + "  forwardsFrom: f.csv\n"
