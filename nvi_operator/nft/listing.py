@@ -50,7 +50,7 @@ Ifindex = Callable[[str], int | None]
 
 _ALL = 0xFFFFFFFF
 _ALIASES = {"ipv6-icmp": "icmpv6"}
-_BIT_FIELDS = {"ct state", "ct status"}
+_BIT_FIELDS = {"ct state", "ct status", "tcp flags"}
 
 
 class _UnknownFormError(Exception):

@@ -44,6 +44,7 @@ def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
     yield from dstnat_chains(topology, forwards)
     yield from ipsec_chains(topology)
     yield _errors_chain(topology)
+    yield _answers_chain(topology)
     yield srcnat_chain(topology)
     yield from guard_chains(topology)
     yield from mark_chains(topology)
@@ -64,6 +65,19 @@ def _errors_chain(topology: Topology) -> Chain:
         for family in topology.families
     ]
     return Chain("own_errors", Hook("route", "output", -150), tuple(rules))
+
+
+def _answers_chain(topology: Topology) -> Chain:
+    """The gateway's own answers that end a flow bear the stage bit: the proof, to the program at an uplink's egress,
+    that this table has seen what they answer.
+
+    Without the table the gateway itself gets what is for a published server, and answers with a reset.
+    """
+    leaves = Match(f.OIFGROUP, "==", topology.link_group)
+    answers: list[Match] = [Match(Field("tcp flags"), "in", frozenset({"rst"}))]
+    answers += [Match(Field(_ERRORS[family][0]), "==", "destination-unreachable") for family in topology.families]
+    rules: list[Rule] = [(answer, leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
+    return Chain("own_answers", Hook("filter", "output", 300), tuple(rules))
 
 
 def _sets(topology: Topology, forwards: Forwards) -> Iterator[NamedSet]:

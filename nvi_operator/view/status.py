@@ -32,6 +32,7 @@ _MEANINGS = {
     "leak_uplink": "dropped: source of another uplink",
     "egress_untranslated": "dropped by the uplink's program: inside source about to leave untranslated",
     "egress_foreign": "dropped by the uplink's program: forwarded, and no source of the uplink",
+    "egress_reset": "dropped by the uplink's program: a reset of the gateway itself, while the table is gone",
     "egress_wrong_uplink": "dropped by the uplink's program: the gateway's own, with another uplink's source",
     "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
 }

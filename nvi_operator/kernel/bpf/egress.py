@@ -4,6 +4,9 @@ It decides by addresses, in one map of prefixes (`state/egress_guard.py`); the l
 
 1. not IPv4 or IPv6, or the frame of a VLAN, which is another interface                       -> leaves
 2. a source of this uplink                                                                    -> leaves
+   but for the gateway's own answers that end a flow, a TCP reset or an ICMP destination unreachable, without
+   the stage bit, which the table gives them: without the table the gateway answers for addresses that it
+   translates otherwise, and connections that outlive the table's absence would end                -> egress_reset
 3. the gateway's own packet (skb->ingress_ifindex is 0: no interface received it; tunnels clear it,
    skb_scrub_packet()): with an inside source                                                 -> egress_untranslated
    with a source of another uplink                                                            -> egress_wrong_uplink
@@ -30,7 +33,7 @@ from nvi_operator.kernel.bpf.maps import LPM_TRIE, NO_PREALLOC, PERCPU_ARRAY, Ma
 from nvi_operator.kernel.bpf.program import count, protocol
 from nvi_operator.state.egress_guard import GuardEntry, Standing
 
-REASONS = ("egress_untranslated", "egress_foreign", "egress_wrong_uplink")
+REASONS = ("egress_untranslated", "egress_foreign", "egress_wrong_uplink", "egress_reset")
 
 PREFIXES, COUNTERS = "nvi_prefixes", "nvi_refused"
 # struct bpf_lpm_trie_key: the length in bits, then what is matched: side and family in a byte, and an address. The
@@ -47,7 +50,10 @@ _UNSPEC, _SHOT = -1, 2  # TC_ACT_*
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _SOURCE = {4: 12, 6: 8}  # offsets in the header
 _DESTINATION = {4: 16, 6: 24}
-_NEXT_HEADER, _IPV6_HEADER, _ICMPV6 = 6, 40, 58
+_FRAGMENT, _PROTOCOL_4, _NEXT_HEADER, _IPV6_HEADER = 6, 9, 6, 40
+_TCP, _ICMP, _ICMPV6 = 6, 1, 58
+_TCP_FLAGS, _RST = 13, 4
+_UNREACHABLE, _FRAGMENTATION_NEEDED, _UNREACHABLE_6 = 3, 4, 1  # ICMP type and code, ICMPv6 type
 _NEIGHBOUR_DISCOVERY = (133, 135, 136)  # router and neighbour solicitations, neighbour advertisements
 
 _KEY, _SCRATCH = -32, -40  # on the stack
@@ -82,7 +88,7 @@ def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
         asm.mov_imm(R8, 0),
         asm.mov_imm(R9, 0),
         Label("known"),
-        asm.jump_if_any(R8, Standing.OWN, "leaves"),
+        asm.jump_if_any(R8, Standing.OWN, "own_source"),
         asm.load(4, R1, R6, _INGRESS_IFINDEX),
         asm.jump_unless(R1, 0, "forwarded"),
         asm.jump_if(R8, 0, "leaves"),
@@ -105,14 +111,57 @@ def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
         *_look_up("forwarded_refused"),
         asm.load(4, R1, R0, 4),
         asm.jump_if_shared(R1, R9, "leaves"),
+        asm.jump("forwarded_refused"),
+        *_own_source(stage_mask, order),
         Label("forwarded_refused"),
         asm.jump_if_any(R8, Standing.INSIDE, "egress_untranslated"),
         *_refuse("egress_foreign"),
         *_refuse("egress_untranslated"),
         *_refuse("egress_wrong_uplink"),
+        *_refuse("egress_reset"),
         Label("leaves"),
         asm.mov_imm(R0, _UNSPEC & 0xFFFFFFFF),
         asm.leave(),
+    )
+
+
+def _own_source(stage_mask: int, order: Order) -> tuple[Line, ...]:
+    """Leaves, unless it is an answer of the gateway itself that the table has not seen."""
+    return (
+        Label("own_source"),
+        asm.load(4, R1, R6, _INGRESS_IFINDEX),
+        asm.jump_unless(R1, 0, "leaves"),
+        asm.load(4, R1, R6, _MARK),
+        asm.and_imm(R1, stage_mask),
+        asm.jump_unless(R1, 0, "leaves"),
+        asm.jump_if(R7, protocol(_IPV4, order), "answer_4"),
+        *_load_byte(_NEXT_HEADER),
+        asm.mov_imm(R9, _IPV6_HEADER),
+        asm.jump_if(R1, _TCP, "answer_tcp"),
+        asm.jump_unless(R1, _ICMPV6, "leaves"),
+        *_load_byte(_IPV6_HEADER),
+        asm.jump_if(R1, _UNREACHABLE_6, "egress_reset"),
+        asm.jump("leaves"),
+        Label("answer_4"),
+        *_load_byte(_FRAGMENT, size=2),
+        asm.and_imm(R1, protocol(0x1FFF, order)),
+        asm.jump_unless(R1, 0, "leaves"),
+        *_load_byte(0),
+        asm.mov(R9, R1),
+        asm.and_imm(R9, 0x0F),
+        asm.shift_left(R9, 2),
+        *_load_byte(_PROTOCOL_4),
+        asm.jump_if(R1, _TCP, "answer_tcp"),
+        asm.jump_unless(R1, _ICMP, "leaves"),
+        *_load_byte(0, base=R9),
+        asm.jump_unless(R1, _UNREACHABLE, "leaves"),
+        *_load_byte(1, base=R9),
+        asm.jump_if(R1, _FRAGMENTATION_NEEDED, "leaves"),
+        asm.jump("egress_reset"),
+        Label("answer_tcp"),
+        *_load_byte(_TCP_FLAGS, base=R9),
+        asm.jump_if_any(R1, _RST, "egress_reset"),
+        asm.jump("leaves"),
     )
 
 
@@ -149,19 +198,20 @@ def _unless_neighbour_discovery() -> tuple[Line, ...]:
     )
 
 
-def _load_byte(offset: int) -> tuple[Line, ...]:
-    """Into R1."""
+def _load_byte(offset: int, *, base: int | None = None, size: Literal[1, 2] = 1) -> tuple[Line, ...]:
+    """A byte of the packet, or two, into R1: from the network header, or so far behind it as `base` holds."""
     return (
         asm.store_imm(8, FP, _SCRATCH, 0),
-        *_load_bytes(offset, _SCRATCH, 1),
-        asm.load(1, R1, FP, _SCRATCH),
+        *_load_bytes(offset, _SCRATCH, size, base),
+        asm.load(size, R1, FP, _SCRATCH),
     )
 
 
-def _load_bytes(offset: int, to: int, size: int) -> tuple[Line, ...]:
+def _load_bytes(offset: int, to: int, size: int, base: int | None = None) -> tuple[Line, ...]:
+    where = (asm.mov_imm(R2, offset),) if base is None else (asm.mov(R2, base), asm.add_imm(R2, offset))
     return (
         asm.mov(R1, R6),
-        asm.mov_imm(R2, offset),
+        *where,
         asm.mov(R3, FP),
         asm.add_imm(R3, to),
         asm.mov_imm(R4, size),
