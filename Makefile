@@ -1,4 +1,4 @@
-# `make demo` and `make test` install what they need first; the rest expects `make setup` to have run.
+# `make setup` is for a gateway, `make dev` adds what tests and checks need. Every target installs first what it needs.
 
 PYTHON ?= /usr/bin/python3
 VENV   ?= .venv
@@ -9,15 +9,20 @@ PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 iputils-p
 BENCH_PACKAGES := iptables perl
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
+NETWORKD      := packaging/networkd/50-nvi-operator.conf
+NETWORKD_CONF ?= /etc/systemd/networkd.conf.d
+
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema clean
+.PHONY: help setup dev networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
-setup: $(VENV)/.ready ## install the system packages and the virtual environment
+setup: $(VENV)/.ready networkd ## on a gateway: the system packages, nvictl in .venv, a drop-in for systemd-networkd
+
+dev: $(VENV)/.dev ## for developers: setup's packages, and pytest, mypy, ruff and the like
 
 # Installs those of $(1) that are not there yet.
 define install
@@ -32,29 +37,38 @@ endef
 $(VENV)/.ready: pyproject.toml Makefile
 	$(call install,$(PACKAGES))
 	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(BIN)/pip install -q -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
 	$(BIN)/pip install -q -e '.[dev]'
 	@touch $@
 
-demo: setup ## the main job, in a laboratory of network namespaces
+# systemd-networkd deletes FIB rules and routes of others, unless it is told not to; it reads this when it starts.
+networkd:
+	@if [ -e /run/systemd/netif/state ] && ! cmp -s $(NETWORKD) $(NETWORKD_CONF)/$(notdir $(NETWORKD)); then \
+		$(SUDO) install -D -m 644 -t $(NETWORKD_CONF) $(NETWORKD) && \
+		echo "installed $(NETWORKD_CONF)/$(notdir $(NETWORKD)); then: systemctl restart systemd-networkd"; \
+	fi
+
+demo: $(VENV)/.ready ## the main job, in a laboratory of network namespaces
 	$(SUDO) $(BIN)/python -m tests.lab.demo
 
-lab: setup ## the same laboratory, with a shell to poke in it
+lab: $(VENV)/.ready ## the same laboratory, with a shell to poke in it
 	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
 
-test: setup lint ## all tests; those with packets need root
+test: dev lint ## all tests; those with packets need root
 	$(SUDO) $(BIN)/python -m pytest
 
-test-quick: ## those that need no kernel: under a minute
+test-quick: $(VENV)/.dev ## those that need no kernel: under a minute
 	$(BIN)/python -m pytest -n auto tests/unit tests/golden tests/property
 
-soak: setup ## 10,000 edits and heals in one daemon, and what they leave in its memory: an hour
-	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
-
-test-netns: ## those with real packets
+test-netns: $(VENV)/.dev ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
 
-soak: setup ## pairs of changers at random times, with kills: 500 of them, about half an hour
+soak: dev ## hours: 500 pairs of changers with kills, 10,000 edits and heals of one daemon
 	$(SUDO) NVI_ROUNDS=500 $(BIN)/python -m pytest -s tests/netns/test_two_at_once.py
+	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
 
 kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), or one of tests/vm/kernels.toml
 	$(SUDO) $(BIN)/python -m tests.vm $(KERNEL)
@@ -62,7 +76,7 @@ kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), 
 kmod-test-quick: vm-setup ## the heart of it, on two kernels at a time
 	$(SUDO) $(BIN)/python -m tests.vm $(QUICK_KERNELS) --suite quick --jobs 2
 
-vm-setup: setup
+vm-setup: dev
 	$(call install,$(VM_PACKAGES))
 
 kmod-checkpatch: ## style of the kernel's sources: CHECKPATCH=path of a kernel tree's scripts/checkpatch.pl
@@ -74,21 +88,21 @@ build/peers:
 	mkdir -p build/ferm
 	-cd build/ferm && $(SUDO) apt-get update -qq && apt-get download -qq ferm && dpkg-deb -x ferm_*.deb ../peers
 
-bench: setup build/peers ## what the control plane costs, beside nft and others; writes docs/benchmarks.md
+bench: dev build/peers ## what the control plane costs, beside nft and others; writes docs/benchmarks.md
 	$(call install,$(BENCH_PACKAGES))
 	$(BIN)/pip install -q -e '.[bench]'
 	$(SUDO) $(BIN)/python -m bench.control --write docs/benchmarks.md
 
-bench-dataplane: setup ## what a gateway costs, ours and others; bench/README.md
+bench-dataplane: dev ## what a gateway costs, ours and others; bench/README.md
 	$(SUDO) $(BIN)/python -m bench.dataplane
 
-lint: setup ## style, types, layers
+lint: dev ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-schema: ## write schemas/ anew
+schema: $(VENV)/.ready ## write schemas/ anew
 	$(BIN)/nvictl schema > schemas/gateway.schema.json
 
 clean: ## remove what was built

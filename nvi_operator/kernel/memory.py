@@ -9,8 +9,8 @@ The kernel reports a link that goes down before the routes that go with it, and 
 (RTNL) meanwhile, and so does a listing of links; which is why a look begins with that.
 
 Settings are reported in part only: they are read at each pass, and each second in between (`unreported_change`).
-Not reported, and so not noticed before everything is forgotten at the timer: the entries of the program's map, modules on disk, and routes of our protocol that somebody
-puts into the tables `main` and `local`.
+Not reported, and so not noticed before everything is forgotten at the timer: the entries of the program's map,
+modules on disk, and routes of our protocol that somebody puts into the tables `main` and `local`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -35,6 +36,7 @@ from nvi_operator.view.drift import drift_lines
 from nvi_operator.view.plan import done, plan_lines
 
 LITTER = 1_000  # objects made and not freed by a pass, from which on it is worth a collection (5 ms)
+FEW = 10  # lines of the first pass; more of them are summed up, or each boot would log the whole gateway
 SHOWN = 40  # lines of a change that go into the log; `nvictl plan` would have shown all
 LOCK_SECONDS = 10.0  # that a pass waits for another process's change; then it is tried again later
 
@@ -192,7 +194,10 @@ class Daemon:
 
     def _report(self, loaded: LoadedSpec, plan: Plan, wake: Wake, *, drifted: bool, seconds: float) -> None:
         lines = [f"{sign} {line}".rstrip() for sign, line in (drift_lines(plan) if drifted else plan_lines(plan))]
-        if len(lines) > SHOWN:
+        if Reason.START in wake.reasons and len(lines) > FEW:
+            kinds = Counter(change.ref.kind for change in plan.steps)
+            lines = [", ".join(f"{kind}: {count}" for kind, count in kinds.items())]
+        elif len(lines) > SHOWN:
             lines = [*lines[:SHOWN], f"  ... and {len(lines) - SHOWN} more lines"]
         if drifted:
             who = f" by {', '.join(wake.culprits)}" if wake.culprits else ""

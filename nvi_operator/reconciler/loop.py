@@ -13,6 +13,7 @@ from __future__ import annotations
 import selectors
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from nvi_operator.errors import NviError
@@ -23,10 +24,11 @@ from nvi_operator.reconciler.fights import Fights
 from nvi_operator.reconciler.inbox import Inbox, signals
 from nvi_operator.reconciler.notify import Notifier
 from nvi_operator.reconciler.outside import Clock, Events, Watch
-from nvi_operator.reconciler.source import Fingerprint, fingerprint
+from nvi_operator.reconciler.source import Fingerprint, being_written, fingerprint
 from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from nvi_operator.reconciler.watch import DirectoryWatch
 
+PATIENCE = 30.0  # seconds for which a file that is open for writing is not read
 GLANCE = 1.0  # seconds between looks at what the kernel does not report
 TELL_AGAIN = 600.0  # seconds after which an error that lasts is told again
 
@@ -49,6 +51,7 @@ class Loop:
         rescan_seconds: float = 60.0,
         clock: Clock | None = None,
         watch: Callable[[Path, Callable[[], None]], Watch] = DirectoryWatch,
+        being_written: Callable[[Path, list[str]], list[str]] = being_written,
         notifier: Notifier | None = None,
         backoff: Backoff | None = None,
         fights: Fights | None = None,
@@ -60,6 +63,7 @@ class Loop:
         self._report = report
         self._clock = clock or Clock()
         self._new_watch = watch
+        self._being_written = being_written
         self._notifier = notifier or Notifier()
         self._fights = fights or Fights()
         self._agenda = Agenda(rescan_seconds, backoff or Backoff())
@@ -69,6 +73,7 @@ class Loop:
         self._failing = False
         self._reports: dict[Event, None] = {}  # of the kernel, since the last pass
         self._seen: Fingerprint | None = None
+        self._half_saved_since: float | None = None
         self._ping = float("-inf")
         self._next_glance = float("-inf")
         self._told: dict[str, float] = {}
@@ -85,7 +90,12 @@ class Loop:
     def run(self) -> None:
         """Until SIGTERM, SIGINT or `stop`. What it raises is a bug."""
         watch = self._new_watch(self._directory, lambda: self.wake(Reason.DIRECTORY))
-        handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.wake}
+        handlers: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: self.wake,
+            signal.SIGIO: lambda: None,  # from a process that opens a file while it is asked about (SpecFiles)
+        }
         try:
             with signals(handlers), selectors.DefaultSelector() as selector:
                 for fileno in (self._inbox.fileno(), *self._events.filenos()):
@@ -139,22 +149,46 @@ class Loop:
             watch.arm()  # before anything is read, so that what comes later is reported
         except NviError as error:
             self._tell(error, "until then: the timer")
+        half_saved = False
         if Wake(reasons).reread:
             self._agenda.read(now)
-            seen, self._seen = self._seen, fingerprint(self._directory)
+            found = fingerprint(self._directory)
+            half_saved = self._is_half_saved(found, now)
+            if half_saved:
+                self._agenda.push(Reason.DIRECTORY, now)  # to look again
+                reasons -= {Reason.DIRECTORY}
+                found = self._seen or found
+            seen, self._seen = self._seen, found
+            if not reasons:
+                return
             if reasons == {Reason.DIRECTORY} and not self._failing and seen and seen.same(self._seen):
                 return
             if seen != self._seen:
                 self._told.clear()  # whoever saved a file wants to know what came of it
         if released := self._fights.release(now):
             self._report(f"{', '.join(sorted(released))}: no longer left alone: held by this program again")
-        wake = Wake(reasons, tuple(self._reports), self._fights.held)
+        wake = Wake(reasons, tuple(self._reports), self._fights.held, half_saved)
         self._reports.clear()
         self._agenda.begin(now)
         self._make(wake, now)
 
+    def _is_half_saved(self, found: Fingerprint, now: float) -> bool:
+        """Is a changed file open for writing? Nothing is read then; but not for ever, and not at the start."""
+        writing = self._being_written(self._directory, self._seen.changed(found)) if self._seen else []
+        if not writing:
+            self._half_saved_since = None
+            return False
+        if self._half_saved_since is None:
+            self._half_saved_since = now
+        if now - self._half_saved_since < PATIENCE:
+            return True
+        self._report(f"{', '.join(writing)}: open for writing for {PATIENCE:g} s: read as it is")
+        self._half_saved_since = None
+        return False
+
     def _make(self, wake: Wake, began: float) -> None:
-        result = self._pass(wake)
+        with nullcontext() if self._ready else self._notifier.starting():
+            result = self._pass(wake)
         now = self._clock.now()
         self._collect()  # what came meanwhile: mostly our own changes
         changed = bool(result.changed or result.healed)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+EXTENSION = 30.0  # seconds that systemd is asked for at a time; by default it allows 90 for the whole start
+LONGEST_START = 900  # seconds after which nothing more is asked for
 
 
 class Notifier:
@@ -15,6 +20,27 @@ class Notifier:
         # "@" stands for the NUL byte of an abstract address.
         self._address = "\0" + path[1:] if path.startswith("@") else path
         self.interval = _interval(environment)
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Within, a start may take longer than systemd allows: on a slow machine the first pass does."""
+        if not self._address:
+            yield
+            return
+        done = threading.Event()
+        asker = threading.Thread(target=self._extend, args=(done,), daemon=True)
+        asker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            asker.join()
+
+    def _extend(self, done: threading.Event) -> None:
+        for _ in range(int(LONGEST_START / EXTENSION * 3)):
+            self._send(f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1_000_000)}", "STATUS=the first pass is under way")
+            if done.wait(EXTENSION / 3):
+                return
 
     def ready(self, status: str) -> None:
         """The first pass has been made."""

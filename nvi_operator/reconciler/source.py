@@ -30,6 +30,11 @@ class Fingerprint:
         """Is it certain that nothing changed from this to `later`?"""
         return self.settled and self == later
 
+    def changed(self, later: Fingerprint) -> list[str]:
+        """The files of `later` that are not as they were in this one."""
+        before = dict(self.files)
+        return sorted(file for file, facts in later.files if before.get(file) != facts)
+
     def only_change(self, later: Fingerprint) -> str | None:
         """The one file that changed from this to `later`, where it is certain that nothing else did."""
         before, after = dict(self.files), dict(later.files)
@@ -37,6 +42,12 @@ class Fingerprint:
             return None
         changed = [file for file in after if before[file] != after[file]]
         return changed[0] if len(changed) == 1 else None
+
+
+def being_written(root: Path, names: list[str]) -> list[str]:
+    """Those of the files in `root` that a process has open for writing, as far as the kernel tells."""
+    files = SpecFiles(root)
+    return [name for name in names if files.is_being_written(name)]
 
 
 def fingerprint(root: Path) -> Fingerprint:

@@ -32,11 +32,12 @@ class Wake:
     reasons: frozenset[Reason]
     events: tuple[Event, ...] = ()
     held: frozenset[str] = frozenset()  # names of objects, as in `PassResult.healed`
+    half_saved: bool = False  # is a file of the spec open for writing?
 
     @property
     def reread(self) -> bool:
         """May the spec have changed? If not, it may just be in the middle of being saved."""
-        return not self.reasons <= _KERNELS_OWN
+        return not self.half_saved and not self.reasons <= _KERNELS_OWN
 
     @property
     def culprits(self) -> tuple[str, ...]:

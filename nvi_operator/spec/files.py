@@ -11,6 +11,7 @@ read only where a document names it (`forwardsFrom`).
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -165,6 +166,24 @@ class SpecFiles:
                 return self._bounded(named.fileno(), name)
         with self._opened(FilePath(name), stat.S_ISREG, "not a regular file") as descriptor:
             return self._bounded(descriptor, name)
+
+    def is_being_written(self, name: str) -> bool:
+        """Does a process have the file open for writing?
+
+        The kernel refuses a read lease for such a file (fcntl(2), F_SETLEASE). Where it refuses one for other reasons
+        (some network filesystems; files of other users without CAP_LEASE) the answer is no. A process that opens the
+        file in these microseconds waits for them, and SIGIO tells the caller.
+        """
+        try:
+            if self._is_named(name):
+                with _Descriptor(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as descriptor:
+                    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            else:
+                with self._opened(FilePath(name), stat.S_ISREG, "not a regular file") as descriptor:
+                    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            return error.errno == errno.EAGAIN
+        return False
 
     def _bounded(self, descriptor: int, name: str) -> bytes:
         most = min(MAX_FILE_BYTES, self._bytes_left)

@@ -58,7 +58,9 @@ def test_it_applies_follows_a_saved_file_and_stays_in_place_after_sigterm(
     site: Site, gateway: GatewayHost, directory: Path, start: Start
 ) -> None:
     daemon = start()
-    daemon.until("in sync")
+    first = daemon.until("in sync")
+    assert "fib-rule: " in first
+    assert len(first.splitlines()) < 8, "a summary: each boot makes a whole gateway"
     assert seen(site) == A
     (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
     said = daemon.until("in sync")
@@ -116,6 +118,27 @@ def test_a_gateway_has_one_instance_and_is_not_taken_down_beside_it(
     first.stop(signal.SIGKILL)
     assert "warning" not in gateway.nvictl("apply", directory).stderr
     start().until("in sync")
+
+
+def test_a_file_is_read_when_its_writer_has_closed_it(site: Site, directory: Path, start: Start) -> None:
+    """Half of it would be a gateway, and another one."""
+    daemon = start()
+    daemon.until("in sync")
+    text = everyone_as("isp-b")
+    half = text.index("  forwards:")
+    with (directory / "gateway.yaml").open("w") as file:
+        file.write(text[:half])
+        file.flush()
+        began = time.monotonic()
+        until(lambda: time.monotonic() > began + 1.0, "a second, in which nothing is read")
+        assert "changes" not in daemon.text
+        assert seen(site) == A
+        site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
+        daemon.until("drift", "healed")
+        file.write(text[half:])
+    said = daemon.until("changes", "in sync")
+    assert "forwards" not in said
+    assert seen(site) == B
 
 
 def test_a_file_more_adds_to_the_gateway(site: Site, directory: Path, start: Start) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nvi_operator.doctor import diagnose
+from nvi_operator.doctor.checks.settings import DROP_IN
 from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import Binding, FilterFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.state.module import ModuleFacts, ModuleFile
@@ -375,3 +377,10 @@ def test_addresses_that_networkd_would_delete(text: str, expected: list[str]) ->
     managed = survey(networkd_links=(parse_network_file("wan0", file, [text]),))
     assert levels("networkd-addresses", managed, spec()) == expected
     assert levels("networkd-addresses", survey(), spec()) == [], "networkd does not configure it"
+
+
+def test_the_drop_in_that_setup_installs_is_the_one_that_doctor_asks_for() -> None:
+    root = Path(__file__).parents[3]
+    (shipped,) = (root / "packaging" / "networkd").iterdir()
+    assert f"/etc/systemd/networkd.conf.d/{shipped.name}" == DROP_IN
+    assert parse_networkd([shipped.read_text()]) == Networkd(False, False)

@@ -63,6 +63,35 @@ def test_a_directory_that_never_rests_is_read_at_the_cap(world: World, spec: Pat
     assert world.moments == [0, 11.5]
 
 
+def test_a_file_that_is_open_for_writing_is_not_read(world: World, spec: Path) -> None:
+    world.clock.at(10, lambda: world.open_files.add("gateway.yaml"))
+    world.clock.at(10, lambda: spec.write_text("half:\n") and world.file_changed())
+    world.clock.at(11, world.events.happen)
+    world.clock.at(13, lambda: spec.write_text("half:\n  and: half\n") and world.file_changed())
+    world.clock.at(14, world.open_files.clear)
+    world.run(20)
+    assert world.reasons == ["start", "kernel", "directory"]
+    assert not world.wakes[1][1].reread, "what the kernel reports is answered meanwhile, by the last spec"
+    assert 14 <= world.moments[2] <= 14.2
+
+
+def test_the_timer_does_not_read_a_file_that_is_open_for_writing_either(world: World, spec: Path) -> None:
+    world.clock.at(55, lambda: world.open_files.add("gateway.yaml") or spec.write_text("half:\n"))
+    world.clock.at(62, world.open_files.clear)
+    world.run(70)
+    assert world.reasons == ["start", "timer", "directory"]
+    assert not world.wakes[1][1].reread
+
+
+def test_a_file_that_stays_open_is_read_in_the_end(world: World, spec: Path) -> None:
+    world.open_files.add("gateway.yaml")
+    world.clock.at(10, lambda: spec.write_text("a: 22\n") and world.file_changed())
+    world.run(50)
+    assert world.reasons == ["start", "directory"]
+    assert 40 <= world.moments[1] < 41
+    assert world.reports == [f"{spec}: open for writing for 30 s: read as it is"]
+
+
 def test_the_watch_is_armed_before_each_pass(world: World) -> None:
     armed: list[int] = []
     world.answers = [lambda wake: armed.append(world.watch.armed) or PassResult()] * 2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nvi_operator.reconciler import notify
 from nvi_operator.reconciler.notify import Notifier
 
 
@@ -30,6 +32,29 @@ def test_what_systemd_hears(listener: socket.socket) -> None:
     assert listener.recv(999) == b"WATCHDOG=1"
     notifier.stopping()
     assert listener.recv(999).startswith(b"STOPPING=1\n")
+
+
+def test_a_start_that_takes_long_asks_for_more_time_and_stops_asking(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "EXTENSION", 0.03)
+    notifier = Notifier({"NOTIFY_SOCKET": listener.getsockname()})
+    with notifier.starting():
+        for _ in range(3):
+            assert listener.recv(999).startswith(b"EXTEND_TIMEOUT_USEC=30000")
+    notifier.ready("in sync")
+    told = [listener.recv(999)]
+    while not told[-1].startswith(b"READY=1"):
+        told.append(listener.recv(999))
+    listener.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        listener.recv(999)
+
+
+def test_a_service_manager_that_does_not_listen_is_asked_for_nothing() -> None:
+    before = threading.active_count()
+    with Notifier({}).starting():
+        assert threading.active_count() == before
 
 
 def test_an_abstract_address() -> None:

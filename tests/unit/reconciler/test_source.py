@@ -13,7 +13,7 @@ from tempfile import gettempdir
 import pytest
 
 from nvi_operator.reconciler import source
-from nvi_operator.reconciler.source import Revision, fingerprint, revision
+from nvi_operator.reconciler.source import Revision, being_written, fingerprint, revision
 from tests.unit.reconciler.test_watch import git, swap
 
 OLD = 1_000_000_000
@@ -25,6 +25,29 @@ def root(tmp_path: Path) -> Path:
     made.mkdir(parents=True)
     (made / "gateway.yaml").write_text("a: 1\n")
     return made
+
+
+# --------------------------------------------------------------------------- half-saved files
+
+
+def test_a_file_is_being_written_while_anyone_has_it_open_for_that(root: Path) -> None:
+    file = root / "gateway.yaml"
+    before, names = fingerprint(root), [str(file), str(root / "more.csv")]
+    assert being_written(root, names) == []
+    with file.open("a") as writer:
+        assert being_written(root, names) == [str(file)]
+        assert being_written(file, [str(file)]) == [str(file)]
+        writer.write("b: 2\n")
+    assert being_written(root, names) == []
+    with file.open() as _reader:
+        assert being_written(root, names) == []
+    assert before.changed(fingerprint(root)) == [str(file)]
+
+
+def test_whoever_opens_a_file_that_was_asked_about_does_not_wait(root: Path) -> None:
+    for _ in range(100):
+        assert being_written(root, [str(root / "gateway.yaml")]) == []
+        (root / "gateway.yaml").write_text("a: 2\n")
 
 
 # --------------------------------------------------------------------------- fingerprint

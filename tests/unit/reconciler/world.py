@@ -112,6 +112,7 @@ class World:
         self.answers: list[PassResult | NviError | Callable[[Wake], PassResult]] = []
         self.wakes: list[tuple[float, Wake]] = []
         self.reports: list[str] = []
+        self.open_files: set[str] = set()  # names of files that someone has open for writing
         self.unreported: list[bool] = []  # what the next looks at unreported changes find
         self.file_changed: Callable[[], None] = lambda: None
         self.loop = Loop(
@@ -119,6 +120,7 @@ class World:
             directory=directory,
             events=self.events,
             report=self.reports.append,
+            being_written=lambda root, names: [name for name in names if Path(name).name in self.open_files],
             glance=lambda: bool(self.unreported) and self.unreported.pop(),
             clock=self.clock,
             watch=self._watch,
