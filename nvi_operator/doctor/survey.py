@@ -16,7 +16,7 @@ from typing import Any, Literal
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
 from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.spec.values import Network
-from nvi_operator.state.facts import WIDE, LinkFact
+from nvi_operator.state.facts import WIDE, ForeignRule, LinkFact
 from nvi_operator.state.module import ModuleFacts
 
 Family = Literal[4, 6]
@@ -165,6 +165,7 @@ class Survey:
     conntrack_max_is_ours: bool = True  # may this network namespace set nf_conntrack_max?
     forward_policies: int = 0  # of IPsec, for what is forwarded
     rules: tuple[RuleFact, ...] = ()
+    foreign_rules: tuple[ForeignRule, ...] = ()  # those of others, with the tables that they lead to
     routes: tuple[RouteUse, ...] = ()
     main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface
     filters: tuple[FilterFact, ...] = ()  # where packets of ours pass; without a spec, that is the device

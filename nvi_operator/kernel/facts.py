@@ -10,6 +10,7 @@ from typing import Any
 
 from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, may_load, programs_at
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.foreign_rules import read_foreign_rules
 from nvi_operator.kernel.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.module.survey import survey_module
 from nvi_operator.kernel.rtnetlink import Rtnetlink, listed
@@ -24,8 +25,11 @@ _UNFIT = 0x08 | 0x40
 _DEPRECATED, _TEMPORARY = 0x20, 0x01  # the latter of IPv6; of IPv4 the same bit says that it is a secondary one
 
 
-def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[str]) -> Facts:
-    """Facts of the network namespace that both live in; `wires` are the interfaces of uplinks. Raises KernelError."""
+def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[str], protocol: int) -> Facts:
+    """Facts of the network namespace that both live in. Raises KernelError.
+
+    `wires` are the interfaces of uplinks, `protocol` is that of our rules.
+    """
     with kernel_errors("links, addresses and routes: listing"):
         links = listed(ipr.get_links)
         addresses = listed(ipr.get_addr)
@@ -38,6 +42,7 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[st
         netns_cookie=cookie,
         module=survey_module(),
         programs=may_load(),
+        rules=read_foreign_rules(rtnetlink, protocol, names),
     )
 
 

@@ -36,6 +36,7 @@ class Objects:
         from pyroute2 import IPRoute
 
         self._cookie = cookie()
+        self._protocol = numbers.protocol
         self._ipr: Any = IPRoute(ext_ack=True)
         self._rtnetlink = Rtnetlink()
         lent = Lent(self._cookie)
@@ -60,7 +61,7 @@ class Objects:
         self._rtnetlink.close()
 
     def facts(self, wires: Collection[str]) -> Facts:
-        return read_facts(self._ipr, self._rtnetlink, self._cookie, wires)
+        return read_facts(self._ipr, self._rtnetlink, self._cookie, wires, self._protocol)
 
     def observe(self, desired: HostState) -> HostState:
         """`desired` says where to look, never what is ours."""

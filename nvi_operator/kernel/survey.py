@@ -62,7 +62,8 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
     version = nft_version()
     foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
     with IPRoute() as ipr, Rtnetlink() as rtnetlink:
-        links = dict(read_facts(ipr, rtnetlink, 0, needs(spec).uplinks).links)
+        facts = read_facts(ipr, rtnetlink, 0, needs(spec).uplinks, needs(spec).protocol)
+        links = dict(facts.links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
         routes, main_routes = _routes(rtnetlink, links)
         filters = tuple(_filters(rtnetlink, links, needs(spec)))
@@ -83,6 +84,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         conntrack_max_is_ours=can_set_conntrack_max(),
         forward_policies=forward_policies(),
         rules=rules,
+        foreign_rules=facts.rules,
         routes=routes,
         main_routes=main_routes,
         filters=filters,

@@ -90,6 +90,7 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
         suppress_prefix_length=0,
         suppress_group=topology.link_group,
     )
+    yield from _honoured(topology, family)
     # Before the sources: for an error to an inside host without a route IPv6 takes an uplink's.
     for network in topology.inside_networks(family):
         own = FibRule(family, at.local_to_inside, "lookup", MAIN, iif="lo", destination=str(network))
@@ -110,6 +111,38 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
     default = _default(topology, family)
     if default is not None:
         yield from _untranslated(topology, family, default)
+
+
+def _honoured(topology: Topology, family: Family) -> Iterator[FibRule]:
+    """Rules of others, of packets in stage 2: for the networks in their tables, as main is asked.
+
+    Not for the gateway's own packets, which come to the rules themselves, with the marks that others give them; but
+    for those to an inside network, which end before.
+    """
+    at = topology.priorities
+    before = [h for h in topology.honoured if h.family == family and h.before_main]
+    behind = [h for h in topology.honoured if h.family == family and not h.before_main]
+    for group, priority in ((before, at.honoured), (behind, at.honoured_behind)):
+        for index, honoured in enumerate(group):
+            asked = FibRule(
+                family,
+                priority(index),
+                "lookup",
+                honoured.table,
+                iif=honoured.iif,
+                source=honoured.source,
+                destination=honoured.destination,
+                mark=honoured.mark,
+                mask=honoured.mask,
+                suppress_prefix_length=honoured.suppress_prefix_length,
+                suppress_group=topology.link_group,
+            )
+            yield asked
+            if asked.iif or asked.source or asked.destination or asked.mark != topology.stage_mask:
+                continue
+            for network in topology.inside_networks(family):
+                own = replace(asked, priority=at.local_honoured, mark=None, mask=None, suppress_group=None)
+                yield replace(own, iif="lo", destination=str(network))
 
 
 def _untranslated(topology: Topology, family: Family, default: Uplink) -> Iterator[FibRule]:

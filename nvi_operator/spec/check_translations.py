@@ -26,7 +26,7 @@ from nvi_operator.spec.one_to_one import pieces
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
 from nvi_operator.spec.words import listed
 
-MAX_ROUTES = 400  # FIB rule priorities between the first route and what follows; one for each family
+MAX_ROUTES = 380  # FIB rule priorities between the first route and what follows; one for each family
 MAX_SPREAD = 4096  # addresses of a pool that we choose from ourselves, and of one-to-one pairs written out
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from types import MappingProxyType
 from typing import Literal
 
+from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.module import ModuleFacts
 
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -49,6 +50,24 @@ class LinkFact:
 
 
 @dataclass(frozen=True)
+class TableFact:
+    """What a routing table of others holds, of one family: interfaces by name."""
+
+    specific: bool = False  # are there routes that are no default ones?
+    ways: tuple[str, ...] = ()  # of these, of the first ones
+    default: tuple[str, ...] = ()
+    refuses: bool = False  # is there a default route that is unreachable, prohibited or a blackhole?
+
+
+@dataclass(frozen=True)
+class ForeignRule:
+    """A FIB rule of others, and the table that it leads to."""
+
+    rule: FibRule
+    table: TableFact = TableFact()
+
+
+@dataclass(frozen=True)
 class Facts:
     """One host, as found. `assumed` says that it was made up for an offline rendering."""
 
@@ -56,5 +75,6 @@ class Facts:
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
     netns_cookie: int = 1  # identifies the network namespace since boot (SO_NETNS_COOKIE)
     module: ModuleFacts = field(default_factory=ModuleFacts)
+    rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
     programs: bool = True  # may eBPF programs be loaded here?
     assumed: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
 
@@ -26,11 +27,4 @@ def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
         )
         for number, ifname in enumerate(missing, start=_FIRST)
     }
-    return Facts(
-        facts.hostname,
-        MappingProxyType({**facts.links, **made_up}),
-        facts.netns_cookie,
-        facts.module,
-        facts.programs,
-        assumed=bool(missing),
-    )
+    return replace(facts, links=MappingProxyType({**facts.links, **made_up}), assumed=bool(missing))

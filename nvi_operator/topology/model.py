@@ -16,6 +16,7 @@ Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
 ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 UNREACHABLE_METRIC = 4294967295
+BEFORE_MAIN, BEHIND_MAIN = 20, 4  # how many FIB rules of others are honoured, of one family
 
 
 def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
@@ -265,6 +266,21 @@ class RouteEntry:
 
 
 @dataclass(frozen=True)
+class Honoured:
+    """A FIB rule of others that stage 2 asks for the networks in its table."""
+
+    family: Family
+    before_main: bool
+    table: int
+    iif: str | None
+    source: str | None
+    destination: str | None
+    mark: int
+    mask: int
+    suppress_prefix_length: int
+
+
+@dataclass(frozen=True)
 class Priorities:
     """FIB rule priorities, as offsets into the block that is ours. The order is the design: see ADR 0004."""
 
@@ -293,9 +309,21 @@ class Priorities:
     def policy(self, index: int) -> int:
         return self.base + 100 + index
 
+    def honoured(self, index: int) -> int:  # rules of others that stand before main
+        assert index < BEFORE_MAIN
+        return self.base + 480 + index
+
     @property
     def connected(self) -> int:  # main, without its default routes and without the uplinks
         return self.base + 500
+
+    def honoured_behind(self, index: int) -> int:
+        assert index < BEHIND_MAIN
+        return self.base + 501 + index
+
+    @property
+    def local_honoured(self) -> int:  # what others lead to an inside network, for the gateway's own packets
+        return self.base + 505
 
     @property
     def local_to_inside(self) -> int:
@@ -372,6 +400,7 @@ class Topology:
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]
     routes: tuple[RouteEntry, ...]
+    honoured: tuple[Honoured, ...]  # in the kernel's order
     notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
 
     @property

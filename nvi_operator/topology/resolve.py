@@ -16,6 +16,7 @@ from nvi_operator.spec.models import Uplink as SpecUplink
 from nvi_operator.spec.values import Address, Network
 from nvi_operator.state.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.addresses import find_addresses, networks_beside
+from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.model import (
     FAMILIES,
@@ -63,6 +64,8 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
             f"forward {shadowed}: left out: what it is for is an uplink's address now, and another's port there"
         )
     statics = resolve_static(spec.static, uplinks, tenants, notes.append)
+    honoured, unasked = judge_rules(spec, facts)
+    notes += map(str, unasked)
     return Topology(
         name=name,
         dataplane=dataplane,
@@ -89,6 +92,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         statics=statics,
         twice=tuple(TwiceEntry(n, *one) for n, t in sorted(spec.twice_nat.items()) for one in t.families),
         routes=tuple(_routes(spec)),
+        honoured=honoured,
         notes=tuple(notes),
     )
 

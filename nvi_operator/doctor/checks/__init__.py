@@ -69,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     Check("foreign-nat", nat.foreign_nat),
     Check("rule-priority", rules.rule_priority),
     Check("rule-before", rules.rule_before),
+    Check("rule-behind", rules.rule_behind),
     Check("rule-protocol", rules.rule_protocol),
     Check("route-table", routes.route_table),
     Check("route-protocol", routes.route_protocol),

@@ -9,6 +9,8 @@ from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.needs import PRIORITIES, Needs, needs
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.state.facts import Facts
+from nvi_operator.topology.foreign_rules import command, judge_rules
 
 _LOCAL, _MAIN_PRIORITY = 255, 32766
 _DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
@@ -97,6 +99,13 @@ def _takes_ours(rule: RuleFact, need: Needs) -> bool:
     source = ip_network(rule.source, strict=False)
     inside = [network for networks in need.networks.values() for network in networks]
     return any(source.version == network.version and source.overlaps(network) for network in inside)
+
+
+def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Rules behind ours that would have had a say in packets of inside hosts, and are not asked."""
+    for unasked in judge_rules(spec, Facts("", rules=survey.foreign_rules))[1] if spec is not None else ():
+        rule = unasked.rule
+        yield Finding("warning", "rule-behind", f"{command(rule)}: {rule}: {unasked.what}", f"# {unasked.todo}")
 
 
 def rule_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:

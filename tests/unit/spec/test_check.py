@@ -620,12 +620,12 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
         ],
     ),
     "too many routes, counted by family": (
-        uplinks(A, more="  routes:\n" + "".join(f"    - {{name: r{n}, in: lan0, via: a}}\n" for n in range(401))),
+        uplinks(A, more="  routes:\n" + "".join(f"    - {{name: r{n}, in: lan0, via: a}}\n" for n in range(381))),
         [
             (
                 "10:5",
                 "spec.routes",
-                "401 routes, counting IPv4 and IPv6 apart: at most 400",
+                "381 routes, counting IPv4 and IPv6 apart: at most 380",
                 "join them into fewer lines with more prefixes each",
             )
         ],

@@ -1,0 +1,171 @@
+"""Which FIB rules of others stage 2 asks, and which it cannot. Pure.
+
+Others keep routes in tables of their own behind rules of their own: a mesh VPN does. Behind our block such a rule
+would never be asked for an inside packet, because the uplink follows the translated source. So the networks in its
+table are asked for before that, as those of `main` are: without its default routes, and without what leads through an
+uplink. What a rule would have done beyond that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.state.facts import Facts, ForeignRule
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.model import BEFORE_MAIN, BEHIND_MAIN, Honoured, Priorities
+
+_OWN = (0, 253, 254, 255)  # tables unspec, default, main, local
+_MAIN_PRIORITY = 32766
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """What a rule of others would have done with packets of inside hosts, and what to write for that."""
+
+    rule: FibRule
+    what: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"{command(self.rule)}: {self.rule}: {self.what}; {self.todo}"
+
+
+def command(rule: FibRule) -> str:
+    return "ip -6 rule" if rule.family == 6 else "ip rule"
+
+
+def judge_rules(spec: GatewaySpec, facts: Facts) -> tuple[tuple[Honoured, ...], tuple[Unasked, ...]]:
+    """In the order in which the kernel asks them. Those before our block need neither; in it doctor names them."""
+    honoured: list[Honoured] = []
+    unasked: list[Unasked] = []
+    last = Priorities(spec.numbers.rule_priority).end
+    for fact in facts.rules:
+        if fact.rule.priority <= last or _is_for_the_host(fact.rule):
+            continue
+        asked = _honoured(spec, fact)
+        if asked is not None:
+            before = asked.before_main
+            if sum(h.before_main == before and h.family == asked.family for h in honoured) < _room(before):
+                honoured.append(asked)
+            else:
+                unasked.append(Unasked(fact.rule, "is one of too many", "have them share a table"))
+        unasked += _unasked(spec, fact, asked is not None)
+    return tuple(honoured), tuple(unasked)
+
+
+def _room(before_main: bool) -> int:
+    return BEFORE_MAIN if before_main else BEHIND_MAIN
+
+
+def _is_for_the_host(rule: FibRule) -> bool:
+    """Rules that no forwarded packet matches, and those to the kernel's own tables, which mean what they say."""
+    words = {word.split()[0] for word in rule.other}
+    return bool(
+        rule.action == "nop"
+        or (rule.action == "lookup" and rule.table in _OWN)
+        or rule.iif == "lo"
+        or words & {"oif", "uidrange", "l3mdev"}
+    )
+
+
+def _honoured(spec: GatewaySpec, fact: ForeignRule) -> Honoured | None:
+    """Asked of packets in stage 2, whose source is translated and whose mark is ours, unless marks are kept."""
+    rule, table = fact.rule, fact.table
+    if rule.action != "lookup" or rule.table is None or not table.specific or table.refuses or rule.other:
+        return None
+    stage = 1 << spec.dataplane.stage_bit
+    mark, mask = stage, stage
+    if rule.inverted and (rule.source or rule.destination or rule.iif or not rule.mark):
+        return None
+    if rule.mark is not None and rule.mark & (rule.mask or 0) and not rule.inverted:
+        if not spec.dataplane.keep_marks or (rule.mask or 0) & stage:
+            return None
+        mark, mask = stage | rule.mark, stage | (rule.mask or 0)
+    return Honoured(
+        rule.family,
+        rule.priority < _MAIN_PRIORITY,
+        rule.table,
+        rule.iif,
+        rule.source,
+        rule.destination,
+        mark,
+        mask,
+        max(rule.suppress_prefix_length or 0, 0),
+    )
+
+
+# --------------------------------------------------------------------------- what is not
+
+
+def _unasked(spec: GatewaySpec, fact: ForeignRule, honoured: bool) -> Iterator[Unasked]:
+    rule, table = fact.rule, fact.table
+    marked = bool(rule.mark and rule.mark & (rule.mask or 0) and not rule.inverted)
+    sources = [ip_network(rule.source)] if rule.source else []
+    inside = [n for i in spec.interfaces.values() for n in i.networks if n.version == rule.family]
+    if not inside or (sources and not any(sources[0].overlaps(n) for n in inside)):
+        return  # of none of our packets
+    if rule.iif and rule.iif not in spec.interfaces:
+        return
+    if rule.action != "lookup":
+        if not marked:
+            yield Unasked(rule, f"would {_verb(rule)} packets of inside hosts, and is not asked", _refusing(rule))
+        return
+    declared = {*spec.interfaces, *spec.wires}
+    for ifname in table.ways if honoured else ():
+        if ifname not in declared:
+            yield Unasked(
+                rule,
+                f"leads to {ifname}, which the spec does not name: inside hosts bear an uplink's address there",
+                f"name it under interfaces, with the networks behind it: {{{ifname}: {{networks: [...]}}}}",
+            )
+    if not honoured and table.specific:
+        yield Unasked(
+            rule, f"is not asked for packets of inside hosts: {_reason(spec, rule, table.refuses)}", _instead(fact)
+        )
+    elif rule.source and table.specific:
+        yield Unasked(rule, "is asked for packets that keep their source only: those of inside hosts", _instead(fact))
+    elif table.default and (rule.suppress_prefix_length is None or rule.suppress_prefix_length < 0):
+        where = ", ".join(table.default)
+        yield Unasked(
+            rule,
+            f"has a default route by {where}, which packets of inside hosts do not take: they leave by the uplink of "
+            "their translated source",
+            _instead(fact),
+        )
+    elif table.refuses:
+        yield Unasked(rule, "would refuse packets of inside hosts, and is not asked", _refusing(rule))
+
+
+def _verb(rule: FibRule) -> str:
+    return {"goto": "jump with", "blackhole": "drop", "prohibit": "refuse", "unreachable": "refuse"}.get(
+        rule.action, "take"
+    )
+
+
+def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
+    if refuses:
+        return "its table ends in a route that refuses, which would refuse all else"
+    if rule.other:
+        return f"{rule.other[0].split()[0]} is asked of the original packet only"
+    if rule.mark is not None and not rule.inverted and not spec.dataplane.keep_marks:
+        return "their mark is ours by then (dataplane: {keepMarks: true} keeps it)"
+    return "not as it is written"
+
+
+def _refusing(rule: FibRule) -> str:
+    before = str(rule).replace(f"pref {rule.priority} ", "pref 999 ", 1)
+    return f"to have it so: {command(rule)} add {before}"
+
+
+def _instead(fact: ForeignRule) -> str:
+    ways = fact.table.default or fact.table.ways
+    ifname = ways[0] if ways else "INTERFACE"
+    source = f", from: {fact.rule.source}" if fact.rule.source else ""
+    to = f", to: {fact.rule.destination}" if fact.rule.destination else ""
+    return (
+        f"to have it so: uplinks: {{NAME: {{interface: {ifname}}}}}, and first under sourceNat: "
+        f"{{name: NAME{source}{to}, as: NAME}}"
+    )

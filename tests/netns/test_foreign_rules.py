@@ -1,0 +1,96 @@
+"""Rules and tables of others beside ours: a mesh VPN's networks are reached, a full tunnel takes no inside host."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.lab import GatewayHost, Host, Site
+from tests.lab.daemon import Daemon
+from tests.netns.scenarios import A, spec
+
+pytestmark = pytest.mark.netns
+
+PEER, PEER6 = "100.64.0.9", "fd7a:115c::9"
+INTERFACE = "      networks: [192.168.1.0/24, fd00:1::/64]\n"
+MESH = INTERFACE + '    mesh0:\n      networks: [100.64.0.0/10, "fd7a:115c::/48"]\n'
+DECLARED = spec().replace(INTERFACE, MESH)
+
+
+@pytest.fixture
+def peer(site: Site) -> Host:
+    """A member of a mesh VPN, whose client keeps its routes in table 52 as Tailscale's does."""
+    gateway, peer = site.gateway, site.lab.host("peer")
+    site.lab.link(gateway, "mesh0", peer, "m0")
+    gateway.ip("addr add 100.64.0.1/32 dev mesh0", "addr add fd7a:115c::1/128 dev mesh0 nodad")
+    for family, own, other in (("-4", "100.64.0.1/32", f"{PEER}/32"), ("-6", "fd7a:115c::1/128", f"{PEER6}/128")):
+        gateway.run("ip", family, "rule", "add", "pref", "5210", "fwmark", "0x80000/0xff0000", "lookup", "main")
+        gateway.run("ip", family, "rule", "add", "pref", "5250", "fwmark", "0x80000/0xff0000", "type", "unreachable")
+        gateway.run("ip", family, "rule", "add", "pref", "5270", "lookup", "52")
+        gateway.run("ip", family, "route", "add", other, "dev", "mesh0", "table", "52")
+        peer.run("ip", family, "route", "add", own, "dev", "m0")
+    peer.ip(
+        f"addr add {PEER}/32 dev m0",
+        f"addr add {PEER6}/128 dev m0 nodad",
+        "route add 192.168.1.0/24 via 100.64.0.1 dev m0 onlink",
+        "route add fd00:1::/64 via fd7a:115c::1 dev m0 onlink",
+    )
+    peer.address, peer.address6 = PEER, PEER6
+    peer.serve(443)
+    site.server.serve(443, address="192.168.1.80")
+    site.server.serve(443, address="fd00:1::80")
+    return peer
+
+
+def test_a_mesh_vpns_routes_in_a_table_of_its_own_are_honoured(site: Site, gateway: GatewayHost, peer: Host) -> None:
+    done = gateway.apply(DECLARED)
+    assert "5270" not in done.stderr
+    for address, client, server in (
+        (PEER, site.client.address, "192.168.1.80"),
+        (PEER6, site.client.address6, "fd00:1::80"),
+    ):
+        assert site.client.connect(address, 443).seen == client
+        assert site.gateway.connect(address, 443).by == "peer"
+        assert peer.connect(server, 443).seen == address
+    site.far.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.leaks() == 0
+    gateway.down()
+    assert site.gateway.connect(PEER, 443).by == "peer"
+
+
+def test_what_others_add_is_followed(site: Site, peer: Host, tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(DECLARED)
+    for family in ("-4", "-6"):
+        site.gateway.run("ip", family, "route", "flush", "table", "52")
+    daemon = Daemon(site.gateway, tmp_path, tmp_path.with_suffix(".log"))
+    try:
+        daemon.until("in sync")
+        site.gateway.ip(f"route add {PEER}/32 dev mesh0 table 52")
+        daemon.until("lookup 52", "in sync")
+        assert site.client.connect(PEER, 443).by == "peer"
+        site.gateway.ip("rule del pref 5270")
+        daemon.until("lookup 52", "in sync")
+        assert not site.client.reaches(PEER, 443)
+    finally:
+        daemon.stop(signal.SIGKILL)
+
+
+def test_a_full_tunnel_takes_no_inside_host_and_is_named(site: Site, gateway: GatewayHost, peer: Host) -> None:
+    """As wg-quick makes it."""
+    site.gateway.ip(
+        "route add default dev mesh0 table 51820",
+        "rule add pref 32764 lookup main suppress_prefixlength 0",
+        "rule add pref 32765 not fwmark 51820 lookup 51820",
+    )
+    done = gateway.apply(DECLARED)
+    assert "lookup 51820: has a default route by mesh0, which packets of inside hosts do not take" in done.stderr
+    assert "uplinks: {NAME: {interface: mesh0}}" in done.stderr
+    found = gateway.nvictl("doctor", gateway.spec(DECLARED), check=False).stdout
+    assert "rule-behind" in found
+    site.far.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.client.connect(PEER, 443).by == "peer"
+    assert site.leaks() == 0

@@ -1,0 +1,144 @@
+"""FIB rules of others behind ours: which stage 2 asks, and what is said of the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from nvi_operator.kinds.fib_rule import FIB_RULE
+from nvi_operator.spec.load import load_texts
+from nvi_operator.state.facts import Facts, ForeignRule, TableFact
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.foreign_rules import judge_rules
+from nvi_operator.topology.resolve import resolve
+
+SPEC = """
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces:
+    lan0: { networks: [192.168.1.0/24] }
+    mesh0: { networks: [100.64.0.0/10] }
+  uplinks:
+    isp: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2 }
+"""
+MESH = TableFact(specific=True, ways=("mesh0",))
+TUNNEL = TableFact(default=("wg0",))
+KILL_SWITCH = TableFact(specific=True, ways=("mesh0",), refuses=True)
+
+
+def rule(priority: int = 5270, table: int = 52, **more: object) -> FibRule:
+    return FibRule(4, priority, "lookup", table, **more)  # type: ignore[arg-type]
+
+
+def asked(*facts: ForeignRule, text: str = SPEC) -> list[str]:
+    """The rules of ours that lead to a table of others."""
+    spec = load_texts({"edge.yaml": text}).spec
+    given = assume_missing(spec, Facts("host", rules=facts))
+    found = [rule for rule in FIB_RULE.desired(resolve("edge", spec, given)) if rule.table in (52, 53)]
+    return [str(rule) for rule in sorted(found, key=lambda rule: rule.priority)]
+
+
+def said(*facts: ForeignRule, text: str = SPEC) -> list[str]:
+    return [str(unasked) for unasked in judge_rules(load_texts({"edge.yaml": text}).spec, Facts("", rules=facts))[1]]
+
+
+STAGE_2 = "fwmark 0x80000000/0x80000000"
+NARROW = "suppress_prefixlength 0 suppress_ifgroup 78"
+
+
+def test_the_networks_in_a_table_of_others_are_asked_for_before_the_uplinks() -> None:
+    assert asked(ForeignRule(rule(), MESH)) == [
+        f"pref 1480 {STAGE_2} lookup 52 {NARROW}",
+        "pref 1505 to 100.64.0.0/10 iif lo lookup 52 suppress_prefixlength 0",
+        "pref 1505 to 192.168.1.0/24 iif lo lookup 52 suppress_prefixlength 0",
+    ]
+    assert said(ForeignRule(rule(), MESH)) == []
+
+
+def test_several_are_asked_in_the_kernels_order_around_main() -> None:
+    rules = [ForeignRule(rule(priority, table), MESH) for priority, table in ((5270, 52), (5280, 53), (40000, 52))]
+    assert [words.split()[1] for words in asked(*rules) if "iif" not in words] == ["1480", "1481", "1501"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"destination": "10.9.0.0/16"}, "to 10.9.0.0/16 fwmark"),
+        ({"iif": "mesh0"}, "iif mesh0 fwmark"),
+        ({"inverted": True, "mark": 0xCA6C, "mask": 0xFFFFFFFF}, f"pref 1480 {STAGE_2}"),
+    ],
+    ids=["destination", "in-interface", "all but a tunnel's own packets"],
+)
+def test_conditions_are_kept(more: dict[str, object], words: str) -> None:
+    assert words in asked(ForeignRule(rule(**more), MESH))[0]
+
+
+def test_marks_of_others_count_where_they_are_kept() -> None:
+    marked = ForeignRule(rule(mark=0x1, mask=0xFF), MESH)
+    assert asked(marked) == []
+    assert "their mark is ours by then (dataplane: {keepMarks: true} keeps it)" in said(marked)[0]
+    kept = SPEC.replace("spec:\n", "spec:\n  dataplane: { keepMarks: true }\n")
+    assert "fwmark 0x80000001/0x800000ff" in asked(marked, text=kept)[0]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        ForeignRule(rule(priority=900), MESH),
+        ForeignRule(rule(), TableFact()),
+        ForeignRule(rule(table=254), TableFact()),
+        ForeignRule(rule(iif="lo"), MESH),
+        ForeignRule(rule(other=("oif mesh0",)), MESH),
+        ForeignRule(rule(other=("uidrange 7-7",)), MESH),
+        ForeignRule(rule(source="203.0.113.2/32"), TUNNEL),
+        ForeignRule(rule(iif="eth7"), TUNNEL),
+        ForeignRule(FibRule(4, 5250, "unreachable", mark=0x80000, mask=0xFF0000), TableFact()),
+    ],
+    ids=[
+        "before ours",
+        "an empty table",
+        "main",
+        "the host's own packets",
+        "by out-interface",
+        "by user",
+        "by an uplink's address",
+        "from an interface that is none of ours",
+        "a mark that inside hosts do not have",
+    ],
+)
+def test_what_has_nothing_to_do_with_inside_hosts_is_neither_asked_nor_said(fact: ForeignRule) -> None:
+    assert [words for words in asked(fact) if "pref 14" in words] == []
+    assert said(fact) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (
+            ForeignRule(rule(inverted=True, mark=0xCA6C, mask=0xFFFFFFFF), TUNNEL),
+            "has a default route by wg0, which packets of inside hosts do not take",
+        ),
+        (ForeignRule(rule(), KILL_SWITCH), "its table ends in a route that refuses"),
+        (ForeignRule(rule(other=("ipproto 6",)), MESH), "ipproto is asked of the original packet only"),
+        (ForeignRule(rule(other=("attribute 77 0x01",)), MESH), "attribute is asked of"),
+        (ForeignRule(rule(source="192.168.1.7/32"), TUNNEL), "{name: NAME, from: 192.168.1.7/32, as: NAME}"),
+        (ForeignRule(FibRule(4, 6000, "unreachable"), TableFact()), "would refuse packets of inside hosts"),
+        (
+            ForeignRule(rule(), TableFact(specific=True, ways=("mesh9",))),
+            "leads to mesh9, which the spec does not name",
+        ),
+    ],
+    ids=["full tunnel", "kill switch", "protocol", "unknown", "one host by a tunnel", "a refusal", "undeclared"],
+)
+def test_what_a_rule_would_have_done_is_said(fact: ForeignRule, words: str) -> None:
+    (text,) = said(fact)
+    assert words in text
+    assert text.startswith("ip rule: pref ")
+
+
+def test_more_rules_than_there_is_room_for_are_named() -> None:
+    facts = [ForeignRule(rule(6000 + number), MESH) for number in range(22)]
+    assert len([words for words in asked(*facts) if "iif" not in words]) == 20
+    assert len(said(*facts)) == 2
