@@ -99,6 +99,14 @@ class RouteFact:
 
 
 @dataclass(frozen=True)
+class MultipathFact:
+    """A route of `main` with several next hops: their interfaces in the kernel's order."""
+
+    destination: Network
+    ifnames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FilterFact:
     """One tc filter of clsact, of whomever. Those of one place are in the order in which they are asked."""
 
@@ -168,6 +176,8 @@ class Survey:
     foreign_rules: tuple[ForeignRule, ...] = ()  # those of others, with the tables that they lead to
     routes: tuple[RouteUse, ...] = ()
     main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface
+    multipath: tuple[MultipathFact, ...] = ()  # some dozens of them
+    refuses: frozenset[Family] = frozenset()  # families whose default route in `main` refuses
     filters: tuple[FilterFact, ...] = ()  # where packets of ours pass; without a spec, that is the device
     tcx: tuple[TcxFact, ...] = ()  # in the same places
     sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

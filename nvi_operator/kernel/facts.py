@@ -42,6 +42,7 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[st
         netns_cookie=cookie,
         module=survey_module(),
         programs=may_load(),
+        refuses=routes.refuses,
         rules=read_foreign_rules(rtnetlink, protocol, names),
     )
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 
 from nvi_operator.kernel.drivers.fib_rule import list_rules
-from nvi_operator.kernel.drivers.route import GET, HEADER, LENGTH_AT, TYPE_AT, UNICAST, next_hops
+from nvi_operator.kernel.drivers.route import GET, HEADER, LENGTH_AT, REFUSING, TYPE_AT, UNICAST, next_hops
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.rtnetlink import AF, Family, Rtnetlink, number
 from nvi_operator.nft.wire.attributes import attributes
@@ -18,7 +18,6 @@ from nvi_operator.state.facts import ForeignRule, TableFact
 _BY_KERNEL = 2  # RTPROT_KERNEL: its rules for local, main, default, and VRFs
 _OWN = (0, 253, 254, 255)  # unspec, default, main, local
 _TABLE = 15  # RTA_TABLE
-_REFUSES = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 _FLAGS = struct.Struct("=I")
 _FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED: a cached route of IPv6
 _MOST_PARSED = 64  # routes of a table, to say where it leads
@@ -51,7 +50,7 @@ def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, 
             return False
         default = not body[LENGTH_AT]
         specific = specific or not default
-        refuses = refuses or (default and body[TYPE_AT] in _REFUSES)
+        refuses = refuses or (default and body[TYPE_AT] in REFUSING)
         if body[TYPE_AT] == UNICAST and (default or parsed < _MOST_PARSED):
             parsed += not default
             oifs = (oif or 0 for oif, _ in next_hops(dict(attributes(body[HEADER.size :]))))

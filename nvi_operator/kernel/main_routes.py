@@ -18,6 +18,7 @@ from nvi_operator.kernel.drivers.route import (
     HEADER,
     LENGTH_AT,
     MAIN,
+    REFUSING,
     TABLE_AT,
     TYPE_AT,
     UNICAST,
@@ -45,11 +46,15 @@ class DefaultRoute:
 
 @dataclass(frozen=True)
 class MainRoutes:
-    """`defaults`: the best first. `wires`: networks by ifindex; of a `crowded` one those that are connected."""
+    """`defaults`: the best first. `wires`: networks by ifindex; of a `crowded` one those that are connected.
+
+    `refuses`: families whose best default route is unreachable, prohibited or a blackhole.
+    """
 
     defaults: tuple[DefaultRoute, ...]
     wires: Mapping[int, tuple[WireRoute, ...]]
     crowded: frozenset[int]
+    refuses: frozenset[Family]
 
 
 def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
@@ -57,10 +62,15 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
     defaults: set[DefaultRoute] = set()
     found: dict[int, list[WireRoute]] = {oif: [] for oif in wires}
     crowded: set[int] = set()
+    refuses: set[Family] = set()
     for family, af in AF.items():
         seen = _OnWires(family, wires)
         bodies = rtnetlink.dump(GET, HEADER.pack(af, 0, 0, 0, MAIN, 0, 0, 0, 0), seen.is_default)
-        defaults.update(route for body in bodies for route in _defaults(family, body))
+        usable = {route for body in bodies if body[TYPE_AT] == UNICAST for route in _defaults(family, body)}
+        refusing = [_metric(body) for body in bodies if body[TYPE_AT] != UNICAST]
+        if refusing and min(refusing) < min((route.metric for route in usable), default=1 << 32):
+            refuses.add(family)
+        defaults |= usable
         for oif in seen.crowded:
             connected = _OnWires(family, [oif])
             header = HEADER.pack(af, 0, 0, 0, MAIN, _BY_KERNEL, 0, 0, 0) + number(_OIF, oif)
@@ -70,7 +80,7 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
         for oif, networks in seen.networks.items():
             found[oif] += (WireRoute(ip_network(n), via or None) for n, (_, via) in networks.items())
     ordered = {oif: tuple(sorted(routes, key=_order)) for oif, routes in found.items()}
-    return MainRoutes(tuple(sorted(defaults, key=_best)), ordered, frozenset(crowded))
+    return MainRoutes(tuple(sorted(defaults, key=_best)), ordered, frozenset(crowded), frozenset(refuses))
 
 
 def _order(route: WireRoute) -> tuple[int, int, int]:
@@ -96,7 +106,7 @@ class _OnWires:
         length = body[LENGTH_AT]
         if length > self._wide and body[TYPE_AT] == UNICAST and self._numbers and self._numbers.search(body):
             self._keep(dict(attributes(body[HEADER.size :])), length)
-        return length == 0 and body[TYPE_AT] == UNICAST
+        return length == 0 and body[TYPE_AT] in (UNICAST, *REFUSING)
 
     def _keep(self, said: Mapping[int, bytes], length: int) -> None:
         network = shown_prefix(said.get(_DST), length)
@@ -117,6 +127,10 @@ class _OnWires:
 def pattern(wires: Collection[int]) -> re.Pattern[bytes] | None:
     """Finds what may be a route by one of these interfaces, and more; what it does not find is none."""
     return re.compile(b"|".join(re.escape(struct.pack("=I", oif)) for oif in wires), re.DOTALL) if wires else None
+
+
+def _metric(body: bytes) -> int:
+    return shown_number(dict(attributes(body[HEADER.size :])).get(_PRIORITY)) or 0
 
 
 def _defaults(family: Family, body: bytes) -> Iterator[DefaultRoute]:

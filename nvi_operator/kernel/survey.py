@@ -12,7 +12,16 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from nvi_operator.doctor.needs import Needs, needs
-from nvi_operator.doctor.survey import Family, FilterFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
+from nvi_operator.doctor.survey import (
+    Family,
+    FilterFact,
+    MultipathFact,
+    RouteFact,
+    RouteUse,
+    RuleFact,
+    Survey,
+    TcxFact,
+)
 from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.drivers.route import Census
@@ -65,7 +74,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         facts = read_facts(ipr, rtnetlink, 0, needs(spec).uplinks, needs(spec).protocol)
         links = dict(facts.links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
-        routes, main_routes = _routes(rtnetlink, links)
+        routes, main_routes, multipath = _routes(rtnetlink, links)
         filters = tuple(_filters(rtnetlink, links, needs(spec)))
         tcx = tuple(_tcx(links, needs(spec)))
     return Survey(
@@ -87,6 +96,8 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         foreign_rules=facts.rules,
         routes=routes,
         main_routes=main_routes,
+        multipath=multipath,
+        refuses=facts.refuses,
         filters=filters,
         tcx=tcx,
         sysctls=_sysctls(links),
@@ -170,10 +181,11 @@ def _rule(listed: Listed) -> RuleFact:
 
 def _routes(
     rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]
-) -> tuple[tuple[RouteUse, ...], tuple[RouteFact, ...]]:
+) -> tuple[tuple[RouteUse, ...], tuple[RouteFact, ...], tuple[MultipathFact, ...]]:
     names = {link.ifindex: link.ifname for link in links.values()}
     uses: list[RouteUse] = []
     main: list[RouteFact] = []
+    multipath: list[MultipathFact] = []
     for family in AF:
         census = Census(family, WIDE[family], _MOST_ROUTES)
         with kernel_errors("routes: listing"):
@@ -182,4 +194,7 @@ def _routes(
         for ifindex, found in census.networks.items():
             if ifindex in names:  # else it came or went meanwhile
                 main += [RouteFact(network, names[ifindex]) for network in sorted(map(ip_network, found))]
-    return tuple(uses), tuple(main)
+        for network, ifindexes in sorted(census.multipath):
+            ways = tuple(names[ifindex] for ifindex in ifindexes if ifindex in names)
+            multipath.append(MultipathFact(ip_network(network), ways))
+    return tuple(uses), tuple(main), tuple(multipath)

@@ -75,6 +75,7 @@ class Facts:
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
     netns_cookie: int = 1  # identifies the network namespace since boot (SO_NETNS_COOKIE)
     module: ModuleFacts = field(default_factory=ModuleFacts)
+    refuses: frozenset[Literal[4, 6]] = frozenset()  # families whose default route in `main` refuses
     rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
     programs: bool = True  # may eBPF programs be loaded here?
     assumed: bool = False

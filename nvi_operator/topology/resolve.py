@@ -66,6 +66,11 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     statics = resolve_static(spec.static, uplinks, tenants, notes.append)
     honoured, unasked = judge_rules(spec, facts)
     notes += map(str, unasked)
+    for family in sorted(facts.refuses):
+        notes.append(
+            f"main: its IPv{family} default route refuses: stage 2 asks main for its networks, and what inside hosts "
+            "send elsewhere ends there; delete that route: the uplinks' tables end in one themselves"
+        )
     return Topology(
         name=name,
         dataplane=dataplane,

@@ -285,6 +285,19 @@ def test_interfaces_with_networks_that_the_spec_does_not_know(host: Host) -> Non
     assert matter(findings(host, spec)) == set()
 
 
+def test_routes_of_main_that_stage_2_stumbles_over(host: Host) -> None:
+    host.ip(
+        "route add 10.9.0.0/16 nexthop via 203.0.113.5 dev wan0 nexthop via 192.168.1.5 dev lan0",
+        "route add unreachable default metric 4000",
+        "route add unreachable ::/0 metric 4000",
+    )
+    found = [finding for finding in findings(host, SPEC) if finding.topic in ("multipath-route", "refusing-default")]
+    assert sorted(finding.topic for finding in found) == ["multipath-route", "refusing-default", "refusing-default"]
+    host.ip("route add default via 203.0.113.1")
+    host.run("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "wan0")
+    assert "refusing-default" not in {topic for _, topic in matter(findings(host, SPEC))}
+
+
 def test_of_very_many_routes_a_few_are_kept_and_the_wide_ones(host: Host) -> None:
     host.ip(
         *(f"route add 10.{number // 256}.{number % 256}.0/24 dev lan0" for number in range(1000)),

@@ -74,6 +74,8 @@ CHECKS: tuple[Check, ...] = (
     Check("route-table", routes.route_table),
     Check("route-protocol", routes.route_protocol),
     Check("wide-route", routes.wide_route),
+    Check("multipath-route", routes.multipath_route),
+    Check("refusing-default", routes.refusing_default),
     Check("undeclared-interface", routes.undeclared_interface),
     Check("networkd", settings.networkd),
     Check("networkd-addresses", settings.networkd_addresses),

@@ -82,6 +82,39 @@ def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
+def multipath_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Next hops by uplinks and by others in one route: the kernel's suppressor looks at the first one only."""
+    uplinks = needs(spec).uplinks
+    for route in survey.multipath:
+        by_uplink = [ifname for ifname in route.ifnames if ifname in uplinks]
+        others = [ifname for ifname in route.ifnames if ifname not in uplinks]
+        if by_uplink and others:
+            first = route.ifnames[0] in uplinks
+            what = (
+                f"stage 2 does not see it, so that {others[0]} is not used"
+                if first
+                else f"part of the flows to there leaves by {by_uplink[0]}, whichever uplink their source belongs to"
+            )
+            yield Finding(
+                "warning",
+                "multipath-route",
+                f"main has a route to {route.destination} by {' and '.join(route.ifnames)}: {what}",
+                f"ip -{route.destination.version} route show {route.destination}\n"
+                "# one route by the interfaces that are no uplinks; what uplinks are to share belongs into the spec",
+            )
+
+
+def refusing_default(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """A default route of `main` that refuses: stage 2 asks `main` for its networks, and would end there."""
+    for family in sorted(survey.refuses) if spec is not None else ():
+        yield Finding(
+            "problem",
+            "refusing-default",
+            f"main's IPv{family} default route refuses: what inside hosts send to no network of main ends there",
+            f"ip -{family} route show default\n# delete it: the tables of uplinks end in unreachable themselves",
+        )
+
+
 def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Interfaces with networks of their own that the spec does not know: VPNs, bridges of containers."""
     need = needs(spec)

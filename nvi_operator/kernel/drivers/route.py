@@ -28,6 +28,7 @@ _MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribut
 _DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE, _VIA = 1, 4, 5, 6, 9, 15, 18  # RTA_*
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 UNICAST = 1  # RTN_UNICAST
+REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 _TYPES = {"unicast": UNICAST, "unreachable": 7}
 _LINK_SCOPE = 253  # RT_SCOPE_LINK: the other end is on the link
 _ANY_TYPE, _ANY_SCOPE = 0, 255  # RTN_UNSPEC, RT_SCOPE_NOWHERE: what iproute2 sends with a delete
@@ -150,6 +151,7 @@ class Census:
     most: int
     uses: set[tuple[int, int]] = field(default_factory=set)  # table and protocol
     networks: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # by ifindex
+    multipath: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)  # network and ifindexes
     _enough: set[bytes] = field(default_factory=set)
 
     def take(self, rtnetlink: Rtnetlink) -> None:
@@ -169,6 +171,8 @@ class Census:
 
     def _keep(self, said: dict[int, bytes], length: int, wide: bool) -> None:
         network = shown_prefix(said.get(_DST), length)
+        if _MULTIPATH in said and network and len(self.multipath) < self.most:
+            self.multipath.add((network, tuple(oif or 0 for oif, _ in next_hops(said))))
         for oif in filter(None, (oif for oif, _ in next_hops(said))):
             networks = self.networks[oif]
             if network and (wide or len(networks) < self.most):

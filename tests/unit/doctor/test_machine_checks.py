@@ -11,11 +11,16 @@ import pytest
 from nvi_operator.doctor import diagnose
 from nvi_operator.doctor.checks.settings import DROP_IN
 from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
-from nvi_operator.doctor.survey import Binding, FilterFact, Networkd, RouteFact, RouteUse, RuleFact
+from nvi_operator.doctor.survey import Binding, FilterFact, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
+from nvi_operator.state.facts import ForeignRule, TableFact
+from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.module import ModuleFacts, ModuleFile
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
 VPN = RuleFact(4, 500, table=51820)
+FULL_TUNNEL = ForeignRule(
+    FibRule(4, 32765, "lookup", 51820, mark=51820, mask=0xFFFFFFFF, inverted=True), TableFact(default=("wg0",))
+)
 ROUTED = {
     "uplinks": {"isp-a": {"interface": "wan0", "addresses": ["203.0.113.2"], "routed": ["203.0.113.9/32"]}},
 }
@@ -38,6 +43,10 @@ TABLE_USED = {"routes": (RouteUse(4, 7800, 4),)}
 def through(ifname: str, *networks: str) -> dict[str, Any]:
     """Routes of `main`."""
     return {"main_routes": tuple(RouteFact(ip_network(network), ifname) for network in networks)}
+
+
+def mixed(*ifnames: str) -> dict[str, Any]:
+    return {"multipath": (MultipathFact(ip_network("10.9.0.0/16"), ifnames),)}
 
 
 def filters(ifname: str, place: Any, *verdicts: int | None, ours: bool = False) -> tuple[FilterFact, ...]:
@@ -229,6 +238,11 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             ["warning"],
             id="whole mark, kept",
         ),
+        pytest.param("multipath-route", mixed("wan0", "lan0"), {}, ["warning"], id="hidden as a whole"),
+        pytest.param("multipath-route", mixed("lan0", "wan0"), {}, ["warning"], id="half of it past the choice"),
+        pytest.param("multipath-route", mixed("wan0", "wan1"), {}, [], id="uplinks alone"),
+        pytest.param("refusing-default", {"refuses": frozenset({4})}, {}, ["problem"], id="a backstop in main"),
+        pytest.param("rule-behind", {"foreign_rules": (FULL_TUNNEL,)}, {}, ["warning"], id="wg-quick"),
         pytest.param("routed-on-wire", {}, ROUTED, ["warning"], id="none answers"),
         pytest.param(
             "routed-on-wire",
