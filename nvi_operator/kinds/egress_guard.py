@@ -29,7 +29,8 @@ def _desired(topology: Topology) -> Iterator[EgressGuard]:
 
 def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardEntry]:
     inside = Prefixes(topology.inside_networks(family))
-    own, other = _sources(topology, family, lambda name: name == ifname), _sources(topology, family, lambda _: True)
+    own = Prefixes(_sources(topology, family, lambda name: name == ifname))
+    other = Prefixes(fewest((*_sources(topology, family, lambda _: True), *topology.displaced), family))
     lines = tuple(_lines(topology, ifname, family))
 
     def standing(network: Network) -> Standing:
@@ -53,8 +54,8 @@ def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardE
         yield GuardEntry("destination", str(network), lines=bits)
 
 
-def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> Prefixes:
-    return Prefixes(fewest((n for u in topology.uplinks if on(u.port.ifname) for n in u.sources(family)), family))
+def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> tuple[Network, ...]:
+    return fewest((n for u in topology.uplinks if on(u.port.ifname) for n in u.sources(family)), family)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 By uplink: an uplink carries its own sources only.
 By prefix: what lives behind our interfaces never leaves untranslated, whatever the way out is called.
-Of the gateway's own packets (those without an in-interface) only the inside sources on uplinks are refused;
+Of the gateway's own packets (those without an in-interface) inside sources and those of other uplinks are refused;
 what others masqueraded to the uplink's address passes.
 
 Every packet comes by here, and hardly any is stopped: what most of them are is asked first.
@@ -34,7 +34,7 @@ from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged,
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 
 PRIORITY = 300  # after every source NAT, and before conntrack confirms a flow that is dropped here
-COUNTERS = frozenset({"leak_untranslated", "leak_uplink"})
+COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own"})
 
 _STRAY = "stray"
 _FEW = 3  # so many names compared one by one are faster than a lookup
@@ -73,6 +73,9 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
         if _is_guarded(topology, family):
             # Also of the gateway's own packets: an ICMPv6 error may well bear the address of an inside interface.
             yield (*_inside_source(topology, family), *f.drop("leak_untranslated"))
+    for family in topology.families:
+        for other in _others(topology, ifname, family):
+            yield (Match(f.IIF, "==", 0), other, *f.drop("wrong_uplink_own"))
     yield (Match(f.IIF, "==", 0), f.ACCEPT)
     for route in topology.routes:
         # What a route of the spec sends through an uplink may leave by it, whoever the source belongs to.
@@ -80,6 +83,21 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
             yield (*f.of_conditions(route.conditions, ()), f.ACCEPT)
     for family in topology.families:
         yield (f.of_family(family), *f.drop("leak_uplink"))
+
+
+def _others(topology: Topology, ifname: str, family: Family) -> Iterator[Match]:
+    """Sources of the other uplinks: what the gateway itself sends is held to the uplink of its source as well."""
+    single = [n for n in topology.displaced if n.version == family]
+    for other in topology.uplink_ifnames:
+        if other != ifname:
+            networks = _sources(topology, other, family)
+            if len(networks) == 1:
+                single += networks
+            for named in _source_sets(topology, other, family):
+                if named.elements:
+                    yield Match(f.saddr(family), "==", SetRef(named.name))
+    if single:
+        yield f.in_networks(f.saddr(family), fewest(single, family))
 
 
 def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:

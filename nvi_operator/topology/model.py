@@ -391,6 +391,7 @@ class Topology:
     families: tuple[Family, ...]
     insides: tuple[Inside, ...]
     uplinks: tuple[Uplink, ...]
+    displaced: tuple[Network, ...]  # addresses of interfaces in the uplinks' group that are no uplink's: renamed ones
     tenants: tuple[Tenant, ...]
     source_rules: tuple[SourceRule, ...]
     forwards: tuple[ForwardEntry, ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from nvi_operator.errors import CapabilityError
@@ -91,6 +91,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         families=_families(insides, uplinks),
         insides=insides,
         uplinks=uplinks,
+        displaced=tuple(_displaced(spec, facts)),
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
         **forwards,
@@ -188,6 +189,14 @@ def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
         note("inInterface skb_iif: auto, and keepMarks leaves the mark to others")
         return "skb_iif"
     return "mark"
+
+
+def _displaced(spec: GatewaySpec, facts: Facts) -> Iterable[Network]:
+    """An interface keeps its link group under another name, and its addresses: they are still those of an uplink."""
+    uplinks = {uplink.interface for uplink in spec.uplinks.values()}
+    for ifname, fact in sorted(facts.links.items()):
+        if fact.group == spec.numbers.link_group and ifname not in uplinks:
+            yield from (ip_network(interface.ip) for interface in fact.addresses)
 
 
 def _port(ifname: str, facts: Facts, note: Note) -> Port:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_interface
+from types import MappingProxyType
 
 from nvi_operator.kinds.egress_guard import EGRESS_GUARD
 from nvi_operator.spec.load import load_texts
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
-from nvi_operator.state.facts import Facts
+from nvi_operator.state.facts import Facts, LinkFact
 from nvi_operator.state.module import ModuleFacts
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.model import Topology
@@ -88,3 +90,15 @@ def test_where_no_program_can_be_loaded_there_is_a_note_and_the_module() -> None
     assert list(EGRESS_GUARD.desired(made)) == []
     assert any("no program guards their egress" in note for note in made.notes)
     assert not any("guards" in note for note in topology(LAN + UPLINKS, replace(module, programs=True)).notes)
+
+
+def test_the_addresses_of_a_renamed_uplink_are_still_anothers() -> None:
+    """The interface keeps its link group; a dynamic uplink without interface has no addresses."""
+    dynamic = UPLINKS.replace("nextHop: 198.51.100.1, addresses: 198.51.100.2, routed: 198.51.100.16/28", "")
+    dynamic = dynamic.replace("interface: wan1, ", "interface: wan1, addresses: auto, nextHop: auto")
+    renamed = LinkFact("wan9", 9, group=78, addresses=(ip_interface("198.51.100.2/29"),))
+    loaded = load_texts({"edge.yaml": HEAD + LAN + dynamic})
+    wan0 = LinkFact("wan0", 2, addresses=(ip_interface("203.0.113.2/29"),))
+    made = resolve("edge", loaded.spec, Facts("host", MappingProxyType({"wan0": wan0, "wan9": renamed})))
+    (found,) = EGRESS_GUARD.desired(made)
+    assert GuardEntry("source", "198.51.100.2/32", OTHER) in found.entries
