@@ -1,0 +1,75 @@
+# Sourced by the findings: pinned packages in a scratch directory, a network namespace, and the comparison at the end.
+# Nothing is installed; all of it goes when the script ends.
+set -euo pipefail
+
+[ "$(id -u)" = 0 ] || { echo "needs root, for a network namespace of its own" >&2; exit 2; }
+netns="finding-$$"
+scratch=$(mktemp -d)
+root="$scratch/root"
+mkdir "$root"
+
+end_daemons() { # all that runs in the namespace
+    ip netns pids "$netns" | xargs -r kill 2>/dev/null || true
+    wait 2>/dev/null || true
+}
+cleanup() {
+    end_daemons
+    ip netns del "$netns" 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+ip netns add "$netns"
+ip -n "$netns" link set lo up
+
+# deb NAME=VERSION...: unpacked, not installed. The versions are those of Debian 12.
+deb() {
+    echo "packages: $*"
+    (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root "$@") || { echo "cannot download $*" >&2; exit 2; }
+    for file in "$scratch"/*.deb; do dpkg-deb -x "$file" "$root"; done
+    LD_LIBRARY_PATH=$(find "$root" -name '*.so*' -printf '%h\n' | sort -u | tr '\n' ':')
+    export LD_LIBRARY_PATH PATH="$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH"
+}
+
+# wheel NAME==VERSION...: on Python's path, not installed.
+wheel() {
+    echo "packages: $*"
+    python3 -m pip install -q --no-deps --disable-pip-version-check --root-user-action ignore --target "$scratch/python" "$@"
+    export PYTHONPATH="$scratch/python"
+}
+
+inside() { ip netns exec "$netns" "$@"; }
+
+until_seen() { # COMMAND...: succeeds within ten seconds
+    for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
+    echo "not seen within 10 s: $*" >&2
+    exit 2
+}
+
+same() { # WHAT EXPECTED FOUND
+    if [ "$2" != "$3" ]; then
+        printf 'CHANGED: %s\n--- when it was found\n%s\n--- now\n%s\n' "$1" "$2" "$3"
+        exit 1
+    fi
+    printf 'seen: %s\n%s\n' "$1" "$(sed 's/^/    /' <<<"$3")"
+}
+
+# COMMAND... in the namespace, with directories of daemons' own over those of this machine: networkd finds every link known
+# to udev (as after boot), and wan0 to be configured by $scratch/wan0.network; FRR's daemons run as root.
+inside_with_daemons() {
+    mkdir -p "$scratch/frr"
+    grep -v '^systemd-network:\|^frr' /etc/passwd >"$scratch/passwd"
+    grep -v '^systemd-network:\|^frr' /etc/group >"$scratch/group"
+    echo 'systemd-network:x:60998:60998::/:/usr/sbin/nologin' >>"$scratch/passwd"
+    printf '%s\n' systemd-network:x:60998: frr:x:60997:root frrvty:x:60996:root >>"$scratch/group"
+    scratch="$scratch" ip netns exec "$netns" unshare -m bash -c '
+        set -e
+        for file in passwd group; do mount --bind "$scratch/$file" "/etc/$file"; done
+        mkdir -p /run/udev /run/systemd /etc/systemd
+        for directory in /run/udev /run/systemd /etc/systemd; do mount -t tmpfs tmpfs "$directory"; done
+        mkdir -p /run/udev/data /run/systemd/netif/{links,leases,lldp} /etc/systemd/{network,networkd.conf.d}
+        chown -R systemd-network /run/systemd/netif
+        for number in $(seq 64); do echo I:1 >"/run/udev/data/n$number"; done
+        cp "$scratch/wan0.network" /etc/systemd/network/
+        if [ -e "$scratch/networkd.conf" ]; then cp "$scratch/networkd.conf" /etc/systemd/networkd.conf.d/; fi
+        exec "$@"' - "$@"
+}
