@@ -39,6 +39,7 @@ class FakeKernel:
     kill_at: int | None = None
     refuse: bool = False  # does the check refuse?
     applied: list[Change] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def for_spec(cls, spec: GatewaySpec) -> FakeKernel:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
+    from nvi_operator.kernel.host import HostKernel
     from nvi_operator.plan.preview import Preview
     from nvi_operator.reconciler.gateway import Gateway
     from nvi_operator.spec.load import LoadedSpec
@@ -93,7 +94,14 @@ def _preview(arguments: Namespace) -> tuple[str, Preview]:
 
     gateway, numbers = _gateway(arguments)
     with working("comparing with the kernel"), HostKernel(numbers) as kernel:
-        return gateway.name, preview(kernel, gateway)
+        seen = preview(kernel, gateway)
+        _warn(kernel)
+        return gateway.name, seen
+
+
+def _warn(kernel: HostKernel) -> None:
+    for text in kernel.warnings:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _notes(preview: Preview) -> None:
@@ -211,6 +219,7 @@ def _apply(arguments: Namespace) -> int:
         _look_around(loaded.spec, force=arguments.force)
         with working("applying and verifying"), HostKernel(loaded.spec.numbers, lock=lock) as kernel:
             done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
+            _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
         _show_plan(arguments, loaded.name, done, applied)
@@ -230,6 +239,7 @@ def _down(arguments: Namespace) -> int:
         HostKernel(numbers, lock=lock) as kernel,
     ):
         done = reconcile(kernel, Gateway(gateway.name, None))
+        _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _show_plan(arguments, gateway.name, done, taken_away)
     return 0
@@ -243,6 +253,7 @@ def _status(arguments: Namespace) -> int:
     gateway, numbers = _gateway(arguments)
     with working("comparing with the kernel"), HostKernel(numbers) as kernel:
         seen = preview(kernel, gateway)
+        _warn(kernel)
         counters = kernel.counters(seen.plan.before)
     _show(
         arguments,

@@ -45,6 +45,8 @@ class HostKernel:
         self._assume_table = assume_table
         self._lock = lock or (memory.lock if memory else None)
         self._close_lock = self._lock is None
+        self._live: HostState | None = None  # as observed last
+        self._begun = False  # has the pass changed anything?
 
     def __enter__(self) -> HostKernel:
         return self
@@ -66,7 +68,10 @@ class HostKernel:
         if self._lock is None:
             self._lock = GatewayLock(cookie(), " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
         with self._lock.changing():
+            self._begun = False
             yield
+            if self._begun and self._live is not None:
+                self._objects.end(self._live)
 
     @cached_property
     def _nft(self) -> NftTableDriver:
@@ -89,6 +94,10 @@ class HostKernel:
 
     def observe(self, desired: HostState) -> HostState:
         """Everything of ours. `desired` says where to look, never what is ours."""
+        self._live = self._observe(desired)
+        return self._live
+
+    def _observe(self, desired: HostState) -> HostState:
         if self._assume_table:
             return self._look(desired).plus((self._nft.kind, table) for table in desired.of_kind(self._nft.kind))
         if self._memory:
@@ -115,7 +124,15 @@ class HostKernel:
         table = self._nft.counters()
         return {**groups, f"nft table inet {TABLE}": table} if table else groups
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know about the state of this host, beyond errors."""
+        return self._objects.warnings if "_objects" in self.__dict__ else ()
+
     def apply(self, change: Change) -> None:
+        if not self._begun and self._live is not None:
+            self._objects.begin(self._live, change)
+        self._begun = True
         if change.ref.kind == self._nft.kind:
             self._nft.apply(change)
             return

@@ -15,10 +15,9 @@ from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
 from nvi_operator.kernel.drivers.module import ModuleDriver
 from nvi_operator.kernel.drivers.route import RouteDriver
-from nvi_operator.kernel.drivers.sysctl import SysctlDriver
+from nvi_operator.kernel.drivers.sysctl import SysctlDriver, forwarding_now
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.facts import read_facts
-from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.spec.models import Numbers
@@ -27,6 +26,7 @@ from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Link
 from nvi_operator.state.tc import TcProgram
+from nvi_operator.store.saved_settings import SavedSettings
 
 
 class Objects:
@@ -39,20 +39,22 @@ class Objects:
         self._protocol = numbers.protocol
         self._ipr: Any = IPRoute(ext_ack=True)
         self._rtnetlink = Rtnetlink()
-        lent = Lent(self._cookie)
+        self._saved = SavedSettings(self._cookie)
+        self._settings = SysctlDriver(self._saved)
+        self._groups = LinkGroupDriver(self._ipr, self._saved, numbers.link_group)
         routes = RouteDriver(self._rtnetlink, numbers.protocol)
         program = TcProgramDriver(self._ipr, lambda desired: [link.ifname for link in links.observe(desired)])
         links = LinkDriver(self._ipr, numbers, routed=routes.devices, programmed=program.is_on)
-        self._guard = EgressGuardDriver(self._ipr, self._rtnetlink, lent)
+        self._guard = EgressGuardDriver(self._ipr, self._rtnetlink, self._saved)
         drivers: tuple[Driver, ...] = (
             ModuleDriver(),
             links,  # before all that goes with a link, see `memory.py`
             program,
             self._guard,
-            LinkGroupDriver(self._ipr, lent),
+            self._groups,
             routes,
             FibRuleDriver(self._rtnetlink, numbers.protocol),
-            SysctlDriver(lent),
+            self._settings,
         )
         self._drivers: Mapping[str, Driver] = MappingProxyType({d.kind: d for d in drivers})
 
@@ -65,9 +67,34 @@ class Objects:
 
     def observe(self, desired: HostState) -> HostState:
         """`desired` says where to look, never what is ours."""
-        return HostState.of(
+        found = HostState.of(
             (driver.kind, obj) for driver in self._drivers.values() for obj in driver.observe(desired)
         )
+        if found.objects and self._saved.incomplete:
+            found = found.plus((self._groups.kind, obj) for obj in self._groups.unrecorded())
+        return found.plus((self._settings.kind, obj) for obj in self._settings.unrecorded(found))
+
+    def begin(self, live: HostState, first: Change) -> None:
+        """Before the first step of a pass, `live` being what was there: completes the record of settings."""
+        self._saved.begin(
+            forwarding_now(),
+            {
+                **{("sysctl", ref.key): self._settings.default(ref.key) for ref, _ in live if ref.kind == "sysctl"},
+                **{("link-group", ref.key): "0" for ref, _ in live if ref.kind == "link-group"},
+            },
+            stands=bool(live.objects),
+            needed=first.after is not None,
+        )
+
+    def end(self, live: HostState) -> None:
+        """After a pass that left this: the record goes with the gateway."""
+        if not live.objects:
+            self._saved.end()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found to be wrong with the record of settings."""
+        return self._saved.warnings
 
     def check(self, change: Change) -> None:
         """Would the kernel take it, as far as that can be known beforehand? Nothing is changed."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from nvi_operator.kinds.kind import Kind, Phase
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.topology.model import Topology
 
-_FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+FORWARDING: Mapping[int, str] = MappingProxyType({4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"})
+# Of one interface, or of `all`. Nothing else is ever written: the record of what was there before names paths.
+_SETTINGS = frozenset(
+    {("ipv4", "accept_local"), ("ipv4", "rp_filter"), ("ipv4", "send_redirects"), ("ipv6", "accept_ra")}
+)
+_LONGEST_NAME = 15  # bytes; IFNAMSIZ, linux/if.h
 
 
 def _desired(topology: Topology) -> Iterator[Sysctl]:
@@ -29,11 +36,32 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
                 # A forwarding host stops learning from router advertisements, save with 2.
                 yield Sysctl(f"net/ipv6/conf/{uplink.port.ifname}/accept_ra", "2")
     for family in topology.families:
-        yield Sysctl(_FORWARDING[family], "1")
+        yield Sysctl(FORWARDING[family], "1")
+
+
+def may_change(path: str, value: str) -> bool:
+    """Is it a setting that a gateway may change, and a value that it may have had before?"""
+    if not re.fullmatch(r"-?[0-9]{1,10}", value):
+        return False
+    parts = path.split("/")
+    if len(parts) != 5:
+        return path in FORWARDING.values()
+    net, family, conf, ifname, name = parts
+    known = (net, conf) == ("net", "conf") and (family, name) in _SETTINGS and is_ifname(ifname)
+    return known or path in FORWARDING.values()
+
+
+def is_ifname(text: str) -> bool:
+    """As dev_valid_name() of the kernel has it."""
+    return (
+        0 < len(text.encode(errors="surrogateescape")) <= _LONGEST_NAME
+        and text not in (".", "..")
+        and not any(sign in "/:" or sign.isspace() or sign == "\0" for sign in text)
+    )
 
 
 def _phase(sysctl: Sysctl) -> Phase:
-    return Phase.FORWARDING if sysctl.path in _FORWARDING.values() else Phase.SYSCTL
+    return Phase.FORWARDING if sysctl.path in FORWARDING.values() else Phase.SYSCTL
 
 
 def _interface(sysctl: Sysctl) -> str | None:

@@ -100,6 +100,7 @@ class Daemon:
         try:
             with HostKernel(loaded.spec.numbers, self._memory) as kernel:
                 done = reconcile(kernel, self._wanted, held=wake.held)
+                warnings = kernel.warnings
         except NviError as error:
             self._memory.forget()
             if isinstance(error, DiedError):
@@ -109,7 +110,7 @@ class Daemon:
         drifted = self._desired == done.plan.after
         self._desired = done.plan.after
         names = frozenset(str(change.ref) for change in done.plan.steps)
-        notes = done.topology.notes if done.topology else ()
+        notes = (*(done.topology.notes if done.topology else ()), *warnings)
         for note in notes:
             if note not in self._notes:
                 self._say(f"{loaded.name}: note: {note}")

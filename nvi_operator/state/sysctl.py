@@ -1,4 +1,4 @@
-"""A kernel setting that we hold and give back: the value before us is remembered (see kernel/lent.py)."""
+"""A kernel setting that we change and restore: the value before us is recorded (store/saved_settings.py)."""
 
 from __future__ import annotations
 

@@ -19,12 +19,13 @@ from nvi_operator.kernel.bpf import asm, egress, syscall
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.lent import Lent
 from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.state.change import Change
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry
 from nvi_operator.state.host import HostState
+from nvi_operator.store import saved_settings
+from nvi_operator.store.saved_settings import SavedSettings
 
 # include/uapi/linux/rtnetlink.h, pkt_sched.h, pkt_cls.h
 _GET_QDISC, _GET_FILTER = 38, 46
@@ -34,7 +35,6 @@ _DIRECT_ACTION = 1
 _INGRESS, _EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
 _ETH_P_ALL = 3
 _HANDLE = 1
-_MADE = "clsact"  # of what is lent: the number of an interface that had no such qdisc
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class _Place:
 class EgressGuardDriver(Driver):
     kind = "egress-guard"
 
-    def __init__(self, ipr: Any, rtnetlink: Rtnetlink, lent: Lent) -> None:
+    def __init__(self, ipr: Any, rtnetlink: Rtnetlink, saved: SavedSettings) -> None:
         self._ipr = ipr
         self._rtnetlink = rtnetlink
-        self._lent = lent
+        self._saved = saved
 
     def observe(self, desired: HostState) -> Iterator[EgressGuard]:
         """Every guard of ours, on whatever interface."""
@@ -146,7 +146,7 @@ class EgressGuardDriver(Driver):
             assert guard.stage_mask is not None
             with kernel_errors(f"egress-guard {guard.key}: attaching"):
                 if not any(q.get("kind") == "clsact" for q in self._ipr.get_qdiscs(index=ifindex)):
-                    self._lent.remember(_MADE, str(ifindex), "none")
+                    self._saved.save(saved_settings.CLSACT, str(ifindex), "none")
                     self._ipr.tc("add", "clsact", ifindex)
                 self._ipr.tc(
                     "replace-filter",
@@ -177,10 +177,10 @@ class EgressGuardDriver(Driver):
                 prio=place.preference,
                 protocol=_ETH_P_ALL,
             )
-            if str(place.ifindex) in self._lent.all(_MADE):
+            if str(place.ifindex) in self._saved.all(saved_settings.CLSACT):
                 if not any(self._filters(place.ifindex, side) for side in (_INGRESS, _EGRESS)):
                     self._ipr.tc("del", "clsact", place.ifindex)
-                self._lent.forget(_MADE, str(place.ifindex))
+                self._saved.forget(saved_settings.CLSACT, str(place.ifindex))
 
 
 def _is_clsact(body: bytes) -> bool:

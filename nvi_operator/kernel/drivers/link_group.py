@@ -1,4 +1,4 @@
-"""The link groups of uplinks: lent, and given back by a delete."""
+"""The link groups of uplinks: changed while we need them, restored by a delete."""
 
 from __future__ import annotations
 
@@ -7,24 +7,34 @@ from typing import Any
 
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.lent import Lent
 from nvi_operator.state.change import Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import LinkGroup
+from nvi_operator.store.saved_settings import SavedSettings
 
 
 class LinkGroupDriver(Driver):
     kind = "link-group"
 
-    def __init__(self, ipr: Any, lent: Lent) -> None:
+    def __init__(self, ipr: Any, saved: SavedSettings, group: int) -> None:
         self._ipr = ipr
-        self._lent = lent
+        self._saved = saved
+        self._group = group
 
     def observe(self, desired: HostState) -> Iterator[LinkGroup]:
-        for ifname in self._lent.all(self.kind):
+        for ifname in self._saved.all(self.kind):
             link = self._find(ifname)
             if link is not None:
                 yield LinkGroup(ifname, link.get("group") or 0)
+
+    def unrecorded(self) -> Iterator[LinkGroup]:
+        """Where the record of a gateway is gone or damaged: what bears our number nevertheless."""
+        known = self._saved.all(self.kind)
+        with kernel_errors("link groups: listing"):
+            links = [link for link in self._ipr.link("dump") if link.get("group") == self._group]
+        for link in links:
+            if link.get("ifname") not in known:
+                yield LinkGroup(str(link.get("ifname")), self._group)
 
     def apply(self, change: Change) -> None:
         ifname = change.ref.key
@@ -33,13 +43,12 @@ class LinkGroupDriver(Driver):
             if link is not None:
                 before_us = link.get("group") or 0
                 # Our own group is nobody else's: there was an apply before whose memory is lost.
-                self._lent.remember(self.kind, ifname, str(0 if before_us == change.after.group else before_us))
+                self._saved.save(self.kind, ifname, str(0 if before_us == change.after.group else before_us))
                 self._set(link, ifname, change.after.group)
             return
-        before_us = self._lent.all(self.kind).get(ifname)
-        if link is not None and before_us is not None:
-            self._set(link, ifname, int(before_us))
-        self._lent.forget(self.kind, ifname)
+        if link is not None:
+            self._set(link, ifname, int(self._saved.all(self.kind).get(ifname, "0")))
+        self._saved.forget(self.kind, ifname)
 
     def _find(self, ifname: str) -> Any:
         with kernel_errors(f"{ifname}: reading its link group"):

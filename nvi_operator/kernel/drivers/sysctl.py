@@ -1,4 +1,4 @@
-"""Sysctls: lent while we need them, given back by a delete."""
+"""Sysctls: changed while we need them, restored by a delete."""
 
 from __future__ import annotations
 
@@ -9,41 +9,68 @@ from pathlib import Path
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.lent import Lent
+from nvi_operator.kinds.sysctl import FORWARDING
 from nvi_operator.state.change import Change
+from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
+from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
+from nvi_operator.store import saved_settings
+from nvi_operator.store.saved_settings import SavedSettings
 
 PROC = Path("/proc/sys")  # /proc/sys/net shows the namespace of the reading thread
+LOOSENED = ("accept_local", "rp_filter", "send_redirects")
 _LONGEST = 128  # characters of a value of ours, by far
 
 
 class SysctlDriver(Driver):
     kind = "sysctl"
 
-    def __init__(self, lent: Lent) -> None:
-        self._lent = lent
+    def __init__(self, saved: SavedSettings) -> None:
+        self._saved = saved
 
     def observe(self, desired: HostState) -> Iterator[Sysctl]:
         """Those that we hold. One whose interface has gone is nobody's."""
-        for path in self._lent.all(self.kind):
+        for path in self._saved.all(self.kind):
             value = read(path)
             if value is not None:
                 yield Sysctl(path, value)
+
+    def unrecorded(self, found: HostState) -> Iterator[Sysctl]:
+        """What we seem to have changed without a record of it, beside `found`, all else that is ours.
+
+        Forwarding that is on where the host did not forward before us: ours, so that a `down` ends it. Where the
+        record is gone or damaged, also what makes an interface accept its own addresses, and what goes with that.
+        """
+        held, before = self._saved.all(self.kind), self._saved.all(saved_settings.FORWARDING)
+        if not found.objects:
+            return
+        families = {obj.family for _, obj in found if isinstance(obj, FibRule | Route)}
+        for family in families or {4, 6}:
+            path = FORWARDING[family]
+            if path not in held and before.get(path, "0") == "0" and (value := read(path)) not in (None, "0"):
+                yield Sysctl(path, str(value))
+        if self._saved.incomplete:
+            yield from (setting for setting in _loosened() if setting.path not in held)
+
+    def default(self, path: str) -> str:
+        """What to restore where it was not recorded: never forwarding, unless the host forwarded before us."""
+        if path in FORWARDING.values():
+            return self._saved.all(saved_settings.FORWARDING).get(path, "0")
+        return _default(path)
 
     def apply(self, change: Change) -> None:
         path = change.ref.key
         if isinstance(change.after, Sysctl):
             value = read(path)
             if value is not None:
-                self._lent.remember(self.kind, path, value)
+                self._saved.save(self.kind, path, value)
             if value != change.after.value:
                 _write(path, change.after.value)
             return
-        before_us = self._lent.all(self.kind).get(path)
-        if before_us is not None and read(path) is not None:
-            _write(path, before_us)
-        self._lent.forget(self.kind, path)
+        if read(path) is not None:
+            _write(path, self._saved.all(self.kind).get(path) or self.default(path))
+        self._saved.forget(self.kind, path)
 
 
 class OpenSettings:
@@ -82,6 +109,29 @@ def read(path: str) -> str | None:
             return (PROC / path).read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return None
+
+
+def forwarding_now() -> dict[str, str]:
+    """How the host forwards, by the paths of the settings."""
+    return {path: value for path in FORWARDING.values() if (value := read(path)) is not None}
+
+
+def _loosened() -> Iterator[Sysctl]:
+    """Settings that are as a gateway needs them, of interfaces that accept packets from their own addresses."""
+    for directory in sorted((PROC / "net/ipv4/conf").iterdir()):
+        names = ("rp_filter", "send_redirects") if directory.name == "all" else LOOSENED
+        paths = [f"net/ipv4/conf/{directory.name}/{name}" for name in names]
+        values = {path: read(path) for path in paths}
+        ours = directory.name == "all" or values[paths[0]] == "1"
+        for path, value in values.items():
+            if ours and directory.name != "default" and value is not None and value != _default(path):
+                yield Sysctl(path, value)
+
+
+def _default(path: str) -> str:
+    """What the kernel, or the host's configuration, gives a new interface."""
+    _, family, *_, name = path.split("/")
+    return "0" if name == "accept_local" else read(f"net/{family}/conf/default/{name}") or "0"
 
 
 def _write(path: str, value: str) -> None:

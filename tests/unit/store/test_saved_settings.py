@@ -1,148 +1,225 @@
-"""What was lent is remembered as it was before us, through crashes and full disks."""
+"""Settings of others are recorded as they were before us, through crashes, full disks and damage."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nvi_operator.errors import KernelError
-from nvi_operator.kernel.lent import Lent
+from nvi_operator.store.directory import sweep
+from nvi_operator.store.saved_settings import FORWARDING, SavedSettings
+
+IP_FORWARD = "net/ipv4/ip_forward"
+RP_FILTER = "net/ipv4/conf/wan0/rp_filter"
 
 
 @pytest.fixture
-def lent(tmp_path: Path) -> Lent:
-    return Lent(7, tmp_path / "run")
+def run(tmp_path: Path) -> Path:
+    return tmp_path / "run"
 
 
-def test_nothing_is_lent_at_first(lent: Lent) -> None:
-    assert lent.all("sysctl") == {}
+@pytest.fixture
+def saved(run: Path) -> SavedSettings:
+    return SavedSettings(7, run)
 
 
-def test_the_first_value_is_the_one_that_is_kept(lent: Lent) -> None:
-    lent.remember("sysctl", "net/ipv4/ip_forward", "0")
-    lent.remember("sysctl", "net/ipv4/ip_forward", "1")
-    assert lent.all("sysctl") == {"net/ipv4/ip_forward": "0"}
+@pytest.fixture
+def damaged(run: Path) -> Callable[[bytes], SavedSettings]:
+    def made(data: bytes) -> SavedSettings:
+        run.mkdir()
+        (run / "lent-7.json").write_bytes(data)
+        return SavedSettings(7, run)
+
+    return made
 
 
-def test_kinds_do_not_see_one_another(lent: Lent) -> None:
-    lent.remember("sysctl", "wan0", "1")
-    lent.remember("link-group", "wan0", "5")
-    assert lent.all("link-group") == {"wan0": "5"}
-    lent.forget("sysctl", "wan0")
-    assert (lent.all("sysctl"), lent.all("link-group")) == ({}, {"wan0": "5"})
+def files(run: Path) -> list[str]:
+    return sorted(path.name for path in run.iterdir())
 
 
-def test_what_was_forgotten_can_be_lent_anew(lent: Lent) -> None:
-    lent.remember("sysctl", "a", "1")
-    lent.forget("sysctl", "a")
-    lent.remember("sysctl", "a", "2")
-    assert lent.all("sysctl") == {"a": "2"}
+def test_nothing_is_recorded_at_first(saved: SavedSettings) -> None:
+    assert saved.all("sysctl") == {}
+    assert saved.warnings == ()
 
 
-def test_another_process_knows_what_was_lent(lent: Lent, tmp_path: Path) -> None:
-    lent.remember("sysctl", "a", "1")
-    assert Lent(7, tmp_path / "run").all("sysctl") == {"a": "1"}
-    assert Lent(8, tmp_path / "run").all("sysctl") == {}, "another namespace"
+def test_the_first_value_is_the_one_that_is_kept(saved: SavedSettings) -> None:
+    saved.save("sysctl", IP_FORWARD, "0")
+    saved.save("sysctl", IP_FORWARD, "1")
+    assert saved.all("sysctl") == {IP_FORWARD: "0"}
 
 
-def test_the_file_goes_with_the_last_entry(lent: Lent, tmp_path: Path) -> None:
-    lent.remember("sysctl", "a", "1")
-    lent.forget("sysctl", "a")
-    lent.forget("sysctl", "a")
-    assert list((tmp_path / "run").iterdir()) == []
+def test_kinds_do_not_see_one_another(saved: SavedSettings) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+    saved.save("link-group", "wan0", "5")
+    assert saved.all("link-group") == {"wan0": "5"}
+    saved.forget("sysctl", RP_FILTER)
+    assert (saved.all("sysctl"), saved.all("link-group")) == ({}, {"wan0": "5"})
 
 
-def test_a_crash_between_write_and_rename_leaves_what_was(
-    lent: Lent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lent.remember("sysctl", "a", "1")
-
-    class Crash(BaseException):
-        pass
-
-    def crash(self: Path, target: Path) -> Path:
-        raise Crash
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", crash)
-        with pytest.raises(Crash):
-            lent.remember("sysctl", "b", "2")
-    after = Lent(7, tmp_path / "run")
-    assert after.all("sysctl") == {"a": "1"}
-    after.remember("sysctl", "c", "3")
-    assert after.all("sysctl") == {"a": "1", "c": "3"}
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["lent-7.json"]
+def test_what_was_forgotten_can_be_saved_again(saved: SavedSettings) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+    saved.forget("sysctl", RP_FILTER)
+    saved.save("sysctl", RP_FILTER, "2")
+    assert saved.all("sysctl") == {RP_FILTER: "2"}
 
 
-def test_what_is_remembered_is_on_disk_before_it_takes_the_place_of_the_old(
-    lent: Lent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order: list[str] = []
-    fsync, replace = os.fsync, Path.replace
-
-    def synced(fd: int) -> None:
-        order.append("fsync")
-        fsync(fd)
-
-    def renamed(self: Path, target: Path) -> Path:
-        order.append("rename")
-        return replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", renamed)
-    lent.remember("sysctl", "a", "1")
-    assert order == ["fsync", "rename"]
-
-
-def test_a_full_disk_is_an_error_with_a_hint_and_changes_nothing(
-    lent: Lent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lent.remember("sysctl", "a", "1")
-
-    def full(fd: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(KernelError) as caught:
-        lent.remember("sysctl", "b", "2")
-    assert "lent-7.json: keeping what was lent: No space left on device" in caught.value.message
-    assert "full" in caught.value.hint
-    assert caught.value.retryable
-    assert lent.all("sysctl") == {"a": "1"}
-
-
-@pytest.mark.parametrize("text", ["", "[[", '{"a": 1}', "[[1, 2]]", "5"], ids=repr)
-def test_a_damaged_file_is_an_error_that_says_which(lent: Lent, tmp_path: Path, text: str) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "lent-7.json").write_text(text, encoding="utf-8")
-    with pytest.raises(KernelError, match=r"lent-7\.json"):
-        lent.all("sysctl")
-
-
-def test_the_file_is_plain_json(lent: Lent, tmp_path: Path) -> None:
-    lent.remember("sysctl", "a", "1")
-    assert json.loads((tmp_path / "run" / "lent-7.json").read_text()) == [["sysctl", "a", "1"]]
+def test_another_process_knows_it_and_another_namespace_does_not(saved: SavedSettings, run: Path) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+    assert SavedSettings(7, run).all("sysctl") == {RP_FILTER: "1"}
+    assert SavedSettings(8, run).all("sysctl") == {}
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        b"\xff",
-        b'[["sysctl", "../../../etc/motd", "x"]]',
-        b'[["sysctl", "/etc/motd", "x"]]',
-        b'[["sysctl", "net/ipv4/ip_forward", 0]]',
-        b'[["sysctl", ["a"], "b"]]',
-        b'[["link-group", "wan0", "abc"]]',
-        b"[[1]]",
-        b"7",
-    ],
+    "key", ["kernel/core_pattern", "net/ipv4/conf/../ip_forward", "net/ipv4/conf/wan0/forwarding"]
 )
-def test_what_was_never_lent_is_not_given_back(lent: Lent, tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/lent-7.json").write_bytes(data)
-    with pytest.raises(KernelError, match="it is damaged"):
-        lent.all("sysctl")
+def test_what_a_gateway_never_changes_is_not_recorded(saved: SavedSettings, key: str) -> None:
+    with pytest.raises(KernelError, match="none of the settings that we change"):
+        saved.save("sysctl", key, "1")
+
+
+def test_a_crash_between_write_and_rename_leaves_what_was(
+    saved: SavedSettings, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+
+    def crash(*_: object, **__: object) -> None:
+        os._exit(0)
+
+    if (child := os.fork()) == 0:
+        os.rename = crash  # type: ignore[assignment]
+        saved.save("sysctl", IP_FORWARD, "0")
+    os.waitpid(child, 0)
+    assert len(files(run)) == 2, "its scratch file is left"
+    assert SavedSettings(7, run).all("sysctl") == {RP_FILTER: "1"}
+    sweep(run / "lent-7.json")
+    saved.save("sysctl", IP_FORWARD, "0")
+    assert saved.all("sysctl") == {RP_FILTER: "1", IP_FORWARD: "0"}
+    assert files(run) == ["lent-7.json"]
+
+
+def test_it_is_on_disk_before_it_takes_the_place_of_the_old_and_so_is_the_name(
+    saved: SavedSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(fd: int) -> None:
+        order.append("fsync of a directory" if os.path.isdir(f"/proc/self/fd/{fd}") else "fsync")
+        fsync(fd)
+
+    def renamed(*arguments: str, **keywords: int) -> None:
+        order.append("rename")
+        rename(*arguments, **keywords)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    saved.save("sysctl", RP_FILTER, "1")
+    assert order == ["fsync", "rename", "fsync of a directory"]
+
+
+def test_a_full_disk_is_an_error_with_a_hint_before_anything_is_changed_and_does_not_stop_a_down(
+    saved: SavedSettings, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+    saved.save("sysctl", IP_FORWARD, "0")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(KernelError) as caught:
+        saved.save("link-group", "wan0", "0")
+    assert "lent-7.json: keeping the settings before us: No space left on device" in caught.value.message
+    assert "full" in caught.value.hint
+    assert caught.value.retryable
+    with pytest.raises(KernelError):
+        saved.begin({IP_FORWARD: "0"}, {}, stands=False, needed=True)
+    saved.begin({IP_FORWARD: "0"}, {}, stands=True, needed=False)
+    assert saved.all("sysctl") == {RP_FILTER: "1", IP_FORWARD: "0"}
+    saved.forget("sysctl", IP_FORWARD)
+    assert saved.all("sysctl") == {RP_FILTER: "1"}
+    assert files(run) == ["lent-7.json"]
+
+
+DAMAGE = {
+    "empty": b"",
+    "torn": b'[["sysctl", "net/ipv4/ip_forw',
+    "written by two": b'[["sysctl", "net/ipv4/ip_forward", "0"]]"0"]]',
+    "deep": b"[" * 100_000,
+    "long": b"[" + b" " * (1 << 22) + b"]",
+    "not text": b"\xff",
+    "no list": b"7",
+    "short": b"[[1]]",
+    "outside": b'[["sysctl", "../../../etc/motd", "0"]]',
+    "absolute": b'[["sysctl", "/etc/motd", "0"]]',
+    "another setting": b'[["sysctl", "kernel/core_pattern", "0"]]',
+    "another value": b'[["sysctl", "net/ipv4/ip_forward", "|/bin/sh"]]',
+    "a number": b'[["sysctl", "net/ipv4/ip_forward", 0]]',
+    "a list": b'[["sysctl", ["a"], "b"]]',
+    "no group": b'[["link-group", "wan0", "abc"]]',
+    "another kind": b'[["route", "wan0", "1"]]',
+}
+
+
+@pytest.mark.parametrize("data", DAMAGE.values(), ids=DAMAGE)
+def test_what_was_never_saved_is_not_restored_and_the_file_is_set_aside_and_named(
+    damaged: Callable[[bytes], SavedSettings], run: Path, data: bytes
+) -> None:
+    saved = damaged(data)
+    assert (saved.all("sysctl"), saved.all("link-group")) == ({}, {})
+    assert "lent-7.json: it is damaged" in saved.warnings[0]
+    assert files(run) == ["lent-7.json"], "who only looks changes nothing"
+    assert saved.incomplete
+    saved.begin({IP_FORWARD: "1"}, {("link-group", "wan0"): "0"}, stands=True, needed=True)
+    assert "set aside as" in saved.warnings[1]
+    assert "wan0 = 0" in saved.warnings[0]
+    assert saved.all("link-group") == {"wan0": "0"}
+    assert (run / "lent-7.damaged").read_bytes() == data
+    assert saved.all(FORWARDING) == {IP_FORWARD: "0"}, "what is not known ends closed"
+
+
+def test_of_a_damaged_file_the_rest_is_believed(damaged: Callable[[bytes], SavedSettings], run: Path) -> None:
+    good = ["sysctl", IP_FORWARD, "0"]
+    saved = damaged(json.dumps([good, ["sysctl", "kernel/core_pattern", "1"]]).encode())
+    saved.begin({}, {}, stands=True, needed=True)
+    assert json.loads((run / "lent-7.json").read_text()) == [good]
+
+
+@pytest.mark.parametrize("what", ["a directory", "a link", "a pipe"])
+def test_what_is_no_file_is_set_aside(saved: SavedSettings, run: Path, what: str, tmp_path: Path) -> None:
+    run.mkdir()
+    path = run / "lent-7.json"
+    if what == "a directory":
+        path.mkdir()
+    elif what == "a link":
+        (tmp_path / "secret").write_text(json.dumps([["sysctl", IP_FORWARD, "1"]]))
+        path.symlink_to(tmp_path / "secret")
+    else:
+        os.mkfifo(path)
+    assert saved.all("sysctl") == {}
+    saved.begin({IP_FORWARD: "1"}, {}, stands=True, needed=True)
+    assert files(run) == ["lent-7.damaged", "lent-7.json"]
+
+
+def test_how_the_host_forwarded_before_is_recorded_once_and_goes_with_the_gateway(
+    saved: SavedSettings, run: Path
+) -> None:
+    saved.begin({IP_FORWARD: "1"}, {}, stands=False, needed=True)
+    saved.begin({IP_FORWARD: "0"}, {}, stands=True, needed=True)
+    assert saved.all(FORWARDING) == {IP_FORWARD: "1"}
+    saved.end()
+    assert files(run) == []
+    saved.begin({IP_FORWARD: "1"}, {}, stands=False, needed=True)
+    saved.begin({IP_FORWARD: "0"}, {}, stands=False, needed=True)
+    assert saved.all(FORWARDING) == {IP_FORWARD: "0"}, "nothing stood: it is a new beginning"
+
+
+def test_the_file_is_plain_json_and_roots_alone(saved: SavedSettings, run: Path) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+    assert json.loads((run / "lent-7.json").read_text()) == [["sysctl", RP_FILTER, "1"]]
+    assert (run / "lent-7.json").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,116 @@
+"""Whatever becomes of the record of settings: commands work, `down` ends closed, and nothing foreign is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.kernel.netns import cookie
+from nvi_operator.state.change import Change
+from nvi_operator.store.directory import RUN
+from nvi_operator.testing import Killed
+from tests.lab import GatewayHost, Site
+from tests.netns.scenarios import spec
+from tests.netns.test_fail_closed import Operator
+
+pytestmark = pytest.mark.netns
+
+FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+
+
+@pytest.fixture
+def record(site: Site) -> Path:
+    return RUN / f"lent-{site.gateway.call(cookie)}.json"
+
+
+def without_forwarding(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([entry for entry in entries if entry[1] not in FORWARDING or entry[0] != "sysctl"]))
+
+
+def strange(path: Path) -> None:
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([*entries, ["sysctl", "kernel/core_pattern", "1"]]))
+
+
+LOSSES: dict[str, Callable[[Path], object]] = {
+    "deleted": Path.unlink,
+    "torn": lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    "written by two": lambda path: path.write_bytes(path.read_bytes() + b'"0"]]'),
+    "deep": lambda path: path.write_bytes(b"[" * 100_000),
+    "without forwarding": without_forwarding,
+    "with a strange entry": strange,
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("between", [[], ["plan", "apply"]], ids=["at once", "after another apply"])
+def test_down_ends_closed_whatever_was_lost(
+    site: Site, gateway: GatewayHost, record: Path, lose: Callable[[Path], object], between: list[str]
+) -> None:
+    before, dump = gateway.foreign(), CORE_PATTERN.read_text()
+    gateway.apply(spec())
+    lose(record)
+    said = ""
+    for command in between:
+        said += gateway.nvictl(command, gateway.spec(spec())).stderr
+    said += gateway.down().stderr
+    assert gateway.owned() == []
+    assert [site.gateway.read(path) for path in FORWARDING] == ["0", "0"]
+    if "without" not in said:
+        assert "warning: " in said
+    assert CORE_PATTERN.read_text() == dump
+    after = gateway.foreign()
+    after["tc"] = before["tc"]  # an empty clsact qdisc may be anybody's
+    assert after == before, "the laboratory's host had the kernel's defaults"
+    assert not record.exists()
+    assert "warning" not in gateway.apply(spec()).stderr
+
+
+def test_a_host_that_forwarded_before_us_does_so_after_a_kill_at_any_step(site: Site, gateway: GatewayHost) -> None:
+    for path in FORWARDING:
+        site.gateway.write(path, "1")
+    operator = Operator(site)
+    steps = operator.apply(spec())
+    operator.apply(None)
+    for text in (spec(), None):
+        for number in range(1, steps, 7):
+            operator.apply(spec() if text is None else None)
+            _killed_at(number, lambda on_step, text=text: operator.apply(text, on_step))
+            gateway.down()
+            assert [site.gateway.read(path) for path in FORWARDING] == ["1", "1"], number
+    assert gateway.owned() == []
+
+
+def _killed_at(number: int, apply: Callable[[Callable[[Change], None]], object]) -> None:
+    seen = 0
+
+    def step(change: Change) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > number:
+            raise Killed
+
+    with pytest.raises(Killed):
+        apply(step)
+
+
+def test_a_full_disk_is_refused_before_anything_is_changed(
+    site: Site, gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nvi_operator.errors import KernelError
+    from nvi_operator.store import saved_settings
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = gateway.foreign()
+    monkeypatch.setattr(saved_settings, "write_file", full)
+    with pytest.raises(KernelError, match="No space left"):
+        Operator(site).apply(spec())
+    assert gateway.foreign() == before
+    assert gateway.owned() == []
