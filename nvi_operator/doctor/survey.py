@@ -166,7 +166,8 @@ class Survey:
     nft_ingress: tuple[IngressChain, ...] = ()
     nft_failures: tuple[str, ...] = ()  # what could not be listed, and why
     binding: Binding | None = field(default_factory=Binding)  # None: was not tried
-    bpf_error: str | None = None  # None: a program could be loaded
+    refused: tuple[str, ...] = ()  # rights that a pass needs, but those for eBPF, and why they are refused
+    bpf_error: str | None = None  # None: a program could be loaded, and found by its number
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
     module: ModuleFacts = field(default_factory=ModuleFacts)
     conntrack: bool = False

@@ -14,6 +14,7 @@ from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.nft import Nft
 from nvi_operator.kernel.objects import Objects
+from nvi_operator.kernel.rights import require
 from nvi_operator.kernel.survey_machine import capabilities
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.spec.models import Numbers
@@ -112,11 +113,19 @@ class HostKernel:
         """Would the kernel take it? Nothing is changed."""
         if len(plan.steps) == 1 and plan.steps[0].ref.kind == self._nft.kind and self._nft.is_whole(plan.steps[0]):
             return  # a single transaction fails as a whole, too, and the rehearsal takes longer than all the rest
+        self._try_rights(plan)
         for change in plan.steps:
             if change.ref.kind == self._nft.kind:
                 self._nft.check(change)
             else:
                 self._objects.check(change)
+
+    def _try_rights(self, plan: Plan) -> None:
+        """A process seldom loses a right: a daemon tries them once."""
+        if self._memory is None or not self._memory.rights_tried:
+            require(plan)
+        if self._memory:
+            self._memory.rights_tried = True
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """What the device and the table counted, in packets; empty where there is nothing to count."""

@@ -55,6 +55,7 @@ class Memory:
 
     def __init__(self, events: KernelEvents, lock: GatewayLock | None = None) -> None:
         self.lock = lock
+        self.rights_tried = False
         self.table = NftTableDriver(
             TABLE,
             remember=True,

@@ -28,6 +28,7 @@ from nvi_operator.kernel.drivers.route import Census
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.facts import read_facts
 from nvi_operator.kernel.module.survey import survey_module
+from nvi_operator.kernel.rights import refused
 from nvi_operator.kernel.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.survey_machine import (
     bpf_error,
@@ -86,6 +87,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         nft_ingress=foreign.ingress,
         nft_failures=foreign.failures,
         binding=probe_binding() if try_binding else None,
+        refused=tuple(map(str, refused())),
         bpf_error=bpf_error(),
         kinds=can_make("ifb", "nvi"),
         module=survey_module(),

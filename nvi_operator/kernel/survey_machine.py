@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -11,7 +10,7 @@ from threading import Thread
 from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import CanMake, Networkd, NetworkdLink
 from nvi_operator.errors import NviError
-from nvi_operator.kernel.bpf.syscall import load_program
+from nvi_operator.kernel.bpf.syscall import try_programs
 from nvi_operator.kernel.module.index import available
 from nvi_operator.kernel.survey_process import own_namespace
 from nvi_operator.state.facts import LinkFact
@@ -20,7 +19,6 @@ from nvi_operator.state.facts import LinkFact
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
 _SYS = Path("/sys/module")
 _CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
-_RETURN_0 = struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
 # Of files of one name the first directory's counts; networkd.conf(5).
 _CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
@@ -36,9 +34,9 @@ def capabilities() -> frozenset[str]:
 
 
 def bpf_error() -> str | None:
-    """Why not even `return 0` can be loaded as a tc program; None if it can."""
+    """Why not even `return 0` can be loaded as a tc program and found again; None if it can."""
     try:
-        os.close(load_program(_RETURN_0, "nvi_probe"))
+        try_programs()
     except NviError as error:
         return error.message
     return None

@@ -28,9 +28,13 @@ def kernel(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def privileges(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """CAP_NET_ADMIN, without which nothing can be changed and little be seen."""
+    """The rights that apply, its way back and `down` use, each tried; those for eBPF are a matter of `dataplane`."""
+    for what in survey.refused:
+        todo = "# run as root; in a container, with a writable /proc/sys and CAP_NET_ADMIN in its network namespace"
+        yield Finding("problem", "privileges", f"refused: {what}", todo)
     if "CAP_NET_ADMIN" in survey.capabilities:
-        yield Finding("ok", "privileges", "CAP_NET_ADMIN is there")
+        if not survey.refused:
+            yield Finding("ok", "privileges", "links, routes, rules, nftables and settings can be changed")
     else:
         yield Finding(
             "problem",
@@ -57,8 +61,8 @@ def dataplane(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def _bpf_todo(survey: Survey) -> str:
     lacking = {"CAP_NET_ADMIN"} - survey.capabilities
-    if not survey.capabilities & {"CAP_BPF", "CAP_SYS_ADMIN"}:
-        lacking.add("CAP_BPF")
+    if "CAP_SYS_ADMIN" not in survey.capabilities:  # includes CAP_BPF, which does not let a program be found again
+        lacking.add("CAP_SYS_ADMIN")
     if lacking:
         locked = survey.sysctls.get("kernel/unprivileged_bpf_disabled", "0") != "0"
         note = "; kernel.unprivileged_bpf_disabled forbids it without" if locked else ""

@@ -8,12 +8,13 @@ import os
 import platform
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.maps import MapInfo
+from nvi_operator.kernel.bpf.maps import ARRAY, MapInfo
 
 _NR = {
     "x86_64": 321,
@@ -61,13 +62,15 @@ def _bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
         code = ctypes.get_errno()
         if code != errno.EAGAIN:  # the verifier gives up when a signal comes: bpf_check(), signal_pending()
             break
-    raise _refused(what, code)
+    raise _refused(command, what, code)
 
 
-def _refused(what: str, code: int) -> KernelError | CapabilityError:
+def _refused(command: int, what: str, code: int) -> KernelError | CapabilityError:
     text = f"{what}: {os.strerror(code)}"
     if code == errno.EPERM:  # EACCES is the verifier's
-        return CapabilityError(text, hint="eBPF needs root, or CAP_BPF and CAP_NET_ADMIN")
+        # bpf_prog_get_fd_by_id() and bpf_map_get_fd_by_id() ask for CAP_SYS_ADMIN, which includes CAP_BPF.
+        needed = "CAP_SYS_ADMIN" if command in (_PROG_FD_BY_ID, _MAP_FD_BY_ID) else "CAP_NET_ADMIN and CAP_SYS_ADMIN"
+        return CapabilityError(text, hint=f"eBPF needs root of the host itself, or {needed} there")
     if code == errno.ENOSYS:
         return CapabilityError(text, hint="this kernel was built without CONFIG_BPF_SYSCALL")
     error = KernelError(text)
@@ -83,12 +86,31 @@ def create_map(info: MapInfo) -> int:
 
 
 def may_load() -> bool:
-    """May this process load a program that filters packets? Asked with the shortest one: a verdict of 0."""
+    """May this process do with programs that filter packets what a pass does?"""
     try:
-        os.close(load_program(_SHORTEST, "nvi_probe"))
+        try_programs()
     except (KernelError, CapabilityError):
         return False
     return True
+
+
+def try_programs() -> None:
+    """What a pass does with programs and maps: make one, and find it by its number. Nothing is left of it.
+
+    With the shortest program: a verdict of 0. Raises CapabilityError or KernelError.
+    """
+    with ExitStack() as stack:
+        fd = load_program(_SHORTEST, "nvi_probe")
+        stack.callback(os.close, fd)
+        stack.callback(os.close, program_fd(_number(fd)))
+        fd = create_map(MapInfo("nvi_probe", ARRAY, 4, 4, 1))
+        stack.callback(os.close, fd)
+        stack.callback(os.close, map_fd(_number(fd)))
+
+
+def _number(fd: int) -> int:
+    """`id`, the second field of both struct bpf_prog_info and struct bpf_map_info."""
+    return int(struct.unpack_from("=I", _info(fd, bytearray(8)), 4)[0])
 
 
 def load_program(code: bytes, name: str) -> int:
@@ -182,11 +204,13 @@ def _code(error: KernelError) -> int | None:
 
 
 def program_fd(number: int) -> int:
-    return _bpf(_PROG_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf program {number}: opening")[0]
+    return _bpf(_PROG_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf program {number}: finding it by its number")[
+        0
+    ]
 
 
 def map_fd(number: int) -> int:
-    return _bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: opening")[0]
+    return _bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: finding it by its number")[0]
 
 
 def programs_at(ifindex: int, place: int) -> tuple[str, ...]:

@@ -10,14 +10,16 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from nvi_operator.errors import NviError
+from nvi_operator.store.directory import write_file
+
 _FILE = Path("run/nvi-operator/module-refused.json")
 
 
 def remember(path: Path, why: str, *, root: Path = Path("/")) -> None:
     """What cannot be written is not remembered: then the next pass tries again."""
-    with suppress(OSError):
-        (root / _FILE).parent.mkdir(parents=True, exist_ok=True)
-        (root / _FILE).write_text(json.dumps({**_identity(path), "why": why}), encoding="utf-8")
+    with suppress(OSError, NviError):
+        write_file(root / _FILE, json.dumps({**_identity(path), "why": why}).encode())
 
 
 def remembered(path: Path, *, root: Path = Path("/")) -> str:

@@ -67,6 +67,7 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("kernel", {"kernel": "5.10.0-30-amd64"}, {}, ["problem"], id="old kernel"),
         pytest.param("kernel", {"kernel": "5.15.0"}, {}, ["ok"], id="oldest kernel"),
         pytest.param("privileges", {"capabilities": frozenset()}, {}, ["problem"], id="no rights"),
+        pytest.param("privileges", {"refused": ("writing /proc/sys/x: EROFS",)}, {}, ["problem"], id="read-only"),
         pytest.param("dataplane", {"bpf_error": "EPERM"}, {}, ["problem"], id="neither"),
         pytest.param("dataplane", {"bpf_error": "EPERM", "module": LOADED}, {}, ["ok", "ok"], id="not needed"),
         pytest.param("module", {"module": LOADED}, {}, ["ok"], id="loaded"),
@@ -296,7 +297,7 @@ def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], e
         pytest.param(
             "dataplane",
             {"bpf_error": "EPERM", "capabilities": frozenset({"CAP_NET_ADMIN"})},
-            "run with CAP_BPF",
+            "run with CAP_SYS_ADMIN",
             id="which right is lacking",
         ),
         pytest.param("addresses", {"links": [link("wan0")]}, "ip address add 203.0.113.2/24 dev wan0", id="address"),

@@ -1,0 +1,86 @@
+"""Rights: without any capability an apply and a `down` work; or they are refused, and nothing is changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.lab import GatewayHost
+from tests.lab.command import ROOT
+from tests.netns.scenarios import spec
+
+pytestmark = pytest.mark.netns
+
+ENOUGH = "-all,+net_admin,+sys_admin"
+# What is refused without it, and the capability that the hint names.
+NEEDED = {
+    "net_admin": ("rights: changing links, routes and rules", "CAP_NET_ADMIN"),
+    "sys_admin": ("finding it by its number", "CAP_SYS_ADMIN"),
+}
+
+
+def nvictl(gateway: GatewayHost, bounding: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """As root with no more than these capabilities, in the gateway's namespace."""
+    return gateway.host.run(
+        *("setpriv", f"--bounding-set={bounding}", "env", f"PYTHONPATH={ROOT}"),
+        *(sys.executable, "-m", "nvi_operator", *words),
+        check=False,
+        timeout=120,
+    )
+
+
+def all_but(name: str) -> str:
+    return f"+all,-{name}"
+
+
+def works(gateway: GatewayHost, bounding: str) -> None:
+    directory = gateway.spec(spec())
+    done = nvictl(gateway, bounding, "apply", str(directory))
+    assert done.returncode == 0, done.stderr
+    assert gateway.differences(directory) == []
+    done = nvictl(gateway, bounding, "down")
+    assert done.returncode == 0, done.stderr
+    assert gateway.owned() == []
+
+
+def test_two_capabilities_are_enough_so_any_other_may_be_missing(gateway: GatewayHost) -> None:
+    before = gateway.foreign()
+    works(gateway, ENOUGH)
+    assert gateway.foreign() == before
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_without_one_that_is_needed_it_is_refused_with_its_name_and_nothing_is_changed(
+    gateway: GatewayHost, name: str
+) -> None:
+    what, capability = NEEDED[name]
+    before, directory = gateway.foreign(), str(gateway.spec(spec()))
+    refused = nvictl(gateway, all_but(name), "apply", directory)
+    assert refused.returncode == 1
+    assert what in refused.stderr or "CAP_NET_ADMIN is missing" in refused.stderr
+    assert capability in refused.stderr
+    assert (gateway.owned(), gateway.foreign()) == ([], before)
+    told = nvictl(gateway, all_but(name), "doctor", directory)
+    assert told.returncode == 1
+    assert capability in told.stdout
+    gateway.apply(spec())
+    held = gateway.owned()
+    refused = nvictl(gateway, all_but(name), "down")
+    assert refused.returncode == 1
+    assert capability in refused.stderr
+    assert gateway.owned() == held
+
+
+def test_a_read_only_proc_sys_is_refused_before_anything_is_changed(gateway: GatewayHost) -> None:
+    directory = str(gateway.spec(spec()))
+    before = gateway.foreign()
+    script = f"mount -o bind,ro /proc/sys /proc/sys && exec {sys.executable} -m nvi_operator apply {directory}"
+    done = gateway.host.run(
+        "env", f"PYTHONPATH={ROOT}", "unshare", "-m", "sh", "-c", script, check=False, timeout=120
+    )
+    assert done.returncode == 1
+    assert "rights: writing /proc/sys/net" in done.stderr
+    assert "Read-only file system. Nothing was changed" in done.stderr
+    assert (gateway.owned(), gateway.foreign()) == ([], before)
