@@ -139,12 +139,12 @@ class HostKernel:
         return self._objects.warnings if "_objects" in self.__dict__ else ()
 
     def apply(self, change: Change) -> None:
-        if not self._begun and self._live is not None:
-            self._objects.begin(self._live, change)
-        self._begun = True
         if change.ref.kind == self._nft.kind:
             self._nft.apply(change)
             return
+        if not self._begun and self._live is not None:
+            self._objects.begin(self._live, change)  # a pass that changes the table alone touches no setting
+        self._begun = True
         if self._memory:
             self._memory.forget_objects()  # not all of it is reported
         self._objects.apply(change)
