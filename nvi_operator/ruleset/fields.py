@@ -27,6 +27,7 @@ L4PROTO, SPORT, DPORT = Field("meta l4proto"), Field("th sport"), Field("th dpor
 CT_STATE, CT_STATUS, CT_DIRECTION = Field("ct state"), Field("ct status"), Field("ct direction")
 
 Op = Literal["==", "!="]
+_Side = Literal["sport", "dport"]
 
 _IP = {4: "ip", 6: "ip6"}
 ADDRESS_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -116,19 +117,30 @@ def drop(counter: str) -> Rule:
     return (Count(counter), DROP)
 
 
-def of_services(services: tuple[Service, ...]) -> Match:
+def of_services(services: tuple[Service, ...], side: _Side = "dport") -> Match:
     """A match on ports of one protocol; see `by_protocol`."""
     (protocol,) = {service.protocol for service in services}
-    return one_of(Field(f"{protocol} dport"), tuple(ports_value(service.ports) for service in services))
+    return one_of(Field(f"{protocol} {side}"), tuple(ports_value(service.ports) for service in services))
 
 
-def by_protocol(conditions: Conditions) -> list[tuple[Service, ...]]:
-    """The services of one rule each: a rule matches the ports of one protocol."""
-    protocols = sorted({service.protocol for service in conditions.services})
-    return [tuple(s for s in conditions.services if s.protocol == p) for p in protocols] or [()]
+def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
+    """The matches on ports of one rule each: a rule matches the ports of one protocol."""
+    sides: tuple[tuple[_Side, tuple[Service, ...]], ...] = (
+        ("sport", conditions.source_services),
+        ("dport", conditions.services),
+    )
+    protocols = sorted({service.protocol for service in (*conditions.services, *conditions.source_services)})
+    return [
+        tuple(
+            of_services(services, side)
+            for side, all_ in sides
+            if (services := tuple(service for service in all_ if service.protocol == protocol))
+        )
+        for protocol in protocols
+    ] or [()]
 
 
-def of_conditions(conditions: Conditions, services: tuple[Service, ...]) -> list[Statement]:
+def of_conditions(conditions: Conditions, ports: tuple[Match, ...]) -> list[Statement]:
     """The matches of a line; family comes with the addresses, or by itself."""
     family = conditions.family
     statements: list[Statement] = []
@@ -140,8 +152,7 @@ def of_conditions(conditions: Conditions, services: tuple[Service, ...]) -> list
         statements.append(in_networks(daddr(family), conditions.destinations))
     if conditions.protocols:
         statements.append(one_of(L4PROTO, conditions.protocols))
-    if services:
-        statements.append(of_services(services))
+    statements += ports
     if not conditions.sources and not conditions.destinations:
         # Last, because nft does not list a family that a protocol after it implies (icmp: ipv4).
         statements.append(of_family(family))

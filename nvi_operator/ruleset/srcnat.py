@@ -14,7 +14,7 @@ from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.networks import limited_rules, network_maps, network_nat, twice_rules
 from nvi_operator.spec.bulk import Pick
-from nvi_operator.spec.values import PortRange
+from nvi_operator.spec.values import SourcePorts
 from nvi_operator.state.nft import (
     Chain,
     Count,
@@ -144,9 +144,9 @@ def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
 
 def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
     where = () if rule.conditions.ifnames else f.not_from_uplinks(topology)
-    for services in f.by_protocol(rule.conditions):
-        match = (*f.of_conditions(rule.conditions, services), *where)  # addresses are faster than names
-        has_ports = bool(services) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
+    for ports in f.by_protocol(rule.conditions):
+        match = (*f.of_conditions(rule.conditions, ports), *where)  # addresses are faster than names
+        has_ports = bool(ports) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
         for limit, target in _targets(rule, has_ports):
             yield (*match, *limit, Count(rule.counter), target)
 
@@ -159,8 +159,11 @@ def _client(family: Family, pick: Pick) -> tuple[Field, ...]:
 
 
 def _with_ports(
-    nat: Nat, ports: PortRange | None, has_ports: bool
+    nat: Nat, ports: SourcePorts | None, has_ports: bool
 ) -> Iterator[tuple[tuple[Statement, ...], Statement]]:
+    if ports == "random":
+        yield (), replace(nat, flags=nat.flags | {"fully-random"})
+        return
     if ports is not None:
         where: tuple[Statement, ...] = () if has_ports else (Match(f.L4PROTO, "==", frozenset({"tcp", "udp"})),)
         yield where, replace(nat, ports=ports_value(ports))

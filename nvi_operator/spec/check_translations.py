@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
@@ -97,7 +97,7 @@ def _line_tenants(insides: Insides, at: Path, line: SourceNat) -> Iterator[Probl
         yield (*at, "from"), message, "say which with tenant, or the interface with in"
 
 
-def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: tuple[AddressRange, ...]) -> Iterator[Problem]:
+def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: Mapping[AddressRange, int]) -> Iterator[Problem]:
     path = (*at, "as")
     spans = [Span(r.family, int(r.first), int(r.last), order, r) for order, r in enumerate(pool)]
     for later, earlier in overlapping(spans):

@@ -27,6 +27,7 @@ from pydantic.alias_generators import to_camel
 from nvi_operator.spec.bulk import Forward, Pick, Static, TwiceNat, Weight, fields_of, is_model
 from nvi_operator.spec.values import (
     NAME_SCHEMA,
+    RANGE_SCHEMA,
     Addresses,
     AddressRange,
     EntryFiles,
@@ -38,9 +39,9 @@ from nvi_operator.spec.values import (
     Networks,
     OrShort,
     Protocols,
-    Ranges,
     Services,
-    SpecPorts,
+    SourcePorts,
+    SpecRange,
     as_tuple,
     distinct,
     parse_address_range,
@@ -242,6 +243,43 @@ Shares = Annotated[
 ]
 
 
+def _pool(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, dict):
+        if not value:
+            raise ValueError("there is no address: name one")
+        return handler(value)
+    ranges = as_tuple(value)
+    for item in ranges:
+        if not isinstance(item, str | AddressRange):
+            raise ValueError(f"expected an address, a range or a prefix, found {shown(item)}")
+    once = dict.fromkeys(ranges, 1)
+    if len(once) < len(ranges):
+        raise ValueError("a range is named twice: write a mapping of range to weight to give it more")
+    return handler(once)
+
+
+def _written_pool(pool: dict[AddressRange, int]) -> Any:
+    written = {str(range_): weight for range_, weight in pool.items()}
+    return list(written) if set(written.values()) == {1} else written
+
+
+_POOL_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        RANGE_SCHEMA,
+        {"type": "array", "items": RANGE_SCHEMA, "minItems": 1},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "minProperties": 1,
+        },
+    ]
+}
+
+Pool = Annotated[
+    dict[SpecRange, Weight], WrapValidator(_pool), PlainSerializer(_written_pool), WithJsonSchema(_POOL_SCHEMA)
+]
+
+
 class Translation(Model):
     """What a source address becomes. The short forms: an uplink's name, an address, a range, `unchanged`."""
 
@@ -255,12 +293,19 @@ class Translation(Model):
         description="The address of one of these uplinks. By name: by their own weights; as a mapping: by the "
         "weights in it, and by no others.",
     )
-    pool: Maybe[Ranges] = Field(
+    pool: Maybe[Pool] = Field(
         None,
-        description="Addresses, ranges and prefixes to choose from, in each family. Each is an uplink's, or the "
+        description="Addresses, ranges and prefixes to choose from, in each family; as a mapping, each address of a "
+        "range has its weight. Each is an uplink's, or the "
         "gateway's own in an inside network, where `to` names that network.",
     )
-    ports: Maybe[SpecPorts] = Field(None, description="Use source ports of this range only.")
+    ports: Maybe[SourcePorts] = Field(
+        None,
+        description="Use source ports of this range only. Left out: the client's own, where it is free. random: any, "
+        "drawn for each flow. A small range runs out: for each destination a port is one connection, and for as long "
+        "as its last one is in TIME_WAIT there, the far end may ignore the next client that is given the port, "
+        "whose sequence numbers need not be larger.",
+    )
     pick: Pick = Field(
         "hash",
         description="How one of several is chosen. hash: by client and destination; the same as long as that one is "
@@ -283,6 +328,8 @@ class Translation(Model):
             raise ValueError("unchanged takes no ports")
         if not self.overload and (not self.pool or self.ports):
             raise ValueError("overload: false needs a pool, and no ports")
+        if not self.overload and len(set((self.pool or {}).values())) > 1:
+            raise ValueError("overload: false gives each source its own address: weights mean nothing")
         if self.persistent and self.pick not in ("hash", "client"):
             raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
         return self
@@ -307,7 +354,7 @@ def _parse_translation(value: Any) -> Any:
         raise ValueError(f"{names[0]!r} is an uplink's name among addresses: name uplinks or addresses, not both")
     if names:
         return Translation.model_validate({"uplinks": names})
-    return Translation(pool=tuple(ranges))
+    return Translation.model_validate({"pool": tuple(ranges)})
 
 
 _SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
@@ -332,14 +379,21 @@ class SourceNat(Model):
     tenant: Maybe[Name] = Field(None, description="The tenant whose packets these are.")
     protocol: Maybe[Protocols] = Field(None, description="Protocols.")
     ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 443/tcp.")
+    from_ports: Maybe[Services] = Field(
+        None, description="Source ports with protocol, as in 5060/udp: those that the client sends from."
+    )
     as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
         alias="as", description="What the source becomes."
     )
 
     @model_validator(mode="after")
     def _ports_bring_their_protocol(self) -> SourceNat:
-        if self.ports and self.protocol:
-            raise ValueError(f"ports name their protocol already ({self.ports[0]}): leave protocol out")
+        for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
+            if services and self.protocol:
+                raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
+        alone = {service.protocol for service in self.ports or ()} ^ {s.protocol for s in self.from_ports or ()}
+        if self.ports and self.from_ports and alone:
+            raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
         return self
 
 

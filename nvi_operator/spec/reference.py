@@ -24,6 +24,7 @@ from nvi_operator.spec.models import (
     Metadata,
     Model,
     Numbers,
+    Pool,
     Route,
     Shares,
     SourceNat,
@@ -41,10 +42,9 @@ from nvi_operator.spec.values import (
     Networks,
     Places,
     Protocols,
-    Ranges,
     Services,
+    SourcePorts,
     SpecNetwork,
-    SpecPorts,
 )
 
 _WORDS: tuple[tuple[Any, str], ...] = (
@@ -58,9 +58,9 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (SpecNetwork, "prefix"),
     (FamilyNetworks, "prefix, or one of each family"),
     (Networks, "prefixes"),
-    (Ranges, "ranges"),
+    (Pool, "ranges, or mapping of range to weight"),
     (Services, "services"),
-    (SpecPorts, "ports"),
+    (SourcePorts, "ports, or `random`"),
     (Protocols, "protocols"),
     (Weight, "1 to 1000"),
     (Servers, "server, servers, or mapping of server to weight"),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BeforeValidator,
@@ -250,6 +250,15 @@ def _port_range(text: str) -> PortRange:
     return PortRange(first, last)
 
 
+def parse_source_ports(value: object) -> PortRange | Literal["random"]:
+    """A port range, or ``random``: any port, drawn for each flow."""
+    if value == "random":
+        return "random"
+    if isinstance(value, str) and not value[:1].isdecimal():
+        raise HintedError(f"{shown(value)} is neither random nor a port range", "write random, or as in 20000-20999")
+    return parse_port_range(value)
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Service:
     """A transport protocol and its destination ports, written ``443/tcp``."""
@@ -373,8 +382,8 @@ NAME_SCHEMA = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
 _IFNAME_SCHEMA = {"type": "string", "pattern": f"^{_IFNAME.pattern}$"}
 _ADDRESS_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "2001:db8::1"]}
 _NETWORK_SCHEMA = {"type": "string", "examples": ["192.0.2.0/24", "2001:db8::/32"]}
-_RANGE_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "192.0.2.1-192.0.2.9", "192.0.2.0/28"]}
-_PORTS_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string"}]}
+RANGE_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "192.0.2.1-192.0.2.9", "192.0.2.0/28"]}
+_PORTS_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string"}]}
 _SERVICE_SCHEMA = {
     "type": "string",
     "pattern": f"^[0-9]+(-[0-9]+)?/({'|'.join(PORT_PROTOCOLS)})$",
@@ -455,8 +464,13 @@ PlaceName = Annotated[str, BeforeValidator(parse_place), WithJsonSchema(_PLACE_S
 Protocol = Annotated[str, BeforeValidator(parse_protocol), WithJsonSchema(_PROTOCOL_SCHEMA)]
 SpecAddress = Annotated[Address, BeforeValidator(parse_address), _STR, WithJsonSchema(_ADDRESS_SCHEMA)]
 SpecNetwork = Annotated[Network, BeforeValidator(parse_network), _STR, WithJsonSchema(_NETWORK_SCHEMA)]
-SpecRange = Annotated[AddressRange, BeforeValidator(parse_address_range), _STR, WithJsonSchema(_RANGE_SCHEMA)]
-SpecPorts = Annotated[PortRange, BeforeValidator(parse_port_range), _STR, WithJsonSchema(_PORTS_SCHEMA)]
+SpecRange = Annotated[AddressRange, BeforeValidator(parse_address_range), _STR, WithJsonSchema(RANGE_SCHEMA)]
+SourcePorts = Annotated[
+    PortRange | Literal["random"],
+    BeforeValidator(parse_source_ports),
+    _STR,
+    WithJsonSchema({"anyOf": [{"const": "random"}, *_PORTS_SCHEMA["anyOf"]]}),
+]
 SpecService = Annotated[Service, BeforeValidator(parse_service), _STR, WithJsonSchema(_SERVICE_SCHEMA)]
 SpecTarget = Annotated[Target, BeforeValidator(parse_target), _STR, WithJsonSchema(_TARGET_SCHEMA)]
 
@@ -481,9 +495,6 @@ FamilyNetworks = Annotated[
     WrapValidator(_one_per_family(parse_network)),
     _STRS,
     WithJsonSchema(_one_or_many(_NETWORK_SCHEMA) | {"maxItems": 2}),
-]
-Ranges = Annotated[
-    tuple[SpecRange, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_RANGE_SCHEMA))
 ]
 Services = Annotated[
     tuple[SpecService, ...],

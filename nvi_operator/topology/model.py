@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from nvi_operator.spec.bulk import Pick
 from nvi_operator.spec.models import Guards
-from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service, within
+from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service, SourcePorts, within
 from nvi_operator.state.facts import WireRoute
 
 Family = Literal[4, 6]
@@ -132,6 +132,7 @@ class Conditions:
     ifnames: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
+    source_services: tuple[Service, ...] = ()  # of the same protocols, where both are given
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class ToRange:
     """To one address or range; the kernel chooses within it."""
 
     addresses: AddressRange
-    ports: PortRange | None
+    ports: SourcePorts | None
     persistent: bool
 
 
@@ -171,7 +172,7 @@ class Spread:
 
     choices: tuple[Choice, ...]
     pick: Pick
-    ports: PortRange | None
+    ports: SourcePorts | None
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def _conditions(
     protocols = tuple(p for p in line.protocol or () if p != wrong)
     if line.protocol and not protocols:
         return None
-    return Conditions(family, sources, destinations, ifnames, protocols, line.ports or ())
+    return Conditions(family, sources, destinations, ifnames, protocols, line.ports or (), line.from_ports or ())
 
 
 def _outcome(
@@ -119,7 +119,9 @@ def _outcome(
     size = sum(r.size for r in ranges)
     if size == 1 or (len(ranges) == 1 and size > MOST_CHOSEN and pick in BY_KERNEL):
         return ToRange(ranges[0], translation.ports, pick == "client")
-    return Spread(tuple(Choice(str(a), a, 1) for a in _addresses(ranges)), pick, translation.ports)
+    weights = translation.pool or {}
+    choices = tuple(Choice(str(a), a, weights[r]) for r in ranges for a in _addresses([r]))
+    return Spread(choices, pick, translation.ports)
 
 
 def _pick(translation: Translation) -> Pick:

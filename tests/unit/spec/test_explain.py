@@ -457,6 +457,50 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             )
         ],
     ),
+    "1:1 with two prefixes of one family": (
+        "  static: {a: {address: [192.168.1.1, 192.168.1.2], as: 203.0.113.17}}",
+        [
+            (
+                "13:25",
+                "spec.static.a.address",
+                "192.168.1.1/32 and 192.168.1.2/32 are of one family: one each, IPv4 and IPv6",
+                "",
+            )
+        ],
+    ),
+    "source ports that are none": (
+        "  sourceNat: [{name: a, as: {uplinks: isp-a, ports: rnd}}]",
+        [
+            (
+                "13:53",
+                "spec.sourceNat[0].as.ports",
+                "'rnd' is neither random nor a port range",
+                "write random, or as in 20000-20999",
+            )
+        ],
+    ),
+    "source ports of another protocol": (
+        "  sourceNat: [{name: a, ports: 1/tcp, fromPorts: 2/udp, as: isp-a}]",
+        [
+            (
+                "13:15",
+                "spec.sourceNat[0]",
+                "ports and fromPorts must be of the same protocols: only one names tcp",
+                "",
+            )
+        ],
+    ),
+    "a server's load": (
+        "  forwards: {a: {ports: 80/tcp, to: 192.168.1.80, pick: least-connections}}",
+        [
+            (
+                "13:57",
+                "spec.forwards.a.pick",
+                "'least-connections': netfilter does not know how busy a server is",
+                "give each server a weight, or put a proxy that knows (IPVS, HAProxy) behind it",
+            )
+        ],
+    ),
     "1:1 of two families": (
         "  static: {a: {address: 'fd00::1', as: 203.0.113.17}}",
         [
