@@ -55,6 +55,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         )
         for ifname, interface in sorted(spec.interfaces.items())
     )
+    _name_insides_among_uplinks(spec, facts, notes.append)
     _inside_sources(spec, facts, notes.append)
     dataplane = _dataplane(spec, facts, notes.append)
     _name_programs_before_ours(spec, facts, dataplane, notes.append)
@@ -167,6 +168,18 @@ def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
             "untranslated if the table and the FIB rules are deleted at the same time"
         )
     return facts.programs or dataplane == "bpf"
+
+
+def _name_insides_among_uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> None:
+    """The group is not put right: which one the interface had before, or should have, nobody but its owner knows."""
+    uplinks = {uplink.interface for uplink in spec.uplinks.values()}
+    for ifname in sorted(spec.interfaces.keys() - uplinks):
+        link = facts.links.get(ifname)
+        if link is not None and link.group == spec.numbers.link_group:
+            note(
+                f"{ifname}: is in link group {link.group}, that of the uplinks, so that nothing is sent to the "
+                f"networks behind it; ip link set {ifname} group default"
+            )
 
 
 def _name_programs_before_ours(spec: GatewaySpec, facts: Facts, dataplane: str, note: Note) -> None:
