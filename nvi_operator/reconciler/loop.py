@@ -28,7 +28,8 @@ from nvi_operator.reconciler.source import Fingerprint, being_written, fingerpri
 from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from nvi_operator.reconciler.watch import DirectoryWatch
 
-PATIENCE = 30.0  # seconds for which a file that is open for writing is not read
+PATIENCE = 10.0  # seconds without a change after which a file is read though it is open for writing
+LONGEST_SAVE = 60.0  # seconds after which it is read in any case
 GLANCE = 1.0  # seconds between looks at what the kernel does not report
 TELL_AGAIN = 600.0  # seconds after which an error that lasts is told again
 
@@ -73,7 +74,7 @@ class Loop:
         self._failing = False
         self._reports: dict[Event, None] = {}  # of the kernel, since the last pass
         self._seen: Fingerprint | None = None
-        self._half_saved_since: float | None = None
+        self._half_saved: tuple[Fingerprint, float, float] | None = None  # since when so, and since when at all
         self._ping = float("-inf")
         self._next_glance = float("-inf")
         self._told: dict[str, float] = {}
@@ -176,14 +177,15 @@ class Loop:
         """Is a changed file open for writing? Nothing is read then; but not for ever, and not at the start."""
         writing = self._being_written(self._directory, self._seen.changed(found)) if self._seen else []
         if not writing:
-            self._half_saved_since = None
+            self._half_saved = None
             return False
-        if self._half_saved_since is None:
-            self._half_saved_since = now
-        if now - self._half_saved_since < PATIENCE:
+        last, changed, began = self._half_saved or (found, now, now)
+        changed = changed if last == found else now
+        if now < min(changed + PATIENCE, began + LONGEST_SAVE):
+            self._half_saved = found, changed, began
             return True
-        self._report(f"{', '.join(writing)}: open for writing for {PATIENCE:g} s: read as it is")
-        self._half_saved_since = None
+        self._report(f"{', '.join(writing)}: open for writing for {now - began:.0f} s: read as it is")
+        self._half_saved = None
         return False
 
     def _make(self, wake: Wake, began: float) -> None:

@@ -88,8 +88,17 @@ def test_a_file_that_stays_open_is_read_in_the_end(world: World, spec: Path) -> 
     world.clock.at(10, lambda: spec.write_text("a: 22\n") and world.file_changed())
     world.run(50)
     assert world.reasons == ["start", "directory"]
-    assert 40 <= world.moments[1] < 41
-    assert world.reports == [f"{spec}: open for writing for 30 s: read as it is"]
+    assert 20 <= world.moments[1] < 20.5
+    assert world.reports == [f"{spec}: open for writing for 10 s: read as it is"]
+
+
+def test_a_file_that_is_written_without_end_is_read_in_the_end(world: World, spec: Path) -> None:
+    world.open_files.add("gateway.yaml")
+    for number in range(100):
+        world.clock.at(1 + number, lambda n=number: spec.write_text("#" * (n + 9)) and world.file_changed())
+    world.run(65)
+    assert [reason for reason in world.reasons if reason == "directory"] == ["directory"]
+    assert world.reports == [f"{spec}: open for writing for 60 s: read as it is"]
 
 
 def test_the_watch_is_armed_before_each_pass(world: World) -> None:
