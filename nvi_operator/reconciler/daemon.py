@@ -20,7 +20,7 @@ from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.reconciler.cycle import reconcile
+from nvi_operator.reconciler.cycle import preview, reconcile
 from nvi_operator.reconciler.gateway import Gateway
 from nvi_operator.reconciler.loop import Loop
 from nvi_operator.reconciler.precheck import problems, refuse_collisions
@@ -132,7 +132,7 @@ class Daemon:
         Only if the gateway is meant to be what it was, so that the table, as it is, goes with the rest.
         """
         with HostKernel(loaded.spec.numbers, self._memory, assume_table=True) as kernel:
-            if self._wanted.meaning(kernel.facts())[1] != self._desired:
+            if preview(kernel, self._wanted).plan.after != self._desired:
                 return
             done = reconcile(kernel, self._wanted, held=wake.held)
         self._memory.forget()

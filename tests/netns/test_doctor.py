@@ -50,6 +50,7 @@ HOSTILE = {
 }
 FOUND: dict[str, tuple[Expected, Expected]] = {  # without a spec, with one
     "docker": (DROPS, DROPS),
+    "docker-nftables": (set(), set()),
     "firewalld": (DROPS | {("problem", "reverse-path-drop")}, DROPS | {("problem", "reverse-path-drop")}),
     "ufw": (DROPS, DROPS),
     "kube-proxy": (set(), set()),
@@ -112,14 +113,17 @@ def test_what_doctor_says_to_do_helps(host: Host, name: str) -> None:
     assert not healed & matter(findings(host, SPEC))
 
 
-def test_the_ruleset_of_docker_is_read_down_to_the_container(host: Host) -> None:
-    host.nft((FIXTURES / "docker.nft").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("backend", ["docker", "docker-nftables"])
+def test_the_ruleset_of_docker_is_read_down_to_the_container(host: Host, backend: str) -> None:
+    host.nft((FIXTURES / f"{backend}.nft").read_text(encoding="utf-8"))
     forward: dict[str, Any] = {"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.2"}}}
     spec = GatewaySpec.model_validate(
         {**SPEC.model_dump(by_alias=True, exclude_none=True, exclude={"forwards"}), **forward}
     )
     found = findings(host, spec)
     assert ("problem", "raw-drop") in matter(found)
+    if backend == "docker-nftables":
+        return
     (drop,) = (finding for finding in found if finding.topic == "forward-drop")
     assert "ip filter FORWARD" in drop.what
     assert "iptables -I DOCKER-USER -o nvi0 -j ACCEPT" in drop.todo.splitlines()
