@@ -34,9 +34,10 @@ from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged,
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 
 PRIORITY = 300  # after every source NAT, and before conntrack confirms a flow that is dropped here
-COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own"})
+COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own", "ip_options"})
 
 _STRAY = "stray"
+_NO_OPTIONS = 5  # words of 4 bytes of an IPv4 header
 _FEW = 3  # so many names compared one by one are faster than a lookup
 
 
@@ -62,6 +63,10 @@ def _ways_out(topology: Topology) -> Iterator[Rule]:
 
 def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
     """An uplink's own sources leave by it, and that is that: none of them is an inside source, unless public."""
+    if 4 in topology.families:
+        # Record route and timestamps hold addresses that NAT does not translate (RFC 791, RFC 7126). The gateway's
+        # own options (IGMP has router alert) hold its own.
+        yield (Match(Field("ip hdrlength"), "!=", _NO_OPTIONS), Match(f.IIF, "!=", 0), *f.drop("ip_options"))
     for family in topology.families:
         networks = _sources(topology, ifname, family)
         if len(networks) == 1:

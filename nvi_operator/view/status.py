@@ -30,6 +30,7 @@ _MEANINGS = {
     "spoofed": "dropped: source is one of the gateway's own addresses",
     "leak_untranslated": "dropped: inside source about to leave untranslated",
     "leak_uplink": "dropped: source of another uplink",
+    "ip_options": "dropped: IPv4 options, which may hold inside addresses (record route, timestamps)",
     "wrong_uplink_own": "dropped: the gateway's own, with the source of another uplink",
     "egress_untranslated": "dropped by the uplink's program: inside source about to leave untranslated",
     "egress_foreign": "dropped by the uplink's program: forwarded, and no source of the uplink",
