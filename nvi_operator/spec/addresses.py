@@ -165,6 +165,11 @@ def own_addresses(spec: GatewaySpec) -> list[Network]:
     return [ip_network(address) for uplink in spec.uplinks.values() for address in explicit(uplink)]
 
 
+def declared_networks(spec: GatewaySpec) -> list[Network]:
+    """What lives behind interfaces."""
+    return [network for interface in spec.interfaces.values() for network in interface.networks]
+
+
 def explicit(uplink: Uplink) -> tuple[Address, ...]:
     """The addresses that are written down."""
     return uplink.addresses if isinstance(uplink.addresses, tuple) else ()

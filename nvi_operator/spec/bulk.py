@@ -56,6 +56,8 @@ def _no_load(value: Any) -> Any:
 
 Pick = Annotated[Literal["hash", "client", "client-port", "random", "round-robin"], BeforeValidator(_no_load)]
 
+LONGEST_NEUTRAL = 48  # prefix in which RFC 6296 adjusts the subnet number (section 3.4)
+
 _CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True)
 
 
@@ -169,9 +171,11 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Static:
-    """1:1 NAT of an address or a prefix, in both directions (netmap, which keeps the host part, in IPv6 as well).
+    """1:1 NAT of an address or a prefix, in both directions.
 
-    Without `to` it is for all but what goes from one inside network to another.
+    What follows the prefix stays as it is (netmap), in IPv6 as well: subnet number and interface identifier. RFC
+    6296 would change one of them; see `nptv6`. Without `to` it is for all but what goes from one inside network to
+    another.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
@@ -193,10 +197,24 @@ class Static:
             "prefix stays the gateway's without being named.",
         ),
     ] = None
+    nptv6: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Translate IPv6 prefixes of up to /48 as RFC 6296 (ip6tables' SNPT, DNPT) does: the subnet "
+            "number changes so that checksums do not, and hosts have the addresses that such a box gave them. It is "
+            "for the networks that interfaces declare.",
+        ),
+    ] = False
     tenant: Annotated[Maybe[Name], Field(description="The tenant that it lives in.")] = None
 
     def __post_init__(self) -> None:
         pairs = _same_families_and_sizes(self.address, self.as_, "address", "as")
+        if self.nptv6 and not any(real.version == 6 and real.prefixlen <= LONGEST_NEUTRAL for real, _ in pairs):
+            raise ValueError(
+                f"nptv6 needs an IPv6 prefix of at most /{LONGEST_NEUTRAL}: in longer ones RFC 6296 changes the "
+                "interface identifier of each host"
+            )
         if self.to and not (families := {n.version for n in self.to}) & {real.version for real, _ in pairs}:
             raise ValueError(f"address {self.address[0]} and to {self.to[0]} mix IPv4 and IPv6: {_other(families)}")
         for part in self.except_ or ():

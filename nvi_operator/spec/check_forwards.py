@@ -17,6 +17,7 @@ from nvi_operator.spec.addresses import (
     Insides,
     Problem,
     Span,
+    declared_networks,
     explicit,
     families_of,
     overlapping,
@@ -262,12 +263,12 @@ def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     for (_, public, _), packed in claims.spans.items():
         if _is_address(public):
             forwards[public].update(dict.fromkeys(_span(number, names).owner for number in packed))
-    own = own_addresses(spec)
+    own, declared = own_addresses(spec), declared_networks(spec)
     spans: list[Span[tuple[bool, str]]] = [
         span_of(mapped, 0, (True, name))
         for name, static in spec.static.items()
         if not static.to  # which stands beside forwards for everybody else
-        for _, mapped in pieces(static, own)
+        for _, mapped in pieces(static, own, declared)
     ]
     spans += [span_of(ip_network(ip_address(public)), 1, (False, public)) for public in forwards]
     for later, earlier in overlapping(spans, lambda one, other: one[0] == other[0]):

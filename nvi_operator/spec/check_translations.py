@@ -13,6 +13,7 @@ from nvi_operator.spec.addresses import (
     Insides,
     Problem,
     Span,
+    declared_networks,
     explicit,
     families_of,
     overlapping,
@@ -22,7 +23,7 @@ from nvi_operator.spec.addresses import (
 from nvi_operator.spec.bulk import BY_KERNEL, OneTwice, Static
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, SourceNat
-from nvi_operator.spec.one_to_one import pieces
+from nvi_operator.spec.one_to_one import pieces, subnets_in
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
 from nvi_operator.spec.words import listed
 
@@ -155,7 +156,7 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
     homes, insides = Homes(spec), Insides(spec)
     real: dict[str | None, list[Span[_Piece]]] = defaultdict(list)
     public: list[Span[_Piece]] = []
-    own = own_addresses(spec)
+    own, declared = own_addresses(spec), declared_networks(spec)
     for order, (name, static) in enumerate(spec.static.items()):
         at: Path = ("spec", "static", name)
         for address, mapped in static.pairs:
@@ -163,7 +164,15 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
                 hint = homes.nowhere(or_else=", or to an interface's knownAs")
                 yield (*at, "as"), f"{mapped} belongs to no uplink", hint
             yield from _static_real(homes, insides, at, static, address)
-        for address, mapped in pieces(static, own):
+            if static.nptv6 and address.version == 6:
+                if not (count := subnets_in(address, declared)):
+                    message = f"nptv6: no interface declares a network in {address}"
+                    yield (*at, "address"), message, "name the networks that live there in networks of an interface"
+                elif count > MAX_SPREAD:
+                    message = f"nptv6: {count} subnets are declared in {address}: at most {MAX_SPREAD}"
+                    yield (*at, "address"), message, "declare the networks that are in use, as /64"
+                    return
+        for address, mapped in pieces(static, own, declared):
             real[static.tenant].append(span_of(address, order, _Piece(name, static, address)))
             public.append(span_of(mapped, order, _Piece(name, static, mapped)))
     limited = any(static.to for static in spec.static.values())

@@ -64,7 +64,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         notes.append(
             f"forward {shadowed}: left out: what it is for is an uplink's address now, and another's port there"
         )
-    statics = resolve_static(spec.static, uplinks, tenants, notes.append)
+    statics = resolve_static(spec.static, uplinks, insides, tenants, notes.append)
     honoured, unasked = judge_rules(spec, facts)
     notes += map(str, unasked)
     for family in sorted(facts.refuses):

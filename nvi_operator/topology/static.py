@@ -8,28 +8,40 @@ from ipaddress import ip_network
 from nvi_operator.spec.bulk import Static
 from nvi_operator.spec.one_to_one import pieces
 from nvi_operator.spec.values import Network, within
-from nvi_operator.topology.model import StaticEntry, Tenant, Uplink
+from nvi_operator.topology.model import Inside, StaticEntry, Tenant, Uplink
 
 Note = Callable[[str], None]
 
 
 def resolve_static(
-    statics: Mapping[str, Static], uplinks: Sequence[Uplink], tenants: Mapping[str, Tenant], note: Note
+    statics: Mapping[str, Static],
+    uplinks: Sequence[Uplink],
+    insides: Sequence[Inside],
+    tenants: Mapping[str, Tenant],
+    note: Note,
 ) -> tuple[StaticEntry, ...]:
     """By name, IPv4 before IPv6. What an uplink has on its interface stays the gateway's where a prefix covers it."""
     own = [(ip_network(address), uplink.name) for uplink in uplinks for address in uplink.addresses]
-    return tuple(entry for name in sorted(statics) for entry in _entries(name, statics[name], own, tenants, note))
+    declared = [network for inside in insides for network in inside.networks]
+    return tuple(
+        entry for name in sorted(statics) for entry in _entries(name, statics[name], own, declared, tenants, note)
+    )
 
 
 def _entries(
-    name: str, static: Static, own: Sequence[tuple[Network, str]], tenants: Mapping[str, Tenant], note: Note
+    name: str,
+    static: Static,
+    own: Sequence[tuple[Network, str]],
+    declared: Sequence[Network],
+    tenants: Mapping[str, Tenant],
+    note: Note,
 ) -> Iterator[StaticEntry]:
     tenant = tenants[static.tenant].number if static.tenant else 0
     for mapped in static.as_:
         for address, uplink in own if mapped.num_addresses > 1 else ():
             if within(address, mapped):
                 note(f"static {name}: {address.network_address} is the address of uplink {uplink} and stays its own")
-    for real, mapped in pieces(static, [address for address, _ in own]):
+    for real, mapped in pieces(static, [address for address, _ in own], declared):
         far = tuple(network for network in static.to or () if network.version == real.version)
         if far or not static.to:
             yield StaticEntry(name, real, mapped, tenant, far)

@@ -126,3 +126,14 @@ def test_one_entry_of_twice_nat_is_for_both_families(partner_site: Site, datapla
         with partner_site.client.connect(address, 7, protocol="udp") as flow:
             assert (flow.by, flow.seen) == ("partner", known_as)
     assert partner_site.leaks() == 0
+
+
+def test_nptv6_gives_hosts_the_addresses_that_ip6tables_gave_them(talk: Site, gateway: GatewayHost) -> None:
+    """RFC 6296: the subnet number makes up for the prefix, so that checksums stay as they are."""
+    talk.isps["isp-a"].host.ip("route add 2001:db8:a:cf3e::/64 via 2001:db8:a::2")
+    text = static("{ type: bpf }", "address: 'fd00:1::/48', as: '2001:db8:a::/48', nptv6: true")
+    gateway.apply(text.replace('"2001:db8:a:1::/64"]', '"2001:db8:a::/48"]'))
+    assert seen(talk, FAR6) == ["2001:db8:a:cf3e::80"]
+    with talk.far.connect("2001:db8:a:cf3e::80", 8, protocol="udp") as flow:
+        assert (flow.by, flow.seen[:5]) == ("server", "fd00:")
+    assert talk.leaks() == 0

@@ -333,6 +333,23 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             ),
         ],
     ),
+    "nptv6 of networks that no interface has": (
+        "  static: {a: {address: 'fd00:9::/48', as: '2001:db8:a::/48', nptv6: true}}",
+        [
+            (
+                "13:25",
+                "spec.static.a.address",
+                "nptv6: no interface declares a network in fd00:9::/48",
+                "name the networks that live there in networks of an interface",
+            ),
+            (
+                "13:44",
+                "spec.static.a.as",
+                "2001:db8:a::/48 belongs to no uplink",
+                NOWHERE + ", or to an interface's knownAs",
+            ),
+        ],
+    ),
     "1:1 of the gateway": (
         "  static:\n    a: {address: 198.51.100.2, as: 203.0.113.17}",
         [
