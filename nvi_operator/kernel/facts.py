@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, may_load, programs_at
+from nvi_operator.kernel.drivers.sysctl import read
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.foreign_rules import read_foreign_rules
 from nvi_operator.kernel.main_routes import MainRoutes, read_main
@@ -25,10 +26,13 @@ _UNFIT = 0x08 | 0x40
 _DEPRECATED, _TEMPORARY = 0x20, 0x01  # the latter of IPv6; of IPv4 the same bit says that it is a secondary one
 
 
-def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[str], protocol: int) -> Facts:
+def read_facts(
+    ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[str], protocol: int, saved: Mapping[str, str]
+) -> Facts:
     """Facts of the network namespace that both live in. Raises KernelError.
 
-    `wires` are the interfaces of uplinks, `protocol` is that of our rules.
+    `wires` are the interfaces of uplinks, `protocol` is that of our rules, `saved` are settings as they
+    were before us.
     """
     with kernel_errors("links, addresses and routes: listing"):
         links = listed(ipr.get_links)
@@ -41,10 +45,24 @@ def read_facts(ipr: Any, rtnetlink: Rtnetlink, cookie: int, wires: Collection[st
         links=MappingProxyType({link.get("ifname"): _link(link, addresses, routes, names) for link in links}),
         netns_cookie=cookie,
         module=survey_module(),
+        reverse_path=MappingProxyType(_reverse_path(names.values(), saved)),
         programs=may_load(),
         refuses=routes.refuses,
         rules=read_foreign_rules(rtnetlink, protocol, names),
     )
+
+
+def _reverse_path(ifnames: Iterable[str], saved: Mapping[str, str]) -> dict[str, int]:
+    def before_us(name: str) -> int:
+        path = f"net/ipv4/conf/{name}/rp_filter"
+        value = saved.get(path) or read(path) or ""
+        return int(value) if value.isdecimal() else 0
+
+    everywhere = before_us("all")
+    if not everywhere:
+        return {}
+    found = {name: before_us(name) for name in ("default", *ifnames)}
+    return {"all": everywhere, **{name: value for name, value in found.items() if value < everywhere}}
 
 
 def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes, names: Mapping[int, str]) -> LinkFact:

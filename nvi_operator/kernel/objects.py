@@ -63,7 +63,8 @@ class Objects:
         self._rtnetlink.close()
 
     def facts(self, wires: Collection[str]) -> Facts:
-        return read_facts(self._ipr, self._rtnetlink, self._cookie, wires, self._protocol)
+        saved = self._saved.all(SysctlDriver.kind)
+        return read_facts(self._ipr, self._rtnetlink, self._cookie, wires, self._protocol, saved)
 
     def observe(self, desired: HostState) -> HostState:
         """`desired` says where to look, never what is ours."""

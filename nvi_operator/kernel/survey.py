@@ -72,7 +72,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
     version = nft_version()
     foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
     with IPRoute() as ipr, Rtnetlink() as rtnetlink:
-        facts = read_facts(ipr, rtnetlink, 0, needs(spec).uplinks, needs(spec).protocol)
+        facts = read_facts(ipr, rtnetlink, 0, needs(spec).uplinks, needs(spec).protocol, {})
         links = dict(facts.links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
         routes, main_routes, multipath = _routes(rtnetlink, links)

@@ -16,6 +16,7 @@ _SETTINGS = frozenset(
     {("ipv4", "accept_local"), ("ipv4", "rp_filter"), ("ipv4", "send_redirects"), ("ipv6", "accept_ra")}
 )
 _LONGEST_NAME = 15  # bytes; IFNAMSIZ, linux/if.h
+_EVERYWHERE = "net/ipv4/conf/all/rp_filter"
 
 
 def _desired(topology: Topology) -> Iterator[Sysctl]:
@@ -28,7 +29,9 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
         # A hairpin leaves by the interface it came in by, and must not be 'redirected' past us.
         yield Sysctl(f"net/ipv4/conf/{ifname}/send_redirects", "0")
     # The larger of `all` and the interface's own counts for rp_filter; either for send_redirects.
-    yield Sysctl("net/ipv4/conf/all/rp_filter", "0")
+    yield Sysctl(_EVERYWHERE, "0")
+    for name, value in topology.reverse_path:
+        yield Sysctl(f"net/ipv4/conf/{name}/rp_filter", str(value))
     yield Sysctl("net/ipv4/conf/all/send_redirects", "0")
     if 6 in topology.families:
         for uplink in topology.uplinks:
@@ -70,4 +73,9 @@ def _interface(sysctl: Sysctl) -> str | None:
     return parts[3] if len(parts) == 5 and parts[2] == "conf" else None
 
 
-SYSCTL = Kind("sysctl", _desired, _phase, lives_on=_interface)
+def _within(sysctl: Sysctl) -> int:
+    """Interfaces that are not ours are as strict as before, and then `all` is no longer."""
+    return int(sysctl.path == _EVERYWHERE)
+
+
+SYSCTL = Kind("sysctl", _desired, _phase, within=_within, lives_on=_interface)

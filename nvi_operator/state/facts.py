@@ -77,5 +77,8 @@ class Facts:
     module: ModuleFacts = field(default_factory=ModuleFacts)
     refuses: frozenset[Literal[4, 6]] = frozenset()  # families whose default route in `main` refuses
     rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
+    # Reverse-path filters (rp_filter) as they were before this gateway, where that of `all` is not 0: it, and what is
+    # weaker, by interface; `default` is that of interfaces to come.
+    reverse_path: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     programs: bool = True  # may eBPF programs be loaded here?
     assumed: bool = False

@@ -383,6 +383,7 @@ class Topology:
     local_mask: int
     hide_hop: bool
     ipsec: bool
+    reverse_path: tuple[tuple[str, int], ...]  # rp_filter of interfaces that are not ours, as strict as before us
     programs: bool  # may the uplinks have a program at their egress?
     loop_tag: int
     link_group: int

@@ -81,6 +81,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         local_mask=1 << spec.dataplane.local_bit,
         hide_hop=spec.dataplane.hide_hop,
         ipsec=spec.dataplane.ipsec,
+        reverse_path=tuple(_reverse_path(spec, facts)),
         programs=_programs(dataplane, facts, notes.append),
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
@@ -202,6 +203,14 @@ def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
         note("inInterface skb_iif: auto, and keepMarks leaves the mark to others")
         return "skb_iif"
     return "mark"
+
+
+def _reverse_path(spec: GatewaySpec, facts: Facts) -> Iterable[tuple[str, int]]:
+    """The larger of `all` and an interface's own counts: where `all` becomes 0, others' interfaces get its value."""
+    everywhere = facts.reverse_path.get("all", 0)
+    taking_part = {*spec.interfaces, *(u.interface for u in spec.uplinks.values()), spec.dataplane.device}
+    for name in sorted(facts.reverse_path.keys() - taking_part - {"all", "lo"}):
+        yield name, everywhere
 
 
 def _displaced(spec: GatewaySpec, facts: Facts) -> Iterable[Network]:
