@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def printable(text: str) -> str:
@@ -64,16 +64,36 @@ class SpecProblem:
         return where + self.message + (f"\n  hint: {self.hint}" if self.hint else "")
 
 
-class SpecError(NviError):
-    """The spec is wrong. Holds every problem found, in file order, and tells the first; nothing was changed."""
+class SpecProblems(list[SpecProblem]):
+    """What is wrong in a spec. A wrong column is wrong in 200,000 rows: past the first, these are only counted."""
 
-    TOLD = 50  # a wrong column in a file of 100,000 entries is 100,000 problems
+    MOST = 20
+
+    def __init__(self, problems: Iterable[SpecProblem] = ()) -> None:
+        super().__init__(problems)
+        self.more: int = problems.more if isinstance(problems, SpecProblems) else 0
+
+    def is_full(self) -> bool:
+        """Are there enough to tell? If so one more is counted, and need not be worked out."""
+        full = len(self) >= self.MOST
+        self.more += full
+        return full
+
+    def add(self, error: SpecError) -> None:
+        """All of an error."""
+        self += error.problems
+        self.more += error.more
+
+
+class SpecError(NviError):
+    """The spec is wrong. Holds the problems found, in file order, and tells the first; nothing was changed."""
 
     def __init__(self, problems: Sequence[SpecProblem]) -> None:
         self.problems = tuple(problems)
-        told = [str(problem) for problem in self.problems[: self.TOLD]]
-        if len(self.problems) > self.TOLD:
-            told.append(f"... and {len(self.problems) - self.TOLD} more problems")
+        self.more = problems.more if isinstance(problems, SpecProblems) else 0  # that were only counted
+        told = [str(problem) for problem in self.problems[: SpecProblems.MOST]]
+        if untold := len(self.problems) - len(told) + self.more:
+            told.append(f"... and {untold} more problem{'' if untold == 1 else 's'}")
         super().__init__("\n".join(told))
 
 

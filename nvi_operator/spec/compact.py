@@ -35,8 +35,11 @@ class _Field(dict[str, Any]):
         self.validate = validate
         self._read = read
         self._default = default
+        self._wrong: set[str] = set()
 
     def __missing__(self, text: str) -> Any:
+        if text in self._wrong:
+            raise ValueError("wrong, as it was before")
         if len(self) >= MOST:
             self.clear()
         try:
@@ -45,6 +48,10 @@ class _Field(dict[str, Any]):
             if self._default is MISSING:
                 raise
             value = self._default
+        except WRONG:
+            if len(self._wrong) < MOST:
+                self._wrong.add(text)
+            raise
         self[text] = value
         return value
 

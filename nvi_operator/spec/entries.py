@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.edits import Edit, changed_lines
@@ -62,7 +62,7 @@ class EntryFile:
     def _lines(self) -> Mapping[str | int, int]:
         """The line of each name, the first of several."""
         lines: dict[str | int, int] = {}
-        for line, name, _ in self.rows.entries([]):
+        for line, name, _ in self.rows.entries(SpecProblems()):
             lines.setdefault(name, line)
         return lines
 
@@ -71,18 +71,21 @@ def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile,
     """The entries of one file, by name. Raises SpecError with every problem of the file."""
     rows = _FORMATS[PurePath(file).suffix](decoded(data, file).encode(), file, section, MODELS[section])
     source = EntryFile(file, section, rows)
-    problems: list[SpecProblem] = []
+    problems = SpecProblems()
     entries: dict[str, Any] = {}
     for line, name, entry in rows.entries(problems):
-        try:
-            whole = entry if entry is not None and is_name(name) else _slowly(rows, section, line, name)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        if name in entries:
+        if entry is None or not is_name(name):
+            if problems.is_full():
+                continue
+            try:
+                entry = _slowly(rows, section, line, name)
+            except SpecError as error:
+                problems.add(error)
+                continue
+        if name not in entries:
+            entries[name] = entry
+        elif not problems.is_full():
             problems.append(_second(source, line, name))
-        else:
-            entries[name] = whole
     if problems:
         raise SpecError(problems)
     return source, entries
@@ -90,7 +93,7 @@ def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile,
 
 def _all_right(rows: Rows | None) -> dict[str, Any] | None:
     """The entries, if nothing at all is wrong with them."""
-    problems: list[SpecProblem] = []
+    problems = SpecProblems()
     found = [(name, entry) for _, name, entry in rows.entries(problems)] if rows is not None else [("", None)]
     entries = dict(found)
     wrong = problems or any(entry is None or not is_name(name) for name, entry in found)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
 
-from nvi_operator.errors import SpecProblem
+from nvi_operator.errors import SpecProblem, SpecProblems
 from nvi_operator.spec.bulk import fields_of
 from nvi_operator.spec.compact import WRONG, Absent, Builder
 from nvi_operator.spec.document import Branch, Document, Places
@@ -55,7 +55,7 @@ class CsvTable(Rows):
             return None
         return self.of(self.raw[header.start : header.end] + self.raw[start:end])
 
-    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+    def entries(self, problems: SpecProblems) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Where the header is wrong, that is the only problem told of a file."""
         number, header = (found := self._header()).line, found.cells
         wrong = list(self._header_problems(number, header))
@@ -74,7 +74,8 @@ class CsvTable(Rows):
             if cells is None:
                 continue
             if len(cells) != width:
-                problems.append(self._uneven(line, width))
+                if not problems.is_full():
+                    problems.append(self._uneven(line, width))
                 continue
             try:
                 entry = build(cells)
@@ -112,13 +113,14 @@ class CsvTable(Rows):
                 return _Header(number, match.start(), match.end(), cells)
         return _Header(1, 0, len(self.raw), [])
 
-    def _quoted(self, line: int, problems: list[SpecProblem]) -> list[str] | None:
+    def _quoted(self, line: int, problems: SpecProblems) -> list[str] | None:
         try:
             return [cell.text for cell in _cells(self._lines[line - 1])]
         except ValueError as error:
-            message = "not CSV: a quote that is not closed on its line, or text beside it"
-            hint = 'close it before the next comma, and write " within quotes as ""'
-            problems.append(self._problem(line, error.args[0] + 1, message, hint))
+            if not problems.is_full():
+                message = "not CSV: a quote that is not closed on its line, or text beside it"
+                hint = 'close it before the next comma, and write " within quotes as ""'
+                problems.append(self._problem(line, error.args[0] + 1, message, hint))
             return None
 
     def _header_problems(self, line: int, header: list[_Cell]) -> Iterator[SpecProblem]:

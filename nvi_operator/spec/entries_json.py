@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from nvi_operator.errors import SpecError, SpecProblem
+from nvi_operator.errors import SpecError, SpecProblem, SpecProblems
 from nvi_operator.spec.bulk import fields_of
 from nvi_operator.spec.compact import WRONG, Builder
 from nvi_operator.spec.document import Branch, Document, Places, parse
@@ -53,7 +53,7 @@ class JsonLines(Rows):
         """See `Rows`."""
         return self.of(self.raw[start:end])
 
-    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+    def entries(self, problems: SpecProblems) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Blank lines are passed over."""
         build = Builder(self._model, str).build
         for number, line in enumerate(self.raw.decode().split("\n"), start=1):
@@ -61,29 +61,37 @@ class JsonLines(Rows):
                 continue
             try:
                 data = _read(line)
-            except json.JSONDecodeError as error:
-                problems.append(self._problem(number, error.colno, f"not JSON: {error.msg}", _FORM))
-            except _SecondKeyError:
-                problems += self._second_keys(number, line)
-            except (ValueError, RecursionError) as error:
-                problems.append(
-                    self._problem(number, 1, f"not JSON for us: {_OTHERS.get(type(error), error)}", _FORM)
-                )
+                name = data.pop("name")
+                if not isinstance(name, str):
+                    raise TypeError
+            except (ValueError, RecursionError, TypeError, AttributeError, KeyError):
+                if not problems.is_full():
+                    problems += self._wrong(number, line)
+                continue
+            try:
+                entry = build(data.items())
+            except WRONG:
+                entry = None
+            yield number, name, entry
+
+    def _wrong(self, number: int, line: str) -> Iterator[SpecProblem]:
+        """Why a line is no entry."""
+        try:
+            data = _read(line)
+        except json.JSONDecodeError as error:
+            yield self._problem(number, error.colno, f"not JSON: {error.msg}", _FORM)
+        except _SecondKeyError:
+            yield from self._second_keys(number, line)
+        except (ValueError, RecursionError) as error:
+            yield self._problem(number, 1, f"not JSON for us: {_OTHERS.get(type(error), error)}", _FORM)
+        else:
+            if not isinstance(data, dict):
+                yield self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM)
+            elif "name" not in data:
+                yield self._nameless(number, data)
             else:
-                if not isinstance(data, dict):
-                    problems.append(self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM))
-                elif "name" not in data:
-                    problems.append(self._nameless(number, data))
-                elif not isinstance(data["name"], str):
-                    message = f"expected a name as text, found {shown(data['name'])}"
-                    problems.append(self._problem(number, 1, message, "put it in quotes"))
-                else:
-                    name = data.pop("name")
-                    try:
-                        entry = build(data.items())
-                    except WRONG:
-                        entry = None
-                    yield number, name, entry
+                message = f"expected a name as text, found {shown(data['name'])}"
+                yield self._problem(number, 1, message, "put it in quotes")
 
     def document(self, line: int) -> Document:
         """See `Rows`. The places are from the reader of YAML, of which a line of JSON is a line."""

@@ -6,11 +6,11 @@ must be is in `models.py`, what the whole must be in `check.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.spec.bulk import SECTIONS
 from nvi_operator.spec.check import check
 from nvi_operator.spec.claims import Claims
@@ -74,10 +74,11 @@ def load_texts(
     name = _choose(parts, hostname, gateway)
     chosen = [part for part in parts if part.name == name]
     spec, where, _ = merge(chosen)
-    problems, claims = [], Claims()
+    problems, claims = SpecProblems(), Claims()
     for path, message, hint in check(spec, claims):
-        source, written = where.written(path)
-        problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
+        if not problems.is_full():  # to find a place takes longer than to find a problem
+            source, written = where.written(path)
+            problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
     if problems:
         raise SpecError(_in_order(problems))
     files = tuple(dict.fromkeys(part.source.file for part in chosen))
@@ -85,13 +86,15 @@ def load_texts(
     return LoadedSpec(name, spec, where, files, shared, claims)
 
 
-def _in_order(problems: Iterable[SpecProblem]) -> list[SpecProblem]:
-    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.position, problem.path))
+def _in_order(problems: SpecProblems) -> SpecProblems:
+    ordered = SpecProblems(problems)
+    ordered[:] = sorted(dict.fromkeys(problems), key=lambda problem: (problem.position, problem.path))
+    return ordered
 
 
 def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]:
     """Every document, valid by itself and beside those of the same name. Raises SpecError with all problems."""
-    problems: list[SpecProblem] = []
+    problems = SpecProblems()
     parts: list[Part] = []
     named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
     for file in sorted(texts):
@@ -109,7 +112,7 @@ def _named_by(
     part: Part,
     entries: ReadEntries,
     named: dict[tuple[str, str, str], tuple[Source, Path]],
-    problems: list[SpecProblem],
+    problems: SpecProblems,
 ) -> Iterator[Part]:
     """The files of entries that a document names, if nobody has `named` them before."""
     document = part.source
@@ -129,7 +132,7 @@ def _named_by(
             try:
                 source, found = read_entries(entries(document.file, file), found_at, section)
             except SpecError as error:
-                problems += error.problems
+                problems.add(error)
             except OSError as error:
                 problem = entries_unreadable(document.file, file, error)
                 problems.append(SpecProblem(document.find(path), said, *problem))

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.errors import Position, SpecError, SpecProblems
 from nvi_operator.spec.bulk import MODELS
 from nvi_operator.spec.document import Document, Path, parse
 from nvi_operator.spec.edits import Edit, changed_lines
@@ -21,20 +21,20 @@ from nvi_operator.spec.runs import LEAST, Doubt, Run, cut, lines_of, second
 from nvi_operator.spec.syntax import decoded, encoded
 
 
-def parts_of(data: bytes | str, file: str, problems: list[SpecProblem], least: int = LEAST) -> list[Part]:
+def parts_of(data: bytes | str, file: str, problems: SpecProblems, least: int = LEAST) -> list[Part]:
     """The documents of one file that are valid; what is wrong is added to `problems`. Empty ones are left out."""
     try:
         text = decoded(data, file)
         documents: Sequence[Document | CutDocument] = _cut_documents(text, file, least) or parse(text, file)
     except SpecError as error:
-        problems += error.problems
+        problems.add(error)
         return []
     parts: list[Part] = []
     for document in documents:
         try:
             gateway = Gateway.model_validate(document.data)
         except ValidationError as error:
-            problems += explained(document, error)
+            _explain(document, error, problems)
             continue
         said = document.data.get("spec", ())
         sections = {section: getattr(gateway.spec, ATTRIBUTES[section]) for section in said}
@@ -42,6 +42,12 @@ def parts_of(data: bytes | str, file: str, problems: list[SpecProblem], least: i
             sections |= document.with_runs(sections)
         parts.append(Part(document, gateway.metadata.name, sections))
     return parts
+
+
+def _explain(document: Document | CutDocument, error: ValidationError, problems: SpecProblems) -> None:
+    for problem in explained(document, error):
+        if not problems.is_full():
+            problems.append(problem)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Self
 
-from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.errors import Position, SpecProblem, SpecProblems
 from nvi_operator.spec.bulk import Bulk
 from nvi_operator.spec.document import Branch, Document, Places
 from nvi_operator.spec.words import AS_A_LIST
@@ -38,7 +38,7 @@ class Rows(ABC):
         """Those of some whole lines, for themselves; None if something else is said there, too."""
 
     @abstractmethod
-    def entries(self, problems: list[SpecProblem]) -> Iterator[tuple[int, str, Any]]:
+    def entries(self, problems: SpecProblems) -> Iterator[tuple[int, str, Any]]:
         """Line, name and entry of each row in turn; the entry is None where something in it is wrong.
 
         What is no row at all is added to `problems`.

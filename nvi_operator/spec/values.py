@@ -288,8 +288,11 @@ def parse_service(value: object) -> Service:
 
 
 def _no_protocol(message: str, text: str, known: tuple[str, ...]) -> HintedError:
-    close = nearest(text.lower(), known)
-    return HintedError(message, f"did you mean {close!r}?" if close else f"write one of {', '.join(known)}")
+    def hint() -> str:
+        close = nearest(text.lower(), known)
+        return f"did you mean {close!r}?" if close else f"write one of {', '.join(known)}"
+
+    return HintedError(message, hint)
 
 
 @dataclass(frozen=True, order=True, slots=True)

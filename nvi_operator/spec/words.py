@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 AS_A_LIST = "write several as a list: [a, b]"
 
 LONGEST_NAME = 255  # of a file: what is longer, no file is called
 
+_ALIKE = 0.65  # of difflib's ratio: `tpc` is like `tcp` (0.67), and `health` not like `default` (0.62)
 _SHOWN = 60
 _NAMES = 8
 
@@ -17,9 +19,14 @@ _NAMES = 8
 class HintedError(ValueError):
     """What is wrong with a value, and what to do about it where only the parser of that value can tell."""
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str | Callable[[], str]) -> None:
+        """A `hint` that takes long is worked out when it is asked for: of 200,000 wrong values that of a few is."""
         super().__init__(message)
-        self.hint = hint
+        self._hint = hint
+
+    @property
+    def hint(self) -> str:
+        return self._hint if isinstance(self._hint, str) else self._hint()
 
 
 def shown(value: Any) -> str:
@@ -42,8 +49,13 @@ def short(text: str, most: int = _SHOWN) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that was probably meant."""
-    return next(iter(get_close_matches(name, list(names), n=1)), None)
+    """The one of `names` that was probably meant: a slip of the finger, and not another word that looks alike."""
+    return _nearest(name, tuple(names))
+
+
+@lru_cache(maxsize=256)  # a wrong name is often wrong in every row
+def _nearest(name: str, names: tuple[str, ...]) -> str | None:
+    return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), None)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from nvi_operator.errors import NviError, SpecError
 
 
 def error_json(error: NviError) -> dict[str, Any]:
-    """Of a wrong spec every problem by itself, however many the message tells."""
+    """Of a wrong spec the problems one by one; `more` is the number of those that were only counted."""
     said: dict[str, Any] = {"message": error.message, "hint": error.hint}
     if isinstance(error, SpecError):
         said["problems"] = [
@@ -22,4 +22,5 @@ def error_json(error: NviError) -> dict[str, Any]:
             }
             for problem in error.problems
         ]
+        said["more"] = error.more
     return {"error": said}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nvi_operator.errors import SpecProblem
+from nvi_operator.errors import SpecProblem, SpecProblems
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.merge import Part
@@ -19,7 +19,7 @@ Read = tuple[list[tuple[str, dict[str, object], list[str]]], list[SpecProblem]]
 
 
 def read(text: str, least: int) -> Read:
-    problems: list[SpecProblem] = []
+    problems = SpecProblems()
     parts = parts_of(text, "gw.yaml", problems, least)
     return [(part.name, part.sections, places(part)) for part in parts], problems
 
@@ -188,7 +188,7 @@ TAKEN = "each public port leads to one place: change the port, the address or `f
 
 
 def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
-    (part,) = parts_of(BASE + "  forwards:\n" + MANY, "gw.yaml", [])
+    (part,) = parts_of(BASE + "  forwards:\n" + MANY, "gw.yaml", SpecProblems())
     assert isinstance(part.source, CutDocument)
     assert load_texts({"gw.yaml": BASE + "  forwards:\n" + MANY}).spec.forwards["f399"].to[0].address.version == 4
     wrong = MANY.replace("f300: {at: isp-a", "f300: {at: isp-c")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nvi_operator.spec import values as v
 from nvi_operator.spec.values import AddressRange, PortRange, Service, Target
+from nvi_operator.spec.words import nearest
 
 TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
     (v.parse_name, "isp-a", "isp-a"),
@@ -181,3 +182,13 @@ def test_anything_else_is_a_value_error(parse: Callable[[object], Any], value: o
 @given(st.from_regex(v._NAME, fullmatch=True) | st.from_regex(v._IFNAME, fullmatch=True))
 def test_a_name_never_holds_what_a_shell_or_nft_reads(name: str) -> None:
     assert not set(name) & set(" \t\n;{}()$`'\"\\|&<>*?#!@,:/=")
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "meant"),
+    [("tpc", v.PORT_PROTOCOLS, "tcp"), ("prots", ("ports", "to"), "ports"), ("health", ("default", "weight"), None)],
+)
+def test_only_a_slip_of_the_finger_is_taken_for_another_word(
+    written: str, known: tuple[str, ...], meant: str | None
+) -> None:
+    assert nearest(written, known) == meant
