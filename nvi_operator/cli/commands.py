@@ -48,7 +48,8 @@ def _load(arguments: Namespace) -> LoadedSpec:
 def console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    # What is printed has addresses and names in brackets, which rich would take for its own markup.
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def _show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], RenderableType]) -> None:

@@ -50,7 +50,7 @@ class _Shown:
         with self._lock:
             if self._stopped:
                 return
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
             self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
             self._progress.add_task(self._what, total=None)
             self._progress.start()

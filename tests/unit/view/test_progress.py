@@ -8,6 +8,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
+from nvi_operator.cli.commands import console
 from nvi_operator.view import progress
 from nvi_operator.view.progress import working
 
@@ -65,3 +66,8 @@ def test_it_goes_before_an_error_is_told() -> None:
     with redirect_stderr(terminal), pytest.raises(ValueError, match="wrong"):
         fail()
     assert terminal.getvalue().endswith(GONE)
+
+
+def test_what_is_shown_is_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("[fd00::80]:8443 of [/etc/nvi] :smile:")
+    assert capsys.readouterr().out == "[fd00::80]:8443 of [/etc/nvi] :smile:\n"
