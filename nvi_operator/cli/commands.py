@@ -113,6 +113,9 @@ def _notes(preview: Preview) -> None:
 # --------------------------------------------------------------------------- commands
 
 
+_PLURALS = ("interfaces", "uplinks", "forwards", "routes")
+
+
 def _validate(arguments: Namespace) -> int:
     loaded = _load(arguments)
     sections = {
@@ -127,7 +130,11 @@ def _validate(arguments: Namespace) -> int:
     if arguments.output == "json":
         print(json.dumps({"gateway": loaded.name, "files": list(loaded.files), **sections}, indent=2))
     else:
-        counts = ", ".join(f"{count} {name}" for name, count in sections.items() if count)
+        counts = ", ".join(
+            f"{count} {name.removesuffix('s') if count == 1 and name in _PLURALS else name}"
+            for name, count in sections.items()
+            if count
+        )
         print(f"gateway {loaded.name}: valid: {counts}")
     return 0
 

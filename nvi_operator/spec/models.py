@@ -364,7 +364,10 @@ _SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
 
 
 class SourceNat(Model):
-    """One line of source NAT: which packets, and what their source becomes. The first that matches wins."""
+    """One line of source NAT: which packets, and what their source becomes. The first that matches wins.
+
+    What the gateway itself sends obeys no line: it leaves with the address that its program or the kernel chose.
+    """
 
     name: Name = Field(description="Its name in counters, diffs and messages.")
     from_: Maybe[Networks] = Field(
@@ -401,7 +404,11 @@ class SourceNat(Model):
 
 
 class Route(Model):
-    """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins."""
+    """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins.
+
+    What the gateway itself sends obeys no route of the spec: bound to an uplink's address it takes that uplink,
+    unbound it goes where `main` says.
+    """
 
     name: Name = Field(description="Its name in diffs and messages.")
     from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
