@@ -80,6 +80,9 @@ def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
     conditions += [
         (route.conditions, False) for route in topology.routes if topology.uplink(route.uplink).port.ifname == ifname
     ]
+    far = topology.far(family, ifname)
+    if far and (answering := topology.answering(family)):
+        conditions.append((Conditions(family, answering, far), True))
     for number, (each, inside) in enumerate((c, inside) for c, inside in conditions if c.family == family):
         named = each.destinations
         parts = tuple(n for n in named if inside is False or topology.is_part_of_inside(n))

@@ -13,7 +13,7 @@ from itertools import product
 
 from nvi_operator.kinds.kind import Kind, Phase
 from nvi_operator.ruleset.fields import TENANT_MASK
-from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, uplink_mark
+from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_mark
 from nvi_operator.spec.values import Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, Uplink
@@ -33,6 +33,18 @@ def _steer(topology: Topology, family: Family) -> Iterator[FibRule]:
     at, bit = topology.priorities, topology.local_mask
     yield FibRule(family, at.local_errors, "lookup", topology.table, iif="lo", mark=bit, mask=bit)
     yield FibRule(family, at.local_skips_steering, "goto", goto=at.connected, iif="lo")
+    for entry in topology.twice:
+        for alias in entry.refused:
+            if alias.version == family:
+                yield FibRule(
+                    family,
+                    at.refused,
+                    "unreachable",
+                    source=str(entry.real),
+                    destination=str(alias),
+                    mark=0,
+                    mask=topology.stage_mask,
+                )
     stage_1 = FibRule(family, at.steer, "lookup", topology.table, mark=0, mask=topology.stage_mask)
     for port in topology.ports:
         yield replace(stage_1, iif=port.ifname)
@@ -108,6 +120,8 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
                 mark=uplink_mark(topology, uplink.slot),
                 mask=stage | UPLINK_MARK_MASK,
             )
+    yield from _answers_of_others(topology, family)
+    yield from _answers_to_the_far_side(topology, family)
     default = _default(topology, family)
     if default is not None:
         yield from _untranslated(topology, family, default)
@@ -143,6 +157,37 @@ def _honoured(topology: Topology, family: Family) -> Iterator[FibRule]:
             for network in topology.inside_networks(family):
                 own = replace(asked, priority=at.local_honoured, mark=None, mask=None, suppress_group=None)
                 yield replace(own, iif="lo", destination=str(network))
+
+
+def _answers_of_others(topology: Topology, family: Family) -> Iterator[FibRule]:
+    """In one pass, by the uplink that was asked: see ruleset/others.py."""
+    mask = topology.local_mask | UPLINK_MARK_MASK
+    for uplink in topology.uplinks:
+        if family in uplink.families or not uplink.families:
+            mark = answer_mark(topology, uplink.slot)
+            yield FibRule(family, topology.priorities.others, "lookup", uplink.table, mark=mark, mask=mask)
+
+
+def _answers_to_the_far_side(topology: Topology, family: Family) -> Iterator[FibRule]:
+    """Untranslated, by the uplink that who asked is behind. Stage 1 lets nothing by but answers (guard.py)."""
+    stage = topology.stage_mask
+    ways: dict[Network, Uplink] = {}
+    for uplink in topology.uplinks:
+        for network in uplink.far:
+            if network.version == family and (network not in ways or not ways[network].is_usable(family)):
+                ways[network] = uplink
+    for network, uplink in ways.items():
+        for source in topology.answering(family):
+            yield FibRule(
+                family,
+                topology.priorities.answers,
+                "lookup",
+                uplink.table,
+                source=str(source),
+                destination=str(network),
+                mark=stage,
+                mask=stage,
+            )
 
 
 def _untranslated(topology: Topology, family: Family, default: Uplink) -> Iterator[FibRule]:

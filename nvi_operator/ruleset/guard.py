@@ -38,17 +38,38 @@ COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own", "i
 
 _STRAY = "stray"
 _NO_OPTIONS = 5  # words of 4 bytes of an IPv4 header
+_ANSWERS = "far_answers"
 _FEW = 3  # so many names compared one by one are faster than a lookup
 
 
 def guard_chains(topology: Topology) -> Iterator[Chain]:
     yield Chain("guard", Hook("filter", "postrouting", PRIORITY), tuple(_ways_out(topology)))
+    if any(topology.far(family) for family in topology.families):
+        yield Chain(_ANSWERS, None, tuple(_answers_only(topology)))
     yield Chain(_STRAY, None, (*_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))
     for ifname in topology.uplink_ifnames:
         yield Chain(_chain_name(topology, ifname), None, tuple(_out_by(topology, ifname)))
 
 
+def _answers_only(topology: Topology) -> Iterator[Rule]:
+    """In stage 1, while conntrack can tell: only what answers a flow from the far side goes there untranslated."""
+    states = frozenset({"established", "related"})
+    yield (Match(f.CT_DIRECTION, "==", "reply"), Match(f.CT_STATE, "in", states), f.RETURN)
+    yield from _may_leave(topology, f.RETURN)
+    yield f.drop("leak_untranslated")
+
+
+def to_the_far_side(topology: Topology, family: Family, ifname: str | None = None) -> Iterator[Rule]:
+    """Inside sources on their way to what is behind an uplink."""
+    far, inside = topology.far(family, ifname), topology.answering(family)
+    if far and inside:
+        yield (f.in_networks(f.saddr(family), inside), f.in_networks(f.daddr(family), far))
+
+
 def _ways_out(topology: Topology) -> Iterator[Rule]:
+    for family in topology.families:
+        for matches in to_the_far_side(topology, family):
+            yield (*matches, f.leaves_by_device(topology), Verdict("jump", _ANSWERS))
     yield (f.leaves_by_device(topology), f.RETURN)
     jumps = {ifname: Verdict("jump", _chain_name(topology, ifname)) for ifname in topology.uplink_ifnames}
     if len(jumps) <= _FEW:
@@ -68,12 +89,10 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
         # own options (IGMP has router alert) hold its own.
         yield (Match(Field("ip hdrlength"), "!=", _NO_OPTIONS), Match(f.IIF, "!=", 0), *f.drop("ip_options"))
     for family in topology.families:
-        networks = _sources(topology, ifname, family)
-        if len(networks) == 1:
-            yield (f.in_networks(f.saddr(family), networks), f.ACCEPT)
-        for named in _source_sets(topology, ifname, family):
-            yield (Match(f.saddr(family), "==", SetRef(named.name)), f.ACCEPT)
+        yield from ((source, f.ACCEPT) for source in of_uplink(topology, ifname, family, f.saddr(family)))
     yield from _may_leave(topology, f.ACCEPT)
+    for family in topology.families:
+        yield from ((*matches, f.ACCEPT) for matches in to_the_far_side(topology, family, ifname))
     for family in topology.families:
         if _is_guarded(topology, family):
             # Also of the gateway's own packets: an ICMPv6 error may well bear the address of an inside interface.
@@ -181,6 +200,15 @@ def inside_set(topology: Topology, family: Family) -> tuple[str, tuple[Network, 
 def _sources(topology: Topology, ifname: str, family: Family) -> tuple[Network, ...]:
     on_it = [u for u in topology.uplinks if u.port.ifname == ifname]
     return fewest((n for u in on_it for n in u.sources(family)), family)
+
+
+def of_uplink(topology: Topology, ifname: str, family: Family, field: Field) -> Iterator[Match]:
+    """Is `field` an address of an uplink on this interface? Any of the matches says so."""
+    networks = _sources(topology, ifname, family)
+    if len(networks) == 1:
+        yield f.in_networks(field, networks)
+    for named in _source_sets(topology, ifname, family):
+        yield Match(field, "==", SetRef(named.name))
 
 
 def _source_sets(topology: Topology, ifname: str, family: Family) -> tuple[NamedSet, ...]:

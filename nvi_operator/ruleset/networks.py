@@ -56,13 +56,20 @@ def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule
                 (ours, entry.real, entry.mapped, entry.alias, entry.far),
                 (theirs, entry.far, entry.alias, entry.mapped, entry.real),
             ):
+                matches = (*where, f.in_networks(f.saddr(family), (source,)), f.in_networks(asked, (alias,)))
+                if where is theirs and not entry.far_opens:
+                    if kind == "dnat":  # the first packet of a flow; answers never come by here
+                        yield (*matches, *f.drop("not_opened"))
+                    continue
+                kept = entry.refused + entry.own if kind == "dnat" and where is ours else ()
+                except_kept = (f.in_networks(asked, kept, op="!="),) if kept else ()
                 pair = (alias, behind_it) if kind == "dnat" else (source, known_as)
-                yield (
-                    *where,
-                    f.in_networks(f.saddr(family), (source,)),
-                    f.in_networks(asked, (alias,)),
-                    network_nat(kind, family, *pair),
-                )
+                yield (*matches, *except_kept, network_nat(kind, family, *pair))
+
+
+def counters(topology: Topology) -> frozenset[str]:
+    """`not_opened`: what the far side sent to open a flow, where only our side may."""
+    return frozenset() if all(entry.far_opens for entry in topology.twice) else frozenset({"not_opened"})
 
 
 def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.owners import owners
 from nvi_operator.ruleset.shards import declared_size
-from nvi_operator.spec.values import within
+from nvi_operator.spec.values import Network, within
 from nvi_operator.state.nft import (
     Assign,
     Chain,
@@ -27,12 +27,12 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
-from nvi_operator.topology.model import Family, Tenant, Topology, fewest
+from nvi_operator.topology.model import Conditions, Family, Tenant, Topology, fewest
 
 RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
 MARK_PRIORITY = 2147483647  # INT_MAX, that of conntrack confirm
 _STAGE_2 = "stage_2"
-COUNTERS = frozenset({"stage_1", "stage_2", "spoofed", "untracked", "marked_after_confirm"})
+COUNTERS = frozenset({"stage_1", "stage_2", "spoofed", "untracked", "unanswered", "marked_after_confirm"})
 
 
 def raw_chains(topology: Topology) -> Iterator[Chain]:
@@ -72,6 +72,11 @@ def uplink_mark(topology: Topology, slot: int) -> int:
     return topology.stage_mask | slot << 8
 
 
+def answer_mark(topology: Topology, slot: int) -> int:
+    """What an answer bears that another tool translates and that leaves by this uplink."""
+    return topology.local_mask | slot << 8
+
+
 UPLINK_MARK_MASK = 0xFF00
 
 
@@ -98,6 +103,7 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
             inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
             outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
             yield (inside, *_not_beside(topology, family), *outer, *f.drop("spoofed"))
+    yield from _not_from_there(topology)
     if topology.guards.anti_spoof == "strict":
         missing = Match(Field("fib saddr . iif oif"), "==", "missing")
         checked = tuple(p.ifname for p in topology.ports if not topology.may_share_addresses(p.ifname))
@@ -111,6 +117,21 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
                 missing,
                 *f.drop("spoofed"),
             )
+
+
+def _not_from_there(topology: Topology) -> Iterator[Rule]:
+    """What is behind one uplink does not come by another: its answers would leave untranslated."""
+    for family in topology.families:
+        for uplink in topology.uplinks:
+            far = tuple(n for n in uplink.far if n.version == family)
+            ways = {u.port.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
+            others = tuple(name for name in topology.uplink_ifnames if name not in ways)
+            if far and others:
+                yield (f.in_networks(f.saddr(family), far), f.one_of(f.IIFNAME, others), *f.drop("spoofed"))
+
+
+def _overlap(left: Network, right: Network) -> bool:
+    return left.version == right.version and left.overlaps(right)
 
 
 def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
@@ -161,7 +182,47 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
         rules += _tenant_marks(topology)
         yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
     yield Chain("mark_hook", Hook("filter", "postrouting", MARK_PRIORITY), tuple(rules))
-    yield Chain(_CHECK, None, _CHECKS)
+    yield Chain(_CHECK, None, (*_CHECKS, *_unanswered(topology)))
+
+
+def _unanswered(topology: Topology) -> Iterator[Rule]:
+    """Counted at the opening of a flow, so that no other packet pays for it: answers end at the FIB backstop."""
+    if not topology.uplinks:
+        return
+    for family in topology.families:
+        inside = topology.inside_networks(family)
+        if not inside:
+            continue
+        asked = f.in_set(f.daddr(family), f"inside_{family}", inside)
+        for ifname in topology.uplink_ifnames:
+            far = topology.far(family, ifname)
+            if far:
+                yield (Match(f.IIFNAME, "==", ifname), f.in_networks(f.saddr(family), far), asked, f.RETURN)
+        for conditions in topology.unchanged(family):
+            yield (*_reversed(conditions), f.RETURN)
+        yield (
+            f.one_of(f.IIFNAME, topology.uplink_ifnames),
+            asked,
+            *_not_routed_here(topology, family),
+            Match(f.CT_STATUS, "not in", frozenset({"dnat"})),
+            Count("unanswered"),
+        )
+
+
+def _reversed(conditions: Conditions) -> Iterator[Match]:
+    """From where a line leads that leaves sources as they are, to those sources."""
+    if conditions.destinations:
+        yield f.in_networks(f.saddr(conditions.family), conditions.destinations)
+    if conditions.sources:
+        yield f.in_networks(f.daddr(conditions.family), conditions.sources)
+
+
+def _not_routed_here(topology: Topology, family: Family) -> Iterator[Match]:
+    """Inside networks with public addresses answer without translation."""
+    public = fewest((n for u in topology.uplinks for n in u.sources(family)), family)
+    overlapping = tuple(n for n in public if any(n.overlaps(i) for i in topology.inside_networks(family)))
+    if overlapping:
+        yield f.in_networks(f.daddr(family), overlapping, op="!=")
 
 
 def _tenant_marks(topology: Topology) -> Iterator[Rule]:

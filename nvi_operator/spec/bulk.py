@@ -35,6 +35,7 @@ from nvi_operator.spec.values import (
     SpecTarget,
     Target,
     as_tuple,
+    check_hosts,
     parse_target,
     within,
 )
@@ -217,6 +218,8 @@ class Static:
             )
         if self.to and not (families := {n.version for n in self.to}) & {real.version for real, _ in pairs}:
             raise ValueError(f"address {self.address[0]} and to {self.to[0]} mix IPv4 and IPv6: {_other(families)}")
+        for real in self.address:
+            check_hosts(real, "address")
         for part in self.except_ or ():
             whole = [network for pair in pairs for network in pair if within(part, network)]
             if not whole:
@@ -250,6 +253,12 @@ class TwiceNat:
     to: Annotated[FamilyNetworks, Field(description="What our side knows the other side as.")]
     becomes: Annotated[FamilyNetworks, Field(description="The real addresses on the other side.")]
     via: Annotated[Name, Field(description="The uplink that leads there.")]
+    opens: Annotated[
+        Literal["us", "both"],
+        Field(
+            description="Who may open flows: us, our side only; both, also hosts of `becomes`, to addresses of `as`."
+        ),
+    ] = "both"
 
     def __post_init__(self) -> None:
         ours = _same_families_and_sizes(self.from_, self.as_, "from", "as")
@@ -259,6 +268,10 @@ class TwiceNat:
                 raise ValueError(f"to {network} is every address: name those of the other side")
         if [real.version for real, _ in ours] != [alias.version for alias, _ in theirs]:
             raise ValueError(f"from {_all(self.from_)} and to {_all(self.to)} mix IPv4 and IPv6")
+        for network in self.from_:
+            check_hosts(network, "from")
+        for network in self.becomes:
+            check_hosts(network, "becomes")
 
     @property
     def families(self) -> tuple[OneTwice, ...]:

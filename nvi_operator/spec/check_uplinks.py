@@ -128,8 +128,21 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
                     "write the addresses of one of them: the other has the rest",
                 )
         yield from _hosts((*path, "routed"), uplink.routed or ())
+        yield from _beyond(spec, path, uplink)
         yield from _next_hops(path, uplink)
     yield from _claims(spec)
+
+
+def _beyond(spec: GatewaySpec, path: Path, uplink: Uplink) -> Iterator[Problem]:
+    """Networks behind an uplink are nowhere else, and not everything: an ISP's hosts get no untranslated answers."""
+    if not isinstance(uplink.networks, tuple):
+        return
+    yield from _hosts((*path, "networks"), uplink.networks)
+    for network in uplink.networks:
+        for ifname, interface in spec.interfaces.items():
+            if any(network.version == n.version and network.overlaps(n) for n in interface.networks):
+                message = f"{network} overlaps the networks of interface {ifname!r}"
+                yield (*path, "networks"), message, "hosts with addresses of ours are reached by twiceNat"
 
 
 def _claims(spec: GatewaySpec) -> Iterator[Problem]:

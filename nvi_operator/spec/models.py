@@ -156,6 +156,18 @@ def _addresses(value: Any) -> Any:
     return value if value == "auto" else as_tuple(value)
 
 
+def _networks(value: Any) -> Any:
+    return value if value in ("auto", "none") else as_tuple(value)
+
+
+_AUTO_NONE_OR_NETWORKS: dict[str, Any] = {
+    "anyOf": [
+        {"enum": ["auto", "none"]},
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ]
+}
+
 _AUTO_OR_ADDRESSES: dict[str, Any] = {
     "anyOf": [
         {"const": "auto"},
@@ -185,6 +197,15 @@ class Uplink(Model):
     )
     routed: Maybe[Networks] = Field(
         None, description="Prefixes that the uplink routes to this gateway; on no interface."
+    )
+    networks: Annotated[
+        Literal["auto", "none"] | Networks, BeforeValidator(_networks), WithJsonSchema(_AUTO_NONE_OR_NETWORKS)
+    ] = Field(
+        "auto",
+        description="Networks behind it, such as those of a site at the other end of a tunnel, whose hosts may open "
+        "connections to inside hosts by their own addresses: the answers leave untranslated. none: no such networks. "
+        "auto: the private networks that lines of sourceNat name in `to`, and the link's own, unless the spec uses "
+        "the uplink for public networks or addresses as well.",
     )
     default: bool = Field(
         False,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import (
     BeforeValidator,
@@ -68,6 +68,22 @@ _HOSTS = frozenset({*range(1, 127), *range(128, 224)})  # first octets that need
 def no_hosts(network: Network) -> str | None:
     """What its addresses are, if no host has one of them."""
     return next((what for special, what in _NO_HOSTS if within(network, special)), None)
+
+
+def check_hosts(network: Network, field: str) -> None:
+    """ValueError unless hosts may have the addresses of `network`. Quick, because a spec may hold 100,000 of them."""
+    first = int(network.network_address) >> 24 if network.version == 4 else 0
+    if first not in _HOSTS and (what := no_hosts(network)):
+        _refuse(f"{field} {network}", what)
+
+
+def _refuse(whose: str, what: str) -> NoReturn:
+    message = f"{whose} is {what}: no host has it"
+    if what == "loopback":
+        raise HintedError(
+            message, "name an address of an inside interface of the gateway, and let its service listen there"
+        )
+    raise ValueError(message)
 
 
 def link_local(network: Network) -> Network | None:
@@ -147,7 +163,7 @@ def _address(text: str) -> Address:
 def _of_a_host(address: Address) -> Address:
     what = no_hosts(ip_network(address))
     if what:
-        raise ValueError(f"{address} is {what}: no host has it")
+        _refuse(str(address), what)
     return address
 
 

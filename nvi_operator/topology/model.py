@@ -74,6 +74,7 @@ class Uplink:
     weight: int
     families: frozenset[Family]
     dynamic: bool
+    far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
 
     @property
     def label(self) -> str:
@@ -247,7 +248,12 @@ class StaticEntry:
 
 @dataclass(frozen=True, slots=True)
 class TwiceEntry:
-    """Source `real` becomes `mapped`, destination `alias` becomes `far`, through `uplink`."""
+    """Source `real` becomes `mapped`, destination `alias` becomes `far`, through `uplink`.
+
+    `refused` are addresses of `alias` that stand for one of the gateway's own: translated, they would lead to the
+    gateway itself, which must not answer for the host that is meant. `own` are addresses of `alias` that the gateway
+    has: it answers for them itself.
+    """
 
     name: str
     real: Network
@@ -255,6 +261,9 @@ class TwiceEntry:
     alias: Network
     far: Network
     uplink: str
+    far_opens: bool  # may flows begin on the far side?
+    refused: tuple[Network, ...] = ()
+    own: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -294,6 +303,10 @@ class Priorities:
     @property
     def local_skips_steering(self) -> int:
         return self.base + 1
+
+    @property
+    def refused(self) -> int:  # aliases of far hosts that have a number of the gateway itself
+        return self.base + 5
 
     @property
     def steer(self) -> int:
@@ -339,8 +352,16 @@ class Priorities:
         return self.base + 600
 
     @property
+    def others(self) -> int:  # answers of flows that other tools translate
+        return self.base + 605
+
+    @property
     def source_map(self) -> int:
         return self.base + 610
+
+    @property
+    def answers(self) -> int:  # of inside hosts, untranslated, to networks behind an uplink
+        return self.base + 650
 
     @property
     def untranslated_within(self) -> int:  # lines that name a part of an inside network
@@ -435,6 +456,30 @@ class Topology:
     def inside_networks(self, family: Family, *, tenant: int | None = None) -> tuple[Network, ...]:
         """What lives behind our interfaces: all of it, or of one tenant (0: of those in none)."""
         return fewest((n for i in self.insides if tenant is None or i.tenant == tenant for n in i.networks), family)
+
+    def answering(self, family: Family) -> tuple[Network, ...]:
+        """Inside networks whose hosts answer `far` ones: tenants' are among them where no other has the same."""
+        alone = (
+            network
+            for inside in self.insides
+            for network in inside.of_family(family)
+            if not any(
+                network.overlaps(n)
+                for other in self.insides
+                if other.tenant != inside.tenant
+                for n in other.of_family(family)
+            )
+        )
+        return fewest(alone, family)
+
+    def unchanged(self, family: Family) -> tuple[Conditions, ...]:
+        """Of the lines that leave sources as they are."""
+        lines = [rule.conditions for rule in self.source_rules if isinstance(rule.outcome, Unchanged)]
+        return tuple(conditions for conditions in lines if conditions.family == family)
+
+    def far(self, family: Family, ifname: str | None = None) -> tuple[Network, ...]:
+        """What is behind uplinks, or those on one interface, and may open flows to inside addresses."""
+        return fewest((n for u in self.uplinks if ifname in (None, u.port.ifname) for n in u.far), family)
 
     def is_part_of_inside(self, network: Network) -> bool:
         """Does it name a part of an inside network, and none of them whole?"""

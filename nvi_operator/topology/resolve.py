@@ -16,6 +16,7 @@ from nvi_operator.spec.models import Uplink as SpecUplink
 from nvi_operator.spec.values import Address, Network
 from nvi_operator.state.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.addresses import find_addresses, networks_beside
+from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.model import (
@@ -28,12 +29,12 @@ from nvi_operator.topology.model import (
     RouteEntry,
     Tenant,
     Topology,
-    TwiceEntry,
     Uplink,
 )
 from nvi_operator.topology.module import judge
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
+from nvi_operator.topology.twice_nat import resolve_twice_nat
 
 Note = Callable[[str], None]
 
@@ -46,7 +47,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     """
     notes: list[str] = []
     tenants = _tenants(spec)
-    uplinks = _uplinks(spec, facts, notes.append)
+    uplinks = with_far_networks(spec, _uplinks(spec, facts, notes.append), notes.append)
     insides = tuple(
         Inside(
             _port(ifname, facts, notes.append),
@@ -98,7 +99,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
         **forwards,
         statics=statics,
-        twice=tuple(TwiceEntry(n, *one) for n, t in sorted(spec.twice_nat.items()) for one in t.families),
+        twice=resolve_twice_nat(spec, facts, notes.append),
         routes=tuple(_routes(spec)),
         honoured=honoured,
         notes=tuple(notes),

@@ -36,6 +36,8 @@ _MEANINGS = {
     "egress_foreign": "dropped by the uplink's program: forwarded, and no source of the uplink",
     "egress_reset": "dropped by the uplink's program: a reset of the gateway itself, while the table is gone",
     "egress_wrong_uplink": "dropped by the uplink's program: the gateway's own, with another uplink's source",
+    "not_opened": "dropped: opened by the far side of twiceNat",
+    "unanswered": "opened from an uplink to an inside address: no answer leaves untranslated (uplinks: networks)",
     "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
 }
 

@@ -849,6 +849,23 @@ def test_all_rules_are_told_at_once_in_the_order_of_the_file() -> None:
     assert [said[1] for said in problems_in(BASE + text)] == ["spec.routes[0].via", "spec.forwards.web.at"]
 
 
+TWICE = "twiceNat: {a: {from: %s/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: %s/28, via: isp-a}}"
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [
+        ("static: {a: {address: 127.0.0.1, as: 203.0.113.17}}", "address 127.0.0.1/32"),
+        (TWICE % ("127.1.0.0", "10.9.0.0"), "from 127.1.0.0/28"),
+        (TWICE % ("192.168.1.0", "127.1.0.0"), "becomes 127.1.0.0/28"),
+    ],
+)
+def test_what_is_translated_to_loopback_is_refused(section: str, field: str) -> None:
+    ((_, path, message, hint),) = problems_in(BASE + f"  {section}\n")
+    assert (path, message) == (f"spec.{section.split(':')[0]}.a", f"{field} is loopback: no host has it")
+    assert hint.startswith("name an address of an inside interface")
+
+
 EVERY = "name the prefixes that are there and nowhere else"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nvi_operator.spec import values as v
 from nvi_operator.spec.values import AddressRange, PortRange, Service, Target
-from nvi_operator.spec.words import nearest
+from nvi_operator.spec.words import HintedError, nearest
 
 TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
     (v.parse_name, "isp-a", "isp-a"),
@@ -127,6 +127,24 @@ def no_host_has(address: Any) -> bool:
     if address.version == 6:
         return bool(special or address.ipv4_mapped)
     return bool(special or address in ip_network("0.0.0.0/8") or address == IPv4Address("255.255.255.255"))
+
+
+def test_a_loopback_address_is_refused_with_what_to_write_instead() -> None:
+    """For a service of the gateway itself; the kernel drops what comes from a wire for such an address."""
+    with pytest.raises(HintedError) as caught:
+        v.parse_target("[::1]:8443")
+    assert caught.value.hint.startswith("name an address of an inside interface of the gateway")
+
+
+@pytest.mark.parametrize("network", ["127.0.0.1/32", "127.1.0.0/16", "::1/128", "224.0.0.0/24", "0.0.0.0/32"])
+def test_networks_without_hosts_are_refused(network: str) -> None:
+    with pytest.raises(ValueError, match=f"address {network} is .*: no host has it"):
+        v.check_hosts(v.parse_network(network), "address")
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "128.0.0.0/24", "126.0.0.1/32", "::/0", "fd00::/8"])
+def test_networks_with_hosts_are_not(network: str) -> None:
+    v.check_hosts(v.parse_network(network), "address")
 
 
 @given(st.ip_addresses())

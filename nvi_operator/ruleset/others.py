@@ -1,0 +1,43 @@
+"""Answers of flows that other tools translate, as a container engine does that publishes a port on every address.
+
+Its bridge is not in the spec, so what containers send takes one pass only. The kernel routes an answer before it
+translates its source back: without this answers leave by the default route of `main`, whichever uplink was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_maps
+from nvi_operator.state.nft import Assign, Chain, Hook, Lookup, Match, Rule, SetBits, SetRef, Verdict
+from nvi_operator.topology.model import Topology
+
+_PRIORITY = -140  # after conntrack (-200), before routing
+_ANSWERS = "others_answers"
+
+
+def others_chains(topology: Topology) -> Iterator[Chain]:
+    """A mark for the uplink that was asked; kinds/fib_rule.py has the rules that read it."""
+    if not topology.uplinks:
+        return
+    known = ("lo", *(port.ifname for port in topology.ports))
+    answer = Match(f.CT_DIRECTION, "==", "reply")
+    to_answers = (answer, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
+    yield Chain("others", Hook("filter", "prerouting", _PRIORITY), (to_answers,))
+    yield Chain(_ANSWERS, None, tuple(_by_asked(topology)))
+
+
+def _by_asked(topology: Topology) -> Iterator[Rule]:
+    for family in topology.families:
+        asked = f.original_daddr(family)
+        for named in uplink_maps(topology, family):
+            found = Assign(f.META_MARK, Lookup(asked, SetRef(named.name)))
+            yield (found, SetBits(f.META_MARK, topology.local_mask, topology.stage_mask), f.RETURN)
+        if topology.by_source_map:
+            continue
+        for uplink in topology.uplinks:
+            networks = uplink.sources(family)
+            if networks:
+                mark = answer_mark(topology, uplink.slot)
+                yield (f.in_networks(asked, networks), SetBits(f.META_MARK, mark, UPLINK_MARK_MASK & ~mark))

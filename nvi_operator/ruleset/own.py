@@ -1,0 +1,77 @@
+"""What the gateway itself sends about NATed flows takes the NAT way: it gets the local bit, and then both passes.
+
+The kernel routes a packet before it translates its source back. Without this an answer of a service behind
+destination NAT, or an ICMP error about a NATed flow, is routed by the untranslated source and leaves by the default
+uplink with the address of another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.guard import of_uplink, to_the_far_side
+from nvi_operator.state.nft import Chain, Field, Hook, Match, Rule, SetBits, Verdict
+from nvi_operator.topology.model import Topology
+
+_PRIORITY = -150  # after conntrack (-200), which tells what a packet belongs to
+_SERVICES = "own_services"
+
+_ERRORS = {
+    4: ("icmp type", ("destination-unreachable", "time-exceeded", "parameter-problem")),
+    6: ("icmpv6 type", ("destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem")),
+}
+
+
+def own_chains(topology: Topology) -> Iterator[Chain]:
+    rules = (*_errors(topology), *_to_services(topology))
+    yield Chain("own_errors", Hook("route", "output", _PRIORITY), rules)
+    yield _ends(topology)
+    if topology.uplinks:
+        yield Chain(_SERVICES, None, tuple(_of_services(topology)))
+
+
+def _errors(topology: Topology) -> Iterator[Rule]:
+    """Without this: a PMTU black hole for inbound flows."""
+    for family in topology.families:
+        yield (
+            f.one_of(Field(_ERRORS[family][0]), _ERRORS[family][1]),
+            Match(f.CT_STATE, "in", frozenset({"related"})),
+            Match(f.CT_STATUS, "in", frozenset({"snat", "dnat"})),
+            SetBits(f.META_MARK, topology.local_mask),
+        )
+
+
+def _to_services(topology: Topology) -> Iterator[Rule]:
+    """A target of a forward, of 1:1 or of twice NAT may be an address of the gateway itself.
+
+    What another tool redirects on its way to the gateway itself stays on `lo`.
+    """
+    reply = Match(f.CT_DIRECTION, "==", "reply")
+    for family in topology.families:
+        # From an inside address to what is behind an uplink: guarded as the answers of inside hosts are.
+        for matches in to_the_far_side(topology, family):
+            yield (reply, *matches, SetBits(f.META_MARK, topology.local_mask))
+    if topology.uplinks:
+        yield (reply, f.is_dnated(), Match(f.OIFNAME, "!=", "lo"), Verdict("jump", _SERVICES))
+
+
+def _of_services(topology: Topology) -> Iterator[Rule]:
+    """Only where an uplink's address was asked: a transparent proxy answers in the name of any host."""
+    for family in topology.families:
+        for ifname in topology.uplink_ifnames:
+            for asked in of_uplink(topology, ifname, family, f.original_daddr(family)):
+                yield (asked, SetBits(f.META_MARK, topology.local_mask))
+
+
+def _ends(topology: Topology) -> Chain:
+    """The gateway's own answers that end a flow bear the stage bit: the proof, to the program at an uplink's egress,
+    that this table has seen what they answer.
+
+    Without the table the gateway itself gets what is for a published server, and answers with a reset.
+    """
+    leaves = Match(f.OIFGROUP, "==", topology.link_group)
+    answers: list[Match] = [Match(Field("tcp flags"), "in", frozenset({"rst"}))]
+    answers += [Match(Field(_ERRORS[family][0]), "==", "destination-unreachable") for family in topology.families]
+    rules: list[Rule] = [(answer, leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
+    return Chain("own_answers", Hook("filter", "output", 300), tuple(rules))

@@ -1,0 +1,87 @@
+"""Which networks behind an uplink may open flows to inside hosts by their own addresses.
+
+Answers to them leave untranslated, which must never happen at an ISP. So without a word in the spec an uplink counts
+as a link to a site only if all that the spec says of it is private: its addresses, and every network that a line of
+sourceNat leads there. One that shares its interface with a way out is none. See ADR 0022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from nvi_operator.spec.models import GatewaySpec, SourceNat
+from nvi_operator.spec.values import Network, within
+from nvi_operator.topology.model import Uplink
+
+# RFC 1918, RFC 6598 (carriers' NAT; also mesh VPNs), RFC 4193. No router of the Internet has a way to them.
+_PRIVATE: tuple[Network, ...] = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("100.64.0.0/10"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv6Network("fc00::/7"),
+)
+
+Note = Callable[[str], None]
+
+
+def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tuple[Uplink, ...]:
+    """The uplinks, each with the networks behind it. What nobody wrote down is noted."""
+    inside = [network for interface in spec.interfaces.values() for network in interface.networks]
+    named = {uplink.name: tuple(_named(spec, uplink)) for uplink in uplinks}
+    ways_out = {u.port.ifname for u in uplinks if not _is_all_private(u, named[u.name]) or _is_way_out(spec, u)}
+    found = []
+    for uplink in uplinks:
+        written = spec.uplinks[uplink.name].networks
+        far: Iterable[Network] = written if isinstance(written, tuple) else ()
+        if written == "auto" and named[uplink.name] and uplink.port.ifname not in ways_out:
+            known = [*uplink.on_link, *(route.network for route in uplink.wire)]
+            far = [*named[uplink.name], *(network for network in known if _is_private(network))]
+            far = tuple(dict.fromkeys(n for n in far if not any(_overlap(n, i) for i in inside)))
+            if far:
+                shown = ", ".join(map(str, far))
+                note(
+                    f"uplink {uplink.name}: networks auto: hosts of {shown} may open connections to inside hosts by "
+                    "their own addresses"
+                )
+        found.append(replace(uplink, far=tuple(far)))
+    return tuple(found)
+
+
+def _is_all_private(uplink: Uplink, named: Sequence[Network]) -> bool:
+    own = [*(ip_network(address) for address in uplink.addresses), *uplink.routed]
+    return not uplink.default and all(_is_private(network) for network in (*own, *named))
+
+
+def _is_way_out(spec: GatewaySpec, uplink: Uplink) -> bool:
+    """Has `main` a default route through it?"""
+    return bool(uplink.direct or (spec.uplinks[uplink.name].next_hop == "auto" and uplink.next_hops))
+
+
+def _named(spec: GatewaySpec, uplink: Uplink) -> Iterator[Network]:
+    """Where the lines lead that give a source of this uplink; everywhere, if one says no destination."""
+    for line in spec.source_nat:
+        if _gives(line, uplink):
+            yield from line.to or (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+
+
+def _gives(line: SourceNat, uplink: Uplink) -> bool:
+    if uplink.name in line.as_.uplinks:
+        return True
+    own = [network for family in uplink.families for network in uplink.sources(family)]
+    return any(
+        int(pool.first) <= int(network[-1]) and int(network[0]) <= int(pool.last)
+        for pool in line.as_.pool or ()
+        for network in own
+        if network.version == pool.family
+    )
+
+
+def _is_private(network: Network) -> bool:
+    return any(within(network, private) for private in _PRIVATE)
+
+
+def _overlap(left: Network, right: Network) -> bool:
+    return left.version == right.version and left.overlaps(right)

@@ -1,0 +1,70 @@
+"""Twice NAT, resolved: which of its addresses are the gateway's own on this host, now.
+
+The kernel asks table `local` before any rule: what is translated to an address that the gateway has, too, reaches the
+gateway and not the far host of that number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+
+from nvi_operator.spec.bulk import OneTwice
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.values import Address, Network
+from nvi_operator.state.facts import Facts
+from nvi_operator.topology.model import TwiceEntry
+
+_SHOWN = 4  # addresses in a note
+
+Note = Callable[[str], None]
+
+
+def resolve_twice_nat(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[TwiceEntry, ...]:
+    """By name and family. What cannot work becomes a note."""
+    if not spec.twice_nat:
+        return ()
+    own = sorted({a.ip for link in facts.links.values() for a in link.addresses}, key=lambda a: (a.version, int(a)))
+    return tuple(
+        _entry(name, one, twice.opens == "both", own, note)
+        for name, twice in sorted(spec.twice_nat.items())
+        for one in twice.families
+    )
+
+
+def _entry(name: str, twice: OneTwice, far_opens: bool, own: Sequence[Address], note: Note) -> TwiceEntry:
+    refused = [(_alias_of(address, twice), address) for address in _among(own, twice.becomes)]
+    if refused:
+        shown = ", ".join(f"{alias} ({address})" for alias, address in refused[:_SHOWN])
+        more = f" and {len(refused) - _SHOWN} more" if refused[_SHOWN:] else ""
+        note(
+            f"twiceNat {name}: {shown}{more} stands for an address that this gateway has, too: inside hosts that ask "
+            "for it are told that it is unreachable"
+        )
+    kept = _among(own, twice.to)
+    if kept:
+        shown = ", ".join(map(str, kept[:_SHOWN])) + (" ..." if kept[_SHOWN:] else "")
+        note(
+            f"twiceNat {name}: {shown} of {twice.to} is this gateway's own address: the gateway itself answers for it"
+        )
+    return TwiceEntry(
+        name,
+        twice.from_,
+        twice.as_,
+        twice.to,
+        twice.becomes,
+        twice.via,
+        far_opens,
+        tuple(ip_network(alias) for alias, _ in refused if alias not in kept),
+        tuple(ip_network(address) for address in kept),
+    )
+
+
+def _among(addresses: Sequence[Address], network: Network) -> list[Address]:
+    first, last = int(network.network_address), int(network.broadcast_address)
+    return [a for a in addresses if a.version == network.version and first <= int(a) <= last]
+
+
+def _alias_of(far: Address, twice: OneTwice) -> Address:
+    """What our side knows a far address as."""
+    return twice.to.network_address + (int(far) - int(twice.becomes.network_address))

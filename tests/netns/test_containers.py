@@ -1,0 +1,136 @@
+"""Containers on the gateway: an engine publishes their ports on every address, and masquerades what they send."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import GatewayHost, Host, Site
+from tests.netns.scenarios import A6, B6, A, B, spec
+
+pytestmark = pytest.mark.netns
+
+BOX, BOX6 = "172.17.0.2", "fd00:17::2"
+ENGINE = f"""\
+table ip engine {{
+    chain pre {{ type nat hook prerouting priority -100; fib daddr type local jump published; }}
+    chain out {{ type nat hook output priority -100; ip daddr != 127.0.0.0/8 fib daddr type local jump published; }}
+    chain published {{
+        iifname docker0 return
+        tcp dport 8443 dnat to {BOX}:443
+        udp dport 8443 dnat to {BOX}:443
+    }}
+    chain post {{ type nat hook postrouting priority 100; ip saddr 172.17.0.0/16 oifname != docker0 masquerade; }}
+}}
+table ip6 engine {{
+    chain pre {{ type nat hook prerouting priority -100; fib daddr type local jump published; }}
+    chain published {{
+        iifname docker0 return
+        tcp dport 8443 dnat to [{BOX6}]:443
+        udp dport 8443 dnat to [{BOX6}]:443
+    }}
+    chain post {{ type nat hook postrouting priority 100; ip6 saddr fd00:17::/64 oifname != docker0 masquerade; }}
+}}
+"""
+
+
+@pytest.fixture
+def box(site: Site) -> Host:
+    """A container on a bridge that the spec does not name."""
+    box, gateway = site.lab.host("box"), site.gateway
+    gateway.ip(
+        "link add name docker0 type bridge",
+        "link set dev docker0 up",
+        "addr add 172.17.0.1/16 dev docker0",
+        "addr add fd00:17::1/64 dev docker0 nodad",
+    )
+    site.lab.link(gateway, "vb0", box, "eth0")
+    gateway.ip("link set dev vb0 master docker0")
+    box.ip(
+        f"addr add {BOX}/16 dev eth0",
+        f"addr add {BOX6}/64 dev eth0 nodad",
+        "route add default via 172.17.0.1",
+        "route add ::/0 via fd00:17::1",
+    )
+    box.address, box.address6 = BOX, BOX6
+    for protocol in ("tcp", "udp"):
+        box.serve(443, protocol=protocol)
+    gateway.nft(ENGINE)
+    return box
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_published_port_answers_on_every_uplink(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str, protocol: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    for public, isp in ((A, "isp-a"), (B, "isp-b"), (A6, "isp-a"), (B6, "isp-b")):
+        before = site.used()
+        with site.far.connect(public, 8443, protocol=protocol) as flow:
+            assert flow.by == "box"
+            assert flow.seen.startswith(("172.31.", "fd00:f")), "the container sees the true client"
+            assert site.through(before) == ({isp}, {isp})
+    assert site.leaks() == 0
+
+
+def test_with_more_sources_than_rules_it_answers_as_well(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str
+) -> None:
+    """Past 32 source prefixes a map finds the uplink."""
+    routed = ", ".join(f"203.0.113.{2 * n}" for n in range(32, 72))
+    text = spec(dataplane).replace("[203.0.113.16/28, ", f"[203.0.113.16/28, {routed}, ")
+    assert text != spec(dataplane)
+    gateway.apply(text)
+    for public, isp in ((A, "isp-a"), (B, "isp-b"), (A6, "isp-a"), (B6, "isp-b")):
+        before = site.used()
+        with site.far.connect(public, 8443) as flow:
+            assert flow.by == "box"
+            assert site.through(before) == ({isp}, {isp})
+
+
+def test_inside_hosts_reach_it_by_every_address_of_the_gateway(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    before = site.used()
+    for address in ("192.168.1.1", "fd00:1::1", A, B, A6, B6):
+        assert site.client.connect(address, 8443).by == "box", address
+    assert site.through(before) == (set(), set())
+
+
+def test_other_containers_reach_it_by_the_uplinks_addresses(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str
+) -> None:
+    """An answer to another network of the gateway stays on the gateway, though an uplink's address was asked."""
+    other = site.lab.host("other")
+    site.lab.link(site.gateway, "br1", other, "eth0")
+    site.gateway.ip("addr add 172.18.0.1/16 dev br1")
+    other.ip("addr add 172.18.0.2/16 dev eth0", "route add default via 172.18.0.1")
+    gateway.apply(spec(dataplane))
+    before = site.used()
+    for public in (A, B):
+        assert other.connect(public, 8443).by == "box"
+    assert site.through(before) == (set(), set())
+
+
+def test_a_container_reaches_the_internet_and_is_pinged_back(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    site.far.serve(443)
+    assert box.connect(site.far.address, 443).seen == A
+    assert box.connect(site.far.address6, 443).seen == A6
+    assert box.pings(site.far.address)
+    assert site.leaks() == 0
+
+
+def test_what_a_forward_of_the_spec_sends_to_a_container_is_answered_by_the_uplink_that_was_asked(
+    site: Site, gateway: GatewayHost, box: Host, dataplane: str
+) -> None:
+    more = f"    box:\n      ports: 9443/tcp\n      to: [{BOX}:443, '[{BOX6}]:443']\n"
+    gateway.apply(spec(dataplane, more))
+    for public, isp in ((A, "isp-a"), (B, "isp-b"), (A6, "isp-a"), (B6, "isp-b")):
+        before = site.used()
+        with site.far.connect(public, 9443) as flow:
+            assert flow.by == "box"
+            assert site.through(before) == ({isp}, {isp})
+    assert site.leaks() == 0

@@ -1,0 +1,176 @@
+"""Flows that the far side of an uplink opens to inside hosts by their own addresses: answered at sites only."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import GatewayHost, Host, Site, packets
+from tests.lab.net import until
+from tests.netns.scenarios import A6, B6, A, B
+
+pytestmark = pytest.mark.netns
+
+FAR, FAR6 = "10.50.0.9", "fd50::9"  # a host of the site
+LINK, LINK6 = "10.99.0.1", "fd99::1"  # the site's router
+
+SPEC = """\
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  dataplane: DATAPLANE
+  interfaces:
+    lan0: {networks: [192.168.1.0/24, "fd00:1::/64"]}
+  uplinks:
+    isp-a: {interface: wan0, nextHop: [203.0.113.1, "2001:db8:a::1"], addresses: [203.0.113.2, "2001:db8:a::2"], default: true}
+    isp-b: {interface: wan1, nextHop: [198.51.100.1, "2001:db8:b::1"], addresses: [198.51.100.2, "2001:db8:b::2"]}
+    site: {interface: vpn0, nextHop: [10.99.0.1, "fd99::1"], addresses: [10.99.0.2, "fd99::2"]MORE}
+  sourceNat:
+    - {name: site, to: [10.50.0.0/24, "fd50::/64"], as: site}
+    - {name: mail, to: [192.0.2.0/24, "2001:db8:f::/48"], ports: 25/tcp, as: isp-b}
+    - {name: all, as: isp-a}
+"""  # noqa: E501
+
+
+SEEN = """\
+table inet seen {
+    counter inside { }
+    chain in {
+        type filter hook prerouting priority -400;
+        ip saddr 192.168.1.0/24 counter name inside
+        ip6 saddr fd00:1::/64 counter name inside
+    }
+}
+"""
+
+
+def spec(dataplane: str, more: str = "") -> str:
+    return SPEC.replace("DATAPLANE", dataplane).replace("MORE", more)
+
+
+@pytest.fixture
+def peer(site: Site) -> Host:
+    """A host at the other end of a tunnel, with a way to the LAN through it."""
+    gateway, peer = site.gateway, site.lab.host("peer")
+    site.lab.link(gateway, "vpn0", peer, "p0")
+    gateway.ip("addr add 10.99.0.2/30 dev vpn0", "addr add fd99::2/64 dev vpn0 nodad")
+    gateway.ip("route add 10.50.0.0/24 via 10.99.0.1", "route add fd50::/64 via fd99::1")
+    peer.ip(
+        f"addr add {LINK}/30 dev p0",
+        f"addr add {LINK6}/64 dev p0 nodad",
+        f"addr add {FAR}/32 dev lo",
+        f"addr add {FAR6}/128 dev lo nodad",
+        "route add 192.168.1.0/24 via 10.99.0.2",
+        "route add fd00:1::/64 via fd99::2",
+    )
+    peer.address, peer.address6 = FAR, FAR6
+    for protocol in ("tcp", "udp"):
+        peer.serve(443, protocol=protocol)
+        site.server.serve(443, protocol=protocol)
+    return peer
+
+
+ASKS = [
+    (FAR, "192.168.1.80"),
+    (LINK, "192.168.1.80"),
+    (FAR6, "fd00:1::80"),
+    (LINK6, "fd00:1::80"),
+]
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_hosts_of_a_site_reach_inside_hosts_by_their_own_addresses(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str, protocol: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    for source, inside in ASKS:
+        with peer.connect(inside, 443, protocol=protocol, source=source) as flow:
+            assert (flow.by, flow.seen) == ("server", source)
+    for far, translated in ((FAR, "10.99.0.2"), (FAR6, "fd99::2")):
+        assert site.client.connect(far, 443, protocol=protocol).seen == translated, "and our side as before"
+    assert peer.pings("192.168.1.80")
+    assert gateway.counters()["unanswered"] == 0
+    assert site.leaks() == 0
+
+
+def test_only_answers_go_there_untranslated(site: Site, gateway: GatewayHost, peer: Host, dataplane: str) -> None:
+    """What no line translates, or conntrack does not know, is held back."""
+    text = (
+        spec(dataplane)
+        .replace("as: site}", "protocol: [icmp, icmpv6], as: site}")
+        .replace("- {name: all, as: isp-a}", "- {name: some, ports: 80/tcp, as: isp-a}")
+    )
+    gateway.apply(text)
+    peer.nft(SEEN)
+    for far in (FAR, FAR6):
+        assert not site.client.reaches(far, 443)
+        assert not site.client.reaches(far, 443, protocol="udp")
+    assert gateway.counters()["leak_untranslated"] > 0
+    assert peer.counter("seen", "inside") == 0
+    for source, inside in ASKS:
+        assert peer.connect(inside, 443, source=source).by == "server"
+
+
+@pytest.mark.parametrize("source", [FAR, FAR6])
+def test_a_source_of_the_site_is_spoofed_where_an_isp_sends_it(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str, source: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    inside = "fd00:1::80" if ":" in source else "192.168.1.80"
+    before = site.used()
+    for isp, ifname in (("isp-a", "wan0"), ("isp-b", "wan1")):
+        spoofed = gateway.counters()["spoofed"]
+        site.isps[isp].host.inject("gwa", packets.udp(source, inside, 443), to=site.gateway.mac(ifname))
+        until(
+            lambda spoofed=spoofed: gateway.counters()["spoofed"] == spoofed + 1, "the packet is counted as spoofed"
+        )
+    assert site.used() == before
+    assert site.leaks() == 0
+
+
+def test_an_isps_hosts_get_no_untranslated_answer(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """Not by the default uplink, nor by one that lines of the spec use for some networks only. It is counted."""
+    gateway.apply(spec(dataplane))
+    for name, via, via6 in (("isp-a", A, A6), ("isp-b", B, B6)):
+        isp = site.isps[name].host
+        isp.ip(f"route add 192.168.1.0/24 via {via}", f"route add fd00:1::/64 via {via6}")
+        for inside in ("192.168.1.80", "fd00:1::80"):
+            before = gateway.counters()["unanswered"]
+            assert not isp.reaches(inside, 443)
+            assert gateway.counters()["unanswered"] > before
+    assert site.leaks() == 0
+
+
+def test_the_gateway_itself_answers_there_by_its_inside_address(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    for own in ("192.168.1.1", "fd00:1::1"):
+        site.gateway.serve(22, address=own)
+        for source in (FAR, LINK) if "." in own else (FAR6, LINK6):
+            assert peer.connect(own, 22, source=source).by == "gw"
+
+
+def test_with_networks_none_nobody_is_answered_and_a_network_that_is_named_always(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    gateway.apply(spec(dataplane, ", networks: none"))
+    for source, inside in ASKS:
+        assert not peer.reaches(inside, 443, source=source)
+    gateway.apply(spec(dataplane, f", networks: [{FAR}, '{FAR6}']"))
+    for source, inside in ASKS:
+        assert peer.reaches(inside, 443, source=source) == (source in (FAR, FAR6))
+
+
+def test_a_site_whose_interface_is_down_sends_nothing_elsewhere(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    gateway.apply(spec(dataplane))
+    with peer.connect("192.168.1.80", 443, protocol="udp", source=FAR):
+        site.gateway.ip("link set dev vpn0 down")
+        answer = packets.udp("192.168.1.80", FAR, 5555)
+        site.server.inject("eth0", answer, to=site.gateway.mac("lan0"))
+        assert site.client.pings(site.far.address)
+    assert site.leaks() == 0
