@@ -159,7 +159,7 @@ class Round:
         self._killed = False
         self._where = where
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         logs = "\n".join(command.text for command in self._begun)
         return f"{self._where}: {self._before}, {self._pair} at {self._times}, kill {self._kill}\n{logs}"
 
@@ -196,6 +196,7 @@ class Round:
             begun.append(self._race.start(*self._pair[len(begun)]))
         if self._kill and not self._killed and len(begun) > self._kill[0] and now >= self._kill[1]:
             begun[self._kill[0]].send(signal.SIGKILL)
+            begun[self._kill[0]].wait()
             self._killed = True
         assert now < 90, self
         pending = self._kill is not None and not self._killed
