@@ -256,19 +256,21 @@ def _down(arguments: Namespace) -> int:
 def _status(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconciler.cycle import preview
-    from nvi_operator.view.status import status_json, status_text
+    from nvi_operator.topology.faults import faults
+    from nvi_operator.view.status import is_working, status_json, status_text
 
     gateway, numbers = _gateway(arguments)
     with working("comparing with the kernel"), HostKernel(numbers) as kernel:
         seen = preview(kernel, gateway)
         _warn(kernel)
         counters = kernel.counters(seen.plan.before)
+    found = faults(gateway.spec, seen.topology) if gateway.spec and seen.topology else ()
     _show(
         arguments,
-        lambda: status_json(gateway.name, seen, counters),
-        lambda: status_text(gateway.name, seen, counters),
+        lambda: status_json(gateway.name, seen, counters, found),
+        lambda: status_text(gateway.name, seen, counters, found),
     )
-    return 0
+    return 0 if is_working(seen, found) else 1
 
 
 def _run(arguments: Namespace) -> int:

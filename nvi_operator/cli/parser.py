@@ -12,7 +12,8 @@ from nvi_operator import __version__
 
 _EPILOG = """\
 exit codes:
-  validate render apply status run down schema           0 done, 1 error
+  validate render apply run down schema                  0 done, 1 error
+  status                                                 0 in sync and working, 1 degraded or not applied, 2 error
   doctor                                                 0 no problem, 1 a problem, or an error
   plan --detailed-exitcode                               0 no changes, 1 error, 2 changes
   diff drift                                             0 no difference, 1 difference, 2 error
@@ -21,7 +22,7 @@ exit codes:
 """
 
 # As GNU diff has it, where 1 means that there is a difference.
-_TROUBLE = {"diff": 2, "drift": 2}
+_TROUBLE = {"diff": 2, "drift": 2, "status": 2}
 
 
 def trouble(command: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,10 +11,13 @@ from rich.text import Text
 
 from nvi_operator.plan.preview import Preview
 from nvi_operator.state.link import Link
+from nvi_operator.topology.faults import port_state
 from nvi_operator.topology.model import FAMILIES, Uplink
 from nvi_operator.view.describe import describe
 
 Counters = Mapping[str, Mapping[str, int]]
+
+_SHOWN_FAULTS = 20  # a screen holds no more; the JSON has them all
 
 _MEANINGS = {
     "reinjected": "packets handed back to their in-interface",
@@ -42,19 +45,25 @@ _MEANINGS = {
 }
 
 
-def status_text(name: str, seen: Preview, counters: Counters) -> RenderableType:
+def status_text(name: str, seen: Preview, counters: Counters, faults: Sequence[str] = ()) -> RenderableType:
+    """`faults` are of topology/faults.py."""
     parts: list[RenderableType] = []
     links = [obj for obj in seen.plan.before.of_kind("link") if isinstance(obj, Link)]
     head = Text(f"gateway {name}: " if name else "", style="bold")
     if not links:
-        head.append("not up: there is no NAT virtual interface of ours here")
+        head.append("not applied: no nvi device in this network namespace", style="yellow")
     elif seen.topology is None:
-        head.append(f"{len(seen.plan.before)} objects of ours")
+        head.append(_count(len(seen.plan.before), "object") + " of ours")
     elif seen.plan:
-        head.append(f"{len(seen.plan.steps)} differences from the spec (see nvictl drift)", style="yellow")
+        head.append(f"{_count(len(seen.plan.steps), 'difference')} from the spec (see nvictl drift)", style="yellow")
+    elif faults:
+        head.append(f"degraded: {_count(len(faults), 'fault')}", style="yellow")
     else:
-        head.append("as the spec says", style="green")
+        head.append("in sync: as the spec says", style="green")
     parts.append(head)
+    parts += [Text(f"fault   {fault}", style="yellow") for fault in faults[:_SHOWN_FAULTS]]
+    if (more := len(faults) - _SHOWN_FAULTS) > 0:
+        parts.append(Text(f"fault   and {more} more (see -o json)", style="yellow"))
     parts += [Text(f"device  {describe(link)}") for link in links]
     parts += [Text(f"note    {note}") for note in _hook_order(counters)]
     if seen.topology:
@@ -63,6 +72,16 @@ def status_text(name: str, seen: Preview, counters: Counters) -> RenderableType:
     for group, values in counters.items():
         parts.append(_counters(group, values))
     return Group(*parts)
+
+
+def is_working(seen: Preview, faults: Sequence[str]) -> bool:
+    """Is it applied, equal to its spec where one is given, and without faults? Otherwise the exit code is 1."""
+    up = bool(seen.plan.before.of_kind("link"))
+    return up and (seen.topology is None or not (seen.plan or faults))
+
+
+def _count(number: int, what: str, plural: str = "s") -> str:
+    return f"{number} {what}{'' if number == 1 else plural}"
 
 
 def _hook_order(counters: Counters) -> Iterator[str]:
@@ -84,22 +103,16 @@ def _uplinks(seen: Preview) -> Table:
         table.add_row(
             uplink.name + (" (default)" if uplink.default else ""),
             uplink.port.ifname,
-            _state(uplink),
+            port_state(uplink.port),
             ", ".join(uplink.next_hops.values()) or ("point-to-point" if _is_direct(uplink) else "none"),
             ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
-            str(sum(len(uplink.sources(f)) for f in FAMILIES)) + " prefixes",
+            _count(sum(len(uplink.sources(f)) for f in FAMILIES), "prefix", "es"),
         )
     return table
 
 
 def _is_direct(uplink: Uplink) -> bool:
     return uplink.point_to_point or bool(uplink.direct)
-
-
-def _state(uplink: Uplink) -> str:
-    if uplink.port.ifindex is None:
-        return "absent"
-    return "up" if uplink.port.up else "down"
 
 
 def _counters(group: str, values: Mapping[str, int]) -> Table:
@@ -112,12 +125,14 @@ def _counters(group: str, values: Mapping[str, int]) -> Table:
     return table
 
 
-def status_json(name: str, seen: Preview, counters: Counters) -> dict[str, Any]:
+def status_json(name: str, seen: Preview, counters: Counters, faults: Sequence[str] = ()) -> dict[str, Any]:
     up = bool(seen.plan.before.of_kind("link"))
     return {
         "gateway": name or None,
         "up": up,
         "inSync": up and not seen.plan if seen.topology else None,
+        "working": is_working(seen, faults),
+        "degraded": list(faults),
         "differences": len(seen.plan.steps) if seen.topology else None,
         "notes": list(seen.topology.notes) if seen.topology else [],
         "uplinks": [_uplink_json(uplink) for uplink in seen.topology.uplinks] if seen.topology else [],
@@ -132,7 +147,7 @@ def _uplink_json(uplink: Uplink) -> dict[str, Any]:
         "name": uplink.name,
         "default": uplink.default,
         "interface": uplink.port.ifname,
-        "state": _state(uplink),
+        "state": port_state(uplink.port),
         "pointToPoint": _is_direct(uplink),
         "nextHops": list(uplink.next_hops.values()),
         "addresses": [str(address) for address in uplink.addresses],

@@ -53,8 +53,10 @@ class GatewayHost:
         return [f"{step['action']} {step['kind']} {step['key']}" for step in plan["steps"]]
 
     def counters(self) -> dict[str, int]:
-        """All counters of device and table, by name."""
-        status = json.loads(self.nvictl("status", "-o", "json").stdout)
+        """All counters of device and table, by name; none before an apply."""
+        done = self.nvictl("status", "-o", "json", check=False)
+        assert done.returncode in (0, 1), f"nvictl status: {done.stderr}"  # 1: degraded, or not applied
+        status = json.loads(done.stdout)
         return {name: value for group in status["counters"].values() for name, value in group.items()}
 
     # ---------------------------------------------------------------- what is ours, what is not

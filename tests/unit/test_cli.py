@@ -83,8 +83,8 @@ EXITS: dict[str, tuple[tuple[str, ...], int, int, int]] = {
     "plan-detailed": (("plan", str(EXAMPLE), "--detailed-exitcode"), 2, 0, 2),
     "diff": (("diff", str(EXAMPLE)), 1, 0, 1),
     "drift": (("drift", str(EXAMPLE)), 1, 0, 1),
-    "status": (("status", str(EXAMPLE)), 0, 0, 0),
-    "status-without-spec": (("status",), 0, 0, 0),
+    "status": (("status", str(EXAMPLE)), 1, 0, 1),
+    "status-without-spec": (("status",), 1, 0, 0),
     "render": (("render", str(EXAMPLE)), 0, 0, 0),
     "validate": (("validate", str(EXAMPLE)), 0, 0, 0),
     "schema": (("schema",), 0, 0, 0),
@@ -297,7 +297,7 @@ def test_a_file_that_fails_is_an_error_in_json_too(
         raise PermissionError(13, "Permission denied", "/run/nvi-operator")
 
     monkeypatch.setattr(commands, "run", fail)
-    assert main(["status", "-o", "json"]) == 1
+    assert main(["status", "-o", "json"]) == 2
     streams = capsys.readouterr()
     assert json.loads(streams.out)["error"]["message"] == "/run/nvi-operator: Permission denied"
     assert streams.err == "nvictl: /run/nvi-operator: Permission denied\n"
@@ -360,14 +360,14 @@ def test_an_unknown_namespace_is_named_beside_those_that_exist() -> None:
         done = nvictl("status", "--netns", "nvi-unknown")
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "namespace nvi-unknown" in done.stderr
     assert name in done.stderr
 
 
 def test_a_namespace_is_a_name_and_no_path() -> None:
     done = nvictl("status", "--netns", "../../proc/1/ns/net")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "there is none of that name" in done.stderr
 
 

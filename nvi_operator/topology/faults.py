@@ -1,0 +1,94 @@
+"""What of a gateway cannot carry packets now although all of it is applied: interfaces, uplinks, forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from nvi_operator.spec.bulk import Forward
+from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.topology.model import FAMILIES, Family, Port, Prefixes, Topology, Uplink
+
+
+def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
+    """One text for each part of `spec` that does not work, as far as the host can know."""
+    return (*_inside_faults(topology), *_uplink_faults(spec, topology), *_forward_faults(spec, topology))
+
+
+def port_state(port: Port) -> str:
+    """`up`, or why an interface carries nothing."""
+    if port.ifindex is None:
+        return "absent"
+    if not port.up:
+        return "down"
+    return "up" if port.carrier else "without carrier"
+
+
+def _inside_faults(topology: Topology) -> Iterator[str]:
+    for inside in topology.insides:
+        state = port_state(inside.port)
+        if state != "up" and inside.port.ifname not in topology.uplink_ifnames:
+            yield f"interface {inside.port.ifname} is {state}"
+
+
+def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
+    for uplink in topology.uplinks:
+        if (state := port_state(uplink.port)) != "up":
+            yield f"uplink {uplink.name}: {uplink.port.ifname} is {state}"
+        elif not any(uplink.is_usable(family) for family in FAMILIES):
+            what = "next hop" if uplink.addresses else "address"
+            yield f"uplink {uplink.name} has no {what} now"
+        else:
+            for family in sorted(uplink.families):
+                what = "next hop" if uplink.primary(family) else "address"
+                if not uplink.is_usable(family) and _is_expected(spec, uplink, family):
+                    yield f"uplink {uplink.name} has no IPv{family} {what} now"
+
+
+def _is_expected(spec: GatewaySpec, uplink: Uplink, family: Family) -> bool:
+    """An interface often has IPv6 addresses that lead nowhere: one that was found is no promise of a router."""
+    return family == 4 or family in uplink.next_hops or spec.uplinks[uplink.name].addresses != "auto"
+
+
+def _forward_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
+    """Forwards of which no public address is on a usable uplink, and those that a lease has displaced."""
+    publics = _Publics(topology)
+    shadowed = frozenset(topology.shadowed)
+    for name in sorted(spec.forwards):
+        if name in shadowed:
+            yield f"forward {name}: another forward has its public port on an uplink's address"
+        elif not publics.are_usable(spec.forwards[name]):
+            yield f"forward {name}: no uplink that it is published on works"
+
+
+class _Publics:
+    """Which public addresses can be reached now. Many forwards share theirs, so each is looked at once."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._uplinks = {uplink.name: uplink for uplink in topology.uplinks}
+        self._sources = [
+            (Prefixes(uplink.sources(family)), _carries(uplink, family))
+            for family in FAMILIES
+            for uplink in topology.uplinks
+        ]
+        self._known: dict[tuple[tuple[str, ...] | None, Family], bool] = {}
+
+    def are_usable(self, forward: Forward) -> bool:
+        return any(self._are_usable(forward.at, target.address.version) for target in forward.to)
+
+    def _are_usable(self, at: tuple[str, ...] | None, family: Family) -> bool:
+        if (at, family) not in self._known:
+            self._known[at, family] = any(self._is_usable(place, family) for place in at or self._uplinks)
+        return self._known[at, family]
+
+    def _is_usable(self, place: str, family: Family) -> bool:
+        if place in self._uplinks:
+            return self._uplinks[place].is_usable(family)
+        network = ip_network(place)
+        return network.version == family and any(c and sources.cover(network) for sources, c in self._sources)
+
+
+def _carries(uplink: Uplink, family: Family) -> bool:
+    """A routed address needs no address of the uplink itself."""
+    has_way = uplink.is_direct(family) or family in uplink.next_hops
+    return port_state(uplink.port) == "up" and has_way
