@@ -99,8 +99,13 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 
 def _netns(parser: argparse.ArgumentParser) -> None:
+    # Without a default: it would replace what was given before the command.
     parser.add_argument(
-        "--netns", metavar="NAME", type=_said, help="work in this network namespace (see ip-netns(8))"
+        "--netns",
+        metavar="NAME",
+        type=_said,
+        default=argparse.SUPPRESS,
+        help="work in this network namespace (see ip-netns(8))",
     )
 
 
@@ -209,6 +214,8 @@ _COMMANDS: tuple[Command, ...] = (
     ("schema", "print the JSON Schema of the spec language", ()),
 )
 
+_IN_NETNS = frozenset(name for name, _, adders in _COMMANDS if _netns in adders)
+
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """`command` of the result names the command."""
@@ -216,6 +223,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:  # argparse would not say to which command they were given
         parser.refuse(f"unrecognized arguments: {' '.join(unknown)}", arguments.command)
+    if "netns" in arguments and arguments.command not in _IN_NETNS:
+        parser.refuse(f"{arguments.command} works in no network namespace: leave out --netns", arguments.command)
     return arguments
 
 
@@ -228,6 +237,7 @@ def _make_parser() -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"nvictl {__version__}")
+    _netns(parser)  # as `ip` has it, before the command; after it works as well
     _add_commands(parser, "command", _COMMANDS)
     return parser
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.cli import commands, main
+from nvi_operator.cli.parser import parse
 from nvi_operator.kernel import host as kernel_host
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.spec.load import load_directory
@@ -369,6 +370,22 @@ def test_a_namespace_is_a_name_and_no_path() -> None:
     done = nvictl("status", "--netns", "../../proc/1/ns/net")
     assert done.returncode == 2
     assert "there is none of that name" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["render", "plan", "diff", "apply", "status", "drift", "run", "down", "doctor"])
+def test_the_namespace_may_stand_before_the_command(verb: str) -> None:
+    """As `ip -n` has it."""
+    spec = [str(EXAMPLE)]
+    assert parse(["--netns", "x", verb, *spec]).netns == parse([verb, "--netns", "x", *spec]).netns == "x"
+    assert parse(["--netns", "x", verb, *spec]) == parse([verb, "--netns", "x", *spec])
+    assert "netns" not in parse([verb, *spec])
+
+
+@pytest.mark.parametrize("arguments", [("validate", str(EXAMPLE)), ("schema",), ("module", "status")])
+def test_a_command_that_works_in_no_namespace_says_so(arguments: tuple[str, ...]) -> None:
+    done = nvictl("--netns", "x", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{arguments[0]} works in no network namespace" in done.stderr
 
 
 HEAVY = ("pyroute2", "pydantic", "rich", "yaml", "nftables", "watchdog", "asyncio")
