@@ -213,8 +213,8 @@ def _ruled_sources(topology: Topology, uplink: Uplink, family: Family) -> tuple[
     """With a map in nft, rules are only for what the gateway itself sends from the uplink's address."""
     if not topology.by_source_map:
         return uplink.sources(family)
-    primary = uplink.primary(family)
-    return tuple(n for n in uplink.sources(family) if primary in n)[:1] if primary else ()
+    own = uplink.on_wire(family)
+    return tuple(n for n in uplink.sources(family) if own in n)[:1] if own else ()
 
 
 def _default(topology: Topology, family: Family) -> Uplink | None:

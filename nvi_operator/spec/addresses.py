@@ -176,5 +176,7 @@ def explicit(uplink: Uplink) -> tuple[Address, ...]:
 
 
 def families_of(uplink: Uplink) -> frozenset[int]:
-    """The families in which an uplink has, or may come to have, an address of its own."""
-    return frozenset(a.version for a in explicit(uplink)) or frozenset(FAMILIES)
+    """The families in which an uplink has, or may come to have, an address that flows are translated to."""
+    if uplink.addresses == "auto":
+        return frozenset(FAMILIES)
+    return frozenset(a.version for a in (*explicit(uplink), *(uplink.translate_to or ())))

@@ -1,6 +1,6 @@
 """The rules for destination NAT: every public (address, protocol, port) leads to one place.
 
-An uplink's name stands for its first address of each family; an uplink with `addresses: auto` for itself. Port
+An uplink's name stands for its address of each family; where that is a lease (`addresses: auto`), for itself. Port
 forwards go before a forward of the whole address, so that they may stand side by side. Two forwards of one port
 may stand where no client is meant by both; a forward without `from` means every client.
 """
@@ -27,7 +27,7 @@ from nvi_operator.spec.addresses import (
 from nvi_operator.spec.bulk import Forward, Static
 from nvi_operator.spec.claims import WHOLE, Claims, claim, may_overlap, owner_of, ports_of
 from nvi_operator.spec.document import Path
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.models import GatewaySpec, Uplink
 from nvi_operator.spec.one_to_one import pieces
 from nvi_operator.spec.values import FAMILIES, Network, parse_address
 
@@ -93,15 +93,15 @@ def _span(packed: int, names: Sequence[str]) -> Span[str]:
 def _first_addresses(spec: GatewaySpec) -> dict[str, list[_Public]]:
     """What each uplink's name stands for."""
     return {
-        name: [
-            (family, name)
-            if uplink.addresses == "auto"
-            else (family, str(next(a for a in explicit(uplink) if a.version == family)))
-            for family in FAMILIES
-            if family in families_of(uplink)
-        ]
+        name: [(family, _address_of(name, uplink, family)) for family in FAMILIES if family in families_of(uplink)]
         for name, uplink in spec.uplinks.items()
     }
+
+
+def _address_of(name: str, uplink: Uplink, family: int) -> str:
+    """The uplink's name where its address is a lease."""
+    written = (*(uplink.translate_to or ()), *explicit(uplink))
+    return next((str(address) for address in written if address.version == family), name)
 
 
 def _published(

@@ -9,7 +9,7 @@ from typing import Any
 from nvi_operator.spec.addresses import Cover, Problem, Span, explicit, overlapping, span_of
 from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, Interface, SourceNat, Uplink
-from nvi_operator.spec.values import FAMILIES, Network, link_local, no_hosts, within
+from nvi_operator.spec.values import FAMILIES, Address, Network, link_local, no_hosts, within
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
 MAX_UPLINKS = 255  # an uplink's number is one byte of the packet mark
@@ -130,6 +130,7 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
         yield from _hosts((*path, "routed"), uplink.routed or ())
         yield from _beyond(spec, path, uplink)
         yield from _next_hops(path, uplink)
+        yield from _translate_to(path, uplink)
     yield from _claims(spec)
 
 
@@ -182,6 +183,20 @@ def _next_hops(path: Path, uplink: Uplink) -> Iterator[Problem]:
     for family in sorted(known - {hop.version for hop in uplink.next_hop}):
         message = f"the uplink has IPv{family} addresses, and no IPv{family} next hop"
         yield at, message, "add the router of that family"
+
+
+def _translate_to(path: Path, uplink: Uplink) -> Iterator[Problem]:
+    """Answers reach this gateway only at an address that the uplink has or routes."""
+    at = (*path, "translateTo")
+    answered = Cover([*(ip_network(a) for a in explicit(uplink)), *(uplink.routed or ())])
+    found: dict[int, Address] = {}
+    for address in uplink.translate_to or ():
+        if (other := found.setdefault(address.version, address)) != address:
+            message = f"{other} and {address} are both IPv{address.version}"
+            yield at, message, "name one address per family; a sourceNat rule may name several as a pool"
+        if not answered.holds(address, address):
+            where = "routed" if uplink.addresses == "auto" else "addresses or routed"
+            yield at, f"{address} is not in {where} of the uplink", "add it to routed, if the provider routes it here"
 
 
 def check_default(spec: GatewaySpec) -> Iterator[Problem]:

@@ -193,7 +193,7 @@ class Uplink(Model):
     ] = Field(
         "auto",
         description="The addresses on the interface that belong to this uplink; the first of each family is "
-        "'the uplink's address'. auto: whatever is on the interface now.",
+        "'the uplink's address', unless translateTo names another. auto: whatever is on the interface now.",
     )
     routed: Maybe[Networks] = Field(
         None, description="Prefixes that the uplink routes to this gateway; on no interface."
@@ -206,6 +206,12 @@ class Uplink(Model):
         "connections to inside hosts by their own addresses: the answers leave untranslated. none: no such networks. "
         "auto: the private networks that lines of sourceNat name in `to`, and the link's own, unless the spec uses "
         "the uplink for public networks or addresses as well.",
+    )
+    translate_to: Maybe[Addresses] = Field(
+        None,
+        description="'The uplink's address' where it is not the first of addresses: one per family, out of addresses "
+        "or routed, as for a wire that has a private transfer network only. The gateway's own packets, and flows to "
+        "hosts in the wire's network, keep the address on the wire.",
     )
     default: bool = Field(
         False,

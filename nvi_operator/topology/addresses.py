@@ -102,7 +102,7 @@ def _in_order(
         router = _router(uplink, fact, family)
         ranked = sorted(of_family, key=lambda interface: _rank(interface, fact, router))
         ordered += dict.fromkeys(interface.ip for interface in ranked)
-        if not ranked:
+        if not ranked or any(address.version == family for address in uplink.translate_to or ()):
             continue
         best, *others = ranked
         if best.ip in fact.fading:

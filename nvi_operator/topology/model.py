@@ -70,6 +70,7 @@ class Uplink:
     beside: tuple[tuple[Network, Address], ...]  # of its addresses, the networks they are in
     wire: tuple[WireRoute, ...]  # what `main` knows through the interface, its default routes apart
     routed: tuple[Network, ...]
+    translate_to: tuple[Address, ...]
     default: bool
     weight: int
     families: frozenset[Family]
@@ -81,7 +82,11 @@ class Uplink:
         return identifier(self.name)
 
     def primary(self, family: Family) -> Address | None:
-        """The uplink's address; None while it has none."""
+        """The uplink's address, that flows are translated to; None while it has none."""
+        return next((a for a in (*self.translate_to, *self.addresses) if a.version == family), None)
+
+    def on_wire(self, family: Family) -> Address | None:
+        """The address that the gateway's own packets have; None while there is none."""
         return next((a for a in self.addresses if a.version == family), None)
 
     def is_usable(self, family: Family) -> bool:

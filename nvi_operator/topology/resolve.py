@@ -265,7 +265,8 @@ def _uplink(
 ) -> Uplink:
     port = _port(uplink.interface, facts, note)
     fact = facts.links.get(uplink.interface)
-    if uplink.addresses == "auto" and not addresses:
+    waits = uplink.next_hop == "auto" or not uplink.translate_to
+    if uplink.addresses == "auto" and not addresses and waits:
         own = "has no address now" if fact is None or not fact.addresses else "has no address of its own now"
         note(f"uplink {name}: {uplink.interface} {own}; what needs it is dropped until it has")
     beside = networks_beside(addresses, fact)
@@ -297,6 +298,7 @@ def _uplink(
         beside=beside,
         wire=fact.routes if fact else (),
         routed=routed,
+        translate_to=uplink.translate_to or (),
         default=uplink.default or alone,
         weight=uplink.weight,
         families=frozenset(family for family in FAMILIES if family in known),

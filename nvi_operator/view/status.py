@@ -151,5 +151,6 @@ def _uplink_json(uplink: Uplink) -> dict[str, Any]:
         "pointToPoint": _is_direct(uplink),
         "nextHops": list(uplink.next_hops.values()),
         "addresses": [str(address) for address in uplink.addresses],
+        "translateTo": [str(address) for family in FAMILIES if (address := uplink.primary(family))],
         "sources": [str(network) for family in FAMILIES for network in uplink.sources(family)],
     }

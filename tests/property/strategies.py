@@ -19,6 +19,8 @@ def _uplink(number: int, families: tuple[int, ...], routed: bool, weight: int) -
         addresses.append(f"2001:db8:{number}::2")
         next_hops.append(f"2001:db8:{number}::1")
     extra = {"routed": [f"198.18.{number}.0/28"]} if routed and 4 in families else {}
+    if routed and 4 in families and weight % 2:
+        extra["translateTo"] = [f"198.18.{number}.1"]
     return {"interface": f"wan{number}", "addresses": addresses, "nextHop": next_hops, "weight": weight, **extra}
 
 

@@ -110,7 +110,11 @@ def test_a_block_of_rules_says_exactly_this(text: str, priority: int, expected: 
 
 def test_with_a_source_map_only_the_gateways_own_addresses_have_rules() -> None:
     many = PLAIN.replace("198.51.100.16/28", "[" + ", ".join(f"198.51.100.{n}" for n in range(5, 105, 3)) + "]")
-    assert texts(many, 1600) == {"from 203.0.113.2/32 lookup 7801", "from 198.51.100.2/32 lookup 7802"}
+    own = {"from 203.0.113.2/32 lookup 7801", "from 198.51.100.2/32 lookup 7802"}
+    assert texts(many, 1600) == own
+    translated = many.replace("addresses: 198.51.100.2", "addresses: 198.51.100.2, translateTo: 198.51.100.5")
+    assert translated != many
+    assert texts(translated, 1600) == own
 
 
 def test_a_gateway_without_ipv6_has_no_ipv6_rules() -> None:

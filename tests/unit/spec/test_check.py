@@ -459,6 +459,7 @@ def uplinks(*lines: str, interfaces: str = "lan0: {networks: 192.168.1.0/24}", m
     return f"{HEAD}spec:\n  interfaces:\n    {interfaces}\n  uplinks:\n{body}{more}"
 
 
+ROUTED_HERE = "add it to routed, if the provider routes it here"
 ONE_DEFAULT = "one is the default: leave it out here, or there"
 # Here line 8 is the first uplink.
 A = "a: {interface: wan0, addresses: 203.0.113.2, routed: 203.0.113.16/28}"
@@ -507,6 +508,40 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "an address belongs to one uplink: packets follow it",
             )
         ],
+    ),
+    "an address to translate to that is nowhere": (
+        uplinks("a: {interface: wan0, addresses: 203.0.113.2, translateTo: 203.0.113.33}"),
+        [
+            (
+                "8:63",
+                "spec.uplinks.a.translateTo",
+                "203.0.113.33 is not in addresses or routed of the uplink",
+                ROUTED_HERE,
+            )
+        ],
+    ),
+    "an address to translate to that only a lease could have": (
+        uplinks("a: {interface: wan0, routed: 203.0.113.16/28, translateTo: 203.0.113.33}"),
+        [("8:64", "spec.uplinks.a.translateTo", "203.0.113.33 is not in routed of the uplink", ROUTED_HERE)],
+    ),
+    "two addresses of one family to translate to": (
+        uplinks(A.replace("}", ", translateTo: [203.0.113.17, 203.0.113.18]}")),
+        [
+            (
+                "8:88",
+                "spec.uplinks.a.translateTo",
+                "203.0.113.17 and 203.0.113.18 are both IPv4",
+                "name one address per family; a sourceNat rule may name several as a pool",
+            )
+        ],
+    ),
+    "forwards at an address to translate to, and at the uplink's name": (
+        uplinks(
+            A.replace("addresses: 203.0.113.2", "addresses: auto").replace("}", ", translateTo: 203.0.113.17}"),
+            more="  forwards:\n    x: {at: 203.0.113.17, ports: 80/tcp, to: 192.168.1.80}\n"
+            "    y: {at: a, ports: 80/tcp, to: 192.168.1.81}\n",
+        ),
+        [("11:23", "spec.forwards.y.ports", "203.0.113.17 tcp port 80 is taken by forward 'x', too", TAKEN)],
     ),
     "an address twice": (
         uplinks("a: {interface: wan0, addresses: [203.0.113.2, 203.0.113.2]}"),
@@ -781,6 +816,11 @@ def many_forwards(count: int) -> str:
 
 GOOD = {
     "own address in a prefix that is routed to it": uplinks(A.replace("203.0.113.16/28", "203.0.113.0/28")),
+    "an uplink's address of a family that its wire does not have": uplinks(
+        "a: {interface: wan0, addresses: 100.64.7.2, routed: '2001:db8:a:1::/64', translateTo: '2001:db8:a:1::1'}",
+        interfaces="lan0: {networks: [192.168.1.0/24, 'fd00:1::/64']}",
+        more="  sourceNat: [{name: six, from: 'fd00:1::/64', as: a}]\n",
+    ),
     "an alias instead of an uplink": uplinks(
         A,
         interfaces="lan0: {networks: 192.168.1.0/24, knownAs: 10.1.0.0/24}",

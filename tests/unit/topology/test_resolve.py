@@ -76,6 +76,27 @@ def test_written_addresses_do_not_depend_on_what_is_on_the_interface() -> None:
     assert not one.uplink("isp-a").dynamic
 
 
+def test_the_address_of_an_uplink_may_be_a_routed_one_with_or_without_a_lease() -> None:
+    routed = AUTO.replace("nextHop: auto", "nextHop: auto, routed: 203.0.113.16/28, translateTo: 203.0.113.17")
+    assert routed != AUTO
+    lease = link("wan0", "100.64.7.2/30", "100.64.7.6/30", hops=("100.64.7.1",))
+    found = topology(LAN + routed, link("lan0"), lease, module=True)
+    uplink = found.uplink("isp-a")
+    assert (str(uplink.primary(4)), str(uplink.on_wire(4))) == ("203.0.113.17", "100.64.7.2")
+    assert uplink.is_usable(4)
+    assert found.notes == (), "which address of the wire is the first does not matter to a flow"
+    waiting = topology(LAN + routed, link("lan0"), link("wan0"))
+    assert not waiting.uplink("isp-a").is_usable(4)
+    assert "uplink isp-a: wan0 has no address now; what needs it is dropped until it has" in waiting.notes
+
+
+def test_a_point_to_point_uplink_needs_no_address_but_the_routed_one() -> None:
+    text = "  uplinks: { tun: { interface: wan0, routed: 203.0.113.16/28, translateTo: 203.0.113.17 } }\n"
+    found = topology(LAN + text, link("lan0"), link("wan0"), module=True)
+    assert found.uplink("tun").is_usable(4)
+    assert found.notes == ()
+
+
 def test_uplinks_are_numbered_by_name_and_have_tables_of_their_own() -> None:
     found = topology(LAN + TWO)
     assert [(u.name, u.slot, u.table) for u in found.uplinks] == [("isp-a", 1, 7801), ("isp-b", 2, 7802)]

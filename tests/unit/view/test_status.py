@@ -69,10 +69,12 @@ def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
         "pointToPoint": True,
         "nextHops": [],
         "addresses": [],
+        "translateTo": [],
         "sources": [],
     }
     assert (one["default"], one["state"], one["pointToPoint"]) == (True, "down", False)
     assert (two["state"], two["nextHops"]) == ("up", ["203.0.113.1"])
+    assert two["translateTo"] == ["203.0.113.2"]
     assert (two["addresses"], two["sources"]) == (["203.0.113.2"], ["203.0.113.2/32"])
 
 
