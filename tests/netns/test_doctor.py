@@ -18,7 +18,6 @@ from nvi_operator.kernel.bpf import syscall
 from nvi_operator.kernel.bpf.syscall import load_program
 from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.kernel.survey import take_survey
-from nvi_operator.kernel.survey_machine import _RETURN_0 as RETURN_0
 from nvi_operator.kernel.survey_tc import list_filters
 from nvi_operator.spec.load import load_texts
 from nvi_operator.spec.models import GatewaySpec
@@ -415,7 +414,7 @@ def test_tcx_programs_are_named(host: Host) -> None:
     host.ip("link add nvi0 type ifb", "link set nvi0 group 79")
 
     def attach(ifname: str, place: int) -> None:
-        program = load_program(RETURN_0, "passes")
+        program = load_program(syscall._SHORTEST, "passes")
         # union bpf_attr of BPF_PROG_ATTACH: target_ifindex, attach_bpf_fd, attach_type, flags, replaced and relative
         # program, expected_revision
         attr = struct.pack("=IIIIIIQ", socket.if_nametoindex(ifname), program, place, 0, 0, 0, 0)
