@@ -73,8 +73,17 @@ def _show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable
 def _show_plan(arguments: Namespace, name: str, seen: Preview, last: Callable[[Plan], str]) -> None:
     from nvi_operator.view.plan import plan_json, plan_pieces
 
-    full = getattr(arguments, "full", False)
-    _show_pieces(arguments, lambda: plan_json(name, seen), plan_pieces(seen.plan, full=full, last=last))
+    _show_pieces(arguments, lambda: plan_json(name, seen), plan_pieces(seen.plan, full=arguments.full, last=last))
+
+
+def _show_done(arguments: Namespace, name: str, done: Preview, last: Callable[[Plan], str]) -> None:
+    """After the fact it is the summary and the notes that matter: a first apply is 200 lines."""
+    from nvi_operator.view.plan import brief_pieces, plan_json
+
+    if arguments.full:
+        _show_plan(arguments, name, done, last)
+    else:
+        _show_pieces(arguments, lambda: plan_json(name, done), brief_pieces(done.plan, last=last))
 
 
 def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
@@ -230,7 +239,7 @@ def _apply(arguments: Namespace) -> int:
             _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
-        _show_plan(arguments, loaded.name, done, applied)
+        _show_done(arguments, loaded.name, done, applied)
     return 0
 
 
@@ -249,7 +258,7 @@ def _down(arguments: Namespace) -> int:
         done = reconcile(kernel, Gateway(gateway.name, None))
         _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
-        _show_plan(arguments, gateway.name, done, taken_away)
+        _show_done(arguments, gateway.name, done, taken_away)
     return 0
 
 

@@ -117,6 +117,12 @@ def _full(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="show every entry, and not only the first few of many")
 
 
+def _verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-v", "--full", action="store_true", help="print every line of what is done, not only a summary"
+    )
+
+
 def _quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="do not print what is done")
 
@@ -187,7 +193,7 @@ _COMMANDS: tuple[Command, ...] = (
     (
         "apply",
         "make this gateway what the spec says, verify it, or put everything back",
-        (_spec, _netns, _output, _quiet, _force, _wait),
+        (_spec, _netns, _output, _verbose, _quiet, _force, _wait),
     ),
     (
         "status",
@@ -207,7 +213,7 @@ _COMMANDS: tuple[Command, ...] = (
     (
         "down",
         "remove everything of ours and restore what was changed; DIR only if spec.numbers was changed",
-        (_optional_spec, _netns, _output, _quiet, _wait),
+        (_optional_spec, _netns, _output, _verbose, _quiet, _wait),
     ),
     ("doctor", "what this machine can do, and what on it would break the gateway", (_optional_spec, _netns, _output)),
     ("module", "the kernel module of dataplane kmod: look, build, install", (_module,)),

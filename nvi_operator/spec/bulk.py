@@ -39,7 +39,7 @@ from nvi_operator.spec.values import (
     parse_target,
     within,
 )
-from nvi_operator.spec.words import HintedError, shown
+from nvi_operator.spec.words import HintedError, counted, shown
 
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
 BY_KERNEL = frozenset({"hash", "client"})  # ways to pick that the kernel has for the addresses of one range
@@ -162,7 +162,7 @@ class Forward:
             for service in self.ports:
                 if service.ports.size != target.ports.size:
                     raise ValueError(
-                        f"{service} is {service.ports.size} ports and {target} is {target.ports.size}: "
+                        f"{service} is {counted(service.ports.size, 'port')} and {target} is {target.ports.size}: "
                         "ranges must be of equal size"
                     )
 

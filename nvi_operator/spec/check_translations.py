@@ -25,7 +25,7 @@ from nvi_operator.spec.document import Path
 from nvi_operator.spec.models import GatewaySpec, SourceNat
 from nvi_operator.spec.one_to_one import pieces, subnets_in
 from nvi_operator.spec.values import FAMILIES, AddressRange, Network
-from nvi_operator.spec.words import listed
+from nvi_operator.spec.words import counted, listed
 
 MAX_ROUTES = 380  # FIB rule priorities between the first route and what follows; one for each family
 MAX_SPREAD = 4096  # addresses of a pool that we choose from ourselves, and of one-to-one pairs written out
@@ -113,7 +113,8 @@ def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: Mapping[AddressRan
             sources = _sources(spec, line, family)
             count = sum(n.num_addresses for n in sources)
             if count > size:
-                message = f"the pool is too small: {count} sources, {size} addresses, and overload is false"
+                sizes = f"{counted(count, 'source')}, {counted(size, 'address', 'es')}"
+                message = f"the pool is too small: {sizes}, and overload is false"
                 yield path, message, "make the pool as large as from, or let clients share with overload: true"
             elif count > MAX_SPREAD and not _as_one(sources, ranges):
                 message = f"{count} sources, one by one: at most {MAX_SPREAD}"

@@ -29,6 +29,11 @@ class HintedError(ValueError):
         return self._hint if isinstance(self._hint, str) else self._hint()
 
 
+def counted(number: int, noun: str, plural: str = "s") -> str:
+    """`1 rule`, `2 rules`; `plural` is the noun's ending."""
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
 def shown(value: Any) -> str:
     """A value as its author knows it, in a message: YAML's words, and not too long."""
     if value is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from nvi_operator.spec.words import counted
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.link import Link, LinkGroup
@@ -65,9 +66,10 @@ def _(obj: FibRule) -> str:
 
 @describe.register
 def _(obj: Table) -> str:
+    rules, elements = sum(len(c.rules) for c in obj.chains), sum(len(s.elements) for s in obj.sets)
     return (
-        f"inet {obj.name}: {len(obj.chains)} chains, {sum(len(c.rules) for c in obj.chains)} rules, "
-        f"{sum(len(s.elements) for s in obj.sets)} elements"
+        f"inet {obj.name}: {counted(len(obj.chains), 'chain')}, {counted(rules, 'rule')}, "
+        f"{counted(elements, 'element')}"
     )
 
 
@@ -98,4 +100,5 @@ def _(obj: EgressGuard) -> str:
 
 def _lines(entries: frozenset[GuardEntry]) -> str:
     count = max((entry.lines.bit_length() for entry in entries), default=0)
-    return f"; {count} lines leave untranslated" if count else ""
+    verb = "leaves" if count == 1 else "leave"
+    return f"; {counted(count, 'line')} {verb} untranslated" if count else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nvi_operator.doctor.finding import LEVELS, Finding
+from nvi_operator.spec.words import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,11 +38,13 @@ def summary(findings: Iterable[Finding]) -> str:
     problems, warnings = counts["problem"], counts["warning"]
     if not problems and not warnings:
         return "Nothing stands in the way."
-    return f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+    return (
+        ", ".join(
+            counted(number, word) if number else f"no {word}s"
+            for number, word in ((problems, "problem"), (warnings, "warning"))
+        )
+        + "."
+    )
 
 
 def to_json(findings: Iterable[Finding]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from rich.text import Text
 
 from nvi_operator.plan.preview import Preview
+from nvi_operator.spec.words import counted
 from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.nft import Table
 from nvi_operator.view.describe import describe
@@ -17,6 +18,11 @@ from nvi_operator.view.nft_diff import Line, table_lines
 from nvi_operator.view.plain import plain
 
 _PIECE = 500
+_SCREEN = 16  # lines: beside notes and the prompt
+_FEW = 2  # objects of a kind that are shown where others are counted
+_OF_A_TABLE = 6
+_WIDTH = 77  # of a line, behind its sign
+_ALL_LINES = "(--full prints every line)"
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 _SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
 _TO_DO = {
@@ -45,6 +51,31 @@ def plan_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
             yield from ((sign, f"  {text}") for sign, text in change_lines(change, full=full))
 
 
+def brief_lines(plan: Plan) -> Iterator[Line]:
+    """What an apply did, on a screen: a small plan as it is, of a large one how many of each kind."""
+    lines = list(islice(plan_lines(plan), _SCREEN + 1))
+    if len(lines) <= _SCREEN:
+        yield from lines
+        return
+    by_kind = sorted(plan.steps, key=lambda change: (change.ref, change.after is not None))
+    for kind, changes in groupby(by_kind, key=lambda change: change.ref.kind):
+        steps = tuple(changes)
+        yield " ", f"{kind}: {_counted(steps, _DONE)}"
+        if len(steps) <= _FEW:
+            for sign, line in chain.from_iterable(map(_first_lines, steps)):
+                yield sign, line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."
+    yield " ", _ALL_LINES
+
+
+def _first_lines(change: Change) -> Iterator[Line]:
+    """A new table is a line, because what is in it is in the spec; one that changed is told by what changed in it."""
+    lines = [(sign, f"  {text}") for sign, text in change_lines(change)]
+    most = 1 if change.action is Action.CREATE else _OF_A_TABLE
+    yield from lines[:most]
+    if len(lines) > most > 1:
+        yield "~", f"    ... and {counted(len(lines) - most, 'more line')}"
+
+
 def change_lines(change: Change, *, full: bool = False) -> Iterator[Line]:
     """One step: what it was, what it becomes."""
     before, after = change.before, change.after
@@ -63,7 +94,7 @@ def change_lines(change: Change, *, full: bool = False) -> Iterator[Line]:
 
 def summary(plan: Plan) -> str:
     """`3 to create, 1 to update.`, or that there is nothing to do."""
-    return f"{_counted(plan, _TO_DO)}." if plan else "No changes. The gateway is as the spec says."
+    return f"{_counted(plan.steps, _TO_DO)}." if plan else "No changes. The gateway is as the spec says."
 
 
 def applied(plan: Plan) -> str:
@@ -78,11 +109,11 @@ def taken_away(plan: Plan) -> str:
 
 def done(plan: Plan) -> str:
     """`3 created, 1 updated`"""
-    return _counted(plan, _DONE)
+    return _counted(plan.steps, _DONE)
 
 
-def _counted(plan: Plan, words: Mapping[Action, str]) -> str:
-    counts = Counter(change.action for change in plan.steps)
+def _counted(steps: Iterable[Change], words: Mapping[Action, str]) -> str:
+    counts = Counter(change.action for change in steps)
     return ", ".join(f"{counts[action]} {words[action]}" for action in Action if counts[action])
 
 
@@ -92,6 +123,12 @@ def plan_pieces(plan: Plan, *, full: bool = False, last: Callable[[Plan], str] =
     In pieces of a few hundred lines: all of it at once would take a terminal's library seconds.
     """
     yield from coloured(plan_lines(plan, full=full))
+    yield Text(last(plan), style="bold")
+
+
+def brief_pieces(plan: Plan, *, last: Callable[[Plan], str]) -> Iterator[Text]:
+    """The same, of what was done and no longer than a screen."""
+    yield from coloured(brief_lines(plan))
     yield Text(last(plan), style="bold")
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nvi_operator.plan.preview import Preview
+from nvi_operator.spec.words import counted
 from nvi_operator.state.link import Link
 from nvi_operator.topology.faults import port_state
 from nvi_operator.topology.model import FAMILIES, Uplink
@@ -53,11 +54,11 @@ def status_text(name: str, seen: Preview, counters: Counters, faults: Sequence[s
     if not links:
         head.append("not applied: no nvi device in this network namespace", style="yellow")
     elif seen.topology is None:
-        head.append(_count(len(seen.plan.before), "object") + " of ours")
+        head.append(counted(len(seen.plan.before), "object") + " of ours")
     elif seen.plan:
-        head.append(f"{_count(len(seen.plan.steps), 'difference')} from the spec (see nvictl drift)", style="yellow")
+        head.append(f"{counted(len(seen.plan.steps), 'difference')} from the spec (see nvictl drift)", style="yellow")
     elif faults:
-        head.append(f"degraded: {_count(len(faults), 'fault')}", style="yellow")
+        head.append(f"degraded: {counted(len(faults), 'fault')}", style="yellow")
     else:
         head.append("in sync: as the spec says", style="green")
     parts.append(head)
@@ -78,10 +79,6 @@ def is_working(seen: Preview, faults: Sequence[str]) -> bool:
     """Is it applied, equal to its spec where one is given, and without faults? Otherwise the exit code is 1."""
     up = bool(seen.plan.before.of_kind("link"))
     return up and (seen.topology is None or not (seen.plan or faults))
-
-
-def _count(number: int, what: str, plural: str = "s") -> str:
-    return f"{number} {what}{'' if number == 1 else plural}"
 
 
 def _hook_order(counters: Counters) -> Iterator[str]:
@@ -106,7 +103,7 @@ def _uplinks(seen: Preview) -> Table:
             port_state(uplink.port),
             ", ".join(uplink.next_hops.values()) or ("point-to-point" if _is_direct(uplink) else "none"),
             ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
-            _count(sum(len(uplink.sources(f)) for f in FAMILIES), "prefix", "es"),
+            counted(sum(len(uplink.sources(f)) for f in FAMILIES), "prefix", "es"),
         )
     return table
 

@@ -139,6 +139,23 @@ def test_apply_and_down_are_done_or_an_error(kernel: Handle, capsys: pytest.Capt
     assert (streams.out, streams.err) == ("", "nvictl: fake: check: refused\n")
 
 
+def test_an_apply_is_a_screen_and_all_lines_are_there_for_the_asking(
+    kernel: Handle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lines(*arguments: str) -> list[str]:
+        assert main(arguments) == 0
+        return capsys.readouterr().out.splitlines()
+
+    planned = lines("plan", str(EXAMPLE), "--full")
+    assert len(planned) > 100
+    for option in ("-v", "--full"):
+        assert lines("apply", option, str(EXAMPLE))[:-1] == planned[:-1]
+        taken = lines("down", option)
+        assert len(taken) > 50
+    assert len(lines("apply", str(EXAMPLE))) <= 24
+    assert len(lines("down")) <= 24
+
+
 def test_the_table_of_exit_codes_in_the_help_names_every_command() -> None:
     shown = nvictl("--help").stdout
     table = shown[shown.index("exit codes:") :]

@@ -13,6 +13,7 @@ from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.tools import accept_commands
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.values import Network
+from nvi_operator.spec.words import counted
 
 
 def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -43,11 +44,9 @@ def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "ok",
                 "raw-drop",
-                f"chain {chain.place} drops what does not come from {bridge} to {len(addresses)} addresses: "
-                "nothing that the spec uses"
-                if spec is not None
-                else f"chain {chain.place} drops what does not come from {bridge} to {len(addresses)} addresses: "
-                "forwards cannot go there",
+                f"chain {chain.place} drops what does not come from {bridge} to "
+                f"{counted(len(addresses), 'address', 'es')}: "
+                f"{'forwards cannot go there' if spec is None else 'nothing that the spec uses'}",
             )
 
 

@@ -14,6 +14,7 @@ from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.tools import mark_user, spare_command
 from nvi_operator.doctor.walk import walk
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.words import counted
 
 
 def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -103,8 +104,9 @@ def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "mark-match",
-            f"table {family} {table} reads the packet mark by mask {mask:#010x}{_owner(mask)} in {len(rules)} rules, "
-            f"the first is {rules[0].place}: our bits {mask & need.marks:#010x} are in it",
+            f"table {family} {table} reads the packet mark by mask {mask:#010x}{_owner(mask)} in "
+            f"{counted(len(rules), 'rule')}, the first is {rules[0].place}: "
+            f"our bits {mask & need.marks:#010x} are in it",
             _other_bits(mask, need),
         )
 

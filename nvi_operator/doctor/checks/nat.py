@@ -12,6 +12,7 @@ from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
 from nvi_operator.ruleset import dstnat, srcnat
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.words import counted
 
 _TRANSLATES = ("snat", "dnat", "masquerade", "redirect")
 _OURS = {"prerouting": dstnat.PRIORITY, "postrouting": srcnat.PRIORITY}
@@ -57,6 +58,6 @@ def foreign_nat(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "ok",
                 "foreign-nat",
-                f"chain {chain.place} translates sources as well ({len(rules)} rules): only of flows that no line of "
-                "the spec's sourceNat takes",
+                f"chain {chain.place} translates sources as well ({counted(len(rules), 'rule')}): only of flows "
+                "that no line of the spec's sourceNat takes",
             )

@@ -8,6 +8,7 @@ from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.spec.words import counted
 
 _TOUCHING = frozenset({"MARK", "CONNMARK", "CT", "NOTRACK", "TPROXY"})
 _VERDICTS = ("accept", "drop", "reject", "jump", "goto", "return", "vmap", "queue")
@@ -145,8 +146,8 @@ def opaque(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "iptables-opaque",
-                f"table {family} {table} holds {len(hidden)} rules of iptables whose targets nft does not show; "
-                "they were not judged",
+                f"table {family} {table} holds {counted(len(hidden), 'rule')} of iptables whose targets nft does not "
+                "show; they were not judged",
                 f"{command_} -t {table} -S\n# a mark must be set with a mask that leaves our bits alone, and "
                 "packets of stage 2 must not be tracked",
             )

@@ -121,7 +121,7 @@ def test_each_model_of_entries_has_its_field() -> None:
 
 NOT_A_NAME = "is not a name: use 1 to 40 of a-z, 0-9 and '-', and neither start nor end with '-'"
 NO_PROTOCOL = "names no protocol: write it as 443/tcp or 8000-8010/udp"
-UNEQUAL = "1/tcp is 1 ports and 192.168.1.1:2-3 is 2: ranges must be of equal size"
+UNEQUAL = "1/tcp is 1 port and 192.168.1.1:2-3 is 2: ranges must be of equal size"
 EQUAL = "make both ranges cover as many ports"
 ALLOWED = "names become nft identifiers: lower-case letters, digits and '-' only"
 COLUMNS = "name, at, ports, to, pick, tenant, from, hairpin"

@@ -24,7 +24,7 @@ from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 from nvi_operator.view.describe import describe
 from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
 from nvi_operator.view.nft_diff import MANY, SHOWN, table_lines
-from nvi_operator.view.plan import applied, plan_json, plan_pieces, summary, taken_away
+from nvi_operator.view.plan import applied, brief_pieces, plan_json, plan_pieces, summary, taken_away
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -69,7 +69,7 @@ DESCRIPTIONS: dict[str, tuple[object, str]] = {
         "-6 unreachable ::/0 table 7801 metric 4294967295",
     ),
     "rule": (RULE, "-4 pref 1900 from 192.168.1.0/24 unreachable"),
-    "table": (table("10.0.0.0/8"), "inet nvi: 1 chains, 1 rules, 1 elements"),
+    "table": (table("10.0.0.0/8"), "inet nvi: 1 chain, 1 rule, 1 element"),
     "program": (
         TcProgram(
             "nvi0",
@@ -133,6 +133,53 @@ def test_what_was_done_is_told_as_done() -> None:
         "No changes. Nothing of ours is here.",
     )
     assert Text().join(plan_pieces(CHANGED, last=applied)).plain.endswith(f"Applied and verified: {counted}")
+
+
+def done_in_brief(steps: Plan) -> list[str]:
+    return Text().join(brief_pieces(steps, last=applied)).plain.splitlines()
+
+
+def test_a_small_apply_shows_what_it_did() -> None:
+    assert done_in_brief(CHANGED)[:-1] == planned(CHANGED).plain.splitlines()[:-1]
+
+
+def test_a_large_apply_fits_a_screen_and_counts_what_it_did_by_kind() -> None:
+    rules = [("fib-rule", replace(RULE, priority=n)) for n in range(1000, 1042)]
+    routes = [("route", replace(ROUTE, table=n)) for n in (7801, 7802)]
+    first = plan(state(), state(*rules, *routes, ("nft-table", table("10.0.0.0/8")), ("link", DEVICE)))
+    assert done_in_brief(first) == [
+        "fib-rule: 42 created",
+        "link: 1 created",
+        "+   nvi0 type ifb mtu 65535 group 79 up",
+        "nft-table: 1 created",
+        "+   inet nvi: 1 chain, 1 rule, 1 element",
+        "route: 2 created",
+        *(f"+   -4 0.0.0.0/0 via 203.0.113.1 dev wan0 table {n} metric 1024 onlink" for n in (7801, 7802)),
+        "(--full prints every line)",
+        "Applied and verified: 46 created.",
+    ]
+
+
+def test_of_a_table_that_changed_much_an_apply_shows_the_first_lines() -> None:
+    before, after = table(), table(*(f"10.{n}.0.0/16" for n in range(40)))
+    assert done_in_brief(plan(state(("nft-table", before)), state(("nft-table", after)))) == [
+        "nft-table: 1 updated",
+        "~   inet nvi: 1 chain, 1 rule, 40 elements",
+        "~     set inside_4",
+        *(f"+         10.{n}.0.0/16" for n in (0, 1, 10, 11)),
+        "~     ... and 36 more lines",
+        "(--full prints every line)",
+        "Applied and verified: 1 updated.",
+    ]
+
+
+def test_lines_that_a_terminal_would_break_are_cut_where_kinds_are_counted() -> None:
+    groups = [("link-group", LinkGroup(f"wan{n}", 78)) for n in range(30)]
+    ports = frozenset(Port(n, "02:00:00:00:00:07") for n in range(30))
+    program = TcProgram("nvi0", ProgramOptions("mark", 1 << 31, 5, hide_hop=True), ports)
+    shown = done_in_brief(plan(state(), state(*groups, ("tc-program", program))))
+    assert max(map(len, shown)) == 79
+    assert shown[2].endswith("...")
 
 
 def test_a_replacement_is_counted_as_one() -> None:
