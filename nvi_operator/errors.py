@@ -65,13 +65,17 @@ class SpecProblem:
 
 
 class SpecProblems(list[SpecProblem]):
-    """What is wrong in a spec. A wrong column is wrong in 200,000 rows: past the first, these are only counted."""
+    """What is wrong in a spec. A wrong column is wrong in 200,000 rows: past the first 20, problems are only counted,
+    and past 1,000 the rest is not checked.
+    """
 
     MOST = 20
+    MOST_COUNTED = 1000  # with those that are told
 
     def __init__(self, problems: Iterable[SpecProblem] = ()) -> None:
         super().__init__(problems)
         self.more: int = problems.more if isinstance(problems, SpecProblems) else 0
+        self.complete: bool = problems.complete if isinstance(problems, SpecProblems) else True
 
     def is_full(self) -> bool:
         """Are there enough to tell? If so one more is counted, and need not be worked out."""
@@ -79,10 +83,19 @@ class SpecProblems(list[SpecProblem]):
         self.more += full
         return full
 
+    def is_enough(self) -> bool:
+        """Are so many counted that what comes next need not be checked? Asked where something does come next."""
+        enough = len(self) + self.more >= self.MOST_COUNTED
+        self.complete = self.complete and not enough
+        return enough
+
     def add(self, error: SpecError) -> None:
         """All of an error."""
-        self += error.problems
+        for problem in error.problems:
+            if not self.is_full():
+                self.append(problem)
         self.more += error.more
+        self.complete = self.complete and error.complete
 
 
 class SpecError(NviError):
@@ -91,9 +104,11 @@ class SpecError(NviError):
     def __init__(self, problems: Sequence[SpecProblem]) -> None:
         self.problems = tuple(problems)
         self.more = problems.more if isinstance(problems, SpecProblems) else 0  # that were only counted
+        self.complete = problems.complete if isinstance(problems, SpecProblems) else True  # were all of them counted?
         told = [str(problem) for problem in self.problems[: SpecProblems.MOST]]
         if untold := len(self.problems) - len(told) + self.more:
-            told.append(f"... and {untold} more problem{'' if untold == 1 else 's'}")
+            more = f"{untold} more problem{'' if untold == 1 else 's'}"
+            told.append(f"... and {more}" if self.complete else f"... and at least {more}; the rest was not checked")
         super().__init__("\n".join(told))
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from nvi_operator.errors import Position, SpecError, SpecProblem
+from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.spec.scalars import AmbiguousScalar, may_be_other_than_text, value_of
 from nvi_operator.spec.syntax import decoded, other_line_break, reader_problem, syntax_problem
 from nvi_operator.spec.words import short, shown
@@ -75,7 +75,7 @@ def _own(node: Places) -> int:
 def parse(data: bytes | str, file: str) -> list[Document]:
     """The documents of one file; empty ones are left out. Raises SpecError with every problem of the file."""
     text = decoded(data, file)
-    problems: list[SpecProblem] = []
+    problems = SpecProblems()
     documents: list[Document] = []
     if found := other_line_break(text, file):
         raise SpecError([found])
@@ -90,18 +90,24 @@ def parse(data: bytes | str, file: str) -> list[Document]:
     return documents
 
 
-class _TooDeepError(Exception):
-    """Nothing below can be read; the problem is noted already."""
+class _StopError(Exception):
+    """The rest cannot be read, or need not; the problems are noted already."""
 
 
 class _Reader:
-    def __init__(self, loader: Any, file: str, problems: list[SpecProblem]) -> None:
+    def __init__(self, loader: Any, file: str, problems: SpecProblems) -> None:
         self._next = loader.get_event
         self._file = file
         self._problems = problems
 
     def _problem(self, place: int, message: str, hint: str) -> None:
-        self._problems.append(SpecProblem(self._position(place), "", message, hint))
+        if self._problems.is_enough():
+            raise _StopError
+        if not self._problems.is_full():
+            self._problems.append(SpecProblem(self._position(place), "", message, hint))
+
+    def _found(self) -> int:
+        return len(self._problems) + self._problems.more
 
     def _position(self, place: int) -> Position:
         return Position(self._file, place >> 32, place & _MASK)
@@ -122,7 +128,7 @@ class _Reader:
                 data, places = self._node(self._next(), 0)
                 if data is not None:
                     found.append(Document(self._file, data, places))
-        except _TooDeepError:
+        except _StopError:
             pass  # noted in problems, and what follows has no meaning without it
         return found
 
@@ -150,7 +156,7 @@ class _Reader:
             return self._scalar(text, place), place
         if depth == MAX_DEPTH:
             self._problem(place, f"nested more than {MAX_DEPTH} deep", "no gateway needs this: check the brackets")
-            raise _TooDeepError
+            raise _StopError
         if kind is yaml.MappingStartEvent:
             return self._mapping(place, depth + 1)
         items: list[Any] = []
@@ -165,11 +171,11 @@ class _Reader:
         data: dict[str, Any] = {}
         places: dict[str, tuple[int, Places]] = {}
         while type(event := self._next()) is not yaml.MappingEndEvent:
-            problems = len(self._problems)
+            problems = self._found()
             key, key_places = self._node(event, depth)
             at = _own(key_places)
             if not isinstance(key, str):
-                if len(self._problems) == problems:  # else the key is wrong in another way, which was said
+                if self._found() == problems:  # else the key is wrong in another way, which was said
                     written = event.value if isinstance(event, yaml.ScalarEvent) else ""
                     self._problem(at, f"{short(written) or shown(key)} is no key: keys are text", _key_hint(key))
                 self._node(self._next(), depth)

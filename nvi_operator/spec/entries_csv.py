@@ -70,6 +70,8 @@ class CsvTable(Rows):
             text = text.strip()
             if line <= number or not text or text[0] == "#":
                 continue
+            if problems.is_enough():
+                return
             cells = text.split(",") if '"' not in text else self._quoted(line, problems)
             if cells is None:
                 continue

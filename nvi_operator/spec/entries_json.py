@@ -59,6 +59,8 @@ class JsonLines(Rows):
         for number, line in enumerate(self.raw.decode().split("\n"), start=1):
             if not line or line.isspace():
                 continue
+            if problems.is_enough():
+                return
             try:
                 data = _read(line)
                 name = data.pop("name")

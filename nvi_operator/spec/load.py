@@ -24,6 +24,7 @@ from nvi_operator.spec.files import (
     entries_among,
     entries_unreadable,
 )
+from nvi_operator.spec.first import FirstEntries
 from nvi_operator.spec.merge import Part, Positions, Source, dotted, merge
 from nvi_operator.spec.models import GatewaySpec
 from nvi_operator.spec.parts import parts_of
@@ -66,15 +67,47 @@ def load_texts(
 
     `entries` reads the files of entries that a document names; without it they are among `texts`.
     """
-    documents = {file: text for file, text in texts.items() if not file.endswith(ENTRY_SUFFIXES)}
-    parts = _parts(documents, entries or entries_among(texts))
+    problems = SpecProblems()
+    documents = [
+        part
+        for file in sorted(texts)
+        if not file.endswith(ENTRY_SUFFIXES)
+        for part in parts_of(texts[file], file, problems)
+    ]
+    read = entries or entries_among(texts)
+    first = FirstEntries(read)
+    try:
+        loaded = _load(first.of(documents), first.read, SpecProblems(problems), hostname, gateway, root)
+    except SpecError as error:
+        if not first.left_out:
+            raise
+        found = SpecProblems()
+        found.add(error)
+        if found.is_enough():  # what is wrong in the first entries is so with the others beside them
+            raise SpecError(found) from None
+    else:
+        if not first.left_out:
+            return loaded
+    return _load(documents, first.whole, problems, hostname, gateway, root)
+
+
+def _load(
+    documents: Sequence[Part],
+    entries: ReadEntries,
+    problems: SpecProblems,
+    hostname: str | None,
+    gateway: str | None,
+    root: str,
+) -> LoadedSpec:
+    """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
+    parts = _parts(documents, entries, problems)
     if not parts:
         message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
         raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
     name = _choose(parts, hostname, gateway)
     chosen = [part for part in parts if part.name == name]
     spec, where, _ = merge(chosen)
-    problems, claims = SpecProblems(), Claims()
+    claims = Claims()
     for path, message, hint in check(spec, claims):
         if not problems.is_full():  # to find a place takes longer than to find a problem
             source, written = where.written(path)
@@ -92,15 +125,13 @@ def _in_order(problems: SpecProblems) -> SpecProblems:
     return ordered
 
 
-def _parts(texts: Mapping[str, bytes | str], entries: ReadEntries) -> list[Part]:
-    """Every document, valid by itself and beside those of the same name. Raises SpecError with all problems."""
-    problems = SpecProblems()
+def _parts(documents: Sequence[Part], entries: ReadEntries, problems: SpecProblems) -> list[Part]:
+    """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
     parts: list[Part] = []
     named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
-    for file in sorted(texts):
-        for part in parts_of(texts[file], file, problems):
-            parts.append(part)
-            parts += _named_by(part, entries, named, problems)
+    for part in documents:
+        parts.append(part)
+        parts += _named_by(part, entries, named, problems)
     for name in dict.fromkeys(part.name for part in parts):
         problems += merge([part for part in parts if part.name == name])[2]
     if problems:
@@ -129,6 +160,8 @@ def _named_by(
                 )
                 problems.append(SpecProblem(document.find(path), said, message, "name it once"))
                 continue
+            if problems.is_enough():
+                return
             try:
                 source, found = read_entries(entries(document.file, file), found_at, section)
             except SpecError as error:

@@ -21,20 +21,33 @@ from nvi_operator.spec.runs import LEAST, Doubt, Run, cut, lines_of, second
 from nvi_operator.spec.syntax import decoded, encoded
 
 
-def parts_of(data: bytes | str, file: str, problems: SpecProblems, least: int = LEAST) -> list[Part]:
-    """The documents of one file that are valid; what is wrong is added to `problems`. Empty ones are left out."""
+def parts_of(
+    data: bytes | str,
+    file: str,
+    problems: SpecProblems,
+    least: int = LEAST,
+    most_wrong: int | None = SpecProblems.MOST_COUNTED,
+) -> list[Part]:
+    """The documents of one file that are valid; what is wrong is added to `problems`. Empty ones are left out.
+
+    With `most_wrong` as many plain entries are enough, and those after them need not be read.
+    """
     try:
         text = decoded(data, file)
-        documents: Sequence[Document | CutDocument] = _cut_documents(text, file, least) or parse(text, file)
+        documents: Sequence[Document | CutDocument] = _cut_documents(text, file, least, most_wrong) or parse(
+            text, file
+        )
     except SpecError as error:
         problems.add(error)
         return []
+    found = [(document, _validated(document)) for document in documents]
+    if any(_unread(document) and not _is_wrong(gateway, most_wrong) for document, gateway in found):
+        return parts_of(data, file, problems, least, most_wrong=None)
     parts: list[Part] = []
-    for document in documents:
-        try:
-            gateway = Gateway.model_validate(document.data)
-        except ValidationError as error:
-            _explain(document, error, problems)
+    for document, gateway in found:
+        if isinstance(gateway, ValidationError):
+            _explain(document, gateway, problems)
+            problems.complete = problems.complete and not _unread(document)
             continue
         said = document.data.get("spec", ())
         sections = {section: getattr(gateway.spec, ATTRIBUTES[section]) for section in said}
@@ -42,6 +55,21 @@ def parts_of(data: bytes | str, file: str, problems: SpecProblems, least: int = 
             sections |= document.with_runs(sections)
         parts.append(Part(document, gateway.metadata.name, sections))
     return parts
+
+
+def _validated(document: Document | CutDocument) -> Gateway | ValidationError:
+    try:
+        return Gateway.model_validate(document.data)
+    except ValidationError as error:
+        return error
+
+
+def _unread(document: Document | CutDocument) -> bool:
+    return isinstance(document, CutDocument) and any(run.unread for run in document.runs.values())
+
+
+def _is_wrong(gateway: Gateway | ValidationError, most: int | None) -> bool:
+    return isinstance(gateway, ValidationError) and gateway.error_count() >= (most or 0)
 
 
 def _explain(document: Document | CutDocument, error: ValidationError, problems: SpecProblems) -> None:
@@ -111,10 +139,10 @@ class CutDocument:
         return joined
 
 
-def _cut_documents(text: str, file: str, least: int) -> list[CutDocument]:
+def _cut_documents(text: str, file: str, least: int, most_wrong: int | None) -> list[CutDocument]:
     """Nothing where there is no long run, or where it is in doubt that it means what it seems to mean."""
     try:
-        raw, remains, runs = cut(text, least)
+        raw, remains, runs = cut(text, least, most_wrong)
         documents = [_cut_document(document, raw, runs) for document in parse(remains, file)] if runs else []
     except (Doubt, SpecError):  # of what is wrong the place is known in the whole text only
         return []

@@ -41,7 +41,7 @@ class Rows(ABC):
     def entries(self, problems: SpecProblems) -> Iterator[tuple[int, str, Any]]:
         """Line, name and entry of each row in turn; the entry is None where something in it is wrong.
 
-        What is no row at all is added to `problems`.
+        What is no row at all is added to `problems`. It ends early where these are enough.
         """
 
     @abstractmethod

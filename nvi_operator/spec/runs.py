@@ -57,6 +57,7 @@ class Run(NamedTuple):
     start: int
     end: int
     entries: Mapping[str, Any]
+    unread: bool = False  # entries that look plain, and are left out because as many before them are wrong
 
     def find(self, path: Path, data: bytes, file: str, *, key: bool) -> Position:
         """The place of what is in an entry; `path` begins with its name."""
@@ -111,10 +112,11 @@ def _plain(run: Run, data: bytes) -> dict[str, Any] | None:
     return entries
 
 
-def cut(text: str, least: int = LEAST) -> tuple[bytes, str, Mapping[str, Run]]:
+def cut(text: str, least: int = LEAST, most_wrong: int | None = None) -> tuple[bytes, str, Mapping[str, Run]]:
     """The text in UTF-8; as text with two markers in the place of each run; and the runs by their first marker.
 
-    Lines end in one way in both. Raises Doubt.
+    Lines end in one way in both. After `most_wrong` entries of a section that are wrong the plain ones that follow
+    are unread. Raises Doubt.
     """
     data = lines_of(text.encode())
     text = data.decode()
@@ -123,7 +125,7 @@ def cut(text: str, least: int = LEAST) -> tuple[bytes, str, Mapping[str, Run]]:
     remains: list[str] = []
     done = 0
     for head in _HEAD.finditer(text):
-        for run in _runs_of(head, text, least):
+        for run in _runs_of(head, text, least, most_wrong):
             first = f"{stem}{len(runs)}a"
             remains += (text[done : run.start], f"{run.indent}{first}: {{}}\n{run.indent}{second(first)}: {{}}\n")
             done = run.end
@@ -151,7 +153,7 @@ def _unused(text: str) -> str:
     return stem
 
 
-def _runs_of(head: re.Match[str], text: str, least: int) -> Iterator[Run]:
+def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None) -> Iterator[Run]:
     indent = _indent(text, _after(text, head.end()))
     if len(indent) <= len(head[1]):
         return
@@ -159,6 +161,7 @@ def _runs_of(head: re.Match[str], text: str, least: int) -> Iterator[Run]:
     build = Builder(MODELS[head[2]], _value).build
     start, end = head.end(), head.end()
     entries: dict[str, Any] = {}
+    wrong = 0
     while True:
         place = _after(text, end)
         match = plain.match(text, place)
@@ -172,6 +175,13 @@ def _runs_of(head: re.Match[str], text: str, least: int) -> Iterator[Run]:
             return
         start = end = passed.end()
         entries = {}
+        wrong += match is not None
+        if wrong == most_wrong:
+            while (match := plain.match(text, _after(text, end))) is not None:
+                end = match.end()
+            if end - start >= least:
+                yield Run(head[2], indent, start, end, {}, unread=True)
+            start = end
 
 
 def _after(text: str, place: int) -> int:

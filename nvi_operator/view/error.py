@@ -8,7 +8,10 @@ from nvi_operator.errors import NviError, SpecError
 
 
 def error_json(error: NviError) -> dict[str, Any]:
-    """Of a wrong spec the problems one by one; `more` is the number of those that were only counted."""
+    """Of a wrong spec the problems one by one; `more` is the number of those that were only counted.
+
+    It is the least number where `complete` is false: the rest was not checked.
+    """
     said: dict[str, Any] = {"message": error.message, "hint": error.hint}
     if isinstance(error, SpecError):
         said["problems"] = [
@@ -23,4 +26,5 @@ def error_json(error: NviError) -> dict[str, Any]:
             for problem in error.problems
         ]
         said["more"] = error.more
+        said["complete"] = error.complete
     return {"error": said}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -203,7 +205,8 @@ def test_the_first_wrong_rows_are_told_and_the_others_counted(row: str) -> None:
     assert (len(caught.value.problems), caught.value.more) == (20, 40)
     assert str(caught.value).count("f.csv:") == 20
     assert str(caught.value).endswith("... and 40 more problems")
-    assert error_json(caught.value)["error"]["more"] == 40
+    told = error_json(caught.value)["error"]
+    assert (told["more"], told["complete"]) == (40, True)
 
 
 def test_of_many_wrong_rows_few_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +217,57 @@ def test_of_many_wrong_rows_few_are_worked_out(monkeypatch: pytest.MonkeyPatch) 
     rows = "".join(f"web{number},isp-b,{number}/tpc,192.168.1.1\n" for number in range(1, 5000))
     with pytest.raises(SpecError) as caught:
         load_texts({"gw.yaml": READS_CSV, "f.csv": HEADER + rows})
-    assert (len(caught.value.problems), caught.value.more) == (20, 4979)
+    assert (len(caught.value.problems), caught.value.more) == (20, 980)
     assert len(worked_out) <= 40
+
+
+def _csv(row: str) -> dict[str, str]:
+    return {"gw.yaml": READS_CSV, "f.csv": HEADER + "".join(row.format(n) for n in range(1, MANY))}
+
+
+def _json_lines(row: str) -> dict[str, str]:
+    gateway = BASE + "  forwardsFrom: f.jsonl\n"
+    return {"gw.yaml": gateway, "f.jsonl": "".join(row.replace("N", str(n)) for n in range(1, MANY))}
+
+
+def _yaml(entry: str) -> dict[str, str]:
+    return {"gw.yaml": BASE + "  forwards:\n" + "".join(entry.replace("N", str(n)) for n in range(1, MANY))}
+
+
+MANY = 200_001
+MANY_WRONG: Mapping[str, Callable[[], dict[str, str]]] = {
+    "values": lambda: _csv("web{0},isp-b,{0}/tpc,192.168.1.1\n"),
+    "uplinks": lambda: _csv("web{0},isp-x,443/tcp,192.168.1.1\n"),
+    "names": lambda: _csv("web,isp-b,443/tcp,192.168.1.1\n"),
+    "JSON Lines": lambda: _json_lines('{"name": "webN", "at": "isp-b", "ports": "N/tpc", "to": "192.168.1.1"}\n'),
+    "YAML": lambda: _yaml("    webN: {at: isp-b, ports: N/tpc, to: 192.168.1.1}\n"),
+    "YAML in several lines": lambda: _yaml("    webN:\n      at: isp-b\n      ports: N/tpc\n      to: 192.168.1.1\n"),
+    "anchors": lambda: _yaml("    webN: &a {at: isp-b, to: 192.168.1.1}\n"),
+}
+
+
+@pytest.mark.parametrize("what", MANY_WRONG)
+def test_of_200_000_wrong_entries_the_first_are_told_in_two_seconds(what: str) -> None:
+    texts = MANY_WRONG[what]()
+    began = time.process_time()
+    with pytest.raises(SpecError) as caught:
+        load_texts(texts)
+    assert time.process_time() - began < 2
+    error = caught.value
+    assert len(error.problems) == 20
+    assert error.more >= 980
+    assert str(error).endswith(f"... and at least {error.more} more problems; the rest was not checked")
+    told = error_json(error)["error"]
+    assert (told["more"], told["complete"]) == (error.more, False)
+
+
+@pytest.mark.parametrize("wrong", ["isp-x,9/tcp", "isp-b,9/tpc"])
+def test_what_is_wrong_after_many_right_entries_is_told_and_counted(wrong: str) -> None:
+    rows = [f"web{n},isp-b,{n}/tcp,192.168.1.1\n" for n in range(1, 5000)]
+    rows[3000:3030] = [f"new{n},{wrong},192.168.1.1\n" for n in range(30)]
+    with pytest.raises(SpecError) as caught:
+        load_texts({"gw.yaml": READS_CSV, "f.csv": HEADER + "".join(rows)})
+    assert (caught.value.problems[0].position.line, caught.value.more, caught.value.complete) == (3002, 10, True)
 
 
 # --------------------------------------------------------------------------- JSON Lines that are wrong

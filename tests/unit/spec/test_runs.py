@@ -187,6 +187,17 @@ MANY = "".join(f"    f{n}: {{at: isp-a, ports: {n}/tcp, to: 192.168.1.1}}\n" for
 TAKEN = "each public port leads to one place: change the port, the address or `from`"
 
 
+def test_after_enough_wrong_entries_the_others_like_them_are_not_read() -> None:
+    wrong = "".join(f"    f{n}: {{at: isp-a, ports: {n}/tpc, to: 192.168.1.1}}\n" for n in range(9))
+    text = BASE + "  forwards:\n" + wrong + "    odd: {at: *a}\n  routes: 1\n"
+    text = text.replace("*a", "[]")
+    problems = SpecProblems()
+    assert not parts_of(text, "gw.yaml", problems, least=1, most_wrong=3)
+    assert not problems.complete
+    line = BASE.count("\n") + 2
+    assert sorted(p.position.line for p in problems) == [line, line + 1, line + 2, line + 9, line + 9, line + 10]
+
+
 def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
     (part,) = parts_of(BASE + "  forwards:\n" + MANY, "gw.yaml", SpecProblems())
     assert isinstance(part.source, CutDocument)
