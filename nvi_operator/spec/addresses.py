@@ -35,7 +35,9 @@ class Span(NamedTuple, Generic[T]):
 
 
 def span_of(network: Network, order: int, owner: T) -> Span[T]:
-    return Span(network.version, int(network.network_address), int(network.broadcast_address), order, owner)
+    first = int(network.network_address)
+    # Not broadcast_address: it makes two objects, for each of what may be 100,000 networks.
+    return Span(network.version, first, first + (1 << network.max_prefixlen - network.prefixlen) - 1, order, owner)
 
 
 def overlapping(
@@ -147,6 +149,11 @@ class Homes:
     def any(self, first: Address, last: Address) -> bool:
         """Are these an uplink's, or an interface's alias?"""
         return self._any.holds(first, last)
+
+    def any_of(self, network: Network) -> bool:
+        """The same of all addresses of a network."""
+        first = network.network_address
+        return self.any(first, first if network.prefixlen == network.max_prefixlen else network[-1])
 
     def nowhere(self, *, or_else: str = "") -> str:
         """What to do about an address on no uplink.

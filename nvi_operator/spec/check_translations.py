@@ -161,7 +161,7 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
     for order, (name, static) in enumerate(spec.static.items()):
         at: Path = ("spec", "static", name)
         for address, mapped in static.pairs:
-            if not homes.any(mapped[0], mapped[-1]):
+            if not homes.any_of(mapped):
                 hint = homes.nowhere(or_else=", or to an interface's knownAs")
                 yield (*at, "as"), f"{mapped} belongs to no uplink", hint
             yield from _static_real(homes, insides, at, static, address)
@@ -208,7 +208,8 @@ def _other_far_side(one: _Piece, other: _Piece) -> bool:
 
 def _static_real(homes: Homes, insides: Insides, at: Path, static: Static, address: Network) -> Iterator[Problem]:
     path = (*at, "address")
-    own = homes.own.get((address.version, int(address.network_address))) if address.num_addresses == 1 else None
+    is_host = address.prefixlen == address.max_prefixlen
+    own = homes.own.get((address.version, int(address.network_address))) if is_host else None
     if own:
         message = f"{address.network_address} is the gateway's own address (uplink {own!r})"
         yield path, message, "name the host that shall be known by another address"
@@ -231,7 +232,7 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
     for name, twice in spec.twice_nat.items():
         at: Path = ("spec", "twiceNat", name)
         for mapped in twice.as_:
-            if not homes.any(mapped[0], mapped[-1]):
+            if not homes.any_of(mapped):
                 hint = f"add it to routed of uplink {twice.via!r}"
                 if twice.via not in spec.uplinks:
                     there_are = f"; there are: {listed(spec.uplinks)}" if spec.uplinks else ""

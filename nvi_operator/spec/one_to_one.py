@@ -20,7 +20,7 @@ def pieces(static: Static, own: Iterable[Network] = (), declared: Iterable[Netwo
     """
     exceptions = static.except_ or ()
     for real, mapped in _wholes(static, declared):
-        if mapped.num_addresses == 1:
+        if mapped.prefixlen == mapped.max_prefixlen:
             yield real, mapped
             continue
         if any(within(real, item) or within(mapped, item) for item in exceptions):
