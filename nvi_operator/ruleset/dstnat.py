@@ -82,6 +82,8 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
     if rule.clients:
         yield f.in_networks(f.saddr(family), rule.clients)
     yield Match(f.daddr(family), "==", str(rule.public))
+    if rule.source_services:
+        yield f.of_services(rule.source_services, "sport")
     if rule.service:
         yield f.of_services((rule.service,))
     yield Count(rule.counter)

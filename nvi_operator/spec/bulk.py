@@ -151,9 +151,21 @@ class Forward:
     ] = "hash"
     tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None
     from_: Annotated[Maybe[Networks], Field(alias="from", description="Only for clients of these prefixes.")] = None
+    from_ports: Annotated[
+        Maybe[Services],
+        Field(
+            alias="fromPorts",
+            description="Only what clients send from these ports, with protocol, as in 500/udp; of the same "
+            "protocols as `ports`, where both are given.",
+        ),
+    ] = None
     hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside, too?")] = True
 
     def __post_init__(self) -> None:
+        if self.ports and self.from_ports:
+            alone = {service.protocol for service in self.ports} ^ {s.protocol for s in self.from_ports}
+            if alone:
+                raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
         for target in self.to:
             if target.ports is None:
                 continue
@@ -304,7 +316,11 @@ def _paired(left: Sequence[Network], right: Sequence[Network]) -> _Pairs:
 def _same_families_and_sizes(
     left: Sequence[Network], right: Sequence[Network], left_name: str, right_name: str
 ) -> _Pairs:
-    if sorted(n.version for n in left) != sorted(n.version for n in right):
+    if len(left) == len(right) == 1:  # nearly always, and there may be 100,000
+        versions_differ = left[0].version != right[0].version
+    else:
+        versions_differ = sorted(n.version for n in left) != sorted(n.version for n in right)
+    if versions_differ:
         raise ValueError(f"{left_name} {_all(left)} and {right_name} {_all(right)} mix IPv4 and IPv6")
     pairs = _paired(left, right)
     for one, other in pairs:

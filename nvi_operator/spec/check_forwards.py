@@ -2,7 +2,8 @@
 
 An uplink's name stands for its address of each family; where that is a lease (`addresses: auto`), for itself. Port
 forwards go before a forward of the whole address, so that they may stand side by side. Two forwards of one port
-may stand where no client is meant by both; a forward without `from` means every client.
+may stand where no client is meant by both; a forward without `from` means every client, and one without `fromPorts`
+every port that clients send from.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             continue
         claims.disjoint = False
         held = [_span(number, names) for number in packed]
-        limited = any(spec.forwards[span.owner].from_ for span in held)
+        limited = any(_is_limited(spec.forwards[span.owner]) for span in held)
         for later, earlier in overlapping(held, apart if limited else None):
             pair = (later.owner, earlier.owner)
             if pair in reported:
@@ -247,11 +248,21 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             )
 
 
+def _is_limited(forward: Forward) -> bool:
+    return bool(forward.from_ or forward.from_ports)
+
+
 def _other_clients(one: Forward, other: Forward) -> bool:
-    """Is there no client that is meant by both?"""
-    if one.from_ is None or other.from_ is None:
-        return False
-    return not any(a.version == b.version and a.overlaps(b) for a in one.from_ for b in other.from_)
+    """Is there no client that is meant by both, and no port that both mean a client to send from?"""
+    from_others = bool(one.from_ and other.from_) and not any(
+        a.version == b.version and a.overlaps(b) for a in one.from_ or () for b in other.from_ or ()
+    )
+    from_other_ports = bool(one.from_ports and other.from_ports) and not any(
+        a.protocol == b.protocol and a.ports.first <= b.ports.last and b.ports.first <= a.ports.last
+        for a in one.from_ports or ()
+        for b in other.from_ports or ()
+    )
+    return from_others or from_other_ports
 
 
 def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:

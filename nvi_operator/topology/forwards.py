@@ -49,7 +49,7 @@ def resolve_forwards(
             if where is None:
                 where = publics[forward.at, family] = tuple(_publics(forward, family, by_name))
             for public in where:
-                if len(targets) == 1 and not forward.from_:
+                if len(targets) == 1 and not (forward.from_ or forward.from_ports):
                     entries += _entries(name, forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
@@ -157,18 +157,26 @@ def _rules(
     if forward.from_ and not clients:
         return
 
-    def rule(service: Service | None, offset: int | None) -> ForwardRule:
+    def rule(service: Service | None, offset: int | None, source_services: tuple[Service, ...]) -> ForwardRule:
         choices = tuple(
             (t.address, None if t.ports is None or offset is None else t.ports.first + offset, t.weight)
             for t in targets
         )
-        return ForwardRule(name, public, service, clients, choices, forward.pick, tenant, forward.hairpin)
+        return ForwardRule(
+            name, public, service, clients, choices, forward.pick, tenant, forward.hairpin, source_services
+        )
 
-    for service in forward.ports or (None,):
-        moved = service and any(t.ports not in (None, service.ports) for t in targets)
-        if not service or not moved:
-            yield rule(service, None)
+    sent_from: dict[str, tuple[Service, ...]] = {}
+    for source in forward.from_ports or ():
+        sent_from[source.protocol] = (*sent_from.get(source.protocol, ()), source)
+    if not forward.ports:
+        for source_services in sent_from.values() or ((),):
+            yield rule(None, None, source_services)
+    for service in forward.ports or ():
+        source_services = sent_from.get(service.protocol, ())
+        if all(t.ports in (None, service.ports) for t in targets):
+            yield rule(service, None, source_services)
             continue
         for offset in range(service.ports.size):
             port = service.ports.first + offset
-            yield rule(Service(service.protocol, PortRange(port, port)), offset)
+            yield rule(Service(service.protocol, PortRange(port, port)), offset, source_services)

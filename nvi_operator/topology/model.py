@@ -224,7 +224,10 @@ class ForwardEntry:
 
 @dataclass(frozen=True)
 class ForwardRule:
-    """A forward that needs a rule of its own: balanced, or for some clients only."""
+    """A forward that needs a rule of its own: balanced, or for some clients only.
+
+    Clients send from the ports of `source_services`, of one protocol, which is that of `service` where there is one.
+    """
 
     name: str
     public: Address
@@ -234,6 +237,7 @@ class ForwardRule:
     pick: Pick
     tenant: int
     hairpin: bool
+    source_services: tuple[Service, ...] = ()
 
     @property
     def counter(self) -> str:

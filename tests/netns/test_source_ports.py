@@ -77,3 +77,38 @@ def test_addresses_of_a_pool_are_used_by_their_weights(talk: Site, gateway: Gate
     ):
         found = Counter(seen(talk.client, far, 40000 + number)[0] for number in range(8))
         assert found == {heavy: 6, light: 2}
+
+
+def test_a_forward_may_go_by_the_port_that_a_client_sends_from(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    more = """\
+    sip:
+      ports: 5060/udp
+      fromPorts: [5060-5061/udp, 6000/udp]
+      to: [192.168.1.80, "fd00:1::80"]
+    others:
+      ports: 5060/udp
+      fromPorts: 40000-40001/udp
+      to: ["192.168.1.10:7", "[fd00:1::10]:7"]
+    any-port:
+      at: [203.0.113.20, "2001:db8:a:1::20"]
+      fromPorts: [7000/udp, 7000/tcp]
+      to: [192.168.1.80, "fd00:1::80"]
+"""
+    gateway.apply(spec(dataplane, more))
+    site.server.serve(5060, protocol="udp")
+    site.server.serve(5060)
+    site.client.serve(7, protocol="udp")
+    for public in (A, B, A6, B6):
+        for source_port, server in ((5060, "server"), (6000, "server"), (40001, "client")):
+            with site.far.connect(public, 5060, protocol="udp", source_port=source_port) as flow:
+                assert (flow.by, flow.seen_port) == (server, source_port)
+        with pytest.raises(AssertionError):
+            site.far.connect(public, 5060, protocol="udp", source_port=5062)
+    for public in ("203.0.113.20", "2001:db8:a:1::20"):
+        for protocol in ("udp", "tcp"):
+            assert site.far.connect(public, 5060, protocol=protocol, source_port=7000).by == "server"
+        with pytest.raises(AssertionError):
+            site.far.connect(public, 5060, protocol="udp", source_port=7001)
+    assert site.leaks() == 0

@@ -92,4 +92,6 @@ def _forwards(draw: st.DrawFn, families: tuple[int, ...]) -> dict[str, Any]:
             "to": servers,
             "hairpin": draw(st.booleans()),
         }
+        if draw(st.booleans()):
+            forwards[f"f-{port}"]["fromPorts"] = f"{draw(st.integers(1, 65535))}/tcp"
     return forwards

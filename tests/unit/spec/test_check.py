@@ -260,6 +260,16 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "    c: {at: isp-b, ports: 22/tcp, from: 192.0.2.200, to: 192.168.1.82}",
         [("16:27", "spec.forwards.c.ports", "198.51.100.2 tcp port 22 is taken by forward 'b', too", TAKEN)],
     ),
+    "one port, sent to from ports that overlap": (
+        "  forwards:\n    a: {at: isp-b, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.80}\n"
+        "    b: {at: isp-b, ports: 500/udp, fromPorts: 400-600/udp, to: 192.168.1.81}\n",
+        [("15:27", "spec.forwards.b.ports", "198.51.100.2 udp port 500 is taken by forward 'a', too", TAKEN)],
+    ),
+    "one port, sent to from some ports and from all": (
+        "  forwards:\n    a: {at: isp-b, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.80}\n"
+        "    b: {at: isp-b, ports: 500/udp, to: 192.168.1.81}\n",
+        [("15:27", "spec.forwards.b.ports", "198.51.100.2 udp port 500 is taken by forward 'a', too", TAKEN)],
+    ),
     "forwards, some clients and all": (
         "  forwards:\n"
         "    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
@@ -833,6 +843,9 @@ GOOD = {
     "one port, other clients": BASE
     + "  forwards:\n    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
     + "    b: {at: isp-b, ports: 22/tcp, from: 192.0.2.128/25, to: 192.168.1.81}\n",
+    "one port, sent to from other ports": BASE
+    + "  forwards:\n    a: {at: isp-b, ports: 500/udp, fromPorts: [500/udp, 4500/udp], to: 192.168.1.80}\n"
+    + "    b: {at: isp-b, ports: 500/udp, fromPorts: 1024-4499/udp, to: 192.168.1.81}\n",
     "one port, other family, on a dynamic uplink": BASE
     + "  forwards:\n    a: {at: dsl, ports: 443/tcp, to: 192.168.1.80}\n"
     + "    b: {at: dsl, ports: 443/tcp, to: 'fd00:1::80'}\n",
