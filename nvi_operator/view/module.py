@@ -11,14 +11,15 @@ from rich.text import Text
 from nvi_operator.state.module import ModuleFacts, ModuleFile
 from nvi_operator.topology.module import OLDEST, Verdict
 from nvi_operator.view.plain import plain
+from nvi_operator.view.table import Entry
 
 
 def module_text(facts: ModuleFacts, verdict: Verdict) -> RenderableType:
     word, style = ("usable", "green") if verdict.usable else ("not usable", "bold red")
-    rows = [Text(f"{name:<16}{value}") for name, value in _rows(facts)]
+    rows = [Entry(Text(f"{name:<16}"), value) for name, value in _rows(facts)]
     # Lines that can be pasted as they are.
     todo = [Text(f"    {line}") for line in verdict.todo]
-    return Group(Text.assemble("module nvi: ", (word, style), f": {verdict.why}"), *todo, *rows)
+    return Group(Entry(Text.assemble("module nvi: ", (word, style), ": "), verdict.why), *todo, *rows)
 
 
 def module_json(facts: ModuleFacts, verdict: Verdict) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from nvi_operator.plan.preview import Preview
@@ -15,6 +14,7 @@ from nvi_operator.state.link import Link
 from nvi_operator.topology.faults import port_state
 from nvi_operator.topology.model import FAMILIES, Uplink
 from nvi_operator.view.describe import describe
+from nvi_operator.view.table import Entry, TextTable
 
 Counters = Mapping[str, Mapping[str, int]]
 
@@ -62,13 +62,13 @@ def status_text(name: str, seen: Preview, counters: Counters, faults: Sequence[s
     else:
         head.append("in sync: as the spec says", style="green")
     parts.append(head)
-    parts += [Text(f"fault   {fault}", style="yellow") for fault in faults[:_SHOWN_FAULTS]]
+    parts += [Entry(Text("fault   "), fault, "yellow") for fault in faults[:_SHOWN_FAULTS]]
     if (more := len(faults) - _SHOWN_FAULTS) > 0:
-        parts.append(Text(f"fault   and {more} more (see -o json)", style="yellow"))
-    parts += [Text(f"device  {describe(link)}") for link in links]
-    parts += [Text(f"note    {note}") for note in _hook_order(counters)]
+        parts.append(Entry(Text("fault   "), f"and {more} more (see -o json)", "yellow"))
+    parts += [Entry(Text("device  "), describe(link)) for link in links]
+    parts += [Entry(Text("note    "), note) for note in _hook_order(counters)]
     if seen.topology:
-        parts += [Text(f"note    {note}") for note in seen.topology.notes]
+        parts += [Entry(Text("note    "), note) for note in seen.topology.notes]
         parts.append(_uplinks(seen))
     for group, values in counters.items():
         parts.append(_counters(group, values))
@@ -91,19 +91,19 @@ def _hook_order(counters: Counters) -> Iterator[str]:
             )
 
 
-def _uplinks(seen: Preview) -> Table:
+def _uplinks(seen: Preview) -> TextTable:
     assert seen.topology is not None
-    table = Table(title="uplinks", title_justify="left", box=None, pad_edge=False)
-    for column in ("name", "interface", "state", "next hop", "address", "sources"):
-        table.add_column(column, overflow="fold")  # two long names may differ at their ends
+    table = TextTable("uplinks", ("name", "interface", "state", "next hop", "address", "sources"))
     for uplink in seen.topology.uplinks:
-        table.add_row(
-            uplink.name + (" (default)" if uplink.default else ""),
-            uplink.port.ifname,
-            port_state(uplink.port),
-            ", ".join(uplink.next_hops.values()) or ("point-to-point" if _is_direct(uplink) else "none"),
-            ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
-            counted(sum(len(uplink.sources(f)) for f in FAMILIES), "prefix", "es"),
+        table.rows.append(
+            (
+                uplink.name + (" (default)" if uplink.default else ""),
+                uplink.port.ifname,
+                port_state(uplink.port),
+                ", ".join(uplink.next_hops.values()) or ("point-to-point" if _is_direct(uplink) else "none"),
+                ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
+                counted(sum(len(uplink.sources(f)) for f in FAMILIES), "prefix", "es"),
+            )
         )
     return table
 
@@ -112,13 +112,11 @@ def _is_direct(uplink: Uplink) -> bool:
     return uplink.point_to_point or bool(uplink.direct)
 
 
-def _counters(group: str, values: Mapping[str, int]) -> Table:
-    table = Table(title=group, title_justify="left", box=None, pad_edge=False)
-    table.add_column("counter")
-    table.add_column("packets", justify="right")
-    table.add_column("meaning")
+def _counters(group: str, values: Mapping[str, int]) -> TextTable:
+    table = TextTable(group, ("counter", "packets", "meaning"), right=frozenset({1}))
     for name, value in sorted(values.items()):
-        table.add_row(name, str(value), _MEANINGS.get(name, "new flows by this line" if "nat_" in name else ""))
+        meaning = _MEANINGS.get(name, "new flows by this line" if "nat_" in name else "")
+        table.rows.append((name, str(value), meaning))
     return table
 
 

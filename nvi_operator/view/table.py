@@ -1,0 +1,103 @@
+"""Tables and labelled texts: one line an entry in a pipe, and no word broken on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from textwrap import wrap
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+_GAP = "  "
+_STYLES = {0: "italic", 1: "bold"}  # title, heading
+
+Row = tuple[str, ...]
+
+
+@dataclass
+class TextTable:
+    """Rows under a title. rich's own tables are as wide as a terminal, also in a pipe, and fold words to fit."""
+
+    title: str
+    heading: Row
+    right: frozenset[int] = frozenset()  # columns of numbers
+    rows: list[Row] = field(default_factory=list)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number, line in enumerate(self.lines(_width(console, options))):
+            yield Text(line, style=_STYLES.get(number, ""))
+
+    def lines(self, width: int | None) -> Iterator[str]:
+        """As text, not wider than `width` where the words allow it; None: as wide as need be."""
+        yield self.title
+        columns = list(zip(self.heading, *self.rows, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        if width is None or _total(widths) <= width:
+            yield from (self._line(row, widths) for row in (self.heading, *self.rows))
+            return
+        words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+        if _total(words) <= width:
+            widths = _narrowed(widths, words, width)
+            for row in (self.heading, *self.rows):
+                yield from self._wrapped(row, widths)
+        else:
+            yield from self._stacked(width)
+
+    def _line(self, row: Row, widths: Sequence[int]) -> str:
+        cells = (
+            f"{cell:>{size}}" if number in self.right else f"{cell:<{size}}"
+            for number, (cell, size) in enumerate(zip(row, widths, strict=True))
+        )
+        return _GAP.join(cells).rstrip()
+
+    def _wrapped(self, row: Row, widths: Sequence[int]) -> Iterator[str]:
+        cells = [_words(cell, size) for cell, size in zip(row, widths, strict=True)]
+        for number in range(max(map(len, cells))):
+            yield self._line(tuple(cell[number] if number < len(cell) else "" for cell in cells), widths)
+
+    def _stacked(self, width: int) -> Iterator[str]:
+        """Too many columns side by side: each entry's name, and its fields below."""
+        for name, *cells in self.rows:
+            yield name
+            for heading, cell in zip(self.heading[1:], cells, strict=True):
+                for line in _words(f"{heading}: {cell}", width - len(_GAP)):
+                    yield _GAP + line
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A label, and a text that hangs behind it where a terminal is too narrow for one line."""
+
+    label: Text
+    text: str
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, indent = _width(console, options), len(self.label)
+        lines = [self.text] if width is None else _words(self.text, width - indent)
+        yield Text.assemble(self.label, (lines[0], self.style))
+        for line in lines[1:]:
+            yield Text(" " * indent + line, style=self.style)
+
+
+def _width(console: Console, options: ConsoleOptions) -> int | None:
+    """What a line has to fit in: nothing, where no terminal shows it."""
+    return options.max_width if console.file.isatty() else None
+
+
+def _words(cell: str, width: int) -> list[str]:
+    return wrap(cell, max(width, 1), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], width: int) -> list[int]:
+    """Columns that fit: what is too much is taken where most can be spared."""
+    narrow = list(widths)
+    while _total(narrow) > width:
+        widest = max(range(len(narrow)), key=lambda number: narrow[number] - least[number])
+        narrow[widest] -= 1
+    return narrow
