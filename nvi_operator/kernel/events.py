@@ -158,6 +158,14 @@ class KernelEvents:
         self._read(self._nft)
         return self._reports.between(earlier, later)
 
+    def forget_elements(self, generation: int | None) -> None:
+        """`elements` is not asked any more what led to this generation, or, if None, for anything until now.
+
+        Reports that it finds wait for `drain`, as with `generation`.
+        """
+        self._read(self._nft)
+        self._reports.forget(generation)
+
     def _read(self, sock: socket.socket) -> None:
         view = memoryview(self._buffer)
         lost = False

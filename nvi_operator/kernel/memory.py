@@ -80,8 +80,12 @@ class Memory:
         self.table.close()
 
     def rest(self) -> None:
-        """End the process of libnftables until it is asked again: few passes need it, and it takes 17 MiB."""
+        """End the process of libnftables until it is asked again: few passes need it, and it takes 17 MiB.
+
+        Reports of elements that led to what was seen have served.
+        """
         self.table.rest()
+        self._events.forget_elements(self.table.generation)
 
     def forget(self) -> None:
         """Read everything anew: now and then, when reports were lost, and when something went wrong."""

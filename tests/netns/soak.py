@@ -3,7 +3,8 @@
     python -m tests.netns.soak DIRECTORY EDITS HEALS
 
 Runs in the network namespace of its caller, which has the interfaces of the spec. It edits gateway.yaml in DIRECTORY,
-and prints the resident set size in KiB: after 100 edits, after all, after 100 heals, and after all.
+and prints the resident set size in KiB and the number of objects that the collector knows: after 100 edits, after
+all, after 100 heals, and after all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from nvi_operator.ruleset.table import TABLE
 
 FIRST = 100
 REST = 60  # passes between two of the timer
+
+Taken = tuple[int, int]  # KiB, objects
 
 DRIFTS = (
     "nft flush chain inet nvi guard",
@@ -57,14 +60,15 @@ def main() -> int:
     return 0
 
 
-def grown(count: int, act: Callable[[], Reason], one: Callable[..., None], *, rest: int) -> tuple[int, int]:
-    """Resident after the first 100, and after all; with a pass of the timer now and then."""
-    first = 0
+def grown(count: int, act: Callable[[], Reason], one: Callable[..., None], *, rest: int) -> tuple[Taken, Taken]:
+    """What is taken after the first 100, and after all; with a pass of the timer now and then."""
+    first: Taken | None = None
     for number in range(count):
         one(act(), *([Reason.TIMER] if number % rest == 0 else []))
         if number == FIRST - 1:
-            first = resident()
-    return first or resident(), resident()
+            first = taken()
+    last = taken()
+    return first or last, last
 
 
 def editing(directory: Path) -> Callable[[], Reason]:
@@ -97,6 +101,15 @@ def drifting() -> Callable[[], Reason]:
         return Reason.KERNEL
 
     return drift
+
+
+def taken() -> Taken:
+    kib = resident()  # before all objects are listed
+    gc.unfreeze()
+    gc.collect()
+    objects = len(gc.get_objects())
+    gc.freeze()
+    return kib, objects
 
 
 def resident() -> int:

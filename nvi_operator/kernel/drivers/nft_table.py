@@ -88,6 +88,11 @@ class NftTableDriver:
         """As after a long time in which nobody asked; nothing that is known is lost."""
         self._nft.close()
 
+    @property
+    def generation(self) -> int | None:
+        """Of the ruleset, from which on the next observation needs what is reported. None: it reads everything."""
+        return self._seen.generation
+
     def forget(self) -> None:
         """The next observation reads everything."""
         self._seen = _Seen()

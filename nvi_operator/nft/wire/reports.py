@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from nvi_operator.nft.wire.attributes import WireError, attributes
 from nvi_operator.nft.wire.messages import DELETE_ELEMENT, ELEMENTS, NEW_ELEMENT, SET_NAME, Verb, after
 
-_MOST = 1024  # transactions that are kept, and things that one of them changed
+_MOST = 1024  # transactions that are kept, with all that they changed
 
 _VERBS: dict[int, Verb] = {NEW_ELEMENT: "add", DELETE_ELEMENT: "delete"}
 
@@ -33,7 +33,8 @@ class Reported:
 class Reports:
     def __init__(self) -> None:
         self._changes: list[Reported] | None = None  # of the transaction that is not through; None: not all is known
-        self._made: deque[tuple[int, Sequence[Reported] | None]] = deque(maxlen=_MOST)
+        self._made: deque[tuple[int, Sequence[Reported] | None]] = deque()
+        self._size = 0  # of `_made`
 
     def change(self, kind: int, body: bytes) -> None:
         """A message about our table; `body` is what follows struct nfgenmsg."""
@@ -50,12 +51,21 @@ class Reports:
     def end(self, generation: int) -> None:
         """The transaction is through."""
         self._made.append((generation, self._changes))
+        self._size += _size(self._changes)
         self._changes = []
+        while self._size > _MOST:
+            self._drop_oldest()
 
     def gap(self) -> None:
         """Something was not heard, and the transaction under way perhaps not as a whole."""
-        self._made.clear()
+        self.forget(None)
         self._changes = None
+
+    def forget(self, generation: int | None) -> None:
+        """What led to this generation is not asked for any more. None: whatever was heard is not."""
+        if generation is None or any(made == generation for made, _ in self._made):
+            while self._made and self._drop_oldest() != generation:
+                pass
 
     def between(self, earlier: int, later: int) -> list[Reported] | None:
         """What led from one generation to another, in its order; None if that is not known, or more than elements."""
@@ -70,3 +80,12 @@ class Reports:
                 return found
             wanted = after(generation)
         return None
+
+    def _drop_oldest(self) -> int:
+        generation, changes = self._made.popleft()
+        self._size -= _size(changes)
+        return generation
+
+
+def _size(changes: Sequence[Reported] | None) -> int:
+    return 1 + len(changes or ())

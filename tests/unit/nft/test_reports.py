@@ -103,6 +103,28 @@ def test_after_a_gap_neither_what_was_nor_the_transaction_under_way_counts(repor
     assert reports.between(3, 4) == []
 
 
+def test_what_led_to_a_known_generation_is_not_kept(reports: Reports) -> None:
+    for generation in (2, 3, 4):
+        reports.change(NEW_ELEMENT, body(raw(generation)))
+        reports.end(generation)
+    reports.forget(3)
+    assert reports.between(2, 4) is None
+    assert reports.between(3, 4) == [report("add", 4)]
+    reports.forget(7)  # not reported yet: what leads to it is still to come
+    assert reports.between(3, 4) == [report("add", 4)]
+    reports.forget(None)
+    assert reports.between(3, 4) is None
+
+
+def test_many_transactions_of_many_things_are_not_all_kept(reports: Reports) -> None:
+    for generation in range(2, 12):
+        for _ in range(200):
+            reports.change(NEW_ELEMENT, body(raw(1)))
+        reports.end(generation)
+    assert reports.between(1, 11) is None
+    assert len(reports.between(7, 11) or ()) == 800
+
+
 def test_generations_go_on_after_the_largest() -> None:
     reports = Reports()
     reports.end(0xFFFFFFFF)
