@@ -18,6 +18,7 @@ from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link
 from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
@@ -80,7 +81,7 @@ class FakeKernel:
         """A link goes, and with it its routes, its program and its settings, as in a real kernel."""
         for ref, obj in self.state:
             settings = isinstance(obj, Sysctl) and f"/conf/{ifname}/" in obj.path
-            on_it = isinstance(obj, Link | TcProgram | EgressGuard) and obj.ifname == ifname
+            on_it = isinstance(obj, Link | TcProgram | EgressGuard | IngressGuard) and obj.ifname == ifname
             if settings or on_it or (isinstance(obj, Route) and obj.dev == ifname):
                 del self.objects[ref]
 

@@ -70,6 +70,11 @@ def no_egress_guard(gateway: Host) -> None:
         gateway.run("tc", "filter", "del", "dev", ifname, "egress")
 
 
+def no_ingress_guard(gateway: Host) -> None:
+    for ifname in ("lan0", "wan0", "wan1"):
+        gateway.run("tc", "filter", "del", "dev", ifname, "ingress")
+
+
 OURS = tuple(name for name in VARIANTS if name.startswith(("bpf", "kmod")))
 PARTS: dict[str, Change] = {
     "nothing": lambda gateway: None,
@@ -82,6 +87,7 @@ PARTS: dict[str, Change] = {
     "mark hook: counter stage_1": nft("mark_hook", '^counter name "stage_1".*'),
     "FIB: own errors, local": no_rules("1000", "1001"),
     "egress guard: the program": no_egress_guard,
+    "ingress guard: the program, twice": no_ingress_guard,
     "FIB: backstop": no_rules("1800", "1900", "1999"),
 }
 PARTS["all of these"] = also(*(change for name, change in PARTS.items() if name != "guard: the rules"))

@@ -79,6 +79,7 @@ def _link(link: Any, addresses: Sequence[Any], routes: MainRoutes, names: Mappin
         carrier=bool(link["flags"] & _IFF_LOWER_UP),
         group=link.get("group") or 0,
         addresses=tuple(_interface(a) for a in addresses if a["index"] == index and _is_fit(a)),
+        narrow=tuple(_narrow(index, addresses)),
         altnames=tuple(_altnames(link)),
         fading=frozenset(_interface(a).ip for a in addresses if a["index"] == index and _is_fading(a)),
         next_hops=tuple(dict.fromkeys((r.family, r.gateway) for r in defaults if r.gateway)),
@@ -97,6 +98,14 @@ def _altnames(link: Any) -> Iterator[str]:
 
 def _is_fit(address: Any) -> bool:
     return bool(address["scope"] == _SCOPE_UNIVERSE and not _flags(address) & _UNFIT)
+
+
+def _narrow(index: int, addresses: Iterable[Any]) -> Iterator[InterfaceAddress]:
+    for each in addresses:
+        if each["index"] == index and each["scope"] != _SCOPE_UNIVERSE and not _flags(each) & _UNFIT:
+            found = _interface(each)
+            if not found.is_loopback and not (found.version == 6 and found.is_link_local):
+                yield found
 
 
 def _is_fading(address: Any) -> bool:

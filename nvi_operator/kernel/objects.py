@@ -8,9 +8,11 @@ from typing import Any
 
 from nvi_operator.kernel import nvi_device
 from nvi_operator.kernel.bpf.counters import read_counters
+from nvi_operator.kernel.bpf.egress import EGRESS
+from nvi_operator.kernel.bpf.ingress import INGRESS
 from nvi_operator.kernel.driver import Driver
-from nvi_operator.kernel.drivers.egress_guard import EgressGuardDriver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
+from nvi_operator.kernel.drivers.guard import GuardDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
 from nvi_operator.kernel.drivers.module import ModuleDriver
@@ -22,8 +24,10 @@ from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.rtnetlink import Rtnetlink
 from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Change
+from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
+from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link
 from nvi_operator.state.tc import TcProgram
 from nvi_operator.store.saved_settings import SavedSettings
@@ -45,12 +49,14 @@ class Objects:
         routes = RouteDriver(self._rtnetlink, numbers.protocol)
         program = TcProgramDriver(self._ipr, lambda desired: [link.ifname for link in links.observe(desired)])
         links = LinkDriver(self._ipr, numbers, routed=routes.devices, programmed=program.is_on)
-        self._guard = EgressGuardDriver(self._ipr, self._rtnetlink, self._saved)
+        self._egress = GuardDriver(EGRESS, EgressGuard, self._ipr, self._rtnetlink, self._saved)
+        self._ingress = GuardDriver(INGRESS, IngressGuard, self._ipr, self._rtnetlink, self._saved)
         drivers: tuple[Driver, ...] = (
             ModuleDriver(),
             links,  # before all that goes with a link, see `memory.py`
             program,
-            self._guard,
+            self._egress,
+            self._ingress,
             self._groups,
             routes,
             FibRuleDriver(self._rtnetlink, numbers.protocol),
@@ -113,6 +119,7 @@ class Objects:
         for link in live.of_kind(LinkDriver.kind):
             if isinstance(link, Link) and link.kind == nvi_device.KIND:
                 groups[f"device {link.ifname}"] = nvi_device.read_counters(link.ifname)
-        if refused := self._guard.counters():
-            groups["egress of the uplinks"] = refused
+        for place, guard in (("egress of the uplinks", self._egress), ("ingress of the interfaces", self._ingress)):
+            if refused := guard.counters():
+                groups[place] = refused
         return groups

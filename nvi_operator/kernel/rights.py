@@ -23,7 +23,7 @@ from nvi_operator.state.change import Plan
 
 _DELLINK = 17  # RTM_DELLINK; the kernel asks for CAP_NET_ADMIN before it looks at the message
 _NO_LINK = struct.pack("=16xHH12s", 4 + 9, 3, b"nvi/none")  # IFLA_IFNAME, with a name that no link can have
-_PROGRAMS = ("tc-program", "egress-guard")  # kinds
+_PROGRAMS = ("tc-program", "egress-guard", "ingress-guard")  # kinds
 _REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS)
 
 

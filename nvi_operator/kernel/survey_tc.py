@@ -11,7 +11,7 @@ from typing import Literal
 
 from nvi_operator.doctor.survey import FilterFact
 from nvi_operator.errors import KernelError
-from nvi_operator.kernel.bpf.egress import stage_mask_of
+from nvi_operator.kernel.bpf.guard import is_guard
 from nvi_operator.kernel.bpf.program import options_of
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.rtnetlink import Rtnetlink
@@ -50,7 +50,7 @@ def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, place: Place) 
             continue  # the head of what has this preference, and a hash table
         about = dict(attributes(options))
         name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
-        ours = options_of(name) is not None or stage_mask_of(name) is not None
+        ours = options_of(name) is not None or is_guard(name)
         yield FilterFact(ifname, place, info >> 16, kind, ours, frozenset(_verdicts(kind, about)))
 
 

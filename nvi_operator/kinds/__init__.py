@@ -11,6 +11,7 @@ from typing import Any
 
 from nvi_operator.kinds.egress_guard import EGRESS_GUARD
 from nvi_operator.kinds.fib_rule import FIB_RULE
+from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
 from nvi_operator.kinds.kind import Kind
 from nvi_operator.kinds.link import LINK
 from nvi_operator.kinds.link_group import LINK_GROUP
@@ -23,6 +24,17 @@ from nvi_operator.kinds.tc_program import TC_PROGRAM
 KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (MODULE, EGRESS_GUARD, LINK, TC_PROGRAM, NFT_TABLE, LINK_GROUP, ROUTE, FIB_RULE, SYSCTL)
+        for kind in (
+            MODULE,
+            EGRESS_GUARD,
+            INGRESS_GUARD,
+            LINK,
+            TC_PROGRAM,
+            NFT_TABLE,
+            LINK_GROUP,
+            ROUTE,
+            FIB_RULE,
+            SYSCTL,
+        )
     }
 )

@@ -39,6 +39,7 @@ class LinkFact:
     carrier: bool = True  # is anything on the other end, as far as the interface can tell?
     group: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
+    narrow: tuple[InterfaceAddress, ...] = ()  # of a narrower scope, IPv6 link-local and loopback ones apart
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
     fading: frozenset[IPv4Address | IPv6Address] = frozenset()  # of them, not for new flows: deprecated, temporary
     next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, the best first

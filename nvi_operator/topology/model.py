@@ -414,7 +414,8 @@ class Topology:
     hide_hop: bool
     ipsec: bool
     reverse_path: tuple[tuple[str, int], ...]  # rp_filter of interfaces that are not ours, as strict as before us
-    programs: bool  # may the uplinks have a program at their egress?
+    programs: bool  # may the interfaces have programs that guard them?
+    local: tuple[tuple[str, Address], ...]  # every interface's own addresses, by its name
     loop_tag: int
     link_group: int
     table: int

@@ -84,6 +84,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         ipsec=spec.dataplane.ipsec,
         reverse_path=tuple(_reverse_path(spec, facts)),
         programs=_programs(dataplane, facts, notes.append),
+        local=tuple(_local(facts)),
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
@@ -167,7 +168,8 @@ def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
     if not facts.programs and dataplane == "kmod":
         note(
             "uplinks: no program guards their egress, because eBPF programs cannot be loaded here: packets leave "
-            "untranslated if the table and the FIB rules are deleted at the same time"
+            "untranslated if the table and the FIB rules are deleted at the same time, and without the table the "
+            "gateway takes packets whose source is one of its own addresses"
         )
     return facts.programs or dataplane == "bpf"
 
@@ -212,6 +214,15 @@ def _reverse_path(spec: GatewaySpec, facts: Facts) -> Iterable[tuple[str, int]]:
     taking_part = {*spec.interfaces, *(u.interface for u in spec.uplinks.values()), spec.dataplane.device}
     for name in sorted(facts.reverse_path.keys() - taking_part - {"all", "lo"}):
         yield name, everywhere
+
+
+def _local(facts: Facts) -> Iterable[tuple[str, Address]]:
+    """What the kernel's table `local` has of interfaces. Those of a VRF are in a table of their own."""
+    for ifname, fact in sorted(facts.links.items()):
+        master = facts.links.get(fact.master) if fact.master else None
+        if "vrf" not in (fact.kind, master and master.kind):
+            for address in sorted({i.ip for i in (*fact.addresses, *fact.narrow)}, key=lambda a: (a.version, a)):
+                yield ifname, address
 
 
 def _displaced(spec: GatewaySpec, facts: Facts) -> Iterable[Network]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from ipaddress import ip_address
 
 from nvi_operator.spec.words import counted
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
 from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link, LinkGroup
 from nvi_operator.state.module import Module
 from nvi_operator.state.nft import Table
@@ -96,6 +98,14 @@ def _(obj: EgressGuard) -> str:
         if (networks := sorted(entry.network for entry in sources if entry.standing & standing))
     ]
     return f"{obj.key}: {'; '.join(parts)}{_lines(obj.entries)}"
+
+
+@describe.register
+def _(obj: IngressGuard) -> str:
+    if obj.stage_mask is None:
+        return f"{obj.key}: a program that is not ours"
+    own = sorted(map(ip_address, obj.entries), key=lambda address: (address.version, address))
+    return f"{obj.key}: own {', '.join(map(str, own)) or 'none'}"
 
 
 def _lines(entries: frozenset[GuardEntry]) -> str:

@@ -16,6 +16,7 @@ _SECTIONS = (
     ("link-group", "link groups of the uplinks"),
     ("tc-program", "eBPF programs"),
     ("egress-guard", "guards at the uplinks' egress"),
+    ("ingress-guard", "guards at the interfaces' ingress"),
     ("route", "ip route"),
     ("fib-rule", "ip rule"),
     ("sysctl", "sysctl"),

@@ -31,7 +31,7 @@ _MEANINGS = {
     "stage_1": "packets on their way into the device",
     "stage_2": "packets on their second pass",
     "untracked": "dropped: here for the second time, or taken out of tracking by a foreign rule",
-    "spoofed": "dropped: source is one of the gateway's own addresses",
+    "spoofed": "dropped: inside source from an uplink, or one of the gateway's own addresses",
     "leak_untranslated": "dropped: inside source about to leave untranslated",
     "leak_uplink": "dropped: source of another uplink",
     "ip_options": "dropped: IPv4 options, which may hold inside addresses (record route, timestamps)",
@@ -42,6 +42,7 @@ _MEANINGS = {
     "egress_wrong_uplink": "dropped by the uplink's program: the gateway's own, with another uplink's source",
     "not_opened": "dropped: opened by the far side of twiceNat",
     "unanswered": "opened from an uplink to an inside address: no answer leaves untranslated (uplinks: networks)",
+    "ingress_spoofed": "dropped by the interface's program: source is one of the gateway's own addresses",
     "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
 }
 

@@ -12,6 +12,7 @@ from nvi_operator.spec.models import Numbers
 from nvi_operator.state.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link, LinkGroup
 from nvi_operator.state.nft import Chain, Count, NamedSet, Opaque, Rule, Table, Verdict
 from nvi_operator.state.route import Route
@@ -27,6 +28,7 @@ LINK = Ref("link", "nvi0")
 U32_FILTER = "tc filter add dev nvi0 egress pref 1 protocol ip u32 match u32 0 0"
 PROGRAM = Ref("tc-program", "nvi0 egress")
 GUARD = Ref("egress-guard", "wan0 egress")
+INGRESS_GUARD = Ref("ingress-guard", "wan0 ingress")
 
 T = TypeVar("T")
 Real = Callable[[Host], None]
@@ -95,6 +97,21 @@ def on_program(change: Callable[[TcProgram], TcProgram]) -> Real:
     return there
 
 
+def on_guard(change: Callable[[IngressGuard], IngressGuard]) -> Real:
+    """Another list of addresses in the place of ours."""
+
+    def there(host: Host) -> None:
+        def work() -> None:
+            with HostKernel(Numbers()) as kernel:
+                guard = kernel.observe(HostState()).objects[INGRESS_GUARD]
+                assert isinstance(guard, IngressGuard)
+                kernel.apply(Change(INGRESS_GUARD, Action.UPDATE, guard, change(guard)))
+
+        host.call(work)
+
+    return there
+
+
 # --------------------------------------------------------------------------- the same, in the fake
 
 
@@ -123,6 +140,15 @@ def change_program(change: Callable[[TcProgram], TcProgram]) -> Fake:
         program = kernel.objects[PROGRAM]
         assert isinstance(program, TcProgram)
         kernel.objects[PROGRAM] = change(program)
+
+    return there
+
+
+def change_guard(change: Callable[[IngressGuard], IngressGuard]) -> Fake:
+    def there(kernel: FakeKernel) -> None:
+        guard = kernel.objects[INGRESS_GUARD]
+        assert isinstance(guard, IngressGuard)
+        kernel.objects[INGRESS_GUARD] = change(guard)
 
     return there
 
@@ -497,10 +523,22 @@ DEVICE_DRIFTS = (
         frozenset({(MISSING, "egress-guard")}),
     ),
     Drift(
-        "the qdisc of an uplink's guard is deleted",
+        "the qdisc of an uplink's guards is deleted",
         run("tc", "qdisc", "del", "dev", "wan0", "clsact"),
-        lose(GUARD),
-        frozenset({(MISSING, "egress-guard")}),
+        lose(GUARD, INGRESS_GUARD),
+        frozenset({(MISSING, "egress-guard"), (MISSING, "ingress-guard")}),
+    ),
+    Drift(
+        "the guard at an interface's ingress is detached",
+        run("tc", "filter", "del", "dev", "wan0", "ingress"),
+        lose(INGRESS_GUARD),
+        frozenset({(MISSING, "ingress-guard")}),
+    ),
+    Drift(
+        "an address is taken out of a guard's list",
+        on_guard(lambda g: replace(g, entries=frozenset(sorted(g.entries)[1:]))),
+        change_guard(lambda g: replace(g, entries=frozenset(sorted(g.entries)[1:]))),
+        frozenset({(MODIFIED, "ingress-guard")}),
     ),
     Drift(
         "forwarding is switched off",

@@ -75,8 +75,11 @@ def test_the_filters_of_others_are_asked_behind_it_and_stay(site: Site, gateway:
     assert gateway.owned() == []
 
 
-def _drop_all(ifname: str, preference: int) -> None:
-    """A program of somebody's, at the egress."""
+INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3  # parents of filters at clsact
+
+
+def _drop_all(ifname: str, preference: int, parent: int = EGRESS) -> None:
+    """A program of somebody's."""
     program = syscall.load_program(asm.encode([asm.mov_imm(asm.R0, 2), asm.leave()], {}), "others")
     with IPRoute() as ipr:
         TcProgramDriver(ipr)  # teaches pyroute2 attributes, which it takes before its first use only
@@ -88,7 +91,7 @@ def _drop_all(ifname: str, preference: int) -> None:
             ":1",
             fd=program,
             name="others",
-            parent=0xFFFFFFF3,
+            parent=parent,
             classid=1,
             direct_action=True,
             prio=preference,

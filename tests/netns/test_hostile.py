@@ -28,7 +28,10 @@ def test_a_lan_host_cannot_use_an_address_of_the_gateway(edge: Site, gateway: Ga
     far = edge.far.address6 if ":" in source else edge.far.address
     before = edge.used()
     edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
-    until(lambda: gateway.counters()["spoofed"] == 1, "the packet is counted as spoofed")
+    until(lambda: gateway.counters()["ingress_spoofed"] == 1, "the packet is counted as spoofed")
+    edge.gateway.run("tc", "filter", "del", "dev", "lan0", "ingress")
+    edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
+    until(lambda: gateway.counters()["spoofed"] == 1, "the table refuses it as well")
     assert edge.used() == before
 
 

@@ -26,10 +26,11 @@ def test_entries_survive_the_map(entry: GuardEntry) -> None:
 
 def test_the_name_says_the_stage_bit() -> None:
     for mask in (1, 1 << 16, 1 << 31):
-        assert len(egress.name(mask)) <= 15
-        assert egress.stage_mask_of(egress.name(mask)) == mask
-    assert egress.stage_mask_of("nvi_mh1f8001") is None
-    assert egress.stage_mask_of("nvi_egress_2f") is None
+        assert len(egress.EGRESS.name(mask)) <= 15
+        assert egress.EGRESS.stage_mask_of(egress.EGRESS.name(mask)) == mask
+    assert egress.EGRESS.stage_mask_of("nvi_mh1f8001") is None
+    assert egress.EGRESS.stage_mask_of("nvi_egress_2f") is None
+    assert egress.EGRESS.stage_mask_of("nvi_ingress_1f") is None
 
 
 def test_stage_bits_make_different_programs() -> None:

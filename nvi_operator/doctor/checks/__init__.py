@@ -63,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
     Check("ipsec", tracking.ipsec),
     Check("tc-filter", tc.tc_filter),
     Check("egress-guard", tc.egress_guard),
+    Check("ingress-guard", tc.ingress_guard),
     Check("tcx-program", tc.tcx_program),
     Check("helper", tracking.helper),
     Check("nat-order", nat.nat_order),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby, takewhile
+from typing import Literal
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.needs import needs
@@ -12,7 +13,8 @@ from nvi_operator.spec.models import GatewaySpec
 
 _SETS_TC_INDEX = frozenset({0, 1, None})  # TC_ACT_OK, TC_ACT_RECLASSIFY: tc_run() in net/core/dev.c
 
-_ENDS = frozenset({0, 7, None})  # TC_ACT_OK, TC_ACT_REDIRECT: the packet leaves, and no filter behind is asked
+_REDIRECT = 7  # TC_ACT_REDIRECT
+_ENDS = frozenset({0, _REDIRECT, None})  # 0 is TC_ACT_OK: the packet leaves, and no filter behind is asked
 
 
 def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -21,9 +23,9 @@ def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     endless = ", with hideHop for ever" if spec is not None and spec.dataplane.hide_hop else ""
     watched = (each for each in survey.filters if each.place == "ingress" or each.ifname == need.device)
     for (ifname, place), filters in groupby(watched, lambda each: (each.ifname, each.place)):
-        # Behind our own program nobody is asked.
-        asked = takewhile(lambda each: not each.ours, filters)
-        named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & _SETS_TC_INDEX))
+        # Behind the device's own program none is asked; behind a guard, which passes packets on, all are.
+        asked = list(takewhile(lambda each: each.place == "ingress" or not each.ours, filters))
+        named = list(dict.fromkeys(_name(e) for e in asked if not e.ours and e.verdicts & _SETS_TC_INDEX))
         if named:
             yield Finding(
                 "warning",
@@ -39,20 +41,47 @@ def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def egress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Filters at an uplink's egress that end in a verdict before our own program is asked."""
+    yield from _before_guards(
+        survey,
+        spec,
+        "egress",
+        _ENDS,
+        "the program that holds untranslated packets back is asked; packets leave untranslated if the table and "
+        "the FIB rules are deleted at the same time",
+    )
+
+
+def ingress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Likewise of the ingress. What is redirected there does not reach the gateway."""
+    yield from _before_guards(
+        survey,
+        spec,
+        "ingress",
+        _ENDS - {_REDIRECT},
+        "the program that refuses the gateway's own addresses as sources is asked; a neighbour may use them if the "
+        "table is deleted",
+    )
+
+
+def _before_guards(
+    survey: Survey,
+    spec: GatewaySpec | None,
+    place: Literal["ingress", "egress"],
+    ends: frozenset[int | None],
+    what: str,
+) -> Iterator[Finding]:
     need = needs(spec)
-    watched = (each for each in survey.filters if each.place == "egress" and each.ifname != need.device)
+    watched = (each for each in survey.filters if each.place == place and each.ifname != need.device)
     for ifname, filters in groupby(watched, lambda each: each.ifname):
         every = list(filters)
         asked = list(takewhile(lambda each: not each.ours, every))
-        named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & _ENDS))
+        named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & ends))
         if named and len(asked) < len(every):
             yield Finding(
                 "warning",
-                "egress-guard",
-                f"tc egress of {ifname}: {', '.join(named[:4])}{' ...' if named[4:] else ''} may end before the "
-                "program that holds untranslated packets back is asked; packets leave untranslated if the table and "
-                "the FIB rules are deleted at the same time",
-                f"tc -s filter show dev {ifname} egress\n"
+                f"{place}-guard",
+                f"tc {place} of {ifname}: {', '.join(named[:4])}{' ...' if named[4:] else ''} may end before {what}",
+                f"tc -s filter show dev {ifname} {place}\n"
                 "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
                 "TC_ACT_UNSPEC), or move it behind ours",
             )
@@ -87,7 +116,7 @@ def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "tcx-program",
                 f"tcx {place} of {ifname}: {named}: what it drops or redirects never reaches the gateway, and where "
                 f"it ends in TCX_PASS (0), it overwrites tc_index, by which {need.device} knows a packet that it has "
-                "had before",
+                "had before, and the program that refuses the gateway's own addresses as sources is not asked",
                 f"{show}# have each end in TCX_NEXT (-1)",
             )
 

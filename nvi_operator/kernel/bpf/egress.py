@@ -14,41 +14,44 @@ It decides by addresses, in one map of prefixes (`state/egress_guard.py`); the l
 4. forwarded: with the stage bit, and a line of the spec has its bit at source and destination -> leaves
    with an inside source                                                                      -> egress_untranslated
    any other                                                                                  -> egress_foreign
-
-A packet that may leave is left to the filters behind (TC_ACT_UNSPEC). The network header is read by its offset in
-the skb, so that interfaces without Ethernet header need no other program.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 import sys
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Label, Line, Order
-from nvi_operator.kernel.bpf.maps import LPM_TRIE, NO_PREALLOC, PERCPU_ARRAY, MapInfo
-from nvi_operator.kernel.bpf.program import count, protocol
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R6, R7, R8, R9, Label, Line, Order
+from nvi_operator.kernel.bpf.guard import (
+    INGRESS_IFINDEX,
+    IPV4,
+    IPV6,
+    MARK,
+    PROTOCOL,
+    SOURCE,
+    VLAN_PRESENT,
+    GuardProgram,
+    load_bytes,
+    look_up,
+    one_bit,
+    passes,
+    refuse,
+)
+from nvi_operator.kernel.bpf.maps import LPM_TRIE, NO_PREALLOC, MapInfo
+from nvi_operator.kernel.bpf.program import protocol
 from nvi_operator.state.egress_guard import GuardEntry, Standing
 
 REASONS = ("egress_untranslated", "egress_foreign", "egress_wrong_uplink", "egress_reset")
 
-PREFIXES, COUNTERS = "nvi_prefixes", "nvi_refused"
+PREFIXES = "nvi_prefixes"
 # struct bpf_lpm_trie_key: the length in bits, then what is matched: side and family in a byte, and an address. The
 # last three bytes are there because the value follows them, and is read in words of 4 bytes.
 _ELEMENT = struct.Struct("=IB16s3x")
 PREFIXES_MAP = MapInfo(PREFIXES, LPM_TRIE, _ELEMENT.size, 8, 1 << 17, NO_PREALLOC)  # -> standing, lines
-COUNTERS_MAP = MapInfo(COUNTERS, PERCPU_ARRAY, 4, 8, len(REASONS))
 
-# struct __sk_buff, include/uapi/linux/bpf.h
-_MARK, _PROTOCOL, _VLAN_PRESENT, _INGRESS_IFINDEX = 8, 16, 20, 36
-_MAP_LOOKUP, _LOAD_BYTES_RELATIVE = 1, 68
-_NETWORK_HEADER = 1  # BPF_HDR_START_NET
-_UNSPEC, _SHOT = -1, 2  # TC_ACT_*
-_IPV4, _IPV6 = 0x0800, 0x86DD
-_SOURCE = {4: 12, 6: 8}  # offsets in the header
 _DESTINATION = {4: 16, 6: 24}
 _FRAGMENT, _PROTOCOL_4, _NEXT_HEADER, _IPV6_HEADER = 6, 9, 6, 40
 _TCP, _ICMP, _ICMPV6 = 6, 1, 58
@@ -63,24 +66,23 @@ _BITS = {4: 32, 6: 128}
 
 def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
     """The program for this stage bit. ValueError for a mask that is not one bit."""
-    if stage_mask.bit_count() != 1 or stage_mask > 1 << 31:
-        raise ValueError(f"stage mask {stage_mask:#x}: wanted one bit of a mark's 32")
+    one_bit(stage_mask)
     return (
         asm.mov(R6, R1),
-        asm.load(4, R1, R6, _VLAN_PRESENT),
+        asm.load(4, R1, R6, VLAN_PRESENT),
         asm.jump_unless(R1, 0, "leaves"),
         asm.store_imm(8, FP, _KEY, 0),
         asm.store_imm(8, FP, _KEY + 8, 0),
         asm.store_imm(8, FP, _KEY + 16, 0),
-        asm.load(4, R7, R6, _PROTOCOL),
-        asm.jump_if(R7, protocol(_IPV4, order), "source_4"),
-        asm.jump_unless(R7, protocol(_IPV6, order), "leaves"),
+        asm.load(4, R7, R6, PROTOCOL),
+        asm.jump_if(R7, protocol(IPV4, order), "source_4"),
+        asm.jump_unless(R7, protocol(IPV6, order), "leaves"),
         *_key("source", 6),
         asm.jump("source"),
         Label("source_4"),
         *_key("source", 4),
         Label("source"),
-        *_look_up("foreign"),
+        *look_up(PREFIXES, _KEY, "foreign"),
         asm.load(4, R8, R0, 0),
         asm.load(4, R9, R0, 4),
         asm.jump("known"),
@@ -89,39 +91,37 @@ def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
         asm.mov_imm(R9, 0),
         Label("known"),
         asm.jump_if_any(R8, Standing.OWN, "own_source"),
-        asm.load(4, R1, R6, _INGRESS_IFINDEX),
+        asm.load(4, R1, R6, INGRESS_IFINDEX),
         asm.jump_unless(R1, 0, "forwarded"),
         asm.jump_if(R8, 0, "leaves"),
-        asm.jump_if(R7, protocol(_IPV4, order), "own_refused"),
+        asm.jump_if(R7, protocol(IPV4, order), "own_refused"),
         *_unless_neighbour_discovery(),
         Label("own_refused"),
         asm.jump_if_any(R8, Standing.INSIDE, "egress_untranslated"),
         asm.jump("egress_wrong_uplink"),
         Label("forwarded"),
-        asm.load(4, R1, R6, _MARK),
+        asm.load(4, R1, R6, MARK),
         asm.and_imm(R1, stage_mask),
         asm.jump_if(R1, 0, "forwarded_refused"),
         asm.jump_if(R9, 0, "forwarded_refused"),
-        asm.jump_if(R7, protocol(_IPV4, order), "destination_4"),
+        asm.jump_if(R7, protocol(IPV4, order), "destination_4"),
         *_key("destination", 6),
         asm.jump("destination"),
         Label("destination_4"),
         *_key("destination", 4),
         Label("destination"),
-        *_look_up("forwarded_refused"),
+        *look_up(PREFIXES, _KEY, "forwarded_refused"),
         asm.load(4, R1, R0, 4),
         asm.jump_if_shared(R1, R9, "leaves"),
         asm.jump("forwarded_refused"),
         *_own_source(stage_mask, order),
         Label("forwarded_refused"),
         asm.jump_if_any(R8, Standing.INSIDE, "egress_untranslated"),
-        *_refuse("egress_foreign"),
-        *_refuse("egress_untranslated"),
-        *_refuse("egress_wrong_uplink"),
-        *_refuse("egress_reset"),
-        Label("leaves"),
-        asm.mov_imm(R0, _UNSPEC & 0xFFFFFFFF),
-        asm.leave(),
+        *refuse("egress_foreign", REASONS),
+        *refuse("egress_untranslated", REASONS),
+        *refuse("egress_wrong_uplink", REASONS),
+        *refuse("egress_reset", REASONS),
+        *passes("leaves"),
     )
 
 
@@ -129,12 +129,12 @@ def _own_source(stage_mask: int, order: Order) -> tuple[Line, ...]:
     """Leaves, unless it is an answer of the gateway itself that the table has not seen."""
     return (
         Label("own_source"),
-        asm.load(4, R1, R6, _INGRESS_IFINDEX),
+        asm.load(4, R1, R6, INGRESS_IFINDEX),
         asm.jump_unless(R1, 0, "leaves"),
-        asm.load(4, R1, R6, _MARK),
+        asm.load(4, R1, R6, MARK),
         asm.and_imm(R1, stage_mask),
         asm.jump_unless(R1, 0, "leaves"),
-        asm.jump_if(R7, protocol(_IPV4, order), "answer_4"),
+        asm.jump_if(R7, protocol(IPV4, order), "answer_4"),
         *_load_byte(_NEXT_HEADER),
         asm.mov_imm(R9, _IPV6_HEADER),
         asm.jump_if(R1, _TCP, "answer_tcp"),
@@ -167,22 +167,12 @@ def _own_source(stage_mask: int, order: Order) -> tuple[Line, ...]:
 
 def _key(side: Literal["source", "destination"], family: Literal[4, 6]) -> tuple[Line, ...]:
     """An address of the packet as a key of the map; without a whole header the packet is foreign."""
-    offset = (_SOURCE if side == "source" else _DESTINATION)[family]
+    offset = (SOURCE if side == "source" else _DESTINATION)[family]
     return (
         asm.store_imm(4, FP, _KEY, 8 + _BITS[family]),
         asm.store_imm(1, FP, _KEY + 4, _SIDES[side, family]),
-        *_load_bytes(offset, _KEY + 5, _BITS[family] // 8),
+        *load_bytes(offset, _KEY + 5, _BITS[family] // 8),
         asm.jump_unless(R0, 0, "foreign" if side == "source" else "forwarded_refused"),
-    )
-
-
-def _look_up(absent: str) -> tuple[Line, ...]:
-    return (
-        asm.mov(R2, FP),
-        asm.add_imm(R2, _KEY),
-        asm.load_map(R1, PREFIXES),
-        asm.call(_MAP_LOOKUP),
-        asm.jump_if_null(R0, absent),
     )
 
 
@@ -202,42 +192,12 @@ def _load_byte(offset: int, *, base: int | None = None, size: Literal[1, 2] = 1)
     """A byte of the packet, or two, into R1: from the network header, or so far behind it as `base` holds."""
     return (
         asm.store_imm(8, FP, _SCRATCH, 0),
-        *_load_bytes(offset, _SCRATCH, size, base),
+        *load_bytes(offset, _SCRATCH, size, base),
         asm.load(size, R1, FP, _SCRATCH),
     )
 
 
-def _load_bytes(offset: int, to: int, size: int, base: int | None = None) -> tuple[Line, ...]:
-    where = (asm.mov_imm(R2, offset),) if base is None else (asm.mov(R2, base), asm.add_imm(R2, offset))
-    return (
-        asm.mov(R1, R6),
-        *where,
-        asm.mov(R3, FP),
-        asm.add_imm(R3, to),
-        asm.mov_imm(R4, size),
-        asm.mov_imm(R5, _NETWORK_HEADER),
-        asm.call(_LOAD_BYTES_RELATIVE),
-    )
-
-
-def _refuse(reason: str) -> tuple[Line, ...]:
-    return (Label(reason), *count(COUNTERS, reason, REASONS), asm.mov_imm(R0, _SHOT), asm.leave())
-
-
-# --------------------------------------------------------------------------- what is kept in the kernel's names
-
-_NAME = re.compile(r"nvi_egress_([01][0-9a-f])")
-
-
-def name(stage_mask: int) -> str:
-    """The program's name says its stage bit (at most 15 characters), so that it can be read back."""
-    return f"nvi_egress_{stage_mask.bit_length() - 1:02x}"
-
-
-def stage_mask_of(program_name: str) -> int | None:
-    """The stage bit that a name says; None if it is not the name of such a program."""
-    match = _NAME.fullmatch(program_name)
-    return None if match is None else 1 << int(match[1], 16)
+# --------------------------------------------------------------------------- elements of the map
 
 
 def as_element(entry: GuardEntry) -> tuple[bytes, bytes]:
@@ -255,3 +215,6 @@ def parse_element(key: bytes, value: bytes) -> GuardEntry:
     packed = address if family == 6 else address[:4]
     network = f"{ip_address(packed)}/{bits - 8}"
     return GuardEntry("source" if side == "source" else "destination", network, Standing(standing), lines)
+
+
+EGRESS = GuardProgram("egress", REASONS, lambda count: PREFIXES_MAP, assemble, as_element, parse_element)

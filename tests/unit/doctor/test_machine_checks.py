@@ -191,6 +191,30 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             [],
             id="behind our guard",
         ),
+        pytest.param(
+            "ingress-guard",
+            {"filters": (*filters("wan0", "ingress", 0, -1), *filters("wan0", "ingress", None, ours=True))},
+            {},
+            ["warning"],
+            id="ends before the ingress guard",
+        ),
+        pytest.param(
+            "ingress-guard",
+            {"filters": (*filters("wan0", "ingress", -1, 2, 7), *filters("wan0", "ingress", None, ours=True))},
+            {},
+            [],
+            id="goes on to the ingress guard, or never reaches the gateway",
+        ),
+        pytest.param(
+            "tc-filter",
+            {"filters": (*filters("wan0", "ingress", None, ours=True), *filters("wan0", "ingress", 0))},
+            {},
+            ["warning"],
+            id="behind a guard, which passes packets on",
+        ),
+        pytest.param(
+            "tc-filter", {"filters": filters("wan0", "ingress", None, ours=True)}, {}, [], id="a guard alone"
+        ),
         pytest.param("wide-route", through("tun0", "0.0.0.0/1", "128.0.0.0/1"), {}, ["problem"], id="def1"),
         pytest.param("wide-route", through("tun0", "8.0.0.0/7"), {}, ["problem"], id="least wide"),
         pytest.param("wide-route", through("tun0", "10.0.0.0/8"), {}, [], id="a network"),
