@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import ip_address
 
 from nvi_operator.spec.bulk import Forward
 from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.topology.model import FAMILIES, Family, Port, Prefixes, Topology, Uplink
+from nvi_operator.topology.model import FAMILIES, Family, Port, Topology, Uplink
 
 
 def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
@@ -66,11 +66,13 @@ class _Publics:
 
     def __init__(self, topology: Topology) -> None:
         self._uplinks = {uplink.name: uplink for uplink in topology.uplinks}
-        self._sources = [
-            (Prefixes(uplink.sources(family)), _carries(uplink, family))
-            for family in FAMILIES
-            for uplink in topology.uplinks
-        ]
+        # By prefix length, because a spec may have a public address for each of 100,000 forwards.
+        self._carried: dict[tuple[Family, int], set[int]] = {}
+        for family in FAMILIES:
+            for uplink in (u for u in topology.uplinks if _carries(u, family)):
+                for network in uplink.sources(family):
+                    shift = network.max_prefixlen - network.prefixlen
+                    self._carried.setdefault((family, shift), set()).add(int(network.network_address) >> shift)
         self._known: dict[tuple[tuple[str, ...] | None, Family], bool] = {}
 
     def are_usable(self, forward: Forward) -> bool:
@@ -84,8 +86,11 @@ class _Publics:
     def _is_usable(self, place: str, family: Family) -> bool:
         if place in self._uplinks:
             return self._uplinks[place].is_usable(family)
-        network = ip_network(place)
-        return network.version == family and any(c and sources.cover(network) for sources, c in self._sources)
+        address = ip_address(place)
+        number = int(address)
+        return address.version == family and any(
+            number >> shift in carried for (of, shift), carried in self._carried.items() if of == family
+        )
 
 
 def _carries(uplink: Uplink, family: Family) -> bool:
