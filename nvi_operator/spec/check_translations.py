@@ -240,6 +240,10 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
                         f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
                     )
                 yield (*at, "as"), f"{mapped} belongs to no uplink", hint
+        for one in twice.families:
+            if _overlap(one.to, one.as_):  # run: what inside hosts send there gets no answer
+                message = f"{one.to} overlaps as {one.as_}: the same addresses cannot stand for both sides"
+                yield (*at, "to"), message, "choose addresses for the other side that neither side has"
         tenants = insides.tenants_of(twice.from_)
         if len(tenants) > 1:
             message = f"these addresses exist in several tenants: {', '.join(tenants)}"

@@ -27,6 +27,8 @@ _TYPES = {
     "list_type": "a list",
 }
 _TO_ADD = {"apiVersion": "apiVersion: nvi-operator/v1", "kind": "kind: Gateway", "metadata": "metadata: {name: ...}"}
+_WEIGHTED = ("pool", "uplinks", "to")  # fields of sourceNat and forwards that take a mapping of value to weight
+_NO_TEXT = ("found a mapping", "found a list")
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # (part of the sentence, what to do)
 _HINTS = (
@@ -72,7 +74,9 @@ def explained(document: Written, error: ValidationError, *, several: str = AS_A_
         if _is_choice(item) and any(len(p) > len(path) and p[: len(path)] == path for p in found):
             continue
         message, hint = _sentence(item, path)
-        if item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path))):
+        if item["type"] == "value_error" and (weights := _weights(item["input"])):
+            hint = _instead_of_weights(_type_at(_field(path)), _field(path), weights) or hint
+        elif item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path))):
             hint = several
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):
@@ -86,6 +90,29 @@ def explained(document: Written, error: ValidationError, *, several: str = AS_A_
 def _has_comma(given: Any) -> bool:
     """No single value has one."""
     return isinstance(given, str) and "," in given
+
+
+def _weights(given: Any) -> dict[str, Any]:
+    """What was meant as values with weights: a mapping, or a list of mappings."""
+    written = given if isinstance(given, list) else [given]
+    if not written or not all(isinstance(part, dict) for part in written):
+        return {}
+    weights = {str(name): weight for part in written for name, weight in part.items()}
+    return weights if all(type(weight) is int for weight in weights.values()) else {}
+
+
+def _instead_of_weights(wanted: Any, field: Path, weights: dict[str, Any]) -> str:
+    name = str(field[-1]) if field else ""
+    if name == "as" and "sourceNat" in field:
+        name = "pool" if any(sign in next(iter(weights)) for sign in ".:/") else "uplinks"
+    if name in _WEIGHTED:
+        pairs = ", ".join(f"{_key(value)}: {shown(weight)}" for value, weight in list(weights.items())[:2])
+        return f"write values and weights as one mapping: `{name}: {{{pairs}{', ...' if len(weights) > 2 else ''}}}`"
+    return f"{name} takes no weights: write [{', '.join(list(weights)[:3])}]" if _is_list(wanted) else ""
+
+
+def _key(text: str) -> str:
+    return f'"{short(text)}"' if ":" in text else short(text)
 
 
 def _is_choice(item: Any) -> bool:
@@ -189,7 +216,7 @@ def _value_hint(error: ValueError) -> str:
     if message == "there is no value":
         return "write one, or leave the field out"
     if "as text, found" in message:
-        return "put it in quotes if it is text"
+        return "" if message.endswith(_NO_TEXT) else "put it in quotes if it is text"
     return next((hint for part, hint in _HINTS if part in message), "")
 
 

@@ -47,7 +47,7 @@ from nvi_operator.spec.values import (
     parse_address_range,
     parse_name,
 )
-from nvi_operator.spec.words import shown
+from nvi_operator.spec.words import nearest, shown
 
 
 class Model(BaseModel):
@@ -362,7 +362,17 @@ class Translation(Model):
         return self
 
 
+def _are_weights(value: dict[Any, Any]) -> bool:
+    """Uplinks or addresses with numbers, where the field is missing that they are of."""
+    known = tuple(fields_of(Translation))
+    return bool(value) and all(
+        type(weight) is int and name not in known and not nearest(name, known) for name, weight in value.items()
+    )
+
+
 def _parse_translation(value: Any) -> Any:
+    if isinstance(value, dict) and _are_weights(value):
+        raise ValueError(f"expected fields, found {shown(next(iter(value)))} with a weight")
     if isinstance(value, dict | Translation):
         return value
     if value == "unchanged":

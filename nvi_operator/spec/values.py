@@ -297,10 +297,40 @@ def parse_service(value: object) -> Service:
     text = _text(value, "a port with its protocol, such as 443/tcp,")
     ports, slash, protocol = text.partition("/")
     if not slash:
-        raise ValueError(f"{shown(text)} names no protocol: write it as 443/tcp or 8000-8010/udp")
+        raise _no_service(text)
+    if (known := protocol.lower()) in _PORTLESS or ports.lower() in _PORTLESS:
+        raise _portless(known if known in _PORTLESS else ports.lower())
+    if ports in PORT_PROTOCOLS and _PORT.fullmatch(protocol):
+        raise HintedError(f"{shown(text)} has its protocol first", f"write {protocol}/{ports}")
     if protocol not in PORT_PROTOCOLS:
         raise _no_protocol(f"{shown(protocol)} is not a protocol with ports", protocol, PORT_PROTOCOLS)
     return Service(protocol, parse_port_range(ports))
+
+
+_PORTLESS = tuple(protocol for protocol in PROTOCOLS if protocol not in PORT_PROTOCOLS)
+
+
+def _no_service(text: str) -> ValueError:
+    """Why what has no slash is no ports with protocol."""
+    if text.lower() in _PORTLESS:
+        return _portless(text.lower())
+    if text.lower() in PORT_PROTOCOLS:
+        name = text.lower()
+        hint = f"write 443/{name}, or 1-65535/{name} for all of them; sourceNat has `protocol: {name}`"
+        return HintedError(f"{shown(text)} names no port", hint)
+    if text[:1].isdecimal():
+        return ValueError(f"{shown(text)} names no protocol: write it as 443/tcp or 8000-8010/udp")
+    return HintedError(
+        f"{shown(text)} is not a port with its protocol", "write numbers, as in 443/tcp or 8000-8010/udp"
+    )
+
+
+def _portless(protocol: str) -> HintedError:
+    return HintedError(
+        f"{protocol} has no ports",
+        f"in sourceNat write `protocol: {protocol}`; a forward without ports takes everything that is sent to its "
+        f"address, {protocol} as well",
+    )
 
 
 def _no_protocol(message: str, text: str, known: tuple[str, ...]) -> HintedError:
@@ -449,7 +479,15 @@ def parse_place(value: object) -> str:
     return str(parse_address(text)) if any(sign in text for sign in ".:/") else parse_name(text)
 
 
+# Protocol Numbers of IANA, for the protocols that have a name here.
+_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 132: "sctp"}
+
+
 def parse_protocol(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        name = _NUMBERS.get(value)
+        hint = f"write {name}" if name else f"write one of {', '.join(PROTOCOLS)}; left out: every protocol"
+        raise HintedError(f"{shown(value)} is a number: protocols are known by name here", hint)
     text = _text(value, "a protocol")
     if text not in PROTOCOLS:
         raise _no_protocol(f"{shown(text)} is not a protocol known here", text, PROTOCOLS)

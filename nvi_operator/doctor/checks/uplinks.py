@@ -31,13 +31,19 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         for address in uplink.addresses:
             if address not in there:
                 length = 64 if address.version == 6 else 24
+                is_routed = any(within(ip_network(address), network) for network in uplink.routed or ())
+                otherwise = (
+                    f"leave it out under addresses: {address} is in routed, which needs no address on the interface"
+                    if is_routed
+                    else "if the provider routes it to this gateway, name it under routed"
+                )
                 yield Finding(
                     "warning",
                     "addresses",
                     f"uplink {name}: {address} is not on {uplink.interface}: nobody answers ARP or neighbour "
                     "discovery for it",
                     f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
-                    "# or, if the provider routes it to this gateway, name it under routed",
+                    f"# or {otherwise}",
                 )
 
 

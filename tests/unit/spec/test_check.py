@@ -43,6 +43,18 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             ("13:34", "spec.routes[0].via", "there is no uplink 'y'", "there are: dsl, isp-a, isp-b"),
         ],
     ),
+    "twice NAT, both sides by the same numbers": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.0/28, as: 203.0.113.16/28, to: 203.0.113.24/29, becomes: 10.9.0.0/29, via: isp-a}",
+        [
+            (
+                "14:56",
+                "spec.twiceNat.p.to",
+                "203.0.113.24/29 overlaps as 203.0.113.16/28: the same addresses cannot stand for both sides",
+                "choose addresses for the other side that neither side has",
+            )
+        ],
+    ),
     "twice NAT, unknown uplink": (
         "  twiceNat:\n"
         "    p: {from: 192.168.1.16/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: 10.3.0.0/28, via: isp}",

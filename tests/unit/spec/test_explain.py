@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.spec.specs import BASE, HEAD, Said, problems_in
+from tests.unit.spec.specs import BASE, HEAD, Said, load, problems_in
 
 NAME = "names become nft identifiers: lower-case letters, digits and '-' only"
 SCHEMA = "see examples/ and `nvictl schema`"
@@ -607,3 +607,43 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
 @pytest.mark.parametrize(("text", "said"), WHOLE.values(), ids=WHOLE)
 def test_documents(text: str, said: list[Said]) -> None:
     assert problems_in(text) == said
+
+
+# --------------------------------------------------------------------------- protocols and weights
+
+
+@pytest.mark.parametrize("protocol", ["gre", "esp", "sctp", "udplite", "ah", "icmp", "icmpv6"])
+def test_protocols_by_name_are_taken_by_source_nat(protocol: str) -> None:
+    assert load(BASE + f"  sourceNat: [{{name: a, protocol: {protocol}, as: isp-a}}]\n")
+
+
+@pytest.mark.parametrize("ports", ["gre", "[1723/tcp, gre]", "47/gre"])
+def test_a_protocol_without_ports_among_ports_is_told_where_it_belongs(ports: str) -> None:
+    for lines in (
+        f"forwards: {{v: {{ports: {ports}, to: 192.168.1.9}}}}",
+        f"sourceNat: [{{name: a, ports: {ports}, as: isp-a}}]",
+    ):
+        ((_, _, message, hint),) = problems_in(BASE + f"  {lines}\n")
+        assert message == "gre has no ports"
+        assert hint.startswith("in sourceNat write `protocol: gre`; a forward without ports takes everything")
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("as: {pool: [203.0.113.17: 3, 203.0.113.18: 1]}", "pool: {203.0.113.17: 3, 203.0.113.18: 1}"),
+        ("as: {203.0.113.17: 3, 203.0.113.18: 1}", "pool: {203.0.113.17: 3, 203.0.113.18: 1}"),
+        ("as: [203.0.113.17: 3]", "pool: {203.0.113.17: 3}"),
+        ('as: {"2001:db8::1": 3}', 'pool: {"2001:db8::1": 3}'),
+        ("as: {uplinks: [isp-a: 3, isp-b: 1]}", "uplinks: {isp-a: 3, isp-b: 1}"),
+        ("as: {isp-a: 3, isp-b: 1}", "uplinks: {isp-a: 3, isp-b: 1}"),
+    ],
+)
+def test_weights_in_another_form_are_told_as_the_mapping_that_is_taken(written: str, hint: str) -> None:
+    ((_, _, _, said),) = problems_in(BASE + f"  sourceNat: [{{name: a, {written}}}]\n")
+    assert said == f"write values and weights as one mapping: `{hint}`"
+
+
+def test_where_no_weights_are_taken_nothing_is_to_be_quoted() -> None:
+    ((_, _, _, said),) = problems_in(BASE + "  forwards: {v: {at: {isp-a: 3}, to: 192.168.1.9}}\n")
+    assert said == "at takes no weights: write [isp-a]"
