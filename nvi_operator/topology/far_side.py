@@ -2,7 +2,7 @@
 
 Answers to them leave untranslated, which must never happen at an ISP. So without a word in the spec an uplink counts
 as a link to a site only if all that the spec says of it is private: its addresses, and every network that a line of
-sourceNat leads there. One that shares its interface with a way out is none. See ADR 0022.
+sourceNat leads there. One that shares its interface with a way out is none. See ADR 0017.
 """
 
 from __future__ import annotations
