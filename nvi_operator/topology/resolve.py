@@ -35,6 +35,7 @@ from nvi_operator.topology.module import judge
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
+from nvi_operator.topology.without_effect import lines_without_effect
 
 Note = Callable[[str], None]
 
@@ -58,6 +59,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     )
     _name_insides_among_uplinks(spec, facts, notes.append)
     _inside_sources(spec, facts, notes.append)
+    notes += lines_without_effect(spec, facts, uplinks)
     dataplane = _dataplane(spec, facts, notes.append)
     _name_programs_before_ours(spec, facts, dataplane, notes.append)
     forwards = _forwards(spec, uplinks, insides, tenants, before)

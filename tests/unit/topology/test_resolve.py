@@ -414,3 +414,24 @@ def test_a_choice_on_shifted_ports_is_a_rule_for_each_port() -> None:
 def test_a_route_is_split_by_family() -> None:
     text = LAN + TWO + "  routes:\n    - { name: x, to: [192.0.2.0/24, '2001:db8:f::/48'], via: isp-a }\n"
     assert [route.conditions.family for route in topology(text).routes] == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        (
+            "sourceNat: [{name: own, from: 192.168.1.1, as: isp-a}]",
+            "sourceNat own: from 192.168.1.1 is the gateway itself",
+        ),
+        ("sourceNat: [{name: own, from: [192.168.1.1, 192.168.1.9], as: isp-a}]", ""),
+        ("sourceNat: [{name: one, as: {uplinks: isp-a, pick: random}}]", "sourceNat one: pick random: there is one"),
+        ("sourceNat: [{name: one, as: {uplinks: [isp-a, isp-b], pick: random}}]", ""),
+        ("routes: [{name: own, from: 10.9.9.9, via: isp-a}]", "route own: from 10.9.9.9 is the gateway itself"),
+        ("routes: [{name: given, from: 203.0.113.2, via: isp-a}]", ""),
+    ],
+)
+def test_a_line_that_does_nothing_here_is_a_note(line: str, note: str) -> None:
+    links = (link("lan0", "192.168.1.1/24", "10.9.9.9/32"), link("wan0", "203.0.113.2/24"), link("wan1"))
+    notes = [n for n in topology(LAN + TWO + f"  {line}\n", *links).notes if n.startswith(("sourceNat", "route "))]
+    assert len(notes) == bool(note)
+    assert all(said.startswith(note) for said in notes)
