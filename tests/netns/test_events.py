@@ -32,6 +32,7 @@ class Place:
         self.name = name
         with entered(name):
             self.events = KernelEvents(["nvi"], **options)
+        self.events.follow(frozenset())  # no interface is an uplink's: of `main` only default routes matter
 
     def ip(self, line: str) -> None:
         subprocess.run(["ip", "-n", self.name, *line.split()], check=True, capture_output=True)
