@@ -33,7 +33,7 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 length = 64 if address.version == 6 else 24
                 is_routed = any(within(ip_network(address), network) for network in uplink.routed or ())
                 otherwise = (
-                    f"leave it out under addresses: {address} is in routed, which needs no address on the interface"
+                    f"since {address} is in routed, leave it out under addresses: routed ones are on no interface"
                     if is_routed
                     else "if the provider routes it to this gateway, name it under routed"
                 )
@@ -43,7 +43,7 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                     f"uplink {name}: {address} is not on {uplink.interface}: nobody answers ARP or neighbour "
                     "discovery for it",
                     f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
-                    f"# or {otherwise}",
+                    f"# or, {otherwise}",
                 )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from nvi_operator.doctor import diagnose
 from nvi_operator.doctor.checks.settings import DROP_IN
+from nvi_operator.doctor.checks.uplinks import addresses
 from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import Binding, FilterFact, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.state.facts import ForeignRule, TableFact
@@ -423,3 +424,11 @@ def test_the_drop_in_that_setup_installs_is_the_one_that_doctor_asks_for() -> No
     (shipped,) = (root / "packaging" / "networkd").iterdir()
     assert f"/etc/systemd/networkd.conf.d/{shipped.name}" == DROP_IN
     assert parse_networkd([shipped.read_text()]) == Networkd(False, False)
+
+
+def test_an_address_that_is_in_routed_is_not_to_be_named_there() -> None:
+    uplink = {"interface": "wan0", "addresses": ["203.0.113.2", "203.0.113.17"], "routed": ["203.0.113.16/28"]}
+    gateway = spec(uplinks={"isp-a": uplink})
+    on_wire, routed = addresses(survey(links=[link("wan0", "10.0.0.2/30")]), gateway)
+    assert "name it under routed" in on_wire.todo
+    assert "since 203.0.113.17 is in routed, leave it out under addresses" in routed.todo
