@@ -87,13 +87,13 @@ def tables(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "ok",
                 "nft-tables",
-                f"table {place} is dormant: its rules are not in force, and were not judged; they are when somebody "
-                "clears the flag",
+                f"table {place} is dormant: its rules are not in force, and were not judged; clearing "
+                "the flag puts them in force",
             )
         if "owner" in table.flags:
             who = "whose process has ended" if not table.owner else f"the process with netlink port {table.owner}"
             yield Finding(
-                "ok", "nft-tables", f"table {place} has an owner, {who}: nobody else can change a rule in it"
+                "ok", "nft-tables", f"table {place} has an owner, {who}: no other process can change a rule in it"
             )
 
 

@@ -40,7 +40,7 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 yield Finding(
                     "warning",
                     "addresses",
-                    f"uplink {name}: {address} is not on {uplink.interface}: nobody answers ARP or neighbour "
+                    f"uplink {name}: {address} is not on {uplink.interface}: no host answers ARP or neighbour "
                     "discovery for it",
                     f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
                     f"# or, {otherwise}",
