@@ -58,7 +58,7 @@ lab: $(VENV)/.ready ## the same laboratory, with a shell to poke in it
 	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
 
 test: dev lint ## all tests; those with packets need root
-	$(SUDO) $(BIN)/python -m pytest
+	$(SUDO) $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-quick: $(VENV)/.dev ## those that need no kernel: under a minute
 	$(BIN)/python -m pytest -n auto tests/unit tests/golden tests/property
