@@ -137,7 +137,7 @@ def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
         yield from _port_map(f"dnat_port_{family}{suffix}", family, [e for e in port if e.hairpin is hairpin])
         yield from _range_map(f"dnat_range_{family}{suffix}", family, [e for e in range_ if e.hairpin is hairpin])
     yield from network_maps(
-        "dnat", family, ((entry.mapped, entry.real) for entry in topology.statics if not entry.far)
+        "dnat", family, ((entry.mapped, entry.real) for entry in topology.statics if not entry.limited)
     )
     for hairpin, suffix in _SUFFIXES.items():
         yield from _whole_map(f"dnat_all_{family}{suffix}", family, [e for e in whole if e.hairpin is hairpin])

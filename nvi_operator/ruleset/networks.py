@@ -9,8 +9,8 @@ from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.shards import shards
 from nvi_operator.spec.values import Network
-from nvi_operator.state.nft import Element, Field, Lookup, Match, NamedSet, Nat, Rule, Statement
-from nvi_operator.topology.model import Family, Topology
+from nvi_operator.state.nft import Element, Field, Lookup, Masked, Match, NamedSet, Nat, Rule, Statement
+from nvi_operator.topology.model import Family, Inside, StaticEntry, Topology
 
 Kind = Literal["snat", "dnat"]
 
@@ -73,18 +73,34 @@ def counters(topology: Topology) -> frozenset[str]:
 
 
 def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
-    """1:1 NAT of what is exchanged with some networks only."""
-    for entry in topology.statics:
-        if not entry.far or entry.real.version != family:
+    """1:1 NAT of what is exchanged with some networks only; first that which depends on who asks."""
+    limited = [entry for entry in topology.statics if entry.limited and entry.real.version == family]
+    for entry in sorted(limited, key=lambda entry: not entry.askers):
+        if kind == "dnat":
+            yield (*is_asked_for(entry, family), network_nat(kind, family, entry.mapped, entry.real))
             continue
-        far, near = (f.daddr, f.saddr) if kind == "snat" else (f.saddr, f.daddr)
-        given, becomes = (entry.real, entry.mapped) if kind == "snat" else (entry.mapped, entry.real)
-        yield (
-            *(_from_inside(topology, entry.tenant) if kind == "snat" else ()),
-            f.in_networks(near(family), (given,)),
-            f.in_networks(far(family), entry.far),
-            network_nat(kind, family, given, becomes),
-        )
+        source = (*_from_inside(topology, entry.tenant), f.in_networks(f.saddr(family), (entry.real,)))
+        far = (f.in_networks(f.daddr(family), entry.far),) if entry.far else ()
+        nat = network_nat(kind, family, entry.real, entry.mapped)
+        for there in [_behind(topology, asker, family) for asker in entry.askers] or [()]:
+            yield (*source, *there, *far, nat)
+
+
+def is_asked_for(entry: StaticEntry, family: Family) -> Iterator[Match]:
+    """Does a packet mean the host of an entry for some only?"""
+    if entry.askers:
+        yield f.one_of(f.IIFNAME, tuple(asker.port.ifname for asker in entry.askers))
+    yield f.in_networks(f.daddr(family), (entry.mapped,))
+    if entry.far:
+        yield f.in_networks(f.saddr(family), entry.far)
+
+
+def _behind(topology: Topology, inside: Inside, family: Family) -> tuple[Match, ...]:
+    """Is what a packet is for behind this interface? Of equal networks the target tenant tells."""
+    networks = f.in_networks(f.daddr(family), inside.of_family(family))
+    if not topology.tenants:
+        return (networks,)
+    return (Match(Masked(f.CT_MARK, f.TARGET_MASK), "==", inside.tenant), networks)
 
 
 def _from_inside(topology: Topology, tenant: int) -> tuple[Statement, ...]:

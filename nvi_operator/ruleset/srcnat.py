@@ -124,7 +124,7 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
     for tenant in topology.tenants:
         ifnames = tuple(i.port.ifname for i in topology.insides if i.tenant == tenant.number)
         for entry in topology.statics:
-            if entry.tenant == tenant.number and entry.real.version == family and not entry.far:
+            if entry.tenant == tenant.number and entry.real.version == family and not entry.limited:
                 yield (
                     f.one_of(f.IIFNAME, ifnames),
                     f.in_networks(f.saddr(family), (entry.real,)),
@@ -135,7 +135,7 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
 def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     """Real to public, of those in no tenant; tenants' addresses are no keys, they occur twice."""
     yield from network_maps(
-        "snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant and not s.far)
+        "snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant and not s.limited)
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from nvi_operator.nft.values import network_value, ports_value
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.networks import is_asked_for
 from nvi_operator.state.nft import (
     Chain,
     Element,
@@ -23,7 +24,7 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
-from nvi_operator.topology.model import Topology
+from nvi_operator.topology.model import Family, Topology
 
 
 def tenant_chains(topology: Topology) -> Iterator[Chain]:
@@ -41,12 +42,22 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
     for family in topology.families:
         rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
         rules.append((new, Vmap(f.daddr(family), SetRef(f"tenant_of_address_{family}"))))
+        rules += _by_asker(topology, family)
     yield Chain("tenants", Hook("filter", "prerouting", -150), tuple(rules))
     for tenant in topology.tenants:
         origin = SetBits(f.CT_MARK, tenant.number << f.ORIGIN_SHIFT, f.ORIGIN_MASK & ~(tenant.number << 8))
         target = SetBits(f.CT_MARK, tenant.number, f.TARGET_MASK & ~tenant.number)
         yield Chain(f"from_{tenant.label}", None, ((origin,),))
         yield Chain(f"to_{tenant.label}", None, ((target,),))
+
+
+def _by_asker(topology: Topology, family: Family) -> Iterator[Rule]:
+    """Last, so that it counts: as in destination NAT an alias for some goes before what it is for all others."""
+    labels = {tenant.number: tenant.label for tenant in topology.tenants}
+    for entry in topology.statics:
+        if entry.askers and entry.tenant and entry.mapped.version == family:
+            jump = Verdict("jump", f"to_{labels[entry.tenant]}")
+            yield (Match(f.CT_STATE, "in", frozenset({"new"})), *is_asked_for(entry, family), jump)
 
 
 def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
@@ -73,7 +84,7 @@ def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
                 else:
                     addresses[(str(rule.public),)] = jump
         for static in topology.statics:
-            if static.tenant and static.mapped.version == family:
+            if static.tenant and not static.askers and static.mapped.version == family:
                 addresses[(network_value(static.mapped),)] = Verdict("jump", f"to_{labels[static.tenant]}")
         yield _verdict_map(f"tenant_of_service_{family}", f.service_types(family), services)
         yield _verdict_map(f"tenant_of_address_{family}", (f.ADDRESS_TYPE[family],), addresses)

@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.spec.values import (
     FamilyNetworks,
+    IfNames,
     Maybe,
     Name,
     Network,
@@ -200,6 +201,15 @@ class Static:
         Field(
             description="Only for what is sent to these prefixes, and for what comes from them. Such an entry is "
             "asked before those without, and before what is said of inside networks."
+        ),
+    ] = None
+    in_: Annotated[
+        Maybe[IfNames],
+        Field(
+            alias="in",
+            description="Only for what comes in by these interfaces, and for what is sent to the networks behind "
+            "them. So `as` may stand for other hosts at other interfaces, and two sites with equal addresses need "
+            "only one alias, under which each knows the other. Such an entry is asked first.",
         ),
     ] = None
     except_: Annotated[

@@ -57,6 +57,7 @@ def _names(spec: GatewaySpec) -> Iterator[Problem]:
             yield from known(("spec", "forwards", name, "tenant"), "tenant", [forward.tenant], tenants)
     for name, static in spec.static.items():
         yield from known(("spec", "static", name, "tenant"), "tenant", [static.tenant], tenants)
+        yield from known(("spec", "static", name, "in"), "inside interface", static.in_ or (), spec.interfaces)
     for name, twice in spec.twice_nat.items():
         yield from known(("spec", "twiceNat", name, "via"), "uplink", [twice.via], spec.uplinks)
 

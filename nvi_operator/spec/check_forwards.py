@@ -278,7 +278,7 @@ def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     spans: list[Span[tuple[bool, str]]] = [
         span_of(mapped, 0, (True, name))
         for name, static in spec.static.items()
-        if not static.to  # which stands beside forwards for everybody else
+        if not static.to and not (static.in_ and static.tenant)  # which stand beside forwards for all others
         for _, mapped in pieces(static, own, declared)
     ]
     spans += [span_of(ip_network(ip_address(public)), 1, (False, public)) for public in forwards]

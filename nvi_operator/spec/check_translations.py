@@ -160,6 +160,7 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
     own, declared = own_addresses(spec), declared_networks(spec)
     for order, (name, static) in enumerate(spec.static.items()):
         at: Path = ("spec", "static", name)
+        yield from _static_in(spec, at, static)
         for address, mapped in static.pairs:
             if not homes.any_of(mapped):
                 hint = homes.nowhere(or_else=", or to an interface's knownAs")
@@ -176,13 +177,13 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
         for address, mapped in pieces(static, own, declared):
             real[static.tenant].append(span_of(address, order, _Piece(name, static, address)))
             public.append(span_of(mapped, order, _Piece(name, static, mapped)))
-    limited = any(static.to for static in spec.static.values())
-    for later, earlier in _distinct(overlapping(public, _other_far_side if limited else None)):
+    limited = any(static.to or static.in_ for static in spec.static.values())
+    for later, earlier in _distinct(overlapping(public, _for_others if limited else None)):
         one, other = later.owner, earlier.owner
         message = f"{one.network} overlaps {other.network} of static {other.name!r}"
         yield ("spec", "static", one.name, "as"), message, "each public address stands for one"
     for spans in real.values():
-        for later, earlier in _distinct(overlapping(spans, _other_far_side if limited else None)):
+        for later, earlier in _distinct(overlapping(spans, _for_others if limited else None)):
             one, other = later.owner, earlier.owner
             message = f"{one.network} overlaps {other.network} of static {other.name!r}"
             yield ("spec", "static", one.name, "address"), message, "each address is known by one other"
@@ -198,12 +199,26 @@ def _distinct(pairs: Iterable[tuple[Span[_Piece], Span[_Piece]]]) -> Iterator[tu
             yield later, earlier
 
 
-def _other_far_side(one: _Piece, other: _Piece) -> bool:
-    """Are they for different far sides? An entry with `to` is asked before one without."""
+def _for_others(one: _Piece, other: _Piece) -> bool:
+    """Are they for different hosts? An entry with `in` is asked before one without, and one with `to` likewise."""
     left, right = one.static, other.static
+    if (left.tenant is None) == (right.tenant is None):
+        if bool(left.in_) != bool(right.in_):
+            return True
+        if left.in_ and not set(left.in_) & set(right.in_ or ()):
+            return True
     if left.tenant != right.tenant or bool(left.to) != bool(right.to):
         return left.tenant == right.tenant
     return bool(left.to and right.to) and not any(_overlap(a, b) for a in left.to or () for b in right.to or ())
+
+
+def _static_in(spec: GatewaySpec, at: Path, static: Static) -> Iterator[Problem]:
+    families = {real.version for real, _ in static.pairs}
+    for ifname in static.in_ or ():
+        interface = spec.interfaces.get(ifname)
+        if interface and not families & {network.version for network in interface.networks}:
+            message = f"IPv4 mixed with IPv6: {ifname} has no IPv{min(families)} network"
+            yield (*at, "in"), message, "name interfaces that have networks of the same family"
 
 
 def _static_real(homes: Homes, insides: Insides, at: Path, static: Static, address: Network) -> Iterator[Problem]:

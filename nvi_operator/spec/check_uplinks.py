@@ -80,21 +80,27 @@ def _networks(spec: GatewaySpec) -> Iterator[Problem]:
 
 
 def _aliases(spec: GatewaySpec) -> Iterator[Problem]:
-    """Each knownAs stands for one interface's networks, and is on no uplink."""
+    """Each knownAs is on no uplink, and stands for one interface's networks, unless `static` tells by who asks."""
+    resolved = Cover(network for static in spec.static.values() if static.in_ for network in static.as_)
     spans: list[Span[tuple[Path, str]]] = []
+    shared: set[Path] = set()
     for name, uplink in spec.uplinks.items():
         networks = [*(ip_network(a) for a in explicit(uplink)), *(uplink.routed or ())]
         spans += [span_of(network, 0, (("spec", "uplinks", name), f"uplink {name!r}")) for network in networks]
     for order, (ifname, interface) in enumerate(spec.interfaces.items(), start=1):
         path: Path = ("spec", "interfaces", ifname, "knownAs")
         spans += [span_of(n, order, (path, f"interface {ifname!r}")) for n in interface.known_as or ()]
+        if all(resolved.holds(n[0], n[-1]) for n in interface.known_as or ()):
+            shared.add(path)
         yield from _alias_families(path, interface)
 
     def apart(one: tuple[Path, str], other: tuple[Path, str]) -> bool:
-        return one == other or (one[0][1] == "uplinks" and other[0][1] == "uplinks")
+        return one == other or {one[0], other[0]} <= shared or (one[0][1] == "uplinks" and other[0][1] == "uplinks")
 
     for later, earlier in overlapping(spans, apart):
         hint = "choose addresses that nobody else has" if later.order else "take it out of knownAs"
+        if earlier.order:
+            hint += ", or say who knows it so with `in` of static"
         yield later.owner[0], f"its addresses overlap those of {earlier.owner[1]}", hint
 
 

@@ -246,13 +246,21 @@ class ForwardRule:
 
 @dataclass(frozen=True, slots=True)
 class StaticEntry:
-    """1:1 NAT of one family: `real` is known as `mapped`; with `far` to these networks only."""
+    """1:1 NAT of one family: `real` is known as `mapped`.
+
+    With `far` to these networks only; with `askers` only to what lives behind these interfaces.
+    """
 
     name: str
     real: Network
     mapped: Network
     tenant: int
     far: tuple[Network, ...] = ()
+    askers: tuple[Inside, ...] = ()
+
+    @property
+    def limited(self) -> bool:
+        return bool(self.far or self.askers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ def resolve_static(
     own = [(ip_network(address), uplink.name) for uplink in uplinks for address in uplink.addresses]
     declared = [network for inside in insides for network in inside.networks]
     return tuple(
-        entry for name in sorted(statics) for entry in _entries(name, statics[name], own, declared, tenants, note)
+        entry
+        for name in sorted(statics)
+        for entry in _entries(name, statics[name], own, declared, insides, tenants, note)
     )
 
 
@@ -33,6 +35,7 @@ def _entries(
     static: Static,
     own: Sequence[tuple[Network, str]],
     declared: Sequence[Network],
+    insides: Sequence[Inside],
     tenants: Mapping[str, Tenant],
     note: Note,
 ) -> Iterator[StaticEntry]:
@@ -43,5 +46,6 @@ def _entries(
                 note(f"static {name}: {address.network_address} is the address of uplink {uplink} and stays its own")
     for real, mapped in pieces(static, [address for address, _ in own], declared):
         far = tuple(network for network in static.to or () if network.version == real.version)
-        if far or not static.to:
-            yield StaticEntry(name, real, mapped, tenant, far)
+        askers = tuple(i for i in insides if i.port.ifname in (static.in_ or ()) and i.of_family(real.version))
+        if (far or not static.to) and (askers or not static.in_):
+            yield StaticEntry(name, real, mapped, tenant, far, askers)

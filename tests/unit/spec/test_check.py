@@ -355,6 +355,26 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             ),
         ],
     ),
+    "1:1 for an interface that is none, and for an uplink's": (
+        "  static: {a: {address: 192.168.1.80, as: 203.0.113.17, in: [lan9, wan0]}}",
+        [
+            ("13:61", "spec.static.a.in", "there is no inside interface 'lan9'", "did you mean 'lan0'?"),
+            ("13:61", "spec.static.a.in", "there is no inside interface 'wan0'", "did you mean 'lan0'?"),
+        ],
+    ),
+    "1:1 for one interface, twice": (
+        "  static:\n"
+        "    a: {address: 192.168.1.80, as: 203.0.113.17, in: lan0}\n"
+        "    b: {address: 192.168.1.81, as: 203.0.113.17, in: lan0}",
+        [
+            (
+                "15:36",
+                "spec.static.b.as",
+                "203.0.113.17/32 overlaps 203.0.113.17/32 of static 'a'",
+                "each public address stands for one",
+            ),
+        ],
+    ),
     "nptv6 of networks that no interface has": (
         "  static: {a: {address: 'fd00:9::/48', as: '2001:db8:a::/48', nptv6: true}}",
         [
@@ -682,6 +702,37 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
             )
         ],
     ),
+    "one alias of two interfaces, and nothing that tells them apart": (
+        uplinks(
+            A,
+            interfaces="lan0: {networks: 192.168.1.0/24, knownAs: 10.1.0.0/24}\n"
+            "    lan1: {networks: 192.168.2.0/24, knownAs: 10.1.0.0/24}",
+        ),
+        [
+            (
+                "7:47",
+                "spec.interfaces.lan1.knownAs",
+                "its addresses overlap those of interface 'lan0'",
+                "choose addresses that nobody else has, or say who knows it so with `in` of static",
+            )
+        ],
+    ),
+    "1:1 for an interface of the other family": (
+        uplinks(
+            A,
+            interfaces="lan0: {networks: [192.168.1.0/24, 'fd00:1::/64'], knownAs: 'fd00:a9::/64'}\n"
+            "    lan1: {networks: 192.168.2.0/24}",
+            more="  static: {a: {address: 'fd00:1::/64', as: 'fd00:a9::/64', in: lan1}}\n",
+        ),
+        [
+            (
+                "10:64",
+                "spec.static.a.in",
+                f"{MIXED}lan1 has no IPv6 network",
+                "name interfaces that have networks of the same family",
+            )
+        ],
+    ),
     "alias of another family": (
         uplinks(A, interfaces="lan0: {networks: 192.168.1.0/24, knownAs: 'fd00::/64'}"),
         [
@@ -884,6 +935,15 @@ GOOD = {
     + "    b: {address: 192.168.1.80, as: 203.0.113.17, to: 192.0.2.0/24}\n"
     + "    c: {address: 192.168.1.81, as: 203.0.113.17, to: 198.18.0.0/15}\n"
     + "    d: {address: 192.168.1.80, as: 203.0.113.18, to: 198.18.0.0/15}\n",
+    "one alias, by who asks": TENANTS.replace("red0: {", "red0: {knownAs: 10.9.0.0/24, ").replace(
+        "blue0: {", "blue0: {knownAs: 10.9.0.0/24, "
+    )
+    + "  static:\n    a: {tenant: red, address: 192.168.1.0/24, as: 10.9.0.0/24, in: [blue0, lan0]}\n"
+    + "    b: {tenant: blue, address: 192.168.1.0/24, as: 10.9.0.0/24, in: red0}\n"
+    + "    c: {tenant: red, address: 192.168.1.0/24, as: 10.9.0.0/24}\n",
+    "a forward of what is another's alias for a tenant only": TENANTS
+    + "  static: {a: {tenant: red, address: 192.168.1.80, as: 203.0.113.17, in: blue0}}\n"
+    + "  forwards: {web: {tenant: blue, at: 203.0.113.17, ports: 80/tcp, to: 192.168.1.80}}\n",
     "1:1 of what another leaves out": BASE
     + "  static:\n    a: {address: 192.168.1.0/28, as: 203.0.113.16/28, except: [192.168.1.1, 203.0.113.18]}\n"
     + "    b: {address: 192.168.1.1, as: 203.0.113.18}\n    c: {address: 192.168.1.2, as: 203.0.113.17}\n",
