@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants
+from tests.lab.command import without_disk
 from tests.lab.dataplanes import SOURCES, dataplanes
 
 LABS = pytest.StashKey[list[Lab]]()  # of a test, with --lab-keep
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A SystemExit within a test only fails that test; an interrupt ends all, and fixtures are torn down."""
     config.stash[KEPT] = []
+    without_disk()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, DiedError, KernelError
@@ -32,8 +33,9 @@ _NEWER = (
     "made by a newer nft? An older libnftables dies of some tables, or never answers; nvictl doctor says which table "
     "it is. The kernel took all of this change, or nothing"
 )
-# By its path: it needs nothing of ours, and so does not depend on where our package is found.
-_WORKER = (sys.executable, "-P", nft_worker.__file__)
+# By its path, and without site-packages: it needs the bindings alone, and what site-packages of a virtual environment
+# import when Python starts would be more than half of its start.
+_WORKER = (sys.executable, "-I", "-S", nft_worker.__file__)
 
 
 class Nft:
@@ -45,19 +47,20 @@ class Nft:
 
     def __init__(
         self,
-        worker: tuple[str, ...] = _WORKER,
+        worker: tuple[str, ...] = (),
         *,
         seconds: float = _SECONDS,
         shares: Callable[[], tuple[int, ...]] = lambda: (),
     ) -> None:
         """`seconds` is the limit for each answer, without what a long text needs on top."""
-        if importlib.util.find_spec("nftables") is None:
+        bindings = importlib.util.find_spec("nftables")
+        if bindings is None or bindings.origin is None:
             raise CapabilityError(
                 "nftables: the Python bindings are wanted: there are none",
                 hint="apt-get install python3-nftables, and use the system's Python (or a virtual "
                 "environment made from it with --system-site-packages)",
             )
-        self._command = worker
+        self._command = worker or (*_WORKER, str(Path(bindings.origin).parents[1]))
         self._seconds = seconds
         self._shares = shares
         self._shared: tuple[int, ...] = ()
@@ -74,6 +77,7 @@ class Nft:
         """End the process, if there is one. It is between two requests, or does not count any more."""
         worker, self._worker = self._worker, None
         if worker is not None:
+            worker.kill()  # it has nothing to finish, and the end of an interpreter takes longer than a listing
             _end(worker)
 
     def list_skeleton(self, name: str) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    sys.path += sys.argv[1:]  # where the bindings are
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # Who stops the daemon stops all of its processes at once, but the pass under way is to be finished.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

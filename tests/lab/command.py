@@ -1,5 +1,5 @@
-"""nvictl as a process of its own, without its imports: forked from a server that has made them (most of the time
-of a command, and on an emulated machine most of the time of a test)."""
+"""nvictl as a process of its own, forked from a server that has made its imports: they would be most of the time of a
+command, and on an emulated machine most of the time of a test."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[2]
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        *(f"nvi_operator.{name}" for name in ("cli.commands", "kernel.host", "reconciler.cycle", "spec.load")),
-        *("nvi_operator.view.plan", "nvi_operator.view.status", "nftables", "pyroute2", "rich.console"),
-    ]
-)
+_CONTEXT.set_forkserver_preload(["tests.lab.preloaded"])
+
+
+def without_disk() -> None:
+    """No test loses power, and /run, which is memory on a gateway, may be a slow disk here."""
+    os.fsync = lambda fd: None
 
 
 def start_server() -> None:

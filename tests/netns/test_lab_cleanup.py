@@ -54,8 +54,13 @@ def test_never_runs(site):
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
+    """Python that heeds an interrupt, even where a shell has started these tests in the background, without."""
     return subprocess.Popen(
-        [sys.executable, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        ["env", "--default-signal=INT", sys.executable, *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
     )
 
 
@@ -151,7 +156,7 @@ def test_signals_wait_until_it_is_done() -> None:
 
     def clean_up() -> None:
         with undisturbed():
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)  # an interrupt for pytest, see tests/conftest.py
             done.append("all of it")
 
     with pytest.raises(KeyboardInterrupt):

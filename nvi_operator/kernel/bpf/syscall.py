@@ -35,6 +35,7 @@ _MOST_PROGRAMS = 64  # of one place; the kernel takes no more (BPF_MPROG_MAX)
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
 _ATTEMPTS = 5
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _SHORTEST = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})
 
 
@@ -52,11 +53,10 @@ def _bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
     number = _NR.get(platform.machine())
     if number is None:
         raise CapabilityError(f"{what}: the number of bpf(2) on {platform.machine()} is not known here")
-    libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(attr, len(attr))
     code = errno.EAGAIN
     for _ in range(_ATTEMPTS):
-        result = libc.syscall(ctypes.c_long(number), ctypes.c_int(command), buffer, ctypes.c_uint(len(attr)))
+        result = _LIBC.syscall(ctypes.c_long(number), ctypes.c_int(command), buffer, ctypes.c_uint(len(attr)))
         if result >= 0:
             return result, buffer.raw
         code = ctypes.get_errno()

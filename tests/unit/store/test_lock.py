@@ -168,8 +168,8 @@ def test_a_worker_holds_the_lock_as_long_as_it_lives_and_dies_with_its_parent(ru
     ) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
-        assert run / "lock-7" in map(Path.readlink, Path(f"/proc/{worker}/fd").iterdir())
         until(lambda: _ignored(worker) & 1 << signal.SIGHUP - 1, "it is ready")
+        assert run / "lock-7" in map(Path.readlink, Path(f"/proc/{worker}/fd").iterdir())
         os.kill(worker, signal.SIGSTOP)
         parent.kill()
     with closing(lock(run, 20)) as ours, ours.changing():
