@@ -140,11 +140,11 @@ class KernelError(NviError):
         self.transient = transient or self.transient
 
 
-class DiedError(KernelError):
+class NftCrashedError(KernelError):
     """libnftables gave no usable answer: its process died, did not answer in time, or answered with rubbish."""
 
 
-class ChangedMeanwhileError(KernelError):
+class ConcurrentChangeError(KernelError):
     """Somebody else changed what a plan was made for; nothing of this change was applied."""
 
     transient = True

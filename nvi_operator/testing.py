@@ -13,10 +13,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from nvi_operator.errors import KernelError
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.change import Action, Change, Plan
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.state.egress_guard import EgressGuard
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link
@@ -24,6 +23,7 @@ from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.state.tc import TcProgram
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 
 
 class Killed(BaseException):

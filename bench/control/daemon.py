@@ -18,11 +18,11 @@ from bench.control import inputs, ours, usage
 from bench.control.inputs import GATEWAY, Entry
 from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
+from nvi_operator.daemon.service import Daemon
+from nvi_operator.daemon.trigger import Reason, Wake
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.memory import Memory
-from nvi_operator.reconciler.daemon import Daemon
-from nvi_operator.reconciler.wake import Reason, Wake
+from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.ruleset.table import TABLE
 
 _NVICTL = Path(sys.executable).with_name("nvictl")

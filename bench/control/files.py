@@ -12,10 +12,10 @@ from typing import cast
 from bench.control import inputs, ours
 from bench.control.steps import STEPS
 from bench.control.trial import Given, Meter, timed
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.nft.ast import Table
 from nvi_operator.nft.transaction import transaction
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts
-from nvi_operator.state.nft import Table
+from nvi_operator.topology.facts import Facts
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from bench.control import steps as s
 from bench.control.rounds import Result
 from bench.control.steps import NO_SIZE, STEPS
 
-DEBOUNCE = 0.12  # seconds for which a directory has to be quiet; reconciler/debounce.py
+DEBOUNCE = 0.12  # seconds for which a directory has to be quiet; daemon/debounce.py
 _AT = 100_000
 
 

@@ -12,16 +12,16 @@ from bench.control.inputs import GATEWAY
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconciler.gateway import Gateway
+from nvi_operator.reconcile.compiler import Gateway
 from nvi_operator.ruleset.table import TABLE
-from nvi_operator.spec.load import LoadedSpec, load_directory, load_texts
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.change import Plan
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 
 _EMPTY = HostState()

@@ -11,14 +11,14 @@ from pyroute2 import IPRoute
 from bench.control.inputs import LAN, NEXT_HOP, TABLE, destinations, rule_priorities
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.language.model.gateway import Numbers
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconciler.cycle import reconcile
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.facts import Facts
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.state.route import Route
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
 
 _PROTOCOL = Numbers().protocol

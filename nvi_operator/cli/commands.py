@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.language.load.loader import LoadedSpec
+    from nvi_operator.language.model.gateway import GatewaySpec, Numbers
+    from nvi_operator.plan.change import Plan
     from nvi_operator.plan.preview import Preview
-    from nvi_operator.reconciler.gateway import Gateway
-    from nvi_operator.spec.load import LoadedSpec
-    from nvi_operator.spec.models import GatewaySpec, Numbers
-    from nvi_operator.state.change import Plan
+    from nvi_operator.reconcile.compiler import Gateway
     from nvi_operator.store.lock import GatewayLock
 
 
@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
 
 def _load(arguments: Namespace) -> LoadedSpec:
     with working(f"reading {arguments.spec}"):
-        from nvi_operator.spec.load import load_directory
+        from nvi_operator.language.load.loader import load_directory
 
         return load_directory(arguments.spec, hostname=socket.gethostname(), gateway=arguments.gateway)
 
@@ -88,8 +88,8 @@ def _show_done(arguments: Namespace, name: str, done: Preview, last: Callable[[P
 
 def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
     """The gateway that the spec says; without a spec, the one that is not to be."""
-    from nvi_operator.reconciler.gateway import Gateway
-    from nvi_operator.spec.models import Numbers
+    from nvi_operator.language.model.gateway import Numbers
+    from nvi_operator.reconcile.compiler import Gateway
 
     if arguments.spec is None:
         return Gateway("", None), Numbers()
@@ -100,7 +100,7 @@ def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
 def _preview(arguments: Namespace) -> tuple[str, Preview]:
     """The gateway's name, and what an apply would do."""
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import preview
+    from nvi_operator.reconcile.cycle import preview
 
     gateway, numbers = _gateway(arguments)
     with working("comparing with the kernel"), HostKernel(numbers) as kernel:
@@ -196,7 +196,7 @@ def _drift(arguments: Namespace) -> int:
 
 def _look_around(spec: GatewaySpec, *, force: bool) -> None:
     """Say what `doctor` would call a problem; refuse where our bits of the mark are taken."""
-    from nvi_operator.reconciler.precheck import problems, refuse_collisions
+    from nvi_operator.reconcile.precheck import problems, refuse_collisions
 
     found = problems(spec)
     if not force:
@@ -226,8 +226,8 @@ def _name_instance(lock: GatewayLock) -> None:
 
 def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import reconcile
-    from nvi_operator.reconciler.gateway import Gateway
+    from nvi_operator.reconcile.compiler import Gateway
+    from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import applied
 
     loaded = _load(arguments)
@@ -245,8 +245,8 @@ def _apply(arguments: Namespace) -> int:
 
 def _down(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import reconcile
-    from nvi_operator.reconciler.gateway import Gateway
+    from nvi_operator.reconcile.compiler import Gateway
+    from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import taken_away
 
     gateway, numbers = _gateway(arguments)
@@ -264,7 +264,7 @@ def _down(arguments: Namespace) -> int:
 
 def _status(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconciler.cycle import preview
+    from nvi_operator.reconcile.cycle import preview
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.status import is_working, status_json, status_text
 
@@ -283,7 +283,7 @@ def _status(arguments: Namespace) -> int:
 
 
 def _run(arguments: Namespace) -> int:
-    from nvi_operator.reconciler.daemon import run_daemon
+    from nvi_operator.daemon.service import run_daemon
 
     return run_daemon(
         arguments.spec, gateway=arguments.gateway, rescan_seconds=arguments.rescan, force=arguments.force
@@ -292,7 +292,7 @@ def _run(arguments: Namespace) -> int:
 
 def _doctor(arguments: Namespace) -> int:
     from nvi_operator.doctor import diagnose
-    from nvi_operator.kernel.survey import take_survey
+    from nvi_operator.kernel.inspect.survey import take_survey
     from nvi_operator.view.doctor import exit_code, render, to_json
 
     spec = _load(arguments).spec if arguments.spec else None
@@ -308,7 +308,7 @@ def _module(arguments: Namespace) -> int:
 
 
 def _schema(arguments: Namespace) -> int:
-    from nvi_operator.spec.schema import schema_text
+    from nvi_operator.language.schema import schema_text
 
     sys.stdout.write(schema_text())
     return 0

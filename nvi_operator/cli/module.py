@@ -14,8 +14,8 @@ def run_module(arguments: Namespace) -> int:
 
 def _status(arguments: Namespace) -> int:
     from nvi_operator.cli.commands import console
-    from nvi_operator.kernel.module.survey import survey_module
-    from nvi_operator.topology.module import judge
+    from nvi_operator.kernel.kmod.survey import survey_module
+    from nvi_operator.kmod.verdict import judge
     from nvi_operator.view.module import module_json, module_text
 
     facts = survey_module()
@@ -28,9 +28,9 @@ def _status(arguments: Namespace) -> int:
 
 
 def _build(arguments: Namespace) -> int:
-    from nvi_operator.kernel.module.build import built
-    from nvi_operator.kernel.module.place import place
-    from nvi_operator.kernel.module.sources import find_sources
+    from nvi_operator.kernel.kmod.build import built
+    from nvi_operator.kernel.kmod.place import place
+    from nvi_operator.kernel.kmod.sources import find_sources
 
     with built(find_sources(arguments.source), arguments.kernel or "") as made:
         path = place(Path(made.path), arguments.output)
@@ -39,10 +39,10 @@ def _build(arguments: Namespace) -> int:
 
 
 def _install(arguments: Namespace) -> int:
-    from nvi_operator.kernel.module.install import install
-    from nvi_operator.kernel.module.sources import find_sources
-    from nvi_operator.kernel.module.survey import survey_module
-    from nvi_operator.topology.module import judge
+    from nvi_operator.kernel.kmod.install import install
+    from nvi_operator.kernel.kmod.sources import find_sources
+    from nvi_operator.kernel.kmod.survey import survey_module
+    from nvi_operator.kmod.verdict import judge
 
     done = install(find_sources(arguments.source), arguments.kernel or "", dkms=not arguments.no_dkms)
     file = done.file
@@ -62,8 +62,8 @@ def _install(arguments: Namespace) -> int:
 
 
 def _uninstall(arguments: Namespace) -> int:
-    from nvi_operator.kernel.module.install import uninstall
-    from nvi_operator.kernel.module.survey import survey_module
+    from nvi_operator.kernel.kmod.install import uninstall
+    from nvi_operator.kernel.kmod.survey import survey_module
 
     gone = list(uninstall())
     for what in gone:

@@ -1,6 +1,6 @@
 """`nvictl doctor`: what a machine can do, and what on it would break a gateway. Pure.
 
-`kernel/survey.py` gathers a Survey, the checks in `checks/` judge it, `view/doctor.py` shows the findings.
+`kernel/inspect/survey.py` gathers a Survey, the checks in `checks/` judge it, `view/doctor.py` shows the findings.
 Nothing here changes anything.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from nvi_operator.doctor.checks import CHECKS
 from nvi_operator.doctor.finding import LEVELS, Finding
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 __all__ = ["CHECKS", "Finding", "Survey", "diagnose"]
 

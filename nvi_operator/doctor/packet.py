@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, Literal
 
-from nvi_operator.doctor.bits import reads_conntrack
+from nvi_operator.doctor.mark_bits import reads_conntrack
 from nvi_operator.doctor.ruleset import Rule
-from nvi_operator.spec.values import Network
+from nvi_operator.language.model.values import Network
 
 Answer = bool | None
 _L4 = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "esp", "ah", "comp"})

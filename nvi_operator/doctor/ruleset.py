@@ -1,6 +1,6 @@
 """Other people's nft tables, from the JSON that nft prints: tables, chains, rules as lists of expressions. Pure.
 
-Statements stay the dictionaries that nft gave: `packet.py` and `bits.py` know what those mean.
+Statements stay the dictionaries that nft gave: `packet.py` and `mark_bits.py` know what those mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was found on a machine: the input of every check. Gathered by `kernel/survey.py`. Pure.
+"""What was found on a machine: the input of every check. Gathered by `kernel/inspect/survey.py`. Pure.
 
 Foreign and own state are both in here: which is which depends on the numbers in the spec, so the
 checks decide. Only our nft table is left out, because listing it could take seconds.
@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
+from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.language.model.values import Network
 from nvi_operator.nft.wire.tables import IngressChain, TableFact
-from nvi_operator.spec.values import Network
-from nvi_operator.state.facts import WIDE, ForeignRule, LinkFact
-from nvi_operator.state.module import ModuleFacts
+from nvi_operator.topology.facts import WIDE, ForeignRule, LinkFact
 
 Family = Literal[4, 6]
 # yes: it was made and removed again; loadable: its module is filed; unknown: there was no way to try.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from nvi_operator.state.change import Change
+from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState, Object
 
 

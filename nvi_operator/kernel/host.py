@@ -10,18 +10,18 @@ from functools import cached_property
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.inspect.machine import capabilities
 from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kernel.objects import Objects
 from nvi_operator.kernel.rights import require
-from nvi_operator.kernel.survey_machine import capabilities
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.plan.change import Change, Plan
 from nvi_operator.ruleset.table import TABLE
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.change import Change, Plan
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.store.lock import GatewayLock
+from nvi_operator.topology.facts import Facts
 
 
 class HostKernel:

@@ -21,14 +21,14 @@ from dataclasses import dataclass, replace
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
-from nvi_operator.kernel.events import KernelEvents
-from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kernel.nft.client import Nft
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.nft.ast import Table
 from nvi_operator.ruleset.table import TABLE
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.state.nft import Table
 from nvi_operator.store.lock import GatewayLock
+from nvi_operator.topology.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Memory:
             TABLE,
             remember=True,
             nft=Nft(shares=lock.shared if lock else lambda: ()),
-            unheard=events.without_nft,
+            muted=events.without_nft,
             reported=events.elements,
         )
         self._events = events

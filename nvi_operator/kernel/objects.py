@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from nvi_operator.kernel import nvi_device
 from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.bpf.egress import EGRESS
 from nvi_operator.kernel.bpf.ingress import INGRESS
@@ -19,18 +18,19 @@ from nvi_operator.kernel.drivers.module import ModuleDriver
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.sysctl import SysctlDriver, forwarding_now
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
-from nvi_operator.kernel.facts import read_facts
+from nvi_operator.kernel.inspect.facts import read_facts
+from nvi_operator.kernel.kmod import device as nvi_device
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.kernel.rtnetlink import Rtnetlink
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.change import Change
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.plan.change import Change
 from nvi_operator.state.egress_guard import EgressGuard
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link
 from nvi_operator.state.tc import TcProgram
 from nvi_operator.store.saved_settings import SavedSettings
+from nvi_operator.topology.facts import Facts
 
 
 class Objects:

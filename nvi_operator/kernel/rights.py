@@ -16,10 +16,10 @@ from functools import partial
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.kernel.bpf.syscall import try_programs
 from nvi_operator.kernel.drivers.sysctl import PROC
-from nvi_operator.kernel.nfnetlink import Nfnetlink
-from nvi_operator.kernel.rtnetlink import Rtnetlink
+from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.sysctl import FORWARDING
-from nvi_operator.state.change import Plan
+from nvi_operator.plan.change import Plan
 
 _DELLINK = 17  # RTM_DELLINK; the kernel asks for CAP_NET_ADMIN before it looks at the message
 _NO_LINK = struct.pack("=16xHH12s", 4 + 9, 3, b"nvi/none")  # IFLA_IFNAME, with a name that no link can have

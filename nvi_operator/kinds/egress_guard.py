@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.spec.values import Network
+from nvi_operator.language.model.values import Network
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
 from nvi_operator.topology.model import ANY, Conditions, Family, Prefixes, Topology, Unchanged, fewest
 

@@ -12,9 +12,9 @@ from ipaddress import ip_network
 from itertools import product
 
 from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.language.model.values import Network
 from nvi_operator.ruleset.fields import TENANT_MASK
 from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_mark
-from nvi_operator.spec.values import Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, Uplink
 
@@ -251,9 +251,9 @@ def _phase(rule: FibRule) -> Phase:
     Then what refuses, and what steers into the device; rules that lead out come last.
     """
     if rule.action == "nop" or rule.table == MAIN:
-        return Phase.FALLBACK
+        return Phase.UNREACHABLE
     steers = rule.mark == 0 or rule.iif == "lo"
-    return Phase.WAYS if rule.action == "lookup" and not steers else Phase.BACKSTOP
+    return Phase.ROUTES if rule.action == "lookup" and not steers else Phase.BACKSTOP
 
 
 FIB_RULE = Kind("fib-rule", _desired, _phase, within=lambda rule: rule.priority)

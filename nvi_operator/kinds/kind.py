@@ -19,13 +19,13 @@ class Phase(IntEnum):
     untranslated packets, last what lets packets through at all.
     """
 
-    FALLBACK = 1  # unreachable routes: a lookup that finds no way out ends here
+    UNREACHABLE = 1  # unreachable routes: a lookup that finds no way out ends here
     BACKSTOP = 2  # FIB rules that steer into stage 1, and refuse what it did not see
     MODULE = 3
     LINK = 4
     PROGRAM = 5
     NFT = 6
-    WAYS = 7  # routes into the device and through the uplinks, and the rules that lead there
+    ROUTES = 7  # routes into the device and through the uplinks, and the rules that lead there
     SYSCTL = 8
     FORWARDING = 9
 

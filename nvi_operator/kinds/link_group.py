@@ -19,4 +19,4 @@ def _desired(topology: Topology) -> Iterator[LinkGroup]:
             yield LinkGroup(ifname, topology.link_group)
 
 
-LINK_GROUP = Kind("link-group", _desired, lambda group: Phase.WAYS)
+LINK_GROUP = Kind("link-group", _desired, lambda group: Phase.ROUTES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.state.module import Module
+from nvi_operator.kmod.facts import Module
 from nvi_operator.topology.model import Topology
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.nft.ast import Table
 from nvi_operator.ruleset.table import table
-from nvi_operator.state.nft import Table
 from nvi_operator.topology.model import Topology
 
 

@@ -66,7 +66,7 @@ def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
 
 
 def _phase(route: Route) -> Phase:
-    return Phase.FALLBACK if route.type == "unreachable" else Phase.WAYS
+    return Phase.UNREACHABLE if route.type == "unreachable" else Phase.ROUTES
 
 
 ROUTE = Kind("route", _desired, _phase, lives_on=lambda route: route.dev)

@@ -12,9 +12,8 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from nvi_operator.nft.values import PROTOCOLS, canonical_text, network_value, range_value
-from nvi_operator.spec.values import PORT_PROTOCOLS
-from nvi_operator.state.nft import (
+from nvi_operator.language.model.values import PORT_PROTOCOLS
+from nvi_operator.nft.ast import (
     Assign,
     Chain,
     Concat,
@@ -44,6 +43,7 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.values import PROTOCOLS, canonical_text, network_value, range_value
 
 Json = Any
 Ifindex = Callable[[str], int | None]

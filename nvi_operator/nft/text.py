@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Assign,
     Chain,
     Concat,

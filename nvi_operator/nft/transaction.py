@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
+from nvi_operator.nft.ast import Element, NamedSet, Table
 from nvi_operator.nft.text import chain_definition, elements_text, rule_text, set_definition
-from nvi_operator.state.nft import Element, NamedSet, Table
 
 _ELEMENTS_PER_COMMAND = 2000  # a line of nft text stays of sane length
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from nvi_operator.kinds import KINDS
+from nvi_operator.nft.ast import Table
 from nvi_operator.ruleset.edit import edit_table
 from nvi_operator.state.host import HostState
-from nvi_operator.state.nft import Table
 from nvi_operator.topology.edit import EditedTopology
 from nvi_operator.topology.model import Topology
 

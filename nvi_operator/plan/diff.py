@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.link import LINK
-from nvi_operator.state.change import Action, Change, Plan
+from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.link import Link
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from nvi_operator.state.change import Plan
+from nvi_operator.plan.change import Plan
 from nvi_operator.topology.model import Topology
 
 

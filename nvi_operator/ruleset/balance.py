@@ -19,8 +19,8 @@ from itertools import groupby
 from math import gcd
 from typing import NamedTuple
 
-from nvi_operator.spec.bulk import BY_TURN, Pick
-from nvi_operator.state.nft import Element, Field, Hash, Interval, Lookup, Numgen, Parts
+from nvi_operator.language.model.nat_entries import BY_TURN, Pick
+from nvi_operator.nft.ast import Element, Field, Hash, Interval, Lookup, Numgen, Parts
 
 SEED = 0x6E7669  # known to all: it spreads, and keeps no secret
 SLOTS = 1024

@@ -10,13 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
-from nvi_operator.nft.text import statement_text
-from nvi_operator.nft.values import ports_value
-from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.balance import Member, spread
-from nvi_operator.ruleset.networks import limited_rules, network_maps, twice_rules
-from nvi_operator.ruleset.shards import shards, shards_of_columns
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Chain,
     Count,
     Element,
@@ -32,6 +26,12 @@ from nvi_operator.state.nft import (
     Statement,
     Verdict,
 )
+from nvi_operator.nft.text import statement_text
+from nvi_operator.nft.values import ports_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.balance import Member, spread
+from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
+from nvi_operator.ruleset.shards import shards, shards_of_columns
 from nvi_operator.topology.model import Family, ForwardEntry, ForwardRule, Topology
 
 PRIORITY = -110  # before the usual -100, so that another tool's chain does not take the packet first

@@ -1,6 +1,6 @@
 """The table after an edit of a few forwards: elements of maps, and all else as it was.
 
-Each forward has elements of its own, because each public port leads to one place (`spec/check_forwards.py`).
+Each forward has elements of its own, because each public port leads to one place (`language/check/forwards.py`).
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nvi_operator.nft.wire.elements import PackedElements, packed
+from nvi_operator.nft.ast import NamedSet, Table
+from nvi_operator.nft.wire.packed_elements import PackedElements, packed
 from nvi_operator.ruleset.dstnat import forward_maps
 from nvi_operator.ruleset.shards import by_whole, shards_for
-from nvi_operator.state.nft import NamedSet, Table
 from nvi_operator.topology.model import Topology
 
 

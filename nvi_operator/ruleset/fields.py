@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nvi_operator.nft.values import merged, network_value, ports_value
-from nvi_operator.spec.values import Network, Service
-from nvi_operator.state.nft import (
+from nvi_operator.language.model.values import Network, Service
+from nvi_operator.nft.ast import (
     Concat,
     Count,
     Field,
@@ -18,6 +17,7 @@ from nvi_operator.state.nft import (
     Value,
     Verdict,
 )
+from nvi_operator.nft.values import merged, network_value, ports_value
 from nvi_operator.topology.model import Conditions, Family, Topology
 
 IIF, IIFNAME, OIFNAME = Field("iif"), Field("iifname"), Field("oifname")

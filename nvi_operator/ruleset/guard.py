@@ -12,11 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.nft.values import network_value
-from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.owners import owners
-from nvi_operator.spec.values import Network
-from nvi_operator.state.nft import (
+from nvi_operator.language.model.values import Network
+from nvi_operator.nft.ast import (
     Chain,
     Element,
     Field,
@@ -29,6 +26,9 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.values import network_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.prefix_sets import owners
 from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, fewest
 
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")

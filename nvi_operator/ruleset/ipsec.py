@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nvi_operator.nft.ast import Chain, Field, Hook, Match, SetBits
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.guard import inside_set
-from nvi_operator.state.nft import Chain, Field, Hook, Match, SetBits
 from nvi_operator.topology.model import Topology
 
 _PRIORITY = -90  # after every destination NAT, before routing

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nvi_operator.nft.ast import Assign, Chain, Hook, Lookup, Match, Rule, SetBits, SetRef, Verdict
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_maps
-from nvi_operator.state.nft import Assign, Chain, Hook, Lookup, Match, Rule, SetBits, SetRef, Verdict
 from nvi_operator.topology.model import Topology
 
 _PRIORITY = -140  # after conntrack (-200), before routing

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nvi_operator.nft.ast import Chain, Field, Hook, Match, Rule, SetBits, Verdict
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.guard import of_uplink, to_the_far_side
-from nvi_operator.state.nft import Chain, Field, Hook, Match, Rule, SetBits, Verdict
 from nvi_operator.topology.model import Topology
 
 _PRIORITY = -150  # after conntrack (-200), which tells what a packet belongs to

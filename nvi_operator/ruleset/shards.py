@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nvi_operator.nft.wire.elements import PackedElements, packed
-from nvi_operator.nft.wire.layout import Layout, layout
-from nvi_operator.state.nft import NamedSet
+from nvi_operator.nft.ast import NamedSet
+from nvi_operator.nft.wire.codec import Layout, layout
+from nvi_operator.nft.wire.packed_elements import PackedElements, packed
 
 ROOM = 1 << 16  # of one of several; about half of it is used
 MOST = 256  # several; each of them is a rule

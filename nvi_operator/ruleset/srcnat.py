@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nvi_operator.nft.values import address_range_value, network_value, ports_value
-from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.balance import Member, spread
-from nvi_operator.ruleset.networks import limited_rules, network_maps, network_nat, twice_rules
-from nvi_operator.spec.bulk import Pick
-from nvi_operator.spec.values import SourcePorts
-from nvi_operator.state.nft import (
+from nvi_operator.language.model.nat_entries import Pick
+from nvi_operator.language.model.values import SourcePorts
+from nvi_operator.nft.ast import (
     Chain,
     Count,
     Field,
@@ -30,6 +26,10 @@ from nvi_operator.state.nft import (
     Statement,
     Verdict,
 )
+from nvi_operator.nft.values import address_range_value, network_value, ports_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.balance import Member, spread
+from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat, twice_rules
 from nvi_operator.topology.model import (
     Family,
     Inside,
@@ -62,7 +62,7 @@ def srcnat_chain(topology: Topology) -> Chain:
 
 
 def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
-    """Such a line is for a part of the inside (spec/check_translations.py), whose traffic is left alone otherwise."""
+    """Does it translate a part of the inside (language/check/translations.py), which is otherwise left alone?"""
     match rule.outcome:
         case ToRange(addresses, _, _):
             given = [addresses.first, addresses.last]

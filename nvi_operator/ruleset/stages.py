@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.owners import owners
-from nvi_operator.ruleset.shards import declared_size
-from nvi_operator.spec.values import Network, within
-from nvi_operator.state.nft import (
+from nvi_operator.language.model.values import Network, within
+from nvi_operator.nft.ast import (
     Assign,
     Chain,
     Count,
@@ -27,6 +24,9 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.prefix_sets import owners
+from nvi_operator.ruleset.shards import declared_size
 from nvi_operator.topology.model import Conditions, Family, Tenant, Topology, fewest
 
 RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
@@ -68,7 +68,7 @@ def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
 
 def uplink_mark(topology: Topology, slot: int) -> int:
     """What the mark of a stage-2 packet is when its source belongs to this uplink."""
-    assert slot <= UPLINK_MARK_MASK >> 8  # spec/check_uplinks.py bounds it
+    assert slot <= UPLINK_MARK_MASK >> 8  # language/check/uplinks.py bounds it
     return topology.stage_mask | slot << 8
 
 

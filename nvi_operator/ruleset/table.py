@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nvi_operator.nft.wire.elements import packed
-from nvi_operator.ruleset import guard, networks, stages
+from nvi_operator.nft.ast import Chain, NamedSet, Table
+from nvi_operator.nft.wire.packed_elements import packed
+from nvi_operator.ruleset import guard, stages
+from nvi_operator.ruleset import netmap as networks
 from nvi_operator.ruleset.dstnat import dstnat_chains, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.ipsec import ipsec_chains
@@ -14,7 +16,6 @@ from nvi_operator.ruleset.own import own_chains
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
 from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chains, uplink_maps
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
-from nvi_operator.state.nft import Chain, NamedSet, Table
 from nvi_operator.topology.model import Family, Topology
 
 TABLE = "nvi"

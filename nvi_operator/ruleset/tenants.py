@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.nft.values import network_value, ports_value
-from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.networks import is_asked_for
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Chain,
     Element,
     Hook,
@@ -24,6 +21,9 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.values import network_value, ports_value
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.netmap import is_asked_for
 from nvi_operator.topology.model import Family, Topology
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.models import Uplink as SpecUplink
-from nvi_operator.spec.values import Address, Network, within
-from nvi_operator.state.facts import Facts, InterfaceAddress, LinkFact
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.gateway import Uplink as SpecUplink
+from nvi_operator.language.model.values import Address, Network, within
+from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.model import FAMILIES, Family
 
 Note = Callable[[str], None]

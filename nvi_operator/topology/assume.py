@@ -6,8 +6,8 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
 
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.topology.facts import Facts, LinkFact
 
 _FIRST = 1001
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from nvi_operator.spec.bulk import Forward
+from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.topology.forwards import resolve_forwards
 from nvi_operator.topology.model import ForwardEntry, Topology
 
@@ -25,7 +25,7 @@ def edit_topology(
 ) -> EditedTopology | None:
     """`less` are forwards that are no more what they were, `more` what they are now. None if it is not as simple."""
     gone, come = (_alone(topology, forwards) for forwards in (less, more))
-    if gone is None or come is None or topology.contested or gone.contested or come.contested:
+    if gone is None or come is None or topology.ambiguous_publics or gone.ambiguous_publics or come.ambiguous_publics:
         return None  # of several forwards one may have taken what another wants
     entries = list(topology.forwards)
     for name in less:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from nvi_operator.spec.models import GatewaySpec, SourceNat
-from nvi_operator.spec.values import Network, within
+from nvi_operator.language.model.gateway import GatewaySpec, SourceNat
+from nvi_operator.language.model.values import Network, within
 from nvi_operator.topology.model import Uplink
 
 # RFC 1918, RFC 6598 (carriers' NAT; also mesh VPNs), RFC 4193. No router of the Internet has a way to them.

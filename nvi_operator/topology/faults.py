@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from nvi_operator.spec.bulk import Forward
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.topology.model import FAMILIES, Family, Port, Topology, Uplink
 
 
@@ -53,9 +53,9 @@ def _is_expected(spec: GatewaySpec, uplink: Uplink, family: Family) -> bool:
 def _forward_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
     """Forwards of which no public address is on a usable uplink, and those that a lease has displaced."""
     publics = _Publics(topology)
-    shadowed = frozenset(topology.shadowed)
+    suppressed_forwards = frozenset(topology.suppressed_forwards)
     for name in sorted(spec.forwards):
-        if name in shadowed:
+        if name in suppressed_forwards:
             yield f"forward {name}: another forward has its public port on an uplink's address"
         elif not publics.are_usable(spec.forwards[name]):
             yield f"forward {name}: no uplink that it is published on works"

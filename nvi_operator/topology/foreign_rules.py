@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.facts import Facts, ForeignRule
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.facts import Facts, ForeignRule
 from nvi_operator.topology.model import BEFORE_MAIN, BEHIND_MAIN, Honoured, Priorities
 
 _OWN = (0, 253, 254, 255)  # tables unspec, default, main, local

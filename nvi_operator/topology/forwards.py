@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import TypedDict
 
-from nvi_operator.spec.addresses import Span, overlapping
-from nvi_operator.spec.bulk import Forward
-from nvi_operator.spec.values import Address, PortRange, Service, Target
+from nvi_operator.language.check.addresses import Span, overlapping
+from nvi_operator.language.model.nat_entries import Forward
+from nvi_operator.language.model.values import Address, PortRange, Service, Target
 from nvi_operator.topology.model import (
     FAMILIES,
     Family,
@@ -25,8 +25,8 @@ class ResolvedForwards(TypedDict):
 
     forwards: tuple[ForwardEntry, ...]
     forward_rules: tuple[ForwardRule, ...]
-    contested: frozenset[Address]
-    shadowed: tuple[str, ...]
+    ambiguous_publics: frozenset[Address]
+    suppressed_forwards: tuple[str, ...]
 
 
 def resolve_forwards(
@@ -53,19 +53,19 @@ def resolve_forwards(
                     entries += _entries(name, forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
-    contested = _contested(publics, uplinks)
-    lost = _lost(entries, contested) if contested else frozenset()
+    ambiguous_publics = _ambiguous_publics(publics, uplinks)
+    lost = _lost(entries, ambiguous_publics) if ambiguous_publics else frozenset()
     return {
         "forwards": tuple(entry for number, entry in enumerate(entries) if number not in lost)
         if lost
         else tuple(entries),
         "forward_rules": tuple(rules),
-        "contested": contested,
-        "shadowed": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
+        "ambiguous_publics": ambiguous_publics,
+        "suppressed_forwards": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
     }
 
 
-def _contested(
+def _ambiguous_publics(
     places: Iterable[tuple[tuple[str, ...] | None, Family]], uplinks: Sequence[Uplink]
 ) -> frozenset[Address]:
     """No spec can tell what a lease will be: it may be an address that forwards name, and be theirs by two names."""
@@ -73,11 +73,11 @@ def _contested(
     return frozenset(ip_address(place) for at, _ in places for place in at or () if place in leased)
 
 
-def _lost(entries: Sequence[ForwardEntry], contested: frozenset[Address]) -> frozenset[int]:
+def _lost(entries: Sequence[ForwardEntry], ambiguous_publics: frozenset[Address]) -> frozenset[int]:
     """The numbers of those whose public port another one has, too, that comes first by name."""
     spans: dict[tuple[Address, str | None], list[Span[int]]] = {}
     for number, entry in enumerate(entries):
-        if entry.public in contested:
+        if entry.public in ambiguous_publics:
             first, last = (entry.ports.first, entry.ports.last) if entry.ports else (0, 0)
             spans.setdefault((entry.public, entry.protocol), []).append(Span(4, first, last, number, number))
     return frozenset(later.owner for group in spans.values() for later, _ in overlapping(group))

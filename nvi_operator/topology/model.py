@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, Literal
 
-from nvi_operator.spec.bulk import Pick
-from nvi_operator.spec.models import Guards
-from nvi_operator.spec.values import Address, AddressRange, Network, PortRange, Service, SourcePorts, within
-from nvi_operator.state.facts import WireRoute
+from nvi_operator.language.model.gateway import Guards
+from nvi_operator.language.model.nat_entries import Pick
+from nvi_operator.language.model.values import Address, AddressRange, Network, PortRange, Service, SourcePorts, within
+from nvi_operator.topology.facts import WireRoute
 
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
@@ -437,8 +437,12 @@ class Topology:
     source_rules: tuple[SourceRule, ...]
     forwards: tuple[ForwardEntry, ...]
     forward_rules: tuple[ForwardRule, ...]
-    contested: frozenset[Address]  # public addresses that forwards name, and that an uplink has by lease as well
-    shadowed: tuple[str, ...]  # forwards that are not there, because one of the other name has their public port
+    ambiguous_publics: frozenset[
+        Address
+    ]  # public addresses that forwards name, and that an uplink has by lease as well
+    suppressed_forwards: tuple[
+        str, ...
+    ]  # forwards that are not there, because one of the other name has their public port
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]
     routes: tuple[RouteEntry, ...]

@@ -1,6 +1,6 @@
 """Spec + facts -> Topology.
 
-Assumes a spec that `spec/check.py` has passed; what a host lacks becomes a note, not an error.
+Assumes a spec that `language/check/whole.py` has passed; what a host lacks becomes a note, not an error.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from nvi_operator.errors import CapabilityError
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.models import Uplink as SpecUplink
-from nvi_operator.spec.values import Address, Network
-from nvi_operator.state.facts import MOST_ROUTES, Facts, LinkFact
+from nvi_operator.kmod.verdict import judge
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.gateway import Uplink as SpecUplink
+from nvi_operator.language.model.values import Address, Network
 from nvi_operator.topology.addresses import find_addresses, networks_beside
+from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
@@ -31,7 +32,6 @@ from nvi_operator.topology.model import (
     Topology,
     Uplink,
 )
-from nvi_operator.topology.module import judge
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
@@ -63,10 +63,8 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     dataplane = _dataplane(spec, facts, notes.append)
     _name_programs_before_ours(spec, facts, dataplane, notes.append)
     forwards = _forwards(spec, uplinks, insides, tenants, before)
-    for shadowed in forwards["shadowed"]:
-        notes.append(
-            f"forward {shadowed}: left out: what it is for is an uplink's address now, and another's port there"
-        )
+    for name in forwards["suppressed_forwards"]:
+        notes.append(f"forward {name}: left out: what it is for is an uplink's address now, and another's port there")
     statics = resolve_static(spec.static, uplinks, insides, tenants, notes.append)
     honoured, unasked = judge_rules(spec, facts)
     notes += map(str, unasked)
@@ -133,8 +131,8 @@ def _forwards(
         return {
             "forwards": before.forwards,
             "forward_rules": before.forward_rules,
-            "contested": before.contested,
-            "shadowed": before.shadowed,
+            "ambiguous_publics": before.ambiguous_publics,
+            "suppressed_forwards": before.suppressed_forwards,
         }
     return resolve_forwards(spec.forwards, uplinks, insides, tenants)
 

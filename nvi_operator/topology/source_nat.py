@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
-from nvi_operator.spec.bulk import BY_KERNEL, Pick
-from nvi_operator.spec.models import GatewaySpec, SourceNat, Translation
-from nvi_operator.spec.values import Address, AddressRange, Network, within
+from nvi_operator.language.model.gateway import GatewaySpec, SourceNat, Translation
+from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
+from nvi_operator.language.model.values import Address, AddressRange, Network, within
 from nvi_operator.topology.model import (
     FAMILIES,
     Choice,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
-from nvi_operator.spec.bulk import Static
-from nvi_operator.spec.one_to_one import pieces
-from nvi_operator.spec.values import Network, within
+from nvi_operator.language.model.nat_entries import Static
+from nvi_operator.language.model.one_to_one import pieces
+from nvi_operator.language.model.values import Network, within
 from nvi_operator.topology.model import Inside, StaticEntry, Tenant, Uplink
 
 Note = Callable[[str], None]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 
-from nvi_operator.spec.bulk import OneTwice
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.values import Address, Network
-from nvi_operator.state.facts import Facts
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.nat_entries import OneTwice
+from nvi_operator.language.model.values import Address, Network
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import TwiceEntry
 
 _SHOWN = 4  # addresses in a note

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
-from nvi_operator.spec.models import GatewaySpec, SourceNat
-from nvi_operator.spec.values import Network
-from nvi_operator.state.facts import Facts
+from nvi_operator.language.model.gateway import GatewaySpec, SourceNat
+from nvi_operator.language.model.values import Network
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Uplink
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import singledispatch
 from ipaddress import ip_address
 
-from nvi_operator.spec.words import counted
+from nvi_operator.kmod.facts import Module
+from nvi_operator.language.wording import counted
+from nvi_operator.nft.ast import Table
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link, LinkGroup
-from nvi_operator.state.module import Module
-from nvi_operator.state.nft import Table
 from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.state.tc import TcProgram

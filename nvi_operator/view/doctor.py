@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nvi_operator.doctor.finding import LEVELS, Finding
-from nvi_operator.spec.words import counted
+from nvi_operator.language.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

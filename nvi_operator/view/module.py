@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nvi_operator.state.module import ModuleFacts, ModuleFile
-from nvi_operator.topology.module import OLDEST, Verdict
+from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
+from nvi_operator.kmod.verdict import OLDEST, Verdict
 from nvi_operator.view.plain import plain
 from nvi_operator.view.table import Entry
 

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
-from nvi_operator.nft.wire.elements import first
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Chain,
     Data,
     Element,
@@ -22,6 +20,8 @@ from nvi_operator.state.nft import (
     Statement,
     Table,
 )
+from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
+from nvi_operator.nft.wire.packed_elements import first
 
 MANY = 50  # lines of one thing, each way: of more the first few are SHOWN, the rest is a number
 SHOWN = 10

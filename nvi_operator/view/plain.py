@@ -7,8 +7,8 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from nvi_operator.nft.ast import Table
 from nvi_operator.nft.text import table_text
-from nvi_operator.state.nft import Table
 
 
 def plain(value: Any) -> Any:

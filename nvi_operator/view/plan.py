@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.text import Text
 
+from nvi_operator.language.wording import counted
+from nvi_operator.nft.ast import Table
+from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.preview import Preview
-from nvi_operator.spec.words import counted
-from nvi_operator.state.change import Action, Change, Plan
-from nvi_operator.state.nft import Table
 from nvi_operator.view.describe import describe
 from nvi_operator.view.nft_diff import Line, table_lines
 from nvi_operator.view.plain import plain

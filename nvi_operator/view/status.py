@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nvi_operator.language.wording import counted
 from nvi_operator.plan.preview import Preview
-from nvi_operator.spec.words import counted
 from nvi_operator.state.link import Link
 from nvi_operator.topology.faults import port_state
 from nvi_operator.topology.model import FAMILIES, Uplink

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nvi_operator.kernel.host import HostKernel
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.change import Action, Change
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.nft.ast import Chain, Count, NamedSet, Opaque, Rule, Table, Verdict
+from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.state.link import Link, LinkGroup
-from nvi_operator.state.nft import Chain, Count, NamedSet, Opaque, Rule, Table, Verdict
 from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.state.tc import TcProgram

@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.language.model.gateway import GatewaySpec, Numbers
 from nvi_operator.plan.preview import Preview
-from nvi_operator.reconciler.cycle import Kernel as PassKernel
-from nvi_operator.reconciler.cycle import preview, reconcile
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.load import load_texts
-from nvi_operator.spec.models import GatewaySpec, Numbers
-from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.cycle import Kernel as PassKernel
+from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.testing import FakeKernel
+from nvi_operator.topology.facts import Facts, LinkFact
 from tests.lab import GatewayHost, Host, Lab
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Machine(Protocol):
         """Do something with the kernel, where the kernel is."""
         ...
 
-    def suffer(self, drift: Drift) -> None: ...
+    def disturb(self, drift: Drift) -> None: ...
 
     def owned(self) -> list[str]: ...
 
@@ -71,7 +71,7 @@ class FakeMachine:
     def run(self, work: Callable[[PassKernel], T]) -> T:
         return work(self.kernel)
 
-    def suffer(self, drift: Drift) -> None:
+    def disturb(self, drift: Drift) -> None:
         drift.fake(self.kernel)
 
     def owned(self) -> list[str]:
@@ -106,7 +106,7 @@ class RealMachine:
 
         return self.host.call(there)
 
-    def suffer(self, drift: Drift) -> None:
+    def disturb(self, drift: Drift) -> None:
         drift.real(self.host)
 
     def owned(self) -> list[str]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nvi_operator.nft.values import merged, network_value, range_value
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Assign,
     Chain,
     Concat,
@@ -36,6 +35,7 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.values import merged, network_value, range_value
 
 Op = Any
 IP = {4: "ip", 6: "ip6"}

@@ -32,7 +32,7 @@ SPEC = spec_of("""
 def test_drift_is_seen_by_its_class_and_healed(machine: Machine, drift: Drift) -> None:
     applied(machine, SPEC)
     before = seen(machine, SPEC).plan.before
-    machine.suffer(drift)
+    machine.disturb(drift)
     drifted = seen(machine, SPEC).plan
     assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
     assert list(drift_lines(drifted)), "and it can be shown"
@@ -44,6 +44,6 @@ def test_drift_is_seen_by_its_class_and_healed(machine: Machine, drift: Drift) -
 @pytest.mark.parametrize("drift", [*NFT_DRIFTS, *ROUTING_DRIFTS, *DEVICE_DRIFTS], ids=str)
 def test_down_clears_away_whatever_was_done_to_us(machine: Machine, drift: Drift) -> None:
     applied(machine, SPEC)
-    machine.suffer(drift)
+    machine.disturb(drift)
     applied(machine, None)
     assert machine.owned() == []

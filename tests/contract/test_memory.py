@@ -9,11 +9,11 @@ import pytest
 
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel import host
-from nvi_operator.kernel.events import KernelEvents
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.memory import Memory
-from nvi_operator.spec.models import Numbers
-from nvi_operator.state.facts import Facts
+from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.topology.facts import Facts
 from nvi_operator.view.drift import drift_class
 from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS
 from tests.contract.machines import Drift, PassKernel, RealMachine, applied, seen
@@ -79,7 +79,7 @@ def blind(daemon: RememberingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("drift", DRIFTS, ids=str)
 def test_drift_is_seen_and_healed(daemon: RememberingMachine, drift: Drift) -> None:
-    daemon.suffer(drift)
+    daemon.disturb(drift)
     drifted = seen(daemon, SPEC).plan
     assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
     applied(daemon, SPEC)
@@ -95,7 +95,7 @@ def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: Rememberi
 
 def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMachine) -> None:
     (drift,) = (drift for drift in DEVICE_DRIFTS if drift.name == UNREPORTED)
-    daemon.suffer(drift)
+    daemon.disturb(drift)
     daemon.memory.forget()
     assert [change.ref.kind for change in seen(daemon, SPEC).plan.steps] == ["tc-program"]
 
@@ -174,7 +174,7 @@ def test_nothing_is_looked_at_when_nothing_was_reported(daemon: RememberingMachi
 
 @pytest.mark.usefixtures("blind")
 def test_a_change_of_the_table_is_made_and_verified_without_the_rest(daemon: RememberingMachine) -> None:
-    daemon.suffer(NFT_DRIFTS[0])
+    daemon.disturb(NFT_DRIFTS[0])
     assert [change.ref.kind for change in applied(daemon, SPEC).plan.steps] == ["nft-table"]
     assert not seen(daemon, SPEC).plan
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from nvi_operator.nft.ast import Table
 from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.text import table_text
 from nvi_operator.nft.transaction import transaction
-from nvi_operator.state.nft import Table
 from tests.contract.tables import tables
 from tests.lab import Host, Lab
 

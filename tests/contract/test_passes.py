@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nvi_operator.kinds import KINDS
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.change import Action
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.plan.change import Action
 from tests.contract.machines import Machine, applied, seen, spec_of
 
 UPLINKS = """

@@ -17,17 +17,17 @@ from typing import Any
 import pytest
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.language.load.loader import load_directory
+from nvi_operator.nft.ast import Table
 from nvi_operator.nft.text import table_text
 from nvi_operator.nft.transaction import transaction
+from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.spec.load import load_directory
-from nvi_operator.state.change import Plan
-from nvi_operator.state.facts import Facts, LinkFact
 from nvi_operator.state.host import HostState
-from nvi_operator.state.module import ModuleFacts
-from nvi_operator.state.nft import Table
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.describe import describe

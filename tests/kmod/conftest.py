@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.device.bench import Bench, bench, working
-from tests.device.conftest import gateway, lab
+from tests.dataplane.bench import Bench, bench, working
+from tests.dataplane.conftest import gateway, lab
 from tests.lab.dataplanes import dataplanes
 
 __all__ = ["gateway", "lab"]

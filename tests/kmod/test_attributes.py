@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from nvi_operator.kernel.nvi_device import attributes_of
-from tests.device.bench import DEVICE, Bench
+from nvi_operator.kernel.kmod.device import attributes_of
+from tests.dataplane.bench import DEVICE, Bench
 
 pytestmark = pytest.mark.netns
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.device.bench import SERVER, STAGE, WAN, Bench, Source, options
-from tests.device.talk import ask, serve, upload
+from tests.dataplane.bench import SERVER, STAGE, WAN, Bench, Source, options
+from tests.dataplane.talk import ask, serve, upload
 from tests.lab.dataplanes import SOURCES
 
 pytestmark = pytest.mark.netns

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.bench import DEVICE, LAN, SERVER, STAGE, Bench, bench, options, working
-from tests.device.netns import until, wire
-from tests.device.talk import flood
+from tests.dataplane.bench import DEVICE, LAN, SERVER, STAGE, Bench, bench, options, working
+from tests.dataplane.netns import until, wire
+from tests.dataplane.talk import flood
 
 pytestmark = pytest.mark.netns
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.netns
 LOADED = Path("/sys/module/nvi")
 MODPROBE = Path("/proc/sys/kernel/modprobe")
 REMEMBERED = Path("/run/nvi-operator/module-refused.json")
-LOAD = (sys.executable, "-c", "from nvi_operator.kernel.module.load import load; load()")
+LOAD = (sys.executable, "-c", "from nvi_operator.kernel.kmod.load import load; load()")
 WITHOUT = ("setpriv", "--bounding-set=-sys_module", "--inh-caps=-sys_module")
 STATUS = (sys.executable, "-m", "nvi_operator", "module", "status", "-o", "json")
 

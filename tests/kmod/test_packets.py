@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.bench import CLIENT, DEVICE, SERVER, STAGE, WAN, Bench, options
-from tests.device.netns import until
+from tests.dataplane.bench import CLIENT, DEVICE, SERVER, STAGE, WAN, Bench, options
+from tests.dataplane.netns import until
 
 pytestmark = pytest.mark.netns
 

@@ -11,9 +11,9 @@ import importlib
 import pkgutil
 
 import nvi_operator
-from nvi_operator.reconciler.cycle import reconcile
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.load import load_directory
+from nvi_operator.language.load.loader import load_directory
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.testing import FakeKernel
 from tests.lab.command import ROOT, without_disk
 

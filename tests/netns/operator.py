@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
-from nvi_operator.reconciler.cycle import preview, reconcile
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.change import Change
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.plan.change import Change
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.cycle import preview, reconcile
 from tests.lab import Site
 from tests.netns.scenarios import spec
 

@@ -17,10 +17,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.daemon.service import Daemon
+from nvi_operator.daemon.trigger import Reason, Wake
 from nvi_operator.kernel.memory import Memory
-from nvi_operator.reconciler.daemon import Daemon
-from nvi_operator.reconciler.wake import Reason, Wake
+from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.ruleset.table import TABLE
 
 FIRST = 100

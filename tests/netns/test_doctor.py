@@ -13,14 +13,14 @@ import pytest
 
 from nvi_operator.doctor import Finding, Survey, diagnose
 from nvi_operator.doctor.survey import FilterFact, RouteUse
-from nvi_operator.kernel import survey_xt
 from nvi_operator.kernel.bpf import syscall
 from nvi_operator.kernel.bpf.syscall import load_program
-from nvi_operator.kernel.rtnetlink import Rtnetlink
-from nvi_operator.kernel.survey import take_survey
-from nvi_operator.kernel.survey_tc import list_filters
-from nvi_operator.spec.load import load_texts
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.kernel.inspect import xt as survey_xt
+from nvi_operator.kernel.inspect.survey import take_survey
+from nvi_operator.kernel.inspect.tc import list_filters
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.language.model.gateway import GatewaySpec
 from tests.lab import GatewayHost, Lab, Site
 from tests.lab.net import Host
 from tests.netns.scenarios import spec as scenario

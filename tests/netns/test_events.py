@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.kernel import events
-from nvi_operator.kernel.events import Event, KernelEvents
+from nvi_operator.daemon.loop import Loop
+from nvi_operator.daemon.trigger import PassResult, Reason, Wake
+from nvi_operator.kernel.netlink import events
+from nvi_operator.kernel.netlink.events import Event, KernelEvents
 from nvi_operator.kernel.netns import entered
-from nvi_operator.reconciler.loop import Loop
-from nvi_operator.reconciler.wake import PassResult, Reason, Wake
 from tests.lab.net import until
 
 pytestmark = pytest.mark.netns

@@ -11,11 +11,11 @@ from nvi_operator.errors import KernelError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
-from nvi_operator.nft.steps import MANY
-from nvi_operator.reconciler.cycle import reconcile
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.change import Change
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.nft.batches import MANY
+from nvi_operator.plan.change import Change
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.testing import Killed
 from tests.lab import GatewayHost, Site
 from tests.lab.net import until

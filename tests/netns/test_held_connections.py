@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from nvi_operator.state.change import Change
+from nvi_operator.plan.change import Change
 from nvi_operator.testing import Killed
 from tests.lab import GatewayHost, Site
 from tests.lab.net import until

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.nfnetlink import Nfnetlink
-from nvi_operator.nft.wire.layout import elements
+from nvi_operator.nft.wire.codec import elements
 from nvi_operator.ruleset.shards import ROOM
 from tests.lab import GatewayHost, Site
 from tests.netns.scenarios import spec

@@ -14,15 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nvi_operator.errors import ChangedMeanwhileError, KernelError
+from nvi_operator.errors import ConcurrentChangeError, KernelError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.events import KernelEvents
+from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.nft import Nft
-from nvi_operator.nft.wire.elements import packed
-from nvi_operator.state.change import Action, Change
-from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.nft import (
+from nvi_operator.kernel.nft.client import Nft
+from nvi_operator.nft.ast import (
     Chain,
     Concat,
     Count,
@@ -37,6 +34,9 @@ from nvi_operator.state.nft import (
     Table,
     Verdict,
 )
+from nvi_operator.nft.wire.packed_elements import packed
+from nvi_operator.plan.change import Action, Change
+from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import Killed
 from tests.unit.nft.test_steps import verdict_table
 
@@ -80,7 +80,7 @@ class Place:
                 return super().list_skeleton(name)
 
         with entered(name):
-            more: dict[str, Any] = {"reported": events.elements, "unheard": events.without_nft} if events else {}
+            more: dict[str, Any] = {"reported": events.elements, "muted": events.without_nft} if events else {}
             self.driver = NftTableDriver("nvi", remember=remember, nft=SlowNft(), **more)
         self.wire = self.driver._wire
         send = self.wire.send
@@ -347,12 +347,12 @@ def test_only_a_change_of_many_elements_goes_unheard(name: str) -> None:
     heard: list[str] = []
 
     @contextmanager
-    def unheard() -> Iterator[None]:
+    def muted() -> Iterator[None]:
         heard.append("away")
         yield
         heard.append("back")
 
-    with entered(name), NftTableDriver("nvi", unheard=unheard) as driver:
+    with entered(name), NftTableDriver("nvi", muted=muted) as driver:
         for before, after in ((None, table(3)), (table(3), table(4)), (table(4), table(5000)), (table(5000), None)):
             list(driver.observe(HostState()))
             driver.apply(Change(REF, Action.UPDATE, before, after))
@@ -409,7 +409,7 @@ def test_a_change_of_our_table_since_it_was_seen_is_never_overwritten_unseen(pla
     before = place.look()
     place.nft(HERE)()
     changed = place.look()
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConcurrentChangeError):
         place.apply(after, seen=before)
     assert place.look() == changed
 
@@ -420,7 +420,7 @@ def test_elements_that_others_change_at_the_very_moment_are_never_overwritten_un
     place.apply(table(4))
     assert place.look() == table(4)
     place.before_elements = [place.nft(HERE)]
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConcurrentChangeError):
         place.apply(table(5))
     live = place.look()
     assert live
@@ -434,7 +434,7 @@ def test_text_that_others_change_at_the_very_moment_is_looked_at_again(place: Pl
     place.apply(table(3, counters=["n"]))
     assert place.look() == table(3, counters=["n"])
     place.before_text = [place.nft(HERE)]
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConcurrentChangeError):
         place.apply(replace(table(3), counters=frozenset({"n", "k"})))
     place.apply(table(3))
     assert place.look() == table(3)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.errors import DiedError, KernelError
-from nvi_operator.kernel import nft_worker
+from nvi_operator.errors import KernelError, NftCrashedError
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.nft import worker as nft_worker
+from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kernel.processes import is_ours
 
 pytestmark = pytest.mark.netns
@@ -107,7 +107,7 @@ def test_what_is_no_answer_is_an_error_in_time(name: str, deed: str) -> None:
     subprocess.run(["ip", "netns", "exec", name, "nft", "add table inet nvi"], check=True)
     seconds = 0.5 if deed == "hangs" else 20.0  # Python may start slowly
     with entered(name), Nft((sys.executable, "-c", SERVE.format(deed=code)), seconds=seconds) as nft:
-        with pytest.raises(DiedError, match=message) as wrong:
+        with pytest.raises(NftCrashedError, match=message) as wrong:
             nft.list_skeleton("nvi")
         assert "made by a newer nft?" in wrong.value.hint
 
@@ -115,7 +115,7 @@ def test_what_is_no_answer_is_an_error_in_time(name: str, deed: str) -> None:
 def test_a_worker_that_does_not_even_read_is_given_up(name: str) -> None:
     """And a text that no pipe holds is not waited for either."""
     with entered(name), Nft((sys.executable, "-c", "import time; time.sleep(600)"), seconds=0.2) as nft:
-        with pytest.raises(DiedError, match="did not answer"):
+        with pytest.raises(NftCrashedError, match="did not answer"):
             nft.apply("# " + "x" * 100_000 + "\n")
         assert nft._worker is None
 

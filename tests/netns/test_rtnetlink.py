@@ -17,11 +17,11 @@ from pyroute2.netlink import NLM_F_DUMP_INTR
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver, _parse
 from nvi_operator.kernel.drivers.route import RouteDriver
-from nvi_operator.kernel.main_routes import DefaultRoute, read_main
+from nvi_operator.kernel.inspect.main_routes import DefaultRoute, read_main
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, listed, number
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.rtnetlink import Rtnetlink, listed, number
 from nvi_operator.nft.wire.attributes import attribute
-from nvi_operator.state.change import Action, Change
+from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.state.route import Route

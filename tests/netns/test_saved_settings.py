@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.state.change import Change
+from nvi_operator.plan.change import Change
 from nvi_operator.store.directory import RUN
 from nvi_operator.testing import Killed
 from tests.lab import GatewayHost, Site

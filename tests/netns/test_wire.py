@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nvi_operator.errors import ChangedMeanwhileError
+from nvi_operator.errors import ConcurrentChangeError
+from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.netns import entered
-from nvi_operator.kernel.nfnetlink import ElementError, Nfnetlink
+from nvi_operator.nft.ast import Data, Element, NamedSet, Parts, Verdict
 from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.text import elements_text, set_definition
-from nvi_operator.nft.wire.layout import Layout, layout_of
-from nvi_operator.nft.wire.layout import elements as elements_in
+from nvi_operator.nft.wire.codec import Layout, layout_of
+from nvi_operator.nft.wire.codec import elements as elements_in
+from nvi_operator.nft.wire.intervals import tree_of
 from nvi_operator.nft.wire.messages import ElementChange
-from nvi_operator.nft.wire.tree import tree_of
-from nvi_operator.state.nft import Data, Element, NamedSet, Parts, Verdict
 from tests.contract.tables import netmap, ports, prefix_map, prefix_set
 
 pytestmark = pytest.mark.netns
@@ -301,7 +301,7 @@ def test_five_thousand_errors_are_one(place: Place, wire: Layout) -> None:
 def test_a_batch_for_another_generation_is_refused(place: Place, wire: Layout) -> None:
     seen = place.wire.generation()
     place.nft("add table ip theirs")
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConcurrentChangeError):
         place.write("add", "s", wire.pack(forwards(3)), generation=seen)
     assert place.listed("s") == frozenset()
     place.write("add", "s", wire.pack(forwards(3)), generation=seen + 1)

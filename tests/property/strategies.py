@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 _UPLINKS = ("isp-a", "isp-b", "partner")
 

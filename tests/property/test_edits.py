@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvi_operator.errors import SpecError
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.load import LoadedSpec, load_texts
-from nvi_operator.spec.reload import reload
-from nvi_operator.spec.runs import LEAST
-from nvi_operator.state.facts import Facts
+from nvi_operator.language.fast.fast_yaml import LEAST
+from nvi_operator.language.fast.reload import reload
+from nvi_operator.language.load.loader import LoadedSpec, load_texts
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.topology.facts import Facts
 
 _HEAD = """apiVersion: nvi-operator/v1
 kind: Gateway

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from nvi_operator.errors import KernelError, RevertError
 from nvi_operator.kinds import KINDS
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.plan.change import Action, Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconciler.cycle import reconcile
-from nvi_operator.reconciler.gateway import Gateway
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.change import Action, Plan
-from nvi_operator.state.facts import Facts
+from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel, Killed
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 from tests.property.strategies import specs
 

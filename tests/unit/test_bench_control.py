@@ -15,7 +15,7 @@ from bench.control.rounds import Result, rounds_at
 from bench.control.steps import STEPS
 from bench.control.trial import find
 from bench.stats import summary
-from nvi_operator.spec.load import load_texts
+from nvi_operator.language.load.loader import load_texts
 
 
 def result(step: str, who: str, size: int, seconds: float, *, ratio: float | None = None) -> Result:

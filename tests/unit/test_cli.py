@@ -14,9 +14,9 @@ import pytest
 from nvi_operator.cli import commands, main
 from nvi_operator.cli.parser import parse
 from nvi_operator.kernel import host as kernel_host
+from nvi_operator.language.load.loader import load_directory
+from nvi_operator.language.model.gateway import Numbers
 from nvi_operator.plan.compile import desired_state
-from nvi_operator.spec.load import load_directory
-from nvi_operator.spec.models import Numbers
 from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.resolve import resolve

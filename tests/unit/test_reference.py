@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nvi_operator.spec.bulk import MODELS
-from nvi_operator.spec.models import Model
-from nvi_operator.spec.reference import reference_text
+from nvi_operator.language.model.gateway import Model
+from nvi_operator.language.model.nat_entries import MODELS
+from nvi_operator.language.reference import reference_text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/spec.md"
 

@@ -32,10 +32,10 @@ def build(root: Path, release: str) -> bytes:
 
 
 def build_by_operator(root: Path) -> bool:
-    """tests/headers in the root, for all the kernels that have headers there; what they print is for the user."""
+    """tests/module_build in the root, for every kernel that has headers there; shows what they print."""
     with tempfile.TemporaryDirectory(prefix="headers-", dir=root / "tmp") as scratch:
         tree = Path(scratch) / "nvi"
         copy_project(tree)
         environment = ["env", "-C", f"/{tree.relative_to(root)}", f"PYTHONPATH={LIBRARIES}"]
-        pytest = ["python3", "-m", "pytest", "--color=no", "-p", "no:cacheprovider", "tests/headers"]
+        pytest = ["python3", "-m", "pytest", "--color=no", "-p", "no:cacheprovider", "tests/module_build"]
         return subprocess.run(in_root(root, *environment, *pytest), check=False).returncode == 0

@@ -34,7 +34,7 @@ def _netns(*names: str) -> tuple[str, ...]:
 
 def _enforced(parameter: str) -> Suite:
     """A kernel that takes no module without a signature that it knows."""
-    return Suite((*PYTEST, "tests/enforced"), 900, debug=False, parameters=(parameter,))
+    return Suite((*PYTEST, "tests/signed_modules"), 900, debug=False, parameters=(parameter,))
 
 
 _SCENARIOS = ("examples", "nat", "cisco", "icmp", "dynamic", "fail_closed", "hostile", "namespaces", "doctor")
@@ -48,7 +48,7 @@ _HEART = (
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
         # The module by itself, beside the eBPF program where they owe the same.
-        "module": Suite((*PYTEST, "tests/kmod", "tests/device"), 2400, debug=True, at_once=True),
+        "module": Suite((*PYTEST, "tests/kmod", "tests/dataplane"), 2400, debug=True, at_once=True),
         # The operator with either dataplane: the same expectations.
         "scenarios": Suite((*PYTEST, "tests/ipsec", *_netns(*_SCENARIOS)), 14400, debug=False),
         "sig_enforce": _enforced("module.sig_enforce=1"),

@@ -23,7 +23,7 @@ from nvi_operator.doctor.checks import (
 )
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 Run = Callable[[Survey, GatewaySpec | None], Iterable[Finding]]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.footprint import footprint
+from nvi_operator.doctor.hooks import CONNTRACK
 from nvi_operator.doctor.packet import as_network
+from nvi_operator.doctor.remedies import accept_commands
 from nvi_operator.doctor.ruleset import Chain, Rule
-from nvi_operator.doctor.scenes import CONNTRACK
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.tools import accept_commands
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.values import Network
-from nvi_operator.spec.words import counted
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network
+from nvi_operator.language.wording import counted
 
 
 def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -37,7 +37,7 @@ def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "raw-drop",
                 f"chain {chain.place} drops what does not come from {bridge} to {', '.join(hit[:4])}: "
                 "stage 2 of what the spec sends there",
-                accept_commands(survey.ruleset, chain, needs(spec), {2})
+                accept_commands(survey.ruleset, chain, footprint(spec), {2})
                 + '\n# or, Docker 28 and later: --gateway-mode "nat-unprotected" for that network',
             )
         else:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.footprint import Footprint, footprint
+from nvi_operator.doctor.hooks import forwarded, received
 from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.remedies import accept_commands, tool_of
 from nvi_operator.doctor.ruleset import Chain, Rule
-from nvi_operator.doctor.scenes import forwarded, received
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.tools import accept_commands, tool_of
 from nvi_operator.doctor.walk import walk
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Drop:
         return {packet.stage for packet in self.packets}
 
 
-def _drops(survey: Survey, need: Needs) -> Iterator[Drop]:
+def _drops(survey: Survey, need: Footprint) -> Iterator[Drop]:
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
         by_rules: dict[tuple[tuple[Rule, ...], tuple[Rule, ...]], list[Packet]] = {}
         for packet in received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need):
@@ -84,7 +84,7 @@ def _by_chain(drops: Iterable[Drop]) -> list[Drop]:
 
 
 def _of_topic(topic: str, survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    need = needs(spec)
+    need = footprint(spec)
     for drop in _by_chain(d for d in _drops(survey, need) if _topic(d) == topic):
         by = _named(drop.rules) or "its policy"
         unless = f", unless {_named(drop.unless)} accepts them, which nft cannot show" if drop.unless else ""
@@ -115,7 +115,7 @@ def _whom(drop: Drop) -> str:
     return "; ".join(parts)
 
 
-def _todo(topic: str, survey: Survey, drop: Drop, need: Needs) -> str:
+def _todo(topic: str, survey: Survey, drop: Drop, need: Footprint) -> str:
     if topic == "reverse-path-drop" and drop.chain.table == "firewalld":
         return (
             "sed -i 's/^#*IPv6_rpfilter=.*/IPv6_rpfilter=no/' /etc/firewalld/firewalld.conf"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 _KINDS = ("ifb", "nvi")
 
 
 def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Interfaces of the spec: there under this name, up, and no port of another."""
-    for ifname in needs(spec).interfaces:
+    for ifname in footprint(spec).interfaces:
         link = survey.links.get(ifname)
         named = [other.ifname for other in survey.links.values() if ifname in other.altnames]
         if link is None and named:
@@ -47,7 +47,7 @@ def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """A link under the name of our device that is not ours, or has lost the link group by which it is known."""
-    need = needs(spec)
+    need = footprint(spec)
     link = survey.links.get(need.device)
     if link is None or (link.kind in _KINDS and link.group == need.link_group + 1):
         return
@@ -70,7 +70,7 @@ def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Links of others in the two groups that we use."""
-    need = needs(spec)
+    need = footprint(spec)
     todo = f"# in the spec: numbers: {{linkGroup: {_free_group(survey)}}}"
     for link in survey.links.values():
         if link.group == need.link_group and link.ifname not in need.uplinks and spec is not None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.topology.module import judge
+from nvi_operator.kmod.verdict import judge
+from nvi_operator.language.model.gateway import GatewaySpec
 
 OLDEST = (5, 15)  # skb->mark survives bpf_redirect() to ingress since 5.14
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.doctor.bits import ALL, reads_conntrack, written
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.footprint import Footprint, footprint
+from nvi_operator.doctor.hooks import received
+from nvi_operator.doctor.mark_bits import ALL, reads_conntrack, written
 from nvi_operator.doctor.packet import mark_match as comparison
+from nvi_operator.doctor.remedies import mark_user, spare_command
 from nvi_operator.doctor.ruleset import Rule
-from nvi_operator.doctor.scenes import received
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.tools import mark_user, spare_command
 from nvi_operator.doctor.walk import walk
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.words import counted
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.wording import counted
 
 
 def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules before routing that take our stage bit away, or set one of our bits."""
-    need = needs(spec)
+    need = footprint(spec)
     wiped: dict[Rule, bool] = {}
     forged: dict[Rule, bool] = {}
     for chain in survey.ruleset.base_chains("prerouting"):
@@ -75,7 +75,7 @@ def _ones(rule: Rule) -> int:
     return ones
 
 
-def _spare(survey: Survey, rule: Rule, need: Needs) -> str:
+def _spare(survey: Survey, rule: Rule, need: Footprint) -> str:
     lines = [spare_command(survey.ruleset, rule, need)]
     values = [v for v in _written_values(rule) if isinstance(v, int)]
     ours = need.stage | need.local
@@ -93,7 +93,7 @@ def _owner(mask: int) -> str:
 
 def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules that read a field of the mark in which one of our bits lies."""
-    need = needs(spec)
+    need = footprint(spec)
     found: dict[tuple[str, str, int], list[Rule]] = {}
     for rule in survey.ruleset.rules():
         for body in rule.bodies("match"):
@@ -113,7 +113,7 @@ def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def mark_rule(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """FIB rules of others that read a field of the mark in which one of our bits lies."""
-    need = needs(spec)
+    need = footprint(spec)
     for rule in survey.rules:
         if rule.protocol == need.protocol or rule.mark is None or rule.mask is None:
             continue
@@ -136,18 +136,18 @@ def mark_rule(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
-def _masked(mark: int, need: Needs) -> str:
+def _masked(mark: int, need: Footprint) -> str:
     return f"fwmark {mark:#x}/{ALL & ~need.stage:#x}"
 
 
-def _clashes(mask: int, value: int, need: Needs) -> bool:
+def _clashes(mask: int, value: int, need: Footprint) -> bool:
     """Comparing the whole mark with a value without our bits is harmless, and so is reading just our bits."""
     if not mask & need.marks or mask & ~(need.stage | need.local) == 0:
         return False
     return mask != ALL or bool(value & need.marks)
 
 
-def _other_bits(mask: int, need: Needs) -> str:
+def _other_bits(mask: int, need: Footprint) -> str:
     """Names the spec's fields that would move our bits out of the way."""
     free = [bit for bit in range(31, 15, -1) if not mask & 1 << bit]
     if mask == ALL or len(free) < 2:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.topology.module import Case, judge
+from nvi_operator.kmod.verdict import Case, judge
+from nvi_operator.language.model.gateway import GatewaySpec
 
 # With these somebody meant to have the module, and has not got it.
 _MEANT: frozenset[Case] = frozenset({"other-kernel", "too-old", "unsigned", "refused", "not-permitted"})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.footprint import footprint
+from nvi_operator.doctor.hooks import forwarded, received
 from nvi_operator.doctor.ruleset import Chain, Rule
-from nvi_operator.doctor.scenes import forwarded, received
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.wording import counted
 from nvi_operator.ruleset import dstnat, srcnat
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.words import counted
 
 _TRANSLATES = ("snat", "dnat", "masquerade", "redirect")
 _OURS = {"prerouting": dstnat.PRIORITY, "postrouting": srcnat.PRIORITY}
@@ -34,7 +34,7 @@ def nat_order(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def _translating(survey: Survey, chain: Chain, spec: GatewaySpec | None) -> list[Rule]:
-    need = needs(spec)
+    need = footprint(spec)
     packets = (
         received(chain, need, unknown=True) if chain.hook == "prerouting" else forwarded(chain, need, unknown=True)
     )

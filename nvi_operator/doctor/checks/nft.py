@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.words import counted
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.wording import counted
 
 _TOUCHING = frozenset({"MARK", "CONNMARK", "CT", "NOTRACK", "TPROXY"})
 _VERDICTS = ("accept", "drop", "reject", "jump", "goto", "return", "vmap", "queue")

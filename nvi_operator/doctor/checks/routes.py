@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import Needs, needs
+from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RouteFact, Survey
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.values import Network
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network
 
 # /etc/iproute2/rt_protos
 _NAMES = {
@@ -29,7 +29,7 @@ _NAMES = {
 
 def route_table(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Routes of others in tables that we would use, and rules of others that look there."""
-    need = needs(spec)
+    need = footprint(spec)
     used = {r.table for r in survey.routes if r.protocol != need.protocol} | {
         r.table for r in survey.rules if r.protocol != need.protocol and r.table is not None
     }
@@ -52,7 +52,7 @@ def _free_table(survey: Survey) -> int:
 
 def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Routes with our protocol number in tables that are not ours: an apply would delete them."""
-    need = needs(spec)
+    need = footprint(spec)
     for use in survey.routes:
         # Tables of uplinks that are no longer in the spec lie in the same block.
         if use.protocol == need.protocol and not need.table <= use.table < need.table + 2000:
@@ -68,7 +68,7 @@ def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
 
 def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Half the internet by way of somebody: a VPN's 0.0.0.0/1 and 128.0.0.0/1, which suppressing defaults misses."""
-    for ifname, routes in _by_interface(survey, needs(spec)):
+    for ifname, routes in _by_interface(survey, footprint(spec)):
         wide = [route.destination for route in routes if route.wide]
         if wide:
             yield Finding(
@@ -84,7 +84,7 @@ def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def multipath_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Next hops by uplinks and by others in one route: the kernel's suppressor looks at the first one only."""
-    uplinks = needs(spec).uplinks
+    uplinks = footprint(spec).uplinks
     for route in survey.multipath:
         by_uplink = [ifname for ifname in route.ifnames if ifname in uplinks]
         others = [ifname for ifname in route.ifnames if ifname not in uplinks]
@@ -117,7 +117,7 @@ def refusing_default(survey: Survey, spec: GatewaySpec | None) -> Iterator[Findi
 
 def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Interfaces with networks of their own that the spec does not know: VPNs, bridges of containers."""
-    need = needs(spec)
+    need = footprint(spec)
     for ifname, routes in _by_interface(survey, need):
         link = survey.links.get(ifname)
         if link is None or not link.up or ifname in (*need.networks, need.device, "lo"):
@@ -136,7 +136,7 @@ def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[F
             )
 
 
-def _by_interface(survey: Survey, need: Needs) -> Iterator[tuple[str, list[RouteFact]]]:
+def _by_interface(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[RouteFact]]]:
     """Routes of `main` that packets of inside hosts take, by family; without a spec there are none.
 
     Stage 2 does not see those through uplinks, nor through others in their link group.

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import PRIORITIES, Needs, needs
+from nvi_operator.doctor.footprint import PRIORITIES, Footprint, footprint
 from nvi_operator.doctor.survey import RuleFact, Survey
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.facts import Facts
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.foreign_rules import command, judge_rules
 
 _LOCAL, _MAIN_PRIORITY = 255, 32766
 _DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
 
 
-def _foreign(survey: Survey, need: Needs) -> list[RuleFact]:
+def _foreign(survey: Survey, need: Footprint) -> list[RuleFact]:
     return [r for r in survey.rules if r.protocol != need.protocol and r.table != _LOCAL]
 
 
 def rule_priority(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules among ours. That of the kernel for VRFs (priority 1000) is about VRF members only."""
-    need = needs(spec)
+    need = footprint(spec)
     for rule in _foreign(survey, need):
         if not need.own_priority(rule.priority):
             continue
@@ -42,7 +42,7 @@ def rule_priority(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]
         )
 
 
-def _free_block(survey: Survey, need: Needs) -> str:
+def _free_block(survey: Survey, need: Footprint) -> str:
     """A base for our block with no foreign rule in it, and no foreign rule that catches everything before it."""
     foreign = [rule for rule in _foreign(survey, need) if not rule.l3mdev]
     for base in (1000, 2000, 100, 1, 3000, 4000, 6000, 8000, 10000, 12000, 16000, 20000, 30000, 31000):
@@ -56,7 +56,7 @@ def _free_block(survey: Survey, need: Needs) -> str:
 
 def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules before ours that take our packets, such as a VPN's `from all lookup X`."""
-    need = needs(spec)
+    need = footprint(spec)
     for rule in _foreign(survey, need):
         if rule.priority >= need.priority or rule.action not in _DECIDES or rule.l3mdev:
             continue
@@ -78,7 +78,7 @@ def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
-def _behind(rule: RuleFact, survey: Survey, need: Needs) -> str:
+def _behind(rule: RuleFact, survey: Survey, need: Footprint) -> str:
     later = str(rule).replace(f"pref {rule.priority} ", f"pref {need.priority + PRIORITIES} ", 1)
     lines = [f"{rule.command} add {later}", f"{rule.command} del {rule}"]
     if need.priority > rule.priority > PRIORITIES:
@@ -86,7 +86,7 @@ def _behind(rule: RuleFact, survey: Survey, need: Needs) -> str:
     return "\n".join([*lines, "# and in the configuration of the tool that made it"])
 
 
-def _takes_ours(rule: RuleFact, need: Needs) -> bool:
+def _takes_ours(rule: RuleFact, need: Footprint) -> bool:
     """Could a packet of stage 1 match? Selectors that we cannot judge count as none."""
     if rule.oif or rule.inverted:
         return False
@@ -110,7 +110,7 @@ def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def rule_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules with our protocol number that cannot be ours: an apply would delete them."""
-    need = needs(spec)
+    need = footprint(spec)
     for rule in survey.rules:
         if rule.protocol == need.protocol and not need.own_priority(rule.priority):
             yield Finding(

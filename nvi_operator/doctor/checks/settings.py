@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 DROP_IN = "/etc/systemd/networkd.conf.d/50-nvi-operator.conf"
 
@@ -65,7 +65,7 @@ def rp_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Strict reverse-path filtering breaks stage 2; an apply turns it off where the spec needs it."""
     strict = [
         name
-        for name in ("all", *needs(spec).interfaces)
+        for name in ("all", *footprint(spec).interfaces)
         if survey.sysctls.get(f"net/ipv4/conf/{name}/rp_filter") == "1"
     ]
     if strict:
@@ -96,7 +96,7 @@ def forwarding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def proxy_arp(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """proxy_arp on an interface that takes part in NAT answers for every address."""
-    for ifname in needs(spec).interfaces:
+    for ifname in footprint(spec).interfaces:
         if survey.sysctls.get(f"net/ipv4/conf/{ifname}/proxy_arp") == "1":
             yield Finding(
                 "warning",

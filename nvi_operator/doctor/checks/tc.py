@@ -7,9 +7,9 @@ from itertools import groupby, takewhile
 from typing import Literal
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import FilterFact, Survey
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 _SETS_TC_INDEX = frozenset({0, 1, None})  # TC_ACT_OK, TC_ACT_RECLASSIFY: tc_run() in net/core/dev.c
 
@@ -19,7 +19,7 @@ _ENDS = frozenset({0, _REDIRECT, None})  # 0 is TC_ACT_OK: the packet leaves, an
 
 def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Filters that pass packets on, and so write the field by which the device knows what it has had before."""
-    need = needs(spec)
+    need = footprint(spec)
     endless = ", with hideHop for ever" if spec is not None and spec.dataplane.hide_hop else ""
     watched = (each for each in survey.filters if each.place == "ingress" or each.ifname == need.device)
     for (ifname, place), filters in groupby(watched, lambda each: (each.ifname, each.place)):
@@ -70,7 +70,7 @@ def _before_guards(
     ends: frozenset[int | None],
     what: str,
 ) -> Iterator[Finding]:
-    need = needs(spec)
+    need = footprint(spec)
     watched = (each for each in survey.filters if each.place == place and each.ifname != need.device)
     for ifname, filters in groupby(watched, lambda each: each.ifname):
         every = list(filters)
@@ -89,7 +89,7 @@ def _before_guards(
 
 def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Programs at tcx, which are asked before all tc filters, our own program among them."""
-    need = needs(spec)
+    need = footprint(spec)
     for (ifname, place), programs in groupby(survey.tcx, lambda each: (each.ifname, each.place)):
         named = ", ".join(each.program for each in programs)
         show = f"bpftool net show dev {ifname}\n"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.needs import needs
+from nvi_operator.doctor.footprint import footprint
+from nvi_operator.doctor.hooks import forwarded, received
+from nvi_operator.doctor.remedies import insert, spare_command
 from nvi_operator.doctor.ruleset import Rule
-from nvi_operator.doctor.scenes import forwarded, received
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.doctor.tools import insert, spare_command
 from nvi_operator.doctor.walk import walk
-from nvi_operator.spec.models import GatewaySpec
+from nvi_operator.language.model.gateway import GatewaySpec
 
 
 def zone(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """`ct zone set` that does not leave stage 2 alone: it undoes notrack."""
-    need = needs(spec)
+    need = footprint(spec)
     for rule, stages in _met(survey, spec, _sets_zone).items():
         if 2 in stages:
             yield Finding(
@@ -30,7 +30,7 @@ def zone(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def notrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """`notrack` on packets that want NAT: they leave untranslated, or rather not at all."""
-    need = needs(spec)
+    need = footprint(spec)
     for rule, stages in _met(survey, spec, lambda rule: rule.has("notrack")).items():
         if stages.get(1):
             yield Finding(
@@ -60,7 +60,7 @@ def _sets_zone(rule: Rule) -> bool:
 
 def _met(survey: Survey, spec: GatewaySpec | None, wanted: Callable[[Rule], bool]) -> dict[Rule, dict[int, bool]]:
     """Rules of prerouting that our packets may meet: stage -> certainly."""
-    need = needs(spec)
+    need = footprint(spec)
     met: dict[Rule, dict[int, bool]] = {}
     for chain in survey.ruleset.base_chains("prerouting"):
         for packet in received(chain, need, unknown=True):
@@ -73,7 +73,7 @@ def _met(survey: Survey, spec: GatewaySpec | None, wanted: Callable[[Rule], bool
 
 def flowtable(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Flow offload of stage 1: it skips POSTROUTING, and so the mark hook."""
-    need = needs(spec)
+    need = footprint(spec)
     ruleset = survey.ruleset
     for table in ruleset.flowtables:
         shared = sorted(set(table.devices) & set(need.interfaces)) if spec is not None else list(table.devices)

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.spec.values import within
-from nvi_operator.state.facts import MOST_ROUTES, Facts
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import within
 from nvi_operator.topology.addresses import find_addresses
+from nvi_operator.topology.facts import MOST_ROUTES, Facts
 
 
 def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:

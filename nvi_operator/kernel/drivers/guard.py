@@ -23,9 +23,9 @@ from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram, Hook, is_guard
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.rtnetlink import Rtnetlink
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
-from nvi_operator.state.change import Change
+from nvi_operator.plan.change import Change
 from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.host import HostState
 from nvi_operator.state.ingress_guard import IngressGuard

@@ -1,7 +1,7 @@
 """The private nftables table: observed as it is, changed only from what was observed.
 
 libnftables lists and makes the skeleton: chains, rules, sets without their elements. Elements are read as the
-kernel holds them, and written so where they are many; `nft/steps.py` says what goes which way.
+kernel holds them, and written so where they are many; `nft/batches.py` says what goes which way.
 
 The generation of the ruleset guards both. Elements go to the kernel with the generation that they were
 planned for, and it refuses them for any other. libnftables cannot do that: there the generation is compared
@@ -16,23 +16,23 @@ from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from nvi_operator.errors import CapabilityError, ChangedMeanwhileError, ConflictError, DiedError, KernelError
+from nvi_operator.errors import CapabilityError, ConcurrentChangeError, ConflictError, KernelError, NftCrashedError
 from nvi_operator.kernel.errors import HINTS, kernel_errors
-from nvi_operator.kernel.nfnetlink import ElementError, Nfnetlink
-from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
+from nvi_operator.kernel.nft.client import Nft
+from nvi_operator.nft.ast import Element, NamedSet, Table
+from nvi_operator.nft.batches import MANY, Step, checks, steps
 from nvi_operator.nft.listing import parse_table, with_flags
-from nvi_operator.nft.steps import MANY, Step, checks, steps
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.nft.wire.elements import PackedElements
-from nvi_operator.nft.wire.follow import followed
-from nvi_operator.nft.wire.layout import elements, layout_of
+from nvi_operator.nft.wire.codec import elements, layout_of
+from nvi_operator.nft.wire.intervals import tree_of
 from nvi_operator.nft.wire.messages import after
-from nvi_operator.nft.wire.reports import Reported
-from nvi_operator.nft.wire.tree import tree_of
-from nvi_operator.state.change import Change
+from nvi_operator.nft.wire.monitor import Reported
+from nvi_operator.nft.wire.packed_elements import PackedElements
+from nvi_operator.nft.wire.replay import followed
+from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.nft import Element, NamedSet, Table
 
 _TRIES = 20  # while others keep changing nftables
 
@@ -50,7 +50,7 @@ class NftTableDriver:
 
     One that remembers may be kept from pass to pass: then the kernel is not asked for what is the same still,
     nor for elements that it just took, nor for those whose way between two generations `reported` knows; `forget`,
-    now and then, to look at it all the same. `unheard` is entered for changes of many elements: let nobody listen
+    now and then, to look at it all the same. `muted` is entered for changes of many elements: let nobody listen
     then who can do without.
     """
 
@@ -62,14 +62,14 @@ class NftTableDriver:
         *,
         remember: bool = False,
         nft: Nft | None = None,
-        unheard: Callable[[], AbstractContextManager[None]] = nullcontext,
+        muted: Callable[[], AbstractContextManager[None]] = nullcontext,
         reported: Callable[[int, int], Sequence[Reported] | None] = lambda earlier, later: None,
     ) -> None:
         self._nft = nft or Nft()
         self._wire = Nfnetlink()
         self._name = name
         self._remembers = remember
-        self._unheard = unheard
+        self._muted = muted
         self._reported = reported
         self._seen = _Seen()
         self._known = _Seen()  # the same, and after a step of ours what has to be there now
@@ -121,7 +121,7 @@ class NftTableDriver:
                 self._send(step, commit=False)
 
     def apply(self, change: Change) -> None:
-        """Raises ChangedMeanwhileError if the table is not, or not any more, what the change is planned from.
+        """Raises ConcurrentChangeError if the table is not, or not any more, what the change is planned from.
 
         ConflictError if another process owns the table.
         """
@@ -157,20 +157,20 @@ class NftTableDriver:
         for _ in range(_TRIES):
             generation = self._expect(step.before)
             try:
-                with self._unheard() if many else nullcontext():
+                with self._muted() if many else nullcontext():
                     self._send(step, generation=generation)
-            except ChangedMeanwhileError:
+            except ConcurrentChangeError:
                 continue  # by somebody, somewhere in nftables: was it here?
             # The kernel took exactly these, upon exactly what was seen.
             self._seen = self._known = _Seen(after(generation), step.after)
             return
-        raise ChangedMeanwhileError(f"nft table inet {self._name}: apply: others change nftables without end")
+        raise ConcurrentChangeError(f"nft table inet {self._name}: apply: others change nftables without end")
 
     def _expect(self, table: Table | None) -> int:
-        """The generation of the ruleset now, in which our table is this one. ChangedMeanwhileError otherwise."""
+        """The generation of the ruleset now, in which our table is this one. ConcurrentChangeError otherwise."""
         self._known = self._seen_now(self._known)
         if self._known.table != table or self._known.generation is None:
-            raise ChangedMeanwhileError(
+            raise ConcurrentChangeError(
                 f"nft table inet {self._name}: apply: somebody changed it meanwhile", hint="it is planned anew"
             )
         return self._known.generation
@@ -219,7 +219,7 @@ class NftTableDriver:
                     continue  # the table, or a set that was listed, has gone
             if generation == self._wire.generation():
                 return _Seen(generation, table)
-        raise ChangedMeanwhileError(f"nft table inet {self._name}: reading: it changes without end")
+        raise ConcurrentChangeError(f"nft table inet {self._name}: reading: it changes without end")
 
     def _read(self) -> Table | None:
         there = next((t for t in self._wire.tables() if (t.family, t.name) == ("inet", self._name)), None)
@@ -233,7 +233,7 @@ class NftTableDriver:
         """The table without elements. FileNotFoundError if it has gone meanwhile."""
         try:
             skeleton = self._parsed()
-        except DiedError:
+        except NftCrashedError:
             if not flags:
                 raise
             return Table(self._name)  # nft 1.0.6 can fail at the flags; with any the table is made again anyway
@@ -246,7 +246,7 @@ class NftTableDriver:
         try:
             return parse_table(objects, self._name, _ifindex)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DiedError(
+            raise NftCrashedError(
                 f"nft table inet {self._name}: listing: not as nft prints it ({type(error).__name__}: {error})",
                 hint="made by a newer nft? nvictl doctor says what it cannot list",
             ) from error

@@ -10,7 +10,7 @@ from nvi_operator.errors import KernelError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kinds.sysctl import FORWARDING
-from nvi_operator.state.change import Change
+from nvi_operator.plan.change import Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.state.route import Route

@@ -13,7 +13,7 @@ from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.state.change import Change
+from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 

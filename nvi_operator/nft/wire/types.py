@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from nvi_operator.nft.ast import Interval, Value
 from nvi_operator.nft.values import PROTOCOLS, ends, range_value
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.state.nft import Interval, Value
 
 _PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from nvi_operator.doctor import CHECKS, Finding, Survey
 from nvi_operator.doctor.survey import Binding, RuleFact
-from nvi_operator.spec.models import GatewaySpec
-from nvi_operator.state.facts import LinkFact
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.topology.facts import LinkFact
 
 
 def link(name: str, *addresses: str, **more: Any) -> LinkFact:

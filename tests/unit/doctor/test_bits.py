@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.doctor.bits import ALL, Bits, reads_conntrack, written
+from nvi_operator.doctor.mark_bits import ALL, Bits, reads_conntrack, written
 from tests.unit.doctor.nftjson import MARK
 
 STAGE = 0x80000000

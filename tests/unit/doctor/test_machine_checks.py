@@ -13,9 +13,9 @@ from nvi_operator.doctor.checks.settings import DROP_IN
 from nvi_operator.doctor.checks.uplinks import addresses
 from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import Binding, FilterFact, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
-from nvi_operator.state.facts import ForeignRule, TableFact
+from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.state.module import ModuleFacts, ModuleFile
+from nvi_operator.topology.facts import ForeignRule, TableFact
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
 VPN = RuleFact(4, 500, table=51820)

@@ -8,10 +8,10 @@ import pytest
 
 from nvi_operator.kinds.fib_rule import FIB_RULE, MAIN
 from nvi_operator.kinds.kind import Phase
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts
+from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
@@ -147,7 +147,7 @@ def test_what_refuses_is_made_before_what_leads_out() -> None:
     ]
     assert kinds == sorted(kinds, key=["own", "refuse", "out"].index)
     assert {FIB_RULE.phase(rule) for rule in made if rule.priority == 1010} == {Phase.BACKSTOP}
-    assert {FIB_RULE.phase(rule) for rule in made if rule.priority == 1600} == {Phase.WAYS}
+    assert {FIB_RULE.phase(rule) for rule in made if rule.priority == 1600} == {Phase.ROUTES}
     assert all(a <= b for a, b in pairwise(FIB_RULE.phase(rule) for rule in made))
 
 

@@ -6,9 +6,9 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 
 from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts, LinkFact
-from nvi_operator.state.module import ModuleFacts
+from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.resolve import resolve
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"

@@ -9,16 +9,16 @@ import pytest
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.kind import Phase
 from nvi_operator.kinds.link import LINK
+from nvi_operator.language.load.loader import load_directory
+from nvi_operator.plan.change import Change
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.spec.load import load_directory
-from nvi_operator.state.change import Change
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import Link
 from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "dual-wan"
@@ -63,8 +63,8 @@ def test_a_down_is_an_apply_backwards(state: HostState) -> None:
 @pytest.mark.parametrize(
     ("kind", "obj", "phase"),
     [
-        ("route", Route(4, 7801, "0.0.0.0/0", "unreachable", metric=4294967295), Phase.FALLBACK),
-        ("route", Route(4, 7801, "0.0.0.0/0", dev="wan0"), Phase.WAYS),
+        ("route", Route(4, 7801, "0.0.0.0/0", "unreachable", metric=4294967295), Phase.UNREACHABLE),
+        ("route", Route(4, 7801, "0.0.0.0/0", dev="wan0"), Phase.ROUTES),
         ("sysctl", Sysctl("net/ipv4/ip_forward", "1"), Phase.FORWARDING),
         ("sysctl", Sysctl("net/ipv6/conf/all/forwarding", "1"), Phase.FORWARDING),
         ("sysctl", Sysctl("net/ipv4/conf/all/rp_filter", "0"), Phase.SYSCTL),

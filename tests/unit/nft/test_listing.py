@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.nft.listing import parse_table, with_flags
-from nvi_operator.nft.text import table_text
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Chain,
     Count,
     Field,
@@ -24,6 +22,8 @@ from nvi_operator.state.nft import (
     Table,
     Verdict,
 )
+from nvi_operator.nft.listing import parse_table, with_flags
+from nvi_operator.nft.text import table_text
 
 LISTINGS = Path(__file__).parent / "listings"
 OURS = sorted(path.stem for path in LISTINGS.glob("*.nft"))

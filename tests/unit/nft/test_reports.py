@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from nvi_operator.nft.ast import Element, NamedSet, Table
 from nvi_operator.nft.wire.attributes import attribute
-from nvi_operator.nft.wire.elements import PackedElements, packed
-from nvi_operator.nft.wire.follow import followed
 from nvi_operator.nft.wire.messages import DELETE_ELEMENT, ELEMENTS, NEW_ELEMENT, SET_NAME, TABLE_NAME
-from nvi_operator.nft.wire.reports import Reported, Reports
-from nvi_operator.state.nft import Element, NamedSet, Table
+from nvi_operator.nft.wire.monitor import Reported, Reports
+from nvi_operator.nft.wire.packed_elements import PackedElements, packed
+from nvi_operator.nft.wire.replay import followed
 
 NEW_RULE = 10 << 8 | 6
 NAMED = packed(NamedSet("m", ("ipv4_addr",), frozenset(), ("ipv4_addr",)))

@@ -5,10 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from nvi_operator.nft.steps import MANY, Step, checks, steps
-from nvi_operator.nft.transaction import transaction
-from nvi_operator.nft.wire.elements import packed
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Chain,
     Concat,
     Element,
@@ -25,6 +22,9 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.batches import MANY, Step, checks, steps
+from nvi_operator.nft.transaction import transaction
+from nvi_operator.nft.wire.packed_elements import packed
 
 USE: Rule = (Nat("dnat", 4, Lookup(Field("ip daddr"), SetRef("m"))),)
 

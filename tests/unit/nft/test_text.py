@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nvi_operator.nft.text import element_text, rule_text, set_definition, statement_text, table_text
-from nvi_operator.state.nft import (
+from nvi_operator.nft.ast import (
     Assign,
     Chain,
     Concat,
@@ -29,6 +28,7 @@ from nvi_operator.state.nft import (
     Verdict,
     Vmap,
 )
+from nvi_operator.nft.text import element_text, rule_text, set_definition, statement_text, table_text
 
 MARK, SADDR, DADDR6 = Field("meta mark"), Field("ip saddr"), Field("ip6 daddr")
 SERVICE = Concat((Field("ip daddr"), Field("meta l4proto"), Field("th dport")))

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.nft.ast import Chain, Element, Hook, Match, NamedSet, SetRef, Table, Verdict
+from nvi_operator.nft.ast import Field as NftField
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.plan.compile import desired_state
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts
-from nvi_operator.state.nft import Chain, Element, Hook, Match, NamedSet, SetRef, Table, Verdict
-from nvi_operator.state.nft import Field as NftField
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 
 HEAD = """

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nvi_operator.nft.ast import Element, Interval, NamedSet, Verdict
 from nvi_operator.nft.wire.attributes import WireError, attribute
-from nvi_operator.nft.wire.elements import PackedElements, packed
-from nvi_operator.nft.wire.layout import Layout, layout, layout_of
+from nvi_operator.nft.wire.codec import Layout, layout, layout_of
+from nvi_operator.nft.wire.intervals import tree_of
 from nvi_operator.nft.wire.messages import ElementChange, batch
-from nvi_operator.nft.wire.tree import tree_of
-from nvi_operator.state.nft import Element, Interval, NamedSet, Verdict
+from nvi_operator.nft.wire.packed_elements import PackedElements, packed
 
 PORTS = ("ipv4_addr", "inet_proto", "inet_service")
 WEB: Element = (("203.0.113.2", "tcp", 443), ("192.168.1.80", 8443))

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from nvi_operator.nft.ast import Data, Field, Hash, Interval, Lookup, Numgen
 from nvi_operator.ruleset.balance import MOST_BY_SLOT, SEED, SLOTS, Member, spread
-from nvi_operator.state.nft import Data, Field, Hash, Interval, Lookup, Numgen
 
 SADDR = (Field("ip saddr"),)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nvi_operator.nft.ast import Chain, Lookup, Nat, SetRef, Table, Verdict
 from nvi_operator.ruleset.table import table
-from nvi_operator.state.nft import Chain, Lookup, Nat, SetRef, Table, Verdict
 from tests.unit.topology.test_resolve import LAN, TWO, topology
 
 FARM = "to: { 192.168.1.80: 3, 192.168.1.81: 1 }"

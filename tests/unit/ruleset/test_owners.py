@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from nvi_operator.ruleset.owners import FEW, SMALL, owners
-from nvi_operator.state.nft import NamedSet
+from nvi_operator.nft.ast import NamedSet
+from nvi_operator.ruleset.prefix_sets import FEW, SMALL, owners
 
 APART = [ip_network(f"198.18.{n}.0/32") for n in range(FEW)]
 

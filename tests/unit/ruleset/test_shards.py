@@ -8,11 +8,11 @@ from itertools import repeat
 
 import pytest
 
-from nvi_operator.nft.steps import steps
-from nvi_operator.nft.wire.elements import PackedElements
-from nvi_operator.nft.wire.layout import layout
+from nvi_operator.nft.ast import Chain, Field, Hook, Lookup, NamedSet, Nat, SetRef, Table
+from nvi_operator.nft.batches import steps
+from nvi_operator.nft.wire.codec import layout
+from nvi_operator.nft.wire.packed_elements import PackedElements
 from nvi_operator.ruleset.shards import ROOM, by_whole, shards
-from nvi_operator.state.nft import Chain, Field, Hook, Lookup, NamedSet, Nat, SetRef, Table
 
 KEY, VALUES = ("ipv4_addr", "inet_proto", "inet_service"), ("ipv4_addr", "inet_service")
 

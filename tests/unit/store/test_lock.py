@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.errors import BusyError, ConflictError
-from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.store.lock import GatewayLock
 from tests.lab.net import until
 
@@ -150,7 +150,7 @@ def test_another_users_directory_is_refused(run: Path, monkeypatch: pytest.Monke
 _WORKER = """
 import sys, time
 from pathlib import Path
-from nvi_operator.kernel.nft import Nft
+from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.store.lock import GatewayLock
 lock = GatewayLock(7, "nvictl apply /etc/edge", directory=Path(sys.argv[1]))
 nft = Nft(shares=lock.shared)  # before there is a lock to share

@@ -6,8 +6,8 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 from types import MappingProxyType
 
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import SourceRule, Topology, ToRange
 from nvi_operator.topology.resolve import resolve
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import pytest
 
 from nvi_operator.errors import SpecError
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts, LinkFact
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts
+from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.faults import faults
 from nvi_operator.topology.resolve import resolve
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nvi_operator.kinds.fib_rule import FIB_RULE
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts, ForeignRule, TableFact
+from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts, ForeignRule, TableFact
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.resolve import resolve
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 import pytest
 
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.facts import Facts, LinkFact
-from nvi_operator.state.module import ModuleFacts
+from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.edit import edit_topology
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Choice, OneToOne, Outcome, Spread, Topology, ToRange, Unavailable, Unchanged
 from nvi_operator.topology.resolve import resolve
 

@@ -9,15 +9,15 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from nvi_operator.kmod.facts import Module
+from nvi_operator.nft.ast import Chain, Element, Hook, Match, NamedSet, Opaque, Table, Verdict
+from nvi_operator.nft.ast import Field as NftField
+from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
-from nvi_operator.state.change import Action, Change, Plan
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.state.link import Link, LinkGroup
-from nvi_operator.state.module import Module
-from nvi_operator.state.nft import Chain, Element, Hook, Match, NamedSet, Opaque, Table, Verdict
-from nvi_operator.state.nft import Field as NftField
 from nvi_operator.state.route import Route
 from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.state.tc import Port, ProgramOptions, TcProgram

@@ -7,12 +7,12 @@ from io import StringIO
 
 from rich.console import Console
 
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.plan.change import Plan
 from nvi_operator.plan.preview import Preview
-from nvi_operator.spec.load import load_texts
-from nvi_operator.state.change import Plan
-from nvi_operator.state.facts import Facts
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.status import status_json, status_text
 

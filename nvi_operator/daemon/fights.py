@@ -1,0 +1,99 @@
+"""Two programs that each undo what the other did: notice it, leave the object alone for a while, say who. Pure.
+
+An operator that fights on for ever costs more than the drift: every round disturbs traffic and fills
+logs. So an object that had to be healed `limit` times within `window` seconds is held: passes leave it
+as it is. It is tried again later, and if the fight goes on, it is held for longer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Hold:
+    """An object that is left alone from now on: who else wants it, and for how long."""
+
+    name: str
+    heals: int
+    window: float
+    changed_by: tuple[str, ...]  # the most likely first; empty if the kernel did not tell
+    wait: float
+
+    def __str__(self) -> str:
+        who = " and ".join(self.changed_by[:2]) or "a process that the kernel does not name"
+        return (
+            f"{self.name}: changed by {who}, and healed {self.heals} times within {self.window:g} s: "
+            f"left as it is for {self.wait:g} s"
+        )
+
+
+@dataclass
+class _Record:
+    heals: deque[tuple[float, tuple[str, ...]]] = field(default_factory=deque)
+    wait: float = 0.0  # of the last hold
+    until: float = float("-inf")  # end of the last hold
+    held: bool = False
+
+
+class Fights:
+    """Counts heals by object."""
+
+    def __init__(
+        self, limit: int = 10, window: float = 60.0, first_wait: float = 60.0, longest_wait: float = 3600.0
+    ) -> None:
+        self._limit = limit
+        self._window = window
+        self._first_wait = first_wait
+        self._longest_wait = longest_wait
+        self._records: dict[str, _Record] = {}
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The objects to be left alone."""
+        return frozenset(name for name, record in self._records.items() if record.held)
+
+    @property
+    def next_release(self) -> float | None:
+        return min((record.until for record in self._records.values() if record.held), default=None)
+
+    def healed(self, names: Iterable[str], changed_by: Collection[str], now: float) -> list[Hold]:
+        """These were healed. Returns those that are held from now on."""
+        self._forget(now)
+        holds = []
+        for name in sorted(names):
+            record = self._records.setdefault(name, _Record())
+            record.heals.append((now, tuple(changed_by)))
+            while record.heals[0][0] < now - self._window:
+                record.heals.popleft()
+            if len(record.heals) >= self._limit and not record.held:
+                holds.append(self._hold(name, record, now))
+        return holds
+
+    def release(self, now: float) -> frozenset[str]:
+        """Let go of those that were held long enough, and say which."""
+        over = {name for name, record in self._records.items() if record.held and record.until <= now}
+        for name in over:
+            self._records[name].held = False
+        return frozenset(over)
+
+    def _hold(self, name: str, record: _Record, now: float) -> Hold:
+        record.wait = min(max(record.wait * 2, self._first_wait), self._longest_wait)
+        record.until = now + record.wait
+        record.held = True
+        seen = Counter(who for _, changed_by in record.heals for who in changed_by)
+        hold = Hold(name, len(record.heals), self._window, tuple(w for w, _ in seen.most_common()), record.wait)
+        record.heals.clear()
+        return hold
+
+    def _forget(self, now: float) -> None:
+        """An object that stayed in peace as long as it was last held starts anew."""
+        self._records = {
+            name: record
+            for name, record in self._records.items()
+            if record.held
+            or now < record.until + max(record.wait, self._window)
+            or (record.heals and record.heals[-1][0] >= now - self._window)
+        }

@@ -1,0 +1,36 @@
+"""What the loop needs of the world, so that tests can give it another one."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from typing import Protocol
+
+from nvi_operator.kernel.netlink.events import Event
+
+
+class Events(Protocol):
+    """`kernel/netlink/events.py` has the real one."""
+
+    def filenos(self) -> tuple[int, ...]: ...
+
+    def drain(self) -> list[Event]: ...
+
+
+class Watch(Protocol):
+    """`sources/watch.py` has the real one."""
+
+    def arm(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Clock:
+    """Time, and sleeping."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def select(self, selector: selectors.BaseSelector, timeout: float) -> None:
+        """Sleep until something can be read, for `timeout` seconds at most."""
+        selector.select(timeout)

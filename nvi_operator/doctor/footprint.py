@@ -1,0 +1,128 @@
+"""What a gateway would use of a machine: numbers, bits, names. From its spec, or the defaults without one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nvi_operator.doctor.packet import NOBODY, Packet
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network
+from nvi_operator.ruleset.fields import TENANT_MASK
+from nvi_operator.ruleset.stages import UPLINK_MARK_MASK
+from nvi_operator.topology.model import Priorities
+
+FAMILIES: tuple[Literal[4], Literal[6]] = (4, 6)
+PRIORITIES = 1000  # how many FIB rule priorities are ours
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """`networks` is by inside interface; `uplinks` are interfaces. Both are empty without a spec."""
+
+    device: str
+    stage: int
+    local: int
+    marks: int  # every bit of the mark that has a meaning to us in stage 2
+    keep_marks: bool
+    priority: int
+    table: int
+    tables: frozenset[int]
+    protocol: int
+    link_group: int
+    networks: Mapping[str, tuple[Network, ...]]
+    uplinks: tuple[str, ...]
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.networks, *self.uplinks}))
+
+    def own_priority(self, priority: int) -> bool:
+        last_resort = Priorities(self.priority).local_last_resort
+        return self.priority <= priority < self.priority + PRIORITIES or priority == last_resort
+
+    @property
+    def bit_match(self) -> str:
+        """The nft match that holds in stage 2 only."""
+        return f"meta mark & {self.stage:#010x} != 0"
+
+    def forwarded(self, family: Literal[4, 6], *, unknown: bool = False) -> Iterator[Packet]:
+        """Every kind of packet of ours that the forward and postrouting hooks see.
+
+        With `unknown` whatever may be ours, without it the most ordinary: TCP; and without a spec, the
+        interfaces are any, or else such as no rule names.
+        """
+        nobody = None if unknown else NOBODY
+        protocol = None if unknown else "tcp"
+        insides = tuple(self.networks) or (nobody,)
+        uplinks = self.uplinks or (nobody,)
+        for ifname in insides:
+            for state in ("new", "established"):
+                yield self._packet(family, 1, ifname, self.device, state, protocol)
+        for ifname in uplinks:
+            yield self._packet(family, 1, ifname, self.device, "established", protocol)
+        for inside in insides:
+            for uplink in uplinks:
+                yield self._packet(family, 2, inside, uplink, "untracked", protocol)
+                yield self._packet(family, 2, uplink, inside, "untracked", protocol)
+
+    def received(self, family: Literal[4, 6], *, unknown: bool = False) -> Iterator[Packet]:
+        """As `forwarded`, for the prerouting hook."""
+        nobody = None if unknown else NOBODY
+        protocol = None if unknown else "tcp"
+        for ifname in self.networks or (nobody,):
+            for state in ("new", "established"):
+                yield self._packet(family, 1, ifname, None, state, protocol)
+            yield self._packet(family, 2, ifname, None, "untracked", protocol)
+        for ifname in self.uplinks:
+            yield self._packet(family, 1, ifname, None, "established", protocol)
+            yield self._packet(family, 2, ifname, None, "untracked", protocol)
+
+    def _packet(
+        self,
+        family: Literal[4, 6],
+        stage: Literal[1, 2],
+        iif: str | None,
+        oif: str | None,
+        state: str,
+        protocol: str | None,
+    ) -> Packet:
+        from_inside = iif in self.networks or not self.networks
+        return Packet(
+            family,
+            stage,
+            self.device,
+            self.stage,
+            iif,
+            oif,
+            state,
+            protocol,
+            dnat=False if protocol and state == "new" else None,
+            sources=self.networks.get(iif) if iif and stage == 1 else None,
+            # A translated source is an address of the gateway: no route leads to it by where the packet came in.
+            reverse_path=False if stage == 2 and from_inside else None,
+        )
+
+
+def footprint(spec: GatewaySpec | None) -> Footprint:
+    given = spec if spec is not None else GatewaySpec()
+    tenants = {i.tenant for i in given.interfaces.values() if i.tenant}
+    first = given.numbers.table
+    slots = len(given.uplinks) if spec is not None else 8
+    stage, local = 1 << given.dataplane.stage_bit, 1 << given.dataplane.local_bit
+    # Source prefixes past a few dozen are chosen by mark; how many there are is known at apply only.
+    return Footprint(
+        device=given.dataplane.device,
+        stage=stage,
+        local=local,
+        marks=stage | local | (TENANT_MASK | UPLINK_MARK_MASK if tenants else 0),
+        keep_marks=given.dataplane.keep_marks,
+        priority=given.numbers.rule_priority,
+        table=first,
+        tables=frozenset([*range(first, first + slots + 1), *range(first + 1001, first + 1001 + len(tenants))]),
+        protocol=given.numbers.protocol,
+        link_group=given.numbers.link_group,
+        networks={ifname: interface.networks for ifname, interface in sorted(given.interfaces.items())},
+        uplinks=tuple(sorted({uplink.interface for uplink in given.uplinks.values()})),
+    )

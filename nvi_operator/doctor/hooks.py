@@ -1,0 +1,32 @@
+"""Our packets, as a foreign base chain of a given hook and priority sees them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nvi_operator.doctor.footprint import Footprint
+from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.ruleset import Chain
+from nvi_operator.doctor.survey import Family
+from nvi_operator.ruleset.stages import RAW_PRIORITY
+
+CONNTRACK = -200  # NF_IP_PRICONNTRACK: before it no packet has a state
+_FAMILIES: dict[str, tuple[Family, ...]] = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
+
+
+def families(chain: Chain) -> tuple[Family, ...]:
+    return _FAMILIES[chain.family]
+
+
+def received(chain: Chain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
+    """Our packets as a prerouting chain sees them: what is not known before conntrack is left out."""
+    for family in families(chain):
+        for packet in need.received(family, unknown=unknown):
+            early = chain.priority <= (CONNTRACK if packet.stage == 1 else RAW_PRIORITY)
+            yield replace(packet, ct_state=None) if early else packet
+
+
+def forwarded(chain: Chain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
+    for family in families(chain):
+        yield from need.forwarded(family, unknown=unknown)

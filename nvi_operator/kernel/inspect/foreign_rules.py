@@ -1,0 +1,62 @@
+"""FIB rules of others, and what the tables hold that they lead to: what a gateway is to honour, or to name.
+
+Such as a mesh VPN's, which keeps its routes in a table of its own. `topology/foreign_rules.py` judges them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from nvi_operator.kernel.drivers.fib_rule import list_rules
+from nvi_operator.kernel.drivers.route import GET, HEADER, LENGTH_AT, REFUSING, TYPE_AT, UNICAST, next_hops
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink.rtnetlink import AF, Family, Rtnetlink, number
+from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.topology.facts import ForeignRule, TableFact
+
+_BY_KERNEL = 2  # RTPROT_KERNEL: its rules for local, main, default, and VRFs
+_OWN = (0, 253, 254, 255)  # unspec, default, main, local
+_TABLE = 15  # RTA_TABLE
+_FLAGS = struct.Struct("=I")
+_FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED: a cached route of IPv6
+_MOST_PARSED = 64  # routes of a table, to say where it leads
+
+
+def read_foreign_rules(rtnetlink: Rtnetlink, protocol: int, names: Mapping[int, str]) -> tuple[ForeignRule, ...]:
+    """In the kernel's order; `protocol` is ours, `names` those of interfaces. Raises KernelError."""
+    rules = [
+        listed.rule
+        for listed in list_rules(rtnetlink, lambda _: True)
+        if listed.protocol not in (protocol, _BY_KERNEL)
+    ]
+    asked = {
+        (r.family, r.table) for r in rules if r.action == "lookup" and r.table is not None and r.table not in _OWN
+    }
+    with kernel_errors("routes of others: listing"):
+        tables = {(family, table): _read(rtnetlink, family, table, names) for family, table in sorted(asked)}
+    return tuple(ForeignRule(r, tables.get((r.family, r.table or 0), TableFact())) for r in rules)
+
+
+def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, str]) -> TableFact:
+    ways: set[str] = set()
+    defaults: set[str] = set()
+    refuses = specific = False
+    parsed = 0
+
+    def look(body: bytes) -> bool:
+        nonlocal refuses, specific, parsed
+        if _FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED:
+            return False
+        default = not body[LENGTH_AT]
+        specific = specific or not default
+        refuses = refuses or (default and body[TYPE_AT] in REFUSING)
+        if body[TYPE_AT] == UNICAST and (default or parsed < _MOST_PARSED):
+            parsed += not default
+            oifs = (oif or 0 for oif, _ in next_hops(dict(attributes(body[HEADER.size :]))))
+            found = {names[oif] for oif in oifs if oif in names}
+            (defaults if default else ways).update(found)
+        return False
+
+    rtnetlink.dump(GET, HEADER.pack(AF[family], *bytes(7), 0) + number(_TABLE, table), look)
+    return TableFact(specific, tuple(sorted(ways)), tuple(sorted(defaults)), refuses)

@@ -1,0 +1,134 @@
+"""What the machine can do, found by trying where trying leaves no trace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from threading import Thread
+
+from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
+from nvi_operator.doctor.survey import CanMake, Networkd, NetworkdLink
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.bpf.syscall import try_programs
+from nvi_operator.kernel.inspect.process import own_namespace
+from nvi_operator.kernel.kmod.index import available
+from nvi_operator.topology.facts import LinkFact
+
+# include/uapi/linux/capability.h
+_CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
+_SYS = Path("/sys/module")
+_CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+_NETWORKD_STATE = Path("/run/systemd/netif/state")
+# Of files of one name the first directory's counts; networkd.conf(5).
+_CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
+
+
+def capabilities() -> frozenset[str]:
+    """Those of the calling thread that we ask for."""
+    for line in Path("/proc/thread-self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("CapEff:"):
+            bits = int(line.split()[1], 16)
+            return frozenset(name for bit, name in _CAPABILITIES.items() if bits & 1 << bit)
+    return frozenset()
+
+
+def bpf_error() -> str | None:
+    """Why not even `return 0` can be loaded as a tc program and found again; None if it can."""
+    try:
+        try_programs()
+    except NviError as error:
+        return error.message
+    return None
+
+
+def has_conntrack() -> bool:
+    return _CONNTRACK_MAX.exists() or available("nf_conntrack")
+
+
+def can_set_conntrack_max() -> bool:
+    """Only the initial network namespace can: in others nobody may write it (nf_conntrack_standalone.c)."""
+    try:
+        return bool(_CONNTRACK_MAX.stat().st_mode & 0o200)
+    except OSError:
+        return True
+
+
+def networkd() -> Networkd | None:
+    """None unless networkd runs, and in the namespace in question: it only knows that of PID 1."""
+    if not _NETWORKD_STATE.exists() or not _in_namespace_of_init():
+        return None
+    return parse_networkd(_networkd_texts())
+
+
+def networkd_links(links: Iterable[LinkFact]) -> Iterator[NetworkdLink]:
+    """Those of these links that it configures; sd_network_link_get_network_file() reads the same place."""
+    for link in links:
+        state = _text(_NETWORKD_STATE.parent / "links" / str(link.ifindex))
+        named = [line.partition("=")[2] for line in state.splitlines() if line.startswith("NETWORK_FILE=")]
+        if named:
+            drop_ins = (
+                path for d in _CONFIGURATION for path in (d / "systemd/network").glob(f"{Path(named[0]).name}.d/*")
+            )
+            yield parse_network_file(link.ifname, named[0], map(_text, (Path(named[0]), *sorted(drop_ins))))
+
+
+def _in_namespace_of_init() -> bool:
+    try:
+        return os.readlink("/proc/1/ns/net") == os.readlink("/proc/thread-self/ns/net")
+    except OSError:
+        return True  # not root: nobody else's namespace can have been entered
+
+
+def _networkd_texts() -> list[str]:
+    main = next((text for d in _CONFIGURATION if (text := _text(d / "systemd" / "networkd.conf"))), "")
+    drop_ins: dict[str, Path] = {}
+    for directory in reversed(_CONFIGURATION):
+        drop_ins |= {path.name: path for path in (directory / "systemd" / "networkd.conf.d").glob("*.conf")}
+    return [main, *(_text(drop_ins[name]) for name in sorted(drop_ins))]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+# --------------------------------------------------------------------------- kinds of link
+
+
+def can_make(*kinds: str) -> dict[str, CanMake]:
+    """Whether links of these kinds can be made.
+
+    Tried in a new network namespace that goes with the thread. A module that is filed but not loaded is
+    not tried: loading it would be a change (ifb even makes two links when it is loaded).
+    """
+    found: dict[str, CanMake] = dict.fromkeys(kinds, "unknown")
+    to_try = []
+    for kind in kinds:
+        if available(kind) and not (_SYS / kind).is_dir():
+            found[kind] = "loadable"
+        else:
+            to_try.append(kind)
+    thread = Thread(target=_try_kinds, args=(to_try, found))
+    thread.start()
+    thread.join()
+    return found
+
+
+def _try_kinds(kinds: list[str], found: dict[str, CanMake]) -> None:
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    if not own_namespace():
+        return
+    with IPRoute() as ipr:
+        for kind in kinds:
+            try:
+                ipr.link("add", ifname="nvi-probe", kind=kind)
+                ipr.link("del", index=ipr.link_lookup(ifname="nvi-probe")[0])
+            except NetlinkError:
+                found[kind] = "no"
+            else:
+                found[kind] = "yes"

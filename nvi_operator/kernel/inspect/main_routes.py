@@ -1,0 +1,148 @@
+"""What `main` knows that a gateway needs: default routers, and what lies on the wires of its uplinks.
+
+`main` may hold the routes of the whole internet. A route is parsed only if it is a default one, or if the number of
+an uplink's interface is somewhere in its bytes. Of an interface with more than MOST_ROUTES networks only those that
+the kernel itself put there are told: what is connected.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from nvi_operator.kernel.drivers.route import (
+    GET,
+    HEADER,
+    LENGTH_AT,
+    MAIN,
+    REFUSING,
+    TABLE_AT,
+    TYPE_AT,
+    UNICAST,
+    next_hops,
+)
+from nvi_operator.kernel.netlink.rtnetlink import AF, Family, Rtnetlink, number, shown_number, shown_prefix
+from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.topology.facts import MOST_ROUTES, WIDE, WireRoute
+
+_DST, _OIF, _PRIORITY, _PREF = 1, 4, 6, 20  # RTA_*
+_BY_KERNEL = 2  # RTPROT_KERNEL
+_PREFERENCES = {1: -1, 0: 0, 3: 1}  # ICMPV6_ROUTER_PREF_*: high, medium, low; the least is the best
+
+
+@dataclass(frozen=True)
+class DefaultRoute:
+    """One next hop of a default route of `main`; `gateway` None: the other end is on the link."""
+
+    family: Family
+    metric: int
+    preference: int  # of a router advertisement (RFC 4191): -1 high, 1 low
+    oif: int
+    gateway: str | None
+
+
+@dataclass(frozen=True)
+class MainRoutes:
+    """`defaults`: the best first. `wires`: networks by ifindex; of a `crowded` one those that are connected.
+
+    `refuses`: families whose best default route is unreachable, prohibited or a blackhole.
+    """
+
+    defaults: tuple[DefaultRoute, ...]
+    wires: Mapping[int, tuple[WireRoute, ...]]
+    crowded: frozenset[int]
+    refuses: frozenset[Family]
+
+
+def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
+    """`wires`: interfaces, by ifindex. Raises OSError."""
+    defaults: set[DefaultRoute] = set()
+    found: dict[int, list[WireRoute]] = {oif: [] for oif in wires}
+    crowded: set[int] = set()
+    refuses: set[Family] = set()
+    for family, af in AF.items():
+        seen = _OnWires(family, wires)
+        bodies = rtnetlink.dump(GET, HEADER.pack(af, 0, 0, 0, MAIN, 0, 0, 0, 0), seen.is_default)
+        usable = {route for body in bodies if body[TYPE_AT] == UNICAST for route in _defaults(family, body)}
+        refusing = [_metric(body) for body in bodies if body[TYPE_AT] != UNICAST]
+        if refusing and min(refusing) < min((route.metric for route in usable), default=1 << 32):
+            refuses.add(family)
+        defaults |= usable
+        for oif in seen.crowded:
+            connected = _OnWires(family, [oif])
+            header = HEADER.pack(af, 0, 0, 0, MAIN, _BY_KERNEL, 0, 0, 0) + number(_OIF, oif)
+            rtnetlink.dump(GET, header, connected.is_default)
+            seen.networks[oif] = connected.networks[oif]
+        crowded |= seen.crowded
+        for oif, networks in seen.networks.items():
+            found[oif] += (WireRoute(ip_network(n), via or None) for n, (_, via) in networks.items())
+    ordered = {oif: tuple(sorted(routes, key=_order)) for oif, routes in found.items()}
+    return MainRoutes(tuple(sorted(defaults, key=_best)), ordered, frozenset(crowded), frozenset(refuses))
+
+
+def _order(route: WireRoute) -> tuple[int, int, int]:
+    return route.network.version, int(route.network.network_address), route.network.prefixlen
+
+
+def _best(route: DefaultRoute) -> tuple[int, int, int, str, int]:
+    return route.family, route.metric, route.preference, route.gateway or "", route.oif
+
+
+class _OnWires:
+    """Looks at a listing of `main`, and keeps what lies on the wires: by network the best metric, and the gateway."""
+
+    def __init__(self, family: Family, wires: Collection[int]) -> None:
+        self._wide = WIDE[family]
+        self.networks: dict[int, dict[str, tuple[int, str]]] = {oif: {} for oif in wires}
+        self.crowded: set[int] = set()
+        self._numbers = pattern(wires)
+
+    def is_default(self, body: bytes) -> bool:
+        if body[TABLE_AT] != MAIN:
+            return False
+        length = body[LENGTH_AT]
+        if length > self._wide and body[TYPE_AT] == UNICAST and self._numbers and self._numbers.search(body):
+            self._keep(dict(attributes(body[HEADER.size :])), length)
+        return length == 0 and body[TYPE_AT] in (UNICAST, *REFUSING)
+
+    def _keep(self, said: Mapping[int, bytes], length: int) -> None:
+        network = shown_prefix(said.get(_DST), length)
+        if network is None or ip_network(network).is_multicast:  # some put 224.0.0.0/4 on an interface
+            return
+        metric = shown_number(said.get(_PRIORITY)) or 0
+        for oif, gateway in next_hops(said):
+            networks = self.networks.get(oif or 0)
+            if networks is None or oif in self.crowded:
+                continue
+            candidate = metric, gateway or ""
+            networks[network] = min(networks.get(network, candidate), candidate)
+            if len(networks) > MOST_ROUTES:
+                self.crowded.add(oif or 0)
+                self._numbers = pattern(self.networks.keys() - self.crowded)
+
+
+def pattern(wires: Collection[int]) -> re.Pattern[bytes] | None:
+    """Finds what may be a route by one of these interfaces, and more; what it does not find is none."""
+    return re.compile(b"|".join(re.escape(struct.pack("=I", oif)) for oif in wires), re.DOTALL) if wires else None
+
+
+def _metric(body: bytes) -> int:
+    return shown_number(dict(attributes(body[HEADER.size :])).get(_PRIORITY)) or 0
+
+
+def _defaults(family: Family, body: bytes) -> Iterator[DefaultRoute]:
+    said = dict(attributes(body[HEADER.size :]))
+    metric = shown_number(said.get(_PRIORITY)) or 0
+    preference = _PREFERENCES.get(said.get(_PREF, b"\0")[0], 0)
+    for oif, gateway in next_hops(said):
+        if oif is not None:
+            yield DefaultRoute(family, metric, preference, oif, gateway)
+
+
+def leads_by(message: bytes, wires: Collection[int]) -> bool:
+    """Is this route, or one of its next hops, by one of these interfaces?"""
+    said = dict(attributes(message[HEADER.size :]))
+    return any(oif in wires for oif, _ in next_hops(said))

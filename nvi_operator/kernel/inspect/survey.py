@@ -1,0 +1,202 @@
+"""Takes the survey that `nvi_operator.doctor` judges: one machine, in the calling thread's network namespace.
+
+Nothing is changed: what has to be tried out is tried in a namespace of its own (`machine.py`).
+What cannot be read is left empty or told in the survey; nothing here raises for the state of a machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+
+from nvi_operator.doctor.footprint import Footprint, footprint
+from nvi_operator.doctor.survey import (
+    Family,
+    FilterFact,
+    MultipathFact,
+    RouteFact,
+    RouteUse,
+    RuleFact,
+    Survey,
+    TcxFact,
+)
+from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
+from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
+from nvi_operator.kernel.drivers.route import Census
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.inspect.facts import read_facts
+from nvi_operator.kernel.inspect.machine import (
+    bpf_error,
+    can_make,
+    can_set_conntrack_max,
+    capabilities,
+    has_conntrack,
+    networkd,
+    networkd_links,
+)
+from nvi_operator.kernel.inspect.nft import ForeignNft, nft_version, probe_binding, read_ruleset
+from nvi_operator.kernel.inspect.tc import list_filters
+from nvi_operator.kernel.inspect.xfrm import forward_policies
+from nvi_operator.kernel.kmod.survey import survey_module
+from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
+from nvi_operator.kernel.rights import refused
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.ruleset.table import TABLE
+from nvi_operator.topology.facts import WIDE, LinkFact
+
+_SYS = Path("/proc/sys")
+_NET = Path("/proc/thread-self/net")  # /proc/net is the namespace of the process, not of the thread
+_PATHS = (
+    "net/ipv4/ip_forward",
+    "net/ipv6/conf/all/forwarding",
+    "net/ipv4/conf/all/rp_filter",
+    "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_max",
+    "net/netfilter/nf_conntrack_helper",
+    "kernel/unprivileged_bpf_disabled",
+)
+_PER_LINK = ("rp_filter", "proxy_arp")
+_MOST_ROUTES = 32  # of an interface and family: to say what lies behind it takes a few
+
+
+def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) -> Survey:
+    """Look at everything. Raises KernelError only if the kernel's own lists of links, rules and routes cannot be had.
+
+    `spec` says where tc filters are looked for: a host may have very many links.
+    `try_binding`: by starting Python, which takes as long as all the rest.
+    """
+    from pyroute2 import IPRoute
+
+    version = nft_version()
+    foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
+    with IPRoute() as ipr, Rtnetlink() as rtnetlink:
+        facts = read_facts(ipr, rtnetlink, 0, footprint(spec).uplinks, footprint(spec).protocol, {})
+        links = dict(facts.links)
+        rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
+        routes, main_routes, multipath = _routes(rtnetlink, links)
+        filters = tuple(_filters(rtnetlink, links, footprint(spec)))
+        tcx = tuple(_tcx(links, footprint(spec)))
+    return Survey(
+        kernel=os.uname().release,
+        capabilities=capabilities(),
+        nft_version=version,
+        nft_objects=foreign.objects,
+        nft_tables=foreign.tables,
+        nft_ingress=foreign.ingress,
+        nft_failures=foreign.failures,
+        binding=probe_binding() if try_binding else None,
+        refused=tuple(map(str, refused())),
+        bpf_error=bpf_error(),
+        kinds=can_make("ifb", "nvi"),
+        module=survey_module(),
+        conntrack=has_conntrack(),
+        conntrack_max_is_ours=can_set_conntrack_max(),
+        forward_policies=forward_policies(),
+        rules=rules,
+        foreign_rules=facts.rules,
+        routes=routes,
+        main_routes=main_routes,
+        multipath=multipath,
+        refuses=facts.refuses,
+        filters=filters,
+        tcx=tcx,
+        sysctls=_sysctls(links),
+        legacy_tables=tuple(_legacy_tables()),
+        networkd=(running := networkd()),
+        networkd_links=tuple(networkd_links(links.values())) if running else (),
+        links=links,
+    )
+
+
+def _sysctls(links: Mapping[str, LinkFact]) -> dict[str, str]:
+    paths = [*_PATHS, *(f"net/ipv4/conf/{ifname}/{name}" for ifname in links for name in _PER_LINK)]
+    values: dict[str, str] = {}
+    for path in paths:
+        try:
+            values[path] = (_SYS / path).read_text(encoding="ascii").strip()
+        except OSError:
+            continue  # this kernel has none of that name, or the link has gone
+    return values
+
+
+def _legacy_tables() -> Iterator[tuple[Family, str]]:
+    names: tuple[tuple[Family, str], ...] = ((4, "ip_tables_names"), (6, "ip6_tables_names"))
+    for family, name in names:
+        try:
+            text = (_NET / name).read_text(encoding="ascii")
+        except OSError:
+            continue  # no iptables-legacy in this kernel, or not root
+        for table in text.split():
+            yield family, table
+
+
+def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Footprint) -> Iterator[FilterFact]:
+    """Of the ways in, and of the ways out: the device's and the uplinks'."""
+    for ifname in need.interfaces:
+        if ifname in links:
+            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "ingress")
+    for ifname in need.uplinks:
+        if ifname in links:
+            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "egress")
+    if need.device in links:
+        yield from list_filters(rtnetlink, need.device, links[need.device].ifindex, "egress")
+
+
+def _tcx(links: Mapping[str, LinkFact], need: Footprint) -> Iterator[TcxFact]:
+    for ifname in need.interfaces:
+        if ifname in links:
+            found = programs_at(links[ifname].ifindex, TCX_INGRESS)
+            yield from (TcxFact(ifname, "ingress", program) for program in found)
+    for ifname in (*need.uplinks, need.device):
+        if ifname in links:
+            found = programs_at(links[ifname].ifindex, TCX_EGRESS)
+            yield from (TcxFact(ifname, "egress", program) for program in found)
+
+
+# --------------------------------------------------------------------------- FIB rules and routes
+
+
+def _rule(listed: Listed) -> RuleFact:
+    rule = listed.rule
+    oif = next((word.removeprefix("oif ") for word in rule.other if word.startswith("oif ")), None)
+    return RuleFact(
+        rule.family,
+        rule.priority,
+        rule.action,
+        table=rule.table,
+        goto=rule.goto,
+        protocol=listed.protocol,
+        inverted=rule.inverted,
+        iif=rule.iif,
+        oif=oif,
+        source=rule.source,
+        destination=rule.destination,
+        mark=rule.mark,
+        mask=rule.mask,
+        suppress_prefix_length=rule.suppress_prefix_length,
+        l3mdev="l3mdev" in rule.other,
+        other=tuple(word for word in rule.other if word != "l3mdev" and not word.startswith("oif ")),
+    )
+
+
+def _routes(
+    rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]
+) -> tuple[tuple[RouteUse, ...], tuple[RouteFact, ...], tuple[MultipathFact, ...]]:
+    names = {link.ifindex: link.ifname for link in links.values()}
+    uses: list[RouteUse] = []
+    main: list[RouteFact] = []
+    multipath: list[MultipathFact] = []
+    for family in AF:
+        census = Census(family, WIDE[family], _MOST_ROUTES)
+        with kernel_errors("routes: listing"):
+            census.take(rtnetlink)
+        uses += [RouteUse(family, table, protocol) for table, protocol in sorted(census.uses)]
+        for ifindex, found in census.networks.items():
+            if ifindex in names:  # else it came or went meanwhile
+                main += [RouteFact(network, names[ifindex]) for network in sorted(map(ip_network, found))]
+        for network, ifindexes in sorted(census.multipath):
+            ways = tuple(names[ifindex] for ifindex in ifindexes if ifindex in names)
+            multipath.append(MultipathFact(ip_network(network), ways))
+    return tuple(uses), tuple(main), tuple(multipath)

@@ -1,0 +1,87 @@
+"""tc filters, of whomever: pyroute2 knows neither flower nor what most actions end in.
+
+Source: include/uapi/linux/pkt_cls.h, tc_act/*.h; how a verdict comes about: tcf_exts_exec(), cls_bpf_classify().
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from nvi_operator.doctor.survey import FilterFact
+from nvi_operator.errors import KernelError
+from nvi_operator.kernel.bpf.guard import is_guard
+from nvi_operator.kernel.bpf.program import options_of
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.nft.wire.attributes import attributes
+
+Place = Literal["ingress", "egress"]
+
+_GET_FILTERS = 46  # RTM_GETTFILTER
+_HEADER = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
+_PARENTS: Mapping[Place, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
+_KIND, _OPTIONS = 1, 2  # TCA_*, and the same numbers of an action's attributes
+_ACTIONS = {"u32": 7, "fw": 4, "flower": 3, "matchall": 2, "basic": 3, "bpf": 1}  # TCA_*_ACT
+_POLICERS = {"u32": 6, "fw": 2, "basic": 4, "bpf": 2}  # TCA_*_POLICE: a policer in the old way, instead of actions
+_NAME, _FLAGS, _DIRECT = 7, 8, 1  # TCA_BPF_*
+# Of these a TCA_*_PARMS of 2 begins with tc_gen: index, capabilities, verdict.
+_PLAIN = frozenset({"gact", "mirred", "skbedit", "vlan"})
+_PARAMETERS, _CHANCE = 2, 3  # a gact with TCA_GACT_PROB has a second verdict
+_POLICE, _CONFORMING = 1, 5  # TCA_POLICE_TBF, which begins with an index and the verdict of what exceeds
+_OK = 0  # TC_ACT_OK, of a filter without actions and of what conforms
+
+
+def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, place: Place) -> Iterator[FilterFact]:
+    """Of a link that has gone, or without clsact, there are none."""
+    request = _HEADER.pack(0, ifindex, 0, _PARENTS[place], 0)
+    try:
+        with kernel_errors(f"tc filters of {ifname} {place}: listing"):
+            found = rtnetlink.dump(_GET_FILTERS, request, lambda _: True)
+    except KernelError:
+        return
+    for body in found:
+        _, _, handle, _, info = _HEADER.unpack_from(body)
+        said = dict(attributes(body[_HEADER.size :]))
+        kind = said[_KIND].rstrip(b"\0").decode()
+        options = said.get(_OPTIONS)
+        if options is None or (kind == "u32" and not handle & 0xFFF):
+            continue  # the head of what has this preference, and a hash table
+        about = dict(attributes(options))
+        name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
+        ours = options_of(name) is not None or is_guard(name)
+        yield FilterFact(ifname, place, info >> 16, kind, ours, frozenset(_verdicts(kind, about)))
+
+
+def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:
+    if kind not in _ACTIONS or (kind == "bpf" and _number(about.get(_FLAGS, bytes(4))) & _DIRECT):
+        yield None
+    elif policer := about.get(_POLICERS.get(kind, 0)):
+        yield from _of_policer(dict(attributes(policer)))
+    elif actions := about.get(_ACTIONS[kind]):
+        for _, action in attributes(actions):
+            yield from _of_action(dict(attributes(action)))
+    else:
+        yield _OK
+
+
+def _of_action(action: Mapping[int, bytes]) -> Iterator[int | None]:
+    """Any of several may be the last: the next one is asked where it says TC_ACT_PIPE, which harms nobody."""
+    kind = action[_KIND].rstrip(b"\0").decode()
+    options = dict(attributes(action.get(_OPTIONS, b"")))
+    if kind == "police":
+        yield from _of_policer(options)
+    elif kind in _PLAIN and (kind != "gact" or _CHANCE not in options):
+        yield _number(options[_PARAMETERS], 8)
+    else:
+        yield None
+
+
+def _of_policer(options: Mapping[int, bytes]) -> Iterator[int | None]:
+    yield _number(options[_POLICE], 4)
+    yield _number(options[_CONFORMING]) if _CONFORMING in options else _OK
+
+
+def _number(data: bytes, offset: int = 0) -> int:
+    return int(struct.unpack_from("=i", data, offset)[0])

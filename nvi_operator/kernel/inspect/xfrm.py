@@ -1,0 +1,33 @@
+"""How many IPsec policies there are. Source: include/uapi/linux/xfrm.h."""
+
+from __future__ import annotations
+
+import struct
+
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.netlink.socket import REQUEST, Netlink, header
+from nvi_operator.nft.wire.attributes import attributes
+
+_XFRM = 6  # NETLINK_XFRM
+_GET_INFO = 0x25  # XFRM_MSG_GETSPDINFO
+_INFO = 1  # XFRMA_SPD_INFO, a struct xfrmu_spdinfo
+_FORWARD = 2  # of its numbers: in, out, fwd, and those of sockets
+
+
+def forward_policies() -> int:
+    """Those for what is forwarded; 0 also where the kernel has no IPsec."""
+    try:
+        netlink = Netlink(_XFRM)
+    except NviError:
+        return 0
+    try:
+        flags = bytes(4)
+        netlink.send(header(_GET_INFO, REQUEST, 1, len(flags)) + flags)
+        reply = next(netlink.replies())
+        reply.raise_error()
+        info = dict(attributes(reply.body[len(flags) :]))[_INFO]
+        return int(struct.unpack_from("=6I", info)[_FORWARD])
+    except OSError:
+        return 0
+    finally:
+        netlink.close()

@@ -1,0 +1,76 @@
+"""What a .ko file says of itself: its ELF section .modinfo, and the mark that a signature leaves at its end.
+
+Read here and not by modinfo(8): that is a process per look, and busybox has one that knows no compression.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+from nvi_operator.kmod.facts import ModuleFile
+
+# scripts/sign-file.c
+_SIGNED = b"~Module signature appended~\n"
+
+
+def read_module_file(path: Path, shown: str = "") -> ModuleFile:
+    """Never raises: of a file that cannot be read only the path is told, as `shown` if that is given."""
+    shown = shown or str(path)
+    try:
+        data = _content(path)
+        values = parse_modinfo(data)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, struct.error, ValueError, IndexError):
+        return ModuleFile(shown)
+    vermagic = values.get("vermagic", "").split()
+    return ModuleFile(
+        shown,
+        version=values.get("version"),
+        release=vermagic[0] if vermagic else None,
+        source=values.get("srcversion"),
+        signed=data.endswith(_SIGNED),
+    )
+
+
+def _content(path: Path) -> bytes:
+    match path.suffix:
+        case ".gz":
+            return gzip.decompress(path.read_bytes())
+        case ".xz":
+            return lzma.decompress(path.read_bytes())
+        case ".zst":
+            done = subprocess.run(["zstd", "-qdc", "--", str(path)], capture_output=True, check=False, timeout=60)
+            return done.stdout
+    return path.read_bytes()
+
+
+def parse_modinfo(data: bytes) -> dict[str, str]:
+    """Keys and values of .modinfo; of repeated keys the last. Raises ValueError if `data` is no ELF file.
+
+    The headers are those of elf(5): e_shoff, e_shentsize, e_shnum and e_shstrndx, then one header per section.
+    """
+    if data[:4] != b"\x7fELF":
+        raise ValueError("not an ELF file")
+    wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
+    (table,) = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)
+    size, count, names = struct.unpack_from(order + "3H", data, 58 if wide else 46)
+
+    def header(number: int) -> tuple[int, int, int]:
+        """Where its name is, where its content is, and how long that is."""
+        at = table + number * size
+        (name,) = struct.unpack_from(order + "I", data, at)
+        offset, length = struct.unpack_from(order + ("2Q" if wide else "2I"), data, at + (24 if wide else 16))
+        return name, offset, length
+
+    _, strings, _ = header(names)
+    for number in range(count):
+        name, offset, length = header(number)
+        if data.startswith(b".modinfo\0", strings + name):
+            words = data[offset : offset + length].split(b"\0")
+            pairs = (word.decode("utf-8", "replace").partition("=") for word in words if word)
+            return {key: value for key, _, value in pairs}
+    return {}

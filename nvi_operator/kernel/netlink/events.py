@@ -1,0 +1,300 @@
+"""What the kernel reports by itself: that something of a family changed, and by whom; of nftables
+elements also which (`Reports`).
+
+Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
+for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
+service proxy) does not keep us awake: other nftables tables, routes of `main` that are neither default ones nor
+by an uplink's interface (`follow`; ours are in tables of ours), cached routes, bridge ports, neighbours.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import struct
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.inspect.main_routes import leads_by, pattern
+from nvi_operator.kernel.netlink.rtnetlink import shown_number
+from nvi_operator.kernel.processes import is_ours
+from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
+from nvi_operator.nft.wire.monitor import Reported, Reports
+
+Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
+
+_SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
+_NETLINK_NETFILTER = 12
+_SO_RCVBUFFORCE = 33
+
+# RTNLGRP_*, include/uapi/linux/rtnetlink.h: LINK, TC, v4 IFADDR ROUTE RULE NETCONF, v6 the same, NEXTHOP. When a
+# nexthop object is deleted its routes go with it, and of those of IPv4 nothing else tells (Linux 6.18).
+_ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25, 32)
+_NEXT_HOPS = (104, 105)  # RTM_NEWNEXTHOP, RTM_DELNEXTHOP
+_NHA_OIF, _NHMSG = 5, 8  # struct nhmsg has 8 bytes
+_FAMILIES: dict[int, Family] = {
+    **dict.fromkeys((16, 17), "link"),
+    **dict.fromkeys((20, 21), "address"),
+    **dict.fromkeys((24, 25, *_NEXT_HOPS), "route"),
+    **dict.fromkeys((32, 33), "rule"),
+    **dict.fromkeys((*range(36, 51), 100, 101), "tc"),
+    **dict.fromkeys((80, 81), "setting"),  # forwarding and rp_filter; other sysctls are never reported
+}
+_MAIN, _LOCAL, _CLONED = 254, 255, 0x200
+
+_NFTABLES_GROUP = 7
+_NFTABLES = 10
+_GEN_PID, _GEN_NAME = 2, 3
+_INET = 1
+
+_MOST_READS = 20_000  # in one go, so that a flood cannot keep us here for ever
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something of this family changed. `overflow`: reports were lost, anything may have changed.
+
+    nftables names the process itself. Elsewhere the pid is the likely one: of the port that the change was
+    asked for through. Links, automatic routes and programs with ports of their own making (pyroute2) tell
+    nothing (0, ""), so that `own` False does not mean that it was somebody else.
+    """
+
+    family: Family
+    pid: int = 0
+    process: str = ""
+    own: bool = False
+
+    @property
+    def who(self) -> str:
+        """For messages: `nft (pid 812)`."""
+        return f"{self.process} (pid {self.pid})" if self.process else ""
+
+
+class KernelEvents:
+    """Reports of the network namespace that the calling thread is in. `tables`: the nft `inet` ones that matter."""
+
+    def __init__(self, tables: Collection[str], *, receive_buffer: int = 8 << 20) -> None:
+        self._tables = frozenset(name.encode() for name in tables)
+        self._buffer = bytearray(1 << 18)
+        self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
+        self._lossy: set[socket.socket] = set()  # of which reports may be lost until they are read to the end
+        self._reports = Reports()
+        self._found: dict[Event, None] = {}  # since the last drain
+        self._generation = 0
+        self._wires: frozenset[int] | None = None  # None: nobody said yet what matters
+        self._on_wires: re.Pattern[bytes] | None = None
+        self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
+        try:
+            self._nft = _socket(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
+        except BaseException:
+            self._route.close()
+            raise
+
+    def __enter__(self) -> KernelEvents:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._route.close()
+        self._nft.close()
+
+    def filenos(self) -> tuple[int, ...]:
+        """Readable when there may be something to drain."""
+        return (self._route.fileno(), self._nft.fileno())
+
+    @contextmanager
+    def without_nft(self) -> Iterator[None]:
+        """Within, nftables is not listened to.
+
+        For whoever changes it much: the kernel reports each element to a listener, which takes it longer than the
+        change. What others change meanwhile goes unreported: look for it afterwards.
+        """
+        self._nft.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _NFTABLES_GROUP)
+        try:
+            yield
+        finally:
+            self._nft.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
+            self._read(self._nft)
+            self._reports.gap()
+
+    def follow(self, wires: frozenset[int]) -> None:
+        """Of the routes of `main` those by these interfaces matter from now on, besides the default ones."""
+        if wires != self._wires:
+            self._read(self._route)  # what came before is judged as before
+            self._wires, self._on_wires = wires, pattern(wires)
+
+    def drain(self) -> list[Event]:
+        """What came since the last call, each once, in order. Never blocks, never raises."""
+        for sock in (self._route, self._nft):
+            self._read(sock)
+        _process.cache_clear()  # pids are used again
+        found, self._found = self._found, {}
+        return list(found)
+
+    def generation(self) -> int:
+        """Goes up with all that `drain` tells or will tell, but for nftables, which has a generation of its own.
+
+        What was read of the kernel after this was asked is so still when it says the same again, as far as the kernel
+        reports it. What it finds waits for `drain`, though no fileno is readable any more.
+        """
+        self._read(self._route)
+        return self._generation
+
+    def elements(self, earlier: int, later: int) -> list[Reported] | None:
+        """What became of the elements of our tables between two generations of nftables; None if it is not known,
+        or if that is not all that became of the tables.
+
+        Reports that it finds wait for `drain`, as with `generation`.
+        """
+        self._read(self._nft)
+        return self._reports.between(earlier, later)
+
+    def forget_elements(self, generation: int | None) -> None:
+        """`elements` is not asked any more what led to this generation, or, if None, for anything until now.
+
+        Reports that it finds wait for `drain`, as with `generation`.
+        """
+        self._read(self._nft)
+        self._reports.forget(generation)
+
+    def _read(self, sock: socket.socket) -> None:
+        view = memoryview(self._buffer)
+        lost = False
+        for _ in range(_MOST_READS):
+            try:
+                size, (sender, _groups) = sock.recvfrom_into(self._buffer)
+            except BlockingIOError:
+                lost |= sock in self._lossy
+                self._lossy.discard(sock)
+                break
+            except OSError as error:
+                if error.errno != errno.EINTR:
+                    # ENOBUFS; for any other reason just as much was lost. The kernel tells it once, and loses more
+                    # in silence until everything is read.
+                    self._tell(Event("overflow"))
+                    self._touched = False
+                    self._lossy.add(sock)
+                    lost = True
+                continue
+            if sender == 0:  # the kernel
+                self._messages(view[:size], nft=sock is self._nft)
+        else:
+            self._generation += 1  # there may be more
+        if lost:
+            self._generation += 1
+            if sock is self._nft:
+                self._reports.gap()  # where, among what was read, is not told
+
+    def _tell(self, event: Event) -> None:
+        self._found[event] = None
+        if event.family != "nft":
+            self._generation += 1
+
+    def _messages(self, data: memoryview, *, nft: bool) -> None:
+        offset = 0
+        while offset + 16 <= len(data):
+            length, kind, _flags, _seq, port = struct.unpack_from("=IHHII", data, offset)
+            if length < 16:
+                return
+            message = data[offset + 16 : offset + length]
+            event = self._nft_event(kind, message, port) if nft else self._route_event(kind, message, port)
+            if event:
+                self._tell(event)
+            offset += length + 3 & ~3
+
+    def _nft_event(self, kind: int, message: memoryview, port: int) -> Event | None:
+        """An event for the NEWGEN that ends each transaction, if it touched one of our tables."""
+        if kind != NEW_GENERATION:
+            if (
+                kind >> 8 == _NFTABLES
+                and message[0] == _INET
+                and _attributes(message, only=TABLE_NAME).get(TABLE_NAME, b"")[:-1] in self._tables
+            ):
+                self._touched = True
+                self._reports.change(kind, bytes(message[4:]))
+            return None
+        touched, self._touched = self._touched, False
+        said = _attributes(message)
+        self._reports.end(int.from_bytes(said.get(GENERATION_ID, b""), "big"))
+        if not touched:
+            return None
+        pid = int.from_bytes(said.get(_GEN_PID, b""), "big") or _pid(port)
+        name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
+        return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))
+
+    def _route_event(self, kind: int, message: memoryview, port: int) -> Event | None:
+        family = _FAMILIES.get(kind)
+        if family is None or (family == "link" and message[0] == socket.AF_BRIDGE):
+            return None
+        if kind in _NEXT_HOPS:
+            if not self._is_next_hop_on_wire(message):
+                return None
+        elif family == "route":
+            _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
+            if flags & _CLONED or table == _LOCAL:
+                return None
+            if table == _MAIN and length > 0 and not self._is_on_wire(message):
+                return None
+        pid = _pid(port)
+        return Event(family, pid, _process(pid), own=is_ours(pid))
+
+    def _is_on_wire(self, message: memoryview) -> bool:
+        if self._wires is None:
+            return True
+        return bool(self._on_wires and self._on_wires.search(message)) and leads_by(bytes(message), self._wires)
+
+    def _is_next_hop_on_wire(self, message: memoryview) -> bool:
+        """A group of next hops has no interface of its own: it may be by any."""
+        oif = shown_number(dict(attributes(bytes(message[_NHMSG:]))).get(_NHA_OIF))
+        return oif is None or self._wires is None or oif in self._wires
+
+
+def _attributes(message: memoryview, *, only: int | None = None) -> dict[int, bytes]:
+    """Of an nfnetlink message (after struct nfgenmsg, 4 bytes); those after `only` are not read."""
+    found: dict[int, bytes] = {}
+    offset = 4
+    while offset + 4 <= len(message) and only not in found:
+        length, kind = struct.unpack_from("=HH", message, offset)
+        found[kind & 0x3FFF] = bytes(message[offset + 4 : offset + max(length, 4)])
+        offset += max(length, 4) + 3 & ~3
+    return found
+
+
+def _pid(port: int) -> int:
+    """The kernel's choice of port is the pid if that is free, libnl's is pid + (n << 22); 0 if it is neither."""
+    return port & 0x3FFFFF if port < 1 << 31 else 0
+
+
+@lru_cache(maxsize=256)
+def _process(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip() if pid else ""
+    except OSError:
+        return ""  # gone already
+
+
+def _socket(protocol: int, groups: tuple[int, ...], receive_buffer: int) -> socket.socket:
+    """Bound, subscribed, non-blocking. Raises CapabilityError without CAP_NET_ADMIN."""
+    with kernel_errors("notifications of the kernel: subscribing"):
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
+        try:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer)
+            except PermissionError:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            sock.bind((0, 0))
+            for group in groups:
+                sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        except BaseException:
+            sock.close()
+            raise
+    return sock

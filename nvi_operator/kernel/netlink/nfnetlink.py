@@ -1,0 +1,150 @@
+"""A socket to nf_tables: generation, tables with their flags, elements of one set, and batches of elements.
+
+Only for these; everything else of nftables is read and written by libnftables (`kernel/nft/client.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from nvi_operator.errors import ConcurrentChangeError
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink.socket import DONE, DUMP_INTERRUPTED, ERROR, NETFILTER, Netlink
+from nvi_operator.nft.wire import messages as m
+from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.nft.wire.tables import IngressChain, TableFact, get_chains, get_tables, ingress_chain, table_fact
+
+_MOST_DUMPS = 20  # of a set that somebody keeps changing
+
+
+class ElementError(OSError):
+    """The kernel refused a batch. `change` and `element` are what it blames, where it says so."""
+
+    def __init__(self, code: int, reason: str, change: m.ElementChange | None, element: bytes | None) -> None:
+        super().__init__(code, reason or os.strerror(code))
+        self.change = change
+        self.element = element
+
+
+class Nfnetlink:
+    """Bound to the network namespace in which it was made; close it, or use it in `with`."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(NETFILTER)
+        self._sequence = 0
+
+    def __enter__(self) -> Nfnetlink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def generation(self) -> int:
+        """Goes up by one with each change of any nftables table of the namespace; a few microseconds."""
+        self._sequence += 1
+        with kernel_errors("nfnetlink: generation"):
+            self._netlink.send(m.get_generation(self._sequence))
+            for reply in self._netlink.replies():
+                if reply.sequence == self._sequence:
+                    reply.raise_error()
+                    said = dict(attributes(reply.body[4:]))
+                    return int.from_bytes(said[m.GENERATION_ID], "big")
+        raise AssertionError("the kernel answers, or there is an error")
+
+    def tables(self) -> list[TableFact]:
+        """Every table. libnftables 1.0.6 would read their contents as well, and prints flags in JSON as any bytes."""
+        return [table_fact(body) for body in self._listed("tables", get_tables)]
+
+    def ingress_chains(self) -> list[IngressChain]:
+        """Chains that hang at devices; nft 1.0.6 leaves the devices out of its JSON."""
+        return [chain for body in self._listed("chains", get_chains) if (chain := ingress_chain(body)) is not None]
+
+    def _listed(self, what: str, request: Callable[[int], bytes]) -> list[bytes]:
+        """The bodies of the messages of a dump, each from its struct nfgenmsg on."""
+        self._sequence += 1
+        found: list[bytes] = []
+        with kernel_errors(f"nfnetlink: {what}"):
+            self._netlink.send(request(self._sequence))
+            for reply in self._netlink.replies():
+                if reply.sequence != self._sequence:
+                    continue
+                reply.raise_error()
+                if reply.kind == DONE:
+                    return found
+                found.append(reply.body)
+        raise AssertionError("a dump has an end")
+
+    def elements(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes]:
+        """All elements of a set of `inet TABLE`; read again while they change. FileNotFoundError: no such set.
+
+        `split` gets the payload of each NFTA_SET_ELEM_LIST_ELEMENTS attribute.
+        """
+        for _ in range(_MOST_DUMPS):
+            found = self._dump(table, name, split)
+            if found is not None:
+                return found
+        raise ConcurrentChangeError(f"nft set {name}: reading: it keeps changing meanwhile")
+
+    def _dump(self, table: str, name: str, split: Callable[[bytes], Iterable[bytes]]) -> frozenset[bytes] | None:
+        self._sequence += 1
+        self._netlink.send(m.get_elements(table, name, self._sequence))
+        found: set[bytes] = set()
+        generations: set[bytes] = set()
+        whole = True
+        for reply in self._netlink.replies():
+            if reply.sequence != self._sequence:
+                continue
+            whole = whole and not reply.flags & DUMP_INTERRUPTED
+            reply.raise_error()
+            if reply.kind == DONE:
+                return frozenset(found) if whole and len(generations) < 2 else None
+            generations.add(reply.body[2:4])  # its lower half; for elements the kernel sets no flag (6.18)
+            for kind, payload in attributes(reply.body[4:]):
+                if kind == m.ELEMENTS:
+                    found.update(split(payload))
+        raise AssertionError("a dump has an end")
+
+    def send(
+        self,
+        table: str,
+        changes: Sequence[m.ElementChange],
+        *,
+        generation: int | None = None,
+        commit: bool = True,
+    ) -> None:
+        """One transaction; without `commit` it is only checked.
+
+        Raises ElementError, and ConcurrentChangeError if the ruleset is not of that generation any more.
+        """
+        batch = m.batch(table, changes, first=self._sequence + 1, generation=generation, commit=commit)
+        self._sequence = batch.last + 1
+        self._netlink.send(batch.data)
+        self._judge(batch)
+
+    def _judge(self, batch: m.Batch) -> None:
+        """Nothing but the ack of the last message is success; of several errors the first is told."""
+        done = not batch.parts
+        try:
+            for reply in self._netlink.replies(wait=False):
+                if reply.kind != ERROR or reply.sequence < batch.first:
+                    continue
+                code = reply.code()
+                if code == errno.ERESTART:
+                    raise ConcurrentChangeError("nft table: apply: somebody changed the ruleset meanwhile")
+                if code:
+                    reason, offset = reply.extended()
+                    raise ElementError(code, reason, *batch.blamed(reply.sequence, offset))
+                done = done or reply.sequence == batch.last
+        except OSError as error:
+            if error.errno == errno.ENOBUFS and not isinstance(error, ElementError):
+                raise ElementError(errno.ENOBUFS, "more errors than the socket holds", None, None) from error
+            raise
+        finally:
+            self._netlink.drain()
+        if not done:
+            raise ElementError(errno.EPROTO, "the kernel did not acknowledge", None, None)

@@ -1,0 +1,1 @@
+"""libnftables, in a process of its own."""

@@ -1,0 +1,161 @@
+"""Can the kernel module be used on this machine? If not: why, and what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
+
+OLDEST = "0.1.0"  # the first with all of the attributes that kernel/kmod/device.py sets
+GUIDE = "docs/how-to/kernel-module.md"
+
+Case = Literal[
+    "loaded",
+    "built-in",
+    "loadable",
+    "no-modules",
+    "locked",
+    "absent",
+    "other-kernel",
+    "too-old",
+    "unsigned",
+    "refused",
+    "not-permitted",
+]
+_IN_KERNEL: frozenset[Case] = frozenset({"loaded", "built-in"})
+
+_HEADERS = (
+    ({"debian", "ubuntu"}, "apt-get install linux-headers-{release}"),
+    ({"fedora", "rhel", "centos"}, "dnf install kernel-devel-{release}"),
+    ({"suse", "opensuse"}, "zypper install kernel-default-devel"),
+    ({"arch"}, "pacman -S linux-headers"),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`why` is a clause that goes on after "module nvi:" or "auto, and". `todo` is one thing to do per line,
+    commands ready to be pasted, or a comment; empty where there is nothing to do.
+    """
+
+    case: Case
+    why: str
+    todo: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        return self.in_kernel or self.case == "loadable"
+
+    @property
+    def in_kernel(self) -> bool:
+        """Usable, and nothing is left to be loaded."""
+        return self.case in _IN_KERNEL
+
+    @property
+    def hint(self) -> str:
+        return "; ".join(line.removeprefix("# ") for line in self.todo)
+
+
+def judge(facts: ModuleFacts) -> Verdict:
+    """The first obstacle on the way to a loaded module that is new enough, or that there is none."""
+    if facts.loaded or facts.built_in:
+        return _in_the_kernel(facts)
+    if not facts.takes_modules:
+        return Verdict("no-modules", "this kernel takes no modules (CONFIG_MODULES)")
+    if facts.locked:
+        return Verdict(
+            "locked",
+            "kernel.modules_disabled is 1: no module can be loaded until the next boot",
+            ("# reboot, and have nvi loaded before that is set: echo nvi > /etc/modules-load.d/nvi.conf",),
+        )
+    if facts.filed is None:
+        return _not_filed(facts)
+    return _filed(facts, facts.filed)
+
+
+def _in_the_kernel(facts: ModuleFacts) -> Verdict:
+    version = facts.loaded_version
+    if is_too_old(version):
+        filed = facts.filed is not None and not is_too_old(facts.filed.version)
+        return Verdict(
+            "too-old",
+            f"nvi {version} is loaded, and {OLDEST} or newer is needed",
+            (
+                *(() if filed else ("nvictl module install",)),
+                "nvictl down && rmmod nvi",
+                "# then nvictl apply; from the first of these to the last the gateway passes nothing on",
+            ),
+        )
+    if facts.built_in and not facts.loaded:
+        return Verdict("built-in", "nvi is built into this kernel")
+    return Verdict("loaded", f"nvi {version or 'of an unknown version'} is loaded")
+
+
+def _not_filed(facts: ModuleFacts) -> Verdict:
+    elsewhere = sorted({*facts.other_kernels, *(b.release for b in facts.dkms_builds if b.release)})
+    build = f"dkms autoinstall -k {facts.release}" if facts.dkms and facts.dkms_builds else "nvictl module install"
+    todo = (*_headers(facts), build, *_sign(facts))
+    if elsewhere:
+        return Verdict("other-kernel", f"nvi is filed for {_and(elsewhere)} only, and this is {facts.release}", todo)
+    return Verdict("absent", "this kernel has no nvi module", todo)
+
+
+def _filed(facts: ModuleFacts, file: ModuleFile) -> Verdict:
+    rebuild = (*_headers(facts), "nvictl module install")
+    if file.release is not None and facts.release and file.release != facts.release:
+        return Verdict(
+            "other-kernel", f"{file.path} was built for {file.release}, and this is {facts.release}", rebuild
+        )
+    if is_too_old(file.version):
+        return Verdict("too-old", f"{file.path} is version {file.version}, and {OLDEST} or newer is needed", rebuild)
+    if file.signed is False and facts.enforced:
+        return Verdict("unsigned", f"{file.path} is not signed, and {facts.enforced} demands it", _sign(facts))
+    if facts.refused:
+        return Verdict(
+            "refused",
+            f"the kernel refused to load {file.path}: {facts.refused}",
+            ("modprobe nvi", f"# once that works nvi is used; what the message means: {GUIDE}"),
+        )
+    if not facts.may_load and not facts.on_demand:
+        return Verdict(
+            "not-permitted",
+            "nvi is not loaded, and CAP_SYS_MODULE is missing",
+            ("sudo modprobe nvi", "# and at each boot: echo nvi > /etc/modules-load.d/nvi.conf"),
+        )
+    return Verdict("loadable", f"nvi {file.version or 'of an unknown version'} can be loaded")
+
+
+def _headers(facts: ModuleFacts) -> tuple[str, ...]:
+    if facts.headers:
+        return ()
+    return (headers_command(facts.distribution, facts.release),)
+
+
+def headers_command(distribution: Sequence[str], release: str) -> str:
+    """What installs the headers of a kernel, by ID and ID_LIKE of os-release(5)."""
+    for names, command in _HEADERS:
+        if names & set(distribution):
+            return command.format(release=release)
+    return f"# install the headers of kernel {release}: /lib/modules/{release}/build has to be there"
+
+
+def _sign(facts: ModuleFacts) -> tuple[str, ...]:
+    if not facts.enforced:
+        return ()
+    return (f"# sign nvi.ko with a key of yours that the firmware knows (mokutil --import): {GUIDE}",)
+
+
+def is_too_old(version: str | None) -> bool:
+    """A version that cannot be told is not called old: the kernel will say what it does not know."""
+    return bool(version) and _numbers(version or "") < _numbers(OLDEST)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in [*re.findall(r"\d+", version), 0, 0, 0][:3])
+
+
+def _and(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

@@ -1,0 +1,84 @@
+"""The rules that need the whole gateway. Each yields (path, what is wrong, what to do); all of them are run.
+
+Here: names that nothing has. The others, by section: check_uplinks, check_translations, check_forwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from nvi_operator.language.check.addresses import Problem
+from nvi_operator.language.check.forwards import check_forwards
+from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
+from nvi_operator.language.check.uplinks import check_default, check_interfaces, check_uplinks
+from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.wording import listed, nearest
+
+
+def check(spec: GatewaySpec, claims: Claims | None = None) -> list[Problem]:
+    """Every problem of a spec whose parts are each valid. What its forwards claim is added to `claims`."""
+    if not spec.interfaces and not spec.uplinks:
+        message = "there is nothing to do: no interfaces and no uplinks"
+        return [(("spec",), message, "add spec.uplinks and spec.interfaces")]
+    found = [problem for rule in _RULES for problem in rule(spec)]
+    return found + list(check_forwards(spec, Claims() if claims is None else claims))
+
+
+def _names(spec: GatewaySpec) -> Iterator[Problem]:
+    tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
+    interfaces = {*spec.interfaces, *(u.interface for u in spec.uplinks.values())}
+
+    def known(path: Path, what: str, names: Iterable[str | None], there_are: Iterable[str]) -> Iterator[Problem]:
+        for name in names:
+            if name is not None and name not in there_are:
+                yield path, f"there is no {what} {name!r}", _instead(name, there_are)
+
+    for number, line in enumerate(spec.source_nat):
+        at: Path = ("spec", "sourceNat", number)
+        for path, message, hint in known((*at, "as"), "uplink", line.as_.uplinks, spec.uplinks):
+            yield path, message, _MASQUERADE + hint if "masquerade" in line.as_.uplinks else hint
+        yield from known((*at, "in"), "interface", line.in_ or (), interfaces)
+        yield from known((*at, "tenant"), "tenant", [line.tenant], tenants)
+    for number, route in enumerate(spec.routes):
+        yield from known(("spec", "routes", number, "via"), "uplink", [route.via], spec.uplinks)
+        yield from known(("spec", "routes", number, "in"), "interface", route.in_ or (), interfaces)
+    unknown: dict[tuple[str, ...], list[str]] = {}  # most forwards share `at` with others
+    for name, forward in spec.forwards.items():
+        if forward.at:
+            names = unknown.get(forward.at)
+            if names is None:
+                names = [i for i in forward.at if "." not in i and ":" not in i and i not in spec.uplinks]
+                unknown[forward.at] = names
+            if names:
+                yield from known(("spec", "forwards", name, "at"), "uplink", names, spec.uplinks)
+        if forward.tenant:
+            yield from known(("spec", "forwards", name, "tenant"), "tenant", [forward.tenant], tenants)
+    for name, static in spec.static.items():
+        yield from known(("spec", "static", name, "tenant"), "tenant", [static.tenant], tenants)
+        yield from known(("spec", "static", name, "in"), "inside interface", static.in_ or (), spec.interfaces)
+    for name, twice in spec.twice_nat.items():
+        yield from known(("spec", "twiceNat", name, "via"), "uplink", [twice.via], spec.uplinks)
+
+
+_MASQUERADE = "an uplink's name does what masquerade does; "
+
+
+def _instead(name: str, there_are: Iterable[str]) -> str:
+    names = sorted(there_are)
+    if close := nearest(name, names):
+        return f"did you mean {close!r}?"
+    return f"there are: {listed(names)}" if names else "there are none: add one, or leave this out"
+
+
+_RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
+    _names,
+    check_interfaces,
+    check_uplinks,
+    check_default,
+    check_source_nat,
+    check_static,
+    check_twice_nat,
+    check_routes,
+)

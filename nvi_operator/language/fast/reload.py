@@ -1,0 +1,61 @@
+"""A spec after an edit of a few forwards, in a few milliseconds, however many there are.
+
+Forwards are independent of each other, but for public ports that two may not share. So what changed is checked by
+itself, as a gateway that has no other forwards, and its ports against those that the others claim. Whatever is not as
+simple, or wrong, is left to `load/loader.py`, which reads everything: None here. One law holds it together:
+what this answers is what reading everything would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from nvi_operator.errors import SpecError
+from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.check.whole import check
+from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.load.files import ENTRY_SUFFIXES, SpecFiles
+from nvi_operator.language.load.loader import LoadedSpec
+
+_SECTION = "forwards"
+
+
+def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Edit] | None:
+    """The same, of a file below the spec directory `root` (or of the only one), read with the same care."""
+    try:
+        data = SpecFiles(root).read(file)
+    except OSError:
+        return None
+    return reload(loaded, file, data)
+
+
+def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit] | None:
+    """The spec with `data` in one of its files, and what that changed; None if everything has to be read."""
+    written_in = [number for number, source in enumerate(loaded.where.sources) if source.file == file]
+    if len(written_in) != 1 or (file in loaded.shared and file.endswith(ENTRY_SUFFIXES)):
+        return None
+    (number,) = written_in
+    try:
+        found = loaded.where.sources[number].edited(data)
+    except SpecError:
+        return None
+    if found is None or found[1].section != _SECTION:
+        return None
+    source, edit = found
+    if any(name in loaded.spec.forwards for name in edit.more.keys() - edit.less.keys()):
+        return None
+    claims = _claims(loaded, edit)
+    if claims is None:
+        return None
+    spec = loaded.spec.model_copy(update={"forwards": edit.on(loaded.spec.forwards)})
+    return replace(loaded, spec=spec, where=loaded.where.after(number, source, edit), claims=claims), edit
+
+
+def _claims(loaded: LoadedSpec, edit: Edit) -> Claims | None:
+    """What all forwards claim after the edit; None if that, or what is edited in, is not right."""
+    less, more = Claims(), Claims()
+    check(loaded.spec.model_copy(update={"forwards": edit.less}), less)
+    if check(loaded.spec.model_copy(update={"forwards": edit.more}), more):
+        return None
+    return loaded.claims.exchanged(less, more)

@@ -1,0 +1,1 @@
+"""From files to one checked gateway, with the place of every value. Read `loader.py` first."""

@@ -1,0 +1,57 @@
+"""The first entries of a spec: what is wrong in most of 200,000 is told from them in milliseconds.
+
+The rules of `check/whole.py` find in some of the entries nothing that they would not find in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from nvi_operator.language.load.files import ReadEntries
+from nvi_operator.language.load.merge import Part
+from nvi_operator.language.load.yaml_errors import encoded
+from nvi_operator.language.model.nat_entries import MODELS
+
+MOST = 2000  # of each section and file; twice as many as the problems that are counted
+
+
+class FirstEntries:
+    """Documents, and the files that they name, with their first entries only. Make one for each load."""
+
+    def __init__(self, read: ReadEntries) -> None:
+        self._read = read
+        self._whole: dict[tuple[str, str], bytes | str] = {}
+        self.left_out = False  # is there any other entry?
+
+    def of(self, parts: Iterable[Part]) -> list[Part]:
+        """The documents."""
+        return [
+            replace(part, sections={name: self._of_section(name, value) for name, value in part.sections.items()})
+            for part in parts
+        ]
+
+    def _of_section(self, name: str, value: Any) -> Any:
+        if name not in MODELS or len(value) <= MOST:
+            return value
+        self.left_out = True
+        return dict(islice(value.items(), MOST))
+
+    def read(self, document: str, name: str) -> bytes:
+        """The first lines of a file. See `ReadEntries`."""
+        data = encoded(self.whole(document, name))
+        end = 0
+        for _ in range(MOST):
+            end = data.find(b"\n", end) + 1
+            if not end:
+                return data
+        self.left_out = self.left_out or end < len(data)
+        return data[:end]
+
+    def whole(self, document: str, name: str) -> bytes | str:
+        """All of it, which is read once: it may be a pipe."""
+        if (document, name) not in self._whole:
+            self._whole[document, name] = self._read(document, name)
+        return self._whole[document, name]

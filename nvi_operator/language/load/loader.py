@@ -1,0 +1,200 @@
+"""Files to one checked gateway: read, parse, validate, add entries beside the YAML, merge, choose, check.
+
+All documents of one name make up one gateway. Every problem found is reported, with its place. What one entry
+must be is in `model/gateway.py`, what the whole must be in `check/whole.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
+from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.check.whole import check
+from nvi_operator.language.load.entries import read_entries
+from nvi_operator.language.load.files import (
+    ENTRY_SUFFIXES,
+    ReadEntries,
+    SpecFiles,
+    beside,
+    entries_among,
+    entries_unreadable,
+)
+from nvi_operator.language.load.first_entries import FirstEntries
+from nvi_operator.language.load.merge import Part, Positions, Source, dotted, merge
+from nvi_operator.language.load.yaml_documents import parts_of
+from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.nat_entries import SECTIONS
+from nvi_operator.language.wording import LONGEST_NAME, short
+
+__all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts"]
+
+
+@dataclass(frozen=True)
+class LoadedSpec:
+    """A gateway as it shall be, and where it is written."""
+
+    name: str
+    spec: GatewaySpec
+    where: Positions
+    files: tuple[str, ...]
+    shared: frozenset[str]  # of those, what other gateways are written in, too
+    claims: Claims = field(repr=False, compare=False)
+
+
+def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway: str | None = None) -> LoadedSpec:
+    """The one gateway in `path` (a directory or a file) that is for `hostname`, or is called `gateway`.
+
+    Raises SpecError with every problem found.
+    """
+    files = SpecFiles(path)
+    texts = files.read_specs()
+    return load_texts(texts, hostname=hostname, gateway=gateway, root=str(path), entries=files.read_entries)
+
+
+def load_texts(
+    texts: Mapping[str, bytes | str],
+    *,
+    hostname: str | None = None,
+    gateway: str | None = None,
+    root: str = "spec",
+    entries: ReadEntries | None = None,
+) -> LoadedSpec:
+    """The same, of texts by file name. `root` is where it is said that there is nothing.
+
+    `entries` reads the files of entries that a document names; without it they are among `texts`.
+    """
+    problems = SpecProblems()
+    documents = [
+        part
+        for file in sorted(texts)
+        if not file.endswith(ENTRY_SUFFIXES)
+        for part in parts_of(texts[file], file, problems)
+    ]
+    read = entries or entries_among(texts)
+    first = FirstEntries(read)
+    try:
+        loaded = _load(first.of(documents), first.read, SpecProblems(problems), hostname, gateway, root)
+    except SpecError as error:
+        if not first.left_out:
+            raise
+        found = SpecProblems()
+        found.add(error)
+        if found.is_enough():  # what is wrong in the first entries is so with the others beside them
+            raise SpecError(found) from None
+    else:
+        if not first.left_out:
+            return loaded
+    return _load(documents, first.whole, problems, hostname, gateway, root)
+
+
+def _load(
+    documents: Sequence[Part],
+    entries: ReadEntries,
+    problems: SpecProblems,
+    hostname: str | None,
+    gateway: str | None,
+    root: str,
+) -> LoadedSpec:
+    """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
+    parts = _parts(documents, entries, problems)
+    if not parts:
+        message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
+        raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
+    name = _choose(parts, hostname, gateway)
+    chosen = [part for part in parts if part.name == name]
+    spec, where, _ = merge(chosen)
+    claims = Claims()
+    for path, message, hint in check(spec, claims):
+        if not problems.is_full():  # to find a place takes longer than to find a problem
+            source, written = where.written(path)
+            problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
+    if problems:
+        raise SpecError(_in_order(problems))
+    files = tuple(dict.fromkeys(part.source.file for part in chosen))
+    shared = frozenset(part.source.file for part in parts if part.name != name) & {*files}
+    return LoadedSpec(name, spec, where, files, shared, claims)
+
+
+def _in_order(problems: SpecProblems) -> SpecProblems:
+    ordered = SpecProblems(problems)
+    ordered[:] = sorted(dict.fromkeys(problems), key=lambda problem: (problem.position, problem.path))
+    return ordered
+
+
+def _parts(documents: Sequence[Part], entries: ReadEntries, problems: SpecProblems) -> list[Part]:
+    """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
+    parts: list[Part] = []
+    named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
+    for part in documents:
+        parts.append(part)
+        parts += _named_by(part, entries, named, problems)
+    for name in dict.fromkeys(part.name for part in parts):
+        problems += merge([part for part in parts if part.name == name])[2]
+    if problems:
+        raise SpecError(_in_order(problems))
+    return parts
+
+
+def _named_by(
+    part: Part,
+    entries: ReadEntries,
+    named: dict[tuple[str, str, str], tuple[Source, Path]],
+    problems: SpecProblems,
+) -> Iterator[Part]:
+    """The files of entries that a document names, if nobody has `named` them before."""
+    document = part.source
+    for said_in, section in SECTIONS.items():
+        files = part.sections.get(said_in) or ()
+        for index, file in enumerate(files):
+            path: Path = ("spec", said_in, index)
+            said = dotted(path[:2])
+            found_at = beside(document.file, file)
+            first, first_path = named.setdefault((part.name, section, found_at), (document, path))
+            if (first, first_path) != (document, path):
+                message = (
+                    f"{short(file, LONGEST_NAME)} is read for the second time: first at {first.find(first_path)}"
+                )
+                problems.append(SpecProblem(document.find(path), said, message, "name it once"))
+                continue
+            if problems.is_enough():
+                return
+            try:
+                source, found = read_entries(entries(document.file, file), found_at, section)
+            except SpecError as error:
+                problems.add(error)
+            except OSError as error:
+                problem = entries_unreadable(document.file, file, error)
+                problems.append(SpecProblem(document.find(path), said, *problem))
+            else:
+                yield Part(source, part.name, {section: found})
+
+
+def _choose(parts: Sequence[Part], hostname: str | None, gateway: str | None) -> str:
+    """The name of the gateway that is meant."""
+    hosts: dict[str, set[str]] = {}
+    for part in parts:
+        hosts.setdefault(part.name, set()).update(part.sections.get("host") or ())
+    there_are = f"there are: {', '.join(sorted(hosts))}"
+    if gateway is not None:
+        if gateway in hosts:
+            return gateway
+        raise _no_choice(parts[0], f"there is no gateway {gateway!r} here", there_are)
+    mine = [name for name, said in hosts.items() if not said or "any" in said or hostname is None or hostname in said]
+    if len(mine) == 1:
+        return mine[0]
+    host = "this host" if hostname is None else f"host {hostname!r}"
+    if not mine:
+        hint = f"add it to spec.host of one, or name one with --gateway; {there_are}"
+        raise _no_choice(parts[0], f"no gateway is for {host}", hint)
+    second = next(part for part in parts if part.name == mine[1])
+    names = ", ".join(sorted(mine))
+    raise _no_choice(second, f"several gateways are for {host}: {names}", "name one with --gateway, or set spec.host")
+
+
+def _no_choice(part: Part, message: str, hint: str) -> SpecError:
+    path = ("metadata", "name")
+    return SpecError([SpecProblem(part.source.find(path), dotted(path), message, hint)])

@@ -1,0 +1,165 @@
+"""Several documents of one name, and the entries beside them, to one gateway; and where each value was written.
+
+Sections that are mappings are joined by name, lists are joined in the order of files and documents, all else
+may be said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.nat_entries import SECTIONS, attributes_of
+from nvi_operator.language.wording import short
+
+_LISTS = ("sourceNat", "routes")
+_SINGLES = ("host", "dataplane", "numbers", "guards")
+ATTRIBUTES = attributes_of(GatewaySpec)
+
+
+class Source(Protocol):
+    """A document, or a file of entries."""
+
+    @property
+    def file(self) -> str: ...
+
+    def find(self, path: Path, *, key: bool = False) -> Position:
+        """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
+
+    def edited(self, data: bytes) -> tuple[Source, Edit] | None:
+        """The same source after an edit of its file, if that was of a few entries; else None. Raises SpecError."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one source says, valid by itself: sections by their names in YAML, in the order written."""
+
+    source: Source
+    name: str
+    sections: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where each value of a merged gateway was written. Paths are as in a document: spec, section, ..."""
+
+    sources: tuple[Source, ...]
+    sections: Mapping[str, int]  # section -> the first source that has it
+    entries: Mapping[str, Sequence[tuple[int, Mapping[str, Any]]]]  # section that is a mapping -> (source, its own)
+    lines: Mapping[str, Sequence[tuple[int, int]]]  # section that is a list -> (source, index in it) of each
+
+    def find(self, path: Path, *, key: bool = False) -> Position:
+        """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
+        source, written = self.written(path)
+        return source.find(written, key=key)
+
+    def written(self, path: Path) -> tuple[Source, Path]:
+        """The source that says it, and the path there: lines count from 0 in every document."""
+        section = str(path[1]) if len(path) > 1 and path[0] == "spec" else ""
+        number = self.sections.get(section, 0)
+        if len(path) > 2:
+            step = path[2]
+            lines = self.lines.get(section, ())
+            if isinstance(step, int):
+                if 0 <= step < len(lines):
+                    number, index = lines[step]
+                    path = ("spec", section, index, *path[3:])
+            else:
+                number = next((n for n, names in self.entries.get(section, ()) if step in names), number)
+        return self.sources[number], path
+
+    def after(self, number: int, source: Source, edit: Edit) -> Positions:
+        """The same after an edit of one source."""
+        sources = (*self.sources[:number], source, *self.sources[number + 1 :])
+        named = [(n, edit.on(own) if n == number else own) for n, own in self.entries[edit.section]]
+        return replace(self, sources=sources, entries={**self.entries, edit.section: named})
+
+
+@dataclass
+class _Merged:
+    sources: tuple[Source, ...]
+    data: dict[str, Any] = field(default_factory=dict)
+    sections: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, list[tuple[int, Mapping[str, Any]]]] = field(default_factory=dict)
+    lines: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    problems: list[SpecProblem] = field(default_factory=list)
+
+    @property
+    def where(self) -> Positions:
+        return Positions(self.sources, self.sections, self.entries, self.lines)
+
+
+def merge(parts: Sequence[Part]) -> tuple[GatewaySpec, Positions, list[SpecProblem]]:
+    """One gateway of all its parts; with problems, the spec holds what was said first."""
+    merged = _Merged(tuple(part.source for part in parts))
+    for number, part in enumerate(parts):
+        for section, value in part.sections.items():
+            if section in SECTIONS:
+                continue  # the files are parts of their own
+            if section in _SINGLES:
+                _single(merged, number, section, value)
+            elif section in _LISTS:
+                _list(merged, number, section, value)
+            else:
+                _mapping(merged, number, section, value)
+            merged.sections.setdefault(section, number)
+    said = {ATTRIBUTES[section]: value for section, value in merged.data.items()}
+    said |= {ATTRIBUTES[section]: tuple(merged.data[section]) for section in _LISTS if section in merged.data}
+    # All of it is valid: validating 100,000 entries again would take as long as reading them.
+    return GatewaySpec().model_copy(update=said), merged.where, merged.problems
+
+
+def _single(merged: _Merged, number: int, section: str, value: Any) -> None:
+    if section in merged.data:
+        path: Path = ("spec", section)
+        _twice(merged, merged.sources[number], path, section, merged.where.find(path, key=True))
+    else:
+        merged.data[section] = value
+
+
+def _mapping(merged: _Merged, number: int, section: str, value: Mapping[str, Any]) -> None:
+    before = merged.data.get(section, {})
+    both = before.keys() & value.keys()
+    for name in (name for name in value if name in both):
+        path: Path = ("spec", section, name)
+        first = merged.where.find(path, key=True)
+        _twice(merged, merged.sources[number], path, f"{section} {name!r}", first)
+    merged.data[section] = {**before, **value, **before} if before else value
+    merged.entries.setdefault(section, []).append((number, value))
+
+
+def _list(merged: _Merged, number: int, section: str, value: Sequence[Any]) -> None:
+    target = merged.data.setdefault(section, [])
+    lines = merged.lines.setdefault(section, [])
+    names = {item.name: index for index, item in enumerate(target)}
+    for index, item in enumerate(value):
+        if item.name in names:
+            first = merged.where.find(("spec", section, names[item.name], "name"))
+            path: Path = ("spec", section, index, "name")
+            _twice(merged, merged.sources[number], path, f"{section} {item.name!r}", first)
+        else:
+            names[item.name] = len(target)
+        target.append(item)
+        lines.append((number, index))
+
+
+def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Position) -> None:
+    in_list = isinstance(path[-2], int)
+    merged.problems.append(
+        SpecProblem(
+            source.find(path, key=not in_list),
+            dotted(path),
+            f"{what} is defined for the second time: first at {first}",
+            "keep one of them" if path[-1] in _SINGLES else "keep one of them, or give one another name",
+        )
+    )
+
+
+def dotted(path: Path) -> str:
+    """``spec.sourceNat[0].as``"""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{short(step)}" for step in path).removeprefix(".")

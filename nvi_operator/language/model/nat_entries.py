@@ -1,0 +1,375 @@
+"""Models of what a gateway may have by the ten thousand: forwards, 1:1 NAT, twice NAT.
+
+Dataclasses with slots, because a pydantic model of seven fields takes five times the memory. pydantic validates them
+all the same; `fast/fast_entries.py` builds them from fields that were validated one by one. Either way
+`__post_init__` sees what one field cannot.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+from nvi_operator.language.model.values import (
+    FamilyNetworks,
+    IfNames,
+    Maybe,
+    Name,
+    Network,
+    Networks,
+    Places,
+    Services,
+    SpecTarget,
+    Target,
+    as_tuple,
+    check_hosts,
+    parse_target,
+    within,
+)
+from nvi_operator.language.wording import HintedError, counted, shown
+
+Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
+BY_KERNEL = frozenset({"hash", "client"})  # ways to pick that the kernel has for the addresses of one range
+BY_TURN = frozenset({"random", "round-robin"})  # ways to pick by which each new flow chooses again
+
+_BY_LOAD = frozenset({"least-connections", "least-conn", "leastconn", "least-load", "load"})
+
+
+def _no_load(value: Any) -> Any:
+    if isinstance(value, str) and value in _BY_LOAD:
+        message = f"{shown(value)}: netfilter does not know how busy a server is"
+        raise HintedError(message, "give each server a weight, or put a proxy that knows (IPVS, HAProxy) behind it")
+    return value
+
+
+Pick = Annotated[Literal["hash", "client", "client-port", "random", "round-robin"], BeforeValidator(_no_load)]
+
+LONGEST_NEUTRAL = 48  # prefix in which RFC 6296 adjusts the subnet number (section 3.4)
+
+_CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+
+# --------------------------------------------------------------------------- destination NAT
+
+
+def _servers(value: Any) -> Any:
+    """Every form as a mapping; the targets are parsed as its keys, so that each problem has a place of its own."""
+    if isinstance(value, dict):
+        if not value:
+            raise ValueError("there is no server: name one")
+        return value
+    servers = as_tuple(value)
+    for server in servers:
+        if not isinstance(server, str | Target):
+            raise ValueError(f"expected an address with or without a port, found {shown(server)}")
+    once = dict.fromkeys(servers, 1)
+    if len(once) < len(servers):
+        raise ValueError("a server is named twice: write a mapping of server to weight to give it more")
+    return once
+
+
+def _weighted(servers: Mapping[Target, int]) -> tuple[Target, ...]:
+    return tuple(Target(server.address, server.ports, weight) for server, weight in servers.items())
+
+
+class _Servers:
+    """Says to pydantic how targets are written."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        mapping = handler.generate_schema(dict[SpecTarget, Weight])
+        several = core_schema.no_info_after_validator_function(
+            _weighted, core_schema.no_info_before_validator_function(_servers, mapping)
+        )
+
+        def one_or_several(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            return (parse_target(value),) if isinstance(value, str) else handler(value)
+
+        return core_schema.no_info_wrap_validator_function(one_or_several, several)
+
+
+_SERVERS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443"]},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "minProperties": 1,
+        },
+    ]
+}
+
+Servers = Annotated[
+    tuple[Target, ...],
+    _Servers,
+    PlainSerializer(lambda servers: {str(server): server.weight for server in servers}),
+    WithJsonSchema(_SERVERS_SCHEMA),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    at: Annotated[
+        Maybe[Places],
+        Field(description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink."),
+    ] = None
+    ports: Annotated[
+        Maybe[Services],
+        Field(description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address."),
+    ] = None
+    to: Annotated[
+        Servers,
+        Field(
+            description="The server; or several, of one family each its own, or a mapping server: weight to balance."
+        ),
+    ]
+    pick: Annotated[
+        Pick,
+        Field(
+            description="How one of several servers is chosen. hash, or client: by the client's address; a client "
+            "keeps its server whatever else changes, and only the share of a server that comes or goes moves. "
+            "client-port: by address and port. random, round-robin: each new flow for itself."
+        ),
+    ] = "hash"
+    tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None
+    from_: Annotated[Maybe[Networks], Field(alias="from", description="Only for clients of these prefixes.")] = None
+    from_ports: Annotated[
+        Maybe[Services],
+        Field(
+            alias="fromPorts",
+            description="Only what clients send from these ports, with protocol, as in 500/udp; of the same "
+            "protocols as `ports`, where both are given.",
+        ),
+    ] = None
+    hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside, too?")] = True
+
+    def __post_init__(self) -> None:
+        if self.ports and self.from_ports:
+            alone = {service.protocol for service in self.ports} ^ {s.protocol for s in self.from_ports}
+            if alone:
+                raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
+        for target in self.to:
+            if target.ports is None:
+                continue
+            if not self.ports:
+                raise ValueError(f"{target} names a port, but no public ports are given")
+            for service in self.ports:
+                if service.ports.size != target.ports.size:
+                    raise ValueError(
+                        f"{service} is {counted(service.ports.size, 'port')} and {target} is {target.ports.size}: "
+                        "ranges must be of equal size"
+                    )
+
+
+# --------------------------------------------------------------------------- static and twice NAT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """1:1 NAT of an address or a prefix, in both directions.
+
+    What follows the prefix stays as it is (netmap), in IPv6 as well: subnet number and interface identifier. RFC
+    6296 would change one of them; see `nptv6`. Without `to` it is for all but what goes from one inside network to
+    another.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    address: Annotated[FamilyNetworks, Field(description="The real address or prefix; one of each family.")]
+    as_: Annotated[FamilyNetworks, Field(alias="as", description="What it is known as; of the same size.")]
+    to: Annotated[
+        Maybe[Networks],
+        Field(
+            description="Only for what is sent to these prefixes, and for what comes from them. Such an entry is "
+            "asked before those without, and before what is said of inside networks."
+        ),
+    ] = None
+    in_: Annotated[
+        Maybe[IfNames],
+        Field(
+            alias="in",
+            description="Only for what comes in by these interfaces, and for what is sent to the networks behind "
+            "them. So `as` may stand for other hosts at other interfaces, and two sites with equal addresses need "
+            "only one alias, under which each knows the other. Such an entry is asked first.",
+        ),
+    ] = None
+    except_: Annotated[
+        Maybe[Networks],
+        Field(
+            alias="except",
+            description="Parts of `address`, or of `as`, that stay out of it. An uplink's own address within a "
+            "prefix stays the gateway's without being named.",
+        ),
+    ] = None
+    nptv6: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Translate IPv6 prefixes of up to /48 as RFC 6296 (ip6tables' SNPT, DNPT) does: the subnet "
+            "number changes so that checksums do not, and hosts have the addresses that such a box gave them. It is "
+            "for the networks that interfaces declare.",
+        ),
+    ] = False
+    tenant: Annotated[Maybe[Name], Field(description="The tenant that it lives in.")] = None
+
+    def __post_init__(self) -> None:
+        pairs = _same_families_and_sizes(self.address, self.as_, "address", "as")
+        if self.nptv6 and not any(real.version == 6 and real.prefixlen <= LONGEST_NEUTRAL for real, _ in pairs):
+            raise ValueError(
+                f"nptv6 needs an IPv6 prefix of at most /{LONGEST_NEUTRAL}: in longer ones RFC 6296 changes the "
+                "interface identifier of each host"
+            )
+        if self.to and not (families := {n.version for n in self.to}) & {real.version for real, _ in pairs}:
+            raise ValueError(f"address {self.address[0]} and to {self.to[0]} mix IPv4 and IPv6: {_other(families)}")
+        for real in self.address:
+            check_hosts(real, "address")
+        for part in self.except_ or ():
+            whole = [network for pair in pairs for network in pair if within(part, network)]
+            if not whole:
+                raise ValueError(f"except {part} is in neither address nor as")
+            if any(part.prefixlen == network.prefixlen for network in whole):
+                raise ValueError(f"except {part} is all of {whole[0]}")
+
+    @property
+    def pairs(self) -> tuple[tuple[Network, Network], ...]:
+        """(address, as) of each family."""
+        return _paired(self.address, self.as_)
+
+
+def _other(families: Collection[int]) -> str:
+    return f"name IPv{10 - min(families)} prefixes in to"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwiceNat:
+    """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
+
+    A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    from_: Annotated[
+        FamilyNetworks, Field(alias="from", description="The real addresses on our side; a prefix of each family.")
+    ]
+    as_: Annotated[FamilyNetworks, Field(alias="as", description="What the other side knows them as.")]
+    to: Annotated[FamilyNetworks, Field(description="What our side knows the other side as.")]
+    becomes: Annotated[FamilyNetworks, Field(description="The real addresses on the other side.")]
+    via: Annotated[Name, Field(description="The uplink that leads there.")]
+    opens: Annotated[
+        Literal["us", "both"],
+        Field(
+            description="Who may open flows: us, our side only; both, also hosts of `becomes`, to addresses of `as`."
+        ),
+    ] = "both"
+
+    def __post_init__(self) -> None:
+        ours = _same_families_and_sizes(self.from_, self.as_, "from", "as")
+        theirs = _same_families_and_sizes(self.to, self.becomes, "to", "becomes")
+        for network in self.to:
+            if not network.prefixlen:
+                raise ValueError(f"to {network} is every address: name those of the other side")
+        if [real.version for real, _ in ours] != [alias.version for alias, _ in theirs]:
+            raise ValueError(f"from {_all(self.from_)} and to {_all(self.to)} mix IPv4 and IPv6")
+        for network in self.from_:
+            check_hosts(network, "from")
+        for network in self.becomes:
+            check_hosts(network, "becomes")
+
+    @property
+    def families(self) -> tuple[OneTwice, ...]:
+        """The entry, family by family."""
+        halves = zip(_paired(self.from_, self.as_), _paired(self.to, self.becomes), strict=True)
+        return tuple(OneTwice(*ours, *theirs, self.via) for ours, theirs in halves)
+
+
+class OneTwice(NamedTuple):
+    """Twice NAT of one family."""
+
+    from_: Network
+    as_: Network
+    to: Network
+    becomes: Network
+    via: str
+
+
+_Pairs = tuple[tuple[Network, Network], ...]
+
+
+def _paired(left: Sequence[Network], right: Sequence[Network]) -> _Pairs:
+    """By family, IPv4 first."""
+    if len(left) == 1:
+        return ((left[0], right[0]),)
+    key = operator.attrgetter("version")
+    return tuple(zip(sorted(left, key=key), sorted(right, key=key), strict=True))
+
+
+def _same_families_and_sizes(
+    left: Sequence[Network], right: Sequence[Network], left_name: str, right_name: str
+) -> _Pairs:
+    if len(left) == len(right) == 1:  # nearly always, and there may be 100,000
+        versions_differ = left[0].version != right[0].version
+    else:
+        versions_differ = sorted(n.version for n in left) != sorted(n.version for n in right)
+    if versions_differ:
+        raise ValueError(f"{left_name} {_all(left)} and {right_name} {_all(right)} mix IPv4 and IPv6")
+    pairs = _paired(left, right)
+    for one, other in pairs:
+        if one.prefixlen != other.prefixlen:
+            raise ValueError(f"{left_name} {one} and {right_name} {other} are not of the same size")
+    return pairs
+
+
+def _all(networks: Sequence[Network]) -> str:
+    return ", ".join(map(str, networks))
+
+
+# --------------------------------------------------------------------------- models as data
+
+Bulk = Forward | Static | TwiceNat
+MODELS: Mapping[str, type[Bulk]] = {"forwards": Forward, "static": Static, "twiceNat": TwiceNat}
+SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}  # which files are for which section
+
+
+def is_model(item: Any) -> bool:
+    """Is it a class of the spec language?"""
+    return isinstance(item, type) and (issubclass(item, BaseModel) or item in MODELS.values())
+
+
+def fields_of(model: Any) -> Mapping[str, FieldInfo]:
+    """The fields of a model of the spec language, by the names that they have in YAML."""
+    if issubclass(model, BaseModel):
+        return {str(field.alias or name): field for name, field in model.model_fields.items()}
+    hints = get_type_hints(model, include_extras=True)
+    found = [
+        FieldInfo.from_annotation(hints[item.name])
+        if item.default is MISSING
+        else FieldInfo.from_annotated_attribute(hints[item.name], item.default)
+        for item in fields(model)
+    ]
+    return {str(info.alias or item.name): info for item, info in zip(fields(model), found, strict=True)}
+
+
+def attributes_of(model: Any) -> Mapping[str, str]:
+    """What the fields are called in Python, by the names that they have in YAML."""
+    names = model.model_fields if issubclass(model, BaseModel) else [item.name for item in fields(model)]
+    return dict(zip(fields_of(model), names, strict=True))

@@ -1,0 +1,165 @@
+"""From one table to another: transactions, each of which the kernel takes whole or not at all. Pure.
+
+Elements alone go in the kernel's own form; anything else is text, its elements with it, however many, so that rules
+and maps never disagree. Only what no chain asks yet is made beforehand, with the chains that its verdicts name (empty
+and in no packet's way), and then comes the one transaction with the rules that use it:
+
+- a map of many elements, which is filled in the kernel's form
+- a set of ranges or prefixes: the kernel makes rules and elements valid at once, but what it looks ranges up in only
+  some microseconds after that (nft_set_commit_update() in nf_tables_commit(), Linux 6.18). Until then a new one
+  matches nothing, and a connection that begins then would stay untranslated for as long as it lasts
+
+What is taken away needs no such care: rules and maps go in one transaction of a few lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, fields, is_dataclass, replace
+
+from nvi_operator.nft.ast import Chain, NamedSet, Opaque, SetRef, Table
+from nvi_operator.nft.transaction import transaction
+from nvi_operator.nft.wire.messages import ElementChange
+from nvi_operator.nft.wire.packed_elements import PackedElements
+
+MANY = 1000  # elements; as text they cost some 15 ms
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transaction, from a table to the next: nft text, or elements, never both."""
+
+    before: Table | None
+    after: Table | None
+    text: str = ""
+    elements: tuple[ElementChange, ...] = ()
+
+
+def steps(before: Table | None, after: Table | None) -> list[Step]:
+    """The transactions in their order; none when nothing differs."""
+    if before == after:
+        return []
+    if before is not None and after is not None and (changes := _elements_alone(before, after)):
+        return [Step(before, _as_made(before, after), elements=changes)]
+    filled = _filled(before, after) if after is not None else before
+    if after is not None and filled is not None and filled is not before:
+        unfilled = _unfilled(filled, before)
+        made = [] if unfilled == before else [Step(before, unfilled, transaction(before, unfilled))]
+        return [*made, *steps(unfilled, filled), *steps(filled, after)]
+    return [Step(before, after, transaction(before, after))]
+
+
+def checks(before: Table | None, after: Table | None) -> list[Step]:
+    """What of these steps the kernel can judge now: not what is filled into maps that are still to be made."""
+    planned = steps(before, after)
+    if len(planned) < 2 or after is None:
+        return planned
+    unfilled = _unfilled(after, before)
+    return [Step(before, unfilled, transaction(before, unfilled))]
+
+
+def _elements_alone(before: Table, after: Table) -> tuple[ElementChange, ...]:
+    """The changes in the kernel's form, if elements in that form are all that differs; else none."""
+    if (before.name, before.counters, before.chains) != (after.name, after.counters, after.chains):
+        return ()
+    old, new = _by_name(before), _by_name(after)
+    changed = [(old[n], new[n]) for n in sorted(new) if old.get(n) != new[n] and n in old]
+    if old.keys() != new.keys() or not all(_is_packed(b) and a.becomes(b) for a, b in changed):
+        return ()
+    return tuple(change for a, b in changed for change in _changes(a, b))
+
+
+def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
+    wanted = new.elements
+    assert isinstance(wanted, PackedElements)
+    gone, come = wanted.changes(old.elements)
+    if gone:
+        yield ElementChange("delete", new.name, tuple(gone))
+    if come:
+        yield ElementChange("add", new.name, tuple(come))
+
+
+def _filled(before: Table | None, after: Table) -> Table | None:
+    """`before` with what of `after` has to be there before its rules, and none of its chains asks; else itself."""
+    start = before or Table(after.name)
+    old = _by_name(start)
+    ahead = {named.name: named for named in after.sets if _is_first(old.get(named.name), named)}
+    if not ahead or any(named.foreign for named in start.sets):  # with what is foreign, all is made anew at once
+        return before
+    asked = _asked(start)
+    ahead = {
+        name: named
+        for name, named in ahead.items()
+        if name not in asked and (name not in old or old[name].becomes(named))
+    }
+    if not ahead:
+        return before
+    named = frozenset({**old, **ahead}.values())
+    return _as_made(start, replace(start, sets=named, chains=start.chains | _targets(start, after, ahead.values())))
+
+
+def _targets(before: Table, after: Table, maps: Iterable[NamedSet]) -> frozenset[Chain]:
+    """Chains that verdicts in these maps may name, empty: the kernel wants them to be there first."""
+    if all(named.values != ("verdict",) for named in maps):
+        return frozenset()
+    there = {chain.name for chain in before.chains}
+    return frozenset(replace(c, rules=()) for c in after.chains if c.hook is None and c.name not in there)
+
+
+def _as_made(before: Table, after: Table) -> Table:
+    """The same table, its sets with the room that they were made with: which is not what was wanted since."""
+    old = _by_name(before)
+    sets = (replace(named, size=old[named.name].size) if named.name in old else named for named in after.sets)
+    return replace(after, sets=frozenset(sets))
+
+
+def _is_first(old: NamedSet | None, new: NamedSet) -> bool:
+    return _is_many(old, new) or (old is None and new.interval and bool(new.elements))
+
+
+def _is_many(old: NamedSet | None, new: NamedSet) -> bool:
+    """Is there much to put in, and in the kernel's form?"""
+    if not _is_packed(new) or len(new.elements) <= MANY:
+        return False
+    return old is None or (old.elements != new.elements and len(new.elements - old.elements) > MANY)
+
+
+def _unfilled(table: Table, before: Table | None) -> Table:
+    """The table with what its large maps hold before."""
+    old = _by_name(before) if before else {}
+    sets = (_as_before(named, old.get(named.name)) for named in table.sets)
+    return replace(table, sets=frozenset(sets))
+
+
+def _as_before(named: NamedSet, old: NamedSet | None) -> NamedSet:
+    if not _is_many(old, named):
+        return named
+    assert isinstance(named.elements, PackedElements)
+    return replace(named, elements=old.elements if old else named.elements.none())
+
+
+def _is_packed(named: NamedSet) -> bool:
+    return isinstance(named.elements, PackedElements)
+
+
+def _by_name(table: Table) -> dict[str, NamedSet]:
+    return {named.name: named for named in table.sets}
+
+
+def _asked(table: Table) -> Set[str]:
+    """The sets that rules name; all of them, if there is a rule that we cannot read."""
+    found = set(_names([rule for chain in table.chains for rule in chain.rules]))
+    return found if None not in found else _by_name(table).keys()  # type: ignore[return-value]
+
+
+def _names(item: object) -> Iterator[str | None]:
+    if isinstance(item, SetRef):
+        yield item.name
+    elif isinstance(item, Opaque):
+        yield None
+    elif is_dataclass(item):
+        for field in fields(item):
+            yield from _names(getattr(item, field.name))
+    elif isinstance(item, list | tuple | frozenset):
+        for inner in item:
+            yield from _names(inner)

@@ -1,0 +1,89 @@
+"""What a pass is for, and what is known of it already.
+
+The long way goes through `meaning`, an edit of a few forwards through `after` (docs/adr/0012-edits.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.plan.compile import desired_state, edit_state
+from nvi_operator.plan.diff import plan
+from nvi_operator.plan.preview import Preview
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.edit import edit_topology
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.resolve import resolve
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What the spec means on a host of these facts."""
+
+    facts: Facts
+    topology: Topology
+    desired: HostState
+
+
+class Gateway:
+    """A spec by its name, or None for a gateway that shall not be.
+
+    Remembers its last meaning and its last preview: a daemon asks for them at every pass, and they seldom change.
+    """
+
+    def __init__(self, name: str, spec: GatewaySpec | None) -> None:
+        self.name = name
+        self.spec = spec
+        self._meaning: _Meaning | None = None
+        self._preview: Preview | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Is it worked out already what the spec means?"""
+        return self._meaning is not None
+
+    @property
+    def wires(self) -> frozenset[str]:
+        """The interfaces of its uplinks: what `main` knows through them is asked for."""
+        return self.spec.wires if self.spec else frozenset()
+
+    def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
+        """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
+        if self.spec is None:
+            return None, HostState()
+        last = self._meaning
+        if last is None or last.facts is not facts:  # equal ones are mostly the same ones
+            last = self._meaning = self._work_out(self.spec, facts, last)
+        return last.topology, last.desired
+
+    def _work_out(self, spec: GatewaySpec, facts: Facts, last: _Meaning | None) -> _Meaning:
+        if last is None:
+            topology = resolve(self.name, spec, facts)
+        elif last.facts == facts:
+            return last
+        else:
+            topology = resolve(self.name, spec, facts, last.topology)
+            if topology == last.topology:  # most facts mean nothing to a gateway
+                return _Meaning(facts, last.topology, last.desired)
+        return _Meaning(facts, topology, desired_state(topology))
+
+    def preview(self, topology: Topology | None, live: HostState, desired: HostState) -> Preview:
+        """From live to desired; the same object as last time, if both are the same objects."""
+        last = self._preview
+        if last is None or last.plan.before is not live or last.plan.after is not desired:
+            last = self._preview = Preview(topology, plan(live, desired))
+        return last
+
+    def after(self, spec: GatewaySpec, edit: Edit) -> Gateway:
+        """The gateway with another spec, which differs by an edit of forwards: what is known of it stays known."""
+        gateway, last = Gateway(self.name, spec), self._meaning
+        if last is None:
+            return gateway
+        topology = edit_topology(last.topology, edit.less, edit.more)
+        desired = topology and edit_state(last.desired, topology)
+        if topology and desired:
+            gateway._meaning = _Meaning(last.facts, topology.whole, desired)
+        return gateway

@@ -1,0 +1,1 @@
+"""Where a spec comes from: which revision it is, and when it changed."""

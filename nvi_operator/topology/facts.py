@@ -1,0 +1,85 @@
+"""What we need to know of a host and do not own: its interfaces and addresses. Read, never written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from types import MappingProxyType
+from typing import Literal
+
+from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.state.fib_rule import FibRule
+
+InterfaceAddress = IPv4Interface | IPv6Interface
+
+# A route that wide is a default one in disguise, such as a VPN's 0.0.0.0/1 and 128.0.0.0/1, or 2000::/4.
+WIDE: Mapping[Literal[4, 6], int] = MappingProxyType({4: 7, 6: 4})
+
+MOST_ROUTES = 500  # of one family, by way of one interface; of more only the connected ones are told
+
+
+@dataclass(frozen=True)
+class WireRoute:
+    """What `main` knows by way of one interface: a network on its wire, or behind a router there."""
+
+    network: IPv4Network | IPv6Network
+    via: str | None = None  # None: connected
+
+
+@dataclass(frozen=True)
+class LinkFact:
+    """One interface of the host."""
+
+    ifname: str
+    ifindex: int
+    mac: str | None = None  # None: frames have no Ethernet header
+    kind: str | None = None
+    up: bool = True
+    carrier: bool = True  # is anything on the other end, as far as the interface can tell?
+    group: int = 0
+    addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
+    narrow: tuple[InterfaceAddress, ...] = ()  # of a narrower scope, IPv6 link-local and loopback ones apart
+    altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
+    fading: frozenset[IPv4Address | IPv6Address] = frozenset()  # of them, not for new flows: deprecated, temporary
+    next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, the best first
+    direct: frozenset[Literal[4, 6]] = frozenset()  # families whose best default route names no router
+    routes: tuple[WireRoute, ...] = ()  # the others of the main table, of an uplink's interface only
+    crowded: bool = False  # too many to follow: `routes` are the connected ones
+    tcx_egress: tuple[str, ...] = ()  # eBPF programs that see packets before tc filters; of virtual links only
+    master: str | None = None  # the bridge, bond, team or VRF that it is a port of: packets come in by that
+
+
+@dataclass(frozen=True)
+class TableFact:
+    """What a routing table of others holds, of one family: interfaces by name."""
+
+    specific: bool = False  # are there routes that are no default ones?
+    ways: tuple[str, ...] = ()  # of these, of the first ones
+    default: tuple[str, ...] = ()
+    refuses: bool = False  # is there a default route that is unreachable, prohibited or a blackhole?
+
+
+@dataclass(frozen=True)
+class ForeignRule:
+    """A FIB rule of others, and the table that it leads to."""
+
+    rule: FibRule
+    table: TableFact = TableFact()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One host, as found. `assumed` says that it was made up for an offline rendering."""
+
+    hostname: str
+    links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
+    netns_cookie: int = 1  # identifies the network namespace since boot (SO_NETNS_COOKIE)
+    module: ModuleFacts = field(default_factory=ModuleFacts)
+    refuses: frozenset[Literal[4, 6]] = frozenset()  # families whose default route in `main` refuses
+    rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
+    # Reverse-path filters (rp_filter) as they were before this gateway, where that of `all` is not 0: it, and what is
+    # weaker, by interface; `default` is that of interfaces to come.
+    reverse_path: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    programs: bool = True  # may eBPF programs be loaded here?
+    assumed: bool = False

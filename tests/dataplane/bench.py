@@ -1,0 +1,276 @@
+"""Client - gateway - server for one dataplane alone: rules, routes and table are written by hand here.
+
+Nothing of the operator but the device and its driver takes part, so that a failure is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+from pyroute2 import IPRoute
+
+from nvi_operator.kernel.bpf import asm, syscall
+from nvi_operator.kernel.bpf.counters import read_counters
+from nvi_operator.kernel.drivers.link import LinkDriver
+from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
+from nvi_operator.kernel.kmod import device as nvi_device
+from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.plan.change import Action, Change
+from nvi_operator.state.host import HostState, Ref
+from nvi_operator.state.link import Link
+from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
+from tests.dataplane.netns import Netns, wire
+
+Source = Literal["mark", "skb_iif"]
+
+STAGE = 0x80000000
+DEVICE, GROUP = "nvi0", 79
+NUMBERS = Numbers()
+CLIENT, LAN, WAN, SERVER = "10.1.0.2", "10.1.0.1", "203.0.113.1", "203.0.113.10"
+CLIENT6, LAN6, WAN6, SERVER6 = "fd01::2", "fd01::1", "2001:db8:1::1", "2001:db8:1::10"
+
+ACCEPT = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})  # TC_ACT_OK
+
+
+class Device(Protocol):
+    """A dataplane under test, by the operator's own driver: what it applies, what it counts."""
+
+    kind: str  # rtnl_link_ops kind of the device
+    mtu: int
+
+    def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
+        """With these options, for these interfaces."""
+
+    def counters(self, lab: Bench) -> dict[str, int]: ...
+
+
+class Bpf:
+    kind, mtu = "ifb", 65535
+
+    def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
+        lab.apply(TcProgram(DEVICE, options, frozenset(lab.port(name) for name in ports)))
+
+    def counters(self, lab: Bench) -> dict[str, int]:
+        return lab.gateway.call(read_counters, lab.ipr, DEVICE)
+
+
+class Kmod:
+    kind, mtu = "nvi", 65536
+
+    def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
+        """It knows no ports, and draws its own tag."""
+        attributes = {
+            "require_stage": 1,
+            "source": int(options.source == "skb_iif"),
+            "stage_mask": options.stage_mask,
+            "ttl_compensation": int(options.hide_hop),
+        }
+        link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(attributes.items()))
+        driver = lab.gateway.call(LinkDriver, lab.ipr, NUMBERS)
+        lab.gateway.call(driver.apply, Change(Ref("link", DEVICE), Action.UPDATE, link, link))
+        assert link in lab.gateway.call(lambda: list(driver.observe(HostState())))
+
+    def counters(self, lab: Bench) -> dict[str, int]:
+        return lab.gateway.call(nvi_device.read_counters, DEVICE)
+
+
+DEVICES: Mapping[str, Device] = MappingProxyType({"bpf": Bpf(), "kmod": Kmod()})
+
+
+class Bench:
+    """The three namespaces, the device in the middle one, and the driver under test."""
+
+    def __init__(self, client: Netns, gateway: Netns, server: Netns, device: Device) -> None:
+        self.client, self.gateway, self.server, self.device = client, gateway, server, device
+        self.source: Source = "mark"  # what was loaded last
+        self.ipr: Any = gateway.call(lambda: IPRoute(ext_ack=True))
+        self.driver = gateway.call(TcProgramDriver, self.ipr, lambda desired: ["nvi0"])
+        self.live: TcProgram | None = None
+
+    # ---------------------------------------------------------------- either device
+
+    def load(self, options: ProgramOptions, *ports: str) -> None:
+        """Apply with these options, for these interfaces (lan0 and wan0 by default)."""
+        self.source = options.source
+        self.device.load(self, options, *(ports or ("lan0", "wan0")))
+
+    def counters(self) -> dict[str, int]:
+        return self.device.counters(self)
+
+    def nonzero(self) -> dict[str, int]:
+        return {reason: number for reason, number in self.counters().items() if number}
+
+    def port(self, ifname: str) -> Port:
+        (link,) = self.gateway.call(lambda: tuple(self.ipr.link("get", ifname=ifname)))
+        mac = link.get("address") if link["ifi_type"] == 1 else None  # ARPHRD_ETHER
+        return Port(link["index"], mac)
+
+    # ---------------------------------------------------------------- the eBPF driver
+
+    def observe(self) -> TcProgram | None:
+        desired = HostState.of([("link", Link(DEVICE, "ifb", GROUP, 65535))])
+        found = self.gateway.call(lambda: list(self.driver.observe(desired)))
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    def apply(self, after: TcProgram | None) -> None:
+        before = self.live
+        if before is None and after is None:
+            before = TcProgram(DEVICE, options(), frozenset())  # it went without our doing
+        action = Action.DELETE if after is None else Action.CREATE if before is None else Action.UPDATE
+        ref = Ref("tc-program", f"{DEVICE} egress")
+        self.gateway.call(self.driver.apply, Change(ref, action, before, after))
+        self.live = after
+
+    def program_id(self) -> int | None:
+        return self.gateway.call(self.driver.program_id, DEVICE)
+
+    def filters(self) -> list[tuple[int, int, str]]:
+        """Preference, handle and name of every filter at the device's egress."""
+        listed = json.loads(self.gateway.run(f"tc -j filter show dev {DEVICE} egress"))
+        whole = [entry for entry in listed if "options" in entry]
+        return [(e["pref"], int(e["options"]["handle"], 16), e["options"]["bpf_name"]) for e in whole]
+
+    # ---------------------------------------------------------------- what stands around it
+
+    def steer(self, *ifnames: str) -> None:
+        """Table 100 goes into the device; packets of these interfaces without the stage bit take it."""
+        for everything in ("0.0.0.0/0", "::/0"):
+            self.gateway.ip(
+                f"route add {everything} dev {DEVICE} table 100",
+                f"route add unreachable {everything} metric 4294967295 table 100",
+            )
+        self.steer_from(*ifnames)
+
+    def steer_from(self, *ifnames: str) -> None:
+        rules = [f"rule add pref 100 iif {ifname} fwmark 0/{STAGE:#x} lookup 100" for ifname in ifnames]
+        for family in ("-4", "-6"):
+            self.gateway.ip(*rules, family=family)
+
+    def table(self, source: Source, *ifnames: str) -> None:
+        """The table of dataplane.md: notrack in stage 2, SNAT in stage 1, and the mark hook."""
+        indexes = [0, *(self.port(name).ifindex for name in ifnames)]
+        elements = ", ".join(f"{n} : {STAGE | n:#x}" for n in indexes)
+        hook = {"mark": "meta mark set iif map @marks", "skb_iif": f"meta mark set meta mark or {STAGE:#x}"}
+        self.gateway.nft(
+            f"""
+            table inet nvi {{
+                map marks {{ type iface_index : mark; elements = {{ {elements} }} }}
+                chain raw {{ type filter hook prerouting priority -450;
+                    meta mark & {STAGE:#x} == {STAGE:#x} notrack; }}
+                chain srcnat {{ type nat hook postrouting priority 90;
+                    oifname "{DEVICE}" ip saddr 10.0.0.0/8 snat ip to {WAN}
+                    oifname "{DEVICE}" ip6 saddr fd00::/8 snat ip6 to {WAN6}; }}
+                chain mark_hook {{ type filter hook postrouting priority 2147483647;
+                    oifname != "{DEVICE}" return
+                    {hook[source]}; }}
+            }}"""
+        )
+
+    def inject(self, ifname: str, ethertype: int, payload: bytes, mark: int) -> None:
+        """Send a packet straight out of one of the gateway's interfaces."""
+        with self.gateway.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", mark))
+            with suppress(OSError):  # ENOBUFS where a tc program dropped it (NET_XMIT_DROP)
+                raw.sendto(payload, (ifname, ethertype))
+
+    def foreign_filter(
+        self,
+        ifname: str,
+        where: Literal["ingress", "egress"],
+        prio: int = 1,
+        handle: int = 1,
+        *,
+        name: str = "foreign",
+        code: bytes = ACCEPT,
+        classid: int = 0x10000,
+    ) -> None:
+        """Somebody else's tc program."""
+
+        def attach() -> None:
+            (index,) = self.ipr.link_lookup(ifname=ifname)
+            fd = syscall.load_program(code, name)
+            try:
+                if not any(q.get("kind") == "clsact" for q in self.ipr.get_qdiscs(index=index)):
+                    self.ipr.tc("add", "clsact", index)
+                parent = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}[where]
+                place: dict[str, Any] = {"parent": parent, "prio": prio, "protocol": 3, "classid": classid}
+                self.ipr.tc(
+                    "replace-filter", "bpf", index, f":{handle}", fd=fd, name=name, direct_action=True, **place
+                )
+            finally:
+                os.close(fd)
+
+        self.gateway.call(attach)
+
+
+GATEWAY_SYSCTLS = MappingProxyType(
+    {
+        "net/ipv4/ip_forward": 1,
+        "net/ipv6/conf/all/forwarding": 1,
+        "net/ipv4/conf/all/rp_filter": 0,
+        "net/ipv4/conf/default/rp_filter": 0,
+        "net/ipv4/conf/default/accept_local": 1,
+        "net/ipv4/conf/all/send_redirects": 0,
+    }
+)
+
+
+@contextmanager
+def bench(dataplane: str = "bpf") -> Iterator[Bench]:
+    """The laboratory, addressed and steered, without table and program: `table` and `load` add them."""
+    device = DEVICES[dataplane]
+    made: list[Netns] = []
+    try:
+        for name in ("c", "g", "s"):
+            made.append(Netns(name))
+        client, gateway, server = made
+        gateway.sysctls(GATEWAY_SYSCTLS)
+        wire(client, "eth0", gateway, "lan0")
+        wire(gateway, "wan0", server, "eth0")
+        for netns, ifname, addresses in (
+            (client, "eth0", (f"{CLIENT}/24", f"{CLIENT6}/64")),
+            (gateway, "lan0", (f"{LAN}/24", f"{LAN6}/64")),
+            (gateway, "wan0", (f"{WAN}/24", f"{WAN6}/64")),
+            (server, "eth0", (f"{SERVER}/24", f"{SERVER6}/64")),
+        ):
+            netns.ip(*(f"address add {address} dev {ifname}" for address in addresses))
+        client.ip(f"route add default via {LAN}", f"route add ::/0 via {LAN6}")
+        gateway.ip(
+            f"link add {DEVICE} mtu {device.mtu} group {GROUP} type {device.kind}",
+            f"link set {DEVICE} addrgenmode none",
+            f"link set {DEVICE} up",
+        )
+        nvi_device.teach_pyroute2()
+        lab = Bench(client, gateway, server, device)
+        lab.steer("lan0", "wan0")
+        try:
+            yield lab
+        finally:
+            lab.ipr.close()
+    finally:
+        for netns in made:
+            netns.close()
+
+
+TAG = 0x8123
+
+
+def options(source: Source = "mark", *, hide_hop: bool = False) -> ProgramOptions:
+    return ProgramOptions(source, STAGE, TAG, hide_hop)
+
+
+@contextmanager
+def working(source: Source, dataplane: str = "bpf") -> Iterator[Bench]:
+    """A gateway that translates."""
+    with bench(dataplane) as lab:
+        lab.table(source, "lan0", "wan0")
+        lab.load(options(source))
+        yield lab

@@ -1,0 +1,66 @@
+"""What only the eBPF program has: a tag that tc can take away, and a list of interfaces that may be entered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from nvi_operator.state.tc import TcProgram
+from tests.dataplane.bench import CLIENT, DEVICE, SERVER, TAG, WAN, Bench, options, working
+from tests.dataplane.test_guards import WIPES, vandal
+from tests.lab.dataplanes import SOURCES
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture(params=SOURCES)
+def gateway(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with working(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def marked() -> Iterator[Bench]:
+    with working("mark") as made:
+        yield made
+
+
+@pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
+def test_the_mark_hook_holds_where_tc_takes_the_tag_away(marked: Bench, hide_hop: bool) -> None:
+    """A filter at tc ingress that says "ok" writes its class into tc_index (net/core/dev.c, tc_run()).
+
+    With a rule that wipes marks as well that would loop; what the mark hook refuses as untracked does not.
+    """
+    marked.load(options(hide_hop=hide_hop))
+    marked.gateway.count("passes", f"ip daddr {SERVER}", priority=-470)
+    marked.gateway.nft(f"insert rule inet nvi mark_hook oifname {DEVICE} ct state untracked drop")
+    marked.foreign_filter("lan0", "ingress")
+    assert marked.client.pings(SERVER)
+    vandal(marked, *WIPES["prerouting"])
+    assert not marked.client.pings(SERVER, seconds=0.3)
+    assert marked.gateway.packets("passes")[0] == 4
+    assert marked.nonzero() == {"reinjected": 3}
+
+
+def test_a_class_that_equals_the_tag_stops_everything(marked: Bench) -> None:
+    """So tags had better be none that people use as class numbers."""
+    marked.foreign_filter("lan0", "ingress", classid=0x10000 | TAG)
+    assert not marked.client.pings(SERVER, seconds=0.3)
+    assert marked.nonzero() == {"loop": 1}
+
+
+def test_without_a_program_nothing_passes(marked: Bench) -> None:
+    marked.server.count("anything", f"ip saddr {{ {CLIENT}, {WAN} }}")
+    assert marked.client.pings(SERVER)
+    before = marked.server.packets("anything")
+    marked.apply(None)
+    assert not marked.client.pings(SERVER, seconds=0.3)
+    assert marked.server.packets("anything") == before
+
+
+def test_an_interface_that_is_not_declared_cannot_be_entered(gateway: Bench) -> None:
+    assert gateway.live is not None
+    gateway.apply(TcProgram(DEVICE, gateway.live.options, frozenset({gateway.port("lan0")})))
+    assert not gateway.client.pings(SERVER, seconds=0.3)
+    assert gateway.nonzero() == {"reinjected": 1, "no_device": 1}  # the answer came by wan0

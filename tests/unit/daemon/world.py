@@ -1,0 +1,155 @@
+"""A world for the loop: time that passes only while it sleeps, a kernel that says what it is told, a watch."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Callable
+from pathlib import Path
+
+from nvi_operator.daemon.backoff import Backoff
+from nvi_operator.daemon.fights import Fights
+from nvi_operator.daemon.interfaces import Clock
+from nvi_operator.daemon.loop import Loop
+from nvi_operator.daemon.sdnotify import Notifier
+from nvi_operator.daemon.trigger import PassResult, Wake
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.netlink.events import Event
+
+
+class FakeClock(Clock):
+    """Sleeping takes no time; `at` makes things happen while the loop sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self._plans: list[tuple[float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def at(self, after: float, action: Callable[[], None]) -> None:
+        """Do it so many seconds from now."""
+        self._plans.append((self.time + after, action))
+        self._plans.sort(key=lambda plan: plan[0])
+
+    def select(self, selector: selectors.BaseSelector, timeout: float) -> None:
+        if selector.select(0):
+            return
+        wake = self.time + timeout
+        if self._plans and self._plans[0][0] <= wake:
+            moment, action = self._plans.pop(0)
+            self.time = max(self.time, moment)
+            action()
+            return
+        assert wake < float("inf"), "the loop would sleep for ever"
+        self.time = wake
+
+
+class FakeEvents:
+    """A pipe, so that the selector has something real."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._pending: list[Event] = []
+
+    def happen(self, *events: Event) -> None:
+        self._pending += events or (Event("rule", 7, "evil"),)
+        os.write(self._writer, b"!")
+
+    def filenos(self) -> tuple[int, ...]:
+        return (self._reader,)
+
+    def drain(self) -> list[Event]:
+        if self._pending:
+            os.read(self._reader, 1 << 16)
+        found, self._pending = self._pending, []
+        return found
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+class FakeWatch:
+    def __init__(self) -> None:
+        self.armed = 0
+        self.closed = False
+        self.error: NviError | None = None
+
+    def arm(self) -> None:
+        self.armed += 1
+        if self.error:
+            raise self.error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeNotifier(Notifier):
+    def __init__(self, interval: float | None = None) -> None:
+        super().__init__({})
+        self.interval = interval
+        self.said: list[str] = []
+
+    def _send(self, *lines: str) -> None:
+        self.said += lines
+
+
+def failed(error: NviError) -> PassResult:
+    """What a pass says that was stopped."""
+    return PassResult(errors=(error,), failed=True)
+
+
+class World:
+    """`passes` are the answers to passes in their order; after the last, all is well for ever."""
+
+    def __init__(self, directory: Path, *, interval: float | None = None) -> None:
+        self.clock = FakeClock()
+        self.events = FakeEvents()
+        self.watch = FakeWatch()
+        self.notifier = FakeNotifier(interval)
+        self.answers: list[PassResult | NviError | Callable[[Wake], PassResult]] = []
+        self.wakes: list[tuple[float, Wake]] = []
+        self.reports: list[str] = []
+        self.open_files: set[str] = set()  # names of files that someone has open for writing
+        self.unreported: list[bool] = []  # what the next looks at unreported changes find
+        self.file_changed: Callable[[], None] = lambda: None
+        self.loop = Loop(
+            self._pass,
+            directory=directory,
+            events=self.events,
+            report=self.reports.append,
+            being_written=lambda root, names: [name for name in names if Path(name).name in self.open_files],
+            glance=lambda: bool(self.unreported) and self.unreported.pop(),
+            clock=self.clock,
+            watch=self._watch,
+            notifier=self.notifier,
+            backoff=Backoff(dice=lambda: 0.0),
+            fights=Fights(),
+        )
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.clock.at(seconds, self.loop.stop)
+        self.loop.run()
+
+    @property
+    def moments(self) -> list[float]:
+        """When passes were made, in seconds since the start."""
+        return [round(moment - 1000.0, 3) for moment, _ in self.wakes]
+
+    @property
+    def reasons(self) -> list[str]:
+        return ["+".join(sorted(wake.reasons)) for _, wake in self.wakes]
+
+    def _watch(self, _directory: Path, wake: Callable[[], None]) -> FakeWatch:
+        self.file_changed = wake
+        return self.watch
+
+    def _pass(self, wake: Wake) -> PassResult:
+        self.wakes.append((self.clock.time, wake))
+        answer = self.answers.pop(0) if self.answers else PassResult(status="in sync")
+        if isinstance(answer, NviError):
+            return failed(answer)
+        return answer if isinstance(answer, PassResult) else answer(wake)
