@@ -71,7 +71,23 @@ def _ends(topology: Topology) -> Chain:
     Without the table the gateway itself gets what is for a published server, and answers with a reset.
     """
     leaves = Match(f.OIFGROUP, "==", topology.link_group)
+    rules: list[Rule] = list(_to_groups(topology))
     answers: list[Match] = [Match(Field("tcp flags"), "in", frozenset({"rst"}))]
     answers += [Match(Field(_ERRORS[family][0]), "==", "destination-unreachable") for family in topology.families]
-    rules: list[Rule] = [(answer, leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
+    rules += [(answer, leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
     return Chain("own_answers", Hook("filter", "output", 300), tuple(rules))
+
+
+def _to_groups(topology: Topology) -> Iterator[Rule]:
+    """The kernel loops multicast and broadcast back to members on the gateway, as received on the interface that it
+    leaves by: with the gateway's address as its source, and its mark. The stage bit tells the anti-spoof guard.
+
+    `meta pkttype` cannot: of what is looped back it says multicast or broadcast (nft_meta_get_eval_pkttype_lo()).
+    """
+    if topology.guards.anti_spoof == "off":
+        return
+    if 4 in topology.families:
+        groups = Match(Field("fib daddr type"), "==", frozenset({"multicast", "broadcast"}))
+        yield (f.of_family(4), groups, SetBits(f.META_MARK, topology.stage_mask))
+    if 6 in topology.families:
+        yield (Match(f.daddr(6), "==", "ff00::/8"), SetBits(f.META_MARK, topology.stage_mask))

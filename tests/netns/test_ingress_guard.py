@@ -170,17 +170,47 @@ def test_neighbours_are_found_and_leases_asked_for(flushed: Site, gateway: Gatew
     assert gateway.counters()["ingress_spoofed"] == 0
 
 
+@pytest.mark.parametrize("table", [True, False], ids=["with-the-table", "without-it"])
 def test_what_the_gateway_sends_to_a_group_comes_back_to_its_own_members(
-    flushed: Site, gateway: GatewayHost, service: Service
+    site: Site, gateway: GatewayHost, service: Service, dataplane: str, table: bool
 ) -> None:
     """The kernel loops it back as received on the interface it leaves by."""
-    group = socket.inet_aton("224.0.0.99")
-    service.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + socket.inet_aton(LAN))
-    with flushed.gateway.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    gateway.apply(spec(dataplane))
+    if not table:
+        nothing_of_the_table(site.gateway)
+    membership = socket.inet_aton("224.0.0.99") + socket.inet_aton(LAN)
+    service.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+    with site.gateway.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(LAN))
-        sender.sendto(b"here", ("224.0.0.99", PORT))
-    service.hears(LAN)
-    assert gateway.counters()["ingress_spoofed"] == 0
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for group in ("224.0.0.99", "192.168.1.255"):
+            sender.sendto(b"here", (group, PORT))
+            service.hears(LAN)
+    lan0 = site.gateway.call(socket.if_nametoindex, "lan0")
+    number = struct.pack("@I", lan0)
+    group6 = socket.inet_pton(socket.AF_INET6, "ff05::99")
+    service.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group6 + number)
+    with site.gateway.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+        sender.bind((LAN6, 0))
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, lan0)
+        sender.sendto(b"here", ("ff05::99", PORT))
+        service.hears(LAN6)
+    counters = gateway.counters()
+    assert counters["ingress_spoofed"] == 0
+    assert counters.get("spoofed", 0) == 0
+
+
+def test_a_neighbour_sends_nothing_to_a_group_in_the_gateways_name(
+    site: Site, gateway: GatewayHost, service: Service
+) -> None:
+    gateway.apply(spec())
+    membership = socket.inet_aton("224.0.0.99") + socket.inet_aton(LAN)
+    service.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+    site.gateway.run("tc", "filter", "del", "dev", "lan0", "ingress")  # the table alone
+    for source in (LAN, "192.168.1.10"):
+        site.client.inject("eth0", packets.udp(source, "224.0.0.99", PORT), to="01:00:5e:00:00:63")
+    service.hears("192.168.1.10")
+    assert gateway.counters()["spoofed"] == 1
 
 
 # --------------------------------------------------------------------------- frames of other sorts
