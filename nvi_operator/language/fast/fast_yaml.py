@@ -57,7 +57,7 @@ class Run(NamedTuple):
     start: int
     end: int
     entries: Mapping[str, Any]
-    unread: bool = False  # entries that look plain, and are left out because as many before them are wrong
+    unread: bool = False  # entries that look plain are left out: as many before them are wrong, or were asked for
 
     def find(self, path: Path, data: bytes, file: str, *, key: bool) -> Position:
         """The place of what is in an entry; `path` begins with its name."""
@@ -112,11 +112,13 @@ def _plain(run: Run, data: bytes) -> dict[str, Any] | None:
     return entries
 
 
-def cut(text: str, least: int = LEAST, most_wrong: int | None = None) -> tuple[bytes, str, Mapping[str, Run]]:
+def cut(
+    text: str, least: int = LEAST, most_wrong: int | None = None, first: int | None = None
+) -> tuple[bytes, str, Mapping[str, Run]]:
     """The text in UTF-8; as text with two markers in the place of each run; and the runs by their first marker.
 
     Lines end in one way in both. After `most_wrong` entries of a section that are wrong the plain ones that follow
-    are unread. Raises NotPlainError.
+    are unread; after the `first` plain ones so is the rest of the section, whatever it is. Raises NotPlainError.
     """
     data = lines_of(text.encode())
     text = data.decode()
@@ -125,14 +127,16 @@ def cut(text: str, least: int = LEAST, most_wrong: int | None = None) -> tuple[b
     remains: list[str] = []
     done = 0
     for head in _HEAD.finditer(text):
-        for run in _runs_of(head, text, least, most_wrong):
-            first = f"{stem}{len(runs)}a"
-            remains += (text[done : run.start], f"{run.indent}{first}: {{}}\n{run.indent}{second(first)}: {{}}\n")
+        if head.start() < done:
+            continue  # within what is left unread
+        for run in _runs_of(head, text, least, most_wrong, first):
+            marker = f"{stem}{len(runs)}a"
+            remains += (text[done : run.start], f"{run.indent}{marker}: {{}}\n{run.indent}{second(marker)}: {{}}\n")
             done = run.end
-            runs[first] = run
+            runs[marker] = run
     if len(data) > len(text):
         places = {place: len(text[:place].encode()) for run in runs.values() for place in (run.start, run.end)}
-        runs = {first: run._replace(start=places[run.start], end=places[run.end]) for first, run in runs.items()}
+        runs = {marker: run._replace(start=places[run.start], end=places[run.end]) for marker, run in runs.items()}
     return data, "".join((*remains, text[done:])), runs
 
 
@@ -153,7 +157,7 @@ def _unused(text: str) -> str:
     return stem
 
 
-def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None) -> Iterator[Run]:
+def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None, first: int | None) -> Iterator[Run]:
     indent = _indent(text, _after(text, head.end()))
     if len(indent) <= len(head[1]):
         return
@@ -161,12 +165,17 @@ def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None)
     build = Builder(MODELS[head[2]], _value).build
     start, end = head.end(), head.end()
     entries: dict[str, Any] = {}
-    wrong = 0
+    wrong = read = 0
     while True:
         place = _after(text, end)
         match = plain.match(text, place)
         if match is not None and _add(entries, match, build):
             start, end = (start, match.end()) if len(entries) > 1 else match.span()
+            read += 1
+            if read == first:
+                rest = _end_of_section(text, end, indent)
+                yield Run(head[2], indent, start, rest, entries, unread=rest > _after(text, end))
+                return
             continue
         if end - start >= least:
             yield Run(head[2], indent, start, end, entries)
@@ -176,6 +185,10 @@ def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None)
         start = end = passed.end()
         entries = {}
         wrong += match is not None
+        if wrong == most_wrong and first is not None:
+            if (rest := _end_of_section(text, end, indent)) - start >= least:
+                yield Run(head[2], indent, start, rest, {}, unread=True)
+            return
         if wrong == most_wrong:
             while (match := plain.match(text, _after(text, end))) is not None:
                 end = match.end()
@@ -188,6 +201,12 @@ def _after(text: str, place: int) -> int:
     """Past lines that are empty, or a comment."""
     match = _NOTHING.match(text, place)
     return match.end() if match else place
+
+
+def _end_of_section(text: str, place: int, indent: str) -> int:
+    """The first line that is indented less, from the beginning of a line on."""
+    match = re.compile(rf"^(?!{indent})(?! *+(?:#|$))", re.MULTILINE).search(text, place)
+    return match.start() if match else len(text)
 
 
 def _indent(text: str, place: int) -> str:

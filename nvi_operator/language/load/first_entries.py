@@ -5,13 +5,15 @@ The rules of `check/whole.py` find in some of the entries nothing that they woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from nvi_operator.errors import SpecProblems
 from nvi_operator.language.load.files import ReadEntries
 from nvi_operator.language.load.merge import Part
+from nvi_operator.language.load.yaml_documents import LITTLE, first_parts
 from nvi_operator.language.load.yaml_errors import encoded
 from nvi_operator.language.model.nat_entries import MODELS
 
@@ -25,6 +27,21 @@ class FirstEntries:
         self._read = read
         self._whole: dict[tuple[str, str], bytes | str] = {}
         self.left_out = False  # is there any other entry?
+
+    def read_yaml(self, texts: Mapping[str, bytes | str], problems: SpecProblems) -> list[Part] | None:
+        """The documents of YAML files, read no further than needed. None where that spares nothing."""
+        if all(len(text) <= LITTLE for text in texts.values()):
+            return None
+        parts: list[Part] = []
+        cut_short = False
+        for file, text in texts.items():
+            found = first_parts(text, file, problems, MOST)
+            if found is None:
+                return None
+            parts += found[0]
+            cut_short = cut_short or found[1]
+        self.left_out = self.left_out or cut_short
+        return self.of(parts) if cut_short else None
 
     def of(self, parts: Iterable[Part]) -> list[Part]:
         """The documents."""

@@ -67,26 +67,28 @@ def load_texts(
 
     `entries` reads the files of entries that a document names; without it they are among `texts`.
     """
+    yaml = {file: texts[file] for file in sorted(texts) if not file.endswith(ENTRY_SUFFIXES)}
+    first = FirstEntries(entries or entries_among(texts))
+
+    def refuse_early(documents: Sequence[Part], problems: SpecProblems) -> LoadedSpec | None:
+        """The gateway of some entries. What is wrong in many of them is so with the others beside them."""
+        try:
+            return _load(documents, first.read, SpecProblems(problems), hostname, gateway, root)
+        except SpecError as error:
+            found = SpecProblems()
+            found.add(error)
+            if not first.left_out or found.is_enough():
+                raise SpecError(found) from None
+            return None
+
     problems = SpecProblems()
-    documents = [
-        part
-        for file in sorted(texts)
-        if not file.endswith(ENTRY_SUFFIXES)
-        for part in parts_of(texts[file], file, problems)
-    ]
-    read = entries or entries_among(texts)
-    first = FirstEntries(read)
-    try:
-        loaded = _load(first.of(documents), first.read, SpecProblems(problems), hostname, gateway, root)
-    except SpecError as error:
-        if not first.left_out:
-            raise
-        found = SpecProblems()
-        found.add(error)
-        if found.is_enough():  # what is wrong in the first entries is so with the others beside them
-            raise SpecError(found) from None
-    else:
-        if not first.left_out:
+    if (begun := first.read_yaml(yaml, problems)) is not None:
+        refuse_early(begun, problems)
+    problems = SpecProblems()
+    documents = [part for file, text in yaml.items() for part in parts_of(text, file, problems)]
+    if begun is None:
+        loaded = refuse_early(first.of(documents), problems)
+        if loaded and not first.left_out:
             return loaded
     return _load(documents, first.whole, problems, hostname, gateway, root)
 

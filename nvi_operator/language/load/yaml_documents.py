@@ -20,6 +20,8 @@ from nvi_operator.language.load.yaml_reader import Document, Path, parse
 from nvi_operator.language.model.gateway import Gateway
 from nvi_operator.language.model.nat_entries import MODELS
 
+LITTLE = 1 << 18  # characters of YAML that libyaml may read twice
+
 
 def parts_of(
     data: bytes | str,
@@ -43,6 +45,12 @@ def parts_of(
     found = [(document, _validated(document)) for document in documents]
     if any(_unread(document) and not _is_wrong(gateway, most_wrong) for document, gateway in found):
         return parts_of(data, file, problems, least, most_wrong=None)
+    return _parts(found, problems)
+
+
+def _parts(
+    found: Sequence[tuple[Document | CutDocument, Gateway | ValidationError]], problems: SpecProblems
+) -> list[Part]:
     parts: list[Part] = []
     for document, gateway in found:
         if isinstance(gateway, ValidationError):
@@ -55,6 +63,26 @@ def parts_of(
             sections |= document.with_runs(sections)
         parts.append(Part(document, gateway.metadata.name, sections))
     return parts
+
+
+def first_parts(data: bytes | str, file: str, problems: SpecProblems, first: int) -> tuple[list[Part], bool] | None:
+    """Likewise, with the first plain entries of each section only; and whether that left any out.
+
+    None where it would take as long as reading all of them, or where it is not YAML.
+    """
+    try:
+        text = decoded(data, file)
+        documents: Sequence[Document | CutDocument] = _cut_documents(
+            text, file, LEAST, SpecProblems.MOST_COUNTED, first
+        )
+        if not documents and len(text) <= LITTLE:
+            documents = parse(text, file)
+    except SpecError:
+        return None
+    if not documents:
+        return None
+    parts = _parts([(document, _validated(document)) for document in documents], problems)
+    return parts, any(map(_unread, documents))
 
 
 def _validated(document: Document | CutDocument) -> Gateway | ValidationError:
@@ -139,10 +167,14 @@ class CutDocument:
         return joined
 
 
-def _cut_documents(text: str, file: str, least: int, most_wrong: int | None) -> list[CutDocument]:
+def _cut_documents(
+    text: str, file: str, least: int, most_wrong: int | None, first: int | None = None
+) -> list[CutDocument]:
     """Nothing where there is no long run, or where it is in doubt that it means what it seems to mean."""
     try:
-        raw, remains, runs = cut(text, least, most_wrong)
+        raw, remains, runs = cut(text, least, most_wrong, first)
+        if first is not None and len(remains) > LITTLE:
+            return []
         documents = [_cut_document(document, raw, runs) for document in parse(remains, file)] if runs else []
     except (NotPlainError, SpecError):  # of what is wrong the place is known in the whole text only
         return []

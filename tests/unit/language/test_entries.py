@@ -266,6 +266,50 @@ def test_of_200_000_wrong_entries_the_first_are_told_in_two_seconds(what: str) -
     assert (told["more"], told["complete"]) == (error.more, False)
 
 
+MANY_MISPLACED = {
+    "forwards": ("    webN: {at: isp-x, ports: 443/tcp, to: 192.168.1.1}\n", "14:16", "there is no uplink 'isp-x'"),
+    "forwards in several lines": (
+        "    webN:\n      at: isp-x\n      to: 192.168.1.1\n",
+        "15:11",
+        "there is no uplink 'isp-x'",
+    ),
+    "forwards of one port": (
+        "    webN: {at: isp-b, ports: 443/tcp, to: 192.168.1.1}\n",
+        "15:30",
+        "is taken by forward 'web1'",
+    ),
+    "forwards of no tenant": (
+        "    webN: {at: isp-b, tenant: red, to: 192.168.1.1}\n",
+        "14:31",
+        "there is no tenant 'red'",
+    ),
+    "static": ("    webN: {address: 192.168.1.1, as: 192.0.2.1}\n", "14:38", "192.0.2.1/32 belongs to no uplink"),
+}
+
+
+@pytest.mark.parametrize("what", MANY_MISPLACED)
+def test_of_200_000_valid_entries_in_yaml_that_fit_no_uplink_the_first_are_told_in_a_second(what: str) -> None:
+    entry, place, message = MANY_MISPLACED[what]
+    texts = {"gw.yaml": _yaml(entry)["gw.yaml"].replace("forwards", what.partition(" ")[0])}
+    began = time.process_time()
+    with pytest.raises(SpecError) as caught:
+        load_texts(texts)
+    assert time.process_time() - began < 1
+    first = caught.value.problems[0]
+    assert (str(first.position), message in first.message) == (f"gw.yaml:{place}", True)
+    assert (len(caught.value.problems), caught.value.more >= 980, caught.value.complete) == (20, True, False)
+
+
+@pytest.mark.parametrize("last", ["isp-x, ports: 9/tcp", "isp-b, ports: 9/tpc", "isp-b, posts: 9/tcp"])
+def test_what_is_wrong_in_the_last_of_many_right_entries_in_yaml_is_told(last: str) -> None:
+    entries = "".join(f"    web{n}: {{at: isp-b, ports: {n}/tcp, to: 192.168.1.1}}\n" for n in range(10, 5010))
+    text = f"{BASE}  forwards:\n{entries}    last: {{at: {last}, to: 192.168.1.1}}\n"
+    with pytest.raises(SpecError) as caught:
+        load_texts({"gw.yaml": text})
+    assert [problem.position.line for problem in caught.value.problems] == [5014]
+    assert (caught.value.more, caught.value.complete) == (0, True)
+
+
 @pytest.mark.parametrize("wrong", ["isp-x,9/tcp", "isp-b,9/tpc"])
 def test_what_is_wrong_after_many_right_entries_is_told_and_counted(wrong: str) -> None:
     rows = [f"web{n},isp-b,{n}/tcp,192.168.1.1\n" for n in range(1, 5000)]
