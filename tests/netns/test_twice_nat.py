@@ -124,6 +124,30 @@ def test_an_alias_that_is_the_gateways_own_address_is_answered_by_the_gateway(
     assert partner_site.client.connect("10.2.0.77", 22).by == "gw"
 
 
+def test_each_side_may_know_the_other_by_the_numbers_that_it_is_known_by(
+    partner_site: Site, partner: Host, dataplane: str
+) -> None:
+    """`to` is `as`: the packet to the far side and its answer still differ, by the real addresses."""
+    partner.ip("addr add 10.77.0.20/32 dev lo", "addr add fd00:77::20/128 dev lo nodad")
+    text = spec(dataplane)
+    for old, new in (
+        ("to: 10.2.0.0/24, becomes: 192.168.1.0/24", "to: 10.1.0.0/24, becomes: 10.77.0.0/24"),
+        ('to: "fd00:a2::/64", becomes: "fd00:1::/64"', 'to: "fd00:a1::/64", becomes: "fd00:77::/64"'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    GatewayHost(partner_site.gateway).apply(text)
+    client = partner_site.client
+    client.serve(443)
+    for far, as_, to in (("10.77.0.20", "10.1.0.10", "10.1.0.20"), ("fd00:77::20", "fd00:a1::10", "fd00:a1::20")):
+        partner.serve(443, address=far)
+        with client.connect(to, 443) as flow:
+            assert (flow.by, flow.seen) == ("partner", as_)
+        with partner.connect(as_, 443, source=far) as flow:
+            assert (flow.by, flow.seen) == ("client", to)
+    assert partner_site.leaks() == 0
+
+
 def test_the_partner_reaches_the_gateway_as_it_knows_it(partner_site: Site, partner: Host, dataplane: str) -> None:
     """Its answers go to the partner, though the partner's address is one of ours as well."""
     GatewayHost(partner_site.gateway).apply(spec(dataplane))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
@@ -255,10 +255,6 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
                         f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
                     )
                 yield (*at, "as"), f"{mapped} belongs to no uplink", hint
-        for one in twice.families:
-            if _overlap(one.to, one.as_):  # run: what inside hosts send there gets no answer
-                message = f"{one.to} overlaps as {one.as_}: the same addresses cannot stand for both sides"
-                yield (*at, "to"), message, "choose addresses for the other side that neither side has"
         tenants = insides.tenants_of(twice.from_)
         if len(tenants) > 1:
             message = f"these addresses exist in several tenants: {', '.join(tenants)}"
@@ -271,6 +267,7 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
     yield from _twice_overlaps(
         entries, "becomes", "leads two ways: it overlaps", _differ_on_the_way, "take the same uplink, or another `as`"
     )
+    yield from _sent_back(entries)
 
 
 _Twice = tuple[str, OneTwice]
@@ -283,6 +280,38 @@ def _twice_overlaps(entries: Iterable[_Twice], field: str, says: str, apart: Any
         mine, other = getattr(later.owner[1], attribute), getattr(earlier.owner[1], attribute)
         message = f"{mine} {says} {other} of twiceNat {earlier.owner[0]!r}"
         yield ("spec", "twiceNat", later.owner[0], field), message, hint
+
+
+def _sent_back(entries: Sequence[_Twice]) -> Iterator[Problem]:
+    """In stage 2, what is for the other side is told by its addresses: from `as` to `becomes`.
+
+    Its answers go from `to` to `from` there. Where both could be either, the FIB rule of twice NAT sends the answers
+    back through the uplink (seen: each gets as far as the gateway, and then to the partner again).
+    """
+    known_as = [span_of(one.as_, order, (name, one)) for order, (name, one) in enumerate(entries)]
+    asked_as = [span_of(one.to, order, (name, one)) for order, (name, one) in enumerate(entries)]
+    for sent, asked in _crossing(known_as, asked_as):
+        (sender, one), (name, other) = sent.owner, asked.owner
+        if not _overlap(one.becomes, other.from_):
+            continue
+        whose = "" if sender == name else f" of twiceNat {sender!r}"
+        message = (
+            f"{other.to} overlaps as {one.as_}{whose}, and from {other.from_} overlaps its becomes {one.becomes}: "
+            "answers would look like what is sent there, and go back"
+        )
+        yield ("spec", "twiceNat", name, "to"), message, "choose addresses for the other side that no `as` has"
+
+
+def _crossing(left: Iterable[Span[_Twice]], right: Iterable[Span[_Twice]]) -> Iterator[tuple[Span[_Twice], ...]]:
+    """Every span of the one with every span of the other that it overlaps."""
+    reaching: tuple[list[Span[_Twice]], ...] = ([], [])
+    for span, side in sorted(
+        ((s, n) for n, spans in enumerate((left, right)) for s in spans), key=lambda p: p[0][:4]
+    ):
+        for others in reaching:
+            others[:] = [o for o in others if o.family == span.family and o.last >= span.first]
+        yield from ((span, other) if side == 0 else (other, span) for other in reaching[1 - side])
+        reaching[side].append(span)
 
 
 def _differ_in_source(one: _Twice, other: _Twice) -> bool:

@@ -45,13 +45,29 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
     ),
     "twice NAT, both sides by the same numbers": (
         "  twiceNat:\n"
-        "    p: {from: 192.168.1.0/28, as: 203.0.113.16/28, to: 203.0.113.24/29, becomes: 10.9.0.0/29, via: isp-a}",
+        "    p: {from: 192.168.1.0/28, as: 203.0.113.16/28, to: 203.0.113.24/29, becomes: 192.168.1.8/29, "
+        "via: isp-a}",
         [
             (
                 "14:56",
                 "spec.twiceNat.p.to",
-                "203.0.113.24/29 overlaps as 203.0.113.16/28: the same addresses cannot stand for both sides",
-                "choose addresses for the other side that neither side has",
+                "203.0.113.24/29 overlaps as 203.0.113.16/28, and from 192.168.1.0/28 overlaps its becomes "
+                "192.168.1.8/29: answers would look like what is sent there, and go back",
+                "choose addresses for the other side that no `as` has",
+            )
+        ],
+    ),
+    "twice NAT, another entry's numbers for the other side": (
+        "  twiceNat:\n"
+        "    p: {from: 192.168.1.0/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: 192.168.1.0/28, via: isp-a}\n"
+        "    q: {from: 192.168.1.0/28, as: 203.0.113.16/28, to: 203.0.113.16/28, becomes: 10.9.0.0/28, via: isp-a}",
+        [
+            (
+                "15:56",
+                "spec.twiceNat.q.to",
+                "203.0.113.16/28 overlaps as 203.0.113.16/28 of twiceNat 'p', and from 192.168.1.0/28 overlaps its "
+                "becomes 192.168.1.0/28: answers would look like what is sent there, and go back",
+                "choose addresses for the other side that no `as` has",
             )
         ],
     ),
