@@ -13,10 +13,10 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from nvi_operator.errors import CapabilityError, ConcurrentChangeError, ConflictError, KernelError, NftCrashedError
+from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelError, NftCrashedError, NviError
 from nvi_operator.kernel.errors import HINTS, kernel_errors
 from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft.client import Nft
@@ -113,25 +113,35 @@ class NftTableDriver:
         return len(steps(*_tables(change))) == 1
 
     def check(self, change: Change) -> None:
-        """Would the kernel take it? What it cannot judge yet are elements of maps that are still to be made."""
-        for step in checks(*_tables(change)):
-            if step.text:
-                self._nft.check(step.text)
-            else:
-                self._send(step, commit=False)
+        """Would the kernel take it? What it cannot judge yet are elements of maps that are still to be made.
+
+        ConflictError if another process owns the table.
+        """
+        with self._not_owned():
+            for step in checks(*_tables(change)):
+                if step.text:
+                    self._nft.check(step.text)
+                else:
+                    self._send(step, commit=False)
 
     def apply(self, change: Change) -> None:
         """Raises ConcurrentChangeError if the table is not, or not any more, what the change is planned from.
 
         ConflictError if another process owns the table.
         """
-        try:
+        with self._not_owned():
             for step in steps(*_tables(change)):
                 if step.text:
                     self._apply_text(step)
                 else:
                     self._apply_elements(step)
-        except CapabilityError as error:
+
+    @contextmanager
+    def _not_owned(self) -> Iterator[None]:
+        """What is refused because another process owns the table becomes a ConflictError that names it."""
+        try:
+            yield
+        except NviError as error:
             owners = [t.owner for t in self._wire.tables() if (t.family, t.name) == ("inet", self._name)]
             if owners in ([], [None]):
                 raise
