@@ -1,18 +1,26 @@
-"""What of a gateway cannot carry packets now although all of it is applied: interfaces, uplinks, forwards."""
+"""What of a gateway cannot carry packets now although all of it is applied: interfaces, uplinks, translations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from ipaddress import ip_address
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import Forward
+from nvi_operator.language.model.values import Network
 from nvi_operator.topology.model import FAMILIES, Family, Port, Topology, Uplink
 
 
 def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
     """One text for each part of `spec` that does not work, as far as the host can know."""
-    return (*_inside_faults(topology), *_uplink_faults(spec, topology), *_forward_faults(spec, topology))
+    publics = _Publics(topology)
+    return (
+        *_inside_faults(topology),
+        *_uplink_faults(spec, topology),
+        *_forward_faults(spec, topology, publics),
+        *_static_faults(topology, publics),
+        *_twice_faults(topology),
+    )
 
 
 def port_state(port: Port) -> str:
@@ -50,15 +58,33 @@ def _is_expected(spec: GatewaySpec, uplink: Uplink, family: Family) -> bool:
     return family == 4 or family in uplink.next_hops or spec.uplinks[uplink.name].addresses != "auto"
 
 
-def _forward_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
+def _forward_faults(spec: GatewaySpec, topology: Topology, publics: _Publics) -> Iterator[str]:
     """Forwards of which no public address is on a usable uplink, and those that a lease has displaced."""
-    publics = _Publics(topology)
     suppressed_forwards = frozenset(topology.suppressed_forwards)
     for name in sorted(spec.forwards):
         if name in suppressed_forwards:
             yield f"forward {name}: another forward has its public port on an uplink's address"
         elif not publics.are_usable(spec.forwards[name]):
             yield f"forward {name}: no uplink that it is published on works"
+
+
+def _static_faults(topology: Topology, publics: _Publics) -> Iterator[str]:
+    """1:1 NAT of which no public address is on a usable uplink."""
+    usable: dict[str, bool] = {}
+    for entry in topology.statics:
+        usable[entry.name] = usable.get(entry.name, False) or publics.carry(entry.mapped)
+    for name, works in usable.items():
+        if not works:
+            yield f"static {name}: no uplink that its addresses belong to works"
+
+
+def _twice_faults(topology: Topology) -> Iterator[str]:
+    """Twice NAT through an uplink that is usable in none of the families."""
+    uplinks = {entry.name: entry.uplink for entry in topology.twice}
+    works = {entry.name for entry in topology.twice if _carries(topology.uplink(entry.uplink), entry.real.version)}
+    for name, uplink in uplinks.items():
+        if name not in works:
+            yield f"twiceNat {name}: uplink {uplink} does not work"
 
 
 class _Publics:
@@ -68,11 +94,13 @@ class _Publics:
         self._uplinks = {uplink.name: uplink for uplink in topology.uplinks}
         # By prefix length, because a spec may have a public address for each of 100,000 forwards.
         self._carried: dict[tuple[Family, int], set[int]] = {}
+        self._dead: dict[tuple[Family, int], set[int]] = {}
         for family in FAMILIES:
-            for uplink in (u for u in topology.uplinks if _carries(u, family)):
+            for uplink in topology.uplinks:
+                where = self._carried if _carries(uplink, family) else self._dead
                 for network in uplink.sources(family):
                     shift = network.max_prefixlen - network.prefixlen
-                    self._carried.setdefault((family, shift), set()).add(int(network.network_address) >> shift)
+                    where.setdefault((family, shift), set()).add(int(network.network_address) >> shift)
         self._known: dict[tuple[tuple[str, ...] | None, Family], bool] = {}
 
     def are_usable(self, forward: Forward) -> bool:
@@ -87,10 +115,16 @@ class _Publics:
         if place in self._uplinks:
             return self._uplinks[place].is_usable(family)
         address = ip_address(place)
-        number = int(address)
-        return address.version == family and any(
-            number >> shift in carried for (of, shift), carried in self._carried.items() if of == family
-        )
+        return address.version == family and _is_in(self._carried, family, int(address))
+
+    def carry(self, mapped: Network) -> bool:
+        """Can it be reached? What belongs to no uplink is known inside only, and needs none."""
+        number = int(mapped.network_address)
+        return _is_in(self._carried, mapped.version, number) or not _is_in(self._dead, mapped.version, number)
+
+
+def _is_in(networks: Mapping[tuple[Family, int], Set[int]], family: Family, number: int) -> bool:
+    return any(number >> shift in heads for (of, shift), heads in networks.items() if of == family)
 
 
 def _carries(uplink: Uplink, family: Family) -> bool:

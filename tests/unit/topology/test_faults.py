@@ -6,6 +6,8 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 
+import pytest
+
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
@@ -93,3 +95,21 @@ def test_where_nothing_is_up_no_forward_of_an_uplink_works() -> None:
     told = found(**nothing)
     assert told[:3] == ["interface lan0 is down", "uplink fixed: wan0 is down", "uplink lease: wan1 is down"]
     assert [text.split()[1] for text in told[3:]] == ["both:", "by-address:", "by-lease:", "by-name:", "routed:"]
+
+
+TRANSLATIONS = """
+  static:
+    routed: { address: 192.168.1.18, as: 203.0.113.18 }
+  twiceNat:
+    six: { from: "fd00:1::/64", as: "2001:db8:a:1::/64", to: "fd00:a2::/64", becomes: "fd00:9::/64", via: fixed }
+"""
+
+
+def test_one_to_one_and_twice_nat_are_named_whose_uplink_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SPEC.replace("routed: 203.0.113.16/28", 'routed: [203.0.113.16/28, "2001:db8:a:1::/64"]')
+    monkeypatch.setitem(globals(), "SPEC", text + TRANSLATIONS.removeprefix("\n"))
+    assert found() == []
+    told = found(wan0={"up": False})
+    assert "static routed: no uplink that its addresses belong to works" in told
+    assert "twiceNat six: uplink fixed does not work" in told
+    assert not any("static" in fault or "twiceNat" in fault for fault in found(wan1={"up": False}))
