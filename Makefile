@@ -58,15 +58,16 @@ lab: $(VENV)/.ready ## the same laboratory, with a shell to poke in it
 	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
 
 test: dev lint ## all tests; those with packets need root
-	$(SUDO) $(BIN)/python -m pytest -n auto --dist loadfile
+	$(SUDO) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-quick: $(VENV)/.dev ## those that need no kernel: under a minute
-	$(BIN)/python -m pytest -n auto tests/unit tests/golden tests/property
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/golden tests/property
 
 test-netns: $(VENV)/.dev ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
 
-soak: dev ## hours: 500 pairs of changers with kills, 10,000 edits and heals of one daemon
+soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon
+	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property
 	$(SUDO) NVI_ROUNDS=500 $(BIN)/python -m pytest -s tests/netns/test_two_at_once.py
 	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
 

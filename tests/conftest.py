@@ -20,6 +20,25 @@ LABS = pytest.StashKey[list[Lab]]()  # of a test, with --lab-keep
 FAILED = pytest.StashKey[bool]()  # any phase of a test
 KEPT = pytest.StashKey[list[str]]()  # of the session
 
+LONGEST = (
+    "test_fail_closed.py",
+    "test_losses.py",
+    "test_bench_dataplane.py",
+    "test_drift.py",
+    "test_soak.py",
+    "test_many_addresses.py",
+    "test_passes.py",
+    "test_lab_cleanup.py",
+    "test_many_forwards.py",
+    "test_two_at_once.py",
+    "test_saved_settings.py",
+    "test_bench_control.py",
+    "test_far_side.py",
+    "test_translate_to.py",
+    "test_edits.py",
+    "test_laws.py",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-keep", action="store_true", help="leave the laboratories of tests that fail as they are")
@@ -61,6 +80,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: no worker is left alone with one of them at the end. `make test` keeps this order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if os.geteuid() == 0:
         return
     for item in items:

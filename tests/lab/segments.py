@@ -30,14 +30,28 @@ def add_lan(
     for name, last in members.items():
         host = lab.host(name)
         join(lab, segment, host, "eth0", mtu=mtu)
-        host.address, host.address6 = f"{network}.{last}", f"{network6}:{last}"
-        host.ip(
-            f"addr add {host.address}/24 dev eth0",
-            f"addr add {host.address6}/64 dev eth0 nodad",
-            f"route add default via {network}.1",
-            f"route add ::/0 via {network6}:1",
-        )
+        _at(host, last, network, network6)
     return segment
+
+
+def add_host(lab: Lab, gateway: Host, ifname: str, name: str, *, network: str, network6: str) -> Host:
+    """A host alone at the gateway's `ifname`, without a bridge: `network`.10/24 and `network6`:10/64."""
+    host = lab.host(name)
+    lab.link(gateway, ifname, host, "eth0")
+    gateway.ip(f"addr add {network}.1/24 dev {ifname}", f"addr add {network6}:1/64 dev {ifname} nodad")
+    _at(host, 10, network, network6)
+    return host
+
+
+def _at(host: Host, last: int, network: str, network6: str) -> None:
+    """The addresses that end in `last` at eth0, and all ways by the gateway's, which end in 1."""
+    host.address, host.address6 = f"{network}.{last}", f"{network6}:{last}"
+    host.ip(
+        f"addr add {host.address}/24 dev eth0",
+        f"addr add {host.address6}/64 dev eth0 nodad",
+        f"route add default via {network}.1",
+        f"route add ::/0 via {network6}:1",
+    )
 
 
 def join(lab: Lab, segment: Host, host: Host, ifname: str, *, mtu: int = 1500) -> None:

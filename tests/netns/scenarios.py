@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-SPEC = """\
+# A gateway with the LAN of `dual_wan` alone. More interfaces may follow, then further fields of `spec`.
+EDGE = """\
 apiVersion: nvi-operator/v1
 kind: Gateway
 metadata:
@@ -12,6 +13,11 @@ spec:
   interfaces:
     lan0:
       networks: [192.168.1.0/24, fd00:1::/64]
+"""
+
+SPEC = (
+    EDGE
+    + """\
   uplinks:
     isp-a:
       interface: wan0
@@ -38,6 +44,7 @@ spec:
       at: [198.51.100.20, "2001:db8:b:1::20"]
       to: [192.168.1.80, "fd00:1::80"]
 {more}"""
+)
 
 A, B = "203.0.113.2", "198.51.100.2"
 A6, B6 = "2001:db8:a::2", "2001:db8:b::2"

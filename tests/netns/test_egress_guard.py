@@ -19,7 +19,7 @@ from tests.lab.net import until
 from tests.lab.probe import Prober
 from tests.netns.losses import no_rules, nothing_of_the_table
 from tests.netns.operator import Operator
-from tests.netns.scenarios import A, spec
+from tests.netns.scenarios import EDGE, A, spec
 
 pytestmark = pytest.mark.netns
 
@@ -127,15 +127,9 @@ def test_a_line_that_leaves_sources_unchanged_needs_stage_1(site: Site) -> None:
 
 INSIDE = {"-4": "192.168.1.0/24", "-6": "fd00:1::/64"}
 
-TUNNEL = """\
-apiVersion: nvi-operator/v1
-kind: Gateway
-metadata:
-  name: edge
-spec:
-  interfaces:
-    lan0:
-      networks: [192.168.1.0/24, fd00:1::/64]
+TUNNEL = (
+    EDGE.format(dataplane="{ type: auto }")
+    + """\
   uplinks:
     tunnel:
       interface: tun0
@@ -144,6 +138,7 @@ spec:
     - name: everyone
       as: tunnel
 """
+)
 
 
 def test_an_uplink_without_ethernet_header_is_guarded_likewise(site: Site, gateway: GatewayHost) -> None:

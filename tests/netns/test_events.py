@@ -53,14 +53,6 @@ class Place:
 
 
 @pytest.fixture
-def name() -> Iterator[str]:
-    made = f"nvi-events-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", made], check=True)
-    yield made
-    subprocess.run(["ip", "netns", "del", made], check=True)
-
-
-@pytest.fixture
 def place(name: str) -> Iterator[Place]:
     made = Place(name)
     made.ip("link add d0 type veth peer name p0")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab import GatewayHost, Host, Site, packets
 from tests.lab.net import until
-from tests.netns.scenarios import A6, B6, A, B
+from tests.netns.scenarios import A6, B6, EDGE, A, B
 
 pytestmark = pytest.mark.netns
 
@@ -14,13 +14,6 @@ FAR, FAR6 = "10.50.0.9", "fd50::9"  # a host of the site
 LINK, LINK6 = "10.99.0.1", "fd99::1"  # the site's router
 
 SPEC = """\
-apiVersion: nvi-operator/v1
-kind: Gateway
-metadata: {name: edge}
-spec:
-  dataplane: DATAPLANE
-  interfaces:
-    lan0: {networks: [192.168.1.0/24, "fd00:1::/64"]}
   uplinks:
     isp-a: {interface: wan0, nextHop: [203.0.113.1, "2001:db8:a::1"], addresses: [203.0.113.2, "2001:db8:a::2"], default: true}
     isp-b: {interface: wan1, nextHop: [198.51.100.1, "2001:db8:b::1"], addresses: [198.51.100.2, "2001:db8:b::2"]}
@@ -45,7 +38,7 @@ table inet seen {
 
 
 def spec(dataplane: str, more: str = "") -> str:
-    return SPEC.replace("DATAPLANE", dataplane).replace("MORE", more)
+    return EDGE.format(dataplane=dataplane) + SPEC.replace("MORE", more)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_never_runs(site):
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
-    """Python that heeds an interrupt, even where a shell has started these tests in the background, without."""
+    """Python that heeds an interrupt: what a shell starts in the background ignores it, and so would its children."""
     return subprocess.Popen(
         ["env", "--default-signal=INT", sys.executable, *argv],
         stdout=subprocess.PIPE,

@@ -9,21 +9,15 @@ import pytest
 
 from tests.lab import GatewayHost, Site
 from tests.lab.isp import Isp
+from tests.netns.scenarios import EDGE
 
 pytestmark = pytest.mark.netns
 
 BOTH = "198.18.0.0/15"  # RFC 2544: the network for benchmarks
 LARGE = "198.19.128.0/20"  # of isp-b
-SPEC = """\
-apiVersion: nvi-operator/v1
-kind: Gateway
-metadata:
-  name: edge
-spec:
-  dataplane: {dataplane}
-  interfaces:
-    lan0:
-      networks: [192.168.1.0/24, "fd00:1::/64"]
+SPEC = (
+    EDGE
+    + """\
   uplinks:
     isp-a:
       interface: wan0
@@ -45,6 +39,7 @@ spec:
     server: {{ address: 192.168.1.80, as: 198.19.130.7 }}
     server6: {{ address: "fd00:1::80", as: "{server6}" }}
 """
+)
 
 
 def scattered(first: str, count: int) -> list[str]:
@@ -94,7 +89,7 @@ def test_a_flow_leaves_by_the_owner_of_its_address_with_no_fib_rule_more_than_of
 ) -> None:
     gateway.apply(spec(dataplane, 4))
     of_few = fib_rules(edge)
-    text = spec(dataplane, 2500)
+    text = spec(dataplane, 1000)
     gateway.apply(text)
     assert fib_rules(edge) <= of_few
     for host, isp in ((edge.client, "isp-a"), (edge.server, "isp-b")):

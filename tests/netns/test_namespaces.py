@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,14 +10,6 @@ from nvi_operator.errors import NviError
 from nvi_operator.kernel.netns import cookie, entered
 
 pytestmark = pytest.mark.netns
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    name = f"nvins-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    yield name
-    subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 def test_there_and_back(name: str) -> None:

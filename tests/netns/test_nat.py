@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab import GatewayHost, Site
 from tests.lab.net import until
+from tests.lab.segments import add_host
 from tests.netns.scenarios import A6, B6, A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -88,16 +89,7 @@ def test_the_mark_hook_runs_after_conntrack_confirm(edge: Site, gateway: Gateway
 
 def test_inside_networks_talk_to_each_other_untranslated(site: Site, gateway: GatewayHost, dataplane: str) -> None:
     lab = site.lab
-    dmz = lab.host("dmz")
-    lab.link(site.gateway, "dmz0", dmz, "eth0")
-    site.gateway.ip("addr add 192.168.2.1/24 dev dmz0", "addr add fd00:2::1/64 dev dmz0 nodad")
-    dmz.address, dmz.address6 = "192.168.2.10", "fd00:2::10"
-    dmz.ip(
-        "addr add 192.168.2.10/24 dev eth0",
-        "addr add fd00:2::10/64 dev eth0 nodad",
-        "route add default via 192.168.2.1",
-        "route add ::/0 via fd00:2::1",
-    )
+    dmz = add_host(lab, site.gateway, "dmz0", "dmz", network="192.168.2", network6="fd00:2:")
     text = spec(dataplane).replace(
         "  uplinks:\n", "    dmz0:\n      networks: [192.168.2.0/24, fd00:2::/64]\n  uplinks:\n"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -106,14 +105,6 @@ class Place:
         with entered(self.name):
             before = seen or self.look()
             self.driver.apply(Change(REF, Action.UPDATE, before, after))
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    made = f"nvi-wire-table-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", made], check=True)
-    yield made
-    subprocess.run(["ip", "netns", "del", made], check=True)
 
 
 @pytest.fixture

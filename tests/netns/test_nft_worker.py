@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +15,6 @@ from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kernel.processes import is_ours
 
 pytestmark = pytest.mark.netns
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    made = f"nvi-wire-worker-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", made], check=True)
-    yield made
-    subprocess.run(["ip", "netns", "del", made], check=True)
 
 
 def tables(nft: Nft) -> list[str]:

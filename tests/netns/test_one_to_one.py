@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import GatewayHost, Site
+from tests.lab.segments import add_host
 from tests.lab.topologies import FAR, FAR6, OTHER, OTHER6
 from tests.netns.scenarios import A6, B6, A, B, spec
 
@@ -60,16 +61,7 @@ def test_an_entry_towards_one_network_is_for_that_network_only(
 
 def test_an_entry_may_be_towards_another_network_inside(talk: Site, gateway: GatewayHost) -> None:
     """As to a site behind a tunnel, which knows this one by another number."""
-    dmz = talk.lab.host("dmz")
-    talk.lab.link(talk.gateway, "dmz0", dmz, "eth0")
-    talk.gateway.ip("addr add 192.168.2.1/24 dev dmz0", "addr add fd00:2::1/64 dev dmz0 nodad")
-    dmz.address, dmz.address6 = "192.168.2.10", "fd00:2::10"
-    dmz.ip(
-        "addr add 192.168.2.10/24 dev eth0",
-        "addr add fd00:2::10/64 dev eth0 nodad",
-        "route add default via 192.168.2.1",
-        "route add ::/0 via fd00:2::1",
-    )
+    dmz = add_host(talk.lab, talk.gateway, "dmz0", "dmz", network="192.168.2", network6="fd00:2:")
     dmz.serve(7, protocol="udp")
     text = static("{ type: bpf }", f"{SERVER}, to: [192.168.2.0/24, 'fd00:2::/64']")
     gateway.apply(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import GatewayHost, Lab, Site, dual_wan
+from tests.netns.scenarios import EDGE
 
 pytestmark = pytest.mark.netns
 
@@ -19,16 +20,9 @@ PUBLIC = {
 }
 ROUTER = {4: "100.64.7.1", 6: "2001:db8:ee:a::1"}
 WIRE = {4: "100.64.7.2", 6: "2001:db8:ee:a::2"}
-SPEC = """\
-apiVersion: nvi-operator/v1
-kind: Gateway
-metadata:
-  name: edge
-spec:
-  dataplane: {dataplane}
-  interfaces:
-    lan0:
-      networks: [192.168.1.0/24, "fd00:1::/64"]
+SPEC = (
+    EDGE
+    + """\
   uplinks:
     isp-a:
       interface: wan0
@@ -56,6 +50,7 @@ spec:
       at: isp-b
       to: [192.168.1.80, "fd00:1::80"]
 """
+)
 
 
 def spec(dataplane: str, everyone: str = "isp-a") -> str:

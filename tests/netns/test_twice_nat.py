@@ -6,20 +6,13 @@ import pytest
 
 from tests.lab import GatewayHost, Host, Site
 from tests.lab.net import until
-from tests.netns.scenarios import A6, A
+from tests.netns.scenarios import A6, EDGE, A
 
 pytestmark = pytest.mark.netns
 
 OWN, OWN6 = "192.168.1.1", "fd00:1::1"  # of the gateway, and of a host of the partner's as well
 
 SPEC = """\
-apiVersion: nvi-operator/v1
-kind: Gateway
-metadata: {name: edge}
-spec:
-  dataplane: DATAPLANE
-  interfaces:
-    lan0: {networks: [192.168.1.0/24, "fd00:1::/64"]}
   uplinks:
     isp-a: {interface: wan0, nextHop: [203.0.113.1, "2001:db8:a::1"], addresses: [203.0.113.2, "2001:db8:a::2"], default: true}
     partner:
@@ -36,7 +29,7 @@ spec:
 
 
 def spec(dataplane: str, opens: str = "both") -> str:
-    return SPEC.replace("DATAPLANE", dataplane).replace("OPENS", opens)
+    return EDGE.format(dataplane=dataplane) + SPEC.replace("OPENS", opens)
 
 
 @pytest.fixture

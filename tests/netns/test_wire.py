@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -75,13 +74,10 @@ def _elements_of(named: NamedSet) -> str:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    name = f"nvi-wire-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
+def place(name: str) -> Iterator[Place]:
     made = Place(name)
     yield made
     made.wire.close()
-    subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 # --------------------------------------------------------------------------- any element of any type

@@ -13,6 +13,7 @@ from tests.lab import GatewayHost, Lab, add_lan
 from tests.lab.daemon import Daemon
 from tests.lab.net import Host, until
 from tests.lab.segments import join
+from tests.netns.scenarios import EDGE
 
 pytestmark = pytest.mark.netns
 
@@ -20,15 +21,9 @@ A, A6 = "203.0.113.2", "2001:db8:a::2"
 NAS, NAS6 = "203.0.113.4", "2001:db8:a::4"
 DEPOT, DEPOT6 = "10.66.0.9", "fd00:66::9"  # in a branch network behind another router of the wire
 
-SPEC = """\
-apiVersion: nvi-operator/v1
-kind: Gateway
-metadata:
-  name: edge
-spec:
-  interfaces:
-    lan0:
-      networks: [192.168.1.0/24, fd00:1::/64]
+SPEC = (
+    EDGE.format(dataplane="{ type: auto }")
+    + """\
   uplinks:
     office:
       interface: wan0
@@ -42,6 +37,7 @@ spec:
       ports: 443/tcp
       to: [192.168.1.80, "fd00:1::80"]
 """
+)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from nvi_operator.language.load.loader import load_directory, load_texts
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import MODELS, SECTIONS
 from nvi_operator.view.error import error_json
+from tests.examples import examples
 from tests.unit.language.specs import BASE, HEAD, Said, problems_in
 
 INLINE = """\
@@ -370,7 +371,7 @@ _FIELDS = st.sampled_from(["name", "at", "ports", "to", "pick", "tenant", "from"
 
 
 @given(st.lists(_CHARACTERS | st.characters()).map("".join) | st.binary(), st.sampled_from(ENTRY_SUFFIXES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_whatever_a_file_holds_only_a_spec_error_is_raised(text: str | bytes, suffix: str) -> None:
     raises_nothing_else(f"f{suffix}", text)
     raises_nothing_else(
@@ -420,7 +421,7 @@ _OPTIONAL = dict.fromkeys(("at", "ports", "pick", "from", "fromPorts", "hairpin"
 
 
 @given(st.fixed_dictionaries({"to": _WRITTEN}, optional=_OPTIONAL))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_an_entry_is_worth_the_same_wherever_it_is_written(entry: dict[str, object]) -> None:
     """The fast way, field by field, against pydantic: JSON is YAML."""
     inline = BASE + f"  forwards:\n    w: {json.dumps(entry, ensure_ascii=False)}\n"

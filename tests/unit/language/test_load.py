@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
+from tests.examples import examples
 from tests.unit.language.specs import BASE, HEAD, Said, load, problems_in
 
 EXAMPLES = sorted(path for path in (Path(__file__).parents[3] / "examples").iterdir() if path.is_dir())
@@ -359,7 +360,7 @@ _DATA = st.recursive(
 @example(HEAD + "spec: {forwards: {x: {to: {}}}}\n")
 @example(HEAD + "spec: {twice_nat: {x: {}}}\n")
 @example(HEAD + "spec: {uplinks: {x: {interface: lan0, nextHop: {a: 1}}}}\n")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_whatever_is_written_only_spec_error_comes_out(text: str | bytes) -> None:
     said = ""
     problems: tuple[SpecProblem, ...] = ()

@@ -12,6 +12,7 @@ from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.yaml_documents import CutDocument, parts_of
 from nvi_operator.language.load.yaml_reader import Path
+from tests.examples import examples
 from tests.unit.language.specs import BASE, HEAD, problems_in
 
 NEVER = 1 << 60
@@ -122,7 +123,7 @@ IN_FLOW = "    {\n    z: {to: 192.168.1.1},\n" + ENTRIES + "    }\n"
 @example(HEAD + "spec:\n - forwards:\n" + ENTRIES)
 @example(HEAD + "spec: {}\nforwards:\n  forwards:\n" + ENTRIES)
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_text_means_the_same_with_and_without_runs(data: st.DataObject | str) -> None:
     text = data if isinstance(data, str) else data.draw(texts())
     assert read(text, 1) == read(text, NEVER)
