@@ -1,6 +1,8 @@
 """A program at each uplink's egress, which holds what is untranslated back when our table and our FIB rules are gone.
 
-It says by addresses what `ruleset/guard.py` says in the table, and must let the same packets leave.
+It says by addresses what `ruleset/guard.py` says in the table, and must let the same packets leave. The same program
+at the inside interfaces keeps the gateway silent while the table is gone: connections of inside hosts to a public
+address would end by its resets.
 """
 
 from __future__ import annotations
@@ -25,6 +27,16 @@ def _desired(topology: Topology) -> Iterator[EgressGuard]:
         if ifname in present:
             entries = (entry for family in topology.families for entry in _entries(topology, ifname, family))
             yield EgressGuard(ifname, topology.stage_mask, frozenset(entries))
+    public = frozenset(entry for family in topology.families for entry in _answers(topology, family))
+    for ifname in sorted({inside.port.ifname for inside in topology.insides} & present) if public else ():
+        yield EgressGuard(ifname, topology.stage_mask, public)
+
+
+def _answers(topology: Topology, family: Family) -> Iterator[GuardEntry]:
+    """At an inside interface: of uplinks' addresses the gateway's own answers are asked for their stage bit."""
+    if own := _sources(topology, family, lambda _: True):
+        yield GuardEntry("source", ANY[family], Standing.FREE)
+        yield from (GuardEntry("source", str(network), Standing.OWN) for network in own)
 
 
 def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardEntry]:

@@ -65,16 +65,16 @@ def _of_services(topology: Topology) -> Iterator[Rule]:
 
 
 def _ends(topology: Topology) -> Chain:
-    """The gateway's own answers that end a flow bear the stage bit: the proof, to the program at an uplink's egress,
-    that this table has seen what they answer.
+    """The gateway's own answers that end a flow bear the stage bit: the proof, to the program at an interface's
+    egress, that this table has seen what they answer.
 
     Without the table the gateway itself gets what is for a published server, and answers with a reset.
     """
-    leaves = Match(f.OIFGROUP, "==", topology.link_group)
+    leaves = (Match(f.OIFNAME, "!=", "lo"), f.leaves_by_device(topology, op="!="))
     rules: list[Rule] = list(_to_groups(topology))
     answers: list[Match] = [Match(Field("tcp flags"), "in", frozenset({"rst"}))]
     answers += [Match(Field(_ERRORS[family][0]), "==", "destination-unreachable") for family in topology.families]
-    rules += [(answer, leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
+    rules += [(answer, *leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
     return Chain("own_answers", Hook("filter", "output", 300), tuple(rules))
 
 

@@ -1,4 +1,4 @@
-"""The eBPF program at an uplink's egress: what may leave by it, independent of nftables and of FIB rules."""
+"""The eBPF program at an interface's egress: what may leave by it, independent of nftables and of FIB rules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Literal
 
 
 class Standing(IntFlag):
-    """What a prefix means to one uplink. A prefix with none of these is foreign."""
+    """What a prefix means to one interface. A prefix with none of these is foreign."""
 
     NONE = 0
-    OWN = 1  # a source of this uplink
+    OWN = 1  # a source of this uplink; at an inside interface, of any uplink
     INSIDE = 2  # an inside network, whose addresses leave translated only
     OTHER = 4  # a source of another uplink
+    FREE = 8  # leaves: at an inside interface, what is no uplink's
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ def _(obj: EgressGuard) -> str:
         for word, standing in (("own", Standing.OWN), ("inside", Standing.INSIDE), ("other", Standing.OTHER))
         if (networks := sorted(entry.network for entry in sources if entry.standing & standing))
     ]
+    if any(entry.standing & Standing.FREE for entry in sources):
+        parts = [*(part.replace("own", "public", 1) for part in parts), "all else leaves"]
     return f"{obj.key}: {'; '.join(parts)}{_lines(obj.entries)}"
 
 

@@ -25,7 +25,9 @@ PATIENCE = 6  # timeouts of a flow
 
 @contextmanager
 def connections(site: Site) -> Iterator[list[Flow]]:
-    """Ten of each: from outside to a published server, and from inside to a far one; half of them are IPv6."""
+    """Ten of each: from outside to a published server, and from inside to a far one and to the published one; half of
+    them are IPv6.
+    """
     site.server.serve(443)
     site.far.serve(443)
     with ExitStack() as stack:
@@ -34,6 +36,7 @@ def connections(site: Site) -> Iterator[list[Flow]]:
             for host, addresses in (
                 (site.far, (A, A6)),
                 (site.client, (site.far.address, site.far.address6)),
+                (site.client, (A, A6)),
             )
             for number in range(TEN)
             for address in addresses[number % 2 : number % 2 + 1]
@@ -107,13 +110,18 @@ def _killer(number: int) -> Step:
 def test_a_gateway_with_its_table_answers_as_any_host(site: Site, gateway: GatewayHost) -> None:
     """A closed port of its own is refused, and at once."""
     gateway.apply(spec())
-    for address in ("203.0.113.2", "2001:db8:a::2"):
-        with pytest.raises(AssertionError, match="refused"):
-            site.far.connect(address, 81)
-        with pytest.raises(AssertionError, match="refused"):
-            site.far.connect(address, 81, protocol="udp")
+    for host in (site.far, site.client):
+        for address in (A, A6):
+            with pytest.raises(AssertionError, match="refused"):
+                host.connect(address, 81)
+            with pytest.raises(AssertionError, match="refused"):
+                host.connect(address, 81, protocol="udp")
     assert gateway.counters()["egress_reset"] == 0
     nothing_of_the_table(site.gateway)
-    assert not site.far.reaches("203.0.113.2", 81)
-    assert not site.far.reaches("2001:db8:a::2", 81, protocol="udp")
-    assert gateway.counters()["egress_reset"] >= 2
+    for host in (site.far, site.client):
+        before = gateway.counters()["egress_reset"]
+        assert not host.reaches(A, 81)
+        assert not host.reaches(A6, 81, protocol="udp")
+        assert gateway.counters()["egress_reset"] >= before + 2
+    with pytest.raises(AssertionError, match="refused"):
+        site.client.connect("192.168.1.1", 81)

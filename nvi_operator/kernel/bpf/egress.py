@@ -1,4 +1,4 @@
-"""The program at an uplink's egress: nothing leaves untranslated, even with our table and our FIB rules gone.
+"""The program at an interface's egress: nothing leaves untranslated, even with our table and our FIB rules gone.
 
 It decides by addresses, in one map of prefixes (`state/egress_guard.py`); the longest match counts:
 
@@ -11,6 +11,8 @@ It decides by addresses, in one map of prefixes (`state/egress_guard.py`); the l
    skb_scrub_packet()): with an inside source                                                 -> egress_untranslated
    with a source of another uplink                                                            -> egress_wrong_uplink
    any other, and IPv6 neighbour discovery and multicast whatever the source                  -> leaves
+   At an inside interface only the question of 2. is asked: its map has the sources of all uplinks, and lets the rest
+   leave.
 4. forwarded: with the stage bit, and a line of the spec has its bit at source and destination -> leaves
    with an inside source                                                                      -> egress_untranslated
    any other                                                                                  -> egress_foreign
@@ -91,6 +93,7 @@ def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
         asm.mov_imm(R9, 0),
         Label("known"),
         asm.jump_if_any(R8, Standing.OWN, "own_source"),
+        asm.jump_if_any(R8, Standing.FREE, "leaves"),
         asm.load(4, R1, R6, INGRESS_IFINDEX),
         asm.jump_unless(R1, 0, "forwarded"),
         asm.jump_if(R8, 0, "leaves"),

@@ -49,6 +49,15 @@ def test_an_uplink_lets_out_its_own_sources_and_knows_the_others() -> None:
     }
 
 
+def test_an_inside_interface_asks_for_answers_from_public_addresses_alone() -> None:
+    assert sources(LAN + UPLINKS, "lan0") == {
+        "198.51.100.2/32": (OWN, 0),
+        "198.51.100.16/28": (OWN, 0),
+        "203.0.113.2/32": (OWN, 0),
+        "0.0.0.0/0": (Standing.FREE, 0),
+    }
+
+
 def test_without_lines_no_destination_is_asked() -> None:
     assert not [each for each in guard(LAN + UPLINKS).entries if each.side == "destination"]
 
