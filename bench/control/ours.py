@@ -17,7 +17,7 @@ from nvi_operator.language.model.gateway import Numbers
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
@@ -34,7 +34,7 @@ def of_table(state: HostState) -> HostState:
 
 def desired(loaded: LoadedSpec, facts: Facts) -> HostState:
     """What is wanted of nftables, as if the device were there."""
-    return of_table(Gateway(loaded.name, loaded.spec).meaning(facts)[1])
+    return of_table(Compiler(loaded.name, loaded.spec).meaning(facts)[1])
 
 
 def facts_for(loaded: LoadedSpec) -> Facts:

@@ -13,7 +13,7 @@ from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.model.gateway import Numbers
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
@@ -24,7 +24,7 @@ from nvi_operator.topology.model import Topology
 _PROTOCOL = Numbers().protocol
 
 
-class _Meant(Gateway):
+class _Meant(Compiler):
     """A gateway that is nothing but these objects."""
 
     def __init__(self, state: HostState) -> None:

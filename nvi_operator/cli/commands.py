@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nvi_operator.language.model.gateway import GatewaySpec, Numbers
     from nvi_operator.plan.change import Plan
     from nvi_operator.plan.preview import Preview
-    from nvi_operator.reconcile.compiler import Gateway
+    from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.store.lock import GatewayLock
 
 
@@ -86,15 +86,15 @@ def _show_done(arguments: Namespace, name: str, done: Preview, last: Callable[[P
         _show_pieces(arguments, lambda: plan_json(name, done), brief_pieces(done.plan, last=last))
 
 
-def _gateway(arguments: Namespace) -> tuple[Gateway, Numbers]:
+def _gateway(arguments: Namespace) -> tuple[Compiler, Numbers]:
     """The gateway that the spec says; without a spec, the one that is not to be."""
     from nvi_operator.language.model.gateway import Numbers
-    from nvi_operator.reconcile.compiler import Gateway
+    from nvi_operator.reconcile.compiler import Compiler
 
     if arguments.spec is None:
-        return Gateway("", None), Numbers()
+        return Compiler("", None), Numbers()
     loaded = _load(arguments)
-    return Gateway(loaded.name, loaded.spec), loaded.spec.numbers
+    return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
 
 
 def _preview(arguments: Namespace) -> tuple[str, Preview]:
@@ -226,7 +226,7 @@ def _name_instance(lock: GatewayLock) -> None:
 
 def _apply(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconcile.compiler import Gateway
+    from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import applied
 
@@ -235,7 +235,7 @@ def _apply(arguments: Namespace) -> int:
         _name_instance(lock)
         _look_around(loaded.spec, force=arguments.force)
         with working("applying and verifying"), HostKernel(loaded.spec.numbers, lock=lock) as kernel:
-            done = reconcile(kernel, Gateway(loaded.name, loaded.spec))
+            done = reconcile(kernel, Compiler(loaded.name, loaded.spec))
             _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
@@ -245,7 +245,7 @@ def _apply(arguments: Namespace) -> int:
 
 def _down(arguments: Namespace) -> int:
     from nvi_operator.kernel.host import HostKernel
-    from nvi_operator.reconcile.compiler import Gateway
+    from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import taken_away
 
@@ -255,7 +255,7 @@ def _down(arguments: Namespace) -> int:
         working("taking everything away"),
         HostKernel(numbers, lock=lock) as kernel,
     ):
-        done = reconcile(kernel, Gateway(gateway.name, None))
+        done = reconcile(kernel, Compiler(gateway.name, None))
         _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _show_done(arguments, gateway.name, done, taken_away)

@@ -25,7 +25,7 @@ from nvi_operator.kernel.netns import cookie
 from nvi_operator.language.fast.reload import reload_file
 from nvi_operator.language.load.loader import LoadedSpec, load_directory
 from nvi_operator.plan.change import Plan
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
 from nvi_operator.ruleset.table import TABLE
@@ -64,7 +64,7 @@ class Daemon:
         self._revision: Revision | None = None
         self._reread = True  # since the revision was asked for
         self._looked: LoadedSpec | None = None  # the spec that was last checked against foreign rules
-        self._wanted = Gateway("", None)  # the gateway of that spec
+        self._wanted = Compiler("", None)  # the gateway of that spec
         self._bad: SpecError | None = None
         self._notes: tuple[str, ...] = ()
         self._grown = False  # by a spec, in the pass under way
@@ -93,7 +93,7 @@ class Daemon:
         if loaded is not self._looked:
             if not self._force:
                 refuse_collisions(problems(loaded.spec))
-            self._looked, self._wanted = loaded, Gateway(loaded.name, loaded.spec)
+            self._looked, self._wanted = loaded, Compiler(loaded.name, loaded.spec)
         started = time.monotonic()
         if wake.reasons & _LOOK_ANEW:
             self._memory.forget()

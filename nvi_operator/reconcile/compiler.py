@@ -28,7 +28,7 @@ class _Meaning:
     desired: HostState
 
 
-class Gateway:
+class Compiler:
     """A spec by its name, or None for a gateway that shall not be.
 
     Remembers its last meaning and its last preview: a daemon asks for them at every pass, and they seldom change.
@@ -77,9 +77,9 @@ class Gateway:
             last = self._preview = Preview(topology, plan(live, desired))
         return last
 
-    def after(self, spec: GatewaySpec, edit: Edit) -> Gateway:
+    def after(self, spec: GatewaySpec, edit: Edit) -> Compiler:
         """The gateway with another spec, which differs by an edit of forwards: what is known of it stays known."""
-        gateway, last = Gateway(self.name, spec), self._meaning
+        gateway, last = Compiler(self.name, spec), self._meaning
         if last is None:
             return gateway
         topology = edit_topology(last.topology, edit.less, edit.more)

@@ -17,7 +17,7 @@ from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.preview import Preview
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
@@ -48,7 +48,7 @@ class Kernel(Protocol):
     def apply(self, change: Change) -> None: ...
 
 
-def preview(kernel: Kernel, gateway: Gateway) -> Preview:
+def preview(kernel: Kernel, gateway: Compiler) -> Preview:
     """What would be done. Changes nothing."""
     topology, desired = gateway.meaning(kernel.facts(gateway.wires))
     return gateway.preview(topology, kernel.observe(desired), desired)
@@ -56,7 +56,7 @@ def preview(kernel: Kernel, gateway: Gateway) -> Preview:
 
 def reconcile(
     kernel: Kernel,
-    gateway: Gateway,
+    gateway: Compiler,
     *,
     held: Collection[str] = (),
     on_step: OnStep = _unsaid,
@@ -71,7 +71,7 @@ def reconcile(
         return _reconcile(kernel, gateway, held, on_step)
 
 
-def _reconcile(kernel: Kernel, gateway: Gateway, held: Collection[str], on_step: OnStep) -> Preview:
+def _reconcile(kernel: Kernel, gateway: Compiler, held: Collection[str], on_step: OnStep) -> Preview:
     def look() -> Preview:
         return preview(kernel, gateway).without(held)
 
@@ -101,7 +101,7 @@ def _settle(kernel: Kernel, todo: Preview, look: Callable[[], Preview], on_step:
     raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
 
 
-def _auto_means_another_dataplane(kernel: Kernel, gateway: Gateway, tried: Preview) -> bool:
+def _auto_means_another_dataplane(kernel: Kernel, gateway: Compiler, tried: Preview) -> bool:
     """A module that the kernel refused to load is not chosen a second time. Only trying tells, for its signature."""
     if gateway.spec is None or tried.topology is None or gateway.spec.dataplane.type != "auto":
         return False

@@ -12,7 +12,7 @@ from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.gateway import GatewaySpec, Numbers
 from nvi_operator.plan.preview import Preview
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import Kernel as PassKernel
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.testing import FakeKernel
@@ -118,9 +118,9 @@ class RealMachine:
 
 def applied(machine: Machine, spec: GatewaySpec | None) -> Preview:
     """One pass; what it did."""
-    return machine.run(lambda kernel: reconcile(kernel, Gateway("edge", spec)))
+    return machine.run(lambda kernel: reconcile(kernel, Compiler("edge", spec)))
 
 
 def seen(machine: Machine, spec: GatewaySpec | None) -> Preview:
     """What a pass would do."""
-    return machine.run(lambda kernel: preview(kernel, Gateway("edge", spec)))
+    return machine.run(lambda kernel: preview(kernel, Compiler("edge", spec)))

@@ -12,7 +12,7 @@ import pkgutil
 
 import nvi_operator
 from nvi_operator.language.load.loader import load_directory
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.testing import FakeKernel
 from tests.lab.command import ROOT, without_disk
@@ -23,5 +23,5 @@ for found in pkgutil.walk_packages(nvi_operator.__path__, "nvi_operator."):
         importlib.import_module(found.name)
 
 example = load_directory(ROOT / "examples/dual-wan")
-reconcile(FakeKernel.for_spec(example.spec), Gateway(example.name, example.spec))
+reconcile(FakeKernel.for_spec(example.spec), Compiler(example.name, example.spec))
 gc.freeze()  # else a child's collection would copy what it shares

@@ -8,7 +8,7 @@ from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Change
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from tests.lab import Site
 from tests.netns.scenarios import spec
@@ -24,7 +24,7 @@ class Operator:
 
     def apply(self, text: str | None, on_step: Step = lambda change: None) -> int:
         loaded = load_texts({"gateway.yaml": (text or spec()).encode()})
-        gateway = Gateway(loaded.name, loaded.spec if text else None)
+        gateway = Compiler(loaded.name, loaded.spec if text else None)
         with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, gateway, on_step=on_step)
             assert not preview(kernel, gateway).plan

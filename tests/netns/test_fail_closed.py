@@ -14,7 +14,7 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.nft.batches import MANY
 from nvi_operator.plan.change import Change
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.testing import Killed
 from tests.lab import GatewayHost, Site
@@ -203,7 +203,7 @@ def test_refused_at_any_step_a_change_is_put_back_exactly(site: Site, operator: 
             with entered(operator.netns), Refusing(loaded.spec.numbers) as kernel:
                 kernel.refuse_at = number
                 with pytest.raises(KernelError, match="refused by the test"):
-                    reconcile(kernel, Gateway(loaded.name, loaded.spec))
+                    reconcile(kernel, Compiler(loaded.name, loaded.spec))
             prober.send()
             assert operator.apply(before) == 0, f"refused at step {number}: everything is as it was"
     assert GatewayHost(site.gateway).owned() == []

@@ -21,7 +21,7 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Change
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from tests.lab import GatewayHost, Site
 from tests.lab.command import Command
@@ -85,8 +85,8 @@ class Race:
     def _spec(self, name: str | None) -> GatewaySpec:
         return load_texts({"gateway.yaml": SPECS[name or "A"].encode()}).spec
 
-    def _gateway(self, name: str | None) -> Gateway:
-        return Gateway("edge", self._spec(name) if name else None)
+    def _gateway(self, name: str | None) -> Compiler:
+        return Compiler("edge", self._spec(name) if name else None)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from nvi_operator.errors import SpecError
 from nvi_operator.language.fast.fast_yaml import LEAST
 from nvi_operator.language.fast.reload import reload
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.topology.facts import Facts
 
 _HEAD = """apiVersion: nvi-operator/v1
@@ -119,15 +119,15 @@ def test_an_edit_anywhere_reads_as_everything_would(
     _follows(loaded, _gateway(loaded), texts, {**texts, file: text[:place] + come + text[place + length :]})
 
 
-def _gateway(loaded: LoadedSpec) -> Gateway:
-    gateway = Gateway(loaded.name, loaded.spec)
+def _gateway(loaded: LoadedSpec) -> Compiler:
+    gateway = Compiler(loaded.name, loaded.spec)
     gateway.meaning(_FACTS)
     return gateway
 
 
 def _follows(
-    loaded: LoadedSpec, gateway: Gateway, before: dict[str, str], after: dict[str, str]
-) -> tuple[LoadedSpec, Gateway] | None:
+    loaded: LoadedSpec, gateway: Compiler, before: dict[str, str], after: dict[str, str]
+) -> tuple[LoadedSpec, Compiler] | None:
     changed = [file for file in after if after[file] != before[file]]
     quick = None
     if len(changed) == 1:

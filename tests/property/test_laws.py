@@ -14,7 +14,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Action, Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel, Killed
@@ -90,7 +90,7 @@ def test_a_refusal_at_any_step_leaves_exactly_what_was_before(
     kernel.facts_ = assume_missing(other, Facts("host"))
     kernel.fail_at = data.draw(st.integers(1, steps))
     with pytest.raises(KernelError):
-        reconcile(kernel, Gateway("edge", other))
+        reconcile(kernel, Compiler("edge", other))
     assert kernel.state == before
 
 
@@ -106,9 +106,9 @@ def test_a_kill_between_any_two_steps_is_made_good_by_the_next_pass(
         return
     kernel.kill_at = data.draw(st.integers(1, steps))
     with pytest.raises(Killed):
-        reconcile(kernel, Gateway("edge", other))
+        reconcile(kernel, Compiler("edge", other))
     kernel.kill_at = None
-    reconcile(kernel, Gateway("edge", other))
+    reconcile(kernel, Compiler("edge", other))
     assert kernel.state == desired(other)
 
 
@@ -117,7 +117,7 @@ def test_a_refused_check_changes_nothing(spec: GatewaySpec) -> None:
     kernel = FakeKernel.for_spec(spec)
     kernel.refuse = True
     with pytest.raises(KernelError):
-        reconcile(kernel, Gateway("edge", spec))
+        reconcile(kernel, Compiler("edge", spec))
     assert kernel.applied == []
 
 
@@ -134,12 +134,12 @@ def test_two_refusals_in_a_row_are_reported_as_a_failed_revert(spec: GatewaySpec
 
     kernel = Stubborn(assume_missing(spec, Facts("host")), fail_at=at)
     with pytest.raises(RevertError):
-        reconcile(kernel, Gateway("edge", spec))
+        reconcile(kernel, Compiler("edge", spec))
 
 
 @given(specs())
 def test_down_leaves_nothing(spec: GatewaySpec) -> None:
     kernel = FakeKernel.for_spec(spec)
-    reconcile(kernel, Gateway("edge", spec))
-    reconcile(kernel, Gateway("edge", None))
+    reconcile(kernel, Compiler("edge", spec))
+    reconcile(kernel, Compiler("edge", None))
     assert not kernel.objects

@@ -16,7 +16,7 @@ from nvi_operator.kmod.facts import Module, ModuleFacts, ModuleFile
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Action, Change
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.link import Link
@@ -117,7 +117,7 @@ class RefusingKernel(FakeKernel):
         super().apply(change)
 
 
-def gateway(dataplane: str) -> tuple[RefusingKernel, Gateway]:
+def gateway(dataplane: str) -> tuple[RefusingKernel, Compiler]:
     spec = load_directory(ROOT / "examples/dual-wan").spec
     spec = GatewaySpec.model_validate(
         {**spec.model_dump(by_alias=True, exclude_none=True), "dataplane": {"type": dataplane}}
@@ -125,7 +125,7 @@ def gateway(dataplane: str) -> tuple[RefusingKernel, Gateway]:
     kernel = RefusingKernel.for_spec(spec)
     kernel.facts_ = replace(kernel.facts_, module=FILED)
     assert isinstance(kernel, RefusingKernel)
-    return kernel, Gateway("edge", spec)
+    return kernel, Compiler("edge", spec)
 
 
 def test_auto_goes_on_with_ebpf_and_says_why() -> None:

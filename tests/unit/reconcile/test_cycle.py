@@ -13,7 +13,7 @@ from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.values import Target
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Action, Change
-from nvi_operator.reconcile.compiler import Gateway
+from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import REPLANS, preview, reconcile
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.sysctl import Sysctl
@@ -34,7 +34,7 @@ spec:
 """
     }
 ).spec
-GATEWAY = Gateway("edge", SPEC)
+GATEWAY = Compiler("edge", SPEC)
 TABLE = Ref("nft-table", "inet nvi")
 
 
@@ -76,7 +76,7 @@ def test_a_pass_gives_up_when_somebody_never_stops_and_puts_everything_else_back
 
 
 def test_what_a_spec_means_is_worked_out_once_for_equal_facts() -> None:
-    gateway, facts = Gateway("edge", SPEC), assume_missing(SPEC, Facts("fake"))
+    gateway, facts = Compiler("edge", SPEC), assume_missing(SPEC, Facts("fake"))
     found = gateway.meaning(facts)
     assert gateway.meaning(assume_missing(SPEC, Facts("fake")))[1] is found[1]
     assert gateway.meaning(replace(facts, hostname="other"))[1] is found[1]
@@ -95,7 +95,7 @@ def test_forwards_are_worked_out_anew_only_when_an_uplink_or_an_inside_is_anothe
     web = {"web": Forward(to=(Target(ip_address("192.168.1.80"), None),))}
     spec = SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}, "forwards": web})
     facts = at(assume_missing(spec, Facts("fake")), "203.0.113.2/24")
-    gateway = Gateway("edge", spec)
+    gateway = Compiler("edge", spec)
     first = gateway.meaning(facts)[0]
     other = gateway.meaning(replace(facts, netns_cookie=77))[0]
     assert first is not None
@@ -105,7 +105,7 @@ def test_forwards_are_worked_out_anew_only_when_an_uplink_or_an_inside_is_anothe
     facts = at(facts, "203.0.113.3/24")
     now = gateway.meaning(facts)[0]
     assert now is not None
-    assert now == Gateway("edge", spec).meaning(facts)[0]
+    assert now == Compiler("edge", spec).meaning(facts)[0]
     assert [str(entry.public) for entry in now.forwards] == ["203.0.113.3"]
 
 
@@ -124,7 +124,7 @@ class Restless(FakeKernel):
 @pytest.mark.parametrize("leases", [1, REPLANS])
 def test_a_lease_that_comes_during_a_pass_is_no_error_but_more_to_do(leases: int) -> None:
     dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
-    gateway = Gateway("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
+    gateway = Compiler("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
     kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
     kernel.leases = leases
     done = reconcile(kernel, gateway)
@@ -137,7 +137,7 @@ def test_a_lease_that_comes_during_a_pass_is_no_error_but_more_to_do(leases: int
 
 def test_a_host_that_never_rests_is_an_error_in_the_end() -> None:
     dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
-    gateway = Gateway("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
+    gateway = Compiler("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
     kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
     kernel.leases = 99
     with pytest.raises(VerifyError):
