@@ -16,11 +16,12 @@ from pathlib import Path
 from tests.vm.kernels import Kernel, kernels
 from tests.vm.machine import Outcome, run
 from tests.vm.module import build_by_operator
-from tests.vm.report import Record
+from tests.vm.report import Record, slowest
 from tests.vm.root import root_of
 from tests.vm.suites import SUITES, Suite
 
 WHOLE = ("module", "sig_enforce", "lockdown", "scenarios")
+SLOWEST = 5  # tests named at the end of a guest's run, so that a suite does not grow unnoticed
 
 
 def main() -> int:
@@ -90,6 +91,7 @@ def _conclude(title: str, outcome: Outcome, seconds: float) -> None:
     lines = [f"{title}: {problem}" for problem in outcome.problems]
     if outcome.problems:
         lines += ["--- the end of its console", *outcome.console.splitlines()[-40:], "---"]
+    lines += [f"{title}: slowest: {took:.0f} s {test}" for test, took in slowest(outcome.records, SLOWEST)]
     verdict = "FAILED" if outcome.problems else "ok"
     print("\n".join([*lines, f"{title}: {verdict}, {passed} tests passed, {seconds:.0f} s"]), flush=True)
 

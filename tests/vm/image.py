@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -14,11 +16,17 @@ from tests.vm.root import CACHE, LIBRARIES, copy_project
 TREE = "/nvi"  # the project's tree in the guest
 JOB = "/job.json"
 
-# Needed to build, to boot from a disk, or to install packages; not in the guest.
+# Needed to build, to boot from a disk, or to install packages. The guest unpacks all the rest at each boot.
 _LEFT_OUT = (
     "boot", "proc", "sys", "dev", "tmp", "run", "usr/src", "usr/include", "usr/lib/gcc", "usr/lib/linux-kbuild-*",
     "usr/libexec/gcc", "usr/share/perl", "usr/lib/x86_64-linux-gnu/perl*", "usr/share/zoneinfo", "usr/lib/firmware",
-    "usr/lib/x86_64-linux-gnu/*.a", "usr/bin/*-linux-gnu-*", "var/lib/dpkg", "var/lib/apt", "var/cache", "var/log",
+    "usr/lib/x86_64-linux-gnu/*.a", "usr/bin/*-linux-gnu-*", "usr/bin/perl*", "usr/lib/udev/hwdb*", "var/lib/dpkg",
+    "var/lib/apt", "var/cache", "var/log", "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale",
+    "usr/lib/modules/*/kernel/fs", "usr/lib/modules/*/kernel/drivers/[!n]*",
+    *(f"usr/lib/x86_64-linux-gnu/{name}*" for name in (
+        "libLLVM", "libz3", "libicu", "libasan", "libtsan", "liblsan", "libubsan", "libisl", "libperl", "libgprofng",
+        "libapt", "gconv",
+    )),
 )  # fmt: skip
 
 _INIT = f"""#!/bin/sh
@@ -43,8 +51,9 @@ sleep 60
 
 
 def base_image(root: Path, release: str) -> Path:
-    """The part that stays: made once per root and kernel."""
-    image = CACHE / f"{root.name}-{release}.cpio"
+    """The part that stays: made once per root, kernel and choice of what is left out."""
+    choice = hashlib.sha256(repr(_LEFT_OUT).encode()).hexdigest()[:6]
+    image = CACHE / f"{root.name}-{release}-{choice}.cpio"
     if not image.exists():
         others = [p.name for p in (root / "usr/lib/modules").iterdir() if p.name != release]
         left_out = [*_LEFT_OUT, *(f"usr/lib/modules/{name}" for name in others)]
@@ -59,6 +68,7 @@ def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], t
     """The part of a run: the project as it is now, compiled, the module, and what is to be done."""
     with tempfile.TemporaryDirectory(prefix="job-", dir=root / "tmp") as scratch:
         tree = Path(scratch)
+        tree.chmod(0o755)  # the guest's "/", which services without root's rights pass through
         for directory in ("proc", "sys", "dev", "run", "tmp"):
             (tree / directory).mkdir()
         copy_project(tree / TREE[1:])
@@ -76,13 +86,24 @@ def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], t
             TREE,
         ]
         subprocess.run(["chroot", str(root), *compiler, inside], check=True)
-        updates = tree / "usr/lib/modules" / release / "updates"
-        updates.mkdir(parents=True)
-        (updates / "nvi.ko").write_bytes(module)
+        _add_module(root, tree, release, module)
         (tree / JOB[1:]).write_text(json.dumps(job), encoding="utf-8")
         (tree / "init").write_text(_INIT, encoding="utf-8")
         (tree / "init").chmod(0o755)
         _archive(tree, ["find", ".", "-print0"], target)
+
+
+def _add_module(root: Path, tree: Path, release: str, module: bytes) -> None:
+    """With the indexes of all modules made here: depmod unpacks each of them, in the guest for half a minute."""
+    target = tree / "usr/lib/modules" / release
+    target.parent.mkdir(parents=True)
+    shutil.copytree(root / "usr/lib/modules" / release, target, symlinks=True)
+    (target / "updates").mkdir(exist_ok=True)
+    (target / "updates/nvi.ko").write_bytes(module)
+    (tree / "lib").symlink_to("usr/lib")
+    subprocess.run(["chroot", str(root), "depmod", "-b", f"/{tree.relative_to(root)}", release], check=True)
+    (tree / "lib").unlink()
+    shutil.rmtree(target / "kernel")
 
 
 def _archive(tree: Path, find: list[str], target: Path) -> None:

@@ -1,4 +1,5 @@
-"""A pytest plugin (`-p tests.vm.plugin`): tells the guest's program what was collected and how each test ended."""
+"""A pytest plugin (`-p tests.vm.plugin`): tells the guest's program what was collected, and how each phase of a test
+ended and how long it took."""
 
 from __future__ import annotations
 
@@ -18,12 +19,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" or report.outcome != "passed":
-        detail = report.longreprtext[-4000:] if report.failed else ""
-        _tell(
-            test=report.nodeid,
-            when=report.when,
-            outcome=report.outcome,
-            seconds=round(report.duration, 1),
-            detail=detail,
-        )
+    _tell(
+        test=report.nodeid,
+        when=report.when,
+        outcome=report.outcome,
+        seconds=round(report.duration, 1),
+        detail=report.longreprtext[-4000:] if report.failed else "",
+    )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 Record = dict[str, Any]
@@ -64,3 +65,12 @@ def verified(data: bytes, secret: str) -> list[Record]:
     if end.get("digest") != digest.hexdigest() or end.get("n") != len(lines):
         raise BrokenReportError(f"the report is not what the guest wrote: {len(lines)} lines came of {end.get('n')}")
     return [json.loads(line) for line in lines]
+
+
+def slowest(records: Iterable[Record], count: int) -> list[tuple[str, float]]:
+    """The tests that took longest, each with its seconds: setup, call and teardown together."""
+    seconds: Counter[str] = Counter()
+    for record in records:
+        if "test" in record:
+            seconds[record["test"]] += record["seconds"]
+    return seconds.most_common(count)

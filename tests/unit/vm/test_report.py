@@ -7,7 +7,7 @@ import io
 import pytest
 
 from tests.vm.machine import judge
-from tests.vm.report import BrokenReportError, Writer, verified
+from tests.vm.report import BrokenReportError, Writer, slowest, verified
 
 SECRET = "of this boot"
 GOOD = {"exit": 0, "alarms": [], "taint": 0, "left_loaded": False}
@@ -72,3 +72,9 @@ def test_a_verdict_that_is_not_clean(change: dict[str, object]) -> None:
 @pytest.mark.parametrize("outcome", ["failed", "skipped"])
 def test_a_test_that_did_not_pass(outcome: str) -> None:
     assert problems(report(outcome=outcome))
+
+
+def test_the_slowest_tests_are_named_with_setup_and_teardown() -> None:
+    phases = [("quick", "call", 1.0), ("slow", "setup", 2.0), ("slow", "call", 0.5), ("slow", "teardown", 1.0)]
+    records = [{"kind": "job", "test": test, "when": when, "seconds": took} for test, when, took in phases]
+    assert slowest([{"kind": "start"}, *records], 1) == [("slow", 3.5)]
