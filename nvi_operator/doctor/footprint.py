@@ -8,12 +8,11 @@ from typing import Literal
 
 from nvi_operator.doctor.packet import NOBODY, Packet
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.ruleset.fields import TENANT_MASK
 from nvi_operator.ruleset.stages import UPLINK_MARK_MASK
 from nvi_operator.topology.model import Priorities
 
-FAMILIES: tuple[Literal[4], Literal[6]] = (4, 6)
 PRIORITIES = 1000  # how many FIB rule priorities are ours
 
 
@@ -47,7 +46,7 @@ class Footprint:
         """The nft match that holds in stage 2 only."""
         return f"meta mark & {self.stage:#010x} != 0"
 
-    def forwarded(self, family: Literal[4, 6], *, unknown: bool = False) -> Iterator[Packet]:
+    def forwarded(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
         """Every kind of packet of ours that the forward and postrouting hooks see.
 
         With `unknown` whatever may be ours, without it the most ordinary: TCP; and without a spec, the
@@ -67,7 +66,7 @@ class Footprint:
                 yield self._packet(family, 2, inside, uplink, "untracked", protocol)
                 yield self._packet(family, 2, uplink, inside, "untracked", protocol)
 
-    def received(self, family: Literal[4, 6], *, unknown: bool = False) -> Iterator[Packet]:
+    def received(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
         """As `forwarded`, for the prerouting hook."""
         nobody = None if unknown else NOBODY
         protocol = None if unknown else "tcp"
@@ -81,7 +80,7 @@ class Footprint:
 
     def _packet(
         self,
-        family: Literal[4, 6],
+        family: Family,
         stage: Literal[1, 2],
         iif: str | None,
         oif: str | None,

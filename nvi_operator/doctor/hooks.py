@@ -8,7 +8,7 @@ from dataclasses import replace
 from nvi_operator.doctor.footprint import Footprint
 from nvi_operator.doctor.packet import Packet
 from nvi_operator.doctor.ruleset import Chain
-from nvi_operator.doctor.survey import Family
+from nvi_operator.language.model.values import Family
 from nvi_operator.ruleset.stages import RAW_PRIORITY
 
 CONNTRACK = -200  # NF_IP_PRICONNTRACK: before it no packet has a state

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from nvi_operator.doctor.mark_bits import reads_conntrack
 from nvi_operator.doctor.ruleset import Rule
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 
 Answer = bool | None
 _L4 = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "esp", "ah", "comp"})
@@ -24,7 +24,7 @@ NOBODY = ""
 class Packet:
     """What is known of a packet at one hook. None: unknown."""
 
-    family: Literal[4, 6]
+    family: Family
     stage: Literal[1, 2]
     device: str
     stage_mask: int

@@ -15,11 +15,10 @@ from typing import Any, Literal
 
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
 from nvi_operator.kmod.facts import ModuleFacts
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.topology.facts import WIDE, ForeignRule, LinkFact
 
-Family = Literal[4, 6]
 # yes: it was made and removed again; loadable: its module is filed; unknown: there was no way to try.
 CanMake = Literal["yes", "loadable", "no", "unknown"]
 

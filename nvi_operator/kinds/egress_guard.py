@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
-from nvi_operator.topology.model import ANY, Conditions, Family, Prefixes, Topology, Unchanged, fewest
+from nvi_operator.topology.model import ANY, Conditions, Prefixes, Topology, Unchanged, fewest
 
 _BITS = 32  # lines that have a bit of their own; more share them, and then let more leave
 

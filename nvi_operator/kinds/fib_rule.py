@@ -12,11 +12,11 @@ from ipaddress import ip_network
 from itertools import product
 
 from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.ruleset.fields import TENANT_MASK
 from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_mark
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, Uplink
+from nvi_operator.topology.model import Conditions, Topology, Unchanged, Uplink
 
 MAIN = 254
 

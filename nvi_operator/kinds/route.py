@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.language.model.values import Family
 from nvi_operator.state.route import Route
-from nvi_operator.topology.model import ANY, UNREACHABLE_METRIC, Family, Topology, Uplink
+from nvi_operator.topology.model import ANY, UNREACHABLE_METRIC, Topology, Uplink
 
 
 def _desired(topology: Topology) -> Iterator[Route]:

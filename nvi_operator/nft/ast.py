@@ -11,6 +11,8 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nvi_operator.language.model.values import Family
+
 
 @dataclass(frozen=True, order=True)
 class Interval:
@@ -138,7 +140,7 @@ class Nat:
     """`netmap`: the address is a prefix (or a map to prefixes), and host parts are kept."""
 
     kind: Literal["snat", "dnat"]
-    family: Literal[4, 6]
+    family: Family
     address: Value | Lookup | Field
     ports: int | Interval | None = None
     flags: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import (
     Chain,
     Count,
@@ -32,7 +33,7 @@ from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
 from nvi_operator.ruleset.shards import shards, shards_of_columns
-from nvi_operator.topology.model import Family, ForwardEntry, ForwardRule, Topology
+from nvi_operator.topology.model import ForwardEntry, ForwardRule, Topology
 
 PRIORITY = -110  # before the usual -100, so that another tool's chain does not take the packet first
 

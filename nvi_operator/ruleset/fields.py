@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nvi_operator.language.model.values import Network, Service
+from nvi_operator.language.model.values import Family, Network, Service
 from nvi_operator.nft.ast import (
     Concat,
     Count,
@@ -18,7 +18,7 @@ from nvi_operator.nft.ast import (
     Verdict,
 )
 from nvi_operator.nft.values import merged, network_value, ports_value
-from nvi_operator.topology.model import Conditions, Family, Topology
+from nvi_operator.topology.model import Conditions, Topology
 
 IIF, IIFNAME, OIFNAME = Field("iif"), Field("iifname"), Field("oifname")
 IIFGROUP, OIFGROUP = Field("meta iifgroup"), Field("meta oifgroup")

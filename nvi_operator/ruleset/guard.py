@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
     Chain,
     Element,
@@ -29,7 +29,7 @@ from nvi_operator.nft.ast import (
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.prefix_sets import owners
-from nvi_operator.topology.model import Conditions, Family, Topology, Unchanged, fewest
+from nvi_operator.topology.model import Conditions, Topology, Unchanged, fewest
 
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import Element, Field, Lookup, Masked, Match, NamedSet, Nat, Rule, Statement
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.shards import shards
-from nvi_operator.topology.model import Family, Inside, StaticEntry, Topology
+from nvi_operator.topology.model import Inside, StaticEntry, Topology
 
 Kind = Literal["snat", "dnat"]
 

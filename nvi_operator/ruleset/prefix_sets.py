@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import Data, Element, NamedSet
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.shards import declared_size
-from nvi_operator.topology.model import Family
 
 FEW = 32
 SMALL = 256  # addresses

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nvi_operator.language.model.nat_entries import Pick
-from nvi_operator.language.model.values import SourcePorts
+from nvi_operator.language.model.values import Family, SourcePorts
 from nvi_operator.nft.ast import (
     Chain,
     Count,
@@ -31,7 +31,6 @@ from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat, twice_rules
 from nvi_operator.topology.model import (
-    Family,
     Inside,
     OneToOne,
     SourceRule,

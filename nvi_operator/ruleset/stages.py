@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.language.model.values import Network, within
+from nvi_operator.language.model.values import Family, Network, within
 from nvi_operator.nft.ast import (
     Assign,
     Chain,
@@ -27,7 +27,7 @@ from nvi_operator.nft.ast import (
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.prefix_sets import owners
 from nvi_operator.ruleset.shards import declared_size
-from nvi_operator.topology.model import Conditions, Family, Tenant, Topology, fewest
+from nvi_operator.topology.model import Conditions, Tenant, Topology, fewest
 
 RAW_PRIORITY = -450  # before defragmentation (-400): at -300 stage 2 would defragment again
 MARK_PRIORITY = 2147483647  # INT_MAX, that of conntrack confirm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import Chain, NamedSet, Table
 from nvi_operator.nft.wire.packed_elements import packed
 from nvi_operator.ruleset import guard, stages
@@ -16,7 +17,7 @@ from nvi_operator.ruleset.own import own_chains
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
 from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chains, uplink_maps
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
-from nvi_operator.topology.model import Family, Topology
+from nvi_operator.topology.model import Topology
 
 TABLE = "nvi"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import (
     Chain,
     Element,
@@ -24,7 +25,7 @@ from nvi_operator.nft.ast import (
 from nvi_operator.nft.values import network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.netmap import is_asked_for
-from nvi_operator.topology.model import Family, Topology
+from nvi_operator.topology.model import Topology
 
 
 def tenant_chains(topology: Topology) -> Iterator[Chain]:

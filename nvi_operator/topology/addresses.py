@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.gateway import Uplink as SpecUplink
-from nvi_operator.language.model.values import Address, Network, within
+from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
+from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
-from nvi_operator.topology.model import FAMILIES, Family
 
 Note = Callable[[str], None]
 
@@ -56,7 +54,7 @@ def find_addresses(spec: GatewaySpec, facts: Facts) -> Addresses:
     return Addresses(found, tuple(notes), tuple(conflicts))
 
 
-def _written(uplink: SpecUplink) -> tuple[Address, ...]:
+def _written(uplink: UplinkSpec) -> tuple[Address, ...]:
     return () if uplink.addresses == "auto" else uplink.addresses
 
 
@@ -94,7 +92,7 @@ def _same_networks(spec: GatewaySpec, facts: Facts) -> Iterable[str]:
 
 
 def _in_order(
-    name: str, uplink: SpecUplink, own: Sequence[InterfaceAddress], fact: LinkFact, note: Note
+    name: str, uplink: UplinkSpec, own: Sequence[InterfaceAddress], fact: LinkFact, note: Note
 ) -> tuple[Address, ...]:
     ordered: list[Address] = []
     for family in FAMILIES:
@@ -137,7 +135,7 @@ def _why(best: tuple[bool, ...], other: tuple[bool, ...]) -> str:
     return next(reasons, "the kernel lists it first")
 
 
-def _router(uplink: SpecUplink, fact: LinkFact, family: Family) -> Address | None:
+def _router(uplink: UplinkSpec, fact: LinkFact, family: Family) -> Address | None:
     """Of IPv6 it is mostly link-local, and tells nothing."""
     if isinstance(uplink.next_hop, tuple):
         found = next((hop for hop in uplink.next_hop if hop.version == family), None)

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import MappingProxyType
-from typing import Literal
 
 from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 
 InterfaceAddress = IPv4Interface | IPv6Interface
 
 # A route that wide is a default one in disguise, such as a VPN's 0.0.0.0/1 and 128.0.0.0/1, or 2000::/4.
-WIDE: Mapping[Literal[4, 6], int] = MappingProxyType({4: 7, 6: 4})
+WIDE: Mapping[Family, int] = MappingProxyType({4: 7, 6: 4})
 
 MOST_ROUTES = 500  # of one family, by way of one interface; of more only the connected ones are told
 
@@ -42,8 +42,8 @@ class LinkFact:
     narrow: tuple[InterfaceAddress, ...] = ()  # of a narrower scope, IPv6 link-local and loopback ones apart
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
     fading: frozenset[IPv4Address | IPv6Address] = frozenset()  # of them, not for new flows: deprecated, temporary
-    next_hops: tuple[tuple[Literal[4, 6], str], ...] = ()  # default routers of the main table, the best first
-    direct: frozenset[Literal[4, 6]] = frozenset()  # families whose best default route names no router
+    next_hops: tuple[tuple[Family, str], ...] = ()  # default routers of the main table, the best first
+    direct: frozenset[Family] = frozenset()  # families whose best default route names no router
     routes: tuple[WireRoute, ...] = ()  # the others of the main table, of an uplink's interface only
     crowded: bool = False  # too many to follow: `routes` are the connected ones
     tcx_egress: tuple[str, ...] = ()  # eBPF programs that see packets before tc filters; of virtual links only
@@ -76,7 +76,7 @@ class Facts:
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
     netns_cookie: int = 1  # identifies the network namespace since boot (SO_NETNS_COOKIE)
     module: ModuleFacts = field(default_factory=ModuleFacts)
-    refuses: frozenset[Literal[4, 6]] = frozenset()  # families whose default route in `main` refuses
+    refuses: frozenset[Family] = frozenset()  # families whose default route in `main` refuses
     rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
     # Reverse-path filters (rp_filter) as they were before this gateway, where that of `all` is not 0: it, and what is
     # weaker, by interface; `default` is that of interfaces to come.

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import Forward
-from nvi_operator.language.model.values import Network
-from nvi_operator.topology.model import FAMILIES, Family, Port, Topology, Uplink
+from nvi_operator.language.model.values import FAMILIES, Family, Network
+from nvi_operator.topology.model import Port, Topology, Uplink
 
 
 def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:

@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import TypedDict
 
-from nvi_operator.language.check.addresses import Span, overlapping
+from nvi_operator.language.check.addresses import AddressSpan, overlapping
 from nvi_operator.language.model.nat_entries import Forward
-from nvi_operator.language.model.values import Address, PortRange, Service, Target
-from nvi_operator.topology.model import (
-    FAMILIES,
-    Family,
-    ForwardEntry,
-    ForwardRule,
-    Inside,
-    Tenant,
-    Uplink,
-)
+from nvi_operator.language.model.values import FAMILIES, Address, Family, PortRange, Service, Target
+from nvi_operator.topology.model import ForwardEntry, ForwardRule, Inside, Tenant, Uplink
 
 
 class ResolvedForwards(TypedDict):
@@ -75,11 +67,11 @@ def _ambiguous_publics(
 
 def _lost(entries: Sequence[ForwardEntry], ambiguous_publics: frozenset[Address]) -> frozenset[int]:
     """The numbers of those whose public port another one has, too, that comes first by name."""
-    spans: dict[tuple[Address, str | None], list[Span[int]]] = {}
+    spans: dict[tuple[Address, str | None], list[AddressSpan[int]]] = {}
     for number, entry in enumerate(entries):
         if entry.public in ambiguous_publics:
             first, last = (entry.ports.first, entry.ports.last) if entry.ports else (0, 0)
-            spans.setdefault((entry.public, entry.protocol), []).append(Span(4, first, last, number, number))
+            spans.setdefault((entry.public, entry.protocol), []).append(AddressSpan(4, first, last, number, number))
     return frozenset(later.owner for group in spans.values() for later, _ in overlapping(group))
 
 

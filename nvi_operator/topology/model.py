@@ -9,11 +9,19 @@ from typing import Any, Literal
 
 from nvi_operator.language.model.gateway import Guards
 from nvi_operator.language.model.nat_entries import Pick
-from nvi_operator.language.model.values import Address, AddressRange, Network, PortRange, Service, SourcePorts, within
+from nvi_operator.language.model.values import (
+    FAMILIES,
+    Address,
+    AddressRange,
+    Family,
+    Network,
+    PortRange,
+    Service,
+    SourcePorts,
+    within,
+)
 from nvi_operator.topology.facts import WireRoute
 
-Family = Literal[4, 6]
-FAMILIES: tuple[Family, Family] = (4, 6)
 ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 UNREACHABLE_METRIC = 4294967295
 BEFORE_MAIN, BEHIND_MAIN = 20, 4  # how many FIB rules of others are honoured, of one family

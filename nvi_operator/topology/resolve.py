@@ -12,26 +12,14 @@ from typing import Literal
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kmod.verdict import judge
-from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.gateway import Uplink as SpecUplink
-from nvi_operator.language.model.values import Address, Network
+from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
+from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
 from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
-from nvi_operator.topology.model import (
-    FAMILIES,
-    Conditions,
-    Family,
-    Inside,
-    Port,
-    Priorities,
-    RouteEntry,
-    Tenant,
-    Topology,
-    Uplink,
-)
+from nvi_operator.topology.model import Conditions, Inside, Port, Priorities, RouteEntry, Tenant, Topology, Uplink
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
@@ -268,7 +256,7 @@ def _uplink(
     name: str,
     slot: int,
     spec: GatewaySpec,
-    uplink: SpecUplink,
+    uplink: UplinkSpec,
     facts: Facts,
     addresses: tuple[Address, ...],
     alone: bool,
@@ -319,7 +307,7 @@ def _uplink(
 
 def _found_routers(
     name: str,
-    uplink: SpecUplink,
+    uplink: UplinkSpec,
     fact: LinkFact,
     beside: Iterable[tuple[Network, Address]],
     note: Note,

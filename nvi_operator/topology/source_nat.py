@@ -8,12 +8,10 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec, SourceNat, Translation
 from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
-from nvi_operator.language.model.values import Address, AddressRange, Network, within
+from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.model import (
-    FAMILIES,
     Choice,
     Conditions,
-    Family,
     Inside,
     OneToOne,
     Outcome,

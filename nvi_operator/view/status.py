@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.language.wording import counted
 from nvi_operator.plan.preview import Preview
 from nvi_operator.state.link import Link
 from nvi_operator.topology.faults import port_state
-from nvi_operator.topology.model import FAMILIES, Uplink
+from nvi_operator.topology.model import Uplink
 from nvi_operator.view.describe import describe
 from nvi_operator.view.table import Entry, TextTable
 

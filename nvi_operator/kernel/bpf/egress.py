@@ -44,6 +44,7 @@ from nvi_operator.kernel.bpf.guard import (
 )
 from nvi_operator.kernel.bpf.maps import LPM_TRIE, NO_PREALLOC, MapInfo
 from nvi_operator.kernel.bpf.program import protocol
+from nvi_operator.language.model.values import Family
 from nvi_operator.state.egress_guard import GuardEntry, Standing
 
 REASONS = ("egress_untranslated", "egress_foreign", "egress_wrong_uplink", "egress_reset")
@@ -168,7 +169,7 @@ def _own_source(stage_mask: int, order: Order) -> tuple[Line, ...]:
     )
 
 
-def _key(side: Literal["source", "destination"], family: Literal[4, 6]) -> tuple[Line, ...]:
+def _key(side: Literal["source", "destination"], family: Family) -> tuple[Line, ...]:
     """An address of the packet as a key of the map; without a whole header the packet is foreign."""
     offset = (SOURCE if side == "source" else _DESTINATION)[family]
     return (

@@ -18,17 +18,9 @@ from typing import Any
 
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.netlink.rtnetlink import (
-    AF,
-    Family,
-    Rtnetlink,
-    number,
-    prefix,
-    shown_number,
-    shown_prefix,
-    text,
-)
+from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix, text
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Change
 from nvi_operator.state.fib_rule import FibRule

@@ -12,8 +12,9 @@ from ipaddress import ip_address
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.netlink.rtnetlink import AF, Family, Rtnetlink, number, prefix, shown_number, shown_prefix
+from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE, REPLACE
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState

@@ -24,7 +24,8 @@ from nvi_operator.kernel.drivers.route import (
     UNICAST,
     next_hops,
 )
-from nvi_operator.kernel.netlink.rtnetlink import AF, Family, Rtnetlink, number, shown_number, shown_prefix
+from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, shown_number, shown_prefix
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import MOST_ROUTES, WIDE, WireRoute
 

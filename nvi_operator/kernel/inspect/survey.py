@@ -12,16 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from nvi_operator.doctor.footprint import Footprint, footprint
-from nvi_operator.doctor.survey import (
-    Family,
-    FilterFact,
-    MultipathFact,
-    RouteFact,
-    RouteUse,
-    RuleFact,
-    Survey,
-    TcxFact,
-)
+from nvi_operator.doctor.survey import FilterFact, MultipathFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
 from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.drivers.route import Census
@@ -43,6 +34,7 @@ from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.rights import refused
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Family
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.topology.facts import WIDE, LinkFact
 

@@ -12,12 +12,11 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any
 
 from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, DUMP_INTERRUPTED, REQUEST, ROUTE, Netlink, header
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute
-
-Family = Literal[4, 6]
 
 AF: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from typing import Generic, NamedTuple, TypeVar
 
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import GatewaySpec, Uplink
+from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, Address, Network
 
 Problem = tuple[Path, str, str]  # where, what is wrong, what to do
@@ -21,7 +21,7 @@ Problem = tuple[Path, str, str]  # where, what is wrong, what to do
 T = TypeVar("T")
 
 
-class Span(NamedTuple, Generic[T]):
+class AddressSpan(NamedTuple, Generic[T]):
     """Numbers from `first` to `last` (addresses of one family, or ports), and whose they are.
 
     `order` is the place in the spec: of two that overlap, the later one is the one to complain about.
@@ -34,20 +34,22 @@ class Span(NamedTuple, Generic[T]):
     owner: T
 
 
-def span_of(network: Network, order: int, owner: T) -> Span[T]:
+def span_of(network: Network, order: int, owner: T) -> AddressSpan[T]:
     first = int(network.network_address)
     # Not broadcast_address: it makes two objects, for each of what may be 100,000 networks.
-    return Span(network.version, first, first + (1 << network.max_prefixlen - network.prefixlen) - 1, order, owner)
+    return AddressSpan(
+        network.version, first, first + (1 << network.max_prefixlen - network.prefixlen) - 1, order, owner
+    )
 
 
 def overlapping(
-    spans: Iterable[Span[T]], apart: Callable[[T, T], bool] | None = None
-) -> Iterator[tuple[Span[T], Span[T]]]:
+    spans: Iterable[AddressSpan[T]], apart: Callable[[T, T], bool] | None = None
+) -> Iterator[tuple[AddressSpan[T], AddressSpan[T]]]:
     """(later, earlier) for spans that overlap another, unless the two owners may (`apart`).
 
     Each span is compared with the widest one before it; where some may overlap, with all that reach it.
     """
-    reaching: list[Span[T]] = []
+    reaching: list[AddressSpan[T]] = []
     for span in sorted(spans, key=lambda s: s[:4]):
         reaching = [other for other in reaching if other.family == span.family and other.last >= span.first]
         other = next((o for o in reaching if apart is None or not apart(span.owner, o.owner)), None)
@@ -177,12 +179,12 @@ def declared_networks(spec: GatewaySpec) -> list[Network]:
     return [network for interface in spec.interfaces.values() for network in interface.networks]
 
 
-def explicit(uplink: Uplink) -> tuple[Address, ...]:
+def explicit(uplink: UplinkSpec) -> tuple[Address, ...]:
     """The addresses that are written down."""
     return uplink.addresses if isinstance(uplink.addresses, tuple) else ()
 
 
-def families_of(uplink: Uplink) -> frozenset[int]:
+def families_of(uplink: UplinkSpec) -> frozenset[int]:
     """The families in which an uplink has, or may come to have, an address that flows are translated to."""
     if uplink.addresses == "auto":
         return frozenset(FAMILIES)

@@ -14,10 +14,10 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 from nvi_operator.language.check.addresses import (
+    AddressSpan,
     Homes,
     Insides,
     Problem,
-    Span,
     declared_networks,
     explicit,
     families_of,
@@ -27,7 +27,7 @@ from nvi_operator.language.check.addresses import (
 )
 from nvi_operator.language.check.port_claims import WHOLE, Claims, claim, may_overlap, owner_of, ports_of
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import GatewaySpec, Uplink
+from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static
 from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.values import FAMILIES, Network, parse_address
@@ -85,10 +85,10 @@ def _families_of(forward: Forward) -> frozenset[int]:
     return frozenset(target.address.version for target in forward.to)
 
 
-def _span(packed: int, names: Sequence[str]) -> Span[str]:
+def _span(packed: int, names: Sequence[str]) -> AddressSpan[str]:
     """What is claimed, and by whom."""
     order = owner_of(packed)
-    return Span(0, *ports_of(packed), order, names[order])
+    return AddressSpan(0, *ports_of(packed), order, names[order])
 
 
 def _first_addresses(spec: GatewaySpec) -> dict[str, list[_Public]]:
@@ -99,7 +99,7 @@ def _first_addresses(spec: GatewaySpec) -> dict[str, list[_Public]]:
     }
 
 
-def _address_of(name: str, uplink: Uplink, family: int) -> str:
+def _address_of(name: str, uplink: UplinkSpec, family: int) -> str:
     """The uplink's name where its address is a lease."""
     written = (*(uplink.translate_to or ()), *explicit(uplink))
     return next((str(address) for address in written if address.version == family), name)
@@ -275,7 +275,7 @@ def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
         if _is_address(public):
             forwards[public].update(dict.fromkeys(_span(number, names).owner for number in packed))
     own, declared = own_addresses(spec), declared_networks(spec)
-    spans: list[Span[tuple[bool, str]]] = [
+    spans: list[AddressSpan[tuple[bool, str]]] = [
         span_of(mapped, 0, (True, name))
         for name, static in spec.static.items()
         if not static.to and not (static.in_ and static.tenant)  # which stand beside forwards for all others

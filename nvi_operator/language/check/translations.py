@@ -8,11 +8,11 @@ from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
 from nvi_operator.language.check.addresses import (
+    AddressSpan,
     Cover,
     Homes,
     Insides,
     Problem,
-    Span,
     declared_networks,
     explicit,
     families_of,
@@ -76,7 +76,7 @@ def _line_families(spec: GatewaySpec, at: Path, line: SourceNat) -> Iterator[Pro
 
 def _common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple[str, str] | None]:
     """The families that all sides have; if none, the field that takes the last away, and what it does not fit."""
-    common = set(FAMILIES)
+    common: set[int] = set(FAMILIES)
     for number, (name, families) in enumerate(sides):
         if not common & families:
             other, others = next(side for side in sides[:number] if not side[1] & families)
@@ -100,7 +100,7 @@ def _line_tenants(insides: Insides, at: Path, line: SourceNat) -> Iterator[Probl
 
 def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: Mapping[AddressRange, int]) -> Iterator[Problem]:
     path = (*at, "as")
-    spans = [Span(r.family, int(r.first), int(r.last), order, r) for order, r in enumerate(pool)]
+    spans = [AddressSpan(r.family, int(r.first), int(r.last), order, r) for order, r in enumerate(pool)]
     for later, earlier in overlapping(spans):
         yield path, f"{later.owner} overlaps {earlier.owner} of the same pool", "name each address once"
     for family in FAMILIES:
@@ -155,8 +155,8 @@ class _Piece(NamedTuple):
 
 def check_static(spec: GatewaySpec) -> Iterator[Problem]:
     homes, insides = Homes(spec), Insides(spec)
-    real: dict[str | None, list[Span[_Piece]]] = defaultdict(list)
-    public: list[Span[_Piece]] = []
+    real: dict[str | None, list[AddressSpan[_Piece]]] = defaultdict(list)
+    public: list[AddressSpan[_Piece]] = []
     own, declared = own_addresses(spec), declared_networks(spec)
     for order, (name, static) in enumerate(spec.static.items()):
         at: Path = ("spec", "static", name)
@@ -189,7 +189,9 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
             yield ("spec", "static", one.name, "address"), message, "each address is known by one other"
 
 
-def _distinct(pairs: Iterable[tuple[Span[_Piece], Span[_Piece]]]) -> Iterator[tuple[Span[_Piece], Span[_Piece]]]:
+def _distinct(
+    pairs: Iterable[tuple[AddressSpan[_Piece], AddressSpan[_Piece]]],
+) -> Iterator[tuple[AddressSpan[_Piece], AddressSpan[_Piece]]]:
     """Two entries overlap once, in however many pieces."""
     seen: set[tuple[str, str]] = set()
     for later, earlier in pairs:
@@ -302,9 +304,11 @@ def _sent_back(entries: Sequence[_Twice]) -> Iterator[Problem]:
         yield ("spec", "twiceNat", name, "to"), message, "choose addresses for the other side that no `as` has"
 
 
-def _crossing(left: Iterable[Span[_Twice]], right: Iterable[Span[_Twice]]) -> Iterator[tuple[Span[_Twice], ...]]:
+def _crossing(
+    left: Iterable[AddressSpan[_Twice]], right: Iterable[AddressSpan[_Twice]]
+) -> Iterator[tuple[AddressSpan[_Twice], ...]]:
     """Every span of the one with every span of the other that it overlaps."""
-    reaching: tuple[list[Span[_Twice]], ...] = ([], [])
+    reaching: tuple[list[AddressSpan[_Twice]], ...] = ([], [])
     for span, side in sorted(
         ((s, n) for n, spans in enumerate((left, right)) for s in spans), key=lambda p: p[0][:4]
     ):

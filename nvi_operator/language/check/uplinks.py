@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
-from nvi_operator.language.check.addresses import Cover, Problem, Span, explicit, overlapping, span_of
+from nvi_operator.language.check.addresses import AddressSpan, Cover, Problem, explicit, overlapping, span_of
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import GatewaySpec, Interface, SourceNat, Uplink
+from nvi_operator.language.model.gateway import GatewaySpec, InterfaceSpec, SourceNat, UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, Address, Network, link_local, no_hosts, within
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
@@ -82,7 +82,7 @@ def _networks(spec: GatewaySpec) -> Iterator[Problem]:
 def _aliases(spec: GatewaySpec) -> Iterator[Problem]:
     """Each knownAs is on no uplink, and stands for one interface's networks, unless `static` tells by who asks."""
     resolved = Cover(network for static in spec.static.values() if static.in_ for network in static.as_)
-    spans: list[Span[tuple[Path, str]]] = []
+    spans: list[AddressSpan[tuple[Path, str]]] = []
     shared: set[Path] = set()
     for name, uplink in spec.uplinks.items():
         networks = [*(ip_network(a) for a in explicit(uplink)), *(uplink.routed or ())]
@@ -104,7 +104,7 @@ def _aliases(spec: GatewaySpec) -> Iterator[Problem]:
         yield later.owner[0], f"its addresses overlap those of {earlier.owner[1]}", hint
 
 
-def _alias_families(path: Path, interface: Interface) -> Iterator[Problem]:
+def _alias_families(path: Path, interface: InterfaceSpec) -> Iterator[Problem]:
     families = {network.version for network in interface.networks}
     for network in interface.known_as or ():
         if network.version not in families:
@@ -140,7 +140,7 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
     yield from _claims(spec)
 
 
-def _beyond(spec: GatewaySpec, path: Path, uplink: Uplink) -> Iterator[Problem]:
+def _beyond(spec: GatewaySpec, path: Path, uplink: UplinkSpec) -> Iterator[Problem]:
     """Networks behind an uplink are nowhere else, and not everything: an ISP's hosts get no untranslated answers."""
     if not isinstance(uplink.networks, tuple):
         return
@@ -155,7 +155,7 @@ def _beyond(spec: GatewaySpec, path: Path, uplink: Uplink) -> Iterator[Problem]:
 def _claims(spec: GatewaySpec) -> Iterator[Problem]:
     """No address belongs to two. An uplink's own address may lie in a prefix that is routed to it."""
     Owner = tuple[str, str, str]  # noqa: N806
-    spans: list[Span[Owner]] = []
+    spans: list[AddressSpan[Owner]] = []
     for order, (name, uplink) in enumerate(spec.uplinks.items()):
         spans += [span_of(ip_network(a), order, (name, "addresses", str(a))) for a in explicit(uplink)]
         spans += [span_of(n, order, (name, "routed", str(n))) for n in uplink.routed or ()]
@@ -174,7 +174,7 @@ def _claims(spec: GatewaySpec) -> Iterator[Problem]:
             yield ("spec", "uplinks", name, field), message, "an address belongs to one uplink: packets follow it"
 
 
-def _next_hops(path: Path, uplink: Uplink) -> Iterator[Problem]:
+def _next_hops(path: Path, uplink: UplinkSpec) -> Iterator[Problem]:
     addresses = explicit(uplink)
     if not addresses or not isinstance(uplink.next_hop, tuple):
         return
@@ -191,7 +191,7 @@ def _next_hops(path: Path, uplink: Uplink) -> Iterator[Problem]:
         yield at, message, "add the router of that family"
 
 
-def _translate_to(path: Path, uplink: Uplink) -> Iterator[Problem]:
+def _translate_to(path: Path, uplink: UplinkSpec) -> Iterator[Problem]:
     """Answers reach this gateway only at an address that the uplink has or routes."""
     at = (*path, "translateTo")
     answered = Cover([*(ip_network(a) for a in explicit(uplink)), *(uplink.routed or ())])
@@ -232,7 +232,7 @@ def _one_default(spec: GatewaySpec) -> Iterator[Problem]:
             first |= dict.fromkeys(families, name)
 
 
-def _may_carry(uplink: Uplink) -> frozenset[int]:
+def _may_carry(uplink: UplinkSpec) -> frozenset[int]:
     """The families that it has, or may come to have while it runs (topology/resolve.py)."""
     if "auto" in (uplink.addresses, uplink.next_hop):
         return frozenset(FAMILIES)

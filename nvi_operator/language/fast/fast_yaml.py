@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from nvi_operator.errors import Position
 from nvi_operator.language.fast.fast_entries import WRONG, Builder
-from nvi_operator.language.fast.line_diff import MOST, Edit, Span
+from nvi_operator.language.fast.line_diff import MOST, Edit, LineSpan
 from nvi_operator.language.load.yaml_reader import Path, parse
 from nvi_operator.language.load.yaml_scalars import may_be_other_than_text, value_of
 from nvi_operator.language.model.nat_entries import MODELS
@@ -68,7 +68,7 @@ class Run(NamedTuple):
         position = entry.find(path, key=key)
         return Position(file, position.line + data.count(b"\n", 0, begin.start()), position.column)
 
-    def edited(self, old: bytes, new: bytes, lines: Span) -> tuple[Run, Edit] | None:
+    def edited(self, old: bytes, new: bytes, lines: LineSpan) -> tuple[Run, Edit] | None:
         """The run after an edit of its bytes, if that left plain entries only."""
         if not self.start <= lines.start <= lines.old_end <= self.end:
             return None

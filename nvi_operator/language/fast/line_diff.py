@@ -45,7 +45,7 @@ class Edit:
         return edited
 
 
-class Span(NamedTuple):
+class LineSpan(NamedTuple):
     """Whole lines that differ, as places in the file before and after; what is around them is the same in both."""
 
     start: int
@@ -57,13 +57,13 @@ class Span(NamedTuple):
         return self.new_end - self.old_end
 
 
-def changed_lines(old: bytes, new: bytes) -> Span | None:
+def changed_lines(old: bytes, new: bytes) -> LineSpan | None:
     """The lines that differ between two files, and perhaps one more; None if they are too many."""
     start = old.rfind(b"\n", 0, _same_before(old, new)) + 1
     o, n = len(old), len(new)
     line_end = old.find(b"\n", o - _same_after(old, new, min(o, n) - start))
     old_end = o if line_end < 0 else line_end + 1
-    span = Span(start, old_end, old_end + n - o)
+    span = LineSpan(start, old_end, old_end + n - o)
     return span if max(span.old_end, span.new_end) - start <= MOST else None
 
 

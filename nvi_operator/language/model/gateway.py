@@ -136,7 +136,7 @@ class Guards(Model):
     )
 
 
-class Interface(Model):
+class InterfaceSpec(Model):
     """An interface that takes part in NAT and is no uplink."""
 
     networks: Networks = Field(description="The prefixes that live behind this interface.")
@@ -177,7 +177,7 @@ _AUTO_OR_ADDRESSES: dict[str, Any] = {
 }
 
 
-class Uplink(Model):
+class UplinkSpec(Model):
     """A way out: an ISP, a tunnel, a partner link. Packets take the uplink that owns their translated source."""
 
     interface: IfName = Field(description="The interface that it is reached through.")
@@ -225,7 +225,7 @@ class Uplink(Model):
     )
 
     @model_validator(mode="after")
-    def _one_next_hop_per_family(self) -> Uplink:
+    def _one_next_hop_per_family(self) -> UplinkSpec:
         if isinstance(self.next_hop, tuple):
             versions = [hop.version for hop in self.next_hop]
             if len(set(versions)) != len(versions):
@@ -440,7 +440,7 @@ class SourceNat(Model):
 # --------------------------------------------------------------------------- routing
 
 
-class Route(Model):
+class RouteSpec(Model):
     """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins.
 
     What the gateway itself sends obeys no route of the spec: bound to an uplink's address it takes that uplink,
@@ -454,7 +454,7 @@ class Route(Model):
     via: Name = Field(description="The uplink to take.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> Route:
+    def _says_something(self) -> RouteSpec:
         if not (self.from_ or self.to or self.in_):
             raise ValueError("say at least one of from, to and in")
         return self
@@ -472,11 +472,11 @@ class GatewaySpec(Model):
     dataplane: Dataplane = Field(default_factory=Dataplane)
     numbers: Numbers = Field(default_factory=Numbers)
     guards: Guards = Field(default_factory=Guards)
-    interfaces: dict[IfName, Interface] = Field(
+    interfaces: dict[IfName, InterfaceSpec] = Field(
         default_factory=dict,
         description="Interfaces that take part in NAT, by name. Uplinks do so by themselves.",
     )
-    uplinks: dict[Name, Uplink] = Field(default_factory=dict, description="Ways out, by name.")
+    uplinks: dict[Name, UplinkSpec] = Field(default_factory=dict, description="Ways out, by name.")
     source_nat: tuple[SourceNat, ...] = Field(
         (), strict=False, description="Source NAT; the first line that matches wins."
     )
@@ -492,7 +492,7 @@ class GatewaySpec(Model):
     twice_nat_from: Maybe[EntryFiles] = Field(
         None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
     )
-    routes: tuple[Route, ...] = Field(
+    routes: tuple[RouteSpec, ...] = Field(
         (), strict=False, description="Stage-2 routing; the first line that matches wins."
     )
 

@@ -29,7 +29,8 @@ from nvi_operator.language.wording import HintedError, nearest, short, shown
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-FAMILIES = (4, 6)
+Family = Literal[4, 6]
+FAMILIES: tuple[Family, Family] = (4, 6)
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOLS = (*PORT_PROTOCOLS, "icmp", "icmpv6", "gre", "esp", "ah")
 
