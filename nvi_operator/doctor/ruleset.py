@@ -71,6 +71,7 @@ class Ruleset:
     chains: Mapping[tuple[str, str, str], Chain] = field(default_factory=dict)
     flags: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # of tables
     flowtables: tuple[Flowtable, ...] = ()
+    verdict_maps: Mapping[tuple[str, str, str], tuple[tuple[Any, Any], ...]] = field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[tuple[str, str], ...]:
@@ -85,6 +86,10 @@ class Ruleset:
     def target(self, rule: Rule, name: str) -> Chain | None:
         """The chain of the same table that a rule jumps to."""
         return self.chains.get((rule.family, rule.table, name))
+
+    def verdicts(self, rule: Rule, name: str) -> tuple[tuple[Any, Any], ...] | None:
+        """(key, verdict) of a named map of the same table; None if its elements were not read."""
+        return self.verdict_maps.get((rule.family, rule.table, name))
 
     def has_chain(self, family: str, table: str, prefix: str) -> bool:
         return any(key[:2] == (family, table) and key[2].startswith(prefix) for key in self.chains)
@@ -102,6 +107,7 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFa
     heads: dict[tuple[str, str, str], Mapping[str, Any]] = {}
     rules: dict[tuple[str, str, str], list[Rule]] = {}
     flowtables: list[Flowtable] = []
+    verdict_maps: dict[tuple[str, str, str], tuple[tuple[Any, Any], ...]] = {}
     for item in objects:
         for kind, body in item.items():
             if kind == "table":
@@ -111,6 +117,9 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFa
             elif kind == "rule":
                 key = (body["family"], body["table"], body["chain"])
                 rules.setdefault(key, []).append(Rule(*key, body.get("handle", 0), tuple(body.get("expr", ()))))
+            elif kind == "map" and body.get("map") == "verdict" and "elem" in body:
+                key = (body["family"], body["table"], body["name"])
+                verdict_maps[key] = tuple((value, verdict) for value, verdict in body["elem"])
             elif kind == "flowtable":
                 devices = tuple(_list(body.get("dev")))
                 flowtables.append(Flowtable(body["family"], body["table"], body["name"], devices))
@@ -121,7 +130,7 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFa
         if "dormant" not in flags.get(key[:2], ())
     }
     awake = tuple(table for table in flowtables if "dormant" not in flags.get((table.family, table.table), ()))
-    return Ruleset(chains, flags, awake)
+    return Ruleset(chains, flags, awake, verdict_maps)
 
 
 def _chain(head: Mapping[str, Any], rules: tuple[Rule, ...]) -> Chain:

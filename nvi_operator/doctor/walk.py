@@ -129,7 +129,7 @@ class _Walker:
             for kind, body in statement.items():
                 if kind == "vmap":
                     ended = True
-                    for verdict, certainly in self._vmap(body):
+                    for verdict, certainly in self._vmap(rule, body):
                         on, back = self._verdict(rule, verdict, certain=certain and certainly)
                         goes_on, returns = goes_on or on, returns or back
                 elif kind in _VERDICTS or (kind == "xt" and not native and is_opaque_end(body)):
@@ -138,13 +138,14 @@ class _Walker:
                     goes_on, returns = goes_on or on, returns or back
         return goes_on or not ended, returns
 
-    def _vmap(self, body: Any) -> Iterator[tuple[Any, bool]]:
+    def _vmap(self, rule: Rule, body: Any) -> Iterator[tuple[Any, bool]]:
         data = body["data"]
-        if not isinstance(data, dict):
-            yield {"unknown": None}, False  # a named map, whose elements were not listed
+        elements = data["set"] if isinstance(data, dict) else self.ruleset.verdicts(rule, str(data).removeprefix("@"))
+        if elements is None:
+            yield {"unknown": None}, False
             yield {"continue": None}, False
             return
-        for key, verdict in data["set"]:
+        for key, verdict in elements:
             answer = element_matches(body["key"], key, self.packet)
             if answer is not False:
                 yield verdict, bool(answer)

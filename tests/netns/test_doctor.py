@@ -128,6 +128,24 @@ def test_the_ruleset_of_docker_is_read_down_to_the_container(host: Host, backend
     assert "iptables -I DOCKER-USER -o nvi0 -j ACCEPT" in drop.todo.splitlines()
 
 
+def test_a_map_of_verdicts_is_read_down_to_the_chain_that_it_leads_to(host: Host) -> None:
+    """As Docker 29 finds the chains of its bridges; a listing of the table without elements shows none of it."""
+    host.nft(
+        "table ip guard {\n"
+        'map by-name { type ifname : verdict; elements = { "lan0" : jump closed } }\n'
+        "chain closed { drop; }\n"
+        "chain through { type filter hook forward priority filter; iifname vmap @by-name; }\n"
+        "}"
+    )
+    (drop,) = (finding for finding in findings(host, SPEC) if finding.topic == "forward-drop")
+    assert drop.level == "problem"
+    assert "rule handle" in drop.what
+    assert "ip guard through" in drop.what
+    assert "closed" in drop.what
+    host.nft('delete element ip guard by-name { "lan0" }')
+    assert not [finding for finding in findings(host, SPEC) if finding.topic == "forward-drop"]
+
+
 def test_rules_and_routes_of_others(host: Host) -> None:
     host.ip(
         "rule add pref 500 lookup 51820",

@@ -2,7 +2,8 @@
 
 Table by table, so that one that cannot be listed hides no other, and so that ours, which may be large, is
 never read. The kernel says which there are, and their flags: nft 1.0.6 reads all of them to list their names, and
-prints flags as any bytes. The contents of named sets are left out (-t): they may be many, and no check needs them.
+prints flags as any bytes. The contents of named sets are left out (-t): they may be many, and no check needs them,
+except those of verdict maps, by which Docker 29's nftables backend finds the chain of a container.
 """
 
 from __future__ import annotations
@@ -73,12 +74,23 @@ def read_ruleset(ours: str) -> ForeignNft:
     except NviError as error:
         failures.append(error.message)
     for table in tables:
-        objects += translated(_list(["table", table.family, table.name], failures))
+        listed = _list(["table", table.family, table.name], failures)
+        objects += translated([_with_verdicts(entry) for entry in listed])
     return ForeignNft(tuple(objects), tuple(tables), tuple(ingress), tuple(failures))
 
 
-def _list(what: Sequence[str], failures: list[str]) -> list[Mapping[str, Any]]:
-    code, output, error = run(["nft", "-j", "-t", "list", *what], seconds=_SECONDS)
+def _with_verdicts(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An object of a listing; a map of verdicts with its elements, unless its name is a keyword of nft."""
+    named = entry.get("map")
+    if not named or named.get("map") != "verdict":
+        return entry
+    whole = _list(["map", named["family"], named["table"], named["name"]], [], contents=True)
+    found = next((other["map"] for other in whole if "map" in other), None)
+    return entry if found is None else {"map": {"elem": [], **found}}  # nft prints no `elem` of an empty one
+
+
+def _list(what: Sequence[str], failures: list[str], *, contents: bool = False) -> list[Mapping[str, Any]]:
+    code, output, error = run(["nft", "-j", *([] if contents else ["-t"]), "list", *what], seconds=_SECONDS)
     if code:
         reason = f"nft ended with {signal.Signals(-code).name}" if code < 0 else error.strip().partition("\n")[0]
         failures.append(f"nft list {' '.join(what)}: {reason}")

@@ -39,7 +39,7 @@ def fate(packet: Packet, *chains: Any, policy: str = "accept") -> bool:
             True,
             id="by a verdict map",
         ),
-        pytest.param([{"vmap": {"key": STATE, "data": "@named"}}], False, False, id="a named map may hold anything"),
+        pytest.param([{"vmap": {"key": STATE, "data": "@named"}}], False, False, id="a named map that was not read"),
         pytest.param([meta("oifname", "nvi0"), DROP], True, False, id="our device"),
         pytest.param([meta("oifname", "nvi*"), DROP], True, False, id="our device by a wildcard"),
         pytest.param([meta("iifname", {"set": ["wan0", "wan1"]}), DROP], False, True, id="an interface in a set"),
