@@ -22,13 +22,15 @@ _BITS = 32  # lines that have a bit of their own; more share them, and then let 
 def _desired(topology: Topology) -> Iterator[EgressGuard]:
     if not topology.programs:
         return
-    present = {port.ifname for port in topology.ports if port.ifindex is not None}
+    present = {interface.ifname for interface in topology.interfaces if interface.ifindex is not None}
     for ifname in topology.uplink_ifnames:
         if ifname in present:
             entries = (entry for family in topology.families for entry in _entries(topology, ifname, family))
             yield EgressGuard(ifname, topology.stage_mask, frozenset(entries))
     public = frozenset(entry for family in topology.families for entry in _answers(topology, family))
-    for ifname in sorted({inside.port.ifname for inside in topology.insides} & present) if public else ():
+    for ifname in (
+        sorted({inside.interface.ifname for inside in topology.inside_interfaces} & present) if public else ()
+    ):
         yield EgressGuard(ifname, topology.stage_mask, public)
 
 
@@ -67,7 +69,7 @@ def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardE
 
 
 def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> tuple[Network, ...]:
-    return fewest((n for u in topology.uplinks if on(u.port.ifname) for n in u.sources(family)), family)
+    return fewest((n for u in topology.uplinks if on(u.interface.ifname) for n in u.sources(family)), family)
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,12 @@ class _Line:
 def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
     everything = (ip_network(ANY[family]),)
     conditions: list[tuple[Conditions, bool]] = [
-        (rule.conditions, True) for rule in topology.source_rules if isinstance(rule.outcome, Unchanged)
+        (rule.conditions, True) for rule in topology.source_rules if isinstance(rule.action, Unchanged)
     ]
     conditions += [
-        (route.conditions, False) for route in topology.routes if topology.uplink(route.uplink).port.ifname == ifname
+        (route.conditions, False)
+        for route in topology.routes
+        if topology.uplink(route.uplink).interface.ifname == ifname
     ]
     far = topology.far(family, ifname)
     if far and (answering := topology.answering(family)):

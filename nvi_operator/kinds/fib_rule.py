@@ -46,8 +46,8 @@ def _steer(topology: Topology, family: Family) -> Iterator[FibRule]:
                     mask=topology.stage_mask,
                 )
     stage_1 = FibRule(family, at.steer, "lookup", topology.table, mark=0, mask=topology.stage_mask)
-    for port in topology.ports:
-        yield replace(stage_1, iif=port.ifname)
+    for interface in topology.interfaces:
+        yield replace(stage_1, iif=interface.ifname)
     # By source as well: a rule by interface is detached the moment the interface is renamed.
     for network in topology.inside_networks(family):
         yield replace(stage_1, source=str(network))
@@ -198,7 +198,7 @@ def _untranslated(topology: Topology, family: Family, default: Uplink) -> Iterat
     """
     at, stage = topology.priorities, topology.stage_mask
     leaves = FibRule(family, at.untranslated, "lookup", default.table, mark=stage, mask=stage)
-    lines = [r.conditions for r in topology.source_rules if isinstance(r.outcome, Unchanged)]
+    lines = [r.conditions for r in topology.source_rules if isinstance(r.action, Unchanged)]
     lines = [conditions for conditions in lines if conditions.family == family]
     for conditions in lines:
         for _, source, destination in _combinations(conditions):

@@ -16,11 +16,11 @@ def _desired(topology: Topology) -> Iterator[IngressGuard]:
     if not topology.programs or topology.guards.anti_spoof == "off":
         return
     own = [(ifname, address) for ifname, address in topology.local if address.version in topology.families]
-    for port in topology.ports:
-        if port.ifindex is not None:
+    for interface in topology.interfaces:
+        if interface.ifindex is not None:
             # Of tenants another one's host may have the address of an interface.
-            entries = (str(address) for ifname, address in own if not topology.tenants or ifname == port.ifname)
-            yield IngressGuard(port.ifname, topology.stage_mask, frozenset(entries))
+            entries = (str(address) for ifname, address in own if not topology.tenants or ifname == interface.ifname)
+            yield IngressGuard(interface.ifname, topology.stage_mask, frozenset(entries))
 
 
 INGRESS_GUARD = Kind("ingress-guard", _desired, lambda guard: Phase.BACKSTOP, lives_on=lambda guard: guard.ifname)

@@ -19,7 +19,7 @@ def _desired(topology: Topology) -> Iterator[Link]:
         yield Link(topology.device, "ifb", topology.device_group, MTU["ifb"])
         return
     attributes = {
-        "source": 0 if topology.source == "mark" else 1,
+        "source": 0 if topology.in_interface == "mark" else 1,
         "stage_mask": topology.stage_mask,
         "require_stage": 1,
         "ttl_compensation": int(topology.hide_hop),

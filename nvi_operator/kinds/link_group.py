@@ -13,7 +13,7 @@ from nvi_operator.topology.model import Topology
 
 
 def _desired(topology: Topology) -> Iterator[LinkGroup]:
-    present = {port.ifname for port in topology.ports if port.ifindex is not None}
+    present = {interface.ifname for interface in topology.interfaces if interface.ifindex is not None}
     for ifname in topology.uplink_ifnames:
         if ifname in present:
             yield LinkGroup(ifname, topology.link_group)

@@ -24,10 +24,10 @@ def _desired(topology: Topology) -> Iterator[Route]:
             if family in uplink.families or not uplink.families:  # none: it waits for its first address
                 yield _fallback(family, uplink.table)
     for tenant in topology.tenants:
-        for inside in topology.insides:
-            if inside.tenant == tenant.number and inside.port.up:
+        for inside in topology.inside_interfaces:
+            if inside.tenant == tenant.number and inside.interface.up:
                 for network in inside.networks:
-                    yield Route(network.version, tenant.table, str(network), dev=inside.port.ifname)
+                    yield Route(network.version, tenant.table, str(network), dev=inside.interface.ifname)
 
 
 # Nobody's: the dummy address of RFC 7600, and a link-local one that the device does not have.
@@ -53,17 +53,17 @@ def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
     What `main` knows through the interface comes first: hosts beside the gateway, and networks behind other routers
     of that wire. The uplink's router need not lead there.
     """
-    if not uplink.port.up:
+    if not uplink.interface.up:
         return
     for known in uplink.wire:
         if known.network.version == family:
             network, via = str(known.network), known.via
-            yield Route(family, uplink.table, network, dev=uplink.port.ifname, via=via, onlink=via is not None)
+            yield Route(family, uplink.table, network, dev=uplink.interface.ifname, via=via, onlink=via is not None)
     next_hop = uplink.next_hops.get(family)
     if next_hop is not None:
-        yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname, via=next_hop, onlink=True)
+        yield Route(family, uplink.table, ANY[family], dev=uplink.interface.ifname, via=next_hop, onlink=True)
     elif uplink.is_direct(family):
-        yield Route(family, uplink.table, ANY[family], dev=uplink.port.ifname)
+        yield Route(family, uplink.table, ANY[family], dev=uplink.interface.ifname)
 
 
 def _phase(route: Route) -> Phase:

@@ -20,7 +20,7 @@ _EVERYWHERE = "net/ipv4/conf/all/rp_filter"
 
 
 def _desired(topology: Topology) -> Iterator[Sysctl]:
-    present = [port.ifname for port in topology.ports if port.ifindex is not None]
+    present = [interface.ifname for interface in topology.interfaces if interface.ifindex is not None]
     for ifname in [*present, topology.device]:
         # Stage 2 receives packets whose source is one of our own addresses: 'martians' without this.
         yield Sysctl(f"net/ipv4/conf/{ifname}/accept_local", "1")
@@ -35,9 +35,9 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
     yield Sysctl("net/ipv4/conf/all/send_redirects", "0")
     if 6 in topology.families:
         for uplink in topology.uplinks:
-            if uplink.dynamic and uplink.port.ifindex is not None:
+            if uplink.dynamic and uplink.interface.ifindex is not None:
                 # A forwarding host stops learning from router advertisements, save with 2.
-                yield Sysctl(f"net/ipv6/conf/{uplink.port.ifname}/accept_ra", "2")
+                yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", "2")
     for family in topology.families:
         yield Sysctl(FORWARDING[family], "1")
 

@@ -14,8 +14,8 @@ def _desired(topology: Topology) -> Iterator[TcProgram]:
         return
     yield TcProgram(
         topology.device,
-        ProgramOptions(topology.source, topology.stage_mask, topology.loop_tag, topology.hide_hop),
-        frozenset(Port(p.ifindex, p.mac) for p in topology.ports if p.ifindex is not None),
+        ProgramOptions(topology.in_interface, topology.stage_mask, topology.loop_tag, topology.hide_hop),
+        frozenset(Port(p.ifindex, p.mac) for p in topology.interfaces if p.ifindex is not None),
     )
 
 

@@ -103,7 +103,7 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
     yield (Match(f.IIF, "==", 0), f.ACCEPT)
     for route in topology.routes:
         # What a route of the spec sends through an uplink may leave by it, whoever the source belongs to.
-        if topology.uplink(route.uplink).port.ifname == ifname and route.conditions.family in topology.families:
+        if topology.uplink(route.uplink).interface.ifname == ifname and route.conditions.family in topology.families:
             yield (*f.of_conditions(route.conditions, ()), f.ACCEPT)
     for family in topology.families:
         yield (f.of_family(family), *f.drop("leak_uplink"))
@@ -134,7 +134,7 @@ def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
         yield (Match(f.daddr(6), "==", "ff00::/8"), verdict)
         yield (f.one_of(Field("icmpv6 type"), _NEIGHBOUR_DISCOVERY), verdict)
     for rule in topology.source_rules:
-        if rule.conditions.family in topology.families and isinstance(rule.outcome, Unchanged):
+        if rule.conditions.family in topology.families and isinstance(rule.action, Unchanged):
             for match in _unchanged(topology, rule.conditions):
                 yield (*match, verdict)
 
@@ -187,7 +187,7 @@ def _chain_name(topology: Topology, ifname: str) -> str:
 
 
 def _label(topology: Topology, ifname: str) -> str:
-    return next(u for u in topology.uplinks if u.port.ifname == ifname).label
+    return next(u for u in topology.uplinks if u.interface.ifname == ifname).label
 
 
 # --------------------------------------------------------------------------- sets
@@ -198,7 +198,7 @@ def inside_set(topology: Topology, family: Family) -> tuple[str, tuple[Network, 
 
 
 def _sources(topology: Topology, ifname: str, family: Family) -> tuple[Network, ...]:
-    on_it = [u for u in topology.uplinks if u.port.ifname == ifname]
+    on_it = [u for u in topology.uplinks if u.interface.ifname == ifname]
     return fewest((n for u in on_it for n in u.sources(family)), family)
 
 

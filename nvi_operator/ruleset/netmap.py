@@ -51,7 +51,7 @@ def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule
     for entry in topology.twice:
         if entry.real.version == family:
             ours = f.not_from_uplinks(topology)
-            theirs = (Match(f.IIFNAME, "==", topology.uplink(entry.uplink).port.ifname),)
+            theirs = (Match(f.IIFNAME, "==", topology.uplink(entry.uplink).interface.ifname),)
             for where, source, known_as, alias, behind_it in (
                 (ours, entry.real, entry.mapped, entry.alias, entry.far),
                 (theirs, entry.far, entry.alias, entry.mapped, entry.real),
@@ -89,7 +89,7 @@ def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Ru
 def is_asked_for(entry: StaticEntry, family: Family) -> Iterator[Match]:
     """Does a packet mean the host of an entry for some only?"""
     if entry.askers:
-        yield f.one_of(f.IIFNAME, tuple(asker.port.ifname for asker in entry.askers))
+        yield f.one_of(f.IIFNAME, tuple(asker.interface.ifname for asker in entry.askers))
     yield f.in_networks(f.daddr(family), (entry.mapped,))
     if entry.far:
         yield f.in_networks(f.saddr(family), entry.far)
@@ -106,7 +106,7 @@ def _behind(topology: Topology, inside: Inside, family: Family) -> tuple[Match, 
 def _from_inside(topology: Topology, tenant: int) -> tuple[Statement, ...]:
     if not tenant:
         return f.not_from_uplinks(topology)
-    return (f.one_of(f.IIFNAME, tuple(i.port.ifname for i in topology.insides if i.tenant == tenant)),)
+    return (f.one_of(f.IIFNAME, tuple(i.interface.ifname for i in topology.inside_interfaces if i.tenant == tenant)),)
 
 
 def _is_address(network: Network) -> bool:

@@ -21,7 +21,7 @@ def others_chains(topology: Topology) -> Iterator[Chain]:
     """A mark for the uplink that was asked; kinds/fib_rule.py has the rules that read it."""
     if not topology.uplinks:
         return
-    known = ("lo", *(port.ifname for port in topology.ports))
+    known = ("lo", *(interface.ifname for interface in topology.interfaces))
     answer = Match(f.CT_DIRECTION, "==", "reply")
     to_answers = (answer, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
     yield Chain("others", Hook("filter", "prerouting", _PRIORITY), (to_answers,))

@@ -62,7 +62,7 @@ def srcnat_chain(topology: Topology) -> Chain:
 
 def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
     """Does it translate a part of the inside (language/check/translations.py), which is otherwise left alone?"""
-    match rule.outcome:
+    match rule.action:
         case ToRange(addresses, _, _):
             given = [addresses.first, addresses.last]
         case Spread(choices, _, _):
@@ -82,13 +82,13 @@ def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
 
 def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
     """Between our own networks: a hairpin gets the public address as its source, the rest stays as it is."""
-    for inside in topology.insides:
+    for inside in topology.inside_interfaces:
         networks = inside.of_family(family)
         if networks:
             yield (
                 f.is_dnated(),
                 f.in_networks(f.daddr(family), networks),
-                Match(f.IIFNAME, "==", inside.port.ifname),
+                Match(f.IIFNAME, "==", inside.interface.ifname),
                 *_same_tenant(inside),
                 Nat("snat", family, f.original_daddr(family)),
             )
@@ -121,7 +121,7 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
         nat = Nat("snat", family, Lookup(f.saddr(family), SetRef(map_.name)), netmap=map_.prefix_values)
         yield (*f.not_from_uplinks(topology), nat)
     for tenant in topology.tenants:
-        ifnames = tuple(i.port.ifname for i in topology.insides if i.tenant == tenant.number)
+        ifnames = tuple(i.interface.ifname for i in topology.inside_interfaces if i.tenant == tenant.number)
         for entry in topology.statics:
             if entry.tenant == tenant.number and entry.real.version == family and not entry.limited:
                 yield (
@@ -173,7 +173,7 @@ def _with_ports(
 def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statement, ...], Statement]]:
     """(further matches, what happens). A port range is for protocols with ports; others keep theirs."""
     family = rule.conditions.family
-    match rule.outcome:
+    match rule.action:
         case Unchanged():
             yield (), f.ACCEPT
         case Unavailable():

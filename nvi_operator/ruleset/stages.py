@@ -44,7 +44,9 @@ def raw_chains(topology: Topology) -> Iterator[Chain]:
     rules: list[Rule] = [(f.is_stage_2(topology), *((Verdict("jump", _STAGE_2),) if by_map else (*done, f.RETURN)))]
     rules += _anti_spoof(topology)
     if topology.tenants:
-        zones = frozenset(((inside.port.ifname,), (inside.tenant,)) for inside in topology.insides if inside.tenant)
+        zones = frozenset(
+            ((inside.interface.ifname,), (inside.tenant,)) for inside in topology.inside_interfaces if inside.tenant
+        )
         rules.append((Assign(Field("ct original zone"), Lookup(f.IIFNAME, zones)),))
     yield Chain("raw_prerouting", Hook("filter", "prerouting", RAW_PRIORITY), tuple(rules))
 
@@ -106,7 +108,7 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
     yield from _not_from_there(topology)
     if topology.guards.anti_spoof == "strict":
         missing = Match(Field("fib saddr . iif oif"), "==", "missing")
-        checked = tuple(p.ifname for p in topology.ports if not topology.may_share_addresses(p.ifname))
+        checked = tuple(p.ifname for p in topology.interfaces if not topology.may_share_addresses(p.ifname))
         ports = f.one_of(f.IIFNAME, checked)
         if 4 in topology.families:
             yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, missing, *f.drop("spoofed"))
@@ -124,7 +126,7 @@ def _not_from_there(topology: Topology) -> Iterator[Rule]:
     for family in topology.families:
         for uplink in topology.uplinks:
             far = tuple(n for n in uplink.far if n.version == family)
-            ways = {u.port.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
+            ways = {u.interface.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
             others = tuple(name for name in topology.uplink_ifnames if name not in ways)
             if far and others:
                 yield (f.in_networks(f.saddr(family), far), f.one_of(f.IIFNAME, others), *f.drop("spoofed"))
@@ -148,7 +150,7 @@ def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
 
 def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Match]:
     """Inside sources come from inside: where that is one interface, its name spares the lookup of the others'."""
-    names = {inside.port.ifname for inside in topology.insides}
+    names = {inside.interface.ifname for inside in topology.inside_interfaces}
     if len(names) == 1 and not names & set(outside) and len(outside) > 1:
         yield Match(f.IIFNAME, "!=", names.pop())
 
@@ -174,7 +176,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
         (Match(f.CT_STATE, "in", frozenset({"new", "untracked"})), Verdict("jump", _CHECK)),
         (Count("stage_1"),),
     ]
-    if topology.source == "mark":
+    if topology.in_interface == "mark":
         rules.append((Assign(f.META_MARK, Lookup(f.IIF, SetRef("ifindex_mark"))),))
     elif not topology.tenants:
         rules.append((SetBits(f.META_MARK, topology.stage_mask, topology.local_mask),))
@@ -245,6 +247,6 @@ def _tenant_chain(topology: Topology, tenant: Tenant) -> Chain:
 
 def mark_map(topology: Topology) -> NamedSet:
     """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
-    known = [port.ifindex for port in topology.ports if port.ifindex is not None]
+    known = [interface.ifindex for interface in topology.interfaces if interface.ifindex is not None]
     elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
     return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",), size=declared_size(len(elements)))

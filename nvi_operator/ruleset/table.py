@@ -51,7 +51,7 @@ def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
 def _sets(topology: Topology, forwards: Forwards) -> Iterator[NamedSet]:
     yield from guard_sets(topology)
     yield from tenant_maps(topology)
-    if topology.source == "mark":
+    if topology.in_interface == "mark":
         yield mark_map(topology)
     for family in topology.families:
         yield from forwards[family]

@@ -33,9 +33,9 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
     if not topology.tenants:
         return
     origins: frozenset[Element] = frozenset(
-        ((inside.port.ifname,), Verdict("jump", f"from_{tenant.label}"))
+        ((inside.interface.ifname,), Verdict("jump", f"from_{tenant.label}"))
         for tenant in topology.tenants
-        for inside in topology.insides
+        for inside in topology.inside_interfaces
         if inside.tenant == tenant.number
     )
     new = Match(f.CT_STATE, "in", frozenset({"new"}))

@@ -74,13 +74,15 @@ def _owner(address: Address, name: str, spec: GatewaySpec, found: Mapping[str, S
 def _same_networks(spec: GatewaySpec, facts: Facts) -> Iterable[str]:
     """A lease may have the numbers of an inside network: most routers of homes hand out 192.168.1.0/24."""
     far = {spec.uplinks[twice.via].interface for twice in spec.twice_nat.values()}
-    insides = [(n, ifname) for ifname, i in sorted(spec.interfaces.items()) if not i.tenant for n in i.networks]
+    inside_networks = [
+        (n, ifname) for ifname, i in sorted(spec.interfaces.items()) if not i.tenant for n in i.networks
+    ]
     for name, uplink in sorted(spec.uplinks.items()):
         fact = facts.links.get(uplink.interface)
         if fact is None or uplink.interface in far:
             continue
         for interface in fact.addresses:
-            for network, ifname in insides:
+            for network, ifname in inside_networks:
                 if within(network, interface.network):
                     yield (
                         f"uplink {name}: {interface} is on {uplink.interface}, and {network} is a network of "

@@ -38,7 +38,7 @@ def edit_topology(
 
 def _alone(topology: Topology, forwards: Mapping[str, Forward]) -> Topology | None:
     tenants = {tenant.name: tenant for tenant in topology.tenants}
-    found = resolve_forwards(forwards, topology.uplinks, topology.insides, tenants)
+    found = resolve_forwards(forwards, topology.uplinks, topology.inside_interfaces, tenants)
     if found["forward_rules"]:
         return None  # chains, not elements
     return replace(topology, **found, statics=(), twice=(), source_rules=())

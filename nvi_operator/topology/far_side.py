@@ -31,12 +31,12 @@ def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) 
     """The uplinks, each with the networks behind it. What nobody wrote down is noted."""
     inside = [network for interface in spec.interfaces.values() for network in interface.networks]
     named = {uplink.name: tuple(_named(spec, uplink)) for uplink in uplinks}
-    ways_out = {u.port.ifname for u in uplinks if not _is_all_private(u, named[u.name]) or _is_way_out(spec, u)}
+    ways_out = {u.interface.ifname for u in uplinks if not _is_all_private(u, named[u.name]) or _is_way_out(spec, u)}
     found = []
     for uplink in uplinks:
         written = spec.uplinks[uplink.name].networks
         far: Iterable[Network] = written if isinstance(written, tuple) else ()
-        if written == "auto" and named[uplink.name] and uplink.port.ifname not in ways_out:
+        if written == "auto" and named[uplink.name] and uplink.interface.ifname not in ways_out:
             known = [*uplink.on_link, *(route.network for route in uplink.wire)]
             far = [*named[uplink.name], *(network for network in known if _is_private(network))]
             far = tuple(dict.fromkeys(n for n in far if not any(_overlap(n, i) for i in inside)))

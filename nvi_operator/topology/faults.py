@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.values import FAMILIES, Family, Network
-from nvi_operator.topology.model import Port, Topology, Uplink
+from nvi_operator.topology.model import Interface, Topology, Uplink
 
 
 def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
@@ -23,26 +23,26 @@ def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
     )
 
 
-def port_state(port: Port) -> str:
+def interface_state(interface: Interface) -> str:
     """`up`, or why an interface carries nothing."""
-    if port.ifindex is None:
+    if interface.ifindex is None:
         return "absent"
-    if not port.up:
+    if not interface.up:
         return "down"
-    return "up" if port.carrier else "without carrier"
+    return "up" if interface.carrier else "without carrier"
 
 
 def _inside_faults(topology: Topology) -> Iterator[str]:
-    for inside in topology.insides:
-        state = port_state(inside.port)
-        if state != "up" and inside.port.ifname not in topology.uplink_ifnames:
-            yield f"interface {inside.port.ifname} is {state}"
+    for inside in topology.inside_interfaces:
+        state = interface_state(inside.interface)
+        if state != "up" and inside.interface.ifname not in topology.uplink_ifnames:
+            yield f"interface {inside.interface.ifname} is {state}"
 
 
 def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
     for uplink in topology.uplinks:
-        if (state := port_state(uplink.port)) != "up":
-            yield f"uplink {uplink.name}: {uplink.port.ifname} is {state}"
+        if (state := interface_state(uplink.interface)) != "up":
+            yield f"uplink {uplink.name}: {uplink.interface.ifname} is {state}"
         elif not any(uplink.is_usable(family) for family in FAMILIES):
             what = "next hop" if uplink.addresses else "address"
             yield f"uplink {uplink.name} has no {what} now"
@@ -130,4 +130,4 @@ def _is_in(networks: Mapping[tuple[Family, int], Set[int]], family: Family, numb
 def _carries(uplink: Uplink, family: Family) -> bool:
     """A routed address needs no address of the uplink itself."""
     has_way = uplink.is_direct(family) or family in uplink.next_hops
-    return port_state(uplink.port) == "up" and has_way
+    return interface_state(uplink.interface) == "up" and has_way

@@ -24,7 +24,7 @@ class ResolvedForwards(TypedDict):
 def resolve_forwards(
     forwards: Mapping[str, Forward],
     uplinks: Sequence[Uplink],
-    insides: Sequence[Inside],
+    inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
 ) -> ResolvedForwards:
     """All forwards, by name; those on an uplink without an address now are left out until it has one."""
@@ -32,7 +32,7 @@ def resolve_forwards(
     rules: list[ForwardRule] = []
     by_name = {uplink.name: uplink for uplink in uplinks}
     publics: dict[tuple[tuple[str, ...] | None, Family], tuple[Address, ...]] = {}
-    tenant_of = _tenant_finder(insides)
+    tenant_of = _tenant_finder(inside_interfaces)
     for name in sorted(forwards):
         forward = forwards[name]
         for family, targets in _by_family(forward.to):
@@ -93,13 +93,13 @@ def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) ->
             yield address
 
 
-def _tenant_finder(insides: Sequence[Inside]) -> Callable[[Address], int]:
+def _tenant_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int]:
     """Who lives at an address: the first inside that has it. 0 where nobody has, or none is a tenant's."""
-    if not any(inside.tenant for inside in insides):
+    if not any(inside.tenant for inside in inside_interfaces):
         return lambda address: 0
     # By prefix length, because asking each network in turn is a product of two large numbers.
     homes: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
-    for order, inside in enumerate(insides):
+    for order, inside in enumerate(inside_interfaces):
         for network in inside.networks:
             shift = network.max_prefixlen - network.prefixlen
             same = homes.setdefault((network.version, shift), {})

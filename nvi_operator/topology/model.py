@@ -52,7 +52,7 @@ class Prefixes:
 
 
 @dataclass(frozen=True)
-class Port:
+class Interface:
     """An interface that takes part in NAT. `ifindex` is None while the host has no such interface."""
 
     ifname: str
@@ -69,7 +69,7 @@ class Uplink:
     name: str
     slot: int
     table: int
-    port: Port
+    interface: Interface
     next_hops: Mapping[Family, str]
     point_to_point: bool
     direct: frozenset[Family]  # families whose default route in `main` names no router
@@ -100,7 +100,7 @@ class Uplink:
     def is_usable(self, family: Family) -> bool:
         """May new flows be given to it, as far as the host knows?"""
         has_way = self.is_direct(family) or family in self.next_hops
-        return self.primary(family) is not None and self.port.up and self.port.carrier and has_way
+        return self.primary(family) is not None and self.interface.up and self.interface.carrier and has_way
 
     def is_direct(self, family: Family) -> bool:
         """Is whatever it leads to on the link, with no router?"""
@@ -115,7 +115,7 @@ class Uplink:
 class Inside:
     """An interface that is no uplink, and what lives behind it. `tenant` is 0 where there is none."""
 
-    port: Port
+    interface: Interface
     networks: tuple[Network, ...]
     tenant: int
 
@@ -196,7 +196,7 @@ class OneToOne:
     pairs: tuple[tuple[Network, Network], ...]
 
 
-Outcome = Unchanged | Unavailable | ToRange | Spread | OneToOne
+SourceAction = Unchanged | Unavailable | ToRange | Spread | OneToOne
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class SourceRule:
 
     name: str
     conditions: Conditions
-    outcome: Outcome
+    action: SourceAction
 
     @property
     def counter(self) -> str:
@@ -424,7 +424,7 @@ class Topology:
     name: str
     dataplane: Literal["kmod", "bpf"]
     device: str
-    source: Literal["mark", "skb_iif"]
+    in_interface: Literal["mark", "skb_iif"]
     stage_mask: int
     local_mask: int
     hide_hop: bool
@@ -438,7 +438,7 @@ class Topology:
     priorities: Priorities
     guards: Guards
     families: tuple[Family, ...]
-    insides: tuple[Inside, ...]
+    inside_interfaces: tuple[Inside, ...]
     uplinks: tuple[Uplink, ...]
     displaced: tuple[Network, ...]  # addresses of interfaces in the uplinks' group that are no uplink's: renamed ones
     tenants: tuple[Tenant, ...]
@@ -458,18 +458,18 @@ class Topology:
     notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
 
     @property
-    def ports(self) -> tuple[Port, ...]:
+    def interfaces(self) -> tuple[Interface, ...]:
         """Every interface that takes part in NAT, by name."""
-        ports = {port.ifname: port for port in self._all_ports()}
-        return tuple(ports[ifname] for ifname in sorted(ports))
+        interfaces = {interface.ifname: interface for interface in self._all_interfaces()}
+        return tuple(interfaces[ifname] for ifname in sorted(interfaces))
 
-    def _all_ports(self) -> Iterator[Port]:
-        yield from (inside.port for inside in self.insides)
-        yield from (uplink.port for uplink in self.uplinks)
+    def _all_interfaces(self) -> Iterator[Interface]:
+        yield from (inside.interface for inside in self.inside_interfaces)
+        yield from (uplink.interface for uplink in self.uplinks)
 
     @property
     def uplink_ifnames(self) -> tuple[str, ...]:
-        return tuple(sorted({uplink.port.ifname for uplink in self.uplinks}))
+        return tuple(sorted({uplink.interface.ifname for uplink in self.uplinks}))
 
     @property
     def device_group(self) -> int:
@@ -478,24 +478,26 @@ class Topology:
 
     def may_share_addresses(self, ifname: str) -> bool:
         """Does this uplink lead to a network whose true addresses are also ours (twice NAT)?"""
-        return any(self.uplink(entry.uplink).port.ifname == ifname for entry in self.twice)
+        return any(self.uplink(entry.uplink).interface.ifname == ifname for entry in self.twice)
 
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)
 
     def inside_networks(self, family: Family, *, tenant: int | None = None) -> tuple[Network, ...]:
         """What lives behind our interfaces: all of it, or of one tenant (0: of those in none)."""
-        return fewest((n for i in self.insides if tenant is None or i.tenant == tenant for n in i.networks), family)
+        return fewest(
+            (n for i in self.inside_interfaces if tenant is None or i.tenant == tenant for n in i.networks), family
+        )
 
     def answering(self, family: Family) -> tuple[Network, ...]:
         """Inside networks whose hosts answer `far` ones: tenants' are among them where no other has the same."""
         alone = (
             network
-            for inside in self.insides
+            for inside in self.inside_interfaces
             for network in inside.of_family(family)
             if not any(
                 network.overlaps(n)
-                for other in self.insides
+                for other in self.inside_interfaces
                 if other.tenant != inside.tenant
                 for n in other.of_family(family)
             )
@@ -504,16 +506,16 @@ class Topology:
 
     def unchanged(self, family: Family) -> tuple[Conditions, ...]:
         """Of the lines that leave sources as they are."""
-        lines = [rule.conditions for rule in self.source_rules if isinstance(rule.outcome, Unchanged)]
+        lines = [rule.conditions for rule in self.source_rules if isinstance(rule.action, Unchanged)]
         return tuple(conditions for conditions in lines if conditions.family == family)
 
     def far(self, family: Family, ifname: str | None = None) -> tuple[Network, ...]:
         """What is behind uplinks, or those on one interface, and may open flows to inside addresses."""
-        return fewest((n for u in self.uplinks if ifname in (None, u.port.ifname) for n in u.far), family)
+        return fewest((n for u in self.uplinks if ifname in (None, u.interface.ifname) for n in u.far), family)
 
     def is_part_of_inside(self, network: Network) -> bool:
         """Does it name a part of an inside network, and none of them whole?"""
-        declared = [n for inside in self.insides for n in inside.networks]
+        declared = [n for inside in self.inside_interfaces for n in inside.networks]
         return any(within(network, n) for n in declared) and not any(within(n, network) for n in declared)
 
     @property

@@ -19,7 +19,16 @@ from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
-from nvi_operator.topology.model import Conditions, Inside, Port, Priorities, RouteEntry, Tenant, Topology, Uplink
+from nvi_operator.topology.model import (
+    Conditions,
+    Inside,
+    Interface,
+    Priorities,
+    RouteEntry,
+    Tenant,
+    Topology,
+    Uplink,
+)
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
@@ -37,23 +46,23 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     notes: list[str] = []
     tenants = _tenants(spec)
     uplinks = with_far_networks(spec, _uplinks(spec, facts, notes.append), notes.append)
-    insides = tuple(
+    inside_interfaces = tuple(
         Inside(
-            _port(ifname, facts, notes.append),
+            _interface(ifname, facts, notes.append),
             interface.networks,
             tenants[interface.tenant].number if interface.tenant else 0,
         )
         for ifname, interface in sorted(spec.interfaces.items())
     )
-    _name_insides_among_uplinks(spec, facts, notes.append)
+    _name_inside_among_uplinks(spec, facts, notes.append)
     _inside_sources(spec, facts, notes.append)
     notes += lines_without_effect(spec, facts, uplinks)
     dataplane = _dataplane(spec, facts, notes.append)
     _name_programs_before_ours(spec, facts, dataplane, notes.append)
-    forwards = _forwards(spec, uplinks, insides, tenants, before)
+    forwards = _forwards(spec, uplinks, inside_interfaces, tenants, before)
     for name in forwards["suppressed_forwards"]:
         notes.append(f"forward {name}: left out: what it is for is an uplink's address now, and another's port there")
-    statics = resolve_static(spec.static, uplinks, insides, tenants, notes.append)
+    statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
     honoured, unasked = judge_rules(spec, facts)
     notes += map(str, unasked)
     for family in sorted(facts.refuses):
@@ -65,7 +74,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         name=name,
         dataplane=dataplane,
         device=spec.dataplane.device,
-        source=_source(spec, notes.append),
+        in_interface=_in_interface(spec, notes.append),
         stage_mask=1 << spec.dataplane.stage_bit,
         local_mask=1 << spec.dataplane.local_bit,
         hide_hop=spec.dataplane.hide_hop,
@@ -80,12 +89,12 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         table=spec.numbers.table,
         priorities=Priorities(spec.numbers.rule_priority),
         guards=spec.guards,
-        families=_families(insides, uplinks),
-        insides=insides,
+        families=_families(inside_interfaces, uplinks),
+        inside_interfaces=inside_interfaces,
         uplinks=uplinks,
         displaced=tuple(_displaced(spec, facts)),
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
-        source_rules=resolve_source_nat(spec, uplinks, insides, tenants, notes.append),
+        source_rules=resolve_source_nat(spec, uplinks, inside_interfaces, tenants, notes.append),
         **forwards,
         statics=statics,
         twice=resolve_twice_nat(spec, facts, notes.append),
@@ -111,26 +120,30 @@ def _inside_sources(spec: GatewaySpec, facts: Facts, note: Note) -> None:
 def _forwards(
     spec: GatewaySpec,
     uplinks: Sequence[Uplink],
-    insides: Sequence[Inside],
+    inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
     before: Topology | None,
 ) -> ResolvedForwards:
-    if before and before.insides == insides and _without_wires(before.uplinks) == _without_wires(uplinks):
+    if (
+        before
+        and before.inside_interfaces == inside_interfaces
+        and _without_wires(before.uplinks) == _without_wires(uplinks)
+    ):
         return {
             "forwards": before.forwards,
             "forward_rules": before.forward_rules,
             "ambiguous_publics": before.ambiguous_publics,
             "suppressed_forwards": before.suppressed_forwards,
         }
-    return resolve_forwards(spec.forwards, uplinks, insides, tenants)
+    return resolve_forwards(spec.forwards, uplinks, inside_interfaces, tenants)
 
 
 def _without_wires(uplinks: Iterable[Uplink]) -> list[Uplink]:
     return [replace(uplink, wire=()) for uplink in uplinks]
 
 
-def _families(insides: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
-    used = {network.version for inside in insides for network in inside.networks}
+def _families(inside_interfaces: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
+    used = {network.version for inside in inside_interfaces for network in inside.networks}
     used |= {family for uplink in uplinks for family in uplink.families}
     return tuple(family for family in FAMILIES if family in used)
 
@@ -162,7 +175,7 @@ def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
     return facts.programs or dataplane == "bpf"
 
 
-def _name_insides_among_uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> None:
+def _name_inside_among_uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> None:
     """The group is not put right: which one the interface had before, or should have, nobody but its owner knows."""
     uplinks = {uplink.interface for uplink in spec.uplinks.values()}
     for ifname in sorted(spec.interfaces.keys() - uplinks):
@@ -183,7 +196,7 @@ def _name_programs_before_ours(spec: GatewaySpec, facts: Facts, dataplane: str, 
         )
 
 
-def _source(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
+def _in_interface(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
     wanted = spec.dataplane.in_interface
     if wanted != "auto":
         return wanted
@@ -221,7 +234,7 @@ def _displaced(spec: GatewaySpec, facts: Facts) -> Iterable[Network]:
             yield from (ip_network(interface.ip) for interface in fact.addresses)
 
 
-def _port(ifname: str, facts: Facts, note: Note) -> Port:
+def _interface(ifname: str, facts: Facts, note: Note) -> Interface:
     fact = facts.links.get(ifname)
     if fact is None:
         for link in facts.links.values():
@@ -231,14 +244,14 @@ def _port(ifname: str, facts: Facts, note: Note) -> Port:
                     hint=f"write {link.ifname} in the spec",
                 )
         note(f"{ifname}: no such interface now; what needs it waits for it")
-        return Port(ifname, None, None, up=False, carrier=False)
+        return Interface(ifname, None, None, up=False, carrier=False)
     if fact.master is not None:
         note(f"{ifname}: is a port of {fact.master}; packets come in by {fact.master}, so name that in the spec")
     if not fact.up:
         note(f"{ifname}: is down; its routes wait for it")
     elif not fact.carrier:
         note(f"{ifname}: has no carrier")
-    return Port(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
+    return Interface(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
 
 
 def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:
@@ -262,7 +275,7 @@ def _uplink(
     alone: bool,
     note: Note,
 ) -> Uplink:
-    port = _port(uplink.interface, facts, note)
+    interface = _interface(uplink.interface, facts, note)
     fact = facts.links.get(uplink.interface)
     waits = uplink.next_hop == "auto" or not uplink.translate_to
     if uplink.addresses == "auto" and not addresses and waits:
@@ -288,7 +301,7 @@ def _uplink(
         name=name,
         slot=slot,
         table=spec.numbers.table + slot,
-        port=port,
+        interface=interface,
         next_hops=next_hops,
         point_to_point=uplink.next_hop is None,
         direct=direct,

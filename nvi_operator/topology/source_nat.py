@@ -14,7 +14,7 @@ from nvi_operator.topology.model import (
     Conditions,
     Inside,
     OneToOne,
-    Outcome,
+    SourceAction,
     SourceRule,
     Spread,
     Tenant,
@@ -35,7 +35,7 @@ MOST_CHOSEN = 64
 def resolve_source_nat(
     spec: GatewaySpec,
     uplinks: Sequence[Uplink],
-    insides: Sequence[Inside],
+    inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
     note: Note,
 ) -> tuple[SourceRule, ...]:
@@ -44,9 +44,9 @@ def resolve_source_nat(
         rule
         for line in spec.source_nat
         for family in FAMILIES
-        if (conditions := _conditions(line, family, insides, tenants)) is not None
-        and (outcome := _outcome(line, family, conditions, uplinks, note)) is not None
-        for rule in (*_beside(line, conditions, uplinks), SourceRule(line.name, conditions, outcome))
+        if (conditions := _conditions(line, family, inside_interfaces, tenants)) is not None
+        and (action := _action(line, family, conditions, uplinks, note)) is not None
+        for rule in (*_beside(line, conditions, uplinks), SourceRule(line.name, conditions, action))
     )
 
 
@@ -67,27 +67,27 @@ def _beside(line: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) 
             if conditions.destinations and not among:
                 continue
             narrow = tuple(n if within(n, network) else network for n in among) or (network,)
-            outcome = ToRange(AddressRange(address, address), line.as_.ports, line.as_.persistent)
-            yield SourceRule(line.name, replace(conditions, destinations=fewest(narrow, conditions.family)), outcome)
+            action = ToRange(AddressRange(address, address), line.as_.ports, line.as_.persistent)
+            yield SourceRule(line.name, replace(conditions, destinations=fewest(narrow, conditions.family)), action)
 
 
 def _conditions(
-    line: SourceNat, family: Family, insides: Sequence[Inside], tenants: Mapping[str, Tenant]
+    line: SourceNat, family: Family, inside_interfaces: Sequence[Inside], tenants: Mapping[str, Tenant]
 ) -> Conditions | None:
     tenant = tenants[line.tenant].number if line.tenant else None
     ifnames = line.in_ or ()
     if tenant is not None and not ifnames:
-        ifnames = tuple(i.port.ifname for i in insides if i.tenant == tenant)
+        ifnames = tuple(i.interface.ifname for i in inside_interfaces if i.tenant == tenant)
     if line.from_ is not None:
         sources = tuple(n for n in line.from_ if n.version == family)
     elif line.in_:
         # By interface: whatever comes in there, for an uplink as for an inside.
-        behind = [i for i in insides if i.port.ifname in line.in_]
+        behind = [i for i in inside_interfaces if i.interface.ifname in line.in_]
         sources = fewest((n for i in behind for n in i.networks), family)
         if behind and not sources:
             return None
     else:
-        sources = fewest((n for i in insides if tenant in (None, i.tenant) for n in i.networks), family)
+        sources = fewest((n for i in inside_interfaces if tenant in (None, i.tenant) for n in i.networks), family)
     if not sources and not line.in_:
         return None
     destinations = tuple(n for n in line.to or () if n.version == family)
@@ -100,9 +100,9 @@ def _conditions(
     return Conditions(family, sources, destinations, ifnames, protocols, line.ports or (), line.from_ports or ())
 
 
-def _outcome(
+def _action(
     line: SourceNat, family: Family, conditions: Conditions, uplinks: Sequence[Uplink], note: Note
-) -> Outcome | None:
+) -> SourceAction | None:
     translation = line.as_
     if translation.unchanged:
         return Unchanged()
@@ -128,7 +128,7 @@ def _pick(translation: Translation) -> Pick:
 
 def _to_uplinks(
     line: SourceNat, translation: Translation, family: Family, uplinks: Sequence[Uplink], note: Note
-) -> Outcome | None:
+) -> SourceAction | None:
     named = [u for u in uplinks if u.name in translation.uplinks]
     candidates = [u for u in named if family in u.families or u.dynamic]
     if not candidates:

@@ -16,17 +16,17 @@ Note = Callable[[str], None]
 def resolve_static(
     statics: Mapping[str, Static],
     uplinks: Sequence[Uplink],
-    insides: Sequence[Inside],
+    inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
     note: Note,
 ) -> tuple[StaticEntry, ...]:
     """By name, IPv4 before IPv6. What an uplink has on its interface stays the gateway's where a prefix covers it."""
     own = [(ip_network(address), uplink.name) for uplink in uplinks for address in uplink.addresses]
-    declared = [network for inside in insides for network in inside.networks]
+    declared = [network for inside in inside_interfaces for network in inside.networks]
     return tuple(
         entry
         for name in sorted(statics)
-        for entry in _entries(name, statics[name], own, declared, insides, tenants, note)
+        for entry in _entries(name, statics[name], own, declared, inside_interfaces, tenants, note)
     )
 
 
@@ -35,7 +35,7 @@ def _entries(
     static: Static,
     own: Sequence[tuple[Network, str]],
     declared: Sequence[Network],
-    insides: Sequence[Inside],
+    inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
     note: Note,
 ) -> Iterator[StaticEntry]:
@@ -46,6 +46,8 @@ def _entries(
                 note(f"static {name}: {address.network_address} is the address of uplink {uplink} and stays its own")
     for real, mapped in pieces(static, [address for address, _ in own], declared):
         far = tuple(network for network in static.to or () if network.version == real.version)
-        askers = tuple(i for i in insides if i.port.ifname in (static.in_ or ()) and i.of_family(real.version))
+        askers = tuple(
+            i for i in inside_interfaces if i.interface.ifname in (static.in_ or ()) and i.of_family(real.version)
+        )
         if (far or not static.to) and (askers or not static.in_):
             yield StaticEntry(name, real, mapped, tenant, far, askers)

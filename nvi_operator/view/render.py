@@ -25,7 +25,7 @@ _SECTIONS = (
 
 def render_lines(topology: Topology, desired: HostState, *, assumed: bool) -> Iterator[str]:
     """Line by line. Comments start with '#', so that the nft part can be loaded as it is."""
-    yield f"# gateway {topology.name}: dataplane {topology.dataplane}, in-interface by {topology.source}"
+    yield f"# gateway {topology.name}: dataplane {topology.dataplane}, in-interface by {topology.in_interface}"
     if assumed:
         yield "# interface numbers and MAC addresses are assumed where this host has no such interface"
     for note in topology.notes:

@@ -12,7 +12,7 @@ from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.language.wording import counted
 from nvi_operator.plan.preview import Preview
 from nvi_operator.state.link import Link
-from nvi_operator.topology.faults import port_state
+from nvi_operator.topology.faults import interface_state
 from nvi_operator.topology.model import Uplink
 from nvi_operator.view.describe import describe
 from nvi_operator.view.table import Entry, TextTable
@@ -100,8 +100,8 @@ def _uplinks(seen: Preview) -> TextTable:
         table.rows.append(
             (
                 uplink.name + (" (default)" if uplink.default else ""),
-                uplink.port.ifname,
-                port_state(uplink.port),
+                uplink.interface.ifname,
+                interface_state(uplink.interface),
                 ", ".join(uplink.next_hops.values()) or ("point-to-point" if _is_direct(uplink) else "none"),
                 ", ".join(str(a) for f in FAMILIES if (a := uplink.primary(f))) or "none",
                 counted(sum(len(uplink.sources(f)) for f in FAMILIES), "prefix", "es"),
@@ -143,8 +143,8 @@ def _uplink_json(uplink: Uplink) -> dict[str, Any]:
     return {
         "name": uplink.name,
         "default": uplink.default,
-        "interface": uplink.port.ifname,
-        "state": port_state(uplink.port),
+        "interface": uplink.interface.ifname,
+        "state": interface_state(uplink.interface),
         "pointToPoint": _is_direct(uplink),
         "nextHops": list(uplink.next_hops.values()),
         "addresses": [str(address) for address in uplink.addresses],

@@ -149,10 +149,10 @@ def test_of_two_uplinks_on_one_interface_each_has_the_router_of_its_network() ->
 
 def beside(found: Topology) -> list[tuple[str, str]]:
     def shown(rule: SourceRule) -> tuple[str, str]:
-        assert isinstance(rule.outcome, ToRange)
-        return ", ".join(map(str, rule.conditions.destinations)), str(rule.outcome.addresses.first)
+        assert isinstance(rule.action, ToRange)
+        return ", ".join(map(str, rule.conditions.destinations)), str(rule.action.addresses.first)
 
-    return [shown(rule) for rule in found.source_rules if isinstance(rule.outcome, ToRange)]
+    return [shown(rule) for rule in found.source_rules if isinstance(rule.action, ToRange)]
 
 
 def test_a_host_in_the_network_of_a_second_address_sees_that_address() -> None:

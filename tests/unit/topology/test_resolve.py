@@ -12,7 +12,16 @@ from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.edit import edit_topology
 from nvi_operator.topology.facts import Facts, LinkFact
-from nvi_operator.topology.model import Choice, OneToOne, Outcome, Spread, Topology, ToRange, Unavailable, Unchanged
+from nvi_operator.topology.model import (
+    Choice,
+    OneToOne,
+    SourceAction,
+    Spread,
+    Topology,
+    ToRange,
+    Unavailable,
+    Unchanged,
+)
 from nvi_operator.topology.resolve import resolve
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
@@ -129,8 +138,8 @@ def test_an_uplink_without_a_next_hop_is_point_to_point() -> None:
 def test_an_absent_interface_is_a_note_and_no_error() -> None:
     found = topology(LAN + TWO, link("lan0"), link("wan0"))
     assert "wan1: no such interface now; what needs it waits for it" in found.notes
-    assert found.uplink("isp-b").port.ifindex is None
-    assert not found.uplink("isp-b").port.up
+    assert found.uplink("isp-b").interface.ifindex is None
+    assert not found.uplink("isp-b").interface.up
 
 
 def test_an_inside_interface_in_the_group_of_the_uplinks_is_a_note() -> None:
@@ -156,7 +165,7 @@ def test_the_dataplane_is_what_is_asked_for_or_what_can_be_had(wanted: str, modu
 
 
 @pytest.mark.parametrize(
-    ("text", "source"),
+    ("text", "in_interface"),
     [
         (LAN, "mark"),
         ("  dataplane: { keepMarks: true }\n" + LAN, "skb_iif"),
@@ -165,8 +174,8 @@ def test_the_dataplane_is_what_is_asked_for_or_what_can_be_had(wanted: str, modu
     ],
     ids=["mark-by-default", "marks-are-kept", "tenants-need-the-mark", "asked-for"],
 )
-def test_the_in_interface_is_read_from_the_mark_unless_the_mark_is_needed(text: str, source: str) -> None:
-    assert topology(text + AUTO).source == source
+def test_the_in_interface_is_read_from_the_mark_unless_the_mark_is_needed(text: str, in_interface: str) -> None:
+    assert topology(text + AUTO).in_interface == in_interface
 
 
 def test_two_namespaces_have_different_loop_tags_that_are_never_zero() -> None:
@@ -191,13 +200,13 @@ def test_a_family_that_nobody_uses_is_left_alone(text: str, families: tuple[int,
 # --------------------------------------------------------------------------- source NAT
 
 
-def outcomes(line: str, text: str = LAN + TWO, *links: LinkFact) -> dict[int, Outcome]:
+def actions(line: str, text: str = LAN + TWO, *links: LinkFact) -> dict[int, SourceAction]:
     found = topology(f"{text}  sourceNat:\n    - {{ name: x, {line} }}\n", *links)
-    return {rule.conditions.family: rule.outcome for rule in found.source_rules}
+    return {rule.conditions.family: rule.action for rule in found.source_rules}
 
 
 def test_a_line_is_split_by_family_and_each_half_has_its_own_address() -> None:
-    found = outcomes("as: isp-a")
+    found = actions("as: isp-a")
     assert found.keys() == {4, 6}
     assert {str(o.addresses.first) for o in found.values() if isinstance(o, ToRange)} == {
         "203.0.113.2",
@@ -206,21 +215,21 @@ def test_a_line_is_split_by_family_and_each_half_has_its_own_address() -> None:
 
 
 def test_a_line_has_no_half_for_a_family_that_its_uplink_lacks() -> None:
-    assert outcomes("as: isp-b").keys() == {4}
+    assert actions("as: isp-b").keys() == {4}
 
 
 def test_a_line_has_no_half_for_a_family_that_its_conditions_lack() -> None:
-    assert outcomes("as: isp-a, to: 192.0.2.0/24").keys() == {4}
-    assert outcomes("as: isp-a, protocol: icmpv6").keys() == {6}
+    assert actions("as: isp-a, to: 192.0.2.0/24").keys() == {4}
+    assert actions("as: isp-a, protocol: icmpv6").keys() == {6}
 
 
 def test_without_a_lease_a_line_drops_and_does_not_slip_to_the_next() -> None:
-    found = outcomes("as: isp-a", LAN + AUTO, link("lan0"), link("wan0"))
+    found = actions("as: isp-a", LAN + AUTO, link("lan0"), link("wan0"))
     assert found == {4: Unavailable(), 6: Unavailable()}
 
 
 def test_with_one_family_leased_the_other_waits_for_its_own() -> None:
-    found = outcomes("as: isp-a", LAN + AUTO, link("lan0"), link("wan0", "100.64.0.9/22"))
+    found = actions("as: isp-a", LAN + AUTO, link("lan0"), link("wan0", "100.64.0.9/22"))
     assert isinstance(found[4], ToRange)
     assert found[6] == Unavailable()
 
@@ -239,7 +248,7 @@ def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkF
     text = TWO.replace("nextHop: 198.51.100.1, addresses: 198.51.100.2", "nextHop: auto, addresses: auto")
     line = "  sourceNat: [{name: all, as: {uplinks: {isp-a: 1, isp-b: 1}}}]\n"
     found = topology(LAN + text + line, link("lan0"), link("wan0"), wan1)
-    chosen = found.source_rules[0].outcome
+    chosen = found.source_rules[0].action
     assert isinstance(chosen, ToRange)
     assert str(chosen.addresses) == "203.0.113.2"
     assert any(said.startswith(note) for said in found.notes)
@@ -255,7 +264,7 @@ def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkF
     ],
 )
 def test_uplinks_share_by_the_weights_of_the_line_or_else_by_their_own(line: str, weights: tuple[int, int]) -> None:
-    found = outcomes(line)
+    found = actions(line)
     assert isinstance(spread := found[4], Spread)
     assert {str(choice.address): choice.weight for choice in spread.choices} == dict(
         zip(("203.0.113.2", "198.51.100.2"), weights, strict=True)
@@ -264,11 +273,9 @@ def test_uplinks_share_by_the_weights_of_the_line_or_else_by_their_own(line: str
 
 
 def test_a_pool_is_a_range_for_the_kernel_or_choices_of_ours() -> None:
-    assert isinstance(outcomes("as: { pool: '2001:db8:a:1::/64' }")[6], ToRange), (
-        "large: the kernel has a hash for it"
-    )
-    assert isinstance(outcomes("as: { pool: 203.0.113.18-203.0.113.20 }")[4], Spread), "so that it may grow"
-    picked = outcomes("as: { pool: [203.0.113.18-203.0.113.19, 198.51.100.20], pick: random }")[4]
+    assert isinstance(actions("as: { pool: '2001:db8:a:1::/64' }")[6], ToRange), "large: the kernel has a hash for it"
+    assert isinstance(actions("as: { pool: 203.0.113.18-203.0.113.20 }")[4], Spread), "so that it may grow"
+    picked = actions("as: { pool: [203.0.113.18-203.0.113.19, 198.51.100.20], pick: random }")[4]
     assert isinstance(picked, Spread)
     assert [str(choice.address) for choice in picked.choices] == ["203.0.113.18", "203.0.113.19", "198.51.100.20"]
     assert {choice.weight for choice in picked.choices} == {1}
@@ -276,7 +283,7 @@ def test_a_pool_is_a_range_for_the_kernel_or_choices_of_ours() -> None:
 
 
 def test_unchanged_is_said_for_each_family() -> None:
-    assert outcomes("as: unchanged") == {4: Unchanged(), 6: Unchanged()}
+    assert actions("as: unchanged") == {4: Unchanged(), 6: Unchanged()}
 
 
 @pytest.mark.parametrize(
@@ -299,8 +306,8 @@ def test_unchanged_is_said_for_each_family() -> None:
 def test_one_to_one_pairs_each_source_with_one_of_the_pool(
     source: str, pool: str, pairs: list[tuple[str, str]]
 ) -> None:
-    outcome = outcomes(f"from: {source}, as: {{ pool: {pool}, overload: false }}")[4]
-    assert outcome == OneToOne(tuple((ip_network(a), ip_network(b)) for a, b in pairs))
+    action = actions(f"from: {source}, as: {{ pool: {pool}, overload: false }}")[4]
+    assert action == OneToOne(tuple((ip_network(a), ip_network(b)) for a, b in pairs))
 
 
 # --------------------------------------------------------------------------- forwards
