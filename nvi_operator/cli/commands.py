@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec, Numbers
     from nvi_operator.plan.change import Plan
-    from nvi_operator.plan.preview import Preview
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.store.lock import GatewayLock
 
@@ -70,20 +69,20 @@ def _show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable
     print()
 
 
-def _show_plan(arguments: Namespace, name: str, seen: Preview, last: Callable[[Plan], str]) -> None:
+def _show_plan(arguments: Namespace, name: str, seen: Plan, last: Callable[[Plan], str]) -> None:
     from nvi_operator.view.plan import plan_json, plan_pieces
 
-    _show_pieces(arguments, lambda: plan_json(name, seen), plan_pieces(seen.plan, full=arguments.full, last=last))
+    _show_pieces(arguments, lambda: plan_json(name, seen), plan_pieces(seen, full=arguments.full, last=last))
 
 
-def _show_done(arguments: Namespace, name: str, done: Preview, last: Callable[[Plan], str]) -> None:
+def _show_done(arguments: Namespace, name: str, done: Plan, last: Callable[[Plan], str]) -> None:
     """After the fact it is the summary and the notes that matter: a first apply is 200 lines."""
     from nvi_operator.view.plan import brief_pieces, plan_json
 
     if arguments.full:
         _show_plan(arguments, name, done, last)
     else:
-        _show_pieces(arguments, lambda: plan_json(name, done), brief_pieces(done.plan, last=last))
+        _show_pieces(arguments, lambda: plan_json(name, done), brief_pieces(done, last=last))
 
 
 def _gateway(arguments: Namespace) -> tuple[Compiler, Numbers]:
@@ -97,7 +96,7 @@ def _gateway(arguments: Namespace) -> tuple[Compiler, Numbers]:
     return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
 
 
-def _preview(arguments: Namespace) -> tuple[str, Preview]:
+def _preview(arguments: Namespace) -> tuple[str, Plan]:
     """The gateway's name, and what an apply would do."""
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.reconcile.cycle import preview
@@ -114,8 +113,8 @@ def _warn(kernel: HostKernel) -> None:
         print(f"warning: {text}", file=sys.stderr)
 
 
-def _notes(preview: Preview) -> None:
-    for note in preview.topology.notes if preview.topology else ():
+def _notes(plan: Plan) -> None:
+    for note in plan.topology.notes if plan.topology else ():
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -172,26 +171,26 @@ def _render(arguments: Namespace) -> int:
 def _plan(arguments: Namespace) -> int:
     from nvi_operator.view.plan import summary
 
-    name, preview = _preview(arguments)
-    _notes(preview)
-    _show_plan(arguments, name, preview, summary)
-    return 2 if preview.plan and arguments.detailed_exitcode else 0
+    name, plan = _preview(arguments)
+    _notes(plan)
+    _show_plan(arguments, name, plan, summary)
+    return 2 if plan and arguments.detailed_exitcode else 0
 
 
 def _diff(arguments: Namespace) -> int:
     from nvi_operator.view.plan import summary
 
-    name, preview = _preview(arguments)
-    _show_plan(arguments, name, preview, summary)
-    return 1 if preview.plan else 0
+    name, plan = _preview(arguments)
+    _show_plan(arguments, name, plan, summary)
+    return 1 if plan else 0
 
 
 def _drift(arguments: Namespace) -> int:
     from nvi_operator.view.drift import drift_json, drift_pieces
 
-    name, preview = _preview(arguments)
-    _show_pieces(arguments, lambda: drift_json(name, preview), drift_pieces(preview.plan, full=arguments.full))
-    return 1 if preview.plan else 0
+    name, plan = _preview(arguments)
+    _show_pieces(arguments, lambda: drift_json(name, plan), drift_pieces(plan, full=arguments.full))
+    return 1 if plan else 0
 
 
 def _look_around(spec: GatewaySpec, *, force: bool) -> None:
@@ -272,7 +271,7 @@ def _status(arguments: Namespace) -> int:
     with working("comparing with the kernel"), HostKernel(numbers) as kernel:
         seen = preview(kernel, gateway)
         _warn(kernel)
-        counters = kernel.counters(seen.plan.before)
+        counters = kernel.counters(seen.before)
     found = faults(gateway.spec, seen.topology) if gateway.spec and seen.topology else ()
     _show(
         arguments,

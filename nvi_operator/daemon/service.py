@@ -107,16 +107,16 @@ class Daemon:
                 self._heal_without_table(loaded, wake)
             raise
         # Only what the spec and the facts did not ask for: a new lease is no drift.
-        drifted = self._desired == done.plan.after
-        self._desired = done.plan.after
-        names = frozenset(str(change.ref) for change in done.plan.steps)
+        drifted = self._desired == done.after
+        self._desired = done.after
+        names = frozenset(str(change.ref) for change in done.steps)
         notes = (*(done.topology.notes if done.topology else ()), *warnings)
         for note in notes:
             if note not in self._notes:
                 self._say(f"{loaded.name}: note: {note}")
         self._notes = notes
-        if done.plan:
-            self._report(loaded, done.plan, wake, drifted=drifted, seconds=time.monotonic() - started)
+        if done:
+            self._report(loaded, done, wake, drifted=drifted, seconds=time.monotonic() - started)
         elif not drifted:
             self._say(f"{self._name(loaded)}: nothing to change: in sync")
         return PassResult(
@@ -132,12 +132,12 @@ class Daemon:
         Only if the gateway is meant to be what it was, so that the table, as it is, goes with the rest.
         """
         with HostKernel(loaded.spec.numbers, self._memory, assume_table=True) as kernel:
-            if preview(kernel, self._wanted).plan.after != self._desired:
+            if preview(kernel, self._wanted).after != self._desired:
                 return
             done = reconcile(kernel, self._wanted, held=wake.held)
         self._memory.forget()
-        if done.plan:
-            lines = [f"{sign} {line}".rstrip() for sign, line in drift_lines(done.plan)][:SHOWN]
+        if done:
+            lines = [f"{sign} {line}".rstrip() for sign, line in drift_lines(done)][:SHOWN]
             self._say("\n".join([f"{self._name(loaded)}: drift beside the nft table", *lines, "healed"]))
 
     def _load(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.topology.model import Topology
 
 
 class Action(StrEnum):
@@ -37,19 +38,23 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps that lead from `before` to `after`."""
+    """The steps that lead from `before` to `after`.
+
+    `topology` is what `after` was made from; None where the gateway is to be removed, or where the steps lead back.
+    """
 
     steps: tuple[Change, ...]
     before: HostState
     after: HostState
+    topology: Topology | None = None
 
     def without(self, held: Collection[str]) -> Plan:
         """The same, without the steps that touch what is held (names as of `Ref`)."""
-        return Plan(tuple(change for change in self.steps if str(change.ref) not in held), self.before, self.after)
+        return replace(self, steps=tuple(change for change in self.steps if str(change.ref) not in held))
 
     def followed_by(self, other: Plan) -> Plan:
         """One after the other."""
-        return Plan((*self.steps, *other.steps), self.before, other.after)
+        return replace(other, steps=(*self.steps, *other.steps), before=self.before)
 
     def __bool__(self) -> bool:
         return bool(self.steps)

@@ -5,13 +5,13 @@ The long way goes through `meaning`, an edit of a few forwards through `after` (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nvi_operator.language.fast.line_diff import Edit
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state, edit_state
 from nvi_operator.plan.diff import plan
-from nvi_operator.plan.preview import Preview
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.edit import edit_topology
 from nvi_operator.topology.facts import Facts
@@ -31,14 +31,14 @@ class _Meaning:
 class Compiler:
     """A spec by its name, or None for a gateway that shall not be.
 
-    Remembers its last meaning and its last preview: a daemon asks for them at every pass, and they seldom change.
+    Remembers its last meaning and its last plan: a daemon asks for them at every pass, and they seldom change.
     """
 
     def __init__(self, name: str, spec: GatewaySpec | None) -> None:
         self.name = name
         self.spec = spec
         self._meaning: _Meaning | None = None
-        self._preview: Preview | None = None
+        self._plan: Plan | None = None
 
     @property
     def is_known(self) -> bool:
@@ -70,11 +70,11 @@ class Compiler:
                 return _Meaning(facts, last.topology, last.desired)
         return _Meaning(facts, topology, desired_state(topology))
 
-    def preview(self, topology: Topology | None, live: HostState, desired: HostState) -> Preview:
+    def plan(self, topology: Topology | None, live: HostState, desired: HostState) -> Plan:
         """From live to desired; the same object as last time, if both are the same objects."""
-        last = self._preview
-        if last is None or last.plan.before is not live or last.plan.after is not desired:
-            last = self._preview = Preview(topology, plan(live, desired))
+        last = self._plan
+        if last is None or last.before is not live or last.after is not desired:
+            last = self._plan = replace(plan(live, desired), topology=topology)
         return last
 
     def after(self, spec: GatewaySpec, edit: Edit) -> Compiler:

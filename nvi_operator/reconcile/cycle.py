@@ -16,7 +16,6 @@ from typing import Protocol
 from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.plan.diff import plan
-from nvi_operator.plan.preview import Preview
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
@@ -48,10 +47,10 @@ class Kernel(Protocol):
     def apply(self, change: Change) -> None: ...
 
 
-def preview(kernel: Kernel, gateway: Compiler) -> Preview:
+def preview(kernel: Kernel, gateway: Compiler) -> Plan:
     """What would be done. Changes nothing."""
     topology, desired = gateway.meaning(kernel.facts(gateway.wires))
-    return gateway.preview(topology, kernel.observe(desired), desired)
+    return gateway.plan(topology, kernel.observe(desired), desired)
 
 
 def reconcile(
@@ -60,7 +59,7 @@ def reconcile(
     *,
     held: Collection[str] = (),
     on_step: OnStep = _unsaid,
-) -> Preview:
+) -> Plan:
     """Make the kernel hold what the spec says. Returns what was done.
 
     `held` names objects to leave alone, because someone else keeps changing them. Raises what the check
@@ -71,37 +70,37 @@ def reconcile(
         return _reconcile(kernel, gateway, held, on_step)
 
 
-def _reconcile(kernel: Kernel, gateway: Compiler, held: Collection[str], on_step: OnStep) -> Preview:
-    def look() -> Preview:
+def _reconcile(kernel: Kernel, gateway: Compiler, held: Collection[str], on_step: OnStep) -> Plan:
+    def look() -> Plan:
         return preview(kernel, gateway).without(held)
 
     todo = look()
-    if not todo.plan:
+    if not todo:
         return todo
-    kernel.check(todo.plan)
+    kernel.check(todo)
     try:
         return _settle(kernel, todo, look, on_step)
     except NviError as error:
-        _revert(kernel, todo.plan, held, error)
+        _revert(kernel, todo, held, error)
         if not _auto_means_another_dataplane(kernel, gateway, todo):
             raise
         return _reconcile(kernel, gateway, held, on_step)
 
 
-def _settle(kernel: Kernel, todo: Preview, look: Callable[[], Preview], on_step: OnStep) -> Preview:
+def _settle(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:
     """Apply and verify; and again where others changed something meanwhile, or the host did, as with a new lease."""
-    done = todo.plan
+    done = todo
     for _ in range(REPLANS + 1):
-        wanted = _apply(kernel, todo.plan, lambda: look().plan, on_step)
+        wanted = _apply(kernel, todo, look, on_step)
         todo = look()
-        if not todo.plan:
-            return Preview(todo.topology, Plan(done.steps, done.before, wanted))
-        done = done.followed_by(todo.plan)
-    names = ", ".join(str(change.ref) for change in todo.plan.steps[:3])
+        if not todo:
+            return Plan(done.steps, done.before, wanted, todo.topology)
+        done = done.followed_by(todo)
+    names = ", ".join(str(change.ref) for change in todo.steps[:3])
     raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
 
 
-def _auto_means_another_dataplane(kernel: Kernel, gateway: Compiler, tried: Preview) -> bool:
+def _auto_means_another_dataplane(kernel: Kernel, gateway: Compiler, tried: Plan) -> bool:
     """A module that the kernel refused to load is not chosen a second time. Only trying tells, for its signature."""
     if gateway.spec is None or tried.topology is None or gateway.spec.dataplane.type != "auto":
         return False

@@ -11,7 +11,6 @@ from typing import Any
 from rich.text import Text
 
 from nvi_operator.plan.change import Action, Change, Plan
-from nvi_operator.plan.preview import Preview
 from nvi_operator.view.nft_diff import Line
 from nvi_operator.view.plan import change_lines, coloured, plan_json
 
@@ -47,8 +46,8 @@ def drift_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
     yield Text(f"{text} `nvictl apply` puts it right.", style="bold")
 
 
-def drift_json(name: str, seen: Preview) -> dict[str, Any]:
+def drift_json(name: str, seen: Plan) -> dict[str, Any]:
     data = plan_json(name, seen)
-    for step, change in zip(data["steps"], seen.plan.steps, strict=True):
+    for step, change in zip(data["steps"], seen.steps, strict=True):
         step["class"] = drift_class(change)
     return data

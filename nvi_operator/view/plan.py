@@ -12,7 +12,6 @@ from rich.text import Text
 from nvi_operator.language.wording import counted
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Action, Change, Plan
-from nvi_operator.plan.preview import Preview
 from nvi_operator.view.describe import describe
 from nvi_operator.view.nft_diff import Line, table_lines
 from nvi_operator.view.plain import plain
@@ -146,12 +145,12 @@ def coloured(lines: Iterable[Line]) -> Iterator[Text]:
     yield text
 
 
-def plan_json(name: str, seen: Preview) -> dict[str, Any]:
+def plan_json(name: str, seen: Plan) -> dict[str, Any]:
     """Stable for programs: steps in the order of the apply."""
     return {
         "gateway": name or None,
         "notes": list(seen.topology.notes) if seen.topology else [],
-        "changes": len(seen.plan.steps),
+        "changes": len(seen.steps),
         "steps": [
             {
                 "kind": change.ref.kind,
@@ -160,6 +159,6 @@ def plan_json(name: str, seen: Preview) -> dict[str, Any]:
                 "before": plain(change.before),
                 "after": plain(change.after),
             }
-            for change in seen.plan.steps
+            for change in seen.steps
         ],
     }

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.language.wording import counted
-from nvi_operator.plan.preview import Preview
+from nvi_operator.plan.change import Plan
 from nvi_operator.state.link import Link
 from nvi_operator.topology.faults import interface_state
 from nvi_operator.topology.model import Uplink
@@ -48,17 +48,17 @@ _MEANINGS = {
 }
 
 
-def status_text(name: str, seen: Preview, counters: Counters, faults: Sequence[str] = ()) -> RenderableType:
+def status_text(name: str, seen: Plan, counters: Counters, faults: Sequence[str] = ()) -> RenderableType:
     """`faults` are of topology/faults.py."""
     parts: list[RenderableType] = []
-    links = [obj for obj in seen.plan.before.of_kind("link") if isinstance(obj, Link)]
+    links = [obj for obj in seen.before.of_kind("link") if isinstance(obj, Link)]
     head = Text(f"gateway {name}: " if name else "", style="bold")
     if not links:
         head.append("not applied: no nvi device in this network namespace", style="yellow")
     elif seen.topology is None:
-        head.append(counted(len(seen.plan.before), "object") + " of ours")
-    elif seen.plan:
-        head.append(f"{counted(len(seen.plan.steps), 'difference')} from the spec (see nvictl drift)", style="yellow")
+        head.append(counted(len(seen.before), "object") + " of ours")
+    elif seen:
+        head.append(f"{counted(len(seen.steps), 'difference')} from the spec (see nvictl drift)", style="yellow")
     elif faults:
         head.append(f"degraded: {counted(len(faults), 'fault')}", style="yellow")
     else:
@@ -77,10 +77,10 @@ def status_text(name: str, seen: Preview, counters: Counters, faults: Sequence[s
     return Group(*parts)
 
 
-def is_working(seen: Preview, faults: Sequence[str]) -> bool:
+def is_working(seen: Plan, faults: Sequence[str]) -> bool:
     """Is it applied, equal to its spec where one is given, and without faults? Otherwise the exit code is 1."""
-    up = bool(seen.plan.before.of_kind("link"))
-    return up and (seen.topology is None or not (seen.plan or faults))
+    up = bool(seen.before.of_kind("link"))
+    return up and (seen.topology is None or not (seen or faults))
 
 
 def _hook_order(counters: Counters) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _hook_order(counters: Counters) -> Iterator[str]:
             )
 
 
-def _uplinks(seen: Preview) -> TextTable:
+def _uplinks(seen: Plan) -> TextTable:
     assert seen.topology is not None
     table = TextTable("uplinks", ("name", "interface", "state", "next hop", "address", "sources"))
     for uplink in seen.topology.uplinks:
@@ -122,18 +122,18 @@ def _counters(group: str, values: Mapping[str, int]) -> TextTable:
     return table
 
 
-def status_json(name: str, seen: Preview, counters: Counters, faults: Sequence[str] = ()) -> dict[str, Any]:
-    up = bool(seen.plan.before.of_kind("link"))
+def status_json(name: str, seen: Plan, counters: Counters, faults: Sequence[str] = ()) -> dict[str, Any]:
+    up = bool(seen.before.of_kind("link"))
     return {
         "gateway": name or None,
         "up": up,
-        "inSync": up and not seen.plan if seen.topology else None,
+        "inSync": up and not seen if seen.topology else None,
         "working": is_working(seen, faults),
         "degraded": list(faults),
-        "differences": len(seen.plan.steps) if seen.topology else None,
+        "differences": len(seen.steps) if seen.topology else None,
         "notes": list(seen.topology.notes) if seen.topology else [],
         "uplinks": [_uplink_json(uplink) for uplink in seen.topology.uplinks] if seen.topology else [],
-        "objects": len(seen.plan.before),
+        "objects": len(seen.before),
         "counters": {group: dict(values) for group, values in counters.items()},
     }
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.gateway import GatewaySpec, Numbers
-from nvi_operator.plan.preview import Preview
+from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import Kernel as PassKernel
 from nvi_operator.reconcile.cycle import preview, reconcile
@@ -116,11 +116,11 @@ class RealMachine:
         return GatewayHost(self.host).foreign()
 
 
-def applied(machine: Machine, spec: GatewaySpec | None) -> Preview:
+def applied(machine: Machine, spec: GatewaySpec | None) -> Plan:
     """One pass; what it did."""
     return machine.run(lambda kernel: reconcile(kernel, Compiler("edge", spec)))
 
 
-def seen(machine: Machine, spec: GatewaySpec | None) -> Preview:
+def seen(machine: Machine, spec: GatewaySpec | None) -> Plan:
     """What a pass would do."""
     return machine.run(lambda kernel: preview(kernel, Compiler("edge", spec)))

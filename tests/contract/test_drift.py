@@ -31,14 +31,14 @@ SPEC = spec_of("""
 @pytest.mark.parametrize("drift", [*NFT_DRIFTS, *ROUTING_DRIFTS, *DEVICE_DRIFTS], ids=str)
 def test_drift_is_seen_by_its_class_and_healed(machine: Machine, drift: Drift) -> None:
     applied(machine, SPEC)
-    before = seen(machine, SPEC).plan.before
+    before = seen(machine, SPEC).before
     machine.disturb(drift)
-    drifted = seen(machine, SPEC).plan
+    drifted = seen(machine, SPEC)
     assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
     assert list(drift_lines(drifted)), "and it can be shown"
     applied(machine, SPEC)
-    assert not seen(machine, SPEC).plan
-    assert seen(machine, SPEC).plan.before == before
+    assert not seen(machine, SPEC)
+    assert seen(machine, SPEC).before == before
 
 
 @pytest.mark.parametrize("drift", [*NFT_DRIFTS, *ROUTING_DRIFTS, *DEVICE_DRIFTS], ids=str)

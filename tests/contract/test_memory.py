@@ -52,7 +52,7 @@ class RememberingMachine(RealMachine):
 
     def settled(self) -> None:
         """Until what the kernel still reports of a pass has come, and was looked at."""
-        until(lambda: seen(self, SPEC).plan.before is seen(self, SPEC).plan.before, "the kernel to be quiet")
+        until(lambda: seen(self, SPEC).before is seen(self, SPEC).before, "the kernel to be quiet")
 
 
 @pytest.fixture
@@ -80,24 +80,24 @@ def blind(daemon: RememberingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("drift", DRIFTS, ids=str)
 def test_drift_is_seen_and_healed(daemon: RememberingMachine, drift: Drift) -> None:
     daemon.disturb(drift)
-    drifted = seen(daemon, SPEC).plan
+    drifted = seen(daemon, SPEC)
     assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
     applied(daemon, SPEC)
-    assert not seen(daemon, SPEC).plan
+    assert not seen(daemon, SPEC)
     daemon.memory.forget()
-    assert not seen(daemon, SPEC).plan, "what it remembers is what is there"
+    assert not seen(daemon, SPEC), "what it remembers is what is there"
 
 
 def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: RememberingMachine) -> None:
     daemon.host.write("net/ipv4/conf/wan0/accept_local", "0")
-    assert [str(change.ref) for change in seen(daemon, SPEC).plan.steps] == ["sysctl net/ipv4/conf/wan0/accept_local"]
+    assert [str(change.ref) for change in seen(daemon, SPEC).steps] == ["sysctl net/ipv4/conf/wan0/accept_local"]
 
 
 def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMachine) -> None:
     (drift,) = (drift for drift in DEVICE_DRIFTS if drift.name == UNREPORTED)
     daemon.disturb(drift)
     daemon.memory.forget()
-    assert [change.ref.kind for change in seen(daemon, SPEC).plan.steps] == ["tc-program"]
+    assert [change.ref.kind for change in seen(daemon, SPEC).steps] == ["tc-program"]
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_a_change_is_seen_though_its_report_was_lost(lab: Lab) -> None:
     daemon.settled()
     daemon.host.ip(*(f"rule add pref {number} lookup 1234" for number in range(20100, 20140)))
     daemon.host.ip("rule del pref 1900 from 192.168.1.0/24 type unreachable")
-    assert [change.ref.kind for change in seen(daemon, SPEC).plan.steps] == ["fib-rule"]
+    assert [change.ref.kind for change in seen(daemon, SPEC).steps] == ["fib-rule"]
     assert "overflow" in {event.family for event in daemon.events.drain()}, "and the loop hears of the loss"
     daemon.close()
 
 
 def test_other_numbers_mean_another_look(daemon: RememberingMachine) -> None:
-    desired = seen(daemon, SPEC).plan.after
+    desired = seen(daemon, SPEC).after
 
     def look() -> None:
         with HostKernel(Numbers(protocol=79), daemon.memory) as kernel:
@@ -163,20 +163,20 @@ def test_other_numbers_mean_another_look(daemon: RememberingMachine) -> None:
 @pytest.mark.usefixtures("blind")
 def test_routes_of_main_that_are_by_no_uplink_do_not_matter(daemon: RememberingMachine) -> None:
     daemon.host.ip("route add 10.9.0.0/16 dev lan0", "route add 10.10.0.0/16 dev lo")
-    assert not seen(daemon, SPEC).plan
+    assert not seen(daemon, SPEC)
 
 
 @pytest.mark.usefixtures("blind")
 def test_nothing_is_looked_at_when_nothing_was_reported(daemon: RememberingMachine) -> None:
-    assert not applied(daemon, SPEC).plan
-    assert seen(daemon, SPEC).plan.before is seen(daemon, SPEC).plan.before
+    assert not applied(daemon, SPEC)
+    assert seen(daemon, SPEC).before is seen(daemon, SPEC).before
 
 
 @pytest.mark.usefixtures("blind")
 def test_a_change_of_the_table_is_made_and_verified_without_the_rest(daemon: RememberingMachine) -> None:
     daemon.disturb(NFT_DRIFTS[0])
-    assert [change.ref.kind for change in applied(daemon, SPEC).plan.steps] == ["nft-table"]
-    assert not seen(daemon, SPEC).plan
+    assert [change.ref.kind for change in applied(daemon, SPEC).steps] == ["nft-table"]
+    assert not seen(daemon, SPEC)
 
 
 def test_what_the_memory_tells_the_loop_hears_later(daemon: RememberingMachine) -> None:

@@ -125,7 +125,7 @@ each_spec = pytest.mark.parametrize("spec", [spec_of(text) for text in SPECS.val
 @each_spec
 def test_what_was_applied_is_what_is_observed(machine: Machine, spec: GatewaySpec) -> None:
     applied(machine, spec)
-    left = seen(machine, spec).plan
+    left = seen(machine, spec)
     for kind in KINDS:
         assert left.before.of_kind(kind) == left.after.of_kind(kind)
     assert not left
@@ -133,8 +133,8 @@ def test_what_was_applied_is_what_is_observed(machine: Machine, spec: GatewaySpe
 
 @each_spec
 def test_a_second_apply_has_nothing_to_do(machine: Machine, spec: GatewaySpec) -> None:
-    assert applied(machine, spec).plan
-    assert not applied(machine, spec).plan
+    assert applied(machine, spec)
+    assert not applied(machine, spec)
 
 
 @each_spec
@@ -152,17 +152,17 @@ def test_any_spec_can_follow_another_and_go_again(machine: Machine, name: str) -
     one, other = spec_of(SPECS["forwards"]), spec_of(SPECS[name])
     before = machine.foreign()
     applied(machine, one)
-    first = seen(machine, one).plan.before
+    first = seen(machine, one).before
     applied(machine, other)
-    assert not seen(machine, other).plan
+    assert not seen(machine, other)
     applied(machine, one)
-    assert seen(machine, one).plan.before == first
+    assert seen(machine, one).before == first
     applied(machine, None)
     assert machine.owned() == []
     assert machine.foreign() == before
 
 
 def test_each_kind_of_object_is_among_what_is_compared(machine: Machine) -> None:
-    done = applied(machine, spec_of(SPECS["plain"])).plan
+    done = applied(machine, spec_of(SPECS["plain"]))
     assert {change.ref.kind for change in done.steps} == KINDS.keys() - {"module"}
     assert {change.action for change in done.steps} == {Action.CREATE}

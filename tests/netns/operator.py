@@ -27,5 +27,5 @@ class Operator:
         gateway = Compiler(loaded.name, loaded.spec if text else None)
         with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, gateway, on_step=on_step)
-            assert not preview(kernel, gateway).plan
-            return len(done.plan.steps)
+            assert not preview(kernel, gateway)
+            return len(done.steps)

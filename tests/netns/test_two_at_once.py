@@ -78,7 +78,7 @@ class Race:
             return "down"
         for name in SPECS:
             with entered(self.netns), HostKernel(self._spec(name).numbers) as kernel:
-                if not preview(kernel, self._gateway(name)).plan:
+                if not preview(kernel, self._gateway(name)):
                     return name
         return None
 

@@ -137,7 +137,7 @@ def test_auto_goes_on_with_ebpf_and_says_why() -> None:
     assert isinstance(link, Link)
     assert link.kind == "ifb"
     assert [change.ref.kind for change in kernel.applied].count("module") == 1, "it is tried once"
-    assert not preview(kernel, edge).plan
+    assert not preview(kernel, edge)
 
 
 def test_a_spec_that_insists_on_the_module_stays_as_it_was() -> None:

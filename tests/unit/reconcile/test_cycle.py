@@ -62,7 +62,7 @@ def shared(intrusions: int) -> Shared:
 def test_what_somebody_changed_meanwhile_is_planned_anew_and_each_step_is_done_once() -> None:
     kernel = shared(1)
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY).plan
+    assert not preview(kernel, GATEWAY)
     refs = [change.ref for change in kernel.applied]
     assert len(set(refs)) == len(refs)
 
@@ -131,8 +131,8 @@ def test_a_lease_that_comes_during_a_pass_is_no_error_but_more_to_do(leases: int
     assert kernel.leases == 0
     assert done.topology is not None
     assert str(done.topology.uplinks[0].addresses[0]) == "203.0.113.10"
-    assert done.plan.after == kernel.state
-    assert not preview(kernel, gateway).plan
+    assert done.after == kernel.state
+    assert not preview(kernel, gateway)
 
 
 def test_a_host_that_never_rests_is_an_error_in_the_end() -> None:
@@ -162,7 +162,7 @@ def test_what_others_undo_before_the_verify_is_done_again_and_not_reverted(storm
     assert isinstance(kernel, Stormy)
     kernel.storms = storms
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY).plan
+    assert not preview(kernel, GATEWAY)
     assert Action.DELETE not in {change.action for change in kernel.applied}
 
 
@@ -181,7 +181,7 @@ class Vanishing(FakeKernel):
 def test_a_step_that_another_process_made_fail_is_planned_again() -> None:
     kernel = Vanishing.for_spec(SPEC)
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY).plan
+    assert not preview(kernel, GATEWAY)
     refs = [change.ref for change in kernel.applied]
     assert len(set(refs)) == len(refs)
 
@@ -201,7 +201,7 @@ class Fragile(Shared):
 def test_the_way_back_is_planned_anew_when_somebody_comes_in_between() -> None:
     kernel = Fragile.for_spec(SPEC)
     assert isinstance(kernel, Fragile)
-    kernel.intrusions, kernel.fail_at = 0, len(preview(kernel, GATEWAY).plan.steps)
+    kernel.intrusions, kernel.fail_at = 0, len(preview(kernel, GATEWAY).steps)
     with pytest.raises(KernelError, match="refused by the test"):
         reconcile(kernel, GATEWAY)
     assert kernel.intrusions == 0
@@ -210,10 +210,10 @@ def test_the_way_back_is_planned_anew_when_somebody_comes_in_between() -> None:
 
 def test_what_is_held_is_left_alone_on_the_way_back_too() -> None:
     kernel = FakeKernel.for_spec(SPEC)
-    first = next(change for change in preview(kernel, GATEWAY).plan.steps if isinstance(change.after, Sysctl))
+    first = next(change for change in preview(kernel, GATEWAY).steps if isinstance(change.after, Sysctl))
     theirs = Sysctl(first.ref.key, "7")
     kernel.objects[first.ref] = theirs
-    kernel.fail_at = len(preview(kernel, GATEWAY).plan.steps) - 1
+    kernel.fail_at = len(preview(kernel, GATEWAY).steps) - 1
     before = kernel.state
     with pytest.raises(KernelError, match="refused by the test"):
         reconcile(kernel, GATEWAY, held={str(first.ref)})
@@ -226,4 +226,4 @@ def test_the_pass_after_it_goes_on_from_there() -> None:
     with pytest.raises(ConcurrentChangeError):
         reconcile(kernel, GATEWAY)
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY).plan
+    assert not preview(kernel, GATEWAY)

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Plan
-from nvi_operator.plan.preview import Preview
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
@@ -38,7 +37,7 @@ def shown(width: int) -> str:
     links = {name: replace(link, addresses=(), next_hops=()) for name, link in facts.links.items()}
     topology = resolve("edge", spec, replace(facts, links=links))
     file = StringIO()
-    Console(file=file, width=width).print(status_text("edge", Preview(topology, EMPTY), {}))
+    Console(file=file, width=width).print(status_text("edge", replace(EMPTY, topology=topology), {}))
     return file.getvalue().partition("\nuplinks")[2]
 
 
@@ -60,7 +59,7 @@ def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
     links["wan0"] = replace(links["wan0"], up=False, addresses=(), next_hops=())
     del links["ppp0"]
     topology = resolve("edge", spec, replace(facts, links=links))
-    dial_in, one, two = status_json("edge", Preview(topology, EMPTY), {})["uplinks"]
+    dial_in, one, two = status_json("edge", replace(EMPTY, topology=topology), {})["uplinks"]
     assert dial_in == {
         "name": "dial-in",
         "default": False,
@@ -79,4 +78,4 @@ def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
 
 
 def test_without_a_spec_there_is_no_uplink_to_tell_of() -> None:
-    assert status_json("", Preview(None, EMPTY), {})["uplinks"] == []
+    assert status_json("", EMPTY, {})["uplinks"] == []
