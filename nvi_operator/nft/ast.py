@@ -1,14 +1,16 @@
-"""A typed AST of the nftables table of ours: only the forms that we render, in the form the kernel lists.
+"""A typed AST of the gateway's nftables table: only the forms that the ruleset uses, as the kernel lists them.
 
 Values are canonical (see `nft/values.py`): addresses and prefixes as `ipaddress` prints them, ports as
 int, protocols by name. Two tables are equal when they mean the same. What a listing holds beyond this
-vocabulary becomes `Opaque`, equal to nothing that we would write, and so shows up as drift.
+vocabulary becomes `Opaque` or `ForeignObject`, equal to nothing in a desired table, and so shows up as drift.
+
+What a table consists of is described in `nft/objects.py`, for every stage that reads or writes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nvi_operator.language.model.values import Family
@@ -27,7 +29,7 @@ Value = int | str | Interval
 
 @dataclass(frozen=True)
 class Field:
-    """Something that a packet or its conntrack entry has, by its nft name, as in `ip saddr`."""
+    """A field of a packet or of its conntrack entry, by its nft name, such as `ip saddr`."""
 
     name: str
 
@@ -57,9 +59,9 @@ class Numgen:
 
 @dataclass(frozen=True)
 class Hash:
-    """A number from 0 to `mod` - 1 that is the same for equal fields.
+    """A number from 0 to `mod` - 1, the same for equal fields.
 
-    With no `seed` the kernel draws one for each rule (nft_jhash_init()), and again when the rule is replaced.
+    Without `seed` the kernel chooses a random one for each rule (nft_jhash_init()), and again for its replacement.
     """
 
     fields: tuple[Field, ...]
@@ -99,7 +101,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Match:
-    """`in` and `not in` are for bit fields such as `ct status`: any (none) of the bits."""
+    """`in` and `not in` compare bit fields such as `ct status`: any (none) of the bits."""
 
     left: Key
     op: Literal["==", "!=", "in", "not in"]
@@ -128,7 +130,7 @@ class Assign:
 
 @dataclass(frozen=True)
 class SetBits:
-    """field = (field & ~clear) | set. Bits of `set` are never in `clear`: setting says it."""
+    """field = (field & ~clear) | set. `clear` never holds bits of `set`, which are set anyway."""
 
     field: Field
     set: int = 0
@@ -157,7 +159,7 @@ class Vmap:
 
 @dataclass(frozen=True)
 class Opaque:
-    """A statement of a listing that we never write; `json` is its text."""
+    """A statement of a listing that the ruleset never has; `json` is its text."""
 
     json: str
 
@@ -168,7 +170,7 @@ Rule = tuple[Statement, ...]
 
 @dataclass(frozen=True)
 class Hook:
-    """The hook a base chain is attached to. We only write policy accept: dropping is done by rules that count."""
+    """The hook of a base chain. The ruleset has policy accept only: rules that count do the dropping."""
 
     type: Literal["filter", "nat", "route"]
     hook: Literal["prerouting", "output", "forward", "postrouting", "input"]
@@ -184,10 +186,19 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class NamedSet:
-    """A named set, or a map if `values` says so. `key` and `values` are nft type names.
+class Shard:
+    """One of `count` maps that hold the elements of the map `whole` together (see `nft/shards.py`)."""
 
-    `elements` may be kept in the kernel's own form (nft/wire/packed_elements.py): equal is what means the same.
+    whole: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """A named set, or a map if `values` is not empty. `key` and `values` are nft type names.
+
+    `elements` may be kept in the kernel's own form (nft/wire/packed_elements.py); sets are equal in either form.
     """
 
     name: str
@@ -195,31 +206,53 @@ class NamedSet:
     elements: Set[Element] = field(hash=False)
     values: tuple[str, ...] = ()
     interval: bool = False
-    # Room for so many elements; None: the kernel grows it. It means nothing, so that one forward more or less
-    # never makes a map anew that has room.
+    # Room for so many elements; None: the kernel grows it. Not compared: a map that has room is never replaced.
     size: int | None = field(default=None, compare=False)
-    # Values that are prefixes (netmap). A listing does not say it of an empty map.
+    # Values that are prefixes (netmap). Not compared: a listing of an empty map does not tell.
     prefix_values: bool = field(default=False, compare=False)
+    # Not compared: a listing does not tell.
+    shard: Shard | None = field(default=None, compare=False)
 
     @property
-    def foreign(self) -> bool:
-        """Stands for something else of a listing that we never write: a quota, a set with a timeout."""
-        return " " in self.name
+    def definition(self) -> NamedSet:
+        """The set without its elements."""
+        return replace(self, elements=frozenset())
 
     def becomes(self, other: NamedSet) -> bool:
-        """Can it be made `other` by elements alone?"""
-        same = (self.key, self.values, self.interval) == (other.key, other.values, other.interval)
-        return same and (self.size is None or self.size >= len(other.elements))
+        """Do changes of elements suffice to make it `other`?"""
+        room = self.size is None or self.size >= len(other.elements)
+        return room and self.definition == other.definition
+
+
+@dataclass(frozen=True, order=True)
+class ForeignObject:
+    """An object of the table that the ruleset never has: a quota, a set with a timeout.
+
+    `detail` tells what is foreign about it where the noun does not. It is deleted with the whole table only.
+    """
+
+    noun: str
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(word for word in (self.noun, self.name, self.detail) if word)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The table `inet NAME`, without handles, comments and counts."""
+    """The table `inet NAME`, without handles, comments and counts.
+
+    A desired table has neither `flags` (dormant, owner) nor `foreign` objects. A new field needs a description in
+    `nft/objects.py`: every stage refuses a table with a field that has none.
+    """
 
     name: str
     counters: frozenset[str] = frozenset()
     sets: frozenset[NamedSet] = frozenset()
     chains: frozenset[Chain] = frozenset()
+    flags: frozenset[str] = frozenset()
+    foreign: frozenset[ForeignObject] = frozenset()
 
     @property
     def key(self) -> str:

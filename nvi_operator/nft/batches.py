@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, fields, is_dataclass, replace
 
 from nvi_operator.nft.ast import Chain, NamedSet, Opaque, SetRef, Table
+from nvi_operator.nft.objects import is_kept, without_objects
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.messages import ElementChange
 from nvi_operator.nft.wire.packed_elements import PackedElements
@@ -60,7 +61,7 @@ def checks(before: Table | None, after: Table | None) -> list[Step]:
 
 def _elements_alone(before: Table, after: Table) -> tuple[ElementChange, ...]:
     """The changes in the kernel's form, if elements in that form are all that differs; else none."""
-    if (before.name, before.counters, before.chains) != (after.name, after.counters, after.chains):
+    if replace(before, sets=frozenset()) != replace(after, sets=frozenset()):
         return ()
     old, new = _by_name(before), _by_name(after)
     changed = [(old[n], new[n]) for n in sorted(new) if old.get(n) != new[n] and n in old]
@@ -81,10 +82,10 @@ def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
 
 def _filled(before: Table | None, after: Table) -> Table | None:
     """`before` with what of `after` has to be there before its rules, and none of its chains asks; else itself."""
-    start = before or Table(after.name)
+    start = before or without_objects(after)
     old = _by_name(start)
     ahead = {named.name: named for named in after.sets if _is_first(old.get(named.name), named)}
-    if not ahead or any(named.foreign for named in start.sets):  # with what is foreign, all is made anew at once
+    if not ahead or not is_kept(start, after):  # then the whole table is replaced at once
         return before
     asked = _asked(start)
     ahead = {

@@ -1,11 +1,12 @@
-"""AST to nft text. Every value that comes from a spec was parsed before it came here; names are ours.
+"""AST to nft text. Every value of a spec was parsed before it gets here; the names are the ruleset's own.
 
-Text is nft's complete input format: JSON cannot create maps with concatenated data in nft 1.0.6.
+Text, because it is nft's complete input format: JSON cannot create maps with concatenated data in nft 1.0.6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import fields
 from ipaddress import ip_network
 
 from nvi_operator.nft.ast import (
@@ -32,7 +33,6 @@ from nvi_operator.nft.ast import (
     SetBits,
     SetRef,
     Statement,
-    Table,
     Value,
     Verdict,
     Vmap,
@@ -47,8 +47,8 @@ _FAMILY = {4: "ip", 6: "ip6"}
 
 def _scalar(value: int | str, type_: str = "") -> str:
     if type_ == _INDEX and isinstance(value, int):
-        # nft looks for an interface that is called so before it takes a number for an index. None can have a blank
-        # in its name, and strtol(3) passes over it.
+        # nft looks for an interface of that name before it takes the number for an index. No interface has a blank
+        # in its name, and strtol(3) skips it.
         return '"lo"' if value == 1 else f'" {value}"'
     if type_ == "ifname":
         return f'"{value}"'
@@ -83,7 +83,7 @@ def _sort_key(value: Value) -> tuple[int, int, str]:
     return (0, value, "") if isinstance(value, int) else (1, 0, value)
 
 
-def _element_order(element: Element) -> list[tuple[int, int, str]]:
+def element_order(element: Element) -> list[tuple[int, int, str]]:
     return [_sort_key(part) for part in element[0]]
 
 
@@ -106,7 +106,7 @@ def element_text(element: Element, key: tuple[str, ...], values: tuple[str, ...]
 
 
 def elements_text(elements: Iterable[Element], key: tuple[str, ...], values: tuple[str, ...]) -> str:
-    ordered = sorted(elements, key=lambda element: (_element_order(element), str(element[1])))
+    ordered = sorted(elements, key=lambda element: (element_order(element), str(element[1])))
     return ", ".join(element_text(element, key, values) for element in ordered)
 
 
@@ -131,8 +131,8 @@ def _match_text(match: Match) -> str:
     type_ = "mark" if mark else _TYPE_OF_FIELD.get(left, "")
     right = match.right
     if left in _ADDRESSES_4 and isinstance(right, str) and right.endswith("/24"):
-        # Of a /24 nft loads three bytes, for which the kernel has no fast way: three times the time of four
-        # and a mask. It lists both as the prefix.
+        # For a /24 nft loads three bytes, which the kernel has no fast path for: it takes three times as long as
+        # four bytes and a mask. Both are listed as the prefix.
         return f"{left} & 255.255.255.0 {match.op} {right.removesuffix('/24')}"
     if isinstance(right, SetRef):
         operand = f"@{right.name}"
@@ -161,7 +161,7 @@ def _nat_text(nat: Nat) -> str:
 
 
 def _with_ports(address: Value, family: int) -> str:
-    """Before ports a prefix is written as a range: nft takes `/28:9999` for one word."""
+    """Before ports a prefix is written as a range: nft reads `/28:9999` as one word."""
     ends: tuple[object, ...] = (address,)
     if isinstance(address, Interval):
         ends = address.first, address.last
@@ -202,8 +202,16 @@ def rule_text(rule: Rule) -> str:
     return " ".join(statement_text(statement) for statement in rule)
 
 
+def _check_written(type_: type, *names: str) -> None:
+    """TypeError if a class has fields besides these, which its text would drop."""
+    missing = {field.name for field in fields(type_)} - set(names)
+    if missing:
+        raise TypeError(f"nft text: {type_.__name__}: no text for {', '.join(sorted(missing))}")
+
+
 def set_definition(named: NamedSet) -> str:
     """The body of `add set` or `add map`, without elements."""
+    _check_written(type(named), "name", "key", "elements", "values", "interval", "size", "prefix_values", "shard")
     type_ = " . ".join(named.key)
     if named.values:
         type_ += f" : {'interval ' if named.prefix_values else ''}{' . '.join(named.values)}"
@@ -214,32 +222,9 @@ def set_definition(named: NamedSet) -> str:
 
 def chain_definition(chain: Chain) -> str:
     """The body of `add chain`, without rules."""
+    _check_written(type(chain), "name", "hook", "rules")
     if chain.hook is None:
         return ""
     hook = chain.hook
+    _check_written(type(hook), "type", "hook", "priority", "policy")
     return f"type {hook.type} hook {hook.hook} priority {hook.priority}; policy {hook.policy};"
-
-
-def table_text(table: Table, *, width: int = 4) -> Iterator[str]:
-    """The table as a file for `nft -f`, line by line: what `nvictl render` prints."""
-    pad = " " * width
-    yield f"table inet {table.name} {{"
-    for counter in sorted(table.counters):
-        yield f"{pad}counter {counter} {{ }}"
-    for named in sorted(table.sets, key=lambda s: s.name):
-        yield f"{pad}{'map' if named.values else 'set'} {named.name} {{"
-        yield f"{pad * 2}{set_definition(named)}"
-        if named.elements:
-            yield f"{pad * 2}elements = {{"
-            for element in sorted(named.elements, key=_element_order):
-                yield f"{pad * 3}{element_text(element, named.key, named.values)},"
-            yield f"{pad * 2}}}"
-        yield f"{pad}}}"
-    for chain in sorted(table.chains, key=lambda c: c.name):
-        yield f"{pad}chain {chain.name} {{"
-        if chain.hook:
-            yield f"{pad * 2}{chain_definition(chain)}"
-        for rule in chain.rules:
-            yield f"{pad * 2}{rule_text(rule)}"
-        yield f"{pad}}}"
-    yield "}"

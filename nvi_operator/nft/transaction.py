@@ -1,90 +1,88 @@
 """The least nft text that turns one table into another, as one transaction.
 
-A chain is re-made as a whole when one of its rules differs: rules hold no state, since counters are
-named. Elements come and go one by one, so that a port forward more is one element more. The order
-within the transaction: empty what changes, take away, put in, fill.
+A chain is rewritten as a whole when one of its rules differs: rules hold no state, since counters are named. Elements
+are added and deleted one by one, so that one more port forward is one more element. The order within the
+transaction: empty what changes, delete, define, fill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from nvi_operator.nft.ast import Element, NamedSet, Table
-from nvi_operator.nft.text import chain_definition, elements_text, rule_text, set_definition
-
-_ELEMENTS_PER_COMMAND = 2000  # a line of nft text stays of sane length
+from nvi_operator.errors import KernelError
+from nvi_operator.nft.ast import Table
+from nvi_operator.nft.objects import ObjectKind, is_kept, kinds_of, without_objects
 
 
 def transaction(before: Table | None, after: Table | None) -> str:
-    """Text for `nft -f`; empty when nothing differs."""
+    """Text for `nft -f`; empty when nothing differs. KernelError if a foreign object would have to be created."""
     if after is None:
         return "" if before is None else f"delete table inet {before.name}\n"
     lines: list[str] = []
-    if before is not None and before != after and any(s.foreign for s in before.sets):
-        # What is not in our vocabulary cannot be taken away by name: the whole table is re-made.
+    if before is not None and not is_kept(before, after):
+        # Foreign objects and flags of a table cannot be taken away one by one.
         lines.append(f"delete table inet {before.name}")
         before = None
     if before is None:
-        lines.append(f"add table inet {after.name}")
-    lines += _commands(before or Table(after.name), after)
+        if after.foreign:
+            raise KernelError(
+                f"nft table inet {after.name}: {min(after.foreign)}: nvictl cannot create such an object"
+            )
+        flags = f" {{ flags {', '.join(sorted(after.flags))}; }}" if after.flags else ""
+        lines.append(f"add table inet {after.name}{flags}")
+    lines += _commands(before or without_objects(after), after)
     return "".join(f"{line}\n" for line in lines)
 
 
+@dataclass(frozen=True)
+class _Changes:
+    """The objects of one kind, before and after, by name."""
+
+    kind: ObjectKind[Any]
+    old: dict[str, Any]
+    new: dict[str, Any]
+
+    def is_kept(self, name: str) -> bool:
+        return name in self.old and name in self.new and self.kind.becomes(self.old[name], self.new[name])
+
+    @property
+    def deleted(self) -> list[str]:
+        return [name for name in self.old if not self.is_kept(name)]
+
+    @property
+    def added(self) -> list[str]:
+        return [name for name in self.new if not self.is_kept(name)]
+
+
 def _commands(before: Table, after: Table) -> Iterator[str]:
-    name = f"inet {after.name}"
-    old_sets = {s.name: s for s in before.sets}
-    new_sets = {s.name: s for s in after.sets}
-    old_chains = {c.name: c for c in before.chains}
-    new_chains = {c.name: c for c in after.chains}
-
-    gone_sets = {n for n in old_sets if n not in new_sets or not old_sets[n].becomes(new_sets[n])}
-    born_sets = {n for n in new_sets if n not in old_sets or n in gone_sets}
-    gone_chains = {n for n in old_chains if n not in new_chains or old_chains[n].hook != new_chains[n].hook}
-    born_chains = {n for n in new_chains if n not in old_chains or n in gone_chains}
-    # What refers to a set or chain that goes has to let go of it first; re-making every chain is
-    # simple and right, and happens only when a definition changes.
-    remake_all = bool(gone_sets or gone_chains)
-    emptied = {
-        n
-        for n, chain in old_chains.items()
-        if remake_all or n not in new_chains or chain.rules != new_chains[n].rules
-    }
-
-    for n in sorted(emptied):
-        yield f"flush chain {name} {n}"
-    kept_sets = old_sets.keys() & new_sets.keys() - gone_sets
-    changed_sets = {n for n in kept_sets if old_sets[n].elements != new_sets[n].elements}
-    for n in sorted(changed_sets):
-        yield from _elements("delete", name, old_sets[n], old_sets[n].elements - new_sets[n].elements)
-    for n in sorted(gone_sets):
-        yield f"delete {_noun(old_sets[n])} {name} {n}"
-    for n in sorted(gone_chains):
-        yield f"delete chain {name} {n}"
-    for counter in sorted(before.counters - after.counters):
-        yield f"delete counter {name} {counter}"
-
-    for counter in sorted(after.counters - before.counters):
-        yield f"add counter {name} {counter}"
-    for n in sorted(born_chains):
-        definition = chain_definition(new_chains[n])
-        yield f"add chain {name} {n}" + (f" {{ {definition} }}" if definition else "")
-    for n in sorted(born_sets):
-        yield f"add {_noun(new_sets[n])} {name} {n} {{ {set_definition(new_sets[n])} }}"
-    for n in sorted(new_sets.keys() - kept_sets | changed_sets):
-        wanted = new_sets[n].elements
-        yield from _elements("add", name, new_sets[n], wanted - old_sets[n].elements if n in kept_sets else wanted)
-    for n in sorted(new_chains):
-        if n in emptied or n in born_chains:
-            for rule in new_chains[n].rules:
-                yield f"add rule {name} {n} {rule_text(rule)}"
+    table = f"inet {after.name}"
+    changes = [_Changes(kind, kind.of(before), kind.of(after)) for kind in kinds_of(after)]
+    # Whatever refers to a deleted set or chain has to let go of it first. Rewriting every chain is simple and right,
+    # and happens only when a definition changes.
+    again = any(change.deleted for change in changes if change.kind.contents)
+    for change in changes:
+        yield from _emptied(table, change, again)
+    for change in reversed(changes):
+        for name in change.deleted:
+            yield f"delete {change.kind.noun(change.old[name])} {table} {name}"
+    for change in changes:
+        for name in change.added:
+            definition = change.kind.definition(change.new[name])
+            body = f" {{ {definition} }}" if definition else ""
+            yield f"add {change.kind.noun(change.new[name])} {table} {name}{body}"
+    for change in reversed(changes):
+        yield from _filled(table, change, again)
 
 
-def _noun(named: NamedSet) -> str:
-    return "map" if named.values else "set"
+def _emptied(table: str, change: _Changes, again: bool) -> Iterator[str]:
+    if contents := change.kind.contents:
+        for name, old in change.old.items():
+            yield from contents.emptied(table, old, change.new[name] if change.is_kept(name) else None, again)
 
 
-def _elements(verb: str, table: str, named: NamedSet, elements: Set[Element]) -> Iterator[str]:
-    ordered = sorted(elements, key=str)
-    for start in range(0, len(ordered), _ELEMENTS_PER_COMMAND):
-        part = ordered[start : start + _ELEMENTS_PER_COMMAND]
-        yield f"{verb} element {table} {named.name} {{ {elements_text(part, named.key, named.values)} }}"
+def _filled(table: str, change: _Changes, again: bool) -> Iterator[str]:
+    if contents := change.kind.contents:
+        for name, new in change.new.items():
+            yield from contents.filled(table, change.old[name] if change.is_kept(name) else None, new, again)

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from nvi_operator.nft.ast import (
-    Chain,
     Data,
     Element,
     Hash,
@@ -20,7 +20,8 @@ from nvi_operator.nft.ast import (
     Statement,
     Table,
 )
-from nvi_operator.nft.text import chain_definition, element_text, rule_text, set_definition
+from nvi_operator.nft.objects import CHAINS, SETS, ObjectKind, in_file_order
+from nvi_operator.nft.text import element_text, rule_text, set_definition
 from nvi_operator.nft.wire.packed_elements import first
 
 MANY = 50  # lines of one thing, each way: of more the first few are SHOWN, the rest is a number
@@ -31,16 +32,38 @@ Line = tuple[str, str]  # a sign (+, -, ~ or blank) and text
 
 
 def table_lines(before: Table | None, after: Table | None, *, full: bool = False) -> Iterator[Line]:
-    """Signed lines; unchanged sets and chains are left out, and of many entries all but a few, unless `full`."""
-    old, new = before or Table(""), after or Table("")
-    for sign, counters in (("-", old.counters - new.counters), ("+", new.counters - old.counters)):
-        yield from _few(sign, [f"counter {counter}" for counter in sorted(counters)], full)
-    old_sets, new_sets = {s.name: s for s in old.sets}, {s.name: s for s in new.sets}
-    for name in sorted(old_sets.keys() | new_sets.keys()):
-        yield from _set_lines(name, old_sets.get(name), new_sets.get(name), full)
-    old_chains, new_chains = {c.name: c for c in old.chains}, {c.name: c for c in new.chains}
-    for name in sorted(old_chains.keys() | new_chains.keys()):
-        yield from _chain_lines(name, old_chains.get(name), new_chains.get(name), full)
+    """Signed lines; unchanged sets and chains are left out, and of many entries all but a few, unless `full`.
+
+    TypeError if a table has a field that is not described in nft/objects.py.
+    """
+    present = after or before
+    if present is None:
+        return
+    for sign, mine, other in (("-", before, after), ("+", after, before)):
+        yield from _few(sign, _only_read(mine, other), full)
+    for kind in in_file_order(present):
+        old, new = (kind.of(table) if table else {} for table in (before, after))
+        if kind.contents is None:
+            for sign, items, others in (("-", old, new), ("+", new, old)):
+                changed = [_head(kind, name, item) for name, item in items.items() if others.get(name) != item]
+                yield from _few(sign, changed, full)
+            continue
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                yield from _object_lines(kind, name, old.get(name), new.get(name), full)
+
+
+def _only_read(table: Table | None, other: Table | None) -> list[str]:
+    """Flags and foreign objects that one table has and the other has not."""
+    if table is None:
+        return []
+    flags, foreign = (other.flags, other.foreign) if other else (frozenset(), frozenset())
+    return [*(f"flag {flag}" for flag in sorted(table.flags - flags)), *map(str, sorted(table.foreign - foreign))]
+
+
+def _head(kind: ObjectKind[Any], name: str, item: object) -> str:
+    definition = kind.definition(item)
+    return f"{kind.noun(item)} {name}" + (f" {{ {definition} }}" if definition else "")
 
 
 def _few(sign: str, lines: Sequence[str], full: bool) -> Iterator[Line]:
@@ -61,15 +84,33 @@ def _sign(before: object, after: object) -> str:
     return "+" if before is None else "-" if after is None else "~"
 
 
-def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None, full: bool) -> Iterator[Line]:
-    if before == after:
-        return
+def _object_lines(kind: ObjectKind[Any], name: str, before: Any, after: Any, full: bool) -> Iterator[Line]:
+    """An object whose definition or contents differ. None: there is no such object."""
+    yield _sign(before, after), f"{kind.noun(after or before)} {name}"
+    if kind is SETS:
+        yield from _set_lines(before, after, full)
+    elif kind is CHAINS:
+        yield from _definition_lines(kind, before, after)
+        yield from _rule_lines(before.rules if before else (), after.rules if after else (), full)
+    elif kind.contents:
+        yield from _definition_lines(kind, before, after)
+        lines = kind.contents.lines
+        old, new = (list(lines(item)) if item else [] for item in (before, after))
+        for sign, mine, other in (("-", old, new), ("+", new, old)):
+            yield from _few(sign, [f"    {line}" for line in mine if line not in other], full)
+
+
+def _definition_lines(kind: ObjectKind[Any], before: Any, after: Any) -> Iterator[Line]:
+    old, new = (kind.definition(item) if item else "" for item in (before, after))
+    if old != new:
+        yield from ((sign, f"    {definition}") for sign, definition in (("-", old), ("+", new)) if definition)
+
+
+def _set_lines(before: NamedSet | None, after: NamedSet | None, full: bool) -> Iterator[Line]:
     present = after or before
     assert present is not None
-    yield _sign(before, after), f"{'map' if present.values else 'set'} {name}"
     if before and after and not before.becomes(after):
-        yield "-", f"    {set_definition(before)}"
-        yield "+", f"    {set_definition(after)}"
+        yield from (("-", f"    {set_definition(before)}"), ("+", f"    {set_definition(after)}"))
     old = before.elements if before else frozenset()
     new = after.elements if after else frozenset()
     for sign, elements in (("-", old - new), ("+", new - old)):
@@ -79,15 +120,7 @@ def _set_lines(name: str, before: NamedSet | None, after: NamedSet | None, full:
         yield from _rest(sign, "    ", len(elements) - len(lines))
 
 
-def _chain_lines(name: str, before: Chain | None, after: Chain | None, full: bool) -> Iterator[Line]:
-    if before == after:
-        return
-    yield _sign(before, after), f"chain {name}"
-    old_hook, new_hook = (chain_definition(c) if c else "" for c in (before, after))
-    if old_hook != new_hook:
-        yield from ((sign, f"    {hook}") for sign, hook in (("-", old_hook), ("+", new_hook)) if hook)
-    old, new = (chain.rules if chain else () for chain in (before, after))
-
+def _rule_lines(old: Sequence[Rule], new: Sequence[Rule], full: bool) -> Iterator[Line]:
     def shown(sign: str, rules: Iterable[Rule]) -> Iterator[Line]:
         return _few(sign, [f"    {rule_text(rule if full else brief(rule))}" for rule in rules], full)
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from nvi_operator.nft.ast import Table
-from nvi_operator.nft.text import table_text
+from nvi_operator.nft.table_text import table_text
 
 
 def plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.nft.ast import Table
-from nvi_operator.nft.text import table_text
+from nvi_operator.nft.table_text import table_text
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.model import Topology
 from nvi_operator.view.describe import describe

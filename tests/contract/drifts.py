@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.model.gateway import Numbers
-from nvi_operator.nft.ast import Chain, Count, NamedSet, Opaque, Rule, Table, Verdict
+from nvi_operator.nft.ast import Chain, Count, ForeignObject, NamedSet, Opaque, Rule, Table, Verdict
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
@@ -181,6 +181,10 @@ def more_sets(named: NamedSet) -> Fake:
     return table(lambda t: replace(t, sets=t.sets | {named}))
 
 
+def foreign(item: ForeignObject) -> Fake:
+    return table(lambda t: replace(t, foreign=t.foreign | {item}))
+
+
 def without_set(before: Table) -> Table:
     kept = frozenset(s for s in before.sets if s.name != "inside_4")
     return replace(before, sets=kept, chains=frozenset(replace(c, rules=()) for c in before.chains))
@@ -300,12 +304,12 @@ NFT_DRIFTS = (
     _nft(
         "a foreign set with a timeout is put in",
         nft("add set inet nvi theirs { type ipv4_addr; flags timeout; elements = { 10.0.0.1 timeout 1h }; }"),
-        more_sets(NamedSet("theirs timeout", ("ipv4_addr",), frozenset({(("10.0.0.1",), None)}))),
+        foreign(ForeignObject("set", "theirs", "timeout")),
     ),
     _nft(
         "a foreign quota is put in",
         nft("add quota inet nvi theirs { over 1 mbytes }"),
-        more_sets(NamedSet("quota theirs", (), frozenset())),
+        foreign(ForeignObject("quota", "theirs")),
     ),
     _nft(
         "one of our sets gets a timeout",
@@ -314,17 +318,12 @@ NFT_DRIFTS = (
             "delete set inet nvi inside_4",
             "add set inet nvi inside_4 { type ipv4_addr; flags interval, timeout; }",
         ),
-        table(
-            lambda t: replace(
-                without_set(t),
-                sets=without_set(t).sets | {NamedSet("inside_4 timeout", ("ipv4_addr",), frozenset(), interval=True)},
-            )
-        ),
+        table(lambda t: replace(without_set(t), foreign=frozenset({ForeignObject("set", "inside_4", "timeout")}))),
     ),
     _nft(
         "the table sleeps",
         nft("add table inet nvi { flags dormant; }"),
-        more_sets(NamedSet("table dormant", (), frozenset())),
+        table(lambda t: replace(t, flags=frozenset({"dormant"}))),
     ),
     _nft("the table is flushed", nft("flush table inet nvi"), chains(lambda c: replace(c, rules=()))),
     Drift(

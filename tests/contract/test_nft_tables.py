@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from nvi_operator.nft.ast import Table
 from nvi_operator.nft.listing import parse_table
-from nvi_operator.nft.text import table_text
+from nvi_operator.nft.table_text import table_text
 from nvi_operator.nft.transaction import transaction
 from tests.contract.tables import tables
 from tests.lab import Host, Lab

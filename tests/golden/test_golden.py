@@ -20,7 +20,7 @@ from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.nft.ast import Table
-from nvi_operator.nft.text import table_text
+from nvi_operator.nft.table_text import table_text
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state

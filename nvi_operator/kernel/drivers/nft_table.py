@@ -20,9 +20,10 @@ from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelErro
 from nvi_operator.kernel.errors import HINTS, kernel_errors
 from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft.client import Nft
-from nvi_operator.nft.ast import Element, NamedSet, Table
+from nvi_operator.nft.ast import Element, ForeignObject, NamedSet, Table
 from nvi_operator.nft.batches import MANY, Step, checks, steps
-from nvi_operator.nft.listing import parse_table, with_flags
+from nvi_operator.nft.expressions import ListingError
+from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.codec import elements, layout_of
@@ -236,8 +237,10 @@ class NftTableDriver:
         if there is None:
             return None
         skeleton = self._skeleton(there.flags)
-        table = replace(skeleton, sets=frozenset(self._with_elements(named) for named in skeleton.sets))
-        return with_flags(table, there.flags)
+        sets, foreign = set[NamedSet](), set(skeleton.foreign)
+        for named in map(self._with_elements, skeleton.sets):
+            foreign.add(named) if isinstance(named, ForeignObject) else sets.add(named)
+        return replace(skeleton, sets=frozenset(sets), foreign=frozenset(foreign), flags=there.flags)
 
     def _skeleton(self, flags: Collection[str]) -> Table:
         """The table without elements. FileNotFoundError if it has gone meanwhile."""
@@ -255,15 +258,14 @@ class NftTableDriver:
         objects = self._nft.list_skeleton(self._name)
         try:
             return parse_table(objects, self._name, _ifindex)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except ListingError as error:
             raise NftCrashedError(
-                f"nft table inet {self._name}: listing: not as nft prints it ({type(error).__name__}: {error})",
+                f"nft table inet {self._name}: listing: not as nft prints it ({error})",
                 hint="made by a newer nft? nvictl doctor says what it cannot list",
             ) from error
 
-    def _with_elements(self, named: NamedSet) -> NamedSet:
-        if named.foreign:
-            return named
+    def _with_elements(self, named: NamedSet) -> NamedSet | ForeignObject:
+        """A ForeignObject for a set of types, or with elements, that the ruleset never has."""
         layout, tree = layout_of(named), tree_of(named)
         try:
             if layout is not None:
@@ -274,7 +276,7 @@ class NftTableDriver:
                 return replace(named, elements=tree.elements(raw))
         except WireError:
             pass
-        return NamedSet(f"set {named.name}", (), frozenset())  # of types, or with elements, that we never write
+        return ForeignObject("map" if named.values else "set", named.name)
 
     def _shared(self, name: str, found: PackedElements) -> Set[Element]:
         """The elements that are known already, if these are the same: half the memory, and compared at once."""

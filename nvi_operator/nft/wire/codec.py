@@ -270,4 +270,4 @@ def layout(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool
 
 def layout_of(named: NamedSet) -> Layout | None:
     """None where elements go as text: prefixes and ranges of one field, and what is none of ours."""
-    return None if named.foreign else layout(named.key, named.values, interval=named.interval)
+    return layout(named.key, named.values, interval=named.interval)

@@ -70,6 +70,6 @@ def tree_of(named: NamedSet) -> Tree | None:
     """None where it is no set of intervals of one field, or of types that we do not know."""
     verdicts = named.values == ("verdict",)
     known = {*named.key, *(() if verdicts else named.values)} <= TYPES.keys()
-    if named.foreign or not named.interval or len(named.key) != 1 or not known or not TYPES[named.key[0]].ordered:
+    if not named.interval or len(named.key) != 1 or not known or not TYPES[named.key[0]].ordered:
         return None
     return Tree(TYPES[named.key[0]], () if verdicts else tuple(TYPES[v] for v in named.values), verdicts)

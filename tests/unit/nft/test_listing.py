@@ -12,6 +12,7 @@ from nvi_operator.nft.ast import (
     Chain,
     Count,
     Field,
+    ForeignObject,
     Hook,
     Interval,
     Masked,
@@ -22,8 +23,9 @@ from nvi_operator.nft.ast import (
     Table,
     Verdict,
 )
-from nvi_operator.nft.listing import parse_table, with_flags
-from nvi_operator.nft.text import table_text
+from nvi_operator.nft.expressions import ListingError
+from nvi_operator.nft.listing import parse_table
+from nvi_operator.nft.table_text import table_text
 
 LISTINGS = Path(__file__).parent / "listings"
 OURS = sorted(path.stem for path in LISTINGS.glob("*.nft"))
@@ -85,7 +87,7 @@ def test_what_others_put_in_is_read_without_a_crash() -> None:
     assert chain.hook == Hook("filter", "input", 0, "drop")
     strange = [rule for rule in chain.rules if any(isinstance(s, Opaque) for s in rule)]
     assert len(strange) >= 6
-    assert {s.name for s in table.sets if s.foreign} == {"quota theirs", "timed timeout"}
+    assert table.foreign == {ForeignObject("quota", "theirs"), ForeignObject("set", "timed", "timeout")}
     assert table.counters == {"mine"}
 
 
@@ -159,6 +161,18 @@ FOREIGN = {
     "a-word-for-a-key": match("mark", 5),
     "queue": {"queue": {"num": 3}},
     "two-nouns": {"accept": None, "drop": None},
+    "a-word-for-a-statement": "accept",
+    "a-jump-to-a-number": {"jump": {"target": 5}},
+    "a-jump-without-target": {"jump": {"chain": "c"}},
+    "a-range-of-three": match(META_MARK, {"range": [1, 2, 3]}),
+    "a-range-that-ends-before-it-begins": match(META_MARK, {"range": ["10.0.0.2", "10.0.0.1"]}),
+    "a-prefix-that-is-too-long": match(META_MARK, {"set": [{"prefix": {"addr": "10.0.0.0", "len": 33}}]}),
+    "a-list-for-a-mark": match(META_MARK, [1]),
+    "a-fib-flag-unknown": match({"fib": {"result": "oif", "flags": ["colour"]}}, False),
+    "nat-to-a-named-port": {"dnat": {"family": "ip", "addr": "10.0.0.1", "port": "http"}},
+    "nat-of-another-family": {"dnat": {"family": "arp", "addr": "10.0.0.1"}},
+    "a-mark-from-a-word": {"mangle": {"key": META_MARK, "value": "x"}},
+    "a-map-without-data": {"vmap": {"key": META_MARK}},
 }
 
 
@@ -168,29 +182,62 @@ def test_what_we_never_write_is_opaque_and_equal_to_nothing_of_ours(expression: 
 
 
 @pytest.mark.parametrize(
-    ("body", "name"),
+    ("body", "foreign"),
     [
-        ({"set": {"family": "inet", "table": "nvi", "name": "s", "type": "mark", "flags": ["timeout"]}}, "s timeout"),
-        ({"quota": {"family": "inet", "table": "nvi", "name": "q", "bytes": 5}}, "quota q"),
+        (
+            {"set": {"family": "inet", "table": "nvi", "name": "s", "type": "mark", "flags": ["timeout"]}},
+            ForeignObject("set", "s", "timeout"),
+        ),
+        ({"quota": {"family": "inet", "table": "nvi", "name": "q", "bytes": 5}}, ForeignObject("quota", "q")),
         (
             {"set": {"family": "inet", "table": "nvi", "name": "e", "type": "mark", "elem": [{"&": [1, 2]}]}},
-            "set e",
+            ForeignObject("set", "e"),
+        ),
+        (
+            {"map": {"family": "inet", "table": "nvi", "name": "e", "type": "mark", "map": "mark", "elem": [1]}},
+            ForeignObject("map", "e"),
+        ),
+        (
+            {"set": {"family": "inet", "table": "nvi", "name": "e", "type": {"typeof": {"meta": {"key": "mark"}}}}},
+            ForeignObject("set", "e"),
         ),
     ],
-    ids=["set-with-timeout", "quota", "set-of-unknown-elements"],
+    ids=["set-with-timeout", "quota", "set-of-unknown-elements", "map-of-no-pairs", "set-of-unknown-type"],
 )
-def test_foreign_objects_are_kept_under_a_name_that_nothing_of_ours_can_have(body: dict[str, Any], name: str) -> None:
-    (foreign,) = parsed([{"table": {"family": "inet", "name": "nvi"}}, body]).sets
-    assert foreign.name == name
-    assert foreign.foreign
+def test_an_object_that_the_ruleset_never_has_is_a_foreign_object(
+    body: dict[str, Any], foreign: ForeignObject
+) -> None:
+    table = parsed([{"table": {"family": "inet", "name": "nvi"}}, body])
+    assert (table.foreign, table.sets) == ({foreign}, frozenset())
 
 
-def test_a_table_that_sleeps_is_none_that_we_write() -> None:
-    plain = parsed([{"table": {"family": "inet", "name": "nvi", "flags": "\ufffdnv"}}])
-    assert with_flags(plain, ()) == plain
-    (foreign,) = with_flags(plain, {"dormant"}).sets
-    assert foreign.name == "table dormant"
-    assert foreign.foreign
+HEAD = {"family": "inet", "table": "nvi"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"set": {**HEAD, "type": "mark"}},
+        {"set": {**HEAD, "name": ["s"], "type": "mark"}},
+        {"set": {**HEAD, "name": "s", "type": "mark", "flags": {"interval": 1}}},
+        {"counter": {**HEAD, "name": 5}},
+        {"chain": {**HEAD}},
+        {"chain": {**HEAD, "name": "c", "hook": "input", "type": "filter"}},
+        {"chain": {**HEAD, "name": "c", "hook": "input", "type": "filter", "prio": "first"}},
+        {"rule": {**HEAD, "chain": "no-such", "expr": []}},
+        {"rule": {**HEAD, "expr": []}},
+        {"rule": {**HEAD, "chain": "there"}},
+        {"rule": {**HEAD, "chain": "there", "expr": {"accept": None}}},
+        {"quota": []},
+        {"quota": {**HEAD}, "limit": {**HEAD}},
+        {},
+    ],
+    ids=str,
+)
+def test_what_nft_never_prints_is_one_error_and_no_table(body: dict[str, Any]) -> None:
+    there = {"chain": {**HEAD, "name": "there"}}
+    with pytest.raises(ListingError):
+        parsed([{"table": {"family": "inet", "name": "nvi"}}, there, body])
 
 
 def test_interfaces_in_maps_are_read_as_numbers() -> None:

@@ -10,6 +10,7 @@ from nvi_operator.nft.ast import (
     Concat,
     Element,
     Field,
+    ForeignObject,
     Hook,
     Lookup,
     Match,
@@ -154,7 +155,7 @@ def test_the_room_that_a_map_has_is_remembered_not_the_room_that_was_wanted_sinc
 
 
 def test_foreign_objects_are_replaced_in_one_transaction() -> None:
-    theirs = replace(table(3), sets=table(3).sets | {NamedSet("quota theirs", (), frozenset())})
+    theirs = replace(table(3), foreign=frozenset({ForeignObject("quota", "theirs")}))
     (step,) = steps(theirs, table(5000))
     assert step.text.startswith("delete table inet nvi\nadd table")
 

@@ -28,7 +28,8 @@ from nvi_operator.nft.ast import (
     Verdict,
     Vmap,
 )
-from nvi_operator.nft.text import element_text, rule_text, set_definition, statement_text, table_text
+from nvi_operator.nft.table_text import table_text
+from nvi_operator.nft.text import element_text, rule_text, set_definition, statement_text
 
 MARK, SADDR, DADDR6 = Field("meta mark"), Field("ip saddr"), Field("ip6 daddr")
 SERVICE = Concat((Field("ip daddr"), Field("meta l4proto"), Field("th dport")))

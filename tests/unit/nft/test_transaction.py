@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from nvi_operator.errors import KernelError
 from nvi_operator.language.load.loader import load_texts
-from nvi_operator.nft.ast import Chain, Element, Hook, Match, NamedSet, SetRef, Table, Verdict
+from nvi_operator.nft.ast import Chain, Element, ForeignObject, Hook, Match, NamedSet, SetRef, Table, Verdict
 from nvi_operator.nft.ast import Field as NftField
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.plan.compile import desired_state
@@ -133,15 +135,26 @@ def test_a_chain_that_hangs_elsewhere_is_made_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign",
-    [NamedSet("quota theirs", (), frozenset()), NamedSet("s timeout", ("ipv4_addr",), frozenset())],
-    ids=["another-kind-of-object", "a-set-with-a-timeout"],
+    "read",
+    [
+        {"foreign": frozenset({ForeignObject("quota", "theirs")})},
+        {"foreign": frozenset({ForeignObject("set", "s", "timeout")})},
+        {"flags": frozenset({"dormant"})},
+    ],
+    ids=["another-kind-of-object", "a-set-with-a-timeout", "a-dormant-table"],
 )
-def test_a_table_with_foreign_objects_is_made_anew_in_one_transaction(foreign: NamedSet) -> None:
-    wanted = small("10.0.0.9")
-    found = lines(replace(wanted, sets=wanted.sets | {foreign}), wanted)
+def test_a_table_with_foreign_objects_or_flags_is_replaced_in_one_transaction(read: dict[str, Any]) -> None:
+    desired = small("10.0.0.9")
+    found = lines(replace(desired, **read), desired)
     assert found[0] == "delete table inet nvi"
-    assert found[1:] == lines(None, wanted)
+    assert found[1:] == lines(None, desired)
+
+
+def test_flags_of_a_table_can_be_put_back_and_foreign_objects_cannot() -> None:
+    dormant = replace(small(), flags=frozenset({"dormant"}))
+    assert lines(small(), dormant)[:2] == ["delete table inet nvi", "add table inet nvi { flags dormant; }"]
+    with pytest.raises(KernelError, match="nft table inet nvi: quota theirs: nvictl cannot create"):
+        transaction(small(), replace(small(), foreign=frozenset({ForeignObject("quota", "theirs")})))
 
 
 def test_many_elements_are_several_commands_of_sane_length() -> None:

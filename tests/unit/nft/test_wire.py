@@ -104,7 +104,6 @@ def test_what_has_no_place_is_refused(element: Element) -> None:
 def test_a_set_goes_as_bytes_only_where_an_element_has_one_form() -> None:
     assert layout_of(NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)) is None
     assert layout_of(NamedSet("s", ("ether_addr",), frozenset())) is None
-    assert layout_of(NamedSet("s timeout", ("ipv4_addr",), frozenset())) is None
     assert layout_of(NamedSet("s", PORTS, frozenset(), interval=True))
     assert layout_of(NamedSet("s", ("mark", "mark"), frozenset(), interval=True)) is None
 
