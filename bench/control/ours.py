@@ -13,7 +13,7 @@ from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan

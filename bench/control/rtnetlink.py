@@ -11,7 +11,7 @@ from pyroute2 import IPRoute
 from bench.control.inputs import LAN, NEXT_HOP, TABLE, destinations, rule_priorities
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.host import HostKernel
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.diff import plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from nvi_operator.kernel.host import HostKernel
     from nvi_operator.language.load.loader import LoadedSpec
-    from nvi_operator.language.model.gateway import GatewaySpec, Numbers
+    from nvi_operator.language.model.gateway import GatewaySpec
+    from nvi_operator.language.model.settings import Numbers
     from nvi_operator.plan.change import Plan
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.store.lock import GatewayLock
@@ -87,7 +88,7 @@ def _show_done(arguments: Namespace, name: str, done: Plan, last: Callable[[Plan
 
 def _gateway(arguments: Namespace) -> tuple[Compiler, Numbers]:
     """The gateway that the spec says; without a spec, the one that is not to be."""
-    from nvi_operator.language.model.gateway import Numbers
+    from nvi_operator.language.model.settings import Numbers
     from nvi_operator.reconcile.compiler import Compiler
 
     if arguments.spec is None:

@@ -16,7 +16,7 @@ from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kernel.objects import Objects
 from nvi_operator.kernel.rights import require
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.state.host import HostState

@@ -23,7 +23,7 @@ from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.nft.client import Nft
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import Table
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.state.host import HostState, Object, Ref

@@ -22,7 +22,7 @@ from nvi_operator.kernel.inspect.facts import read_facts
 from nvi_operator.kernel.kmod import device as nvi_device
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kernel.netns import cookie
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change
 from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.host import HostState

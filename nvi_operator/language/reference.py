@@ -14,32 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
-from nvi_operator.language.model.gateway import (
-    Dataplane,
-    Gateway,
-    GatewaySpec,
-    Guards,
-    InterfaceSpec,
-    Metadata,
-    Model,
-    Numbers,
-    Pool,
-    RouteSpec,
-    Shares,
-    SourceNat,
-    Translation,
-    UplinkSpec,
-)
-from nvi_operator.language.model.nat_entries import (
-    Forward,
-    Servers,
-    Static,
-    TwiceNat,
-    Weight,
-    attributes_of,
-    fields_of,
-)
-from nvi_operator.language.model.values import (
+from nvi_operator.language.model.base import Model, attributes_of, fields_of
+from nvi_operator.language.model.fields import (
     Addresses,
     EntryFiles,
     FamilyNetworks,
@@ -54,6 +30,11 @@ from nvi_operator.language.model.values import (
     SourcePorts,
     SpecNetwork,
 )
+from nvi_operator.language.model.gateway import Gateway, GatewaySpec, Metadata, RouteSpec
+from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
+from nvi_operator.language.model.nat_entries import Forward, Servers, Static, TwiceNat, Weight
+from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
+from nvi_operator.language.model.source_nat import Pool, Shares, SourceNat, Translation
 
 _WORDS: tuple[tuple[Any, str], ...] = (
     (Name, "name"),

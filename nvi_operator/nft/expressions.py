@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
-from nvi_operator.language.model.values import PORT_PROTOCOLS
+from nvi_operator.language.model.services import PORT_PROTOCOLS
 from nvi_operator.nft.ast import (
     Assign,
     Chain,

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import Any
 
-from nvi_operator.language.model.values import Address, AddressRange, Network, PortRange
+from nvi_operator.language.model.services import PortRange
+from nvi_operator.language.model.values import Address, AddressRange, Network
 from nvi_operator.nft.ast import Interval, Value
 
 PROTOCOLS = {

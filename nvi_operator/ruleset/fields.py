@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nvi_operator.language.model.values import Family, Network, Service
+from nvi_operator.language.model.services import Service
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
     Concat,
     Count,

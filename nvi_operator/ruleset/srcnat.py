@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
-from nvi_operator.language.model.values import Family, SourcePorts
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import (
     Chain,
     Count,

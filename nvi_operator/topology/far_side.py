@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from nvi_operator.language.model.gateway import GatewaySpec, SourceNat
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import Network, within
 from nvi_operator.topology.model import Uplink
 

@@ -7,19 +7,11 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, Literal
 
-from nvi_operator.language.model.gateway import Guards
+from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
-from nvi_operator.language.model.values import (
-    FAMILIES,
-    Address,
-    AddressRange,
-    Family,
-    Network,
-    PortRange,
-    Service,
-    SourcePorts,
-    within,
-)
+from nvi_operator.language.model.services import PortRange, Service
+from nvi_operator.language.model.settings import Guards
+from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.facts import WireRoute
 
 ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}

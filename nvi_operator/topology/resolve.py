@@ -12,7 +12,8 @@ from typing import Literal
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kmod.verdict import judge
-from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
 from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
-from nvi_operator.language.model.gateway import GatewaySpec, SourceNat, Translation
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
+from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.model import (
     Choice,

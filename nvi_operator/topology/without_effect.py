@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
-from nvi_operator.language.model.gateway import GatewaySpec, SourceNat
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import Network
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Uplink

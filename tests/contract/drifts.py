@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nvi_operator.kernel.host import HostKernel
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import Chain, Count, ForeignObject, NamedSet, Opaque, Rule, Table, Verdict
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule

@@ -12,7 +12,7 @@ from nvi_operator.kernel import host
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netlink.events import KernelEvents
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.topology.facts import Facts
 from nvi_operator.view.drift import drift_class
 from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS

@@ -21,7 +21,7 @@ from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.kmod import device as nvi_device
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.state.link import Link

@@ -15,7 +15,7 @@ from nvi_operator.cli import commands, main
 from nvi_operator.cli.parser import parse
 from nvi_operator.kernel import host as kernel_host
 from nvi_operator.language.load.loader import load_directory
-from nvi_operator.language.model.gateway import Numbers
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel

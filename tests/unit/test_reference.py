@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nvi_operator.language.model.gateway import Model
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.nat_entries import MODELS
 from nvi_operator.language.reference import reference_text
 

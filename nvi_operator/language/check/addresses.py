@@ -13,7 +13,8 @@ from ipaddress import ip_network
 from typing import Generic, NamedTuple, TypeVar
 
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, Address, Network
 
 Problem = tuple[Path, str, str]  # where, what is wrong, what to do

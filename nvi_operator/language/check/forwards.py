@@ -27,7 +27,8 @@ from nvi_operator.language.check.addresses import (
 )
 from nvi_operator.language.check.port_claims import WHOLE, Claims, claim, may_overlap, owner_of, ports_of
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import GatewaySpec, UplinkSpec
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static
 from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.values import FAMILIES, Network, parse_address

@@ -8,7 +8,9 @@ from typing import Any
 
 from nvi_operator.language.check.addresses import AddressSpan, Cover, Problem, explicit, overlapping, span_of
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import GatewaySpec, InterfaceSpec, SourceNat, UplinkSpec
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
+from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import FAMILIES, Address, Network, link_local, no_hosts, within
 
 MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark

@@ -15,7 +15,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
-from nvi_operator.language.model.nat_entries import Bulk, attributes_of, fields_of
+from nvi_operator.language.model.base import attributes_of, fields_of
+from nvi_operator.language.model.nat_entries import Bulk
 
 MOST = 1 << 14  # texts remembered of one field: enough for what repeats, and little beside 100,000 that do not
 

@@ -19,7 +19,7 @@ from nvi_operator.errors import SpecProblem, SpecProblems
 from nvi_operator.language.fast.fast_entries import WRONG, Absent, Builder
 from nvi_operator.language.load.entry_rows import Rows, place, row_document
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places
-from nvi_operator.language.model.nat_entries import fields_of
+from nvi_operator.language.model.base import fields_of
 from nvi_operator.language.wording import nearest, shown
 
 _BOOLEANS = {"true": True, "false": False}

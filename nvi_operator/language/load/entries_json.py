@@ -11,7 +11,7 @@ from nvi_operator.errors import SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.fast.fast_entries import WRONG, Builder
 from nvi_operator.language.load.entry_rows import Rows, place, row_document
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places, parse
-from nvi_operator.language.model.nat_entries import fields_of
+from nvi_operator.language.model.base import fields_of
 from nvi_operator.language.wording import nearest, shown
 
 _FORM = 'write an object on one line: {"name": "web", ...}'

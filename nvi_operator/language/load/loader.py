@@ -1,7 +1,7 @@
 """Files to one checked gateway: read, parse, validate, add entries beside the YAML, merge, choose, check.
 
 All documents of one name make up one gateway. Every problem found is reported, with its place. What one entry
-must be is in `model/gateway.py`, what the whole must be in `check/whole.py`.
+must be is in the models in `model/`, what the whole must be in `check/whole.py`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.fast.line_diff import Edit
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.base import attributes_of
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.nat_entries import SECTIONS, attributes_of
+from nvi_operator.language.model.nat_entries import SECTIONS
 from nvi_operator.language.wording import short
 
 _LISTS = ("sourceNat", "routes")

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.base import fields_of, is_model
 from nvi_operator.language.model.gateway import Gateway
-from nvi_operator.language.model.nat_entries import fields_of, is_model
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}

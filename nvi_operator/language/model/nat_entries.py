@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    PlainSerializer,
-    WithJsonSchema,
-)
-from pydantic.fields import FieldInfo
+from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from nvi_operator.language.model.values import (
+from nvi_operator.language.model.fields import (
     FamilyNetworks,
     IfNames,
     Maybe,
     Name,
-    Network,
     Networks,
     Places,
     Services,
     SpecTarget,
-    Target,
     as_tuple,
-    check_hosts,
-    parse_target,
-    within,
 )
+from nvi_operator.language.model.services import Target, parse_target
+from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
 
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
@@ -343,33 +331,6 @@ def _all(networks: Sequence[Network]) -> str:
     return ", ".join(map(str, networks))
 
 
-# --------------------------------------------------------------------------- models as data
-
 Bulk = Forward | Static | TwiceNat
 MODELS: Mapping[str, type[Bulk]] = {"forwards": Forward, "static": Static, "twiceNat": TwiceNat}
 SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}  # which files are for which section
-
-
-def is_model(item: Any) -> bool:
-    """Is it a class of the spec language?"""
-    return isinstance(item, type) and (issubclass(item, BaseModel) or item in MODELS.values())
-
-
-def fields_of(model: Any) -> Mapping[str, FieldInfo]:
-    """The fields of a model of the spec language, by the names that they have in YAML."""
-    if issubclass(model, BaseModel):
-        return {str(field.alias or name): field for name, field in model.model_fields.items()}
-    hints = get_type_hints(model, include_extras=True)
-    found = [
-        FieldInfo.from_annotation(hints[item.name])
-        if item.default is MISSING
-        else FieldInfo.from_annotated_attribute(hints[item.name], item.default)
-        for item in fields(model)
-    ]
-    return {str(info.alias or item.name): info for item, info in zip(fields(model), found, strict=True)}
-
-
-def attributes_of(model: Any) -> Mapping[str, str]:
-    """What the fields are called in Python, by the names that they have in YAML."""
-    names = model.model_fields if issubclass(model, BaseModel) else [item.name for item in fields(model)]
-    return dict(zip(fields_of(model), names, strict=True))

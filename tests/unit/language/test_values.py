@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nvi_operator.language.model import fields, services
 from nvi_operator.language.model import values as v
-from nvi_operator.language.model.values import AddressRange, PortRange, Service, Target
+from nvi_operator.language.model.services import PortRange, Service, Target
+from nvi_operator.language.model.values import AddressRange
 from nvi_operator.language.wording import HintedError, nearest
 
 TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
@@ -28,18 +30,18 @@ TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
     (v.parse_address_range, "192.0.2.1", AddressRange(ip_address("192.0.2.1"), ip_address("192.0.2.1"))),
     (v.parse_address_range, "192.0.2.0/30", AddressRange(ip_address("192.0.2.0"), ip_address("192.0.2.3"))),
     (v.parse_address_range, "fd00::1-fd00::9", AddressRange(ip_address("fd00::1"), ip_address("fd00::9"))),
-    (v.parse_port_range, 443, PortRange(443, 443)),
-    (v.parse_port_range, "1-65535", PortRange(1, 65535)),
-    (v.parse_service, "443/tcp", Service("tcp", PortRange(443, 443))),
-    (v.parse_service, "8000-8010/udp", Service("udp", PortRange(8000, 8010))),
-    (v.parse_target, "192.0.2.1:22", Target(ip_address("192.0.2.1"), PortRange(22, 22))),
-    (v.parse_target, "192.0.2.1", Target(ip_address("192.0.2.1"))),
-    (v.parse_target, "fd00::80", Target(ip_address("fd00::80"))),
-    (v.parse_target, "[fd00::80]", Target(ip_address("fd00::80"))),
-    (v.parse_target, "[fd00::80]:9000-9010", Target(ip_address("fd00::80"), PortRange(9000, 9010))),
+    (services.parse_port_range, 443, PortRange(443, 443)),
+    (services.parse_port_range, "1-65535", PortRange(1, 65535)),
+    (services.parse_service, "443/tcp", Service("tcp", PortRange(443, 443))),
+    (services.parse_service, "8000-8010/udp", Service("udp", PortRange(8000, 8010))),
+    (services.parse_target, "192.0.2.1:22", Target(ip_address("192.0.2.1"), PortRange(22, 22))),
+    (services.parse_target, "192.0.2.1", Target(ip_address("192.0.2.1"))),
+    (services.parse_target, "fd00::80", Target(ip_address("fd00::80"))),
+    (services.parse_target, "[fd00::80]", Target(ip_address("fd00::80"))),
+    (services.parse_target, "[fd00::80]:9000-9010", Target(ip_address("fd00::80"), PortRange(9000, 9010))),
     (v.parse_place, "isp-a", "isp-a"),
     (v.parse_place, "2001:DB8:0::1", "2001:db8::1"),
-    (v.parse_protocol, "gre", "gre"),
+    (services.parse_protocol, "gre", "gre"),
     (v.parse_ifname, "42", "42"),
     (v.parse_ifname, "lo0", "lo0"),
     (v.parse_ifname, "all.5", "all.5"),
@@ -90,35 +92,35 @@ REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
     (v.parse_address, "239.255.255.255", "239.255.255.255 is multicast: no host has it"),
     (v.parse_address, "255.255.255.255", "255.255.255.255 is broadcast: no host has it"),
     (v.parse_address, "::ffff:192.0.2.1", "is IPv4-mapped: no host has it"),
-    (v.parse_target, "127.0.0.1:80", "127.0.0.1 is loopback: no host has it"),
+    (services.parse_target, "127.0.0.1:80", "127.0.0.1 is loopback: no host has it"),
     (v.parse_address, "", "is not an IPv4 or IPv6 address"),
     (v.parse_network, "192.0.2.1/24", "'192.0.2.1/24' has host bits set"),
     (v.parse_network, "192.0.2.0/255.255.255.0", "write the prefix length as a number"),
     (v.parse_network, "192.0.2.0/33", "is not a prefix"),
     (v.parse_address_range, "192.0.2.9-192.0.2.1", "runs backwards"),
     (v.parse_address_range, "192.0.2.1-fd00::1", "mixes IPv4 and IPv6"),
-    (v.parse_port_range, 0, "'0': ports are 1 to 65535"),
-    (v.parse_port_range, 65536, "ports are 1 to 65535"),
-    (v.parse_port_range, "22:22", "'22:22' is not a port or a port range such as 8000-8010"),
-    (v.parse_port_range, "10-5", "runs backwards"),
-    (v.parse_port_range, True, "expected a port as text, found true"),
-    (v.parse_service, 443, "443 names no protocol: write 443/tcp or 443/udp"),
-    (v.parse_service, "gre", "gre has no ports"),
-    (v.parse_service, "47/gre", "gre has no ports"),
-    (v.parse_service, "ICMP", "icmp has no ports"),
-    (v.parse_service, "tcp", "'tcp' names no port"),
-    (v.parse_service, "https", "'https' is not a port with its protocol"),
-    (v.parse_service, "tcp/443", "'tcp/443' has its protocol first"),
-    (v.parse_protocol, 47, "47 is a number: protocols are known by name here"),
-    (v.parse_service, "443", "'443' names no protocol: write it as 443/tcp or 8000-8010/udp"),
-    (v.parse_service, "443/icmp", "icmp has no ports"),
-    (v.parse_target, "[192.0.2.1]:80", "brackets are for IPv6 addresses only"),
-    (v.parse_target, "[fd00::1", "is not of the form [fd00::80]:8443"),
-    (v.parse_target, "192.0.2.1:0", "ports are 1 to 65535"),
-    (v.parse_target, "web:80", "'web' is not an IPv4 or IPv6 address"),
+    (services.parse_port_range, 0, "'0': ports are 1 to 65535"),
+    (services.parse_port_range, 65536, "ports are 1 to 65535"),
+    (services.parse_port_range, "22:22", "'22:22' is not a port or a port range such as 8000-8010"),
+    (services.parse_port_range, "10-5", "runs backwards"),
+    (services.parse_port_range, True, "expected a port as text, found true"),
+    (services.parse_service, 443, "443 names no protocol: write 443/tcp or 443/udp"),
+    (services.parse_service, "gre", "gre has no ports"),
+    (services.parse_service, "47/gre", "gre has no ports"),
+    (services.parse_service, "ICMP", "icmp has no ports"),
+    (services.parse_service, "tcp", "'tcp' names no port"),
+    (services.parse_service, "https", "'https' is not a port with its protocol"),
+    (services.parse_service, "tcp/443", "'tcp/443' has its protocol first"),
+    (services.parse_protocol, 47, "47 is a number: protocols are known by name here"),
+    (services.parse_service, "443", "'443' names no protocol: write it as 443/tcp or 8000-8010/udp"),
+    (services.parse_service, "443/icmp", "icmp has no ports"),
+    (services.parse_target, "[192.0.2.1]:80", "brackets are for IPv6 addresses only"),
+    (services.parse_target, "[fd00::1", "is not of the form [fd00::80]:8443"),
+    (services.parse_target, "192.0.2.1:0", "ports are 1 to 65535"),
+    (services.parse_target, "web:80", "'web' is not an IPv4 or IPv6 address"),
     (v.parse_place, "203.0.113.0/28", "is not an IPv4 or IPv6 address"),
-    (v.parse_protocol, "ospf", "'ospf' is not a protocol known here"),
-    (v.as_tuple, [], "the list is empty"),
+    (services.parse_protocol, "ospf", "'ospf' is not a protocol known here"),
+    (fields.as_tuple, [], "the list is empty"),
 ]
 
 
@@ -139,7 +141,7 @@ def no_host_has(address: Any) -> bool:
 def test_a_loopback_address_is_refused_with_what_to_write_instead() -> None:
     """For a service of the gateway itself; the kernel drops what comes from a wire for such an address."""
     with pytest.raises(HintedError) as caught:
-        v.parse_target("[::1]:8443")
+        services.parse_target("[::1]:8443")
     assert caught.value.hint.startswith("name an address of an inside interface of the gateway")
 
 
@@ -187,11 +189,11 @@ def test_the_quick_way_takes_what_the_slow_way_takes(text: str) -> None:
         v.parse_address,
         v.parse_network,
         v.parse_address_range,
-        v.parse_service,
-        v.parse_port_range,
-        v.parse_target,
+        services.parse_service,
+        services.parse_port_range,
+        services.parse_target,
         v.parse_place,
-        v.parse_protocol,
+        services.parse_protocol,
         v.parse_hostname,
     ],
 )
@@ -204,14 +206,18 @@ def test_anything_else_is_a_value_error(parse: Callable[[object], Any], value: o
     assert said
 
 
-@given(st.from_regex(v._NAME, fullmatch=True) | st.from_regex(v._IFNAME, fullmatch=True))
+@given(st.from_regex(v.NAME_PATTERN, fullmatch=True) | st.from_regex(v.IFNAME_PATTERN, fullmatch=True))
 def test_a_name_never_holds_what_a_shell_or_nft_reads(name: str) -> None:
     assert not set(name) & set(" \t\n;{}()$`'\"\\|&<>*?#!@,:/=")
 
 
 @pytest.mark.parametrize(
     ("written", "known", "meant"),
-    [("tpc", v.PORT_PROTOCOLS, "tcp"), ("prots", ("ports", "to"), "ports"), ("health", ("default", "weight"), None)],
+    [
+        ("tpc", services.PORT_PROTOCOLS, "tcp"),
+        ("prots", ("ports", "to"), "ports"),
+        ("health", ("default", "weight"), None),
+    ],
 )
 def test_only_a_slip_of_the_finger_is_taken_for_another_word(
     written: str, known: tuple[str, ...], meant: str | None

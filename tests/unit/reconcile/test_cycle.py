@@ -10,7 +10,7 @@ import pytest
 from nvi_operator.errors import ConcurrentChangeError, KernelError, VerifyError
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.nat_entries import Forward
-from nvi_operator.language.model.values import Target
+from nvi_operator.language.model.services import Target
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.reconcile.compiler import Compiler

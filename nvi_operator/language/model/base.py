@@ -1,0 +1,48 @@
+"""What all models of the spec language have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+
+
+class Model(BaseModel):
+    """Frozen, strict, camelCase in YAML, no unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,  # and by no other name: source_nat must not pass beside sourceNat
+        serialize_by_alias=True,
+    )
+
+
+def is_model(item: Any) -> bool:
+    """Is it a class of the spec language?"""
+    return isinstance(item, type) and (issubclass(item, BaseModel) or hasattr(item, "__pydantic_config__"))
+
+
+def fields_of(model: Any) -> Mapping[str, FieldInfo]:
+    """The fields of a model of the spec language, by the names that they have in YAML."""
+    if issubclass(model, BaseModel):
+        return {str(field.alias or name): field for name, field in model.model_fields.items()}
+    hints = get_type_hints(model, include_extras=True)
+    found = [
+        FieldInfo.from_annotation(hints[item.name])
+        if item.default is MISSING
+        else FieldInfo.from_annotated_attribute(hints[item.name], item.default)
+        for item in fields(model)
+    ]
+    return {str(info.alias or item.name): info for item, info in zip(fields(model), found, strict=True)}
+
+
+def attributes_of(model: Any) -> Mapping[str, str]:
+    """What the fields are called in Python, by the names that they have in YAML."""
+    names = model.model_fields if issubclass(model, BaseModel) else [item.name for item in fields(model)]
+    return dict(zip(fields_of(model), names, strict=True))

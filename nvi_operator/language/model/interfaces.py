@@ -1,0 +1,107 @@
+"""Interfaces: those with inside networks behind them, and the uplinks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.fields import Addresses, IfName, Maybe, Name, Networks, as_tuple
+from nvi_operator.language.model.nat_entries import Weight
+
+
+class InterfaceSpec(Model):
+    """An interface that takes part in NAT and is no uplink."""
+
+    networks: Networks = Field(description="The prefixes that live behind this interface.")
+    known_as: Maybe[Networks] = Field(
+        None, description="Prefixes, on no uplink, under which others on this gateway know these networks."
+    )
+    tenant: Maybe[Name] = Field(
+        None, description="Which tenant this is. Tenants may use the same addresses at the same time."
+    )
+
+
+def _next_hop(value: Any) -> Any:
+    return value if value == "auto" else as_tuple(value)
+
+
+def _addresses(value: Any) -> Any:
+    return value if value == "auto" else as_tuple(value)
+
+
+def _networks(value: Any) -> Any:
+    return value if value in ("auto", "none") else as_tuple(value)
+
+
+_AUTO_NONE_OR_NETWORKS: dict[str, Any] = {
+    "anyOf": [
+        {"enum": ["auto", "none"]},
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ]
+}
+_AUTO_OR_ADDRESSES: dict[str, Any] = {
+    "anyOf": [
+        {"const": "auto"},
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ]
+}
+
+
+class UplinkSpec(Model):
+    """A way out: an ISP, a tunnel, a partner link. Packets take the uplink that owns their translated source."""
+
+    interface: IfName = Field(description="The interface that it is reached through.")
+    next_hop: Annotated[
+        Maybe[Literal["auto"] | Addresses], BeforeValidator(_next_hop), WithJsonSchema(_AUTO_OR_ADDRESSES)
+    ] = Field(
+        None,
+        description="The router's address, one per family. auto: what DHCP or router advertisements "
+        "put into the main table. Left out: a point-to-point link that needs none.",
+    )
+    addresses: Annotated[
+        Literal["auto"] | Addresses, BeforeValidator(_addresses), WithJsonSchema(_AUTO_OR_ADDRESSES)
+    ] = Field(
+        "auto",
+        description="The addresses on the interface that belong to this uplink; the first of each family is "
+        "'the uplink's address', unless translateTo names another. auto: whatever is on the interface now.",
+    )
+    routed: Maybe[Networks] = Field(
+        None, description="Prefixes that the uplink routes to this gateway; on no interface."
+    )
+    networks: Annotated[
+        Literal["auto", "none"] | Networks, BeforeValidator(_networks), WithJsonSchema(_AUTO_NONE_OR_NETWORKS)
+    ] = Field(
+        "auto",
+        description="Networks behind it, such as those of a site at the other end of a tunnel, whose hosts may open "
+        "connections to inside hosts by their own addresses: the answers leave untranslated. none: no such networks. "
+        "auto: the private networks that lines of sourceNat name in `to`, and the link's own, unless the spec uses "
+        "the uplink for public networks or addresses as well.",
+    )
+    translate_to: Maybe[Addresses] = Field(
+        None,
+        description="'The uplink's address' where it is not the first of addresses: one per family, out of addresses "
+        "or routed, as for a wire that has a private transfer network only. The gateway's own packets, and flows to "
+        "hosts in the wire's network, keep the address on the wire.",
+    )
+    default: bool = Field(
+        False,
+        description="Use it where no uplink is named, and for the gateway's own packets where `main` has no default "
+        "route. One of each family; with one uplink only, that one is it.",
+    )
+    weight: Weight = Field(
+        1,
+        description="Its share where traffic is spread over uplinks that are named without weights, as in "
+        "`as: [isp-a, isp-b]`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_next_hop_per_family(self) -> UplinkSpec:
+        if isinstance(self.next_hop, tuple):
+            versions = [hop.version for hop in self.next_hop]
+            if len(set(versions)) != len(versions):
+                raise ValueError("nextHop names two routers of one family; one each, IPv4 and IPv6")
+        return self

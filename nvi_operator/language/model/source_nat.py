@@ -1,0 +1,234 @@
+"""Source NAT: which packets, and what their source becomes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+
+from nvi_operator.language.model.base import Model, fields_of
+from nvi_operator.language.model.fields import (
+    NAME_SCHEMA,
+    RANGE_SCHEMA,
+    IfNames,
+    Maybe,
+    Name,
+    Networks,
+    OrShort,
+    Protocols,
+    Services,
+    SourcePorts,
+    SpecRange,
+    as_tuple,
+    distinct,
+)
+from nvi_operator.language.model.nat_entries import Pick, Weight
+from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
+from nvi_operator.language.wording import nearest, shown
+
+
+def _shares(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Uplinks that are named without a weight have None, which stands for their own."""
+    if isinstance(value, dict):
+        return handler(value)
+    names = distinct(value)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"expected an uplink's name, found {shown(name)}")
+    return dict.fromkeys(handler(dict.fromkeys(names, 1)))
+
+
+def _written_shares(shares: dict[str, int | None]) -> Any:
+    return list(shares) if None in shares.values() else shares
+
+
+_SHARES_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        NAME_SCHEMA,
+        {"type": "array", "items": NAME_SCHEMA, "minItems": 1},
+        {
+            "type": "object",
+            "patternProperties": {NAME_SCHEMA["pattern"]: {"type": "integer", "minimum": 1, "maximum": 1000}},
+        },
+    ]
+}
+Shares = Annotated[
+    dict[Name, Maybe[Weight]],
+    WrapValidator(_shares),
+    PlainSerializer(_written_shares),
+    WithJsonSchema(_SHARES_SCHEMA),
+]
+
+
+def _pool(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, dict):
+        if not value:
+            raise ValueError("there is no address: name one")
+        return handler(value)
+    ranges = as_tuple(value)
+    for item in ranges:
+        if not isinstance(item, str | AddressRange):
+            raise ValueError(f"expected an address, a range or a prefix, found {shown(item)}")
+    once = dict.fromkeys(ranges, 1)
+    if len(once) < len(ranges):
+        raise ValueError("a range is named twice: write a mapping of range to weight to give it more")
+    return handler(once)
+
+
+def _written_pool(pool: dict[AddressRange, int]) -> Any:
+    written = {str(range_): weight for range_, weight in pool.items()}
+    return list(written) if set(written.values()) == {1} else written
+
+
+_POOL_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        RANGE_SCHEMA,
+        {"type": "array", "items": RANGE_SCHEMA, "minItems": 1},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "minProperties": 1,
+        },
+    ]
+}
+Pool = Annotated[
+    dict[SpecRange, Weight], WrapValidator(_pool), PlainSerializer(_written_pool), WithJsonSchema(_POOL_SCHEMA)
+]
+
+
+class Translation(Model):
+    """What a source address becomes. The short forms: an uplink's name, an address, a range, `unchanged`."""
+
+    unchanged: bool = Field(
+        False,
+        description="The source stays, and such packets leave by the default uplink. What is for an inside network "
+        "never does, unless `to` names a part of one.",
+    )
+    uplinks: Shares = Field(
+        default_factory=dict,
+        description="The address of one of these uplinks. By name: by their own weights; as a mapping: by the "
+        "weights in it, and by no others.",
+    )
+    pool: Maybe[Pool] = Field(
+        None,
+        description="Addresses, ranges and prefixes to choose from, in each family; as a mapping, each address of a "
+        "range has its weight. Each is an uplink's, or the "
+        "gateway's own in an inside network, where `to` names that network.",
+    )
+    ports: Maybe[SourcePorts] = Field(
+        None,
+        description="Use source ports of this range only. Left out: the client's own, where it is free. random: any, "
+        "drawn for each flow. A small range runs out: for each destination a port is one connection, and for as long "
+        "as its last one is in TIME_WAIT there, the far end may ignore the next client that is given the port, "
+        "whose sequence numbers need not be larger.",
+    )
+    pick: Pick = Field(
+        "hash",
+        description="How one of several is chosen. hash: by client and destination; the same as long as that one is "
+        "there, whatever else changes, and only the share of one that comes or goes moves. client: by the client. "
+        "client-port: by the client and its port. random, round-robin: each new flow for itself.",
+    )
+    persistent: bool = Field(
+        False, description="A client keeps its address, whatever it talks to: the same as `pick: client`."
+    )
+    overload: bool = Field(
+        True, description="May several clients share an address? If not, the pool needs one for each."
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Translation:
+        said = [self.unchanged, bool(self.uplinks), self.pool is not None]
+        if sum(said) != 1:
+            raise ValueError("say exactly one of unchanged, uplinks and pool")
+        if self.unchanged and self.ports:
+            raise ValueError("unchanged takes no ports")
+        if not self.overload and (not self.pool or self.ports):
+            raise ValueError("overload: false needs a pool, and no ports")
+        if not self.overload and len(set((self.pool or {}).values())) > 1:
+            raise ValueError("overload: false gives each source its own address: weights mean nothing")
+        if self.persistent and self.pick not in ("hash", "client"):
+            raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
+        return self
+
+
+def _are_weights(value: dict[Any, Any]) -> bool:
+    """Uplinks or addresses with numbers, where the field is missing that they are of."""
+    known = tuple(fields_of(Translation))
+    return bool(value) and all(
+        type(weight) is int and name not in known and not nearest(name, known) for name, weight in value.items()
+    )
+
+
+def _parse_translation(value: Any) -> Any:
+    if isinstance(value, dict) and _are_weights(value):
+        raise ValueError(f"expected fields, found {shown(next(iter(value)))} with a weight")
+    if isinstance(value, dict | Translation):
+        return value
+    if value == "unchanged":
+        return Translation(unchanged=True)
+    items = as_tuple(value)
+    ranges: list[Any] = []
+    names: list[str] = []
+    for item in items:
+        if not isinstance(item, str | AddressRange):
+            raise ValueError(f"expected an uplink's name, an address, a range or a prefix, found {shown(item)}")
+        if isinstance(item, str) and not any(sign in item for sign in ".:/"):
+            names.append(parse_name(item))
+        else:
+            ranges.append(parse_address_range(item))
+    if names and ranges:
+        raise ValueError(f"{names[0]!r} is an uplink's name among addresses: name uplinks or addresses, not both")
+    if names:
+        return Translation.model_validate({"uplinks": names})
+    return Translation.model_validate({"pool": tuple(ranges)})
+
+
+_SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
+    {"type": "string", "examples": ["isp-a", "unchanged", "192.0.2.1", "192.0.2.1-192.0.2.9", "192.0.2.0/28"]},
+    {"type": "array", "items": {"type": "string"}, "minItems": 1},
+)
+
+
+class SourceNat(Model):
+    """One line of source NAT: which packets, and what their source becomes. The first that matches wins.
+
+    What the gateway itself sends obeys no line: it leaves with the address that its program or the kernel chose.
+    """
+
+    name: Name = Field(description="Its name in counters, diffs and messages.")
+    from_: Maybe[Networks] = Field(
+        None,
+        alias="from",
+        description="Source prefixes. Left out: everything that lives behind our interfaces.",
+    )
+    to: Maybe[Networks] = Field(None, description="Destination prefixes.")
+    in_: Maybe[IfNames] = Field(
+        None, alias="in", description="Interfaces that the packet came in by. Left out: any that is no uplink's."
+    )
+    tenant: Maybe[Name] = Field(None, description="The tenant whose packets these are.")
+    protocol: Maybe[Protocols] = Field(None, description="Protocols.")
+    ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 443/tcp.")
+    from_ports: Maybe[Services] = Field(
+        None, description="Source ports with protocol, as in 5060/udp: those that the client sends from."
+    )
+    as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
+        alias="as", description="What the source becomes."
+    )
+
+    @model_validator(mode="after")
+    def _ports_bring_their_protocol(self) -> SourceNat:
+        for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
+            if services and self.protocol:
+                raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
+        alone = {service.protocol for service in self.ports or ()} ^ {s.protocol for s in self.from_ports or ()}
+        if self.ports and self.from_ports and alone:
+            raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
+        return self
