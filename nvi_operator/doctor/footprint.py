@@ -9,11 +9,14 @@ from typing import Literal
 from nvi_operator.doctor.packet import NOBODY, Packet
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family, Network
-from nvi_operator.ruleset.fields import TENANT_MASK
-from nvi_operator.ruleset.stages import UPLINK_MARK_MASK
-from nvi_operator.topology.model import Priorities
-
-PRIORITIES = 1000  # how many FIB rule priorities are ours
+from nvi_operator.topology.numbers import (
+    PRIORITIES,
+    TENANT_MASK,
+    UPLINK_MASK,
+    Priorities,
+    tenant_table,
+    uplink_table,
+)
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,17 @@ def footprint(spec: GatewaySpec | None) -> Footprint:
         device=given.dataplane.device,
         stage=stage,
         local=local,
-        marks=stage | local | (TENANT_MASK | UPLINK_MARK_MASK if tenants else 0),
+        marks=stage | local | (TENANT_MASK | UPLINK_MASK if tenants else 0),
         keep_marks=given.dataplane.keep_marks,
         priority=given.numbers.rule_priority,
         table=first,
-        tables=frozenset([*range(first, first + slots + 1), *range(first + 1001, first + 1001 + len(tenants))]),
+        tables=frozenset(
+            [
+                first,
+                *(uplink_table(first, slot) for slot in range(1, slots + 1)),
+                *(tenant_table(first, number) for number in range(1, len(tenants) + 1)),
+            ]
+        ),
         protocol=given.numbers.protocol,
         link_group=given.numbers.link_group,
         networks={ifname: interface.networks for ifname, interface in sorted(given.interfaces.items())},

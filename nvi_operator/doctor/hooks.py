@@ -9,9 +9,8 @@ from nvi_operator.doctor.footprint import Footprint
 from nvi_operator.doctor.packet import Packet
 from nvi_operator.doctor.ruleset import Chain
 from nvi_operator.language.model.values import Family
-from nvi_operator.ruleset.stages import RAW_PRIORITY
+from nvi_operator.topology.numbers import CONNTRACK, RAW
 
-CONNTRACK = -200  # NF_IP_PRICONNTRACK: before it no packet has a state
 _FAMILIES: dict[str, tuple[Family, ...]] = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 
 
@@ -23,7 +22,7 @@ def received(chain: Chain, need: Footprint, *, unknown: bool = False) -> Iterato
     """Our packets as a prerouting chain sees them: what is not known before conntrack is left out."""
     for family in families(chain):
         for packet in need.received(family, unknown=unknown):
-            early = chain.priority <= (CONNTRACK if packet.stage == 1 else RAW_PRIORITY)
+            early = chain.priority <= (CONNTRACK if packet.stage == 1 else RAW)
             yield replace(packet, ct_state=None) if early else packet
 
 

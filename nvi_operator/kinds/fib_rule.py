@@ -13,12 +13,9 @@ from itertools import product
 
 from nvi_operator.kinds.kind import Kind, Phase
 from nvi_operator.language.model.values import Family, Network
-from nvi_operator.ruleset.fields import TENANT_MASK
-from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_mark
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Conditions, Topology, Unchanged, Uplink
-
-MAIN = 254
+from nvi_operator.topology.numbers import MAIN, TENANT_MASK, UPLINK_MASK, uplink_bits
 
 
 def _desired(topology: Topology) -> Iterator[FibRule]:
@@ -117,8 +114,8 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
                 at.source_map,
                 "lookup",
                 uplink.table,
-                mark=uplink_mark(topology, uplink.slot),
-                mask=stage | UPLINK_MARK_MASK,
+                mark=stage | uplink_bits(uplink.slot),
+                mask=stage | UPLINK_MASK,
             )
     yield from _answers_of_others(topology, family)
     yield from _answers_to_the_far_side(topology, family)
@@ -161,10 +158,10 @@ def _honoured(topology: Topology, family: Family) -> Iterator[FibRule]:
 
 def _answers_of_others(topology: Topology, family: Family) -> Iterator[FibRule]:
     """In one pass, by the uplink that was asked: see ruleset/others.py."""
-    mask = topology.local_mask | UPLINK_MARK_MASK
+    mask = topology.local_mask | UPLINK_MASK
     for uplink in topology.uplinks:
         if family in uplink.families or not uplink.families:
-            mark = answer_mark(topology, uplink.slot)
+            mark = topology.local_mask | uplink_bits(uplink.slot)
             yield FibRule(family, topology.priorities.others, "lookup", uplink.table, mark=mark, mask=mask)
 
 

@@ -1,6 +1,6 @@
 """A program at the ingress of each of the gateway's interfaces, which refuses the gateway's own addresses as sources.
 
-It says what the anti-spoof guard in `ruleset/stages.py` says of local sources, and must let the same packets in.
+It says what the anti-spoof guard in `ruleset/raw.py` says of local sources, and must let the same packets in.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from nvi_operator.kinds.kind import Kind, Phase
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.route import Route
-from nvi_operator.topology.model import ANY, UNREACHABLE_METRIC, Topology, Uplink
+from nvi_operator.topology.model import ANY, Topology, Uplink
+from nvi_operator.topology.numbers import UNREACHABLE_METRIC
 
 
 def _desired(topology: Topology) -> Iterator[Route]:

@@ -34,8 +34,7 @@ from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
 from nvi_operator.ruleset.shards import shards, shards_of_columns
 from nvi_operator.topology.model import ForwardEntry, ForwardRule, Topology
-
-PRIORITY = -110  # before the usual -100, so that another tool's chain does not take the packet first
+from nvi_operator.topology.numbers import DSTNAT
 
 
 def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) -> Iterator[Chain]:
@@ -61,7 +60,7 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]])
             nat = Nat("dnat", family, Lookup(_key(map_, family), SetRef(map_.name)), netmap=map_.prefix_values)
             rules.append((*where, nat))
         rules += whole
-    yield Chain("dstnat", Hook("nat", "prerouting", PRIORITY), tuple(rules))
+    yield Chain("dstnat", Hook("nat", "prerouting", DSTNAT), tuple(rules))
     for nat, name in shared.items():
         yield Chain(name, None, ((nat,),))
 

@@ -35,9 +35,6 @@ ADDRESS_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 ACCEPT, DROP, RETURN = Verdict("accept"), Verdict("drop"), Verdict("return")
 
-TENANT_MASK = 0xFF  # of the packet mark in stage 2: whose network the destination lies in
-TARGET_MASK, ORIGIN_MASK, ORIGIN_SHIFT = 0xFF, 0xFF00, 8  # of the conntrack mark, of tenants' flows only
-
 
 def saddr(family: Family) -> Field:
     return Field(f"{_IP[family]} saddr")

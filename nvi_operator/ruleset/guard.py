@@ -30,10 +30,10 @@ from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.prefix_sets import owners
 from nvi_operator.topology.model import Conditions, Topology, Unchanged, fewest
+from nvi_operator.topology.numbers import GUARD
 
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 
-PRIORITY = 300  # after every source NAT, and before conntrack confirms a flow that is dropped here
 COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own", "ip_options"})
 
 _STRAY = "stray"
@@ -43,7 +43,7 @@ _FEW = 3  # so many names compared one by one are faster than a lookup
 
 
 def guard_chains(topology: Topology) -> Iterator[Chain]:
-    yield Chain("guard", Hook("filter", "postrouting", PRIORITY), tuple(_ways_out(topology)))
+    yield Chain("guard", Hook("filter", "postrouting", GUARD), tuple(_ways_out(topology)))
     if any(topology.far(family) for family in topology.families):
         yield Chain(_ANSWERS, None, tuple(_answers_only(topology)))
     yield Chain(_STRAY, None, (*_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))

@@ -15,8 +15,7 @@ from nvi_operator.nft.ast import Chain, Field, Hook, Match, SetBits
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.guard import inside_set
 from nvi_operator.topology.model import Topology
-
-_PRIORITY = -90  # after every destination NAT, before routing
+from nvi_operator.topology.numbers import DECRYPTED
 
 
 def ipsec_chains(topology: Topology) -> Iterator[Chain]:
@@ -33,4 +32,4 @@ def ipsec_chains(topology: Topology) -> Iterator[Chain]:
         for family in topology.families
         if topology.inside_networks(family)
     )
-    yield Chain("decrypted", Hook("filter", "prerouting", _PRIORITY), rules)
+    yield Chain("decrypted", Hook("filter", "prerouting", DECRYPTED), rules)

@@ -11,6 +11,7 @@ from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.shards import shards
 from nvi_operator.topology.model import Inside, StaticEntry, Topology
+from nvi_operator.topology.numbers import TARGET_MASK
 
 Kind = Literal["snat", "dnat"]
 
@@ -100,7 +101,7 @@ def _behind(topology: Topology, inside: Inside, family: Family) -> tuple[Match, 
     networks = f.in_networks(f.daddr(family), inside.of_family(family))
     if not topology.tenants:
         return (networks,)
-    return (Match(Masked(f.CT_MARK, f.TARGET_MASK), "==", inside.tenant), networks)
+    return (Match(Masked(f.CT_MARK, TARGET_MASK), "==", inside.tenant), networks)
 
 
 def _from_inside(topology: Topology, tenant: int) -> tuple[Statement, ...]:

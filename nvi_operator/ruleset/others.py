@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from nvi_operator.nft.ast import Assign, Chain, Hook, Lookup, Match, Rule, SetBits, SetRef, Verdict
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.stages import UPLINK_MARK_MASK, answer_mark, uplink_maps
+from nvi_operator.ruleset.raw import uplink_maps
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.numbers import OTHERS, UPLINK_MASK, uplink_bits
 
-_PRIORITY = -140  # after conntrack (-200), before routing
 _ANSWERS = "others_answers"
 
 
@@ -24,7 +24,7 @@ def others_chains(topology: Topology) -> Iterator[Chain]:
     known = ("lo", *(interface.ifname for interface in topology.interfaces))
     answer = Match(f.CT_DIRECTION, "==", "reply")
     to_answers = (answer, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
-    yield Chain("others", Hook("filter", "prerouting", _PRIORITY), (to_answers,))
+    yield Chain("others", Hook("filter", "prerouting", OTHERS), (to_answers,))
     yield Chain(_ANSWERS, None, tuple(_by_asked(topology)))
 
 
@@ -39,5 +39,5 @@ def _by_asked(topology: Topology) -> Iterator[Rule]:
         for uplink in topology.uplinks:
             networks = uplink.sources(family)
             if networks:
-                mark = answer_mark(topology, uplink.slot)
-                yield (f.in_networks(asked, networks), SetBits(f.META_MARK, mark, UPLINK_MARK_MASK & ~mark))
+                mark = topology.local_mask | uplink_bits(uplink.slot)
+                yield (f.in_networks(asked, networks), SetBits(f.META_MARK, mark, UPLINK_MASK & ~mark))

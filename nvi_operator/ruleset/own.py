@@ -13,8 +13,8 @@ from nvi_operator.nft.ast import Chain, Field, Hook, Match, Rule, SetBits, Verdi
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.guard import of_uplink, to_the_far_side
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.numbers import OWN, OWN_ANSWERS
 
-_PRIORITY = -150  # after conntrack (-200), which tells what a packet belongs to
 _SERVICES = "own_services"
 
 _ERRORS = {
@@ -25,7 +25,7 @@ _ERRORS = {
 
 def own_chains(topology: Topology) -> Iterator[Chain]:
     rules = (*_errors(topology), *_to_services(topology))
-    yield Chain("own_errors", Hook("route", "output", _PRIORITY), rules)
+    yield Chain("own_errors", Hook("route", "output", OWN), rules)
     yield _ends(topology)
     if topology.uplinks:
         yield Chain(_SERVICES, None, tuple(_of_services(topology)))
@@ -75,7 +75,7 @@ def _ends(topology: Topology) -> Chain:
     answers: list[Match] = [Match(Field("tcp flags"), "in", frozenset({"rst"}))]
     answers += [Match(Field(_ERRORS[family][0]), "==", "destination-unreachable") for family in topology.families]
     rules += [(answer, *leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
-    return Chain("own_answers", Hook("filter", "output", 300), tuple(rules))
+    return Chain("own_answers", Hook("filter", "output", OWN_ANSWERS), tuple(rules))
 
 
 def _to_groups(topology: Topology) -> Iterator[Rule]:

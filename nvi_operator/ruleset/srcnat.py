@@ -41,8 +41,7 @@ from nvi_operator.topology.model import (
     Unavailable,
     Unchanged,
 )
-
-PRIORITY = 90  # before the usual 100, so that another tool's chain does not take the packet first
+from nvi_operator.topology.numbers import ORIGIN_MASK, ORIGIN_SHIFT, SRCNAT, TARGET_MASK
 
 
 def srcnat_chain(topology: Topology) -> Chain:
@@ -58,7 +57,7 @@ def srcnat_chain(topology: Topology) -> Chain:
     for rule in topology.source_rules:
         if not _gives_inside_address(topology, rule):
             rules += _line(topology, rule)
-    return Chain("srcnat", Hook("nat", "postrouting", PRIORITY), tuple(rules))
+    return Chain("srcnat", Hook("nat", "postrouting", SRCNAT), tuple(rules))
 
 
 def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
@@ -107,14 +106,14 @@ def _same_tenant(inside: Inside) -> tuple[Statement, ...]:
     """The server must be the client's own tenant's: another's may have an address like ours."""
     if not inside.tenant:
         return ()
-    both = inside.tenant << f.ORIGIN_SHIFT | inside.tenant
-    return (Match(Masked(f.CT_MARK, f.ORIGIN_MASK | f.TARGET_MASK), "==", both),)
+    both = inside.tenant << ORIGIN_SHIFT | inside.tenant
+    return (Match(Masked(f.CT_MARK, ORIGIN_MASK | TARGET_MASK), "==", both),)
 
 
 def _no_tenant(topology: Topology) -> tuple[Statement, ...]:
     if not topology.tenants:
         return ()
-    return (Match(Masked(f.CT_MARK, f.ORIGIN_MASK | f.TARGET_MASK), "==", 0),)
+    return (Match(Masked(f.CT_MARK, ORIGIN_MASK | TARGET_MASK), "==", 0),)
 
 
 def _static(topology: Topology, family: Family) -> Iterator[Rule]:

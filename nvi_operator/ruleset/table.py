@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import Chain, NamedSet, Table
 from nvi_operator.nft.wire.packed_elements import packed
-from nvi_operator.ruleset import guard, stages
+from nvi_operator.ruleset import guard, mark_hook, raw
 from nvi_operator.ruleset import netmap as networks
 from nvi_operator.ruleset.dstnat import dstnat_chains, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.ipsec import ipsec_chains
+from nvi_operator.ruleset.mark_hook import mark_chains, mark_map
 from nvi_operator.ruleset.others import others_chains
 from nvi_operator.ruleset.own import own_chains
+from nvi_operator.ruleset.raw import raw_chains, uplink_maps
 from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
-from nvi_operator.ruleset.stages import mark_chains, mark_map, raw_chains, uplink_maps
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
 from nvi_operator.topology.model import Topology
 
@@ -30,7 +31,7 @@ def table(topology: Topology) -> Table:
     counters = {rule.counter for rule in topology.source_rules} | {r.counter for r in topology.forward_rules}
     return Table(
         TABLE,
-        frozenset(counters) | stages.COUNTERS | guard.COUNTERS | networks.counters(topology),
+        frozenset(counters) | raw.COUNTERS | mark_hook.COUNTERS | guard.COUNTERS | networks.counters(topology),
         frozenset(map(packed, _sets(topology, forwards))),
         frozenset(_chains(topology, forwards)),
     )

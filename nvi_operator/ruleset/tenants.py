@@ -26,6 +26,7 @@ from nvi_operator.nft.values import network_value, ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.netmap import is_asked_for
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.numbers import ORIGIN_MASK, ORIGIN_SHIFT, TARGET_MASK, TENANTS
 
 
 def tenant_chains(topology: Topology) -> Iterator[Chain]:
@@ -44,10 +45,10 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
         rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
         rules.append((new, Vmap(f.daddr(family), SetRef(f"tenant_of_address_{family}"))))
         rules += _by_asker(topology, family)
-    yield Chain("tenants", Hook("filter", "prerouting", -150), tuple(rules))
+    yield Chain("tenants", Hook("filter", "prerouting", TENANTS), tuple(rules))
     for tenant in topology.tenants:
-        origin = SetBits(f.CT_MARK, tenant.number << f.ORIGIN_SHIFT, f.ORIGIN_MASK & ~(tenant.number << 8))
-        target = SetBits(f.CT_MARK, tenant.number, f.TARGET_MASK & ~tenant.number)
+        origin = SetBits(f.CT_MARK, tenant.number << ORIGIN_SHIFT, ORIGIN_MASK & ~(tenant.number << ORIGIN_SHIFT))
+        target = SetBits(f.CT_MARK, tenant.number, TARGET_MASK & ~tenant.number)
         yield Chain(f"from_{tenant.label}", None, ((origin,),))
         yield Chain(f"to_{tenant.label}", None, ((target,),))
 

@@ -15,10 +15,14 @@ from ipaddress import ip_network
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import Facts, ForeignRule
-from nvi_operator.topology.model import BEFORE_MAIN, BEHIND_MAIN, Honoured, Priorities
-
-_OWN = (0, 253, 254, 255)  # tables unspec, default, main, local
-_MAIN_PRIORITY = 32766
+from nvi_operator.topology.model import Honoured
+from nvi_operator.topology.numbers import (
+    KERNEL_TABLES,
+    MAIN_PRIORITY,
+    MAX_HONOURED_BEFORE_MAIN,
+    MAX_HONOURED_BEHIND_MAIN,
+    Priorities,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def judge_rules(spec: GatewaySpec, facts: Facts) -> tuple[tuple[Honoured, ...], 
 
 
 def _room(before_main: bool) -> int:
-    return BEFORE_MAIN if before_main else BEHIND_MAIN
+    return MAX_HONOURED_BEFORE_MAIN if before_main else MAX_HONOURED_BEHIND_MAIN
 
 
 def _is_for_the_host(rule: FibRule) -> bool:
@@ -65,7 +69,7 @@ def _is_for_the_host(rule: FibRule) -> bool:
     words = {word.split()[0] for word in rule.other}
     return bool(
         rule.action == "nop"
-        or (rule.action == "lookup" and rule.table in _OWN)
+        or (rule.action == "lookup" and rule.table in KERNEL_TABLES)
         or rule.iif == "lo"
         or words & {"oif", "uidrange", "l3mdev"}
     )
@@ -86,7 +90,7 @@ def _honoured(spec: GatewaySpec, fact: ForeignRule) -> Honoured | None:
         mark, mask = stage | rule.mark, stage | (rule.mask or 0)
     return Honoured(
         rule.family,
-        rule.priority < _MAIN_PRIORITY,
+        rule.priority < MAIN_PRIORITY,
         rule.table,
         rule.iif,
         rule.source,

@@ -13,10 +13,9 @@ from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.settings import Guards
 from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.facts import WireRoute
+from nvi_operator.topology.numbers import MAX_RULED_SOURCES, Priorities, device_group
 
 ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
-UNREACHABLE_METRIC = 4294967295
-BEFORE_MAIN, BEHIND_MAIN = 20, 4  # how many FIB rules of others are honoured, of one family
 
 
 def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
@@ -308,108 +307,6 @@ class Honoured:
 
 
 @dataclass(frozen=True)
-class Priorities:
-    """FIB rule priorities, as offsets into the block that is ours. The order is the design: see ADR 0004."""
-
-    base: int
-
-    @property
-    def local_errors(self) -> int:  # the gateway's own ICMP errors about NATed flows take the NAT way
-        return self.base
-
-    @property
-    def local_skips_steering(self) -> int:
-        return self.base + 1
-
-    @property
-    def refused(self) -> int:  # aliases of far hosts that have a number of the gateway itself
-        return self.base + 5
-
-    @property
-    def steer(self) -> int:
-        return self.base + 10
-
-    @property
-    def tenants(self) -> int:
-        return self.base + 20
-
-    @property
-    def twice(self) -> int:
-        return self.base + 30
-
-    def policy(self, index: int) -> int:
-        return self.base + 100 + index
-
-    def honoured(self, index: int) -> int:  # rules of others that stand before main
-        assert index < BEFORE_MAIN
-        return self.base + 480 + index
-
-    @property
-    def connected(self) -> int:  # main, without its default routes and without the uplinks
-        return self.base + 500
-
-    def honoured_behind(self, index: int) -> int:
-        assert index < BEHIND_MAIN
-        return self.base + 501 + index
-
-    @property
-    def local_honoured(self) -> int:  # what others lead to an inside network, for the gateway's own packets
-        return self.base + 505
-
-    @property
-    def local_to_inside(self) -> int:
-        return self.base + 510
-
-    @property
-    def local_backstop(self) -> int:
-        return self.base + 511
-
-    @property
-    def sources(self) -> int:
-        return self.base + 600
-
-    @property
-    def others(self) -> int:  # answers of flows that other tools translate
-        return self.base + 605
-
-    @property
-    def source_map(self) -> int:
-        return self.base + 610
-
-    @property
-    def answers(self) -> int:  # of inside hosts, untranslated, to networks behind an uplink
-        return self.base + 650
-
-    @property
-    def untranslated_within(self) -> int:  # lines that name a part of an inside network
-        return self.base + 690
-
-    @property
-    def stays_inside(self) -> int:
-        return self.base + 695
-
-    @property
-    def untranslated(self) -> int:
-        return self.base + 700
-
-    @property
-    def local_skips_backstop(self) -> int:
-        return self.base + 800
-
-    @property
-    def backstop(self) -> int:
-        return self.base + 900
-
-    @property
-    def end(self) -> int:
-        return self.base + 999
-
-    @property
-    def local_last_resort(self) -> int:  # behind the kernel's own rules: their last is 32767
-        return self.base + 32767
-
-
-@dataclass(frozen=True)
 class Topology:
     """Everything a kind needs to say what it wants."""
 
@@ -466,7 +363,7 @@ class Topology:
     @property
     def device_group(self) -> int:
         """The link group of the device alone, by which it is known as ours."""
-        return self.link_group + 1
+        return device_group(self.link_group)
 
     def may_share_addresses(self, ifname: str) -> bool:
         """Does this uplink lead to a network whose true addresses are also ours (twice NAT)?"""
@@ -513,7 +410,7 @@ class Topology:
     @property
     def by_source_map(self) -> bool:
         """Past a few dozen source prefixes an nft map beats FIB rules: 100 rules cost 15 % of the rate."""
-        return sum(len(u.sources(f)) for u in self.uplinks for f in FAMILIES) > 32
+        return sum(len(u.sources(f)) for u in self.uplinks for f in FAMILIES) > MAX_RULED_SOURCES
 
 
 def identifier(name: str) -> str:

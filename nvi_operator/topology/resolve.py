@@ -24,12 +24,12 @@ from nvi_operator.topology.model import (
     Conditions,
     Inside,
     Interface,
-    Priorities,
     RouteEntry,
     Tenant,
     Topology,
     Uplink,
 )
+from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
@@ -151,8 +151,8 @@ def _families(inside_interfaces: Iterable[Inside], uplinks: Iterable[Uplink]) ->
 
 def _tenants(spec: GatewaySpec) -> dict[str, Tenant]:
     names = sorted({i.tenant for i in spec.interfaces.values() if i.tenant})
-    first_table = spec.numbers.table + 1000
-    return {name: Tenant(name, number, first_table + number) for number, name in enumerate(names, start=1)}
+    first = spec.numbers.table
+    return {name: Tenant(name, number, tenant_table(first, number)) for number, name in enumerate(names, start=1)}
 
 
 def _dataplane(spec: GatewaySpec, facts: Facts, note: Note) -> Literal["kmod", "bpf"]:
@@ -301,7 +301,7 @@ def _uplink(
     return Uplink(
         name=name,
         slot=slot,
-        table=spec.numbers.table + slot,
+        table=uplink_table(spec.numbers.table, slot),
         interface=interface,
         next_hops=next_hops,
         point_to_point=uplink.next_hop is None,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
-from nvi_operator.doctor.hooks import CONNTRACK
 from nvi_operator.doctor.packet import as_network
 from nvi_operator.doctor.remedies import accept_commands
 from nvi_operator.doctor.ruleset import Chain, Rule
@@ -14,6 +13,7 @@ from nvi_operator.doctor.survey import Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Network
 from nvi_operator.language.wording import counted
+from nvi_operator.topology.numbers import CONNTRACK
 
 
 def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:

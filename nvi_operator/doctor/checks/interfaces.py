@@ -8,6 +8,7 @@ from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.topology.numbers import device_group
 
 _KINDS = ("ifb", "nvi")
 
@@ -49,14 +50,14 @@ def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """A link under the name of our device that is not ours, or has lost the link group by which it is known."""
     need = footprint(spec)
     link = survey.links.get(need.device)
-    if link is None or (link.kind in _KINDS and link.group == need.link_group + 1):
+    if link is None or (link.kind in _KINDS and link.group == device_group(need.link_group)):
         return
     if link.kind in _KINDS:
         yield Finding(
             "warning",
             "device-name",
             f"there is a link {need.device}, of kind {link.kind}, in link group {link.group} and not "
-            f"{need.link_group + 1}: repaired if its other signs are ours, refused if not",
+            f"{device_group(need.link_group)}: repaired if its other signs are ours, refused if not",
             "nvictl plan DIR  # tells which",
         )
         return
@@ -81,7 +82,7 @@ def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "routes",
                 f"ip link set {link.ifname} group default\n{todo}",
             )
-        elif link.group == need.link_group + 1 and link.ifname != need.device:
+        elif link.group == device_group(need.link_group) and link.ifname != need.device:
             yield Finding(
                 "warning",
                 "link-group",

@@ -12,10 +12,10 @@ from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.wording import counted
-from nvi_operator.ruleset import dstnat, srcnat
+from nvi_operator.topology.numbers import DSTNAT, SRCNAT
 
 _TRANSLATES = ("snat", "dnat", "masquerade", "redirect")
-_OURS = {"prerouting": dstnat.PRIORITY, "postrouting": srcnat.PRIORITY}
+_OURS = {"prerouting": DSTNAT, "postrouting": SRCNAT}
 
 
 def nat_order(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def _translating(survey: Survey, chain: Chain, spec: GatewaySpec | None) -> list
 def foreign_nat(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Source NAT by others after ours: harmless, since a flow is translated once, and stage 2 never."""
     for chain in survey.ruleset.base_chains("postrouting", type_="nat"):
-        rules = _translating(survey, chain, spec) if chain.priority > srcnat.PRIORITY else []
+        rules = _translating(survey, chain, spec) if chain.priority > SRCNAT else []
         if rules:
             yield Finding(
                 "ok",

@@ -10,6 +10,7 @@ from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RouteFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Network
+from nvi_operator.topology.numbers import TABLES
 
 # /etc/iproute2/rt_protos
 _NAMES = {
@@ -47,7 +48,7 @@ def route_table(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def _free_table(survey: Survey) -> int:
     used = {r.table for r in survey.routes} | {r.table for r in survey.rules if r.table is not None}
-    return next(base for base in range(7800, 2**31, 2000) if not used & set(range(base, base + 2000)))
+    return next(base for base in range(7800, 2**31, TABLES) if not used & set(range(base, base + TABLES)))
 
 
 def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -55,7 +56,7 @@ def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
     need = footprint(spec)
     for use in survey.routes:
         # Tables of uplinks that are no longer in the spec lie in the same block.
-        if use.protocol == need.protocol and not need.table <= use.table < need.table + 2000:
+        if use.protocol == need.protocol and not need.table <= use.table < need.table + TABLES:
             yield Finding(
                 "problem",
                 "route-protocol",

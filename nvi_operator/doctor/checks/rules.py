@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.footprint import PRIORITIES, Footprint, footprint
+from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.foreign_rules import command, judge_rules
+from nvi_operator.topology.numbers import LOCAL, MAIN_PRIORITY, PRIORITIES
 
-_LOCAL, _MAIN_PRIORITY = 255, 32766
 _DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
 
 
 def _foreign(survey: Survey, need: Footprint) -> list[RuleFact]:
-    return [r for r in survey.rules if r.protocol != need.protocol and r.table != _LOCAL]
+    return [r for r in survey.rules if r.protocol != need.protocol and r.table != LOCAL]
 
 
 def rule_priority(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def _free_block(survey: Survey, need: Footprint) -> str:
     foreign = [rule for rule in _foreign(survey, need) if not rule.l3mdev]
     for base in (1000, 2000, 100, 1, 3000, 4000, 6000, 8000, 10000, 12000, 16000, 20000, 30000, 31000):
         block = range(base, base + PRIORITIES)
-        if block[-1] >= _MAIN_PRIORITY or any(rule.priority in block for rule in foreign):
+        if block[-1] >= MAIN_PRIORITY or any(rule.priority in block for rule in foreign):
             continue
         if not any(rule.priority < base and not rule.selects for rule in foreign):
             return f"# in the spec: numbers: {{rulePriority: {base}}}"

@@ -1,7 +1,7 @@
 """The program at an interface's ingress: no packet comes in with one of the gateway's own addresses as its source.
 
 `accept_local` lets such packets in, because those of stage 2 may have such a source; the table's anti-spoof guard
-(`ruleset/stages.py`) refuses those of stage 1. This program does the same when the table is gone. Every packet passes
+(`ruleset/raw.py`) refuses those of stage 1. This program does the same when the table is gone. Every packet passes
 it twice, so the cheapest question comes first:
 
 1. with the stage bit: stage 2, received again on its in-interface                            -> passes

@@ -22,6 +22,7 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.link import ALIAS, Link
+from nvi_operator.topology.numbers import device_group
 
 _IFF_UP = 1
 
@@ -41,7 +42,7 @@ class LinkDriver(Driver):
     ) -> None:
         teach_pyroute2()
         self._ipr = ipr
-        self._group = numbers.link_group + 1
+        self._group = device_group(numbers.link_group)
         self._alias = f"{ALIAS}{{linkGroup: {numbers.link_group}, protocol: {numbers.protocol}}}"
         self._routed = routed
         self._programmed = programmed

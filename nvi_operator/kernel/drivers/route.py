@@ -19,12 +19,12 @@ from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.state.route import Route
+from nvi_operator.topology.numbers import MAIN
 
 _NEW, _DELETE, GET = 24, 25, 26  # RTM_*ROUTE
 # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 HEADER = struct.Struct("=8BI")
 LENGTH_AT, TABLE_AT, _PROTOCOL_AT, TYPE_AT = 1, 4, 5, 7
-MAIN = 254
 _MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
 _DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE, _VIA = 1, 4, 5, 6, 9, 15, 18  # RTA_*
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow

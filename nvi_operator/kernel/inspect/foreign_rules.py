@@ -15,9 +15,9 @@ from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import ForeignRule, TableFact
+from nvi_operator.topology.numbers import KERNEL_TABLES
 
 _BY_KERNEL = 2  # RTPROT_KERNEL: its rules for local, main, default, and VRFs
-_OWN = (0, 253, 254, 255)  # unspec, default, main, local
 _TABLE = 15  # RTA_TABLE
 _FLAGS = struct.Struct("=I")
 _FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED: a cached route of IPv6
@@ -32,7 +32,9 @@ def read_foreign_rules(rtnetlink: Rtnetlink, protocol: int, names: Mapping[int, 
         if listed.protocol not in (protocol, _BY_KERNEL)
     ]
     asked = {
-        (r.family, r.table) for r in rules if r.action == "lookup" and r.table is not None and r.table not in _OWN
+        (r.family, r.table)
+        for r in rules
+        if r.action == "lookup" and r.table is not None and r.table not in KERNEL_TABLES
     }
     with kernel_errors("routes of others: listing"):
         tables = {(family, table): _read(rtnetlink, family, table, names) for family, table in sorted(asked)}

@@ -17,7 +17,6 @@ from nvi_operator.kernel.drivers.route import (
     GET,
     HEADER,
     LENGTH_AT,
-    MAIN,
     REFUSING,
     TABLE_AT,
     TYPE_AT,
@@ -28,6 +27,7 @@ from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, shown_n
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import MOST_ROUTES, WIDE, WireRoute
+from nvi_operator.topology.numbers import MAIN
 
 _DST, _OIF, _PRIORITY, _PREF = 1, 4, 6, 20  # RTA_*
 _BY_KERNEL = 2  # RTPROT_KERNEL

@@ -27,6 +27,7 @@ from nvi_operator.kernel.processes import is_ours
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
 from nvi_operator.nft.wire.monitor import Reported, Reports
+from nvi_operator.topology.numbers import LOCAL, MAIN
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
@@ -47,7 +48,7 @@ _FAMILIES: dict[int, Family] = {
     **dict.fromkeys((*range(36, 51), 100, 101), "tc"),
     **dict.fromkeys((80, 81), "setting"),  # forwarding and rp_filter; other sysctls are never reported
 }
-_MAIN, _LOCAL, _CLONED = 254, 255, 0x200
+_CLONED = 0x200
 
 _NFTABLES_GROUP = 7
 _NFTABLES = 10
@@ -240,9 +241,9 @@ class KernelEvents:
                 return None
         elif family == "route":
             _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
-            if flags & _CLONED or table == _LOCAL:
+            if flags & _CLONED or table == LOCAL:
                 return None
-            if table == _MAIN and length > 0 and not self._is_on_wire(message):
+            if table == MAIN and length > 0 and not self._is_on_wire(message):
                 return None
         pid = _pid(port)
         return Event(family, pid, _process(pid), own=is_ours(pid))

@@ -12,9 +12,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import FAMILIES, Address, Network, link_local, no_hosts, within
-
-MAX_TENANTS = 255  # a tenant's number is one byte of the conntrack mark
-MAX_UPLINKS = 255  # an uplink's number is one byte of the packet mark
+from nvi_operator.topology.numbers import MAX_TENANTS, MAX_UPLINKS
 
 
 def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:

@@ -1,0 +1,122 @@
+"""The last chain of stage 1, behind conntrack confirm: the stage bit that it sets is the proof that stage 1 ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.language.model.values import Family
+from nvi_operator.nft.ast import (
+    Assign,
+    Chain,
+    Count,
+    Element,
+    Hook,
+    Lookup,
+    Masked,
+    Match,
+    NamedSet,
+    Rule,
+    SetBits,
+    SetRef,
+    Statement,
+    Verdict,
+    Vmap,
+)
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.shards import declared_size
+from nvi_operator.topology.model import Conditions, Tenant, Topology, fewest
+from nvi_operator.topology.numbers import MARK_HOOK, ORIGIN_MASK, ORIGIN_SHIFT, TARGET_MASK, TENANT_MASK, UPLINK_MASK
+
+COUNTERS = frozenset({"stage_1", "untracked", "unanswered", "marked_after_confirm"})
+_CHECK = "mark_check"
+_CHECKS: tuple[Rule, ...] = (
+    # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a tc filter
+    # on the in-interface can take away.
+    (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
+    # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
+    (Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"), Count("marked_after_confirm")),
+)
+
+
+def mark_chains(topology: Topology) -> Iterator[Chain]:
+    """Write the stage bit (and the in-interface, or the tenant) on every packet that enters the device."""
+    rules: list[Rule] = [
+        (f.leaves_by_device(topology, op="!="), f.RETURN),
+        # Neither is what most packets are: one question for both.
+        (Match(f.CT_STATE, "in", frozenset({"new", "untracked"})), Verdict("jump", _CHECK)),
+        (Count("stage_1"),),
+    ]
+    if topology.in_interface == "mark":
+        rules.append((Assign(f.META_MARK, Lookup(f.IIF, SetRef("ifindex_mark"))),))
+    elif not topology.tenants:
+        rules.append((SetBits(f.META_MARK, topology.stage_mask, topology.local_mask),))
+    else:
+        rules += _tenant_marks(topology)
+        yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
+    yield Chain("mark_hook", Hook("filter", "postrouting", MARK_HOOK), tuple(rules))
+    yield Chain(_CHECK, None, (*_CHECKS, *_unanswered(topology)))
+
+
+def _unanswered(topology: Topology) -> Iterator[Rule]:
+    """Counted at the opening of a flow, so that no other packet pays for it: answers end at the FIB backstop."""
+    if not topology.uplinks:
+        return
+    for family in topology.families:
+        inside = topology.inside_networks(family)
+        if not inside:
+            continue
+        asked = f.in_set(f.daddr(family), f"inside_{family}", inside)
+        for ifname in topology.uplink_ifnames:
+            far = topology.far(family, ifname)
+            if far:
+                yield (Match(f.IIFNAME, "==", ifname), f.in_networks(f.saddr(family), far), asked, f.RETURN)
+        for conditions in topology.unchanged(family):
+            yield (*_reversed(conditions), f.RETURN)
+        yield (
+            f.one_of(f.IIFNAME, topology.uplink_ifnames),
+            asked,
+            *_not_routed_here(topology, family),
+            Match(f.CT_STATUS, "not in", frozenset({"dnat"})),
+            Count("unanswered"),
+        )
+
+
+def _reversed(conditions: Conditions) -> Iterator[Match]:
+    """From where a line leads that leaves sources as they are, to those sources."""
+    if conditions.destinations:
+        yield f.in_networks(f.saddr(conditions.family), conditions.destinations)
+    if conditions.sources:
+        yield f.in_networks(f.daddr(conditions.family), conditions.sources)
+
+
+def _not_routed_here(topology: Topology, family: Family) -> Iterator[Match]:
+    """Inside networks with public addresses answer without translation."""
+    public = fewest((n for u in topology.uplinks for n in u.sources(family)), family)
+    overlapping = tuple(n for n in public if any(n.overlaps(i) for i in topology.inside_networks(family)))
+    if overlapping:
+        yield f.in_networks(f.daddr(family), overlapping, op="!=")
+
+
+def _tenant_marks(topology: Topology) -> Iterator[Rule]:
+    """The tenant in whose network the packet's destination lies: the target's, or for replies the origin's."""
+    clear = topology.local_mask | TENANT_MASK | UPLINK_MASK
+    yield (SetBits(f.META_MARK, topology.stage_mask, clear),)
+    jumps = {tenant.number: Verdict("jump", f"tenant_{tenant.label}") for tenant in topology.tenants}
+    for direction, mask, shift in (
+        ("original", TARGET_MASK, 0),
+        ("reply", ORIGIN_MASK, ORIGIN_SHIFT),
+    ):
+        elements: frozenset[Element] = frozenset(((n << shift,), jump) for n, jump in jumps.items())
+        yield (Match(f.CT_DIRECTION, "==", direction), Vmap(Masked(f.CT_MARK, mask), elements))
+
+
+def _tenant_chain(topology: Topology, tenant: Tenant) -> Chain:
+    bits: tuple[Statement, ...] = (SetBits(f.META_MARK, tenant.number),)
+    return Chain(f"tenant_{tenant.label}", None, (bits,))
+
+
+def mark_map(topology: Topology) -> NamedSet:
+    """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
+    known = [interface.ifindex for interface in topology.interfaces if interface.ifindex is not None]
+    elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
+    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",), size=declared_size(len(elements)))

@@ -1,0 +1,135 @@
+"""The first chain of each pass: stage 2 leaves it at once, stage 1 is checked for spoofed sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.language.model.values import Family, Network, within
+from nvi_operator.nft.ast import (
+    Assign,
+    Chain,
+    Count,
+    Field,
+    Hook,
+    Lookup,
+    Masked,
+    Match,
+    NamedSet,
+    Notrack,
+    Rule,
+    SetRef,
+    Verdict,
+)
+from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset.prefix_sets import owners
+from nvi_operator.topology.model import Topology, fewest
+from nvi_operator.topology.numbers import RAW, TENANT_MASK, UPLINK_MASK, uplink_bits
+
+_STAGE_2 = "stage_2"
+COUNTERS = frozenset({"stage_2", "spoofed"})
+
+
+def raw_chains(topology: Topology) -> Iterator[Chain]:
+    """Stage 2 leaves our table at once and untracked; stage 1 is checked for spoofed sources."""
+    done = (Count("stage_2"), Notrack())
+    by_map = [rule for family in topology.families for rule in _uplink_marks(topology, family)]
+    if by_map:
+        yield Chain(_STAGE_2, None, (*by_map, (*done, f.ACCEPT)))
+    rules: list[Rule] = [(f.is_stage_2(topology), *((Verdict("jump", _STAGE_2),) if by_map else (*done, f.RETURN)))]
+    rules += _anti_spoof(topology)
+    if topology.tenants:
+        zones = frozenset(
+            ((inside.interface.ifname,), (inside.tenant,)) for inside in topology.inside_interfaces if inside.tenant
+        )
+        rules.append((Assign(Field("ct original zone"), Lookup(f.IIFNAME, zones)),))
+    yield Chain("raw_prerouting", Hook("filter", "prerouting", RAW), tuple(rules))
+
+
+def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
+    """Past a few dozen sources a map finds the uplink; the mark then chooses one FIB rule per uplink."""
+    taken = TENANT_MASK if topology.tenants else 0
+    for named in uplink_maps(topology, family):
+        untaken = (Match(Masked(f.META_MARK, taken), "==", 0),) if taken else ()
+        yield (*untaken, Assign(f.META_MARK, Lookup(f.saddr(family), SetRef(named.name))))
+        taken |= UPLINK_MASK  # by the map before
+
+
+def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
+    """Translated source -> mark; none where FIB rules say it."""
+    if not topology.by_source_map:
+        return ()
+    owned = ((n, (topology.stage_mask | uplink_bits(u.slot),)) for u in topology.uplinks for n in u.sources(family))
+    return owners(f"uplink_of_{family}", family, owned, ("mark",))
+
+
+def _anti_spoof(topology: Topology) -> Iterator[Rule]:
+    """accept_local lets a host use one of the gateway's own addresses; this does not. IPv6 never checks.
+
+    Nor may an inside source come from an uplink, where we took the kernel's own check (rp_filter) away.
+    Where networks overlap the check is per interface: host-wide it would drop legitimate far hosts.
+    Link-local addresses are left out: a neighbour may well share fe80::1 with one of our interfaces.
+    """
+    if topology.guards.anti_spoof == "off":
+        return
+    is_local = Match(Field(f"fib {'saddr . iif' if topology.tenants else 'saddr'} type"), "==", "local")
+    # Not of packets that come in by `lo` or by the device: asked last, because few sources are local.
+    from_outside = (Match(f.IIF, "!=", 1), Match(f.IIFGROUP, "!=", topology.device_group))
+    if 4 in topology.families:
+        yield (f.of_family(4), is_local, *from_outside, *f.drop("spoofed"))
+    if 6 in topology.families:
+        yield (Match(f.saddr(6), "!=", "fe80::/10"), is_local, *from_outside, *f.drop("spoofed"))
+    outside = tuple(name for name in topology.uplink_ifnames if not topology.may_share_addresses(name))
+    for family in topology.families:
+        networks = topology.inside_networks(family)
+        if outside and networks:
+            inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
+            outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
+            yield (inside, *_not_beside(topology, family), *outer, *f.drop("spoofed"))
+    yield from _not_from_there(topology)
+    if topology.guards.anti_spoof == "strict":
+        missing = Match(Field("fib saddr . iif oif"), "==", "missing")
+        checked = tuple(p.ifname for p in topology.interfaces if not topology.may_share_addresses(p.ifname))
+        ports = f.one_of(f.IIFNAME, checked)
+        if 4 in topology.families:
+            yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, missing, *f.drop("spoofed"))
+        if 6 in topology.families:
+            yield (
+                Match(f.saddr(6), "!=", frozenset({"fe80::/10", "::"})),
+                ports,
+                missing,
+                *f.drop("spoofed"),
+            )
+
+
+def _not_from_there(topology: Topology) -> Iterator[Rule]:
+    """What is behind one uplink does not come by another: its answers would leave untranslated."""
+    for family in topology.families:
+        for uplink in topology.uplinks:
+            far = tuple(n for n in uplink.far if n.version == family)
+            ways = {u.interface.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
+            others = tuple(name for name in topology.uplink_ifnames if name not in ways)
+            if far and others:
+                yield (f.in_networks(f.saddr(family), far), f.one_of(f.IIFNAME, others), *f.drop("spoofed"))
+
+
+def _overlap(left: Network, right: Network) -> bool:
+    return left.version == right.version and left.overlaps(right)
+
+
+def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
+    """A wide inside network may hold an uplink's own: its router is no inside host.
+
+    Only a part of one: a lease with the numbers of an inside network, or wider ones, makes no outsider an insider.
+    """
+    beside = fewest((n for u in topology.uplinks for n in u.on_link), family)
+    insides = topology.inside_networks(family)
+    overlapping = tuple(n for n in beside if any(within(n, i) and n != i for i in insides))
+    if overlapping:
+        yield f.in_networks(f.saddr(family), overlapping, op="!=")
+
+
+def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Match]:
+    """Inside sources come from inside: where that is one interface, its name spares the lookup of the others'."""
+    names = {inside.interface.ifname for inside in topology.inside_interfaces}
+    if len(names) == 1 and not names & set(outside) and len(outside) > 1:
+        yield Match(f.IIFNAME, "!=", names.pop())

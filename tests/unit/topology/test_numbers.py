@@ -1,0 +1,98 @@
+"""docs/architecture.md tells the numbers that are taken, and topology/numbers.py is the only place that has them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from inspect import getmembers
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.topology import numbers
+from nvi_operator.topology.numbers import (
+    MAX_HONOURED_BEFORE_MAIN,
+    MAX_HONOURED_BEHIND_MAIN,
+    MAX_TENANTS,
+    MAX_UPLINKS,
+    PRIORITIES,
+    TABLES,
+    Priorities,
+    tenant_table,
+    uplink_bits,
+    uplink_table,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+FIXED = {name: at for name, at in getmembers(Priorities(0)) if isinstance(at, int) and name not in ("base",)}
+# In the document "..." follows the first of several.
+FIRST = {Priorities(0).policy(0), Priorities(0).honoured(0), Priorities(0).honoured_behind(0)}
+
+
+def rows(title: str) -> list[list[str]]:
+    table = TEXT.partition(title)[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_the_document_has_the_offset_of_every_rule() -> None:
+    documented = [cells[0] for cells in rows("| offset | rule | for |")]
+    single = {int(offset) for offset in documented if "..." not in offset}
+    first = {int(offset.removesuffix("...").strip()) for offset in documented if "..." in offset}
+    assert single == set(FIXED.values())
+    assert first == FIRST
+
+
+def test_no_two_rules_share_an_offset_and_what_may_be_several_has_room() -> None:
+    assert len(set(FIXED.values())) == len(FIXED)
+    at = Priorities(0)
+    honoured = {at.honoured(n) for n in range(MAX_HONOURED_BEFORE_MAIN)}
+    behind = {at.honoured_behind(n) for n in range(MAX_HONOURED_BEHIND_MAIN)}
+    assert len(honoured | behind | set(FIXED.values())) == len(honoured) + len(behind) + len(FIXED)
+    assert max(honoured) < at.connected < min(behind)
+    assert max({*FIXED.values(), *honoured, *behind} - {at.local_last_resort}) < PRIORITIES
+
+
+def test_the_document_has_the_priority_of_every_chain() -> None:
+    goldens = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/golden").glob("*/*.nft"))
+    form = r"chain (\w+) {\n\s+type \w+ hook (\w+) priority (-?\d+);"
+    written = {(name, hook, priority) for name, hook, priority in re.findall(form, goldens)}
+    documented = {
+        (name, cells[1], cells[2])
+        for cells in rows("| chain of `inet nvi` | hook | priority | does |")
+        for name in re.findall(r"`(\w+)`", cells[0])
+        if cells[1]
+    }
+    assert written
+    assert written <= documented
+
+
+def test_tables_of_uplinks_and_tenants_do_not_meet() -> None:
+    uplinks = {uplink_table(7800, slot) for slot in range(1, MAX_UPLINKS + 1)}
+    tenants = {tenant_table(7800, number) for number in range(1, MAX_TENANTS + 1)}
+    assert len({7800, *uplinks, *tenants}) == 1 + MAX_UPLINKS + MAX_TENANTS
+    assert all(7800 <= table < 7800 + TABLES for table in uplinks | tenants)
+    assert uplink_bits(MAX_UPLINKS) == numbers.UPLINK_MASK
+    assert not numbers.UPLINK_MASK & numbers.TENANT_MASK
+    assert not numbers.ORIGIN_MASK & numbers.TARGET_MASK
+
+
+@pytest.mark.parametrize("number", [MAX_UPLINKS + 1, 0])
+def test_an_uplink_without_a_number_has_no_bits(number: int) -> None:
+    with pytest.raises(AssertionError):
+        uplink_bits(number)
+
+
+# Numbers that mean nothing else; each may stand in numbers.py only.
+TELLING = {numbers.MAIN, numbers.MAIN_PRIORITY, numbers.UPLINK_MASK, -numbers.RAW, numbers.MARK_HOOK}
+
+
+def test_no_other_file_has_numbers_of_its_own() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+        for path in sorted((ROOT / "nvi_operator").rglob("*.py"))
+        if path.name not in ("numbers.py", "gateway.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in TELLING
+    ]
+    assert found == []
