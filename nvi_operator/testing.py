@@ -13,15 +13,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from nvi_operator.errors import KernelError
+from nvi_operator.kinds import KINDS
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Action, Change, Plan
-from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.state.ingress_guard import IngressGuard
-from nvi_operator.state.link import Link
-from nvi_operator.state.route import Route
-from nvi_operator.state.sysctl import Sysctl
-from nvi_operator.state.tc import TcProgram
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
 
@@ -70,19 +65,19 @@ class FakeKernel:
         have = self.objects.get(change.ref)
         if have != change.before:
             raise KernelError(f"{change.ref}: {change.action}: is {have}, was planned as {change.before}")
-        if isinstance(change.before, Link) and change.action in (Action.DELETE, Action.REPLACE):
-            self.lose_link(change.before.ifname)
+        link = None if change.before is None else KINDS[change.ref.kind].is_link(change.before)
+        if link is not None and change.action in (Action.DELETE, Action.REPLACE):
+            self.lose_link(link)
         if change.after is None:
             self.objects.pop(change.ref, None)
         else:
             self.objects[change.ref] = change.after
 
     def lose_link(self, ifname: str) -> None:
-        """A link goes, and with it its routes, its program and its settings, as in a real kernel."""
+        """A link disappears with all that lives on it: its routes, its programs, its settings."""
         for ref, obj in self.state:
-            settings = isinstance(obj, Sysctl) and f"/conf/{ifname}/" in obj.path
-            on_it = isinstance(obj, Link | TcProgram | EgressGuard | IngressGuard) and obj.ifname == ifname
-            if settings or on_it or (isinstance(obj, Route) and obj.dev == ifname):
+            kind = KINDS[ref.kind]
+            if ifname in (kind.is_link(obj), kind.lives_on(obj)):
                 del self.objects[ref]
 
     def drop(self, refs: Iterable[Ref]) -> None:

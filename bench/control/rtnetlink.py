@@ -11,13 +11,13 @@ from pyroute2 import IPRoute
 from bench.control.inputs import LAN, NEXT_HOP, TABLE, destinations, rule_priorities
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.diff import plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
-from nvi_operator.state.route import Route
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
 

@@ -153,7 +153,7 @@ def _render(arguments: Namespace) -> int:
     from nvi_operator.plan.compile import desired_state
     from nvi_operator.topology.assume import assume_missing
     from nvi_operator.topology.resolve import resolve
-    from nvi_operator.view.plain import plain
+    from nvi_operator.view.plain import plain_object
     from nvi_operator.view.render import render_lines
 
     loaded = _load(arguments)
@@ -162,7 +162,7 @@ def _render(arguments: Namespace) -> int:
     topology = resolve(loaded.name, loaded.spec, facts)
     desired = desired_state(topology)
     if arguments.output == "json":
-        objects = [{"kind": ref.kind, "key": ref.key, "object": plain(obj)} for ref, obj in desired]
+        objects = [{"kind": ref.kind, "key": ref.key, "object": plain_object(ref.kind, obj)} for ref, obj in desired]
         print(json.dumps({"gateway": loaded.name, "notes": list(topology.notes), "objects": objects}, indent=2))
     else:
         sys.stdout.writelines(f"{line}\n" for line in render_lines(topology, desired, assumed=facts.assumed))

@@ -22,13 +22,13 @@ from nvi_operator.kernel.inspect.facts import read_facts
 from nvi_operator.kernel.kmod import device as nvi_device
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kernel.netns import cookie
+from nvi_operator.kinds.egress_guard import EgressGuard
+from nvi_operator.kinds.ingress_guard import IngressGuard
+from nvi_operator.kinds.link import Link
+from nvi_operator.kinds.tc_program import TcProgram
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change
-from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.host import HostState
-from nvi_operator.state.ingress_guard import IngressGuard
-from nvi_operator.state.link import Link
-from nvi_operator.state.tc import TcProgram
 from nvi_operator.store.saved_settings import SavedSettings
 from nvi_operator.topology.facts import Facts
 

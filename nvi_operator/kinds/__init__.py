@@ -1,6 +1,6 @@
-"""One small file per kind of kernel object: what a topology wants of it, and where in an apply it belongs. Pure.
+"""The registry of kinds. One small file for each: the type of its objects, and what a topology wants of them. Pure.
 
-To add a kind: docs/how-to/add-a-kind.md.
+Kinds do not import one another. To add one: docs/how-to/add-a-kind.md.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from nvi_operator.kind import Kind
 from nvi_operator.kinds.egress_guard import EGRESS_GUARD
 from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
-from nvi_operator.kinds.kind import Kind
 from nvi_operator.kinds.link import LINK
 from nvi_operator.kinds.link_group import LINK_GROUP
 from nvi_operator.kinds.module import MODULE
@@ -21,20 +21,18 @@ from nvi_operator.kinds.route import ROUTE
 from nvi_operator.kinds.sysctl import SYSCTL
 from nvi_operator.kinds.tc_program import TC_PROGRAM
 
-KINDS: Mapping[str, Kind[Any]] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            MODULE,
-            EGRESS_GUARD,
-            INGRESS_GUARD,
-            LINK,
-            TC_PROGRAM,
-            NFT_TABLE,
-            LINK_GROUP,
-            ROUTE,
-            FIB_RULE,
-            SYSCTL,
-        )
-    }
+# In the order in which `render` shows them.
+_KINDS: tuple[Kind[Any], ...] = (
+    MODULE,
+    LINK,
+    LINK_GROUP,
+    TC_PROGRAM,
+    EGRESS_GUARD,
+    INGRESS_GUARD,
+    ROUTE,
+    FIB_RULE,
+    SYSCTL,
+    NFT_TABLE,
 )
+
+KINDS: Mapping[str, Kind[Any]] = MappingProxyType({kind.name: kind for kind in _KINDS})

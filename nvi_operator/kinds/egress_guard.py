@@ -9,12 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import IntFlag
 from ipaddress import ip_network
+from typing import Literal
 
-from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.model.values import Family, Network
-from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
+from nvi_operator.language.wording import counted
 from nvi_operator.topology.model import ANY, Conditions, Prefixes, Topology, Unchanged, fewest
+
+
+class Standing(IntFlag):
+    """What a prefix means to one interface. A prefix with none of these is foreign."""
+
+    NONE = 0
+    OWN = 1  # a source of this uplink; at an inside interface, of any uplink
+    INSIDE = 2  # an inside network, whose addresses leave translated only
+    OTHER = 4  # a source of another uplink
+    FREE = 8  # leaves: at an inside interface, what is no uplink's
+
+
+@dataclass(frozen=True)
+class GuardEntry:
+    """One prefix, as the source or the destination of a packet; the longest match counts.
+
+    `lines` has a bit for each line of the spec that lets such packets leave though their source is not the uplink's:
+    a packet leaves if a line has its bit at both ends and stage 1 has seen the packet.
+    """
+
+    side: Literal["source", "destination"]
+    network: str
+    standing: Standing = Standing.NONE
+    lines: int = 0
+
+
+@dataclass(frozen=True)
+class EgressGuard:
+    """`stage_mask` is None when the live program is not one that this version would have loaded."""
+
+    ifname: str
+    stage_mask: int | None
+    entries: frozenset[GuardEntry]
+
+    @property
+    def key(self) -> str:
+        return f"{self.ifname} egress"
+
 
 _BITS = 32  # lines that have a bit of their own; more share them, and then let more leave
 
@@ -118,4 +158,32 @@ def _distinct(*groups: Iterable[Network]) -> list[Network]:
     return list(dict.fromkeys(network for group in groups for network in group))
 
 
-EGRESS_GUARD = Kind("egress-guard", _desired, lambda guard: Phase.BACKSTOP, lives_on=lambda guard: guard.ifname)
+def _describe(guard: EgressGuard) -> str:
+    if guard.stage_mask is None:
+        return f"{guard.key}: a program that is not ours"
+    sources = [entry for entry in guard.entries if entry.side == "source"]
+    parts = [
+        f"{word} {', '.join(networks)}"
+        for word, standing in (("own", Standing.OWN), ("inside", Standing.INSIDE), ("other", Standing.OTHER))
+        if (networks := sorted(entry.network for entry in sources if entry.standing & standing))
+    ]
+    if any(entry.standing & Standing.FREE for entry in sources):
+        parts = [*(part.replace("own", "public", 1) for part in parts), "all else leaves"]
+    return f"{guard.key}: {'; '.join(parts)}{_exceptions(guard.entries)}"
+
+
+def _exceptions(entries: frozenset[GuardEntry]) -> str:
+    count = max((entry.lines.bit_length() for entry in entries), default=0)
+    verb = "leaves" if count == 1 else "leave"
+    return f"; {counted(count, 'line')} {verb} untranslated" if count else ""
+
+
+EGRESS_GUARD = Kind(
+    "egress-guard",
+    EgressGuard,
+    "guards at the uplinks' egress",
+    _desired,
+    phase=lambda guard: Phase.BACKSTOP,
+    describe=_describe,
+    lives_on=lambda guard: guard.ifname,
+)

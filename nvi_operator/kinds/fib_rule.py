@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from itertools import product
 
-from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Conditions, Topology, Unchanged, Uplink
@@ -253,4 +253,12 @@ def _phase(rule: FibRule) -> Phase:
     return Phase.ROUTES if rule.action == "lookup" and not steers else Phase.BACKSTOP
 
 
-FIB_RULE = Kind("fib-rule", _desired, _phase, within=lambda rule: rule.priority)
+FIB_RULE = Kind(
+    "fib-rule",
+    FibRule,
+    "ip rule",
+    _desired,
+    phase=_phase,
+    describe=lambda rule: f"-{rule.family} {rule}",
+    within=lambda rule: rule.priority,
+)

@@ -6,10 +6,27 @@ It says what the anti-spoof guard in `ruleset/raw.py` says of local sources, and
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
 
-from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.state.ingress_guard import IngressGuard
+from nvi_operator.kind import Kind, Phase
 from nvi_operator.topology.model import Topology
+
+
+@dataclass(frozen=True)
+class IngressGuard:
+    """`entries` are addresses of the gateway.
+
+    `stage_mask` is None when the live program is not one that this version would have loaded.
+    """
+
+    ifname: str
+    stage_mask: int | None
+    entries: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        return f"{self.ifname} ingress"
 
 
 def _desired(topology: Topology) -> Iterator[IngressGuard]:
@@ -23,4 +40,19 @@ def _desired(topology: Topology) -> Iterator[IngressGuard]:
             yield IngressGuard(interface.ifname, topology.stage_mask, frozenset(entries))
 
 
-INGRESS_GUARD = Kind("ingress-guard", _desired, lambda guard: Phase.BACKSTOP, lives_on=lambda guard: guard.ifname)
+def _describe(guard: IngressGuard) -> str:
+    if guard.stage_mask is None:
+        return f"{guard.key}: a program that is not ours"
+    own = sorted(map(ip_address, guard.entries), key=lambda address: (address.version, address))
+    return f"{guard.key}: own {', '.join(map(str, own)) or 'none'}"
+
+
+INGRESS_GUARD = Kind(
+    "ingress-guard",
+    IngressGuard,
+    "guards at the interfaces' ingress",
+    _desired,
+    phase=lambda guard: Phase.BACKSTOP,
+    describe=_describe,
+    lives_on=lambda guard: guard.ifname,
+)

@@ -6,10 +6,30 @@ The eBPF dataplane is carried by an `ifb`: no ARP, and it drops everything while
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.state.link import Link
+from nvi_operator.kind import Kind, Phase
 from nvi_operator.topology.model import Topology
+
+ALIAS = "nvi-operator: numbers: "  # begins the alias of a device of ours; the numbers of its spec follow
+
+
+@dataclass(frozen=True)
+class Link:
+    """A virtual device of ours. `kernel/drivers/link.py` says by which signs it is known."""
+
+    ifname: str
+    kind: str  # rtnl_link_ops kind: "ifb" carries the eBPF dataplane, "nvi" is the module's own
+    group: int
+    mtu: int
+    up: bool = True
+    attributes: tuple[tuple[str, int], ...] = ()  # IFLA_NVI_* of kind "nvi", sorted
+    labelled: bool = True  # does the alias (IFLA_IFALIAS) name our numbers?
+
+    @property
+    def key(self) -> str:
+        return self.ifname
+
 
 MTU = {"ifb": 65535, "nvi": 65536}  # above any packet: stage 1 must never fragment
 
@@ -37,4 +57,26 @@ def _replaces(before: Link, after: Link) -> bool:
     return before.kind != after.kind
 
 
-LINK = Kind("link", _desired, lambda link: Phase.LINK, replaces=_replaces)
+def _describe(link: Link) -> str:
+    attributes = "".join(f" {name} {_attribute(name, value)}" for name, value in link.attributes)
+    state = f"{'up' if link.up else 'down'}{'' if link.labelled else ' without our alias'}"
+    return f"{link.ifname} type {link.kind}{attributes} mtu {link.mtu} group {link.group} {state}"
+
+
+def _attribute(name: str, value: int) -> str:
+    """As if_nvi.h names the values."""
+    if name == "stage_mask":
+        return f"{value:#x}"
+    return ("mark", "skb_iif")[value] if name == "source" else ("off", "on")[value]
+
+
+LINK = Kind(
+    "link",
+    Link,
+    "links",
+    _desired,
+    phase=lambda link: Phase.LINK,
+    describe=_describe,
+    replaces=_replaces,
+    is_link=lambda link: link.ifname,
+)

@@ -6,10 +6,23 @@ Without it a specific route through an uplink in `main` beats the translated sou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.state.link import LinkGroup
+from nvi_operator.kind import Kind, Phase
+from nvi_operator.state.restorable import is_ifname, is_number
 from nvi_operator.topology.model import Topology
+
+
+@dataclass(frozen=True)
+class LinkGroup:
+    """The group of an interface of the host: changed for the gateway, restored by `down`."""
+
+    ifname: str
+    group: int
+
+    @property
+    def key(self) -> str:
+        return self.ifname
 
 
 def _desired(topology: Topology) -> Iterator[LinkGroup]:
@@ -19,4 +32,16 @@ def _desired(topology: Topology) -> Iterator[LinkGroup]:
             yield LinkGroup(ifname, topology.link_group)
 
 
-LINK_GROUP = Kind("link-group", _desired, lambda group: Phase.ROUTES)
+def _restores(ifname: str, group: str) -> bool:
+    return is_ifname(ifname) and is_number(group, 1 << 32)
+
+
+LINK_GROUP = Kind(
+    "link-group",
+    LinkGroup,
+    "link groups of the uplinks",
+    _desired,
+    phase=lambda group: Phase.ROUTES,
+    describe=lambda group: f"{group.ifname} group {group.group}",
+    restores=_restores,
+)

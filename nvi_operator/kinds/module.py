@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.kmod.facts import Module
+from nvi_operator.kind import Kind, Phase
 from nvi_operator.topology.model import Topology
+
+
+@dataclass(frozen=True)
+class Module:
+    """A kernel module that has to be loaded."""
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        return self.name
 
 
 def _desired(topology: Topology) -> Iterator[Module]:
@@ -14,4 +25,11 @@ def _desired(topology: Topology) -> Iterator[Module]:
         yield Module("nvi")
 
 
-MODULE = Kind("module", _desired, lambda module: Phase.MODULE)
+MODULE = Kind(
+    "module",
+    Module,
+    "kernel modules",
+    _desired,
+    phase=lambda module: Phase.MODULE,
+    describe=lambda module: module.name,
+)

@@ -7,12 +7,31 @@ fall through to `main`, where the packet would leave untranslated or by the wron
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
-from nvi_operator.kinds.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.model.values import Family
-from nvi_operator.state.route import Route
 from nvi_operator.topology.model import ANY, Topology, Uplink
 from nvi_operator.topology.numbers import UNREACHABLE_METRIC
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route; `metric` is part of its identity in both families."""
+
+    family: Literal[4, 6]
+    table: int
+    destination: str  # a prefix, "0.0.0.0/0" and "::/0" for the default
+    type: Literal["unicast", "unreachable"] = "unicast"
+    dev: str | None = None
+    via: str | None = None
+    metric: int = 1024
+    onlink: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.destination} table {self.table} metric {self.metric}"
 
 
 def _desired(topology: Topology) -> Iterator[Route]:
@@ -71,4 +90,20 @@ def _phase(route: Route) -> Phase:
     return Phase.UNREACHABLE if route.type == "unreachable" else Phase.ROUTES
 
 
-ROUTE = Kind("route", _desired, _phase, lives_on=lambda route: route.dev)
+def _describe(route: Route) -> str:
+    words = [f"-{route.family}", *(["unreachable"] if route.type == "unreachable" else []), route.destination]
+    words += [f"via {route.via}"] if route.via else []
+    words += [f"dev {route.dev}"] if route.dev else []
+    words += [f"table {route.table} metric {route.metric}"]
+    return " ".join([*words, *(["onlink"] if route.onlink else [])])
+
+
+ROUTE = Kind(
+    "route",
+    Route,
+    "ip route",
+    _desired,
+    phase=_phase,
+    describe=_describe,
+    lives_on=lambda route: route.dev,
+)

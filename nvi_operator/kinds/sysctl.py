@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from nvi_operator.kinds.kind import Kind, Phase
-from nvi_operator.state.sysctl import Sysctl
+from nvi_operator.kind import Kind, Phase
+from nvi_operator.state.restorable import is_ifname
 from nvi_operator.topology.model import Topology
+
+
+@dataclass(frozen=True)
+class Sysctl:
+    """`path` is relative to /proc/sys, with slashes, because interface names may hold dots."""
+
+    path: str
+    value: str
+
+    @property
+    def key(self) -> str:
+        return self.path
+
 
 FORWARDING: Mapping[int, str] = MappingProxyType({4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"})
 # Of one interface, or of `all`. Nothing else is ever written: the record of what was there before names paths.
 _SETTINGS = frozenset(
     {("ipv4", "accept_local"), ("ipv4", "rp_filter"), ("ipv4", "send_redirects"), ("ipv6", "accept_ra")}
 )
-_LONGEST_NAME = 15  # bytes; IFNAMSIZ, linux/if.h
 _EVERYWHERE = "net/ipv4/conf/all/rp_filter"
 
 
@@ -54,15 +67,6 @@ def may_change(path: str, value: str) -> bool:
     return known or path in FORWARDING.values()
 
 
-def is_ifname(text: str) -> bool:
-    """As dev_valid_name() of the kernel has it."""
-    return (
-        0 < len(text.encode(errors="surrogateescape")) <= _LONGEST_NAME
-        and text not in (".", "..")
-        and not any(sign in "/:" or sign.isspace() or sign == "\0" for sign in text)
-    )
-
-
 def _phase(sysctl: Sysctl) -> Phase:
     return Phase.FORWARDING if sysctl.path in FORWARDING.values() else Phase.SYSCTL
 
@@ -78,4 +82,14 @@ def _within(sysctl: Sysctl) -> int:
     return int(sysctl.path == _EVERYWHERE)
 
 
-SYSCTL = Kind("sysctl", _desired, _phase, within=_within, lives_on=_interface)
+SYSCTL = Kind(
+    "sysctl",
+    Sysctl,
+    "sysctl",
+    _desired,
+    phase=_phase,
+    describe=lambda sysctl: f"{sysctl.path} = {sysctl.value}",
+    within=_within,
+    lives_on=_interface,
+    restores=may_change,
+)

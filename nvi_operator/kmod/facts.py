@@ -52,14 +52,3 @@ class ModuleFacts:
     on_demand: bool = False  # does the kernel call modprobe when a link of an unknown kind is asked for?
     refused: str = ""  # what the kernel said the last time that this file was to be loaded since boot
     distribution: tuple[str, ...] = ()  # ID and ID_LIKE of os-release(5)
-
-
-@dataclass(frozen=True)
-class Module:
-    """A kernel module that has to be loaded."""
-
-    name: str
-
-    @property
-    def key(self) -> str:
-        return self.name

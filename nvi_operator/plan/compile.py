@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from nvi_operator.kinds import KINDS
-from nvi_operator.nft.ast import Table
-from nvi_operator.ruleset.edit import edit_table
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.edit import EditedTopology
 from nvi_operator.topology.model import Topology
@@ -21,7 +19,7 @@ def edit_state(desired: HostState, topology: EditedTopology) -> HostState | None
     """What `desired_state` would say after an edit of forwards, which only the table knows of. None: ask it."""
     states = {}
     for ref, obj in desired.objects.items():
-        after = edit_table(obj, topology.less, topology.more) if isinstance(obj, Table) else obj
+        after = KINDS[ref.kind].edited(obj, topology)
         if after is None:
             return None
         states[ref] = after

@@ -6,10 +6,8 @@ Creating and changing goes upwards through the phases, deleting downwards afterw
 from __future__ import annotations
 
 from nvi_operator.kinds import KINDS
-from nvi_operator.kinds.link import LINK
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.link import Link
 
 
 def plan(live: HostState, desired: HostState) -> Plan:
@@ -38,9 +36,14 @@ def _lost(live: HostState, desired: HostState) -> frozenset[Ref]:
     links = set()
     for ref, before in live.objects.items():
         after = desired.objects.get(ref)
-        if isinstance(before, Link) and isinstance(after, Link) and LINK.replaces(before, after):
-            links.add(before.ifname)
-    return frozenset(ref for ref, obj in live.objects.items() if links and KINDS[ref.kind].lives_on(obj) in links)
+        kind = KINDS[ref.kind]
+        if after is not None and kind.is_link(before) and kind.replaces(before, after):
+            links.add(kind.is_link(before))
+    return frozenset(
+        ref
+        for ref, obj in live.objects.items()
+        if links and not KINDS[ref.kind].is_link(obj) and KINDS[ref.kind].lives_on(obj) in links
+    )
 
 
 def _order(change: Change) -> tuple[int, int, Ref]:

@@ -1,4 +1,5 @@
-"""What a kernel holds, as frozen data. Desired and live state are of the same types. Pure.
+"""What is common to all kinds of kernel objects, as frozen data. Desired and live state are of the same types. Pure.
 
-One module per family of objects; `host.py` gathers them, `plan/change.py` is what a plan is made of.
+`host.py` has references and states. `FibRule` is here and not in `kinds/`, because facts about the host hold rules of
+others, and `topology/` is below `kinds/`.
 """

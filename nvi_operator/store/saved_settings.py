@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nvi_operator.errors import ConflictError, KernelError
+from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.sysctl import FORWARDING as FORWARDING_OF
-from nvi_operator.kinds.sysctl import is_ifname, may_change
+from nvi_operator.kinds.sysctl import SYSCTL
+from nvi_operator.state.restorable import is_number
 from nvi_operator.store.directory import RUN, file_errors, open_file, sweep, write_file
 
-SYSCTL, LINK_GROUP = "sysctl", "link-group"
 CLSACT = "clsact"  # the number of an interface that had no such qdisc, and "none"
 FORWARDING = "forwarding"  # as it was before the first step of all
 _MOST_BYTES = 1 << 22  # ten thousand interfaces fit in
@@ -189,12 +190,8 @@ def _parsed(data: bytes) -> _Record:
 
 
 def _is_ours(kind: str, key: str, value: str) -> bool:
-    if kind in (SYSCTL, FORWARDING):
-        return may_change(key, value) and (kind == SYSCTL or key in FORWARDING_OF.values())
+    if kind == FORWARDING:
+        return key in FORWARDING_OF.values() and SYSCTL.restores(key, value)
     if kind == CLSACT:
-        return _is_number(key, 1 << 31) and value == "none"
-    return kind == LINK_GROUP and is_ifname(key) and _is_number(value, 1 << 32)
-
-
-def _is_number(text: str, end: int) -> bool:
-    return len(text) <= 10 and text.isascii() and text.isdecimal() and int(text) < end
+        return is_number(key, 1 << 31) and value == "none"
+    return kind in KINDS and KINDS[kind].restores(key, value)

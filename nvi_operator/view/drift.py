@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from nvi_operator.plan.change import Action, Change, Plan
-from nvi_operator.view.nft_diff import Line
+from nvi_operator.state.lines import Line
 from nvi_operator.view.plan import change_lines, coloured, plan_json
 
 _CLASSES = {

@@ -7,14 +7,17 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from nvi_operator.nft.ast import Table
-from nvi_operator.nft.table_text import table_text
+from nvi_operator.kinds import KINDS
+
+
+def plain_object(kind: str, obj: Any) -> Any:
+    """An object of a kind; one that has a text, as an nft table, is its lines, as one would read and load them."""
+    text = KINDS[kind].text
+    return plain(obj) if text is None or obj is None else list(text(obj))
 
 
 def plain(value: Any) -> Any:
-    """JSON-able data. An nft table becomes its text, which is what anybody would read or load."""
-    if isinstance(value, Table):
-        return list(table_text(value))
+    """JSON-able data."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):

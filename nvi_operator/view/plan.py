@@ -9,12 +9,11 @@ from typing import Any
 
 from rich.text import Text
 
+from nvi_operator.kinds import KINDS
 from nvi_operator.language.wording import counted
-from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Action, Change, Plan
-from nvi_operator.view.describe import describe
-from nvi_operator.view.nft_diff import Line, table_lines
-from nvi_operator.view.plain import plain
+from nvi_operator.state.lines import Line
+from nvi_operator.view.plain import plain_object
 
 _PIECE = 500
 _SCREEN = 16  # lines: beside notes and the prompt
@@ -77,18 +76,16 @@ def _first_lines(change: Change) -> Iterator[Line]:
 
 def change_lines(change: Change, *, full: bool = False) -> Iterator[Line]:
     """One step: what it was, what it becomes."""
-    before, after = change.before, change.after
-    if isinstance(before, Table) or isinstance(after, Table):
-        yield _SIGNS[change.action], describe(change.present)
-        old = before if isinstance(before, Table) else None
-        new = after if isinstance(after, Table) else None
-        if new is not None:
-            yield from ((sign, f"  {text}") for sign, text in table_lines(old, new, full=full))
+    kind, before, after = KINDS[change.ref.kind], change.before, change.after
+    if kind.text is not None:
+        yield _SIGNS[change.action], kind.describe(change.present)
+        if after is not None:
+            yield from ((sign, f"  {text}") for sign, text in kind.difference(before, after, full))
         return
     if before is not None:
-        yield "-", describe(before)
+        yield "-", kind.describe(before)
     if after is not None:
-        yield "+", describe(after)
+        yield "+", kind.describe(after)
 
 
 def summary(plan: Plan) -> str:
@@ -156,8 +153,8 @@ def plan_json(name: str, seen: Plan) -> dict[str, Any]:
                 "kind": change.ref.kind,
                 "key": change.ref.key,
                 "action": change.action.value,
-                "before": plain(change.before),
-                "after": plain(change.after),
+                "before": plain_object(change.ref.kind, change.before),
+                "after": plain_object(change.ref.kind, change.after),
             }
             for change in seen.steps
         ],

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.nft.ast import Table
-from nvi_operator.nft.table_text import table_text
+from nvi_operator.kinds import KINDS
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.model import Topology
-from nvi_operator.view.describe import describe
-
-_SECTIONS = (
-    ("module", "kernel modules"),
-    ("link", "links"),
-    ("link-group", "link groups of the uplinks"),
-    ("tc-program", "eBPF programs"),
-    ("egress-guard", "guards at the uplinks' egress"),
-    ("ingress-guard", "guards at the interfaces' ingress"),
-    ("route", "ip route"),
-    ("fib-rule", "ip rule"),
-    ("sysctl", "sysctl"),
-)
 
 
 def render_lines(topology: Topology, desired: HostState, *, assumed: bool) -> Iterator[str]:
@@ -30,13 +16,13 @@ def render_lines(topology: Topology, desired: HostState, *, assumed: bool) -> It
         yield "# interface numbers and MAC addresses are assumed where this host has no such interface"
     for note in topology.notes:
         yield f"# note: {note}"
-    for kind, title in _SECTIONS:
-        objects = desired.of_kind(kind)
-        if objects:
+    for kind in KINDS.values():
+        objects = desired.of_kind(kind.name)
+        if kind.text is not None:
+            for obj in objects:
+                yield ""
+                yield from kind.text(obj)
+        elif objects:
             yield ""
-            yield f"# {title}"
-            yield from (f"#   {describe(obj)}" for obj in objects)
-    for table in desired.of_kind("nft-table"):
-        if isinstance(table, Table):
-            yield ""
-            yield from table_text(table)
+            yield f"# {kind.title}"
+            yield from (f"#   {kind.describe(obj)}" for obj in objects)

@@ -8,13 +8,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nvi_operator.kinds.link import LINK, Link
 from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Plan
-from nvi_operator.state.link import Link
 from nvi_operator.topology.faults import interface_state
 from nvi_operator.topology.model import Uplink
-from nvi_operator.view.describe import describe
 from nvi_operator.view.table import Entry, TextTable
 
 Counters = Mapping[str, Mapping[str, int]]
@@ -67,7 +66,7 @@ def status_text(name: str, seen: Plan, counters: Counters, faults: Sequence[str]
     parts += [Entry(Text("fault   "), fault, "yellow") for fault in faults[:_SHOWN_FAULTS]]
     if (more := len(faults) - _SHOWN_FAULTS) > 0:
         parts.append(Entry(Text("fault   "), f"and {more} more (see -o json)", "yellow"))
-    parts += [Entry(Text("device  "), describe(link)) for link in links]
+    parts += [Entry(Text("device  "), LINK.describe(link)) for link in links]
     parts += [Entry(Text("note    "), note) for note in _hook_order(counters)]
     if seen.topology:
         parts += [Entry(Text("note    "), note) for note in seen.topology.notes]

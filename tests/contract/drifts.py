@@ -8,16 +8,17 @@ from dataclasses import replace
 from typing import TypeVar
 
 from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kinds.ingress_guard import IngressGuard
+from nvi_operator.kinds.link import Link
+from nvi_operator.kinds.link_group import LinkGroup
+from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import Sysctl
+from nvi_operator.kinds.tc_program import TcProgram
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import Chain, Count, ForeignObject, NamedSet, Opaque, Rule, Table, Verdict
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.state.ingress_guard import IngressGuard
-from nvi_operator.state.link import Link, LinkGroup
-from nvi_operator.state.route import Route
-from nvi_operator.state.sysctl import Sysctl
-from nvi_operator.state.tc import TcProgram
 from nvi_operator.testing import FakeKernel
 from tests.contract.machines import Drift
 from tests.lab import Host

@@ -21,11 +21,11 @@ from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.kmod import device as nvi_device
+from nvi_operator.kinds.link import Link
+from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.link import Link
-from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 from tests.dataplane.netns import Netns, wire
 
 Source = Literal["mark", "skb_iif"]
@@ -107,10 +107,10 @@ class Bench:
     def nonzero(self) -> dict[str, int]:
         return {reason: number for reason, number in self.counters().items() if number}
 
-    def port(self, ifname: str) -> Port:
+    def port(self, ifname: str) -> InInterface:
         (link,) = self.gateway.call(lambda: tuple(self.ipr.link("get", ifname=ifname)))
         mac = link.get("address") if link["ifi_type"] == 1 else None  # ARPHRD_ETHER
-        return Port(link["index"], mac)
+        return InInterface(link["index"], mac)
 
     # ---------------------------------------------------------------- the eBPF driver
 

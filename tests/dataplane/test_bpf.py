@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nvi_operator.state.tc import TcProgram
+from nvi_operator.kinds.tc_program import TcProgram
 from tests.dataplane.bench import CLIENT, DEVICE, SERVER, TAG, WAN, Bench, options, working
 from tests.dataplane.test_guards import WIPES, vandal
 from tests.lab.dataplanes import SOURCES

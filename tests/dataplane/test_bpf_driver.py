@@ -15,7 +15,7 @@ from nvi_operator.errors import CapabilityError, KernelError
 from nvi_operator.kernel.bpf import asm, program
 from nvi_operator.kernel.bpf.syscall import create_map
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
-from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
+from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from tests.dataplane.bench import (
     DEVICE,
     SERVER,
@@ -59,12 +59,14 @@ COMBINATIONS = [
     ProgramOptions(source, mask, tag, hide_hop)
     for source, (mask, tag), hide_hop in product(SOURCES, ((STAGE, 1), (1 << 30, 0xFFFF), (1, TAG)), (False, True))
 ]
-PORTS = frozenset({Port(7, "02:00:00:00:00:07"), Port(8, None), Port(2**31 - 1, "ff:ff:ff:ff:ff:ff")})
+PORTS = frozenset(
+    {InInterface(7, "02:00:00:00:00:07"), InInterface(8, None), InInterface(2**31 - 1, "ff:ff:ff:ff:ff:ff")}
+)
 
 
 @pytest.mark.parametrize("wanted", COMBINATIONS, ids=str)
 @pytest.mark.parametrize("ports", [frozenset(), PORTS], ids=["no ports", "ports"])
-def test_what_was_applied_is_observed(lab: Bench, wanted: ProgramOptions, ports: frozenset[Port]) -> None:
+def test_what_was_applied_is_observed(lab: Bench, wanted: ProgramOptions, ports: frozenset[InInterface]) -> None:
     assert lab.observe() is None
     for after in (TcProgram(DEVICE, wanted, ports), TcProgram(DEVICE, ODD, PORTS), TcProgram(DEVICE, wanted, ports)):
         lab.apply(after)
@@ -74,7 +76,7 @@ def test_what_was_applied_is_observed(lab: Bench, wanted: ProgramOptions, ports:
 def test_new_ports_leave_the_program_alone(lab: Bench) -> None:
     lab.apply(TcProgram(DEVICE, ODD, PORTS))
     before = lab.program_id()
-    after = TcProgram(DEVICE, ODD, frozenset({Port(7, None), Port(9, "02:00:00:00:00:09")}))
+    after = TcProgram(DEVICE, ODD, frozenset({InInterface(7, None), InInterface(9, "02:00:00:00:00:09")}))
     lab.apply(after)
     assert lab.observe() == after
     assert lab.program_id() == before
@@ -157,7 +159,7 @@ def test_a_device_that_is_not_there(lab: Bench) -> None:
 def test_too_many_ports_change_nothing(lab: Bench) -> None:
     lab.load(options())
     before = lab.live
-    many = frozenset(Port(n, None) for n in range(1, program.PORTS_MAP.entries + 2))
+    many = frozenset(InInterface(n, None) for n in range(1, program.PORTS_MAP.entries + 2))
     with pytest.raises(CapabilityError, match="4096"):
         lab.apply(TcProgram(DEVICE, options(), many))
     assert lab.observe() == before

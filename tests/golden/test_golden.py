@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kinds import KINDS
+from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.nft.ast import Table
@@ -30,7 +32,6 @@ from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
-from nvi_operator.view.describe import describe
 from nvi_operator.view.plan import plan_pieces
 from tests.lab import Host, Lab
 
@@ -90,13 +91,13 @@ def lines(text: Iterator[str] | list[str]) -> str:
 
 
 def described(state: HostState, *kinds: str) -> str:
-    return lines([describe(obj) for kind in kinds for obj in state.of_kind(kind)])
+    return lines([KINDS[kind].describe(obj) for kind in kinds for obj in state.of_kind(kind)])
 
 
 def rules_in_order(state: HostState) -> str:
     """As the kernel walks them, unlike the order of keys."""
     rules = sorted(state.of_kind("fib-rule"), key=lambda rule: (rule.family, rule.priority, str(rule)))  # type: ignore[attr-defined]
-    return lines([describe(rule) for rule in rules])
+    return lines([FIB_RULE.describe(rule) for rule in rules])
 
 
 def shown(steps: Plan) -> str:

@@ -20,11 +20,11 @@ from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.inspect.main_routes import DefaultRoute, read_main
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, listed, number
 from nvi_operator.kernel.netns import entered
+from nvi_operator.kinds.route import Route
 from nvi_operator.nft.wire.attributes import attribute
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.state.route import Route
 from tests.lab import Host, Lab
 from tests.lab.net import until
 

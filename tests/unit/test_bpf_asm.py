@@ -10,7 +10,7 @@ import pytest
 
 from nvi_operator.kernel.bpf import asm, program
 from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, Ins, Label, Line, Order
-from nvi_operator.state.tc import Port, ProgramOptions
+from nvi_operator.kinds.tc_program import InInterface, ProgramOptions
 
 # (what, little endian, big endian), by RFC 9669: opcode, registers, offset, immediate
 ENCODINGS = [
@@ -128,8 +128,10 @@ def test_protocols_are_read_in_network_order(order: Order, ipv4: int, ipv6: int)
     assert compared == {ipv4, ipv6}
 
 
-@pytest.mark.parametrize("port", [Port(1, None), Port(2**31 - 1, "02:00:5e:00:00:ff"), Port(7, "00:00:00:00:00:00")])
-def test_ports_survive_the_map(port: Port) -> None:
+@pytest.mark.parametrize(
+    "port", [InInterface(1, None), InInterface(2**31 - 1, "02:00:5e:00:00:ff"), InInterface(7, "00:00:00:00:00:00")]
+)
+def test_ports_survive_the_map(port: InInterface) -> None:
     key, value = program.port_key(port.ifindex), program.port_value(port.mac)
     assert (len(key), len(value)) == (program.PORTS_MAP.key_size, program.PORTS_MAP.value_size)
     assert program.parse_port(key, value) == port

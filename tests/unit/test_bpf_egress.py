@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nvi_operator.kernel.bpf import asm, egress
-from nvi_operator.state.egress_guard import GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import GuardEntry, Standing
 
 ENTRIES = [
     GuardEntry("source", "0.0.0.0/0", lines=1),

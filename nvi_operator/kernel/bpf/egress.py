@@ -1,6 +1,6 @@
 """The program at an interface's egress: nothing leaves untranslated, even with our table and our FIB rules gone.
 
-It decides by addresses, in one map of prefixes (`state/egress_guard.py`); the longest match counts:
+It decides by addresses, in one map of prefixes (`kinds/egress_guard.py`); the longest match counts:
 
 1. not IPv4 or IPv6, or the frame of a VLAN, which is another interface                       -> leaves
 2. a source of this uplink                                                                    -> leaves
@@ -44,8 +44,8 @@ from nvi_operator.kernel.bpf.guard import (
 )
 from nvi_operator.kernel.bpf.maps import LPM_TRIE, NO_PREALLOC, MapInfo
 from nvi_operator.kernel.bpf.program import protocol
+from nvi_operator.kinds.egress_guard import GuardEntry, Standing
 from nvi_operator.language.model.values import Family
-from nvi_operator.state.egress_guard import GuardEntry, Standing
 
 REASONS = ("egress_untranslated", "egress_foreign", "egress_wrong_uplink", "egress_reset")
 

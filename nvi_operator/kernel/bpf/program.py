@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from nvi_operator.kernel.bpf import asm
 from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, Label, Line, Order
 from nvi_operator.kernel.bpf.maps import HASH, PERCPU_ARRAY, MapInfo
-from nvi_operator.state.tc import Port, ProgramOptions
+from nvi_operator.kinds.tc_program import InInterface, ProgramOptions
 
 REASONS = ("reinjected", "no_stage_bit", "no_device", "loop", "other")
 
@@ -214,6 +214,6 @@ def port_value(mac: str | None) -> bytes:
     return bytes(8) if mac is None else bytes.fromhex(mac.replace(":", "")) + b"\x01\x00"
 
 
-def parse_port(key: bytes, value: bytes) -> Port:
+def parse_port(key: bytes, value: bytes) -> InInterface:
     (ifindex,) = struct.unpack("=I", key)
-    return Port(ifindex, value[:6].hex(":") if value[6] else None)
+    return InInterface(ifindex, value[:6].hex(":") if value[6] else None)

@@ -24,11 +24,11 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.kinds.egress_guard import EgressGuard
+from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.plan.change import Change
-from nvi_operator.state.egress_guard import EgressGuard
 from nvi_operator.state.host import HostState
-from nvi_operator.state.ingress_guard import IngressGuard
 from nvi_operator.store import saved_settings
 from nvi_operator.store.saved_settings import SavedSettings
 

@@ -17,11 +17,10 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.kernel.netlink.rtnetlink import listed
-from nvi_operator.kinds.link import MTU
+from nvi_operator.kinds.link import ALIAS, MTU, Link
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import ALIAS, Link
 from nvi_operator.topology.numbers import device_group
 
 _IFF_UP = 1

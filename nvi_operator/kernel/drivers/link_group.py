@@ -7,9 +7,9 @@ from typing import Any
 
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kinds.link_group import LinkGroup
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import LinkGroup
 from nvi_operator.store.saved_settings import SavedSettings
 
 

@@ -8,7 +8,7 @@ from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.kmod.load import load
 from nvi_operator.kernel.kmod.survey import survey_module
-from nvi_operator.kmod.facts import Module
+from nvi_operator.kinds.module import Module
 from nvi_operator.kmod.verdict import judge
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState

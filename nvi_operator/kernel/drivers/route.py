@@ -14,11 +14,11 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE, REPLACE
+from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.route import Route
 from nvi_operator.topology.numbers import MAIN
 
 _NEW, _DELETE, GET = 24, 25, 26  # RTM_*ROUTE

@@ -9,12 +9,11 @@ from pathlib import Path
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kinds.sysctl import FORWARDING
+from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import FORWARDING, Sysctl
 from nvi_operator.plan.change import Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
-from nvi_operator.state.route import Route
-from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.store import saved_settings
 from nvi_operator.store.saved_settings import SavedSettings
 

@@ -13,9 +13,9 @@ from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
-from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
 
 _EGRESS = 0xFFFFFFF3  # the parent of filters at clsact's egress
 _PRIO = 1
@@ -171,7 +171,7 @@ class _Place:
     foreign: bool = False  # filters of another kind or protocol have our preference, where no program can be
 
 
-def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[Port]]:
+def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[InInterface]]:
     """Options and ports of a program of ours, as `assemble` would make it today; else nothing."""
     options = _options(place.number) if place.number is not None and place.direct_action else None
     if place.number is None or options is None:

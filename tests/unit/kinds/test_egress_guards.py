@@ -6,10 +6,9 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
 
-from nvi_operator.kinds.egress_guard import EGRESS_GUARD
+from nvi_operator.kinds.egress_guard import EGRESS_GUARD, EgressGuard, GuardEntry, Standing
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.load.loader import load_texts
-from nvi_operator.state.egress_guard import EgressGuard, GuardEntry, Standing
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Topology

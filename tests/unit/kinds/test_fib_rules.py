@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from nvi_operator.kind import Phase
 from nvi_operator.kinds.fib_rule import FIB_RULE, MAIN
-from nvi_operator.kinds.kind import Phase
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_missing

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from nvi_operator.kind import Phase
 from nvi_operator.kinds import KINDS
-from nvi_operator.kinds.kind import Phase
-from nvi_operator.kinds.link import LINK
+from nvi_operator.kinds.link import LINK, Link
+from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.plan.change import Change
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.state.host import HostState
-from nvi_operator.state.link import Link
-from nvi_operator.state.route import Route
-from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve

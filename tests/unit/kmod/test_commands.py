@@ -12,14 +12,15 @@ from nvi_operator.cli import main
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.drivers import module as driver
 from nvi_operator.kernel.kmod import survey
-from nvi_operator.kmod.facts import Module, ModuleFacts, ModuleFile
+from nvi_operator.kinds.link import Link
+from nvi_operator.kinds.module import Module
+from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.link import Link
 from nvi_operator.testing import FakeKernel
 
 ROOT = Path(__file__).resolve().parents[3]

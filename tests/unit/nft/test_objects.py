@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
 from typing import Any
 
 import pytest
+from nvi_operator.view.nft_diff import table_lines
 
 from nvi_operator.nft import ast, listing, objects
 from nvi_operator.nft.ast import (
@@ -43,7 +44,6 @@ from nvi_operator.nft.objects import ObjectKind
 from nvi_operator.nft.table_text import table_text
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.packed_elements import packed
-from nvi_operator.view.nft_diff import table_lines
 
 
 @dataclass(frozen=True)

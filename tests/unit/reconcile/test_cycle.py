@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from nvi_operator.errors import ConcurrentChangeError, KernelError, VerifyError
+from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.services import Target
@@ -16,7 +17,6 @@ from nvi_operator.plan.change import Action, Change
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import REPLANS, preview, reconcile
 from nvi_operator.state.host import HostState, Ref
-from nvi_operator.state.sysctl import Sysctl
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts

@@ -9,20 +9,21 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from nvi_operator.kmod.facts import Module
+from nvi_operator.kinds import KINDS
+from nvi_operator.kinds.link import Link
+from nvi_operator.kinds.link_group import LinkGroup
+from nvi_operator.kinds.module import Module
+from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import Sysctl
+from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from nvi_operator.nft.ast import Chain, Element, Hook, Match, NamedSet, Opaque, Table, Verdict
 from nvi_operator.nft.ast import Field as NftField
+from nvi_operator.nft.diff import MANY, SHOWN, table_lines
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.diff import plan
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.state.link import Link, LinkGroup
-from nvi_operator.state.route import Route
-from nvi_operator.state.sysctl import Sysctl
-from nvi_operator.state.tc import Port, ProgramOptions, TcProgram
-from nvi_operator.view.describe import describe
 from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
-from nvi_operator.view.nft_diff import MANY, SHOWN, table_lines
 from nvi_operator.view.plan import applied, brief_pieces, plan_json, plan_pieces, summary, taken_away
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
@@ -73,7 +74,7 @@ DESCRIPTIONS: dict[str, tuple[object, str]] = {
         TcProgram(
             "nvi0",
             ProgramOptions("mark", 1 << 31, 5, hide_hop=True),
-            frozenset({Port(7, "02:00:00:00:00:07"), Port(3, None)}),
+            frozenset({InInterface(7, "02:00:00:00:00:07"), InInterface(3, None)}),
         ),
         "nvi0 egress: in-interface by mark, hop hidden; interfaces 3, 7 (02:00:00:00:00:07)",
     ),
@@ -83,7 +84,8 @@ DESCRIPTIONS: dict[str, tuple[object, str]] = {
 
 @pytest.mark.parametrize(("obj", "text"), DESCRIPTIONS.values(), ids=DESCRIPTIONS)
 def test_an_object_is_one_line_in_the_words_of_its_tool(obj: object, text: str) -> None:
-    assert describe(obj) == text
+    (kind,) = (kind for kind in KINDS.values() if isinstance(obj, kind.type))
+    assert kind.describe(obj) == text
 
 
 # --------------------------------------------------------------------------- a plan
@@ -174,7 +176,7 @@ def test_of_a_table_that_changed_much_an_apply_shows_the_first_lines() -> None:
 
 def test_lines_that_a_terminal_would_break_are_cut_where_kinds_are_counted() -> None:
     groups = [("link-group", LinkGroup(f"wan{n}", 78)) for n in range(30)]
-    ports = frozenset(Port(n, "02:00:00:00:00:07") for n in range(30))
+    ports = frozenset(InInterface(n, "02:00:00:00:00:07") for n in range(30))
     program = TcProgram("nvi0", ProgramOptions("mark", 1 << 31, 5, hide_hop=True), ports)
     shown = done_in_brief(plan(state(), state(*groups, ("tc-program", program))))
     assert max(map(len, shown)) == 79

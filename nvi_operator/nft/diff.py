@@ -23,15 +23,14 @@ from nvi_operator.nft.ast import (
 from nvi_operator.nft.objects import CHAINS, SETS, ObjectKind, in_file_order
 from nvi_operator.nft.text import element_text, rule_text, set_definition
 from nvi_operator.nft.wire.packed_elements import first
+from nvi_operator.state.lines import Line
 
 MANY = 50  # lines of one thing, each way: of more the first few are SHOWN, the rest is a number
 SHOWN = 10
 _COMPARED = 2000  # rules of a chain that are compared in their order: that takes the product of both numbers
 
-Line = tuple[str, str]  # a sign (+, -, ~ or blank) and text
 
-
-def table_lines(before: Table | None, after: Table | None, *, full: bool = False) -> Iterator[Line]:
+def table_lines(before: Table | None, after: Table | None, full: bool = False) -> Iterator[Line]:
     """Signed lines; unchanged sets and chains are left out, and of many entries all but a few, unless `full`.
 
     TypeError if a table has a field that is not described in nft/objects.py.
