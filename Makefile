@@ -7,6 +7,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
 BENCH_PACKAGES := iptables perl
+DEV_PACKAGES   := curl git
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
 NETWORKD      := packaging/networkd/50-nvi-operator.conf
@@ -15,7 +16,7 @@ NETWORKD_CONF ?= /etc/systemd/networkd.conf.d
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup dev networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema clean
+.PHONY: help setup dev networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -41,6 +42,7 @@ $(VENV)/.ready: pyproject.toml Makefile
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.ready
+	$(call install,$(DEV_PACKAGES))
 	$(BIN)/pip install -q -e '.[dev]'
 	@touch $@
 
@@ -105,6 +107,9 @@ lint: dev ## style, types, layers
 
 schema: $(VENV)/.ready ## write schemas/ anew
 	$(BIN)/nvictl schema > schemas/gateway.schema.json
+
+tutorial: dev ## run docs/tutorial.md, and write into it what is printed now
+	$(SUDO) $(BIN)/python -m tests.lab.page docs/tutorial.md
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -70,7 +70,7 @@ def shell(topology: str, spec: str | None, console: Console) -> int:
             _script(commands / name, f"[ $# -gt 0 ] && {enter} \"$@\"\nPS1='{name}$ ' {enter} bash --norc")
         _script(
             commands / "nvictl",
-            f'PYTHONPATH={ROOT} exec {sys.executable} -m nvi_operator "$@" --netns {site.gateway.netns}',
+            f'PYTHONPATH={ROOT} exec ip netns exec {site.gateway.netns} {sys.executable} -m nvi_operator "$@"',
         )
         console.print(f"hosts: {', '.join(lab.hosts)}")
         console.print(f"{', '.join(host.name for host in servers)} answer on port 443; exit ends it all")

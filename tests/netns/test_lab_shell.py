@@ -35,6 +35,7 @@ def test_the_names_of_hosts_are_commands() -> None:
         gw bash -c 'exit 3'; echo "code $?"
         echo 'cat /sys/class/net/wan0/operstate' | gw
         nvictl status | head -1
+        nvictl validate examples/dual-wan
         (far tcpdump -ni a0 > /dev/null 2>&1 &)
         exit 4
     """
@@ -44,6 +45,7 @@ def test_the_names_of_hosts_are_commands() -> None:
     assert "code 3" in output
     assert "\nup\n" in output
     assert "objects of ours" in output
+    assert "gateway edge: valid" in output
     assert "foreign sources that the ISPs saw: 0" in output
     assert namespaces(f"nvi{pid}.") == []
 
