@@ -194,6 +194,15 @@ def test_a_routing_daemons_routes_do_not_wake(place: Place) -> None:
     )
 
 
+def test_a_route_that_names_only_a_next_hop_object_may_be_by_an_uplink(place: Place) -> None:
+    """net.ipv4.nexthop_compat_mode 0: such a report names no interface."""
+    with entered(place.name):
+        Path("/proc/sys/net/ipv4/nexthop_compat_mode").write_text("0", encoding="ascii")
+        place.events.follow(frozenset({socket.if_nametoindex("d0")}))
+    place.ip("nexthop add id 4 via 192.0.2.2 dev d0")
+    assert place.families("route add 198.51.100.0/24 nhid 4") == {"route"}
+
+
 def test_other_tables_of_nftables_do_not_wake(place: Place) -> None:
     place.nft(TABLE)
     assert not place.after(

@@ -318,6 +318,30 @@ def test_what_main_knows_by_way_of_an_interface_is_found(ours: Machine) -> None:
     assert {(str(route.network), route.via) for route in found} >= {("fe80::/64", None), ("fd00:7::/48", "fe80::5")}
 
 
+def test_routes_that_name_only_a_next_hop_object_lead_where_it_does(ours: Machine) -> None:
+    """net.ipv4.nexthop_compat_mode 0: the kernel lists neither interface nor gateway of such a route."""
+    ours.host.write("net/ipv4/nexthop_compat_mode", "0")
+    ours.host.ip(
+        "nexthop add id 4 via 203.0.113.5 dev wan0",
+        "nexthop add id 5 via 203.0.113.6 dev wan0",
+        "nexthop add id 6 via 2001:db8:a::5 dev wan0",
+        "nexthop add id 45 group 4/5",
+        "route add default nhid 4",
+        "route add ::/0 nhid 6",
+        "route add 10.1.0.0/16 nhid 5",
+        "route add 10.2.0.0/16 nhid 45",
+    )
+    index = int(json.loads(ours.host.run("ip", "-j", "link", "show", "wan0").stdout)[0]["ifindex"])
+    with entered(ours.host.netns):
+        found = read_main(ours.rtnetlink, [index])
+    assert [(route.family, route.oif, route.gateway) for route in found.defaults] == [
+        (4, index, "203.0.113.5"),
+        (6, index, "2001:db8:a::5"),
+    ]
+    ways = {(str(route.network), route.via) for route in found.wires[index]}
+    assert ways >= {("10.1.0.0/16", "203.0.113.6"), ("10.2.0.0/16", "203.0.113.5")}
+
+
 def test_a_next_hop_may_be_of_the_other_family(ours: Machine) -> None:
     route = Route(4, 7801, "10.3.0.0/16", dev="wan0", via="fe80::5", onlink=True)
     ours.apply(Action.CREATE, route)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from types import MappingProxyType
 
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.driver import Driver
@@ -26,7 +27,7 @@ _NEW, _DELETE, GET = 24, 25, 26  # RTM_*ROUTE
 HEADER = struct.Struct("=8BI")
 LENGTH_AT, TABLE_AT, _PROTOCOL_AT, TYPE_AT = 1, 4, 5, 7
 _MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
-_DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE, _VIA = 1, 4, 5, 6, 9, 15, 18  # RTA_*
+_DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE, _VIA, _OBJECT = 1, 4, 5, 6, 9, 15, 18, 30  # RTA_*
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 UNICAST = 1  # RTN_UNICAST
 REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
@@ -119,10 +120,14 @@ class RouteDriver(Driver):
         return b"".join(parts)
 
 
-def next_hops(said: Mapping[int, bytes]) -> Iterator[tuple[int | None, str | None]]:
-    """The interface and the gateway of each next hop of a route."""
+def next_hops(
+    said: Mapping[int, bytes], objects: Mapping[int, Collection[tuple[int | None, str | None]]] = MappingProxyType({})
+) -> Iterator[tuple[int | None, str | None]]:
+    """The interface and the gateway of each next hop of a route; `objects` are those that it may name instead."""
     several = said.get(_MULTIPATH, b"")
-    if not several:
+    if names_object_only(said):
+        yield from objects.get(shown_number(said[_OBJECT]) or 0, ())
+    elif not several:
         yield shown_number(said.get(_OIF)), _gateway(said)
     offset = 0
     while offset + _NEXT_HOP.size <= len(several):
@@ -131,6 +136,11 @@ def next_hops(said: Mapping[int, bytes]) -> Iterator[tuple[int | None, str | Non
             return
         yield oif, _gateway(dict(attributes(several[offset + _NEXT_HOP.size : offset + length])))
         offset += length + 3 & ~3
+
+
+def names_object_only(said: Mapping[int, bytes]) -> bool:
+    """Does the route name a next-hop object, and not what it holds? See kernel/inspect/next_hop_objects.py."""
+    return _OBJECT in said and _OIF not in said and _MULTIPATH not in said
 
 
 def _gateway(said: Mapping[int, bytes]) -> str | None:
@@ -150,6 +160,7 @@ class Census:
     family: Family
     wide: int
     most: int
+    objects: Mapping[int, Collection[tuple[int | None, str | None]]]
     uses: set[tuple[int, int]] = field(default_factory=set)  # table and protocol
     networks: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # by ifindex
     multipath: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)  # network and ifindexes
@@ -172,9 +183,10 @@ class Census:
 
     def _keep(self, said: dict[int, bytes], length: int, wide: bool) -> None:
         network = shown_prefix(said.get(_DST), length)
-        if _MULTIPATH in said and network and len(self.multipath) < self.most:
-            self.multipath.add((network, tuple(oif or 0 for oif, _ in next_hops(said))))
-        for oif in filter(None, (oif for oif, _ in next_hops(said))):
+        oifs = [oif or 0 for oif, _ in next_hops(said, self.objects)]
+        if len(oifs) > 1 and network and len(self.multipath) < self.most:
+            self.multipath.add((network, tuple(oifs)))
+        for oif in filter(None, oifs):
             networks = self.networks[oif]
             if network and (wide or len(networks) < self.most):
                 networks.add(network)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from nvi_operator.kernel.drivers.fib_rule import list_rules
 from nvi_operator.kernel.drivers.route import GET, HEADER, LENGTH_AT, REFUSING, TYPE_AT, UNICAST, next_hops
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
@@ -46,6 +47,7 @@ def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, 
     defaults: set[str] = set()
     refuses = specific = False
     parsed = 0
+    objects = read_next_hop_objects(rtnetlink)
 
     def look(body: bytes) -> bool:
         nonlocal refuses, specific, parsed
@@ -56,7 +58,7 @@ def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, 
         refuses = refuses or (default and body[TYPE_AT] in REFUSING)
         if body[TYPE_AT] == UNICAST and (default or parsed < _MOST_PARSED):
             parsed += not default
-            oifs = (oif or 0 for oif, _ in next_hops(dict(attributes(body[HEADER.size :]))))
+            oifs = (oif or 0 for oif, _ in next_hops(dict(attributes(body[HEADER.size :])), objects))
             found = {names[oif] for oif in oifs if oif in names}
             (defaults if default else ways).update(found)
         return False

@@ -21,8 +21,10 @@ from nvi_operator.kernel.drivers.route import (
     TABLE_AT,
     TYPE_AT,
     UNICAST,
+    names_object_only,
     next_hops,
 )
+from nvi_operator.kernel.inspect.next_hop_objects import NextHop, read_next_hop_objects
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, shown_number, shown_prefix
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
@@ -30,8 +32,12 @@ from nvi_operator.topology.facts import MOST_ROUTES, WIDE, WireRoute
 from nvi_operator.topology.numbers import MAIN
 
 _DST, _OIF, _PRIORITY, _PREF = 1, 4, 6, 20  # RTA_*
+_NAMES_OBJECT = struct.pack("=HH", 8, 30)  # the header of RTA_NH_ID
 _BY_KERNEL = 2  # RTPROT_KERNEL
 _PREFERENCES = {1: -1, 0: 0, 3: 1}  # ICMPV6_ROUTER_PREF_*: high, medium, low; the least is the best
+
+
+Objects = Mapping[int, tuple[NextHop, ...]]  # by their numbers
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,17 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
     found: dict[int, list[WireRoute]] = {oif: [] for oif in wires}
     crowded: set[int] = set()
     refuses: set[Family] = set()
+    objects = read_next_hop_objects(rtnetlink)
     for family, af in AF.items():
-        seen = _OnWires(family, wires)
+        seen = _OnWires(family, wires, objects)
         bodies = rtnetlink.dump(GET, HEADER.pack(af, 0, 0, 0, MAIN, 0, 0, 0, 0), seen.is_default)
-        usable = {route for body in bodies if body[TYPE_AT] == UNICAST for route in _defaults(family, body)}
+        usable = {route for body in bodies if body[TYPE_AT] == UNICAST for route in _defaults(family, body, objects)}
         refusing = [_metric(body) for body in bodies if body[TYPE_AT] != UNICAST]
         if refusing and min(refusing) < min((route.metric for route in usable), default=1 << 32):
             refuses.add(family)
         defaults |= usable
         for oif in seen.crowded:
-            connected = _OnWires(family, [oif])
+            connected = _OnWires(family, [oif], objects)
             header = HEADER.pack(af, 0, 0, 0, MAIN, _BY_KERNEL, 0, 0, 0) + number(_OIF, oif)
             rtnetlink.dump(GET, header, connected.is_default)
             seen.networks[oif] = connected.networks[oif]
@@ -95,7 +102,8 @@ def _best(route: DefaultRoute) -> tuple[int, int, int, str, int]:
 class _OnWires:
     """Looks at a listing of `main`, and keeps what lies on the wires: by network the best metric, and the gateway."""
 
-    def __init__(self, family: Family, wires: Collection[int]) -> None:
+    def __init__(self, family: Family, wires: Collection[int], objects: Objects) -> None:
+        self._objects = objects
         self._wide = WIDE[family]
         self.networks: dict[int, dict[str, tuple[int, str]]] = {oif: {} for oif in wires}
         self.crowded: set[int] = set()
@@ -114,7 +122,7 @@ class _OnWires:
         if network is None or ip_network(network).is_multicast:  # some put 224.0.0.0/4 on an interface
             return
         metric = shown_number(said.get(_PRIORITY)) or 0
-        for oif, gateway in next_hops(said):
+        for oif, gateway in next_hops(said, self._objects):
             networks = self.networks.get(oif or 0)
             if networks is None or oif in self.crowded:
                 continue
@@ -127,23 +135,26 @@ class _OnWires:
 
 def pattern(wires: Collection[int]) -> re.Pattern[bytes] | None:
     """Finds what may be a route by one of these interfaces, and more; what it does not find is none."""
-    return re.compile(b"|".join(re.escape(struct.pack("=I", oif)) for oif in wires), re.DOTALL) if wires else None
+    if not wires:
+        return None
+    found = [*(struct.pack("=I", oif) for oif in wires), _NAMES_OBJECT]
+    return re.compile(b"|".join(map(re.escape, found)), re.DOTALL)
 
 
 def _metric(body: bytes) -> int:
     return shown_number(dict(attributes(body[HEADER.size :])).get(_PRIORITY)) or 0
 
 
-def _defaults(family: Family, body: bytes) -> Iterator[DefaultRoute]:
+def _defaults(family: Family, body: bytes, objects: Objects) -> Iterator[DefaultRoute]:
     said = dict(attributes(body[HEADER.size :]))
     metric = shown_number(said.get(_PRIORITY)) or 0
     preference = _PREFERENCES.get(said.get(_PREF, b"\0")[0], 0)
-    for oif, gateway in next_hops(said):
+    for oif, gateway in next_hops(said, objects):
         if oif is not None:
             yield DefaultRoute(family, metric, preference, oif, gateway)
 
 
 def leads_by(message: bytes, wires: Collection[int]) -> bool:
-    """Is this route, or one of its next hops, by one of these interfaces?"""
+    """Is this route, or one of its next hops, by one of these interfaces? One that names an object may be."""
     said = dict(attributes(message[HEADER.size :]))
-    return any(oif in wires for oif, _ in next_hops(said))
+    return names_object_only(said) or any(oif in wires for oif, _ in next_hops(said))

@@ -27,6 +27,7 @@ from nvi_operator.kernel.inspect.machine import (
     networkd,
     networkd_links,
 )
+from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.inspect.nft import ForeignNft, nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.inspect.tc import list_filters
 from nvi_operator.kernel.inspect.xfrm import forward_policies
@@ -180,8 +181,10 @@ def _routes(
     uses: list[RouteUse] = []
     main: list[RouteFact] = []
     multipath: list[MultipathFact] = []
+    with kernel_errors("next-hop objects: listing"):
+        objects = read_next_hop_objects(rtnetlink)
     for family in AF:
-        census = Census(family, WIDE[family], _MOST_ROUTES)
+        census = Census(family, WIDE[family], _MOST_ROUTES, objects)
         with kernel_errors("routes: listing"):
             census.take(rtnetlink)
         uses += [RouteUse(family, table, protocol) for table, protocol in sorted(census.uses)]
