@@ -19,11 +19,13 @@ from bench.control.inputs import GATEWAY, Entry
 from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.daemon.service import Daemon
-from nvi_operator.daemon.trigger import Reason, Wake
+from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
+from nvi_operator.sources.directory import SpecDirectory
 
 _NVICTL = Path(sys.executable).with_name("nvictl")
 _STARTING, _ENDING = 120.0, 60.0  # seconds
@@ -37,14 +39,14 @@ _SETTLED = 3.0  # seconds until the kernel has done with the addresses of a new 
 @contextmanager
 def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
     with KernelEvents([TABLE]) as events, Memory(events) as memory:
-        daemon = Daemon(given.files / "yaml", GATEWAY, memory, lambda text: None)
+        daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), memory)
 
         def work() -> None:
-            done = daemon.pass_(Wake(frozenset({reason})))
-            assert not done.failed, f"the pass failed: {done.errors[-1]}"
-            assert not done.changed, f"there was something to do: {done.changed}"
+            done = daemon.reconcile(Trigger(frozenset({reason})))
+            assert not done.failed, f"the reconcile failed: {done.errors[-1]}"
+            assert not done.plan, f"there was something to do: {done.plan.names}"
 
-        daemon.pass_(Wake(frozenset({Reason.START})))
+        daemon.reconcile(Trigger(frozenset({Reason.START})))
         yield Meter(timed(work))
 
 

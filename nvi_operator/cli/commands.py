@@ -196,9 +196,10 @@ def _drift(arguments: Namespace) -> int:
 
 def _look_around(spec: GatewaySpec, *, force: bool) -> None:
     """Say what `doctor` would call a problem; refuse where our bits of the mark are taken."""
+    from nvi_operator.kernel.inspect.survey import take_survey
     from nvi_operator.reconcile.precheck import problems, refuse_collisions
 
-    found = problems(spec)
+    found = problems(take_survey(spec, try_binding=False), spec)
     if not force:
         refuse_collisions(found)
     for finding in found:
@@ -235,7 +236,7 @@ def _apply(arguments: Namespace) -> int:
         _name_instance(lock)
         _look_around(loaded.spec, force=arguments.force)
         with working("applying and verifying"), HostKernel(loaded.spec.numbers, lock=lock) as kernel:
-            done = reconcile(kernel, Compiler(loaded.name, loaded.spec))
+            done = reconcile(kernel, Compiler(loaded.name, loaded.spec)).plan
             _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _notes(done)
@@ -255,7 +256,7 @@ def _down(arguments: Namespace) -> int:
         working("taking everything away"),
         HostKernel(numbers, lock=lock) as kernel,
     ):
-        done = reconcile(kernel, Compiler(gateway.name, None))
+        done = reconcile(kernel, Compiler(gateway.name, None)).plan
         _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
         _show_done(arguments, gateway.name, done, taken_away)

@@ -1,23 +1,23 @@
-"""How long to wait before the next attempt. Pure, but for the dice."""
+"""How long to wait before the next attempt. Pure, but for the random numbers."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from random import random as uniform
 
 TRANSIENT = 0.05  # seconds until the first retry of what another process may have caused
 
 
 class Backoff:
-    """1, 2, 4 ... 60 seconds; what may be over at once begins with 50 ms: 0.05, 0.1, 0.2 ... 60.
+    """1, 2, 4 ... 60 seconds; what may pass at once begins with 50 ms: 0.05, 0.1, 0.2 ... 60.
 
     Jitter takes up to half away: a fleet must not retry in step.
     """
 
-    def __init__(self, first: float = 1.0, cap: float = 60.0, dice: Callable[[], float] = random.random) -> None:
+    def __init__(self, first: float = 1.0, cap: float = 60.0, random: Callable[[], float] = uniform) -> None:
         self._first = first
         self._cap = cap
-        self._dice = dice
+        self._random = random
         self._step = 0.0
 
     def next(self, *, transient: bool = False) -> float:
@@ -25,8 +25,8 @@ class Backoff:
         first = TRANSIENT if transient else self._first
         step = max(first, self._step)
         self._step = min(step * 2, self._cap)
-        return max(first, step * (1 - self._dice() / 2))
+        return max(first, step * (1 - self._random() / 2))
 
     def reset(self) -> None:
-        """It worked: start anew."""
+        """It worked: start from the beginning."""
         self._step = 0.0

@@ -1,8 +1,8 @@
-"""Two programs that each undo what the other did: notice it, leave the object alone for a while, say who. Pure.
+"""Two programs that each undo what the other did: notice it, pause the object, name the other program. Pure.
 
-An operator that fights on for ever costs more than the drift: every round disturbs traffic and fills
-logs. So an object that had to be healed `limit` times within `window` seconds is held: passes leave it
-as it is. It is tried again later, and if the fight goes on, it is held for longer.
+An operator that never stops fighting costs more than the drift: every round disturbs traffic and fills logs. So an
+object that had to be healed `limit` times within `window` seconds is paused: reconciles leave it as it is. It is
+tried again later, and if the fight goes on, the next pause is longer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Hold:
-    """An object that is left alone from now on: who else wants it, and for how long."""
+class Pause:
+    """An object that is left alone from now on: which programs change it, and for how many seconds."""
 
     name: str
     heals: int
@@ -33,9 +33,9 @@ class Hold:
 @dataclass
 class _Record:
     heals: deque[tuple[float, tuple[str, ...]]] = field(default_factory=deque)
-    wait: float = 0.0  # of the last hold
-    until: float = float("-inf")  # end of the last hold
-    held: bool = False
+    wait: float = 0.0  # of the last pause, in seconds
+    until: float = float("-inf")  # end of the last pause
+    paused: bool = False
 
 
 class Fights:
@@ -51,49 +51,49 @@ class Fights:
         self._records: dict[str, _Record] = {}
 
     @property
-    def held(self) -> frozenset[str]:
+    def paused(self) -> frozenset[str]:
         """The objects to be left alone."""
-        return frozenset(name for name, record in self._records.items() if record.held)
+        return frozenset(name for name, record in self._records.items() if record.paused)
 
     @property
     def next_release(self) -> float | None:
-        return min((record.until for record in self._records.values() if record.held), default=None)
+        return min((record.until for record in self._records.values() if record.paused), default=None)
 
-    def healed(self, names: Iterable[str], changed_by: Collection[str], now: float) -> list[Hold]:
-        """These were healed. Returns those that are held from now on."""
-        self._forget(now)
-        holds = []
+    def healed(self, names: Iterable[str], changed_by: Collection[str], now: float) -> list[Pause]:
+        """These were healed. Returns those that are paused from now on."""
+        self._expire(now)
+        pauses = []
         for name in sorted(names):
             record = self._records.setdefault(name, _Record())
             record.heals.append((now, tuple(changed_by)))
             while record.heals[0][0] < now - self._window:
                 record.heals.popleft()
-            if len(record.heals) >= self._limit and not record.held:
-                holds.append(self._hold(name, record, now))
-        return holds
+            if len(record.heals) >= self._limit and not record.paused:
+                pauses.append(self._pause(name, record, now))
+        return pauses
 
     def release(self, now: float) -> frozenset[str]:
-        """Let go of those that were held long enough, and say which."""
-        over = {name for name, record in self._records.items() if record.held and record.until <= now}
+        """End the pauses that are over; returns their objects."""
+        over = {name for name, record in self._records.items() if record.paused and record.until <= now}
         for name in over:
-            self._records[name].held = False
+            self._records[name].paused = False
         return frozenset(over)
 
-    def _hold(self, name: str, record: _Record, now: float) -> Hold:
+    def _pause(self, name: str, record: _Record, now: float) -> Pause:
         record.wait = min(max(record.wait * 2, self._first_wait), self._longest_wait)
         record.until = now + record.wait
-        record.held = True
+        record.paused = True
         seen = Counter(who for _, changed_by in record.heals for who in changed_by)
-        hold = Hold(name, len(record.heals), self._window, tuple(w for w, _ in seen.most_common()), record.wait)
+        pause = Pause(name, len(record.heals), self._window, tuple(w for w, _ in seen.most_common()), record.wait)
         record.heals.clear()
-        return hold
+        return pause
 
-    def _forget(self, now: float) -> None:
-        """An object that stayed in peace as long as it was last held starts anew."""
+    def _expire(self, now: float) -> None:
+        """Drop the record of an object that was left in peace for as long as its last pause."""
         self._records = {
             name: record
             for name, record in self._records.items()
-            if record.held
+            if record.paused
             or now < record.until + max(record.wait, self._window)
             or (record.heals and record.heals[-1][0] >= now - self._window)
         }

@@ -13,7 +13,7 @@ LONGEST_START = 900  # seconds after which nothing more is asked for
 
 
 class Notifier:
-    """Silent where nobody listens. Never raises: to be heard by the service manager is no part of the job."""
+    """Silent where the service manager does not listen. Never raises: a gateway works without it."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         path = environment.get("NOTIFY_SOCKET", "")
@@ -23,7 +23,7 @@ class Notifier:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Within, a start may take longer than systemd allows: on a slow machine the first pass does."""
+        """Within, a start may take longer than systemd allows: on a slow machine the first reconcile does."""
         if not self._address:
             yield
             return
@@ -38,19 +38,21 @@ class Notifier:
 
     def _extend(self, done: threading.Event) -> None:
         for _ in range(int(LONGEST_START / EXTENSION * 3)):
-            self._send(f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1_000_000)}", "STATUS=the first pass is under way")
+            self._send(
+                f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1_000_000)}", "STATUS=the first reconcile is in progress"
+            )
             if done.wait(EXTENSION / 3):
                 return
 
     def ready(self, status: str) -> None:
-        """The first pass has been made."""
+        """The first reconcile has ended."""
         self._send("READY=1", f"STATUS={_line(status)}")
 
     def status(self, status: str) -> None:
         self._send(f"STATUS={_line(status)}")
 
     def alive(self) -> None:
-        """To be said every `interval` seconds, if that is not None."""
+        """Call it every `interval` seconds, if that is not None."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -64,7 +66,7 @@ class Notifier:
                 sock.setblocking(False)
                 sock.sendto("\n".join(lines).encode(), self._address)
         except OSError:
-            return  # nobody there, or too slow to listen
+            return  # no listener, or a slow one
 
 
 def _line(text: str) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from nvi_operator.daemon.trigger import Reason
+from nvi_operator.reconcile.outcome import Reason
 
 
 class Wakeup:
-    """`put` may be called from anywhere, in a signal handler too: it takes no lock and never blocks."""
+    """`put` may be called from anywhere, even in a signal handler: it takes no lock and never blocks."""
 
     def __init__(self) -> None:
         self._reasons: deque[Reason] = deque()
@@ -34,14 +34,14 @@ class Wakeup:
         self.ring()
 
     def ring(self) -> None:
-        """Only wake."""
+        """Wake the loop without a reason."""
         try:
             self._writer.send(b"!")
         except OSError:
-            return  # full: it is awake; or closed: nobody is there any more
+            return  # full: the loop is awake already; or closed: it has ended
 
     def take(self) -> set[Reason]:
-        """What was put since the last call. The socket is read first: what comes then rings again."""
+        """What was put since the last call. The socket is read first, so that a later `put` rings again."""
         try:
             while self._reader.recv(4096):
                 pass
@@ -55,7 +55,7 @@ class Wakeup:
 
 @contextmanager
 def signals(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
-    """Within, these handle these signals. Python allows it in the main thread only; elsewhere nothing is done."""
+    """Within, these functions handle these signals. Does nothing outside of the main thread, as Python has it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

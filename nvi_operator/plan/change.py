@@ -40,7 +40,7 @@ class Change:
 class Plan:
     """The steps that lead from `before` to `after`.
 
-    `topology` is what `after` was made from; None where the gateway is to be removed, or where the steps lead back.
+    `topology` is what the spec means on this host; None for a plan that removes the gateway or compares two states.
     """
 
     steps: tuple[Change, ...]
@@ -48,13 +48,21 @@ class Plan:
     after: HostState
     topology: Topology | None = None
 
-    def without(self, held: Collection[str]) -> Plan:
-        """The same, without the steps that touch what is held (names as of `Ref`)."""
-        return replace(self, steps=tuple(change for change in self.steps if str(change.ref) not in held))
+    @property
+    def names(self) -> frozenset[str]:
+        """The objects that it changes, as `Ref` names them."""
+        return frozenset(str(change.ref) for change in self.steps)
+
+    def without(self, paused: Collection[str]) -> Plan:
+        """The same plan without the steps that touch paused objects (names as of `Ref`)."""
+        return replace(self, steps=tuple(change for change in self.steps if str(change.ref) not in paused))
 
     def followed_by(self, other: Plan) -> Plan:
-        """One after the other."""
-        return replace(other, steps=(*self.steps, *other.steps), before=self.before)
+        """This plan, then the other."""
+        return Plan((*self.steps, *other.steps), self.before, other.after, other.topology)
 
     def __bool__(self) -> bool:
         return bool(self.steps)
+
+
+NO_PLAN = Plan((), HostState(), HostState())

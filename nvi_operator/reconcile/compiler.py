@@ -1,6 +1,6 @@
-"""What a pass is for, and what is known of it already.
+"""What a spec means on a host, and what was compiled already.
 
-The long way goes through `meaning`, an edit of a few forwards through `after` (docs/adr/0012-edits.md).
+The long way is `meaning`; an edit of a few forwards takes `after` (docs/adr/0012-edits.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nvi_operator.topology.resolve import resolve
 
 @dataclass(frozen=True)
 class _Meaning:
-    """What the spec means on a host of these facts."""
+    """What the spec means on a host with these facts."""
 
     facts: Facts
     topology: Topology
@@ -29,9 +29,9 @@ class _Meaning:
 
 
 class Compiler:
-    """A spec by its name, or None for a gateway that shall not be.
+    """Compiles one spec by its name; None removes the gateway.
 
-    Remembers its last meaning and its last plan: a daemon asks for them at every pass, and they seldom change.
+    Keeps its last meaning and its last plan: a daemon asks for them at every reconcile, and they seldom change.
     """
 
     def __init__(self, name: str, spec: GatewaySpec | None) -> None:
@@ -41,25 +41,25 @@ class Compiler:
         self._plan: Plan | None = None
 
     @property
-    def is_known(self) -> bool:
-        """Is it worked out already what the spec means?"""
+    def is_compiled(self) -> bool:
+        """Was the spec compiled already?"""
         return self._meaning is not None
 
     @property
     def wires(self) -> frozenset[str]:
-        """The interfaces of its uplinks: what `main` knows through them is asked for."""
+        """The interfaces of its uplinks, whose routes in `main` are facts."""
         return self.spec.wires if self.spec else frozenset()
 
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
-        """The topology, and all that is wanted; the same objects as last time, if the facts mean the same."""
+        """The topology and the desired state; the same objects as last time if the facts mean the same."""
         if self.spec is None:
             return None, HostState()
         last = self._meaning
-        if last is None or last.facts is not facts:  # equal ones are mostly the same ones
-            last = self._meaning = self._work_out(self.spec, facts, last)
+        if last is None or last.facts is not facts:  # equal facts are mostly the same object
+            last = self._meaning = self._compile(self.spec, facts, last)
         return last.topology, last.desired
 
-    def _work_out(self, spec: GatewaySpec, facts: Facts, last: _Meaning | None) -> _Meaning:
+    def _compile(self, spec: GatewaySpec, facts: Facts, last: _Meaning | None) -> _Meaning:
         if last is None:
             topology = resolve(self.name, spec, facts)
         elif last.facts == facts:
@@ -71,19 +71,19 @@ class Compiler:
         return _Meaning(facts, topology, desired_state(topology))
 
     def plan(self, topology: Topology | None, live: HostState, desired: HostState) -> Plan:
-        """From live to desired; the same object as last time, if both are the same objects."""
+        """From live to desired; the same object as last time if both are the same objects."""
         last = self._plan
         if last is None or last.before is not live or last.after is not desired:
             last = self._plan = replace(plan(live, desired), topology=topology)
         return last
 
     def after(self, spec: GatewaySpec, edit: Edit) -> Compiler:
-        """The gateway with another spec, which differs by an edit of forwards: what is known of it stays known."""
-        gateway, last = Compiler(self.name, spec), self._meaning
+        """For another spec, which differs by an edit of forwards: what is compiled already stays so."""
+        compiler, last = Compiler(self.name, spec), self._meaning
         if last is None:
-            return gateway
+            return compiler
         topology = edit_topology(last.topology, edit.less, edit.more)
         desired = topology and edit_state(last.desired, topology)
         if topology and desired:
-            gateway._meaning = _Meaning(last.facts, topology.whole, desired)
-        return gateway
+            compiler._meaning = _Meaning(last.facts, topology.whole, desired)
+        return compiler

@@ -1,38 +1,40 @@
-"""One pass: the whole flow of the program, in the order in which data goes.
+"""One reconcile: the whole flow of the program, in the order in which data flows.
 
-under the lock of the gateway, from the first look to the end of verify or revert:
+under the gateway's lock, from the first look to the end of verify or revert:
 spec + facts -> topology -> desired ; kernel -> live ; plan = desired - live
-check the plan, apply it step by step, and verify: the plan made anew must be empty
-when somebody else changes the same meanwhile: plan the rest anew
-when a step fails: plan back to what was, apply that, and say so
+check the plan, apply it step by step, and verify: a second plan must be empty
+another process changed something meanwhile: plan the remaining steps again
+a step failed: plan back to the state before, apply that, and raise
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol
 
 from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.plan.diff import plan
 from nvi_operator.reconcile.compiler import Compiler
+from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 
-REPLANS = 3  # of a pass that somebody else comes in between
+REPLANS = 3  # in one reconcile, where other processes keep changing the gateway
 
 
-OnStep = Callable[[Change], None]  # is told each step before it is done
+OnStep = Callable[[Change], None]  # called with each step before it is applied
 
 
-def _unsaid(change: Change) -> None:
-    """Nobody asked to be told."""
+def _ignore(change: Change) -> None:
+    """For callers that do not follow the steps."""
 
 
 class Kernel(Protocol):
-    """What a pass needs of a kernel; `kernel/host.py` is the real one, `testing.py` has a fake."""
+    """What a reconcile needs of a kernel; `kernel/` has the real one, `testing.py` a fake."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Within, no other process changes this gateway. Raises BusyError if another does not end in time."""
@@ -47,32 +49,36 @@ class Kernel(Protocol):
     def apply(self, change: Change) -> None: ...
 
 
-def preview(kernel: Kernel, gateway: Compiler) -> Plan:
-    """What would be done. Changes nothing."""
-    topology, desired = gateway.meaning(kernel.facts(gateway.wires))
-    return gateway.plan(topology, kernel.observe(desired), desired)
+def preview(kernel: Kernel, compiler: Compiler) -> Plan:
+    """What a reconcile would do. Changes nothing."""
+    topology, desired = compiler.meaning(kernel.facts(compiler.wires))
+    return compiler.plan(topology, kernel.observe(desired), desired)
 
 
 def reconcile(
     kernel: Kernel,
-    gateway: Compiler,
+    compiler: Compiler,
     *,
-    held: Collection[str] = (),
-    on_step: OnStep = _unsaid,
-) -> Plan:
+    paused: Collection[str] = (),
+    reached: HostState | None = None,
+    on_step: OnStep = _ignore,
+) -> Outcome:
     """Make the kernel hold what the spec says. Returns what was done.
 
-    `held` names objects to leave alone, because someone else keeps changing them. Raises what the check
-    or the failing step raised, after everything is as it was; VerifyError likewise; RevertError if the
-    way back failed, too. BusyError if another process is changing the gateway; then nothing was done.
+    `paused` names objects to leave alone, because another process keeps changing them. `reached` is the desired
+    state of the last reconcile: what differs from it in the kernel is drift. Raises what the check or the failing
+    step raised, after everything is as it was; VerifyError likewise; RevertError if the revert failed as well.
+    BusyError if another process is changing the gateway; then nothing was done.
     """
     with kernel.exclusive():
-        return _reconcile(kernel, gateway, held, on_step)
+        done = _reconcile(kernel, compiler, paused, on_step)
+    notes = done.topology.notes if done.topology else ()
+    return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes)
 
 
-def _reconcile(kernel: Kernel, gateway: Compiler, held: Collection[str], on_step: OnStep) -> Plan:
+def _reconcile(kernel: Kernel, compiler: Compiler, paused: Collection[str], on_step: OnStep) -> Plan:
     def look() -> Plan:
-        return preview(kernel, gateway).without(held)
+        return preview(kernel, compiler).without(paused)
 
     todo = look()
     if not todo:
@@ -81,34 +87,37 @@ def _reconcile(kernel: Kernel, gateway: Compiler, held: Collection[str], on_step
     try:
         return _settle(kernel, todo, look, on_step)
     except NviError as error:
-        _revert(kernel, todo, held, error)
-        if not _auto_means_another_dataplane(kernel, gateway, todo):
+        _revert(kernel, todo, paused, error)
+        if not _auto_chooses_another_dataplane(kernel, compiler, todo):
             raise
-        return _reconcile(kernel, gateway, held, on_step)
+        return _reconcile(kernel, compiler, paused, on_step)
 
 
 def _settle(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:
-    """Apply and verify; and again where others changed something meanwhile, or the host did, as with a new lease."""
+    """Apply and verify; repeated where others changed something meanwhile, or the host did, as with a new lease."""
     done = todo
     for _ in range(REPLANS + 1):
-        wanted = _apply(kernel, todo, look, on_step)
+        reached = _apply(kernel, todo, look, on_step)
         todo = look()
         if not todo:
-            return Plan(done.steps, done.before, wanted, todo.topology)
+            return replace(done, after=reached, topology=todo.topology)
         done = done.followed_by(todo)
     names = ", ".join(str(change.ref) for change in todo.steps[:3])
-    raise VerifyError(f"verify: wanted no difference after apply: still differs: {names}")
+    raise VerifyError(f"verify: expected no difference after apply: still differs: {names}")
 
 
-def _auto_means_another_dataplane(kernel: Kernel, gateway: Compiler, tried: Plan) -> bool:
-    """A module that the kernel refused to load is not chosen a second time. Only trying tells, for its signature."""
-    if gateway.spec is None or tried.topology is None or gateway.spec.dataplane.type != "auto":
+def _auto_chooses_another_dataplane(kernel: Kernel, compiler: Compiler, tried: Plan) -> bool:
+    """A module that the kernel refused to load is not chosen a second time. Its signature shows only by trying."""
+    if compiler.spec is None or tried.topology is None or compiler.spec.dataplane.type != "auto":
         return False
-    return resolve(gateway.name, gateway.spec, kernel.facts(gateway.wires)).dataplane != tried.topology.dataplane
+    facts = kernel.facts(compiler.wires)
+    return resolve(compiler.name, compiler.spec, facts).dataplane != tried.topology.dataplane
 
 
-def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep) -> HostState:
-    """Every step; returns what was wanted. Where somebody else is at work, too, the rest is planned anew."""
+def _apply(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> HostState:
+    """Apply every step; returns the state aimed at. Where another process interferes, the remaining steps are
+    planned again.
+    """
     for last in (False,) * REPLANS + (True,):
         try:
             for change in todo.steps:
@@ -118,19 +127,19 @@ def _apply(kernel: Kernel, todo: Plan, rest: Callable[[], Plan], on_step: OnStep
         except NviError as error:
             if last or not error.transient:
                 raise
-        todo = rest()
+        todo = look()
     raise AssertionError("the last try returns or raises")
 
 
-def _revert(kernel: Kernel, failed: Plan, held: Collection[str], cause: NviError) -> None:
-    """Back to what was before `failed`, from wherever it got to."""
+def _revert(kernel: Kernel, failed: Plan, paused: Collection[str], cause: NviError) -> None:
+    """Back to the state before `failed`, from wherever it got to."""
 
-    def rest() -> Plan:
-        return plan(kernel.observe(failed.after), failed.before).without(held)
+    def look() -> Plan:
+        return plan(kernel.observe(failed.after), failed.before).without(paused)
 
     try:
-        _apply(kernel, rest(), rest, _unsaid)
-        left = plan(kernel.observe(failed.before), failed.before).without(held)
+        _apply(kernel, look(), look, _ignore)
+        left = plan(kernel.observe(failed.before), failed.before).without(paused)
     except NviError as error:
         raise RevertError(f"revert: {error.message}; it was begun because of: {cause.message}") from error
     if left:

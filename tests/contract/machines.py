@@ -10,8 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.load.loader import load_texts
-from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.settings import Numbers
+from nvi_operator.language.model.gateway import GatewaySpec, Numbers
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import Kernel as PassKernel
@@ -119,7 +118,7 @@ class RealMachine:
 
 def applied(machine: Machine, spec: GatewaySpec | None) -> Plan:
     """One pass; what it did."""
-    return machine.run(lambda kernel: reconcile(kernel, Compiler("edge", spec)))
+    return machine.run(lambda kernel: reconcile(kernel, Compiler("edge", spec)).plan)
 
 
 def seen(machine: Machine, spec: GatewaySpec | None) -> Plan:

@@ -28,4 +28,4 @@ class Operator:
         with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, gateway, on_step=on_step)
             assert not preview(kernel, gateway)
-            return len(done.steps)
+            return len(done.plan.steps)

@@ -18,10 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvi_operator.daemon.service import Daemon
-from nvi_operator.daemon.trigger import Reason, Wake
+from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
+from nvi_operator.sources.directory import SpecDirectory
 
 FIRST = 100
 REST = 60  # passes between two of the timer
@@ -42,10 +44,10 @@ def main() -> int:
     gc.disable()  # as a command does
     directory, edits, heals = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with KernelEvents([TABLE]) as events, Memory(events) as memory:
-        daemon = Daemon(directory, None, memory, lambda text: None)
+        daemon = Daemon(SpecDirectory(directory), memory)
 
         def one(*reasons: Reason) -> None:
-            result = daemon.pass_(Wake(frozenset(reasons), tuple(events.drain())))
+            result = daemon.reconcile(Trigger(frozenset(reasons), tuple(events.drain())))
             assert not result.errors, result.errors
 
         one(Reason.START)

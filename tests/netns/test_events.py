@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.daemon.loop import Loop
-from nvi_operator.daemon.trigger import PassResult, Reason, Wake
+from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.netlink import events
 from nvi_operator.kernel.netlink.events import Event, KernelEvents
 from nvi_operator.kernel.netns import entered
+from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.sources.directory import SpecDirectory
 from tests.lab.net import until
 
 pytestmark = pytest.mark.netns
@@ -302,19 +304,19 @@ def test_many_changes_are_one_event(place: Place) -> None:
 def test_a_foreign_change_wakes_the_loop_at_once(place: Place, tmp_path: Path) -> None:
     place.nft(TABLE)
     began: list[float] = []
-    wakes: list[Wake] = []
+    triggers: list[Trigger] = []
 
-    def pass_(wake: Wake) -> PassResult:
-        wakes.append(wake)
-        if Reason.KERNEL in wake.reasons:
+    def reconcile(trigger: Trigger) -> Outcome:
+        triggers.append(trigger)
+        if Reason.KERNEL in trigger.reasons:
             loop.stop()
         else:
             began.append(time.monotonic())
             place.nft("flush table inet nvi")
-        return PassResult()
+        return Outcome()
 
     place.events.drain()
-    loop = Loop(pass_, directory=tmp_path, events=place.events, report=lambda text: None)
+    loop = Loop(reconcile, directory=SpecDirectory(tmp_path), events=place.events, log=lambda text: None)
     loop.run()
-    assert [event.process for event in wakes[-1].events] == ["nft"]
+    assert [event.process for event in triggers[-1].events] == ["nft"]
     assert time.monotonic() - began[0] < 1.0

@@ -7,20 +7,34 @@ import queue
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from nvi_operator.state.sysctl import Sysctl
 
 from nvi_operator.daemon.loop import Loop
-from nvi_operator.daemon.trigger import PassResult, Reason, Wake
+from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, ConcurrentChangeError, KernelError, SpecError, VerifyError
 from nvi_operator.kernel.netlink.events import Event
+from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
+from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.fingerprint import fingerprint
+from nvi_operator.state.host import Ref
 from tests.lab.net import until
 from tests.unit.daemon.world import FakeEvents, World, failed
 
-HEALED = PassResult(healed=frozenset({"fib-rule x"}))
+QUIET = Outcome("edge", requested=False)  # nothing to change, and nothing to say
+
+
+def changed(kind: str, key: str) -> Plan:
+    """A plan that makes one object."""
+    return replace(NO_PLAN, steps=(Change(Ref(kind, key), Action.CREATE, None, Sysctl("x", "1")),))
+
+
+HEALED = Outcome("edge", plan=changed("fib-rule", "x"), requested=False)
 
 
 @pytest.fixture
@@ -71,7 +85,7 @@ def test_a_file_that_is_open_for_writing_is_not_read(world: World, spec: Path) -
     world.clock.at(14, world.open_files.clear)
     world.run(20)
     assert world.reasons == ["start", "kernel", "directory"]
-    assert not world.wakes[1][1].reread, "what the kernel reports is answered meanwhile, by the last spec"
+    assert not world.triggers[1][1].reread, "what the kernel reports is answered meanwhile, by the last spec"
     assert 14 <= world.moments[2] <= 14.2
 
 
@@ -80,7 +94,7 @@ def test_the_timer_does_not_read_a_file_that_is_open_for_writing_either(world: W
     world.clock.at(62, world.open_files.clear)
     world.run(70)
     assert world.reasons == ["start", "timer", "directory"]
-    assert not world.wakes[1][1].reread
+    assert not world.triggers[1][1].reread
 
 
 def test_a_file_that_stays_open_is_read_in_the_end(world: World, spec: Path) -> None:
@@ -89,7 +103,7 @@ def test_a_file_that_stays_open_is_read_in_the_end(world: World, spec: Path) -> 
     world.run(50)
     assert world.reasons == ["start", "directory"]
     assert 20 <= world.moments[1] < 20.5
-    assert world.reports == [f"{spec}: open for writing for 10 s: read as it is"]
+    assert world.log == [f"{spec}: open for writing for 10 s: read as it is"]
 
 
 def test_a_file_that_is_written_without_end_is_read_in_the_end(world: World, spec: Path) -> None:
@@ -98,12 +112,12 @@ def test_a_file_that_is_written_without_end_is_read_in_the_end(world: World, spe
         world.clock.at(1 + number, lambda n=number: spec.write_text("#" * (n + 9)) and world.file_changed())
     world.run(65)
     assert [reason for reason in world.reasons if reason == "directory"] == ["directory"]
-    assert world.reports == [f"{spec}: open for writing for 60 s: read as it is"]
+    assert world.log == [f"{spec}: open for writing for 60 s: read as it is"]
 
 
 def test_the_watch_is_armed_before_each_pass(world: World) -> None:
     armed: list[int] = []
-    world.answers = [lambda wake: armed.append(world.watch.armed) or PassResult()] * 2
+    world.answers = [lambda trigger: armed.append(world.watch.armed) or QUIET] * 2
     world.run(61)
     assert armed == [1, 2]
 
@@ -120,7 +134,7 @@ def test_a_report_of_the_kernel_after_a_calm_is_answered_at_once(world: World) -
     world.run(15)
     assert world.moments == [0, 10]
     assert world.reasons[1] == "kernel"
-    assert world.wakes[1][1].changed_by == ("evil (pid 7)",)
+    assert world.triggers[1][1].changed_by == ("evil (pid 7)",)
 
 
 def test_a_burst_of_reports_makes_two_passes(world: World) -> None:
@@ -142,34 +156,34 @@ def test_a_half_saved_directory_stays_due_when_the_kernel_comes_first(world: Wor
     world.run(15)
     assert world.moments == [0, 10.01, 10.12]
     assert world.reasons[1:] == ["kernel", "directory"]
-    assert not world.wakes[1][1].reread
+    assert not world.triggers[1][1].reread
 
 
 # --------------------------------------------------------------------------- its own echo
 
 
 def test_an_own_change_makes_one_more_pass_and_no_third(world: World) -> None:
-    def apply(_: Wake) -> PassResult:
+    def apply(_: Trigger) -> Outcome:
         world.events.happen(Event("nft", os.getpid(), "nvictl", own=True))
-        return PassResult(changed=frozenset({"nft-table inet nvi"}))
+        return Outcome("edge", plan=changed("nft-table", "inet nvi"))
 
     world.answers = [apply]
     world.run(30)
     assert world.reasons == ["start", "kernel"]
-    assert world.wakes[1][1].changed_by == ()
+    assert world.triggers[1][1].changed_by == ()
 
 
 def test_a_foreign_change_during_a_pass_is_not_lost(world: World) -> None:
-    world.answers = [lambda wake: world.events.happen() or PassResult(), HEALED]
+    world.answers = [lambda trigger: world.events.happen() or QUIET, HEALED]
     world.run(30)
     assert world.reasons[:2] == ["start", "kernel"]
-    assert world.wakes[1][1].changed_by == ("evil (pid 7)",)
+    assert world.triggers[1][1].changed_by == ("evil (pid 7)",)
 
 
 def test_passes_that_echo_without_a_change_become_rare(world: World) -> None:
-    world.answers = [lambda wake: world.events.happen() or PassResult()] * 1000
+    world.answers = [lambda trigger: world.events.happen() or QUIET] * 1000
     world.run(30)
-    assert len(world.wakes) < 45
+    assert len(world.triggers) < 45
     gaps = [b - a for a, b in pairwise(world.moments)]
     assert gaps[-1] >= 1.0
 
@@ -180,7 +194,7 @@ def test_after_noise_a_calm_makes_it_quick_again(world: World) -> None:
     world.clock.at(20, world.events.happen)
     world.run(25)
     assert world.moments[-1] == 20
-    assert len(world.wakes) < 14
+    assert len(world.triggers) < 14
 
 
 # --------------------------------------------------------------------------- failures
@@ -191,24 +205,24 @@ def test_a_refusal_is_retried_ever_more_rarely(world: World) -> None:
     world.run(250)
     assert world.moments[:8] == [0, 1, 3, 7, 15, 31, 63, 123]
     assert set(world.reasons[1:7]) == {"retry"}
-    assert world.reports == ["rule x: create: no\n  next attempt: in 1 s"]
+    assert world.log == ["rule x: create: no\n  next attempt: in 1 s"]
 
 
 def test_an_error_that_lasts_is_told_again(world: World) -> None:
     world.answers = [KernelError("rule x: create: no")] * 100
     world.run(1300)
-    assert len(world.reports) == 3
+    assert len(world.log) == 3
 
 
 def test_what_another_process_caused_is_tried_again_within_50_ms(world: World) -> None:
     world.answers = [KernelError("link nvi0: it has gone", transient=True)] * 7
     world.run(10)
     assert world.moments == [0, 0.05, 0.15, 0.35, 0.75, 1.55, 3.15, 6.35]
-    assert world.reports == ["link nvi0: it has gone\n  next attempt: in 0.05 s"]
+    assert world.log == ["link nvi0: it has gone\n  next attempt: in 0.05 s"]
 
 
 def test_a_storm_of_reports_does_not_put_off_the_quick_retry(world: World) -> None:
-    def fail(_: Wake) -> PassResult:
+    def fail(_: Trigger) -> Outcome:
         world.events.happen()
         return failed(ConcurrentChangeError("nft table: changed meanwhile"))
 
@@ -233,10 +247,10 @@ def test_what_the_kernel_does_not_report_is_looked_at_each_second(world: World) 
 
 
 def test_a_success_ends_the_backoff(world: World) -> None:
-    world.answers = [KernelError("no"), KernelError("no"), PassResult(), KernelError("no")]
+    world.answers = [KernelError("no"), KernelError("no"), QUIET, KernelError("no")]
     world.run(65)
     assert world.moments == [0, 1, 3, 63, 64]
-    assert len(world.reports) == 2
+    assert len(world.log) == 2
 
 
 def test_what_waiting_cannot_help_waits_for_a_change(world: World, spec: Path) -> None:
@@ -244,7 +258,7 @@ def test_what_waiting_cannot_help_waits_for_a_change(world: World, spec: Path) -
     world.clock.at(10, lambda: spec.write_text("better: 1\n") and world.file_changed())
     world.run(30)
     assert world.moments == [0, 10.12]
-    assert "at the next change" in world.reports[0]
+    assert "at the next change" in world.log[0]
 
 
 def test_after_a_failure_even_an_untouched_directory_is_a_reason(world: World) -> None:
@@ -259,12 +273,12 @@ def test_an_error_that_lasts_is_told_again_to_whoever_saves_a_file(world: World,
     world.clock.at(10, world.events.happen)
     world.clock.at(20, lambda: spec.write_text("a: 2\n# and more") and world.file_changed())
     world.run(30)
-    assert len(world.wakes) == 3
-    assert sum(text.startswith("no") for text in world.reports) == 2
+    assert len(world.triggers) == 3
+    assert sum(text.startswith("no") for text in world.log) == 2
 
 
 def test_a_failing_pass_is_not_woken_by_what_it_put_back(world: World) -> None:
-    def fail(_: Wake) -> PassResult:
+    def fail(_: Trigger) -> Outcome:
         world.events.happen()
         return failed(KernelError("no"))
 
@@ -274,7 +288,7 @@ def test_a_failing_pass_is_not_woken_by_what_it_put_back(world: World) -> None:
 
 
 def test_someone_elses_change_during_a_hopeless_pass_makes_another_attempt(world: World) -> None:
-    def fail(_: Wake) -> PassResult:
+    def fail(_: Trigger) -> Outcome:
         world.events.happen()
         return failed(CapabilityError("no"))
 
@@ -291,50 +305,55 @@ def test_an_event_cuts_the_waiting_short(world: World) -> None:
 
 
 def test_an_error_beside_the_work_does_not_slow_down_healing(world: World) -> None:
-    world.answers = [PassResult(errors=(SpecError([]),))] * 3
+    world.answers = [Outcome("edge", requested=False, errors=(SpecError([]),))] * 3
     world.clock.at(10, world.events.happen)
     world.run(15)
     assert world.moments == [0, 10]
-    assert len(world.reports) == 1
+    assert world.log == [
+        "edge: the new spec is wrong; the last good one stays in force",
+        "\n  next attempt: at the next change",
+    ]
 
 
 def test_a_watch_that_cannot_be_is_told_once_and_the_timer_goes_on(world: World) -> None:
     world.watch.error = KernelError("no watches left")
     world.run(130)
     assert world.moments == [0, 60, 120]
-    assert sum("no watches left" in text for text in world.reports) <= 3
+    assert sum("no watches left" in text for text in world.log) <= 3
 
 
 # --------------------------------------------------------------------------- fights
 
 
-def test_a_fight_ends_in_a_hold_that_names_object_and_process(world: World) -> None:
-    def fought_over(wake: Wake) -> PassResult:
-        if "fib-rule x" in wake.held or not wake.reasons & {Reason.KERNEL, Reason.RELEASE}:
-            return PassResult(status="fine")
+def test_a_fight_ends_in_a_pause_that_names_object_and_process(world: World) -> None:
+    def fought_over(trigger: Trigger) -> Outcome:
+        if "fib-rule x" in trigger.paused or not trigger.reasons & {Reason.KERNEL, Reason.RELEASE}:
+            return QUIET
         world.clock.at(0.001, world.events.happen)  # the other one puts his back
         return HEALED
 
     world.answers = [fought_over] * 1000
     world.clock.at(1, world.events.happen)
     world.run(50)
-    assert sum(wake.held == frozenset() for _, wake in world.wakes) == 11
-    (report,) = world.reports
+    assert sum(trigger.paused == frozenset() for _, trigger in world.triggers) == 11
+    *heals, report = world.log
+    assert all(entry.startswith("edge: drift by evil (pid 7)\n") for entry in heals)
+    assert len(heals) == 10
     assert report.startswith("fib-rule x: changed by evil (pid 7), and healed 10 times")
-    assert world.notifier.said[-3].startswith("STATUS=left alone: fib-rule x; fine")
+    assert world.notifier.said[-3].startswith("STATUS=left alone: fib-rule x; edge: in sync")
 
 
-def test_a_held_object_is_tried_again(world: World) -> None:
-    world.answers = [PassResult(), *[HEALED] * 10]
+def test_a_paused_object_is_tried_again(world: World) -> None:
+    world.answers = [QUIET, *[HEALED] * 10]
     for number in range(10):
         world.clock.at(1 + number, world.events.happen)
     world.clock.at(30, world.events.happen)
     world.run(75)
-    assert world.wakes[-2][1].held == {"fib-rule x"}
+    assert world.triggers[-2][1].paused == {"fib-rule x"}
     assert world.reasons[-1] == "release"
     assert world.moments[-1] == 70
-    assert world.wakes[-1][1].held == frozenset()
-    assert "held by this program again" in world.reports[-1]
+    assert world.triggers[-1][1].paused == frozenset()
+    assert "held by this program again" in world.log[-1]
 
 
 # --------------------------------------------------------------------------- signals, systemd
@@ -345,15 +364,15 @@ def test_a_signal_stops_it_after_the_pass_under_way(world: World, number: signal
     before = signal.getsignal(number)
     ended: list[str] = []
 
-    def long_pass(_: Wake) -> PassResult:
+    def long_pass(_: Trigger) -> Outcome:
         os.kill(os.getpid(), number)
         ended.append("ended")
-        return PassResult()
+        return QUIET
 
     world.answers = [long_pass]
     world.loop.run()
     assert ended == ["ended"]
-    assert len(world.wakes) == 1
+    assert len(world.triggers) == 1
     assert world.watch.closed
     assert signal.getsignal(number) is before
 
@@ -363,19 +382,19 @@ def test_hup_is_a_pass_now(world: World) -> None:
     world.run(15)
     assert world.moments == [0, 10]
     assert world.reasons[1] == "signal"
-    assert world.wakes[1][1].reread
+    assert world.triggers[1][1].reread
 
 
 def test_hup_during_a_pass_is_another_pass(world: World) -> None:
-    world.answers = [lambda wake: os.kill(os.getpid(), signal.SIGHUP) or PassResult()]
+    world.answers = [lambda trigger: os.kill(os.getpid(), signal.SIGHUP) or QUIET]
     world.run(15)
     assert world.reasons == ["start", "signal"]
 
 
 def test_systemd_hears_ready_status_and_stopping(world: World) -> None:
-    world.answers = [PassResult(status="in sync"), KernelError("rule x: no")]
+    world.answers = [QUIET, KernelError("rule x: no")]
     world.run(60.5)
-    assert world.notifier.said[:3] == ["READY=1", "STATUS=in sync", "STATUS=rule x: no"]
+    assert world.notifier.said[:3] == ["READY=1", "STATUS=edge: in sync", "STATUS=rule x: no"]
     assert "STOPPING=1" in world.notifier.said
 
 
@@ -388,26 +407,26 @@ def test_the_watchdog_is_fed_in_time(spec: Path) -> None:
 
 
 def test_with_real_time_files_and_signals(spec: Path) -> None:
-    passes: queue.Queue[frozenset[Reason]] = queue.Queue()
+    reconciles: queue.Queue[frozenset[Reason]] = queue.Queue()
 
-    def pass_(wake: Wake) -> PassResult:
-        passes.put(wake.reasons)
-        return PassResult()
+    def reconcile(trigger: Trigger) -> Outcome:
+        reconciles.put(trigger.reasons)
+        return QUIET
 
     def user() -> None:
         try:
-            seen.append(passes.get(timeout=30))
+            seen.append(reconciles.get(timeout=30))
             spec.write_text("a: 333\n")
-            seen.append(passes.get(timeout=30))
+            seen.append(reconciles.get(timeout=30))
             os.kill(os.getpid(), signal.SIGHUP)
-            seen.append(passes.get(timeout=30))
+            seen.append(reconciles.get(timeout=30))
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
     seen: list[frozenset[Reason]] = []
     events = FakeEvents()
     thread = threading.Thread(target=user)
-    loop = Loop(pass_, directory=spec.parent, events=events, report=lambda text: None)
+    loop = Loop(reconcile, directory=SpecDirectory(spec.parent), events=events, log=lambda text: None)
     thread.start()
     loop.run()
     thread.join(5)

@@ -1,4 +1,4 @@
-"""Backoff, fights, and what a wake says."""
+"""Backoff, fights, and what a trigger says."""
 
 from __future__ import annotations
 
@@ -8,63 +8,64 @@ from hypothesis import strategies as st
 
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.fights import Fights
-from nvi_operator.daemon.trigger import Reason, Wake
+from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.netlink.events import Event
+from nvi_operator.reconcile.outcome import Reason
 
 
 @given(st.floats(0.0, 1.0, exclude_max=True), st.integers(1, 40))
-def test_waits_grow_to_the_cap_and_jitter_takes_at_most_half(dice: float, attempts: int) -> None:
-    backoff = Backoff(dice=lambda: dice)
+def test_waits_grow_to_the_cap_and_jitter_takes_at_most_half(random: float, attempts: int) -> None:
+    backoff = Backoff(random=lambda: random)
     for attempt in range(attempts):
         whole = min(60.0, 2.0**attempt)
         assert max(1.0, whole / 2) <= backoff.next() <= whole
 
 
 def test_a_success_starts_the_backoff_anew() -> None:
-    backoff = Backoff(dice=lambda: 0.0)
+    backoff = Backoff(random=lambda: 0.0)
     assert [backoff.next() for _ in range(3)] == [1.0, 2.0, 4.0]
     backoff.reset()
     assert backoff.next() == 1.0
 
 
 def fight(fights: Fights, begin: float, times: int, step: float = 1.0) -> list[float]:
-    """Heal `rule` again and again; the waits of the holds that come of it."""
+    """Heal `rule` again and again; the waits of the pauses that come of it."""
     found = []
     for number in range(times):
-        found += [hold.wait for hold in fights.healed(["rule"], ["evil (pid 7)"], begin + number * step)]
+        found += [pause.wait for pause in fights.healed(["rule"], ["evil (pid 7)"], begin + number * step)]
     return found
 
 
-def test_the_tenth_heal_within_a_minute_makes_a_hold() -> None:
+def test_the_tenth_heal_within_a_minute_makes_a_pause() -> None:
     fights = Fights()
     assert fight(fights, 0.0, 9) == []
-    assert fights.held == frozenset()
+    assert fights.paused == frozenset()
     assert fight(fights, 9.0, 1) == [60.0]
-    assert fights.held == {"rule"}
+    assert fights.paused == {"rule"}
 
 
 def test_rare_heals_are_no_fight() -> None:
     assert fight(Fights(), 0.0, 100, step=7.0) == []
 
 
-def test_a_hold_names_the_object_and_whom_the_kernel_named_most() -> None:
+def test_a_pause_names_the_object_and_whom_the_kernel_named_most() -> None:
     fights = Fights()
-    holds = []
+    pauses = []
     for number in range(10):
         who = ["once (pid 3)"] if number == 4 else ["evil (pid 7)"]
-        holds += fights.healed(["rule"], who, float(number))
-    assert holds[0].changed_by == ("evil (pid 7)", "once (pid 3)")
-    assert "rule: changed by evil (pid 7)" in str(holds[0])
-    assert "10 times within 60 s" in str(holds[0])
+        pauses += fights.healed(["rule"], who, float(number))
+    assert pauses[0].changed_by == ("evil (pid 7)", "once (pid 3)")
+    assert "rule: changed by evil (pid 7)" in str(pauses[0])
+    assert "10 times within 60 s" in str(pauses[0])
 
 
-def test_without_a_name_a_hold_says_so() -> None:
+def test_without_a_name_a_pause_says_so() -> None:
     fights = Fights(limit=1)
-    (hold,) = fights.healed(["link"], [], 0.0)
-    assert "a process that the kernel does not name" in str(hold)
+    (pause,) = fights.healed(["link"], [], 0.0)
+    assert "a process that the kernel does not name" in str(pause)
 
 
-def test_holds_grow_while_the_fight_goes_on_and_start_anew_after_peace() -> None:
+def test_pauses_grow_while_the_fight_goes_on_and_start_anew_after_peace() -> None:
     fights, now, waits = Fights(), 0.0, []
     for _ in range(8):
         waits += fight(fights, now, 10, step=0.1)
@@ -81,9 +82,9 @@ def test_holds_grow_while_the_fight_goes_on_and_start_anew_after_peace() -> None
 def test_objects_are_counted_apart() -> None:
     fights = Fights(limit=2)
     fights.healed(["a"], [], 0.0)
-    (hold,) = fights.healed(["a", "b"], [], 1.0)
-    assert hold.name == "a"
-    assert fights.held == {"a"}
+    (pause,) = fights.healed(["a", "b"], [], 1.0)
+    assert pause.name == "a"
+    assert fights.paused == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_objects_are_counted_apart() -> None:
     ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_when_the_spec_is_read_anew(reasons: set[Reason], reread: bool) -> None:
-    assert Wake(frozenset(reasons)).reread is reread
+    assert Trigger(frozenset(reasons)).reread is reread
 
 
 def test_culprits_are_others_each_once() -> None:
@@ -111,4 +112,4 @@ def test_culprits_are_others_each_once() -> None:
         Event("link"),
         Event("overflow"),
     )
-    assert Wake(frozenset({Reason.KERNEL}), events).changed_by == ("evil (pid 7)",)
+    assert Trigger(frozenset({Reason.KERNEL}), events).changed_by == ("evil (pid 7)",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from nvi_operator.daemon.backoff import Backoff
@@ -12,9 +13,11 @@ from nvi_operator.daemon.fights import Fights
 from nvi_operator.daemon.interfaces import Clock
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.sdnotify import Notifier
-from nvi_operator.daemon.trigger import PassResult, Wake
+from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netlink.events import Event
+from nvi_operator.reconcile.outcome import Outcome
+from nvi_operator.sources.directory import SpecDirectory
 
 
 class FakeClock(Clock):
@@ -96,36 +99,38 @@ class FakeNotifier(Notifier):
         self.said += lines
 
 
-def failed(error: NviError) -> PassResult:
-    """What a pass says that was stopped."""
-    return PassResult(errors=(error,), failed=True)
+def failed(error: NviError) -> Outcome:
+    """Of a reconcile that was stopped."""
+    return Outcome(errors=(error,), failed=True)
 
 
 class World:
-    """`passes` are the answers to passes in their order; after the last, all is well for ever."""
+    """`answers` are the outcomes of the reconciles in their order; after the last, everything stays in sync."""
 
     def __init__(self, directory: Path, *, interval: float | None = None) -> None:
         self.clock = FakeClock()
         self.events = FakeEvents()
         self.watch = FakeWatch()
         self.notifier = FakeNotifier(interval)
-        self.answers: list[PassResult | NviError | Callable[[Wake], PassResult]] = []
-        self.wakes: list[tuple[float, Wake]] = []
-        self.reports: list[str] = []
+        self.answers: list[Outcome | NviError | Callable[[Trigger], Outcome]] = []
+        self.triggers: list[tuple[float, Trigger]] = []
+        self.log: list[str] = []
         self.open_files: set[str] = set()  # names of files that someone has open for writing
         self.unreported: list[bool] = []  # what the next looks at unreported changes find
         self.file_changed: Callable[[], None] = lambda: None
         self.loop = Loop(
-            self._pass,
-            directory=directory,
+            self._reconcile,
+            directory=SpecDirectory(
+                directory,
+                being_written=lambda root, names: [name for name in names if Path(name).name in self.open_files],
+            ),
             events=self.events,
-            report=self.reports.append,
-            being_written=lambda root, names: [name for name in names if Path(name).name in self.open_files],
+            log=self.log.append,
             glance=lambda: bool(self.unreported) and self.unreported.pop(),
             clock=self.clock,
             watch=self._watch,
             notifier=self.notifier,
-            backoff=Backoff(dice=lambda: 0.0),
+            backoff=Backoff(random=lambda: 0.0),
             fights=Fights(),
         )
 
@@ -136,20 +141,21 @@ class World:
 
     @property
     def moments(self) -> list[float]:
-        """When passes were made, in seconds since the start."""
-        return [round(moment - 1000.0, 3) for moment, _ in self.wakes]
+        """When it reconciled, in seconds since the start."""
+        return [round(moment - 1000.0, 3) for moment, _ in self.triggers]
 
     @property
     def reasons(self) -> list[str]:
-        return ["+".join(sorted(wake.reasons)) for _, wake in self.wakes]
+        return ["+".join(sorted(trigger.reasons)) for _, trigger in self.triggers]
 
     def _watch(self, _directory: Path, wake: Callable[[], None]) -> FakeWatch:
         self.file_changed = wake
         return self.watch
 
-    def _pass(self, wake: Wake) -> PassResult:
-        self.wakes.append((self.clock.time, wake))
-        answer = self.answers.pop(0) if self.answers else PassResult(status="in sync")
+    def _reconcile(self, trigger: Trigger) -> Outcome:
+        self.triggers.append((self.clock.time, trigger))
+        answer = self.answers.pop(0) if self.answers else Outcome("edge", requested=False)
         if isinstance(answer, NviError):
-            return failed(answer)
-        return answer if isinstance(answer, PassResult) else answer(wake)
+            answer = failed(answer)
+        outcome = answer if isinstance(answer, Outcome) else answer(trigger)
+        return replace(outcome, reasons=trigger.reasons, changed_by=trigger.changed_by)

@@ -131,7 +131,7 @@ def gateway(dataplane: str) -> tuple[RefusingKernel, Compiler]:
 
 def test_auto_goes_on_with_ebpf_and_says_why() -> None:
     kernel, edge = gateway("auto")
-    done = reconcile(kernel, edge)
+    done = reconcile(kernel, edge).plan
     assert done.topology is not None
     assert "dataplane bpf: auto, and the kernel refused to load /x/nvi.ko: bad key" in done.topology.notes
     (link,) = kernel.state.of_kind("link")

@@ -127,7 +127,7 @@ def test_a_lease_that_comes_during_a_pass_is_no_error_but_more_to_do(leases: int
     gateway = Compiler("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
     kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
     kernel.leases = leases
-    done = reconcile(kernel, gateway)
+    done = reconcile(kernel, gateway).plan
     assert kernel.leases == 0
     assert done.topology is not None
     assert str(done.topology.uplinks[0].addresses[0]) == "203.0.113.10"
@@ -216,7 +216,7 @@ def test_what_is_held_is_left_alone_on_the_way_back_too() -> None:
     kernel.fail_at = len(preview(kernel, GATEWAY).steps) - 1
     before = kernel.state
     with pytest.raises(KernelError, match="refused by the test"):
-        reconcile(kernel, GATEWAY, held={str(first.ref)})
+        reconcile(kernel, GATEWAY, paused={str(first.ref)})
     assert kernel.state == before
     assert first.ref not in {change.ref for change in kernel.applied}
 

@@ -13,7 +13,9 @@ from tempfile import gettempdir
 import pytest
 
 from nvi_operator.sources import fingerprint as source
-from nvi_operator.sources.fingerprint import Revision, being_written, fingerprint, revision
+from nvi_operator.sources.fingerprint import being_written, fingerprint
+from nvi_operator.sources.git import revision
+from nvi_operator.sources.revision import Revision
 from tests.unit.sources.test_watch import git, swap
 
 OLD = 1_000_000_000

@@ -1,0 +1,72 @@
+"""What a reconcile returns. Log lines, sd_notify and the watch for fights are made of it (`daemon/report.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from nvi_operator.errors import NviError, SpecError
+from nvi_operator.plan.change import NO_PLAN, Plan
+from nvi_operator.sources.revision import Revision
+
+
+class Reason(StrEnum):
+    """Why a reconcile was due."""
+
+    COMMAND = "command"  # a person ran `apply` or `down`
+    START = "start"
+    DIRECTORY = "directory"  # the spec changed, or may have
+    KERNEL = "kernel"
+    OVERFLOW = "overflow"  # the kernel lost reports: anything may have changed
+    TIMER = "timer"
+    RETRY = "retry"  # the last reconcile failed, and waiting may have helped
+    RELEASE = "release"  # an object that was paused is reconciled again
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One reconcile: why it was made, what it changed, what went wrong.
+
+    The reconcile itself knows plan and request; the daemon or the command adds what only it knows.
+    """
+
+    gateway: str = ""  # "" before the first good spec, and for a gateway that is removed
+    revision: Revision | None = None  # of the spec in force; None outside of a git checkout
+    reasons: frozenset[Reason] = frozenset()
+    plan: Plan = NO_PLAN  # the steps that were applied and stand
+    requested: bool = True  # did the spec or the host's facts ask for another state than the last reconcile reached?
+    changed_by: tuple[str, ...] = ()  # processes that changed the kernel since the last reconcile, as far as known
+    errors: tuple[NviError, ...] = ()  # a wrong spec that is not in force, then what stopped the reconcile
+    failed: bool = False  # did the last error stop it?
+    notes: tuple[str, ...] = ()  # what a user should know about this gateway on this host, beyond errors
+    seconds: float = 0.0
+
+    @property
+    def drifted(self) -> bool:
+        """Did it undo what others changed? Then neither the spec nor the facts asked for the steps."""
+        return bool(self.plan) and not self.requested
+
+    @property
+    def healed(self) -> frozenset[str]:
+        """The objects that had drifted, as `Ref` names them."""
+        return self.plan.names if self.drifted else frozenset()
+
+    @property
+    def spec_error(self) -> SpecError | None:
+        """Why the newest spec is not in force."""
+        return next((error for error in self.errors if isinstance(error, SpecError)), None)
+
+    @property
+    def retryable(self) -> bool:
+        """Can waiting help?"""
+        return any(error.retryable for error in self.errors)
+
+    @property
+    def transient(self) -> bool:
+        """May another process have changed something at the same moment, so that an immediate retry is worthwhile?"""
+        return any(error.transient for error in self.errors)
+
+    def without_plan(self) -> Outcome:
+        """What to remember of it: a plan holds two states of the gateway, which may have 100,000 forwards."""
+        return replace(self, plan=NO_PLAN)

@@ -1,0 +1,109 @@
+"""A spec directory: reads it when it changed and no process is writing it, and keeps the last good spec.
+
+A spec that is wrong is an error to report and no more: a typing error must never take a gateway down.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nvi_operator.errors import SpecError
+from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.fast.reload import reload_file
+from nvi_operator.language.load.loader import load_directory
+from nvi_operator.sources.fingerprint import Fingerprint, being_written, fingerprint
+from nvi_operator.sources.git import revision
+from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.state import SpecState
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at the directory found, compared with the look before."""
+
+    changed: bool = False  # it differs
+    untouched: bool = False  # it is certain that it does not: two writes within a tick look alike
+    pending: bool = False  # a process is writing: look again, and read nothing
+    note: str = ""  # for the log
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did."""
+
+    read: bool  # was anything read?
+    edit: Edit | None = None  # of a few forwards, where that was all; then nothing else was read
+
+
+class SpecDirectory:
+    """`gateway` is the one to follow where the directory holds several."""
+
+    def __init__(
+        self,
+        path: Path,
+        gateway: str | None = None,
+        *,
+        being_written: Callable[[Path, list[str]], list[str]] = being_written,
+    ) -> None:
+        self.path = path
+        self.state = SpecState()
+        self._gateway = gateway
+        self._being_written = being_written
+        self._seen: Fingerprint | None = None  # at the last look that was not pending
+        self._read: Fingerprint | None = None  # when it was read last
+        self._revision: Revision | None = None
+        self._ask_revision = False
+
+    def look(self, now: float) -> Look:
+        """Did it change, and may it be read? At the first look, what is open for writing is read as it is."""
+        found, before = fingerprint(self.path), self._seen
+        writing = self._being_written(self.path, before.changed(found)) if before else []
+        note = ""
+        if writing:
+            self.state = self.state.saving(found, tuple(writing), now)
+            pending = self.state.pending
+            assert pending is not None
+            if not pending.is_overdue(now):
+                return Look(pending=True)
+            note = f"{', '.join(writing)}: open for writing for {now - pending.began:.0f} s: read as it is"
+        self.state = self.state.saved()
+        self._seen = found
+        return Look(changed=before != found, untouched=before is not None and before.same(found), note=note)
+
+    def load(self) -> Loaded:
+        """Read the directory if it may have changed since; `state` says what came of it."""
+        self._ask_revision |= self.state.bad is None  # a commit need not touch a file
+        found, before = fingerprint(self.path), self._read
+        if before is not None and before.same(found):
+            return Loaded(read=False)
+        self._read = found
+        if before is not None and (edit := self._load_edit(before.only_change(found))):
+            return Loaded(read=True, edit=edit)
+        try:
+            spec = load_directory(self.path, hostname=socket.gethostname(), gateway=self._gateway)
+            self.state = self.state.loaded(spec)
+            self._ask_revision = True
+        except SpecError as error:
+            self.state = self.state.refused(error)
+            self._ask_revision = False
+        return Loaded(read=True)
+
+    def _load_edit(self, file: str | None) -> Edit | None:
+        good = self.state.good
+        if file is None or good is None or self.state.bad is not None:
+            return None
+        found = reload_file(good, file, self.path)
+        if found is None:
+            return None
+        self.state = self.state.loaded(found[0])
+        return found[1]
+
+    @property
+    def revision(self) -> Revision | None:
+        """Of the spec in force. Asked when it is needed: git takes longer than a reconcile."""
+        if self._ask_revision:
+            self._revision, self._ask_revision = revision(self.path), False
+        return self._revision
