@@ -1,4 +1,4 @@
-"""The private nftables table; `ruleset/` says what is in it."""
+"""The private nftables table: `ruleset/` says what it means, `nft/packing.py` how it is stored."""
 
 from __future__ import annotations
 
@@ -6,16 +6,32 @@ from collections.abc import Iterator
 
 from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.wording import counted
-from nvi_operator.nft.ast import Table
+from nvi_operator.nft.ast import NamedSet, Table
 from nvi_operator.nft.diff import table_lines
+from nvi_operator.nft.packing import edit_table, pack_table
 from nvi_operator.nft.table_text import table_text
-from nvi_operator.ruleset.edit import edit_table
+from nvi_operator.ruleset.dstnat import forward_maps
 from nvi_operator.ruleset.table import table
+from nvi_operator.topology.edit import EditedTopology
 from nvi_operator.topology.model import Topology
 
 
 def _desired(topology: Topology) -> Iterator[Table]:
-    yield table(topology)
+    yield pack_table(table(topology))
+
+
+def _edited(table: Table, topology: EditedTopology) -> Table | None:
+    """Each forward has elements of its own, because each public port leads to one place (language/check/forwards.py).
+
+    Not with tenants: several forwards of one may share an element.
+    """
+    if topology.whole.tenants:
+        return None
+    return edit_table(table, _forward_maps(topology.less), _forward_maps(topology.more))
+
+
+def _forward_maps(topology: Topology) -> Iterator[NamedSet]:
+    return (map_.named for family in topology.families for map_ in forward_maps(topology, family))
 
 
 def _describe(table: Table) -> str:
@@ -33,7 +49,7 @@ NFT_TABLE = Kind(
     _desired,
     phase=lambda table: Phase.NFT,
     describe=_describe,
-    edited=lambda table, topology: edit_table(table, topology.less, topology.more),
+    edited=_edited,
     text=table_text,
     difference=table_lines,
 )

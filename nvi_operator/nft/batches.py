@@ -15,10 +15,11 @@ What is taken away needs no such care: rules and maps go in one transaction of a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 
-from nvi_operator.nft.ast import Chain, NamedSet, Opaque, SetRef, Table
+from nvi_operator.nft.ast import Chain, NamedSet, Table
 from nvi_operator.nft.objects import is_kept, without_objects
+from nvi_operator.nft.references import set_names
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.messages import ElementChange
 from nvi_operator.nft.wire.packed_elements import PackedElements
@@ -149,18 +150,5 @@ def _by_name(table: Table) -> dict[str, NamedSet]:
 
 def _asked(table: Table) -> Set[str]:
     """The sets that rules name; all of them, if there is a rule that we cannot read."""
-    found = set(_names([rule for chain in table.chains for rule in chain.rules]))
+    found = set(set_names([rule for chain in table.chains for rule in chain.rules]))
     return found if None not in found else _by_name(table).keys()  # type: ignore[return-value]
-
-
-def _names(item: object) -> Iterator[str | None]:
-    if isinstance(item, SetRef):
-        yield item.name
-    elif isinstance(item, Opaque):
-        yield None
-    elif is_dataclass(item):
-        for field in fields(item):
-            yield from _names(getattr(item, field.name))
-    elif isinstance(item, list | tuple | frozenset):
-        for inner in item:
-            yield from _names(inner)

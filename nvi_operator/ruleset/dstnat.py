@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
@@ -27,17 +28,26 @@ from nvi_operator.nft.ast import (
     Statement,
     Verdict,
 )
+from nvi_operator.nft.columns import ElementColumns
 from nvi_operator.nft.text import statement_text
 from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
-from nvi_operator.ruleset.shards import shards, shards_of_columns
 from nvi_operator.topology.model import ForwardEntry, ForwardRule, Topology
 from nvi_operator.topology.numbers import DSTNAT
 
 
-def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]]) -> Iterator[Chain]:
+@dataclass(frozen=True)
+class ForwardMap:
+    """A map of forwards or of 1:1 NAT. Without `hairpin` it is not asked for packets of inside hosts."""
+
+    named: NamedSet
+    hairpin: bool = True
+    whole_addresses: bool = False
+
+
+def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]]) -> Iterator[Chain]:
     """`maps` are those of `forward_maps`."""
     rules: list[Rule] = []
     servers = {rule: _servers(rule) for rule in topology.forward_rules}
@@ -53,11 +63,11 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[NamedSet]])
         rules += [statements for rule, statements in chosen if rule.service]
         whole = [statements for rule, statements in chosen if not rule.service]
         for map_ in maps[family]:
-            if map_.name.startswith("dnat_all"):
+            if map_.whole_addresses:
                 rules += whole
                 whole = []
-            where = () if "_outside" not in map_.name else (_from_uplinks(topology),)
-            nat = Nat("dnat", family, Lookup(_key(map_, family), SetRef(map_.name)), netmap=map_.prefix_values)
+            named, where = map_.named, () if map_.hairpin else (_from_uplinks(topology),)
+            nat = Nat("dnat", family, Lookup(_key(named, family), SetRef(named.name)), netmap=named.prefix_values)
             rules.append((*where, nat))
         rules += whole
     yield Chain("dstnat", Hook("nat", "prerouting", DSTNAT), tuple(rules))
@@ -122,52 +132,52 @@ def _to(nat: Nat, shared: Mapping[Nat, str]) -> tuple[Statement, ...]:
 # --------------------------------------------------------------------------- maps
 
 
-_SUFFIXES = {True: "", False: "_outside"}  # by whether they are for hairpins, too
+_SUFFIXES = {True: "", False: "_outside"}  # by `hairpin`
 
 
-def forward_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
-    """Only those that hold something, in the order in which they are asked."""
-    # Comprehensions that make nothing but lists: there may be 100,000.
+def forward_maps(topology: Topology, family: Family) -> Iterator[ForwardMap]:
+    """The maps that hold something, in the order in which rules ask them."""
+    # Comprehensions that make nothing but lists: there may be 100,000 entries.
     version = IPv4Address if family == 4 else IPv6Address
     mine = [entry for entry in topology.forwards if type(entry.public) is version]
     port = [e for e in mine if e.ports is not None and e.ports.first == e.ports.last]
     range_ = [e for e in mine if e.ports is not None and e.ports.first != e.ports.last]
     whole = [e for e in mine if e.ports is None]
     for hairpin, suffix in _SUFFIXES.items():
-        yield from _port_map(f"dnat_port_{family}{suffix}", family, [e for e in port if e.hairpin is hairpin])
-        yield from _range_map(f"dnat_range_{family}{suffix}", family, [e for e in range_ if e.hairpin is hairpin])
-    yield from network_maps(
-        "dnat", family, ((entry.mapped, entry.real) for entry in topology.statics if not entry.limited)
-    )
+        if entries := [e for e in port if e.hairpin is hairpin]:
+            yield ForwardMap(_port_map(f"dnat_port_{family}{suffix}", family, entries), hairpin)
+        if entries := [e for e in range_ if e.hairpin is hairpin]:
+            yield ForwardMap(_range_map(f"dnat_range_{family}{suffix}", family, entries), hairpin)
+    static = ((entry.mapped, entry.real) for entry in topology.statics if not entry.limited)
+    yield from map(ForwardMap, network_maps("dnat", family, static))
     for hairpin, suffix in _SUFFIXES.items():
-        yield from _whole_map(f"dnat_all_{family}{suffix}", family, [e for e in whole if e.hairpin is hairpin])
+        if entries := [e for e in whole if e.hairpin is hairpin]:
+            named = _whole_map(f"dnat_all_{family}{suffix}", family, entries)
+            yield ForwardMap(named, hairpin, whole_addresses=True)
 
 
-def _port_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:
-    if entries:
-        address = f.ADDRESS_TYPE[family]
-        columns = (
-            [e.public for e in entries],
-            [e.protocol for e in entries],
-            [e.ports.first for e in entries if e.ports],
-            [e.target for e in entries],
-            [e.target_port for e in entries],
-        )
-        yield from shards_of_columns(name, f.service_types(family), (address, "inet_service"), columns)
+def _port_map(name: str, family: Family, entries: list[ForwardEntry]) -> NamedSet:
+    columns = (
+        [e.public for e in entries],
+        [e.protocol for e in entries],
+        [e.ports.first for e in entries if e.ports],
+        [e.target for e in entries],
+        [e.target_port for e in entries],
+    )
+    key, values = f.service_types(family), (f.ADDRESS_TYPE[family], "inet_service")
+    return NamedSet(name, key, ElementColumns(columns, len(key)), values)
 
 
-def _range_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:
+def _range_map(name: str, family: Family, entries: list[ForwardEntry]) -> NamedSet:
     elements: frozenset[Element] = frozenset(
         ((str(e.public), e.protocol, ports_value(e.ports)), (str(e.target),))
         for e in entries
         if e.protocol and e.ports
     )
-    if elements:
-        yield NamedSet(name, f.service_types(family), elements, (f.ADDRESS_TYPE[family],), interval=True)
+    return NamedSet(name, f.service_types(family), elements, (f.ADDRESS_TYPE[family],), interval=True)
 
 
-def _whole_map(name: str, family: Family, entries: list[ForwardEntry]) -> Iterator[NamedSet]:
-    if entries:
-        type_ = (f.ADDRESS_TYPE[family],)
-        elements: frozenset[Element] = frozenset(((str(e.public),), (str(e.target),)) for e in entries)
-        yield from shards(NamedSet(name, type_, elements, type_))
+def _whole_map(name: str, family: Family, entries: list[ForwardEntry]) -> NamedSet:
+    type_ = (f.ADDRESS_TYPE[family],)
+    elements: frozenset[Element] = frozenset(((str(e.public),), (str(e.target),)) for e in entries)
+    return NamedSet(name, type_, elements, type_)

@@ -23,7 +23,6 @@ from nvi_operator.nft.ast import (
     Vmap,
 )
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.shards import declared_size
 from nvi_operator.topology.model import Conditions, Tenant, Topology, fewest
 from nvi_operator.topology.numbers import MARK_HOOK, ORIGIN_MASK, ORIGIN_SHIFT, TARGET_MASK, TENANT_MASK, UPLINK_MASK
 
@@ -119,4 +118,4 @@ def mark_map(topology: Topology) -> NamedSet:
     """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
     known = [interface.ifindex for interface in topology.interfaces if interface.ifindex is not None]
     elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
-    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",), size=declared_size(len(elements)))
+    return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",))

@@ -9,7 +9,6 @@ from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import Element, Field, Lookup, Masked, Match, NamedSet, Nat, Rule, Statement
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.shards import shards
 from nvi_operator.topology.model import Inside, StaticEntry, Topology
 from nvi_operator.topology.numbers import TARGET_MASK
 
@@ -37,7 +36,7 @@ def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Netw
         if given.version == family:
             (single if _is_address(given) else prefixes).add(_element(given, becomes))
     if single:
-        yield from shards(NamedSet(f"{kind}_static_{family}", (type_,), frozenset(single), (type_,)))
+        yield NamedSet(f"{kind}_static_{family}", (type_,), frozenset(single), (type_,))
     if prefixes:
         name = f"{kind}_prefix_{family}"
         yield NamedSet(name, (type_,), frozenset(prefixes), (type_,), interval=True, prefix_values=True)

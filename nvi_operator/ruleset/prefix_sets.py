@@ -13,7 +13,6 @@ from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import Data, Element, NamedSet
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.shards import declared_size
 
 FEW = 32
 SMALL = 256  # addresses
@@ -29,7 +28,7 @@ def owners(
     if not small:
         return (NamedSet(name, key, _prefixes(all_), values, interval=True),)
     hosts: frozenset[Element] = frozenset(((str(address),), data) for network, data in small for address in network)
-    made = NamedSet(f"{name}_hosts", key, hosts, values, size=declared_size(len(hosts)))
+    made = NamedSet(f"{name}_hosts", key, hosts, values)
     large = [pair for pair in all_ if pair[0].num_addresses > SMALL]
     return (made, NamedSet(name, key, _prefixes(large), values, interval=True)) if large else (made,)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import Chain, NamedSet, Table
-from nvi_operator.nft.wire.packed_elements import packed
 from nvi_operator.ruleset import guard, mark_hook, raw
 from nvi_operator.ruleset import netmap as networks
-from nvi_operator.ruleset.dstnat import dstnat_chains, forward_maps
+from nvi_operator.ruleset.dstnat import ForwardMap, dstnat_chains, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.ipsec import ipsec_chains
 from nvi_operator.ruleset.mark_hook import mark_chains, mark_map
@@ -22,7 +21,7 @@ from nvi_operator.topology.model import Topology
 
 TABLE = "nvi"
 
-Forwards = Mapping[Family, Sequence[NamedSet]]
+Forwards = Mapping[Family, Sequence[ForwardMap]]
 
 
 def table(topology: Topology) -> Table:
@@ -32,7 +31,7 @@ def table(topology: Topology) -> Table:
     return Table(
         TABLE,
         frozenset(counters) | raw.COUNTERS | mark_hook.COUNTERS | guard.COUNTERS | networks.counters(topology),
-        frozenset(map(packed, _sets(topology, forwards))),
+        frozenset(_sets(topology, forwards)),
         frozenset(_chains(topology, forwards)),
     )
 
@@ -55,6 +54,6 @@ def _sets(topology: Topology, forwards: Forwards) -> Iterator[NamedSet]:
     if topology.in_interface == "mark":
         yield mark_map(topology)
     for family in topology.families:
-        yield from forwards[family]
+        yield from (map_.named for map_ in forwards[family])
         yield from static_maps(topology, family)
         yield from uplink_maps(topology, family)

@@ -12,8 +12,8 @@ import pytest
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
 from nvi_operator.kernel.netns import entered
+from nvi_operator.nft.shards import ROOM
 from nvi_operator.nft.wire.codec import elements
-from nvi_operator.ruleset.shards import ROOM
 from tests.lab import GatewayHost, Site
 from tests.netns.scenarios import spec
 from tests.netns.test_fail_closed import Operator

@@ -6,12 +6,13 @@ and finding the one that differs, is a matter of milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import replace
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from nvi_operator.nft.ast import Element, NamedSet
+from nvi_operator.nft.columns import ElementColumns
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.codec import Layout, layout_of
 
@@ -48,7 +49,7 @@ class PackedElements(Set[Element]):
 
     @classmethod
     def of(cls, layout: Layout, elements: Iterable[Element]) -> PackedElements:
-        return cls(layout, layout.pack(elements))
+        return cls(layout, frozenset(raw_elements(layout, elements)))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
@@ -138,8 +139,15 @@ class PackedElements(Set[Element]):
             return (f"0x{raw.hex()}",), None
 
 
+def raw_elements(layout: Layout, elements: Iterable[Element]) -> Collection[bytes]:
+    """Elements in the kernel's form, each once. WireError names a value that has no place in the set."""
+    if isinstance(elements, ElementColumns):
+        return layout.pack_columns(elements.columns)
+    return elements.raw if isinstance(elements, PackedElements) else layout.pack(elements)
+
+
 def packed(named: NamedSet) -> NamedSet:
-    """The same set, its elements in the kernel's form if they have one that we write."""
+    """The same set, its elements in the kernel's form if they have one."""
     found = layout_of(named)
     if found is None or isinstance(named.elements, PackedElements):
         return named

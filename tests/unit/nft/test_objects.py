@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
 from typing import Any
 
 import pytest
-from nvi_operator.view.nft_diff import table_lines
 
 from nvi_operator.nft import ast, listing, objects
 from nvi_operator.nft.ast import (
@@ -38,6 +37,7 @@ from nvi_operator.nft.ast import (
     Vmap,
 )
 from nvi_operator.nft.batches import steps
+from nvi_operator.nft.diff import table_lines
 from nvi_operator.nft.expressions import member, number, text
 from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.objects import ObjectKind
