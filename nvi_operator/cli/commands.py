@@ -122,29 +122,12 @@ def _notes(plan: Plan) -> None:
 # --------------------------------------------------------------------------- commands
 
 
-_PLURALS = ("interfaces", "uplinks", "forwards", "routes")
-
-
 def _validate(arguments: Namespace) -> int:
     loaded = _load(arguments)
-    sections = {
-        "interfaces": len(loaded.spec.interfaces),
-        "uplinks": len(loaded.spec.uplinks),
-        "sourceNat": len(loaded.spec.source_nat),
-        "forwards": len(loaded.spec.forwards),
-        "static": len(loaded.spec.static),
-        "twiceNat": len(loaded.spec.twice_nat),
-        "routes": len(loaded.spec.routes),
-    }
     if arguments.output == "json":
-        print(json.dumps({"gateway": loaded.name, "files": list(loaded.files), **sections}, indent=2))
+        print(json.dumps({"gateway": loaded.name, "files": list(loaded.files), **loaded.counts}, indent=2))
     else:
-        counts = ", ".join(
-            f"{count} {name.removesuffix('s') if count == 1 and name in _PLURALS else name}"
-            for name, count in sections.items()
-            if count
-        )
-        print(f"gateway {loaded.name}: valid: {counts}")
+        print(f"gateway {loaded.name}: valid: {loaded.counts_text}")
     return 0
 
 

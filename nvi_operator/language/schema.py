@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nvi_operator.language.model.gateway import Gateway
+from nvi_operator.language.model.sections import LANGUAGE, Language
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://nvi-operator.example/schemas/gateway.schema.json"
 
 
-def schema() -> dict[str, Any]:
+def schema(language: Language = LANGUAGE) -> dict[str, Any]:
     """Draft 2020-12."""
-    body = _tidy(Gateway.model_json_schema(by_alias=True, mode="validation"))
+    body = _tidy(language.document.model_json_schema(by_alias=True, mode="validation"))
     return {
         "$schema": DIALECT,
         "$id": ID,

@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from nvi_operator.language.model.base import attributes_of, fields_of
-from nvi_operator.language.model.nat_entries import Bulk
 
 MOST = 1 << 14  # texts remembered of one field: enough for what repeats, and little beside 100,000 that do not
 
@@ -85,7 +84,7 @@ def _validator(info: FieldInfo) -> Callable[[Any], Any]:
 class Builder:
     """Builds entries of one model. `read` makes of a text, as it is written, what it would be in YAML."""
 
-    def __init__(self, model: type[Bulk], read: Callable[[str], Any]) -> None:
+    def __init__(self, model: type[Any], read: Callable[[str], Any]) -> None:
         known = _reads(model)  # type: ignore[arg-type]
         self._model: Callable[..., Any] = model
         self._attributes = {name: item.attribute for name, item in known.items()}

@@ -1,6 +1,6 @@
 """Long runs of plain entries in YAML, which are read without libyaml: it makes ten objects for each value.
 
-A run is a part of `forwards`, `static` or `twiceNat` where entry follows entry in one of two plain shapes:
+A run is a part of a bulk section, such as `forwards`, where entry follows entry in one of two plain shapes:
 
     web: {at: isp-a, ports: 443/tcp, to: "192.168.1.80:8443"}   # a comment
     mail:
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from nvi_operator.errors import Position
@@ -24,7 +25,6 @@ from nvi_operator.language.fast.fast_entries import WRONG, Builder
 from nvi_operator.language.fast.line_diff import MOST, Edit, LineSpan
 from nvi_operator.language.load.yaml_reader import Path, parse
 from nvi_operator.language.load.yaml_scalars import may_be_other_than_text, value_of
-from nvi_operator.language.model.nat_entries import MODELS
 from nvi_operator.language.model.values import is_name
 
 LEAST = 4096  # characters that a run must have to be worth it
@@ -39,7 +39,6 @@ _COMMENT = r"#[\t -~\xa0-\u2027\u202a-\ud7ff]*+"
 _REST = rf" *+(?:(?<= ){_COMMENT})?\n"  # of a line: nothing, or a comment
 _NOTHING = re.compile(rf"(?: *+(?:{_COMMENT})?\n)*")
 
-_HEAD = re.compile(rf"^( +)({'|'.join(MODELS)}):{_REST}", re.MULTILINE)
 _PAIR = re.compile(rf"([A-Za-z]+): +({_VALUE})")
 _PAIR_OF_LINE = re.compile(rf"^ +([A-Za-z]+): +({_VALUE})", re.MULTILINE)
 _ITEMS = re.compile(_ITEM)
@@ -53,6 +52,7 @@ class Run(NamedTuple):
     """A part of a file, from byte `start` to `end`, at an indentation; and what it says."""
 
     section: str
+    model: type[Any]  # of its entries
     indent: str
     start: int
     end: int
@@ -97,7 +97,7 @@ class Run(NamedTuple):
 def _plain(run: Run, data: bytes) -> dict[str, Any] | None:
     """The entries of a part of a run; None if there is anything else in it."""
     plain, _ = _patterns(run.indent)
-    build = Builder(MODELS[run.section], _value).build
+    build = Builder(run.model, _value).build
     entries: dict[str, Any] = {}
     place = 0
     try:
@@ -113,7 +113,11 @@ def _plain(run: Run, data: bytes) -> dict[str, Any] | None:
 
 
 def cut(
-    text: str, least: int = LEAST, most_wrong: int | None = None, first: int | None = None
+    text: str,
+    models: Mapping[str, type[Any]],
+    least: int = LEAST,
+    most_wrong: int | None = None,
+    first: int | None = None,
 ) -> tuple[bytes, str, Mapping[str, Run]]:
     """The text in UTF-8; as text with two markers in the place of each run; and the runs by their first marker.
 
@@ -126,10 +130,10 @@ def cut(
     runs: dict[str, Run] = {}
     remains: list[str] = []
     done = 0
-    for head in _HEAD.finditer(text):
+    for head in _heads(tuple(models)).finditer(text):
         if head.start() < done:
             continue  # within what is left unread
-        for run in _runs_of(head, text, least, most_wrong, first):
+        for run in _runs_of(head, text, models, least, most_wrong, first):
             marker = f"{stem}{len(runs)}a"
             remains += (text[done : run.start], f"{run.indent}{marker}: {{}}\n{run.indent}{second(marker)}: {{}}\n")
             done = run.end
@@ -157,12 +161,20 @@ def _unused(text: str) -> str:
     return stem
 
 
-def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None, first: int | None) -> Iterator[Run]:
+def _runs_of(
+    head: re.Match[str],
+    text: str,
+    models: Mapping[str, type[Any]],
+    least: int,
+    most_wrong: int | None,
+    first: int | None,
+) -> Iterator[Run]:
     indent = _indent(text, _after(text, head.end()))
     if len(indent) <= len(head[1]):
         return
     plain, other = _patterns(indent)
-    build = Builder(MODELS[head[2]], _value).build
+    section, model = head[2], models[head[2]]
+    build = Builder(model, _value).build
     start, end = head.end(), head.end()
     entries: dict[str, Any] = {}
     wrong = read = 0
@@ -174,11 +186,11 @@ def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None,
             read += 1
             if read == first:
                 rest = _end_of_section(text, end, indent)
-                yield Run(head[2], indent, start, rest, entries, unread=rest > _after(text, end))
+                yield Run(section, model, indent, start, rest, entries, unread=rest > _after(text, end))
                 return
             continue
         if end - start >= least:
-            yield Run(head[2], indent, start, end, entries)
+            yield Run(section, model, indent, start, end, entries)
         passed = other.match(text, place)
         if passed is None:
             return
@@ -187,13 +199,13 @@ def _runs_of(head: re.Match[str], text: str, least: int, most_wrong: int | None,
         wrong += match is not None
         if wrong == most_wrong and first is not None:
             if (rest := _end_of_section(text, end, indent)) - start >= least:
-                yield Run(head[2], indent, start, rest, {}, unread=True)
+                yield Run(section, model, indent, start, rest, {}, unread=True)
             return
         if wrong == most_wrong:
             while (match := plain.match(text, _after(text, end))) is not None:
                 end = match.end()
             if end - start >= least:
-                yield Run(head[2], indent, start, end, {}, unread=True)
+                yield Run(section, model, indent, start, end, {}, unread=True)
             start = end
 
 
@@ -207,6 +219,12 @@ def _end_of_section(text: str, place: int, indent: str) -> int:
     """The first line that is indented less, from the beginning of a line on."""
     match = re.compile(rf"^(?!{indent})(?! *+(?:#|$))", re.MULTILINE).search(text, place)
     return match.start() if match else len(text)
+
+
+@cache
+def _heads(sections: tuple[str, ...]) -> re.Pattern[str]:
+    """The line that begins one of these sections."""
+    return re.compile(rf"^( +)({'|'.join(sections)}):{_REST}", re.MULTILINE)
 
 
 def _indent(text: str, place: int) -> str:

@@ -18,8 +18,6 @@ from nvi_operator.language.fast.line_diff import Edit
 from nvi_operator.language.load.files import ENTRY_SUFFIXES, SpecFiles
 from nvi_operator.language.load.loader import LoadedSpec
 
-_SECTION = "forwards"
-
 
 def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Edit] | None:
     """The same, of a file below the spec directory `root` (or of the only one), read with the same care."""
@@ -40,22 +38,24 @@ def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit
         found = loaded.where.sources[number].edited(data)
     except SpecError:
         return None
-    if found is None or found[1].section != _SECTION:
+    if found is None or not loaded.language.by_name[found[1].section].incremental:
         return None
     source, edit = found
-    if any(name in loaded.spec.forwards for name in edit.more.keys() - edit.less.keys()):
+    attribute = loaded.language.attributes[edit.section]
+    entries = getattr(loaded.spec, attribute)
+    if any(name in entries for name in edit.more.keys() - edit.less.keys()):
         return None
-    claims = _claims(loaded, edit)
+    claims = _claims(loaded, edit, attribute)
     if claims is None:
         return None
-    spec = loaded.spec.model_copy(update={"forwards": edit.on(loaded.spec.forwards)})
+    spec = loaded.spec.model_copy(update={attribute: edit.on(entries)})
     return replace(loaded, spec=spec, where=loaded.where.after(number, source, edit), claims=claims), edit
 
 
-def _claims(loaded: LoadedSpec, edit: Edit) -> Claims | None:
+def _claims(loaded: LoadedSpec, edit: Edit, attribute: str) -> Claims | None:
     """What all forwards claim after the edit; None if that, or what is edited in, is not right."""
     less, more = Claims(), Claims()
-    check(loaded.spec.model_copy(update={"forwards": edit.less}), less)
-    if check(loaded.spec.model_copy(update={"forwards": edit.more}), more):
+    check(loaded.spec.model_copy(update={attribute: edit.less}), less)
+    if check(loaded.spec.model_copy(update={attribute: edit.more}), more):
         return None
     return loaded.claims.exchanged(less, more)

@@ -2,7 +2,7 @@
 
 An entry is validated by the same model as one in the YAML, whatever file it came in, and an error in it has a place
 of its own. Here: a file's text to its entries. The two formats are in `entries_csv.py` and `entries_json.py`; which
-sections may be so written is in `model/nat_entries.py`, which file may be read in `files.py`.
+sections may be so written is in `model/sections.py`, which file may be read in `files.py`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from nvi_operator.language.fast.line_diff import Edit, changed_lines
 from nvi_operator.language.load.entries_csv import CsvTable
 from nvi_operator.language.load.entries_json import JsonLines
 from nvi_operator.language.load.entry_rows import Rows
-from nvi_operator.language.load.merge import ATTRIBUTES
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.gateway import Gateway
-from nvi_operator.language.model.nat_entries import MODELS
+from nvi_operator.language.model.sections import Language
 from nvi_operator.language.model.values import is_name
 from nvi_operator.language.wording import shown
 
@@ -67,9 +65,9 @@ class EntryFile:
         return lines
 
 
-def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile, dict[str, Any]]:
+def read_entries(data: bytes | str, file: str, section: str, language: Language) -> tuple[EntryFile, dict[str, Any]]:
     """The entries of one file, by name. Raises SpecError with every problem of the file."""
-    rows = _FORMATS[PurePath(file).suffix](decoded(data, file).encode(), file, section, MODELS[section])
+    rows = _FORMATS[PurePath(file).suffix](decoded(data, file).encode(), file, section, language.bulk[section])
     source = EntryFile(file, section, rows)
     problems = SpecProblems()
     entries: dict[str, Any] = {}
@@ -78,7 +76,7 @@ def read_entries(data: bytes | str, file: str, section: str) -> tuple[EntryFile,
             if problems.is_full():
                 continue
             try:
-                entry = _slowly(rows, section, line, name)
+                entry = _slowly(rows, section, line, name, language)
             except SpecError as error:
                 problems.add(error)
                 continue
@@ -100,13 +98,13 @@ def _all_right(rows: Rows | None) -> dict[str, Any] | None:
     return None if wrong or len(entries) < len(found) else entries
 
 
-def _slowly(rows: Rows, section: str, line: int, name: str) -> Any:
+def _slowly(rows: Rows, section: str, line: int, name: str, language: Language) -> Any:
     """The entry as pydantic reads it. Raises SpecError in the words for the same entry in a document."""
     document = rows.document(line)
     try:
-        return getattr(Gateway.model_validate(document.data).spec, ATTRIBUTES[section])[name]
+        return getattr(language.document.model_validate(document.data).spec, language.attributes[section])[name]
     except ValidationError as error:
-        raise SpecError(list(explained(document, error, several=rows.several))) from error
+        raise SpecError(list(explained(document, error, language, several=rows.several))) from error
 
 
 def _second(source: EntryFile, line: int, name: str) -> SpecProblem:

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from nvi_operator.errors import Position, SpecProblem, SpecProblems
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places
-from nvi_operator.language.model.nat_entries import Bulk
 from nvi_operator.language.wording import AS_A_LIST
 
 
@@ -18,7 +17,7 @@ class Rows(ABC):
 
     several = AS_A_LIST  # how a field has several values
 
-    def __init__(self, raw: bytes, file: str, section: str, model: type[Bulk]) -> None:
+    def __init__(self, raw: bytes, file: str, section: str, model: type[Any]) -> None:
         self.raw = raw
         self._file = file
         self._section = section

@@ -15,7 +15,7 @@ from nvi_operator.language.load.files import ReadEntries
 from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.yaml_documents import LITTLE, first_parts
 from nvi_operator.language.load.yaml_errors import encoded
-from nvi_operator.language.model.nat_entries import MODELS
+from nvi_operator.language.model.sections import Language
 
 MOST = 2000  # of each section and file; twice as many as the problems that are counted
 
@@ -23,8 +23,9 @@ MOST = 2000  # of each section and file; twice as many as the problems that are 
 class FirstEntries:
     """Documents, and the files that they name, with their first entries only. Make one for each load."""
 
-    def __init__(self, read: ReadEntries) -> None:
+    def __init__(self, read: ReadEntries, language: Language) -> None:
         self._read = read
+        self._language = language
         self._whole: dict[tuple[str, str], bytes | str] = {}
         self.left_out = False  # is there any other entry?
 
@@ -35,7 +36,7 @@ class FirstEntries:
         parts: list[Part] = []
         cut_short = False
         for file, text in texts.items():
-            found = first_parts(text, file, problems, MOST)
+            found = first_parts(text, file, problems, MOST, self._language)
             if found is None:
                 return None
             parts += found[0]
@@ -51,7 +52,7 @@ class FirstEntries:
         ]
 
     def _of_section(self, name: str, value: Any) -> Any:
-        if name not in MODELS or len(value) <= MOST:
+        if name not in self._language.bulk or len(value) <= MOST:
             return value
         self.left_out = True
         return dict(islice(value.items(), MOST))

@@ -27,7 +27,7 @@ from nvi_operator.language.load.merge import Part, Positions, Source, dotted, me
 from nvi_operator.language.load.yaml_documents import parts_of
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.nat_entries import SECTIONS
+from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.wording import LONGEST_NAME, short
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts"]
@@ -43,16 +43,35 @@ class LoadedSpec:
     files: tuple[str, ...]
     shared: frozenset[str]  # of those, what other gateways are written in, too
     claims: Claims = field(repr=False, compare=False)
+    language: Language = field(default=LANGUAGE, repr=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many entries each section has, by its name in YAML."""
+        return self.language.counts(self.spec)
+
+    @property
+    def counts_text(self) -> str:
+        """The same for people: `2 uplinks, 1 forward`."""
+        return self.language.counts_text(self.spec)
 
 
-def load_directory(path: FilePath | str, *, hostname: str | None = None, gateway: str | None = None) -> LoadedSpec:
+def load_directory(
+    path: FilePath | str,
+    *,
+    hostname: str | None = None,
+    gateway: str | None = None,
+    language: Language = LANGUAGE,
+) -> LoadedSpec:
     """The one gateway in `path` (a directory or a file) that is for `hostname`, or is called `gateway`.
 
     Raises SpecError with every problem found.
     """
     files = SpecFiles(path)
     texts = files.read_specs()
-    return load_texts(texts, hostname=hostname, gateway=gateway, root=str(path), entries=files.read_entries)
+    return load_texts(
+        texts, hostname=hostname, gateway=gateway, root=str(path), entries=files.read_entries, language=language
+    )
 
 
 def load_texts(
@@ -62,18 +81,19 @@ def load_texts(
     gateway: str | None = None,
     root: str = "spec",
     entries: ReadEntries | None = None,
+    language: Language = LANGUAGE,
 ) -> LoadedSpec:
     """The same, of texts by file name. `root` is where it is said that there is nothing.
 
     `entries` reads the files of entries that a document names; without it they are among `texts`.
     """
     yaml = {file: texts[file] for file in sorted(texts) if not file.endswith(ENTRY_SUFFIXES)}
-    first = FirstEntries(entries or entries_among(texts))
+    first = FirstEntries(entries or entries_among(texts), language)
 
     def refuse_early(documents: Sequence[Part], problems: SpecProblems) -> LoadedSpec | None:
         """The gateway of some entries. What is wrong in many of them is so with the others beside them."""
         try:
-            return _load(documents, first.read, SpecProblems(problems), hostname, gateway, root)
+            return _load(documents, first.read, SpecProblems(problems), hostname, gateway, root, language)
         except SpecError as error:
             found = SpecProblems()
             found.add(error)
@@ -85,12 +105,12 @@ def load_texts(
     if (begun := first.read_yaml(yaml, problems)) is not None:
         refuse_early(begun, problems)
     problems = SpecProblems()
-    documents = [part for file, text in yaml.items() for part in parts_of(text, file, problems)]
+    documents = [part for file, text in yaml.items() for part in parts_of(text, file, problems, language=language)]
     if begun is None:
         loaded = refuse_early(first.of(documents), problems)
         if loaded and not first.left_out:
             return loaded
-    return _load(documents, first.whole, problems, hostname, gateway, root)
+    return _load(documents, first.whole, problems, hostname, gateway, root, language)
 
 
 def _load(
@@ -100,15 +120,16 @@ def _load(
     hostname: str | None,
     gateway: str | None,
     root: str,
+    language: Language,
 ) -> LoadedSpec:
     """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
-    parts = _parts(documents, entries, problems)
+    parts = _parts(documents, entries, problems, language)
     if not parts:
         message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
         raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
     name = _choose(parts, hostname, gateway)
     chosen = [part for part in parts if part.name == name]
-    spec, where, _ = merge(chosen)
+    spec, where, _ = merge(chosen, language)
     claims = Claims()
     for path, message, hint in check(spec, claims):
         if not problems.is_full():  # to find a place takes longer than to find a problem
@@ -118,7 +139,7 @@ def _load(
         raise SpecError(_in_order(problems))
     files = tuple(dict.fromkeys(part.source.file for part in chosen))
     shared = frozenset(part.source.file for part in parts if part.name != name) & {*files}
-    return LoadedSpec(name, spec, where, files, shared, claims)
+    return LoadedSpec(name, spec, where, files, shared, claims, language)
 
 
 def _in_order(problems: SpecProblems) -> SpecProblems:
@@ -127,15 +148,15 @@ def _in_order(problems: SpecProblems) -> SpecProblems:
     return ordered
 
 
-def _parts(documents: Sequence[Part], entries: ReadEntries, problems: SpecProblems) -> list[Part]:
+def _parts(documents: Sequence[Part], entries: ReadEntries, problems: SpecProblems, language: Language) -> list[Part]:
     """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
     parts: list[Part] = []
     named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
     for part in documents:
         parts.append(part)
-        parts += _named_by(part, entries, named, problems)
+        parts += _named_by(part, entries, named, problems, language)
     for name in dict.fromkeys(part.name for part in parts):
-        problems += merge([part for part in parts if part.name == name])[2]
+        problems += merge([part for part in parts if part.name == name], language)[2]
     if problems:
         raise SpecError(_in_order(problems))
     return parts
@@ -146,10 +167,11 @@ def _named_by(
     entries: ReadEntries,
     named: dict[tuple[str, str, str], tuple[Source, Path]],
     problems: SpecProblems,
+    language: Language,
 ) -> Iterator[Part]:
     """The files of entries that a document names, if nobody has `named` them before."""
     document = part.source
-    for said_in, section in SECTIONS.items():
+    for said_in, section in language.files.items():
         files = part.sections.get(said_in) or ()
         for index, file in enumerate(files):
             path: Path = ("spec", said_in, index)
@@ -165,7 +187,7 @@ def _named_by(
             if problems.is_enough():
                 return
             try:
-                source, found = read_entries(entries(document.file, file), found_at, section)
+                source, found = read_entries(entries(document.file, file), found_at, section, language)
             except SpecError as error:
                 problems.add(error)
             except OSError as error:

@@ -13,14 +13,9 @@ from typing import Any, Protocol
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.fast.line_diff import Edit
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.base import attributes_of
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.nat_entries import SECTIONS
+from nvi_operator.language.model.sections import Join, Language
 from nvi_operator.language.wording import short
-
-_LISTS = ("sourceNat", "routes")
-_SINGLES = ("host", "dataplane", "numbers", "guards")
-ATTRIBUTES = attributes_of(GatewaySpec)
 
 
 class Source(Protocol):
@@ -84,6 +79,7 @@ class Positions:
 @dataclass
 class _Merged:
     sources: tuple[Source, ...]
+    language: Language
     data: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[tuple[int, Mapping[str, Any]]]] = field(default_factory=dict)
@@ -95,24 +91,21 @@ class _Merged:
         return Positions(self.sources, self.sections, self.entries, self.lines)
 
 
-def merge(parts: Sequence[Part]) -> tuple[GatewaySpec, Positions, list[SpecProblem]]:
+def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Positions, list[SpecProblem]]:
     """One gateway of all its parts; with problems, the spec holds what was said first."""
-    merged = _Merged(tuple(part.source for part in parts))
+    merged = _Merged(tuple(part.source for part in parts), language)
     for number, part in enumerate(parts):
         for section, value in part.sections.items():
-            if section in SECTIONS:
+            if section in language.files:
                 continue  # the files are parts of their own
-            if section in _SINGLES:
-                _single(merged, number, section, value)
-            elif section in _LISTS:
-                _list(merged, number, section, value)
-            else:
-                _mapping(merged, number, section, value)
+            _JOINED[language.by_name[section].join](merged, number, section, value)
             merged.sections.setdefault(section, number)
-    said = {ATTRIBUTES[section]: value for section, value in merged.data.items()}
-    said |= {ATTRIBUTES[section]: tuple(merged.data[section]) for section in _LISTS if section in merged.data}
+    fields = {
+        language.attributes[section]: tuple(value) if language.by_name[section].join is Join.IN_ORDER else value
+        for section, value in merged.data.items()
+    }
     # All of it is valid: validating 100,000 entries again would take as long as reading them.
-    return GatewaySpec().model_copy(update=said), merged.where, merged.problems
+    return language.spec().model_copy(update=fields), merged.where, merged.problems
 
 
 def _single(merged: _Merged, number: int, section: str, value: Any) -> None:
@@ -149,6 +142,9 @@ def _list(merged: _Merged, number: int, section: str, value: Sequence[Any]) -> N
         lines.append((number, index))
 
 
+_JOINED = {Join.ONCE: _single, Join.IN_ORDER: _list, Join.BY_NAME: _mapping}
+
+
 def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Position) -> None:
     in_list = isinstance(path[-2], int)
     merged.problems.append(
@@ -156,7 +152,7 @@ def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Positi
             source.find(path, key=not in_list),
             dotted(path),
             f"{what} is defined for the second time: first at {first}",
-            "keep one of them" if path[-1] in _SINGLES else "keep one of them, or give one another name",
+            "keep one of them" if len(path) == 2 else "keep one of them, or give one another name",
         )
     )
 

@@ -11,7 +11,7 @@ from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.base import fields_of, is_model
-from nvi_operator.language.model.gateway import Gateway
+from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
@@ -55,7 +55,9 @@ class Written(Protocol):
     def find(self, path: Path, *, key: bool = False) -> Position: ...
 
 
-def explained(document: Written, error: ValidationError, *, several: str = AS_A_LIST) -> Iterator[SpecProblem]:
+def explained(
+    document: Written, error: ValidationError, language: Language, *, several: str = AS_A_LIST
+) -> Iterator[SpecProblem]:
     """One problem for each wrong value of the document. `several` says how a field has more than one value there."""
     found: dict[Path, Any] = {}
     words: dict[Path, str] = {}
@@ -67,16 +69,18 @@ def explained(document: Written, error: ValidationError, *, several: str = AS_A_
         if _is_choice(found[path]):
             found[path] = item
     # A field under another name is one mistake, although it is missing as well.
-    meant = {(*path[:-1], _meant(path)) for path, item in found.items() if item["type"] in _UNKNOWN}
+    meant = {(*path[:-1], _meant(path, language)) for path, item in found.items() if item["type"] in _UNKNOWN}
     for path, item in found.items():
         if item["type"] == "missing" and path in meant:
             continue
         if _is_choice(item) and any(len(p) > len(path) and p[: len(path)] == path for p in found):
             continue
-        message, hint = _sentence(item, path)
+        message, hint = _sentence(item, path, language)
         if item["type"] == "value_error" and (weights := _weights(item["input"])):
-            hint = _instead_of_weights(_type_at(_field(path)), _field(path), weights) or hint
-        elif item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path))):
+            hint = _instead_of_weights(_type_at(_field(path), language), _field(path), weights) or hint
+        elif (
+            item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path), language))
+        ):
             hint = several
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):
@@ -142,10 +146,10 @@ def _written(document: Written, item: Any) -> Path:
     return tuple(path)
 
 
-def _sentence(item: Any, path: Path) -> tuple[str, str]:
+def _sentence(item: Any, path: Path, language: Language) -> tuple[str, str]:
     kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
     if kind in _UNKNOWN:
-        return _unknown(path)
+        return _unknown(path, language)
     if kind == "missing":
         name = str(path[-1])
         return f"{name} is missing", f"add `{_TO_ADD.get(name, name + ': ...')}` here"
@@ -159,7 +163,7 @@ def _sentence(item: Any, path: Path) -> tuple[str, str]:
         return f"{shown(given)} is too large: at most {context['le']}", "choose a smaller number"
     wanted = _TYPES.get(kind)
     if wanted:
-        return f"expected {wanted}, found {shown(given)}", _type_hint(kind, given, path)
+        return f"expected {wanted}, found {shown(given)}", _type_hint(kind, given, path, language)
     return str(item["msg"]), ""
 
 
@@ -177,7 +181,7 @@ def _word_hint(given: Any, expected: str) -> str:
     return f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}"
 
 
-def _type_hint(kind: str, given: Any, path: Path) -> str:
+def _type_hint(kind: str, given: Any, path: Path, language: Language) -> str:
     if given is None:
         return "write a value, or leave the field out"
     if kind == "bool_type":
@@ -186,7 +190,7 @@ def _type_hint(kind: str, given: Any, path: Path) -> str:
         return "put it in quotes if it is text" if isinstance(given, int | float) else ""
     if kind == "int_type":
         return "write the number without quotes" if str(given).isdecimal() else "write a number such as 1"
-    wanted = _type_at(path)
+    wanted = _type_at(path, language)
     if isinstance(given, str) and is_model(wanted) and (spaced := _spaced(given, fields_of(wanted))):
         return f"write `{spaced}`, with a space after the colon"
     form = _form(wanted)
@@ -223,8 +227,8 @@ def _value_hint(error: ValueError) -> str:
 # --------------------------------------------------------------------------- fields
 
 
-def _unknown(path: Path) -> tuple[str, str]:
-    name, fields = str(path[-1]), _fields_at(path[:-1])
+def _unknown(path: Path, language: Language) -> tuple[str, str]:
+    name, fields = str(path[-1]), _fields_at(path[:-1], language)
     message = f"there is no field {shown(name)}"
     if spaced := _spaced(name, fields):
         return message, f"write `{spaced}`, with a space after the colon"
@@ -233,9 +237,9 @@ def _unknown(path: Path) -> tuple[str, str]:
     return message, f"there are: {', '.join(fields)}" if fields else ""
 
 
-def _meant(path: Path) -> str | None:
+def _meant(path: Path, language: Language) -> str | None:
     """The field that an unknown one probably is."""
-    name, fields = str(path[-1]), _fields_at(path[:-1])
+    name, fields = str(path[-1]), _fields_at(path[:-1], language)
     return name.partition(":")[0] if _spaced(name, fields) else nearest(name, fields)
 
 
@@ -245,15 +249,15 @@ def _spaced(text: str, fields: Iterable[str]) -> str:
     return f"{name}: {short(value)}" if colon and name in fields else ""
 
 
-def _fields_at(path: Path) -> list[str]:
+def _fields_at(path: Path, language: Language) -> list[str]:
     """The fields of the model at `path`."""
-    annotation = _type_at(path)
+    annotation = _type_at(path, language)
     return sorted(fields_of(annotation)) if is_model(annotation) else []
 
 
-def _type_at(path: Path) -> Any:
+def _type_at(path: Path, language: Language) -> Any:
     """What belongs at `path`, by walking the types of the models along it."""
-    annotation: Any = Gateway
+    annotation: Any = language.document
     for step in path:
         if is_model(annotation):
             found = fields_of(annotation).get(str(step))

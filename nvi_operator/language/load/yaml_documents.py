@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from nvi_operator.errors import Position, SpecError, SpecProblems
 from nvi_operator.language.fast.fast_yaml import LEAST, NotPlainError, Run, cut, lines_of, second
 from nvi_operator.language.fast.line_diff import Edit, changed_lines
-from nvi_operator.language.load.merge import ATTRIBUTES, Part
+from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Document, Path, parse
 from nvi_operator.language.model.gateway import Gateway
-from nvi_operator.language.model.nat_entries import MODELS
+from nvi_operator.language.model.sections import LANGUAGE, Language
 
 LITTLE = 1 << 18  # characters of YAML that libyaml may read twice
 
@@ -29,6 +29,7 @@ def parts_of(
     problems: SpecProblems,
     least: int = LEAST,
     most_wrong: int | None = SpecProblems.MOST_COUNTED,
+    language: Language = LANGUAGE,
 ) -> list[Part]:
     """The documents of one file that are valid; what is wrong is added to `problems`. Empty ones are left out.
 
@@ -36,36 +37,40 @@ def parts_of(
     """
     try:
         text = decoded(data, file)
-        documents: Sequence[Document | CutDocument] = _cut_documents(text, file, least, most_wrong) or parse(
-            text, file
-        )
+        documents: Sequence[Document | CutDocument] = _cut_documents(
+            text, file, language, least, most_wrong
+        ) or parse(text, file)
     except SpecError as error:
         problems.add(error)
         return []
-    found = [(document, _validated(document)) for document in documents]
+    found = [(document, _validated(document, language)) for document in documents]
     if any(_unread(document) and not _is_wrong(gateway, most_wrong) for document, gateway in found):
-        return parts_of(data, file, problems, least, most_wrong=None)
-    return _parts(found, problems)
+        return parts_of(data, file, problems, least, None, language)
+    return _parts(found, problems, language)
 
 
 def _parts(
-    found: Sequence[tuple[Document | CutDocument, Gateway | ValidationError]], problems: SpecProblems
+    found: Sequence[tuple[Document | CutDocument, Gateway | ValidationError]],
+    problems: SpecProblems,
+    language: Language,
 ) -> list[Part]:
     parts: list[Part] = []
     for document, gateway in found:
         if isinstance(gateway, ValidationError):
-            _explain(document, gateway, problems)
+            _explain(document, gateway, problems, language)
             problems.complete = problems.complete and not _unread(document)
             continue
         said = document.data.get("spec", ())
-        sections = {section: getattr(gateway.spec, ATTRIBUTES[section]) for section in said}
+        sections = {section: getattr(gateway.spec, language.attributes[section]) for section in said}
         if isinstance(document, CutDocument):
             sections |= document.with_runs(sections)
         parts.append(Part(document, gateway.metadata.name, sections))
     return parts
 
 
-def first_parts(data: bytes | str, file: str, problems: SpecProblems, first: int) -> tuple[list[Part], bool] | None:
+def first_parts(
+    data: bytes | str, file: str, problems: SpecProblems, first: int, language: Language
+) -> tuple[list[Part], bool] | None:
     """Likewise, with the first plain entries of each section only; and whether that left any out.
 
     None where it would take as long as reading all of them, or where it is not YAML.
@@ -73,7 +78,7 @@ def first_parts(data: bytes | str, file: str, problems: SpecProblems, first: int
     try:
         text = decoded(data, file)
         documents: Sequence[Document | CutDocument] = _cut_documents(
-            text, file, LEAST, SpecProblems.MOST_COUNTED, first
+            text, file, language, LEAST, SpecProblems.MOST_COUNTED, first
         )
         if not documents and len(text) <= LITTLE:
             documents = parse(text, file)
@@ -81,13 +86,13 @@ def first_parts(data: bytes | str, file: str, problems: SpecProblems, first: int
         return None
     if not documents:
         return None
-    parts = _parts([(document, _validated(document)) for document in documents], problems)
+    parts = _parts([(document, _validated(document, language)) for document in documents], problems, language)
     return parts, any(map(_unread, documents))
 
 
-def _validated(document: Document | CutDocument) -> Gateway | ValidationError:
+def _validated(document: Document | CutDocument, language: Language) -> Gateway | ValidationError:
     try:
-        return Gateway.model_validate(document.data)
+        return language.document.model_validate(document.data)
     except ValidationError as error:
         return error
 
@@ -100,8 +105,10 @@ def _is_wrong(gateway: Gateway | ValidationError, most: int | None) -> bool:
     return isinstance(gateway, ValidationError) and gateway.error_count() >= (most or 0)
 
 
-def _explain(document: Document | CutDocument, error: ValidationError, problems: SpecProblems) -> None:
-    for problem in explained(document, error):
+def _explain(
+    document: Document | CutDocument, error: ValidationError, problems: SpecProblems, language: Language
+) -> None:
+    for problem in explained(document, error, language):
         if not problems.is_full():
             problems.append(problem)
 
@@ -168,21 +175,23 @@ class CutDocument:
 
 
 def _cut_documents(
-    text: str, file: str, least: int, most_wrong: int | None, first: int | None = None
+    text: str, file: str, language: Language, least: int, most_wrong: int | None, first: int | None = None
 ) -> list[CutDocument]:
     """Nothing where there is no long run, or where it is in doubt that it means what it seems to mean."""
     try:
-        raw, remains, runs = cut(text, least, most_wrong, first)
+        raw, remains, runs = cut(text, language.bulk, least, most_wrong, first)
         if first is not None and len(remains) > LITTLE:
             return []
-        documents = [_cut_document(document, raw, runs) for document in parse(remains, file)] if runs else []
+        documents = (
+            [_cut_document(document, raw, runs, language) for document in parse(remains, file)] if runs else []
+        )
     except (NotPlainError, SpecError):  # of what is wrong the place is known in the whole text only
         return []
     found = sum(len(document.runs) for document in documents)
     return documents if found == len(runs) else []  # else one is in a text, or in a section of another meaning
 
 
-def _cut_document(document: Document, raw: bytes, runs: Mapping[str, Run]) -> CutDocument:
+def _cut_document(document: Document, raw: bytes, runs: Mapping[str, Run], language: Language) -> CutDocument:
     data = document.data
     spec = data.get("spec") if isinstance(data, dict) else None
     if not isinstance(spec, dict):
@@ -190,7 +199,7 @@ def _cut_document(document: Document, raw: bytes, runs: Mapping[str, Run]) -> Cu
     found: dict[str, Run] = {}
     without: dict[str, Any] = {}
     for section, written in spec.items():
-        if section in MODELS and isinstance(written, dict):
+        if section in language.bulk and isinstance(written, dict):
             mine = {name: runs[name] for name in written if name in runs}
             markers = {marker for first in mine for marker in (first, second(first))}
             if any(run.section != section for run in mine.values()) or any(written.get(m) != {} for m in markers):

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from nvi_operator.errors import Position, SpecError, SpecProblem
-from nvi_operator.language.model.gateway import field_names
+from nvi_operator.language.model.sections import LANGUAGE
 from nvi_operator.language.wording import short
 
 _BOM = b"\xef\xbb\xbf"
@@ -104,7 +104,7 @@ def _glued(problem: str, mark: Any, begun: Any, text: str) -> tuple[int, int, st
     else:
         return None
     match = _KEY.match(lines[line])
-    if match and match["key"] in field_names() and match.start("key") in columns:
+    if match and match["key"] in LANGUAGE.field_names and match.start("key") in columns:
         written = f"{match['key']}: {short(match['value'])}"
         return line, match.start("key"), "a key without a space after its ':'", f"write `{written}`"
     if keyless:

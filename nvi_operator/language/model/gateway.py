@@ -8,12 +8,11 @@ No field is a mark, a table number or a rule priority, save in `Numbers`.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from nvi_operator.language.model.base import Model, fields_of, is_model
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, IfNames, Maybe, Name, Networks
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
@@ -94,18 +93,3 @@ class Gateway(Model):
     kind: Literal["Gateway"]
     metadata: Metadata
     spec: GatewaySpec = Field(default_factory=GatewaySpec)
-
-
-@cache
-def field_names() -> frozenset[str]:
-    """Every field of the language, wherever it belongs."""
-    names: set[str] = set()
-    todo: list[Any] = [Gateway]
-    while todo:
-        annotation = todo.pop()
-        if is_model(annotation):
-            names |= fields_of(annotation).keys()
-            todo += (field.annotation for field in fields_of(annotation).values())
-        else:
-            todo += get_args(annotation)
-    return frozenset(names)

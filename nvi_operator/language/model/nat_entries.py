@@ -329,8 +329,3 @@ def _same_families_and_sizes(
 
 def _all(networks: Sequence[Network]) -> str:
     return ", ".join(map(str, networks))
-
-
-Bulk = Forward | Static | TwiceNat
-MODELS: Mapping[str, type[Bulk]] = {"forwards": Forward, "static": Static, "twiceNat": TwiceNat}
-SECTIONS: Mapping[str, str] = {f"{section}From": section for section in MODELS}  # which files are for which section

@@ -17,7 +17,7 @@ from nvi_operator.language.load.entries_csv import CsvTable
 from nvi_operator.language.load.files import ENTRY_SUFFIXES
 from nvi_operator.language.load.loader import load_directory, load_texts
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.nat_entries import MODELS, SECTIONS
+from nvi_operator.language.model.sections import LANGUAGE
 from nvi_operator.view.error import error_json
 from tests.examples import examples
 from tests.unit.language.specs import BASE, HEAD, Said, problems_in
@@ -121,8 +121,8 @@ def test_a_file_that_no_document_names_is_not_read() -> None:
 
 def test_each_model_of_entries_has_its_field() -> None:
     fields = {str(field.alias) for field in GatewaySpec.model_fields.values()}
-    assert set(SECTIONS) == {field for field in fields if field.endswith("From")}
-    assert {*SECTIONS.values()} == {*MODELS}
+    assert set(LANGUAGE.files) == {field for field in fields if field.endswith("From")}
+    assert {*LANGUAGE.files.values()} == {*LANGUAGE.bulk}
 
 
 # --------------------------------------------------------------------------- CSV that is wrong

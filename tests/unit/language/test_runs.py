@@ -12,6 +12,7 @@ from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.yaml_documents import CutDocument, parts_of
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.sections import LANGUAGE
 from tests.examples import examples
 from tests.unit.language.specs import BASE, HEAD, problems_in
 
@@ -35,7 +36,7 @@ def places(part: Part) -> list[str]:
 
 def plain(entries: str) -> list[str]:
     """The names of those entries of a section `forwards` that are in runs."""
-    _, _, runs = cut(HEAD + "spec:\n  forwards:\n" + entries, 1)
+    _, _, runs = cut(HEAD + "spec:\n  forwards:\n" + entries, LANGUAGE.bulk, 1)
     return [name for run in runs.values() for name in run.entries]
 
 
