@@ -20,7 +20,7 @@ Counters = Mapping[str, Mapping[str, int]]
 
 _SHOWN_FAULTS = 20  # a screen holds no more; the JSON has them all
 
-_MEANINGS = {
+MEANINGS = {
     "reinjected": "packets handed back to their in-interface",
     "no_stage_bit": "dropped: stage 1 did not see them (table flushed?)",
     "no_device": "dropped: in-interface unknown or gone",
@@ -116,7 +116,7 @@ def _is_direct(uplink: Uplink) -> bool:
 def _counters(group: str, values: Mapping[str, int]) -> TextTable:
     table = TextTable(group, ("counter", "packets", "meaning"), right=frozenset({1}))
     for name, value in sorted(values.items()):
-        meaning = _MEANINGS.get(name, "new flows by this line" if "nat_" in name else "")
+        meaning = MEANINGS.get(name, "new flows by this line" if "nat_" in name else "")
         table.rows.append((name, str(value), meaning))
     return table
 
