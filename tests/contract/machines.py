@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from nvi_operator.kernel.host import HostKernel
 from nvi_operator.language.load.loader import load_texts
-from nvi_operator.language.model.gateway import GatewaySpec, Numbers
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import Kernel as PassKernel

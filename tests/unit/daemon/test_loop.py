@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from nvi_operator.state.sysctl import Sysctl
 
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, ConcurrentChangeError, KernelError, SpecError, VerifyError
 from nvi_operator.kernel.netlink.events import Event
+from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
 from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.sources.directory import SpecDirectory
@@ -29,12 +29,12 @@ from tests.unit.daemon.world import FakeEvents, World, failed
 QUIET = Outcome("edge", requested=False)  # nothing to change, and nothing to say
 
 
-def changed(kind: str, key: str) -> Plan:
-    """A plan that makes one object."""
-    return replace(NO_PLAN, steps=(Change(Ref(kind, key), Action.CREATE, None, Sysctl("x", "1")),))
+def changed(path: str) -> Plan:
+    """A plan that changes one setting."""
+    return replace(NO_PLAN, steps=(Change(Ref("sysctl", path), Action.CREATE, None, Sysctl(path, "1")),))
 
 
-HEALED = Outcome("edge", plan=changed("fib-rule", "x"), requested=False)
+HEALED = Outcome("edge", plan=changed("x"), requested=False)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_half_saved_directory_stays_due_when_the_kernel_comes_first(world: Wor
 def test_an_own_change_makes_one_more_pass_and_no_third(world: World) -> None:
     def apply(_: Trigger) -> Outcome:
         world.events.happen(Event("nft", os.getpid(), "nvictl", own=True))
-        return Outcome("edge", plan=changed("nft-table", "inet nvi"))
+        return Outcome("edge", plan=changed("x"))
 
     world.answers = [apply]
     world.run(30)
@@ -327,7 +327,7 @@ def test_a_watch_that_cannot_be_is_told_once_and_the_timer_goes_on(world: World)
 
 def test_a_fight_ends_in_a_pause_that_names_object_and_process(world: World) -> None:
     def fought_over(trigger: Trigger) -> Outcome:
-        if "fib-rule x" in trigger.paused or not trigger.reasons & {Reason.KERNEL, Reason.RELEASE}:
+        if "sysctl x" in trigger.paused or not trigger.reasons & {Reason.KERNEL, Reason.RELEASE}:
             return QUIET
         world.clock.at(0.001, world.events.happen)  # the other one puts his back
         return HEALED
@@ -339,8 +339,8 @@ def test_a_fight_ends_in_a_pause_that_names_object_and_process(world: World) -> 
     *heals, report = world.log
     assert all(entry.startswith("edge: drift by evil (pid 7)\n") for entry in heals)
     assert len(heals) == 10
-    assert report.startswith("fib-rule x: changed by evil (pid 7), and healed 10 times")
-    assert world.notifier.said[-3].startswith("STATUS=left alone: fib-rule x; edge: in sync")
+    assert report.startswith("sysctl x: changed by evil (pid 7), and healed 10 times")
+    assert world.notifier.said[-3].startswith("STATUS=left alone: sysctl x; edge: in sync")
 
 
 def test_a_paused_object_is_tried_again(world: World) -> None:
@@ -349,7 +349,7 @@ def test_a_paused_object_is_tried_again(world: World) -> None:
         world.clock.at(1 + number, world.events.happen)
     world.clock.at(30, world.events.happen)
     world.run(75)
-    assert world.triggers[-2][1].paused == {"fib-rule x"}
+    assert world.triggers[-2][1].paused == {"sysctl x"}
     assert world.reasons[-1] == "release"
     assert world.moments[-1] == 70
     assert world.triggers[-1][1].paused == frozenset()

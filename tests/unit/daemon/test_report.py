@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from nvi_operator.state.sysctl import Sysctl
 
 from nvi_operator import errors
 from nvi_operator.daemon.report import SHOWN, log_entries, next_attempt, status_line
 from nvi_operator.errors import KernelError, NftCrashedError, NviError, Position, SpecError, SpecProblem
+from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
 from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.sources.revision import Revision
