@@ -6,6 +6,7 @@ Plans, drift, `render` and the fake kernel read nothing else: docs/how-to/add-a-
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +17,11 @@ from nvi_operator.topology.edit import EditedTopology
 from nvi_operator.topology.model import Topology
 
 S = TypeVar("S")
+
+
+def command(*words: object) -> str:
+    """A command as a line for a shell: nothing in a word is interpreted."""
+    return shlex.join(map(str, words))
 
 
 class Phase(IntEnum):
@@ -38,6 +44,10 @@ class Phase(IntEnum):
 
 def _unchanged(obj: S, topology: EditedTopology) -> S:
     return obj
+
+
+def _no_script(obj: S, topology: Topology) -> Iterable[str]:
+    return ()
 
 
 def _no_lines(before: S | None, after: S | None, full: bool) -> Iterable[Line]:
@@ -70,6 +80,8 @@ class Kind(Generic[S]):
     restores: Callable[[str, str], bool] = lambda key, value: False
     # What an edit of forwards makes of an object; None: only `desired` can say.
     edited: Callable[[S, EditedTopology], S | None] = _unchanged
+    # Lines for a shell that make an object; none where no command can: `render` then has a comment.
+    script: Callable[[S, Topology], Iterable[str]] = _no_script
     # For objects of many lines: the whole text, and the lines that differ, all of them if `full`.
     text: Callable[[S], Iterable[str]] | None = None
     difference: Callable[[S | None, S | None, bool], Iterable[Line]] = _no_lines

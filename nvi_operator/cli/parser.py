@@ -187,7 +187,7 @@ def _module(parser: argparse.ArgumentParser) -> None:
 
 _COMMANDS: tuple[Command, ...] = (
     ("validate", "check a spec; needs no root and no kernel", (_spec, _output)),
-    ("render", "print what a spec means: nft, ip rule, ip route, sysctl; needs no root", (_spec, _netns, _output)),
+    ("render", "print what a spec means as a shell script: nft, ip, sysctl; needs no root", (_spec, _netns, _output)),
     ("plan", "show what apply would do", (_spec, _netns, _output, _full, _detailed)),
     ("diff", "like plan, with the exit codes of diff(1)", (_spec, _netns, _output, _full)),
     (

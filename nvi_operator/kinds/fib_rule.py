@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from itertools import product
 
-from nvi_operator.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.model import Conditions, Topology, Unchanged, Uplink
@@ -253,6 +253,10 @@ def _phase(rule: FibRule) -> Phase:
     return Phase.ROUTES if rule.action == "lookup" and not steers else Phase.BACKSTOP
 
 
+def _script(rule: FibRule, topology: Topology) -> Iterator[str]:
+    yield command("ip", f"-{rule.family}", "rule", "add", *str(rule).split(), "protocol", topology.protocol)
+
+
 FIB_RULE = Kind(
     "fib-rule",
     FibRule,
@@ -260,5 +264,6 @@ FIB_RULE = Kind(
     _desired,
     phase=_phase,
     describe=lambda rule: f"-{rule.family} {rule}",
+    script=_script,
     within=lambda rule: rule.priority,
 )

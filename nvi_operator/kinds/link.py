@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nvi_operator.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.topology.model import Topology
 
-ALIAS = "nvi-operator: numbers: "  # begins the alias of a device of ours; the numbers of its spec follow
+ALIAS = "nvi-operator: numbers: "  # begins the alias of the device; the numbers of its spec follow
+
+
+def device_alias(link_group: int, protocol: int) -> str:
+    return f"{ALIAS}{{linkGroup: {link_group}, protocol: {protocol}}}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,17 @@ def _attribute(name: str, value: int) -> str:
     return ("mark", "skb_iif")[value] if name == "source" else ("off", "on")[value]
 
 
+def _script(link: Link, topology: Topology) -> Iterator[str]:
+    """None for kind nvi: ip(8) does not know its attributes."""
+    if link.attributes:
+        return
+    set_ = ("ip", "link", "set", "dev", link.ifname)
+    yield command("ip", "link", "add", "name", link.ifname, "mtu", link.mtu, "group", link.group, "type", link.kind)
+    yield command(*set_, "addrgenmode", "none")
+    yield command(*set_, "alias", device_alias(topology.link_group, topology.protocol))
+    yield command(*set_, "up")
+
+
 LINK = Kind(
     "link",
     Link,
@@ -77,6 +92,7 @@ LINK = Kind(
     _desired,
     phase=lambda link: Phase.LINK,
     describe=_describe,
+    script=_script,
     replaces=_replaces,
     is_link=lambda link: link.ifname,
 )

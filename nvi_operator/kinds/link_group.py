@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nvi_operator.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.state.restorable import is_ifname, is_number
 from nvi_operator.topology.model import Topology
 
@@ -43,5 +43,6 @@ LINK_GROUP = Kind(
     _desired,
     phase=lambda group: Phase.ROUTES,
     describe=lambda group: f"{group.ifname} group {group.group}",
+    script=lambda group, topology: [command("ip", "link", "set", "dev", group.ifname, "group", group.group)],
     restores=_restores,
 )

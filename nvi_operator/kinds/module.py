@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nvi_operator.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.topology.model import Topology
 
 
@@ -32,4 +32,5 @@ MODULE = Kind(
     _desired,
     phase=lambda module: Phase.MODULE,
     describe=lambda module: module.name,
+    script=lambda module, topology: [command("modprobe", module.name)],
 )

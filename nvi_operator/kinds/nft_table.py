@@ -50,6 +50,7 @@ NFT_TABLE = Kind(
     phase=lambda table: Phase.NFT,
     describe=_describe,
     edited=_edited,
+    script=lambda table, topology: ["nft -f - <<'EOF'", *table_text(table), "EOF"],
     text=table_text,
     difference=table_lines,
 )

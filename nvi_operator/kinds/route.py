@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from nvi_operator.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.model import ANY, Topology, Uplink
-from nvi_operator.topology.numbers import UNREACHABLE_METRIC
+from nvi_operator.topology.numbers import UNREACHABLE_METRIC, table_name
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,25 @@ def _phase(route: Route) -> Phase:
     return Phase.UNREACHABLE if route.type == "unreachable" else Phase.ROUTES
 
 
+def _words(route: Route) -> Iterator[object]:
+    """The arguments of `ip route add`."""
+    if route.type == "unreachable":
+        yield route.type
+    yield route.destination
+    for word, value in (("via", route.via), ("dev", route.dev)):
+        if value:
+            yield from (word, value)
+    yield from ("table", table_name(route.table), "metric", route.metric)
+    if route.onlink:
+        yield "onlink"
+
+
 def _describe(route: Route) -> str:
-    words = [f"-{route.family}", *(["unreachable"] if route.type == "unreachable" else []), route.destination]
-    words += [f"via {route.via}"] if route.via else []
-    words += [f"dev {route.dev}"] if route.dev else []
-    words += [f"table {route.table} metric {route.metric}"]
-    return " ".join([*words, *(["onlink"] if route.onlink else [])])
+    return " ".join(map(str, (f"-{route.family}", *_words(route))))
+
+
+def _script(route: Route, topology: Topology) -> Iterator[str]:
+    yield command("ip", f"-{route.family}", "route", "add", *_words(route), "proto", topology.protocol)
 
 
 ROUTE = Kind(
@@ -105,5 +118,6 @@ ROUTE = Kind(
     _desired,
     phase=_phase,
     describe=_describe,
+    script=_script,
     lives_on=lambda route: route.dev,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from nvi_operator.kind import Kind, Phase
+from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.state.restorable import is_ifname
 from nvi_operator.topology.model import Topology
 
@@ -89,6 +89,7 @@ SYSCTL = Kind(
     _desired,
     phase=_phase,
     describe=lambda sysctl: f"{sysctl.path} = {sysctl.value}",
+    script=lambda sysctl, topology: [command("sysctl", "-qw", f"{sysctl.path}={sysctl.value}")],
     within=_within,
     lives_on=_interface,
     restores=may_change,

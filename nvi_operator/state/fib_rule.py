@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.topology.numbers import table_name
+
 
 @dataclass(frozen=True)
 class FibRule:
@@ -42,7 +44,7 @@ class FibRule:
             words.append(f"fwmark {self.mark:#x}/{self.mask:#x}")
         words += self.other
         if self.action == "lookup":
-            words.append(f"lookup {self.table}")
+            words.append(f"lookup {self.table if self.table is None else table_name(self.table)}")
         elif self.action == "goto":
             words.append(f"goto {self.goto}")
         else:

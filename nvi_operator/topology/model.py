@@ -323,6 +323,7 @@ class Topology:
     local: tuple[tuple[str, Address], ...]  # every interface's own addresses, by its name
     loop_tag: int
     link_group: int
+    protocol: int  # of the gateway's own routes and FIB rules
     table: int
     priorities: Priorities
     guards: Guards

@@ -19,6 +19,11 @@ TABLES = 2000  # the block of tables: the device's, then the uplinks', and the t
 UNREACHABLE_METRIC = 0xFFFFFFFF  # of the route that ends each table: behind every other route
 
 
+def table_name(table: int) -> str:
+    """As ip(8) prints and takes it."""
+    return TABLE_NAMES.get(table, str(table))
+
+
 def uplink_table(first: int, slot: int) -> int:
     """`slot` counts from 1; `first` is the table with the route into the device."""
     return first + slot

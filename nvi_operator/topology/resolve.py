@@ -87,6 +87,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
         link_group=spec.numbers.link_group,
+        protocol=spec.numbers.protocol,
         table=spec.numbers.table,
         priorities=Priorities(spec.numbers.rule_priority),
         guards=spec.guards,

@@ -17,7 +17,7 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, teach_pyroute2
 from nvi_operator.kernel.netlink.rtnetlink import listed
-from nvi_operator.kinds.link import ALIAS, MTU, Link
+from nvi_operator.kinds.link import ALIAS, MTU, Link, device_alias
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
@@ -42,7 +42,7 @@ class LinkDriver(Driver):
         teach_pyroute2()
         self._ipr = ipr
         self._group = device_group(numbers.link_group)
-        self._alias = f"{ALIAS}{{linkGroup: {numbers.link_group}, protocol: {numbers.protocol}}}"
+        self._alias = device_alias(numbers.link_group, numbers.protocol)
         self._routed = routed
         self._programmed = programmed
 

@@ -50,7 +50,7 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
     "connected-networks-but-no-uplink-and-no-default": (
         PLAIN,
         1500,
-        {"lookup 254 suppress_prefixlength 0 suppress_ifgroup 78"},
+        {"lookup main suppress_prefixlength 0 suppress_ifgroup 78"},
     ),
     "the-translated-source-finds-its-uplink": (
         PLAIN,
@@ -69,7 +69,7 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
     "the-gateways-own-packets-to-inside-take-no-default-route": (
         PLAIN,
         1510,
-        {"to 192.168.1.0/24 iif lo lookup 254 suppress_prefixlength 0"},
+        {"to 192.168.1.0/24 iif lo lookup main suppress_prefixlength 0"},
     ),
     "and-are-refused-without-a-route": (
         PLAIN,
