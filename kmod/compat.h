@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that nvi builds against, found by looking
- * for the feature: distributions backport, so versions say little. NVI_HAVE_*
- * come from Kbuild, which looks into the kernel's headers.
+ * Differences between the kernels that nvi builds against, detected by feature
+ * and not by version, because distributions backport. Kbuild finds NVI_HAVE_*
+ * in the kernel's headers.
  */
 #ifndef _NVI_COMPAT_H
 #define _NVI_COMPAT_H
 
 #include <linux/netdevice.h>
+#include <net/dropreason.h>
 #include <net/rtnetlink.h>
 
-/* "No lock of mine for transmission" was a feature bit; it became a field. */
+/*
+ * Drop reasons of the core only: a subsystem's own need an entry in enum
+ * skb_drop_reason_subsys, which a module outside the tree cannot add. Before
+ * the core had a reason for loops: it takes a foreign Netfilter rule to make
+ * one.
+ */
+#ifdef NVI_HAVE_RECURSION_LIMIT
+#define NVI_REASON_LOOP		SKB_DROP_REASON_RECURSION_LIMIT
+#else
+#define NVI_REASON_LOOP		SKB_DROP_REASON_NETFILTER_DROP
+#endif
+
+/* Lockless transmission was a feature bit before it became a field. */
 static inline void nvi_set_lltx(struct net_device *dev)
 {
 #ifdef NETIF_F_LLTX
@@ -20,10 +33,43 @@ static inline void nvi_set_lltx(struct net_device *dev)
 #endif
 }
 
+/* The core allocates dev->tstats for drivers that ask for it. */
+#ifdef NVI_HAVE_PCPU_STAT_TYPE
+static inline void nvi_set_tstats(struct net_device *dev)
+{
+	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
+}
+
+static inline int nvi_alloc_tstats(struct net_device *dev)
+{
+	return 0;
+}
+
+static inline void nvi_free_tstats(struct net_device *dev)
+{
+}
+#else
+static inline void nvi_set_tstats(struct net_device *dev)
+{
+}
+
+static inline int nvi_alloc_tstats(struct net_device *dev)
+{
+	dev->tstats = netdev_alloc_pcpu_stats(struct pcpu_sw_netstats);
+
+	return dev->tstats ? 0 : -ENOMEM;
+}
+
+static inline void nvi_free_tstats(struct net_device *dev)
+{
+	free_percpu(dev->tstats);
+}
+#endif
+
 static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 		       struct netlink_ext_ack *extack);
 
-/* rtnl_link_ops::newlink got its arguments in a struct. */
+/* rtnl_link_ops::newlink takes its arguments in a struct since then. */
 #ifdef NVI_HAVE_RTNL_NEWLINK_PARAMS
 static int nvi_rtnl_newlink(struct net_device *dev,
 			    struct rtnl_newlink_params *params,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * NAT virtual interface: packets that are routed to it are received again on
- * the interface that they first came in by.
+ * NAT virtual interface: packets routed to it are received again on their
+ * original in-interface.
  *
- * A packet takes two passes through the stack. On the first it is routed to
- * this device and translated on the way there; on the second, untracked, it is
- * routed by its addresses after NAT. A route may thus depend on the translated
- * source, which the kernel chooses only after routing.
+ * A packet takes two passes through the stack. On the first pass it is routed
+ * to this device and translated on the way; on the second pass, untracked, it
+ * is routed by its addresses after NAT. A route can thus depend on the
+ * translated source, which the kernel chooses only after routing.
  *
- * The idea is dog250's of 2013.
+ * The idea is from dog250, 2013.
  */
 
 #include <linux/bitfield.h>
@@ -24,6 +24,7 @@
 #include <linux/u64_stats_sync.h>
 #include <net/addrconf.h>
 #include <net/checksum.h>
+#include <net/dropreason.h>
 #include <net/ip_tunnels.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/rtnetlink.h>
@@ -32,56 +33,55 @@
 
 #include "compat.h"
 
-#define NVI_VERSION		"0.1.0"
-#define NVI_MTU			(64 * 1024)	/* the first pass cuts no packet */
+#define NVI_VERSION		"0.2.0"
+#define NVI_MTU			(64 * 1024)	/* the first pass never fragments */
 #define NVI_TAG_MASK		0xfff0	/* sch_gred reads the lowest four bits */
 #define NVI_FEATURES		(NETIF_F_SG | NETIF_F_FRAGLIST |	\
 				 NETIF_F_HIGHDMA | NETIF_F_HW_CSUM |	\
 				 NETIF_F_RXCSUM | NETIF_F_SCTP_CRC |	\
 				 NETIF_F_GSO_SOFTWARE | NETIF_F_GSO_ENCAP_ALL)
 
-enum nvi_verdict {
-	NVI_REINJECTED,
-	NVI_LOOP,
-	NVI_NO_STAGE_BIT,
-	NVI_NO_DEVICE,
-	NVI_DEVICE_DOWN,
-	NVI_BACKLOG,
-	NVI_OTHER,
-	__NVI_VERDICTS
+/* Drops as ethtool counts them; "reinjected" is tx_packets of the device. */
+enum nvi_drop {
+	NVI_DROP_LOOP,
+	NVI_DROP_NO_STAGE_BIT,
+	NVI_DROP_NO_DEVICE,
+	NVI_DROP_DEVICE_DOWN,
+	NVI_DROP_BACKLOG,
+	NVI_DROP_OTHER,
+	__NVI_DROPS
 };
 
-static const char nvi_verdict_names[__NVI_VERDICTS][ETH_GSTRING_LEN] = {
-	[NVI_REINJECTED]	= "reinjected",
-	[NVI_LOOP]		= "loop",
-	[NVI_NO_STAGE_BIT]	= "no_stage_bit",
-	[NVI_NO_DEVICE]		= "no_device",
-	[NVI_DEVICE_DOWN]	= "device_down",
-	[NVI_BACKLOG]		= "backlog",
-	[NVI_OTHER]		= "other",
+static const char nvi_counter_names[1 + __NVI_DROPS][ETH_GSTRING_LEN] = {
+	"reinjected",
+	[1 + NVI_DROP_LOOP]		= "loop",
+	[1 + NVI_DROP_NO_STAGE_BIT]	= "no_stage_bit",
+	[1 + NVI_DROP_NO_DEVICE]	= "no_device",
+	[1 + NVI_DROP_DEVICE_DOWN]	= "device_down",
+	[1 + NVI_DROP_BACKLOG]		= "backlog",
+	[1 + NVI_DROP_OTHER]		= "other",
 };
 
-struct nvi_stats {
-	u64_stats_t packets[__NVI_VERDICTS];
-	u64_stats_t bytes[__NVI_VERDICTS];
+struct nvi_drop_stats {
+	u64_stats_t packets[__NVI_DROPS];
 	struct u64_stats_sync syncp;
 };
 
 #define NVI_F_SKB_IIF		BIT(0)
 #define NVI_F_TTL_COMPENSATION	BIT(1)
 #define NVI_F_REQUIRE_STAGE	BIT(2)
-#define NVI_STAGE_BIT		GENMASK(12, 8)	/* its number */
+#define NVI_STAGE_BIT		GENMASK(12, 8)	/* bit number in the mark */
 #define NVI_CONFIG		(NVI_F_REQUIRE_STAGE | \
 				 FIELD_PREP(NVI_STAGE_BIT, 31))
 
 /*
- * The configuration is one word, because transmission reads it without a lock
- * while it is written under RTNL: no packet sees half of a change.
+ * The configuration is a single word: it is written under RTNL and read by
+ * transmission without a lock, so no packet sees half of a change.
  */
 struct nvi_priv {
 	u32 config;
 	u16 loop_tag;
-	struct nvi_stats __percpu *stats;
+	struct nvi_drop_stats __percpu *drops;
 };
 
 static u32 nvi_stage_mask(u32 config)
@@ -89,43 +89,58 @@ static u32 nvi_stage_mask(u32 config)
 	return BIT(FIELD_GET(NVI_STAGE_BIT, config));
 }
 
-static void nvi_count(struct nvi_priv *priv, enum nvi_verdict verdict,
-		      unsigned int len)
+static void nvi_count_drop(struct net_device *dev, enum nvi_drop drop)
 {
-	struct nvi_stats *stats = this_cpu_ptr(priv->stats);
+	struct nvi_priv *priv = netdev_priv(dev);
+	struct nvi_drop_stats *stats = this_cpu_ptr(priv->drops);
 
 	u64_stats_update_begin(&stats->syncp);
-	u64_stats_inc(&stats->packets[verdict]);
-	u64_stats_add(&stats->bytes[verdict], len);
+	u64_stats_inc(&stats->packets[drop]);
 	u64_stats_update_end(&stats->syncp);
 }
 
-static bool nvi_is_ip(struct sk_buff *skb)
+static netdev_tx_t nvi_drop(struct sk_buff *skb, struct net_device *dev,
+			    enum nvi_drop drop, enum skb_drop_reason reason)
 {
-	if (skb_network_offset(skb))
-		return false;
+	nvi_count_drop(dev, drop);
+	kfree_skb_reason(skb, reason);
+
+	return NETDEV_TX_OK;
+}
+
+static enum skb_drop_reason nvi_check_ip(struct sk_buff *skb)
+{
+	unsigned int hlen, version;
 
 	switch (skb->protocol) {
 	case htons(ETH_P_IP):
-		return pskb_network_may_pull(skb, sizeof(struct iphdr)) &&
-		       ip_hdr(skb)->version == 4;
+		hlen = sizeof(struct iphdr);
+		version = 4;
+		break;
 	case htons(ETH_P_IPV6):
-		return pskb_network_may_pull(skb, sizeof(struct ipv6hdr)) &&
-		       ipv6_hdr(skb)->version == 6;
+		hlen = sizeof(struct ipv6hdr);
+		version = 6;
+		break;
 	default:
-		return false;
+		return SKB_DROP_REASON_UNHANDLED_PROTO;
 	}
+
+	if (skb_network_offset(skb) || !pskb_network_may_pull(skb, hlen))
+		return SKB_DROP_REASON_HDR_TRUNC;
+	if (ip_hdr(skb)->version != version)
+		return SKB_DROP_REASON_IP_INHDR;
+
+	return SKB_NOT_DROPPED_YET;
 }
 
 /*
- * Nothing else stops a packet that takes the first pass over and over: with
- * TTL compensation not even its TTL.
+ * Nothing else stops a packet that repeats the first pass: with TTL
+ * compensation not even its TTL.
  *
- * Being untracked is what the second pass is known by. A rule there that sets a
- * conntrack zone makes the packet trackable again, hence the tag, which no
- * Netfilter or FIB rule can write (a tc filter can). It is drawn for each
- * device, since it survives a veth, and there may be a second gateway behind
- * that.
+ * A packet on its second pass is untracked. A rule that sets a conntrack zone
+ * makes it trackable again, hence the tag as a second sign: no Netfilter or
+ * FIB rule can write it (a tc filter can). Each device draws its own tag,
+ * because the tag survives a veth and a second gateway may be behind it.
  */
 static bool nvi_is_second_pass(const struct nvi_priv *priv,
 			       const struct sk_buff *skb)
@@ -137,8 +152,9 @@ static bool nvi_is_second_pass(const struct nvi_priv *priv,
 }
 
 /*
- * A bridge takes whatever its ports receive, and would drop a frame without a
- * source. Only a flowtable on the port makes that the in-interface.
+ * A bridge port is not an in-interface: the bridge consumes what its ports
+ * receive and drops frames without a source address. Packets name a port only
+ * where a flowtable is attached to it.
  */
 static struct net_device *nvi_in_device(struct net_device *dev,
 					const struct sk_buff *skb, u32 config)
@@ -191,8 +207,8 @@ static int nvi_compensate_ttl(struct sk_buff *skb)
 }
 
 /*
- * Taps of an Ethernet device expect a frame of it. The zero source tells them
- * the second pass from the first.
+ * Taps of an Ethernet device expect an Ethernet header. Its source address is
+ * zero, which tells the second pass from the first.
  */
 static int nvi_set_mac_header(struct sk_buff *skb,
 			      const struct net_device *in_dev)
@@ -217,39 +233,45 @@ static int nvi_set_mac_header(struct sk_buff *skb,
 	return 0;
 }
 
-static enum nvi_verdict nvi_reinject(struct sk_buff *skb,
-				     struct net_device *dev)
+static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct nvi_priv *priv = netdev_priv(dev);
 	u32 config = READ_ONCE(priv->config);
 	u32 stage_mask = nvi_stage_mask(config);
+	unsigned int len = skb->len;
+	enum skb_drop_reason reason;
 	struct net_device *in_dev;
 
 	if (nvi_is_second_pass(priv, skb))
-		return NVI_LOOP;
+		return nvi_drop(skb, dev, NVI_DROP_LOOP, NVI_REASON_LOOP);
 
 	if (!(skb->mark & stage_mask) && (config & NVI_F_REQUIRE_STAGE))
-		return NVI_NO_STAGE_BIT;
+		return nvi_drop(skb, dev, NVI_DROP_NO_STAGE_BIT,
+				SKB_DROP_REASON_NETFILTER_DROP);
 
-	if (!nvi_is_ip(skb))
-		return NVI_OTHER;
+	reason = nvi_check_ip(skb);
+	if (reason)
+		return nvi_drop(skb, dev, NVI_DROP_OTHER, reason);
 
 	in_dev = nvi_in_device(dev, skb, config);
 	if (!in_dev)
-		return NVI_NO_DEVICE;
+		return nvi_drop(skb, dev, NVI_DROP_NO_DEVICE,
+				SKB_DROP_REASON_DEV_READY);
 	if (!(in_dev->flags & IFF_UP))
-		return NVI_DEVICE_DOWN;
+		return nvi_drop(skb, dev, NVI_DROP_DEVICE_DOWN,
+				SKB_DROP_REASON_DEV_READY);
 
-	if ((config & NVI_F_TTL_COMPENSATION) && nvi_compensate_ttl(skb))
-		return NVI_OTHER;
-	if (nvi_set_mac_header(skb, in_dev))
-		return NVI_OTHER;
+	if (((config & NVI_F_TTL_COMPENSATION) && nvi_compensate_ttl(skb)) ||
+	    nvi_set_mac_header(skb, in_dev))
+		return nvi_drop(skb, dev, NVI_DROP_OTHER,
+				SKB_DROP_REASON_NOMEM);
 
 	/*
-	 * As new as from the wire: no route, no conntrack entry, no leave to
-	 * be fragmented again (an IPv6 fragment would be, and get lost), and
-	 * PACKET_HOST. The hash was that of the addresses before NAT, the
-	 * queue one of this device's.
+	 * Make it a packet from the wire: no socket, timestamp, route,
+	 * conntrack entry or tunnel metadata; PACKET_HOST; and clear
+	 * ignore_df, or an IPv6 fragment is fragmented again and lost. The
+	 * hash is that of the addresses before NAT, the queue is one of this
+	 * device.
 	 */
 	skb_tx_timestamp(skb);
 	skb_clear_tstamp(skb);
@@ -267,21 +289,13 @@ static enum nvi_verdict nvi_reinject(struct sk_buff *skb,
 	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 	skb->dev = in_dev;
 
-	/* Through the backlog: a direct call would recurse. It frees what it
-	 * does not take.
+	/* Use the backlog: netif_receive_skb() would recurse. It frees what it
+	 * drops, with a reason of its own.
 	 */
-	return netif_rx(skb) == NET_RX_SUCCESS ? NVI_REINJECTED : NVI_BACKLOG;
-}
-
-static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
-{
-	enum nvi_verdict verdict;
-	unsigned int len = skb->len;
-
-	verdict = nvi_reinject(skb, dev);
-	nvi_count(netdev_priv(dev), verdict, len);
-	if (verdict != NVI_REINJECTED && verdict != NVI_BACKLOG)
-		kfree_skb(skb);
+	if (netif_rx(skb) == NET_RX_SUCCESS)
+		dev_sw_netstats_tx_add(dev, 1, len);
+	else
+		nvi_count_drop(dev, NVI_DROP_BACKLOG);
 
 	return NETDEV_TX_OK;
 }
@@ -289,65 +303,66 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 static int nvi_dev_init(struct net_device *dev)
 {
 	struct nvi_priv *priv = netdev_priv(dev);
+	int err;
 
-	priv->stats = netdev_alloc_pcpu_stats(struct nvi_stats);
-	if (!priv->stats)
+	err = nvi_alloc_tstats(dev);
+	if (err)
+		return err;
+
+	priv->drops = netdev_alloc_pcpu_stats(struct nvi_drop_stats);
+	if (!priv->drops) {
+		nvi_free_tstats(dev);
 		return -ENOMEM;
+	}
 
 	do {
 		priv->loop_tag = get_random_u32() & NVI_TAG_MASK;
-	} while (!priv->loop_tag);	/* that of every packet from the wire */
+	} while (!priv->loop_tag);	/* packets from the wire have tag 0 */
 
 	return 0;
 }
 
-/* When it comes up, since a move to another namespace makes the IPv6 half anew. */
+/* Not in ndo_init: a move to another namespace creates the inet6_dev again. */
 static int nvi_dev_open(struct net_device *dev)
 {
 	struct inet6_dev *idev = __in6_dev_get(dev);
 
-	/* Nobody is on the other end of a link-local address. */
+	/* A link-local address would have no peer. */
 	if (idev)
 		WRITE_ONCE(idev->cnf.addr_gen_mode, IN6_ADDR_GEN_MODE_NONE);
 
 	return 0;
 }
 
-static void nvi_read(const struct nvi_priv *priv, enum nvi_verdict verdict,
-		     u64 *packets, u64 *bytes)
+static u64 nvi_read_drops(struct net_device *dev, enum nvi_drop drop)
 {
+	const struct nvi_priv *priv = netdev_priv(dev);
 	unsigned int start;
+	u64 packets, sum = 0;
 	int cpu;
 
-	*packets = 0;
-	*bytes = 0;
 	for_each_possible_cpu(cpu) {
-		const struct nvi_stats *stats = per_cpu_ptr(priv->stats, cpu);
-		u64 p, b;
+		const struct nvi_drop_stats *stats = per_cpu_ptr(priv->drops, cpu);
 
 		do {
 			start = u64_stats_fetch_begin(&stats->syncp);
-			p = u64_stats_read(&stats->packets[verdict]);
-			b = u64_stats_read(&stats->bytes[verdict]);
+			packets = u64_stats_read(&stats->packets[drop]);
 		} while (u64_stats_fetch_retry(&stats->syncp, start));
 
-		*packets += p;
-		*bytes += b;
+		sum += packets;
 	}
+
+	return sum;
 }
 
 static void nvi_get_stats64(struct net_device *dev,
 			    struct rtnl_link_stats64 *stats)
 {
-	const struct nvi_priv *priv = netdev_priv(dev);
-	enum nvi_verdict verdict;
-	u64 packets, bytes;
+	enum nvi_drop drop;
 
-	nvi_read(priv, NVI_REINJECTED, &stats->tx_packets, &stats->tx_bytes);
-	for (verdict = NVI_REINJECTED + 1; verdict < __NVI_VERDICTS; verdict++) {
-		nvi_read(priv, verdict, &packets, &bytes);
-		stats->tx_dropped += packets;
-	}
+	dev_get_tstats64(dev, stats);
+	for (drop = 0; drop < __NVI_DROPS; drop++)
+		stats->tx_dropped += nvi_read_drops(dev, drop);
 }
 
 static const struct net_device_ops nvi_netdev_ops = {
@@ -359,23 +374,26 @@ static const struct net_device_ops nvi_netdev_ops = {
 
 static int nvi_get_sset_count(struct net_device *dev, int sset)
 {
-	return sset == ETH_SS_STATS ? __NVI_VERDICTS : -EOPNOTSUPP;
+	return sset == ETH_SS_STATS ? ARRAY_SIZE(nvi_counter_names) :
+				      -EOPNOTSUPP;
 }
 
 static void nvi_get_strings(struct net_device *dev, u32 sset, u8 *data)
 {
 	if (sset == ETH_SS_STATS)
-		memcpy(data, nvi_verdict_names, sizeof(nvi_verdict_names));
+		memcpy(data, nvi_counter_names, sizeof(nvi_counter_names));
 }
 
 static void nvi_get_ethtool_stats(struct net_device *dev,
 				  struct ethtool_stats *stats, u64 *data)
 {
-	enum nvi_verdict verdict;
-	u64 bytes;
+	struct rtnl_link_stats64 tstats = {};
+	enum nvi_drop drop;
 
-	for (verdict = 0; verdict < __NVI_VERDICTS; verdict++)
-		nvi_read(netdev_priv(dev), verdict, &data[verdict], &bytes);
+	dev_get_tstats64(dev, &tstats);
+	*data++ = tstats.tx_packets;
+	for (drop = 0; drop < __NVI_DROPS; drop++)
+		*data++ = nvi_read_drops(dev, drop);
 }
 
 static const struct ethtool_ops nvi_ethtool_ops = {
@@ -389,7 +407,8 @@ static void nvi_destroy(struct net_device *dev)
 {
 	struct nvi_priv *priv = netdev_priv(dev);
 
-	free_percpu(priv->stats);
+	free_percpu(priv->drops);
+	nvi_free_tstats(dev);
 }
 
 static void nvi_setup(struct net_device *dev)
@@ -402,6 +421,7 @@ static void nvi_setup(struct net_device *dev)
 	dev->flags = IFF_NOARP;
 	dev->priv_flags |= IFF_NO_QUEUE;
 	nvi_set_lltx(dev);
+	nvi_set_tstats(dev);
 
 	dev->features |= NVI_FEATURES | NETIF_F_VLAN_CHALLENGED;
 	dev->hw_features |= NVI_FEATURES;
@@ -421,53 +441,34 @@ static void nvi_setup(struct net_device *dev)
 	dev->priv_destructor = nvi_destroy;
 }
 
+static int nvi_check_stage_mask(const struct nlattr *attr,
+				struct netlink_ext_ack *extack)
+{
+	if (is_power_of_2(nla_get_u32(attr)))
+		return 0;
+
+	NL_SET_ERR_MSG_ATTR(extack, attr, "Stage mask must be one bit");
+	return -EINVAL;
+}
+
 static const struct nla_policy nvi_policy[IFLA_NVI_MAX + 1] = {
-	[IFLA_NVI_SOURCE]		= { .type = NLA_U8 },
-	[IFLA_NVI_STAGE_MASK]		= { .type = NLA_U32 },
-	[IFLA_NVI_TTL_COMPENSATION]	= { .type = NLA_U8 },
-	[IFLA_NVI_REQUIRE_STAGE]	= { .type = NLA_U8 },
+	[IFLA_NVI_UNSPEC]		= { .strict_start_type =
+						IFLA_NVI_UNSPEC + 1 },
+	[IFLA_NVI_IN_INTERFACE]		= NLA_POLICY_MAX(NLA_U32,
+							 NVI_IN_INTERFACE_SKB_IIF),
+	[IFLA_NVI_STAGE_MASK]		= NLA_POLICY_VALIDATE_FN(NLA_U32,
+								 nvi_check_stage_mask),
+	[IFLA_NVI_TTL_COMPENSATION]	= NLA_POLICY_MAX(NLA_U32, 1),
+	[IFLA_NVI_REQUIRE_STAGE]	= NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 static int nvi_validate(struct nlattr *tb[], struct nlattr *data[],
 			struct netlink_ext_ack *extack)
 {
-	struct nlattr *attr;
-
 	if (tb[IFLA_ADDRESS]) {
 		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_ADDRESS],
 				    "A NAT virtual interface has no hardware address");
 		return -EOPNOTSUPP;
-	}
-
-	if (!data)
-		return 0;
-
-	attr = data[IFLA_NVI_SOURCE];
-	if (attr && nla_get_u8(attr) > NVI_SOURCE_SKB_IIF) {
-		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "Source must be 0 (mark) or 1 (skb_iif)");
-		return -EINVAL;
-	}
-
-	attr = data[IFLA_NVI_STAGE_MASK];
-	if (attr && !is_power_of_2(nla_get_u32(attr))) {
-		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "Stage mask must be one bit");
-		return -EINVAL;
-	}
-
-	attr = data[IFLA_NVI_TTL_COMPENSATION];
-	if (attr && nla_get_u8(attr) > 1) {
-		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "TTL compensation must be 0 or 1");
-		return -EINVAL;
-	}
-
-	attr = data[IFLA_NVI_REQUIRE_STAGE];
-	if (attr && nla_get_u8(attr) > 1) {
-		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "Require stage must be 0 or 1");
-		return -EINVAL;
 	}
 
 	return 0;
@@ -478,7 +479,7 @@ static void nvi_set_flag(u32 *config, u32 flag, const struct nlattr *attr)
 	if (!attr)
 		return;
 
-	if (nla_get_u8(attr))
+	if (nla_get_u32(attr))
 		*config |= flag;
 	else
 		*config &= ~flag;
@@ -495,7 +496,7 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 	if (!data)
 		return 0;
 
-	nvi_set_flag(&config, NVI_F_SKB_IIF, data[IFLA_NVI_SOURCE]);
+	nvi_set_flag(&config, NVI_F_SKB_IIF, data[IFLA_NVI_IN_INTERFACE]);
 	nvi_set_flag(&config, NVI_F_TTL_COMPENSATION,
 		     data[IFLA_NVI_TTL_COMPENSATION]);
 	nvi_set_flag(&config, NVI_F_REQUIRE_STAGE,
@@ -508,7 +509,7 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 
 	if (!(config & (NVI_F_SKB_IIF | NVI_F_REQUIRE_STAGE))) {
 		NL_SET_ERR_MSG(extack,
-			       "Without the stage bit a mark says no in-interface: source must be 1 (skb_iif)");
+			       "Without a required stage bit the in-interface must be 1 (skb_iif)");
 		return -EINVAL;
 	}
 
@@ -531,10 +532,10 @@ static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 
 static size_t nvi_get_size(const struct net_device *dev)
 {
-	return nla_total_size(sizeof(u8)) +	/* IFLA_NVI_SOURCE */
+	return nla_total_size(sizeof(u32)) +	/* IFLA_NVI_IN_INTERFACE */
 	       nla_total_size(sizeof(u32)) +	/* IFLA_NVI_STAGE_MASK */
-	       nla_total_size(sizeof(u8)) +	/* IFLA_NVI_TTL_COMPENSATION */
-	       nla_total_size(sizeof(u8));	/* IFLA_NVI_REQUIRE_STAGE */
+	       nla_total_size(sizeof(u32)) +	/* IFLA_NVI_TTL_COMPENSATION */
+	       nla_total_size(sizeof(u32));	/* IFLA_NVI_REQUIRE_STAGE */
 }
 
 static int nvi_fill_info(struct sk_buff *skb, const struct net_device *dev)
@@ -542,15 +543,15 @@ static int nvi_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	const struct nvi_priv *priv = netdev_priv(dev);
 	u32 config = READ_ONCE(priv->config);
 
-	if (nla_put_u8(skb, IFLA_NVI_SOURCE,
-		       config & NVI_F_SKB_IIF ? NVI_SOURCE_SKB_IIF :
-					       NVI_SOURCE_MARK) ||
+	if (nla_put_u32(skb, IFLA_NVI_IN_INTERFACE,
+			config & NVI_F_SKB_IIF ? NVI_IN_INTERFACE_SKB_IIF :
+						 NVI_IN_INTERFACE_MARK) ||
 	    nla_put_u32(skb, IFLA_NVI_STAGE_MASK,
 			nvi_stage_mask(config)) ||
-	    nla_put_u8(skb, IFLA_NVI_TTL_COMPENSATION,
-		       !!(config & NVI_F_TTL_COMPENSATION)) ||
-	    nla_put_u8(skb, IFLA_NVI_REQUIRE_STAGE,
-		       !!(config & NVI_F_REQUIRE_STAGE)))
+	    nla_put_u32(skb, IFLA_NVI_TTL_COMPENSATION,
+			!!(config & NVI_F_TTL_COMPENSATION)) ||
+	    nla_put_u32(skb, IFLA_NVI_REQUIRE_STAGE,
+			!!(config & NVI_F_REQUIRE_STAGE)))
 		return -EMSGSIZE;
 
 	return 0;

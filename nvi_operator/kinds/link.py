@@ -43,7 +43,7 @@ def _desired(topology: Topology) -> Iterator[Link]:
         yield Link(topology.device, "ifb", topology.device_group, MTU["ifb"])
         return
     attributes = {
-        "source": 0 if topology.in_interface == "mark" else 1,
+        "in_interface": 0 if topology.in_interface == "mark" else 1,
         "stage_mask": topology.stage_mask,
         "require_stage": 1,
         "ttl_compensation": int(topology.hide_hop),
@@ -71,7 +71,7 @@ def _attribute(name: str, value: int) -> str:
     """As if_nvi.h names the values."""
     if name == "stage_mask":
         return f"{value:#x}"
-    return ("mark", "skb_iif")[value] if name == "source" else ("off", "on")[value]
+    return ("mark", "skb_iif")[value] if name == "in_interface" else ("off", "on")[value]
 
 
 def _script(link: Link, topology: Topology) -> Iterator[str]:

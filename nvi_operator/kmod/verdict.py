@@ -9,7 +9,7 @@ from typing import Literal
 
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 
-OLDEST = "0.1.0"  # the first with all of the attributes that kernel/kmod/device.py sets
+OLDEST = "0.2.0"  # the first whose attributes are all u32, as kernel/kmod/device.py sends them
 GUIDE = "docs/how-to/kernel-module.md"
 
 Case = Literal[

@@ -68,7 +68,7 @@ class Kmod:
         """It knows no ports, and draws its own tag."""
         attributes = {
             "require_stage": 1,
-            "source": int(options.source == "skb_iif"),
+            "in_interface": int(options.source == "skb_iif"),
             "stage_mask": options.stage_mask,
             "ttl_compensation": int(options.hide_hop),
         }
@@ -111,6 +111,13 @@ class Bench:
         (link,) = self.gateway.call(lambda: tuple(self.ipr.link("get", ifname=ifname)))
         mac = link.get("address") if link["ifi_type"] == 1 else None  # ARPHRD_ETHER
         return InInterface(link["index"], mac)
+
+    # ---------------------------------------------------------------- nvi.ko
+
+    def set_attributes(self, **attributes: int) -> None:
+        """Change attributes of the device."""
+        request = nvi_device.as_request(tuple(attributes.items()))
+        self.gateway.call(lambda: self.ipr.link("set", ifname=DEVICE, kind="nvi", **request))
 
     # ---------------------------------------------------------------- the eBPF driver
 

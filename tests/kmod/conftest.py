@@ -1,4 +1,4 @@
-"""Tests of nvi.ko itself. They need the module, and kernels that have VRF, GRE and the like: see tests/vm."""
+"""Tests of nvi.ko. They need the module, and kernels with VRF, GRE and the like: see tests/vm."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if "kmod" not in dataplanes():
 
 @pytest.fixture
 def kmod() -> Iterator[Bench]:
-    """A gateway with a device of kind nvi, without table."""
+    """A gateway with a device of kind nvi, without an nft table."""
     with bench("kmod") as made:
         yield made
 
 
 @pytest.fixture
 def translating() -> Iterator[Bench]:
+    """A gateway with a device of kind nvi that translates."""
     with working("mark", "kmod") as made:
         yield made

@@ -1,20 +1,22 @@
-"""What a device of kind nvi is, what it can be told, and what it refuses with a sentence."""
+"""Properties and attributes of a device of kind nvi, and what it refuses."""
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from nvi_operator.kernel.kmod.device import attributes_of
+from nvi_operator.kernel.kmod.device import as_request, attributes_of
 from tests.dataplane.bench import DEVICE, GROUP, Bench, bench
 
 pytestmark = pytest.mark.netns
 
-DEFAULTS = {"source": 0, "stage_mask": 1 << 31, "ttl_compensation": 0, "require_stage": 1}
+DEFAULTS = {"in_interface": 0, "stage_mask": 1 << 31, "ttl_compensation": 0, "require_stage": 1}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def namespaces() -> Iterator[Bench]:
 
 @pytest.fixture
 def kmod(namespaces: Bench) -> Iterator[Bench]:
-    """A fresh device in the namespaces of all these tests, which send no packets: new ones take ten times as long."""
+    """A new device in namespaces that these tests share: they send no packets, and new namespaces are slow."""
     yield namespaces
     made = json.loads(namespaces.gateway.run("ip -j link show type nvi"))
     namespaces.gateway.ip(
@@ -40,15 +42,12 @@ def attributes(lab: Bench, ifname: str = DEVICE) -> dict[str, int]:
     return dict(attributes_of(link))
 
 
-def add(lab: Bench, ifname: str, **options: Any) -> None:
-    lab.gateway.call(lambda: lab.ipr.link("add", ifname=ifname, kind="nvi", **options))
+def add(lab: Bench, ifname: str, **attributes: int) -> None:
+    request = as_request(tuple(attributes.items()))
+    lab.gateway.call(lambda: lab.ipr.link("add", ifname=ifname, kind="nvi", **request))
 
 
-def change(lab: Bench, **options: Any) -> None:
-    lab.gateway.call(lambda: lab.ipr.link("set", ifname=DEVICE, kind="nvi", **options))
-
-
-def test_it_is_a_device_without_link_layer(kmod: Bench) -> None:
+def test_it_has_no_link_layer(kmod: Bench) -> None:
     kmod.gateway.run("ip link add plain type nvi")
     kmod.gateway.run("ip link set plain up")
     (link,) = json.loads(kmod.gateway.run("ip -d -j link show plain"))
@@ -60,13 +59,13 @@ def test_it_is_a_device_without_link_layer(kmod: Bench) -> None:
     assert json.loads(kmod.gateway.run("ip -6 -j addr show dev plain")) in ([], [{}])
 
 
-def test_it_may_be_told_to_keep_even_bigger_packets_whole(kmod: Bench) -> None:
+def test_bigger_gso_packets_can_be_allowed(kmod: Bench) -> None:
     kmod.gateway.run(f"ip link set {DEVICE} gso_max_size 180000")
     (link,) = json.loads(kmod.gateway.run(f"ip -d -j link show {DEVICE}"))
     assert link["gso_max_size"] == 180000
 
 
-def test_it_keeps_big_packets_whole(kmod: Bench) -> None:
+def test_it_does_not_segment_gso_packets(kmod: Bench) -> None:
     features = kmod.gateway.run(f"ethtool -k {DEVICE}")
     for feature in ("scatter-gather", "tcp-segmentation-offload", "tx-checksumming", "generic-segmentation-offload"):
         assert f"{feature}: on" in features
@@ -77,15 +76,16 @@ def test_defaults_are_reported(kmod: Bench) -> None:
     assert attributes(kmod, "plain") == DEFAULTS
 
 
-def test_what_is_told_at_birth_is_reported(kmod: Bench) -> None:
-    add(kmod, "odd", nvi_source=1, nvi_stage_mask=1 << 7, nvi_ttl_compensation=1, nvi_require_stage=0)
-    assert attributes(kmod, "odd") == {"source": 1, "stage_mask": 128, "ttl_compensation": 1, "require_stage": 0}
+def test_attributes_set_at_creation_are_reported(kmod: Bench) -> None:
+    expected = {"in_interface": 1, "stage_mask": 1 << 7, "ttl_compensation": 1, "require_stage": 0}
+    add(kmod, "odd", **expected)
+    assert attributes(kmod, "odd") == expected
 
 
 def test_each_attribute_can_be_changed_while_up_and_leaves_the_others(kmod: Bench) -> None:
     expected = dict(DEFAULTS)
-    for name, value in (("source", 1), ("stage_mask", 1), ("ttl_compensation", 1), ("require_stage", 0)):
-        change(kmod, **{f"nvi_{name}": value})
+    for name, value in (("in_interface", 1), ("stage_mask", 1), ("ttl_compensation", 1), ("require_stage", 0)):
+        kmod.set_attributes(**{name: value})
         expected[name] = value
         assert attributes(kmod) == expected
 
@@ -93,30 +93,53 @@ def test_each_attribute_can_be_changed_while_up_and_leaves_the_others(kmod: Benc
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"nvi_source": 2}, "Source must be 0 (mark) or 1 (skb_iif)"),
-        ({"nvi_stage_mask": 0}, "Stage mask must be one bit"),
-        ({"nvi_stage_mask": 3}, "Stage mask must be one bit"),
-        ({"nvi_ttl_compensation": 2}, "TTL compensation must be 0 or 1"),
-        ({"nvi_require_stage": 2}, "Require stage must be 0 or 1"),
-        ({"nvi_require_stage": 0}, "source must be 1 (skb_iif)"),
+        ({"in_interface": 2}, "integer out of range"),
+        ({"stage_mask": 0}, "Stage mask must be one bit"),
+        ({"stage_mask": 3}, "Stage mask must be one bit"),
+        ({"ttl_compensation": 2}, "integer out of range"),
+        ({"require_stage": 2}, "integer out of range"),
+        ({"require_stage": 0}, "in-interface must be 1 (skb_iif)"),
     ],
     ids=str,
 )
-def test_a_refusal_says_why_and_changes_nothing(kmod: Bench, wrong: dict[str, int], sentence: str) -> None:
-    for refused in (lambda: add(kmod, "odd", **wrong), lambda: change(kmod, **wrong)):
-        with pytest.raises(NetlinkError) as told:
+def test_a_refusal_gives_the_reason_and_changes_nothing(kmod: Bench, wrong: dict[str, int], sentence: str) -> None:
+    for refused in (lambda: add(kmod, "odd", **wrong), lambda: kmod.set_attributes(**wrong)):
+        with pytest.raises(NetlinkError) as caught:
             refused()
-        assert sentence in str(told.value)
+        assert sentence in str(caught.value)
     assert "odd" not in kmod.gateway.run("ip link")
     assert attributes(kmod) == DEFAULTS
 
 
 def test_the_mark_form_cannot_be_chosen_while_the_stage_bit_is_not_required(kmod: Bench) -> None:
-    change(kmod, nvi_source=1, nvi_require_stage=0)
+    kmod.set_attributes(in_interface=1, require_stage=0)
     with pytest.raises(NetlinkError):
-        change(kmod, nvi_source=0)
-    change(kmod, nvi_source=0, nvi_require_stage=1)
+        kmod.set_attributes(in_interface=0)
+    kmod.set_attributes(in_interface=0, require_stage=1)
     assert attributes(kmod) == DEFAULTS
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+@pytest.mark.parametrize("width", [0, 1, 2, 8])
+def test_an_attribute_of_another_width_is_refused(kmod: Bench, name: str, width: int) -> None:
+    """As of a client for version 0.1.0, whose attributes were u8 for the most part."""
+    number = list(DEFAULTS).index(name) + 1
+    assert refusal(kmod, number, (b"\1" + bytes(7))[:width]) in (errno.EINVAL, errno.ERANGE)
+    assert attributes(kmod) == DEFAULTS
+
+
+def refusal(lab: Bench, number: int, payload: bytes) -> int:
+    """The errno with which RTM_NEWLINK refuses this attribute for the device; 0 if it does not."""
+
+    def attribute(kind: int, content: bytes) -> bytes:
+        return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
+
+    info = attribute(1, b"nvi\0") + attribute(2, attribute(number, payload))  # IFLA_INFO_KIND, IFLA_INFO_DATA
+    body = struct.pack("=BxHiII", 0, 0, lab.port(DEVICE).ifindex, 0, 0) + attribute(18, info)  # IFLA_LINKINFO
+    with lab.gateway.socket(socket.AF_NETLINK, socket.SOCK_RAW) as sock:
+        sock.send(struct.pack("=IHHII", 16 + len(body), 16, 5, 1, 0) + body)  # RTM_NEWLINK, REQUEST | ACK
+        (code,) = struct.unpack_from("=i", sock.recv(4096), 16)
+    return -int(code)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +151,7 @@ def test_the_mark_form_cannot_be_chosen_while_the_stage_bit_is_not_required(kmod
         (f"ip link add v link {DEVICE} type vlan id 5", "VLANs not supported on device"),
     ],
 )
-def test_what_ip_asks_for_in_vain(kmod: Bench, command: str, reason: str) -> None:
+def test_ip_link_requests_that_are_refused(kmod: Bench, command: str, reason: str) -> None:
     with pytest.raises(AssertionError, match=reason):
         kmod.gateway.run(command)
 
@@ -139,6 +162,6 @@ def test_counters_have_names_and_start_at_zero(kmod: Bench) -> None:
     )
 
 
-def test_modprobe_finds_it_by_the_kind_of_link(kmod: Bench) -> None:
+def test_modprobe_finds_it_by_link_kind(kmod: Bench) -> None:
     modules = kmod.gateway.run("modinfo -F alias nvi") + kmod.gateway.run("modinfo -F license nvi")
     assert modules.split() == ["rtnl-link-nvi", "GPL"]

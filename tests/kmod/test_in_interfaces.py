@@ -1,4 +1,4 @@
-"""Interfaces of every kind that packets may come in by, with both dataplanes and both ways to know them."""
+"""Every kind of in-interface, with both dataplanes and both ways to identify it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bridge(lab: Bench) -> str:
 
 
 def gre(lab: Bench) -> str:
-    """Without a link-layer header of its own."""
+    """An interface without a link-layer header."""
     lab.client.run("ip tunnel add gre9 mode gre local 10.1.0.2 remote 10.1.0.1 ttl 64")
     lab.gateway.run("ip tunnel add gre9 mode gre local 10.1.0.1 remote 10.1.0.2 ttl 64")
     _address(lab, "gre9", "gre9")
@@ -47,9 +47,9 @@ def gre(lab: Bench) -> str:
 
 
 def vrf(lab: Bench) -> str:
-    """Forwarding knows an interface in a VRF by the VRF device, so that is what is steered and marked.
+    """Forwarding sees the VRF device as in-interface, so rules steer and mark by that.
 
-    The VRF's own addresses are in its table, which must come before the steering, or not even ARP is answered.
+    The VRF's local addresses are in its table; its rule must precede the steering rules, or ARP is not answered.
     """
     lab.gateway.run("ip rule add l3mdev pref 50")
     lab.gateway.run("ip link add vrf0 type vrf table 10")
@@ -70,7 +70,7 @@ def test_packets_that_come_in_by(lab: Bench, source: Source, make: Callable[[Ben
     lab.gateway.count("second", f"ip daddr {SERVER} iifname {ifname} meta mark & {STAGE:#x} == {STAGE:#x}")
     with serve(lab.server, SERVER, socket.SOCK_DGRAM) as port:
         assert ask(lab.client, SERVER, port, socket.SOCK_DGRAM, b"x") == (WAN, b"x")
-    hooks = 2 if make is vrf else 1  # in a VRF they run for the interface and for the VRF
+    hooks = 2 if make is vrf else 1  # in a VRF hooks run for the interface and for the VRF device
     assert lab.gateway.packets("second")[0] == hooks
     assert lab.nonzero() == {"reinjected": 2}
     assert upload(lab.client, lab.server, SERVER, 2_000_000) == 2_000_000

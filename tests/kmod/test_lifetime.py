@@ -1,4 +1,4 @@
-"""Devices, namespaces and the module itself come and go while packets are on their way."""
+"""Devices, namespaces and the module are created and removed while packets are on their way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.netns
 
 
 def moving(lab: Bench) -> None:
-    """Packets are being handed back right now."""
+    """Waits until packets are being handed back."""
     before = lab.counters()["reinjected"]
     until(lambda: lab.counters()["reinjected"] > before + 20, "packets on their way")
 
@@ -31,7 +31,7 @@ def relink(lab: Bench) -> None:
 
 
 @pytest.mark.parametrize("source", ["mark", "skb_iif"])
-def test_an_in_interface_is_deleted_and_made_anew_under_flood(source: str) -> None:
+def test_an_in_interface_is_deleted_and_created_again_under_flood(source: str) -> None:
     with working(source, "kmod") as lab, flood(lab.client, SERVER):  # type: ignore[arg-type]
         for _ in range(5):
             moving(lab)
@@ -43,7 +43,7 @@ def test_an_in_interface_is_deleted_and_made_anew_under_flood(source: str) -> No
 
 
 def test_an_in_interface_is_renamed_under_flood(translating: Bench) -> None:
-    """Its number stays, so packets keep going, as long as something still steers them."""
+    """Its index stays the same, so packets are handed back as long as a rule steers them."""
     translating.steer_from("lan9")
     with flood(translating.client, SERVER):
         moving(translating)
@@ -70,17 +70,12 @@ def test_attributes_change_under_flood(translating: Bench) -> None:
     with flood(translating.client, SERVER):
         moving(translating)
         for number in range(200):
-            source, hop = number % 2, number // 2 % 2
-            translating.gateway.call(
-                lambda source=source, hop=hop: translating.ipr.link(
-                    "set", ifname=DEVICE, kind="nvi", nvi_source=source, nvi_ttl_compensation=hop
-                )
-            )
-        translating.gateway.call(lambda: translating.ipr.link("set", ifname=DEVICE, kind="nvi", nvi_source=0))
+            translating.set_attributes(in_interface=number % 2, ttl_compensation=number // 2 % 2)
+        translating.set_attributes(in_interface=0)
         moving(translating)
 
 
-def test_a_namespace_ends_with_the_device_in_it_under_flood() -> None:
+def test_a_namespace_is_deleted_with_the_device_in_it_under_flood() -> None:
     for _ in range(3):
         with bench("kmod") as lab:
             lab.table("mark", "lan0", "wan0")
@@ -88,7 +83,7 @@ def test_a_namespace_ends_with_the_device_in_it_under_flood() -> None:
             with flood(lab.client, SERVER):
                 moving(lab)
                 lab.gateway.run("ip link set wan0 down")
-                lab.ipr.close()  # it keeps the namespace alive
+                lab.ipr.close()  # its socket keeps the namespace alive
                 lab.gateway.close()
 
 
@@ -99,7 +94,7 @@ def test_the_same_name_in_two_namespaces_is_two_devices(translating: Bench) -> N
     assert "reinjected: 0" in translating.server.run(f"ethtool -S {DEVICE}")
 
 
-def test_a_device_can_be_moved_and_hands_back_where_it_is(translating: Bench) -> None:
+def test_a_moved_device_hands_back_in_its_new_namespace(translating: Bench) -> None:
     index = translating.port("lan0").ifindex
     gateway = translating.gateway.name
     translating.client.run(f"ip link add moved netns {gateway} type nvi")
@@ -119,7 +114,7 @@ def test_a_device_can_be_moved_and_hands_back_where_it_is(translating: Bench) ->
 
 
 def test_the_module_is_unloaded_under_flood() -> None:
-    """All its devices go with it, and nothing untranslated leaves meanwhile."""
+    """All its devices are removed with it, and nothing untranslated leaves meanwhile."""
     with working("mark", "kmod") as lab:
         lab.server.count("untranslated", "ip saddr 10.0.0.0/8")
         with flood(lab.client, SERVER):
@@ -136,7 +131,7 @@ def test_the_module_is_unloaded_under_flood() -> None:
         assert lab.server.packets("untranslated")[0] == 0
 
 
-def test_many_devices_come_and_go(kmod: Bench) -> None:
+def test_many_devices_are_created_and_deleted(kmod: Bench) -> None:
     for _ in range(3):
         lines = "".join(f"link add n{index} type nvi\nlink set n{index} up\n" for index in range(100))
         kmod.gateway.run("ip -batch -", text=lines)

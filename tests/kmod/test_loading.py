@@ -1,4 +1,4 @@
-"""How the module gets into the kernel: by modprobe, on demand, or not at all; and what is said then."""
+"""How the module is loaded: by modprobe, on demand, or not at all; and the messages in each case."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def site() -> Iterator[Site]:
 
 
 @contextmanager
-def told(line: str) -> Iterator[None]:
-    """modprobe.d(5) says so."""
+def configured(line: str) -> Iterator[None]:
+    """With this line in modprobe.d(5)."""
     file = Path("/etc/modprobe.d/nvi-test.conf")
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"{line}\n")
@@ -58,7 +58,7 @@ def case(*before: str) -> str:
     return str(json.loads(run(*before, *STATUS).stdout)["case"])
 
 
-def test_an_apply_loads_it(site: Site) -> None:
+def test_apply_loads_it(site: Site) -> None:
     assert case() == "loadable"
     gateway = GatewayHost(site.gateway)
     done = gateway.apply(spec("{ type: auto }"))
@@ -72,27 +72,27 @@ def test_without_the_right_to_load_it_the_kernel_loads_it_on_demand() -> None:
     assert (done.returncode, done.stderr, LOADED.exists()) == (0, "", True)
 
 
-def test_where_nobody_may_load_it_status_says_so() -> None:
+def test_status_reports_that_it_cannot_be_loaded() -> None:
     before = MODPROBE.read_text()
     MODPROBE.write_text("\n")
     try:
         assert case(*WITHOUT) == "not-permitted"
-        assert case() == "loadable", "modprobe itself does without"
+        assert case() == "loadable", "modprobe does not need kernel.modprobe"
     finally:
         MODPROBE.write_text(before)
 
 
 def test_a_blacklisted_module_is_not_loaded_on_demand_and_the_hint_names_that() -> None:
-    with told("blacklist nvi"):
+    with configured("blacklist nvi"):
         done = run(*WITHOUT, *LOAD)
     assert "CAP_SYS_MODULE is missing" in done.stderr
     assert "blacklist" in done.stderr
     assert not LOADED.exists()
 
 
-def test_auto_goes_on_with_ebpf_when_the_kernel_refuses_the_module(site: Site) -> None:
+def test_auto_falls_back_to_ebpf_when_the_kernel_refuses_the_module(site: Site) -> None:
     gateway = GatewayHost(site.gateway)
-    with told("install nvi /bin/false"):
+    with configured("install nvi /bin/false"):
         done = gateway.apply(spec("{ type: auto }"))
     assert "note: dataplane bpf: auto, and the kernel refused to load" in done.stderr
     assert "ifb" in site.gateway.run("ip", "-d", "link", "show", "nvi0").stdout
@@ -102,9 +102,9 @@ def test_auto_goes_on_with_ebpf_when_the_kernel_refuses_the_module(site: Site) -
     assert case() == "loaded"
 
 
-def test_a_spec_that_insists_on_it_is_refused_and_nothing_is_left(site: Site) -> None:
+def test_a_spec_that_requires_it_is_refused_and_nothing_remains(site: Site) -> None:
     gateway = GatewayHost(site.gateway)
-    with told("install nvi /bin/false"):
+    with configured("install nvi /bin/false"):
         done = gateway.nvictl("apply", gateway.spec(spec("{ type: kmod }")), check=False)
     assert done.returncode == 1
     assert "module nvi: wanted for dataplane kmod: " in done.stderr

@@ -1,4 +1,4 @@
-"""What nvi.ko does with packets beyond what both dataplanes share: reasons of drops, taps, foreign rules."""
+"""Packets in nvi.ko, beyond what both dataplanes share: why it drops them, taps, foreign rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_statistics_add_up(translating: Bench) -> None:
     assert link["stats64"]["tx"]["dropped"] == 3
 
 
-def test_an_in_interface_that_is_down_takes_nothing(translating: Bench) -> None:
+def test_nothing_is_handed_back_on_an_interface_that_is_down(translating: Bench) -> None:
     mark = STAGE | translating.port("lan0").ifindex
     translating.gateway.run("ip link set lan0 down")
     translating.inject(DEVICE, 0x0800, b"\x45" + bytes(59), mark)
@@ -47,16 +47,16 @@ def test_a_number_of_another_namespace_is_no_device(translating: Bench) -> None:
     assert translating.nonzero() == {"no_device": 1}
 
 
-def test_a_port_of_a_bridge_is_no_in_interface(translating: Bench) -> None:
-    """The bridge would take the packet, and drop it in silence. A flowtable on a port names it so."""
+def test_a_bridge_port_is_not_an_in_interface(translating: Bench) -> None:
+    """The bridge would consume the packet and drop it. Packets name a port where a flowtable is attached to it."""
     translating.gateway.run("ip link add br0 type bridge")
     translating.gateway.run("ip link set lan0 master br0")
     translating.inject(DEVICE, 0x0800, b"\x45" + bytes(59), STAGE | translating.port("lan0").ifindex)
     assert translating.nonzero() == {"no_device": 1}
 
 
-def test_the_queue_by_which_a_packet_left_is_not_one_by_which_it_came_in(translating: Bench) -> None:
-    """Else the kernel warns (get_rps_cpu) where the in-interface spreads load and has fewer queues."""
+def test_the_transmit_queue_does_not_become_the_receive_queue(translating: Bench) -> None:
+    """Otherwise get_rps_cpu() warns where the in-interface uses RPS and has fewer queues."""
     gateway = translating.gateway
     gateway.run("ip link add nvi8 numtxqueues 8 type nvi")
     gateway.run("ip link set nvi8 up")
@@ -72,7 +72,7 @@ def test_the_queue_by_which_a_packet_left_is_not_one_by_which_it_came_in(transla
 
 
 def test_a_full_backlog_is_counted(translating: Bench) -> None:
-    """One burst of 40 datagrams, of which only net.core.netdev_max_backlog may wait on a CPU."""
+    """A burst of 40 datagrams; net.core.netdev_max_backlog of them may wait on a CPU."""
     translating.client.run("ethtool -K eth0 tso off tx-udp-segmentation off")
     translating.gateway.run("ethtool -K lan0 gro on")  # with both, lan0 has a queue of its own
     limit = Path("/proc/sys/net/core/netdev_max_backlog")
@@ -91,7 +91,7 @@ def test_a_full_backlog_is_counted(translating: Bench) -> None:
 
 
 def test_a_tap_sees_a_frame_of_the_in_interface_in_each_pass(translating: Bench) -> None:
-    """In the second from a MAC of zeros, by which the two can be told apart."""
+    """The source MAC of the second pass is zero, which tells the passes apart."""
     mac = bytes.fromhex(translating.gateway.run("cat /sys/class/net/lan0/address").strip().replace(":", ""))
     with translating.gateway.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
         tap.bind(("lan0", 3))
@@ -114,7 +114,7 @@ def test_a_tap_sees_a_frame_of_the_in_interface_in_each_pass(translating: Bench)
 
 @pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
 def test_a_zone_set_on_the_second_pass_makes_no_loop(translating: Bench, hide_hop: bool) -> None:
-    """It makes an untracked packet trackable again, and a rule that wipes marks then sends it round."""
+    """It makes an untracked packet trackable again; a rule that clears marks then steers it to the device again."""
     translating.load(options(hide_hop=hide_hop))
     translating.gateway.count("passes", f"ip daddr {SERVER}", priority=-470)
     wipe = "chain c { type filter hook prerouting priority -440; ct zone set 7; meta mark set 0; }"
@@ -125,29 +125,29 @@ def test_a_zone_set_on_the_second_pass_makes_no_loop(translating: Bench, hide_ho
 
 
 def test_an_ipv6_datagram_in_fragments_arrives(translating: Bench) -> None:
-    """Conntrack puts it together for the first pass, and it leaves in fragments: cut once, not twice."""
+    """Conntrack reassembles it for the first pass. It must be fragmented once on the way out, not twice."""
     assert translating.client.pings("2001:db8:1::10", "-s3000")
     assert translating.client.pings(SERVER, "-s3000")
 
 
-def test_a_mark_of_stage_two_reports_the_bare_bit_of_another_mask(kmod: Bench) -> None:
-    """The stage bit is whatever the attribute says; the bit of another device means nothing here."""
+def test_only_the_configured_stage_bit_counts(kmod: Bench) -> None:
+    """The attribute selects the stage bit; the default bit then means nothing."""
     kmod.load(options())
-    kmod.gateway.call(lambda: kmod.ipr.link("set", ifname=DEVICE, kind="nvi", nvi_stage_mask=1 << 30))
+    kmod.set_attributes(stage_mask=1 << 30)
     kmod.inject(DEVICE, 0x0800, b"\x45" + bytes(59), STAGE)
     kmod.inject(DEVICE, 0x0800, b"\x45" + bytes(59), 1 << 30 | kmod.port("lan0").ifindex)
     assert kmod.nonzero() == {"no_stage_bit": 1, "reinjected": 1}
 
 
 def test_an_established_flow_takes_the_flowtable(kmod: Bench) -> None:
-    """A flowtable skips POSTROUTING: no stage bit, and only the kernel itself knows the in-interface.
+    """A flowtable skips POSTROUTING: there is no stage bit, and only skb_iif records the in-interface.
 
-    It takes the direction whose packet made its entry, here the answers: for the other one it expects packets
-    to come in by the device that the first went out by (net/netfilter/nft_flow_offload.c), which is ours.
+    It handles the direction whose packet created its entry, here the answers: in the other direction it expects
+    packets to come in by the device that the first packet left by (net/netfilter/nft_flow_offload.c), nvi0.
     """
     kmod.table("skb_iif", "lan0", "wan0")
     kmod.load(options("skb_iif"))
-    kmod.gateway.call(lambda: kmod.ipr.link("set", ifname=DEVICE, kind="nvi", nvi_source=1, nvi_require_stage=0))
+    kmod.set_attributes(in_interface=1, require_stage=0)
     kmod.gateway.nft(
         f"""
         table inet fast {{

@@ -1,10 +1,11 @@
-"""What is particular to devices of kind "nvi", the kernel module's own: attributes and counters.
+"""Devices of kind "nvi", which nvi.ko provides: attributes and counters.
 
-The numbers and types are those of kmod/include/uapi/linux/if_nvi.h.
+Numbers and types of the attributes are those of kmod/include/uapi/linux/if_nvi.h.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -13,19 +14,14 @@ from nvi_operator.kernel.errors import kernel_errors
 
 KIND = "nvi"
 
-# As in enum of if_nvi.h; the order is the number.
-_ATTRIBUTES = (
-    ("source", "uint8"),
-    ("stage_mask", "uint32"),
-    ("ttl_compensation", "uint8"),
-    ("require_stage", "uint8"),
-)
+# u32 each, numbered from 1 in the order of if_nvi.h.
+_ATTRIBUTES = ("in_interface", "stage_mask", "ttl_compensation", "require_stage")
 _PREFIX = "nvi_"
 
 
 @cache
 def teach_pyroute2() -> None:
-    """pyroute2 drops attributes of kinds that it does not know, in silence."""
+    """Registers the attributes: pyroute2 silently drops those of kinds that it does not know."""
     from pyroute2.netlink import nla
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
@@ -33,22 +29,29 @@ def teach_pyroute2() -> None:
         prefix = "IFLA_"
         nla_map = (
             ("IFLA_NVI_UNSPEC", "none"),
-            *((f"IFLA_{_PREFIX}{name}".upper(), type_) for name, type_ in _ATTRIBUTES),
+            *((f"IFLA_{_PREFIX}{name}".upper(), "number") for name in _ATTRIBUTES),
         )
+
+        class number(nla.uint32):  # type: ignore[misc] # noqa: N801
+            def decode(self) -> None:
+                """By its length: before version 0.2.0 some attributes were u8."""
+                super().decode()
+                payload = bytes(self.data[self.offset + 4 : self.offset + self.length])
+                self["value"] = int.from_bytes(payload, sys.byteorder)
 
     ifinfmsg.ifinfo.register_link_kind(module={KIND: NviData})
 
 
 def as_request(attributes: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
-    """As keywords of pyroute2's `link()`."""
+    """Keyword arguments for pyroute2's `link()`."""
     return {f"{_PREFIX}{name}": value for name, value in attributes}
 
 
 def attributes_of(link: Any) -> tuple[tuple[str, int], ...]:
-    """What a device of kind nvi says of itself (a message of `get_links()`), sorted."""
+    """The attributes in a device's message of `get_links()`, sorted by name."""
     data = link.get("linkinfo").get("data")
-    said = {name: data.get(f"{_PREFIX}{name}") for name, _ in _ATTRIBUTES} if data else {}
-    return tuple(sorted((name, value) for name, value in said.items() if value is not None))
+    values = {name: data.get(f"{_PREFIX}{name}") for name in _ATTRIBUTES} if data else {}
+    return tuple(sorted((name, value) for name, value in values.items() if value is not None))
 
 
 def read_counters(ifname: str) -> dict[str, int]:

@@ -24,9 +24,9 @@ from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import FakeKernel
 
 ROOT = Path(__file__).resolve().parents[3]
-LOADED = ModuleFacts(loaded=True, loaded_version="0.1.0")
-OLD = replace(LOADED, loaded_version="0.0.9")
-FILED = ModuleFacts(filed=ModuleFile("/x/nvi.ko", "0.1.0"), may_load=True)
+LOADED = ModuleFacts(loaded=True, loaded_version="0.2.0")
+OLD = replace(LOADED, loaded_version="0.1.0")
+FILED = ModuleFacts(filed=ModuleFile("/x/nvi.ko", "0.2.0"), may_load=True)
 WANTED = HostState.of([("module", Module("nvi"))])
 LOAD = Change(Ref("module", "nvi"), Action.CREATE, None, Module("nvi"))
 
@@ -42,11 +42,11 @@ def machine(monkeypatch: pytest.MonkeyPatch, facts: ModuleFacts) -> None:
 @pytest.mark.parametrize(
     ("facts", "code", "words"),
     [
-        (LOADED, 0, ["module nvi: usable: nvi 0.1.0 is loaded"]),
+        (LOADED, 0, ["module nvi: usable: nvi 0.2.0 is loaded"]),
         (OLD, 1, ["not usable", "    nvictl down && rmmod nvi"]),
         (ModuleFacts(takes_modules=False), 1, ["this kernel takes no modules", "takes no modules"]),
         (ModuleFacts(headers=True), 1, ["    nvictl module install"]),
-        (FILED, 0, ["/x/nvi.ko, version 0.1.0, for an unknown kernel, signature unknown"]),
+        (FILED, 0, ["/x/nvi.ko, version 0.2.0, for an unknown kernel, signature unknown"]),
         (replace(FILED, enforced="lockdown", secure_boot=True), 0, ["demanded by lockdown"]),
     ],
 )
@@ -98,7 +98,7 @@ def test_one_that_is_too_old_does_not_count_as_loaded(
 def test_the_check_refuses_what_cannot_be_loaded_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, OLD)
     with pytest.raises(
-        CapabilityError, match=r"module nvi: wanted for dataplane kmod: nvi 0\.0\.9 is loaded"
+        CapabilityError, match=r"module nvi: wanted for dataplane kmod: nvi 0\.1\.0 is loaded"
     ) as caught:
         driver.ModuleDriver().check(LOAD)
     assert caught.value.hint.startswith("nvictl module install; nvictl down && rmmod nvi; ")

@@ -39,7 +39,7 @@ def stub(tmp_path: Path) -> Path:
     (directory / "nvi.c").write_text("")
     (directory / "made").write_bytes(ko())
     (directory / "Kbuild").write_text("obj-m := nvi.o\n")
-    (directory / "dkms.conf").write_text('PACKAGE_NAME="nvi"\nPACKAGE_VERSION="0.1.0"\n')
+    (directory / "dkms.conf").write_text('PACKAGE_NAME="nvi"\nPACKAGE_VERSION="0.2.0"\n')
     return directory
 
 
@@ -108,7 +108,7 @@ def dkms(machine: Machine) -> Machine:
 
 def test_dkms_gets_the_sources_once_and_anew_when_they_change(stub: Path, dkms: Machine) -> None:
     assert [install(stub, RELEASE, root=dkms.root).changed for _ in range(2)] == [True, False]
-    assert survey_module(dkms.root).dkms_builds == (DkmsBuild("0.1.0", RELEASE, "installed"),)
+    assert survey_module(dkms.root).dkms_builds == (DkmsBuild("0.2.0", RELEASE, "installed"),)
     (stub / "made").unlink()
     with pytest.raises(BuildError):
         install(stub, RELEASE, root=dkms.root)
@@ -116,11 +116,11 @@ def test_dkms_gets_the_sources_once_and_anew_when_they_change(stub: Path, dkms: 
     (stub / "made").write_bytes(ko(source="EF01"))
     assert install(stub, RELEASE, root=dkms.root).changed
     calls = (dkms.root / "calls").read_text().splitlines()
-    once = ["add nvi/0.1.0", f"install nvi/0.1.0 -k {RELEASE}"]
-    assert calls == [*once, "remove nvi/0.1.0 --all", *once]
-    assert same_sources(stub, dkms.root / "usr/src/nvi-0.1.0")
+    once = ["add nvi/0.2.0", f"install nvi/0.2.0 -k {RELEASE}"]
+    assert calls == [*once, "remove nvi/0.2.0 --all", *once]
+    assert same_sources(stub, dkms.root / "usr/src/nvi-0.2.0")
     assert len(list(uninstall(dkms.root))) == 1
-    assert not (dkms.root / "usr/src/nvi-0.1.0").exists()
+    assert not (dkms.root / "usr/src/nvi-0.2.0").exists()
 
 
 def test_dkms_is_left_alone_when_that_is_wanted(stub: Path, dkms: Machine) -> None:
@@ -166,7 +166,7 @@ def test_sources_are_those_given_or_those_that_came_along(stub: Path, tmp_path: 
     assert (find_sources(None) / "nvi.c").is_file()
     with pytest.raises(CapabilityError, match="has no Kbuild"):
         find_sources(tmp_path)
-    assert package_version(stub) == "0.1.0"
+    assert package_version(stub) == "0.2.0"
     assert package_version(tmp_path) is None
 
 

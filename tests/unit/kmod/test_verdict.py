@@ -13,7 +13,7 @@ HERE, OTHER = "6.12.1-amd64", "6.1.0-9-amd64"
 
 
 def filed(**changes: Any) -> ModuleFile:
-    return ModuleFile(**{"path": "/x/nvi.ko", "version": "0.1.0", "release": HERE, "signed": False, **changes})
+    return ModuleFile(**{"path": "/x/nvi.ko", "version": "0.2.0", "release": HERE, "signed": False, **changes})
 
 
 def facts(**changes: Any) -> ModuleFacts:
@@ -22,13 +22,13 @@ def facts(**changes: Any) -> ModuleFacts:
     return ModuleFacts(**{**usual, **changes})
 
 
-INSTALLED = (DkmsBuild("0.1.0", OTHER, "installed"),)
+INSTALLED = (DkmsBuild("0.2.0", OTHER, "installed"),)
 
 
 @pytest.mark.parametrize(
     ("changes", "case", "why", "todo"),
     [
-        pytest.param({"loaded": True, "loaded_version": "0.1.0"}, "loaded", "nvi 0.1.0 is loaded", "", id="loaded"),
+        pytest.param({"loaded": True, "loaded_version": "0.2.0"}, "loaded", "nvi 0.2.0 is loaded", "", id="loaded"),
         pytest.param({"loaded": True, "loaded_version": "1.0"}, "loaded", "1.0", "", id="newer"),
         pytest.param({"loaded": True}, "loaded", "unknown version", "", id="loaded, and does not tell its version"),
         pytest.param({"loaded": True, "takes_modules": False}, "loaded", "", "", id="built in, with a version"),
@@ -53,9 +53,9 @@ INSTALLED = (DkmsBuild("0.1.0", OTHER, "installed"),)
             id="DKMS has it for another kernel",
         ),
         pytest.param({"filed": filed(release=OTHER)}, "other-kernel", f"built for {OTHER}", "install", id="vermagic"),
-        pytest.param({"filed": filed(version="0.0.9")}, "too-old", "0.0.9", "nvictl module install", id="filed old"),
+        pytest.param({"filed": filed(version="0.1.0")}, "too-old", "0.1.0", "nvictl module install", id="filed old"),
         pytest.param(
-            {"loaded": True, "loaded_version": "0.0.9"}, "too-old", "0.0.9 is loaded", "nvictl module install",
+            {"loaded": True, "loaded_version": "0.1.0"}, "too-old", "0.1.0 is loaded", "nvictl module install",
             id="loaded old",
         ),
         pytest.param(
@@ -80,7 +80,7 @@ def test_each_case(changes: dict[str, Any], case: str, why: str, todo: str) -> N
 
 
 def test_a_loaded_module_is_replaced_only_when_the_gateway_is_down() -> None:
-    old = {"loaded": True, "loaded_version": "0.0.9"}
+    old = {"loaded": True, "loaded_version": "0.1.0"}
     assert judge(facts(**old)).todo[:2] == ("nvictl module install", "nvictl down && rmmod nvi")
     assert judge(facts(**old, filed=filed())).todo[0] == "nvictl down && rmmod nvi", "the new one is filed already"
 
@@ -106,7 +106,7 @@ def test_headers_are_installed_as_the_distribution_does(distribution: tuple[str,
 
 @pytest.mark.parametrize(
     ("version", "old"),
-    [("0.1.0", False), ("0.1", False), ("0.0.99", True), ("0.10.0", False), ("1", False), (None, False), ("", False)],
+    [("0.2.0", False), ("0.2", False), ("0.1.99", True), ("0.10.0", False), ("1", False), (None, False), ("", False)],
 )
 def test_versions_are_compared_as_numbers(version: str | None, old: bool) -> None:
     assert is_too_old(version) is old

@@ -2,53 +2,54 @@
 /*
  * rtnetlink attributes of the NAT virtual interface, kind "nvi".
  *
- * They are nested in IFLA_LINKINFO / IFLA_INFO_DATA of RTM_NEWLINK. All of them
- * may be given when the device is made and changed while it is up, and all of
- * them are reported. What is not given keeps its value, or its default.
+ * They are nested in IFLA_LINKINFO / IFLA_INFO_DATA of RTM_NEWLINK. All can be
+ * set when the device is created and while it is up, and all are reported. An
+ * attribute that is absent keeps its value, or its default.
  */
 #ifndef _UAPI_LINUX_IF_NVI_H
 #define _UAPI_LINUX_IF_NVI_H
 
 /**
- * enum nvi_source - how the device knows a packet's original in-interface
- * @NVI_SOURCE_MARK: by the packet's mark, all of it but the stage bit. A hook
- *	at the end of POSTROUTING has written it there. Those bits are cleared
- *	when the packet is handed back.
- * @NVI_SOURCE_SKB_IIF: the kernel's own record of it. The mark is kept. For
- *	a packet that came in by a port of a VRF this is the VRF device.
+ * enum nvi_in_interface - where the device reads a packet's original
+ *	in-interface
+ * @NVI_IN_INTERFACE_MARK: the packet's mark without the stage bit, written by a
+ *	hook at the end of POSTROUTING. These bits are cleared when the packet
+ *	is handed back.
+ * @NVI_IN_INTERFACE_SKB_IIF: the kernel's own record, skb->skb_iif. The mark is
+ *	kept. For a packet received by a port of a VRF this is the VRF device.
  *
- * With either, 0 stands for packets of the host itself, which are handed back
- * on the NAT virtual interface.
+ * In both cases 0 means a packet of the host itself, which is handed back on
+ * the NAT virtual interface.
  */
-enum nvi_source {
-	NVI_SOURCE_MARK,
-	NVI_SOURCE_SKB_IIF,
+enum nvi_in_interface {
+	NVI_IN_INTERFACE_MARK,
+	NVI_IN_INTERFACE_SKB_IIF,
 };
 
 enum {
 	IFLA_NVI_UNSPEC,
 
-	/* u8, enum nvi_source; default NVI_SOURCE_MARK. */
-	IFLA_NVI_SOURCE,
+	/* u32, enum nvi_in_interface; default NVI_IN_INTERFACE_MARK. */
+	IFLA_NVI_IN_INTERFACE,
 
 	/*
-	 * u32, one bit of the packet mark; default 0x80000000. A packet must
-	 * bear it to be handed back (IFLA_NVI_REQUIRE_STAGE), and bears it on
-	 * its second pass.
+	 * u32, one bit of the packet mark; default 0x80000000. A packet needs
+	 * it to be handed back (IFLA_NVI_REQUIRE_STAGE), and has it on its
+	 * second pass.
 	 */
 	IFLA_NVI_STAGE_MASK,
 
 	/*
-	 * u8, 0 or 1; default 0. Add one to TTL or hop limit, so that the two
+	 * u32, 0 or 1; default 0. Add one to TTL or hop limit, so that both
 	 * passes together count as one hop.
 	 */
 	IFLA_NVI_TTL_COMPENSATION,
 
 	/*
-	 * u8, 0 or 1; default 1. Drop packets without the stage bit. Only with
-	 * NVI_SOURCE_SKB_IIF may it be 0: a flowtable takes established flows
-	 * past POSTROUTING, where the bit is set. With 0 nothing proves any
-	 * more that a packet has seen NAT.
+	 * u32, 0 or 1; default 1. Drop packets without the stage bit. 0 is
+	 * valid with NVI_IN_INTERFACE_SKB_IIF only, and is meant for a
+	 * flowtable, which takes established flows past POSTROUTING, where the
+	 * bit is set. With 0 nothing proves that a packet has seen NAT.
 	 */
 	IFLA_NVI_REQUIRE_STAGE,
 
