@@ -65,23 +65,23 @@ def _uninstall(arguments: Namespace) -> int:
     from nvi_operator.kernel.kmod.install import uninstall
     from nvi_operator.kernel.kmod.survey import survey_module
 
-    gone = list(uninstall())
-    for what in gone:
+    removed = list(uninstall())
+    for what in removed:
         print(f"removed {what}")
-    if not gone:
-        print("module nvi: nothing of it is filed")
+    if not removed:
+        print("module nvi: not installed")
     if survey_module().loaded:
-        print("module nvi: it stays loaded until rmmod nvi; nvictl down comes first")
+        print("module nvi: still loaded until rmmod nvi; run nvictl down first")
     return 0
 
 
 _MOK = """\
-{} demands signatures. DKMS signs with a key of its own, which the firmware has to know:
+{} requires signatures. DKMS signs with its own key, which the firmware has to know:
     mokutil --import /var/lib/dkms/mok.pub
     # then reboot, and confirm it on the console"""
 
 _AT_BOOT = """\
-nvictl apply and run load it where the spec asks for it; at boot packaging/nvi-operator.service does.
+nvictl apply and run load it where the spec requires it; at boot packaging/nvi-operator.service does.
 Without that service: echo nvi > /etc/modules-load.d/nvi.conf"""
 
 _ACTIONS: Mapping[str, Callable[[Namespace], int]] = {

@@ -177,7 +177,7 @@ _MODULE_COMMANDS: tuple[Command, ...] = (
         "build nvi.ko and file it where modprobe finds it; with DKMS, where that is installed",
         (_source, _kernel, _no_dkms),
     ),
-    ("uninstall", "take away what install has filed, for every kernel; a loaded module stays loaded", ()),
+    ("uninstall", "remove what install installed, for every kernel; a loaded module stays loaded", ()),
 )
 
 

@@ -19,7 +19,7 @@ from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.topology.facts import WIDE, ForeignRule, LinkFact
 
-# yes: it was made and removed again; loadable: its module is filed; unknown: there was no way to try.
+# yes: it was made and removed again; loadable: its module is installed; unknown: there was no way to try.
 CanMake = Literal["yes", "loadable", "no", "unknown"]
 
 ALL_ONES = 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""The nvi kernel module on a machine: what was found of it, and whether it can be used. Pure.
+"""The nvi kernel module on a machine: facts, and the verdict whether it can be used. Pure.
 
-`kernel/kmod/` finds and changes it; the C sources are in `kmod/` at the top of the repository.
+`kernel/kmod/` collects the facts and installs the module; the C sources are in `kmod/` at the top of the repository.
 """

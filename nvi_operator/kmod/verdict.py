@@ -1,4 +1,4 @@
-"""Can the kernel module be used on this machine? If not: why, and what to do. Pure."""
+"""Can this machine use the kernel module? If not: why, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ Case = Literal[
     "not-permitted",
 ]
 _IN_KERNEL: frozenset[Case] = frozenset({"loaded", "built-in"})
+_INSTALLED_IN_VAIN: frozenset[Case] = frozenset({"other-kernel", "too-old", "unsigned", "refused", "not-permitted"})
 
 _HEADERS = (
     ({"debian", "ubuntu"}, "apt-get install linux-headers-{release}"),
@@ -36,9 +37,9 @@ _HEADERS = (
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`why` is a clause that goes on after "module nvi:" or "auto, and". `todo` is one thing to do per line,
-    commands ready to be pasted, or a comment; empty where there is nothing to do.
+class ModuleVerdict:
+    """`why` is a clause that follows "module nvi:" or "auto, and". `todo` has one line per step, a command that can
+    be pasted or a comment; it is empty where there is nothing to do.
     """
 
     case: Case
@@ -51,81 +52,90 @@ class Verdict:
 
     @property
     def in_kernel(self) -> bool:
-        """Usable, and nothing is left to be loaded."""
+        """Usable without loading anything."""
         return self.case in _IN_KERNEL
+
+    @property
+    def installed_in_vain(self) -> bool:
+        """The module was installed here, and cannot be used as it is."""
+        return self.case in _INSTALLED_IN_VAIN
 
     @property
     def hint(self) -> str:
         return "; ".join(line.removeprefix("# ") for line in self.todo)
 
 
-def judge(facts: ModuleFacts) -> Verdict:
-    """The first obstacle on the way to a loaded module that is new enough, or that there is none."""
+def judge(facts: ModuleFacts) -> ModuleVerdict:
+    """The first obstacle to a loaded module that is new enough, or that there is none."""
     if facts.loaded or facts.built_in:
         return _in_the_kernel(facts)
     if not facts.takes_modules:
-        return Verdict("no-modules", "this kernel takes no modules (CONFIG_MODULES)")
+        return ModuleVerdict("no-modules", "this kernel takes no modules (CONFIG_MODULES)")
     if facts.locked:
-        return Verdict(
+        return ModuleVerdict(
             "locked",
             "kernel.modules_disabled is 1: no module can be loaded until the next boot",
-            ("# reboot, and have nvi loaded before that is set: echo nvi > /etc/modules-load.d/nvi.conf",),
+            ("# reboot, and load nvi before that is set: echo nvi > /etc/modules-load.d/nvi.conf",),
         )
-    if facts.filed is None:
-        return _not_filed(facts)
-    return _filed(facts, facts.filed)
+    if facts.installed is None:
+        return _not_installed(facts)
+    return _installed(facts, facts.installed)
 
 
-def _in_the_kernel(facts: ModuleFacts) -> Verdict:
+def _in_the_kernel(facts: ModuleFacts) -> ModuleVerdict:
     version = facts.loaded_version
     if is_too_old(version):
-        filed = facts.filed is not None and not is_too_old(facts.filed.version)
-        return Verdict(
+        installed = facts.installed is not None and not is_too_old(facts.installed.version)
+        return ModuleVerdict(
             "too-old",
-            f"nvi {version} is loaded, and {OLDEST} or newer is needed",
+            f"nvi {version} is loaded, but {OLDEST} or newer is required",
             (
-                *(() if filed else ("nvictl module install",)),
+                *(() if installed else ("nvictl module install",)),
                 "nvictl down && rmmod nvi",
-                "# then nvictl apply; from the first of these to the last the gateway passes nothing on",
+                "# then nvictl apply; from nvictl down until then the gateway forwards nothing",
             ),
         )
     if facts.built_in and not facts.loaded:
-        return Verdict("built-in", "nvi is built into this kernel")
-    return Verdict("loaded", f"nvi {version or 'of an unknown version'} is loaded")
+        return ModuleVerdict("built-in", "nvi is built into this kernel")
+    return ModuleVerdict("loaded", f"nvi {version or 'of an unknown version'} is loaded")
 
 
-def _not_filed(facts: ModuleFacts) -> Verdict:
+def _not_installed(facts: ModuleFacts) -> ModuleVerdict:
     elsewhere = sorted({*facts.other_kernels, *(b.release for b in facts.dkms_builds if b.release)})
     build = f"dkms autoinstall -k {facts.release}" if facts.dkms and facts.dkms_builds else "nvictl module install"
     todo = (*_headers(facts), build, *_sign(facts))
     if elsewhere:
-        return Verdict("other-kernel", f"nvi is filed for {_and(elsewhere)} only, and this is {facts.release}", todo)
-    return Verdict("absent", "this kernel has no nvi module", todo)
+        return ModuleVerdict(
+            "other-kernel", f"nvi is installed for {_and(elsewhere)} only, and this is {facts.release}", todo
+        )
+    return ModuleVerdict("absent", "this kernel has no nvi module", todo)
 
 
-def _filed(facts: ModuleFacts, file: ModuleFile) -> Verdict:
+def _installed(facts: ModuleFacts, file: ModuleFile) -> ModuleVerdict:
     rebuild = (*_headers(facts), "nvictl module install")
     if file.release is not None and facts.release and file.release != facts.release:
-        return Verdict(
+        return ModuleVerdict(
             "other-kernel", f"{file.path} was built for {file.release}, and this is {facts.release}", rebuild
         )
     if is_too_old(file.version):
-        return Verdict("too-old", f"{file.path} is version {file.version}, and {OLDEST} or newer is needed", rebuild)
+        return ModuleVerdict(
+            "too-old", f"{file.path} is version {file.version}, but {OLDEST} or newer is required", rebuild
+        )
     if file.signed is False and facts.enforced:
-        return Verdict("unsigned", f"{file.path} is not signed, and {facts.enforced} demands it", _sign(facts))
+        return ModuleVerdict("unsigned", f"{file.path} is not signed, but {facts.enforced} requires it", _sign(facts))
     if facts.refused:
-        return Verdict(
+        return ModuleVerdict(
             "refused",
             f"the kernel refused to load {file.path}: {facts.refused}",
-            ("modprobe nvi", f"# once that works nvi is used; what the message means: {GUIDE}"),
+            ("modprobe nvi", f"# once that works nvi is used; meaning of the message: {GUIDE}"),
         )
     if not facts.may_load and not facts.on_demand:
-        return Verdict(
+        return ModuleVerdict(
             "not-permitted",
             "nvi is not loaded, and CAP_SYS_MODULE is missing",
             ("sudo modprobe nvi", "# and at each boot: echo nvi > /etc/modules-load.d/nvi.conf"),
         )
-    return Verdict("loadable", f"nvi {file.version or 'of an unknown version'} can be loaded")
+    return ModuleVerdict("loadable", f"nvi {file.version or 'of an unknown version'} can be loaded")
 
 
 def _headers(facts: ModuleFacts) -> tuple[str, ...]:
@@ -135,21 +145,21 @@ def _headers(facts: ModuleFacts) -> tuple[str, ...]:
 
 
 def headers_command(distribution: Sequence[str], release: str) -> str:
-    """What installs the headers of a kernel, by ID and ID_LIKE of os-release(5)."""
+    """The command that installs the headers of a kernel, by ID and ID_LIKE of os-release(5)."""
     for names, command in _HEADERS:
         if names & set(distribution):
             return command.format(release=release)
-    return f"# install the headers of kernel {release}: /lib/modules/{release}/build has to be there"
+    return f"# install the headers of kernel {release}: /lib/modules/{release}/build must exist"
 
 
 def _sign(facts: ModuleFacts) -> tuple[str, ...]:
     if not facts.enforced:
         return ()
-    return (f"# sign nvi.ko with a key of yours that the firmware knows (mokutil --import): {GUIDE}",)
+    return (f"# sign nvi.ko with a key that the firmware knows (mokutil --import): {GUIDE}",)
 
 
 def is_too_old(version: str | None) -> bool:
-    """A version that cannot be told is not called old: the kernel will say what it does not know."""
+    """An unknown version is not too old: the kernel then refuses attributes that it does not accept."""
     return bool(version) and _numbers(version or "") < _numbers(OLDEST)
 
 

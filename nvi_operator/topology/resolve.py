@@ -157,13 +157,16 @@ def _tenants(spec: GatewaySpec) -> dict[str, Tenant]:
 
 
 def _dataplane(spec: GatewaySpec, facts: Facts, note: Note) -> Literal["kmod", "bpf"]:
-    if spec.dataplane.type != "auto":
-        return spec.dataplane.type
+    if spec.dataplane.type == "bpf":
+        return "bpf"
     module = judge(facts.module)
-    if module.usable:
-        return "kmod"
-    note(f"dataplane bpf: auto, and {module.why}")
-    return "bpf"
+    remedy = "; nvictl module status names the commands to run" if module.installed_in_vain else ""
+    if spec.dataplane.type == "auto" and not module.usable:
+        note(f"dataplane bpf: auto, and {module.why}{remedy}")
+        return "bpf"
+    if remedy:
+        note(f"dataplane kmod: {module.why}{remedy}")
+    return "kmod"
 
 
 def _programs(dataplane: str, facts: Facts, note: Note) -> bool:

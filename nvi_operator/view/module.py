@@ -9,20 +9,20 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
-from nvi_operator.kmod.verdict import OLDEST, Verdict
+from nvi_operator.kmod.verdict import OLDEST, ModuleVerdict
 from nvi_operator.view.plain import plain
 from nvi_operator.view.table import Entry
 
 
-def module_text(facts: ModuleFacts, verdict: Verdict) -> RenderableType:
+def module_text(facts: ModuleFacts, verdict: ModuleVerdict) -> RenderableType:
     word, style = ("usable", "green") if verdict.usable else ("not usable", "bold red")
     rows = [Entry(Text(f"{name:<16}"), value) for name, value in _rows(facts)]
-    # Lines that can be pasted as they are.
+    # Lines that can be pasted.
     todo = [Text(f"    {line}") for line in verdict.todo]
     return Group(Entry(Text.assemble("module nvi: ", (word, style), ": "), verdict.why), *todo, *rows)
 
 
-def module_json(facts: ModuleFacts, verdict: Verdict) -> dict[str, Any]:
+def module_json(facts: ModuleFacts, verdict: ModuleVerdict) -> dict[str, Any]:
     """`usable` is false exactly when the exit code is 1."""
     return {
         "usable": verdict.usable,
@@ -38,14 +38,14 @@ def _rows(facts: ModuleFacts) -> Iterator[tuple[str, str]]:
     takes = "takes modules" if facts.takes_modules else "takes no modules"
     yield "kernel", f"{facts.release}, {'modules are locked' if facts.locked else takes}"
     yield "in the kernel", _in_kernel(facts)
-    yield "filed", _file(facts.filed) if facts.filed else "no"
+    yield "installed", _file(facts.installed) if facts.installed else "no"
     if facts.other_kernels:
-        yield "filed elsewhere", ", ".join(facts.other_kernels)
+        yield "installed for", ", ".join(facts.other_kernels)
     if facts.refused:
         yield "refused", facts.refused
     yield "DKMS", _dkms(facts)
     yield "headers", f"/lib/modules/{facts.release}/build" if facts.headers else "none"
-    yield "signatures", f"demanded by {facts.enforced}" if facts.enforced else "not demanded"
+    yield "signatures", f"required by {facts.enforced}" if facts.enforced else "not required"
     yield "Secure Boot", {True: "on", False: "off", None: "unknown"}[facts.secure_boot]
     yield "may load it", _may_load(facts)
 
@@ -70,5 +70,5 @@ def _dkms(facts: ModuleFacts) -> str:
 
 def _may_load(facts: ModuleFacts) -> str:
     if facts.may_load:
-        return "we (CAP_SYS_MODULE)"
-    return "the kernel, on demand" if facts.on_demand else "only somebody with CAP_SYS_MODULE"
+        return "nvictl (CAP_SYS_MODULE)"
+    return "the kernel, on demand" if facts.on_demand else "only a process with CAP_SYS_MODULE"

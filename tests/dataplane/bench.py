@@ -72,7 +72,7 @@ class Kmod:
             "stage_mask": options.stage_mask,
             "ttl_compensation": int(options.hide_hop),
         }
-        link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(attributes.items()))
+        link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(sorted(attributes.items())))
         driver = lab.gateway.call(LinkDriver, lab.ipr, NUMBERS)
         lab.gateway.call(driver.apply, Change(Ref("link", DEVICE), Action.UPDATE, link, link))
         assert link in lab.gateway.call(lambda: list(driver.observe(HostState())))

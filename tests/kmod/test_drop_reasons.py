@@ -48,6 +48,7 @@ def traced() -> Iterator[Callable[[], list[str]]]:
         (STAGE, 0x86DD, IPV4, "other", "IP_INHDR"),
         (STAGE, 0x0800, b"\x45", "other", "HDR_TRUNC"),
     ],
+    ids=["no-stage-bit", "no-device", "other-protocol", "ipv6-as-ipv4", "ipv4-as-ipv6", "truncated"],
 )
 def test_the_kernel_names_the_reason(
     translating: Bench, mark: int, ethertype: int, packet: bytes, counter: str, reason: str

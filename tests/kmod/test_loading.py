@@ -107,5 +107,5 @@ def test_a_spec_that_requires_it_is_refused_and_nothing_remains(site: Site) -> N
     with configured("install nvi /bin/false"):
         done = gateway.nvictl("apply", gateway.spec(spec("{ type: kmod }")), check=False)
     assert done.returncode == 1
-    assert "module nvi: wanted for dataplane kmod: " in done.stderr
+    assert "module nvi: load for dataplane kmod: " in done.stderr
     assert gateway.owned() == []

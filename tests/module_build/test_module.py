@@ -1,4 +1,4 @@
-"""nvi.ko is built against the headers of every kernel that has some here: one that is nothing, and our own."""
+"""Builds against the headers of every kernel installed here: of a stub module, and of nvi.ko itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULE_ALIAS("rtnl-link-nvi");
 
 @pytest.fixture
 def stub(tmp_path: Path) -> Path:
-    """A module that does nothing, in the way of kmod/."""
+    """A module that does nothing, laid out like kmod/."""
     directory = tmp_path / "kmod"
     directory.mkdir()
     (directory / "nvi.c").write_text(STUB)
@@ -41,17 +41,17 @@ def test_a_build_leaves_nothing_and_is_read_as_modinfo_reads_it(stub: Path, tree
     before = names(stub)
     with built(stub, tree.name) as made:
         path = Path(made.path)
-        told = [
+        modinfo = [
             subprocess.run(["modinfo", "-F", key, path], capture_output=True, text=True, check=True).stdout.split()[0]
             for key in ("version", "vermagic", "srcversion")
         ]
-        assert told == [made.version, made.release, made.source] == ["0.2.0", tree.name, made.source]
+        assert modinfo == [made.version, made.release, made.source] == ["0.2.0", tree.name, made.source]
         assert made.signed is False
     assert not path.exists()
     assert names(stub) == before
 
 
-def test_a_source_that_does_not_compile_is_told_in_the_compilers_words(stub: Path) -> None:
+def test_a_compile_error_is_shown_in_the_compilers_words(stub: Path) -> None:
     (stub / "nvi.c").write_text(STUB + "#error it is broken\n")
     with pytest.raises(BuildError, match="#error it is broken") as caught, built(stub, HEADERS[0].name):
         pass
@@ -59,28 +59,26 @@ def test_a_source_that_does_not_compile_is_told_in_the_compilers_words(stub: Pat
     assert "nvi.c:5" in str(caught.value), "the file as the user knows it"
 
 
-def test_a_header_that_is_not_there_is_no_lacking_tool(stub: Path) -> None:
+def test_a_missing_header_is_not_a_missing_tool(stub: Path) -> None:
     (stub / "nvi.c").write_text('#include "compat.h"\n' + STUB)
     with pytest.raises(BuildError, match=r"compat\.h: No such file"), built(stub, HEADERS[0].name):
         pass
 
 
-@pytest.mark.parametrize("lacking", ["gcc", "make"])
-def test_a_tool_that_lacks_is_named(
-    stub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
-) -> None:
+@pytest.mark.parametrize("missing", ["gcc", "make"])
+def test_a_missing_tool_is_named(stub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
     for path in Path("/usr/bin").iterdir():
-        if lacking not in path.name:
+        if missing not in path.name:
             (tools / path.name).symlink_to(path)
     monkeypatch.setenv("PATH", str(tools))
-    with pytest.raises(CapabilityError, match=f"there is no {lacking}"), built(stub, HEADERS[0].name):
+    with pytest.raises(CapabilityError, match=f"{missing} not found"), built(stub, HEADERS[0].name):
         pass
 
 
 @pytest.mark.parametrize("tree", HEADERS, ids=lambda tree: tree.name)
-def test_our_own_module_is_built(tree: Path) -> None:
+def test_nvi_is_built(tree: Path) -> None:
     source = find_sources(None)
     before = names(source)
     with built(source, tree.name) as made:

@@ -36,10 +36,10 @@ def test_the_kernel_takes_no_unsigned_module() -> None:
     assert done.returncode, "else this machine tests nothing"
 
 
-def test_status_says_who_demands_a_signature_and_how_to_sign() -> None:
+def test_status_says_what_requires_a_signature_and_how_to_sign() -> None:
     assert json.loads(status("-o", "json"))["case"] == "unsigned"
     text = status()
-    assert f"is not signed, and {enforcer()} demands it" in text
+    assert f"is not signed, but {enforcer()} requires it" in text
     assert "mokutil" in text or "sign-file" in text
 
 
@@ -47,7 +47,7 @@ def test_auto_takes_ebpf_and_says_why(site: Site) -> None:
     gateway = GatewayHost(site.gateway)
     done = gateway.apply(spec("{ type: auto }"))
     assert "note: dataplane bpf: auto, and " in done.stderr
-    assert f"is not signed, and {enforcer()} demands it" in done.stderr
+    assert f"is not signed, but {enforcer()} requires it" in done.stderr
     assert gateway.differences(spec("{ type: auto }")) == []
     site.far.serve(443)
     with site.client.connect(site.far.address, 443) as flow:
@@ -59,4 +59,4 @@ def test_who_insists_on_the_module_is_refused_before_anything_is_touched(site: S
     gateway = GatewayHost(site.gateway)
     done = gateway.nvictl("apply", gateway.spec(spec("{ type: kmod }")), check=False)
     assert (done.returncode, gateway.owned()) == (1, [])
-    assert f"is not signed, and {enforcer()} demands it" in done.stderr
+    assert f"is not signed, but {enforcer()} requires it" in done.stderr

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
-from nvi_operator.kmod.verdict import Case, judge
+from nvi_operator.kmod.verdict import judge
 from nvi_operator.language.model.gateway import GatewaySpec
-
-# With these somebody meant to have the module, and has not got it.
-_MEANT: frozenset[Case] = frozenset({"other-kernel", "too-old", "unsigned", "refused", "not-permitted"})
 
 
 def module(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """nvi.ko: loaded or filed, for this kernel, new enough, signed where that is demanded."""
+    """nvi.ko: loaded or installed, for this kernel, new enough, signed where that is required."""
     wanted = spec.dataplane.type if spec is not None else "auto"
     if wanted == "bpf":
         return
@@ -31,8 +28,8 @@ def module(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding("ok", "module", verdict.why)
     elif wanted == "kmod":
         yield Finding("problem", "module", verdict.why, "\n".join(filter(None, (todo, _OTHERWISE))))
-    elif verdict.case in _MEANT:
-        yield Finding("warning", "module", f"{verdict.why}; dataplane auto does without", todo)
+    elif verdict.installed_in_vain:
+        yield Finding("warning", "module", f"{verdict.why}; dataplane auto uses eBPF", todo)
     else:
         yield Finding("ok", "module", verdict.why)
 

@@ -15,12 +15,12 @@ from nvi_operator.state.host import HostState
 
 
 class ModuleDriver(Driver):
-    """A loaded module stays when we go: others may use it by then."""
+    """Never unloads the module: others may use it."""
 
     kind = "module"
 
     def observe(self, desired: HostState) -> Iterator[Module]:
-        """One that is too old does not count: the plan then wants it loaded, and the check says what to do."""
+        """A module that is too old does not count as loaded: the plan loads one, and the check refuses."""
         wanted = [obj for obj in desired.of_kind(self.kind) if isinstance(obj, Module)]
         if wanted and judge(survey_module()).in_kernel:
             yield from wanted
@@ -33,7 +33,7 @@ class ModuleDriver(Driver):
         if not verdict.usable:
             otherwise = "set spec.dataplane.type to auto or bpf"
             raise CapabilityError(
-                f"module {change.after.name}: wanted for dataplane kmod: {verdict.why}",
+                f"module {change.after.name}: load for dataplane kmod: {verdict.why}",
                 hint=f"{verdict.hint}; or {otherwise}" if verdict.todo else otherwise,
             )
 

@@ -101,7 +101,7 @@ def _text(path: Path) -> str:
 def can_make(*kinds: str) -> dict[str, CanMake]:
     """Whether links of these kinds can be made.
 
-    Tried in a new network namespace that goes with the thread. A module that is filed but not loaded is
+    Tried in a new network namespace that goes with the thread. A module that is installed but not loaded is
     not tried: loading it would be a change (ifb even makes two links when it is loaded).
     """
     found: dict[str, CanMake] = dict.fromkeys(kinds, "unknown")

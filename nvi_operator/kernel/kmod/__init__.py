@@ -1,1 +1,1 @@
-"""nvi.ko on this machine: found, built, installed, loaded; and the device that it makes."""
+"""nvi.ko on this machine: finds, builds, installs and loads it; and the devices that it provides."""

@@ -1,4 +1,4 @@
-"""Builds nvi.ko against a kernel's headers, in a scratch directory: nothing is left beside the sources."""
+"""Builds nvi.ko against a kernel's headers, in a scratch directory: the sources stay as they are."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from nvi_operator.kmod.verdict import headers_command
 
 _SECONDS = 600
 _SHOWN = 15  # lines
-# What make, sh and its scripts print where a compiler, or a tool of the kernel's own build, is not there.
-# The compiler's word on a header that it does not find has "fatal error" before the name.
-_LACKING = re.compile(
+# What make, sh and its scripts print where a compiler, or a tool of the kernel's build, is missing. For a missing
+# header the compiler prints "fatal error" before the name.
+_MISSING = re.compile(
     r"^\S+: (?:(?:line )?\d+: )?(\S+): (?:command not found|not found|No such file or directory)$", re.MULTILINE
 )
-# make passes these on to the makes that it calls: of a make that called us they would speak of other things.
+# make passes these on to the makes that it calls; those of a make that called us are about something else.
 _MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "KDIR", "M", "V")
 
 
 @contextmanager
 def built(source: Path, release: str = "", root: Path = Path("/")) -> Iterator[ModuleFile]:
-    """nvi.ko, as long as the `with` lasts. Raises CapabilityError where something to build with is lacking, and
-    BuildError with the compiler's last words where it fails.
+    """nvi.ko, for the duration of the `with`. Raises CapabilityError where the headers or a tool are missing, and
+    BuildError with the last lines of the output where the build fails.
     """
     release = release or os.uname().release
     headers = need_headers(release, root)
     if shutil.which("make") is None:
-        raise CapabilityError("module nvi: wanted to build it: there is no make", hint="install make and gcc")
+        raise CapabilityError("module nvi: build: make not found", hint="install make and gcc")
     with tempfile.TemporaryDirectory(prefix="nvi-build-") as scratch:
         tree = Path(scratch) / "kmod"
         copy_sources(source, tree)
@@ -46,18 +46,18 @@ def built(source: Path, release: str = "", root: Path = Path("/")) -> Iterator[M
         made = read_module_file(tree / "nvi.ko")
         if made.release != release:
             raise BuildError(
-                f"module nvi: wanted for kernel {release}: {headers} made one for {made.release}",
-                hint="the headers are those of another kernel",
+                f"module nvi: build for kernel {release}: {headers} built one for {made.release}",
+                hint="these are the headers of another kernel",
             )
         yield made
 
 
 def need_headers(release: str, root: Path = Path("/")) -> Path:
-    """Where they are. Raises CapabilityError where they are not."""
+    """Their directory. Raises CapabilityError where it does not exist."""
     headers = root / TREE / release / "build"
     if not (headers / "Makefile").exists():
         raise CapabilityError(
-            f"module nvi: wanted to build it: kernel {release} has no headers here: there is no {headers}",
+            f"module nvi: build: headers of kernel {release} not found: {headers} does not exist",
             hint=headers_command(survey_module(root, release).distribution, release).removeprefix("# "),
         )
     return headers
@@ -78,18 +78,18 @@ def _make(tree: Path, headers: Path, release: str) -> None:
             env={**environment, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired as error:
-        raise BuildError(f"module nvi: building for {release}: not done after {_SECONDS} seconds") from error
+        raise BuildError(f"module nvi: build for {release}: not finished after {_SECONDS} seconds") from error
     if done.returncode or not (tree / "nvi.ko").is_file():
         raise failure(done.stdout.replace(f"{tree}/", ""), release)
 
 
 def failure(output: str, release: str) -> BuildError | CapabilityError:
-    """What make's output means."""
-    lacking = _LACKING.search(output)
-    if lacking:
+    """The error that make's output means."""
+    missing = _MISSING.search(output)
+    if missing:
         return CapabilityError(
-            f"module nvi: building for {release}: there is no {lacking[1]}",
-            hint=f"install {lacking[1]}: which compiler and tools are wanted is up to the kernel's headers",
+            f"module nvi: build for {release}: {missing[1]} not found",
+            hint=f"install {missing[1]}: the kernel's headers determine the compiler and the tools",
         )
     lines = "\n".join(f"    {line}" for line in output.rstrip().splitlines()[-_SHOWN:])
-    return BuildError(f"module nvi: building for {release} failed; the last lines:\n{lines}")
+    return BuildError(f"module nvi: build for {release}: failed; the last lines:\n{lines}")

@@ -1,4 +1,4 @@
-"""Which modules are filed for a kernel, as depmod(8) listed them."""
+"""Which modules are installed for a kernel, as depmod(8) lists them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ TREE = Path("lib/modules")
 
 
 def available(name: str, *, root: Path = Path("/")) -> bool:
-    """Is the module loaded, or filed for the running kernel?"""
-    return (root / SYS / name).is_dir() or filed(root / TREE / os.uname().release, name) is not None
+    """Is the module loaded, or installed for the running kernel?"""
+    return (root / SYS / name).is_dir() or find_module(root / TREE / os.uname().release, name) is not None
 
 
-def filed(tree: Path, name: str, index: str = "modules.dep") -> Path | None:
-    """Where the index of /lib/modules/RELEASE has it; None if it has not, or if there is no index."""
+def find_module(tree: Path, name: str, index: str = "modules.dep") -> Path | None:
+    """The path that an index of /lib/modules/RELEASE lists; None if it does not list the module or does not exist."""
     try:
         content = (tree / index).read_bytes()
     except OSError:  # no tree for this kernel, or a sandbox that hides it
         return None
-    wanted = re.escape(name.encode())
-    # An index has thousands of long lines: the cheap question first.
+    # An index has thousands of long lines: the cheap test first.
     if name.encode() + b".ko" not in content:
         return None
-    found = re.search(rb"^((?:[^:\n]*/)?" + wanted + rb"\.ko(?:\.[a-z0-9]+)?)(?::|$)", content, re.MULTILINE)
+    found = re.search(
+        rb"^((?:[^:\n]*/)?" + re.escape(name.encode()) + rb"\.ko(?:\.[a-z0-9]+)?)(?::|$)", content, re.MULTILINE
+    )
     return tree / found[1].decode() if found else None

@@ -1,6 +1,6 @@
-"""What a .ko file says of itself: its ELF section .modinfo, and the mark that a signature leaves at its end.
+"""Metadata of a .ko file: its ELF section .modinfo, and the marker that a signature leaves at its end.
 
-Read here and not by modinfo(8): that is a process per look, and busybox has one that knows no compression.
+modinfo(8) is not used: it is a process per call, and that of busybox does not read compressed modules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SIGNED = b"~Module signature appended~\n"
 
 
 def read_module_file(path: Path, shown: str = "") -> ModuleFile:
-    """Never raises: of a file that cannot be read only the path is told, as `shown` if that is given."""
+    """Never raises: of an unreadable file only the path is known, or `shown` if that is given."""
     shown = shown or str(path)
     try:
         data = _content(path)
@@ -49,7 +49,7 @@ def _content(path: Path) -> bytes:
 
 
 def parse_modinfo(data: bytes) -> dict[str, str]:
-    """Keys and values of .modinfo; of repeated keys the last. Raises ValueError if `data` is no ELF file.
+    """Keys and values of .modinfo, the last value of a repeated key. Raises ValueError if `data` is not an ELF file.
 
     The headers are those of elf(5): e_shoff, e_shentsize, e_shnum and e_shstrndx, then one header per section.
     """
@@ -60,7 +60,7 @@ def parse_modinfo(data: bytes) -> dict[str, str]:
     size, count, names = struct.unpack_from(order + "3H", data, 58 if wide else 46)
 
     def header(number: int) -> tuple[int, int, int]:
-        """Where its name is, where its content is, and how long that is."""
+        """Offset of its name, offset of its content, length of its content."""
         at = table + number * size
         (name,) = struct.unpack_from(order + "I", data, at)
         offset, length = struct.unpack_from(order + ("2Q" if wide else "2I"), data, at + (24 if wide else 16))

@@ -1,4 +1,4 @@
-"""Puts a file where it belongs in one step: no reader ever sees half of it."""
+"""Puts a file in place atomically: no reader sees half of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nvi_operator.errors import CapabilityError
 
 
 def place(file: Path, directory: Path) -> Path:
-    """Copy `file` into `directory`, which is made. Raises CapabilityError where that cannot be."""
+    """Copy `file` into `directory`, which is created. Raises CapabilityError where that fails."""
     target = directory / file.name
     scratch = directory / f".{file.name}.new"
     try:
@@ -23,15 +23,15 @@ def place(file: Path, directory: Path) -> Path:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
         hint = _ROOT if isinstance(error, PermissionError) else ""
-        raise CapabilityError(f"{target}: wanted to write it: {error.strerror or error}", hint=hint) from error
+        raise CapabilityError(f"{target}: write: {error.strerror or error}", hint=hint) from error
     return target
 
 
 def need_to_write(directory: Path) -> None:
-    """Raises CapabilityError before any work is done in vain."""
+    """Raises CapabilityError before any work that would be in vain."""
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(existing, os.W_OK):
-        raise CapabilityError(f"{directory}: wanted to write there: it is forbidden", hint=_ROOT)
+        raise CapabilityError(f"{directory}: write: permission denied", hint=_ROOT)
 
 
 _ROOT = "run as root, or use sudo"

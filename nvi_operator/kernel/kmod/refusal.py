@@ -1,7 +1,7 @@
-"""Remembers until the next boot which nvi.ko the kernel refused to load, and what it said.
+"""Records until the next boot which nvi.ko the kernel refused to load, and its message.
 
-Else `auto` would choose a module again and again that is filed and cannot be loaded, for a signature that the kernel
-does not know, say: only trying tells. A successful `modprobe nvi` makes this moot; another file at its place, too.
+Without it `auto` would choose, again and again, an installed module that cannot be loaded, for instance because the
+kernel does not know its signature: only trying tells. A successful `modprobe nvi` or another file ends the record.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from nvi_operator.store.directory import write_file
 _FILE = Path("run/nvi-operator/module-refused.json")
 
 
-def remember(path: Path, why: str, *, root: Path = Path("/")) -> None:
-    """What cannot be written is not remembered: then the next pass tries again."""
+def record_refusal(path: Path, why: str, *, root: Path = Path("/")) -> None:
+    """Best effort: without the record the next reconcile tries again."""
     with suppress(OSError, NviError):
         write_file(root / _FILE, json.dumps({**_identity(path), "why": why}).encode())
 
 
-def remembered(path: Path, *, root: Path = Path("/")) -> str:
-    """Why this very file was refused; empty if it was not."""
+def recorded_refusal(path: Path, *, root: Path = Path("/")) -> str:
+    """Why this file was refused; empty if it was not."""
     try:
         kept = json.loads((root / _FILE).read_text(encoding="utf-8"))
         why = kept.pop("why")
@@ -32,7 +32,7 @@ def remembered(path: Path, *, root: Path = Path("/")) -> str:
         return ""
 
 
-def forget(*, root: Path = Path("/")) -> None:
+def forget_refusal(*, root: Path = Path("/")) -> None:
     with suppress(OSError):
         (root / _FILE).unlink(missing_ok=True)
 

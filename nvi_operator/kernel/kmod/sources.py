@@ -14,7 +14,7 @@ PROJECT = "nvi-operator"
 DKMS_SOURCES = Path("usr/src")
 _MARK = "dkms.conf"
 SHARED = Path("share") / PROJECT / "kmod"
-# What a build leaves, in case that somebody built by hand.
+# What a manual build leaves.
 PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.order", "Module.symvers", ".tmp_versions")
 
 
@@ -23,16 +23,14 @@ def find_sources(given: Path | None, root: Path = Path("/")) -> Path:
     if given is not None:
         if not (given / "Kbuild").is_file():
             raise CapabilityError(
-                f"module nvi: wanted its sources: {given} has no Kbuild",
-                hint="give the directory kmod/ of the project",
+                f"module nvi: sources: {given} has no Kbuild",
+                hint="name the directory kmod/ of the project",
             )
         return given
     for directory in _candidates(root):
         if (directory / "Kbuild").is_file():
             return directory
-    raise CapabilityError(
-        "module nvi: wanted its sources: they are not installed", hint="nvictl module build --source DIR, with kmod/"
-    )
+    raise CapabilityError("module nvi: sources not found", hint="name the directory kmod/ with --source DIR")
 
 
 def _candidates(root: Path) -> Iterator[Path]:
@@ -42,7 +40,7 @@ def _candidates(root: Path) -> Iterator[Path]:
 
 
 def _installed() -> Iterator[Path]:
-    """Where the installation says that it put them: below sys.prefix, --user's, or --prefix's."""
+    """Where the installation put them: below sys.prefix, or that of --user or --prefix."""
     try:
         listed = files(PROJECT) or []
     except PackageNotFoundError:
@@ -57,11 +55,11 @@ def copy_sources(source: Path, target: Path) -> None:
     try:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(*PRODUCTS), dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
-        raise CapabilityError(f"module nvi: copying {source} to {target}: {error}") from error
+        raise CapabilityError(f"module nvi: copy {source} to {target}: {error}") from error
 
 
 def same_sources(one: Path, other: Path) -> bool:
-    """Do they hold the same files, products of a build aside?"""
+    """Do they hold the same files, apart from products of a build?"""
     return other.is_dir() and _contents(one) == _contents(other)
 
 
@@ -75,7 +73,7 @@ def _contents(directory: Path) -> dict[str, bytes]:
 
 
 def package_version(source: Path) -> str | None:
-    """PACKAGE_VERSION of dkms.conf(8): what DKMS knows these sources by."""
+    """PACKAGE_VERSION of dkms.conf(8), by which DKMS identifies these sources."""
     try:
         text = (source / _MARK).read_text(encoding="utf-8")
     except OSError:

@@ -1,6 +1,6 @@
-"""Finds out what there is of the module on this machine. Reads files only, changes nothing, never raises.
+"""Finds the module on this machine. Reads files only, changes nothing, never raises.
 
-`root` is where to look, for tests; `shutil.which` and the capabilities are those of this process.
+`root` is for tests; `shutil.which` and the capabilities are those of this process.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nvi_operator.kernel.inspect.machine import capabilities
-from nvi_operator.kernel.kmod.index import SYS, TREE, filed
+from nvi_operator.kernel.kmod.index import SYS, TREE, find_module
 from nvi_operator.kernel.kmod.modinfo import read_module_file
-from nvi_operator.kernel.kmod.refusal import remembered
+from nvi_operator.kernel.kmod.refusal import recorded_refusal
 from nvi_operator.kmod.facts import DkmsBuild, Enforced, ModuleFacts
 
 NAME = "nvi"
@@ -24,19 +24,19 @@ _SECURE_BOOT = Path("sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d
 
 
 def survey_module(root: Path = Path("/"), release: str = "") -> ModuleFacts:
-    """Everything that decides whether the module can be used, for the running kernel or for `release`."""
+    """Everything that decides whether the running kernel, or `release`, can use the module."""
     release = release or os.uname().release
     tree = root / TREE / release
     loaded = (root / SYS / NAME).is_dir()
-    path = filed(tree, NAME)
+    path = find_module(tree, NAME)
     return ModuleFacts(
         release=release,
         takes_modules=(root / "proc/modules").exists(),
         locked=_text(root / "proc/sys/kernel/modules_disabled") == "1",
         loaded=loaded,
         loaded_version=_text(root / SYS / NAME / "version") or None,
-        built_in=filed(tree, NAME, "modules.builtin") is not None,
-        filed=read_module_file(path) if path else None,
+        built_in=find_module(tree, NAME, "modules.builtin") is not None,
+        installed=read_module_file(path) if path else None,
         other_kernels=tuple(_other_kernels(root / TREE, release)),
         dkms=shutil.which("dkms") is not None,
         dkms_builds=tuple(_dkms_builds(root / _DKMS)),
@@ -45,21 +45,21 @@ def survey_module(root: Path = Path("/"), release: str = "") -> ModuleFacts:
         secure_boot=_secure_boot(root),
         may_load="CAP_SYS_MODULE" in capabilities(),
         on_demand=bool(_text(root / "proc/sys/kernel/modprobe")),
-        refused=remembered(path, root=root) if path else "",
+        refused=recorded_refusal(path, root=root) if path else "",
         distribution=tuple(_distribution(root)),
     )
 
 
 def _other_kernels(trees: Path, release: str) -> Iterator[str]:
     for tree in sorted(trees.glob("*")):
-        if tree.name != release and filed(tree, NAME):
+        if tree.name != release and find_module(tree, NAME):
             yield tree.name
 
 
 def _dkms_builds(tree: Path) -> Iterator[DkmsBuild]:
-    """From DKMS's own tree: VERSION/RELEASE/ARCH/module is built, and kernel-RELEASE-ARCH leads to what is installed.
+    """From DKMS's tree: VERSION/RELEASE/ARCH/module is built, and kernel-RELEASE-ARCH links to what is installed.
 
-    `dkms status` says the same in a text that has changed over the years, and takes a tenth of a second.
+    `dkms status` prints the same, but its format has changed over the years, and it takes a tenth of a second.
     """
     installed = {os.path.realpath(link) for link in tree.glob("kernel-*")}
     for version in sorted(path for path in tree.glob("*") if path.is_dir() and not path.is_symlink()):
@@ -75,7 +75,7 @@ def _dkms_builds(tree: Path) -> Iterator[DkmsBuild]:
 def _enforced(root: Path) -> Enforced:
     if _text(root / SYS / "module/parameters/sig_enforce") == "Y":
         return "module.sig_enforce"
-    # "none [integrity] confidentiality": of both levels signatures are a part, kernel_lockdown(7).
+    # "none [integrity] confidentiality": both levels require signatures, kernel_lockdown(7).
     level = re.search(r"\[(\w+)\]", _text(root / "sys/kernel/security/lockdown"))
     return "lockdown" if level and level[1] != "none" else ""
 

@@ -34,7 +34,9 @@ MOVED = "ip rule add pref 2000 from all lookup 51820"
 LOADED = ModuleFacts(loaded=True, loaded_version="0.2.0")
 OLD = ModuleFacts(loaded=True, loaded_version="0.1.0")
 ELSEWHERE = ModuleFacts(release="6.12.1-amd64", other_kernels=("6.1.0-9-amd64",))
-UNSIGNED = ModuleFacts(filed=ModuleFile("/lib/modules/x/updates/nvi.ko", "0.2.0", signed=False), enforced="lockdown")
+UNSIGNED = ModuleFacts(
+    installed=ModuleFile("/lib/modules/x/updates/nvi.ko", "0.2.0", signed=False), enforced="lockdown"
+)
 KMOD = {"dataplane": {"type": "kmod"}}
 TUN = [link("tun0")]
 BOTH = {"interfaces": {"lan0": {"networks": ["192.168.1.0/24", "fd00:1::/64"]}}}
@@ -78,7 +80,7 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("module", {"module": OLD}, {}, ["warning"], id="too old, and not needed"),
         pytest.param("module", {"module": OLD}, KMOD, ["problem"], id="too old"),
         pytest.param("module", {"module": OLD}, {"dataplane": {"type": "bpf"}}, [], id="too old, and not asked for"),
-        pytest.param("module", {"module": ELSEWHERE}, {}, ["warning"], id="filed for another kernel only"),
+        pytest.param("module", {"module": ELSEWHERE}, {}, ["warning"], id="installed for another kernel only"),
         pytest.param("module", {"module": UNSIGNED}, KMOD, ["problem"], id="unsigned"),
         pytest.param("ifb", {"kinds": {"ifb": "no"}}, {}, ["problem"], id="no ifb"),
         pytest.param("ifb", {"kinds": {"ifb": "unknown"}}, {}, ["warning"], id="ifb not tried"),

@@ -1,4 +1,4 @@
-"""Machines of the test's own: root directories with what the kernel, depmod and DKMS would have in them."""
+"""Fake machines: root directories with the files of the kernel, depmod and DKMS that matter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SIGNED = b"~Module signature appended~\n"
 
 
 def ko(*, version: str = "0.2.0", release: str = RELEASE, source: str = "ABCD", signed: bool = False) -> bytes:
-    """An ELF file of 64 bits, little-endian, with a section .modinfo and no other of interest."""
+    """A 64-bit little-endian ELF file with a section .modinfo and no other of interest."""
     info = f"version={version}\0srcversion={source}\0alias=rtnl-link-nvi\0vermagic={release} SMP preempt \0".encode()
     names = b"\0.modinfo\0.shstrtab\0"
     at_names = 64 + len(info)
@@ -22,7 +22,7 @@ def ko(*, version: str = "0.2.0", release: str = RELEASE, source: str = "ABCD", 
 
 
 class Machine:
-    """Takes modules, calls modprobe, has a tree for its kernel and nothing of ours."""
+    """Takes modules, calls modprobe, has a tree for its kernel and no nvi."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -42,8 +42,8 @@ class Machine:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         return file
 
-    def file(self, content: bytes, name: str = "updates/nvi.ko", release: str = RELEASE) -> Path:
-        """As if installed: the file, and its line in the index."""
+    def install(self, content: bytes, name: str = "updates/nvi.ko", release: str = RELEASE) -> Path:
+        """The file, and its line in the index."""
         self.write(f"lib/modules/{release}/modules.dep", f"kernel/net/ifb.ko:\n{name}: kernel/net/x.ko\n")
         return self.write(f"lib/modules/{release}/{name}", content)
 

@@ -1,4 +1,4 @@
-"""`nvictl module` on a machine of the test's own, and what plan and apply make of the verdict."""
+"""`nvictl module` on a fake machine, and what plan and apply make of the verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nvi_operator.testing import FakeKernel
 ROOT = Path(__file__).resolve().parents[3]
 LOADED = ModuleFacts(loaded=True, loaded_version="0.2.0")
 OLD = replace(LOADED, loaded_version="0.1.0")
-FILED = ModuleFacts(filed=ModuleFile("/x/nvi.ko", "0.2.0"), may_load=True)
+INSTALLED = ModuleFacts(installed=ModuleFile("/x/nvi.ko", "0.2.0"), may_load=True)
 WANTED = HostState.of([("module", Module("nvi"))])
 LOAD = Change(Ref("module", "nvi"), Action.CREATE, None, Module("nvi"))
 
@@ -46,8 +46,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, facts: ModuleFacts) -> None:
         (OLD, 1, ["not usable", "    nvictl down && rmmod nvi"]),
         (ModuleFacts(takes_modules=False), 1, ["this kernel takes no modules", "takes no modules"]),
         (ModuleFacts(headers=True), 1, ["    nvictl module install"]),
-        (FILED, 0, ["/x/nvi.ko, version 0.2.0, for an unknown kernel, signature unknown"]),
-        (replace(FILED, enforced="lockdown", secure_boot=True), 0, ["demanded by lockdown"]),
+        (INSTALLED, 0, ["/x/nvi.ko, version 0.2.0, for an unknown kernel, signature unknown"]),
+        (replace(INSTALLED, enforced="lockdown", secure_boot=True), 0, ["required by lockdown"]),
     ],
 )
 def test_status_says_whether_it_can_be_used_and_what_to_do(
@@ -78,7 +78,7 @@ def test_a_kernel_without_headers_is_an_error_with_a_hint(action: str, capsys: p
     assert main(["module", action, "--kernel", "9.9.9-none"]) == 1
     streams = capsys.readouterr()
     assert streams.out == ""
-    assert streams.err.startswith("nvictl: module nvi: wanted to build it: kernel 9.9.9-none has no headers")
+    assert streams.err.startswith("nvictl: module nvi: build: headers of kernel 9.9.9-none not found")
     assert "hint: " in streams.err
     assert "9.9.9-none" in streams.err.partition("hint: ")[2]
 
@@ -86,8 +86,8 @@ def test_a_kernel_without_headers_is_an_error_with_a_hint(action: str, capsys: p
 # --------------------------------------------------------------------------- plan and apply
 
 
-@pytest.mark.parametrize(("facts", "seen"), [(LOADED, True), (OLD, False), (FILED, False)])
-def test_one_that_is_too_old_does_not_count_as_loaded(
+@pytest.mark.parametrize(("facts", "seen"), [(LOADED, True), (OLD, False), (INSTALLED, False)])
+def test_a_module_that_is_too_old_does_not_count_as_loaded(
     monkeypatch: pytest.MonkeyPatch, facts: ModuleFacts, seen: bool
 ) -> None:
     machine(monkeypatch, facts)
@@ -98,23 +98,34 @@ def test_one_that_is_too_old_does_not_count_as_loaded(
 def test_the_check_refuses_what_cannot_be_loaded_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, OLD)
     with pytest.raises(
-        CapabilityError, match=r"module nvi: wanted for dataplane kmod: nvi 0\.1\.0 is loaded"
+        CapabilityError, match=r"module nvi: load for dataplane kmod: nvi 0\.1\.0 is loaded"
     ) as caught:
         driver.ModuleDriver().check(LOAD)
     assert caught.value.hint.startswith("nvictl module install; nvictl down && rmmod nvi; ")
     assert caught.value.hint.endswith("; or set spec.dataplane.type to auto or bpf")
-    machine(monkeypatch, FILED)
+    machine(monkeypatch, INSTALLED)
     driver.ModuleDriver().check(LOAD)
 
 
+@pytest.mark.parametrize(("dataplane", "chosen"), [("kmod", "kmod"), ("auto", "bpf: auto, and")])
+def test_a_plan_names_a_module_that_is_too_old_and_the_version_that_is_needed(dataplane: str, chosen: str) -> None:
+    kernel, edge = gateway(dataplane)
+    kernel.facts_ = replace(kernel.facts_, module=OLD)
+    topology = preview(kernel, edge).topology
+    assert topology is not None
+    (note,) = [note for note in topology.notes if note.startswith("dataplane ")]
+    assert note.startswith(f"dataplane {chosen}")
+    assert "nvi 0.1.0 is loaded, but 0.2.0 or newer is required; nvictl module status" in note
+
+
 class RefusingKernel(FakeKernel):
-    """It looks as if the module could be loaded; when it is tried, it cannot."""
+    """The module looks loadable; loading it fails."""
 
     def apply(self, change: Change) -> None:
         if change.ref.kind == "module":
             self.applied.append(change)
-            self.facts_ = replace(self.facts_, module=replace(FILED, refused="bad key"))
-            raise CapabilityError("module nvi: wanted for dataplane kmod: bad key")
+            self.facts_ = replace(self.facts_, module=replace(INSTALLED, refused="bad key"))
+            raise CapabilityError("module nvi: load for dataplane kmod: bad key")
         super().apply(change)
 
 
@@ -124,16 +135,19 @@ def gateway(dataplane: str) -> tuple[RefusingKernel, Compiler]:
         {**spec.model_dump(by_alias=True, exclude_none=True), "dataplane": {"type": dataplane}}
     )
     kernel = RefusingKernel.for_spec(spec)
-    kernel.facts_ = replace(kernel.facts_, module=FILED)
+    kernel.facts_ = replace(kernel.facts_, module=INSTALLED)
     assert isinstance(kernel, RefusingKernel)
     return kernel, Compiler("edge", spec)
 
 
-def test_auto_goes_on_with_ebpf_and_says_why() -> None:
+def test_auto_falls_back_to_ebpf_and_says_why() -> None:
     kernel, edge = gateway("auto")
     done = reconcile(kernel, edge).plan
     assert done.topology is not None
-    assert "dataplane bpf: auto, and the kernel refused to load /x/nvi.ko: bad key" in done.topology.notes
+    assert (
+        "dataplane bpf: auto, and the kernel refused to load /x/nvi.ko: bad key; "
+        "nvictl module status names the commands to run"
+    ) in done.topology.notes
     (link,) = kernel.state.of_kind("link")
     assert isinstance(link, Link)
     assert link.kind == "ifb"
@@ -141,7 +155,7 @@ def test_auto_goes_on_with_ebpf_and_says_why() -> None:
     assert not preview(kernel, edge)
 
 
-def test_a_spec_that_insists_on_the_module_stays_as_it_was() -> None:
+def test_a_spec_that_requires_the_module_is_refused_and_changes_nothing() -> None:
     kernel, edge = gateway("kmod")
     with pytest.raises(CapabilityError, match="bad key"):
         reconcile(kernel, edge)

@@ -1,4 +1,4 @@
-"""Filing the module, with a make and a dkms of the test's own; and what is said where something lacks."""
+"""Installing the module, with a fake make and a fake dkms; and the errors where something is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.kmod.machines import RELEASE, Machine, ko
 ROOT = Path(__file__).resolve().parents[3]
 MAKE = """\
 #!/bin/sh
-# make -C HEADERS M=DIRECTORY ...: what is to be made lies there already.
+# make -C HEADERS M=DIRECTORY ...: the result is there already.
 cd "${3#M=}" && cp made nvi.ko
 """
 
@@ -45,7 +45,7 @@ def stub(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """One with headers and tools, and without DKMS."""
+    """A machine with headers and tools, without DKMS."""
     machine = Machine(tmp_path / "root")
     machine.write(f"lib/modules/{RELEASE}/build/Makefile", "")
     machine.write(f"lib/modules/{RELEASE}/modules.order", "")
@@ -62,16 +62,16 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.rglob("*"))
 
 
-def test_what_is_filed_by_hand_is_found_by_depmod_and_filed_once(stub: Path, machine: Machine) -> None:
+def test_what_is_installed_without_dkms_is_found_by_depmod_and_installed_once(stub: Path, machine: Machine) -> None:
     for changed in (True, False):
         done = install(stub, RELEASE, dkms=False, root=machine.root)
         assert done.changed is changed
         assert done.file.path == str(machine.root / "lib/modules" / RELEASE / "updates/nvi.ko")
-        assert survey_module(machine.root, RELEASE).filed == done.file
+        assert survey_module(machine.root, RELEASE).installed == done.file
     (stub / "made").write_bytes(ko(source="EF01"))
     assert install(stub, RELEASE, dkms=False, root=machine.root).changed, "other sources"
     assert list(uninstall(machine.root)) == [done.file.path]
-    assert survey_module(machine.root, RELEASE).filed is None
+    assert survey_module(machine.root, RELEASE).installed is None
     assert list(uninstall(machine.root)) == []
 
 
@@ -83,7 +83,7 @@ def test_a_signature_of_the_owners_survives_a_second_install(stub: Path, machine
 
 DKMS = """\
 #!/bin/sh -e
-# What dkms does to its tree, and to the kernel's.
+# What dkms does in its tree and in the kernel's.
 cd {root}/var/lib/dkms
 echo "$*" >> {root}/calls
 case $1 in
@@ -106,13 +106,13 @@ def dkms(machine: Machine) -> Machine:
     return machine
 
 
-def test_dkms_gets_the_sources_once_and_anew_when_they_change(stub: Path, dkms: Machine) -> None:
+def test_dkms_gets_the_sources_once_and_again_when_they_change(stub: Path, dkms: Machine) -> None:
     assert [install(stub, RELEASE, root=dkms.root).changed for _ in range(2)] == [True, False]
     assert survey_module(dkms.root).dkms_builds == (DkmsBuild("0.2.0", RELEASE, "installed"),)
     (stub / "made").unlink()
     with pytest.raises(BuildError):
         install(stub, RELEASE, root=dkms.root)
-    assert survey_module(dkms.root).dkms_builds, "what worked is still there"
+    assert survey_module(dkms.root).dkms_builds, "the working version stays"
     (stub / "made").write_bytes(ko(source="EF01"))
     assert install(stub, RELEASE, root=dkms.root).changed
     calls = (dkms.root / "calls").read_text().splitlines()
@@ -123,26 +123,29 @@ def test_dkms_gets_the_sources_once_and_anew_when_they_change(stub: Path, dkms: 
     assert not (dkms.root / "usr/src/nvi-0.2.0").exists()
 
 
-def test_dkms_is_left_alone_when_that_is_wanted(stub: Path, dkms: Machine) -> None:
+def test_dkms_is_not_used_with_no_dkms(stub: Path, dkms: Machine) -> None:
     install(stub, RELEASE, dkms=False, root=dkms.root)
     assert not (dkms.root / "calls").exists()
 
 
-def test_a_failing_dkms_is_told_in_its_words(stub: Path, dkms: Machine) -> None:
+def test_a_failure_of_dkms_is_shown_in_its_words(stub: Path, dkms: Machine) -> None:
     dkms.write("bin/dkms", "#!/bin/sh\necho 'Error! no luck' >&2\nexit 3\n")
     with pytest.raises(CapabilityError, match=r"dkms add: Error! no luck\n  hint: .*--no-dkms"):
         install(stub, RELEASE, root=dkms.root)
 
 
-# --------------------------------------------------------------------------- what lacks
+# --------------------------------------------------------------------------- what is missing
 
 
 def test_without_headers_the_hint_installs_them(stub: Path, tmp_path: Path) -> None:
     machine = Machine(tmp_path / "root")
-    with pytest.raises(CapabilityError, match="no headers") as caught, built(stub, RELEASE, machine.root):
+    with (
+        pytest.raises(CapabilityError, match=r"headers of kernel .* not found") as caught,
+        built(stub, RELEASE, machine.root),
+    ):
         pass
     assert caught.value.hint == f"apt-get install linux-headers-{RELEASE}"
-    with pytest.raises(CapabilityError, match="no headers"):
+    with pytest.raises(CapabilityError, match=r"headers of kernel .* not found"):
         install(stub, RELEASE, root=machine.root)
 
 
@@ -158,10 +161,10 @@ def test_without_headers_the_hint_installs_them(stub: Path, tmp_path: Path) -> N
 def test_a_tool_that_make_does_not_find(output: str, tool: str) -> None:
     error = failure(output, RELEASE)
     assert isinstance(error, CapabilityError)
-    assert f"there is no {tool}" in error.message
+    assert f"{tool} not found" in error.message
 
 
-def test_sources_are_those_given_or_those_that_came_along(stub: Path, tmp_path: Path) -> None:
+def test_sources_are_those_given_or_those_of_the_installation(stub: Path, tmp_path: Path) -> None:
     assert find_sources(stub) == stub
     assert (find_sources(None) / "nvi.c").is_file()
     with pytest.raises(CapabilityError, match="has no Kbuild"):

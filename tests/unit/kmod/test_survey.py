@@ -1,4 +1,4 @@
-"""What is read of a machine: from trees of the test's own, and from this machine, whatever it is."""
+"""What is found on a machine: in trees of the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.kernel.kmod.modinfo import read_module_file
-from nvi_operator.kernel.kmod.refusal import forget, remember
+from nvi_operator.kernel.kmod.refusal import forget_refusal, record_refusal
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kmod.facts import DkmsBuild, ModuleFacts, ModuleFile
 from nvi_operator.kmod.verdict import judge
@@ -29,7 +29,7 @@ def seen(machine: Machine) -> ModuleFacts:
 
 def test_a_machine_without_it(machine: Machine) -> None:
     facts = seen(machine)
-    assert (facts.takes_modules, facts.locked, facts.loaded, facts.built_in, facts.filed) == (
+    assert (facts.takes_modules, facts.locked, facts.loaded, facts.built_in, facts.installed) == (
         True, False, False, False, None,
     )  # fmt: skip
     assert (facts.on_demand, facts.headers, facts.enforced, facts.secure_boot) == (True, False, "", None)
@@ -37,34 +37,34 @@ def test_a_machine_without_it(machine: Machine) -> None:
     assert judge(facts).case == "absent"
 
 
-def test_a_loaded_one_tells_its_version(machine: Machine) -> None:
+def test_a_loaded_module_has_its_version(machine: Machine) -> None:
     machine.load("0.0.7")
     assert (seen(machine).loaded, seen(machine).loaded_version) == (True, "0.0.7")
 
 
-def test_a_filed_one_is_found_by_depmods_index_and_read(machine: Machine) -> None:
-    path = machine.file(ko())
-    assert seen(machine).filed == ModuleFile(str(path), "0.2.0", RELEASE, "ABCD", signed=False)
+def test_an_installed_module_is_found_by_depmods_index_and_read(machine: Machine) -> None:
+    path = machine.install(ko())
+    assert seen(machine).installed == ModuleFile(str(path), "0.2.0", RELEASE, "ABCD", signed=False)
 
 
-def test_a_file_that_depmod_does_not_list_is_not_filed(machine: Machine) -> None:
+def test_a_file_that_depmod_does_not_list_is_not_installed(machine: Machine) -> None:
     machine.write(f"lib/modules/{RELEASE}/updates/nvi.ko", ko())
-    assert seen(machine).filed is None
+    assert seen(machine).installed is None
 
 
-def test_a_listed_file_that_is_gone_is_told_by_its_path_alone(machine: Machine) -> None:
-    path = machine.file(ko())
+def test_of_a_listed_file_that_does_not_exist_only_the_path_is_known(machine: Machine) -> None:
+    path = machine.install(ko())
     path.unlink()
-    assert seen(machine).filed == ModuleFile(str(path))
+    assert seen(machine).installed == ModuleFile(str(path))
 
 
-def test_one_that_is_part_of_the_kernel(machine: Machine) -> None:
+def test_a_module_built_into_the_kernel(machine: Machine) -> None:
     machine.write(f"lib/modules/{RELEASE}/modules.builtin", "kernel/a.ko\nkernel/drivers/net/nvi.ko\n")
     assert seen(machine).built_in
 
 
 def test_other_kernels_that_have_it(machine: Machine) -> None:
-    machine.file(ko(release="6.1.0-9-amd64"), release="6.1.0-9-amd64")
+    machine.install(ko(release="6.1.0-9-amd64"), release="6.1.0-9-amd64")
     assert seen(machine).other_kernels == ("6.1.0-9-amd64",)
 
 
@@ -97,7 +97,7 @@ def test_a_kernel_without_modules(machine: Machine) -> None:
         ),
     ],
 )
-def test_what_else_decides(machine: Machine, path: str, content: str, field: str, value: object) -> None:
+def test_other_facts_that_decide(machine: Machine, path: str, content: str, field: str, value: object) -> None:
     machine.write(path, content)
     assert getattr(seen(machine), field) == value
 
@@ -115,20 +115,20 @@ def test_what_dkms_has(machine: Machine) -> None:
     )
 
 
-def test_a_refusal_is_about_one_file_and_forgotten_with_it(machine: Machine) -> None:
-    path = machine.file(ko())
-    remember(path, "bad key", root=machine.root)
+def test_a_refusal_is_recorded_for_one_file_only(machine: Machine) -> None:
+    path = machine.install(ko())
+    record_refusal(path, "bad key", root=machine.root)
     assert judge(seen(machine)).case == "refused"
     path.write_bytes(ko(signed=True))
     assert judge(seen(machine)).case == "loadable"
-    remember(path, "bad key", root=machine.root)
-    forget(root=machine.root)
+    record_refusal(path, "bad key", root=machine.root)
+    forget_refusal(root=machine.root)
     assert judge(seen(machine)).case == "loadable"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"why": 1}'])
-def test_a_damaged_memory_is_none(machine: Machine, text: str) -> None:
-    machine.file(ko())
+def test_a_damaged_record_is_ignored(machine: Machine, text: str) -> None:
+    machine.install(ko())
     machine.write("run/nvi-operator/module-refused.json", text)
     assert seen(machine).refused == ""
 
@@ -138,19 +138,19 @@ def test_a_damaged_memory_is_none(machine: Machine, text: str) -> None:
 
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
 def test_compressed_files_are_read(machine: Machine, suffix: str, pack: object) -> None:
-    machine.file(pack(ko(signed=True)), f"updates/nvi.ko{suffix}")  # type: ignore[operator]
-    filed = seen(machine).filed
-    assert filed is not None
-    assert (filed.version, filed.release, filed.signed) == ("0.2.0", RELEASE, True)
+    machine.install(pack(ko(signed=True)), f"updates/nvi.ko{suffix}")  # type: ignore[operator]
+    installed = seen(machine).installed
+    assert installed is not None
+    assert (installed.version, installed.release, installed.signed) == ("0.2.0", RELEASE, True)
 
 
 def test_files_of_zstd_are_read_by_its_command(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.write("bin/zstd", '#!/bin/sh\n[ "$1 $2" = "-qdc --" ] && tail -n +2 "$3"\n').chmod(0o755)
     monkeypatch.setenv("PATH", f"{machine.root / 'bin'}:{os.environ['PATH']}")
-    machine.file(b"packed\n" + ko(), "updates/dkms/nvi.ko.zst")
-    filed = seen(machine).filed
-    assert filed is not None
-    assert filed.version == "0.2.0"
+    machine.install(b"packed\n" + ko(), "updates/dkms/nvi.ko.zst")
+    installed = seen(machine).installed
+    assert installed is not None
+    assert installed.version == "0.2.0"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,6 @@ def test_files_of_zstd_are_read_by_its_command(machine: Machine, monkeypatch: py
         ("nvi.ko.zst", b"broken"),
     ],
 )
-def test_a_broken_file_says_nothing_and_breaks_nothing(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_broken_file_has_no_metadata(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert read_module_file(tmp_path / name) == ModuleFile(str(tmp_path / name))

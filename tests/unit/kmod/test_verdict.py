@@ -1,4 +1,4 @@
-"""Can the module be used? Every obstacle has a name, a reason and something to do."""
+"""Can the module be used? Every obstacle has a name, a reason and a remedy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nvi_operator.kmod.verdict import headers_command, is_too_old, judge
 HERE, OTHER = "6.12.1-amd64", "6.1.0-9-amd64"
 
 
-def filed(**changes: Any) -> ModuleFile:
+def ko(**changes: Any) -> ModuleFile:
     return ModuleFile(**{"path": "/x/nvi.ko", "version": "0.2.0", "release": HERE, "signed": False, **changes})
 
 
 def facts(**changes: Any) -> ModuleFacts:
-    """A Debian machine with headers, where we may load modules."""
+    """A Debian machine with headers, where nvictl may load modules."""
     usual = {"release": HERE, "headers": True, "may_load": True, "on_demand": True, "distribution": ("debian",)}
     return ModuleFacts(**{**usual, **changes})
 
@@ -30,14 +30,14 @@ INSTALLED = (DkmsBuild("0.2.0", OTHER, "installed"),)
     [
         pytest.param({"loaded": True, "loaded_version": "0.2.0"}, "loaded", "nvi 0.2.0 is loaded", "", id="loaded"),
         pytest.param({"loaded": True, "loaded_version": "1.0"}, "loaded", "1.0", "", id="newer"),
-        pytest.param({"loaded": True}, "loaded", "unknown version", "", id="loaded, and does not tell its version"),
+        pytest.param({"loaded": True}, "loaded", "unknown version", "", id="loaded, version unknown"),
         pytest.param({"loaded": True, "takes_modules": False}, "loaded", "", "", id="built in, with a version"),
         pytest.param({"built_in": True}, "built-in", "built into", "", id="built in"),
-        pytest.param({"filed": filed()}, "loadable", "can be loaded", "", id="filed"),
-        pytest.param({"filed": filed(), "may_load": False}, "loadable", "", "", id="the kernel loads it on demand"),
-        pytest.param({"filed": filed(), "on_demand": False}, "loadable", "", "", id="we load it"),
-        pytest.param({"filed": filed(version=None, release=None, signed=None)}, "loadable", "", "", id="unreadable"),
-        pytest.param({"filed": filed(signed=True), "enforced": "lockdown"}, "loadable", "", "", id="signed"),
+        pytest.param({"installed": ko()}, "loadable", "can be loaded", "", id="installed"),
+        pytest.param({"installed": ko(), "may_load": False}, "loadable", "", "", id="the kernel loads it on demand"),
+        pytest.param({"installed": ko(), "on_demand": False}, "loadable", "", "", id="nvictl loads it"),
+        pytest.param({"installed": ko(version=None, release=None, signed=None)}, "loadable", "", "", id="unreadable"),
+        pytest.param({"installed": ko(signed=True), "enforced": "lockdown"}, "loadable", "", "", id="signed"),
         pytest.param({"takes_modules": False}, "no-modules", "CONFIG_MODULES", "", id="no modules"),
         pytest.param({"locked": True}, "locked", "modules_disabled is 1", "modules-load.d", id="locked"),
         pytest.param({"locked": True, "loaded": True}, "loaded", "", "", id="locked, but loaded before"),
@@ -45,28 +45,28 @@ INSTALLED = (DkmsBuild("0.2.0", OTHER, "installed"),)
         pytest.param({"headers": False}, "absent", "", f"apt-get install linux-headers-{HERE}", id="no headers"),
         pytest.param({"enforced": "lockdown"}, "absent", "", "mokutil", id="absent, to be signed"),
         pytest.param(
-            {"other_kernels": (OTHER,)}, "other-kernel", f"filed for {OTHER} only, and this is {HERE}", "install",
-            id="filed for another kernel",
+            {"other_kernels": (OTHER,)}, "other-kernel", f"installed for {OTHER} only, and this is {HERE}", "install",
+            id="installed for another kernel",
         ),
         pytest.param(
             {"dkms_builds": INSTALLED, "dkms": True}, "other-kernel", OTHER, f"dkms autoinstall -k {HERE}",
             id="DKMS has it for another kernel",
         ),
-        pytest.param({"filed": filed(release=OTHER)}, "other-kernel", f"built for {OTHER}", "install", id="vermagic"),
-        pytest.param({"filed": filed(version="0.1.0")}, "too-old", "0.1.0", "nvictl module install", id="filed old"),
+        pytest.param({"installed": ko(release=OTHER)}, "other-kernel", f"for {OTHER}", "install", id="vermagic"),
+        pytest.param({"installed": ko(version="0.1.0")}, "too-old", "0.1.0", "module install", id="installed old"),
         pytest.param(
             {"loaded": True, "loaded_version": "0.1.0"}, "too-old", "0.1.0 is loaded", "nvictl module install",
             id="loaded old",
         ),
         pytest.param(
-            {"filed": filed(), "enforced": "module.sig_enforce"}, "unsigned", "module.sig_enforce", "mokutil",
+            {"installed": ko(), "enforced": "module.sig_enforce"}, "unsigned", "module.sig_enforce", "mokutil",
             id="unsigned",
         ),
-        pytest.param({"filed": filed(), "refused": "bad key"}, "refused", "bad key", "modprobe nvi", id="refused"),
-        pytest.param({"filed": filed(), "refused": "x", "loaded": True}, "loaded", "", "", id="refused once"),
+        pytest.param({"installed": ko(), "refused": "bad key"}, "refused", "bad key", "modprobe nvi", id="refused"),
+        pytest.param({"installed": ko(), "refused": "x", "loaded": True}, "loaded", "", "", id="refused once"),
         pytest.param(
-            {"filed": filed(), "may_load": False, "on_demand": False}, "not-permitted", "CAP_SYS_MODULE",
-            "modules-load.d", id="nobody may load it",
+            {"installed": ko(), "may_load": False, "on_demand": False}, "not-permitted", "CAP_SYS_MODULE",
+            "modules-load.d", id="nothing may load it",
         ),
     ],
 )  # fmt: skip
@@ -76,13 +76,15 @@ def test_each_case(changes: dict[str, Any], case: str, why: str, todo: str) -> N
     assert why in verdict.why
     assert todo in "\n".join(verdict.todo)
     assert verdict.usable is (case in ("loaded", "built-in", "loadable"))
-    assert verdict.usable or verdict.todo or case == "no-modules", "there is always something to do"
+    assert verdict.usable or verdict.todo or case == "no-modules", "there is always a remedy"
 
 
 def test_a_loaded_module_is_replaced_only_when_the_gateway_is_down() -> None:
     old = {"loaded": True, "loaded_version": "0.1.0"}
     assert judge(facts(**old)).todo[:2] == ("nvictl module install", "nvictl down && rmmod nvi")
-    assert judge(facts(**old, filed=filed())).todo[0] == "nvictl down && rmmod nvi", "the new one is filed already"
+    assert judge(facts(**old, installed=ko())).todo[0] == "nvictl down && rmmod nvi", (
+        "the new one is installed already"
+    )
 
 
 def test_headers_come_before_the_build_that_needs_them() -> None:
