@@ -20,8 +20,8 @@ from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
+from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
@@ -38,8 +38,8 @@ _SETTLED = 3.0  # seconds until the kernel has done with the addresses of a new 
 
 @contextmanager
 def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
-    with KernelEvents([TABLE]) as events, Memory(events) as memory:
-        daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), memory)
+    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel:
+        daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), kernel)
 
         def work() -> None:
             done = daemon.reconcile(Trigger(frozenset({reason})))

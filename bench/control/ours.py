@@ -11,7 +11,7 @@ from bench.control import inputs
 from bench.control.inputs import GATEWAY
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Plan
@@ -38,7 +38,7 @@ def desired(loaded: LoadedSpec, facts: Facts) -> HostState:
 
 
 def facts_for(loaded: LoadedSpec) -> Facts:
-    with HostKernel(loaded.spec.numbers) as kernel:
+    with Kernel(loaded.spec.numbers) as kernel:
         return assume_missing(loaded.spec, kernel.facts())
 
 
@@ -78,7 +78,7 @@ def load_csv(given: Given) -> Iterator[Meter]:
 @contextmanager
 def _load_from(directory: Path) -> Iterator[Meter]:
     """From text: read, validated, resolved, packed and applied."""
-    with HostKernel(Numbers()) as kernel:
+    with Kernel(Numbers()) as kernel:
         facts = kernel.facts()
     with NftTableDriver(TABLE) as driver:
 

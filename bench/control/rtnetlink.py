@@ -10,7 +10,7 @@ from pyroute2 import IPRoute
 
 from bench.control.inputs import LAN, NEXT_HOP, TABLE, destinations, rule_priorities
 from bench.control.trial import Given, Meter, timed
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.diff import plan
@@ -49,7 +49,7 @@ def _reconciled(state: HostState) -> Iterator[Meter]:
     """A whole pass: looked at, planned, applied, verified."""
 
     def work() -> None:
-        with HostKernel(Numbers()) as kernel:
+        with Kernel(Numbers()) as kernel:
             reconcile(kernel, _Meant(state))
 
     yield Meter(timed(work))
@@ -72,7 +72,7 @@ def observe(given: Given) -> Iterator[Meter]:
     """All of ours, and what differs from wanting none of it: each object."""
 
     def work() -> None:
-        with HostKernel(Numbers()) as kernel:
+        with Kernel(Numbers()) as kernel:
             found = plan(kernel.observe(HostState()), HostState()).steps
         assert len(found) == given.size, f"{len(found)} objects of {given.size} were seen"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
     from nvi_operator.language.model.settings import Numbers
@@ -99,17 +99,17 @@ def _gateway(arguments: Namespace) -> tuple[Compiler, Numbers]:
 
 def _preview(arguments: Namespace) -> tuple[str, Plan]:
     """The gateway's name, and what an apply would do."""
-    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.cycle import preview
 
     gateway, numbers = _gateway(arguments)
-    with working("comparing with the kernel"), HostKernel(numbers) as kernel:
+    with working("comparing with the kernel"), Kernel(numbers) as kernel:
         seen = preview(kernel, gateway)
         _warn(kernel)
         return gateway.name, seen
 
 
-def _warn(kernel: HostKernel) -> None:
+def _warn(kernel: Kernel) -> None:
     for text in kernel.warnings:
         print(f"warning: {text}", file=sys.stderr)
 
@@ -132,7 +132,7 @@ def _validate(arguments: Namespace) -> int:
 
 
 def _render(arguments: Namespace) -> int:
-    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.plan.compile import desired_state
     from nvi_operator.topology.assume import assume_missing
     from nvi_operator.topology.resolve import resolve
@@ -140,7 +140,7 @@ def _render(arguments: Namespace) -> int:
     from nvi_operator.view.render import render_lines
 
     loaded = _load(arguments)
-    with HostKernel(loaded.spec.numbers) as kernel:
+    with Kernel(loaded.spec.numbers) as kernel:
         facts = assume_missing(loaded.spec, kernel.facts(loaded.spec.wires))
     topology = resolve(loaded.name, loaded.spec, facts)
     desired = desired_state(topology)
@@ -209,7 +209,7 @@ def _name_instance(lock: GatewayLock) -> None:
 
 
 def _apply(arguments: Namespace) -> int:
-    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import applied
@@ -218,7 +218,7 @@ def _apply(arguments: Namespace) -> int:
     with closing(_lock(arguments)) as lock:
         _name_instance(lock)
         _look_around(loaded.spec, force=arguments.force)
-        with working("applying and verifying"), HostKernel(loaded.spec.numbers, lock=lock) as kernel:
+        with working("applying and verifying"), Kernel(loaded.spec.numbers, lock=lock) as kernel:
             done = reconcile(kernel, Compiler(loaded.name, loaded.spec)).plan
             _warn(kernel)
     if arguments.output == "json" or not arguments.quiet:
@@ -228,7 +228,7 @@ def _apply(arguments: Namespace) -> int:
 
 
 def _down(arguments: Namespace) -> int:
-    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import taken_away
@@ -237,7 +237,7 @@ def _down(arguments: Namespace) -> int:
     with (
         closing(_lock(arguments, alone=True)) as lock,
         working("taking everything away"),
-        HostKernel(numbers, lock=lock) as kernel,
+        Kernel(numbers, lock=lock) as kernel,
     ):
         done = reconcile(kernel, Compiler(gateway.name, None)).plan
         _warn(kernel)
@@ -247,13 +247,13 @@ def _down(arguments: Namespace) -> int:
 
 
 def _status(arguments: Namespace) -> int:
-    from nvi_operator.kernel.host import HostKernel
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.cycle import preview
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.status import is_working, status_json, status_text
 
     gateway, numbers = _gateway(arguments)
-    with working("comparing with the kernel"), HostKernel(numbers) as kernel:
+    with working("comparing with the kernel"), Kernel(numbers) as kernel:
         seen = preview(kernel, gateway)
         _warn(kernel)
         counters = kernel.counters(seen.before)

@@ -12,11 +12,11 @@ from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NftCrashedError, NviError
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
-from nvi_operator.kernel.memory import Memory
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import cookie
+from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.plan.change import NO_PLAN, Plan
 from nvi_operator.reconcile.compiler import Compiler
@@ -34,13 +34,12 @@ LOCK_SECONDS = 10.0  # that a reconcile waits for another process's change; then
 class Daemon:
     """Reconciles a gateway with the good spec of a directory.
 
-    Reads of the kernel what changed since the last reconcile, as far as the kernel reports that (`memory`), and now
-    and then everything.
+    It reads of the kernel what changed since the last reconcile (`kernel/cached.py`), and now and then everything.
     """
 
-    def __init__(self, directory: SpecDirectory, memory: Memory, *, force: bool = False) -> None:
+    def __init__(self, directory: SpecDirectory, kernel: CachedKernel, *, force: bool = False) -> None:
         self._directory = directory
-        self._memory = memory
+        self._kernel = kernel
         self._force = force  # although other programs use the gateway's bits of the packet mark
         self._accepted: LoadedSpec | None = None  # the good spec that passed the precheck; `_compiler` is for it
         self._compiler = Compiler("", None)
@@ -58,7 +57,6 @@ class Daemon:
             outcome = self._reconcile(trigger)
         finally:
             del kept
-            self._memory.rest()
             self._garbage.collect(loaded=loaded, whole=trigger.whole)
         self._notes = outcome.notes
         state = self._directory.state
@@ -86,8 +84,8 @@ class Daemon:
             self._accept(spec)
             started = time.monotonic()
             if trigger.whole:
-                self._memory.forget()
-            with HostKernel(spec.spec.numbers, self._memory) as kernel:
+                self._kernel.invalidate()
+            with self._kernel.using(spec.spec.numbers) as kernel:
                 outcome = reconcile(kernel, self._compiler, paused=trigger.paused, reached=self._reached)
                 warnings = kernel.warnings
         except NviError as error:
@@ -106,7 +104,7 @@ class Daemon:
     def _failed(self, error: NviError, trigger: Trigger) -> Outcome:
         plan = NO_PLAN
         if self._accepted is not None and self._accepted is self._directory.state.good:
-            self._memory.forget()
+            self._kernel.invalidate()
             if isinstance(error, NftCrashedError):
                 try:
                     plan = self._heal_without_table(self._accepted, trigger)
@@ -120,11 +118,11 @@ class Daemon:
         Only where spec and host are as they were when the table was last in sync, so that the table as it is fits
         the rest. Returns what was healed.
         """
-        with HostKernel(spec.spec.numbers, self._memory, assume_table=True) as kernel:
+        with self._kernel.using(spec.spec.numbers, assumed={NFT_TABLE.name}) as kernel:
             if preview(kernel, self._compiler).after != self._reached:
                 return NO_PLAN
             plan = reconcile(kernel, self._compiler, paused=trigger.paused).plan
-        self._memory.forget()
+        self._kernel.invalidate()
         return plan
 
 
@@ -139,13 +137,13 @@ def run_daemon(path: Path, *, gateway: str | None, rescan_seconds: float, force:
 
     directory = SpecDirectory(path, gateway)
     lock = GatewayLock(cookie(), f"nvictl run {os.path.abspath(path)}", wait=LOCK_SECONDS, say=log)
-    with closing(lock), lock.running(), KernelEvents([TABLE]) as events, Memory(events, lock) as memory:
+    with closing(lock), lock.running(), KernelEvents([TABLE]) as events, CachedKernel(events, lock) as kernel:
         Loop(
-            Daemon(directory, memory, force=force).reconcile,
+            Daemon(directory, kernel, force=force).reconcile,
             directory=directory,
             events=events,
             log=log,
-            glance=memory.unreported_change,
+            glance=kernel.unreported_change,
             rescan_seconds=rescan_seconds,
         ).run()
     return 0

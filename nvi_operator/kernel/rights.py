@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.kernel.bpf.syscall import try_programs
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.sysctl import PROC
 from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
@@ -23,7 +24,6 @@ from nvi_operator.plan.change import Plan
 
 _DELLINK = 17  # RTM_DELLINK; the kernel asks for CAP_NET_ADMIN before it looks at the message
 _NO_LINK = struct.pack("=16xHH12s", 4 + 9, 3, b"nvi/none")  # IFLA_IFNAME, with a name that no link can have
-_PROGRAMS = ("tc-program", "egress-guard", "ingress-guard")  # kinds
 _REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS)
 
 
@@ -39,11 +39,11 @@ class Refused:
         return f"{self.what}: {self.why}"
 
 
-def require(plan: Plan) -> None:
+def require(plan: Plan, drivers: Mapping[str, type[Driver]]) -> None:
     """Raises CapabilityError with every right that is missing for this plan, and for the way back."""
     refs = {*plan.before.objects, *plan.after.objects}
-    settings = {ref.key for ref in refs if ref.kind == "sysctl"}
-    programs = any(ref.kind in _PROGRAMS for ref in refs)
+    settings = {path for ref in refs if (path := drivers[ref.kind].writes(ref.key)) is not None}
+    programs = any(drivers[ref.kind].loads_programs for ref in refs)
     if found := refused(settings, programs=programs):
         raise CapabilityError(
             "rights: " + "; ".join(map(str, found)) + ". Nothing was changed",

@@ -33,7 +33,7 @@ def _ignore(change: Change) -> None:
     """For callers that do not follow the steps."""
 
 
-class Kernel(Protocol):
+class AnyKernel(Protocol):
     """What a reconcile needs of a kernel; `kernel/` has the real one, `testing.py` a fake."""
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -49,14 +49,14 @@ class Kernel(Protocol):
     def apply(self, change: Change) -> None: ...
 
 
-def preview(kernel: Kernel, compiler: Compiler) -> Plan:
+def preview(kernel: AnyKernel, compiler: Compiler) -> Plan:
     """What a reconcile would do. Changes nothing."""
     topology, desired = compiler.meaning(kernel.facts(compiler.wires))
     return compiler.plan(topology, kernel.observe(desired), desired)
 
 
 def reconcile(
-    kernel: Kernel,
+    kernel: AnyKernel,
     compiler: Compiler,
     *,
     paused: Collection[str] = (),
@@ -76,7 +76,7 @@ def reconcile(
     return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes)
 
 
-def _reconcile(kernel: Kernel, compiler: Compiler, paused: Collection[str], on_step: OnStep) -> Plan:
+def _reconcile(kernel: AnyKernel, compiler: Compiler, paused: Collection[str], on_step: OnStep) -> Plan:
     def look() -> Plan:
         return preview(kernel, compiler).without(paused)
 
@@ -93,7 +93,7 @@ def _reconcile(kernel: Kernel, compiler: Compiler, paused: Collection[str], on_s
         return _reconcile(kernel, compiler, paused, on_step)
 
 
-def _settle(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:
+def _settle(kernel: AnyKernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:
     """Apply and verify; repeated where others changed something meanwhile, or the host did, as with a new lease."""
     done = todo
     for _ in range(REPLANS + 1):
@@ -106,7 +106,7 @@ def _settle(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnSte
     raise VerifyError(f"verify: expected no difference after apply: still differs: {names}")
 
 
-def _auto_chooses_another_dataplane(kernel: Kernel, compiler: Compiler, tried: Plan) -> bool:
+def _auto_chooses_another_dataplane(kernel: AnyKernel, compiler: Compiler, tried: Plan) -> bool:
     """A module that the kernel refused to load is not chosen a second time. Its signature shows only by trying."""
     if compiler.spec is None or tried.topology is None or compiler.spec.dataplane.type != "auto":
         return False
@@ -114,7 +114,7 @@ def _auto_chooses_another_dataplane(kernel: Kernel, compiler: Compiler, tried: P
     return resolve(compiler.name, compiler.spec, facts).dataplane != tried.topology.dataplane
 
 
-def _apply(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> HostState:
+def _apply(kernel: AnyKernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> HostState:
     """Apply every step; returns the state aimed at. Where another process interferes, the remaining steps are
     planned again.
     """
@@ -131,7 +131,7 @@ def _apply(kernel: Kernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep
     raise AssertionError("the last try returns or raises")
 
 
-def _revert(kernel: Kernel, failed: Plan, paused: Collection[str], cause: NviError) -> None:
+def _revert(kernel: AnyKernel, failed: Plan, paused: Collection[str], cause: NviError) -> None:
     """Back to the state before `failed`, from wherever it got to."""
 
     def look() -> Plan:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.link_group import LinkGroup
@@ -88,7 +88,7 @@ def on_program(change: Callable[[TcProgram], TcProgram]) -> Real:
 
     def there(host: Host) -> None:
         def work() -> None:
-            with HostKernel(Numbers()) as kernel:
+            with Kernel(Numbers()) as kernel:
                 (program,) = kernel.observe(HostState()).of_kind("tc-program")
                 assert isinstance(program, TcProgram)
                 kernel.apply(Change(PROGRAM, Action.UPDATE, program, change(program)))
@@ -103,7 +103,7 @@ def on_guard(change: Callable[[IngressGuard], IngressGuard]) -> Real:
 
     def there(host: Host) -> None:
         def work() -> None:
-            with HostKernel(Numbers()) as kernel:
+            with Kernel(Numbers()) as kernel:
                 guard = kernel.observe(HostState()).objects[INGRESS_GUARD]
                 assert isinstance(guard, IngressGuard)
                 kernel.apply(Change(INGRESS_GUARD, Action.UPDATE, guard, change(guard)))

@@ -8,14 +8,13 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import Kernel as PassKernel
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import AnyKernel, preview, reconcile
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.facts import Facts, LinkFact
 from tests.lab import GatewayHost, Host, Lab
@@ -48,7 +47,7 @@ class Drift:
 
 
 class Machine(Protocol):
-    def run(self, work: Callable[[PassKernel], T]) -> T:
+    def run(self, work: Callable[[AnyKernel], T]) -> T:
         """Do something with the kernel, where the kernel is."""
         ...
 
@@ -69,7 +68,7 @@ class FakeMachine:
         }
         self.kernel = FakeKernel(Facts("fake", MappingProxyType(links)))
 
-    def run(self, work: Callable[[PassKernel], T]) -> T:
+    def run(self, work: Callable[[AnyKernel], T]) -> T:
         return work(self.kernel)
 
     def disturb(self, drift: Drift) -> None:
@@ -100,9 +99,9 @@ class RealMachine:
         self.host.nft("table inet others {\nchain c {\ntype filter hook forward priority 0\ncounter\n}\n}\n")
         self.host.write("net/ipv4/conf/wan0/rp_filter", "1")
 
-    def run(self, work: Callable[[PassKernel], T]) -> T:
+    def run(self, work: Callable[[AnyKernel], T]) -> T:
         def there() -> T:
-            with HostKernel(Numbers()) as kernel:
+            with Kernel(Numbers()) as kernel:
                 return work(kernel)
 
         return self.host.call(there)

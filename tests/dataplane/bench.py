@@ -17,9 +17,8 @@ from typing import Any, Literal, Protocol
 from pyroute2 import IPRoute
 
 from nvi_operator.kernel.bpf import asm, syscall
-from nvi_operator.kernel.bpf.counters import read_counters
 from nvi_operator.kernel.drivers.link import LinkDriver
-from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
+from nvi_operator.kernel.drivers.tc_program import TcProgramDriver, read_counters
 from nvi_operator.kernel.kmod import device as nvi_device
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Change
@@ -25,7 +25,7 @@ class Operator:
     def apply(self, text: str | None, on_step: Step = lambda change: None) -> int:
         loaded = load_texts({"gateway.yaml": (text or spec()).encode()})
         gateway = Compiler(loaded.name, loaded.spec if text else None)
-        with entered(self.netns), HostKernel(loaded.spec.numbers) as kernel:
+        with entered(self.netns), Kernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, gateway, on_step=on_step)
             assert not preview(kernel, gateway)
             return len(done.plan.steps)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
-from nvi_operator.kernel.memory import Memory
+from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
@@ -43,8 +43,8 @@ DRIFTS = (
 def main() -> int:
     gc.disable()  # as a command does
     directory, edits, heals = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    with KernelEvents([TABLE]) as events, Memory(events) as memory:
-        daemon = Daemon(SpecDirectory(directory), memory)
+    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel:
+        daemon = Daemon(SpecDirectory(directory), kernel)
 
         def one(*reasons: Reason) -> None:
             result = daemon.reconcile(Trigger(frozenset(reasons), tuple(events.drain())))

@@ -9,7 +9,7 @@ import pytest
 
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.nft.batches import MANY
@@ -177,7 +177,7 @@ def test_killed_between_the_transactions_of_many_forwards_it_fails_closed_and_is
     assert site.leaks() == 0
 
 
-class Refusing(HostKernel):
+class Refusing(Kernel):
     """A real kernel that refuses the change of a number."""
 
     refuse_at = 0

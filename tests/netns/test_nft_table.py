@@ -237,7 +237,7 @@ def test_while_nothing_changes_nothing_is_read(name: str) -> None:
         place.nft("add table ip theirs")()
         assert place.look() == table(2999)
         assert place.listings == read + 1
-        place.driver.forget()
+        place.driver.invalidate()
         assert place.look() == table(2999)
         assert place.listings == read + 2
 

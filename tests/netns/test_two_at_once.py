@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.kernel.host import HostKernel
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -69,7 +69,7 @@ class Race:
 
     def pass_(self, name: str | None, on_step: Callable[[Change], None] = lambda change: None) -> None:
         """A pass in this process."""
-        with entered(self.netns), HostKernel(self._spec(name).numbers) as kernel:
+        with entered(self.netns), Kernel(self._spec(name).numbers) as kernel:
             reconcile(kernel, self._gateway(name), on_step=on_step)
 
     def holds(self) -> str | None:
@@ -77,7 +77,7 @@ class Race:
         if not self.host.owned() and self.host.host.read("net/ipv4/ip_forward") == "0":
             return "down"
         for name in SPECS:
-            with entered(self.netns), HostKernel(self._spec(name).numbers) as kernel:
+            with entered(self.netns), Kernel(self._spec(name).numbers) as kernel:
                 if not preview(kernel, self._gateway(name)):
                     return name
         return None

@@ -13,7 +13,7 @@ import pytest
 
 from nvi_operator.cli import commands, main
 from nvi_operator.cli.parser import parse
-from nvi_operator.kernel import host as kernel_host
+from nvi_operator.kernel import kernel as kernel_module
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.compile import desired_state
@@ -60,7 +60,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Handle:
     def handle(numbers: Numbers, **_: object) -> Handle:
         return fake
 
-    monkeypatch.setattr(kernel_host, "HostKernel", handle)
+    monkeypatch.setattr(kernel_module, "Kernel", handle)
     monkeypatch.setenv("COLUMNS", "200")
     return fake
 

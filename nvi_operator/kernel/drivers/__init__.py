@@ -1,1 +1,1 @@
-"""One driver per kind: the other half of `kinds/`."""
+"""One driver for each kind of object; `registry.py` lists them."""

@@ -18,8 +18,10 @@ from typing import Any
 
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix, text
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE
+from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Change
@@ -88,12 +90,16 @@ _Known = dict[tuple[Family, int], list[Listed]]  # by family and priority
 
 
 class FibRuleDriver(Driver):
-    kind = "fib-rule"
+    kind = FIB_RULE.name
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
         self._rtnetlink = rtnetlink
         self._protocol = protocol
         self._known: _Known | None = None  # rules of ours, in the kernel's order, as of the last look
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> FibRuleDriver:
+        return cls(handles.rtnetlink, handles.numbers.protocol)
 
     def observe(self, desired: HostState) -> Iterator[FibRule]:
         self._known = self._listed()

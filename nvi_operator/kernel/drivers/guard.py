@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from nvi_operator.errors import CapabilityError, KernelError
 from nvi_operator.kernel.bpf import asm, syscall
@@ -23,6 +23,7 @@ from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram, Hook, is_guard
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard
@@ -55,27 +56,32 @@ class _Place:
 
 
 class GuardDriver(Driver):
-    """Of one hook."""
+    """The driver of one hook says in `kind`, `program`, `type` and `place` which."""
 
-    def __init__(
-        self, program: GuardProgram, made: type[Guard], ipr: Any, rtnetlink: Rtnetlink, saved: SavedSettings
-    ) -> None:
-        self.kind = f"{program.hook}-guard"
-        self._program = program
-        self._made = made
-        self._parent = _PARENTS[program.hook]
+    loads_programs = True
+    program: ClassVar[GuardProgram]
+    type: ClassVar[type[Guard]]
+    place: ClassVar[str]  # in words
+
+    def __init__(self, ipr: Any, rtnetlink: Rtnetlink, saved: SavedSettings) -> None:
+        self._program = self.program
+        self._parent = _PARENTS[self.program.hook]
         self._ipr = ipr
         self._rtnetlink = rtnetlink
         self._saved = saved
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> Self:
+        return cls(handles.ipr, handles.rtnetlink, handles.saved)
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
         """Every guard of ours, on whatever interface."""
         for place in self._places():
             ifname = self._ifname(place.ifindex)
             if ifname is not None:
-                yield self._made(ifname, *self._contents(place.program))
+                yield self.type(ifname, *self._contents(place.program))
 
-    def counters(self) -> dict[str, int]:
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """Packets by reason, over all interfaces and CPUs; empty where there is no guard."""
         cpus, total = syscall.possible_cpus(), dict.fromkeys(self._program.reasons, 0)
         places = list(self._places())
@@ -84,7 +90,7 @@ class GuardDriver(Driver):
                 for number, reason in enumerate(self._program.reasons):
                     raw = syscall.lookup(maps[COUNTERS], struct.pack("=I", number), 8 * cpus)
                     total[reason] += sum(struct.unpack(f"={cpus}Q", raw)) if raw else 0
-        return total if places else {}
+        return {self.place: total} if places else {}
 
     def check(self, change: Change) -> None:
         """Does this kernel take the program, and do the entries fit in? Load it, and let it go."""

@@ -9,15 +9,18 @@ one of them of our numbers; or with both of any gateway's and either the name th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.route import RouteDriver
+from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, teach_pyroute2
+from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, read_counters, teach_pyroute2
 from nvi_operator.kernel.netlink.rtnetlink import listed
-from nvi_operator.kinds.link import ALIAS, MTU, Link, device_alias
+from nvi_operator.kinds.link import ALIAS, LINK, MTU, Link, device_alias
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
@@ -29,7 +32,7 @@ _IFF_UP = 1
 class LinkDriver(Driver):
     """`routed` and `programmed` name the links that routes of our protocol lead into, and ask for our program."""
 
-    kind = "link"
+    kind = LINK.name
 
     def __init__(
         self,
@@ -45,6 +48,11 @@ class LinkDriver(Driver):
         self._alias = device_alias(numbers.link_group, numbers.protocol)
         self._routed = routed
         self._programmed = programmed
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> LinkDriver:
+        routes, program = RouteDriver.create(handles, drivers), TcProgramDriver.create(handles, drivers)
+        return cls(handles.ipr, handles.numbers, routed=routes.devices, programmed=program.is_on)
 
     def observe(self, desired: HostState) -> Iterator[Link]:
         """Every link of ours, whatever its name.
@@ -106,6 +114,11 @@ class LinkDriver(Driver):
             if change.action is not Action.UPDATE:
                 self._create(change.after)
             self._adjust(change.after)
+
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
+        """What devices of the module counted; those of the eBPF dataplane are counted by its program."""
+        links = [link for link in live.of_kind(self.kind) if isinstance(link, Link) and link.kind == KIND]
+        return {f"device {link.ifname}": read_counters(link.ifname) for link in links}
 
     def _create(self, link: Link) -> None:
         with kernel_errors(f"link {link.ifname}: making one of kind {link.kind}"):

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kinds.link_group import LinkGroup
+from nvi_operator.kernel.handles import Handles
+from nvi_operator.kinds.link_group import LINK_GROUP, LinkGroup
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
 from nvi_operator.store.saved_settings import SavedSettings
 
 
 class LinkGroupDriver(Driver):
-    kind = "link-group"
+    kind = LINK_GROUP.name
 
     def __init__(self, ipr: Any, saved: SavedSettings, group: int) -> None:
         self._ipr = ipr
         self._saved = saved
         self._group = group
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> LinkGroupDriver:
+        return cls(handles.ipr, handles.saved, handles.numbers.link_group)
 
     def observe(self, desired: HostState) -> Iterator[LinkGroup]:
         for ifname in self._saved.all(self.kind):
@@ -27,14 +32,19 @@ class LinkGroupDriver(Driver):
             if link is not None:
                 yield LinkGroup(ifname, link.get("group") or 0)
 
-    def unrecorded(self) -> Iterator[LinkGroup]:
-        """Where the record of a gateway is gone or damaged: what bears our number nevertheless."""
+    def unrecorded(self, found: HostState) -> Iterator[LinkGroup]:
+        """Where the record of a gateway is gone or damaged: interfaces that have the gateway's group nevertheless."""
+        if not found or not self._saved.incomplete:
+            return
         known = self._saved.all(self.kind)
         with kernel_errors("link groups: listing"):
             links = [link for link in self._ipr.link("dump") if link.get("group") == self._group]
         for link in links:
             if link.get("ifname") not in known:
                 yield LinkGroup(str(link.get("ifname")), self._group)
+
+    def default(self, key: str) -> str:
+        return "0"
 
     def apply(self, change: Change) -> None:
         ifname = change.ref.key

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.kmod.load import load
 from nvi_operator.kernel.kmod.survey import survey_module
-from nvi_operator.kinds.module import Module
+from nvi_operator.kinds.module import MODULE, Module
 from nvi_operator.kmod.verdict import judge
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
@@ -17,7 +18,11 @@ from nvi_operator.state.host import HostState
 class ModuleDriver(Driver):
     """Never unloads the module: others may use it."""
 
-    kind = "module"
+    kind = MODULE.name
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> ModuleDriver:
+        return cls()
 
     def observe(self, desired: HostState) -> Iterator[Module]:
         """A module that is too old does not count as loaded: the plan loads one, and the check refuses."""

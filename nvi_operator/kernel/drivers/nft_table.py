@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelError, NftCrashedError, NviError
+from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import HINTS, kernel_errors
+from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft.client import Nft
+from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.nft.ast import Element, ForeignObject, NamedSet, Table
 from nvi_operator.nft.batches import MANY, Step, checks, steps
 from nvi_operator.nft.expressions import ListingError
@@ -33,6 +36,7 @@ from nvi_operator.nft.wire.monitor import Reported
 from nvi_operator.nft.wire.packed_elements import PackedElements
 from nvi_operator.nft.wire.replay import followed
 from nvi_operator.plan.change import Change
+from nvi_operator.ruleset.table import TABLE
 from nvi_operator.state.host import HostState
 
 _TRIES = 20  # while others keep changing nftables
@@ -46,16 +50,17 @@ class _Seen:
     table: Table | None = None
 
 
-class NftTableDriver:
-    """The table is ours by its name. Works in the network namespace of the calling thread.
+class NftTableDriver(Driver):
+    """The table is owned by its name. Works in the network namespace of the calling thread.
 
-    One that remembers may be kept from pass to pass: then the kernel is not asked for what is the same still,
-    nor for elements that it just took, nor for those whose way between two generations `reported` knows; `forget`,
-    now and then, to look at it all the same. `muted` is entered for changes of many elements: let nobody listen
-    then who can do without.
+    One that remembers may be kept from one reconcile to the next: it does not read again what has not changed, nor
+    elements that the kernel just took, nor those whose changes between two generations `reported` knows. Use
+    `invalidate` now and then to read everything. Optional listeners unsubscribe while `muted` is entered, for changes
+    of many elements. `served` is told the generation that reports of elements are no longer needed for.
     """
 
-    kind = "nft-table"
+    kind = NFT_TABLE.name
+    follows = True
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class NftTableDriver:
         nft: Nft | None = None,
         muted: Callable[[], AbstractContextManager[None]] = nullcontext,
         reported: Callable[[int, int], Sequence[Reported] | None] = lambda earlier, later: None,
+        served: Callable[[int | None], None] = lambda generation: None,
     ) -> None:
         self._nft = nft or Nft()
         self._wire = Nfnetlink()
@@ -72,8 +78,23 @@ class NftTableDriver:
         self._remembers = remember
         self._muted = muted
         self._reported = reported
+        self._served = served
         self._seen = _Seen()
         self._known = _Seen()  # the same, and after a step of ours what has to be there now
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> NftTableDriver:
+        nft, events = Nft(shares=handles.lock_files), handles.events
+        if events is None:
+            return cls(TABLE, nft=nft)
+        return cls(
+            TABLE,
+            remember=True,
+            nft=nft,
+            muted=events.without_nft,
+            reported=events.elements,
+            served=events.forget_elements,
+        )
 
     def __enter__(self) -> NftTableDriver:
         return self
@@ -85,16 +106,12 @@ class NftTableDriver:
         self._nft.close()
         self._wire.close()
 
-    def rest(self) -> None:
-        """As after a long time in which nobody asked; nothing that is known is lost."""
+    def release(self) -> None:
+        """End the process of libnftables until it is needed again: few reconciles need it, and it takes 17 MiB."""
         self._nft.close()
+        self._served(self._seen.generation)
 
-    @property
-    def generation(self) -> int | None:
-        """Of the ruleset, from which on the next observation needs what is reported. None: it reads everything."""
-        return self._seen.generation
-
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """The next observation reads everything."""
         self._seen = _Seen()
 
@@ -104,13 +121,13 @@ class NftTableDriver:
         if self._seen.table is not None:
             yield self._seen.table
 
-    def counters(self) -> dict[str, int]:
-        """The named counters of the table, in packets."""
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
+        """The named counters of the table."""
         entries = (entry.get("counter") for entry in self._nft.list_skeleton(self._name))
-        return {counter["name"]: counter["packets"] for counter in entries if counter}
+        packets = {counter["name"]: counter["packets"] for counter in entries if counter}
+        return {f"nft table inet {self._name}": packets} if packets else {}
 
-    def is_whole(self, change: Change) -> bool:
-        """Does the kernel take it as a whole, or not at all?"""
+    def is_atomic(self, change: Change) -> bool:
         return len(steps(*_tables(change))) == 1
 
     def check(self, change: Change) -> None:

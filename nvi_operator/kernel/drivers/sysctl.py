@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nvi_operator.errors import KernelError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.route import Route
-from nvi_operator.kinds.sysctl import FORWARDING, Sysctl
+from nvi_operator.kinds.sysctl import FORWARDING, SYSCTL, Sysctl
 from nvi_operator.plan.change import Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
@@ -23,10 +24,14 @@ _LONGEST = 128  # characters of a value of ours, by far
 
 
 class SysctlDriver(Driver):
-    kind = "sysctl"
+    kind = SYSCTL.name
 
     def __init__(self, saved: SavedSettings) -> None:
         self._saved = saved
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> SysctlDriver:
+        return cls(handles.saved)
 
     def observe(self, desired: HostState) -> Iterator[Sysctl]:
         """Those that we hold. One whose interface has gone is nobody's."""
@@ -57,6 +62,13 @@ class SysctlDriver(Driver):
         if path in FORWARDING.values():
             return self._saved.all(saved_settings.FORWARDING).get(path, "0")
         return _default(path)
+
+    @classmethod
+    def writes(cls, key: str) -> str:
+        return key
+
+    def watch(self, found: HostState) -> OpenSettings:
+        return OpenSettings(found)
 
     def apply(self, change: Change) -> None:
         path = change.ref.key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm, program, syscall
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
+from nvi_operator.kernel.handles import Handles
+from nvi_operator.kinds.link import LINK
+from nvi_operator.kinds.tc_program import TC_PROGRAM, InInterface, ProgramOptions, TcProgram
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
 
@@ -25,13 +28,21 @@ _DIRECT_ACTION = 1  # TCA_BPF_FLAG_ACT_DIRECT
 
 
 class TcProgramDriver(Driver):
-    kind = "tc-program"
+    kind = TC_PROGRAM.name
+    loads_programs = True
 
     def __init__(self, ipr: Any, devices: Callable[[HostState], Iterable[str]] = lambda desired: ()) -> None:
         """`devices` names the links of ours: programs elsewhere are not looked for."""
         _teach_pyroute2()
         self._ipr = ipr
         self._devices = devices
+
+    @classmethod
+    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> TcProgramDriver:
+        def devices(desired: HostState) -> Iterator[str]:
+            return (link.key for link in drivers[LINK.name].observe(desired))
+
+        return cls(handles.ipr, devices)
 
     def observe(self, desired: HostState) -> Iterator[TcProgram]:
         """The program at our place on every device of ours."""
@@ -48,6 +59,10 @@ class TcProgramDriver(Driver):
     def is_on(self, ifname: str) -> bool:
         """Does the device carry a program of this version of ours?"""
         return self.program_id(ifname) is not None
+
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
+        programs = [obj for obj in live.of_kind(self.kind) if isinstance(obj, TcProgram)]
+        return {f"device {program.ifname}": read_counters(self._ipr, program.ifname) for program in programs}
 
     def apply(self, change: Change) -> None:
         assert isinstance(change.present, TcProgram)
@@ -253,3 +268,15 @@ def opened_maps(number: int) -> Iterator[dict[str, int]]:
             stack.enter_context(closing(os.fdopen(map_fd, "rb", buffering=0)))
             maps[syscall.map_info(map_fd).name] = map_fd
         yield maps
+
+
+def read_counters(ipr: Any, ifname: str) -> dict[str, int]:
+    """Packets by reason, summed over the CPUs; empty where there is no program of the operator."""
+    number = TcProgramDriver(ipr).program_id(ifname)
+    if number is None:
+        return {}
+    cpus = syscall.possible_cpus()
+    with opened_maps(number) as maps:
+        fd = maps[program.COUNTERS]
+        raw = {r: syscall.lookup(fd, struct.pack("=I", i), 8 * cpus) for i, r in enumerate(program.REASONS)}
+    return {reason: sum(struct.unpack(f"={cpus}Q", value)) for reason, value in raw.items() if value is not None}

@@ -9,9 +9,9 @@ import struct
 from collections.abc import Mapping
 
 from nvi_operator.kernel.drivers.fib_rule import list_rules
-from nvi_operator.kernel.drivers.route import GET, HEADER, LENGTH_AT, REFUSING, TYPE_AT, UNICAST, next_hops
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
+from nvi_operator.kernel.netlink.route_messages import GET, HEADER, LENGTH_AT, REFUSING, TYPE_AT, UNICAST, next_hops
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes

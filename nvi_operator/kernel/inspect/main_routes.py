@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from nvi_operator.kernel.drivers.route import (
+from nvi_operator.kernel.inspect.next_hop_objects import NextHop, read_next_hop_objects
+from nvi_operator.kernel.netlink.route_messages import (
     GET,
     HEADER,
     LENGTH_AT,
@@ -24,7 +25,6 @@ from nvi_operator.kernel.drivers.route import (
     names_object_only,
     next_hops,
 )
-from nvi_operator.kernel.inspect.next_hop_objects import NextHop, read_next_hop_objects
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, shown_number, shown_prefix
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes

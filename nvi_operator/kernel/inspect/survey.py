@@ -15,8 +15,8 @@ from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import FilterFact, MultipathFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
 from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
-from nvi_operator.kernel.drivers.route import Census
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.inspect.census import Census
 from nvi_operator.kernel.inspect.facts import read_facts
 from nvi_operator.kernel.inspect.machine import (
     bpf_error,

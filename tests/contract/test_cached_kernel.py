@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 import pytest
 
 from nvi_operator.errors import ConflictError
-from nvi_operator.kernel import host
-from nvi_operator.kernel.host import HostKernel
-from nvi_operator.kernel.memory import Memory
+from nvi_operator.kernel.cached import CachedKernel
+from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.topology.facts import Facts
 from nvi_operator.view.drift import drift_class
 from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS
-from tests.contract.machines import Drift, PassKernel, RealMachine, applied, seen
+from tests.contract.machines import AnyKernel, Drift, RealMachine, applied, seen
 from tests.contract.test_drift import SPEC
 from tests.lab import Lab
 from tests.lab.net import until
@@ -28,21 +28,21 @@ UNREPORTED = "an interface is taken out of the program's list"
 DRIFTS = [NFT_DRIFTS[0], *ROUTING_DRIFTS, *(drift for drift in DEVICE_DRIFTS if drift.name != UNREPORTED)]
 
 
-class RememberingMachine(RealMachine):
-    """With what a daemon has: one memory for all passes."""
+class CachingMachine(RealMachine):
+    """With what a daemon has: one kernel for all reconciles."""
 
     def __init__(self, lab: Lab, **options: int) -> None:
         super().__init__(lab)
         self.events = self.host.call(lambda: KernelEvents(["nvi"], **options))
-        self.memory: Memory = self.host.call(lambda: Memory(self.events))
+        self.kernel: CachedKernel = self.host.call(lambda: CachedKernel(self.events))
 
     def close(self) -> None:
-        self.memory.close()
+        self.kernel.close()
         self.events.close()
 
-    def run(self, work: Callable[[PassKernel], T]) -> T:
+    def run(self, work: Callable[[AnyKernel], T]) -> T:
         def there() -> T:
-            with HostKernel(Numbers(), self.memory) as kernel:
+            with self.kernel.using(Numbers()) as kernel:
                 return work(kernel)
 
         return self.host.call(there)
@@ -56,8 +56,8 @@ class RememberingMachine(RealMachine):
 
 
 @pytest.fixture
-def daemon(lab: Lab) -> Iterator[RememberingMachine]:
-    made = RememberingMachine(lab)
+def daemon(lab: Lab) -> Iterator[CachingMachine]:
+    made = CachingMachine(lab)
     applied(made, SPEC)
     made.settled()
     yield made
@@ -65,38 +65,39 @@ def daemon(lab: Lab) -> Iterator[RememberingMachine]:
 
 
 @pytest.fixture
-def blind(daemon: RememberingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks at anything but the table from now on fails."""
+def blind(daemon: CachingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading anything but the table fails from now on."""
 
-    def refuse(numbers: Numbers) -> Any:
-        raise AssertionError("it looked")
+    def refuse(handles: Handles) -> Any:
+        raise AssertionError("it read from the kernel")
 
-    monkeypatch.setattr(host, "Objects", refuse)
+    for handle in ("ipr", "rtnetlink", "saved"):
+        monkeypatch.setattr(Handles, handle, property(refuse))
 
 
 # --------------------------------------------------------------------------- what is looked at
 
 
 @pytest.mark.parametrize("drift", DRIFTS, ids=str)
-def test_drift_is_seen_and_healed(daemon: RememberingMachine, drift: Drift) -> None:
+def test_drift_is_seen_and_healed(daemon: CachingMachine, drift: Drift) -> None:
     daemon.disturb(drift)
     drifted = seen(daemon, SPEC)
     assert {(drift_class(change), change.ref.kind) for change in drifted.steps} == drift.shows
     applied(daemon, SPEC)
     assert not seen(daemon, SPEC)
-    daemon.memory.forget()
+    daemon.kernel.invalidate()
     assert not seen(daemon, SPEC), "what it remembers is what is there"
 
 
-def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: RememberingMachine) -> None:
+def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: CachingMachine) -> None:
     daemon.host.write("net/ipv4/conf/wan0/accept_local", "0")
     assert [str(change.ref) for change in seen(daemon, SPEC).steps] == ["sysctl net/ipv4/conf/wan0/accept_local"]
 
 
-def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMachine) -> None:
+def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: CachingMachine) -> None:
     (drift,) = (drift for drift in DEVICE_DRIFTS if drift.name == UNREPORTED)
     daemon.disturb(drift)
-    daemon.memory.forget()
+    daemon.kernel.invalidate()
     assert [change.ref.kind for change in seen(daemon, SPEC).steps] == ["tc-program"]
 
 
@@ -113,30 +114,32 @@ def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: RememberingMa
         "link set lan0 down",
     ],
 )
-def test_a_change_of_the_host_is_seen(daemon: RememberingMachine, change: str) -> None:
+def test_a_change_of_the_host_is_seen(daemon: CachingMachine, change: str) -> None:
     before = daemon.facts()
     daemon.host.run("ip", *change.split())
     until(lambda: daemon.facts() != before, "the facts are others: IPv6 is reported a little later")
     remembered = daemon.facts()
-    daemon.memory.forget()
+    daemon.kernel.invalidate()
     until(lambda: daemon.facts() == remembered, "they are those that are remembered")
 
 
-def test_a_change_during_a_look_is_seen(daemon: RememberingMachine) -> None:
-    """Whether the look came upon it or not."""
+def test_a_change_during_a_read_is_seen(daemon: CachingMachine) -> None:
+    """Whether the read found it or not."""
     before = daemon.facts()
 
-    def look() -> Facts:
+    def read(kernel: Kernel, wires: frozenset[str]) -> Facts:
         daemon.host.ip("link set wan1 down")
         return before
 
-    daemon.memory.forget()
-    assert daemon.memory.facts(look) is before
+    daemon.kernel.invalidate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kernel, "facts", read)
+        assert daemon.facts() is before
     assert not daemon.facts().links["wan1"].up
 
 
 def test_a_change_is_seen_though_its_report_was_lost(lab: Lab) -> None:
-    daemon = RememberingMachine(lab, receive_buffer=1)
+    daemon = CachingMachine(lab, receive_buffer=1)
     applied(daemon, SPEC)
     daemon.settled()
     daemon.host.ip(*(f"rule add pref {number} lookup 1234" for number in range(20100, 20140)))
@@ -146,11 +149,11 @@ def test_a_change_is_seen_though_its_report_was_lost(lab: Lab) -> None:
     daemon.close()
 
 
-def test_other_numbers_mean_another_look(daemon: RememberingMachine) -> None:
+def test_other_numbers_mean_another_look(daemon: CachingMachine) -> None:
     desired = seen(daemon, SPEC).after
 
     def look() -> None:
-        with HostKernel(Numbers(protocol=79), daemon.memory) as kernel:
+        with daemon.kernel.using(Numbers(protocol=79)) as kernel:
             kernel.observe(desired)
 
     with pytest.raises(ConflictError, match="of a gateway of ours with other numbers"):
@@ -161,25 +164,25 @@ def test_other_numbers_mean_another_look(daemon: RememberingMachine) -> None:
 
 
 @pytest.mark.usefixtures("blind")
-def test_routes_of_main_that_are_by_no_uplink_do_not_matter(daemon: RememberingMachine) -> None:
+def test_routes_of_main_that_are_by_no_uplink_do_not_matter(daemon: CachingMachine) -> None:
     daemon.host.ip("route add 10.9.0.0/16 dev lan0", "route add 10.10.0.0/16 dev lo")
     assert not seen(daemon, SPEC)
 
 
 @pytest.mark.usefixtures("blind")
-def test_nothing_is_looked_at_when_nothing_was_reported(daemon: RememberingMachine) -> None:
+def test_nothing_is_looked_at_when_nothing_was_reported(daemon: CachingMachine) -> None:
     assert not applied(daemon, SPEC)
     assert seen(daemon, SPEC).before is seen(daemon, SPEC).before
 
 
 @pytest.mark.usefixtures("blind")
-def test_a_change_of_the_table_is_made_and_verified_without_the_rest(daemon: RememberingMachine) -> None:
+def test_a_change_of_the_table_is_made_and_verified_without_the_rest(daemon: CachingMachine) -> None:
     daemon.disturb(NFT_DRIFTS[0])
     assert [change.ref.kind for change in applied(daemon, SPEC).steps] == ["nft-table"]
     assert not seen(daemon, SPEC)
 
 
-def test_what_the_memory_tells_the_loop_hears_later(daemon: RememberingMachine) -> None:
+def test_the_loop_hears_later_of_reports_that_the_cache_read(daemon: CachingMachine) -> None:
     daemon.events.drain()
     daemon.host.ip("rule add pref 20100 lookup 1234")
     seen(daemon, SPEC)

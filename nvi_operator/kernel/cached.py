@@ -1,0 +1,180 @@
+"""The kernel as a daemon reads it: what was read stays known until the kernel reports a change.
+
+A number that goes up with each change is read before anything else, and what was read counts for as long as the
+number is the same: the generation of the ruleset for the nft table (`drivers/nft_table.py`, which also follows
+reports of elements), and the count of rtnetlink's reports (`KernelEvents.generation`) for all else. So a report that
+comes during or after a read ends what was read.
+
+The kernel reports a link that goes down before the routes that disappear with it, and those not at all. It holds its
+lock (RTNL) meanwhile, and a listing of links takes the same lock, which is why a read begins with the links.
+
+Drivers keep a `Watch` on objects that the kernel does not report (settings): each reconcile asks it, and
+`unreported_change` each second in between. Neither reported nor watched, and so not noticed before `invalidate`,
+which a daemon calls at a timer: the entries of the program's map, modules on disk, and routes of the operator's
+protocol that another process adds to the tables `main` and `local`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from nvi_operator.kernel.driver import Watch
+from nvi_operator.kernel.drivers.registry import DRIVERS
+from nvi_operator.kernel.kernel import FOLLOWED, Kernel
+from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.plan.change import Change, Plan
+from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.store.lock import GatewayLock
+from nvi_operator.topology.facts import Facts
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The objects that no driver follows, where `numbers` and `desired` said to look."""
+
+    generation: int
+    numbers: Numbers
+    desired: HostState
+    found: HostState
+    watches: tuple[Watch, ...]
+
+    def holds(self, generation: int, numbers: Numbers, desired: HostState) -> bool:
+        return (
+            self.generation == generation
+            and (self.numbers is numbers or self.numbers == numbers)
+            and (self.desired is desired or _not_followed(self.desired) == _not_followed(desired))
+            and self.is_unchanged()
+        )
+
+    def is_unchanged(self) -> bool:
+        return all(watch.unchanged() for watch in self.watches)
+
+
+@dataclass(frozen=True)
+class _KnownFacts:
+    generation: int
+    wires: frozenset[str]
+    facts: Facts
+
+
+class CachedKernel(Kernel):
+    """Of the network namespace of `events`. Each reconcile is done within `using`. Close it, or use it in `with`."""
+
+    def __init__(self, events: KernelEvents, lock: GatewayLock | None = None) -> None:
+        """CapabilityError where the nftables bindings are missing."""
+        super().__init__(Numbers(), lock=lock, events=events)
+        self._events = events
+        self._rights_tried = False
+        self._known_facts: _KnownFacts | None = None
+        self._crowded: frozenset[str] = frozenset()  # interfaces with more routes than are followed
+        self._known: _Known | None = None
+        self._followed: tuple[tuple[str, Object], ...] = ()  # as of the last observation
+        self._all: HostState | None = None  # both together
+        for kind in FOLLOWED:  # what they cannot do without is found out at the start
+            self._drivers[kind]
+
+    def __enter__(self) -> CachedKernel:
+        return self
+
+    def close(self) -> None:
+        self._invalidate_objects()
+        super().close()
+
+    @contextmanager
+    def using(self, numbers: Numbers, *, assumed: Collection[str] = ()) -> Iterator[CachedKernel]:
+        """For one reconcile: afterwards sockets and processes are closed, and nothing is forgotten.
+
+        Objects of the `assumed` kinds cannot be read: they are taken to be as desired, and left alone.
+        """
+        self._handles.numbers = numbers
+        self._assumed = frozenset(assumed)
+        try:
+            yield self
+        finally:
+            self._assumed = frozenset()
+            self._drivers.release()
+
+    def invalidate(self) -> None:
+        """Read everything next time: now and then, when reports were lost, and after an error."""
+        for kind in FOLLOWED:
+            self._drivers[kind].invalidate()
+        self._invalidate_facts_and_objects()
+        self._crowded = frozenset()
+
+    def unreported_change(self) -> bool:
+        """Did anything that is watched change since the last observation? Takes microseconds."""
+        return self._known is not None and not self._known.is_unchanged()
+
+    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
+        """The same object as last time, if nothing was reported."""
+        self._events.follow(_numbers_of(wires - self._crowded))  # first: changes during the read count
+        generation, known = self._events.generation(), self._known_facts
+        if (
+            known is None
+            or (known.generation, known.wires) != (generation, wires)
+            or known.facts.hostname != socket.gethostname()
+        ):
+            known = self._known_facts = _KnownFacts(generation, wires, super().facts(wires))
+            self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known.facts, ifname))
+        return known.facts
+
+    def _observe(self, desired: HostState) -> HostState:
+        """The same object as last time, if nothing changed."""
+        generation, numbers, known = self._events.generation(), self._handles.numbers, self._known
+        if known is None or not known.holds(generation, numbers, desired):
+            self._invalidate_objects()
+            found = self._read(desired)
+            watches = (self._drivers[kind].watch(found) for kind in DRIVERS)
+            known = _Known(generation, numbers, desired, found, tuple(watch for watch in watches if watch))
+        elif known.desired is not desired:  # only followed objects differ; next time this is found out at once
+            known = replace(known, desired=desired)
+        self._known = known
+        followed = tuple(self._follow(desired))
+        if self._all is None or not _same(followed, self._followed):
+            self._followed, self._all = followed, known.found.plus(followed)
+        return self._all
+
+    def _require_rights(self, plan: Plan) -> None:
+        """A process seldom loses a right: they are tried once."""
+        if not self._rights_tried:
+            super()._require_rights(plan)
+        self._rights_tried = True
+
+    def _begin(self, change: Change) -> None:
+        super()._begin(change)
+        self._invalidate_facts_and_objects()  # not all of a change is reported
+
+    def _invalidate_facts_and_objects(self) -> None:
+        self._known_facts = None
+        self._invalidate_objects()
+
+    def _invalidate_objects(self) -> None:
+        if self._known is not None:
+            for watch in self._known.watches:
+                watch.close()
+            self._known = None
+            self._all = None
+
+
+def _same(some: tuple[tuple[str, Object], ...], others: tuple[tuple[str, Object], ...]) -> bool:
+    """Are they the same objects? Comparing large ones takes long."""
+    return len(some) == len(others) and all(a[1] is b[1] for a, b in zip(some, others, strict=True))
+
+
+def _numbers_of(ifnames: frozenset[str]) -> frozenset[int]:
+    """Of the interfaces that exist."""
+    found = {name: number for number, name in socket.if_nameindex()} if ifnames else {}
+    return frozenset(found[ifname] for ifname in ifnames if ifname in found)
+
+
+def _is_crowded(facts: Facts, ifname: str) -> bool:
+    link = facts.links.get(ifname)
+    return link is not None and link.crowded
+
+
+def _not_followed(state: HostState) -> dict[Ref, Object]:
+    return {ref: obj for ref, obj in state.objects.items() if ref.kind not in FOLLOWED}

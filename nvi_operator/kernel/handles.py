@@ -1,0 +1,63 @@
+"""The sockets and files that drivers share, in the network namespace of the thread that first asks for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.kernel.netns import cookie
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.store.saved_settings import SavedSettings
+
+
+class Handles:
+    """Each is opened when it is needed: pyroute2 takes milliseconds to start, and leaks a little per request on an
+    open socket, so that `release` ends it after a reconcile.
+    """
+
+    def __init__(
+        self,
+        numbers: Numbers,
+        *,
+        lock_files: Callable[[], tuple[int, ...]] = lambda: (),
+        events: KernelEvents | None = None,
+    ) -> None:
+        """`lock_files` are descriptors of the gateway's lock, which processes that change something share. `events`
+        are the kernel's reports, where something listens to them.
+        """
+        self.numbers = numbers
+        self.lock_files = lock_files
+        self.events = events
+
+    @cached_property
+    def cookie(self) -> int:
+        return cookie()
+
+    @cached_property
+    def ipr(self) -> Any:
+        from pyroute2 import IPRoute
+
+        return IPRoute(ext_ack=True)
+
+    @cached_property
+    def rtnetlink(self) -> Rtnetlink:
+        return Rtnetlink()
+
+    @cached_property
+    def saved(self) -> SavedSettings:
+        return SavedSettings(self.cookie)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found to be wrong with the record of settings."""
+        return self.saved.warnings if "saved" in self.__dict__ else ()
+
+    def release(self) -> None:
+        """Close everything; what is asked for again is opened again."""
+        for name in ("ipr", "rtnetlink"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
+        self.__dict__.pop("saved", None)

@@ -1,0 +1,148 @@
+"""The kernel of the network namespace that the calling thread is in, as one object: facts, observe, check, apply."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.registry import DRIVERS, Drivers
+from nvi_operator.kernel.drivers.sysctl import forwarding_now
+from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.inspect.facts import read_facts
+from nvi_operator.kernel.inspect.machine import capabilities
+from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kernel.netns import cookie
+from nvi_operator.kernel.rights import require
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.plan.change import Change, Plan
+from nvi_operator.state.host import HostState, Object
+from nvi_operator.store.lock import GatewayLock
+from nvi_operator.topology.facts import Facts
+
+Pairs = Iterable[tuple[str, Object]]  # kinds and objects
+
+
+class Kernel:
+    """Reads everything each time it is asked; `cached.py` has one for a daemon. Close it, or use it in `with`.
+
+    Not to be moved between namespaces. Without a lock it makes one when it needs it, under the name of this process.
+    Raises NviError where a kind has no driver.
+    """
+
+    def __init__(
+        self, numbers: Numbers, *, lock: GatewayLock | None = None, events: KernelEvents | None = None
+    ) -> None:
+        self._lock = lock
+        self._close_lock = lock is None
+        self._handles = Handles(numbers, lock_files=lambda: self._lock.shared() if self._lock else (), events=events)
+        self._drivers = Drivers(self._handles)
+        self._assumed: frozenset[str] = frozenset()  # kinds that cannot be read now
+        self._live: HostState | None = None  # as observed last
+        self._begun = False  # has this reconcile changed anything but what drivers follow?
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._drivers.close()
+        if self._close_lock and self._lock is not None:
+            self._lock.close()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Within, no other process changes the gateway of this network namespace. BusyError, ConflictError."""
+        if self._lock is None:
+            self._lock = GatewayLock(cookie(), " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
+        with self._lock.changing():
+            self._begun = False
+            yield
+            if self._begun and self._live is not None and not self._live:
+                self._handles.saved.end()  # the record goes with the gateway
+
+    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
+        """`wires` are the interfaces whose routes of `main` are told: those of uplinks."""
+        handles = self._handles
+        before = handles.saved.all("sysctl")
+        return read_facts(handles.ipr, handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
+
+    def observe(self, desired: HostState) -> HostState:
+        """All owned objects. `desired` says where to look, never what is owned."""
+        self._live = self._observe(desired)
+        return self._live
+
+    def _observe(self, desired: HostState) -> HostState:
+        return self._read(desired).plus(self._follow(desired))
+
+    def _read(self, desired: HostState) -> HostState:
+        """The objects of drivers that do not follow them. CapabilityError without CAP_NET_ADMIN."""
+        _require_admin()
+        drivers = [driver for driver in self._drivers.values() if not driver.follows]
+        found = HostState.of(pair for driver in drivers for pair in self._ask(driver, desired))
+        return found.plus((driver.kind, obj) for driver in drivers for obj in driver.unrecorded(found))
+
+    def _follow(self, desired: HostState) -> Pairs:
+        """The objects of drivers that follow them."""
+        for kind in FOLLOWED:
+            yield from self._ask(self._drivers[kind], desired)
+
+    def _ask(self, driver: Driver, desired: HostState) -> Pairs:
+        assumed = driver.kind in self._assumed
+        objects = desired.of_kind(driver.kind) if assumed else driver.observe(desired)
+        return ((driver.kind, obj) for obj in objects)
+
+    def check(self, plan: Plan) -> None:
+        """Would the kernel take it? Nothing is changed."""
+        if len(plan.steps) == 1 and self._drivers[plan.steps[0].ref.kind].is_atomic(plan.steps[0]):
+            return  # it fails as a whole as well, and a rehearsal takes longer than all the rest
+        self._require_rights(plan)
+        for change in plan.steps:
+            self._drivers[change.ref.kind].check(change)
+
+    def _require_rights(self, plan: Plan) -> None:
+        require(plan, DRIVERS)
+
+    def apply(self, change: Change) -> None:
+        driver = self._drivers[change.ref.kind]
+        if not driver.follows:
+            self._begin(change)
+        driver.apply(change)
+
+    def _begin(self, change: Change) -> None:
+        """Before a change of anything that is not followed; the first one completes the record of settings."""
+        if not self._begun and self._live is not None:
+            defaults = {(ref.kind, ref.key): self._drivers[ref.kind].default(ref.key) for ref in self._live.objects}
+            self._handles.saved.begin(
+                forwarding_now(),
+                {setting: value for setting, value in defaults.items() if value is not None},
+                stands=bool(self._live),
+                needed=change.after is not None,
+            )
+        self._begun = True
+
+    def counters(self, live: HostState) -> dict[str, dict[str, int]]:
+        """What the programs, the device and the table counted, in packets; empty where there is nothing to count."""
+        groups = (driver.counters(live) for driver in self._drivers.values())
+        return {place: dict(counts) for group in groups for place, counts in group.items()}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know about the state of this host, beyond errors."""
+        return self._handles.warnings
+
+
+FOLLOWED = tuple(kind for kind, driver in DRIVERS.items() if driver.follows)
+
+
+def _require_admin() -> None:
+    """nft tables can be neither seen nor changed without."""
+    if "CAP_NET_ADMIN" not in capabilities():
+        raise CapabilityError(
+            "kernel: reading and changing nft tables: CAP_NET_ADMIN is missing", hint="run as root, or use sudo"
+        )

@@ -1,0 +1,50 @@
+"""Messages of rtnetlink about routes: their layout, and where a route leads. include/uapi/linux/rtnetlink.h."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_address
+from types import MappingProxyType
+
+from nvi_operator.kernel.netlink.rtnetlink import shown_number
+from nvi_operator.nft.wire.attributes import attributes
+
+NEW, DELETE, GET = 24, 25, 26  # RTM_*ROUTE
+# struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
+HEADER = struct.Struct("=8BI")
+LENGTH_AT, TABLE_AT, PROTOCOL_AT, TYPE_AT = 1, 4, 5, 7
+MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
+DST, OIF, GATEWAY, PRIORITY, MULTIPATH, TABLE, VIA, OBJECT = 1, 4, 5, 6, 9, 15, 18, 30  # RTA_*
+_NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
+UNICAST = 1  # RTN_UNICAST
+REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
+
+
+def next_hops(
+    said: Mapping[int, bytes], objects: Mapping[int, Collection[tuple[int | None, str | None]]] = MappingProxyType({})
+) -> Iterator[tuple[int | None, str | None]]:
+    """The interface and the gateway of each next hop of a route; `objects` are those that it may name instead."""
+    several = said.get(MULTIPATH, b"")
+    if names_object_only(said):
+        yield from objects.get(shown_number(said[OBJECT]) or 0, ())
+    elif not several:
+        yield shown_number(said.get(OIF)), gateway_of(said)
+    offset = 0
+    while offset + _NEXT_HOP.size <= len(several):
+        length, _, _, oif = _NEXT_HOP.unpack_from(several, offset)
+        if length < _NEXT_HOP.size:
+            return
+        yield oif, gateway_of(dict(attributes(several[offset + _NEXT_HOP.size : offset + length])))
+        offset += length + 3 & ~3
+
+
+def names_object_only(said: Mapping[int, bytes]) -> bool:
+    """Does the route name a next-hop object, and not what it holds? See kernel/inspect/next_hop_objects.py."""
+    return OBJECT in said and OIF not in said and MULTIPATH not in said
+
+
+def gateway_of(said: Mapping[int, bytes]) -> str | None:
+    """RTA_VIA has one of another family than the route's: IPv4 by way of an IPv6 router (RFC 5549)."""
+    packed = said.get(GATEWAY) or said.get(VIA, b"")[2:]
+    return str(ip_address(packed)) if packed else None
