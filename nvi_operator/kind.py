@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Generic, TypeVar
 
 from nvi_operator.state.lines import Line
-from nvi_operator.topology.edit import EditedTopology
+from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
 
 S = TypeVar("S")
@@ -42,7 +42,7 @@ class Phase(IntEnum):
     FORWARDING = 9
 
 
-def _unchanged(obj: S, topology: EditedTopology) -> S:
+def _unchanged(obj: S, topology: TopologyDelta) -> S:
     return obj
 
 
@@ -79,7 +79,7 @@ class Kind(Generic[S]):
     # nothing else is ever written back.
     restores: Callable[[str, str], bool] = lambda key, value: False
     # What an edit of forwards makes of an object; None: only `desired` can say.
-    edited: Callable[[S, EditedTopology], S | None] = _unchanged
+    edited: Callable[[S, TopologyDelta], S | None] = _unchanged
     # Lines for a shell that make an object; none where no command can: `render` then has a comment.
     script: Callable[[S, Topology], Iterable[str]] = _no_script
     # For objects of many lines: the whole text, and the lines that differ, all of them if `full`.

@@ -74,9 +74,9 @@ class Daemon:
         before = self._directory.state.good
         done = self._directory.load()
         good = self._directory.state.good
-        if done.edit and good and self._accepted is before:  # forwards need no second precheck
-            self._accepted, self._compiler = good, self._compiler.after(good.spec, done.edit)
-        return done.read and not done.edit
+        if done.delta and good and self._accepted is before:  # forwards need no second precheck
+            self._accepted, self._compiler = good, self._compiler.after(good.spec, done.delta)
+        return done.read and not done.delta
 
     def _reconcile(self, trigger: Trigger) -> Outcome:
         try:

@@ -12,7 +12,7 @@ from nvi_operator.nft.packing import edit_table, pack_table
 from nvi_operator.nft.table_text import table_text
 from nvi_operator.ruleset.dstnat import forward_maps
 from nvi_operator.ruleset.table import table
-from nvi_operator.topology.edit import EditedTopology
+from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
 
 
@@ -20,14 +20,14 @@ def _desired(topology: Topology) -> Iterator[Table]:
     yield pack_table(table(topology))
 
 
-def _edited(table: Table, topology: EditedTopology) -> Table | None:
+def _edited(table: Table, topology: TopologyDelta) -> Table | None:
     """Each forward has elements of its own, because each public port leads to one place (language/check/forwards.py).
 
     Not with tenants: several forwards of one may share an element.
     """
     if topology.whole.tenants:
         return None
-    return edit_table(table, _forward_maps(topology.less), _forward_maps(topology.more))
+    return edit_table(table, _forward_maps(topology.removed), _forward_maps(topology.added))
 
 
 def _forward_maps(topology: Topology) -> Iterator[NamedSet]:

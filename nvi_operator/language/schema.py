@@ -1,7 +1,7 @@
 """The JSON Schema of the spec language, for editors (`# yaml-language-server: $schema=...`) and for CI.
 
 Made of the models, so that it cannot fall behind them. It knows the form of a value; what needs the whole
-gateway is in `check/whole.py` and told by `nvictl validate`.
+gateway is in `check/gateway.py` and told by `nvictl validate`.
 """
 
 from __future__ import annotations

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Plan
-from nvi_operator.plan.compile import desired_state, edit_state
+from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
+from nvi_operator.plan.incremental import state_after
 from nvi_operator.state.host import HostState
-from nvi_operator.topology.edit import edit_topology
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.incremental import topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
@@ -77,13 +78,13 @@ class Compiler:
             last = self._plan = replace(plan(live, desired), topology=topology)
         return last
 
-    def after(self, spec: GatewaySpec, edit: Edit) -> Compiler:
+    def after(self, spec: GatewaySpec, delta: Delta) -> Compiler:
         """For another spec, which differs by an edit of forwards: what is compiled already stays so."""
         compiler, last = Compiler(self.name, spec), self._meaning
         if last is None:
             return compiler
-        topology = edit_topology(last.topology, edit.less, edit.more)
-        desired = topology and edit_state(last.desired, topology)
+        topology = topology_after(last.topology, delta)
+        desired = topology and state_after(last.desired, topology)
         if topology and desired:
             compiler._meaning = _Meaning(last.facts, topology.whole, desired)
         return compiler

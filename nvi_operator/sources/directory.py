@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nvi_operator.errors import SpecError
-from nvi_operator.language.fast.line_diff import Edit
-from nvi_operator.language.fast.reload import reload_file
+from nvi_operator.language.fast.delta import Delta
+from nvi_operator.language.fast.incremental import reload_file
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.sources.fingerprint import Fingerprint, being_written, fingerprint
 from nvi_operator.sources.git import revision
@@ -35,7 +35,7 @@ class Loaded:
     """What a load did."""
 
     read: bool  # was anything read?
-    edit: Edit | None = None  # of a few forwards, where that was all; then nothing else was read
+    delta: Delta | None = None  # of a few forwards, where that was all; then nothing else was read
 
 
 class SpecDirectory:
@@ -80,8 +80,8 @@ class SpecDirectory:
         if before is not None and before.same(found):
             return Loaded(read=False)
         self._read = found
-        if before is not None and (edit := self._load_edit(before.only_change(found))):
-            return Loaded(read=True, edit=edit)
+        if before is not None and (delta := self._load_delta(before.only_change(found))):
+            return Loaded(read=True, delta=delta)
         try:
             spec = load_directory(self.path, hostname=socket.gethostname(), gateway=self._gateway)
             self.state = self.state.loaded(spec)
@@ -91,7 +91,7 @@ class SpecDirectory:
             self._ask_revision = False
         return Loaded(read=True)
 
-    def _load_edit(self, file: str | None) -> Edit | None:
+    def _load_delta(self, file: str | None) -> Delta | None:
         good = self.state.good
         if file is None or good is None or self.state.bad is not None:
             return None

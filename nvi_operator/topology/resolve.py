@@ -1,6 +1,6 @@
 """Spec + facts -> Topology.
 
-Assumes a spec that `language/check/whole.py` has passed; what a host lacks becomes a note, not an error.
+Assumes a spec that `language/check/gateway.py` has passed; what a host lacks becomes a note, not an error.
 """
 
 from __future__ import annotations

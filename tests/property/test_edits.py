@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nvi_operator.errors import SpecError
 from nvi_operator.language.fast.fast_yaml import LEAST
-from nvi_operator.language.fast.reload import reload
+from nvi_operator.language.fast.incremental import reload
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.topology.facts import Facts

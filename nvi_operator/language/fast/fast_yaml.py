@@ -21,8 +21,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from nvi_operator.errors import Position
+from nvi_operator.language.fast.delta import Delta, Patch
 from nvi_operator.language.fast.fast_entries import WRONG, Builder
-from nvi_operator.language.fast.line_diff import MOST, Edit, LineSpan
+from nvi_operator.language.fast.line_diff import MOST, LineSpan
 from nvi_operator.language.load.yaml_reader import Path, parse
 from nvi_operator.language.load.yaml_scalars import may_be_other_than_text, value_of
 from nvi_operator.language.model.values import is_name
@@ -68,7 +69,7 @@ class Run(NamedTuple):
         position = entry.find(path, key=key)
         return Position(file, position.line + data.count(b"\n", 0, begin.start()), position.column)
 
-    def edited(self, old: bytes, new: bytes, lines: LineSpan) -> tuple[Run, Edit] | None:
+    def edited(self, old: bytes, new: bytes, lines: LineSpan) -> tuple[Run, Patch] | None:
         """The run after an edit of its bytes, if that left plain entries only."""
         if not self.start <= lines.start <= lines.old_end <= self.end:
             return None
@@ -83,11 +84,11 @@ class Run(NamedTuple):
         before, now = (_plain(self, data) for data in (old[begin:end], new[begin : end + lines.growth]))
         if before is None or now is None:
             return None
-        edit = Edit.of(self.section, before, now)
-        entries = edit.on(self.entries)
+        patch = Patch(Delta.between(self.section, before, now))
+        entries = patch(self.entries)
         if not entries:
             return None  # a section with nothing in it is no mapping
-        return self._replace(end=self.end + lines.growth, entries=entries), edit
+        return self._replace(end=self.end + lines.growth, entries=entries), patch
 
     def moved(self, by: int) -> Run:
         """The same run, so many bytes further on."""

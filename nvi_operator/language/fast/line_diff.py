@@ -1,48 +1,16 @@
-"""What an edit of a file did to its entries, where it was one of a few lines.
+"""The lines that differ between two versions of a file.
 
-Of a file with 100,000 entries two versions are compared in a millisecond, as bytes; reading one takes a thousand
-times as long. So a source that was edited is asked for the same source with other bytes (`Source.edited`), and
-answers only if the lines that differ are entries and nothing but entries.
+Two versions of a file with 100,000 entries are compared in a millisecond, as bytes; reading one takes a thousand
+times as long. So a source is asked for itself with other bytes (`Source.edited`), and answers only if the lines that
+differ are entries and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 MOST = 1 << 16  # bytes that differ: more than that is no edit of a few lines
 _PIECE = 1 << 15  # bytes that are compared at a time: of large pieces the copies would take longer
-
-Entries = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Entries of one section, by name: those that are no more what they were, and what they are now."""
-
-    section: str
-    less: Entries
-    more: Entries
-    _done: list[tuple[Entries, Entries]] = field(default_factory=list, init=False, repr=False, compare=False)
-
-    @classmethod
-    def of(cls, section: str, before: Entries, after: Entries) -> Edit:
-        """From all entries of a part of the file, before and after."""
-        same = {name for name, entry in after.items() if before.get(name) == entry}
-        return cls(section, _without(before, same), _without(after, same))
-
-    def on(self, entries: Entries) -> Entries:
-        """The entries after the edit; the same ones for the same, since they are kept in several places."""
-        for given, done in self._done:
-            if given is entries:
-                return done
-        edited = dict(entries)
-        for name in self.less.keys() - self.more.keys():
-            del edited[name]
-        edited.update(self.more)
-        self._done.append((entries, edited))
-        return edited
 
 
 class LineSpan(NamedTuple):
@@ -88,7 +56,3 @@ def _same_after(old: bytes, new: bytes, most: int) -> int:
         else:
             piece //= 2
     return same
-
-
-def _without(entries: Entries, names: set[str]) -> Entries:
-    return {name: entry for name, entry in entries.items() if name not in names}

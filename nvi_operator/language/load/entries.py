@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
-from nvi_operator.language.fast.line_diff import Edit, changed_lines
+from nvi_operator.language.fast.delta import Delta, Patch
+from nvi_operator.language.fast.line_diff import changed_lines
 from nvi_operator.language.load.entries_csv import CsvTable
 from nvi_operator.language.load.entries_json import JsonLines
 from nvi_operator.language.load.entry_rows import Rows
@@ -43,7 +44,7 @@ class EntryFile:
         line = self._lines.get(path[2]) if len(path) > 2 else None
         return self.rows.document(line).find(path, key=key) if line else Position(self.file, 1, 1)
 
-    def edited(self, data: bytes) -> tuple[EntryFile, Edit] | None:
+    def edited(self, data: bytes) -> tuple[EntryFile, Patch] | None:
         """See `merge.Source`."""
         rows = self.rows.of(encoded(data))
         lines = changed_lines(self.rows.raw, rows.raw)
@@ -54,7 +55,7 @@ class EntryFile:
         after = _all_right(rows.part(lines.start, lines.new_end))
         if before is None or after is None:
             return None
-        return EntryFile(self.file, self.section, rows), Edit.of(self.section, before, after)
+        return EntryFile(self.file, self.section, rows), Patch(Delta.between(self.section, before, after))
 
     @cached_property
     def _lines(self) -> Mapping[str | int, int]:

@@ -1,6 +1,6 @@
 """The first entries of a spec: what is wrong in most of 200,000 is told from them in milliseconds.
 
-The rules of `check/whole.py` find in some of the entries nothing that they would not find in all of them.
+The rules of `check/gateway.py` find in some of the entries nothing that they would not find in all of them.
 """
 
 from __future__ import annotations

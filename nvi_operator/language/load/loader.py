@@ -1,7 +1,7 @@
 """Files to one checked gateway: read, parse, validate, add entries beside the YAML, merge, choose, check.
 
 All documents of one name make up one gateway. Every problem found is reported, with its place. What one entry
-must be is in the models in `model/`, what the whole must be in `check/whole.py`.
+must be is in the models in `model/`, what the whole must be in `check/gateway.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
+from nvi_operator.language.check.gateway import check
 from nvi_operator.language.check.port_claims import Claims
-from nvi_operator.language.check.whole import check
 from nvi_operator.language.load.entries import read_entries
 from nvi_operator.language.load.files import (
     ENTRY_SUFFIXES,

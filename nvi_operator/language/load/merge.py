@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nvi_operator.errors import Position, SpecProblem
-from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.sections import Join, Language
@@ -27,7 +27,7 @@ class Source(Protocol):
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
 
-    def edited(self, data: bytes) -> tuple[Source, Edit] | None:
+    def edited(self, data: bytes) -> tuple[Source, Patch] | None:
         """The same source after an edit of its file, if that was of a few entries; else None. Raises SpecError."""
 
 
@@ -69,11 +69,12 @@ class Positions:
                 number = next((n for n, names in self.entries.get(section, ()) if step in names), number)
         return self.sources[number], path
 
-    def after(self, number: int, source: Source, edit: Edit) -> Positions:
+    def after(self, number: int, source: Source, patch: Patch) -> Positions:
         """The same after an edit of one source."""
+        section = patch.delta.section
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
-        named = [(n, edit.on(own) if n == number else own) for n, own in self.entries[edit.section]]
-        return replace(self, sources=sources, entries={**self.entries, edit.section: named})
+        named = [(n, patch(own) if n == number else own) for n, own in self.entries[section]]
+        return replace(self, sources=sources, entries={**self.entries, section: named})
 
 
 @dataclass

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblems
+from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.fast.fast_yaml import LEAST, NotPlainError, Run, cut, lines_of, second
-from nvi_operator.language.fast.line_diff import Edit, changed_lines
+from nvi_operator.language.fast.line_diff import changed_lines
 from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
@@ -139,7 +140,7 @@ class CutDocument:
                 line += self.raw.count(b"\n", run.start, run.end) - 2
         return Position(self.file, line, position.column)
 
-    def edited(self, data: bytes) -> tuple[CutDocument, Edit] | None:
+    def edited(self, data: bytes) -> tuple[CutDocument, Patch] | None:
         """See `merge.Source`. Only where the edit is within one run."""
         raw = lines_of(encoded(data))
         lines = changed_lines(self.raw, raw)
@@ -147,13 +148,13 @@ class CutDocument:
             return None
         for run in self.runs.values():
             if found := run.edited(self.raw, raw, lines):
-                changed, edit = found
+                changed, patch = found
                 now = [
                     changed if r is run else r.moved(lines.growth) if r.start > run.start else r for r in self.cuts
                 ]
                 after = dict(zip((r.start for r in self.cuts), now, strict=True))
                 runs = {first: after[r.start] for first, r in self.runs.items()}
-                return replace(self, raw=raw, cuts=now, runs=runs), edit
+                return replace(self, raw=raw, cuts=now, runs=runs), patch
         return None
 
     def with_runs(self, sections: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ class Section:
 
     `entry` and `entries` are what one and several of its entries are called in counts. `bulk` is the model of its
     entries where files beside the YAML may have more of them (`NAMEFrom`): a dataclass, because there may be 100,000.
-    `incremental`: an edit of a few entries is followed without reading the rest (`language/fast/reload.py`).
+    `incremental`: an edit of a few entries is followed without reading the rest (`language/fast/incremental.py`).
     """
 
     name: str

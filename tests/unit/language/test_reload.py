@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.language.fast.reload import reload_file
+from nvi_operator.language.fast.incremental import reload_file
 from nvi_operator.language.load.loader import LoadedSpec, load_directory
 
 YAML = """apiVersion: nvi-operator/v1

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ConfigDict, Field
 
 from nvi_operator.errors import SpecError
-from nvi_operator.language.fast.reload import reload
+from nvi_operator.language.fast.incremental import reload
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import EntryFiles, Maybe, Name, Networks, Places, SpecAddress
@@ -129,7 +129,7 @@ def test_documents_and_files_are_joined_as_the_section_says() -> None:
 def test_each_value_has_its_place() -> None:
     where = load(TEXTS).where
     assert str(where.find(("spec", "zones", "lab", "networks", 1))) == "b.yaml:8:35"
-    assert str(where.find(("spec", "shapes", 1, "zone"))) == "b.yaml:6:26"
+    assert str(where.find(("spec", "shapes", 1, "zone"))) == "b.yaml:6:27"
     assert str(where.find(("spec", "limits", "connections"))) == "a.yaml:17:25"
     assert str(where.find(("spec", "hosts", "b", "address"))) == "hosts.csv:2:3"
 
@@ -233,8 +233,8 @@ def test_an_edit_of_a_few_entries_is_what_reading_everything_would_be(texts: dic
         edited = edited.replace(old, new)
     found = reload(before, file, edited.encode())
     assert found is not None
-    loaded, edit = found
-    assert edit.section == "hosts"
+    loaded, delta = found
+    assert delta.section == "hosts"
     assert loaded.spec == load({**texts, file: edited}).spec
     assert loaded.spec != before.spec
 

@@ -9,9 +9,10 @@ from types import MappingProxyType
 import pytest
 
 from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.load.loader import load_texts
-from nvi_operator.topology.edit import edit_topology
 from nvi_operator.topology.facts import Facts, LinkFact
+from nvi_operator.topology.incremental import topology_after
 from nvi_operator.topology.model import (
     Choice,
     OneToOne,
@@ -385,8 +386,9 @@ def test_a_lease_of_an_address_that_a_forward_names_leaves_each_port_to_one() ->
     assert [(e.name, str(e.ports)) for e in after.forwards] == [("by-address", "440-443"), ("by-uplink", "444")]
     assert [note for note in after.notes if note.startswith("forward by-uplink: left out")]
     gone = {"by-address": load_texts({"gw.yaml": HEAD + SAME_PORT}).spec.forwards["by-address"]}
-    assert edit_topology(before, gone, {}) is not None
-    assert edit_topology(after, gone, {}) is None, "now another has its port"
+    delta = Delta("forwards", removed=gone, added={})
+    assert topology_after(before, delta) is not None
+    assert topology_after(after, delta) is None, "now another has its port"
 
 
 def test_a_forward_on_an_uplink_without_an_address_waits_for_it() -> None:

@@ -1,4 +1,4 @@
-"""A topology after an edit of a few forwards: the rest of it is not worked out again."""
+"""The fast way to a topology: after an edit of a few forwards the rest of it is not resolved again."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.topology.forwards import resolve_forwards
 from nvi_operator.topology.model import ForwardEntry, Topology
 
 
-class EditedTopology(NamedTuple):
-    """The whole, and the same gateway with nothing but what went, and with nothing but what came."""
+class TopologyDelta(NamedTuple):
+    """The topology after an edit; and the same gateway with the removed forwards alone, and with the added alone."""
 
     whole: Topology
-    less: Topology
-    more: Topology
+    removed: Topology
+    added: Topology
 
 
-def edit_topology(
-    topology: Topology, less: Mapping[str, Forward], more: Mapping[str, Forward]
-) -> EditedTopology | None:
-    """`less` are forwards that are no more what they were, `more` what they are now. None if it is not as simple."""
-    gone, come = (_alone(topology, forwards) for forwards in (less, more))
-    if gone is None or come is None or topology.ambiguous_publics or gone.ambiguous_publics or come.ambiguous_publics:
-        return None  # of several forwards one may have taken what another wants
+def topology_after(topology: Topology, delta: Delta) -> TopologyDelta | None:
+    """What `resolve` would make of the spec after `delta`. None: only `resolve` can tell."""
+    if delta.section != "forwards":
+        return None
+    removed, added = (_alone(topology, forwards) for forwards in (delta.removed, delta.added))
+    if removed is None or added is None:
+        return None
+    if topology.ambiguous_publics or removed.ambiguous_publics or added.ambiguous_publics:
+        return None  # a forward may lose its public port to another
     entries = list(topology.forwards)
-    for name in less:
+    for name in delta.removed:
         del entries[bisect_left(entries, name, key=_name) : bisect_right(entries, name, key=_name)]
-    for name, own in _by_name(come.forwards).items():
+    for name, own in _by_name(added.forwards).items():
         place = bisect_left(entries, name, key=_name)
         entries[place:place] = own
-    return EditedTopology(replace(topology, forwards=tuple(entries)), gone, come)
+    return TopologyDelta(replace(topology, forwards=tuple(entries)), removed, added)
 
 
 def _alone(topology: Topology, forwards: Mapping[str, Forward]) -> Topology | None:

@@ -1,32 +1,17 @@
-"""The rules that need the whole gateway. Each yields (path, what is wrong, what to do); all of them are run.
-
-Here: names that nothing has. The others, by section: check_uplinks, check_translations, check_forwards.
-"""
+"""Names that a spec uses and that nothing in it has: uplinks, interfaces, tenants."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from nvi_operator.language.check.addresses import Problem
-from nvi_operator.language.check.forwards import check_forwards
-from nvi_operator.language.check.port_claims import Claims
-from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
-from nvi_operator.language.check.uplinks import check_default, check_interfaces, check_uplinks
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.wording import listed, nearest
 
 
-def check(spec: GatewaySpec, claims: Claims | None = None) -> list[Problem]:
-    """Every problem of a spec whose parts are each valid. What its forwards claim is added to `claims`."""
-    if not spec.interfaces and not spec.uplinks:
-        message = "there is nothing to do: no interfaces and no uplinks"
-        return [(("spec",), message, "add spec.uplinks and spec.interfaces")]
-    found = [problem for rule in _RULES for problem in rule(spec)]
-    return found + list(check_forwards(spec, Claims() if claims is None else claims))
-
-
-def _names(spec: GatewaySpec) -> Iterator[Problem]:
+def check_references(spec: GatewaySpec) -> Iterator[Problem]:
+    """Each name of an uplink, interface or tenant is declared."""
     tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
     interfaces = {*spec.interfaces, *(u.interface for u in spec.uplinks.values())}
 
@@ -70,15 +55,3 @@ def _instead(name: str, there_are: Iterable[str]) -> str:
     if close := nearest(name, names):
         return f"did you mean {close!r}?"
     return f"there are: {listed(names)}" if names else "there are none: add one, or leave this out"
-
-
-_RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
-    _names,
-    check_interfaces,
-    check_uplinks,
-    check_default,
-    check_source_nat,
-    check_static,
-    check_twice_nat,
-    check_routes,
-)

@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from nvi_operator.errors import SpecError
+from nvi_operator.language.check.gateway import check
 from nvi_operator.language.check.port_claims import Claims
-from nvi_operator.language.check.whole import check
-from nvi_operator.language.fast.line_diff import Edit
+from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.load.files import ENTRY_SUFFIXES, SpecFiles
 from nvi_operator.language.load.loader import LoadedSpec
 
 
-def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Edit] | None:
+def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Delta] | None:
     """The same, of a file below the spec directory `root` (or of the only one), read with the same care."""
     try:
         data = SpecFiles(root).read(file)
@@ -28,7 +28,7 @@ def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, 
     return reload(loaded, file, data)
 
 
-def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit] | None:
+def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Delta] | None:
     """The spec with `data` in one of its files, and what that changed; None if everything has to be read."""
     written_in = [number for number, source in enumerate(loaded.where.sources) if source.file == file]
     if len(written_in) != 1 or (file in loaded.shared and file.endswith(ENTRY_SUFFIXES)):
@@ -38,24 +38,27 @@ def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Edit
         found = loaded.where.sources[number].edited(data)
     except SpecError:
         return None
-    if found is None or not loaded.language.by_name[found[1].section].incremental:
+    if found is None:
         return None
-    source, edit = found
-    attribute = loaded.language.attributes[edit.section]
+    source, patch = found
+    delta = patch.delta
+    if not loaded.language.by_name[delta.section].incremental:
+        return None
+    attribute = loaded.language.attributes[delta.section]
     entries = getattr(loaded.spec, attribute)
-    if any(name in entries for name in edit.more.keys() - edit.less.keys()):
+    if any(name in entries for name in delta.added.keys() - delta.removed.keys()):
         return None
-    claims = _claims(loaded, edit, attribute)
+    claims = _claims(loaded, delta, attribute)
     if claims is None:
         return None
-    spec = loaded.spec.model_copy(update={attribute: edit.on(entries)})
-    return replace(loaded, spec=spec, where=loaded.where.after(number, source, edit), claims=claims), edit
+    spec = loaded.spec.model_copy(update={attribute: patch(entries)})
+    return replace(loaded, spec=spec, where=loaded.where.after(number, source, patch), claims=claims), delta
 
 
-def _claims(loaded: LoadedSpec, edit: Edit, attribute: str) -> Claims | None:
+def _claims(loaded: LoadedSpec, delta: Delta, attribute: str) -> Claims | None:
     """What all forwards claim after the edit; None if that, or what is edited in, is not right."""
-    less, more = Claims(), Claims()
-    check(loaded.spec.model_copy(update={attribute: edit.less}), less)
-    if check(loaded.spec.model_copy(update={attribute: edit.more}), more):
+    removed, added = Claims(), Claims()
+    check(loaded.spec.model_copy(update={attribute: delta.removed}), removed)
+    if check(loaded.spec.model_copy(update={attribute: delta.added}), added):
         return None
-    return loaded.claims.exchanged(less, more)
+    return loaded.claims.exchanged(removed, added)

@@ -1,0 +1,36 @@
+"""The rules that need the whole gateway. Each yields (path, what is wrong, what to do); all of them are run.
+
+The rules themselves are in the other files of this folder, by section. A new one is added to `_RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from nvi_operator.language.check.addresses import Problem
+from nvi_operator.language.check.forwards import check_forwards
+from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.check.references import check_references
+from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
+from nvi_operator.language.check.uplinks import check_default, check_interfaces, check_uplinks
+from nvi_operator.language.model.gateway import GatewaySpec
+
+_RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
+    check_references,
+    check_interfaces,
+    check_uplinks,
+    check_default,
+    check_source_nat,
+    check_static,
+    check_twice_nat,
+    check_routes,
+)
+
+
+def check(spec: GatewaySpec, claims: Claims | None = None) -> list[Problem]:
+    """Every problem of a spec whose parts are each valid. The ports that its forwards claim are added to `claims`."""
+    if not spec.interfaces and not spec.uplinks:
+        message = "there is nothing to do: no interfaces and no uplinks"
+        return [(("spec",), message, "add spec.uplinks and spec.interfaces")]
+    found = [problem for rule in _RULES for problem in rule(spec)]
+    return found + list(check_forwards(spec, Claims() if claims is None else claims))
