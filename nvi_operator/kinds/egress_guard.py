@@ -16,7 +16,9 @@ from typing import Literal
 from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.language.wording import counted
-from nvi_operator.topology.model import ANY, Conditions, Prefixes, Topology, Unchanged, fewest
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.prefixes import ANY, Prefixes, fewest
+from nvi_operator.topology.rules import Conditions, Unchanged
 
 
 class Standing(IntFlag):

@@ -14,8 +14,10 @@ from itertools import product
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.topology.model import Conditions, Topology, Unchanged, Uplink
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import MAIN, TENANT_MASK, UPLINK_MASK, uplink_bits
+from nvi_operator.topology.rules import Conditions, Unchanged
 
 
 def _desired(topology: Topology) -> Iterator[FibRule]:

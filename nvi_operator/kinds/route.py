@@ -12,8 +12,10 @@ from typing import Literal
 
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family
-from nvi_operator.topology.model import ANY, Topology, Uplink
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import UNREACHABLE_METRIC, table_name
+from nvi_operator.topology.prefixes import ANY
 
 
 @dataclass(frozen=True)

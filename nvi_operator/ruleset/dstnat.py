@@ -34,8 +34,9 @@ from nvi_operator.nft.values import ports_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
-from nvi_operator.topology.model import ForwardEntry, ForwardRule, Topology
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import DSTNAT
+from nvi_operator.topology.rules import ForwardEntry, ForwardRule
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from nvi_operator.nft.ast import (
     Verdict,
 )
 from nvi_operator.nft.values import merged, network_value, ports_value
-from nvi_operator.topology.model import Conditions, Topology
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.rules import Conditions
 
 IIF, IIFNAME, OIFNAME = Field("iif"), Field("iifname"), Field("oifname")
 IIFGROUP, OIFGROUP = Field("meta iifgroup"), Field("meta oifgroup")

@@ -29,8 +29,10 @@ from nvi_operator.nft.ast import (
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.prefix_sets import owners
-from nvi_operator.topology.model import Conditions, Topology, Unchanged, fewest
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import GUARD
+from nvi_operator.topology.prefixes import fewest
+from nvi_operator.topology.rules import Conditions, Unchanged
 
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 

@@ -23,8 +23,11 @@ from nvi_operator.nft.ast import (
     Vmap,
 )
 from nvi_operator.ruleset import fields as f
-from nvi_operator.topology.model import Conditions, Tenant, Topology, fewest
+from nvi_operator.topology.interfaces import Tenant
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import MARK_HOOK, ORIGIN_MASK, ORIGIN_SHIFT, TARGET_MASK, TENANT_MASK, UPLINK_MASK
+from nvi_operator.topology.prefixes import fewest
+from nvi_operator.topology.rules import Conditions
 
 COUNTERS = frozenset({"stage_1", "untracked", "unanswered", "marked_after_confirm"})
 _CHECK = "mark_check"

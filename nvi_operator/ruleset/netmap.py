@@ -9,8 +9,10 @@ from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import Element, Field, Lookup, Masked, Match, NamedSet, Nat, Rule, Statement
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.topology.model import Inside, StaticEntry, Topology
+from nvi_operator.topology.interfaces import Inside
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import TARGET_MASK
+from nvi_operator.topology.rules import StaticEntry
 
 Kind = Literal["snat", "dnat"]
 

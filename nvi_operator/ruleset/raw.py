@@ -22,8 +22,9 @@ from nvi_operator.nft.ast import (
 )
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.prefix_sets import owners
-from nvi_operator.topology.model import Topology, fewest
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import RAW, TENANT_MASK, UPLINK_MASK, uplink_bits
+from nvi_operator.topology.prefixes import fewest
 
 _STAGE_2 = "stage_2"
 COUNTERS = frozenset({"stage_2", "spoofed"})

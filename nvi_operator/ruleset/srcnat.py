@@ -31,17 +31,10 @@ from nvi_operator.nft.values import address_range_value, network_value, ports_va
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat, twice_rules
-from nvi_operator.topology.model import (
-    Inside,
-    OneToOne,
-    SourceRule,
-    Spread,
-    Topology,
-    ToRange,
-    Unavailable,
-    Unchanged,
-)
+from nvi_operator.topology.interfaces import Inside
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import ORIGIN_MASK, ORIGIN_SHIFT, SRCNAT, TARGET_MASK
+from nvi_operator.topology.rules import OneToOne, SourceRule, Spread, ToRange, Unavailable, Unchanged
 
 
 def srcnat_chain(topology: Topology) -> Chain:

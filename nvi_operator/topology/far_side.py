@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import Network, within
-from nvi_operator.topology.model import Uplink
+from nvi_operator.topology.interfaces import Uplink
 
 # RFC 1918, RFC 6598 (carriers' NAT; also mesh VPNs), RFC 4193. No router of the Internet has a way to them.
 _PRIVATE: tuple[Network, ...] = (

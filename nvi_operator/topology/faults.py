@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.values import FAMILIES, Family, Network
-from nvi_operator.topology.model import Interface, Topology, Uplink
+from nvi_operator.topology.interfaces import Interface, Uplink
+from nvi_operator.topology.model import Topology
 
 
 def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:

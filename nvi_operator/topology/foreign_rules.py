@@ -15,7 +15,6 @@ from ipaddress import ip_network
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import Facts, ForeignRule
-from nvi_operator.topology.model import Honoured
 from nvi_operator.topology.numbers import (
     KERNEL_TABLES,
     MAIN_PRIORITY,
@@ -23,6 +22,7 @@ from nvi_operator.topology.numbers import (
     MAX_HONOURED_BEHIND_MAIN,
     Priorities,
 )
+from nvi_operator.topology.rules import Honoured
 
 
 @dataclass(frozen=True)

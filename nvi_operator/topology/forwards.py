@@ -10,7 +10,8 @@ from nvi_operator.language.check.addresses import AddressSpan, overlapping
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.services import PortRange, Service, Target
 from nvi_operator.language.model.values import FAMILIES, Address, Family
-from nvi_operator.topology.model import ForwardEntry, ForwardRule, Inside, Tenant, Uplink
+from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
+from nvi_operator.topology.rules import ForwardEntry, ForwardRule
 
 
 class ResolvedForwards(TypedDict):

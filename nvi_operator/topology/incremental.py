@@ -10,7 +10,8 @@ from typing import NamedTuple
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.topology.forwards import resolve_forwards
-from nvi_operator.topology.model import ForwardEntry, Topology
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.rules import ForwardEntry
 
 
 class TopologyDelta(NamedTuple):

@@ -20,16 +20,10 @@ from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
-from nvi_operator.topology.model import (
-    Conditions,
-    Inside,
-    Interface,
-    RouteEntry,
-    Tenant,
-    Topology,
-    Uplink,
-)
+from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
+from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat

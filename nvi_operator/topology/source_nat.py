@@ -10,20 +10,18 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
 from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
-from nvi_operator.topology.model import (
+from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
+from nvi_operator.topology.prefixes import fewest
+from nvi_operator.topology.rules import (
     Choice,
     Conditions,
-    Inside,
     OneToOne,
     SourceAction,
     SourceRule,
     Spread,
-    Tenant,
     ToRange,
     Unavailable,
     Unchanged,
-    Uplink,
-    fewest,
 )
 
 Note = Callable[[str], None]

@@ -8,7 +8,8 @@ from ipaddress import ip_network
 from nvi_operator.language.model.nat_entries import Static
 from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.values import Network, within
-from nvi_operator.topology.model import Inside, StaticEntry, Tenant, Uplink
+from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
+from nvi_operator.topology.rules import StaticEntry
 
 Note = Callable[[str], None]
 

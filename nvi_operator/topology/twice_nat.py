@@ -13,7 +13,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import OneTwice
 from nvi_operator.language.model.values import Address, Network
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.model import TwiceEntry
+from nvi_operator.topology.rules import TwiceEntry
 
 _SHOWN = 4  # addresses in a note
 

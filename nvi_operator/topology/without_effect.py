@@ -9,7 +9,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import Network
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.model import Uplink
+from nvi_operator.topology.interfaces import Uplink
 
 
 def lines_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Plan
 from nvi_operator.topology.faults import interface_state
-from nvi_operator.topology.model import Uplink
+from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.view.table import Entry, TextTable
 
 Counters = Mapping[str, Mapping[str, int]]

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.facts import Facts, LinkFact
-from nvi_operator.topology.model import SourceRule, Topology, ToRange
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
+from nvi_operator.topology.rules import SourceRule, ToRange
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
 LAN = "  interfaces:\n    lan0: { networks: [192.168.1.0/24, 'fd00:1::/64'] }\n"

@@ -13,17 +13,9 @@ from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.incremental import topology_after
-from nvi_operator.topology.model import (
-    Choice,
-    OneToOne,
-    SourceAction,
-    Spread,
-    Topology,
-    ToRange,
-    Unavailable,
-    Unchanged,
-)
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
+from nvi_operator.topology.rules import Choice, OneToOne, SourceAction, Spread, ToRange, Unavailable, Unchanged
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
 LAN = "  interfaces:\n    lan0: { networks: [192.168.1.0/24, 'fd00:1::/64'] }\n"

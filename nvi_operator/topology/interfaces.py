@@ -1,0 +1,101 @@
+"""Interfaces of a resolved gateway: uplinks and inside interfaces, with what they have now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from nvi_operator.language.model.values import Address, Family, Network
+from nvi_operator.topology.facts import WireRoute
+from nvi_operator.topology.prefixes import fewest
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An interface that takes part in NAT. `ifindex` is None while the host has no such interface."""
+
+    ifname: str
+    ifindex: int | None
+    mac: str | None
+    up: bool
+    carrier: bool
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A way out, with the addresses that it has now. `slot` counts from 1, in order of name."""
+
+    name: str
+    slot: int
+    table: int
+    interface: Interface
+    next_hops: Mapping[Family, str]
+    point_to_point: bool
+    direct: frozenset[Family]  # families whose default route in `main` names no router
+    addresses: tuple[Address, ...]
+    on_link: tuple[Network, ...]  # what the interface's own addresses are in: the router, and its neighbours
+    beside: tuple[tuple[Network, Address], ...]  # of its addresses, the networks they are in
+    wire: tuple[WireRoute, ...]  # what `main` knows through the interface, its default routes apart
+    routed: tuple[Network, ...]
+    translate_to: tuple[Address, ...]
+    default: bool
+    weight: int
+    families: frozenset[Family]
+    dynamic: bool
+    far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
+
+    @property
+    def label(self) -> str:
+        return identifier(self.name)
+
+    def primary(self, family: Family) -> Address | None:
+        """The uplink's address, that flows are translated to; None while it has none."""
+        return next((a for a in (*self.translate_to, *self.addresses) if a.version == family), None)
+
+    def on_wire(self, family: Family) -> Address | None:
+        """The address that the gateway's own packets have; None while there is none."""
+        return next((a for a in self.addresses if a.version == family), None)
+
+    def is_usable(self, family: Family) -> bool:
+        """May new flows be given to it, as far as the host knows?"""
+        has_way = self.is_direct(family) or family in self.next_hops
+        return self.primary(family) is not None and self.interface.up and self.interface.carrier and has_way
+
+    def is_direct(self, family: Family) -> bool:
+        """Is whatever it leads to on the link, with no router?"""
+        return self.point_to_point or family in self.direct
+
+    def sources(self, family: Family) -> tuple[Network, ...]:
+        """Every translated source that leaves by this uplink, in the fewest prefixes."""
+        return fewest([*(ip_network(a) for a in self.addresses), *self.routed], family)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """An interface that is no uplink, and what lives behind it. `tenant` is 0 where there is none."""
+
+    interface: Interface
+    networks: tuple[Network, ...]
+    tenant: int
+
+    def of_family(self, family: Family) -> tuple[Network, ...]:
+        return fewest(self.networks, family)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Networks that may use the same addresses as others'. `number` is 1-255, and its conntrack zone."""
+
+    name: str
+    number: int
+    table: int
+
+    @property
+    def label(self) -> str:
+        return identifier(self.name)
+
+
+def identifier(name: str) -> str:
+    """A spec name as an nft identifier. Spec names hold no underscore, so two never meet."""
+    return name.replace("-", "_")

@@ -1,0 +1,35 @@
+"""Sets of prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import collapse_addresses
+from typing import Any
+
+from nvi_operator.language.model.values import Family, Network
+
+ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
+    """The fewest prefixes of one family that cover exactly these."""
+    wanted: list[Any] = [network for network in networks if network.version == family]
+    return tuple(collapse_addresses(wanted))
+
+
+class Prefixes:
+    """Tells which networks lie within one of these prefixes. The number of prefixes does not matter for its time."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._networks = frozenset(networks)
+        self._lengths = {(network.version, network.prefixlen) for network in self._networks}
+
+    def __iter__(self) -> Iterator[Network]:
+        return iter(self._networks)
+
+    def cover(self, network: Network) -> bool:
+        return any(
+            network.supernet(new_prefix=length) in self._networks
+            for version, length in self._lengths
+            if version == network.version and length <= network.prefixlen
+        )

@@ -1,0 +1,190 @@
+"""Entries of a resolved gateway, each of one family: source and destination NAT, 1:1 and twice NAT, routing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nvi_operator.language.model.fields import SourcePorts
+from nvi_operator.language.model.nat_entries import Pick
+from nvi_operator.language.model.services import PortRange, Service
+from nvi_operator.language.model.values import Address, AddressRange, Family, Network
+from nvi_operator.topology.interfaces import Inside, identifier
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a packet has to be for a rule. Empty means: whatever."""
+
+    family: Family
+    sources: tuple[Network, ...] = ()
+    destinations: tuple[Network, ...] = ()
+    ifnames: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
+    source_services: tuple[Service, ...] = ()  # of the same protocols, where both are given
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several addresses, by weight: what it is chosen by, the value and its share.
+
+    `key` outlives the address: it is the uplink's name, or of a pool the address itself.
+    """
+
+    key: str
+    address: Address
+    weight: int
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The source stays."""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """The uplink has no address now: such packets are dropped, and do not slip to the next rule."""
+
+
+@dataclass(frozen=True)
+class ToRange:
+    """To one address or range; the kernel chooses within it."""
+
+    addresses: AddressRange
+    ports: SourcePorts | None
+    persistent: bool
+
+
+@dataclass(frozen=True)
+class Spread:
+    """To one of several, chosen by us."""
+
+    choices: tuple[Choice, ...]
+    pick: Pick
+    ports: SourcePorts | None
+
+
+@dataclass(frozen=True)
+class OneToOne:
+    """Each source its own address: pairs of equal size."""
+
+    pairs: tuple[tuple[Network, Network], ...]
+
+
+SourceAction = Unchanged | Unavailable | ToRange | Spread | OneToOne
+
+
+@dataclass(frozen=True)
+class SourceRule:
+    """One line of source NAT in one family."""
+
+    name: str
+    conditions: Conditions
+    action: SourceAction
+
+    @property
+    def counter(self) -> str:
+        return f"snat_{identifier(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)  # there may be 100,000
+class ForwardEntry:
+    """A forward of one family from one public address, to one server; goes into a map.
+
+    In a topology they are in the order of their names. `ports` None: everything sent to the address. `target_port`
+    None: ports stay as they are.
+    """
+
+    name: str
+    public: Address
+    protocol: str | None
+    ports: PortRange | None
+    target: Address
+    target_port: int | None
+    tenant: int
+    hairpin: bool
+
+
+@dataclass(frozen=True)
+class ForwardRule:
+    """A forward that needs a rule of its own: balanced, or for some clients only.
+
+    Clients send from the ports of `source_services`, of one protocol, which is that of `service` where there is one.
+    """
+
+    name: str
+    public: Address
+    service: Service | None
+    clients: tuple[Network, ...]
+    choices: tuple[tuple[Address, int | None, int], ...]  # server, its port or None, weight
+    pick: Pick
+    tenant: int
+    hairpin: bool
+    source_services: tuple[Service, ...] = ()
+
+    @property
+    def counter(self) -> str:
+        return f"dnat_{identifier(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StaticEntry:
+    """1:1 NAT of one family: `real` is known as `mapped`.
+
+    With `far` to these networks only; with `askers` only to what lives behind these interfaces.
+    """
+
+    name: str
+    real: Network
+    mapped: Network
+    tenant: int
+    far: tuple[Network, ...] = ()
+    askers: tuple[Inside, ...] = ()
+
+    @property
+    def limited(self) -> bool:
+        return bool(self.far or self.askers)
+
+
+@dataclass(frozen=True, slots=True)
+class TwiceEntry:
+    """Source `real` becomes `mapped`, destination `alias` becomes `far`, through `uplink`.
+
+    `refused` are addresses of `alias` that stand for one of the gateway's own: translated, they would lead to the
+    gateway itself, which must not answer for the host that is meant. `own` are addresses of `alias` that the gateway
+    has: it answers for them itself.
+    """
+
+    name: str
+    real: Network
+    mapped: Network
+    alias: Network
+    far: Network
+    uplink: str
+    far_opens: bool  # may flows begin on the far side?
+    refused: tuple[Network, ...] = ()
+    own: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True)
+class RouteEntry:
+    """One line of stage-2 routing, in one family."""
+
+    name: str
+    conditions: Conditions
+    uplink: str
+
+
+@dataclass(frozen=True)
+class Honoured:
+    """A FIB rule of others that stage 2 asks for the networks in its table."""
+
+    family: Family
+    before_main: bool
+    table: int
+    iif: str | None
+    source: str | None
+    destination: str | None
+    mark: int
+    mask: int
+    suppress_prefix_length: int
