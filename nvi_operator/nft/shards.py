@@ -9,6 +9,7 @@ where it changes all of them are new maps, which are filled before any rule asks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from nvi_operator.nft.wire.codec import Layout
 from nvi_operator.nft.wire.packed_elements import PackedElements
 
 ROOM = 1 << 16  # of one shard; about half of it is used
+_NAME = re.compile(r"(?P<whole>.*)_\d+_of_\d+")
 MOST = 256  # shards; each of them is a rule
 
 
@@ -52,10 +54,18 @@ def by_whole(maps: Iterable[NamedSet]) -> dict[str, list[NamedSet]]:
     """The maps by the names that they would have as one, shards in the order of their numbers."""
     found: dict[str, list[NamedSet]] = {}
     for named in maps:
-        found.setdefault(named.shard.whole if named.shard else named.name, []).append(named)
+        found.setdefault(_whole(named), []).append(named)
     for several in found.values():
         several.sort(key=lambda named: named.shard.number if named.shard else 0)
     return found
+
+
+def _whole(named: NamedSet) -> str:
+    """A listing has nothing but the names."""
+    if named.shard:
+        return named.shard.whole
+    match = _NAME.fullmatch(named.name)
+    return match["whole"] if match else named.name
 
 
 def exchanged(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
 
 
@@ -41,12 +42,14 @@ class Plan:
     """The steps that lead from `before` to `after`.
 
     `topology` is what the spec means on this host; None for a plan that removes the gateway or compares two states.
+    `delta` is known where `after` was made, by an edit of a few forwards, from what was desired before.
     """
 
     steps: tuple[Change, ...]
     before: HostState
     after: HostState
     topology: Topology | None = None
+    delta: TopologyDelta | None = field(default=None, compare=False)
 
     @property
     def names(self) -> frozenset[str]:

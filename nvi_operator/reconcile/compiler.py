@@ -15,7 +15,7 @@ from nvi_operator.plan.diff import plan
 from nvi_operator.plan.incremental import state_after
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.incremental import topology_after
+from nvi_operator.topology.incremental import TopologyDelta, topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
@@ -27,6 +27,7 @@ class _Meaning:
     facts: Facts
     topology: Topology
     desired: HostState
+    delta: TopologyDelta | None = None  # of the meaning before
 
 
 class Compiler:
@@ -75,7 +76,8 @@ class Compiler:
         """From live to desired; the same object as last time if both are the same objects."""
         last = self._plan
         if last is None or last.before is not live or last.after is not desired:
-            last = self._plan = replace(plan(live, desired), topology=topology)
+            delta = self._meaning.delta if self._meaning else None
+            last = self._plan = replace(plan(live, desired), topology=topology, delta=delta)
         return last
 
     def after(self, spec: GatewaySpec, delta: Delta) -> Compiler:
@@ -86,5 +88,5 @@ class Compiler:
         topology = topology_after(last.topology, delta)
         desired = topology and state_after(last.desired, topology)
         if topology and desired:
-            compiler._meaning = _Meaning(last.facts, topology.whole, desired)
+            compiler._meaning = _Meaning(last.facts, topology.whole, desired, topology)
         return compiler

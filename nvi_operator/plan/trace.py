@@ -1,0 +1,378 @@
+"""Which entries of the spec a plan is about: every step, traced to who asks for what it changes. Pure.
+
+Objects do not say why they are there. What a step removes and adds is compared with what each entry of the topology
+owns; what belongs to no entry, or only follows from another, is the gateway's own. Nothing is left out: the steps of
+all effects are the steps of the plan.
+
+Of 100,000 forwards only those that changed are looked at. Their names are asked of the delta first, where the plan
+has one, and otherwise found by going through all of them once.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_network
+from operator import attrgetter
+
+from nvi_operator.kinds.egress_guard import EgressGuard
+from nvi_operator.kinds.ingress_guard import IngressGuard
+from nvi_operator.kinds.link_group import LinkGroup
+from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import Sysctl
+from nvi_operator.language.model.values import FAMILIES
+from nvi_operator.nft.ast import Element, Rule, Table
+from nvi_operator.nft.values import network_value
+from nvi_operator.plan.change import Action, Change, Plan
+from nvi_operator.plan.names import Names
+from nvi_operator.plan.owners import GATEWAY, Entry, Owners, of_label, owners_in, owners_of
+from nvi_operator.plan.pieces import (
+    FORWARDS,
+    STATICS,
+    TRANSLATIONS,
+    Fact,
+    Many,
+    TablePiece,
+    counter_of,
+    follow,
+    forward_fact,
+    rule_fact,
+    servers_of,
+    set_label,
+    static_fact,
+    table_pieces,
+    text,
+    translation_of,
+)
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.host import Object
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.prefixes import ANY
+
+# In the order in which they are told.
+SECTIONS = ("uplinks", "interfaces", "tenants", "forwards", "static", "twiceNat", "sourceNat", "routes", "")
+
+NOUNS: Mapping[str, str] = {
+    "module": "kernel module",
+    "link": "device",
+    "tc-program": "eBPF program",
+    "egress-guard": "eBPF program",
+    "ingress-guard": "eBPF program",
+    "link-group": "link group",
+    "route": "route",
+    "fib-rule": "ip rule",
+    "sysctl": "setting",
+}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a plan does for one entry. `counts` has what says nothing by itself: (added, removed), by noun."""
+
+    entry: Entry
+    action: Action
+    removed: tuple[Fact, ...]
+    added: tuple[Fact, ...]
+    counts: Mapping[str, tuple[int, int]]
+    steps: frozenset[int]  # numbers in Plan.steps
+    many: Many | None = None  # of entries without a name: so many that they were only counted
+
+
+@dataclass
+class _Gathered:
+    removed: list[Fact] = field(default_factory=list)
+    added: list[Fact] = field(default_factory=list)
+    nouns: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    steps: set[int] = field(default_factory=set)
+    many: Many | None = None
+
+    def add(self, other: _Gathered) -> None:
+        self.nouns.update(other.nouns)
+        self.steps |= other.steps
+
+    def put(self, piece: _Piece) -> None:
+        self.steps.add(piece.step)
+        self.nouns[piece.noun, piece.added] += 1
+        if piece.many is not None:
+            sums = (sum(pair) for pair in zip(self.many or (0, 0, 0), piece.many, strict=True))
+            self.many = Many(*sums)
+        if piece.fact is not None:
+            (self.added if piece.added else self.removed).append(piece.fact)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    step: int
+    added: bool
+    entry: Entry
+    noun: str
+    fact: Fact | None = None
+    many: Many | None = None
+
+    @property
+    def apart(self) -> Hashable:
+        """Entries without a name are told apart by what they did."""
+        return (self.fact.what, self.fact.value) if self.entry.section and not self.entry.name and self.fact else None
+
+
+def trace(plan: Plan, was: Topology | None = None) -> tuple[Effect, ...]:
+    """The effects of a plan, by section and name. `was` names what is no longer in the spec, where it is known."""
+    return _Trace(plan, was).effects()
+
+
+class _Trace:
+    def __init__(self, plan: Plan, was: Topology | None) -> None:
+        self._plan = plan
+        self._was = was if was is not plan.topology else None
+        self._servers_of: dict[int, Mapping[str, str]] = {}
+        self._topologies = tuple(topology for topology in (plan.topology, self._was) if topology)
+        self._places = {
+            str(address): uplink.name
+            for topology in reversed(self._topologies)
+            for uplink in topology.uplinks
+            for family in FAMILIES
+            if (address := uplink.primary(family)) is not None
+        }
+
+    @cached_property
+    def _after(self) -> Owners:
+        return owners_of(self._plan.topology) if self._plan.topology else Owners()
+
+    @cached_property
+    def _before(self) -> Owners:
+        return owners_in(self._plan.before, owners_of(self._was) if self._was else self._after)
+
+    def effects(self) -> tuple[Effect, ...]:
+        gathered: dict[tuple[Entry, Hashable], _Gathered] = defaultdict(_Gathered)
+        for number, change in enumerate(self._plan.steps):
+            pieces = self._of_table if change.ref.kind == "nft-table" else self._of_object
+            for piece in pieces(number, change):
+                gathered[piece.entry, piece.apart].put(piece)
+        for place in [place for place, found in gathered.items() if self._is_consequence(place[0], found)]:
+            gathered[GATEWAY, None].add(gathered.pop(place))
+        return tuple(sorted((self._effect(entry, found) for (entry, _), found in gathered.items()), key=_order))
+
+    def _is_consequence(self, entry: Entry, found: _Gathered) -> bool:
+        """Do only rules of the table differ, which name what others have? The entry is what it was."""
+        if entry.section not in ("uplinks", "interfaces", "tenants") or found.removed or found.added:
+            return False
+        return all(noun.startswith("nft ") for noun, _ in found.nouns) and entry in self._standing
+
+    def _owners(self, added: bool) -> Owners:
+        return self._after if added else self._before
+
+    def _servers(self, table: Table) -> Mapping[str, str]:
+        if id(table) not in self._servers_of:
+            self._servers_of[id(table)] = servers_of(table)
+        return self._servers_of[id(table)]
+
+    # ----------------------------------------------------------------- objects
+
+    def _of_object(self, number: int, change: Change) -> Iterator[_Piece]:
+        noun = NOUNS.get(change.ref.kind, change.ref.kind)
+        if change.ref.kind == "link":
+            noun = f"{noun} {change.ref.key}"  # there is one
+        for obj, owners, added in ((change.before, self._before, False), (change.after, self._after, True)):
+            if obj is not None:
+                entry = GATEWAY if _follows(change) else self._owner(obj, owners)
+                yield _Piece(number, added, entry, noun, self._fact(obj, entry))
+
+    def _owner(self, obj: Object, owners: Owners) -> Entry:
+        match obj:
+            case FibRule():
+                return owners.of_rule(obj, self._topologies[0].priorities) if self._topologies else GATEWAY
+            case Route(table=table, dev=dev):
+                return owners.tables.get(table) or owners.ifnames.get(dev or "", GATEWAY)
+            case LinkGroup() | EgressGuard() | IngressGuard():
+                return owners.ifnames.get(obj.ifname, GATEWAY)
+            case Sysctl(path=path):
+                return next((owners.ifnames[part] for part in path.split("/") if part in owners.ifnames), GATEWAY)
+        return GATEWAY
+
+    def _fact(self, obj: Object, entry: Entry) -> Fact | None:
+        match obj:
+            case Route(family=family, destination=destination, type="unicast", dev=str(dev), via=via):
+                if entry.section == "uplinks" and destination == ANY[family]:
+                    key = ("way out", family)
+                    return Fact(key, "next hop", via, dev) if via else Fact(key, "interface", dev)
+            case FibRule(mark=None, source=str(source)) if entry.section == "uplinks":
+                return Fact(("address", source), "address", network_value(ip_network(source)))
+            case FibRule(mark=0, source=str(source), destination=None) if entry.section == "interfaces":
+                return Fact(("network", source), "network", source)
+            case FibRule() if entry.section == "routes":
+                words = [f"from {network_value(ip_network(obj.source))}"] if obj.source else []
+                words += [f"to {network_value(ip_network(obj.destination))}"] if obj.destination else []
+                words += [f"in by {obj.iif}"] if obj.iif else []
+                way = self._after.tables.get(obj.table or 0) or self._before.tables.get(obj.table or 0)
+                what = " ".join(words) or "everything"
+                return Fact((obj.family, what), what, (way.name if way else None) or f"table {obj.table}")
+        return None
+
+    # ----------------------------------------------------------------- the nft table
+
+    def _of_table(self, number: int, change: Change) -> Iterator[_Piece]:
+        before, after = (table if isinstance(table, Table) else None for table in (change.before, change.after))
+        pieces = list(table_pieces(before, after))
+        names = Names(pieces, self._plan.delta, self._plan.topology, self._was)
+        if not pieces:  # they differ in what is described nowhere
+            yield _Piece(number, after is not None, GATEWAY, "nft table")
+        follows = follow(pieces)
+        for at, piece in enumerate(pieces):
+            if at in follows:
+                yield _Piece(number, piece.added, GATEWAY, piece.noun)
+            elif piece.many:
+                section = "forwards" if piece.where.startswith(FORWARDS) else "static"
+                entry = Entry(section) if piece.where.startswith((*FORWARDS, *STATICS)) else GATEWAY
+                many = None if piece.where.startswith("snat_") else piece.many  # the same ones, the other way round
+                yield _Piece(number, piece.added, entry, piece.noun, many=many)
+            else:
+                entry, fact = self._of_table_piece(piece, after if piece.added else before, names)
+                yield _Piece(number, piece.added, entry, piece.noun, fact)
+
+    def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[Entry, Fact | None]:
+        where, thing = piece.where, piece.thing
+        if piece.noun == "nft element":
+            assert thing is not None
+            return self._of_element(where, thing, piece.added, names)  # type: ignore[arg-type]
+        owners = self._owners(piece.added)
+        if piece.noun == "nft set":
+            return owners.labels.get(set_label(where), GATEWAY), None
+        assert table is not None
+        servers = self._servers(table)
+        if piece.noun == "nft rule":
+            return self._of_nft_rule(where, thing, piece.added, names, servers)  # type: ignore[arg-type]
+        return owners.labels.get(where) or of_label(servers.get(where, where)), None
+
+    def _of_element(self, where: str, element: Element, added: bool, names: Names) -> tuple[Entry, Fact | None]:
+        (first, *_), _ = element
+        if where.startswith(FORWARDS):
+            return Entry("forwards", names.forward(element[0], added)), forward_fact(element, self._places)
+        if where.startswith(STATICS):
+            fact = static_fact(where, element)
+            return Entry("static", names.static((fact.what, fact.value), added)), fact
+        if where.startswith("tenant_of_"):
+            name = names.forward(element[0], added)
+            return Entry("forwards", name) if name else GATEWAY, None
+        owners = self._owners(added)
+        if where == "ifindex_mark":
+            return owners.ifindexes.get(int(str(first)), GATEWAY), None
+        if entry := owners.labels.get(set_label(where)):
+            return entry, None if where.endswith("_hosts") else Fact(("address", first), "address", text(first))
+        return (owners.of_network(str(first)) if isinstance(first, str) else None) or GATEWAY, None
+
+    def _of_nft_rule(
+        self, where: str, rule: Rule, added: bool, names: Names, servers: Mapping[str, str]
+    ) -> tuple[Entry, Fact | None]:
+        owners = self._owners(added)
+        counter = counter_of(rule) or servers.get(where)
+        if counter:
+            entry = owners.labels.get(counter) or of_label(counter)
+            return entry, rule_fact(rule, self._places) if where in TRANSLATIONS else None
+        if where not in TRANSLATIONS:
+            return owners.labels.get(where) or of_label(where), None
+        translation = translation_of(rule)
+        if translation is None:
+            return GATEWAY, None
+        if translation.asked:  # both ends are named
+            name = names.twice((translation.source, translation.asked), added)
+            if name or (translation.is_twice and not names.static(translation.pair, added)):
+                return Entry("twiceNat", name), translation.twice_fact
+        return Entry("static", names.static(translation.pair, added)), translation.static_fact
+
+    # ----------------------------------------------------------------- an effect as a whole
+
+    def _effect(self, entry: Entry, found: _Gathered) -> Effect:
+        nouns = sorted({noun for noun, _ in found.nouns}, key=lambda noun: (noun.startswith("nft "), noun))
+        counts = {noun: (found.nouns[noun, True], found.nouns[noun, False]) for noun in nouns}
+        removed, added = (tuple(sorted(set(facts), key=_in_order)) for facts in (found.removed, found.added))
+        return Effect(entry, self._action(entry, found), removed, added, counts, frozenset(found.steps), found.many)
+
+    def _action(self, entry: Entry, found: _Gathered) -> Action:
+        removes = any(count for (_, added), count in found.nouns.items() if not added)
+        adds = any(count for (_, added), count in found.nouns.items() if added)
+        if found.many:
+            new, changed, removed = found.many
+            return Action.UPDATE if changed or (new and removed) else Action.CREATE if new else Action.DELETE
+        if not self._is_desired(entry) or (entry == GATEWAY and not adds):
+            return Action.DELETE
+        if entry.section == "forwards" and not any(noun == "nft rule" for noun, _ in found.nouns):
+            return Action.UPDATE if removes or self._is_part(entry, found) else Action.CREATE
+        if removes or entry in self._standing or self._is_part(entry, found):
+            return Action.UPDATE
+        return Action.CREATE
+
+    def _is_desired(self, entry: Entry) -> bool:
+        """Is the entry in the spec now?"""
+        topology, name = self._plan.topology, entry.name
+        if topology is None or (entry != GATEWAY and name is None):
+            return False
+        match entry.section:
+            case "uplinks":
+                return any(uplink.name == name for uplink in topology.uplinks)
+            case "interfaces":
+                return any(inside.interface.ifname == name for inside in topology.inside_interfaces)
+            case "tenants":
+                return any(tenant.name == name for tenant in topology.tenants)
+            case "forwards":
+                return bool(_forwards(topology, name)) or any(rule.name == name for rule in topology.forward_rules)
+            case "static":
+                return any(static.name == name for static in topology.statics)
+            case "twiceNat":
+                return any(twice.name == name for twice in topology.twice)
+            case "sourceNat":
+                return any(rule.name == name for rule in topology.source_rules)
+            case "routes":
+                return any(route.name == name for route in topology.routes)
+        return True
+
+    @cached_property
+    def _standing(self) -> frozenset[Entry]:
+        """The entries that own something which stays as it is."""
+        changed = {change.ref for change in self._plan.steps}
+        objects = (obj for ref, obj in self._plan.after.objects.items() if ref not in changed)
+        owned = ((self._owner(obj, self._before), self._owner(obj, self._after)) for obj in objects)
+        owners = {after for before, after in owned if before == after}
+        for change in self._plan.steps:
+            if isinstance(change.before, Table) and isinstance(change.after, Table):
+                counters = change.before.counters & change.after.counters
+                owners |= {self._after.labels.get(counter) or of_label(counter) for counter in counters}
+        return frozenset(owners)
+
+    def _is_part(self, entry: Entry, found: _Gathered) -> bool:
+        """Does more of the entry stand than these pieces? Of what is found by its names, not by its owner."""
+        if self._plan.topology is None or entry.section not in ("forwards", "static"):
+            return False
+        pieces = sum(count for (noun, _), count in found.nouns.items() if noun in ("nft element", "nft rule"))
+        if entry.section == "forwards":
+            return len(found.added) < _forwards(self._plan.topology, entry.name)
+        return pieces < 2 * sum(static.name == entry.name for static in self._plan.topology.statics)
+
+
+def _order(effect: Effect) -> tuple[int, str, str]:
+    facts = effect.removed or effect.added
+    return SECTIONS.index(effect.entry.section), effect.entry.name or "~", facts[0].what if facts else ""
+
+
+def _in_order(fact: Fact) -> tuple[str, ...]:
+    """Numbers as numbers: port 80 before 443."""
+    texts = (fact.place, fact.what, fact.value)
+    return tuple(re.sub(r"\d+", lambda digits: digits[0].zfill(10), text) for text in texts)
+
+
+def _forwards(topology: Topology, name: str | None) -> int:
+    """How many entries of maps a forward is; they are in the order of their names."""
+    by_name = attrgetter("name")
+    entries = topology.forwards
+    return bisect_right(entries, name, key=by_name) - bisect_left(entries, name, key=by_name)
+
+
+def _follows(change: Change) -> bool:
+    """Is it a guard that now knows other addresses, because of an entry that has them?"""
+    match change.before, change.after:
+        case (EgressGuard() as before, EgressGuard() as after) | (IngressGuard() as before, IngressGuard() as after):
+            return before.stage_mask == after.stage_mask
+    return False
