@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from nvi_operator.cli.parser import parse, trouble
+from nvi_operator.cli.parser import error_code, find, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,49 +27,61 @@ def _run(argv: Sequence[str] | None) -> int:
     arguments = parse(argv)
     try:
         code = _run_command(arguments)
-        sys.stdout.flush()  # an error of that is ours to tell
+        sys.stdout.flush()  # so that its errors are reported here
         return code
     except BrokenPipeError:
-        _drop_output()  # the reader has gone: `nvictl render | head`
+        _drop_output()  # the reader has ended: `nvictl render | head`
     except OSError as error:
         _drop_output()
         print(f"nvictl: output: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
-    return trouble(arguments.command)
+    return error_code(arguments.command)
 
 
 def _run_command(arguments: Namespace) -> int:
-    """Its exit code. An error is told: to people on stderr, and to whoever asked for JSON in JSON, too."""
-    from nvi_operator.cli import commands
-    from nvi_operator.errors import NviError
+    """Its exit code. An error is printed on stderr, and also as JSON on stdout where that was asked for."""
+    from nvi_operator.errors import NviError, SpecError
 
     try:
-        return commands.run(arguments)
+        return run(arguments)
     except NviError as error:
-        told = error
+        reported = error
     except OSError as error:
         if error.filename is None:
             raise  # of the output
-        told = NviError(f"{error.filename}: {error.strerror or error}")
-    print(f"nvictl: {told}", file=sys.stderr)
+        reported = NviError(f"{error.filename}: {error.strerror or error}")
+    # Editors, problem matchers and CI find `file:line:column: message` at the beginning of a line.
+    print(reported if isinstance(reported, SpecError) else f"nvictl: {reported}", file=sys.stderr)
     if getattr(arguments, "output", None) == "json":
-        import json
-
+        from nvi_operator.cli.output import print_json
         from nvi_operator.view.error import error_json
 
-        print(json.dumps(error_json(told), indent=2))
-    return trouble(arguments.command)
+        print_json(error_json(reported))
+    return error_code(arguments.command)
+
+
+def run(arguments: Namespace) -> int:
+    """Run the command in the network namespace that was given."""
+    from nvi_operator.cli.context import Context
+
+    if getattr(arguments, "netns", None) is not None:
+        from nvi_operator.kernel.netns import enter
+
+        enter(arguments.netns)
+    command = find(arguments)
+    assert command.run is not None, f"{command.name} has neither run nor actions"
+    return command.run(Context(arguments))
 
 
 def _open_what_is_closed() -> None:
-    """`nvictl ... >&-`: else the first file that is opened would be taken for it."""
+    """For `nvictl ... >&-`: otherwise the first file that is opened would be taken for standard output."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _drop_output() -> None:
-    """What could not be written is not tried again when the interpreter ends."""
+    """Do not try again to write the output when the interpreter ends."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

@@ -98,9 +98,9 @@ def applied(plan: Plan) -> str:
     return f"Applied and verified: {done(plan)}." if plan else summary(plan)
 
 
-def taken_away(plan: Plan) -> str:
+def removed(plan: Plan) -> str:
     """The same, where everything was to go: that is what no spec says."""
-    return f"Taken away and verified: {done(plan)}." if plan else "No changes. Nothing of ours is here."
+    return f"Removed and verified: {done(plan)}." if plan else "No changes. There is no gateway here."
 
 
 def done(plan: Plan) -> str:

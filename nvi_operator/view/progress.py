@@ -15,7 +15,7 @@ SECONDS = 1.0  # nothing is said about what is done sooner
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
+def spinner(what: str) -> Iterator[None]:
     """Shows `what`, with the time that it takes, on stderr while the block runs; nothing is left of it afterwards.
 
     Nothing at all where stderr is no terminal: logs want results.

@@ -24,7 +24,7 @@ from nvi_operator.plan.diff import plan
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
-from nvi_operator.view.plan import applied, brief_pieces, plan_json, plan_pieces, summary, taken_away
+from nvi_operator.view.plan import applied, brief_pieces, plan_json, plan_pieces, removed, summary
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -125,13 +125,13 @@ def test_a_plan_without_steps_says_so() -> None:
 def test_what_was_done_is_told_as_done() -> None:
     nothing = plan(state(), state())
     counted = "1 created, 1 updated, 1 deleted."
-    assert (applied(CHANGED), taken_away(CHANGED)) == (
+    assert (applied(CHANGED), removed(CHANGED)) == (
         f"Applied and verified: {counted}",
-        f"Taken away and verified: {counted}",
+        f"Removed and verified: {counted}",
     )
-    assert (applied(nothing), taken_away(nothing)) == (
+    assert (applied(nothing), removed(nothing)) == (
         "No changes. The gateway is as the spec says.",
-        "No changes. Nothing of ours is here.",
+        "No changes. There is no gateway here.",
     )
     assert Text().join(plan_pieces(CHANGED, last=applied)).plain.endswith(f"Applied and verified: {counted}")
 

@@ -8,9 +8,9 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from nvi_operator.cli.commands import console
+from nvi_operator.cli.output import console
 from nvi_operator.view import progress
-from nvi_operator.view.progress import working
+from nvi_operator.view.progress import spinner
 
 GONE = "\x1b[1A\x1b[2K"  # one line up, and that is cleared
 
@@ -35,7 +35,7 @@ def wait_for(text: str, terminal: Terminal) -> None:
 
 def test_what_takes_long_is_shown_and_goes() -> None:
     terminal = Terminal()
-    with redirect_stderr(terminal), working("reading"):
+    with redirect_stderr(terminal), spinner("reading"):
         wait_for("reading", terminal)
     assert terminal.getvalue().endswith(GONE)
 
@@ -43,14 +43,14 @@ def test_what_takes_long_is_shown_and_goes() -> None:
 def test_what_is_quick_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SECONDS", 30.0)
     terminal = Terminal()
-    with redirect_stderr(terminal), working("reading"):
+    with redirect_stderr(terminal), spinner("reading"):
         pass
     assert terminal.getvalue() == ""
 
 
 def test_nothing_where_nobody_looks() -> None:
     log = io.StringIO()
-    with redirect_stderr(log), working("reading"):
+    with redirect_stderr(log), spinner("reading"):
         time.sleep(0.05)
     assert log.getvalue() == ""
 
@@ -59,7 +59,7 @@ def test_it_goes_before_an_error_is_told() -> None:
     terminal = Terminal()
 
     def fail() -> None:
-        with working("reading"):
+        with spinner("reading"):
             wait_for("reading", terminal)
             raise ValueError("wrong")
 

@@ -1,49 +1,46 @@
-"""`nvictl module`: what each action does."""
+"""`nvictl module`: the kernel module of dataplane kmod."""
 
 from __future__ import annotations
 
-import json
-from argparse import Namespace
-from collections.abc import Callable, Mapping
+from argparse import ArgumentParser
 from pathlib import Path
 
+from nvi_operator.cli import options
+from nvi_operator.cli.command import Command, Exits
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.output import show
 
-def run_module(arguments: Namespace) -> int:
-    return _ACTIONS[arguments.action](arguments)
 
-
-def _status(arguments: Namespace) -> int:
-    from nvi_operator.cli.commands import console
+def _status(context: Context) -> int:
     from nvi_operator.kernel.kmod.survey import survey_module
     from nvi_operator.kmod.verdict import judge
     from nvi_operator.view.module import module_json, module_text
 
     facts = survey_module()
     verdict = judge(facts)
-    if arguments.output == "json":
-        print(json.dumps(module_json(facts, verdict), indent=2))
-    else:
-        console().print(module_text(facts, verdict))
+    show(context.arguments, lambda: module_json(facts, verdict), lambda: module_text(facts, verdict))
     return 0 if verdict.usable else 1
 
 
-def _build(arguments: Namespace) -> int:
+def _build(context: Context) -> int:
     from nvi_operator.kernel.kmod.build import built
     from nvi_operator.kernel.kmod.place import place
     from nvi_operator.kernel.kmod.sources import find_sources
 
+    arguments = context.arguments
     with built(find_sources(arguments.source), arguments.kernel or "") as made:
         path = place(Path(made.path), arguments.output)
     print(f"{path}: version {made.version}, for kernel {made.release}")
     return 0
 
 
-def _install(arguments: Namespace) -> int:
+def _install(context: Context) -> int:
     from nvi_operator.kernel.kmod.install import install
     from nvi_operator.kernel.kmod.sources import find_sources
     from nvi_operator.kernel.kmod.survey import survey_module
     from nvi_operator.kmod.verdict import judge
 
+    arguments = context.arguments
     done = install(find_sources(arguments.source), arguments.kernel or "", dkms=not arguments.no_dkms)
     file = done.file
     print(f"{file.path}: version {file.version}, for kernel {file.release}{'' if done.changed else '; unchanged'}")
@@ -61,7 +58,7 @@ def _install(arguments: Namespace) -> int:
     return 0
 
 
-def _uninstall(arguments: Namespace) -> int:
+def _uninstall(context: Context) -> int:
     from nvi_operator.kernel.kmod.install import uninstall
     from nvi_operator.kernel.kmod.survey import survey_module
 
@@ -84,9 +81,57 @@ _AT_BOOT = """\
 nvictl apply and run load it where the spec requires it; at boot packaging/nvi-operator.service does.
 Without that service: echo nvi > /etc/modules-load.d/nvi.conf"""
 
-_ACTIONS: Mapping[str, Callable[[Namespace], int]] = {
-    "status": _status,
-    "build": _build,
-    "install": _install,
-    "uninstall": _uninstall,
-}
+
+def _kernel(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--kernel", metavar="RELEASE", help="for this kernel, as in /lib/modules (default: the running one)"
+    )
+
+
+def _source(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--source", metavar="DIR", type=Path, help="the module's sources (default: those shipped with nvictl)"
+    )
+
+
+def _build_output(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path(), help="where to put nvi.ko (default: here)"
+    )
+
+
+def _no_dkms(parser: ArgumentParser) -> None:
+    parser.add_argument("--no-dkms", action="store_true", help="do not use DKMS although it is installed")
+
+
+COMMAND = Command(
+    "module",
+    "the kernel module of dataplane kmod: show, build, install",
+    actions=(
+        Command(
+            "status",
+            "show whether the module can be used, and if not, what to do",
+            (options.output,),
+            _status,
+            Exits("0 the module can be used, 1 it cannot"),
+        ),
+        Command(
+            "build",
+            "build nvi.ko against a kernel's headers; needs no root",
+            (_source, _kernel, _build_output),
+            _build,
+        ),
+        Command(
+            "install",
+            "build nvi.ko and install it where modprobe finds it; with DKMS, where that is installed",
+            (_source, _kernel, _no_dkms),
+            _install,
+        ),
+        Command(
+            "uninstall",
+            "remove what install installed, for every kernel; a loaded module stays loaded",
+            (),
+            _uninstall,
+        ),
+    ),
+)

@@ -1,0 +1,27 @@
+"""One file per command; the order here is that of `nvictl --help`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from nvi_operator.cli.command import Command
+
+NAMES = [
+    "validate",
+    "render",
+    "plan",
+    "diff",
+    "apply",
+    "status",
+    "drift",
+    "run",
+    "down",
+    "doctor",
+    "module",
+    "schema",
+]
+
+
+def load() -> dict[str, Command]:
+    """The commands by name. Quick: what is heavy is imported when a command runs."""
+    return {name: import_module(f"{__name__}.{name}").COMMAND for name in NAMES}

@@ -1,0 +1,39 @@
+"""`nvictl down`: remove the gateway."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from nvi_operator.cli import options
+from nvi_operator.cli.command import Command
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.output import show_done, warn
+from nvi_operator.view.progress import spinner
+
+
+def run(context: Context) -> int:
+    from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.reconcile.cycle import reconcile
+    from nvi_operator.view.plan import removed
+
+    arguments = context.arguments
+    compiler, numbers = context.compiler()
+    with (
+        closing(context.lock(alone=True)) as lock,
+        spinner("removing everything"),
+        Kernel(numbers, lock=lock) as kernel,
+    ):
+        done = reconcile(kernel, Compiler(compiler.name, None)).plan
+        warn(kernel.warnings)
+    if arguments.output == "json" or not arguments.quiet:
+        show_done(arguments, compiler.name, done, removed)
+    return 0
+
+
+COMMAND = Command(
+    "down",
+    "remove everything that nvictl made and restore what it changed; DIR only if spec.numbers was changed",
+    (options.optional_spec, options.netns, options.output, options.verbose, options.quiet, options.wait),
+    run,
+)

@@ -1,0 +1,26 @@
+"""`nvictl drift`: where the kernel differs from the spec."""
+
+from __future__ import annotations
+
+from nvi_operator.cli import options
+from nvi_operator.cli.command import DIFFERENCE, Command
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.output import show_pieces
+
+
+def run(context: Context) -> int:
+    from nvi_operator.view.drift import drift_json, drift_pieces
+
+    name, plan = context.preview()
+    pieces = drift_pieces(plan, full=context.arguments.full)
+    show_pieces(context.arguments, lambda: drift_json(name, plan), pieces)
+    return 1 if plan else 0
+
+
+COMMAND = Command(
+    "drift",
+    "show where the gateway's objects differ from the spec: changed by others, or not applied yet; changes nothing",
+    (options.spec, options.netns, options.output, options.full),
+    run,
+    DIFFERENCE,
+)

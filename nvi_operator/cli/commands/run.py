@@ -1,0 +1,36 @@
+"""`nvictl run`: the daemon."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from nvi_operator.cli import options
+from nvi_operator.cli.command import Command
+from nvi_operator.cli.context import Context
+
+
+def run(context: Context) -> int:
+    from nvi_operator.daemon.service import run_daemon
+
+    arguments = context.arguments
+    return run_daemon(
+        arguments.spec, gateway=arguments.gateway, rescan_seconds=arguments.rescan, force=arguments.force
+    )
+
+
+def _rescan(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--rescan",
+        metavar="SECONDS",
+        type=options.seconds,
+        default=60.0,
+        help="check at least this often (default: 60)",
+    )
+
+
+COMMAND = Command(
+    "run",
+    "keep the gateway as the spec says: watch files and kernel, repair drift",
+    (options.spec, options.netns, _rescan, options.force),
+    run,
+)

@@ -1,0 +1,78 @@
+"""What a command works with: its arguments, the spec they name, the kernel, the gateway's lock."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nvi_operator.cli.output import warn
+from nvi_operator.view.progress import spinner
+
+if TYPE_CHECKING:
+    from nvi_operator.language.load.loader import LoadedSpec
+    from nvi_operator.language.model.settings import Numbers
+    from nvi_operator.plan.change import Plan
+    from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.store.lock import GatewayLock
+
+
+@dataclass(frozen=True)
+class Context:
+    """One call of a command."""
+
+    arguments: Namespace
+
+    def load(self) -> LoadedSpec:
+        """Raises SpecError."""
+        with spinner(f"reading {self.arguments.spec}"):
+            from nvi_operator.language.load.loader import load_directory
+
+            return load_directory(self.arguments.spec, hostname=socket.gethostname(), gateway=self.arguments.gateway)
+
+    def compiler(self) -> tuple[Compiler, Numbers]:
+        """For the spec; without a spec, for the removal of the gateway."""
+        from nvi_operator.language.model.settings import Numbers
+        from nvi_operator.reconcile.compiler import Compiler
+
+        if self.arguments.spec is None:
+            return Compiler("", None), Numbers()
+        loaded = self.load()
+        return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
+
+    def preview(self) -> tuple[str, Plan]:
+        """The gateway's name, and what an apply would do."""
+        from nvi_operator.kernel.kernel import Kernel
+        from nvi_operator.reconcile.cycle import preview
+
+        compiler, numbers = self.compiler()
+        with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
+            plan = preview(kernel, compiler)
+            warn(kernel.warnings)
+            return compiler.name, plan
+
+    def lock(self, *, alone: bool = False) -> GatewayLock:
+        """The lock of this network namespace's gateway, for this command. Close it."""
+        from nvi_operator.kernel.netns import cookie
+        from nvi_operator.store.lock import GatewayLock
+
+        arguments = self.arguments
+        command = " ".join(["nvictl", arguments.command, *([str(arguments.spec)] if arguments.spec else [])])
+        return GatewayLock(
+            cookie(),
+            command,
+            wait=arguments.wait,
+            alone=alone,
+            say=lambda text: print(text, file=sys.stderr, flush=True),
+        )
+
+
+def warn_of_instance(lock: GatewayLock) -> None:
+    from nvi_operator.errors import CapabilityError
+
+    with suppress(CapabilityError):  # without rights nothing is changed anyway
+        if found := lock.instance():
+            warn([f"{found} is running: it restores what its own spec says"])

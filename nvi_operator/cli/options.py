@@ -1,0 +1,98 @@
+"""Options that commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+_LONGEST = 86400  # seconds
+
+
+def non_empty(text: str) -> str:
+    """`nvictl apply "$UNSET"` does not mean the current directory, nor `--netns "$UNSET"` the host."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def path(text: str) -> Path:
+    return Path(non_empty(text))
+
+
+def seconds(text: str, least: int = 1) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not least <= value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text}: at least {least} seconds, and at most {_LONGEST}")
+    return value
+
+
+def seconds_or_zero(text: str) -> float:
+    return seconds(text, 0)
+
+
+def spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
+    _gateway(parser)
+
+
+def optional_spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "spec", metavar="DIR", type=path, nargs="?", help="directory (or file) with the gateway's YAML"
+    )
+    _gateway(parser)
+
+
+def _gateway(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gateway", metavar="NAME", help="use this gateway, not the one of this host")
+
+
+def output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help='default: text; with json an error is also printed as {"error": ...} on stdout',
+    )
+
+
+def netns(parser: argparse.ArgumentParser) -> None:
+    # Without a default: it would replace a value that was given before the command.
+    parser.add_argument(
+        "--netns",
+        metavar="NAME",
+        type=non_empty,
+        default=argparse.SUPPRESS,
+        help="work in this network namespace (see ip-netns(8))",
+    )
+
+
+def full(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--full", action="store_true", help="show every entry, not only the first few of many")
+
+
+def verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-v", "--full", action="store_true", help="print every change, not only a summary")
+
+
+def quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not print what was changed")
+
+
+def force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force", action="store_true", help="continue although another program uses the gateway's mark bits"
+    )
+
+
+def wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=seconds_or_zero,
+        default=30.0,
+        help="how long to wait for another nvictl that is changing this gateway (default: 30; 0: not at all)",
+    )
