@@ -12,10 +12,10 @@
 #include <net/rtnetlink.h>
 
 /*
- * Drop reasons of the core only: a subsystem's own need an entry in enum
- * skb_drop_reason_subsys, which a module outside the tree cannot add. Before
- * the core had a reason for loops: it takes a foreign Netfilter rule to make
- * one.
+ * nvi uses drop reasons of the core: its own would need an entry in enum
+ * skb_drop_reason_subsys, which a module outside the tree cannot add. Older
+ * kernels have no reason for loops; NETFILTER_DROP is the nearest, because only
+ * a foreign Netfilter rule makes a packet loop.
  */
 #ifdef NVI_HAVE_RECURSION_LIMIT
 #define NVI_REASON_LOOP		SKB_DROP_REASON_RECURSION_LIMIT
@@ -69,7 +69,7 @@ static inline void nvi_free_tstats(struct net_device *dev)
 static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 		       struct netlink_ext_ack *extack);
 
-/* rtnl_link_ops::newlink takes its arguments in a struct since then. */
+/* Newer kernels pass the arguments of rtnl_link_ops::newlink in a struct. */
 #ifdef NVI_HAVE_RTNL_NEWLINK_PARAMS
 static int nvi_rtnl_newlink(struct net_device *dev,
 			    struct rtnl_newlink_params *params,

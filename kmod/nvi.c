@@ -267,11 +267,10 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 				SKB_DROP_REASON_NOMEM);
 
 	/*
-	 * Make it a packet from the wire: no socket, timestamp, route,
-	 * conntrack entry or tunnel metadata; PACKET_HOST; and clear
-	 * ignore_df, or an IPv6 fragment is fragmented again and lost. The
-	 * hash is that of the addresses before NAT, the queue is one of this
-	 * device.
+	 * Make it a packet from the wire: no timestamp, socket, route,
+	 * conntrack entry or XDP metadata, PACKET_HOST. Clear ignore_df, or an
+	 * IPv6 fragment is fragmented again and lost. The hash is that of the
+	 * addresses before NAT, the queue is one of this device.
 	 */
 	skb_tx_timestamp(skb);
 	skb_clear_tstamp(skb);

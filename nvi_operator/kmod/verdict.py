@@ -90,7 +90,7 @@ def _in_the_kernel(facts: ModuleFacts) -> ModuleVerdict:
             "too-old",
             f"nvi {version} is loaded, but {OLDEST} or newer is required",
             (
-                *(() if installed else ("nvictl module install",)),
+                *(() if installed else (*_headers(facts), "nvictl module install")),
                 "nvictl down && rmmod nvi",
                 "# then nvictl apply; from nvictl down until then the gateway forwards nothing",
             ),

@@ -1,6 +1,6 @@
-"""Client - gateway - server for one dataplane alone: rules, routes and table are written by hand here.
+"""Client, gateway and server for one dataplane alone, with hand-written rules, routes and table.
 
-Nothing of the operator but the device and its driver takes part, so that a failure is theirs.
+Of the operator only the device and its driver take part, so that a failure is theirs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ACCEPT = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})  # TC_ACT_OK
 
 
 class Device(Protocol):
-    """A dataplane under test, by the operator's own driver: what it applies, what it counts."""
+    """A dataplane under test, through the operator's driver."""
 
     kind: str  # rtnl_link_ops kind of the device
     mtu: int
@@ -64,7 +64,7 @@ class Kmod:
     kind, mtu = "nvi", 65536
 
     def load(self, lab: Bench, options: ProgramOptions, *ports: str) -> None:
-        """It knows no ports, and draws its own tag."""
+        """The module has no ports, and draws its own tag."""
         attributes = {
             "require_stage": 1,
             "in_interface": int(options.source == "skb_iif"),
@@ -129,7 +129,7 @@ class Bench:
     def apply(self, after: TcProgram | None) -> None:
         before = self.live
         if before is None and after is None:
-            before = TcProgram(DEVICE, options(), frozenset())  # it went without our doing
+            before = TcProgram(DEVICE, options(), frozenset())  # the test deleted it
         action = Action.DELETE if after is None else Action.CREATE if before is None else Action.UPDATE
         ref = Ref("tc-program", f"{DEVICE} egress")
         self.gateway.call(self.driver.apply, Change(ref, action, before, after))
@@ -144,10 +144,10 @@ class Bench:
         whole = [entry for entry in listed if "options" in entry]
         return [(e["pref"], int(e["options"]["handle"], 16), e["options"]["bpf_name"]) for e in whole]
 
-    # ---------------------------------------------------------------- what stands around it
+    # ---------------------------------------------------------------- rules, routes and table
 
     def steer(self, *ifnames: str) -> None:
-        """Table 100 goes into the device; packets of these interfaces without the stage bit take it."""
+        """Table 100 leads into the device; packets of these interfaces without the stage bit use it."""
         for everything in ("0.0.0.0/0", "::/0"):
             self.gateway.ip(
                 f"route add {everything} dev {DEVICE} table 100",
@@ -198,7 +198,7 @@ class Bench:
         code: bytes = ACCEPT,
         classid: int = 0x10000,
     ) -> None:
-        """Somebody else's tc program."""
+        """A foreign tc program."""
 
         def attach() -> None:
             (index,) = self.ipr.link_lookup(ifname=ifname)

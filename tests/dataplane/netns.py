@@ -1,4 +1,4 @@
-"""Network namespaces, and what can be run in them."""
+"""Network namespaces, and commands in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def until(condition: Callable[[], T], what: str, *, seconds: float = 5.0) -> T:
     """Wait for `condition` to be true, and return its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for: {what}"
+        assert time.monotonic() < deadline, f"timed out after {seconds:g} s: {what}"
         time.sleep(0.002)
     return value
 
@@ -40,7 +40,7 @@ class Netns:
         self.ip("link set lo up")
 
     def close(self) -> None:
-        """Waits for the thread: a namespace lives as long as somebody is in it. Closing again does nothing."""
+        """Waits for the thread, which keeps the namespace alive. Closing again does nothing."""
         self._thread.shutdown()
         if not self._closed:
             subprocess.run(["ip", "netns", "del", self.name], check=True)

@@ -1,4 +1,4 @@
-"""Flows through the bench: servers that say whom they saw, bulk TCP, and packets written by hand."""
+"""Flows through the bench: servers that report their peer, bulk TCP, and hand-made packets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def family(address: str) -> int:
 
 @contextmanager
 def serve(netns: Netns, address: str, kind: int) -> Iterator[int]:
-    """Within, a server answers with "<peer> <what was said>"; its port."""
+    """The port of a server that answers "<peer> <request>" within the `with`."""
     server = netns.socket(family(address), kind)
     server.settimeout(None)
     server.bind((address, 0))
@@ -170,8 +170,8 @@ def received(fd: int, destination: str) -> bytes | None:
         packet = os.read(fd, 2048)
     except BlockingIOError:
         return None
-    wanted = socket.inet_pton(family(destination), destination)
+    expected = socket.inet_pton(family(destination), destination)
     start, protocol, head = (16, 9, 20) if packet[0] >> 4 == 4 else (24, 6, 40)
-    if packet[start : start + len(wanted)] != wanted or packet[protocol] != 17:
+    if packet[start : start + len(expected)] != expected or packet[protocol] != 17:
         return None
     return packet[head + 8 :]

@@ -1,4 +1,4 @@
-"""What the device lets nobody do: go round in circles, pass untranslated, enter what is not there."""
+"""What the device prevents: loops, untranslated packets, packets for interfaces that do not exist."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def vandal(lab: Bench, hook: str, priority: int) -> None:
 @pytest.mark.parametrize("wipe", WIPES)
 @pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
 @pytest.mark.parametrize("source", ["mark", "skb_iif"])
-def test_a_rule_that_wipes_marks_makes_no_loop(lab: Bench, source: Source, wipe: str, hide_hop: bool) -> None:
+def test_a_rule_that_clears_marks_makes_no_loop(lab: Bench, source: Source, wipe: str, hide_hop: bool) -> None:
     lab.table(source, "lan0", "wan0")
     lab.load(options(source, hide_hop=hide_hop))
     lab.gateway.count("passes", f"ip daddr {SERVER}", priority=-470)
@@ -88,7 +88,7 @@ def test_other_frames_are_dropped(marked: Bench, mark: int, ethertype: int, reas
 
 
 @pytest.mark.parametrize("ethertype", [0x0800, 0x86DD])
-def test_a_stump_of_a_packet_does_no_harm(marked: Bench, ethertype: int) -> None:
+def test_a_truncated_packet_does_no_harm(marked: Bench, ethertype: int) -> None:
     marked.load(options(hide_hop=True))
     marked.inject(DEVICE, ethertype, b"\x45", STAGE | marked.port("lan0").ifindex)
     assert marked.client.pings(SERVER)

@@ -1,4 +1,4 @@
-"""Secure Boot's lockdown, or module.sig_enforce: what is said of a module that is not signed, and what is done."""
+"""A module without a signature, under Secure Boot's lockdown or module.sig_enforce: messages and behaviour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIGNATURES = Path("/sys/module/module/parameters/sig_enforce")
 
 
 def enforcer() -> str:
-    """As the kernel itself says it."""
+    """According to the kernel."""
     if SIGNATURES.exists() and SIGNATURES.read_text().strip() == "Y":
         return "module.sig_enforce"
     assert "[none]" not in LOCKDOWN.read_text()
@@ -33,7 +33,7 @@ def status(*options: str) -> str:
 
 def test_the_kernel_takes_no_unsigned_module() -> None:
     done = subprocess.run(["modprobe", "nvi"], capture_output=True, text=True, check=False)
-    assert done.returncode, "else this machine tests nothing"
+    assert done.returncode, "otherwise this machine tests nothing"
 
 
 def test_status_says_what_requires_a_signature_and_how_to_sign() -> None:
@@ -43,7 +43,7 @@ def test_status_says_what_requires_a_signature_and_how_to_sign() -> None:
     assert "mokutil" in text or "sign-file" in text
 
 
-def test_auto_takes_ebpf_and_says_why(site: Site) -> None:
+def test_auto_uses_ebpf_and_says_why(site: Site) -> None:
     gateway = GatewayHost(site.gateway)
     done = gateway.apply(spec("{ type: auto }"))
     assert "note: dataplane bpf: auto, and " in done.stderr
@@ -55,7 +55,7 @@ def test_auto_takes_ebpf_and_says_why(site: Site) -> None:
     assert site.leaks() == 0
 
 
-def test_who_insists_on_the_module_is_refused_before_anything_is_touched(site: Site) -> None:
+def test_a_spec_that_requires_the_module_is_refused_before_any_change(site: Site) -> None:
     gateway = GatewayHost(site.gateway)
     done = gateway.nvictl("apply", gateway.spec(spec("{ type: kmod }")), check=False)
     assert (done.returncode, gateway.owned()) == (1, [])

@@ -25,7 +25,7 @@ from nvi_operator.testing import FakeKernel
 
 ROOT = Path(__file__).resolve().parents[3]
 LOADED = ModuleFacts(loaded=True, loaded_version="0.2.0")
-OLD = replace(LOADED, loaded_version="0.1.0")
+OLD = replace(LOADED, loaded_version="0.1.0", headers=True)
 INSTALLED = ModuleFacts(installed=ModuleFile("/x/nvi.ko", "0.2.0"), may_load=True)
 WANTED = HostState.of([("module", Module("nvi"))])
 LOAD = Change(Ref("module", "nvi"), Action.CREATE, None, Module("nvi"))

@@ -82,6 +82,7 @@ def test_each_case(changes: dict[str, Any], case: str, why: str, todo: str) -> N
 def test_a_loaded_module_is_replaced_only_when_the_gateway_is_down() -> None:
     old = {"loaded": True, "loaded_version": "0.1.0"}
     assert judge(facts(**old)).todo[:2] == ("nvictl module install", "nvictl down && rmmod nvi")
+    assert judge(facts(**old, headers=False)).todo[0] == f"apt-get install linux-headers-{HERE}"
     assert judge(facts(**old, installed=ko())).todo[0] == "nvictl down && rmmod nvi", (
         "the new one is installed already"
     )
