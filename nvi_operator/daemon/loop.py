@@ -12,7 +12,6 @@ from __future__ import annotations
 import selectors
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 from nvi_operator.daemon import report
@@ -169,7 +168,7 @@ class Loop:
         self._run(trigger, now)
 
     def _run(self, trigger: Trigger, began: float) -> None:
-        with nullcontext() if self._ready else self._notifier.starting():
+        with self._notifier.reconciling(started=self._ready):
             outcome = self._reconcile(trigger)
         now = self._clock.now()
         self._collect()  # reports that came meanwhile: mostly our own changes

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 EXTENSION = 30.0  # seconds that systemd is asked for at a time; by default it allows 90 for the whole start
-LONGEST_START = 900  # seconds after which nothing more is asked for
+LONGEST_RECONCILE = 900  # seconds after which systemd is told nothing more
 
 
 class Notifier:
@@ -22,26 +22,31 @@ class Notifier:
         self.interval = _interval(environment)
 
     @contextmanager
-    def starting(self) -> Iterator[None]:
-        """Within, a start may take longer than systemd allows: on a slow machine the first reconcile does."""
-        if not self._address:
+    def reconciling(self, *, started: bool) -> Iterator[None]:
+        """Within, systemd extends the start, or later sees its watchdog fed: on a slow machine a single reconcile may
+        take longer than either allows. It still ends one that hangs, once LONGEST_RECONCILE is over.
+        """
+        if started:
+            lines, every = ["WATCHDOG=1"], self.interval
+        else:
+            lines = [f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1_000_000)}", "STATUS=the first reconcile is in progress"]
+            every = EXTENSION / 3
+        if not self._address or every is None:
             yield
             return
         done = threading.Event()
-        asker = threading.Thread(target=self._extend, args=(done,), daemon=True)
-        asker.start()
+        teller = threading.Thread(target=self._repeat, args=(lines, every, done), daemon=True)
+        teller.start()
         try:
             yield
         finally:
             done.set()
-            asker.join()
+            teller.join()
 
-    def _extend(self, done: threading.Event) -> None:
-        for _ in range(int(LONGEST_START / EXTENSION * 3)):
-            self._send(
-                f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1_000_000)}", "STATUS=the first reconcile is in progress"
-            )
-            if done.wait(EXTENSION / 3):
+    def _repeat(self, lines: list[str], every: float, done: threading.Event) -> None:
+        for _ in range(int(LONGEST_RECONCILE / every)):
+            self._send(*lines)
+            if done.wait(every):
                 return
 
     def ready(self, status: str) -> None:

@@ -39,7 +39,7 @@ def test_a_start_that_takes_long_asks_for_more_time_and_stops_asking(
 ) -> None:
     monkeypatch.setattr(notify, "EXTENSION", 0.03)
     notifier = Notifier({"NOTIFY_SOCKET": listener.getsockname()})
-    with notifier.starting():
+    with notifier.reconciling(started=False):
         for _ in range(3):
             assert listener.recv(999).startswith(b"EXTEND_TIMEOUT_USEC=30000")
     notifier.ready("in sync")
@@ -51,9 +51,21 @@ def test_a_start_that_takes_long_asks_for_more_time_and_stops_asking(
         listener.recv(999)
 
 
+def test_a_reconcile_that_takes_long_feeds_the_watchdog_but_not_for_ever(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "LONGEST_RECONCILE", 0.06)
+    notifier = Notifier({"NOTIFY_SOCKET": listener.getsockname(), "WATCHDOG_USEC": "40000"})
+    with notifier.reconciling(started=True):
+        assert [listener.recv(999) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        listener.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listener.recv(999)
+
+
 def test_a_service_manager_that_does_not_listen_is_asked_for_nothing() -> None:
     before = threading.active_count()
-    with Notifier({}).starting():
+    with Notifier({}).reconciling(started=False):
         assert threading.active_count() == before
 
 
