@@ -29,7 +29,10 @@ def start_server() -> None:
     forkserver.ensure_running()
 
 
-def nvictl(arguments: Sequence[str], *, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+TIMEOUT = 180.0  # seconds for any command: the first apply on an emulated CPU that others use takes more than 60
+
+
+def nvictl(arguments: Sequence[str], *, timeout: float = TIMEOUT) -> subprocess.CompletedProcess[str]:
     """Run a command to its end. AssertionError if that takes longer than `timeout` seconds."""
     with TemporaryDirectory(prefix="nvi-lab-") as scratch:
         streams = [Path(scratch) / name for name in ("stdout", "stderr")]
@@ -68,7 +71,7 @@ class Command:
         """Its exit code, negative for a signal; None while it runs."""
         return self._process.exitcode
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = TIMEOUT) -> int:
         self._process.join(seconds)
         if self._process.exitcode is None:
             self._process.kill()

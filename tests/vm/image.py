@@ -44,10 +44,13 @@ mount -t securityfs securityfs /sys/kernel/security
 mount -t debugfs debugfs /sys/kernel/debug
 hostname guest
 cd {TREE}
+"""
+_ALONE = """\
 python3 -m tests.vm.guest
 echo o > /proc/sysrq-trigger
 sleep 60
 """
+_SYSTEMD = "exec sh tests/systemd/boot.sh\n"
 
 
 def base_image(root: Path, release: str) -> Path:
@@ -64,7 +67,9 @@ def base_image(root: Path, release: str) -> Path:
     return image
 
 
-def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], target: Path) -> None:
+def job_image(
+    root: Path, release: str, module: bytes, job: Mapping[str, Any], target: Path, *, systemd: bool = False
+) -> None:
     """The part of a run: the project as it is now, compiled, the module, and what is to be done."""
     with tempfile.TemporaryDirectory(prefix="job-", dir=root / "tmp") as scratch:
         tree = Path(scratch)
@@ -88,7 +93,7 @@ def job_image(root: Path, release: str, module: bytes, job: Mapping[str, Any], t
         subprocess.run(["chroot", str(root), *compiler, inside], check=True)
         _add_module(root, tree, release, module)
         (tree / JOB[1:]).write_text(json.dumps(job), encoding="utf-8")
-        (tree / "init").write_text(_INIT, encoding="utf-8")
+        (tree / "init").write_text(_INIT + (_SYSTEMD if systemd else _ALONE), encoding="utf-8")
         (tree / "init").chmod(0o755)
         _archive(tree, ["find", ".", "-print0"], target)
 

@@ -48,7 +48,7 @@ def run(kernel: Kernel, suite: Suite, *, on_record: Callable[[Record], None]) ->
         directory = Path(scratch)
         job = {"secret": secret, "argv": suite.argv, "output": suite.output}
         initrd = directory / "initrd"
-        job_image(root, release, build(root, release), job, directory / "job")
+        job_image(root, release, build(root, release), job, directory / "job", systemd=suite.systemd)
         with initrd.open("wb") as file:
             for part in (base_image(root, release), directory / "job"):
                 subprocess.run(["cat", str(part)], stdout=file, check=True)

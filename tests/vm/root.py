@@ -22,7 +22,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nvi-op
 LIBRARIES = "/opt/python"  # below a root: what PyPI has for us
 
 _GUEST = ("nftables", "python3", "python3-nftables", "iproute2", "iputils-ping", "traceroute", "conntrack", "ethtool")
-_SYSTEM = ("kmod", "mount", "netbase", "procps", "util-linux", "socat")
+_SYSTEM = ("kmod", "mount", "netbase", "procps", "util-linux", "socat", "systemd", "udev")
 _BUILD = ("gcc", "make", "libc6-dev", "sparse", "perl")
 _TEST_LIBRARIES = ("pytest", "hypothesis", "jsonschema")
 # Half of the files are documentation. As --dpkgopt the patterns would start a Python for each essential package.

@@ -16,7 +16,7 @@ class Suite:
 
     `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
     depend on what else the machine does.
-    `parameters`: of the kernel, besides.
+    `parameters`: of the kernel, besides. `systemd`: it boots the guest, as a gateway (tests/systemd/boot.sh).
     """
 
     argv: tuple[str, ...]
@@ -26,6 +26,7 @@ class Suite:
     icount: bool = False
     at_once: bool = False
     parameters: tuple[str, ...] = ()
+    systemd: bool = False
 
 
 def _netns(*names: str) -> tuple[str, ...]:
@@ -41,13 +42,16 @@ def _enforced(parameter: str) -> Suite:
     return Suite((*PYTEST, "tests/signed_modules"), 900, debug=False, parameters=(parameter,))
 
 
+_JOURNAL = ("systemd.journald.forward_to_console=1", "systemd.show_status=false")  # on the console that is kept
+
 _SCENARIOS = ("examples", "nat", "cisco", "icmp", "dynamic", "fail_closed", "hostile", "namespaces", "doctor")
 
 # For every change, so three minutes on an emulated CPU at most: each thing that only a real kernel can say about the
 # module, once. The module's other interfaces, floods and ways to be refused are in `module`, the other examples and
 # dataplane forms in `scenarios`; for every change tests/netns runs the operator itself with the eBPF program.
 #
-# What takes long in a guest is to make a laboratory (2 to 10 s) and to start a program, not packets.
+# What takes long in a guest is to start Python (10 s and more) and to make a laboratory (5 s), not packets. That the
+# kernel loads the module on demand shows when pytest asks for a device of its kind (tests/lab/dataplanes.py).
 _HEART = (
     "tests/kmod/test_attributes.py",
     *_only(
@@ -60,10 +64,6 @@ _HEART = (
     ),
     *_only("tests/kmod/test_in_interfaces.py", "packets_that_come_in_by[kmod-mark-gre]"),
     *_only("tests/kmod/test_lifetime.py", "the_module_is_unloaded_under_flood"),
-    *_only(
-        "tests/kmod/test_loading.py",
-        "without_the_right_to_load_it_the_kernel_loads_it_on_demand",
-    ),
     *_only("tests/netns/test_examples.py", "dual_wan[dual-wan]"),
     *_only(
         "tests/netns/test_nat.py",
@@ -77,6 +77,8 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
     {
         # The module by itself, beside the eBPF program where they owe the same.
         "module": Suite((*PYTEST, "tests/kmod", "tests/dataplane"), 2400, debug=True, at_once=True),
+        # The operator as a service, beside systemd-networkd.
+        "systemd": Suite((*PYTEST, "tests/systemd"), 3600, debug=False, parameters=_JOURNAL, systemd=True),
         # The operator with either dataplane: the same expectations.
         "scenarios": Suite((*PYTEST, "tests/ipsec", *_netns(*_SCENARIOS)), 14400, debug=False),
         "sig_enforce": _enforced("module.sig_enforce=1"),

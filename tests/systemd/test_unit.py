@@ -1,0 +1,176 @@
+"""nvi-operator.service beside systemd-networkd and nftables.service, all of them enabled when the machine booted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+UNIT = "nvi-operator.service"
+SPEC = Path("/etc/nvi-operator/gateway.yaml")
+DROP_IN = Path("/etc/systemd/networkd.conf.d/50-nvi-operator.conf")
+PROTOCOL = "78"
+NVICTL = "/opt/nvi-operator/.venv/bin/nvictl"
+SECONDS = 300.0  # an emulated machine takes 10 s to start Python, a busy one much longer
+
+
+def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert not (check and done.returncode), f"{' '.join(words)}: {done.stdout}{done.stderr}\n{journal()}"
+    return done
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {SECONDS:g} s for: {what}\n{journal()}"
+        time.sleep(0.2)
+
+
+def journal(unit: str = UNIT) -> str:
+    return subprocess.run(
+        ["journalctl", "-b", "-o", "cat", "--no-pager", "-u", unit], capture_output=True, text=True, check=False
+    ).stdout
+
+
+def shown(name: str) -> str:
+    return run("systemctl", "show", "--value", "-p", name, UNIT).stdout.strip()
+
+
+def up() -> bool:
+    return (shown("ActiveState"), shown("SubState")) == ("active", "running") and "in sync" in shown("StatusText")
+
+
+def fib() -> list[str]:
+    """The gateway's rules and routes, each as JSON."""
+    return sorted(
+        json.dumps(entry, sort_keys=True)
+        for family in ("-4", "-6")
+        for listed in (["rule"], ["route", "show", "table", "all"])
+        for entry in json.loads(run("ip", family, "-j", "-N", *listed).stdout or "[]")
+        if str(entry.get("protocol")) == PROTOCOL
+    )
+
+
+def dataplane() -> tuple[list[str], str, str]:
+    """Rules and routes, table, device."""
+    (link,) = json.loads(run("ip", "-j", "link", "show", "nvi0").stdout)
+    return fib(), run("nft", "-s", "list", "table", "inet", "nvi").stdout, str(link["ifindex"])
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """Each test begins and ends with the unit running, the first spec, and networkd's drop-in in place."""
+    spec, drop_in = SPEC.read_bytes(), DROP_IN.read_bytes()
+    yield
+    SPEC.write_bytes(spec)
+    DROP_IN.write_bytes(drop_in)
+    run("systemctl", "start", UNIT, check=False)
+    until(up, "the unit in sync")
+
+
+def test_a_boot_makes_the_gateway() -> None:
+    until(up, "the unit in sync")
+    assert shown("NRestarts") == "0"
+    assert fib()
+    assert "chain" in run("nft", "list", "table", "inet", "nvi").stdout
+    for unit in ("systemd-networkd.service", "nftables.service"):
+        assert run("systemctl", "is-active", unit).stdout.strip() == "active"
+
+
+def test_the_boot_has_no_ordering_cycle_and_the_unit_no_mistake() -> None:
+    assert "ordering cycle" not in run("journalctl", "-b", "--no-pager").stdout
+    told = run("systemd-analyze", "verify", "--man=no", UNIT, check=False)
+    assert UNIT not in told.stdout + told.stderr
+
+
+def test_a_start_is_over_when_the_spec_is_applied() -> None:
+    run("systemctl", "stop", UNIT)
+    run(NVICTL, "down")
+    assert fib() == []
+    run("systemctl", "start", UNIT)
+    assert up()
+    assert fib()
+
+
+@pytest.mark.parametrize("dataplane", ["kmod", "bpf"])
+def test_a_saved_spec_is_applied(dataplane: str) -> None:
+    """Under the unit's sandbox, with either dataplane."""
+    more = f"  dataplane: {{ type: {dataplane} }}\n  forwards:\n    web: {{ ports: 443/tcp, to: 192.168.1.80 }}\n"
+    SPEC.write_text(SPEC.read_text() + more)
+    until(lambda: "192.168.1.80" in run("nft", "list", "table", "inet", "nvi").stdout, "the forward")
+    kind = {"kmod": "nvi", "bpf": "ifb"}[dataplane]
+    until(lambda: run("ip", "-br", "link", "show", "nvi0", "type", kind).stdout != "", f"a device of kind {kind}")
+    until(up, "the unit in sync")
+    assert run(NVICTL, "diff", str(SPEC.parent), check=False).returncode == 0
+
+
+def test_a_reload_is_a_look_at_everything() -> None:
+    pid = shown("MainPID")
+    run("systemctl", "reload", UNIT)
+    until(up, "the unit in sync")
+    assert shown("MainPID") == pid
+
+
+def test_a_stop_and_a_restart_keep_the_dataplane() -> None:
+    before = dataplane()
+    run("systemctl", "stop", UNIT)
+    assert dataplane() == before
+    run("systemctl", "start", UNIT)
+    assert dataplane() == before
+    run("systemctl", "restart", UNIT)
+    assert dataplane() == before
+
+
+def test_a_restart_of_networkd_leaves_rules_and_routes_alone() -> None:
+    """With the drop-in, and nothing that would heal them."""
+    before = dataplane()
+    run("systemctl", "stop", UNIT)
+    run("systemctl", "restart", "systemd-networkd")
+    configured()
+    assert (sorted({*before[0]} - {*fib()}), sorted({*fib()} - {*before[0]})) == ([], []), "deleted, added"
+    assert dataplane() == before
+
+
+def test_without_the_drop_in_it_deletes_them_and_the_operator_puts_them_back() -> None:
+    before = fib()
+    DROP_IN.write_text("")
+    run("systemctl", "stop", UNIT)
+    run("systemctl", "restart", "systemd-networkd")
+    until(lambda: fib() != before, "networkd deletes what it did not make")
+    run("systemctl", "start", UNIT)
+    run("systemctl", "restart", "systemd-networkd")
+    configured()
+    until(lambda: fib() == before, "the operator puts it back")
+
+
+def configured() -> None:
+    def done() -> bool:
+        return (
+            run("/lib/systemd/systemd-networkd-wait-online", "-i", "wan0", "-i", "lan0", check=False).returncode == 0
+        )
+
+    until(done, "networkd has configured both links")
+
+
+def test_a_flush_by_nftables_service_is_healed() -> None:
+    before = dataplane()
+    run("systemctl", "restart", "nftables")
+    until(lambda: run("nft", "-s", "list", "table", "inet", "nvi", check=False).stdout == before[1], "the table")
+
+
+def test_a_start_with_a_wrong_spec_fails_says_where_and_leaves_the_dataplane() -> None:
+    before = dataplane()
+    right = SPEC.read_text()
+    SPEC.write_text(right.replace("uplinks:", "uplink:"))
+    run("systemctl", "stop", UNIT)
+    assert run("systemctl", "start", UNIT, check=False).returncode == 1
+    assert "gateway.yaml:9:3" in journal()
+    assert "did you mean 'uplinks'?" in journal()
+    assert dataplane() == before
+    SPEC.write_text(right)
+    until(up, "systemd starts it when the spec is right")
