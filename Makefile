@@ -16,7 +16,7 @@ NETWORKD_CONF ?= /etc/systemd/networkd.conf.d
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup dev networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
+.PHONY: help setup dev man networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -110,6 +110,14 @@ schema: $(VENV)/.ready ## write schemas/ anew
 
 tutorial: dev ## run docs/tutorial.md, and write into it what is printed now
 	$(SUDO) $(BIN)/python -m tests.lab.page docs/tutorial.md
+
+man: build/man/nvictl.1 ## the man page, from the command line's parser; packages install it as share/man/man1/nvictl.1
+
+build/man/nvictl.1: $(VENV)/.dev $(wildcard nvi_operator/cli/*.py nvi_operator/cli/commands/*.py)
+	@mkdir -p $(@D)
+	COLUMNS=100 $(BIN)/argparse-manpage --module nvi_operator.cli.parser --function make_parser \
+		--project-name nvi-operator --manual-title "System administration" --format single-commands-section \
+		--description "declarative network operator for Linux NAT gateways" --output $@
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,13 @@ def test_a_new_command_is_in_the_help_with_its_exit_codes() -> None:
 
 
 @pytest.mark.usefixtures("greet")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_new_command_is_completed(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    assert main(["completion", shell]) == 0
+    assert "greet" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("greet")
 def test_a_new_command_is_parsed_and_run_and_has_exit_codes_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,3 +102,65 @@ def test_each_problem_of_a_spec_is_a_line_that_editors_and_ci_find(
     assert [(file, int(line)) for file, line, _, _ in found] == [(str(spec), 6), (str(spec), 7)]
     assert all(message.startswith("spec.") for *_, message in found)
     assert all(line.startswith("  hint: ") for line in lines if not MATCHER.match(line))
+
+
+# --------------------------------------------------------------------------- completion, man page
+
+
+def completed(words: str, tmp_path: Path) -> list[str]:
+    """What bash offers for the last of these words."""
+    script = tmp_path / "completion"
+    done = subprocess.run(
+        [sys.executable, "-m", "nvi_operator", "completion", "bash"], capture_output=True, check=True
+    )
+    script.write_bytes(done.stdout)
+    subprocess.run(["bash", "-n", script], check=True)
+    code = f"""
+        source {script}
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_nvictl
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    asked = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    return sorted(asked.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("nvictl d", ["diff", "doctor", "down", "drift"]),
+        ("nvictl plan --det", ["--detailed-exitcode"]),
+        ("nvictl module un", ["uninstall"]),
+        ("nvictl completion z", ["zsh"]),
+        ("nvictl apply sp", ["spec"]),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_bash_completes_commands_options_and_paths(tmp_path: Path, words: str, offered: list[str]) -> None:
+    (tmp_path / "spec").mkdir()
+    assert completed(words, tmp_path) == offered
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `make man` makes it."""
+    made = tmp_path_factory.mktemp("man") / "nvictl.1"
+    command = [sys.executable, "-c", "from argparse_manpage.cli import main; main()"]
+    command += ["--module", "nvi_operator.cli.parser", "--function", "make_parser", "--project-name", "nvi-operator"]
+    command += ["--format", "single-commands-section", "--output", str(made)]
+    subprocess.run(command, check=True, env={**os.environ, "COLUMNS": "100"})
+    return made
+
+
+def test_the_man_page_describes_every_command_and_the_exit_codes(page: Path) -> None:
+    text = page.read_text().replace("\\-", "-")
+    assert all(f".SS \\fBnvictl {name}\\fR" in text for name in commands.NAMES)
+    assert "plan --detailed-exitcode" in text
+
+
+def test_the_man_page_is_shown_without_warnings(page: Path) -> None:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "100"}
+    shown = subprocess.run(
+        ["man", "--warnings", "-l", str(page)], capture_output=True, text=True, check=True, env=environment
+    )
+    assert shown.stderr == ""
+    assert "nvictl validate" in shown.stdout

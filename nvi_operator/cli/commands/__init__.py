@@ -19,6 +19,7 @@ NAMES = [
     "doctor",
     "module",
     "schema",
+    "completion",
 ]
 
 
