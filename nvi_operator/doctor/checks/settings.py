@@ -41,13 +41,22 @@ def networkd(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def networkd_addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Addresses of uplinks that systemd-networkd will delete. ManageForeignRoutes says nothing about addresses."""
+    """Addresses of uplinks that a restart of systemd-networkd deletes, for good or for a moment."""
     managed = {link.ifname: link for link in survey.networkd_links if not link.keeps}
     for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
         link, there = managed.get(uplink.interface), survey.links.get(uplink.interface)
         if link is None or there is None or uplink.addresses == "auto":
             continue
         on = {interface.ip: interface for interface in there.addresses}
+        if any(address in on and address in link.addresses for address in uplink.addresses):
+            yield Finding(
+                "warning",
+                "networkd-addresses",
+                f"uplink {name}: a restart of systemd-networkd removes the addresses of {link.file} and adds them "
+                f"again (seen with 252): routes through {uplink.interface} are lost until `nvictl run` or an apply "
+                "restores them",
+                f"# in {link.file}, section [Network]: KeepConfiguration=static",
+            )
         for address in uplink.addresses:
             if address in on and address not in link.addresses:
                 yield Finding(

@@ -407,12 +407,12 @@ Address=nonsense
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (WAN0, []),
+        (WAN0, ["warning"]),
         (WAN0.replace("Address=203.0.113.2/24", "DHCP=yes"), ["warning"]),
         (WAN0.replace("Address=203.0.113.2/24", "KeepConfiguration=static"), []),
         (WAN0.replace("Address=203.0.113.2/24", "KeepConfiguration=dhcp"), ["warning"]),
     ],
-    ids=["in the file", "by somebody else", "kept", "only those of DHCP are kept"],
+    ids=["removed and added again", "by another program", "kept", "only those of DHCP are kept"],
 )
 def test_addresses_that_networkd_would_delete(text: str, expected: list[str]) -> None:
     file = "/etc/systemd/network/wan0.network"
