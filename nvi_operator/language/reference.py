@@ -1,6 +1,6 @@
 """The reference of the spec language, docs/spec.md: made of the models, so that it cannot fall behind them.
 
-Types are said in words, which the tables below have for each type that a field can be of.
+Types are named in plain words: `_WORDS` has them for each type of a field.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ _INTRODUCTION = """\
 # The spec language
 
 A gateway is one or more YAML documents (YAML 1.2) with one `metadata.name`, in one file or many. Of several
-documents, mappings are joined by name and lists in the order of files; everything else may be said once. Unknown
+documents, mappings are joined by name and lists in the order of files; everything else may be written once. Unknown
 fields are refused. Where a list may stand, one value may stand as well: `from: 192.0.2.1` is `from: [192.0.2.1]`.
 
 `nvictl validate DIR` checks a spec, with file, line and column for each problem, and knows what needs the whole
-gateway (that an address belongs to an uplink, say). For editors there is
+gateway (such as that an address belongs to an uplink). For editors there is
 [schemas/gateway.schema.json](../schemas/gateway.schema.json). The [examples](../examples/) show each section at work.
 
 DIR is read whole: every `.yaml` and `.yml` in it and below, without names that begin with a dot. All files that are

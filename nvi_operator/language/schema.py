@@ -30,7 +30,7 @@ def schema(language: Language = LANGUAGE) -> dict[str, Any]:
 def _tidy(node: Any, *, names: bool = False) -> Any:
     """Close mappings to other names, which pydantic leaves open, and drop the titles that it makes of field names.
 
-    `names` says that the keys of `node` are names of fields, of which one might be `title`.
+    With `names` the keys of `node` are names of fields, one of which might be `title`.
     """
     if isinstance(node, list):
         return [_tidy(item) for item in node]

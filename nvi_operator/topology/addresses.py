@@ -24,8 +24,8 @@ _UNIQUE_LOCAL = ip_network("fc00::/7")
 
 @dataclass(frozen=True)
 class Addresses:
-    """Of each uplink by name, the best of each family first; `notes` say what else could have been chosen,
-    `conflicts` what cannot work."""
+    """The addresses of each uplink by name, the best of each family first. `notes` name what else could have been
+    chosen, `conflicts` what cannot work."""
 
     of: Mapping[str, tuple[Address, ...]]
     notes: tuple[str, ...]

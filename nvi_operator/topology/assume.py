@@ -1,4 +1,4 @@
-"""Facts of a host that is not here: for rendering a spec on an administrator's desk."""
+"""Facts of a host that is elsewhere, so that a spec can be rendered on any machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
         for uplink in spec.uplinks.values()
         if uplink.addresses != "auto"
     }
-    wanted = sorted({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})
-    missing = [ifname for ifname in wanted if ifname not in facts.links]
+    named = sorted({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})
+    missing = [ifname for ifname in named if ifname not in facts.links]
     made_up = {
         ifname: LinkFact(
             ifname, number, f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}", addresses=addresses.get(ifname, ())

@@ -1,4 +1,4 @@
-"""What we need to know of a host and do not own: its interfaces and addresses. Read, never written."""
+"""What a gateway needs to know of a host and does not own: interfaces and addresses. Read, never written."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LinkFact:
 
 @dataclass(frozen=True)
 class TableFact:
-    """What a routing table of others holds, of one family: interfaces by name."""
+    """A foreign routing table in one family: interfaces by name."""
 
     specific: bool = False  # are there routes that are no default ones?
     ways: tuple[str, ...] = ()  # of these, of the first ones
@@ -62,7 +62,7 @@ class TableFact:
 
 @dataclass(frozen=True)
 class ForeignRule:
-    """A FIB rule of others, and the table that it leads to."""
+    """A foreign FIB rule, and the table that it leads to."""
 
     rule: FibRule
     table: TableFact = TableFact()
@@ -70,7 +70,7 @@ class ForeignRule:
 
 @dataclass(frozen=True)
 class Facts:
-    """One host, as found. `assumed` says that it was made up for an offline rendering."""
+    """One host, as found. `assumed`: some of it was made up for an offline rendering."""
 
     hostname: str
     links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,7 +1,7 @@
 """Which networks behind an uplink may open flows to inside hosts by their own addresses.
 
-Answers to them leave untranslated, which must never happen at an ISP. So without a word in the spec an uplink counts
-as a link to a site only if all that the spec says of it is private: its addresses, and every network that a line of
+Answers to them leave untranslated, which must never happen at an ISP. So unless the spec lists them an uplink counts
+as a link to a site only if all that the spec has of it is private: its addresses, and every network that a rule of
 sourceNat leads there. One that shares its interface with a way out is none. See ADR 0017.
 """
 
@@ -29,7 +29,7 @@ Note = Callable[[str], None]
 
 
 def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tuple[Uplink, ...]:
-    """The uplinks, each with the networks behind it. What nobody wrote down is noted."""
+    """The uplinks, each with the networks behind it. Those that the spec does not list are noted."""
     inside = [network for interface in spec.interfaces.values() for network in interface.networks]
     named = {uplink.name: tuple(_named(spec, uplink)) for uplink in uplinks}
     ways_out = {u.interface.ifname for u in uplinks if not _is_all_private(u, named[u.name]) or _is_way_out(spec, u)}
@@ -62,19 +62,19 @@ def _is_way_out(spec: GatewaySpec, uplink: Uplink) -> bool:
 
 
 def _named(spec: GatewaySpec, uplink: Uplink) -> Iterator[Network]:
-    """Where the lines lead that give a source of this uplink; everywhere, if one says no destination."""
-    for line in spec.source_nat:
-        if _gives(line, uplink):
-            yield from line.to or (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+    """The destinations of the rules that give a source of this uplink; everything, if one has no `to`."""
+    for rule in spec.source_nat:
+        if _gives(rule, uplink):
+            yield from rule.to or (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 
-def _gives(line: SourceNat, uplink: Uplink) -> bool:
-    if uplink.name in line.as_.uplinks:
+def _gives(rule: SourceNat, uplink: Uplink) -> bool:
+    if uplink.name in rule.as_.uplinks:
         return True
     own = [network for family in uplink.families for network in uplink.sources(family)]
     return any(
         int(pool.first) <= int(network[-1]) and int(network[0]) <= int(pool.last)
-        for pool in line.as_.pool or ()
+        for pool in rule.as_.pool or ()
         for network in own
         if network.version == pool.family
     )

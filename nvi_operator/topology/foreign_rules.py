@@ -3,7 +3,7 @@
 Others keep routes in tables of their own behind rules of their own: a mesh VPN does. Behind our block such a rule
 would never be asked for an inside packet, because the uplink follows the translated source. So the networks in its
 table are asked for before that, as those of `main` are: without its default routes, and without what leads through an
-uplink. What a rule would have done beyond that is said.
+uplink. What a rule would have done beyond that becomes a note.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _room(before_main: bool) -> int:
 
 
 def _is_for_the_host(rule: FibRule) -> bool:
-    """Rules that no forwarded packet matches, and those to the kernel's own tables, which mean what they say."""
+    """Rules that no forwarded packet matches, and those to the kernel's own tables, which need no attention."""
     words = {word.split()[0] for word in rule.other}
     return bool(
         rule.action == "nop"
@@ -76,7 +76,7 @@ def _is_for_the_host(rule: FibRule) -> bool:
 
 
 def _honoured(spec: GatewaySpec, fact: ForeignRule) -> Honoured | None:
-    """Asked of packets in stage 2, whose source is translated and whose mark is ours, unless marks are kept."""
+    """The rule as stage 2 evaluates it: translated sources; the mark is the stage bit, unless marks are kept."""
     rule, table = fact.rule, fact.table
     if rule.action != "lookup" or rule.table is None or not table.specific or table.refuses or rule.other:
         return None
@@ -155,7 +155,7 @@ def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
     if rule.other:
         return f"{rule.other[0].split()[0]} is asked of the original packet only"
     if rule.mark is not None and not rule.inverted and not spec.dataplane.keep_marks:
-        return "their mark is ours by then (dataplane: {keepMarks: true} keeps it)"
+        return "their mark is the gateway's by then (dataplane: {keepMarks: true} keeps it)"
     return "not as it is written"
 
 

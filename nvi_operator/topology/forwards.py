@@ -68,7 +68,7 @@ def _ambiguous_publics(
 
 
 def _lost(entries: Sequence[ForwardEntry], ambiguous_publics: frozenset[Address]) -> frozenset[int]:
-    """The numbers of those whose public port another one has, too, that comes first by name."""
+    """The numbers of those whose public port an entry that is first by name has already."""
     spans: dict[tuple[Address, str | None], list[AddressSpan[int]]] = {}
     for number, entry in enumerate(entries):
         if entry.public in ambiguous_publics:
@@ -96,7 +96,7 @@ def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) ->
 
 
 def _tenant_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int]:
-    """Who lives at an address: the first inside that has it. 0 where nobody has, or none is a tenant's."""
+    """The tenant of an address: that of the first inside interface that has it. 0 for no tenant."""
     if not any(inside.tenant for inside in inside_interfaces):
         return lambda address: 0
     # By prefix length, because asking each network in turn is a product of two large numbers.

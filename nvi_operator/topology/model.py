@@ -26,7 +26,7 @@ from nvi_operator.topology.rules import (
 
 @dataclass(frozen=True)
 class Topology:
-    """Everything a kind needs to say what it wants."""
+    """All that the kinds and the ruleset need to know of a gateway."""
 
     name: str
     dataplane: Literal["kmod", "bpf"]
@@ -36,7 +36,7 @@ class Topology:
     local_mask: int
     hide_hop: bool
     ipsec: bool
-    reverse_path: tuple[tuple[str, int], ...]  # rp_filter of interfaces that are not ours, as strict as before us
+    reverse_path: tuple[tuple[str, int], ...]  # rp_filter of other interfaces, as strict as before
     programs: bool  # may the interfaces have programs that guard them?
     local: tuple[tuple[str, Address], ...]  # every interface's own addresses, by its name
     loop_tag: int
@@ -81,11 +81,11 @@ class Topology:
 
     @property
     def device_group(self) -> int:
-        """The link group of the device alone, by which it is known as ours."""
+        """The link group of the device alone, by which the gateway recognises it."""
         return device_group(self.link_group)
 
     def may_share_addresses(self, ifname: str) -> bool:
-        """Does this uplink lead to a network whose true addresses are also ours (twice NAT)?"""
+        """Does this uplink lead to a network with the same addresses as an inside one (twice NAT)?"""
         return any(self.uplink(entry.uplink).interface.ifname == ifname for entry in self.twice)
 
     def uplink(self, name: str) -> Uplink:
@@ -113,9 +113,9 @@ class Topology:
         return fewest(alone, family)
 
     def unchanged(self, family: Family) -> tuple[Conditions, ...]:
-        """Of the lines that leave sources as they are."""
-        lines = [rule.conditions for rule in self.source_rules if isinstance(rule.action, Unchanged)]
-        return tuple(conditions for conditions in lines if conditions.family == family)
+        """The conditions of the rules that leave sources as they are."""
+        rules = [rule.conditions for rule in self.source_rules if isinstance(rule.action, Unchanged)]
+        return tuple(conditions for conditions in rules if conditions.family == family)
 
     def far(self, family: Family, ifname: str | None = None) -> tuple[Network, ...]:
         """What is behind uplinks, or those on one interface, and may open flows to inside addresses."""

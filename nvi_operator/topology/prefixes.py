@@ -13,8 +13,8 @@ ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 
 def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
     """The fewest prefixes of one family that cover exactly these."""
-    wanted: list[Any] = [network for network in networks if network.version == family]
-    return tuple(collapse_addresses(wanted))
+    own: list[Any] = [network for network in networks if network.version == family]
+    return tuple(collapse_addresses(own))
 
 
 class Prefixes:

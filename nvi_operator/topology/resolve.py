@@ -27,7 +27,7 @@ from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
-from nvi_operator.topology.without_effect import lines_without_effect
+from nvi_operator.topology.without_effect import rules_without_effect
 
 Note = Callable[[str], None]
 
@@ -35,8 +35,8 @@ Note = Callable[[str], None]
 def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None = None) -> Topology:
     """The gateway `name` as this host can be it now. Pure: equal input, equal output.
 
-    `before` is what the same spec was by other facts: what those have not changed is taken from there, for it may be
-    large.
+    `before` is the topology of the same spec on other facts: what does not depend on the difference is taken from it,
+    because it may be large.
     """
     notes: list[str] = []
     tenants = _tenants(spec)
@@ -51,12 +51,14 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     )
     _name_inside_among_uplinks(spec, facts, notes.append)
     _inside_sources(spec, facts, notes.append)
-    notes += lines_without_effect(spec, facts, uplinks)
+    notes += rules_without_effect(spec, facts, uplinks)
     dataplane = _dataplane(spec, facts, notes.append)
     _name_programs_before_ours(spec, facts, dataplane, notes.append)
     forwards = _forwards(spec, uplinks, inside_interfaces, tenants, before)
     for name in forwards["suppressed_forwards"]:
-        notes.append(f"forward {name}: left out: what it is for is an uplink's address now, and another's port there")
+        notes.append(
+            f"forward {name}: omitted: its public address is now an uplink's, and another forward uses the port"
+        )
     statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
     honoured, unasked = judge_rules(spec, facts)
     notes += map(str, unasked)
@@ -101,14 +103,14 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
 
 
 def _inside_sources(spec: GatewaySpec, facts: Facts, note: Note) -> None:
-    """A line may give an address of an inside network, to which answers come only if the gateway has it."""
+    """A rule may give an address of an inside network, to which answers come only if the gateway has it."""
     own = {interface.ip for fact in facts.links.values() for interface in fact.addresses}
     inside = [network for interface in spec.interfaces.values() for network in interface.networks]
-    for line in spec.source_nat:
-        for address in (r.first for r in line.as_.pool or () if r.size == 1):
+    for rule in spec.source_nat:
+        for address in (r.first for r in rule.as_.pool or () if r.size == 1):
             if address not in own and not facts.assumed and any(address in network for network in inside):
                 note(
-                    f"sourceNat {line.name}: {address} is on no interface now; "
+                    f"sourceNat {rule.name}: {address} is on no interface now; "
                     "answers to it come back only if their sender has a route to it through this gateway"
                 )
 
@@ -164,7 +166,7 @@ def _dataplane(spec: GatewaySpec, facts: Facts, note: Note) -> Literal["kmod", "
 
 
 def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
-    """The eBPF dataplane cannot be without; where the module is chosen, the guards may be missing."""
+    """The eBPF dataplane needs programs; with the module only the guards are missing without them."""
     if not facts.programs and dataplane == "kmod":
         note(
             "uplinks: no program guards their egress, because eBPF programs cannot be loaded here: packets leave "
@@ -175,7 +177,7 @@ def _programs(dataplane: str, facts: Facts, note: Note) -> bool:
 
 
 def _name_inside_among_uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> None:
-    """The group is not put right: which one the interface had before, or should have, nobody but its owner knows."""
+    """The group is not corrected: only the owner of the interface knows which one it should have."""
     uplinks = {uplink.interface for uplink in spec.uplinks.values()}
     for ifname in sorted(spec.interfaces.keys() - uplinks):
         link = facts.links.get(ifname)
@@ -196,9 +198,9 @@ def _name_programs_before_ours(spec: GatewaySpec, facts: Facts, dataplane: str, 
 
 
 def _in_interface(spec: GatewaySpec, note: Note) -> Literal["mark", "skb_iif"]:
-    wanted = spec.dataplane.in_interface
-    if wanted != "auto":
-        return wanted
+    chosen = spec.dataplane.in_interface
+    if chosen != "auto":
+        return chosen
     if any(interface.tenant for interface in spec.interfaces.values()):
         note("inInterface skb_iif: auto, and tenants need the mark")
         return "skb_iif"
@@ -242,12 +244,12 @@ def _interface(ifname: str, facts: Facts, note: Note) -> Interface:
                     f"{ifname}: an alternative name of {link.ifname}: nft and FIB rules match only the name itself",
                     hint=f"write {link.ifname} in the spec",
                 )
-        note(f"{ifname}: no such interface now; what needs it waits for it")
+        note(f"{ifname}: interface not found; its rules and routes are omitted until it appears")
         return Interface(ifname, None, None, up=False, carrier=False)
     if fact.master is not None:
         note(f"{ifname}: is a port of {fact.master}; packets come in by {fact.master}, so name that in the spec")
     if not fact.up:
-        note(f"{ifname}: is down; its routes wait for it")
+        note(f"{ifname}: is down; its routes are omitted until it is up")
     elif not fact.carrier:
         note(f"{ifname}: has no carrier")
     return Interface(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
@@ -279,7 +281,7 @@ def _uplink(
     waits = uplink.next_hop == "auto" or not uplink.translate_to
     if uplink.addresses == "auto" and not addresses and waits:
         own = "has no address now" if fact is None or not fact.addresses else "has no address of its own now"
-        note(f"uplink {name}: {uplink.interface} {own}; what needs it is dropped until it has")
+        note(f"uplink {name}: {uplink.interface} {own}; packets that need one are dropped until it has one")
     beside = networks_beside(addresses, fact)
     if uplink.next_hop == "auto":
         next_hops, direct = _found_routers(name, uplink, fact, beside, note) if fact else ({}, frozenset())

@@ -76,7 +76,7 @@ SourceAction = Unchanged | Unavailable | ToRange | Spread | OneToOne
 
 @dataclass(frozen=True)
 class SourceRule:
-    """One line of source NAT in one family."""
+    """One rule of source NAT in one family."""
 
     name: str
     conditions: Conditions
@@ -168,7 +168,7 @@ class TwiceEntry:
 
 @dataclass(frozen=True)
 class RouteEntry:
-    """One line of stage-2 routing, in one family."""
+    """One route of the spec in one family."""
 
     name: str
     conditions: Conditions

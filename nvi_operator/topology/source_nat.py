@@ -1,4 +1,4 @@
-"""Source NAT lines, resolved family by family."""
+"""Source NAT rules, resolved family by family."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def resolve_source_nat(
     tenants: Mapping[str, Tenant],
     note: Note,
 ) -> tuple[SourceRule, ...]:
-    """Every line in the order written, IPv4 before IPv6."""
+    """Every rule in the order written, IPv4 before IPv6."""
     return tuple(
-        rule
-        for line in spec.source_nat
+        resolved
+        for rule in spec.source_nat
         for family in FAMILIES
-        if (conditions := _conditions(line, family, inside_interfaces, tenants)) is not None
-        and (action := _action(line, family, conditions, uplinks, note)) is not None
-        for rule in (*_beside(line, conditions, uplinks), SourceRule(line.name, conditions, action))
+        if (conditions := _conditions(rule, family, inside_interfaces, tenants)) is not None
+        and (action := _action(rule, family, conditions, uplinks, note)) is not None
+        for resolved in (*_beside(rule, conditions, uplinks), SourceRule(rule.name, conditions, action))
     )
 
 
-def _beside(line: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) -> Iterator[SourceRule]:
+def _beside(rule: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) -> Iterator[SourceRule]:
     """Who is in the network of one of the uplinks' addresses gets that address: a host there may know no router.
 
     Such as a modem with a page of its own, or a neighbour on one of several wires. Not in a network that two have.
     """
-    named = [u for u in uplinks if u.name in (line.as_.uplinks or ())]
+    named = [u for u in uplinks if u.name in (rule.as_.uplinks or ())]
     usable = [u for u in named if u.is_usable(conditions.family)]
     for uplink in usable:
         for network, address in uplink.beside:
@@ -66,47 +66,47 @@ def _beside(line: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) 
             if conditions.destinations and not among:
                 continue
             narrow = tuple(n if within(n, network) else network for n in among) or (network,)
-            action = ToRange(AddressRange(address, address), line.as_.ports, line.as_.persistent)
-            yield SourceRule(line.name, replace(conditions, destinations=fewest(narrow, conditions.family)), action)
+            action = ToRange(AddressRange(address, address), rule.as_.ports, rule.as_.persistent)
+            yield SourceRule(rule.name, replace(conditions, destinations=fewest(narrow, conditions.family)), action)
 
 
 def _conditions(
-    line: SourceNat, family: Family, inside_interfaces: Sequence[Inside], tenants: Mapping[str, Tenant]
+    rule: SourceNat, family: Family, inside_interfaces: Sequence[Inside], tenants: Mapping[str, Tenant]
 ) -> Conditions | None:
-    tenant = tenants[line.tenant].number if line.tenant else None
-    ifnames = line.in_ or ()
+    tenant = tenants[rule.tenant].number if rule.tenant else None
+    ifnames = rule.in_ or ()
     if tenant is not None and not ifnames:
         ifnames = tuple(i.interface.ifname for i in inside_interfaces if i.tenant == tenant)
-    if line.from_ is not None:
-        sources = tuple(n for n in line.from_ if n.version == family)
-    elif line.in_:
+    if rule.from_ is not None:
+        sources = tuple(n for n in rule.from_ if n.version == family)
+    elif rule.in_:
         # By interface: whatever comes in there, for an uplink as for an inside.
-        behind = [i for i in inside_interfaces if i.interface.ifname in line.in_]
+        behind = [i for i in inside_interfaces if i.interface.ifname in rule.in_]
         sources = fewest((n for i in behind for n in i.networks), family)
         if behind and not sources:
             return None
     else:
         sources = fewest((n for i in inside_interfaces if tenant in (None, i.tenant) for n in i.networks), family)
-    if not sources and not line.in_:
+    if not sources and not rule.in_:
         return None
-    destinations = tuple(n for n in line.to or () if n.version == family)
-    if line.to and not destinations:
+    destinations = tuple(n for n in rule.to or () if n.version == family)
+    if rule.to and not destinations:
         return None
     wrong = "icmpv6" if family == 4 else "icmp"
-    protocols = tuple(p for p in line.protocol or () if p != wrong)
-    if line.protocol and not protocols:
+    protocols = tuple(p for p in rule.protocol or () if p != wrong)
+    if rule.protocol and not protocols:
         return None
-    return Conditions(family, sources, destinations, ifnames, protocols, line.ports or (), line.from_ports or ())
+    return Conditions(family, sources, destinations, ifnames, protocols, rule.ports or (), rule.from_ports or ())
 
 
 def _action(
-    line: SourceNat, family: Family, conditions: Conditions, uplinks: Sequence[Uplink], note: Note
+    rule: SourceNat, family: Family, conditions: Conditions, uplinks: Sequence[Uplink], note: Note
 ) -> SourceAction | None:
-    translation = line.as_
+    translation = rule.as_
     if translation.unchanged:
         return Unchanged()
     if translation.uplinks:
-        return _to_uplinks(line, translation, family, uplinks, note)
+        return _to_uplinks(rule, translation, family, uplinks, note)
     ranges = [r for r in translation.pool or () if r.family == family]
     if not ranges:
         return None
@@ -126,7 +126,7 @@ def _pick(translation: Translation) -> Pick:
 
 
 def _to_uplinks(
-    line: SourceNat, translation: Translation, family: Family, uplinks: Sequence[Uplink], note: Note
+    rule: SourceNat, translation: Translation, family: Family, uplinks: Sequence[Uplink], note: Note
 ) -> SourceAction | None:
     named = [u for u in uplinks if u.name in translation.uplinks]
     candidates = [u for u in named if family in u.families or u.dynamic]
@@ -139,7 +139,7 @@ def _to_uplinks(
         if (address := u.primary(family)) is not None
     )
     if not choices:
-        note(f"sourceNat {line.name}: no uplink of it has an IPv{family} address now")
+        note(f"sourceNat {rule.name}: no uplink of it has an IPv{family} address now")
         return Unavailable()
     if len(choices) == 1:
         only = choices[0].address

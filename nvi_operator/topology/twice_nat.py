@@ -1,7 +1,7 @@
 """Twice NAT, resolved: which of its addresses are the gateway's own on this host, now.
 
-The kernel asks table `local` before any rule: what is translated to an address that the gateway has, too, reaches the
-gateway and not the far host of that number.
+The kernel looks in table `local` before any rule: a packet that is translated to one of the gateway's own addresses
+reaches the gateway and not the far host with the same address.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def _entry(name: str, twice: OneTwice, far_opens: bool, own: Sequence[Address], 
         shown = ", ".join(f"{alias} ({address})" for alias, address in refused[:_SHOWN])
         more = f" and {len(refused) - _SHOWN} more" if refused[_SHOWN:] else ""
         note(
-            f"twiceNat {name}: {shown}{more} stands for an address that this gateway has, too: inside hosts that ask "
-            "for it are told that it is unreachable"
+            f"twiceNat {name}: {shown}{more} stands for an address of this gateway itself: inside hosts that "
+            "connect to it get 'unreachable'"
         )
     kept = _among(own, twice.to)
     if kept:

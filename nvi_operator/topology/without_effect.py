@@ -1,4 +1,4 @@
-"""Lines of a spec that do nothing on this host, as notes. Pure."""
+"""Notes about rules of the spec that have no effect on this host."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Uplink
 
 
-def lines_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:
-    """Lines for what the gateway itself sends, which obeys none, and a `pick` with nothing to choose from."""
+def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:
+    """Rules for what the gateway itself sends, to which none apply, and a `pick` with one address to choose from."""
     given: set[Network] = {ip_network(address) for uplink in uplinks for address in uplink.addresses}
     own = given | {ip_network(interface.ip) for link in facts.links.values() for interface in link.addresses}
-    for line in spec.source_nat:
-        if line.from_ and own.issuperset(line.from_):
-            yield f"sourceNat {line.name}: {_is_own(line.from_)}: what it sends itself obeys no sourceNat"
-        if _has_one(line):
-            yield f"sourceNat {line.name}: pick {line.as_.pick}: there is one to choose from: leave pick out"
+    for rule in spec.source_nat:
+        if rule.from_ and own.issuperset(rule.from_):
+            yield f"sourceNat {rule.name}: {_is_own(rule.from_)}: sourceNat does not apply to what it sends itself"
+        if _has_one(rule):
+            yield f"sourceNat {rule.name}: pick {rule.as_.pick}: there is only one address to choose: leave pick out"
     for route in spec.routes:  # asked after translation, when an uplink's address is that of inside hosts
         if route.from_ and (own - given).issuperset(route.from_):
-            yield f"route {route.name}: {_is_own(route.from_)}: what it sends itself obeys no routes"
+            yield f"route {route.name}: {_is_own(route.from_)}: routes do not apply to what it sends itself"
 
 
 def _is_own(networks: Iterable[Network]) -> str:
     return f"from {', '.join(str(network.network_address) for network in networks)} is the gateway itself"
 
 
-def _has_one(line: SourceNat) -> bool:
-    """Of each family a single address or uplink. The pick of `hash` is the default, and says nothing."""
-    pool = line.as_.pool or {}
+def _has_one(rule: SourceNat) -> bool:
+    """Is there a single address or uplink in each family? `pick: hash` is the default and does not count."""
+    pool = rule.as_.pool or {}
     sizes = [sum(r.size for r in pool if r.family == family) for family in (4, 6)]
-    return line.as_.pick != "hash" and len(line.as_.uplinks) <= 1 and max(sizes) <= 1
+    return rule.as_.pick != "hash" and len(rule.as_.uplinks) <= 1 and max(sizes) <= 1

@@ -305,7 +305,7 @@ def test_an_error_is_json_for_who_asked_for_json(
         "message": problem["message"],
         "hint": "keep one of them, or rename one",
     }
-    assert problem["message"].startswith("'host' is here for the second time")
+    assert problem["message"].startswith("'host' is already defined at ")
 
 
 def test_a_file_that_fails_is_an_error_in_json_too(

@@ -106,7 +106,7 @@ class Insides:
         self._cover = Cover(network for interface in spec.interfaces.values() for network in interface.networks)
 
     def hold(self, first: Address, last: Address) -> bool:
-        """Do all addresses from `first` to `last` live behind our interfaces?"""
+        """Do all addresses from `first` to `last` live behind inside interfaces?"""
         return self._cover.holds(first, last)
 
     def of_address(self, address: Address) -> set[Behind]:
@@ -161,8 +161,8 @@ class Homes:
     def nowhere(self, *, or_else: str = "") -> str:
         """What to do about an address on no uplink.
 
-        An uplink with `addresses: auto` may well have it at this moment, but nobody can know for how long: such an
-        uplink is meant by its name, and what it routes for certain stands in `routed`.
+        An uplink with `addresses: auto` may have it at this moment, but for how long is unknown: such an
+        uplink is referred to by its name, and what it routes for certain stands in `routed`.
         """
         if self.dynamic:
             names = " or ".join(self.dynamic)
@@ -171,7 +171,7 @@ class Homes:
 
 
 def own_addresses(spec: GatewaySpec) -> list[Network]:
-    """What is on the uplinks' interfaces, as far as the spec says it."""
+    """The addresses on the uplinks' interfaces that the spec lists."""
     return [ip_network(address) for uplink in spec.uplinks.values() for address in explicit(uplink)]
 
 

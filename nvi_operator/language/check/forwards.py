@@ -146,17 +146,17 @@ def _families(
     spec: GatewaySpec, forward: Forward, servers: frozenset[int], publics: Sequence[_Public]
 ) -> Iterator[Problem]:
     if any(item not in spec.uplinks and not _is_address(item) for item in forward.at or ()):
-        return  # an unknown uplink, which was said, may have any family
+        return  # an unknown uplink, which is reported elsewhere, may have any family
     published = {family for family, _ in publics}
     if forward.at:
-        said = not published and all(_is_address(item) for item in forward.at)
-        unused = set() if said else servers - published
-    else:  # a server of a family that no uplink has is for the day when one has
+        reported = not published and all(_is_address(item) for item in forward.at)
+        unused = set() if reported else servers - published
+    else:  # a server may wait for an uplink to have its family
         unused = servers if spec.uplinks and not published else set()
     if unused:
         family = min(unused)
         shown = f"a server is IPv{family}, and it is published on no IPv{family} address"
-        hint = f"publish it on an IPv{family} address, too, or leave that server out"
+        hint = f"publish it on an IPv{family} address as well, or leave that server out"
         yield ("to",), f"IPv4 mixed with IPv6: {shown}", hint
 
 
@@ -189,14 +189,14 @@ def _servers(homes: Homes, insides: Insides, at: Path, forward: Forward) -> Iter
         own = homes.own.get((address.version, int(address)))
         if own:
             message = f"{address} is the gateway's own address (uplink {own!r})"
-            yield path, message, "name a server: what is for its own addresses the gateway answers itself"
+            yield path, message, "name a server: the gateway itself answers what is sent to its own addresses"
         if not insides.tenants:
             continue
         tenants = sorted({behind.tenant for behind in insides.of_address(address) if behind.tenant})
         if forward.tenant is None:
             chosen.update(tenants)
             if len(tenants) > 1:
-                yield path, f"{address} exists in several tenants: {', '.join(tenants)}", "say which with tenant"
+                yield path, f"{address} exists in several tenants: {', '.join(tenants)}", "name one with `tenant`"
                 return
         elif forward.tenant in insides.tenants and forward.tenant not in tenants:
             message = f"{address} is not in the networks of tenant {forward.tenant!r}"
@@ -239,13 +239,13 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
                 what = f"{public} {protocol} {ports}"
             else:
                 what = f"everything that is sent to {public}"
-            whose = "twice" if later.owner == earlier.owner else f"by forward {earlier.owner!r}, too"
+            use = "used twice" if later.owner == earlier.owner else f"already used by forward {earlier.owner!r}"
             verb = "are" if protocol and last > first else "is"
             field = "ports" if protocol else "at"
             yield (
                 ("spec", "forwards", later.owner, field),
-                f"{what} {verb} taken {whose}",
-                "each public port leads to one place: change the port, the address or `from`",
+                f"{what} {verb} {use}",
+                "a public port leads to one place: change the port, the address or `from`",
             )
 
 

@@ -37,7 +37,7 @@ def may_overlap(packed: list[int]) -> bool:
 
 
 class Claims:
-    """What the forwards of a gateway claim. Whoever fills it sorts each list, and says whether all are `disjoint`:
+    """What the forwards of a gateway claim. The caller that fills it sorts each list and sets `disjoint`:
     forwards for some clients only may share ports.
     """
 
@@ -47,17 +47,17 @@ class Claims:
         self.spans: defaultdict[Place, list[int]] = defaultdict(list)
         self.disjoint = True
 
-    def exchanged(self, less: Claims, more: Claims) -> Claims | None:
+    def exchanged(self, removed: Claims, added: Claims) -> Claims | None:
         """These without some of them, and with others in their place; None where that is not disjoint."""
-        if not (self.disjoint and less.disjoint and more.disjoint):
+        if not (self.disjoint and removed.disjoint and added.disjoint):
             return None
         claims = Claims()
         claims.spans.update(self.spans)
-        for place, packed in less.spans.items():
+        for place, packed in removed.spans.items():
             spans = claims.spans[place] = list(claims.spans[place])
             for number in packed:
                 del spans[bisect_left(spans, number & ~_OWNER)]
-        for place, packed in more.spans.items():
+        for place, packed in added.spans.items():
             spans = claims.spans[place] = list(claims.spans[place])
             for number in packed:
                 at = bisect_left(spans, number & ~_OWNER)

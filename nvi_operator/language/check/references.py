@@ -20,12 +20,12 @@ def check_references(spec: GatewaySpec) -> Iterator[Problem]:
             if name is not None and name not in there_are:
                 yield path, f"there is no {what} {name!r}", _instead(name, there_are)
 
-    for number, line in enumerate(spec.source_nat):
+    for number, rule in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)
-        for path, message, hint in known((*at, "as"), "uplink", line.as_.uplinks, spec.uplinks):
-            yield path, message, _MASQUERADE + hint if "masquerade" in line.as_.uplinks else hint
-        yield from known((*at, "in"), "interface", line.in_ or (), interfaces)
-        yield from known((*at, "tenant"), "tenant", [line.tenant], tenants)
+        for path, message, hint in known((*at, "as"), "uplink", rule.as_.uplinks, spec.uplinks):
+            yield path, message, _MASQUERADE + hint if "masquerade" in rule.as_.uplinks else hint
+        yield from known((*at, "in"), "interface", rule.in_ or (), interfaces)
+        yield from known((*at, "tenant"), "tenant", [rule.tenant], tenants)
     for number, route in enumerate(spec.routes):
         yield from known(("spec", "routes", number, "via"), "uplink", [route.via], spec.uplinks)
         yield from known(("spec", "routes", number, "in"), "interface", route.in_ or (), interfaces)

@@ -29,50 +29,50 @@ from nvi_operator.language.model.values import FAMILIES, AddressRange, Network
 from nvi_operator.language.wording import counted, listed
 
 MAX_ROUTES = 380  # FIB rule priorities between the first route and what follows; one for each family
-MAX_SPREAD = 4096  # addresses of a pool that we choose from ourselves, and of one-to-one pairs written out
+MAX_SPREAD = 4096  # addresses of a pool that the ruleset chooses from, and one-to-one pairs that it lists
 
 
 def check_source_nat(spec: GatewaySpec) -> Iterator[Problem]:
     homes, insides = Homes(spec), Insides(spec)
-    for number, line in enumerate(spec.source_nat):
+    for number, rule in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)
-        for pool in line.as_.pool or ():
+        for pool in rule.as_.pool or ():
             if not homes.any(pool.first, pool.last):
-                yield from _inside_pool(homes, insides, at, line, pool)
-        yield from _line_families(spec, at, line)
-        yield from _line_tenants(insides, at, line)
-        if line.as_.pool:
-            yield from _pool(spec, at, line, line.as_.pool)
+                yield from _inside_pool(homes, insides, at, rule, pool)
+        yield from _rule_families(spec, at, rule)
+        yield from _rule_tenants(insides, at, rule)
+        if rule.as_.pool:
+            yield from _pool(spec, at, rule, rule.as_.pool)
 
 
-def _inside_pool(homes: Homes, insides: Insides, at: Path, line: SourceNat, pool: AddressRange) -> Iterator[Problem]:
+def _inside_pool(homes: Homes, insides: Insides, at: Path, rule: SourceNat, pool: AddressRange) -> Iterator[Problem]:
     """An inside address is a source within its own network only, as for servers whose default router is another."""
     if not insides.hold(pool.first, pool.last):
         yield (*at, "as"), f"{pool} belongs to no uplink", homes.nowhere()
-    elif not line.to or not all(insides.hold(network[0], network[-1]) for network in line.to):
+    elif not rule.to or not all(insides.hold(network[0], network[-1]) for network in rule.to):
         message = f"{pool} is an inside address, and nothing leaves by an uplink with such a source"
-        hint = "name an uplink; or in `to` the inside network for which this line is meant"
+        hint = "name an uplink; or in `to` the inside network that this rule is meant for"
         yield (*at, "as"), message, hint
 
 
-def _line_families(spec: GatewaySpec, at: Path, line: SourceNat) -> Iterator[Problem]:
-    """A line works in the families that all its sides have; there must be one."""
+def _rule_families(spec: GatewaySpec, at: Path, rule: SourceNat) -> Iterator[Problem]:
+    """A rule works in the families that all its sides have; there must be one."""
     sides: list[tuple[str, set[int]]] = []
-    if line.from_:
-        sides.append(("from", {n.version for n in line.from_}))
-    if line.to:
-        sides.append(("to", {n.version for n in line.to}))
-    if line.protocol and set(line.protocol) <= {"icmp", "icmpv6"}:
-        sides.append(("protocol", {4 if protocol == "icmp" else 6 for protocol in line.protocol}))
-    if line.as_.pool:
-        sides.append(("as", {r.family for r in line.as_.pool}))
-    uplinks = [spec.uplinks[name] for name in line.as_.uplinks if name in spec.uplinks]
+    if rule.from_:
+        sides.append(("from", {n.version for n in rule.from_}))
+    if rule.to:
+        sides.append(("to", {n.version for n in rule.to}))
+    if rule.protocol and set(rule.protocol) <= {"icmp", "icmpv6"}:
+        sides.append(("protocol", {4 if protocol == "icmp" else 6 for protocol in rule.protocol}))
+    if rule.as_.pool:
+        sides.append(("as", {r.family for r in rule.as_.pool}))
+    uplinks = [spec.uplinks[name] for name in rule.as_.uplinks if name in spec.uplinks]
     if uplinks:
         sides.append(("as", {family for uplink in uplinks for family in families_of(uplink)}))
     _, clash = _common_families(sides)
     if clash:
         name, shown = clash
-        yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one line for each family"
+        yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one rule for each family"
 
 
 def _common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple[str, str] | None]:
@@ -86,20 +86,20 @@ def _common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple
     return common, None
 
 
-def _line_tenants(insides: Insides, at: Path, line: SourceNat) -> Iterator[Problem]:
-    if not line.from_:
+def _rule_tenants(insides: Insides, at: Path, rule: SourceNat) -> Iterator[Problem]:
+    if not rule.from_:
         return
-    tenants = insides.tenants_of(line.from_)
-    if line.tenant:
-        if line.tenant in insides.tenants and line.tenant not in tenants:
-            message = f"none of these addresses is in the networks of tenant {line.tenant!r}"
+    tenants = insides.tenants_of(rule.from_)
+    if rule.tenant:
+        if rule.tenant in insides.tenants and rule.tenant not in tenants:
+            message = f"none of these addresses is in the networks of tenant {rule.tenant!r}"
             yield (*at, "from"), message, "correct from, or leave it out to mean all of the tenant"
-    elif len(tenants) > 1 and not line.in_:
+    elif len(tenants) > 1 and not rule.in_:
         message = f"these addresses exist in several tenants: {', '.join(tenants)}"
-        yield (*at, "from"), message, "say which with tenant, or the interface with in"
+        yield (*at, "from"), message, "name one with `tenant`, or the interface with `in`"
 
 
-def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: Mapping[AddressRange, int]) -> Iterator[Problem]:
+def _pool(spec: GatewaySpec, at: Path, rule: SourceNat, pool: Mapping[AddressRange, int]) -> Iterator[Problem]:
     path = (*at, "as")
     spans = [AddressSpan(r.family, int(r.first), int(r.last), order, r) for order, r in enumerate(pool)]
     for later, earlier in overlapping(spans):
@@ -107,11 +107,11 @@ def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: Mapping[AddressRan
     for family in FAMILIES:
         ranges = [r for r in pool if r.family == family]
         size = sum(r.size for r in ranges)
-        if (len(ranges) > 1 or line.as_.pick not in BY_KERNEL) and line.as_.overload and size > MAX_SPREAD:
+        if (len(ranges) > 1 or rule.as_.pick not in BY_KERNEL) and rule.as_.overload and size > MAX_SPREAD:
             message = f"a pool of {size} addresses in parts, or not picked by hash: at most {MAX_SPREAD}"
             yield path, message, "write it as one range or prefix, picked by hash"
-        if ranges and not line.as_.overload:
-            sources = _sources(spec, line, family)
+        if ranges and not rule.as_.overload:
+            sources = _sources(spec, rule, family)
             count = sum(n.num_addresses for n in sources)
             if count > size:
                 sizes = f"{counted(count, 'source')}, {counted(size, 'address', 'es')}"
@@ -120,7 +120,7 @@ def _pool(spec: GatewaySpec, at: Path, line: SourceNat, pool: Mapping[AddressRan
             elif count > MAX_SPREAD and not _as_one(sources, ranges):
                 message = f"{count} sources, one by one: at most {MAX_SPREAD}"
                 yield path, message, "give one prefix in from, and a prefix as large in the pool"
-    if not line.as_.overload and not any(_sources(spec, line, r.family) for r in pool):
+    if not rule.as_.overload and not any(_sources(spec, rule, r.family) for r in pool):
         yield path, "overload: false gives each source its own address, and there are no sources", "name them in from"
 
 
@@ -129,14 +129,14 @@ def _as_one(sources: list[Network], ranges: list[AddressRange]) -> bool:
     return len(sources) == len(ranges) == 1 and int(ranges[0].first) % sources[0].num_addresses == 0
 
 
-def _sources(spec: GatewaySpec, line: SourceNat, family: int) -> list[Network]:
-    """Whose source the line translates: from, or what lives behind its interfaces or its tenant's, or all."""
-    if line.from_:
-        return [n for n in line.from_ if n.version == family]
+def _sources(spec: GatewaySpec, rule: SourceNat, family: int) -> list[Network]:
+    """Whose source the rule translates: from, or what lives behind its interfaces or its tenant's, or all."""
+    if rule.from_:
+        return [n for n in rule.from_ if n.version == family]
     behind: list[Any] = [
         network
         for ifname, interface in spec.interfaces.items()
-        if (ifname in line.in_ if line.in_ else line.tenant in (None, interface.tenant))
+        if (ifname in rule.in_ if rule.in_ else rule.tenant in (None, interface.tenant))
         for network in interface.networks
         if network.version == family
     ]
@@ -182,12 +182,12 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
     for later, earlier in _distinct(overlapping(public, _for_others if limited else None)):
         one, other = later.owner, earlier.owner
         message = f"{one.network} overlaps {other.network} of static {other.name!r}"
-        yield ("spec", "static", one.name, "as"), message, "each public address stands for one"
+        yield ("spec", "static", one.name, "as"), message, "a public address stands for one address"
     for spans in real.values():
         for later, earlier in _distinct(overlapping(spans, _for_others if limited else None)):
             one, other = later.owner, earlier.owner
             message = f"{one.network} overlaps {other.network} of static {other.name!r}"
-            yield ("spec", "static", one.name, "address"), message, "each address is known by one other"
+            yield ("spec", "static", one.name, "address"), message, "each address has one alias"
 
 
 def _distinct(
@@ -230,13 +230,13 @@ def _static_real(homes: Homes, insides: Insides, at: Path, static: Static, addre
     own = homes.own.get((address.version, int(address.network_address))) if is_host else None
     if own:
         message = f"{address.network_address} is the gateway's own address (uplink {own!r})"
-        yield path, message, "name the host that shall be known by another address"
+        yield path, message, "name the host that is to have another address"
     tenants = insides.tenants_of([address])
     if static.tenant is None:
         if tenants:
             several = "s" if len(tenants) > 1 else ""
             message = f"{address} exists in tenant{several} {', '.join(tenants)}"
-            yield path, message, "say which with tenant"
+            yield path, message, "name one with `tenant`"
     elif static.tenant not in tenants and static.tenant in insides.tenants:
         message = f"{address} is not in the networks of tenant {static.tenant!r}"
         yield path, message, "name an address of that tenant, or add its network to the interface"
@@ -276,17 +276,17 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
 _Twice = tuple[str, OneTwice]
 
 
-def _twice_overlaps(entries: Iterable[_Twice], field: str, says: str, apart: Any, hint: str) -> Iterator[Problem]:
+def _twice_overlaps(entries: Iterable[_Twice], field: str, relation: str, apart: Any, hint: str) -> Iterator[Problem]:
     attribute = {"as": "as_"}.get(field, field)
     spans = [span_of(getattr(e[1], attribute), order, e) for order, e in enumerate(entries)]
     for later, earlier in overlapping(spans, apart):
         mine, other = getattr(later.owner[1], attribute), getattr(earlier.owner[1], attribute)
-        message = f"{mine} {says} {other} of twiceNat {earlier.owner[0]!r}"
+        message = f"{mine} {relation} {other} of twiceNat {earlier.owner[0]!r}"
         yield ("spec", "twiceNat", later.owner[0], field), message, hint
 
 
 def _sent_back(entries: Sequence[_Twice]) -> Iterator[Problem]:
-    """In stage 2, what is for the other side is told by its addresses: from `as` to `becomes`.
+    """Stage 2 knows packets to the other side by their addresses: from `as` to `becomes`.
 
     Its answers go from `to` to `from` there. Where both could be either, the FIB rule of twice NAT sends the answers
     back through the uplink (seen: each gets as far as the gateway, and then to the partner again).
@@ -371,21 +371,21 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
                 yield (*at, "from"), message, hint
     if entries > MAX_ROUTES:
         message = f"{entries} routes, counting IPv4 and IPv6 apart: at most {MAX_ROUTES}"
-        yield ("spec", "routes"), message, "join them into fewer lines with more prefixes each"
+        yield ("spec", "routes"), message, "join them into fewer routes with more prefixes each"
 
 
 def _stays_inside(spec: GatewaySpec) -> Callable[[Network], bool]:
     """Is it certain that the guard lets no source of a network out by an uplink?
 
-    Not where an uplink has or may come to have an address in it, nor where a line leaves some of them as they are.
+    Not where an uplink has or may come to have an address in it, nor where a rule leaves some of them as they are.
     """
     uplinks = spec.uplinks.values()
     inside = Cover(network for interface in spec.interfaces.values() for network in interface.networks)
     public: list[Network] = [ip_network(a) for uplink in uplinks for a in explicit(uplink)]
     public += [network for uplink in uplinks for network in uplink.routed or ()]
-    unchanged = [line for line in spec.source_nat if line.as_.unchanged]
-    certain = all(uplink.addresses != "auto" for uplink in uplinks) and all(line.from_ for line in unchanged)
-    leaving = [*public, *(network for line in unchanged for network in line.from_ or ())]
+    unchanged = [rule for rule in spec.source_nat if rule.as_.unchanged]
+    certain = all(uplink.addresses != "auto" for uplink in uplinks) and all(rule.from_ for rule in unchanged)
+    leaving = [*public, *(network for rule in unchanged for network in rule.from_ or ())]
 
     def stays(network: Network) -> bool:
         return (

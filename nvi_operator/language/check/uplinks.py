@@ -20,7 +20,7 @@ def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
     for ifname in spec.interfaces:
         path: Path = ("spec", "interfaces", ifname)
         if ifname in uplink_of:
-            message = f"{ifname} is the interface of uplink {uplink_of[ifname]!r}, too"
+            message = f"{ifname} is already the interface of uplink {uplink_of[ifname]!r}"
             yield path, message, "leave it out here: uplinks take part in NAT by themselves"
         if ifname == spec.dataplane.device:
             yield path, f"{ifname} is the name of the NAT virtual interface", "set dataplane.device to another name"
@@ -98,9 +98,9 @@ def _aliases(spec: GatewaySpec) -> Iterator[Problem]:
         return one == other or {one[0], other[0]} <= shared or (one[0][1] == "uplinks" and other[0][1] == "uplinks")
 
     for later, earlier in overlapping(spans, apart):
-        hint = "choose addresses that nobody else has" if later.order else "take it out of knownAs"
+        hint = "choose addresses that nothing else uses" if later.order else "take it out of knownAs"
         if earlier.order:
-            hint += ", or say who knows it so with `in` of static"
+            hint += ", or name the interfaces that use this alias with `in` of static"
         yield later.owner[0], f"its addresses overlap those of {earlier.owner[1]}", hint
 
 
@@ -149,7 +149,7 @@ def _beyond(spec: GatewaySpec, path: Path, uplink: UplinkSpec) -> Iterator[Probl
         for ifname, interface in spec.interfaces.items():
             if any(network.version == n.version and network.overlaps(n) for n in interface.networks):
                 message = f"{network} overlaps the networks of interface {ifname!r}"
-                yield (*path, "networks"), message, "hosts with addresses of ours are reached by twiceNat"
+                yield (*path, "networks"), message, "use twiceNat to reach hosts whose addresses are also inside"
 
 
 def _claims(spec: GatewaySpec) -> Iterator[Problem]:
@@ -169,7 +169,7 @@ def _claims(spec: GatewaySpec) -> Iterator[Problem]:
             yield ("spec", "uplinks", name, field), f"{shown} is in {field} twice", "keep one of them"
         else:
             message = (
-                f"{shown} is claimed by uplink {earlier.owner[0]!r}, too ({earlier.owner[1]} {earlier.owner[2]})"
+                f"{shown} already belongs to uplink {earlier.owner[0]!r} ({earlier.owner[1]} {earlier.owner[2]})"
             )
             yield ("spec", "uplinks", name, field), message, "an address belongs to one uplink: packets follow it"
 
@@ -206,13 +206,13 @@ def _translate_to(path: Path, uplink: UplinkSpec) -> Iterator[Problem]:
 
 
 def check_default(spec: GatewaySpec) -> Iterator[Problem]:
-    """What leaves with its source unchanged goes by the default uplink; with several, somebody must say which."""
+    """What leaves with its source unchanged takes the default uplink; with several uplinks one has to be it."""
     yield from _one_default(spec)
     if len(spec.uplinks) < 2 or any(uplink.default for uplink in spec.uplinks.values()) or spec.routes:
         return  # routes may well lead all of it; what they do not lead is not let out
     inside = Cover([n for i in spec.interfaces.values() for n in (*i.networks, *(i.known_as or ()))])
-    for number, line in enumerate(spec.source_nat):
-        if line.as_.unchanged and not _stays_inside(line, inside):
+    for number, rule in enumerate(spec.source_nat):
+        if rule.as_.unchanged and not _stays_inside(rule, inside):
             yield (
                 ("spec", "sourceNat", number, "as"),
                 f"unchanged needs a default uplink, and none of {', '.join(spec.uplinks)} is the default",
@@ -226,8 +226,12 @@ def _one_default(spec: GatewaySpec) -> Iterator[Problem]:
     for name, uplink in spec.uplinks.items():
         families = _may_carry(uplink) if uplink.default else frozenset()
         if shared := families & first.keys():
-            message = f"uplink {first[min(shared)]!r} is the default already"
-            yield ("spec", "uplinks", name, "default"), message, "one is the default: leave it out here, or there"
+            message = f"uplink {first[min(shared)]!r} is already the default"
+            yield (
+                ("spec", "uplinks", name, "default"),
+                message,
+                "only one can be the default: leave it out here or there",
+            )
         else:
             first |= dict.fromkeys(families, name)
 
@@ -240,5 +244,5 @@ def _may_carry(uplink: UplinkSpec) -> frozenset[int]:
     return frozenset(item.version for item in written)
 
 
-def _stays_inside(line: SourceNat, inside: Cover) -> bool:
-    return bool(line.to) and all(inside.holds(n.network_address, n.broadcast_address) for n in line.to or ())
+def _stays_inside(rule: SourceNat, inside: Cover) -> bool:
+    return bool(rule.to) and all(inside.holds(n.network_address, n.broadcast_address) for n in rule.to or ())

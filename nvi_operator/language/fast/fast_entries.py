@@ -1,8 +1,8 @@
-"""Entries built from fields that are validated one by one, each text once: what is many says the same over and over.
+"""Entries built from fields that are validated one by one, each text once: many entries repeat the same texts.
 
 Equal to what pydantic makes of the same entry, by construction: the validators of the fields are pydantic's, and what
-one field cannot see is in the model's `__post_init__`. Anything wrong is only refused here, with whatever exception;
-whoever asks lets pydantic say what it is, with its place (`load/validation_messages.py`).
+one field cannot see is in the model's `__post_init__`. Anything wrong is only refused here, with any exception; the
+caller then lets pydantic describe it, with its place (`load/validation_messages.py`).
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ class Builder:
     def build(self, values: Collection[tuple[str, Any]]) -> Any:
         """An entry of its fields by name. Raises one of WRONG."""
         known, attributes = self._fields, self._attributes
-        said = {
+        given = {
             attributes[name]: known[name][value] if type(value) is str else known[name].validate(value)
             for name, value in values
         }
-        if len(said) < len(values):
-            raise ValueError("a field is here for the second time")
-        return self._model(**said)
+        if len(given) < len(values):
+            raise ValueError("a field appears twice")
+        return self._model(**given)
 
     def of_columns(self, columns: Iterable[tuple[str, int]]) -> Callable[[list[str]], Any]:
         """The same for rows of a table, of which each column is (field, index)."""

@@ -50,7 +50,7 @@ class NotPlainError(Exception):
 
 
 class Run(NamedTuple):
-    """A part of a file, from byte `start` to `end`, at an indentation; and what it says."""
+    """A part of a file, from byte `start` to `end`, at an indentation; and its entries."""
 
     section: str
     model: type[Any]  # of its entries
@@ -74,7 +74,7 @@ class Run(NamedTuple):
         if not self.start <= lines.start <= lines.old_end <= self.end:
             return None
         head = re.compile(rf"^{self.indent}[^ #\n]".encode(), re.MULTILINE)
-        # Lines that come first could belong to the entry before, so that is read, too.
+        # Lines that come first could belong to the entry before, so that one is read as well.
         begin = max(
             (m.start() for m in head.finditer(old, max(self.start, lines.start - MOST), lines.start)),
             default=self.start,

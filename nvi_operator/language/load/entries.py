@@ -1,7 +1,7 @@
 """Entries beside the YAML: `forwardsFrom: forwards.csv` reads more forwards from a CSV or JSON Lines file.
 
-An entry is validated by the same model as one in the YAML, whatever file it came in, and an error in it has a place
-of its own. Here: a file's text to its entries. The two formats are in `entries_csv.py` and `entries_json.py`; which
+An entry is validated by the same model as one in the YAML, whatever file it came in, and an error in it has its
+place. Here: a file's text to its entries. The two formats are in `entries_csv.py` and `entries_json.py`; which
 sections may be so written is in `model/sections.py`, which file may be read in `files.py`.
 """
 
@@ -33,7 +33,7 @@ _FORMATS: Mapping[str, type[Rows]] = {".csv": CsvTable, ".jsonl": JsonLines}
 
 @dataclass(frozen=True)
 class EntryFile:
-    """A file of entries of one section. Its places are found by reading it again, once somebody asks for one."""
+    """A file of entries of one section. Places are found by reading it again, when one is asked for."""
 
     file: str
     section: str
@@ -91,7 +91,7 @@ def read_entries(data: bytes | str, file: str, section: str, language: Language)
 
 
 def _all_right(rows: Rows | None) -> dict[str, Any] | None:
-    """The entries, if nothing at all is wrong with them."""
+    """The entries, if all are valid."""
     problems = SpecProblems()
     found = [(name, entry) for _, name, entry in rows.entries(problems)] if rows is not None else [("", None)]
     entries = dict(found)
@@ -113,6 +113,6 @@ def _second(source: EntryFile, line: int, name: str) -> SpecProblem:
     return SpecProblem(
         source.rows.document(line).find(path, key=True),
         "",
-        f"{shown(name)} is here for the second time: first at {source.find(path, key=True)}",
+        f"{shown(name)} is already defined at {source.find(path, key=True)}",
         "keep one of them, or rename one",
     )

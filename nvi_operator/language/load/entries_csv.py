@@ -23,7 +23,7 @@ from nvi_operator.language.model.base import fields_of
 from nvi_operator.language.wording import nearest, shown
 
 _BOOLEANS = {"true": True, "false": False}
-# The csv module does not say where in a line a cell is, so this reads the lines with quotes, and those with errors.
+# The csv module does not tell at which column a cell begins, so this reads lines with quotes, and lines with errors.
 _CELL = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",]*?))\s*(?P<end>,|$)')
 
 
@@ -141,7 +141,7 @@ class CsvTable(Rows):
                     hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
                     yield self._problem(line, cell.start + 1, f"there is no field {shown(cell.text)}", hint)
                 elif cell.text in names[:index]:
-                    message = f"column {cell.text!r} is here for the second time"
+                    message = f"column {cell.text!r} appears twice"
                     yield self._problem(line, cell.start + 1, message, "keep one of them")
             needed = ["name", *(name for name, field in self._fields.items() if field.is_required())]
             for name in needed:
@@ -149,13 +149,13 @@ class CsvTable(Rows):
                     message = f"the header has no column {name!r}"
                     yield self._problem(line, 1, message, "each entry needs it: add the column")
 
-    def _uneven(self, line: int, wanted: int) -> SpecProblem:
+    def _uneven(self, line: int, expected: int) -> SpecProblem:
         cells = _cells(self._lines[line - 1])
-        message = f"this row has {len(cells)} cells, and the header {wanted}"
-        if len(cells) > wanted:
-            return self._problem(line, cells[wanted].start + 1, message, self.several)
+        message = f"this row has {len(cells)} cells, and the header {expected}"
+        if len(cells) > expected:
+            return self._problem(line, cells[expected].start + 1, message, self.several)
         column = len(self._lines[line - 1].rstrip()) + 1
-        return self._problem(line, column, message, "write a comma for each empty cell, too")
+        return self._problem(line, column, message, "write a comma for each empty cell as well")
 
 
 def _value(cell: str) -> Any:

@@ -28,7 +28,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-# What the json module lets pass, or says in words of its own.
+# What the json module accepts, or describes in other words.
 _OTHERS: Mapping[type[Exception], str] = {
     RecursionError: "it is nested too deep",
     UnicodeEncodeError: "half of a surrogate pair is no character",
@@ -117,10 +117,10 @@ class JsonLines(Rows):
         try:
             parse(line, self._file)
         except SpecError as error:
-            for said in error.problems:
-                yield self._problem(number, said.position.column, said.message.partition(": first at")[0], said.hint)
+            for found in error.problems:
+                yield self._problem(number, found.position.column, found.message.rpartition(" at ")[0], found.hint)
         else:
-            yield self._problem(number, 1, "a field is here for the second time", "keep one of them")
+            yield self._problem(number, 1, "a field appears twice", "keep one of them")
 
 
 def _own(places: Places) -> int:

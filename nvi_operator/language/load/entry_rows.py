@@ -25,7 +25,7 @@ class Rows(ABC):
 
     @cached_property
     def _lines(self) -> list[str]:
-        """Only for what is wrong, and for places: lines are twice as large as the file, and that is kept."""
+        """Split only for errors and places: the lines take twice the memory of the file."""
         return self.raw.decode().split("\n")
 
     def of(self, raw: bytes) -> Self:
@@ -34,7 +34,7 @@ class Rows(ABC):
 
     @abstractmethod
     def part(self, start: int, end: int) -> Self | None:
-        """Those of some whole lines, for themselves; None if something else is said there, too."""
+        """The rows of some whole lines alone; None if they contain anything else."""
 
     @abstractmethod
     def entries(self, problems: SpecProblems) -> Iterator[tuple[int, str, Any]]:

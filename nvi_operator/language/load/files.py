@@ -105,7 +105,7 @@ class SpecFiles:
                 if entry.is_directory:
                     (linked if entry.is_link else real).append((path, depth + 1))
                 elif path.suffix in suffixes:
-                    yield path  # a dangling symlink as well: reading it says what is wrong
+                    yield path  # a dangling symlink as well: reading it tells what is wrong
 
     def _list(self, directory: FilePath, seen: set[_Inode]) -> list[_Entry]:
         """What is in a directory, sorted; nothing if it was seen before. Raises OSError."""
@@ -245,7 +245,7 @@ class _Entry(NamedTuple):
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a symlink that leads in a circle, or where this user may not look: reading it says so
+    except OSError:  # a symlink that leads in a circle, or where this user may not look: reading it tells so
         return False
 
 

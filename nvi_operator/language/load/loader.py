@@ -35,13 +35,13 @@ __all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts"]
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A gateway as it shall be, and where it is written."""
+    """A gateway as its spec describes it, and where each value is written."""
 
     name: str
     spec: GatewaySpec
     where: Positions
     files: tuple[str, ...]
-    shared: frozenset[str]  # of those, what other gateways are written in, too
+    shared: frozenset[str]  # those of them that other gateways use as well
     claims: Claims = field(repr=False, compare=False)
     language: Language = field(default=LANGUAGE, repr=False)
 
@@ -63,7 +63,7 @@ def load_directory(
     gateway: str | None = None,
     language: Language = LANGUAGE,
 ) -> LoadedSpec:
-    """The one gateway in `path` (a directory or a file) that is for `hostname`, or is called `gateway`.
+    """The one gateway in `path` (a directory or a file) that matches `hostname`, or is called `gateway`.
 
     Raises SpecError with every problem found.
     """
@@ -83,7 +83,7 @@ def load_texts(
     entries: ReadEntries | None = None,
     language: Language = LANGUAGE,
 ) -> LoadedSpec:
-    """The same, of texts by file name. `root` is where it is said that there is nothing.
+    """The same, from texts by file name. `root` is the place of the error that there is no gateway.
 
     `entries` reads the files of entries that a document names; without it they are among `texts`.
     """
@@ -91,7 +91,7 @@ def load_texts(
     first = FirstEntries(entries or entries_among(texts), language)
 
     def refuse_early(documents: Sequence[Part], problems: SpecProblems) -> LoadedSpec | None:
-        """The gateway of some entries. What is wrong in many of them is so with the others beside them."""
+        """The gateway of some entries. An entry that is wrong here is wrong among all of them as well."""
         try:
             return _load(documents, first.read, SpecProblems(problems), hostname, gateway, root, language)
         except SpecError as error:
@@ -169,20 +169,18 @@ def _named_by(
     problems: SpecProblems,
     language: Language,
 ) -> Iterator[Part]:
-    """The files of entries that a document names, if nobody has `named` them before."""
+    """The files of entries that a document names, except those that are in `named` already."""
     document = part.source
-    for said_in, section in language.files.items():
-        files = part.sections.get(said_in) or ()
+    for field_name, section in language.files.items():
+        files = part.sections.get(field_name) or ()
         for index, file in enumerate(files):
-            path: Path = ("spec", said_in, index)
-            said = dotted(path[:2])
+            path: Path = ("spec", field_name, index)
+            where = dotted(path[:2])
             found_at = beside(document.file, file)
             first, first_path = named.setdefault((part.name, section, found_at), (document, path))
             if (first, first_path) != (document, path):
-                message = (
-                    f"{short(file, LONGEST_NAME)} is read for the second time: first at {first.find(first_path)}"
-                )
-                problems.append(SpecProblem(document.find(path), said, message, "name it once"))
+                message = f"{short(file, LONGEST_NAME)} is already named at {first.find(first_path)}"
+                problems.append(SpecProblem(document.find(path), where, message, "name it once"))
                 continue
             if problems.is_enough():
                 return
@@ -192,7 +190,7 @@ def _named_by(
                 problems.add(error)
             except OSError as error:
                 problem = entries_unreadable(document.file, file, error)
-                problems.append(SpecProblem(document.find(path), said, *problem))
+                problems.append(SpecProblem(document.find(path), where, *problem))
             else:
                 yield Part(source, part.name, {section: found})
 
@@ -207,16 +205,16 @@ def _choose(parts: Sequence[Part], hostname: str | None, gateway: str | None) ->
         if gateway in hosts:
             return gateway
         raise _no_choice(parts[0], f"there is no gateway {gateway!r} here", there_are)
-    mine = [name for name, said in hosts.items() if not said or "any" in said or hostname is None or hostname in said]
+    mine = [name for name, on in hosts.items() if not on or "any" in on or hostname is None or hostname in on]
     if len(mine) == 1:
         return mine[0]
     host = "this host" if hostname is None else f"host {hostname!r}"
     if not mine:
         hint = f"add it to spec.host of one, or name one with --gateway; {there_are}"
-        raise _no_choice(parts[0], f"no gateway is for {host}", hint)
+        raise _no_choice(parts[0], f"no gateway matches {host}", hint)
     second = next(part for part in parts if part.name == mine[1])
     names = ", ".join(sorted(mine))
-    raise _no_choice(second, f"several gateways are for {host}: {names}", "name one with --gateway, or set spec.host")
+    raise _no_choice(second, f"several gateways match {host}: {names}", "name one with --gateway, or set spec.host")
 
 
 def _no_choice(part: Part, message: str, hint: str) -> SpecError:

@@ -1,7 +1,6 @@
 """Several documents of one name, and the entries beside them, to one gateway; and where each value was written.
 
-Sections that are mappings are joined by name, lists are joined in the order of files and documents, all else
-may be said once.
+How the documents of a section join is declared in `model/sections.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """What one source says, valid by itself: sections by their names in YAML, in the order written."""
+    """The sections of one source, valid by itself, by their names in YAML and in the order written."""
 
     source: Source
     name: str
@@ -55,7 +54,7 @@ class Positions:
         return source.find(written, key=key)
 
     def written(self, path: Path) -> tuple[Source, Path]:
-        """The source that says it, and the path there: lines count from 0 in every document."""
+        """The source of a value, and its path there: list entries count from 0 in every document."""
         section = str(path[1]) if len(path) > 1 and path[0] == "spec" else ""
         number = self.sections.get(section, 0)
         if len(path) > 2:
@@ -93,7 +92,7 @@ class _Merged:
 
 
 def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Positions, list[SpecProblem]]:
-    """One gateway of all its parts; with problems, the spec holds what was said first."""
+    """One gateway from all its parts; where there are problems, the spec has the first of two values."""
     merged = _Merged(tuple(part.source for part in parts), language)
     for number, part in enumerate(parts):
         for section, value in part.sections.items():
@@ -152,7 +151,7 @@ def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Positi
         SpecProblem(
             source.find(path, key=not in_list),
             dotted(path),
-            f"{what} is defined for the second time: first at {first}",
+            f"{what} is already defined at {first}",
             "keep one of them" if len(path) == 2 else "keep one of them, or give one another name",
         )
     )

@@ -58,13 +58,13 @@ class Written(Protocol):
 def explained(
     document: Written, error: ValidationError, language: Language, *, several: str = AS_A_LIST
 ) -> Iterator[SpecProblem]:
-    """One problem for each wrong value of the document. `several` says how a field has more than one value there."""
+    """One problem for each wrong value of the document. `several`: how a field has several values there."""
     found: dict[Path, Any] = {}
     words: dict[Path, str] = {}
     for item in error.errors(include_url=False):
         path = _written(document, item)
         if _is_choice(item):
-            words[path] = str(item["ctx"]["expected"]).strip("'")  # one of several forms: said with the others
+            words[path] = str(item["ctx"]["expected"]).strip("'")  # one of several forms: named with the others
         found.setdefault(path, item)
         if _is_choice(found[path]):
             found[path] = item
@@ -85,7 +85,7 @@ def explained(
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):
             hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"
-        # A key of ours; in the short forms (`to: 192.0.2.1`) what pydantic has for a key was written as a value.
+        # In the short forms (`to: 192.0.2.1`) what pydantic takes for a key was written as a value.
         wrong_key = item["loc"][-1:] == ("[key]",) and item["loc"][-2:-1] == path[-1:]
         on_key = wrong_key or item["type"] in _UNKNOWN
         yield SpecProblem(document.find(path, key=on_key), dotted(path), message, hint)
@@ -105,14 +105,14 @@ def _weights(given: Any) -> dict[str, Any]:
     return weights if all(type(weight) is int for weight in weights.values()) else {}
 
 
-def _instead_of_weights(wanted: Any, field: Path, weights: dict[str, Any]) -> str:
+def _instead_of_weights(annotation: Any, field: Path, weights: dict[str, Any]) -> str:
     name = str(field[-1]) if field else ""
     if name == "as" and "sourceNat" in field:
         name = "pool" if any(sign in next(iter(weights)) for sign in ".:/") else "uplinks"
     if name in _WEIGHTED:
         pairs = ", ".join(f"{_key(value)}: {shown(weight)}" for value, weight in list(weights.items())[:2])
         return f"write values and weights as one mapping: `{name}: {{{pairs}{', ...' if len(weights) > 2 else ''}}}`"
-    return f"{name} takes no weights: write [{', '.join(list(weights)[:3])}]" if _is_list(wanted) else ""
+    return f"{name} takes no weights: write [{', '.join(list(weights)[:3])}]" if _is_list(annotation) else ""
 
 
 def _key(text: str) -> str:
@@ -161,9 +161,9 @@ def _sentence(item: Any, path: Path, language: Language) -> tuple[str, str]:
         return f"{shown(given)} is too small: at least {context['ge']}", "choose a larger number"
     if kind == "less_than_equal":
         return f"{shown(given)} is too large: at most {context['le']}", "choose a smaller number"
-    wanted = _TYPES.get(kind)
-    if wanted:
-        return f"expected {wanted}, found {shown(given)}", _type_hint(kind, given, path, language)
+    expected = _TYPES.get(kind)
+    if expected:
+        return f"expected {expected}, found {shown(given)}", _type_hint(kind, given, path, language)
     return str(item["msg"]), ""
 
 
@@ -190,10 +190,10 @@ def _type_hint(kind: str, given: Any, path: Path, language: Language) -> str:
         return "put it in quotes if it is text" if isinstance(given, int | float) else ""
     if kind == "int_type":
         return "write the number without quotes" if str(given).isdecimal() else "write a number such as 1"
-    wanted = _type_at(path, language)
-    if isinstance(given, str) and is_model(wanted) and (spaced := _spaced(given, fields_of(wanted))):
+    annotation = _type_at(path, language)
+    if isinstance(given, str) and is_model(annotation) and (spaced := _spaced(given, fields_of(annotation))):
         return f"write `{spaced}`, with a space after the colon"
-    form = _form(wanted)
+    form = _form(annotation)
     if not path or not form:
         return "see examples/ and `nvictl schema`"
     return f"write `{form}`" if isinstance(path[-1], int) else f"write `{short(str(path[-1]))}: {form}`"
@@ -216,7 +216,7 @@ def _value_hint(error: ValueError) -> str:
         return error.hint
     message = str(error)
     if "did you mean" in message or ": write " in message:
-        return ""  # it says so itself
+        return ""  # it has its own hint
     if message == "there is no value":
         return "write one, or leave the field out"
     if "as text, found" in message:

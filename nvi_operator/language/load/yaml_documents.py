@@ -61,8 +61,8 @@ def _parts(
             _explain(document, gateway, problems, language)
             problems.complete = problems.complete and not _unread(document)
             continue
-        said = document.data.get("spec", ())
-        sections = {section: getattr(gateway.spec, language.attributes[section]) for section in said}
+        written = document.data.get("spec", ())
+        sections = {section: getattr(gateway.spec, language.attributes[section]) for section in written}
         if isinstance(document, CutDocument):
             sections |= document.with_runs(sections)
         parts.append(Part(document, gateway.metadata.name, sections))
@@ -178,7 +178,7 @@ class CutDocument:
 def _cut_documents(
     text: str, file: str, language: Language, least: int, most_wrong: int | None, first: int | None = None
 ) -> list[CutDocument]:
-    """Nothing where there is no long run, or where it is in doubt that it means what it seems to mean."""
+    """Empty where there is no long run, or where its meaning is not certain."""
     try:
         raw, remains, runs = cut(text, language.bulk, least, most_wrong, first)
         if first is not None and len(remains) > LITTLE:

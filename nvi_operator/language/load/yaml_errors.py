@@ -1,4 +1,4 @@
-"""What is no YAML at all, said in one sentence with its place and what to do about it."""
+"""Text that is not YAML: one sentence, with its place and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _QUOTES = "put quotes around the whole value"
 _INDENT = "check the indentation of this line and of those before it"
 
-# What is said of a line after one with `key:value`, which is a text to YAML.
+# libyaml's messages about a line after one with `key:value`, which YAML takes for text.
 _AFTER_GLUED = ("mapping values are not allowed", "did not find expected key", "expected <block end>")
 
-# (what libyaml or PyYAML says, what we say, what to do); libyaml bounds the depth by itself since 0.2.6
+# (the message of libyaml or PyYAML, ours, what to do); libyaml bounds the depth by itself since 0.2.6
 _SENTENCES = (
     ("mapping values are not allowed", "a ': ' where no new key can be", f"{_QUOTES}, or check the indentation"),
     ("did not find expected key", "this line is indented neither as a key nor as a value", _INDENT),
@@ -80,12 +80,12 @@ def syntax_problem(error: Any, text: str, file: str) -> SpecProblem:
     if mark is None:
         return SpecProblem(Position(file, 1, 1), "", f"not YAML: {error.problem}", _INDENT)
     if found := _glued(error.problem or "", mark, begun, text):
-        line, column, said, hint = found
-        return SpecProblem(Position(file, line + 1, column + 1), "", f"not YAML: {said}", hint)
+        line, column, message, hint = found
+        return SpecProblem(Position(file, line + 1, column + 1), "", f"not YAML: {message}", hint)
     if begun is not None and mark.index >= len(text.rstrip()):
         mark = begun  # it is missed at the end of the file, and mended where it begins
-    said, hint = _sentence(error.problem or "", text[mark.index : mark.index + 1])
-    return SpecProblem(Position(file, mark.line + 1, mark.column + 1), "", f"not YAML: {said}", hint)
+    message, hint = _sentence(error.problem or "", text[mark.index : mark.index + 1])
+    return SpecProblem(Position(file, mark.line + 1, mark.column + 1), "", f"not YAML: {message}", hint)
 
 
 def _glued(problem: str, mark: Any, begun: Any, text: str) -> tuple[int, int, str, str] | None:
@@ -98,7 +98,7 @@ def _glued(problem: str, mark: Any, begun: Any, text: str) -> tuple[int, int, st
         refused = lines[mark.line]
         if ": " in refused[: mark.column]:
             return None
-        # The first key of its line cannot be one: the line before was meant as one, too.
+        # The first key of its line cannot be one: the line before was meant as a key.
         line = next((n for n in range(mark.line - 1, -1, -1) if lines[n].strip()), mark.line)
         columns = {len(refused) - len(refused.lstrip())}
     else:
@@ -117,7 +117,7 @@ def _sentence(problem: str, character: str) -> tuple[str, str]:
         if character == "\t":
             return "a tab where only spaces may be", "indent with spaces"
         return f"{character!r} cannot start a value", _QUOTES
-    for part, said, hint in _SENTENCES:
+    for part, message, hint in _SENTENCES:
         if part in problem:
-            return said, hint
+            return message, hint
     return problem, "check the indentation and the quotes of this line and of those before it"

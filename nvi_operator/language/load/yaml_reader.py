@@ -175,7 +175,7 @@ class _Reader:
             key, key_places = self._node(event, depth)
             at = _own(key_places)
             if not isinstance(key, str):
-                if self._found() == problems:  # else the key is wrong in another way, which was said
+                if self._found() == problems:  # otherwise the key is wrong in another way, which is reported
                     written = event.value if isinstance(event, yaml.ScalarEvent) else ""
                     self._problem(at, f"{short(written) or shown(key)} is no key: keys are text", _key_hint(key))
                 self._node(self._next(), depth)
@@ -186,7 +186,7 @@ class _Reader:
                 first = self._position(places[key][0])
                 self._problem(
                     at,
-                    f"{shown(key)} is here for the second time: first at {first}",
+                    f"{shown(key)} is already defined at {first}",
                     "keep one of them, or rename one",
                 )
             value, value_places = self._node(self._next(), depth)

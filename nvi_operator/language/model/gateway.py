@@ -23,8 +23,8 @@ from nvi_operator.language.model.source_nat import SourceNat
 class RouteSpec(Model):
     """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins.
 
-    What the gateway itself sends obeys no route of the spec: bound to an uplink's address it takes that uplink,
-    unbound it goes where `main` says.
+    They do not apply to what the gateway itself sends: bound to an uplink's address it takes that uplink,
+    unbound it follows the main table.
     """
 
     name: Name = Field(description="Its name in diffs and messages.")
@@ -36,16 +36,14 @@ class RouteSpec(Model):
     @model_validator(mode="after")
     def _says_something(self) -> RouteSpec:
         if not (self.from_ or self.to or self.in_):
-            raise ValueError("say at least one of from, to and in")
+            raise ValueError("give at least one of from, to and in")
         return self
 
 
 class GatewaySpec(Model):
     """What one gateway does."""
 
-    host: Maybe[HostNames] = Field(
-        None, description="Hostnames that this is for; `any`, or left out, for every host."
-    )
+    host: Maybe[HostNames] = Field(None, description="Hostnames of the gateway; `any`, or left out: every host.")
     dataplane: Dataplane = Field(default_factory=Dataplane)
     numbers: Numbers = Field(default_factory=Numbers)
     guards: Guards = Field(default_factory=Guards)
@@ -55,7 +53,7 @@ class GatewaySpec(Model):
     )
     uplinks: dict[Name, UplinkSpec] = Field(default_factory=dict, description="Ways out, by name.")
     source_nat: tuple[SourceNat, ...] = Field(
-        (), strict=False, description="Source NAT; the first line that matches wins."
+        (), strict=False, description="Source NAT; the first rule that matches wins."
     )
     forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
     forwards_from: Maybe[EntryFiles] = Field(
@@ -70,7 +68,7 @@ class GatewaySpec(Model):
         None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
     )
     routes: tuple[RouteSpec, ...] = Field(
-        (), strict=False, description="Stage-2 routing; the first line that matches wins."
+        (), strict=False, description="Stage-2 routing; the first route that matches wins."
     )
 
     @property

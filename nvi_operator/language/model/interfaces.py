@@ -78,7 +78,7 @@ class UplinkSpec(Model):
         "auto",
         description="Networks behind it, such as those of a site at the other end of a tunnel, whose hosts may open "
         "connections to inside hosts by their own addresses: the answers leave untranslated. none: no such networks. "
-        "auto: the private networks that lines of sourceNat name in `to`, and the link's own, unless the spec uses "
+        "auto: the private networks that rules of sourceNat name in `to`, and the link's own, unless the spec uses "
         "the uplink for public networks or addresses as well.",
     )
     translate_to: Maybe[Addresses] = Field(

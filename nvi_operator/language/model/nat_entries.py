@@ -75,7 +75,7 @@ def _weighted(servers: Mapping[Target, int]) -> tuple[Target, ...]:
 
 
 class _Servers:
-    """Says to pydantic how targets are written."""
+    """Tells pydantic how targets are written."""
 
     @staticmethod
     def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -134,8 +134,8 @@ class Forward:
         Pick,
         Field(
             description="How one of several servers is chosen. hash, or client: by the client's address; a client "
-            "keeps its server whatever else changes, and only the share of a server that comes or goes moves. "
-            "client-port: by address and port. random, round-robin: each new flow for itself."
+            "keeps its server whatever else changes; where a server is added or removed, only its share moves. "
+            "client-port: by address and port. random, round-robin: each connection by itself."
         ),
     ] = "hash"
     tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None
@@ -148,7 +148,7 @@ class Forward:
             "protocols as `ports`, where both are given.",
         ),
     ] = None
-    hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside, too?")] = True
+    hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside as well?")] = True
 
     def __post_init__(self) -> None:
         if self.ports and self.from_ports:
@@ -176,8 +176,8 @@ class Static:
     """1:1 NAT of an address or a prefix, in both directions.
 
     What follows the prefix stays as it is (netmap), in IPv6 as well: subnet number and interface identifier. RFC
-    6296 would change one of them; see `nptv6`. Without `to` it is for all but what goes from one inside network to
-    another.
+    6296 would change one of them; see `nptv6`. Without `to` it applies to all traffic but that from one inside
+    network to another.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
@@ -188,7 +188,7 @@ class Static:
         Maybe[Networks],
         Field(
             description="Only for what is sent to these prefixes, and for what comes from them. Such an entry is "
-            "asked before those without, and before what is said of inside networks."
+            "matched before those without, and before the rules for inside networks."
         ),
     ] = None
     in_: Annotated[
@@ -197,7 +197,7 @@ class Static:
             alias="in",
             description="Only for what comes in by these interfaces, and for what is sent to the networks behind "
             "them. So `as` may stand for other hosts at other interfaces, and two sites with equal addresses need "
-            "only one alias, under which each knows the other. Such an entry is asked first.",
+            "only one alias, under which each knows the other. Such an entry is matched first.",
         ),
     ] = None
     except_: Annotated[
@@ -257,26 +257,27 @@ class TwiceNat:
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     from_: Annotated[
-        FamilyNetworks, Field(alias="from", description="The real addresses on our side; a prefix of each family.")
+        FamilyNetworks, Field(alias="from", description="The real addresses on the inside; a prefix of each family.")
     ]
     as_: Annotated[FamilyNetworks, Field(alias="as", description="What the other side knows them as.")]
-    to: Annotated[FamilyNetworks, Field(description="What our side knows the other side as.")]
+    to: Annotated[FamilyNetworks, Field(description="What the inside knows the other side as.")]
     becomes: Annotated[FamilyNetworks, Field(description="The real addresses on the other side.")]
     via: Annotated[Name, Field(description="The uplink that leads there.")]
     opens: Annotated[
         Literal["us", "both"],
         Field(
-            description="Who may open flows: us, our side only; both, also hosts of `becomes`, to addresses of `as`."
+            description="Who may open connections: us, inside hosts only; both, also hosts of `becomes`, to "
+            "addresses of `as`."
         ),
     ] = "both"
 
     def __post_init__(self) -> None:
-        ours = _same_families_and_sizes(self.from_, self.as_, "from", "as")
-        theirs = _same_families_and_sizes(self.to, self.becomes, "to", "becomes")
+        near = _same_families_and_sizes(self.from_, self.as_, "from", "as")
+        far = _same_families_and_sizes(self.to, self.becomes, "to", "becomes")
         for network in self.to:
             if not network.prefixlen:
                 raise ValueError(f"to {network} is every address: name those of the other side")
-        if [real.version for real, _ in ours] != [alias.version for alias, _ in theirs]:
+        if [real.version for real, _ in near] != [alias.version for alias, _ in far]:
             raise ValueError(f"from {_all(self.from_)} and to {_all(self.to)} mix IPv4 and IPv6")
         for network in self.from_:
             check_hosts(network, "from")
@@ -287,7 +288,7 @@ class TwiceNat:
     def families(self) -> tuple[OneTwice, ...]:
         """The entry, family by family."""
         halves = zip(_paired(self.from_, self.as_), _paired(self.to, self.becomes), strict=True)
-        return tuple(OneTwice(*ours, *theirs, self.via) for ours, theirs in halves)
+        return tuple(OneTwice(*near, *far, self.via) for near, far in halves)
 
 
 class OneTwice(NamedTuple):

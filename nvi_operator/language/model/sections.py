@@ -79,7 +79,7 @@ class Language:
         if section.join is not join:
             raise TypeError(f"section {section.name!r}: its field joins {join.name}, and not {section.join.name}")
         if section.join is not Join.ONCE and not (section.entry and section.entries):
-            raise TypeError(f"section {section.name!r}: say what its entries are called")
+            raise TypeError(f"section {section.name!r}: name one entry and several")
         models = [item for item in get_args(annotation) if is_model(item)]
         if section.join is Join.IN_ORDER and not all("name" in fields_of(model) for model in models):
             raise TypeError(f"section {section.name!r}: entries of a list are told apart by a field `name`")
@@ -108,7 +108,7 @@ class Language:
 
     @cached_property
     def files(self) -> Mapping[str, str]:
-        """The fields that name files of entries, and the section that each is for."""
+        """The fields that name files of entries, and the section of each."""
         return {section.files: section.name for section in self.sections if section.bulk}
 
     @cached_property

@@ -26,7 +26,7 @@ class Dataplane(Model):
         31,
         ge=16,
         le=31,
-        description="The bit of the packet mark that says 'stage 2'. Change it if it is taken.",
+        description="The bit of the packet mark that means 'stage 2'. Change it if something else uses it.",
     )
     local_bit: int = Field(
         30,
@@ -44,8 +44,8 @@ class Dataplane(Model):
     ipsec: bool = Field(
         False,
         description="Set it where IPsec policies end on this gateway: what they decrypt for inside networks takes "
-        "one pass, without NAT. On a second one the policies would refuse it, for nothing tells any more that it was "
-        "encrypted.",
+        "one pass, without NAT. On a second one the policies would refuse it, because the kernel no longer knows "
+        "that it was encrypted.",
     )
 
     @model_validator(mode="after")
@@ -58,21 +58,23 @@ class Dataplane(Model):
 
 
 class Numbers(Model):
-    """Numbers that the kernel needs and no user does; change one only where it collides."""
+    """Numbers that the kernel needs; change one only where it collides with other software."""
 
     rule_priority: int = Field(
         1000,
         ge=1,
         le=31000,
-        description="First of 1000 FIB rule priorities that we use; one more is 32767 behind it.",
+        description="First of the 1000 FIB rule priorities that the gateway uses; one more is 32767 behind it.",
     )
     table: int = Field(7800, ge=256, le=2**30, description="First routing table number; uplinks follow it.")
-    protocol: int = Field(78, ge=5, le=255, description="Protocol number that marks routes and rules as ours.")
+    protocol: int = Field(
+        78, ge=5, le=255, description="Protocol number of the routes and rules that the gateway owns."
+    )
     link_group: int = Field(78, ge=1, le=2**31 - 2, description="Link group of the uplinks; the next one is nvi's.")
 
 
 class Guards(Model):
-    """What protects a gateway from addresses that cannot be true."""
+    """Protection against spoofed source addresses."""
 
     anti_spoof: Literal["local", "strict", "off"] = Field(
         "local",

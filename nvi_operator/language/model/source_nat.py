@@ -36,7 +36,7 @@ from nvi_operator.language.wording import nearest, shown
 
 
 def _shares(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """Uplinks that are named without a weight have None, which stands for their own."""
+    """An uplink that is named without a weight has None, which stands for its own."""
     if isinstance(value, dict):
         return handler(value)
     names = distinct(value)
@@ -109,13 +109,13 @@ class Translation(Model):
 
     unchanged: bool = Field(
         False,
-        description="The source stays, and such packets leave by the default uplink. What is for an inside network "
-        "never does, unless `to` names a part of one.",
+        description="The source stays, and such packets leave by the default uplink. Packets to an inside network "
+        "never do, unless `to` names a part of one.",
     )
     uplinks: Shares = Field(
         default_factory=dict,
-        description="The address of one of these uplinks. By name: by their own weights; as a mapping: by the "
-        "weights in it, and by no others.",
+        description="The address of one of these uplinks: a list uses the uplinks' own weights, a mapping the "
+        "weights in it.",
     )
     pool: Maybe[Pool] = Field(
         None,
@@ -133,11 +133,11 @@ class Translation(Model):
     pick: Pick = Field(
         "hash",
         description="How one of several is chosen. hash: by client and destination; the same as long as that one is "
-        "there, whatever else changes, and only the share of one that comes or goes moves. client: by the client. "
-        "client-port: by the client and its port. random, round-robin: each new flow for itself.",
+        "there, whatever else changes; where one is added or removed, only its share moves. client: by the client. "
+        "client-port: by the client and its port. random, round-robin: each connection by itself.",
     )
     persistent: bool = Field(
-        False, description="A client keeps its address, whatever it talks to: the same as `pick: client`."
+        False, description="A client keeps its address for all destinations: the same as `pick: client`."
     )
     overload: bool = Field(
         True, description="May several clients share an address? If not, the pool needs one for each."
@@ -145,9 +145,9 @@ class Translation(Model):
 
     @model_validator(mode="after")
     def _one_of(self) -> Translation:
-        said = [self.unchanged, bool(self.uplinks), self.pool is not None]
-        if sum(said) != 1:
-            raise ValueError("say exactly one of unchanged, uplinks and pool")
+        given = [self.unchanged, bool(self.uplinks), self.pool is not None]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of unchanged, uplinks and pool")
         if self.unchanged and self.ports:
             raise ValueError("unchanged takes no ports")
         if not self.overload and (not self.pool or self.ports):
@@ -160,7 +160,7 @@ class Translation(Model):
 
 
 def _are_weights(value: dict[Any, Any]) -> bool:
-    """Uplinks or addresses with numbers, where the field is missing that they are of."""
+    """Uplinks or addresses with weights, without the field they belong to."""
     known = tuple(fields_of(Translation))
     return bool(value) and all(
         type(weight) is int and name not in known and not nearest(name, known) for name, weight in value.items()
@@ -198,16 +198,16 @@ _SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
 
 
 class SourceNat(Model):
-    """One line of source NAT: which packets, and what their source becomes. The first that matches wins.
+    """One rule of source NAT: which packets, and what their source becomes. The first that matches wins.
 
-    What the gateway itself sends obeys no line: it leaves with the address that its program or the kernel chose.
+    What the gateway itself sends is not translated: it leaves with the address that its program or the kernel chose.
     """
 
     name: Name = Field(description="Its name in counters, diffs and messages.")
     from_: Maybe[Networks] = Field(
         None,
         alias="from",
-        description="Source prefixes. Left out: everything that lives behind our interfaces.",
+        description="Source prefixes. Left out: everything behind the inside interfaces.",
     )
     to: Maybe[Networks] = Field(None, description="Destination prefixes.")
     in_: Maybe[IfNames] = Field(

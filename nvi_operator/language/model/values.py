@@ -71,7 +71,7 @@ def link_local(network: Network) -> Network | None:
 
 
 def within(inner: Network, outer: Network) -> bool:
-    """Is every address of `inner` in `outer`, too?"""
+    """Does `outer` contain every address of `inner`?"""
     if isinstance(inner, IPv4Network):
         return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
@@ -212,7 +212,7 @@ def parse_place(value: object) -> str:
 
 
 def parse_entry_file(value: object) -> str:
-    """``forwards.csv``, ``lists/forwards.jsonl``: below the directory of the file that says so."""
+    """``forwards.csv``, ``lists/forwards.jsonl``: below the directory of the document that names it."""
     text = as_text(value, "a file's name")
     if not _ENTRY_FILE.fullmatch(text):
         raise ValueError(

@@ -8,7 +8,7 @@ from tests.unit.language.specs import BASE, HEAD, TENANTS, Said, load, problems_
 
 MIXED = "IPv4 mixed with IPv6: "
 NOWHERE = "if it is the address of dsl, write that name instead; else add it to routed"
-TAKEN = "each public port leads to one place: change the port, the address or `from`"
+TAKEN = "a public port leads to one place: change the port, the address or `from`"
 
 # name: (the text after BASE, whose first line is line 13; every problem that is told)
 REFUSED: dict[str, tuple[str, list[Said]]] = {
@@ -119,7 +119,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "13:63",
                 "spec.sourceNat[0].as",
                 "192.168.1.1 is an inside address, and nothing leaves by an uplink with such a source",
-                "name an uplink; or in `to` the inside network for which this line is meant",
+                "name an uplink; or in `to` the inside network that this rule is meant for",
             )
         ],
     ),
@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "13:50",
                 "spec.sourceNat[0].as",
                 MIXED + "from is IPv6 and as is IPv4",
-                "write one line for each family",
+                "write one rule for each family",
             )
         ],
     ),
@@ -157,7 +157,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "13:50",
                 "spec.sourceNat[0].to",
                 MIXED + "from is IPv6 and to is IPv4",
-                "write one line for each family",
+                "write one rule for each family",
             )
         ],
     ),
@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "13:50",
                 "spec.sourceNat[0].as",
                 MIXED + "from is IPv6 and as is IPv4",
-                "write one line for each family",
+                "write one rule for each family",
             )
         ],
     ),
@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "13:47",
                 "spec.sourceNat[0].as",
                 MIXED + "protocol is IPv6 and as is IPv4",
-                "write one line for each family",
+                "write one rule for each family",
             )
         ],
     ),
@@ -201,7 +201,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "14:42",
                 "spec.forwards.web.to",
                 MIXED + "a server is IPv6, and it is published on no IPv6 address",
-                "publish it on an IPv6 address, too, or leave that server out",
+                "publish it on an IPv6 address as well, or leave that server out",
             )
         ],
     ),
@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "14:42",
                 "spec.forwards.web.to",
                 MIXED + "a server is IPv6, and it is published on no IPv6 address",
-                "publish it on an IPv6 address, too, or leave that server out; "
+                "publish it on an IPv6 address as well, or leave that server out; "
                 "a port goes after brackets: [fd00:1::80]:8080",
             )
         ],
@@ -224,7 +224,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "14:40",
                 "spec.forwards.web.to",
                 MIXED + "a server is IPv6, and it is published on no IPv6 address",
-                "publish it on an IPv6 address, too, or leave that server out",
+                "publish it on an IPv6 address as well, or leave that server out",
             )
         ],
     ),
@@ -252,23 +252,30 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "  forwards:\n"
         "    a: {at: isp-b, ports: 443/tcp, to: 192.168.1.80}\n"
         "    b: {at: 198.51.100.2, ports: 443/tcp, to: 192.168.1.81}",
-        [("15:34", "spec.forwards.b.ports", "198.51.100.2 tcp port 443 is taken by forward 'a', too", TAKEN)],
+        [("15:34", "spec.forwards.b.ports", "198.51.100.2 tcp port 443 is already used by forward 'a'", TAKEN)],
     ),
     "forwards, overlapping ranges": (
         "  forwards:\n"
         "    a: {at: isp-b, ports: 8000-8010/udp, to: 192.168.1.80}\n"
         "    b: {ports: [53/udp, 8008-8020/udp], to: 192.168.1.81}",
-        [("15:16", "spec.forwards.b.ports", "198.51.100.2 udp ports 8008-8010 are taken by forward 'a', too", TAKEN)],
+        [
+            (
+                "15:16",
+                "spec.forwards.b.ports",
+                "198.51.100.2 udp ports 8008-8010 are already used by forward 'a'",
+                TAKEN,
+            )
+        ],
     ),
     "forward, same port twice": (
         "  forwards:\n    a: {at: isp-b, ports: [443/tcp, 440-450/tcp], to: 192.168.1.80}",
-        [("14:27", "spec.forwards.a.ports", "198.51.100.2 tcp port 443 is taken twice", TAKEN)],
+        [("14:27", "spec.forwards.a.ports", "198.51.100.2 tcp port 443 is used twice", TAKEN)],
     ),
     "forwards, dynamic uplink": (
         "  forwards:\n"
         "    a: {at: dsl, ports: 443/tcp, to: 192.168.1.80}\n"
         "    b: {at: dsl, ports: 443/tcp, to: 192.168.1.81}",
-        [("15:25", "spec.forwards.b.ports", "dsl tcp port 443 is taken by forward 'a', too", TAKEN)],
+        [("15:25", "spec.forwards.b.ports", "dsl tcp port 443 is already used by forward 'a'", TAKEN)],
     ),
     "forwards, whole address twice": (
         "  forwards:\n    a: {at: isp-b, to: 192.168.1.80}\n    b: {at: isp-b, to: 192.168.1.81}",
@@ -276,7 +283,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "15:13",
                 "spec.forwards.b.at",
-                "everything that is sent to 198.51.100.2 is taken by forward 'a', too",
+                "everything that is sent to 198.51.100.2 is already used by forward 'a'",
                 TAKEN,
             )
         ],
@@ -286,23 +293,23 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
         "    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
         "    b: {at: isp-b, ports: 22/tcp, from: 192.0.2.128/25, to: 192.168.1.81}\n"
         "    c: {at: isp-b, ports: 22/tcp, from: 192.0.2.200, to: 192.168.1.82}",
-        [("16:27", "spec.forwards.c.ports", "198.51.100.2 tcp port 22 is taken by forward 'b', too", TAKEN)],
+        [("16:27", "spec.forwards.c.ports", "198.51.100.2 tcp port 22 is already used by forward 'b'", TAKEN)],
     ),
     "one port, sent to from ports that overlap": (
         "  forwards:\n    a: {at: isp-b, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.80}\n"
         "    b: {at: isp-b, ports: 500/udp, fromPorts: 400-600/udp, to: 192.168.1.81}\n",
-        [("15:27", "spec.forwards.b.ports", "198.51.100.2 udp port 500 is taken by forward 'a', too", TAKEN)],
+        [("15:27", "spec.forwards.b.ports", "198.51.100.2 udp port 500 is already used by forward 'a'", TAKEN)],
     ),
     "one port, sent to from some ports and from all": (
         "  forwards:\n    a: {at: isp-b, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.80}\n"
         "    b: {at: isp-b, ports: 500/udp, to: 192.168.1.81}\n",
-        [("15:27", "spec.forwards.b.ports", "198.51.100.2 udp port 500 is taken by forward 'a', too", TAKEN)],
+        [("15:27", "spec.forwards.b.ports", "198.51.100.2 udp port 500 is already used by forward 'a'", TAKEN)],
     ),
     "forwards, some clients and all": (
         "  forwards:\n"
         "    a: {at: isp-b, ports: 22/tcp, from: 192.0.2.0/25, to: 192.168.1.80}\n"
         "    b: {at: isp-b, ports: 22/tcp, to: 192.168.1.81}",
-        [("15:27", "spec.forwards.b.ports", "198.51.100.2 tcp port 22 is taken by forward 'a', too", TAKEN)],
+        [("15:27", "spec.forwards.b.ports", "198.51.100.2 tcp port 22 is already used by forward 'a'", TAKEN)],
     ),
     "forward, shifted too far": (
         "  forwards:\n    a: {at: isp-b, ports: 10000-20000/udp, to: '192.168.1.80:20000-30000'}",
@@ -322,7 +329,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "14:39",
                 "spec.forwards.a.to",
                 "203.0.113.2 is the gateway's own address (uplink 'isp-a')",
-                "name a server: what is for its own addresses the gateway answers itself",
+                "name a server: the gateway itself answers what is sent to its own addresses",
             )
         ],
     ),
@@ -348,13 +355,13 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "15:18",
                 "spec.static.b.address",
                 "192.168.1.80/30 overlaps 192.168.1.80/32 of static 'a'",
-                "each address is known by one other",
+                "each address has one alias",
             ),
             (
                 "15:39",
                 "spec.static.b.as",
                 "203.0.113.16/30 overlaps 203.0.113.17/32 of static 'a'",
-                "each public address stands for one",
+                "a public address stands for one address",
             ),
         ],
     ),
@@ -367,7 +374,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "15:36",
                 "spec.static.b.as",
                 "203.0.113.17/32 overlaps 203.0.113.17/32 of static 'a'",
-                "each public address stands for one",
+                "a public address stands for one address",
             ),
         ],
     ),
@@ -387,7 +394,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "15:36",
                 "spec.static.b.as",
                 "203.0.113.17/32 overlaps 203.0.113.17/32 of static 'a'",
-                "each public address stands for one",
+                "a public address stands for one address",
             ),
         ],
     ),
@@ -415,7 +422,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
                 "14:18",
                 "spec.static.a.address",
                 "198.51.100.2 is the gateway's own address (uplink 'isp-b')",
-                "name the host that shall be known by another address",
+                "name the host that is to have another address",
             )
         ],
     ),
@@ -518,7 +525,7 @@ def uplinks(*lines: str, interfaces: str = "lan0: {networks: 192.168.1.0/24}", m
 
 
 ROUTED_HERE = "add it to routed, if the provider routes it here"
-ONE_DEFAULT = "one is the default: leave it out here, or there"
+ONE_DEFAULT = "only one can be the default: leave it out here or there"
 # Here line 8 is the first uplink.
 A = "a: {interface: wan0, addresses: 203.0.113.2, routed: 203.0.113.16/28}"
 
@@ -551,7 +558,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
             (
                 "9:37",
                 "spec.uplinks.b.addresses",
-                "203.0.113.2 is claimed by uplink 'a', too (addresses 203.0.113.2)",
+                "203.0.113.2 already belongs to uplink 'a' (addresses 203.0.113.2)",
                 "an address belongs to one uplink: packets follow it",
             )
         ],
@@ -562,7 +569,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
             (
                 "9:34",
                 "spec.uplinks.b.routed",
-                "203.0.113.24/29 is claimed by uplink 'a', too (routed 203.0.113.16/28)",
+                "203.0.113.24/29 already belongs to uplink 'a' (routed 203.0.113.16/28)",
                 "an address belongs to one uplink: packets follow it",
             )
         ],
@@ -599,7 +606,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
             more="  forwards:\n    x: {at: 203.0.113.17, ports: 80/tcp, to: 192.168.1.80}\n"
             "    y: {at: a, ports: 80/tcp, to: 192.168.1.81}\n",
         ),
-        [("11:23", "spec.forwards.y.ports", "203.0.113.17 tcp port 80 is taken by forward 'x', too", TAKEN)],
+        [("11:23", "spec.forwards.y.ports", "203.0.113.17 tcp port 80 is already used by forward 'x'", TAKEN)],
     ),
     "an address twice": (
         uplinks("a: {interface: wan0, addresses: [203.0.113.2, 203.0.113.2]}"),
@@ -622,7 +629,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
             (
                 "6:11",
                 "spec.interfaces.wan0",
-                "wan0 is the interface of uplink 'a', too",
+                "wan0 is already the interface of uplink 'a'",
                 "leave it out here: uplinks take part in NAT by themselves",
             )
         ],
@@ -679,7 +686,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
     ),
     "two defaults": (
         uplinks(A.replace("}", ", default: true}"), "b: {interface: wan1}", "c: {interface: wan2, default: true}"),
-        [("10:35", "spec.uplinks.c.default", "uplink 'a' is the default already", ONE_DEFAULT)],
+        [("10:35", "spec.uplinks.c.default", "uplink 'a' is already the default", ONE_DEFAULT)],
     ),
     "two defaults of one family, and one of the other": (
         uplinks(
@@ -687,14 +694,14 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
             "b: {interface: wan1, addresses: '2001:db8::2', default: true}",
             "c: {interface: wan2, addresses: '2001:db8::3', default: true}",
         ),
-        [("10:61", "spec.uplinks.c.default", "uplink 'b' is the default already", ONE_DEFAULT)],
+        [("10:61", "spec.uplinks.c.default", "uplink 'b' is already the default", ONE_DEFAULT)],
     ),
     "a default that may come to have another family": (
         uplinks(
             A.replace("}", ", nextHop: auto, default: true}"),
             "b: {interface: wan1, addresses: '2001:db8::2', default: true}",
         ),
-        [("9:61", "spec.uplinks.b.default", "uplink 'a' is the default already", ONE_DEFAULT)],
+        [("9:61", "spec.uplinks.b.default", "uplink 'a' is already the default", ONE_DEFAULT)],
     ),
     "a route from inside": (
         from_inside("{name: x, from: 192.168.1.12, as: unchanged}"),
@@ -714,7 +721,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "6:47",
                 "spec.interfaces.lan0.knownAs",
                 "its addresses overlap those of uplink 'a'",
-                "choose addresses that nobody else has",
+                "choose addresses that nothing else uses",
             )
         ],
     ),
@@ -729,7 +736,8 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "7:47",
                 "spec.interfaces.lan1.knownAs",
                 "its addresses overlap those of interface 'lan0'",
-                "choose addresses that nobody else has, or say who knows it so with `in` of static",
+                "choose addresses that nothing else uses, or name the interfaces that use this alias with `in` of "
+                "static",
             )
         ],
     ),
@@ -767,7 +775,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "10:5",
                 "spec.routes",
                 "381 routes, counting IPv4 and IPv6 apart: at most 380",
-                "join them into fewer lines with more prefixes each",
+                "join them into fewer routes with more prefixes each",
             )
         ],
     ),
@@ -799,7 +807,7 @@ OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
                 "13:42",
                 "spec.forwards.web.to",
                 "192.168.1.80 exists in several tenants: blue, red",
-                "say which with tenant",
+                "name one with `tenant`",
             )
         ],
     ),
@@ -825,7 +833,7 @@ OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
                 "13:31",
                 "spec.sourceNat[0].from",
                 "these addresses exist in several tenants: blue, red",
-                "say which with tenant, or the interface with in",
+                "name one with `tenant`, or the interface with `in`",
             )
         ],
     ),
@@ -847,7 +855,7 @@ OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
                 "13:25",
                 "spec.static.a.address",
                 "192.168.1.80/32 exists in tenants blue, red",
-                "say which with tenant",
+                "name one with `tenant`",
             )
         ],
     ),

@@ -122,13 +122,13 @@ REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
     "duplicate key": (
         "a: 1\nb: 2\na: 3\n",
         "3:1",
-        "'a' is here for the second time: first at f:1:1",
+        "'a' is already defined at f:1:1",
         "keep one of them, or rename one",
     ),
     "duplicate key in flow": (
         "{a: 1, 'a': 2}",
         "1:8",
-        "'a' is here for the second time: first at f:1:2",
+        "'a' is already defined at f:1:2",
         "keep one of them, or rename one",
     ),
     "alias": ("a: *x\n", "1:4", "*x is an alias: aliases are not allowed", "write the value out"),
@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
     "long key, twice": (
         f"? {'a' * 300_000}\n: 1\n? {'a' * 300_000}\n: 2\n",
         "3:3",
-        f"'{'a' * 55}...' is here for the second time: first at f:1:3",
+        f"'{'a' * 55}...' is already defined at f:1:3",
         "keep one of them, or rename one",
     ),
     "long tag": (
@@ -295,7 +295,7 @@ def test_a_file_tells_all_its_problems_at_once() -> None:
 
 
 def test_the_first_of_two_equal_keys_has_the_place_that_is_named() -> None:
-    with pytest.raises(SpecError, match="first at f:1:1"):
+    with pytest.raises(SpecError, match="already defined at f:1:1"):
         parse("a: 1\na: 2\n", "f")
 
 

@@ -135,7 +135,7 @@ ALLOWED = "names become nft identifiers: lower-case letters, digits and '-' only
 COLUMNS = "name, at, ports, to, pick, tenant, from, fromPorts, hairpin"
 NOT_CSV = "not CSV: a quote that is not closed on its line, or text beside it"
 QUOTE = 'close it before the next comma, and write " within quotes as ""'
-COMMAS = "write a comma for each empty cell, too"
+COMMAS = "write a comma for each empty cell as well"
 SPACES = "separate several values of one cell by spaces"
 NO_PORTS = "is not a protocol with ports"
 NEEDED = "each entry needs it: add the column"
@@ -148,7 +148,7 @@ NEEDED = "each entry needs it: add the column"
         ("name;at;to\n", ("1:1", "the columns are not separated by commas", "save the file with commas")),
         ("\n#\nname,prots,to\n", ("3:6", "there is no field 'prots'", "did you mean 'ports'?")),
         ("name, to,\n", ("1:10", "there is no field ''", f"there are: {COLUMNS}")),
-        ("name,to, to\n", ("1:10", "column 'to' is here for the second time", "keep one of them")),
+        ("name,to, to\n", ("1:10", "column 'to' appears twice", "keep one of them")),
         ("to\n", ("1:1", "the header has no column 'name'", NEEDED)),
         ("nmae,to\n", ("1:1", "there is no field 'nmae'", "did you mean 'name'?")),
         ("name,too\n", ("1:6", "there is no field 'too'", "did you mean 'to'?")),
@@ -277,7 +277,7 @@ MANY_MISPLACED = {
     "forwards of one port": (
         "    webN: {at: isp-b, ports: 443/tcp, to: 192.168.1.1}\n",
         "15:30",
-        "is taken by forward 'web1'",
+        "is already used by forward 'web1'",
     ),
     "forwards of no tenant": (
         "    webN: {at: isp-b, tenant: red, to: 192.168.1.1}\n",
@@ -341,7 +341,7 @@ FORM = 'write an object on one line: {"name": "web", ...}'
         ('{"name": "a", "too": "::8"}', ("15", "spec.forwards.a.too", "there is no field 'too'", TO)),
         ('{"name": "a", "to": "::8,::9"}', ("21", "spec.forwards.a.to", f"'::8,::9' {NO_IP}", A_LIST)),
         ('{"name": 5, "to": "192.168.1.1"}', ("1", "", "expected a name as text, found 5", "put it in quotes")),
-        ('{"name": "w", "to": "::8", "to": 1}', ("28", "", "'to' is here for the second time", RENAME)),
+        ('{"name": "w", "to": "::8", "to": 1}', ("28", "", "'to' is already defined", RENAME)),
         ('{"name": "w", "to": ' + "[" * 9999 + "]" * 9999 + "}", ("1", "", f"{FOR_US}: it is nested too deep", FORM)),
         ('{"name": "w\\ud800", "to": "::8"}', ("1", "", f"{FOR_US}: half of a surrogate pair is no character", FORM)),
         ('{"name": "w", "to": ' + "9" * 5000 + "}", ("1", "", f"{FOR_US}: a number is too long", FORM)),
@@ -451,13 +451,13 @@ KEEP = "keep one of them, or give one another name"
 
 def test_two_of_one_name_in_one_file() -> None:
     assert csv(HEADER + WEB + WEB.replace("443", "80")) == [
-        ("f.csv:3:1", "", "'web' is here for the second time: first at f.csv:2:1", RENAME)
+        ("f.csv:3:1", "", "'web' is already defined at f.csv:2:1", RENAME)
     ]
 
 
 def test_two_of_one_name_in_two_files() -> None:
     document = BASE + "  forwards: {web: {at: isp-b, to: 192.168.1.1}}\n  forwardsFrom: [f.csv, g.csv]\n"
-    again = "forwards {} is defined for the second time: first at {}"
+    again = "forwards {} is already defined at {}"
     texts = {
         "gw.yaml": document,
         "f.csv": HEADER + "a,,,192.168.1.1\n",
@@ -475,7 +475,7 @@ def test_a_file_is_named_once() -> None:
         (
             "gw.yaml:13:25",
             "spec.forwardsFrom",
-            "f.csv is read for the second time: first at gw.yaml:13:18",
+            "f.csv is already named at gw.yaml:13:18",
             "name it once",
         )
     ]

@@ -257,7 +257,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             (
                 "13:3",
                 "",
-                "'interfaces' is here for the second time: first at gw.yaml:5:3",
+                "'interfaces' is already defined at gw.yaml:5:3",
                 "keep one of them, or rename one",
             ),
         ],

@@ -151,7 +151,7 @@ TWICE: dict[str, tuple[str, str, Said]] = {
             (
                 "b.yaml:6:5",
                 "spec.forwards.web",
-                "forwards 'web' is defined for the second time: first at a.yaml:14:5",
+                "forwards 'web' is already defined at a.yaml:14:5",
                 "keep one of them, or give one another name",
             ),
         ),
@@ -162,7 +162,7 @@ TWICE: dict[str, tuple[str, str, Said]] = {
             (
                 "b.yaml:5:13",
                 "spec.uplinks.dsl",
-                "uplinks 'dsl' is defined for the second time: first at a.yaml:10:5",
+                "uplinks 'dsl' is already defined at a.yaml:10:5",
                 "keep one of them, or give one another name",
             ),
         ),
@@ -173,7 +173,7 @@ TWICE: dict[str, tuple[str, str, Said]] = {
             (
                 "b.yaml:7:14",
                 "spec.sourceNat[1].name",
-                "sourceNat 'x' is defined for the second time: first at a.yaml:14:14",
+                "sourceNat 'x' is already defined at a.yaml:14:14",
                 "keep one of them, or give one another name",
             ),
         ),
@@ -184,7 +184,7 @@ TWICE: dict[str, tuple[str, str, Said]] = {
             (
                 "b.yaml:5:3",
                 "spec.dataplane",
-                "dataplane is defined for the second time: first at a.yaml:13:3",
+                "dataplane is already defined at a.yaml:13:3",
                 "keep one of them",
             ),
         ),
@@ -195,7 +195,7 @@ TWICE: dict[str, tuple[str, str, Said]] = {
             (
                 "b.yaml:5:3",
                 "spec.host",
-                "host is defined for the second time: first at a.yaml:13:3",
+                "host is already defined at a.yaml:13:3",
                 "keep one of them",
             ),
         ),
@@ -214,7 +214,7 @@ def test_two_lines_of_one_name_in_one_document() -> None:
         (
             "15:14",
             "spec.routes[1].name",
-            "routes 'a' is defined for the second time: first at gw.yaml:14:14",
+            "routes 'a' is already defined at gw.yaml:14:14",
             "keep one of them, or give one another name",
         )
     ]
@@ -254,7 +254,7 @@ def test_a_gateway_for_every_host(host: str) -> None:
 def test_host_may_stand_in_another_document() -> None:
     texts = {"a.yaml": BASE, "b.yaml": HEAD + "spec: {host: gw1}\n"}
     assert chosen(texts, "gw1").name == "gw"
-    with pytest.raises(SpecError, match="no gateway is for host 'gw2'"):
+    with pytest.raises(SpecError, match="no gateway matches host 'gw2'"):
         chosen(texts, "gw2")
 
 
@@ -270,7 +270,7 @@ NO_CHOICE = {
         (
             "a.yaml:3:18",
             "metadata.name",
-            "no gateway is for host 'gw9'",
+            "no gateway matches host 'gw9'",
             "add it to spec.host of one, or name one with --gateway; there are: one, two",
         ),
     ),
@@ -280,7 +280,7 @@ NO_CHOICE = {
         (
             "b.yaml:3:18",
             "metadata.name",
-            "several gateways are for this host: one, two",
+            "several gateways match this host: one, two",
             "name one with --gateway, or set spec.host",
         ),
     ),

@@ -186,7 +186,7 @@ def texts(draw: st.DrawFn) -> str:
 MANY = "".join(f"    f{n}: {{at: isp-a, ports: {n}/tcp, to: 192.168.1.1}}\n" for n in range(1, 400))
 
 
-TAKEN = "each public port leads to one place: change the port, the address or `from`"
+TAKEN = "a public port leads to one place: change the port, the address or `from`"
 
 
 def test_after_enough_wrong_entries_the_others_like_them_are_not_read() -> None:
@@ -207,7 +207,7 @@ def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
     wrong = MANY.replace("f300: {at: isp-a", "f300: {at: isp-c")
     wrong = wrong.replace("f200: {at: isp-a, ports: 200/tcp", "f200: {at: isp-a, ports: 201/tcp") + "  routes: [{}]\n"
     assert problems_in(BASE + "  forwards:\n" + wrong.replace("  routes: [{}]\n", "")) == [
-        ("214:30", "spec.forwards.f201.ports", "203.0.113.2 tcp port 201 is taken by forward 'f200', too", TAKEN),
+        ("214:30", "spec.forwards.f201.ports", "203.0.113.2 tcp port 201 is already used by forward 'f200'", TAKEN),
         ("313:16", "spec.forwards.f300.at", "there is no uplink 'isp-c'", "did you mean 'isp-b'?"),
     ]
     assert [(where, path) for where, path, *_ in problems_in(BASE + "  forwards:\n" + wrong)] == [
@@ -215,7 +215,7 @@ def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
         ("413:12", "spec.routes[0].via"),
     ]
     assert problems_in(BASE + "  forwards:\n" + MANY + "    f7: {to: 192.168.1.1}\n") == [
-        ("413:5", "", "'f7' is here for the second time: first at gw.yaml:20:5", "keep one of them, or rename one")
+        ("413:5", "", "'f7' is already defined at gw.yaml:20:5", "keep one of them, or rename one")
     ]
 
 

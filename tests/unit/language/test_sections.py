@@ -137,23 +137,23 @@ def test_each_value_has_its_place() -> None:
 TWICE = {
     "by name": (
         "  zones: {dmz: {networks: 10.4.0.0/16}}\n",
-        "c.yaml:5:11: spec.zones.dmz: zones 'dmz' is defined for the second time: first at a.yaml:14:5",
+        "c.yaml:5:11: spec.zones.dmz: zones 'dmz' is already defined at a.yaml:14:5",
     ),
     "in order": (
         "  shapes: [{name: bulk, zone: dmz}]\n",
-        "c.yaml:5:19: spec.shapes[0].name: shapes 'bulk' is defined for the second time: first at a.yaml:16:14",
+        "c.yaml:5:19: spec.shapes[0].name: shapes 'bulk' is already defined at a.yaml:16:14",
     ),
     "once": (
         "  limits: {connections: 6}\n",
-        "c.yaml:5:3: spec.limits: limits is defined for the second time: first at a.yaml:17:3",
+        "c.yaml:5:3: spec.limits: limits is already defined at a.yaml:17:3",
     ),
     "bulk, in a document": (
         "  hosts: {b: {address: 10.1.0.7}}\n",
-        "c.yaml:5:11: spec.hosts.b: hosts 'b' is defined for the second time: first at hosts.csv:2:1",
+        "c.yaml:5:11: spec.hosts.b: hosts 'b' is already defined at hosts.csv:2:1",
     ),
     "bulk, in a file": (
         "  hostsFrom: more.csv\n",
-        "more.csv:2:1: spec.hosts.a: hosts 'a' is defined for the second time: first at a.yaml:18:11",
+        "more.csv:2:1: spec.hosts.a: hosts 'a' is already defined at a.yaml:18:11",
     ),
 }
 
@@ -271,7 +271,7 @@ WRONG = {
     ),
     "no words for counts": (
         (replace(OWN[0], entry=""), *OWN[1:]),
-        "section 'zones': say what",
+        "section 'zones': name one",
     ),
     "another model": (
         (*OWN[:-1], replace(OWN[-1], bulk=Zone)),

@@ -78,7 +78,7 @@ def test_conditions_are_kept(more: dict[str, object], words: str) -> None:
 def test_marks_of_others_count_where_they_are_kept() -> None:
     marked = ForeignRule(rule(mark=0x1, mask=0xFF), MESH)
     assert asked(marked) == []
-    assert "their mark is ours by then (dataplane: {keepMarks: true} keeps it)" in said(marked)[0]
+    assert "their mark is the gateway's by then (dataplane: {keepMarks: true} keeps it)" in said(marked)[0]
     kept = SPEC.replace("spec:\n", "spec:\n  dataplane: { keepMarks: true }\n")
     assert "fwmark 0x80000001/0x800000ff" in asked(marked, text=kept)[0]
 

@@ -68,7 +68,7 @@ def test_a_dynamic_uplink_has_the_addresses_and_routers_of_now() -> None:
 def test_a_dynamic_uplink_without_a_lease_says_so_and_has_no_family() -> None:
     found = topology(LAN + AUTO, link("lan0"), link("wan0"))
     assert found.uplink("isp-a").families == frozenset()
-    assert "uplink isp-a: wan0 has no address now; what needs it is dropped until it has" in found.notes
+    assert "uplink isp-a: wan0 has no address now; packets that need one are dropped until it has one" in found.notes
 
 
 def test_written_addresses_do_not_depend_on_what_is_on_the_interface() -> None:
@@ -89,7 +89,9 @@ def test_the_address_of_an_uplink_may_be_a_routed_one_with_or_without_a_lease() 
     assert found.notes == (), "which address of the wire is the first does not matter to a flow"
     waiting = topology(LAN + routed, link("lan0"), link("wan0"))
     assert not waiting.uplink("isp-a").is_usable(4)
-    assert "uplink isp-a: wan0 has no address now; what needs it is dropped until it has" in waiting.notes
+    assert (
+        "uplink isp-a: wan0 has no address now; packets that need one are dropped until it has one" in waiting.notes
+    )
 
 
 def test_a_point_to_point_uplink_needs_no_address_but_the_routed_one() -> None:
@@ -130,7 +132,7 @@ def test_an_uplink_without_a_next_hop_is_point_to_point() -> None:
 
 def test_an_absent_interface_is_a_note_and_no_error() -> None:
     found = topology(LAN + TWO, link("lan0"), link("wan0"))
-    assert "wan1: no such interface now; what needs it waits for it" in found.notes
+    assert "wan1: interface not found; its rules and routes are omitted until it appears" in found.notes
     assert found.uplink("isp-b").interface.ifindex is None
     assert not found.uplink("isp-b").interface.up
 
@@ -146,7 +148,7 @@ def test_an_inside_interface_in_the_group_of_the_uplinks_is_a_note() -> None:
 
 def test_an_interface_that_is_down_is_a_note() -> None:
     found = topology(LAN + TWO, link("lan0", up=False), link("wan0"), link("wan1"))
-    assert "lan0: is down; its routes wait for it" in found.notes
+    assert "lan0: is down; its routes are omitted until it is up" in found.notes
 
 
 @pytest.mark.parametrize(
@@ -376,7 +378,7 @@ def test_a_lease_of_an_address_that_a_forward_names_leaves_each_port_to_one() ->
     ]
     after = topology(SAME_PORT, link("lan0"), link("wan0", "203.0.113.2/28"))
     assert [(e.name, str(e.ports)) for e in after.forwards] == [("by-address", "440-443"), ("by-uplink", "444")]
-    assert [note for note in after.notes if note.startswith("forward by-uplink: left out")]
+    assert [note for note in after.notes if note.startswith("forward by-uplink: omitted")]
     gone = {"by-address": load_texts({"gw.yaml": HEAD + SAME_PORT}).spec.forwards["by-address"]}
     delta = Delta("forwards", removed=gone, added={})
     assert topology_after(before, delta) is not None
@@ -425,7 +427,10 @@ def test_a_route_is_split_by_family() -> None:
             "sourceNat own: from 192.168.1.1 is the gateway itself",
         ),
         ("sourceNat: [{name: own, from: [192.168.1.1, 192.168.1.9], as: isp-a}]", ""),
-        ("sourceNat: [{name: one, as: {uplinks: isp-a, pick: random}}]", "sourceNat one: pick random: there is one"),
+        (
+            "sourceNat: [{name: one, as: {uplinks: isp-a, pick: random}}]",
+            "sourceNat one: pick random: there is only one",
+        ),
         ("sourceNat: [{name: one, as: {uplinks: [isp-a, isp-b], pick: random}}]", ""),
         ("routes: [{name: own, from: 10.9.9.9, via: isp-a}]", "route own: from 10.9.9.9 is the gateway itself"),
         ("routes: [{name: given, from: 203.0.113.2, via: isp-a}]", ""),
