@@ -75,12 +75,3 @@ def test_its_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) ->
         main([command, "--help"])
     assert ended.value.code == 0
     assert f"nvictl {command}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
-def test_its_links_lead_somewhere(link: str) -> None:
-    name, _, anchor = link.partition("#")
-    target = PAGE.parent / name if name else PAGE
-    assert target.is_file()
-    headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.M)
-    assert not anchor or anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

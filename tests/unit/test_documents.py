@@ -1,0 +1,46 @@
+"""The documents' links lead somewhere, and their words are those of the field."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("docs", "examples", "findings", "bench", "kmod")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+GENERATED = {ROOT / "docs/spec.md", ROOT / "docs/benchmarks.md"}
+WORDS = re.compile(r"\b(anew|of ours|are ours|somebody|nobody|lent)\b|, too(?=[.,;:)]|$)", re.IGNORECASE)
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def prose(page: Path) -> str:
+    """Without code and output, line by line."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```", lambda block: "\n" * block[0].count("\n"), text, flags=re.M | re.S)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+@pages
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+    assert broken == []
+
+
+@pages
+def test_words_are_plain(page: Path) -> None:
+    if page not in GENERATED:
+        lines = enumerate(prose(page).splitlines(), 1)
+        assert [f"{number}: {line}" for number, line in lines if WORDS.search(line)] == []
