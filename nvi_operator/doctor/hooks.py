@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from nvi_operator.doctor.footprint import Footprint
 from nvi_operator.doctor.packet import Packet
-from nvi_operator.doctor.ruleset import Chain
+from nvi_operator.doctor.ruleset import ListedChain
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.numbers import CONNTRACK, RAW
 
 _FAMILIES: dict[str, tuple[Family, ...]] = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 
 
-def families(chain: Chain) -> tuple[Family, ...]:
+def families(chain: ListedChain) -> tuple[Family, ...]:
     return _FAMILIES[chain.family]
 
 
-def received(chain: Chain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
+def received(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
     """Our packets as a prerouting chain sees them: what is not known before conntrack is left out."""
     for family in families(chain):
         for packet in need.received(family, unknown=unknown):
@@ -26,6 +26,6 @@ def received(chain: Chain, need: Footprint, *, unknown: bool = False) -> Iterato
             yield replace(packet, ct_state=None) if early else packet
 
 
-def forwarded(chain: Chain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
+def forwarded(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
     for family in families(chain):
         yield from need.forwarded(family, unknown=unknown)

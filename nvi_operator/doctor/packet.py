@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from typing import Any, Literal
 
 from nvi_operator.doctor.mark_bits import reads_conntrack
-from nvi_operator.doctor.ruleset import Rule
+from nvi_operator.doctor.ruleset import ListedRule
 from nvi_operator.language.model.values import Family, Network
 
 Answer = bool | None
@@ -42,7 +42,7 @@ class Packet:
         return " -> ".join(names)
 
 
-def matches(rule: Rule, packet: Packet) -> Answer:
+def matches(rule: ListedRule, packet: Packet) -> Answer:
     """Do all the matches of a rule hold?"""
     answers = [(body, _match(body, packet)) for body in rule.bodies("match")]
     if NOBODY in (packet.iif, packet.oif) and any(_means_us(body, packet) for body, answer in answers):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nvi_operator.doctor.footprint import Footprint
-from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
+from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 
 Tool = Literal["firewalld", "docker", "ufw", "iptables", "fw4", "kube-proxy", "tailscale", "libvirt", "nft"]
 
@@ -44,7 +44,7 @@ def is_iptables(chain_family: str, table: str, chain: str) -> bool:
     return chain_family in ("ip", "ip6") and table in _IPTABLES_TABLES and chain.isupper()
 
 
-def accept_commands(ruleset: Ruleset, chain: Chain, needs: Footprint, stages: set[int]) -> str:
+def accept_commands(ruleset: Ruleset, chain: ListedChain, needs: Footprint, stages: set[int]) -> str:
     """Commands by which a base chain accepts our packets of these stages, and how that survives a restart."""
     tool = tool_of(ruleset, chain.family, chain.table)
     lines: list[str] = []
@@ -93,7 +93,7 @@ def insert(chain: str, rule: str) -> str:
     return f"nft 'insert rule {chain} {rule}'"
 
 
-def spare_command(ruleset: Ruleset, rule: Rule, needs: Footprint) -> str:
+def spare_command(ruleset: Ruleset, rule: ListedRule, needs: Footprint) -> str:
     """The command by which stage 2 leaves a chain before it meets a rule."""
     bases = (key[2] for key in ruleset.chains if key[:2] == (rule.family, rule.table))
     if any(is_iptables(rule.family, rule.table, name) for name in bases):
@@ -103,13 +103,13 @@ def spare_command(ruleset: Ruleset, rule: Rule, needs: Footprint) -> str:
     return insert(rule.chain_place, f"{needs.bit_match} return")
 
 
-def _stage_1_options(chain: Chain, needs: Footprint) -> list[str]:
+def _stage_1_options(chain: ListedChain, needs: Footprint) -> list[str]:
     if chain.hook == "prerouting":  # the way out is not known there yet
         return [f"-i {ifname}" for ifname in needs.interfaces]
     return [f"-o {needs.device}"]
 
 
-def _stage_1_matches(chain: Chain, needs: Footprint) -> list[str]:
+def _stage_1_matches(chain: ListedChain, needs: Footprint) -> list[str]:
     if chain.hook == "prerouting":
         return [f'iifname "{ifname}"' for ifname in needs.interfaces]
     return [f'oifname "{needs.device}"']

@@ -15,7 +15,7 @@ Expression = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Rule:
+class ListedRule:
     """One rule; `statements` are single-key dictionaries such as {"match": ...} or {"drop": None}."""
 
     family: str
@@ -41,7 +41,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Chain:
+class ListedChain:
     """`hook` is None for a chain that is only jumped to."""
 
     family: str
@@ -51,7 +51,7 @@ class Chain:
     hook: str | None = None
     priority: int = 0
     policy: str = "accept"
-    rules: tuple[Rule, ...] = field(default=(), hash=False)
+    rules: tuple[ListedRule, ...] = field(default=(), hash=False)
 
     @property
     def place(self) -> str:
@@ -68,7 +68,7 @@ class Flowtable:
 
 @dataclass(frozen=True)
 class Ruleset:
-    chains: Mapping[tuple[str, str, str], Chain] = field(default_factory=dict)
+    chains: Mapping[tuple[str, str, str], ListedChain] = field(default_factory=dict)
     flags: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # of tables
     flowtables: tuple[Flowtable, ...] = ()
     verdict_maps: Mapping[tuple[str, str, str], tuple[tuple[Any, Any], ...]] = field(default_factory=dict)
@@ -77,24 +77,24 @@ class Ruleset:
     def tables(self) -> tuple[tuple[str, str], ...]:
         return tuple(self.flags)
 
-    def base_chains(self, *hooks: str, type_: str | None = None) -> Iterator[Chain]:
+    def base_chains(self, *hooks: str, type_: str | None = None) -> Iterator[ListedChain]:
         """Chains that hang in one of the hooks and see IP packets."""
         for chain in self.chains.values():
             if chain.hook in hooks and chain.family in ("ip", "ip6", "inet") and type_ in (None, chain.type):
                 yield chain
 
-    def target(self, rule: Rule, name: str) -> Chain | None:
+    def target(self, rule: ListedRule, name: str) -> ListedChain | None:
         """The chain of the same table that a rule jumps to."""
         return self.chains.get((rule.family, rule.table, name))
 
-    def verdicts(self, rule: Rule, name: str) -> tuple[tuple[Any, Any], ...] | None:
+    def verdicts(self, rule: ListedRule, name: str) -> tuple[tuple[Any, Any], ...] | None:
         """(key, verdict) of a named map of the same table; None if its elements were not read."""
         return self.verdict_maps.get((rule.family, rule.table, name))
 
     def has_chain(self, family: str, table: str, prefix: str) -> bool:
         return any(key[:2] == (family, table) and key[2].startswith(prefix) for key in self.chains)
 
-    def rules(self) -> Iterator[Rule]:
+    def rules(self) -> Iterator[ListedRule]:
         return (rule for chain in self.chains.values() for rule in chain.rules)
 
 
@@ -105,7 +105,7 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFa
     """
     flags: dict[tuple[str, str], frozenset[str]] = {}
     heads: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    rules: dict[tuple[str, str, str], list[Rule]] = {}
+    rules: dict[tuple[str, str, str], list[ListedRule]] = {}
     flowtables: list[Flowtable] = []
     verdict_maps: dict[tuple[str, str, str], tuple[tuple[Any, Any], ...]] = {}
     for item in objects:
@@ -116,7 +116,7 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFa
                 heads[body["family"], body["table"], body["name"]] = body
             elif kind == "rule":
                 key = (body["family"], body["table"], body["chain"])
-                rules.setdefault(key, []).append(Rule(*key, body.get("handle", 0), tuple(body.get("expr", ()))))
+                rules.setdefault(key, []).append(ListedRule(*key, body.get("handle", 0), tuple(body.get("expr", ()))))
             elif kind == "map" and body.get("map") == "verdict" and "elem" in body:
                 key = (body["family"], body["table"], body["name"])
                 verdict_maps[key] = tuple((value, verdict) for value, verdict in body["elem"])
@@ -133,8 +133,8 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFa
     return Ruleset(chains, flags, awake, verdict_maps)
 
 
-def _chain(head: Mapping[str, Any], rules: tuple[Rule, ...]) -> Chain:
-    return Chain(
+def _chain(head: Mapping[str, Any], rules: tuple[ListedRule, ...]) -> ListedChain:
+    return ListedChain(
         head["family"],
         head["table"],
         head["name"],

@@ -18,6 +18,7 @@ from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.topology.facts import WIDE, ForeignRule, LinkFact
+from nvi_operator.topology.numbers import table_name
 
 # yes: it was made and removed again; loadable: its module is installed; unknown: there was no way to try.
 CanMake = Literal["yes", "loadable", "no", "unknown"]
@@ -58,7 +59,7 @@ class RuleFact:
         if self.l3mdev:
             words.append("l3mdev")
         elif self.action == "lookup":
-            words.append(f"lookup {self.table}")
+            words.append(f"lookup {self.table if self.table is None else table_name(self.table)}")
         else:
             words.append(f"goto {self.goto}" if self.action == "goto" else self.action)
         if self.suppress_prefix_length is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nvi_operator.doctor.packet import Answer, Packet, element_matches, matches
-from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
+from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 
 End = Literal["accept", "drop", "unknown"]
 # Targets of iptables extensions that let a packet go on, by the name that newer versions of nft print.
@@ -61,50 +61,50 @@ _VERDICTS = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """How it may end, by which rule; None: by the policy of the base chain."""
 
     end: End
-    rule: Rule | None
+    rule: ListedRule | None
 
 
 @dataclass(frozen=True)
 class Walk:
     """`met` holds the rules whose matches may hold, each with whether they certainly do."""
 
-    outcomes: tuple[Outcome, ...]
-    met: tuple[tuple[Rule, bool], ...]
+    endings: tuple[Ending, ...]
+    met: tuple[tuple[ListedRule, bool], ...]
 
     @property
     def dropped(self) -> bool:
         """Is there no other end than being dropped?"""
-        return bool(self.outcomes) and all(outcome.end == "drop" for outcome in self.outcomes)
+        return bool(self.endings) and all(ending.end == "drop" for ending in self.endings)
 
     @property
-    def unreadable(self) -> tuple[Rule, ...]:
+    def unreadable(self) -> tuple[ListedRule, ...]:
         """Rules with extensions of iptables by which alone it could escape being dropped; () if there are none."""
-        escapes = [outcome.rule for outcome in self.outcomes if outcome.end != "drop"]
-        if len(escapes) == len(self.outcomes) or not all(rule is not None and rule.has("xt") for rule in escapes):
+        escapes = [ending.rule for ending in self.endings if ending.end != "drop"]
+        if len(escapes) == len(self.endings) or not all(rule is not None and rule.has("xt") for rule in escapes):
             return ()
         return tuple(dict.fromkeys(rule for rule in escapes if rule is not None))
 
 
-def walk(ruleset: Ruleset, base: Chain, packet: Packet) -> Walk:
+def walk(ruleset: Ruleset, base: ListedChain, packet: Packet) -> Walk:
     walker = _Walker(ruleset, packet)
     if walker.run(base, certain=True):
-        walker.outcomes.append(Outcome("drop" if base.policy == "drop" else "accept", None))
-    return Walk(tuple(walker.outcomes), tuple(walker.met.items()))
+        walker.endings.append(Ending("drop" if base.policy == "drop" else "accept", None))
+    return Walk(tuple(walker.endings), tuple(walker.met.items()))
 
 
 class _Walker:
     def __init__(self, ruleset: Ruleset, packet: Packet) -> None:
         self.ruleset = ruleset
         self.packet = packet
-        self.outcomes: list[Outcome] = []
-        self.met: dict[Rule, bool] = {}
+        self.endings: list[Ending] = []
+        self.met: dict[ListedRule, bool] = {}
         self._returns: dict[str, bool] = {}
 
-    def run(self, chain: Chain, *, certain: bool) -> bool:
+    def run(self, chain: ListedChain, *, certain: bool) -> bool:
         """May the packet come out at the end of the chain, or return from it?"""
         returns = False
         for rule in chain.rules:
@@ -112,15 +112,15 @@ class _Walker:
             if answer is False:
                 continue
             self.met[rule] = self.met.get(rule, False) or (certain and bool(answer))
-            before = len(self.outcomes)
+            before = len(self.endings)
             goes_on, came_back = self._rule(rule, answer, certain=certain)
             returns = returns or came_back
             if not goes_on:
                 return returns
-            certain = certain and not came_back and len(self.outcomes) == before
+            certain = certain and not came_back and len(self.endings) == before
         return True
 
-    def _rule(self, rule: Rule, answer: Answer, *, certain: bool) -> tuple[bool, bool]:
+    def _rule(self, rule: ListedRule, answer: Answer, *, certain: bool) -> tuple[bool, bool]:
         """May the packet go on to the next rule, and may it have returned from the chain here?"""
         goes_on, returns = answer is None, False
         ended = False
@@ -138,7 +138,7 @@ class _Walker:
                     goes_on, returns = goes_on or on, returns or back
         return goes_on or not ended, returns
 
-    def _vmap(self, rule: Rule, body: Any) -> Iterator[tuple[Any, bool]]:
+    def _vmap(self, rule: ListedRule, body: Any) -> Iterator[tuple[Any, bool]]:
         data = body["data"]
         elements = data["set"] if isinstance(data, dict) else self.ruleset.verdicts(rule, str(data).removeprefix("@"))
         if elements is None:
@@ -153,7 +153,7 @@ class _Walker:
                 return
         yield {"continue": None}, False
 
-    def _verdict(self, rule: Rule, statement: Any, *, certain: bool) -> tuple[bool, bool]:
+    def _verdict(self, rule: ListedRule, statement: Any, *, certain: bool) -> tuple[bool, bool]:
         """As `_rule`: (may go on, may return)."""
         ((kind, body),) = statement.items()
         if kind in ("jump", "goto"):
@@ -165,15 +165,15 @@ class _Walker:
         if kind == "xt":
             name = body.get("name") if isinstance(body, dict) else None
             if name == "REJECT":
-                self.outcomes.append(Outcome("drop", rule))
+                self.endings.append(Ending("drop", rule))
                 return False, False
-            self.outcomes.append(Outcome("unknown", rule))
+            self.endings.append(Ending("unknown", rule))
             return True, False
         end: End = "drop" if kind in ("drop", "reject") else "unknown" if kind in ("unknown", "queue") else "accept"
-        self.outcomes.append(Outcome(end, rule))
+        self.endings.append(Ending(end, rule))
         return False, False
 
-    def _enter(self, chain: Chain, *, certain: bool) -> bool:
+    def _enter(self, chain: ListedChain, *, certain: bool) -> bool:
         if chain.name not in self._returns:
             self._returns[chain.name] = self.run(chain, certain=certain)
         return self._returns[chain.name]

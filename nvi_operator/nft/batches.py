@@ -1,15 +1,15 @@
-"""From one table to another: transactions, each of which the kernel takes whole or not at all. Pure.
+"""From one table to another in batches, each of which the kernel takes as a whole or not at all. Pure.
 
-Elements alone go in the kernel's own form; anything else is text, its elements with it, however many, so that rules
-and maps never disagree. Only what no chain asks yet is made beforehand, with the chains that its verdicts name (empty
-and in no packet's way), and then comes the one transaction with the rules that use it:
+A batch of elements alone is sent in the kernel's own form. Any other is text, with its elements however many, so that
+rules and maps never disagree. Sets that no chain asks yet are made in earlier batches, with the chains that their
+verdicts name (empty, and never reached by a packet); the batch with the rules that ask them follows. These are:
 
-- a map of many elements, which is filled in the kernel's form
-- a set of ranges or prefixes: the kernel makes rules and elements valid at once, but what it looks ranges up in only
-  some microseconds after that (nft_set_commit_update() in nf_tables_commit(), Linux 6.18). Until then a new one
-  matches nothing, and a connection that begins then would stay untranslated for as long as it lasts
+- maps of many elements, which are filled in the kernel's form
+- sets of ranges or prefixes: the kernel makes rules and elements valid at once, but the structure in which it looks
+  ranges up only some microseconds later (nft_set_commit_update() in nf_tables_commit(), Linux 6.18). Until then a new
+  set matches nothing, and a connection that begins meanwhile would stay untranslated for as long as it lasts
 
-What is taken away needs no such care: rules and maps go in one transaction of a few lines.
+Deleting needs no such care: rules and maps are deleted in one batch of a few lines.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MANY = 1000  # elements; as text they cost some 15 ms
 
 
 @dataclass(frozen=True)
-class Step:
-    """One transaction, from a table to the next: nft text, or elements, never both."""
+class Batch:
+    """One transaction, from a table to the next: either nft text or elements."""
 
     before: Table | None
     after: Table | None
@@ -37,31 +37,31 @@ class Step:
     elements: tuple[ElementChange, ...] = ()
 
 
-def steps(before: Table | None, after: Table | None) -> list[Step]:
-    """The transactions in their order; none when nothing differs."""
+def batches(before: Table | None, after: Table | None) -> list[Batch]:
+    """The batches in order; none when nothing differs."""
     if before == after:
         return []
     if before is not None and after is not None and (changes := _elements_alone(before, after)):
-        return [Step(before, _as_made(before, after), elements=changes)]
+        return [Batch(before, _as_made(before, after), elements=changes)]
     filled = _filled(before, after) if after is not None else before
     if after is not None and filled is not None and filled is not before:
         unfilled = _unfilled(filled, before)
-        made = [] if unfilled == before else [Step(before, unfilled, transaction(before, unfilled))]
-        return [*made, *steps(unfilled, filled), *steps(filled, after)]
-    return [Step(before, after, transaction(before, after))]
+        made = [] if unfilled == before else [Batch(before, unfilled, transaction(before, unfilled))]
+        return [*made, *batches(unfilled, filled), *batches(filled, after)]
+    return [Batch(before, after, transaction(before, after))]
 
 
-def checks(before: Table | None, after: Table | None) -> list[Step]:
-    """What of these steps the kernel can judge now: not what is filled into maps that are still to be made."""
-    planned = steps(before, after)
+def batches_to_check(before: Table | None, after: Table | None) -> list[Batch]:
+    """The batches that the kernel can check now: without the elements of maps that do not exist yet."""
+    planned = batches(before, after)
     if len(planned) < 2 or after is None:
         return planned
     unfilled = _unfilled(after, before)
-    return [Step(before, unfilled, transaction(before, unfilled))]
+    return [Batch(before, unfilled, transaction(before, unfilled))]
 
 
 def _elements_alone(before: Table, after: Table) -> tuple[ElementChange, ...]:
-    """The changes in the kernel's form, if elements in that form are all that differs; else none."""
+    """The changes in the kernel's form, if nothing but elements in that form differs; otherwise none."""
     if replace(before, sets=frozenset()) != replace(after, sets=frozenset()):
         return ()
     old, new = _by_name(before), _by_name(after)
@@ -72,17 +72,16 @@ def _elements_alone(before: Table, after: Table) -> tuple[ElementChange, ...]:
 
 
 def _changes(old: NamedSet, new: NamedSet) -> Iterator[ElementChange]:
-    wanted = new.elements
-    assert isinstance(wanted, PackedElements)
-    gone, come = wanted.changes(old.elements)
-    if gone:
-        yield ElementChange("delete", new.name, tuple(gone))
-    if come:
-        yield ElementChange("add", new.name, tuple(come))
+    assert isinstance(new.elements, PackedElements)
+    removed, added = new.elements.changes(old.elements)
+    if removed:
+        yield ElementChange("delete", new.name, tuple(removed))
+    if added:
+        yield ElementChange("add", new.name, tuple(added))
 
 
 def _filled(before: Table | None, after: Table) -> Table | None:
-    """`before` with what of `after` has to be there before its rules, and none of its chains asks; else itself."""
+    """`before` with the sets of `after` that have to exist before its rules, if no chain asks them; or `before`."""
     start = before or without_objects(after)
     old = _by_name(start)
     ahead = {named.name: named for named in after.sets if _is_first(old.get(named.name), named)}
@@ -101,7 +100,7 @@ def _filled(before: Table | None, after: Table) -> Table | None:
 
 
 def _targets(before: Table, after: Table, maps: Iterable[NamedSet]) -> frozenset[Chain]:
-    """Chains that verdicts in these maps may name, empty: the kernel wants them to be there first."""
+    """Chains that verdicts in these maps may name, empty: they have to exist first."""
     if all(named.values != ("verdict",) for named in maps):
         return frozenset()
     there = {chain.name for chain in before.chains}
@@ -109,7 +108,7 @@ def _targets(before: Table, after: Table, maps: Iterable[NamedSet]) -> frozenset
 
 
 def _as_made(before: Table, after: Table) -> Table:
-    """The same table, its sets with the room that they were made with: which is not what was wanted since."""
+    """The table, with the room that its sets were made with, which may differ from what is desired now."""
     old = _by_name(before)
     sets = (replace(named, size=old[named.name].size) if named.name in old else named for named in after.sets)
     return replace(after, sets=frozenset(sets))
@@ -120,14 +119,14 @@ def _is_first(old: NamedSet | None, new: NamedSet) -> bool:
 
 
 def _is_many(old: NamedSet | None, new: NamedSet) -> bool:
-    """Is there much to put in, and in the kernel's form?"""
+    """Are there many elements to add, in the kernel's form?"""
     if not _is_packed(new) or len(new.elements) <= MANY:
         return False
     return old is None or (old.elements != new.elements and len(new.elements - old.elements) > MANY)
 
 
 def _unfilled(table: Table, before: Table | None) -> Table:
-    """The table with what its large maps hold before."""
+    """The table with the elements that its large maps hold before."""
     old = _by_name(before) if before else {}
     sets = (_as_before(named, old.get(named.name)) for named in table.sets)
     return replace(table, sets=frozenset(sets))
@@ -149,6 +148,6 @@ def _by_name(table: Table) -> dict[str, NamedSet]:
 
 
 def _asked(table: Table) -> Set[str]:
-    """The sets that rules name; all of them, if there is a rule that we cannot read."""
+    """The sets that rules name; all of them, if there is a rule that cannot be read."""
     found = set(set_names([rule for chain in table.chains for rule in chain.rules]))
     return found if None not in found else _by_name(table).keys()  # type: ignore[return-value]

@@ -12,7 +12,7 @@ from itertools import chain
 from nvi_operator.nft.ast import Lookup, NamedSet, Nat, Rule, SetRef, Statement, Table
 from nvi_operator.nft.references import set_names
 from nvi_operator.nft.shards import declared_size, exchanged, shards
-from nvi_operator.nft.wire.codec import layout_of
+from nvi_operator.nft.wire.codec import codec_of
 from nvi_operator.nft.wire.packed_elements import PackedElements, packed, raw_elements
 
 
@@ -35,7 +35,7 @@ def edit_table(table: Table, removed: Iterable[NamedSet], added: Iterable[NamedS
 
 
 def _stored(named: NamedSet, *, sharded: bool) -> tuple[NamedSet, ...]:
-    if named.interval or (codec := layout_of(named)) is None:
+    if named.interval or (codec := codec_of(named)) is None:
         return (packed(named),)
     elements = raw_elements(codec, named.elements)
     if sharded:

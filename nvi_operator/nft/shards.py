@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from nvi_operator.nft.ast import NamedSet, Shard
-from nvi_operator.nft.wire.codec import Layout
+from nvi_operator.nft.wire.codec import Codec
 from nvi_operator.nft.wire.packed_elements import PackedElements
 
 ROOM = 1 << 16  # of one shard; about half of it is used
@@ -32,7 +32,7 @@ def shards_for(count: int) -> int:
     return min(MOST, max(1, declared_size(count) // ROOM))
 
 
-def shards(named: NamedSet, form: Layout, elements: Collection[bytes]) -> tuple[NamedSet, ...]:
+def shards(named: NamedSet, form: Codec, elements: Collection[bytes]) -> tuple[NamedSet, ...]:
     """The map with these elements, as shards; as itself where it is not large."""
     count = shards_for(len(elements))
     if count == 1:

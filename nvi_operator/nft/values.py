@@ -1,4 +1,4 @@
-"""The canonical form of values in sets and rules: the only place where it is decided."""
+"""The canonical form of values in sets and rules, decided here alone."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def merged(values: Iterable[Value]) -> tuple[Value, ...]:
 
 
 def _span(value: Value) -> tuple[Any, Any] | None:
-    """First and last as numbers or addresses; None for what has no order (names)."""
+    """First and last as numbers or addresses; None for values without an order (names)."""
     if isinstance(value, Interval):
         ends = _span(value.first), _span(value.last)
         return None if None in ends else (ends[0][0], ends[1][0])  # type: ignore[index]
@@ -95,7 +95,7 @@ def _span(value: Value) -> tuple[Any, Any] | None:
 
 
 def canonical_text(text: str) -> Value:
-    """A string of a listing: addresses in Python's spelling, everything else as it is."""
+    """A string of a listing: addresses in Python's spelling, everything else unchanged."""
     if "/" in text:
         try:
             return network_value(ip_network(text))

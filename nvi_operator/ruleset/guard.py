@@ -28,7 +28,7 @@ from nvi_operator.nft.ast import (
 )
 from nvi_operator.nft.values import network_value
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.prefix_sets import owners
+from nvi_operator.ruleset.prefix_sets import prefix_sets
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import GUARD
 from nvi_operator.topology.prefixes import fewest
@@ -218,7 +218,7 @@ def _source_sets(topology: Topology, ifname: str, family: Family) -> tuple[Named
     networks = _sources(topology, ifname, family)
     if len(networks) == 1:
         return ()
-    return owners(f"sources_{_label(topology, ifname)}_{family}", family, ((n, None) for n in networks))
+    return prefix_sets(f"sources_{_label(topology, ifname)}_{family}", family, ((n, None) for n in networks))
 
 
 def guard_sets(topology: Topology) -> Iterator[NamedSet]:

@@ -18,7 +18,7 @@ FEW = 32
 SMALL = 256  # addresses
 
 
-def owners(
+def prefix_sets(
     name: str, family: Family, owned: Iterable[tuple[Network, Data]], values: tuple[str, ...] = ()
 ) -> tuple[NamedSet, ...]:
     """Networks that do not overlap, and what each is mapped to: as sets, in the order to ask them in."""

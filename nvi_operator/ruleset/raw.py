@@ -21,7 +21,7 @@ from nvi_operator.nft.ast import (
     Verdict,
 )
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.prefix_sets import owners
+from nvi_operator.ruleset.prefix_sets import prefix_sets
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import RAW, TENANT_MASK, UPLINK_MASK, uplink_bits
 from nvi_operator.topology.prefixes import fewest
@@ -60,7 +60,7 @@ def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
     if not topology.by_source_map:
         return ()
     owned = ((n, (topology.stage_mask | uplink_bits(u.slot),)) for u in topology.uplinks for n in u.sources(family))
-    return owners(f"uplink_of_{family}", family, owned, ("mark",))
+    return prefix_sets(f"uplink_of_{family}", family, owned, ("mark",))
 
 
 def _anti_spoof(topology: Topology) -> Iterator[Rule]:

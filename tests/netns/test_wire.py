@@ -19,9 +19,9 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.nft.ast import Data, Element, NamedSet, Parts, Verdict
 from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.text import elements_text, set_definition
-from nvi_operator.nft.wire.codec import Layout, layout_of
+from nvi_operator.nft.wire.codec import Codec, codec_of
 from nvi_operator.nft.wire.codec import elements as elements_in
-from nvi_operator.nft.wire.intervals import tree_of
+from nvi_operator.nft.wire.intervals import intervals_of
 from nvi_operator.nft.wire.messages import ElementChange
 from tests.contract.tables import netmap, ports, prefix_map, prefix_set
 
@@ -45,10 +45,10 @@ class Place:
         command = ["ip", "netns", "exec", self.name, "nft", *arguments]
         return subprocess.run(command, input=text, text=True, check=True, capture_output=True).stdout
 
-    def make(self, named: NamedSet) -> Layout:
+    def make(self, named: NamedSet) -> Codec:
         """The set, empty."""
         self.nft("-f", "-", text=_anew(named))
-        found = layout_of(named)
+        found = codec_of(named)
         assert found
         return found
 
@@ -194,7 +194,7 @@ def test_prefixes_that_nft_writes_we_read(place: Place, family: int, kind: str) 
         place.nft("-f", "-", text=_anew(named))
         if named.elements:
             place.nft("-f", "-", text=f"add element inet nvi s {{ {_elements_of(named)} }}")
-        tree = tree_of(named)
+        tree = intervals_of(named)
         assert tree
         assert tree.elements(place.wire.elements("nvi", "s", elements_in)) == named.elements
 
@@ -215,7 +215,7 @@ def test_prefixes_that_nft_writes_we_read(place: Place, family: int, kind: str) 
 def test_intervals_at_the_ends_of_all_addresses_and_next_to_each_other(place: Place, text: str) -> None:
     named = NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)
     place.nft("-f", "-", text=f"{_anew(named)}; add element inet nvi s {{ {text} }}")
-    tree = tree_of(named)
+    tree = intervals_of(named)
     assert tree
     assert tree.elements(place.wire.elements("nvi", "s", elements_in)) == place.listed("s")
 
@@ -230,11 +230,11 @@ def forwards(count: int) -> frozenset[Element]:
 
 
 @pytest.fixture
-def wire(place: Place) -> Layout:
+def wire(place: Place) -> Codec:
     return place.make(NamedSet("s", *PORT_MAP[:1], frozenset(), PORT_MAP[1], size=32768))
 
 
-def test_twenty_thousand_elements_are_one_transaction_of_several_messages(place: Place, wire: Layout) -> None:
+def test_twenty_thousand_elements_are_one_transaction_of_several_messages(place: Place, wire: Codec) -> None:
     packed = wire.pack(forwards(20_000))
     before = place.wire.generation()
     place.write("add", "s", packed)
@@ -246,7 +246,7 @@ def test_twenty_thousand_elements_are_one_transaction_of_several_messages(place:
     assert place.listed("s") == forwards(10_000)
 
 
-def test_one_that_is_there_already_is_named_and_nothing_of_the_batch_stays(place: Place, wire: Layout) -> None:
+def test_one_that_is_there_already_is_named_and_nothing_of_the_batch_stays(place: Place, wire: Codec) -> None:
     (there,) = wire.pack([(("203.0.9.9", "tcp", 443), ("192.168.1.1", 1))])
     place.write("add", "s", [there])
     with pytest.raises(ElementError) as refused:
@@ -257,7 +257,7 @@ def test_one_that_is_there_already_is_named_and_nothing_of_the_batch_stays(place
     assert place.wire.elements("nvi", "s", wire.split) == {there}
 
 
-def test_one_that_is_not_there_cannot_be_deleted_and_is_named(place: Place, wire: Layout) -> None:
+def test_one_that_is_not_there_cannot_be_deleted_and_is_named(place: Place, wire: Codec) -> None:
     packed = sorted(wire.pack(forwards(3)))
     place.write("add", "s", packed[:2])
     with pytest.raises(ElementError) as refused:
@@ -266,7 +266,7 @@ def test_one_that_is_not_there_cannot_be_deleted_and_is_named(place: Place, wire
     assert place.wire.elements("nvi", "s", wire.split) == set(packed[:2])
 
 
-def test_a_set_that_is_not_there(place: Place, wire: Layout) -> None:
+def test_a_set_that_is_not_there(place: Place, wire: Codec) -> None:
     with pytest.raises(ElementError) as refused:
         place.write("add", "other", wire.pack(forwards(1)))
     assert refused.value.errno == errno.ENOENT
@@ -285,7 +285,7 @@ def test_a_full_set_takes_no_more(place: Place) -> None:
     assert place.listed("s") == frozenset()
 
 
-def test_five_thousand_errors_are_one(place: Place, wire: Layout) -> None:
+def test_five_thousand_errors_are_one(place: Place, wire: Codec) -> None:
     """More than the socket holds: the kernel says ENOBUFS, and the batch failed."""
     changes = [ElementChange("delete", "s", [raw]) for raw in wire.pack(forwards(20_000))]
     with pytest.raises(ElementError) as refused:
@@ -294,7 +294,7 @@ def test_five_thousand_errors_are_one(place: Place, wire: Layout) -> None:
     place.write("add", "s", wire.pack(forwards(1)))
 
 
-def test_a_batch_for_another_generation_is_refused(place: Place, wire: Layout) -> None:
+def test_a_batch_for_another_generation_is_refused(place: Place, wire: Codec) -> None:
     seen = place.wire.generation()
     place.nft("add table ip theirs")
     with pytest.raises(ConcurrentChangeError):
@@ -304,7 +304,7 @@ def test_a_batch_for_another_generation_is_refused(place: Place, wire: Layout) -
     assert place.listed("s") == forwards(3)
 
 
-def test_a_set_that_changes_while_it_is_read_is_read_again(place: Place, wire: Layout) -> None:
+def test_a_set_that_changes_while_it_is_read_is_read_again(place: Place, wire: Codec) -> None:
     """The kernel gives 32 KiB at a time, and each piece says of which generation it is."""
     place.write("add", "s", wire.pack(forwards(20_000)))
     late = wire.pack([(("10.0.0.1", "tcp", 22), ("10.0.0.2", 22))])
@@ -321,7 +321,7 @@ def test_a_set_that_changes_while_it_is_read_is_read_again(place: Place, wire: L
     assert sum(pieces) > 1.9 * sum(map(len, wire.pack(forwards(20_000))))
 
 
-def test_a_check_finds_what_an_apply_would_and_changes_nothing(place: Place, wire: Layout) -> None:
+def test_a_check_finds_what_an_apply_would_and_changes_nothing(place: Place, wire: Codec) -> None:
     seen = place.wire.generation()
     place.write("add", "s", wire.pack(forwards(3000)), commit=False)
     with pytest.raises(ElementError):
@@ -329,7 +329,7 @@ def test_a_check_finds_what_an_apply_would_and_changes_nothing(place: Place, wir
     assert (place.wire.generation(), place.listed("s")) == (seen, frozenset())
 
 
-def test_a_comment_does_not_hide_an_element(place: Place, wire: Layout) -> None:
+def test_a_comment_does_not_hide_an_element(place: Place, wire: Codec) -> None:
     place.nft('add element inet nvi s { 10.0.0.1 . tcp . 22 comment "theirs" : 10.0.0.2 . 22 }')
     (raw,) = place.wire.elements("nvi", "s", wire.split)
     assert wire.unpack(raw) == (("10.0.0.1", "tcp", 22), ("10.0.0.2", 22))

@@ -8,7 +8,7 @@ from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.packet import as_network
 from nvi_operator.doctor.remedies import accept_commands
-from nvi_operator.doctor.ruleset import Chain, Rule
+from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Network
@@ -19,7 +19,7 @@ from nvi_operator.topology.numbers import CONNTRACK
 def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Docker's drops of container addresses that do not come from its bridge (since version 28)."""
     bridges: dict[str, list[Network]] = {}
-    places: dict[str, Chain] = {}
+    places: dict[str, ListedChain] = {}
     for chain in survey.ruleset.base_chains("prerouting"):
         if chain.priority > CONNTRACK:
             continue
@@ -50,7 +50,7 @@ def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
-def _container(rule: Rule) -> tuple[str, Network] | None:
+def _container(rule: ListedRule) -> tuple[str, Network] | None:
     """(bridge, address) of `ip daddr ADDRESS iifname != BRIDGE drop`."""
     if not rule.has("drop"):
         return None

@@ -10,7 +10,7 @@ from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.hooks import forwarded, received
 from nvi_operator.doctor.packet import Packet
 from nvi_operator.doctor.remedies import accept_commands, tool_of
-from nvi_operator.doctor.ruleset import Chain, Rule
+from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -23,10 +23,10 @@ class Drop:
     `unless` are rules that nobody can read, by which alone they might escape.
     """
 
-    chain: Chain
-    rules: tuple[Rule, ...]
+    chain: ListedChain
+    rules: tuple[ListedRule, ...]
     packets: tuple[Packet, ...]
-    unless: tuple[Rule, ...] = ()
+    unless: tuple[ListedRule, ...] = ()
 
     @property
     def stages(self) -> set[int]:
@@ -35,11 +35,11 @@ class Drop:
 
 def _drops(survey: Survey, need: Footprint) -> Iterator[Drop]:
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
-        by_rules: dict[tuple[tuple[Rule, ...], tuple[Rule, ...]], list[Packet]] = {}
+        by_rules: dict[tuple[tuple[ListedRule, ...], tuple[ListedRule, ...]], list[Packet]] = {}
         for packet in received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need):
             way = walk(survey.ruleset, chain, packet)
             if way.dropped or way.unreadable:
-                by = tuple(dict.fromkeys(o.rule for o in way.outcomes if o.rule is not None and o.end == "drop"))
+                by = tuple(dict.fromkeys(o.rule for o in way.endings if o.rule is not None and o.end == "drop"))
                 by_rules.setdefault((by, way.unreadable), []).append(packet)
         for (by, unless), packets in by_rules.items():
             yield Drop(chain, by, tuple(packets), unless)
@@ -55,7 +55,7 @@ def _topic(drop: Drop) -> str:
     return "forward-drop"
 
 
-def _names_untracked(rule: Rule) -> bool:
+def _names_untracked(rule: ListedRule) -> bool:
     for body in rule.bodies("match"):
         if isinstance(body["left"], dict) and body["left"].get("ct", {}).get("key") == "state":
             right = body["right"]
@@ -97,11 +97,11 @@ def _of_topic(topic: str, survey: Survey, spec: GatewaySpec | None) -> Iterator[
         )
 
 
-def _named(rules: tuple[Rule, ...]) -> str:
+def _named(rules: tuple[ListedRule, ...]) -> str:
     return "; ".join(f"rule handle {rule.handle} of {rule.chain}" for rule in rules)
 
 
-def _table(chain: Chain) -> tuple[str, str]:
+def _table(chain: ListedChain) -> tuple[str, str]:
     return chain.family, chain.table
 
 

@@ -10,7 +10,7 @@ from nvi_operator.doctor.hooks import received
 from nvi_operator.doctor.mark_bits import ALL, reads_conntrack, written
 from nvi_operator.doctor.packet import mark_match as comparison
 from nvi_operator.doctor.remedies import mark_user, spare_command
-from nvi_operator.doctor.ruleset import Rule
+from nvi_operator.doctor.ruleset import ListedRule
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -20,8 +20,8 @@ from nvi_operator.language.wording import counted
 def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules before routing that take our stage bit away, or set one of our bits."""
     need = footprint(spec)
-    wiped: dict[Rule, bool] = {}
-    forged: dict[Rule, bool] = {}
+    wiped: dict[ListedRule, bool] = {}
+    forged: dict[ListedRule, bool] = {}
     for chain in survey.ruleset.base_chains("prerouting"):
         for packet in received(chain, need, unknown=True):
             for rule, certain in walk(survey.ruleset, chain, packet).met:
@@ -64,18 +64,18 @@ def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                     )
 
 
-def _written_values(rule: Rule) -> list[object]:
+def _written_values(rule: ListedRule) -> list[object]:
     return [body["value"] for body in rule.bodies("mangle") if body["key"] == {"meta": {"key": "mark"}}]
 
 
-def _ones(rule: Rule) -> int:
+def _ones(rule: ListedRule) -> int:
     ones = 0
     for value in _written_values(rule):
         ones |= written(value).ones
     return ones
 
 
-def _spare(survey: Survey, rule: Rule, need: Footprint) -> str:
+def _spare(survey: Survey, rule: ListedRule, need: Footprint) -> str:
     lines = [spare_command(survey.ruleset, rule, need)]
     values = [v for v in _written_values(rule) if isinstance(v, int)]
     ours = need.stage | need.local
@@ -94,7 +94,7 @@ def _owner(mask: int) -> str:
 def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules that read a field of the mark in which one of our bits lies."""
     need = footprint(spec)
-    found: dict[tuple[str, str, int], list[Rule]] = {}
+    found: dict[tuple[str, str, int], list[ListedRule]] = {}
     for rule in survey.ruleset.rules():
         for body in rule.bodies("match"):
             compared = comparison(body["left"], body["right"])

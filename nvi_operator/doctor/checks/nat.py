@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.hooks import forwarded, received
-from nvi_operator.doctor.ruleset import Chain, Rule
+from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -33,7 +33,7 @@ def nat_order(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
-def _translating(survey: Survey, chain: Chain, spec: GatewaySpec | None) -> list[Rule]:
+def _translating(survey: Survey, chain: ListedChain, spec: GatewaySpec | None) -> list[ListedRule]:
     need = footprint(spec)
     packets = (
         received(chain, need, unknown=True) if chain.hook == "prerouting" else forwarded(chain, need, unknown=True)

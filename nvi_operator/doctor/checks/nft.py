@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.ruleset import Chain, Rule, Ruleset
+from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.wording import counted
@@ -153,7 +153,7 @@ def opaque(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
-def _reachable(ruleset: Ruleset, base: Chain) -> Iterator[Rule]:
+def _reachable(ruleset: Ruleset, base: ListedChain) -> Iterator[ListedRule]:
     seen: set[str] = set()
     waiting = [base]
     while waiting:
@@ -167,7 +167,7 @@ def _reachable(ruleset: Ruleset, base: Chain) -> Iterator[Rule]:
                 waiting += [t for body in rule.bodies(kind) if (t := ruleset.target(rule, body["target"]))]
 
 
-def _hides_target(rule: Rule) -> bool:
+def _hides_target(rule: ListedRule) -> bool:
     """Newer versions of nft print type and name of an expression, older ones nothing."""
     if rule.has(*_VERDICTS):
         return False

@@ -8,7 +8,7 @@ from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.hooks import forwarded, received
 from nvi_operator.doctor.remedies import insert, spare_command
-from nvi_operator.doctor.ruleset import Rule
+from nvi_operator.doctor.ruleset import ListedRule
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.doctor.walk import walk
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -54,14 +54,16 @@ def ipsec(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         )
 
 
-def _sets_zone(rule: Rule) -> bool:
+def _sets_zone(rule: ListedRule) -> bool:
     return any(body["key"].get("ct", {}).get("key") == "zone" for body in rule.bodies("mangle"))
 
 
-def _met(survey: Survey, spec: GatewaySpec | None, wanted: Callable[[Rule], bool]) -> dict[Rule, dict[int, bool]]:
+def _met(
+    survey: Survey, spec: GatewaySpec | None, wanted: Callable[[ListedRule], bool]
+) -> dict[ListedRule, dict[int, bool]]:
     """Rules of prerouting that our packets may meet: stage -> certainly."""
     need = footprint(spec)
-    met: dict[Rule, dict[int, bool]] = {}
+    met: dict[ListedRule, dict[int, bool]] = {}
     for chain in survey.ruleset.base_chains("prerouting"):
         for packet in received(chain, need, unknown=True):
             for rule, certain in walk(survey.ruleset, chain, packet).met:
@@ -96,7 +98,7 @@ def flowtable(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             )
 
 
-def _adds(rule: Rule, name: str) -> bool:
+def _adds(rule: ListedRule, name: str) -> bool:
     return any(body.get("flowtable") in (name, f"@{name}") for body in rule.bodies("flow"))
 
 
@@ -118,5 +120,5 @@ def helper(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         )
 
 
-def _sets_helper(rule: Rule) -> bool:
+def _sets_helper(rule: ListedRule) -> bool:
     return any(body["key"].get("ct", {}).get("key") == "helper" for body in rule.bodies("mangle"))

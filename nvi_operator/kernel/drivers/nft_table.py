@@ -24,17 +24,17 @@ from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.nft.ast import Element, ForeignObject, NamedSet, Table
-from nvi_operator.nft.batches import MANY, Step, checks, steps
+from nvi_operator.nft.batches import MANY, Batch, batches, batches_to_check
 from nvi_operator.nft.expressions import ListingError
 from nvi_operator.nft.listing import parse_table
 from nvi_operator.nft.text import element_text
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.nft.wire.codec import elements, layout_of
-from nvi_operator.nft.wire.intervals import tree_of
+from nvi_operator.nft.wire.codec import codec_of, elements
+from nvi_operator.nft.wire.intervals import intervals_of
 from nvi_operator.nft.wire.messages import after
-from nvi_operator.nft.wire.monitor import Reported
+from nvi_operator.nft.wire.monitor import ElementReport
 from nvi_operator.nft.wire.packed_elements import PackedElements
-from nvi_operator.nft.wire.replay import followed
+from nvi_operator.nft.wire.replay import replayed
 from nvi_operator.plan.change import Change
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.state.host import HostState
@@ -69,7 +69,7 @@ class NftTableDriver(Driver):
         remember: bool = False,
         nft: Nft | None = None,
         muted: Callable[[], AbstractContextManager[None]] = nullcontext,
-        reported: Callable[[int, int], Sequence[Reported] | None] = lambda earlier, later: None,
+        reported: Callable[[int, int], Sequence[ElementReport] | None] = lambda earlier, later: None,
         served: Callable[[int | None], None] = lambda generation: None,
     ) -> None:
         self._nft = nft or Nft()
@@ -128,7 +128,7 @@ class NftTableDriver(Driver):
         return {f"nft table inet {self._name}": packets} if packets else {}
 
     def is_atomic(self, change: Change) -> bool:
-        return len(steps(*_tables(change))) == 1
+        return len(batches(*_tables(change))) == 1
 
     def check(self, change: Change) -> None:
         """Would the kernel take it? What it cannot judge yet are elements of maps that are still to be made.
@@ -136,7 +136,7 @@ class NftTableDriver(Driver):
         ConflictError if another process owns the table.
         """
         with self._not_owned():
-            for step in checks(*_tables(change)):
+            for step in batches_to_check(*_tables(change)):
                 if step.text:
                     self._nft.check(step.text)
                 else:
@@ -148,7 +148,7 @@ class NftTableDriver(Driver):
         ConflictError if another process owns the table.
         """
         with self._not_owned():
-            for step in steps(*_tables(change)):
+            for step in batches(*_tables(change)):
                 if step.text:
                     self._apply_text(step)
                 else:
@@ -170,7 +170,7 @@ class NftTableDriver(Driver):
 
     # ------------------------------------------------------------------ changing
 
-    def _apply_text(self, step: Step) -> None:
+    def _apply_text(self, step: Batch) -> None:
         generation = self._expect(step.before)
         try:
             self._nft.apply(step.text)
@@ -180,7 +180,7 @@ class NftTableDriver(Driver):
         self._known = _Seen(after(generation), step.after)
         self._expect(step.after)
 
-    def _apply_elements(self, step: Step) -> None:
+    def _apply_elements(self, step: Batch) -> None:
         many = sum(len(change.elements) for change in step.elements) > MANY
         for _ in range(_TRIES):
             generation = self._expect(step.before)
@@ -203,7 +203,7 @@ class NftTableDriver(Driver):
             )
         return self._known.generation
 
-    def _send(self, step: Step, *, generation: int | None = None, commit: bool = True) -> None:
+    def _send(self, step: Batch, *, generation: int | None = None, commit: bool = True) -> None:
         with kernel_errors(f"nft table inet {self._name}: elements"):
             try:
                 self._wire.send(self._name, step.elements, generation=generation, commit=commit)
@@ -212,7 +212,7 @@ class NftTableDriver(Driver):
                     raise
                 raise self._refused(step, error) from error
 
-    def _refused(self, step: Step, error: ElementError) -> KernelError:
+    def _refused(self, step: Batch, error: ElementError) -> KernelError:
         what = "elements"
         if error.change is not None:
             what = f"{error.change.verb} element of {error.change.set}"
@@ -232,7 +232,7 @@ class NftTableDriver(Driver):
             return before
         if before.generation is not None and before.table is not None:
             reported = self._reported(before.generation, generation)
-            if reported is not None and (table := followed(before.table, reported)):
+            if reported is not None and (table := replayed(before.table, reported)):
                 return _Seen(generation, table)
         return self._look()
 
@@ -283,14 +283,14 @@ class NftTableDriver(Driver):
 
     def _with_elements(self, named: NamedSet) -> NamedSet | ForeignObject:
         """A ForeignObject for a set of types, or with elements, that the ruleset never has."""
-        layout, tree = layout_of(named), tree_of(named)
+        codec, intervals = codec_of(named), intervals_of(named)
         try:
-            if layout is not None:
-                found = PackedElements(layout, self._wire.elements(self._name, named.name, layout.split))
+            if codec is not None:
+                found = PackedElements(codec, self._wire.elements(self._name, named.name, codec.split))
                 return replace(named, elements=self._shared(named.name, found))
-            if tree is not None:
+            if intervals is not None:
                 raw = self._wire.elements(self._name, named.name, elements)
-                return replace(named, elements=tree.elements(raw))
+                return replace(named, elements=intervals.elements(raw))
         except WireError:
             pass
         return ForeignObject("map" if named.values else "set", named.name)
@@ -310,7 +310,7 @@ def _tables(change: Change) -> tuple[Table | None, Table | None]:
 def _drawn(named: NamedSet, element: bytes) -> str:
     if not isinstance(named.elements, PackedElements):
         return f"0x{element.hex()}"
-    (shown,) = PackedElements(named.elements.layout, frozenset([element]))
+    (shown,) = PackedElements(named.elements.codec, frozenset([element]))
     return element_text(shown, named.key, named.values)
 
 

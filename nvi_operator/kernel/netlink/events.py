@@ -1,5 +1,5 @@
 """What the kernel reports by itself: that something of a family changed, and by whom; of nftables
-elements also which (`Reports`).
+elements also which (`Monitor`).
 
 Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
 for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
@@ -26,7 +26,7 @@ from nvi_operator.kernel.netlink.rtnetlink import shown_number
 from nvi_operator.kernel.processes import is_ours
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
-from nvi_operator.nft.wire.monitor import Reported, Reports
+from nvi_operator.nft.wire.monitor import ElementReport, Monitor
 from nvi_operator.topology.numbers import LOCAL, MAIN
 
 Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
@@ -79,14 +79,14 @@ class Event:
 
 
 class KernelEvents:
-    """Reports of the network namespace that the calling thread is in. `tables`: the nft `inet` ones that matter."""
+    """Monitor of the network namespace that the calling thread is in. `tables`: the nft `inet` ones that matter."""
 
     def __init__(self, tables: Collection[str], *, receive_buffer: int = 8 << 20) -> None:
         self._tables = frozenset(name.encode() for name in tables)
         self._buffer = bytearray(1 << 18)
         self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
         self._lossy: set[socket.socket] = set()  # of which reports may be lost until they are read to the end
-        self._reports = Reports()
+        self._reports = Monitor()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
         self._wires: frozenset[int] | None = None  # None: nobody said yet what matters
@@ -150,11 +150,11 @@ class KernelEvents:
         self._read(self._route)
         return self._generation
 
-    def elements(self, earlier: int, later: int) -> list[Reported] | None:
+    def elements(self, earlier: int, later: int) -> list[ElementReport] | None:
         """What became of the elements of our tables between two generations of nftables; None if it is not known,
         or if that is not all that became of the tables.
 
-        Reports that it finds wait for `drain`, as with `generation`.
+        Monitor that it finds wait for `drain`, as with `generation`.
         """
         self._read(self._nft)
         return self._reports.between(earlier, later)
@@ -162,10 +162,10 @@ class KernelEvents:
     def forget_elements(self, generation: int | None) -> None:
         """`elements` is not asked any more what led to this generation, or, if None, for anything until now.
 
-        Reports that it finds wait for `drain`, as with `generation`.
+        Monitor that it finds wait for `drain`, as with `generation`.
         """
         self._read(self._nft)
-        self._reports.forget(generation)
+        self._reports.discard(generation)
 
     def _read(self, sock: socket.socket) -> None:
         view = memoryview(self._buffer)

@@ -121,12 +121,12 @@ class Nfnetlink:
 
         Raises ElementError, and ConcurrentChangeError if the ruleset is not of that generation any more.
         """
-        batch = m.batch(table, changes, first=self._sequence + 1, generation=generation, commit=commit)
+        batch = m.element_batch(table, changes, first=self._sequence + 1, generation=generation, commit=commit)
         self._sequence = batch.last + 1
         self._netlink.send(batch.data)
         self._judge(batch)
 
-    def _judge(self, batch: m.Batch) -> None:
+    def _judge(self, batch: m.ElementBatch) -> None:
         """Nothing but the ack of the last message is success; of several errors the first is told."""
         done = not batch.parts
         try:

@@ -1,4 +1,4 @@
-"""nftables elements in the kernel's own form: attributes, types, layouts, messages. Pure.
+"""nftables elements in the kernel's own form: attributes, types, codecs, messages. Pure.
 
-Start with `codec.py`; `packed_elements.py` is what the rest of the program sees of it.
+Start with `codec.py`; the rest of the program uses `packed_elements.py`.
 """

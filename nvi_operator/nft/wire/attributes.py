@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-NESTED = 0x8000  # NLA_F_NESTED: libnftables sets it, the kernel's dumps do not, either is understood
+NESTED = 0x8000  # NLA_F_NESTED: libnftables sets it, the kernel's dumps do not, and both read either form
 _TYPE_MASK = 0x3FFF
 
 
 class WireError(ValueError):
-    """Bytes that are nothing as we write it, or a value that has no place in a set of its type."""
+    """Bytes in a form that the codecs do not write, or a value that does not fit into a set of its type."""
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -32,7 +32,7 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def only(data: bytes) -> tuple[int, bytes]:
-    """The one attribute that this is. WireError if it is several, or none."""
+    """The single attribute in `data`. WireError if there are several, or none."""
     found = list(attributes(data))
     if len(found) != 1:
         raise WireError(f"{len(found)} attributes where one should be")

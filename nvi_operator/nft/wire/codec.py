@@ -1,9 +1,9 @@
-"""How the elements of a set lie in bytes: one NFTA_LIST_ELEM attribute each, as the kernel dumps them.
+"""Elements of a set as bytes: one NFTA_LIST_ELEM attribute each, as the kernel dumps them.
 
-What is packed here is byte for byte what comes back, so that the difference of two large maps is a difference
-of sets of bytes. Sets with exact keys, and concatenations with ranges (the kernel keeps both ends of those in
-one element), are written and read so. Prefixes and ranges of a single field are pairs of elements in a tree,
-with rules for what touches: libnftables writes those, they are few, and `intervals.py` reads them.
+The kernel returns packed elements byte for byte, so the difference of two large maps is one of sets of bytes. Sets
+with exact keys, and concatenations with ranges (the kernel keeps both ends of those in one element), are written and
+read this way. Prefixes and ranges of a single field are pairs of elements in a tree, with rules for adjacent ones:
+libnftables writes those, they are few, and `intervals.py` reads them.
 
 Source: include/uapi/linux/netfilter/nf_tables.h; nf_tables_fill_setelem() in net/netfilter/nf_tables_api.c.
 """
@@ -29,14 +29,14 @@ _VALUE, _VERDICT = 1, 2  # NFTA_DATA_*
 _CODE, _CHAIN = 1, 2  # NFTA_VERDICT_*
 _CODES = {"accept": 1, "drop": 0, "return": -5, "jump": -3}
 _VERDICTS = {code: kind for kind, code in _CODES.items()}
-_AT_ONCE = 8192  # rows, so that many elements need little memory besides themselves
+_AT_ONCE = 8192  # rows; many elements then need little memory besides themselves
 
 Row = tuple[Value | Verdict, ...]
 
 
 @dataclass(frozen=True)
 class Fields:
-    """A key, or a value: fields side by side. In a concatenation each is padded to a register of 4 bytes."""
+    """The fields of a key or of a value. In a concatenation each is padded to a register of 4 bytes."""
 
     types: tuple[Type, ...]
 
@@ -51,13 +51,13 @@ class Fields:
         return tuple(zip(self.types, self.widths, strict=True))
 
     def header(self, kind: int) -> bytes:
-        """Of an attribute of this kind around an NFTA_DATA_VALUE of this size."""
+        """The header of an attribute of this kind around an NFTA_DATA_VALUE with these fields."""
         size = sum(self.widths)
         return struct.pack("=HHHH", 8 + (size + 3 & ~3), kind, 4 + size, _VALUE)
 
     @property
     def code(self) -> str:
-        """What the struct module calls them."""
+        """The format of the fields for the struct module."""
         return "".join(f"{type_.code}{width - type_.size}x" for type_, width in self.columns)
 
     @property
@@ -65,7 +65,7 @@ class Fields:
         return bytes(-sum(self.widths) % 4)
 
     def split(self, payload: bytes) -> tuple[bytes, ...]:
-        """The bytes of each field, of an attribute's payload."""
+        """The bytes of each field in the payload of an attribute."""
         kind, raw = only(payload)
         if kind != _VALUE or len(raw) != sum(self.widths):
             raise WireError(f"{len(raw)} bytes where {sum(self.widths)} should be")
@@ -80,8 +80,8 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Of a set, or of a map to `value` or to verdicts. `ranges`: each field of the key has two ends."""
+class Codec:
+    """The codec of a set, or of a map to `value` or to verdicts. `ranges`: each field of the key has two ends."""
 
     key: Fields
     value: Fields | None = None
@@ -89,15 +89,15 @@ class Layout:
     ranges: bool = False
 
     def pack(self, elements: Iterable[Element]) -> frozenset[bytes]:
-        """The elements in the kernel's form. WireError names a value that has no place in the set."""
+        """The elements in the kernel's form. WireError names a value that does not fit into the set."""
         return self.pack_rows(_row(*element) for element in elements)
 
     def pack_rows(self, rows: Iterable[Row]) -> frozenset[bytes]:
-        """The same of key and value in one flat tuple."""
+        """The same for elements whose key and value are one flat tuple."""
         return frozenset(chain.from_iterable(self._packed(iter(rows))))
 
     def pack_columns(self, columns: Sequence[Iterable[Any]]) -> list[bytes]:
-        """The same of exact keys and plain values, in columns as `Type.column` takes them; a third of the time."""
+        """The same for exact keys and plain values in columns, as `Type.column` takes them; three times as fast."""
         assert self.value is not None
         assert self.size is not None
         key, value = self.key, self.value
@@ -109,10 +109,10 @@ class Layout:
         try:
             return list(starmap(struct.Struct(code).pack, rows))
         except (KeyError, struct.error) as error:
-            raise WireError(f"something has no place in a set of {code}: {error}") from error
+            raise WireError(f"a value does not fit into a set of {code}: {error}") from error
 
     def parts(self, elements: Iterable[bytes], count: int) -> tuple[frozenset[bytes], ...]:
-        """Packed elements in so many parts, about equally large. Its key says in which one is.
+        """Packed elements in `count` parts of about equal size; the key alone selects the part.
 
         `count` is a power of two, 256 at most.
         """
@@ -122,7 +122,7 @@ class Layout:
         keys = map(itemgetter(slice(self.key_end)), found)
         numbers = bytes(map(and_, map(crc32, keys), repeat(count - 1)))
         parts = (frozenset(compress(found, numbers.translate(_is(number)))) for number in range(count))
-        return tuple(part | frozenset() for part in parts)  # a copy is not made by growing, and has half the room
+        return tuple(part | frozenset() for part in parts)  # a copy does not grow, and takes half the memory
 
     @cached_property
     def key_end(self) -> int:
@@ -131,14 +131,14 @@ class Layout:
 
     @cached_property
     def size(self) -> int | None:
-        """Bytes of one element; None where they differ, because verdicts name chains."""
+        """Bytes of one element; None where elements differ in size, because verdicts name chains."""
         if self.verdicts:
             return None
         value = 8 + sum(self.value.widths) + len(self.value.padding) if self.value else 0
         return self.key_end + value
 
     def _packed(self, rows: Iterator[Row]) -> Iterator[Iterable[bytes]]:
-        """Column by column, so that the loops run in C: a map may hold 100,000 elements and more."""
+        """Column by column, so that the loops run in C: a map may hold more than 100,000 elements."""
         key, value = self.key, self.value or Fields(())
         lows = [Packed(low_end(t) if self.ranges else t.pack, w) for t, w in key.columns]
         highs = [Packed(high_end(t), w) for t, w in key.columns] if self.ranges else []
@@ -163,7 +163,7 @@ class Layout:
         return self._head(self.key_end + len(verdict))
 
     def unpack(self, raw: bytes) -> Element:
-        """The element that these bytes are; a comment is nothing to us. WireError if it is none of this set."""
+        """The element in these bytes, without its comment. WireError if it does not belong into this set."""
         try:
             kind, body = only(raw)
             found = dict(attributes(body))
@@ -187,7 +187,7 @@ class Layout:
         return self.value.unpack(payload or b"")
 
     def canonical(self, raw: bytes) -> bytes:
-        """As we would write it; what is no element of ours stays as it is, and so differs from all of ours."""
+        """The bytes as `pack` writes them; an element that it cannot write is returned, and equals no other."""
         try:
             (packed,) = self.pack([self.unpack(raw)])
         except WireError:
@@ -195,7 +195,7 @@ class Layout:
         return packed
 
     def split(self, payload: bytes) -> list[bytes]:
-        """The elements in an NFTA_SET_ELEM_LIST_ELEMENTS attribute, in our form."""
+        """The elements in an NFTA_SET_ELEM_LIST_ELEMENTS attribute, as `pack` writes them."""
         size = self.size
         if size and _all_of(size, payload):
             return [payload[start : start + size] for start in range(0, len(payload), size)]
@@ -206,12 +206,12 @@ class Layout:
 
 
 def _is(number: int) -> bytes:
-    """A table for `bytes.translate`: 1 for this number, 0 for all others."""
+    """A table for `bytes.translate`: 1 for this number, 0 for any other."""
     return bytes(number) + b"\1" + bytes(255 - number)
 
 
 def elements(payload: bytes) -> Iterator[bytes]:
-    """The elements in an NFTA_SET_ELEM_LIST_ELEMENTS attribute, each with its header, as they are."""
+    """The elements in an NFTA_SET_ELEM_LIST_ELEMENTS attribute, each with its header, unchanged."""
     offset = 0
     while offset < len(payload):
         (size,) = struct.unpack_from("=H", payload, offset)
@@ -221,7 +221,7 @@ def elements(payload: bytes) -> Iterator[bytes]:
 
 
 def _all_of(size: int, payload: bytes) -> bool:
-    """Is there an element of this size at every multiple of it? Each byte of the headers in one go."""
+    """Does an element of this size begin at every multiple of it? Compares one byte of all headers at a time."""
     header = struct.pack("=HH", size, ELEMENT)
     count, rest = divmod(len(payload), size)
     return not rest and all(payload[place::size] == header[place : place + 1] * count for place in range(4))
@@ -247,7 +247,7 @@ def _unpack_verdict(payload: bytes) -> Verdict:
 
 @lru_cache(maxsize=4096)
 def _is_verdict(data: bytes) -> bool:
-    """Is this all of an element after its key, and as we write it?"""
+    """Is this a whole element after its key, in the form that `pack` writes?"""
     try:
         kind, payload = only(data)
         return kind == DATA and _verdict_attribute(_unpack_verdict(payload)) == data
@@ -256,8 +256,8 @@ def _is_verdict(data: bytes) -> bool:
 
 
 @lru_cache
-def layout(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool = False) -> Layout | None:
-    """For a set of these nft types; None if its elements go as text, or are none that we know."""
+def codec_for(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool = False) -> Codec | None:
+    """The codec for a set of these nft types; None if its elements are sent as text, or the types are unknown."""
     verdicts = values == ("verdict",)
     if not {*key, *(() if verdicts else values)} <= TYPES.keys() or (interval and len(key) == 1):
         return None
@@ -265,9 +265,9 @@ def layout(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool
     if interval and not all(type_.ordered for type_ in types):
         return None
     value = Fields(tuple(TYPES[name] for name in values)) if values and not verdicts else None
-    return Layout(Fields(tuple(types)), value, verdicts, ranges=interval)
+    return Codec(Fields(tuple(types)), value, verdicts, ranges=interval)
 
 
-def layout_of(named: NamedSet) -> Layout | None:
-    """None where elements go as text: prefixes and ranges of one field, and what is none of ours."""
-    return layout(named.key, named.values, interval=named.interval)
+def codec_of(named: NamedSet) -> Codec | None:
+    """None where elements are sent as text: prefixes and ranges of one field, and sets of unknown types."""
+    return codec_for(named.key, named.values, interval=named.interval)

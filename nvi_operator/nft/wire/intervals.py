@@ -1,6 +1,6 @@
-"""Prefixes and ranges of a single field, as the kernel dumps them: a tree of where intervals begin and end.
+"""Prefixes and ranges of a single field, as the kernel dumps them: elements where intervals begin and end.
 
-Read only. What touches or nests in such a set is decided by whoever writes it, which is libnftables.
+Read only: libnftables writes such sets, and decides what becomes of adjacent and nested intervals.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from dataclasses import dataclass
 
 from nvi_operator.nft.ast import Data, Element, NamedSet, Value
 from nvi_operator.nft.wire.attributes import WireError, attributes, only
-from nvi_operator.nft.wire.codec import DATA, ELEMENT, FLAGS, KEY, USERDATA, Fields, Layout
+from nvi_operator.nft.wire.codec import DATA, ELEMENT, FLAGS, KEY, USERDATA, Codec, Fields
 from nvi_operator.nft.wire.types import TYPES, Type
 
 _INTERVAL_END = 1  # NFT_SET_ELEM_INTERVAL_END
 
 
 @dataclass(frozen=True)
-class Tree:
-    """Of a set, or of a map to verdicts, or to a value; netmap's values are prefixes: two addresses."""
+class Intervals:
+    """The codec of a set, or of a map to verdicts or values. A value of netmap is a prefix: two addresses."""
 
     key: Type
     value: tuple[Type, ...] = ()
     verdicts: bool = False
 
     def elements(self, raws: Iterable[bytes]) -> frozenset[Element]:
-        """WireError if there is something in the set that we never write."""
+        """WireError for an element in a form that the ruleset never has."""
         points = sorted(map(self._point, raws), key=lambda point: point[:2])
         return frozenset(self._joined(points))
 
     def _point(self, raw: bytes) -> tuple[bytes, bool, bytes | None]:
-        """(key, does an interval begin there, its value). One may end where the next begins: ends come first."""
+        """(key, whether an interval begins there, its value); an end sorts before a beginning."""
         kind, body = only(raw)
         found = dict(attributes(body))
         flags = int.from_bytes(found.pop(FLAGS, b""), "big")
@@ -53,7 +53,7 @@ class Tree:
 
     def _data(self, payload: bytes | None) -> Data:
         if self.verdicts or not self.value:
-            return Layout(Fields((self.key,)), None, self.verdicts).unpack_data(payload)
+            return Codec(Fields((self.key,)), None, self.verdicts).unpack_data(payload)
         values = self.value
         if len(values) == 1 and payload and len(only(payload)[1]) == 2 * values[0].size:
             first, last = Fields((values[0], values[0])).split(payload)
@@ -66,10 +66,10 @@ def _before(key: bytes) -> bytes:
     return (int.from_bytes(key, "big") - 1).to_bytes(len(key), "big")
 
 
-def tree_of(named: NamedSet) -> Tree | None:
-    """None where it is no set of intervals of one field, or of types that we do not know."""
+def intervals_of(named: NamedSet) -> Intervals | None:
+    """None for a set of anything but intervals of one field, or of unknown types."""
     verdicts = named.values == ("verdict",)
     known = {*named.key, *(() if verdicts else named.values)} <= TYPES.keys()
     if not named.interval or len(named.key) != 1 or not known or not TYPES[named.key[0]].ordered:
         return None
-    return Tree(TYPES[named.key[0]], () if verdicts else tuple(TYPES[v] for v in named.values), verdicts)
+    return Intervals(TYPES[named.key[0]], () if verdicts else tuple(TYPES[v] for v in named.values), verdicts)

@@ -1,6 +1,6 @@
 """nfnetlink messages about elements, as bytes: a batch that changes them, and what the kernel answers. Pure.
 
-A batch is all or nothing. Sent without its end it is checked and thrown away, which is what `nft -c` does.
+A batch is all or nothing. Without its end message it is checked and discarded, which is what `nft -c` does.
 Source: net/netfilter/nfnetlink.c, include/uapi/linux/netfilter/nfnetlink.h.
 """
 
@@ -24,7 +24,7 @@ _BATCH_GENERATION, GENERATION_ID = 1, 1
 _TABLE, SET_NAME, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 TABLE_NAME = 1  # NFTA_TABLE_NAME
 _INET = 1
-_LARGEST = 0xFFFF - 4  # of what is in one attribute
+_LARGEST = 0xFFFF - 4  # payload of one attribute
 
 
 def message(kind: int, flags: int, sequence: int, body: bytes, *, family: int = _INET, resource: int = 0) -> bytes:
@@ -34,7 +34,7 @@ def message(kind: int, flags: int, sequence: int, body: bytes, *, family: int = 
 
 
 def after(generation: int) -> int:
-    """The generation that one transaction more makes: 32 bits, and never 0."""
+    """The generation after one more transaction: 32 bits, and never 0."""
     return (generation + 1) & 0xFFFFFFFF or 1
 
 
@@ -52,7 +52,7 @@ def _names(table: str, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class ElementChange:
-    """Elements in the kernel's form that come to a set of `inet TABLE`, or go."""
+    """Elements in the kernel's form that are added to a set of `inet TABLE`, or deleted from it."""
 
     verb: Verb
     set: str
@@ -60,10 +60,10 @@ class ElementChange:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The messages of one transaction, and what each is about, to name what the kernel refuses.
+class ElementBatch:
+    """The messages of one transaction, with what each is about, so that an error can name what the kernel refused.
 
-    Messages are numbered: `first` is the batch's begin, then one for each of `parts`, then the end.
+    Messages are numbered: `first` begins the batch, one message follows for each of `parts`, and then the end.
     """
 
     data: bytes
@@ -76,7 +76,7 @@ class Batch:
         return self.first + len(self.parts)
 
     def blamed(self, sequence: int, offset: int | None) -> tuple[ElementChange | None, bytes | None]:
-        """Which part an error is about, and which element, if the kernel told the offset in the message."""
+        """The part that an error is about, and the element, if the kernel told the offset in the message."""
         index = sequence - self.first - 1
         if not 0 <= index < len(self.parts):
             return None, None
@@ -90,15 +90,15 @@ class Batch:
         return part, None
 
 
-def batch(
+def element_batch(
     table: str,
     changes: Sequence[ElementChange],
     *,
     first: int = 1,
     generation: int | None = None,
     commit: bool = True,
-) -> Batch:
-    """One transaction. With `generation` the kernel refuses it (ERESTART) if the ruleset is no longer that."""
+) -> ElementBatch:
+    """One transaction. With `generation` the kernel refuses it (ERESTART) if the ruleset has another generation."""
     guard = b"" if generation is None else attribute(_BATCH_GENERATION, struct.pack("!I", generation))
     messages = [message(_BATCH_BEGIN, _REQUEST, first, guard, family=0, resource=_SUBSYSTEM)]
     nests = [
@@ -117,16 +117,16 @@ def batch(
         prefixes.append(20 + len(names) + 4)
     if commit:
         messages.append(message(_BATCH_END, _REQUEST, first + len(nests) + 1, b"", family=0, resource=_SUBSYSTEM))
-    return Batch(b"".join(messages), first, tuple(part for part, _ in nests), tuple(prefixes))
+    return ElementBatch(b"".join(messages), first, tuple(part for part, _ in nests), tuple(prefixes))
 
 
 def _nests(elements: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], bytes]]:
-    """As many elements at a time as an attribute holds, and the same as one piece."""
+    """As many elements at a time as fit into an attribute, and the same as one byte string."""
     start = 0
     while start < len(elements):
         count = max(1, _LARGEST // len(elements[start]))
         raw = b"".join(part := elements[start : start + count])
-        while len(raw) > _LARGEST:  # those that name chains differ in size
+        while len(raw) > _LARGEST:  # elements that name chains differ in size
             count //= 2
             raw = b"".join(part := elements[start : start + count])
         yield part, raw

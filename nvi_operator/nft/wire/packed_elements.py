@@ -1,7 +1,7 @@
-"""The elements of one set, kept in the kernel's form: a `Set` of elements like any other, of 80 bytes each.
+"""The elements of one set in the kernel's form: a `Set` of elements like any other, of 80 bytes each.
 
-Nothing is unpacked before somebody looks at it, so that comparing 100,000 forwards with what the kernel holds,
-and finding the one that differs, is a matter of milliseconds.
+Elements are unpacked only where they are looked at, so comparing 100,000 forwards with the kernel's, and finding the
+one that differs, takes milliseconds.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 from nvi_operator.nft.ast import Element, NamedSet
 from nvi_operator.nft.columns import ElementColumns
 from nvi_operator.nft.wire.attributes import WireError
-from nvi_operator.nft.wire.codec import Layout, layout_of
+from nvi_operator.nft.wire.codec import Codec, codec_of
 
 
 class _Exchange(NamedTuple):
-    """How elements came of others: so that the two are compared, or made, without looking at each of 100,000."""
+    """The difference to the elements that these were made from: to compare the two without looking at all of them."""
 
     before: PackedElements
-    gone: frozenset[bytes]
-    come: frozenset[bytes]
+    removed: frozenset[bytes]
+    added: frozenset[bytes]
 
 
 _NONE: frozenset[bytes] = frozenset()
@@ -31,25 +31,25 @@ _NONE: frozenset[bytes] = frozenset()
 class PackedElements(Set[Element]):
     """Immutable."""
 
-    __slots__ = ("_exchange", "_raw", "layout")
+    __slots__ = ("_exchange", "_raw", "codec")
 
-    def __init__(self, layout: Layout, raw: frozenset[bytes]) -> None:
-        self.layout = layout
+    def __init__(self, codec: Codec, raw: frozenset[bytes]) -> None:
+        self.codec = codec
         self._raw: frozenset[bytes] | None = raw
         self._exchange: _Exchange | None = None
 
     @property
     def raw(self) -> frozenset[bytes]:
-        """What the kernel holds, or shall hold."""
+        """The elements as the kernel holds them."""
         if self._raw is None:
             assert self._exchange is not None
-            before, gone, come = self._exchange
-            self._raw = (gone | come) ^ before.raw  # in this order: the larger is copied, not made anew
+            before, removed, added = self._exchange
+            self._raw = (removed | added) ^ before.raw  # in this order: the larger set is copied, not built again
         return self._raw
 
     @classmethod
-    def of(cls, layout: Layout, elements: Iterable[Element]) -> PackedElements:
-        return cls(layout, frozenset(raw_elements(layout, elements)))
+    def of(cls, codec: Codec, elements: Iterable[Element]) -> PackedElements:
+        return cls(codec, frozenset(raw_elements(codec, elements)))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
@@ -57,7 +57,7 @@ class PackedElements(Set[Element]):
 
     def __len__(self) -> int:
         if self._raw is None and self._exchange is not None:
-            return len(self._exchange.before) - len(self._exchange.gone) + len(self._exchange.come)
+            return len(self._exchange.before) - len(self._exchange.removed) + len(self._exchange.added)
         return len(self.raw)
 
     def __iter__(self) -> Iterator[Element]:
@@ -65,14 +65,14 @@ class PackedElements(Set[Element]):
 
     def __contains__(self, element: object) -> bool:
         try:
-            return self.layout.pack([element]) <= self.raw  # type: ignore[list-item]
+            return self.codec.pack([element]) <= self.raw  # type: ignore[list-item]
         except (TypeError, ValueError):
             return False
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PackedElements):
             known = self._since(other)
-            return not any(known) if known else self.layout == other.layout and self.raw == other.raw
+            return not any(known) if known else self.codec == other.codec and self.raw == other.raw
         raw = self._raw_of(other)
         return NotImplemented if raw is None else raw == self.raw
 
@@ -81,81 +81,81 @@ class PackedElements(Set[Element]):
     def __sub__(self, other: Set[Any]) -> Set[Element]:
         known = self._since(other) if isinstance(other, PackedElements) else None
         if known:
-            return PackedElements(self.layout, known[1])
+            return PackedElements(self.codec, known[1])
         raw = self._raw_of(other)
-        return super().__sub__(other) if raw is None else PackedElements(self.layout, self.raw - raw)
+        return super().__sub__(other) if raw is None else PackedElements(self.codec, self.raw - raw)
 
     def __repr__(self) -> str:
         return f"<{len(self)} elements>"
 
-    def exchanged(self, less: frozenset[bytes], more: frozenset[bytes]) -> PackedElements:
-        """Without some, and with others in their place."""
+    def exchanged(self, removed: frozenset[bytes], added: frozenset[bytes]) -> PackedElements:
+        """The elements without some, and with others."""
         held = self.raw
-        self._exchange = None  # its past is over: else every edit would keep all that was before
-        made = PackedElements(self.layout, _NONE)
-        made._raw, made._exchange = None, _Exchange(self, (less - more) & held, more - held)
+        self._exchange = None  # or every edit would keep all earlier ones alive
+        made = PackedElements(self.codec, _NONE)
+        made._raw, made._exchange = None, _Exchange(self, (removed - added) & held, added - held)
         return made
 
     def changes(self, old: Set[Element]) -> tuple[frozenset[bytes], frozenset[bytes]]:
-        """What of `old` has gone, and what has come. WireError if it holds what this form has no place for."""
+        """(removed, added) from `old` to these. WireError if `old` has elements that do not fit into this set."""
         known = self._since(old) if isinstance(old, PackedElements) else None
         if known:
             return known
-        have = old.raw if isinstance(old, PackedElements) else self.layout.pack(old)
-        come = self.raw - have if have else self.raw
-        return have - self.raw if len(have) + len(come) > len(self.raw) else _NONE, come
+        have = old.raw if isinstance(old, PackedElements) else self.codec.pack(old)
+        added = self.raw - have if have else self.raw
+        return have - self.raw if len(have) + len(added) > len(self.raw) else _NONE, added
 
     def _since(self, other: PackedElements) -> tuple[frozenset[bytes], frozenset[bytes]] | None:
-        """What has gone and come from the other to this, if one of them was made of the other."""
+        """(removed, added) from the other to these, if one of them was made from the other."""
         if other is self:
             return _NONE, _NONE
         if self._exchange and self._exchange.before is other:
-            return self._exchange.gone, self._exchange.come
+            return self._exchange.removed, self._exchange.added
         if other._exchange and other._exchange.before is self:
-            return other._exchange.come, other._exchange.gone
+            return other._exchange.added, other._exchange.removed
         return None
 
     def parts(self, count: int) -> tuple[PackedElements, ...]:
-        """See `Layout.parts`."""
-        return tuple(PackedElements(self.layout, part) for part in self.layout.parts(self.raw, count))
+        """See `Codec.parts`."""
+        return tuple(PackedElements(self.codec, part) for part in self.codec.parts(self.raw, count))
 
     def none(self) -> PackedElements:
-        """Nothing, in the same form."""
-        return PackedElements(self.layout, frozenset())
+        """No elements, with the same codec."""
+        return PackedElements(self.codec, frozenset())
 
     def _raw_of(self, other: object) -> frozenset[bytes] | None:
-        """The same elements as bytes of this layout; None if there are some that it has no place for."""
+        """The elements as bytes of this codec; None if some do not fit."""
         if isinstance(other, PackedElements):
-            return other.raw if other.layout == self.layout else None
+            return other.raw if other.codec == self.codec else None
         try:
-            return self.layout.pack(other) if isinstance(other, Set) else None
+            return self.codec.pack(other) if isinstance(other, Set) else None
         except WireError:
             return None
 
     def _shown(self, raw: bytes) -> Element:
         try:
-            return self.layout.unpack(raw)
+            return self.codec.unpack(raw)
         except WireError:
             return (f"0x{raw.hex()}",), None
 
 
-def raw_elements(layout: Layout, elements: Iterable[Element]) -> Collection[bytes]:
+def raw_elements(codec: Codec, elements: Iterable[Element]) -> Collection[bytes]:
     """Elements in the kernel's form, each once. WireError names a value that has no place in the set."""
     if isinstance(elements, ElementColumns):
-        return layout.pack_columns(elements.columns)
-    return elements.raw if isinstance(elements, PackedElements) else layout.pack(elements)
+        return codec.pack_columns(elements.columns)
+    return elements.raw if isinstance(elements, PackedElements) else codec.pack(elements)
 
 
 def packed(named: NamedSet) -> NamedSet:
     """The same set, its elements in the kernel's form if they have one."""
-    found = layout_of(named)
+    found = codec_of(named)
     if found is None or isinstance(named.elements, PackedElements):
         return named
     return replace(named, elements=PackedElements.of(found, named.elements))
 
 
 def first(elements: Set[Element], count: int) -> list[Element]:
-    """So many of them, for a person: those with the lowest addresses, where bytes say so without unpacking all."""
+    """So many of them to show: those with the lowest addresses, where bytes tell without unpacking all."""
     if isinstance(elements, PackedElements):
-        return list(PackedElements(elements.layout, frozenset(nsmallest(count, elements.raw))))
+        return list(PackedElements(elements.codec, frozenset(nsmallest(count, elements.raw))))
     return sorted(elements, key=str)[:count]

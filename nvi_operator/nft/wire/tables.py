@@ -1,4 +1,4 @@
-"""nfnetlink messages about tables and chains: what libnftables leaves out, or gets wrong, where it lists them. Pure.
+"""nfnetlink messages about tables and chains: what libnftables omits or gets wrong in its listings. Pure.
 
 Source: include/uapi/linux/netfilter/nf_tables.h.
 """
@@ -51,17 +51,17 @@ def get_chains(sequence: int) -> bytes:
 
 def table_fact(body: bytes) -> TableFact:
     """From a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
-    said = dict(attributes(body[4:]))
-    bits = _number(said.get(_TABLE_FLAGS, b""))
+    found = dict(attributes(body[4:]))
+    bits = _number(found.get(_TABLE_FLAGS, b""))
     flags = {_FLAGS.get(1 << n, f"{1 << n:#x}") for n in range(bits.bit_length()) if bits >> n & 1}
-    owner = _number(said[_TABLE_OWNER]) if _TABLE_OWNER in said else None
-    return TableFact(_family(body), _text(said[TABLE_NAME]), frozenset(flags), owner)
+    owner = _number(found[_TABLE_OWNER]) if _TABLE_OWNER in found else None
+    return TableFact(_family(body), _text(found[TABLE_NAME]), frozenset(flags), owner)
 
 
 def ingress_chain(body: bytes) -> IngressChain | None:
-    """From a message of NFT_MSG_GETCHAIN; None of a chain that does not hang at devices."""
-    said = dict(attributes(body[4:]))
-    hook = dict(attributes(said.get(_CHAIN_HOOK, b"")))
+    """From a message of NFT_MSG_GETCHAIN; None for a chain without devices."""
+    found = dict(attributes(body[4:]))
+    hook = dict(attributes(found.get(_CHAIN_HOOK, b"")))
     family = _family(body)
     if not hook or not (family == "netdev" or (family == "inet" and _number(hook[_HOOK_NUMBER]) == _INET_INGRESS)):
         return None
@@ -71,7 +71,7 @@ def ingress_chain(body: bytes) -> IngressChain | None:
     ]
     if not devices and _HOOK_DEVICE in hook:
         devices = [_text(hook[_HOOK_DEVICE])]
-    return IngressChain(family, _text(said[_CHAIN_TABLE]), _text(said[_CHAIN_NAME]), tuple(devices))
+    return IngressChain(family, _text(found[_CHAIN_TABLE]), _text(found[_CHAIN_NAME]), tuple(devices))
 
 
 def _family(body: bytes) -> str:

@@ -1,5 +1,5 @@
-"""The types of keys and values that have one binary form each. Addresses and ports lie in the network's byte
-order, marks and interface numbers in the machine's.
+"""The types of keys and values that have one binary form each. Addresses and ports are in network byte order, marks
+and interface numbers in the machine's.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 class Type:
     """`ordered`: bytes compare as values do, so that the kernel can hold intervals of them.
 
-    `code` is what the struct module calls it, and `column` makes of many values what that takes: of addresses as
-    objects, of protocols by name.
+    `code` is the format for the struct module; `column` turns many values into what that takes: addresses from
+    objects, protocols from names.
     """
 
     size: int
@@ -86,7 +86,7 @@ TYPES = {
 
 
 class Packed(dict[Any, bytes]):
-    """Values of a type to bytes of a width, each computed once: addresses and ports come again and again."""
+    """Values of a type to bytes of a width, each computed once: the same addresses and ports occur many times."""
 
     def __init__(self, pack: Callable[[Any], bytes], width: int) -> None:
         super().__init__()
@@ -96,12 +96,12 @@ class Packed(dict[Any, bytes]):
         try:
             raw = self._pack(value)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-            raise WireError(f"{value!r} has no place here: {error}") from error
+            raise WireError(f"{value!r} does not fit: {error}") from error
         self[value] = packed = raw.ljust(self._width, b"\0")
         return packed
 
     def column(self, values: Sequence[Any]) -> Sequence[bytes]:
-        """All of them. WireError if one has no place here."""
+        """The bytes of all of them. WireError if one does not fit."""
         return list(map(self.__getitem__, values))
 
 

@@ -36,7 +36,7 @@ from nvi_operator.nft.ast import (
     Verdict,
     Vmap,
 )
-from nvi_operator.nft.batches import steps
+from nvi_operator.nft.batches import batches
 from nvi_operator.nft.diff import table_lines
 from nvi_operator.nft.expressions import member, number, text
 from nvi_operator.nft.listing import parse_table
@@ -87,7 +87,7 @@ def with_quotas(*sizes: int, hosts: tuple[int, ...] = (1,)) -> WithQuotas:
 STAGES: dict[str, Callable[[Table, Table], Any]] = {
     "text": lambda before, after: list(table_text(after)),
     "transaction": transaction,
-    "batches": steps,
+    "batches": batches,
     "diff": lambda before, after: list(table_lines(before, after)),
 }
 
@@ -100,11 +100,11 @@ def test_a_table_with_a_field_that_is_described_nowhere_is_refused(stage: Callab
 
 def test_elements_are_sent_alone_only_if_nothing_else_of_the_table_differs() -> None:
     before, after = with_quotas(5), with_quotas(5, hosts=(1, 2))
-    assert [step.text for step in steps(before, after)] == [""]
+    assert [step.text for step in batches(before, after)] == [""]
     dormant = replace(after, flags=frozenset({"dormant"}))
     for other in (replace(after, counters=frozenset()), replace(after, chains=frozenset()), dormant):
         plain = [Table(t.name, t.counters, t.sets, t.chains, t.flags) for t in (before, other)]
-        assert all(step.text for step in steps(*plain))
+        assert all(step.text for step in batches(*plain))
 
 
 def test_one_description_makes_a_new_kind_of_object_known_to_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_one_description_makes_a_new_kind_of_object_known_to_every_stage(monkeyp
         "add quota inet nvi q6 { over 6 bytes }",
         "add element inet nvi m { 10.0.0.2 }",
     ]
-    (step,) = steps(before, after)
+    (step,) = batches(before, after)
     assert (step.text.splitlines(), step.after) == (lines, after)
     assert list(table_lines(before, after))[:2] == [
         ("-", "quota q5 { over 5 bytes }"),

@@ -21,7 +21,7 @@ from nvi_operator.nft.ast import (
     Table,
     Vmap,
 )
-from nvi_operator.nft.batches import steps
+from nvi_operator.nft.batches import batches
 from nvi_operator.nft.columns import ElementColumns
 from nvi_operator.nft.packing import edit_table, pack_table
 from nvi_operator.nft.shards import ROOM, by_whole
@@ -130,7 +130,7 @@ def test_an_edit_that_changes_the_number_of_shards_or_the_maps_goes_the_whole_wa
 
 def test_when_one_map_is_not_enough_the_new_ones_are_filled_before_any_rule_asks_them() -> None:
     before, after = (pack_table(table(forwards(count))) for count in (ROOM // 2, ROOM // 2 + 1))
-    made, *filled, turned = steps(before, after)
+    made, *filled, turned = batches(before, after)
     assert "add map inet nvi dnat_port_4_1_of_2" in made.text
     assert "rule" not in made.text
     assert sum(len(change.elements) for step in filled for change in step.elements) == ROOM // 2 + 1

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from nvi_operator.nft.ast import Element, Interval, NamedSet, Verdict
 from nvi_operator.nft.wire.attributes import WireError, attribute
-from nvi_operator.nft.wire.codec import Layout, layout, layout_of
-from nvi_operator.nft.wire.intervals import tree_of
-from nvi_operator.nft.wire.messages import ElementChange, batch
+from nvi_operator.nft.wire.codec import Codec, codec_for, codec_of
+from nvi_operator.nft.wire.intervals import intervals_of
+from nvi_operator.nft.wire.messages import ElementChange, element_batch
 from nvi_operator.nft.wire.packed_elements import PackedElements, packed
 
 PORTS = ("ipv4_addr", "inet_proto", "inet_service")
@@ -22,8 +22,8 @@ WEB: Element = (("203.0.113.2", "tcp", 443), ("192.168.1.80", 8443))
 MAIL: Element = (("203.0.113.2", "tcp", 25), ("192.168.1.81", 25))
 
 
-def made(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool = False) -> Layout:
-    found = layout(key, values, interval=interval)
+def made(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool = False) -> Codec:
+    found = codec_for(key, values, interval=interval)
     assert found
     return found
 
@@ -31,7 +31,7 @@ def made(key: tuple[str, ...], values: tuple[str, ...] = (), *, interval: bool =
 PORT_MAP = made(PORTS, ("ipv4_addr", "inet_service"))
 
 
-def one(of: Layout, element: Element) -> bytes:
+def one(of: Codec, element: Element) -> bytes:
     (raw,) = of.pack([element])
     return raw
 
@@ -67,7 +67,7 @@ def test_a_verdict_names_its_chain() -> None:
     assert attribute(2, b"to_red\0") in raw
 
 
-EVERY: list[tuple[Layout, Element]] = [
+EVERY: list[tuple[Codec, Element]] = [
     (PORT_MAP, WEB),
     (made(("ipv6_addr", "inet_proto", "inet_service"), ("verdict",)), (("2001:db8::1", "udp", 53), Verdict("drop"))),
     (made(("ipv4_addr",)), (("0.0.0.0",), None)),
@@ -79,7 +79,7 @@ EVERY: list[tuple[Layout, Element]] = [
 
 
 @pytest.mark.parametrize(("of", "element"), EVERY, ids=[str(element) for _, element in EVERY])
-def test_what_is_packed_is_unpacked(of: Layout, element: Element) -> None:
+def test_what_is_packed_is_unpacked(of: Codec, element: Element) -> None:
     assert of.unpack(one(of, element)) == element
     assert list(of.split(one(of, element) * 3)) == [one(of, element)] * 3
 
@@ -102,10 +102,10 @@ def test_what_has_no_place_is_refused(element: Element) -> None:
 
 
 def test_a_set_goes_as_bytes_only_where_an_element_has_one_form() -> None:
-    assert layout_of(NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)) is None
-    assert layout_of(NamedSet("s", ("ether_addr",), frozenset())) is None
-    assert layout_of(NamedSet("s", PORTS, frozenset(), interval=True))
-    assert layout_of(NamedSet("s", ("mark", "mark"), frozenset(), interval=True)) is None
+    assert codec_of(NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)) is None
+    assert codec_of(NamedSet("s", ("ether_addr",), frozenset())) is None
+    assert codec_of(NamedSet("s", PORTS, frozenset(), interval=True))
+    assert codec_of(NamedSet("s", ("mark", "mark"), frozenset(), interval=True)) is None
 
 
 def test_many_elements_are_the_same_as_each_by_itself() -> None:
@@ -141,9 +141,9 @@ def test_damaged_bytes_are_an_error(raw: bytes) -> None:
 
 
 def test_only_sets_of_intervals_of_one_field_are_trees() -> None:
-    assert tree_of(NamedSet("s", ("ipv4_addr",), frozenset())) is None
-    assert tree_of(NamedSet("s", ("mark",), frozenset(), interval=True)) is None
-    assert tree_of(NamedSet("s", PORTS, frozenset(), interval=True)) is None
+    assert intervals_of(NamedSet("s", ("ipv4_addr",), frozenset())) is None
+    assert intervals_of(NamedSet("s", ("mark",), frozenset(), interval=True)) is None
+    assert intervals_of(NamedSet("s", PORTS, frozenset(), interval=True)) is None
 
 
 # --------------------------------------------------------------------------- as a set
@@ -188,10 +188,10 @@ def test_columns_are_packed_as_elements_are(family: int) -> None:
     )
     rows = zip(*columns, strict=True)
     elements = frozenset(((str(a), protocol, p), (str(b), q)) for a, protocol, p, b, q in rows)
-    found = layout(key, values)
+    found = codec_for(key, values)
     assert found is not None
     assert frozenset(found.pack_columns(columns)) == found.pack(elements)
-    with pytest.raises(WireError, match="no place"):
+    with pytest.raises(WireError, match="does not fit"):
         found.pack_columns([column[:1] for column in columns[:4]] + [[65536]])
 
 
@@ -200,7 +200,7 @@ def test_columns_are_packed_as_elements_are(family: int) -> None:
 
 def test_a_batch_is_messages_of_at_most_64_kib_and_names_what_an_error_is_about() -> None:
     raws = sorted(PORT_MAP.pack(((f"10.0.{n >> 8}.{n & 255}", "tcp", 1), ("10.9.9.9", 2)) for n in range(4000)))
-    made = batch("nvi", [ElementChange("add", "m", raws), ElementChange("delete", "n", raws[:1])], first=10)
+    made = element_batch("nvi", [ElementChange("add", "m", raws), ElementChange("delete", "n", raws[:1])], first=10)
     assert [len(part.elements) for part in made.parts] == [1638, 1638, 724, 1]
     lengths = [4 + sum(map(len, part.elements)) for part in made.parts]
     assert max(lengths) <= 0xFFFF
@@ -224,14 +224,14 @@ def messages(data: bytes) -> list[tuple[int, int]]:
 
 def test_a_check_is_a_batch_without_an_end() -> None:
     change = [ElementChange("add", "m", [one(PORT_MAP, WEB)])]
-    assert messages(batch("nvi", change).data) == [(16, 1), (0xA0C, 2), (17, 3)]
-    assert messages(batch("nvi", change, commit=False).data) == [(16, 1), (0xA0C, 2)]
+    assert messages(element_batch("nvi", change).data) == [(16, 1), (0xA0C, 2), (17, 3)]
+    assert messages(element_batch("nvi", change, commit=False).data) == [(16, 1), (0xA0C, 2)]
 
 
 def test_a_batch_carries_the_generation_that_it_was_planned_for() -> None:
     change = [ElementChange("delete", "m", [one(PORT_MAP, WEB)])]
-    assert attribute(1, struct.pack("!I", 77)) in batch("nvi", change, generation=77).data[:28]
-    assert len(batch("nvi", change).data) == len(batch("nvi", change, generation=77).data) - 8
+    assert attribute(1, struct.pack("!I", 77)) in element_batch("nvi", change, generation=77).data[:28]
+    assert len(element_batch("nvi", change).data) == len(element_batch("nvi", change, generation=77).data) - 8
 
 
 @given(st.sets(st.integers(0, 9)), st.lists(st.tuples(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))))

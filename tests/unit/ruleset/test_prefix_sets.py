@@ -5,14 +5,14 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from nvi_operator.nft.ast import NamedSet
-from nvi_operator.ruleset.prefix_sets import FEW, SMALL, owners
+from nvi_operator.ruleset.prefix_sets import FEW, SMALL, prefix_sets
 
 APART = [ip_network(f"198.18.{n}.0/32") for n in range(FEW)]
 
 
 def sets(*more: str) -> dict[str, NamedSet]:
     owned = [(network, None) for network in (*APART, *map(ip_network, more))]
-    return {named.name: named for named in owners("mine", 4, owned)}
+    return {named.name: named for named in prefix_sets("mine", 4, owned)}
 
 
 def keys(named: NamedSet) -> set[str]:
@@ -20,13 +20,13 @@ def keys(named: NamedSet) -> set[str]:
 
 
 def test_few_networks_are_one_set_as_written() -> None:
-    (named,) = owners("mine", 4, [(ip_network("203.0.113.16/28"), None), (ip_network("203.0.113.2/32"), None)])
+    (named,) = prefix_sets("mine", 4, [(ip_network("203.0.113.16/28"), None), (ip_network("203.0.113.2/32"), None)])
     assert named.interval
     assert keys(named) == {"203.0.113.16/28", "203.0.113.2"}
 
 
 def test_of_none_there_is_a_set_all_the_same() -> None:
-    (named,) = owners("mine", 6, [])
+    (named,) = prefix_sets("mine", 6, [])
     assert (named.interval, len(named.elements)) == (True, 0)
 
 
@@ -45,7 +45,7 @@ def test_of_many_small_ones_there_is_a_hash_alone() -> None:
 
 def test_every_address_of_a_network_is_mapped_to_what_its_network_is() -> None:
     owned = [(network, (1,)) for network in APART] + [(ip_network("203.0.113.0/31"), (2,))]
-    (hosts,) = owners("of", 4, owned, ("mark",))
+    (hosts,) = prefix_sets("of", 4, owned, ("mark",))
     assert {key: data for (key,), data in hosts.elements if str(key).startswith("203.")} == {
         "203.0.113.0": (2,),
         "203.0.113.1": (2,),
@@ -54,6 +54,6 @@ def test_every_address_of_a_network_is_mapped_to_what_its_network_is() -> None:
 
 
 def test_large_networks_alone_stay_prefixes_however_many_there_are() -> None:
-    (named,) = owners("mine", 6, [(ip_network(f"2001:db8:{n:x}::/48"), None) for n in range(FEW + 1)])
+    (named,) = prefix_sets("mine", 6, [(ip_network(f"2001:db8:{n:x}::/48"), None) for n in range(FEW + 1)])
     assert named.interval
     assert len(named.elements) == FEW + 1

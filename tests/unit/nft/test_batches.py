@@ -23,7 +23,7 @@ from nvi_operator.nft.ast import (
     Verdict,
     Vmap,
 )
-from nvi_operator.nft.batches import MANY, Step, checks, steps
+from nvi_operator.nft.batches import MANY, Batch, batches, batches_to_check
 from nvi_operator.nft.transaction import transaction
 from nvi_operator.nft.wire.packed_elements import packed
 
@@ -38,7 +38,7 @@ def table(count: int, *, rule: Rule | None = USE, size: int | None = None, start
     return Table("nvi", frozenset(), frozenset({named}), frozenset({chain}))
 
 
-def shape(found: list[Step]) -> list[str]:
+def shape(found: list[Batch]) -> list[str]:
     """What each step is: its first line, or how many elements come and go."""
     return [
         step.text.splitlines()[0]
@@ -48,31 +48,31 @@ def shape(found: list[Step]) -> list[str]:
     ]
 
 
-def chained(found: list[Step]) -> bool:
+def chained(found: list[Batch]) -> bool:
     return all(one.after == other.before for one, other in itertools.pairwise(found))
 
 
 def test_equal_tables_need_no_step() -> None:
-    assert steps(table(3), table(3)) == []
-    assert steps(None, None) == []
+    assert batches(table(3), table(3)) == []
+    assert batches(None, None) == []
 
 
 def test_elements_alone_go_in_the_kernels_form_few_or_many() -> None:
-    assert shape(steps(table(3), table(4))) == ["add 1"]
-    assert shape(steps(table(4), table(3))) == ["delete 1"]
-    assert shape(steps(table(3), table(3, start=1))) == ["delete 1, add 1"]
-    assert shape(steps(table(10), table(9000))) == ["add 8990"]
+    assert shape(batches(table(3), table(4))) == ["add 1"]
+    assert shape(batches(table(4), table(3))) == ["delete 1"]
+    assert shape(batches(table(3), table(3, start=1))) == ["delete 1, add 1"]
+    assert shape(batches(table(10), table(9000))) == ["add 8990"]
 
 
 def test_few_elements_with_rules_are_one_transaction() -> None:
-    (step,) = steps(table(3, rule=None), table(4))
+    (step,) = batches(table(3, rule=None), table(4))
     assert step.text == transaction(table(3, rule=None), table(4))
-    (first,) = steps(None, table(MANY))
+    (first,) = batches(None, table(MANY))
     assert first.text == transaction(None, table(MANY))
 
 
 def test_a_large_map_is_made_and_filled_before_a_rule_asks_it() -> None:
-    found = steps(None, table(MANY + 1))
+    found = batches(None, table(MANY + 1))
     assert shape(found) == [
         "add table inet nvi",
         f"add {MANY + 1}",
@@ -88,13 +88,13 @@ def test_a_set_of_prefixes_is_there_before_a_rule_asks_it_however_few() -> None:
     prefixes = NamedSet("s", ("ipv4_addr",), frozenset({(("10.0.0.0/8",), None)}), interval=True)
     asks = Chain("guard", Hook("filter", "postrouting", 300), ((Match(Field("ip saddr"), "==", SetRef("s")),),))
     after = Table("nvi", frozenset(), frozenset({prefixes}), frozenset({asks}))
-    made, last = steps(None, after)
+    made, last = batches(None, after)
     assert made.after == replace(after, chains=frozenset())
     assert "add element inet nvi s { 10.0.0.0/8 }" in made.text
     assert "add rule" not in made.text
     assert last.after == after
-    assert shape(steps(made.after, after)) == shape([last])
-    assert len(steps(after, replace(after, sets=frozenset({replace(prefixes, elements=frozenset())})))) == 1
+    assert shape(batches(made.after, after)) == shape([last])
+    assert len(batches(after, replace(after, sets=frozenset({replace(prefixes, elements=frozenset())})))) == 1
 
 
 def verdict_table(count: int) -> Table:
@@ -110,7 +110,7 @@ def verdict_table(count: int) -> Table:
 
 
 def test_chains_that_verdicts_name_are_made_before_and_empty() -> None:
-    made, filled, last = steps(None, verdict_table(5000))
+    made, filled, last = batches(None, verdict_table(5000))
     assert made.text.splitlines()[1] == "add chain inet nvi to_red"
     assert "rule" not in made.text
     assert shape([filled]) == ["add 5000"]
@@ -119,62 +119,62 @@ def test_chains_that_verdicts_name_are_made_before_and_empty() -> None:
 
 
 def test_what_a_killed_apply_left_is_filled_up_and_used() -> None:
-    made, filled, _ = steps(None, table(5000))
+    made, filled, _ = batches(None, table(5000))
     assert filled.after
     half = replace(table(2500), chains=frozenset())
-    assert shape(steps(half, table(5000)))[:1] == ["add 2500"]
-    assert shape(steps(made.after, table(5000)))[:1] == ["add 5000"]
-    assert shape(steps(filled.after, table(5000))) == shape(steps(None, table(5000)))[2:]
+    assert shape(batches(half, table(5000)))[:1] == ["add 2500"]
+    assert shape(batches(made.after, table(5000)))[:1] == ["add 5000"]
+    assert shape(batches(filled.after, table(5000))) == shape(batches(None, table(5000)))[2:]
 
 
 def test_a_map_that_rules_ask_changes_with_the_rules_whatever_its_size() -> None:
     other = replace(table(5000), counters=frozenset({"n"}))
-    (step,) = steps(table(3), other)
+    (step,) = batches(table(3), other)
     assert step.text == transaction(table(3), other)
 
 
 def test_a_rule_that_we_cannot_read_may_ask_any_map() -> None:
     unknown = table(3, rule=(Opaque('{"xt": null}'),))
-    (step,) = steps(unknown, table(5000))
+    (step,) = batches(unknown, table(5000))
     assert step.text.startswith("flush chain")
 
 
 def test_a_map_without_room_is_made_anew_in_one_transaction_and_one_with_room_stays() -> None:
-    (step,) = steps(table(3, size=4), table(5000, size=16384))
+    (step,) = batches(table(3, size=4), table(5000, size=16384))
     assert "delete map inet nvi m" in step.text
-    assert shape(steps(table(3, size=8192), table(5000, size=16384))) == ["add 4997"]
+    assert shape(batches(table(3, size=8192), table(5000, size=16384))) == ["add 4997"]
 
 
 def test_the_room_that_a_map_has_is_remembered_not_the_room_that_was_wanted_since() -> None:
     """Or a map would be filled beyond what the kernel made."""
-    (step,) = steps(table(3, size=8192), table(4, size=16384))
+    (step,) = batches(table(3, size=8192), table(4, size=16384))
     assert [step.after and named.size for named in (step.after.sets if step.after else ())] == [8192]
     half = replace(table(2500, size=8192), chains=frozenset())
-    filled = steps(half, table(5000, size=16384))[0].after
+    filled = batches(half, table(5000, size=16384))[0].after
     assert [named.size for named in (filled.sets if filled else ())] == [8192]
 
 
 def test_foreign_objects_are_replaced_in_one_transaction() -> None:
     theirs = replace(table(3), foreign=frozenset({ForeignObject("quota", "theirs")}))
-    (step,) = steps(theirs, table(5000))
+    (step,) = batches(theirs, table(5000))
     assert step.text.startswith("delete table inet nvi\nadd table")
 
 
 def test_taking_away_is_one_transaction() -> None:
-    assert shape(steps(table(5000), None)) == ["delete table inet nvi"]
-    (step,) = steps(table(5000), replace(table(0, rule=None), sets=frozenset()))
+    assert shape(batches(table(5000), None)) == ["delete table inet nvi"]
+    (step,) = batches(table(5000), replace(table(0, rule=None), sets=frozenset()))
     assert step.text.splitlines() == ["flush chain inet nvi dstnat", "delete map inet nvi m"]
 
 
 def test_elements_in_text_form_go_as_text() -> None:
     plain = {n: NamedSet("m", ("ipv4_addr",), frozenset({((f"10.0.0.{n}",), None)}), interval=True) for n in (1, 2)}
-    (step,) = steps(Table("nvi", sets=frozenset({plain[1]})), Table("nvi", sets=frozenset({plain[2]})))
+    (step,) = batches(Table("nvi", sets=frozenset({plain[1]})), Table("nvi", sets=frozenset({plain[2]})))
     assert step.text
 
 
 def test_the_check_of_a_first_apply_is_everything_but_what_fills_the_maps() -> None:
-    (step,) = checks(None, table(5000))
+    (step,) = batches_to_check(None, table(5000))
     assert step.text == transaction(None, table(0))
-    assert checks(table(3), table(4)) == steps(table(3), table(4))
-    (again,) = checks(replace(table(2500), chains=frozenset()), table(5000))
+    assert batches_to_check(table(3), table(4)) == batches(table(3), table(4))
+    (again,) = batches_to_check(replace(table(2500), chains=frozenset()), table(5000))
     assert " element " not in again.text
