@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nvi_operator.doctor.packet import NOBODY, Packet
+from nvi_operator.doctor.packet import UNNAMED, Packet
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.topology.numbers import (
@@ -26,7 +26,7 @@ class Footprint:
     device: str
     stage: int
     local: int
-    marks: int  # every bit of the mark that has a meaning to us in stage 2
+    marks: int  # every bit of the mark that stage 2 reads
     keep_marks: bool
     priority: int
     table: int
@@ -50,15 +50,15 @@ class Footprint:
         return f"meta mark & {self.stage:#010x} != 0"
 
     def forwarded(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
-        """Every kind of packet of ours that the forward and postrouting hooks see.
+        """Every kind of packet of the gateway that the forward and postrouting hooks see.
 
-        With `unknown` whatever may be ours, without it the most ordinary: TCP; and without a spec, the
-        interfaces are any, or else such as no rule names.
+        With `unknown` these are all packets that it may forward, otherwise TCP alone. Without a spec the interfaces
+        are unknown as well, or such as no rule names.
         """
-        nobody = None if unknown else NOBODY
+        unnamed = None if unknown else UNNAMED
         protocol = None if unknown else "tcp"
-        insides = tuple(self.networks) or (nobody,)
-        uplinks = self.uplinks or (nobody,)
+        insides = tuple(self.networks) or (unnamed,)
+        uplinks = self.uplinks or (unnamed,)
         for ifname in insides:
             for state in ("new", "established"):
                 yield self._packet(family, 1, ifname, self.device, state, protocol)
@@ -71,9 +71,9 @@ class Footprint:
 
     def received(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
         """As `forwarded`, for the prerouting hook."""
-        nobody = None if unknown else NOBODY
+        unnamed = None if unknown else UNNAMED
         protocol = None if unknown else "tcp"
-        for ifname in self.networks or (nobody,):
+        for ifname in self.networks or (unnamed,):
             for state in ("new", "established"):
                 yield self._packet(family, 1, ifname, None, state, protocol)
             yield self._packet(family, 2, ifname, None, "untracked", protocol)

@@ -1,6 +1,6 @@
-"""Would this packet match? Three answers: yes, no, and None where it depends on what is not known. Pure.
+"""Would this packet match? Three answers: yes, no, and None where it depends on unknown things. Pure.
 
-nft's JSON is judged by structure. An expression that is not understood here is None, never a guess.
+nft's JSON is judged by structure. An expression that is not understood gives None, never a guess.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from nvi_operator.language.model.values import Family, Network
 
 Answer = bool | None
 _L4 = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "esp", "ah", "comp"})
-# An interface that no rule names: what is asked for when no spec says which interfaces there are.
-NOBODY = ""
+# An interface that no rule names, for packets when there is no spec.
+UNNAMED = ""
 
 
 @dataclass(frozen=True)
 class Packet:
-    """What is known of a packet at one hook. None: unknown."""
+    """The known properties of a packet at one hook. None: unknown."""
 
     family: Family
     stage: Literal[1, 2]
@@ -45,10 +45,10 @@ class Packet:
 def matches(rule: ListedRule, packet: Packet) -> Answer:
     """Do all the matches of a rule hold?"""
     answers = [(body, _match(body, packet)) for body in rule.bodies("match")]
-    if NOBODY in (packet.iif, packet.oif) and any(_means_us(body, packet) for body, answer in answers):
-        # The rule was written for us, for interfaces that we have not been told of.
+    if UNNAMED in (packet.iif, packet.oif) and any(_means_gateway(body, packet) for body, answer in answers):
+        # The rule was written for this gateway, for interfaces that no spec names here.
         answers = [(body, None if _is_interface(body) and not answer else answer) for body, answer in answers]
-    # Matches of iptables extensions hold we know not when; newer versions of nft tell them from targets.
+    # It is unknown when matches of iptables extensions hold; newer versions of nft tell them from targets.
     unreadable = [None for body in rule.bodies("xt") if not isinstance(body, dict) or body.get("type") == "match"]
     return conjunction([*(answer for _, answer in answers), *unreadable])
 
@@ -61,7 +61,7 @@ def conjunction(answers: Iterable[Answer]) -> Answer:
 
 
 def element_matches(key: Any, value: Any, packet: Packet) -> Answer:
-    """Does the packet have this one element of a set or map as its key?"""
+    """Does the packet match this element of a set or map?"""
     if isinstance(value, dict) and "elem" in value:
         value = value["elem"].get("val")
     return _match({"op": "==", "left": key, "right": value}, packet)
@@ -116,7 +116,7 @@ def _is_protocol(packet: Packet, name: Any) -> Answer:
 
 
 def mark_match(left: Any, right: Any) -> tuple[int, int] | None:
-    """(mask, value) of a comparison with the packet mark; None if it is none, or not with a constant."""
+    """(mask, value) of a comparison of the packet mark with a constant; None for anything else."""
     mask = 0xFFFFFFFF
     if isinstance(left, dict) and "&" in left and isinstance(left["&"][-1], int):
         mask, left = left["&"][-1], left["&"][0]
@@ -161,8 +161,8 @@ def _payload(op: str, body: Any, right: Any, packet: Packet) -> Answer:
     if body.get("field") == "saddr" and packet.sources is not None:
         network = as_network(right)
         if network is not None:
-            ours = [n for n in packet.sources if n.version == network.version]
-            return _negated(op, None if any(network.overlaps(n) for n in ours) else False)
+            sources = [n for n in packet.sources if n.version == network.version]
+            return _negated(op, None if any(network.overlaps(n) for n in sources) else False)
     return None
 
 
@@ -174,7 +174,7 @@ def as_network(value: Any) -> Network | None:
         try:
             return ip_network(value)
         except ValueError:
-            return None  # a host name, or a symbol of nft's
+            return None  # a host name, or a symbolic name of nft
     return None
 
 
@@ -192,12 +192,12 @@ def _name(actual: str | None, pattern: Any) -> Answer:
     if not isinstance(pattern, str) or pattern.startswith("@") or actual is None:
         return None
     if pattern.endswith("*"):
-        return actual != NOBODY and actual.startswith(pattern[:-1])
+        return actual != UNNAMED and actual.startswith(pattern[:-1])
     return actual == pattern
 
 
-def _means_us(body: Any, packet: Packet) -> bool:
-    """Does a match name the device, the state or the mark that only our packets have?"""
+def _means_gateway(body: Any, packet: Packet) -> bool:
+    """Does a match name the device, the state or the mark that only packets of the gateway have?"""
     if not _match(body, packet):
         return False
     left = body["left"]

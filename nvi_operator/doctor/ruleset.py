@@ -1,6 +1,6 @@
-"""Other people's nft tables, from the JSON that nft prints: tables, chains, rules as lists of expressions. Pure.
+"""nft tables of other tools, from the JSON that nft prints: tables, chains, rules as lists of expressions. Pure.
 
-Statements stay the dictionaries that nft gave: `packet.py` and `mark_bits.py` know what those mean.
+Statements stay the dictionaries that nft printed: `packet.py` and `mark_bits.py` interpret them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ListedRule:
         return f"{self.family} {self.table} {self.chain}"
 
     def bodies(self, name: str) -> Iterator[Any]:
-        """What the statements of one kind hold."""
+        """The contents of the statements of one kind."""
         return (statement[name] for statement in self.statements if name in statement)
 
     def has(self, *names: str) -> bool:
@@ -78,7 +78,7 @@ class Ruleset:
         return tuple(self.flags)
 
     def base_chains(self, *hooks: str, type_: str | None = None) -> Iterator[ListedChain]:
-        """Chains that hang in one of the hooks and see IP packets."""
+        """Base chains of these hooks that see IP packets."""
         for chain in self.chains.values():
             if chain.hook in hooks and chain.family in ("ip", "ip6", "inet") and type_ in (None, chain.type):
                 yield chain
@@ -99,9 +99,9 @@ class Ruleset:
 
 
 def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFact] = ()) -> Ruleset:
-    """From the objects of `nft -j list ruleset`, in any order; `tables` knows their flags better.
+    """From the objects of `nft -j list ruleset`, in any order; flags in `tables` take precedence.
 
-    Of a dormant table there are only its flags: nothing of it is in force.
+    A dormant table has flags only: nothing in it is in force.
     """
     flags: dict[tuple[str, str], frozenset[str]] = {}
     heads: dict[tuple[str, str, str], Mapping[str, Any]] = {}

@@ -1,7 +1,7 @@
-"""Where a packet may end in a base chain, and which rules it may meet on the way. Pure.
+"""Where a packet may end in a base chain, and which rules it may meet before. Pure.
 
-Exact where the rules are understood. Where they are not, every way that is possible is followed, so a
-drop is certain only when there is nothing else.
+Exact where the rules are understood. Where they are not, every possible path is followed, so a drop is certain only
+if every path ends in one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nvi_operator.doctor.packet import Answer, Packet, element_matches, matches
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 
 End = Literal["accept", "drop", "unknown"]
-# Targets of iptables extensions that let a packet go on, by the name that newer versions of nft print.
+# Targets of iptables extensions after which a packet continues, by the names that newer versions of nft print.
 _PASSING = frozenset(
     [
         "MARK",
@@ -62,7 +62,7 @@ _VERDICTS = (
 
 @dataclass(frozen=True)
 class Ending:
-    """How it may end, by which rule; None: by the policy of the base chain."""
+    """How the packet may end, and by which rule. None: by the policy of the base chain."""
 
     end: End
     rule: ListedRule | None
@@ -70,19 +70,19 @@ class Ending:
 
 @dataclass(frozen=True)
 class Walk:
-    """`met` holds the rules whose matches may hold, each with whether they certainly do."""
+    """`met` has the rules whose matches may hold, and whether they certainly do."""
 
     endings: tuple[Ending, ...]
     met: tuple[tuple[ListedRule, bool], ...]
 
     @property
     def dropped(self) -> bool:
-        """Is there no other end than being dropped?"""
+        """Does every path end in a drop?"""
         return bool(self.endings) and all(ending.end == "drop" for ending in self.endings)
 
     @property
     def unreadable(self) -> tuple[ListedRule, ...]:
-        """Rules with extensions of iptables by which alone it could escape being dropped; () if there are none."""
+        """Rules with iptables extensions, if only these could save the packet from being dropped; otherwise ()."""
         escapes = [ending.rule for ending in self.endings if ending.end != "drop"]
         if len(escapes) == len(self.endings) or not all(rule is not None and rule.has("xt") for rule in escapes):
             return ()
@@ -180,7 +180,7 @@ class _Walker:
 
 
 def is_opaque_end(body: Any) -> bool:
-    """Is this an expression of iptables by which a packet may end? nft 1.0.6 prints none of it but `null`."""
+    """Is this an iptables expression at which a packet may end? nft 1.0.6 prints `null` for all of them."""
     if not isinstance(body, dict):
         return True
     return body.get("type") == "target" and body.get("name") not in _PASSING

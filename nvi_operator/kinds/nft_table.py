@@ -8,7 +8,8 @@ from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.wording import counted
 from nvi_operator.nft.ast import NamedSet, Table
 from nvi_operator.nft.diff import table_lines
-from nvi_operator.nft.packing import edit_table, pack_table
+from nvi_operator.nft.incremental import edit_table
+from nvi_operator.nft.packing import pack_table
 from nvi_operator.nft.table_text import table_text
 from nvi_operator.ruleset.dstnat import forward_maps
 from nvi_operator.ruleset.table import table

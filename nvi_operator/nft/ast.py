@@ -9,6 +9,7 @@ What a table consists of is described in `nft/objects.py`, for every stage that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -193,6 +194,16 @@ class Shard:
     number: int
     count: int
 
+    @property
+    def name(self) -> str:
+        return f"{self.whole}_{self.number}_of_{self.count}"
+
+    @classmethod
+    def named(cls, name: str) -> Shard | None:
+        """The shard with this name, as a listing has it; None for the name of a whole set."""
+        found = re.fullmatch(r"(.+)_(\d+)_of_(\d+)", name)
+        return cls(found[1], int(found[2]), int(found[3])) if found else None
+
 
 @dataclass(frozen=True)
 class NamedSet:
@@ -210,7 +221,7 @@ class NamedSet:
     size: int | None = field(default=None, compare=False)
     # Values that are prefixes (netmap). Not compared: a listing of an empty map does not tell.
     prefix_values: bool = field(default=False, compare=False)
-    # Not compared: a listing does not tell.
+    # Not compared: the name tells the same.
     shard: Shard | None = field(default=None, compare=False)
 
     @property

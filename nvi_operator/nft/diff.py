@@ -25,7 +25,7 @@ from nvi_operator.nft.text import element_text, rule_text, set_definition
 from nvi_operator.nft.wire.packed_elements import first
 from nvi_operator.state.lines import Line
 
-MANY = 50  # lines of one thing, each way: of more the first few are SHOWN, the rest is a number
+MANY = 50  # lines of one thing with one sign; of more the first SHOWN are printed, and the number of the others
 SHOWN = 10
 _COMPARED = 2000  # rules of a chain that are compared in their order: that takes the product of both numbers
 
@@ -146,7 +146,7 @@ def _brief(statement: Statement) -> Statement:
     slots: Counter[Data] = Counter()
     for (slot, *_), member in lookup.map:
         slots[member] += int(slot.last) - int(slot.first) + 1 if isinstance(slot, Interval) else 1
-    of_count: dict[int, list[str]] = defaultdict(list)  # as text: what has as many slots must have an order, too
+    of_count: dict[int, list[str]] = defaultdict(list)  # as text: members with equally many slots need an order
     for member, count in slots.items():
         of_count[count].append(element_text(((f"{count} slots",), member), (), ()))
     counted: frozenset[Element] = frozenset(((", ".join(sorted(same)),), None) for same in of_count.values())

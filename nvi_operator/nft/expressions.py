@@ -37,6 +37,7 @@ from nvi_operator.nft.ast import (
     Rule,
     SetBits,
     SetRef,
+    Shard,
     Statement,
     Value,
     Verdict,
@@ -139,7 +140,7 @@ def _named_set(name: str, body: Mapping[str, Json], ifindex: Ifindex, *, interva
     value_types = tuple(data.split(" . ") if isinstance(data, str) else words(data)) if data else ()
     elements = frozenset(_element(e, bool(value_types), key_types, ifindex) for e in items(body.get("elem", [])))
     size = None if body.get("size") is None else number(body["size"])
-    return NamedSet(name, key_types, elements, value_types, interval, size)
+    return NamedSet(name, key_types, elements, value_types, interval, size, shard=Shard.named(name))
 
 
 def _element(item: Json, is_map: bool, types: tuple[str, ...] = (), ifindex: Ifindex | None = None) -> Element:

@@ -11,7 +11,7 @@ from itertools import chain
 
 from nvi_operator.nft.ast import Lookup, NamedSet, Nat, Rule, SetRef, Statement, Table
 from nvi_operator.nft.references import set_names
-from nvi_operator.nft.shards import declared_size, exchanged, shards
+from nvi_operator.nft.shards import declared_size, shards
 from nvi_operator.nft.wire.codec import codec_of
 from nvi_operator.nft.wire.packed_elements import PackedElements, packed, raw_elements
 
@@ -23,15 +23,6 @@ def pack_table(table: Table) -> Table:
     several = {name: sets for name, sets in stored.items() if len(sets) > 1}
     chains = [replace(c, rules=tuple(_rules(c.rules, several))) for c in table.chains] if several else table.chains
     return replace(table, sets=frozenset(chain.from_iterable(stored.values())), chains=frozenset(chains))
-
-
-def edit_table(table: Table, removed: Iterable[NamedSet], added: Iterable[NamedSet]) -> Table | None:
-    """A stored table with some elements removed and others added, the same as `pack_table` makes of that ruleset.
-
-    `removed` and `added` are maps of the ruleset with these elements alone. None where more than elements differs.
-    """
-    sets = exchanged(table.sets, map(packed, removed), map(packed, added))
-    return None if sets is None else replace(table, sets=frozenset(sets))
 
 
 def _stored(named: NamedSet, *, sharded: bool) -> tuple[NamedSet, ...]:

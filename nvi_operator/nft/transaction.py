@@ -22,7 +22,7 @@ def transaction(before: Table | None, after: Table | None) -> str:
         return "" if before is None else f"delete table inet {before.name}\n"
     lines: list[str] = []
     if before is not None and not is_kept(before, after):
-        # Foreign objects and flags of a table cannot be taken away one by one.
+        # Foreign objects and flags of a table cannot be removed one by one.
         lines.append(f"delete table inet {before.name}")
         before = None
     if before is None:

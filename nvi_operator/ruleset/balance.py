@@ -1,12 +1,12 @@
 """Choosing one of several by weight: slots of a hash or of a number generator.
 
-By hash a choice is sticky: it depends on the client and on who may be chosen, and on nothing else. The seed is a
-constant, because the kernel draws one for each rule that names none: every client moved with each change of a chain.
-Slots are given out one by one, by weighted rendezvous hashing. A member that joins takes its share of the slots from
-the others, one that leaves gives its own back, and no other slot changes hands.
+A choice by hash is sticky: it depends on nothing but the client and the members. The seed is a constant, because the
+kernel chooses a random one for each rule without: every client would move with each change of the chain. Slots are
+assigned one by one, by weighted rendezvous hashing. A member that joins takes its share of the slots from the others,
+one that leaves gives its slots back, and no other slot changes its owner.
 
-1024 slots are exact enough for 64 members (each of two has 50 % +- 1.6). Past that the work would grow with the
-product of both numbers; the members then own arcs of a ring, which is as sticky and less even.
+1024 slots are exact enough for 64 members (each of two has 50 % +- 1.6). With more members the work would grow with
+the product of both numbers; the members then own arcs of a ring, which is as sticky and less even.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from nvi_operator.language.model.nat_entries import BY_TURN, Pick
 from nvi_operator.nft.ast import Element, Field, Hash, Interval, Lookup, Numgen, Parts
 
-SEED = 0x6E7669  # known to all: it spreads, and keeps no secret
+SEED = 0x6E7669  # public: it spreads flows, and keeps no secret
 SLOTS = 1024
 MOST_BY_SLOT = 64  # members
 RING = 1 << 16
@@ -31,7 +31,7 @@ _MOST_POINTS = RING // 2
 
 
 class Member(NamedTuple):
-    """One that may be chosen. `key` is what it is known by, whatever it has become: a new lease moves no client."""
+    """A member that may be chosen. `key` decides its slots and outlives its address: a new lease moves no client."""
 
     key: str
     parts: Parts
@@ -73,16 +73,18 @@ def _slot(first: int, last: int) -> int | Interval:
     return first if first == last else Interval(first, last)
 
 
-# --------------------------------------------------------------------------- whose a slot is
+# --------------------------------------------------------------------------- the owners of slots
 
 
 @lru_cache(maxsize=256)
 def _by_slot(members: tuple[tuple[str, int], ...]) -> tuple[int, ...]:
-    """The owner of each slot, as a number in `members`: who draws the least of exponential variates by its weight."""
+    """The owner of each slot, as an index of `members`: the one with the least exponential variate for its weight."""
     draws = [[wait / weight for wait in _waits(key)] for key, weight in members]
     numbers = range(len(members))
     owners = [min(numbers, key=waits.__getitem__) for waits in zip(*draws, strict=True)]
-    for number in sorted(set(numbers) - set(owners)):  # so light that no slot fell to it: the one that nearly did
+    for number in sorted(
+        set(numbers) - set(owners)
+    ):  # too light for any slot: it gets the nearest
         others = [slot for slot in range(SLOTS) if owners.count(owners[slot]) > 1]
         owners[min(others, key=draws[number].__getitem__)] = number
     return tuple(owners)
@@ -97,7 +99,7 @@ def _waits(key: str) -> tuple[float, ...]:
 
 @lru_cache(maxsize=16)
 def _by_arc(members: tuple[tuple[str, int], ...]) -> tuple[int, ...]:
-    """The owner of each slot of a ring: whose point is the next."""
+    """The owner of each slot of a ring: the member with the next point."""
     divisor = reduce(gcd, (weight for _, weight in members))
     total = sum(weight // divisor for _, weight in members) * _POINTS
     scale = min(1.0, _MOST_POINTS / total)

@@ -1,6 +1,6 @@
-"""Destination NAT: rules for the few that choose, one hash map for ports, interval maps for ranges.
+"""Destination NAT: rules for the few forwards that choose a server, one hash map for ports, interval maps for ranges.
 
-Most exact first: twice NAT, ports with a choice of servers, ports, port ranges, 1:1, whole addresses.
+The most specific comes first: twice NAT, ports with a choice of servers, ports, port ranges, 1:1, whole addresses.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ForwardMap:
 
 
 def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]]) -> Iterator[Chain]:
-    """`maps` are those of `forward_maps`."""
+    """`maps` come from `forward_maps`."""
     rules: list[Rule] = []
     servers = {rule: _servers(rule) for rule in topology.forward_rules}
     shared = {nat: name for nat, count in Counter(servers.values()).items() if count > 1 and (name := _name(nat))}
@@ -101,7 +101,7 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
 
 
 def _servers(rule: ForwardRule) -> Nat:
-    """To one of the servers. A server keeps its slots whatever port it is asked on."""
+    """To one of the servers. A server keeps its slots on whatever port it serves."""
     family: Family = rule.public.version
     if len(rule.choices) == 1:
         server, port, _ = rule.choices[0]
@@ -120,7 +120,7 @@ def _servers(rule: ForwardRule) -> Nat:
 
 
 def _name(nat: Nat) -> str | None:
-    """Of a chain for several forwards that choose alike; None where they do not choose, or each counts for itself."""
+    """The chain for several forwards that choose alike; None where they do not choose, or choose independently."""
     if not isinstance(nat.address, Lookup) or not isinstance(nat.address.key, Hash):
         return None
     return f"servers_{blake2b(statement_text(nat).encode(), digest_size=6).hexdigest()}"

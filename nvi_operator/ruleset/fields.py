@@ -50,7 +50,7 @@ def original_daddr(family: Family) -> Field:
 
 
 def service_types(family: Family) -> tuple[str, ...]:
-    """Of the key of a set or map by public address, protocol and port."""
+    """The key types of a set or map by public address, protocol and port."""
     return (ADDRESS_TYPE[family], "inet_proto", "inet_service")
 
 
@@ -59,9 +59,9 @@ def service_key(family: Family) -> Concat:
 
 
 def service_range_key(family: Family) -> Concat:
-    """To look up in a map with port ranges, of a packet that conntrack knows.
+    """The key for a map with port ranges, for packets that conntrack knows.
 
-    Not by `meta l4proto`: among intervals nft (1.0.6) has its one byte swapped in words of two, and newer kernels
+    Without `meta l4proto`: among intervals nft (1.0.6) swaps its single byte in words of two, and newer kernels
     (6.12.117 for one) refuse that.
     """
     return Concat((daddr(family), Field("ct protocol"), DPORT))
@@ -76,7 +76,7 @@ def is_stage_2(topology: Topology) -> Match:
 
 
 def leaves_by_device(topology: Topology, *, op: Op = "==") -> Match:
-    """By its link group: every packet is asked twice in each pass, and a name costs three times as much."""
+    """By the link group: the match runs twice for every packet in each pass, and a name costs three times as much."""
     return Match(OIFGROUP, op, topology.device_group)
 
 
@@ -96,9 +96,9 @@ def in_networks(field: Field, networks: tuple[Network, ...], *, op: Op = "==") -
 
 
 def not_from_uplinks(topology: Topology) -> tuple[Match, ...]:
-    """What comes in by an uplink is not ours to translate, whatever source it claims.
+    """Packets from an uplink are not translated, whatever source they claim.
 
-    Said of uplinks, not of the inside: so that an inside interface goes on working under a new name.
+    The match names the uplinks and not the inside, so that an inside interface keeps working under a new name.
     """
     if not topology.uplinks:
         return ()
@@ -106,7 +106,7 @@ def not_from_uplinks(topology: Topology) -> tuple[Match, ...]:
 
 
 def in_set(field: Field, name: str, networks: tuple[Network, ...], *, op: Op = "==") -> Match:
-    """In the named set of these networks. One alone is compared with: a lookup costs three times as much."""
+    """In the named set of these networks, or equal to the only one: a lookup costs three times as much."""
     if len(networks) == 1:
         return in_networks(field, networks, op=op)
     return Match(field, op, SetRef(name))
@@ -123,7 +123,7 @@ def of_services(services: tuple[Service, ...], side: _Side = "dport") -> Match:
 
 
 def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
-    """The matches on ports of one rule each: a rule matches the ports of one protocol."""
+    """The matches on ports, for one rule each: a rule matches the ports of one protocol."""
     sides: tuple[tuple[_Side, tuple[Service, ...]], ...] = (
         ("sport", conditions.source_services),
         ("dport", conditions.services),
@@ -140,7 +140,7 @@ def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
 
 
 def of_conditions(conditions: Conditions, ports: tuple[Match, ...]) -> list[Statement]:
-    """The matches of a line; family comes with the addresses, or by itself."""
+    """The matches of a rule; the family is implied by addresses, or matched by itself."""
     family = conditions.family
     statements: list[Statement] = []
     if conditions.ifnames:

@@ -1,11 +1,11 @@
-"""What must not leave: two guards behind all NAT, also other tools', so that a mistake anywhere fails closed.
+"""Two guards behind all NAT, including that of other tools, so that a mistake anywhere fails closed.
 
 By uplink: an uplink carries its own sources only.
-By prefix: what lives behind our interfaces never leaves untranslated, whatever the way out is called.
-Of the gateway's own packets (those without an in-interface) inside sources and those of other uplinks are refused;
-what others masqueraded to the uplink's address passes.
+By prefix: sources of inside networks never leave untranslated, whatever the out-interface is called.
+The gateway's own packets (those without an in-interface) are refused with inside sources and those of other uplinks;
+packets that other tools masqueraded to the uplink's address pass.
 
-Every packet comes by here, and hardly any is stopped: what most of them are is asked first.
+Every packet meets these rules and hardly any is dropped, so the most frequent cases come first.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def guard_chains(topology: Topology) -> Iterator[Chain]:
 
 
 def _answers_only(topology: Topology) -> Iterator[Rule]:
-    """In stage 1, while conntrack can tell: only what answers a flow from the far side goes there untranslated."""
+    """In stage 1, while conntrack can tell: only answers to flows from the far side go there untranslated."""
     states = frozenset({"established", "related"})
     yield (Match(f.CT_DIRECTION, "==", "reply"), Match(f.CT_STATE, "in", states), f.RETURN)
     yield from _may_leave(topology, f.RETURN)
@@ -62,7 +62,7 @@ def _answers_only(topology: Topology) -> Iterator[Rule]:
 
 
 def to_the_far_side(topology: Topology, family: Family, ifname: str | None = None) -> Iterator[Rule]:
-    """Inside sources on their way to what is behind an uplink."""
+    """Packets with inside sources to networks behind an uplink."""
     far, inside = topology.far(family, ifname), topology.answering(family)
     if far and inside:
         yield (f.in_networks(f.saddr(family), inside), f.in_networks(f.daddr(family), far))
@@ -85,7 +85,7 @@ def _ways_out(topology: Topology) -> Iterator[Rule]:
 
 
 def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
-    """An uplink's own sources leave by it, and that is that: none of them is an inside source, unless public."""
+    """An uplink's own sources leave by it. None of them is an inside source, unless it is public."""
     if 4 in topology.families:
         # Record route and timestamps hold addresses that NAT does not translate (RFC 791, RFC 7126). The gateway's
         # own options (IGMP has router alert) hold its own.
@@ -104,7 +104,7 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
             yield (Match(f.IIF, "==", 0), other, *f.drop("wrong_uplink_own"))
     yield (Match(f.IIF, "==", 0), f.ACCEPT)
     for route in topology.routes:
-        # What a route of the spec sends through an uplink may leave by it, whoever the source belongs to.
+        # Packets that a route of the spec sends through an uplink may leave by it with any source.
         if topology.uplink(route.uplink).interface.ifname == ifname and route.conditions.family in topology.families:
             yield (*f.of_conditions(route.conditions, ()), f.ACCEPT)
     for family in topology.families:
@@ -112,7 +112,7 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
 
 
 def _others(topology: Topology, ifname: str, family: Family) -> Iterator[Match]:
-    """Sources of the other uplinks: what the gateway itself sends is held to the uplink of its source as well."""
+    """Sources of the other uplinks: the gateway's own packets have to use the uplink of their source as well."""
     single = [n for n in topology.displaced if n.version == family]
     for other in topology.uplink_ifnames:
         if other != ifname:
@@ -127,7 +127,7 @@ def _others(topology: Topology, ifname: str, family: Family) -> Iterator[Match]:
 
 
 def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
-    """Whatever its source: what is never forwarded, what leaves encrypted, and flows that stay as they are."""
+    """With any source: packets that are never forwarded, that leave encrypted, or whose flow stays untranslated."""
     if topology.ipsec:
         yield (Match(Field("rt ipsec"), "==", "exists"), verdict)
     if 6 in topology.families:
@@ -142,7 +142,7 @@ def _may_leave(topology: Topology, verdict: Verdict) -> Iterator[Rule]:
 
 
 def _unchanged(topology: Topology, conditions: Conditions) -> Iterator[Rule]:
-    """By networks only. What is for an inside network stays there, unless a part of one is named: as in FIB rules."""
+    """By networks only. Packets to an inside network stay inside, unless a part of it is named, as in FIB rules."""
     family, destinations = conditions.family, conditions.destinations
     sources = tuple(_among(f.saddr(family), conditions.sources))
     parts = tuple(n for n in destinations if topology.is_part_of_inside(n))
@@ -159,7 +159,7 @@ def _among(field: Field, networks: tuple[Network, ...]) -> Iterator[Statement]:
 
 
 def _away(topology: Topology, family: Family, destinations: tuple[Network, ...]) -> Iterator[Statement]:
-    """Not to the inside, if that may be among the destinations."""
+    """Not to inside networks, if these may be among the destinations."""
     inside = topology.inside_networks(family)
     if inside and (not destinations or any(n.overlaps(i) for n in destinations for i in inside)):
         yield f.in_set(f.daddr(family), *inside_set(topology, family), op="!=")
@@ -205,7 +205,7 @@ def _sources(topology: Topology, ifname: str, family: Family) -> tuple[Network, 
 
 
 def of_uplink(topology: Topology, ifname: str, family: Family, field: Field) -> Iterator[Match]:
-    """Is `field` an address of an uplink on this interface? Any of the matches says so."""
+    """Is `field` an address of an uplink on this interface? One of the matches has to hold."""
     networks = _sources(topology, ifname, family)
     if len(networks) == 1:
         yield f.in_networks(field, networks)
@@ -214,7 +214,7 @@ def of_uplink(topology: Topology, ifname: str, family: Family, field: Field) -> 
 
 
 def _source_sets(topology: Topology, ifname: str, family: Family) -> tuple[NamedSet, ...]:
-    """Not of a single network, which is compared with. Of none, because the uplink may have no address yet."""
+    """None for a single network, which is compared with. An empty set for none: a lease may bring an address later."""
     networks = _sources(topology, ifname, family)
     if len(networks) == 1:
         return ()

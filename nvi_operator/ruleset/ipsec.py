@@ -1,10 +1,10 @@
-"""What IPsec decrypts for inside networks takes one pass, unless it is translated.
+"""Packets that IPsec decrypts for inside networks take one pass, unless they are translated.
 
-The device hands a packet back as if it came from the wire, and so without the mark (the kernel's secpath) that says
-by which policy it was decrypted; a policy for forwarding would then refuse it (XfrmInTmplMismatch). What is
-translated matches no such policy any more.
+The device returns a packet as if it came from the wire, without the record (the kernel's secpath) of the policy that
+decrypted it; a policy for forwarding would then refuse it (XfrmInTmplMismatch). A translated packet matches no such
+policy any more.
 
-The other way nothing is to be done: what a policy encrypts never comes to the device.
+The other direction needs no rule: packets that a policy encrypts never reach the device.
 """
 
 from __future__ import annotations

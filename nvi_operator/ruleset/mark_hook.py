@@ -32,8 +32,8 @@ from nvi_operator.topology.rules import Conditions
 COUNTERS = frozenset({"stage_1", "untracked", "unanswered", "marked_after_confirm"})
 _CHECK = "mark_check"
 _CHECKS: tuple[Rule, ...] = (
-    # Here for the second time: stage 2 is untracked. The device knows it, too, by a tag that only a tc filter
-    # on the in-interface can take away.
+    # Here for the second time: stage 2 is untracked. The device also tells, by a tag that only a tc filter on the
+    # in-interface can remove.
     (Match(f.CT_STATE, "in", frozenset({"untracked"})), *f.drop("untracked")),
     # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
     (Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"), Count("marked_after_confirm")),
@@ -44,7 +44,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
     """Write the stage bit (and the in-interface, or the tenant) on every packet that enters the device."""
     rules: list[Rule] = [
         (f.leaves_by_device(topology, op="!="), f.RETURN),
-        # Neither is what most packets are: one question for both.
+        # Most packets are neither: one match for both.
         (Match(f.CT_STATE, "in", frozenset({"new", "untracked"})), Verdict("jump", _CHECK)),
         (Count("stage_1"),),
     ]
@@ -60,7 +60,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
 
 
 def _unanswered(topology: Topology) -> Iterator[Rule]:
-    """Counted at the opening of a flow, so that no other packet pays for it: answers end at the FIB backstop."""
+    """Counted when a flow opens, so that no other packet pays for it: its answers end at the FIB backstop."""
     if not topology.uplinks:
         return
     for family in topology.families:
@@ -84,7 +84,7 @@ def _unanswered(topology: Topology) -> Iterator[Rule]:
 
 
 def _reversed(conditions: Conditions) -> Iterator[Match]:
-    """From where a line leads that leaves sources as they are, to those sources."""
+    """The reverse of a rule that leaves sources untranslated: from its destinations to those sources."""
     if conditions.destinations:
         yield f.in_networks(f.saddr(conditions.family), conditions.destinations)
     if conditions.sources:
@@ -100,7 +100,7 @@ def _not_routed_here(topology: Topology, family: Family) -> Iterator[Match]:
 
 
 def _tenant_marks(topology: Topology) -> Iterator[Rule]:
-    """The tenant in whose network the packet's destination lies: the target's, or for replies the origin's."""
+    """The tenant of the packet's destination: that of the target, or of the origin for replies."""
     clear = topology.local_mask | TENANT_MASK | UPLINK_MASK
     yield (SetBits(f.META_MARK, topology.stage_mask, clear),)
     jumps = {tenant.number: Verdict("jump", f"tenant_{tenant.label}") for tenant in topology.tenants}
@@ -118,7 +118,7 @@ def _tenant_chain(topology: Topology, tenant: Tenant) -> Chain:
 
 
 def mark_map(topology: Topology) -> NamedSet:
-    """In-interface -> mark, by number, so that a renamed interface goes on working. 0: the gateway itself."""
+    """In-interface -> mark, by number, so that a renamed interface keeps working. 0: the gateway itself."""
     known = [interface.ifindex for interface in topology.interfaces if interface.ifindex is not None]
     elements: frozenset[Element] = frozenset(((n,), (topology.stage_mask | n,)) for n in [0, *known])
     return NamedSet("ifindex_mark", ("iface_index",), elements, ("mark",))

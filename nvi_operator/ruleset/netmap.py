@@ -30,7 +30,7 @@ def network_nat(kind: Kind, family: Family, given: Network, becomes: Network) ->
 
 
 def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Network]]) -> Iterator[NamedSet]:
-    """Maps of what is given to what it becomes: addresses in a hash, prefixes in intervals; none if empty."""
+    """Maps of networks to what they become: addresses in a hash, prefixes in intervals; none that is empty."""
     type_ = f.ADDRESS_TYPE[family]
     single: set[Element] = set()
     prefixes: set[Element] = set()
@@ -45,9 +45,9 @@ def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Netw
 
 
 def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
-    """One half of twice NAT, of flows from either side.
+    """One half of twice NAT, for flows from either side.
 
-    Where the source is translated the destination is so already: what was asked for is in conntrack.
+    The destination is translated before the source: conntrack has the original one.
     """
     asked = f.daddr(family) if kind == "dnat" else f.original_daddr(family)
     for entry in topology.twice:
@@ -70,12 +70,12 @@ def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule
 
 
 def counters(topology: Topology) -> frozenset[str]:
-    """`not_opened`: what the far side sent to open a flow, where only our side may."""
+    """`not_opened`: packets of the far side that would open a flow, where only the near side may."""
     return frozenset() if all(entry.far_opens for entry in topology.twice) else frozenset({"not_opened"})
 
 
 def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
-    """1:1 NAT of what is exchanged with some networks only; first that which depends on who asks."""
+    """1:1 NAT for packets to and from some networks only; entries that depend on the in-interface come first."""
     limited = [entry for entry in topology.statics if entry.limited and entry.real.version == family]
     for entry in sorted(limited, key=lambda entry: not entry.askers):
         if kind == "dnat":
@@ -89,7 +89,7 @@ def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Ru
 
 
 def is_asked_for(entry: StaticEntry, family: Family) -> Iterator[Match]:
-    """Does a packet mean the host of an entry for some only?"""
+    """Is a packet for the host of an entry that is limited to some networks or interfaces?"""
     if entry.askers:
         yield f.one_of(f.IIFNAME, tuple(asker.interface.ifname for asker in entry.askers))
     yield f.in_networks(f.daddr(family), (entry.mapped,))
@@ -98,7 +98,7 @@ def is_asked_for(entry: StaticEntry, family: Family) -> Iterator[Match]:
 
 
 def _behind(topology: Topology, inside: Inside, family: Family) -> tuple[Match, ...]:
-    """Is what a packet is for behind this interface? Of equal networks the target tenant tells."""
+    """Is a packet's destination behind this interface? With equal networks the target tenant decides."""
     networks = f.in_networks(f.daddr(family), inside.of_family(family))
     if not topology.tenants:
         return (networks,)

@@ -1,7 +1,8 @@
-"""Answers of flows that other tools translate, as a container engine does that publishes a port on every address.
+"""Answers of flows that other tools translate, such as a container engine that publishes a port on every address.
 
-Its bridge is not in the spec, so what containers send takes one pass only. The kernel routes an answer before it
-translates its source back: without this answers leave by the default route of `main`, whichever uplink was asked.
+Its bridge is not in the spec, so packets of containers take one pass only. The kernel routes an answer before it
+translates its source back: without these rules answers leave by the default route of `main`, whichever uplink was
+asked.
 """
 
 from __future__ import annotations

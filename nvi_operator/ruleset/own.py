@@ -1,4 +1,4 @@
-"""What the gateway itself sends about NATed flows takes the NAT way: it gets the local bit, and then both passes.
+"""The gateway's own packets about NATed flows get the local bit, and with it both passes.
 
 The kernel routes a packet before it translates its source back. Without this an answer of a service behind
 destination NAT, or an ICMP error about a NATed flow, is routed by the untranslated source and leaves by the default
@@ -32,7 +32,7 @@ def own_chains(topology: Topology) -> Iterator[Chain]:
 
 
 def _errors(topology: Topology) -> Iterator[Rule]:
-    """Without this: a PMTU black hole for inbound flows."""
+    """Without these rules inbound flows have a PMTU black hole."""
     for family in topology.families:
         yield (
             f.one_of(Field(_ERRORS[family][0]), _ERRORS[family][1]),
@@ -45,11 +45,11 @@ def _errors(topology: Topology) -> Iterator[Rule]:
 def _to_services(topology: Topology) -> Iterator[Rule]:
     """A target of a forward, of 1:1 or of twice NAT may be an address of the gateway itself.
 
-    What another tool redirects on its way to the gateway itself stays on `lo`.
+    Packets that another tool redirects to the gateway itself stay on `lo`.
     """
     reply = Match(f.CT_DIRECTION, "==", "reply")
     for family in topology.families:
-        # From an inside address to what is behind an uplink: guarded as the answers of inside hosts are.
+        # From an inside address to networks behind an uplink: guarded like the answers of inside hosts.
         for matches in to_the_far_side(topology, family):
             yield (reply, *matches, SetBits(f.META_MARK, topology.local_mask))
     if topology.uplinks:
@@ -57,7 +57,7 @@ def _to_services(topology: Topology) -> Iterator[Rule]:
 
 
 def _of_services(topology: Topology) -> Iterator[Rule]:
-    """Only where an uplink's address was asked: a transparent proxy answers in the name of any host."""
+    """Only if an uplink's address was asked: a transparent proxy answers with the address of any host."""
     for family in topology.families:
         for ifname in topology.uplink_ifnames:
             for asked in of_uplink(topology, ifname, family, f.original_daddr(family)):
@@ -65,10 +65,10 @@ def _of_services(topology: Topology) -> Iterator[Rule]:
 
 
 def _ends(topology: Topology) -> Chain:
-    """The gateway's own answers that end a flow bear the stage bit: the proof, to the program at an interface's
-    egress, that this table has seen what they answer.
+    """The gateway's own answers that end a flow get the stage bit: the proof for the program at an interface's egress
+    that this table has seen the packet that they answer.
 
-    Without the table the gateway itself gets what is for a published server, and answers with a reset.
+    Without the table the gateway itself receives packets to a published server, and answers with a reset.
     """
     leaves = (Match(f.OIFNAME, "!=", "lo"), f.leaves_by_device(topology, op="!="))
     rules: list[Rule] = list(_to_groups(topology))
@@ -82,7 +82,7 @@ def _to_groups(topology: Topology) -> Iterator[Rule]:
     """The kernel loops multicast and broadcast back to members on the gateway, as received on the interface that it
     leaves by: with the gateway's address as its source, and its mark. The stage bit tells the anti-spoof guard.
 
-    `meta pkttype` cannot: of what is looped back it says multicast or broadcast (nft_meta_get_eval_pkttype_lo()).
+    `meta pkttype` cannot tell: it is multicast or broadcast for these packets (nft_meta_get_eval_pkttype_lo()).
     """
     if topology.guards.anti_spoof == "off":
         return

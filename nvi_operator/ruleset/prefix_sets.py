@@ -1,8 +1,8 @@
-"""Sets of networks that somebody owns, and maps of them to their owner, which every packet is looked up in.
+"""Sets of networks, and maps of networks to data, that every packet is looked up in.
 
-A few networks are one set of prefixes, as one would write it. Such a set is a tree, whose way down grows with it: of
-10,000 addresses it costs a packet 0.4 us. Of many networks the small ones are therefore written out in addresses,
-any of which a hash finds at the price of the first; the large ones, which stay prefixes, are few by nature.
+A few networks are one set of prefixes. Such a set is a tree, whose depth grows with it: with 10,000 addresses it
+costs a packet 0.4 us. If there are many networks, the small ones are therefore written out as addresses, which a hash
+finds in constant time; the large ones stay prefixes, and are few by nature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SMALL = 256  # addresses
 def prefix_sets(
     name: str, family: Family, owned: Iterable[tuple[Network, Data]], values: tuple[str, ...] = ()
 ) -> tuple[NamedSet, ...]:
-    """Networks that do not overlap, and what each is mapped to: as sets, in the order to ask them in."""
+    """Networks that do not overlap, with the data of each, as sets or maps in the order in which rules ask them."""
     all_ = list(owned)
     key = (f.ADDRESS_TYPE[family],)
     small = [pair for pair in all_ if pair[0].num_addresses <= SMALL] if len(all_) > FEW else []

@@ -31,7 +31,7 @@ COUNTERS = frozenset({"stage_2", "spoofed"})
 
 
 def raw_chains(topology: Topology) -> Iterator[Chain]:
-    """Stage 2 leaves our table at once and untracked; stage 1 is checked for spoofed sources."""
+    """Stage 2 leaves the table at once and untracked; stage 1 is checked for spoofed sources."""
     done = (Count("stage_2"), Notrack())
     by_map = [rule for family in topology.families for rule in _uplink_marks(topology, family)]
     if by_map:
@@ -56,7 +56,7 @@ def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
 
 
 def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
-    """Translated source -> mark; none where FIB rules say it."""
+    """Translated source -> mark; none where FIB rules do it."""
     if not topology.by_source_map:
         return ()
     owned = ((n, (topology.stage_mask | uplink_bits(u.slot),)) for u in topology.uplinks for n in u.sources(family))
@@ -64,11 +64,11 @@ def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
 
 
 def _anti_spoof(topology: Topology) -> Iterator[Rule]:
-    """accept_local lets a host use one of the gateway's own addresses; this does not. IPv6 never checks.
+    """accept_local would let a host use one of the gateway's own addresses, and IPv6 never checks: these rules do.
 
-    Nor may an inside source come from an uplink, where we took the kernel's own check (rp_filter) away.
+    They also refuse inside sources from an uplink, where the kernel's own check (rp_filter) is switched off.
     Where networks overlap the check is per interface: host-wide it would drop legitimate far hosts.
-    Link-local addresses are left out: a neighbour may well share fe80::1 with one of our interfaces.
+    Link-local addresses are excluded: a neighbour may well share fe80::1 with one of the gateway's interfaces.
     """
     if topology.guards.anti_spoof == "off":
         return
@@ -103,7 +103,7 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
 
 
 def _not_from_there(topology: Topology) -> Iterator[Rule]:
-    """What is behind one uplink does not come by another: its answers would leave untranslated."""
+    """Sources behind one uplink do not come in by another: their answers would leave untranslated."""
     for family in topology.families:
         for uplink in topology.uplinks:
             far = tuple(n for n in uplink.far if n.version == family)
@@ -118,9 +118,9 @@ def _overlap(left: Network, right: Network) -> bool:
 
 
 def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
-    """A wide inside network may hold an uplink's own: its router is no inside host.
+    """A wide inside network may contain an uplink's network, whose router is no inside host.
 
-    Only a part of one: a lease with the numbers of an inside network, or wider ones, makes no outsider an insider.
+    Only a strict part of one: a lease with the prefix of an inside network, or a wider one, lets no outsider in.
     """
     beside = fewest((n for u in topology.uplinks for n in u.on_link), family)
     insides = topology.inside_networks(family)
@@ -130,7 +130,7 @@ def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
 
 
 def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Match]:
-    """Inside sources come from inside: where that is one interface, its name spares the lookup of the others'."""
+    """Inside sources come from inside: if that is a single interface, its name saves the lookup of the others."""
     names = {inside.interface.ifname for inside in topology.inside_interfaces}
     if len(names) == 1 and not names & set(outside) and len(outside) > 1:
         yield Match(f.IIFNAME, "!=", names.pop())

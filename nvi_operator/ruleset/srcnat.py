@@ -1,7 +1,7 @@
 """Source NAT, on the way into the device only: in stage 1 the out-interface is always the device.
 
-So 'leaves by an uplink' has to be said by destination: what goes to another network of ours is left
-alone, unless destination NAT brought it there (hairpin), or tenants are involved.
+So the destination has to tell whether a packet leaves by an uplink: packets to another inside network are not
+translated, unless destination NAT sent them there (hairpin), or tenants are involved.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def srcnat_chain(topology: Topology) -> Chain:
         rules += limited_rules("snat", topology, family)
         for rule in topology.source_rules:
             if rule.conditions.family == family and _gives_inside_address(topology, rule):
-                rules += _line(topology, rule)
-        rules += _among_ourselves(topology, family)
+                rules += _rule(topology, rule)
+        rules += _among_inside_networks(topology, family)
         rules += _static(topology, family)
     for rule in topology.source_rules:
         if not _gives_inside_address(topology, rule):
-            rules += _line(topology, rule)
+            rules += _rule(topology, rule)
     return Chain("srcnat", Hook("nat", "postrouting", SRCNAT), tuple(rules))
 
 
@@ -73,8 +73,8 @@ def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
     )
 
 
-def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
-    """Between our own networks: a hairpin gets the public address as its source, the rest stays as it is."""
+def _among_inside_networks(topology: Topology, family: Family) -> Iterator[Rule]:
+    """Between inside networks: a hairpin gets the public address as its source, other packets stay as they are."""
     for inside in topology.inside_interfaces:
         networks = inside.of_family(family)
         if networks:
@@ -96,7 +96,7 @@ def _among_ourselves(topology: Topology, family: Family) -> Iterator[Rule]:
 
 
 def _same_tenant(inside: Inside) -> tuple[Statement, ...]:
-    """The server must be the client's own tenant's: another's may have an address like ours."""
+    """The server must belong to the client's own tenant: another tenant's server may have the same address."""
     if not inside.tenant:
         return ()
     both = inside.tenant << ORIGIN_SHIFT | inside.tenant
@@ -125,16 +125,16 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
 
 
 def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
-    """Real to public, of those in no tenant; tenants' addresses are no keys, they occur twice."""
+    """Real to public, without tenants: their addresses occur twice, and so are no keys."""
     yield from network_maps(
         "snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant and not s.limited)
     )
 
 
-# --------------------------------------------------------------------------- the lines of the spec
+# --------------------------------------------------------------------------- the rules of the spec
 
 
-def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
+def _rule(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
     where = () if rule.conditions.ifnames else f.not_from_uplinks(topology)
     for ports in f.by_protocol(rule.conditions):
         match = (*f.of_conditions(rule.conditions, ports), *where)  # addresses are faster than names
@@ -144,7 +144,7 @@ def _line(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
 
 
 def _client(family: Family, pick: Pick) -> tuple[Field, ...]:
-    """What an equal choice is for."""
+    """The fields that the choice depends on."""
     if pick == "client-port":
         return f.saddr(family), f.SPORT
     return (f.saddr(family),) if pick == "client" else (f.saddr(family), f.daddr(family))
@@ -164,7 +164,7 @@ def _with_ports(
 
 
 def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statement, ...], Statement]]:
-    """(further matches, what happens). A port range is for protocols with ports; others keep theirs."""
+    """(further matches, action). Only protocols with ports get a port range."""
     family = rule.conditions.family
     match rule.action:
         case Unchanged():

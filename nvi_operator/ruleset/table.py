@@ -1,4 +1,4 @@
-"""The whole table of a topology."""
+"""The whole table of a topology, before it is packed (nft/packing.py)."""
 
 from __future__ import annotations
 

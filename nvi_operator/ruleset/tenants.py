@@ -1,7 +1,7 @@
-"""Who a tenants' flow belongs to: origin and target tenant, in the conntrack mark, once per flow.
+"""The origin and the target tenant of each flow, in its conntrack mark.
 
-Stage 2 cannot tell identical networks apart by address, so it needs what stage 1 knew. The origin is the
-interface that the flow came in by; the target is whose server the public address and port stand for.
+Stage 2 cannot tell identical networks apart by address, so it needs what stage 1 knew. The in-interface of the flow
+gives the origin; the public address and port give the target, the tenant of the server.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
 
 
 def _by_asker(topology: Topology, family: Family) -> Iterator[Rule]:
-    """Last, so that it counts: as in destination NAT an alias for some goes before what it is for all others."""
+    """These rules come last and override the maps: an alias for some interfaces precedes the one for all others."""
     labels = {tenant.number: tenant.label for tenant in topology.tenants}
     for entry in topology.statics:
         if entry.askers and entry.tenant and entry.mapped.version == family:

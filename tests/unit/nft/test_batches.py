@@ -1,4 +1,4 @@
-"""How a table becomes another: one transaction, but for large maps that nobody asks yet."""
+"""How a table becomes another: one transaction, except for large maps that no rule asks yet."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def table(count: int, *, rule: Rule | None = USE, size: int | None = None, start
 
 
 def shape(found: list[Batch]) -> list[str]:
-    """What each step is: its first line, or how many elements come and go."""
+    """Each batch as its first line, or as the numbers of elements that it adds and deletes."""
     return [
         step.text.splitlines()[0]
         if step.text

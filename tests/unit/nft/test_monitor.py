@@ -50,7 +50,7 @@ def reports() -> Monitor:
 def test_it_tells_the_changes_of_all_generations_between_in_their_order(reports: Monitor) -> None:
     reports.change(NEW_ELEMENT, body(raw(1)))
     reports.end(2)
-    reports.end(3)  # somebody else's
+    reports.end(3)  # of another process
     reports.change(DELETE_ELEMENT, body(raw(1)))
     reports.end(4)
     assert reports.between(1, 4) == [report("add", 1), report("delete", 1)]

@@ -18,12 +18,14 @@ from nvi_operator.nft.ast import (
     Nat,
     Rule,
     SetRef,
+    Shard,
     Table,
     Vmap,
 )
 from nvi_operator.nft.batches import batches
 from nvi_operator.nft.columns import ElementColumns
-from nvi_operator.nft.packing import edit_table, pack_table
+from nvi_operator.nft.incremental import edit_table
+from nvi_operator.nft.packing import pack_table
 from nvi_operator.nft.shards import ROOM, by_whole
 from nvi_operator.nft.text import rule_text
 from nvi_operator.nft.wire.packed_elements import packed
@@ -95,6 +97,12 @@ def test_a_map_that_is_asked_for_every_packet_stays_one(rule: Rule) -> None:
     packed = pack_table(table(forwards(ROOM), rule))
     assert [named.name for named in packed.sets] == ["dnat_port_4"]
     assert packed.chains == table(forwards(ROOM), rule).chains
+
+
+def test_a_shard_is_known_again_in_a_listing() -> None:
+    made = stored(forwards(ROOM))
+    assert [Shard.named(named.name) for named in made] == [named.shard for named in made]
+    assert Shard.named("dnat_port_4") is None
 
 
 def test_shards_are_found_by_the_map_that_they_are_parts_of_whatever_their_names() -> None:

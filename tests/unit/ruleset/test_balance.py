@@ -26,7 +26,7 @@ def owners(weights: dict[str, int]) -> list[str]:
     for (slot,), data in found.map:
         first, last = (slot.first, slot.last) if isinstance(slot, Interval) else (slot, slot)
         slots.update((number, names[data]) for number in range(int(first), int(last) + 1))
-    assert sorted(slots) == list(range(found.key.mod)), "each slot is somebody's"
+    assert sorted(slots) == list(range(found.key.mod)), "each slot has an owner"
     return [slots[number] for number in sorted(slots)]
 
 
