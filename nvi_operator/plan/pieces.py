@@ -107,7 +107,7 @@ def _elements(of: Iterable[NamedSet], without: Iterable[NamedSet]) -> Set[Elemen
         return parts[0]
     packed = [part for part in parts if isinstance(part, PackedElements)]
     if packed and len(packed) == len(parts):
-        return PackedElements(packed[0].layout, frozenset().union(*(part.raw for part in packed)))
+        return PackedElements(packed[0].codec, frozenset().union(*(part.raw for part in packed)))
     return frozenset(element for part in parts for element in part)
 
 
@@ -116,7 +116,7 @@ def _many(removed: Set[Element], added: Set[Element]) -> Many | None:
     keys = []
     for elements in (removed, added):
         if isinstance(elements, PackedElements):
-            keys.append({raw[: elements.layout.key_end] for raw in elements.raw})
+            keys.append({raw[: elements.codec.key_end] for raw in elements.raw})
         elif elements:
             return None
         else:

@@ -82,9 +82,7 @@ def _by_slot(members: tuple[tuple[str, int], ...]) -> tuple[int, ...]:
     draws = [[wait / weight for wait in _waits(key)] for key, weight in members]
     numbers = range(len(members))
     owners = [min(numbers, key=waits.__getitem__) for waits in zip(*draws, strict=True)]
-    for number in sorted(
-        set(numbers) - set(owners)
-    ):  # too light for any slot: it gets the nearest
+    for number in sorted(set(numbers) - set(owners)):  # too light for any slot: it gets the nearest
         others = [slot for slot in range(SLOTS) if owners.count(owners[slot]) > 1]
         owners[min(others, key=draws[number].__getitem__)] = number
     return tuple(owners)

@@ -214,7 +214,7 @@ def of_uplink(topology: Topology, ifname: str, family: Family, field: Field) -> 
 
 
 def _source_sets(topology: Topology, ifname: str, family: Family) -> tuple[NamedSet, ...]:
-    """None for a single network, which is compared with. An empty set for none: a lease may bring an address later."""
+    """None for a single network, which is compared with. An empty set for none: a lease may bring addresses."""
     networks = _sources(topology, ifname, family)
     if len(networks) == 1:
         return ()
