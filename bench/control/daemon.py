@@ -1,4 +1,4 @@
-"""`nvictl run`: the daemon's pass in this process, and the daemon itself, watched from outside."""
+"""`nvictl run`: the daemon's reconcile in this process, and the daemon itself, watched from outside."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _CALM = 0.5  # seconds between two samples: the daemon is through with the last
 _SETTLED = 3.0  # seconds until the kernel has done with the addresses of a new namespace (DAD)
 
 
-# --------------------------------------------------------------------------- its pass
+# --------------------------------------------------------------------------- its reconcile
 
 
 @contextmanager
-def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
+def _reconciles(given: Given, reason: Reason) -> Iterator[Meter]:
     with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel:
         daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), kernel)
 
@@ -53,14 +53,14 @@ def _passes(given: Given, reason: Reason) -> Iterator[Meter]:
 @contextmanager
 def idle(given: Given) -> Iterator[Meter]:
     """Something was reported, and it is nothing of ours."""
-    with _passes(given, Reason.KERNEL) as meter:
+    with _reconciles(given, Reason.KERNEL) as meter:
         yield meter
 
 
 @contextmanager
 def verify(given: Given) -> Iterator[Meter]:
     """The timer: look at everything."""
-    with _passes(given, Reason.TIMER) as meter:
+    with _reconciles(given, Reason.TIMER) as meter:
         yield meter
 
 

@@ -26,7 +26,7 @@ class Pause:
         who = " and ".join(self.changed_by[:2]) or "a process that the kernel does not name"
         return (
             f"{self.name}: changed by {who}, and healed {self.heals} times within {self.window:g} s: "
-            f"left as it is for {self.wait:g} s"
+            f"paused for {self.wait:g} s"
         )
 
 

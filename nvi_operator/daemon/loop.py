@@ -161,7 +161,7 @@ class Loop:
             if look.changed:
                 self._logged.clear()  # the user who saved a file expects an answer
         if released := self._fights.release(now):
-            self._log(f"{', '.join(sorted(released))}: no longer left alone: held by this program again")
+            self._log(f"{', '.join(sorted(released))}: no longer paused: reconciled again")
         trigger = Trigger(reasons, tuple(self._reported), self._fights.paused, pending)
         self._reported.clear()
         self._schedule.begin(now)

@@ -36,7 +36,7 @@ def next_attempt(wait: float | None) -> str:
 def status_line(outcome: Outcome, paused: Collection[str]) -> str:
     """For sd_notify(3)."""
     status = outcome.errors[0].message if outcome.errors else f"{_name(outcome)}: in sync"
-    return f"left alone: {', '.join(sorted(paused))}; {status}" if paused else status
+    return f"paused: {', '.join(sorted(paused))}; {status}" if paused else status
 
 
 def _name(outcome: Outcome) -> str:

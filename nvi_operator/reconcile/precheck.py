@@ -27,6 +27,6 @@ def refuse_collisions(found: tuple[Finding, ...]) -> None:
     for finding in found:
         if finding.topic == COLLISION:
             raise ConflictError(
-                f"packet mark: wanted a bit for stage 2: {finding.what}",
-                hint="\n  ".join(filter(None, (finding.todo, "(--force goes on all the same)"))),
+                f"packet mark: the bit of stage 2 is not free: {finding.what}",
+                hint="\n  ".join(filter(None, (finding.todo, "(--force continues all the same)"))),
             )

@@ -58,7 +58,7 @@ def _git(top: Path, *arguments: str) -> str | None:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """No variable of ours may point git elsewhere, and it must not take locks that a user's git would meet."""
+    """No variable of this process may point git elsewhere. git must not take locks that a user's git would meet."""
     return {
         "PATH": environment.get("PATH", os.defpath),
         "LC_ALL": "C",

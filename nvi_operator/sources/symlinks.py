@@ -1,4 +1,4 @@
-"""Which directories hold the names by which a path is found: the ones where it can be made to lead elsewhere."""
+"""The directories that hold the names of a path: where it can be made to lead elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _MOST_LINKS = 40  # as the kernel has it
 
 
 @dataclass
-class Trail:
-    """The way to some paths: for each directory passed, the names looked up in it."""
+class Lookups:
+    """For each directory on the way to some paths, the names looked up in it."""
 
     names: dict[str, set[str]] = field(default_factory=dict)
 

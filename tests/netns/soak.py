@@ -1,4 +1,4 @@
-"""The daemon's own passes, thousands of them in one process, and what they leave in its memory.
+"""The daemon's reconciles, thousands of them in one process, and what they leave in its memory.
 
     python -m tests.netns.soak DIRECTORY EDITS HEALS
 
@@ -26,7 +26,7 @@ from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
 
 FIRST = 100
-REST = 60  # passes between two of the timer
+REST = 60  # reconciles between two of the timer
 
 Taken = tuple[int, int]  # KiB, objects
 
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def grown(count: int, act: Callable[[], Reason], one: Callable[..., None], *, rest: int) -> tuple[Taken, Taken]:
-    """What is taken after the first 100, and after all; with a pass of the timer now and then."""
+    """What is taken after the first 100, and after all; with a reconcile by the timer now and then."""
     first: Taken | None = None
     for number in range(count):
         one(act(), *([Reason.TIMER] if number % rest == 0 else []))

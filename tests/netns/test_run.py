@@ -63,8 +63,8 @@ def test_it_applies_follows_a_saved_file_and_stays_in_place_after_sigterm(
     assert len(first.splitlines()) < 8, "a summary: each boot makes a whole gateway"
     assert seen(site) == A
     (directory / "gateway.yaml").write_text(everyone_as("isp-b"))
-    said = daemon.until("in sync")
-    assert "snat ip to 198.51.100.2" in said
+    log = daemon.until("in sync")
+    assert "snat ip to 198.51.100.2" in log
     assert seen(site) == B
     # As editors do it: a new file that takes the old one's name.
     new = directory / "gateway.yaml.tmp"
@@ -83,7 +83,7 @@ def test_a_neighbour_who_writes_our_bit_is_named_and_with_force_it_goes_on(
 ) -> None:
     site.gateway.nft("table inet shop { chain c { type filter hook prerouting priority -150; meta mark set 5; }; }")
     refused = start()
-    assert "--force goes on" in refused.until("shop", "next attempt")
+    assert "--force continues" in refused.until("shop", "next attempt")
     assert gateway.owned() == []
     assert refused.stop() == 0
     start("--force").until("in sync")
@@ -136,8 +136,8 @@ def test_a_file_is_read_when_its_writer_has_closed_it(site: Site, directory: Pat
         site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
         daemon.until("drift", "healed")
         file.write(text[half:])
-    said = daemon.until("changes", "in sync")
-    assert "forwards" not in said
+    log = daemon.until("changes", "in sync")
+    assert "forwards" not in log
     assert seen(site) == B
 
 
@@ -181,10 +181,10 @@ def test_a_wrong_spec_is_reported_and_the_last_good_one_stays(site: Site, direct
     daemon = start()
     daemon.until("in sync")
     (directory / "gateway.yaml").write_text(spec().replace("      as: isp-a\n", "      as: isp-x\n"))
-    said = daemon.until("isp-x", "hint:")
-    assert "the last good one stays in force" in said
-    assert "gateway.yaml:2" in said
-    assert "did you mean 'isp-" in said
+    log = daemon.until("isp-x", "hint:")
+    assert "the last good one stays in force" in log
+    assert "gateway.yaml:2" in log
+    assert "did you mean 'isp-" in log
     assert seen(site) == A
     site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
     daemon.until("healed"), "by the last good one"
@@ -258,7 +258,7 @@ def test_a_setting_is_healed_within_a_second_though_the_kernel_may_not_report_it
 
 
 def test_who_changed_it_is_named_as_far_as_the_kernel_tells(site: Site, start: Start) -> None:
-    """A pass that was under way already may see the change before it hears of it: then nobody is named."""
+    """A reconcile in progress may see the change before its report: then no process is named."""
     daemon = start()
     daemon.until("in sync")
     for command, name in (
@@ -288,8 +288,8 @@ def test_the_commit_and_whether_it_is_dirty_are_named(site: Site, directory: Pat
     assert f"edge at {first}+ (main)" in daemon.until("in sync")
     git("commit", "-qam", "second")
     git("checkout", "-q", "HEAD~1")
-    said = daemon.until("203.0.113.2", "in sync")
-    assert f"edge at {first}: changes" in said
+    log = daemon.until("203.0.113.2", "in sync")
+    assert f"edge at {first}: changes" in log
     assert seen(site) == A
 
 
@@ -323,9 +323,9 @@ def test_a_mistake_is_told_with_its_place_while_the_kernel_refuses(site: Site, d
     daemon = start()
     daemon.until("nvi0", "next attempt")
     (directory / "gateway.yaml").write_text(spec().replace("as: isp-a", "as: isp-z"))
-    said = daemon.until("the last good one stays in force", "next attempt")
-    assert "gateway.yaml:" in said
-    assert "isp-z" in said
+    log = daemon.until("the last good one stays in force", "next attempt")
+    assert "gateway.yaml:" in log
+    assert "isp-z" in log
     (directory / "gateway.yaml").write_text(spec())
     assert "nvi0" in daemon.until("the spec is right again", "next attempt")
 
@@ -333,8 +333,8 @@ def test_a_mistake_is_told_with_its_place_while_the_kernel_refuses(site: Site, d
 def test_a_refusal_of_the_kernel_is_survived(site: Site, directory: Path, start: Start) -> None:
     site.gateway.ip("link add nvi0 type bridge")
     daemon = start()
-    said = daemon.until("not ours", "hint:")
-    assert "hint:" in said
+    log = daemon.until("not ours", "hint:")
+    assert "hint:" in log
     site.gateway.ip("link del nvi0")
     daemon.until("in sync")
     assert seen(site) == A
@@ -358,12 +358,12 @@ def test_a_new_lease_is_followed_without_being_told(site: Site, directory: Path,
 def test_a_fight_over_an_object_ends_with_its_name(site: Site, directory: Path, start: Start) -> None:
     daemon = start()
     daemon.until("in sync")
-    said = ""
+    log = ""
     for _ in range(30):
         site.gateway.run("ip", "rule", "del", "pref", "1600", "from", "203.0.113.2", check=False)
-        until(lambda: "healed" in daemon.text or "left as it is for" in daemon.text, "it is healed, or given up")
-        said = daemon.until("")
-        if "left as it is for" in said:
+        until(lambda: "healed" in daemon.text or "paused for" in daemon.text, "it is healed, or given up")
+        log = daemon.until("")
+        if "paused for" in log:
             break
-    assert "fib-rule -4 pref 1600 from 203.0.113.2/32" in said
-    assert "changed by ip (pid" in said
+    assert "fib-rule -4 pref 1600 from 203.0.113.2/32" in log
+    assert "changed by ip (pid" in log

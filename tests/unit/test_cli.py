@@ -168,7 +168,7 @@ def test_the_table_of_exit_codes_in_the_help_names_every_command() -> None:
     [
         (verb, 2 if verb in ("diff", "drift") else 1)
         for verb in VERBS
-        if verb not in ("schema", "status", "down", "run", "module")
+        if verb not in ("schema", "completion", "status", "down", "run", "module")
     ],
 )
 def test_trouble_has_an_exit_code_of_its_own_and_goes_to_stderr(verb: str, code: int) -> None:
@@ -240,7 +240,7 @@ def test_a_reader_that_goes_is_no_news() -> None:
     assert done.stderr in ("0\n", "1\n")
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "nobody/x.yaml"])
+@pytest.mark.parametrize("name", ["x" * 300, "absent/x.yaml"])
 def test_a_name_that_no_file_can_have_is_a_plain_error(name: str) -> None:
     done = nvictl("validate", name)
     assert done.returncode == 1
@@ -294,9 +294,9 @@ def test_an_error_is_json_for_who_asked_for_json(
     file.write_text((EXAMPLE / "gateway.yaml").read_text().replace("as: isp-b", "as: isp-z") + "  host: 5\n" * 2)
     assert main(["diff", str(tmp_path), "-o", "json"]) == 2
     streams = capsys.readouterr()
-    said = json.loads(streams.out)["error"]
-    assert streams.err == f"{said['message']}\n"
-    (problem,) = said["problems"]
+    error = json.loads(streams.out)["error"]
+    assert streams.err == f"{error['message']}\n"
+    (problem,) = error["problems"]
     assert problem == {
         "file": str(file),
         "line": problem["line"],

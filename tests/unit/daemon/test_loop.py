@@ -1,4 +1,4 @@
-"""The loop in a world of its own: when passes are made, why, and what they must leave alone."""
+"""The loop in a simulated world: when it reconciles, why, and what is paused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def world(spec: Path) -> Iterator[World]:
     made.events.close()
 
 
-# --------------------------------------------------------------------------- what wakes it
+# --------------------------------------------------------------------------- what triggers it
 
 
 def test_a_pass_at_the_start_and_then_by_the_timer(world: World) -> None:
@@ -340,7 +340,7 @@ def test_a_fight_ends_in_a_pause_that_names_object_and_process(world: World) -> 
     assert all(entry.startswith("edge: drift by evil (pid 7)\n") for entry in heals)
     assert len(heals) == 10
     assert report.startswith("sysctl x: changed by evil (pid 7), and healed 10 times")
-    assert world.notifier.said[-3].startswith("STATUS=left alone: sysctl x; edge: in sync")
+    assert world.notifier.sent[-3].startswith("STATUS=paused: sysctl x; edge: in sync")
 
 
 def test_a_paused_object_is_tried_again(world: World) -> None:
@@ -353,7 +353,7 @@ def test_a_paused_object_is_tried_again(world: World) -> None:
     assert world.reasons[-1] == "release"
     assert world.moments[-1] == 70
     assert world.triggers[-1][1].paused == frozenset()
-    assert "held by this program again" in world.log[-1]
+    assert "reconciled again" in world.log[-1]
 
 
 # --------------------------------------------------------------------------- signals, systemd
@@ -394,14 +394,14 @@ def test_hup_during_a_pass_is_another_pass(world: World) -> None:
 def test_systemd_hears_ready_status_and_stopping(world: World) -> None:
     world.answers = [QUIET, KernelError("rule x: no")]
     world.run(60.5)
-    assert world.notifier.said[:3] == ["READY=1", "STATUS=edge: in sync", "STATUS=rule x: no"]
-    assert "STOPPING=1" in world.notifier.said
+    assert world.notifier.sent[:3] == ["READY=1", "STATUS=edge: in sync", "STATUS=rule x: no"]
+    assert "STOPPING=1" in world.notifier.sent
 
 
 def test_the_watchdog_is_fed_in_time(spec: Path) -> None:
     world = World(spec.parent, interval=5.0)
     world.run(59)
-    assert world.notifier.said.count("WATCHDOG=1") == 12
+    assert world.notifier.sent.count("WATCHDOG=1") == 12
     assert world.moments == [0]
     world.events.close()
 

@@ -43,9 +43,9 @@ def test_a_start_that_takes_long_asks_for_more_time_and_stops_asking(
         for _ in range(3):
             assert listener.recv(999).startswith(b"EXTEND_TIMEOUT_USEC=30000")
     notifier.ready("in sync")
-    told = [listener.recv(999)]
-    while not told[-1].startswith(b"READY=1"):
-        told.append(listener.recv(999))
+    heard = [listener.recv(999)]
+    while not heard[-1].startswith(b"READY=1"):
+        heard.append(listener.recv(999))
     listener.settimeout(0.1)
     with pytest.raises(TimeoutError):
         listener.recv(999)
@@ -78,8 +78,8 @@ def test_an_abstract_address() -> None:
         assert sock.recv(99) == b"WATCHDOG=1"
 
 
-@pytest.mark.parametrize("address", ["", "/nowhere/at/all"], ids=["unset", "nobody there"])
-def test_where_nobody_listens_it_is_silent(address: str) -> None:
+@pytest.mark.parametrize("address", ["", "/nowhere/at/all"], ids=["unset", "no listener"])
+def test_without_a_listener_it_is_silent(address: str) -> None:
     Notifier({"NOTIFY_SOCKET": address}).ready("x")
 
 

@@ -28,17 +28,17 @@ def settings(count: int) -> Plan:
     return replace(NO_PLAN, steps=tuple(steps))
 
 
-def said(outcome: Outcome, last: Outcome = BEFORE) -> list[str]:
+def entries(outcome: Outcome, last: Outcome = BEFORE) -> list[str]:
     return list(log_entries(outcome, last))
 
 
 def test_the_first_reconcile_that_changes_nothing_says_so_and_later_ones_are_silent() -> None:
-    assert said(Outcome("edge", AT), Outcome()) == ["edge at a1b2c3d (main): nothing to change: in sync"]
-    assert said(Outcome("edge", AT, requested=False)) == []
+    assert entries(Outcome("edge", AT), Outcome()) == ["edge at a1b2c3d (main): nothing to change: in sync"]
+    assert entries(Outcome("edge", AT, requested=False)) == []
 
 
 def test_a_change_is_told_with_its_lines_and_its_time() -> None:
-    (entry,) = said(Outcome("edge", plan=settings(1), seconds=0.0123))
+    (entry,) = entries(Outcome("edge", plan=settings(1), seconds=0.0123))
     head, *_, end = entry.splitlines()
     assert head == "edge: changes"
     assert "lan0" in entry
@@ -47,16 +47,16 @@ def test_a_change_is_told_with_its_lines_and_its_time() -> None:
 
 def test_a_long_change_is_cut_and_that_of_a_boot_is_summed_up() -> None:
     plan = settings(SHOWN * 2)
-    (entry,) = said(Outcome("edge", plan=plan))
+    (entry,) = entries(Outcome("edge", plan=plan))
     assert "more lines" in entry
     assert len(entry.splitlines()) == SHOWN + 3
-    (entry,) = said(Outcome("edge", plan=plan, reasons=frozenset({Reason.START})))
+    (entry,) = entries(Outcome("edge", plan=plan, reasons=frozenset({Reason.START})))
     assert f"sysctl: {SHOWN * 2}" in entry.splitlines()
 
 
 def test_drift_names_who_changed_it() -> None:
     outcome = Outcome("edge", plan=settings(1), requested=False, changed_by=("ip (pid 7)",), seconds=0.002)
-    (entry,) = said(outcome)
+    (entry,) = entries(outcome)
     assert outcome.healed == {"sysctl net/ipv4/conf/lan0/rp_filter"}
     assert entry.startswith("edge: drift by ip (pid 7)\n")
     assert entry.endswith("edge: healed in 2 ms: in sync")
@@ -64,28 +64,28 @@ def test_drift_names_who_changed_it() -> None:
 
 def test_drift_beside_a_table_that_cannot_be_listed_is_told() -> None:
     error = NftCrashedError("libnftables died")
-    (entry,) = said(Outcome("edge", plan=settings(1), requested=False, errors=(error,), failed=True))
+    (entry,) = entries(Outcome("edge", plan=settings(1), requested=False, errors=(error,), failed=True))
     assert entry.startswith("edge: drift beside the nft table\n")
     assert entry.endswith("\nhealed")
 
 
 def test_a_wrong_spec_is_told_once_and_so_is_its_end() -> None:
     wrong = Outcome("edge", requested=False, errors=(WRONG,))
-    assert said(wrong) == ["edge: the new spec is wrong; the last good one stays in force"]
-    assert said(wrong, wrong) == []
-    assert said(BEFORE, wrong) == ["edge: the spec is right again"]
-    assert said(Outcome(errors=(WRONG,), failed=True), Outcome()) == [], "none is in force"
+    assert entries(wrong) == ["edge: the new spec is wrong; the last good one stays in force"]
+    assert entries(wrong, wrong) == []
+    assert entries(BEFORE, wrong) == ["edge: the spec is right again"]
+    assert entries(Outcome(errors=(WRONG,), failed=True), Outcome()) == [], "none is in force"
 
 
 def test_a_note_is_told_once() -> None:
     noted = Outcome("edge", requested=False, notes=("dataplane bpf: no module",))
-    assert said(noted) == ["edge: note: dataplane bpf: no module"]
-    assert said(noted, noted) == []
+    assert entries(noted) == ["edge: note: dataplane bpf: no module"]
+    assert entries(noted, noted) == []
 
 
 def test_the_status_is_the_first_error_or_that_all_is_well_and_what_is_paused() -> None:
     assert status_line(Outcome("edge", AT), ()) == "edge at a1b2c3d (main): in sync"
-    assert status_line(Outcome("edge"), {"b", "a"}) == "left alone: a, b; edge: in sync"
+    assert status_line(Outcome("edge"), {"b", "a"}) == "paused: a, b; edge: in sync"
     assert status_line(Outcome("edge", errors=(KernelError("rule: no"),)), ()) == "rule: no"
 
 

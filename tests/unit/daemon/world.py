@@ -1,4 +1,4 @@
-"""A world for the loop: time that passes only while it sleeps, a kernel that says what it is told, a watch."""
+"""A simulated world for the loop: time passes only while it sleeps, events and file changes come on schedule."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class FakeClock(Clock):
     def select(self, selector: selectors.BaseSelector, timeout: float) -> None:
         if selector.select(0):
             return
-        wake = self.time + timeout
-        if self._plans and self._plans[0][0] <= wake:
+        end = self.time + timeout
+        if self._plans and self._plans[0][0] <= end:
             moment, action = self._plans.pop(0)
             self.time = max(self.time, moment)
             action()
             return
-        assert wake < float("inf"), "the loop would sleep for ever"
-        self.time = wake
+        assert end < float("inf"), "the loop would sleep for ever"
+        self.time = end
 
 
 class FakeEvents:
@@ -93,10 +93,10 @@ class FakeNotifier(Notifier):
     def __init__(self, interval: float | None = None) -> None:
         super().__init__({})
         self.interval = interval
-        self.said: list[str] = []
+        self.sent: list[str] = []
 
     def _send(self, *lines: str) -> None:
-        self.said += lines
+        self.sent += lines
 
 
 def failed(error: NviError) -> Outcome:
@@ -135,7 +135,7 @@ class World:
         )
 
     def run(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Run for so many seconds."""
         self.clock.at(seconds, self.loop.stop)
         self.loop.run()
 
@@ -148,8 +148,8 @@ class World:
     def reasons(self) -> list[str]:
         return ["+".join(sorted(trigger.reasons)) for _, trigger in self.triggers]
 
-    def _watch(self, _directory: Path, wake: Callable[[], None]) -> FakeWatch:
-        self.file_changed = wake
+    def _watch(self, _directory: Path, changed: Callable[[], None]) -> FakeWatch:
+        self.file_changed = changed
         return self.watch
 
     def _reconcile(self, trigger: Trigger) -> Outcome:

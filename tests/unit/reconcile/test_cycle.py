@@ -1,4 +1,4 @@
-"""A pass that somebody else comes in between: the rest is planned anew, nothing is overwritten unseen."""
+"""A reconcile that another process interferes with plans the remaining steps again, and overwrites nothing unseen."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TABLE = Ref("nft-table", "inet nvi")
 
 
 class Shared(FakeKernel):
-    """Somebody else changes the table, so many times, right before ours would be changed."""
+    """Another process changes the table, so many times, right before a step would."""
 
     intrusions = 1
 
@@ -48,7 +48,7 @@ class Shared(FakeKernel):
             self.intrusions -= 1
             self.objects[TABLE] = Table("nvi", frozenset({f"theirs_{self.intrusions}"}))
         if change.ref == TABLE and self.objects.get(TABLE) != change.before:
-            raise ConcurrentChangeError("nft table: somebody changed it meanwhile")
+            raise ConcurrentChangeError("nft table: another process changed it meanwhile")
         super().apply(change)
 
 
@@ -59,7 +59,7 @@ def shared(intrusions: int) -> Shared:
     return kernel
 
 
-def test_what_somebody_changed_meanwhile_is_planned_anew_and_each_step_is_done_once() -> None:
+def test_what_another_process_changed_meanwhile_is_planned_again_and_each_step_is_done_once() -> None:
     kernel = shared(1)
     reconcile(kernel, GATEWAY)
     assert not preview(kernel, GATEWAY)
@@ -67,7 +67,7 @@ def test_what_somebody_changed_meanwhile_is_planned_anew_and_each_step_is_done_o
     assert len(set(refs)) == len(refs)
 
 
-def test_a_pass_gives_up_when_somebody_never_stops_and_puts_everything_else_back() -> None:
+def test_a_reconcile_gives_up_when_another_process_never_stops_and_reverts_everything_else() -> None:
     kernel = shared(REPLANS + 1)
     with pytest.raises(ConcurrentChangeError):
         reconcile(kernel, GATEWAY)
@@ -75,7 +75,7 @@ def test_a_pass_gives_up_when_somebody_never_stops_and_puts_everything_else_back
     assert not [obj for _, obj in kernel.state if isinstance(obj, Sysctl)]
 
 
-def test_what_a_spec_means_is_worked_out_once_for_equal_facts() -> None:
+def test_a_spec_is_compiled_once_for_equal_facts() -> None:
     gateway, facts = Compiler("edge", SPEC), assume_missing(SPEC, Facts("fake"))
     found = gateway.meaning(facts)
     assert gateway.meaning(assume_missing(SPEC, Facts("fake")))[1] is found[1]
@@ -90,7 +90,7 @@ def at(facts: Facts, address: str) -> Facts:
     return replace(facts, links={**facts.links, "wan0": wan0})
 
 
-def test_forwards_are_worked_out_anew_only_when_an_uplink_or_an_inside_is_another() -> None:
+def test_forwards_are_compiled_again_only_when_an_uplink_or_an_inside_is_another() -> None:
     dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
     web = {"web": Forward(to=(Target(ip_address("192.168.1.80"), None),))}
     spec = SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}, "forwards": web})
@@ -122,7 +122,7 @@ class Restless(FakeKernel):
 
 
 @pytest.mark.parametrize("leases", [1, REPLANS])
-def test_a_lease_that_comes_during_a_pass_is_no_error_but_more_to_do(leases: int) -> None:
+def test_a_lease_that_comes_during_a_reconcile_is_no_error_but_more_to_do(leases: int) -> None:
     dynamic = SPEC.uplinks["isp-a"].model_copy(update={"addresses": "auto"})
     gateway = Compiler("edge", SPEC.model_copy(update={"uplinks": {"isp-a": dynamic}}))
     kernel = Restless(at(assume_missing(SPEC, Facts("fake")), "203.0.113.2/24"))
@@ -167,7 +167,7 @@ def test_what_others_undo_before_the_verify_is_done_again_and_not_reverted(storm
 
 
 class Vanishing(FakeKernel):
-    """An interface is gone while a step is applied to it, once."""
+    """An interface disappears while a step is applied to it, once."""
 
     gone = False
 
@@ -187,7 +187,7 @@ def test_a_step_that_another_process_made_fail_is_planned_again() -> None:
 
 
 class Fragile(Shared):
-    """Refuses a step; then somebody else changes the table, once."""
+    """Refuses a step; then another process changes the table, once."""
 
     def apply(self, change: Change) -> None:
         refused = len(self.applied) + 1 == self.fail_at
@@ -198,7 +198,7 @@ class Fragile(Shared):
         FakeKernel.apply(self, change)
 
 
-def test_the_way_back_is_planned_anew_when_somebody_comes_in_between() -> None:
+def test_a_revert_is_planned_again_when_another_process_interferes() -> None:
     kernel = Fragile.for_spec(SPEC)
     assert isinstance(kernel, Fragile)
     kernel.intrusions, kernel.fail_at = 0, len(preview(kernel, GATEWAY).steps)
@@ -208,7 +208,7 @@ def test_the_way_back_is_planned_anew_when_somebody_comes_in_between() -> None:
     assert kernel.state == HostState()
 
 
-def test_what_is_held_is_left_alone_on_the_way_back_too() -> None:
+def test_a_paused_object_is_left_alone_by_a_revert_as_well() -> None:
     kernel = FakeKernel.for_spec(SPEC)
     first = next(change for change in preview(kernel, GATEWAY).steps if isinstance(change.after, Sysctl))
     theirs = Sysctl(first.ref.key, "7")
@@ -221,7 +221,7 @@ def test_what_is_held_is_left_alone_on_the_way_back_too() -> None:
     assert first.ref not in {change.ref for change in kernel.applied}
 
 
-def test_the_pass_after_it_goes_on_from_there() -> None:
+def test_the_next_reconcile_continues_from_there() -> None:
     kernel = shared(REPLANS + 1)
     with pytest.raises(ConcurrentChangeError):
         reconcile(kernel, GATEWAY)

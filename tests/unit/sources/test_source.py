@@ -205,7 +205,7 @@ def test_our_environment_does_not_lead_git_astray(repo: Path, monkeypatch: pytes
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_somebody_elses_repository_runs_nothing_as_root(repo: Path) -> None:
+def test_the_repository_of_another_user_runs_nothing_as_root(repo: Path) -> None:
     """A filter in .git/config is a program that `git status` runs."""
     proof = repo.parent / "whoami"
     git(repo.parent, "config", "filter.evil.clean", f"id -u >> {proof}; cat")
