@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nvi_operator.language.load.loader import load_texts
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "examples", "findings", "bench", "kmod")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
@@ -44,3 +46,8 @@ def test_words_are_plain(page: Path) -> None:
     if page not in GENERATED:
         lines = enumerate(prose(page).splitlines(), 1)
         assert [f"{number}: {line}" for number, line in lines if WORDS.search(line)] == []
+
+
+def test_the_first_spec_that_a_reader_sees_is_valid() -> None:
+    (spec,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    assert len(load_texts({"README.md": spec}).spec.uplinks) == 2
