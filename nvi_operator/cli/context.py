@@ -5,12 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 from argparse import Namespace
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nvi_operator.cli.output import warn
-from nvi_operator.view.progress import spinner
 
 if TYPE_CHECKING:
     from nvi_operator.language.load.loader import LoadedSpec
@@ -20,14 +17,16 @@ if TYPE_CHECKING:
     from nvi_operator.store.lock import GatewayLock
 
 
-@dataclass(frozen=True)
 class Context:
     """One call of a command."""
 
-    arguments: Namespace
+    def __init__(self, arguments: Namespace) -> None:
+        self.arguments = arguments
 
     def load(self) -> LoadedSpec:
         """Raises SpecError."""
+        from nvi_operator.view.progress import spinner
+
         with spinner(f"reading {self.arguments.spec}"):
             from nvi_operator.language.load.loader import load_directory
 
@@ -47,6 +46,7 @@ class Context:
         """The gateway's name, and what an apply would do."""
         from nvi_operator.kernel.kernel import Kernel
         from nvi_operator.reconcile.cycle import preview
+        from nvi_operator.view.progress import spinner
 
         compiler, numbers = self.compiler()
         with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
@@ -71,6 +71,8 @@ class Context:
 
 
 def warn_of_instance(lock: GatewayLock) -> None:
+    from contextlib import suppress
+
     from nvi_operator.errors import CapabilityError
 
     with suppress(CapabilityError):  # without rights nothing is changed anyway

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
@@ -40,6 +39,8 @@ def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[
 
 
 def print_json(data: Any) -> None:
+    import json
+
     json.dump(data, sys.stdout, indent=2)
     print()
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
+
+import grimp
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "nvi_operator"
@@ -42,3 +45,9 @@ def test_the_document_describes_every_folder() -> None:
 def test_no_kind_is_left_out_of_their_independence() -> None:
     (contract,) = (contract for contract in CONTRACTS if contract["type"] == "independence")
     assert contract["modules"] == ["nvi_operator.kinds.*"]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("nvi_operator", exclude_type_checking_imports=True)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names them

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context, warn_of_instance
 from nvi_operator.cli.output import note, show_done, warn
-from nvi_operator.view.progress import spinner
 
 if TYPE_CHECKING:
     from nvi_operator.language.model.gateway import GatewaySpec
 
 
 def run(context: Context) -> int:
+    from contextlib import closing
+
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import applied
+    from nvi_operator.view.progress import spinner
 
     arguments = context.arguments
     loaded = context.load()

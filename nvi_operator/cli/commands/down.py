@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show_done, warn
-from nvi_operator.view.progress import spinner
 
 
 def run(context: Context) -> int:
+    from contextlib import closing
+
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import removed
+    from nvi_operator.view.progress import spinner
 
     arguments = context.arguments
     compiler, numbers = context.compiler()

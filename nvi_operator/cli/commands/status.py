@@ -6,13 +6,13 @@ from nvi_operator.cli import options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show, warn
-from nvi_operator.view.progress import spinner
 
 
 def run(context: Context) -> int:
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.cycle import preview
     from nvi_operator.topology.faults import faults
+    from nvi_operator.view.progress import spinner
     from nvi_operator.view.status import is_working, status_json, status_text
 
     compiler, numbers = context.compiler()
