@@ -39,14 +39,14 @@ def load(host: Host, *texts: str) -> Table | None:
     return parse_table(listing["nftables"], "nvi", lambda name: None)
 
 
-def same(found: Table | None, wanted: Table) -> None:
+def same(found: Table | None, expected: Table) -> None:
     """Equal; if not, which parts are not."""
     assert found is not None
-    assert found.counters == wanted.counters
-    assert found.sets - wanted.sets == wanted.sets - found.sets
-    for left, right in zip(*(sorted(t.chains, key=lambda chain: chain.name) for t in (found, wanted)), strict=True):
+    assert found.counters == expected.counters
+    assert found.sets - expected.sets == expected.sets - found.sets
+    for left, right in zip(*(sorted(t.chains, key=lambda chain: chain.name) for t in (found, expected)), strict=True):
         assert left.rules == right.rules
-    assert found == wanted
+    assert found == expected
 
 
 @some

@@ -20,7 +20,7 @@ from nvi_operator.testing import Killed
 from tests.lab import GatewayHost, Site
 from tests.lab.net import until
 from tests.lab.probe import Prober
-from tests.netns.operator import Batch, Operator
+from tests.netns.operator import Operator, Step
 from tests.netns.scenarios import A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -109,7 +109,7 @@ def test_killed_between_any_two_steps_it_fails_closed_and_the_next_pass_makes_it
     assert site.leaks() == 0
 
 
-def _killer(number: int, prober: Prober) -> Batch:
+def _killer(number: int, prober: Prober) -> Step:
     seen = 0
 
     def step(change: Change) -> None:

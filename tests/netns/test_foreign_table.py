@@ -1,7 +1,7 @@
-"""A table of somebody's newer nft, of which an older libnftables dies (1.0.6: segmentation fault).
+"""A table that a newer nft made, and that kills an older libnftables (1.0.6: segmentation fault).
 
-It dies of reading such a map, and it reads all maps of everybody before it changes a rule. So rules cannot be changed
-there, which is said; all else goes on.
+It dies of reading such a map, and it reads the maps of all tables before it changes a rule. So rules cannot be
+changed there, which the error tells; everything else keeps working.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def test_it_is_seen_that_all_is_well(site: Site, gateway: GatewayHost, foreign: 
     assert site.client.connect(site.far.address, 443).seen == A
 
 
-def test_forwards_come_and_go_and_what_is_no_rule_is_healed(
+def test_forwards_are_added_and_removed_and_all_but_rules_is_healed(
     site: Site, gateway: GatewayHost, foreign: bool, spec_file: Path, tmp_path: Path
 ) -> None:
     daemon = Daemon(site.gateway, spec_file, tmp_path / "log")

@@ -1,4 +1,4 @@
-"""The driver of the table in a kernel that others use, too: what it sees, what it writes, what it leaves alone."""
+"""The driver of the table in a kernel that other processes use as well: what it sees, writes and leaves alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from nvi_operator.nft.wire.packed_elements import packed
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import Killed
-from tests.unit.nft.test_steps import verdict_table
+from tests.unit.nft.test_batches import verdict_table
 
 pytestmark = pytest.mark.netns
 
@@ -101,7 +101,7 @@ class Place:
             return next(iter(self.driver.observe(HostState())), None)
 
     def apply(self, after: Table | None, *, seen: Table | None = None) -> None:
-        """From what is there, or from what somebody thinks to have `seen`."""
+        """From the table in the kernel, or from the one that the caller claims to have `seen`."""
         with entered(self.name):
             before = seen or self.look()
             self.driver.apply(Change(REF, Action.UPDATE, before, after))
@@ -122,7 +122,7 @@ def killed() -> None:
 
 
 def test_tables_large_and_small_become_one_another_and_are_seen_as_they_were_meant(place: Place) -> None:
-    for wanted in (
+    for desired in (
         table(3),
         table(5000),
         table(2, counters=["n"]),
@@ -132,8 +132,8 @@ def test_tables_large_and_small_become_one_another_and_are_seen_as_they_were_mea
         table(3000),
         None,
     ):
-        place.apply(wanted)
-        assert place.look() == wanted
+        place.apply(desired)
+        assert place.look() == desired
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_no_packet_meets_a_rule_before_the_ranges_that_it_asks(place: Place, nam
     key = saddr if len(named.key) == 1 else Concat((saddr, Field("meta l4proto")))
     rules = ((Match(key, "!=", SetRef("s")), Count("missed")),)
     chain = Chain("c", Hook("filter", "prerouting", -400), rules)
-    wanted = Table("nvi", frozenset({"missed"}), frozenset({named}), frozenset({chain}))
+    desired = Table("nvi", frozenset({"missed"}), frozenset({named}), frozenset({chain}))
     missed = []
     with entered(place.name), flood():
         for _ in range(60):
-            place.apply(wanted)
+            place.apply(desired)
             missed.append(place.driver.counters()["missed"])
             place.apply(None)
     assert missed == [0] * 60
@@ -277,7 +277,7 @@ def test_what_others_do_besides_is_looked_at(heard: Place) -> None:
         assert heard.listings == read + 1
 
 
-def test_a_change_that_goes_unheard_is_looked_at(heard: Place) -> None:
+def test_after_a_change_that_was_not_heard_the_table_is_read(heard: Place) -> None:
     heard.apply(table(5000))
     read = heard.listings
     heard.nft("delete element inet nvi m { 203.0.0.7 }")()
@@ -325,16 +325,16 @@ def fresh(name: str) -> Table | None:
         return next(iter(driver.observe(HostState())), None)
 
 
-def test_a_map_grows_within_its_room_and_is_made_anew_beyond_it(name: str) -> None:
+def test_a_map_grows_within_its_room_and_is_replaced_beyond_it(name: str) -> None:
     with Place(name, remember=True).driver as driver, entered(name):
-        for wanted in (table(3, size=4), table(4, size=8), table(5, size=8), table(8, size=16)):
+        for desired in (table(3, size=4), table(4, size=8), table(5, size=8), table(8, size=16)):
             (before,) = list(driver.observe(HostState())) or [None]
-            driver.apply(Change(REF, Action.UPDATE, before, wanted))
+            driver.apply(Change(REF, Action.UPDATE, before, desired))
             with NftTableDriver("nvi") as fresh:
-                assert next(iter(fresh.observe(HostState()))) == wanted
+                assert next(iter(fresh.observe(HostState()))) == desired
 
 
-def test_only_a_change_of_many_elements_goes_unheard(name: str) -> None:
+def test_only_a_change_of_many_elements_is_muted(name: str) -> None:
     heard: list[str] = []
 
     @contextmanager
@@ -351,11 +351,11 @@ def test_only_a_change_of_many_elements_goes_unheard(name: str) -> None:
 
 
 def test_what_is_as_it_was_written_is_kept_once(place: Place) -> None:
-    wanted = table(3000)
-    place.apply(wanted)
+    desired = table(3000)
+    place.apply(desired)
     live = place.look()
     assert live
-    maps = [next(s.elements for s in of.sets if s.name == "m") for of in (live, wanted)]
+    maps = [next(s.elements for s in of.sets if s.name == "m") for of in (live, desired)]
     assert maps[0] is maps[1]
 
 
@@ -379,7 +379,7 @@ def test_killed_anywhere_in_a_large_first_apply_no_rule_asks_a_map_that_is_not_f
     assert place.look() == table(5000)
 
 
-# --------------------------------------------------------------------------- somebody else at the same time
+# --------------------------------------------------------------------------- another process at the same time
 
 ELSEWHERE = "add table ip theirs"
 HERE = "add element inet nvi m { 198.51.100.1 : 10.9.9.9 }"

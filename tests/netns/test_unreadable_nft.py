@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.netns
 _BINDING = """
 import os, sys
 here = os.path.dirname(os.path.abspath(__file__))
-path, sys.path = sys.path, [directory for directory in sys.path if os.path.abspath(directory) != here]
-me = sys.modules.pop("nftables")
+path, me = sys.path, sys.modules.pop("nftables")
+sys.path = [{real!r}, *path]
 import nftables
 real, sys.path, sys.modules["nftables"] = nftables, path, me
 
@@ -35,10 +36,13 @@ class Nftables(real.Nftables):
 
 @pytest.fixture
 def spoil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    directory = tmp_path / "binding"
-    directory.mkdir()
-    (directory / "nftables.py").write_text(_BINDING)
-    monkeypatch.setenv("PYTHONPATH", str(directory))
+    directory = tmp_path / "binding" / "nftables"
+    directory.mkdir(parents=True)
+    bindings = find_spec("nftables")
+    assert bindings
+    assert bindings.origin
+    (directory / "__init__.py").write_text(_BINDING.format(real=str(Path(bindings.origin).parents[1])))
+    monkeypatch.setenv("PYTHONPATH", str(directory.parent))
 
     def set_(on: bool) -> None:
         mood = directory / "mood"

@@ -47,7 +47,7 @@ class Place:
 
     def make(self, named: NamedSet) -> Codec:
         """The set, empty."""
-        self.nft("-f", "-", text=_anew(named))
+        self.nft("-f", "-", text=_created(named))
         found = codec_of(named)
         assert found
         return found
@@ -63,7 +63,7 @@ class Place:
         return found.elements
 
 
-def _anew(named: NamedSet) -> str:
+def _created(named: NamedSet) -> str:
     what = f"{'map' if named.values else 'set'} inet nvi {named.name}"
     add = f"add {what} {{ {set_definition(named)} }}"
     return f"{add}; delete {what}; {add}"
@@ -134,26 +134,26 @@ def test_what_we_write_nft_lists_and_what_nft_writes_we_read(
     named = NamedSet("s", key, frozenset(), values)
 
     @MANY
-    @given(ours=elements(key, values), theirs=elements(key, values))
-    def both(ours: frozenset[Element], theirs: frozenset[Element]) -> None:
-        there_and_back(place, named, ours, theirs)
+    @given(first=elements(key, values), second=elements(key, values))
+    def both(first: frozenset[Element], second: frozenset[Element]) -> None:
+        there_and_back(place, named, first, second)
 
     both()
 
 
-def there_and_back(place: Place, named: NamedSet, ours: frozenset[Element], theirs: frozenset[Element]) -> None:
+def there_and_back(place: Place, named: NamedSet, first: frozenset[Element], second: frozenset[Element]) -> None:
     wire = place.make(named)
-    packed = wire.pack(ours)
+    packed = wire.pack(first)
     place.write("add", "s", packed)
-    assert place.listed("s") == ours
+    assert place.listed("s") == first
     assert place.wire.elements("nvi", "s", elements_in) == packed
     place.write("delete", "s", packed)
     assert place.listed("s") == frozenset()
-    if theirs:
-        place.nft("-f", "-", text=f"add element inet nvi s {{ {_elements_of(replace(named, elements=theirs))} }}")
+    if second:
+        place.nft("-f", "-", text=f"add element inet nvi s {{ {_elements_of(replace(named, elements=second))} }}")
     dumped = place.wire.elements("nvi", "s", wire.split)
-    assert {wire.unpack(raw) for raw in dumped} == theirs
-    assert wire.pack(theirs) == dumped
+    assert {wire.unpack(raw) for raw in dumped} == second
+    assert wire.pack(second) == dumped
 
 
 def ranged(values: tuple[str, ...]) -> st.SearchStrategy[frozenset[Element]]:
@@ -171,9 +171,9 @@ def test_ranges_within_a_concatenation_go_the_same_way(place: Place, values: tup
     named = NamedSet("s", PORT_MAP[0], frozenset(), values, interval=True)
 
     @MANY
-    @given(ours=ranged(values), theirs=ranged(values))
-    def both(ours: frozenset[Element], theirs: frozenset[Element]) -> None:
-        there_and_back(place, named, ours, theirs)
+    @given(first=ranged(values), second=ranged(values))
+    def both(first: frozenset[Element], second: frozenset[Element]) -> None:
+        there_and_back(place, named, first, second)
 
     both()
 
@@ -191,12 +191,12 @@ def test_prefixes_that_nft_writes_we_read(place: Place, family: int, kind: str) 
     @MANY
     @given(named=strategies[kind])
     def read(named: NamedSet) -> None:
-        place.nft("-f", "-", text=_anew(named))
+        place.nft("-f", "-", text=_created(named))
         if named.elements:
             place.nft("-f", "-", text=f"add element inet nvi s {{ {_elements_of(named)} }}")
-        tree = intervals_of(named)
-        assert tree
-        assert tree.elements(place.wire.elements("nvi", "s", elements_in)) == named.elements
+        intervals = intervals_of(named)
+        assert intervals
+        assert intervals.elements(place.wire.elements("nvi", "s", elements_in)) == named.elements
 
     read()
 
@@ -214,10 +214,10 @@ def test_prefixes_that_nft_writes_we_read(place: Place, family: int, kind: str) 
 )
 def test_intervals_at_the_ends_of_all_addresses_and_next_to_each_other(place: Place, text: str) -> None:
     named = NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)
-    place.nft("-f", "-", text=f"{_anew(named)}; add element inet nvi s {{ {text} }}")
-    tree = intervals_of(named)
-    assert tree
-    assert tree.elements(place.wire.elements("nvi", "s", elements_in)) == place.listed("s")
+    place.nft("-f", "-", text=f"{_created(named)}; add element inet nvi s {{ {text} }}")
+    intervals = intervals_of(named)
+    assert intervals
+    assert intervals.elements(place.wire.elements("nvi", "s", elements_in)) == place.listed("s")
 
 
 # --------------------------------------------------------------------------- many, and what goes wrong
@@ -296,7 +296,7 @@ def test_five_thousand_errors_are_one(place: Place, wire: Codec) -> None:
 
 def test_a_batch_for_another_generation_is_refused(place: Place, wire: Codec) -> None:
     seen = place.wire.generation()
-    place.nft("add table ip theirs")
+    place.nft("add table ip second")
     with pytest.raises(ConcurrentChangeError):
         place.write("add", "s", wire.pack(forwards(3)), generation=seen)
     assert place.listed("s") == frozenset()
@@ -330,7 +330,7 @@ def test_a_check_finds_what_an_apply_would_and_changes_nothing(place: Place, wir
 
 
 def test_a_comment_does_not_hide_an_element(place: Place, wire: Codec) -> None:
-    place.nft('add element inet nvi s { 10.0.0.1 . tcp . 22 comment "theirs" : 10.0.0.2 . 22 }')
+    place.nft('add element inet nvi s { 10.0.0.1 . tcp . 22 comment "second" : 10.0.0.2 . 22 }')
     (raw,) = place.wire.elements("nvi", "s", wire.split)
     assert wire.unpack(raw) == (("10.0.0.1", "tcp", 22), ("10.0.0.2", 22))
     place.write("delete", "s", [raw])

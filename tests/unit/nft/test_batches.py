@@ -139,13 +139,13 @@ def test_a_rule_that_we_cannot_read_may_ask_any_map() -> None:
     assert step.text.startswith("flush chain")
 
 
-def test_a_map_without_room_is_made_anew_in_one_transaction_and_one_with_room_stays() -> None:
+def test_a_map_without_room_is_replaced_in_one_transaction_and_one_with_room_stays() -> None:
     (step,) = batches(table(3, size=4), table(5000, size=16384))
     assert "delete map inet nvi m" in step.text
     assert shape(batches(table(3, size=8192), table(5000, size=16384))) == ["add 4997"]
 
 
-def test_the_room_that_a_map_has_is_remembered_not_the_room_that_was_wanted_since() -> None:
+def test_a_table_keeps_the_room_that_a_map_has_not_the_room_that_is_desired() -> None:
     """Or a map would be filled beyond what the kernel made."""
     (step,) = batches(table(3, size=8192), table(4, size=16384))
     assert [step.after and named.size for named in (step.after.sets if step.after else ())] == [8192]
@@ -160,7 +160,7 @@ def test_foreign_objects_are_replaced_in_one_transaction() -> None:
     assert step.text.startswith("delete table inet nvi\nadd table")
 
 
-def test_taking_away_is_one_transaction() -> None:
+def test_deleting_is_one_transaction() -> None:
     assert shape(batches(table(5000), None)) == ["delete table inet nvi"]
     (step,) = batches(table(5000), replace(table(0, rule=None), sets=frozenset()))
     assert step.text.splitlines() == ["flush chain inet nvi dstnat", "delete map inet nvi m"]

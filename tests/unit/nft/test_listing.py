@@ -76,7 +76,7 @@ def test_where_there_is_no_table_there_is_none() -> None:
     assert parse_table([{"metainfo": {"version": "1.0.6"}}], "nvi", lambda name: None) is None
 
 
-def test_tables_of_another_family_with_our_name_are_not_ours() -> None:
+def test_a_table_of_another_family_with_this_name_is_another_table() -> None:
     objects = [{"table": {"family": "ip", "name": "nvi", "handle": 1}}]
     assert parse_table(objects, "nvi", lambda name: None) is None
 
@@ -177,7 +177,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("expression", FOREIGN.values(), ids=FOREIGN)
-def test_what_we_never_write_is_opaque_and_equal_to_nothing_of_ours(expression: dict[str, Any]) -> None:
+def test_a_statement_that_the_ruleset_never_has_is_opaque_and_equals_no_other(expression: dict[str, Any]) -> None:
     assert rule(expression) == (Opaque(json.dumps(expression, sort_keys=True)),)
 
 
@@ -292,5 +292,5 @@ def test_an_index_is_listed_by_the_name_of_its_interface_even_if_that_is_a_numbe
 
     assert listed_as("lo", lo=1) == 1
     assert listed_as("7", **{"7": 12}) == 12
-    assert listed_as("7") == 7, "one that has gone"
+    assert listed_as("7") == 7, "an interface that no longer exists"
     assert listed_as("0", **{"0": 12}) == 0, "a packet that came in by no interface"

@@ -128,7 +128,7 @@ def test_an_edit_makes_the_same_table_as_the_whole_way() -> None:
     assert [a.elements == b.elements for a, b in zip(maps_of(before), maps_of(edited), strict=True)].count(False) == 1
 
 
-def test_an_edit_that_changes_the_number_of_shards_or_the_maps_goes_the_whole_way() -> None:
+def test_an_edit_that_changes_the_number_of_shards_or_the_maps_needs_the_whole_way() -> None:
     other = replace(forwards(1), name="dnat_all_4")
     assert edit_table(pack_table(table(forwards(ROOM // 2))), [], [forwards(ROOM // 2 + 1, first=ROOM // 2)]) is None
     assert edit_table(pack_table(table(forwards(5))), [forwards(5)], []) is None

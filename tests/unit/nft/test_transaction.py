@@ -65,7 +65,7 @@ def test_equal_tables_need_nothing() -> None:
     assert transaction(None, None) == ""
 
 
-def test_a_table_is_made_and_taken_away_as_a_whole() -> None:
+def test_a_table_is_created_and_deleted_as_a_whole() -> None:
     assert lines(None, small())[0] == "add table inet nvi"
     assert lines(small(), None) == ["delete table inet nvi"]
 
@@ -103,7 +103,7 @@ def test_a_changed_rule_flushes_only_its_chain() -> None:
     ]
 
 
-def test_a_set_without_room_is_made_anew_and_what_refers_to_it_lets_go_first() -> None:
+def test_a_set_without_room_is_replaced_after_every_rule_let_go_of_it() -> None:
     assert lines(small("10.0.0.9", size=1), small("10.0.0.9", "10.0.0.8", size=9)) == [
         "flush chain inet nvi c",
         "flush chain inet nvi other",
@@ -116,13 +116,13 @@ def test_a_set_without_room_is_made_anew_and_what_refers_to_it_lets_go_first() -
     ]
 
 
-def test_a_set_with_room_enough_stays_whatever_room_was_wanted() -> None:
+def test_a_set_with_room_enough_stays_whatever_room_is_desired() -> None:
     assert small("10.0.0.9", size=8) == small("10.0.0.9", size=2)
     more = small("10.0.0.9", "10.0.0.8", size=2)
     assert lines(small("10.0.0.9", size=8), more) == ["add element inet nvi s { 10.0.0.8 }"]
 
 
-def test_a_chain_that_hangs_elsewhere_is_made_anew() -> None:
+def test_a_chain_with_another_hook_is_replaced() -> None:
     before = small()
     after = replace(
         before, chains=frozenset(replace(c, hook=c.hook and replace(c.hook, priority=5)) for c in before.chains)

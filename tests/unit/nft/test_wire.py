@@ -101,7 +101,7 @@ def test_what_has_no_place_is_refused(element: Element) -> None:
         PORT_MAP.pack([element])
 
 
-def test_a_set_goes_as_bytes_only_where_an_element_has_one_form() -> None:
+def test_elements_are_sent_as_bytes_only_where_they_have_one_form() -> None:
     assert codec_of(NamedSet("s", ("ipv4_addr",), frozenset(), interval=True)) is None
     assert codec_of(NamedSet("s", ("ether_addr",), frozenset())) is None
     assert codec_of(NamedSet("s", PORTS, frozenset(), interval=True))
@@ -125,7 +125,7 @@ def test_a_comment_means_nothing() -> None:
     assert PORT_MAP.split(commented + one(PORT_MAP, MAIL)) == [one(PORT_MAP, WEB), one(PORT_MAP, MAIL)]
 
 
-def test_what_we_cannot_read_stays_as_it_is_and_equals_nothing_of_ours() -> None:
+def test_an_element_that_cannot_be_read_is_kept_and_equals_no_other() -> None:
     counted = with_more(one(PORT_MAP, WEB), attribute(7, b"\0\0\0\0"))
     (kept,) = PORT_MAP.split(counted)
     assert kept == counted

@@ -87,7 +87,7 @@ def test_the_order_that_they_are_named_in_means_nothing() -> None:
     assert spread("hash", SADDR, several) == spread("hash", SADDR, several[::-1])
 
 
-def test_the_seed_is_ours_so_that_no_rule_draws_another() -> None:
+def test_the_seed_is_written_so_that_the_kernel_chooses_none() -> None:
     assert spread("hash", SADDR, members(of("a", "b"))).key == Hash(SADDR, SLOTS, SEED)
 
 
