@@ -70,12 +70,18 @@ def netns(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def full(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--full", action="store_true", help="show every entry, not only the first few of many")
+def kernel(parser: argparse.ArgumentParser) -> None:
+    """Of plans in the words of the spec."""
+    parser.add_argument(
+        "-v", "--kernel", action="store_true", help="print the kernel's objects as well: ip rule, ip route, nft, ..."
+    )
 
 
-def verbose(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-v", "--full", action="store_true", help="print every change, not only a summary")
+def changes(parser: argparse.ArgumentParser) -> None:
+    kernel(parser)
+    parser.add_argument(
+        "--full", action="store_true", help="like --kernel, with every entry and every line, not the first of many"
+    )
 
 
 def quiet(parser: argparse.ArgumentParser) -> None:

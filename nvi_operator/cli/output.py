@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,17 +49,13 @@ def print_json(data: Any) -> None:
 def show_plan(arguments: Namespace, name: str, plan: Plan, last: Callable[[Plan], str]) -> None:
     from nvi_operator.view.plan import plan_json, plan_pieces
 
-    show_pieces(arguments, lambda: plan_json(name, plan), plan_pieces(plan, full=arguments.full, last=last))
+    pieces = plan_pieces(plan, kernel=arguments.kernel, full=arguments.full, width=terminal_width(), last=last)
+    show_pieces(arguments, lambda: plan_json(name, plan), pieces)
 
 
-def show_done(arguments: Namespace, name: str, done: Plan, last: Callable[[Plan], str]) -> None:
-    """After an apply, summary and notes matter: a first one has 200 lines."""
-    from nvi_operator.view.plan import brief_pieces, plan_json
-
-    if arguments.full:
-        show_plan(arguments, name, done, last)
-    else:
-        show_pieces(arguments, lambda: plan_json(name, done), brief_pieces(done, last=last))
+def terminal_width() -> int | None:
+    """None where no terminal shows what is printed."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -47,6 +47,7 @@ class Loop:
         events: Events,
         log: Callable[[str], None],
         glance: Callable[[], bool] = lambda: False,
+        kernel_lines: bool = False,
         rescan_seconds: float = 60.0,
         clock: Clock | None = None,
         watch: Callable[[Path, Callable[[], None]], Watch] = DirectoryWatch,
@@ -58,6 +59,7 @@ class Loop:
         self._directory = directory
         self._events = events
         self._glance = glance
+        self._kernel_lines = kernel_lines  # in the log
         self._log = log
         self._clock = clock or Clock()
         self._new_watch = watch
@@ -173,7 +175,7 @@ class Loop:
         now = self._clock.now()
         self._collect()  # reports that came meanwhile: mostly our own changes
         wait = self._schedule.end(outcome, began, now)
-        for entry in report.log_entries(outcome, self._last):
+        for entry in report.log_entries(outcome, self._last, kernel=self._kernel_lines):
             self._log(entry)
         for error in outcome.errors:
             self._log_error(error, report.next_attempt(wait))

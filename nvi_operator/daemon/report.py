@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import islice
 
-from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.plan.trace import trace
+from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.view.drift import drift_lines
+from nvi_operator.view.entries import entry_lines
 from nvi_operator.view.plan import done, plan_lines
 
-FEW = 10  # lines of the first reconcile; more are summed up, or each boot would log the whole gateway
-SHOWN = 40  # lines of a change that go into the log; `nvictl plan` shows all
+SHOWN = 40  # lines of the kernel's objects that are logged
 
 
-def log_entries(outcome: Outcome, last: Outcome) -> Iterator[str]:
-    """What is new since the last outcome, but for the errors themselves."""
+def log_entries(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Iterator[str]:
+    """What is new since the last outcome, but for the errors themselves. With `kernel` also the kernel's lines."""
     name = _name(outcome)
     wrong = outcome.spec_error
     if wrong and wrong is not last.spec_error and outcome.gateway:
@@ -23,7 +24,7 @@ def log_entries(outcome: Outcome, last: Outcome) -> Iterator[str]:
         yield f"{name}: the spec is right again"
     yield from (f"{outcome.gateway}: note: {note}" for note in outcome.notes if note not in last.notes)
     if outcome.plan:
-        yield "\n".join([f"{name}: {_head(outcome)}", *_lines(outcome), _end(outcome)])
+        yield "\n".join([f"{name}: {_head(outcome)}", *_lines(outcome, last, kernel), _end(outcome)])
     elif outcome.requested and not outcome.failed:
         yield f"{name}: nothing to change: in sync"
 
@@ -50,16 +51,15 @@ def _head(outcome: Outcome) -> str:
     return f"drift{by}" if outcome.drifted else "changes"
 
 
-def _lines(outcome: Outcome) -> list[str]:
-    plan = outcome.plan
-    signed = drift_lines(plan) if outcome.drifted else plan_lines(plan)
-    lines = [f"{sign} {line}".rstrip() for sign, line in signed]
-    if Reason.START in outcome.reasons and len(lines) > FEW:
-        kinds = Counter(change.ref.kind for change in plan.steps)
-        return [", ".join(f"{kind}: {count}" for kind, count in kinds.items())]
-    if len(lines) > SHOWN:
-        return [*lines[:SHOWN], f"  ... and {len(lines) - SHOWN} more lines"]
-    return lines
+def _lines(outcome: Outcome, last: Outcome, kernel: bool) -> list[str]:
+    """The entries, by the names that they had before, where they are no longer in the spec."""
+    plan, drift = outcome.plan, outcome.drifted or outcome.failed
+    lines = list(entry_lines(trace(plan, last.plan.topology), drift=drift))
+    if kernel:
+        objects = list(islice(drift_lines(plan) if drift else plan_lines(plan), SHOWN + 1))
+        more = [(" ", f"... (the first {SHOWN} lines; nvictl plan --kernel shows all)")] if objects[SHOWN:] else []
+        lines += [*objects[:SHOWN], *more]
+    return [f"{sign} {line}".rstrip() for sign, line in lines]
 
 
 def _end(outcome: Outcome) -> str:

@@ -126,7 +126,9 @@ class Daemon:
         return plan
 
 
-def run_daemon(path: Path, *, gateway: str | None, rescan_seconds: float, force: bool) -> int:
+def run_daemon(
+    path: Path, *, gateway: str | None, rescan_seconds: float, force: bool, kernel_lines: bool = False
+) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
 
     Raises ConflictError if another one is running in this network namespace.
@@ -145,5 +147,6 @@ def run_daemon(path: Path, *, gateway: str | None, rescan_seconds: float, force:
             log=log,
             glance=kernel.unreported_change,
             rescan_seconds=rescan_seconds,
+            kernel_lines=kernel_lines,
         ).run()
     return 0

@@ -80,6 +80,7 @@ class Effect:
     counts: Mapping[str, tuple[int, int]]
     steps: frozenset[int]  # numbers in Plan.steps
     many: Many | None = None  # of entries without a name: so many that they were only counted
+    objects: tuple[str, ...] = ()  # what says nothing by itself: keys of objects, names of chains and sets
 
 
 @dataclass
@@ -88,11 +89,13 @@ class _Gathered:
     added: list[Fact] = field(default_factory=list)
     nouns: Counter[tuple[str, bool]] = field(default_factory=Counter)
     steps: set[int] = field(default_factory=set)
+    objects: set[str] = field(default_factory=set)
     many: Many | None = None
 
     def add(self, other: _Gathered) -> None:
         self.nouns.update(other.nouns)
         self.steps |= other.steps
+        self.objects |= other.objects
 
     def put(self, piece: _Piece) -> None:
         self.steps.add(piece.step)
@@ -102,6 +105,8 @@ class _Gathered:
             self.many = Many(*sums)
         if piece.fact is not None:
             (self.added if piece.added else self.removed).append(piece.fact)
+        elif piece.name:
+            self.objects.add(piece.name)
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ class _Piece:
     added: bool
     entry: Entry
     noun: str
+    name: str = ""
     fact: Fact | None = None
     many: Many | None = None
 
@@ -179,7 +185,7 @@ class _Trace:
         for obj, owners, added in ((change.before, self._before, False), (change.after, self._after, True)):
             if obj is not None:
                 entry = GATEWAY if _follows(change) else self._owner(obj, owners)
-                yield _Piece(number, added, entry, noun, self._fact(obj, entry))
+                yield _Piece(number, added, entry, noun, change.ref.key, self._fact(obj, entry))
 
     def _owner(self, obj: Object, owners: Owners) -> Entry:
         match obj:
@@ -223,7 +229,7 @@ class _Trace:
         follows = follow(pieces)
         for at, piece in enumerate(pieces):
             if at in follows:
-                yield _Piece(number, piece.added, GATEWAY, piece.noun)
+                yield _Piece(number, piece.added, GATEWAY, piece.noun, piece.where)
             elif piece.many:
                 section = "forwards" if piece.where.startswith(FORWARDS) else "static"
                 entry = Entry(section) if piece.where.startswith((*FORWARDS, *STATICS)) else GATEWAY
@@ -231,7 +237,7 @@ class _Trace:
                 yield _Piece(number, piece.added, entry, piece.noun, many=many)
             else:
                 entry, fact = self._of_table_piece(piece, after if piece.added else before, names)
-                yield _Piece(number, piece.added, entry, piece.noun, fact)
+                yield _Piece(number, piece.added, entry, piece.noun, piece.where, fact)
 
     def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[Entry, Fact | None]:
         where, thing = piece.where, piece.thing
@@ -289,7 +295,9 @@ class _Trace:
         nouns = sorted({noun for noun, _ in found.nouns}, key=lambda noun: (noun.startswith("nft "), noun))
         counts = {noun: (found.nouns[noun, True], found.nouns[noun, False]) for noun in nouns}
         removed, added = (tuple(sorted(set(facts), key=_in_order)) for facts in (found.removed, found.added))
-        return Effect(entry, self._action(entry, found), removed, added, counts, frozenset(found.steps), found.many)
+        objects = tuple(sorted(found.objects))
+        action, steps = self._action(entry, found), frozenset(found.steps)
+        return Effect(entry, action, removed, added, counts, steps, found.many, objects)
 
     def _action(self, entry: Entry, found: _Gathered) -> Action:
         removes = any(count for (_, added), count in found.nouns.items() if not added)
@@ -297,7 +305,9 @@ class _Trace:
         if found.many:
             new, changed, removed = found.many
             return Action.UPDATE if changed or (new and removed) else Action.CREATE if new else Action.DELETE
-        if not self._is_desired(entry) or (entry == GATEWAY and not adds):
+        if entry == GATEWAY:
+            return Action.UPDATE if adds and removes else Action.CREATE if adds else Action.DELETE
+        if not self._is_desired(entry):
             return Action.DELETE
         if entry.section == "forwards" and not any(noun == "nft rule" for noun, _ in found.nouns):
             return Action.UPDATE if removes or self._is_part(entry, found) else Action.CREATE

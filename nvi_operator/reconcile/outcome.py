@@ -68,5 +68,8 @@ class Outcome:
         return any(error.transient for error in self.errors)
 
     def without_plan(self) -> Outcome:
-        """What to remember of it: a plan holds two states of the gateway, which may have 100,000 forwards."""
-        return replace(self, plan=NO_PLAN)
+        """What to remember of it: a plan holds two states of the gateway, which may have 100,000 forwards.
+
+        The topology stays, which names the entries that a later spec removes.
+        """
+        return replace(self, plan=replace(NO_PLAN, topology=self.plan.topology))

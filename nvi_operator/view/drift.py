@@ -1,24 +1,28 @@
-"""Drift: where what is ours differs from the spec. The same plan that would heal it, read the other way round.
+"""Drift: where the gateway's objects differ from the spec. The same plan that would heal it, read backwards.
 
-Whether others changed what is ours, or the spec was edited and not applied, nobody can tell from the two.
+The two states do not tell whether another process changed an object, or the spec was edited and not applied. The
+daemon knows: its log names the process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any
 
 from rich.text import Text
 
 from nvi_operator.plan.change import Action, Change, Plan
+from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
-from nvi_operator.view.plan import change_lines, coloured, plan_json
+from nvi_operator.view.entries import entry_lines
+from nvi_operator.view.plan import HINT, change_lines, coloured, plan_json, wrapped
 
 _CLASSES = {
     Action.CREATE: "owned-missing",
     Action.UPDATE: "owned-modified",
     Action.REPLACE: "owned-modified",
-    Action.DELETE: "owned-unexpected",  # it bears our mark, and the spec knows nothing of it
+    Action.DELETE: "owned-unexpected",  # it has the gateway's mark, and the spec does not know it
 }
 _OPPOSITE = {"+": "-", "-": "+", "~": "~", " ": " "}
 
@@ -34,20 +38,31 @@ def drift_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
         yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change, full=full))
 
 
-def drift_pieces(plan: Plan, *, full: bool = False) -> Iterator[Text]:
-    """'+' is what the spec knows nothing of, '-' what it says and is not there. In pieces."""
+def drift_pieces(plan: Plan, *, kernel: bool = False, full: bool = False, width: int | None = None) -> Iterator[Text]:
+    """The entries that do not work as the spec says; with `kernel` what differs in the kernel. In pieces.
+
+    '+' is what the spec does not know, '-' what it says and is not there.
+    """
     if not plan:
-        yield Text("No drift. Everything of ours is as the spec says.", style="bold")
+        yield Text("No drift. The gateway is as the spec says.", style="bold")
         return
-    yield from coloured(drift_lines(plan, full=full))
+    yield from coloured(wrapped(entry_lines(trace(plan), full=full, drift=True), width))
+    if kernel or full:
+        yield Text("\n")
+        yield from coloured(drift_lines(plan, full=full))
+    else:
+        yield Text(f"{HINT}\n")
     count = len(plan.steps)
     differ = "objects differ" if count > 1 else "object differs"
-    text = f"{count} {differ} from the spec: others changed this, or the spec was edited and not applied."
-    yield Text(f"{text} `nvictl apply` puts it right.", style="bold")
+    text = (
+        f"{count} {differ} from the spec: changed by another process, or the spec was edited and not applied. "
+        "`nvictl apply` restores the spec."
+    )
+    yield Text("\n".join(wrap(text, width or len(text))), style="bold")
 
 
 def drift_json(name: str, seen: Plan) -> dict[str, Any]:
-    data = plan_json(name, seen)
+    data = plan_json(name, seen, drift=True)
     for step, change in zip(data["steps"], seen.steps, strict=True):
         step["class"] = drift_class(change)
     return data

@@ -15,6 +15,7 @@ from nvi_operator.language.wording import counted, short
 from nvi_operator.plan.change import Action
 from nvi_operator.plan.pieces import Fact
 from nvi_operator.plan.trace import Effect
+from nvi_operator.state.lines import Line
 
 ROOM = 16  # lines: beside notes, the summary and the prompt on a screen of 24
 _NAMES = 3  # of entries that are counted
@@ -57,8 +58,6 @@ _VERBS = {
     "sourceNat": _Verb("leaves", "now leaves", "no longer leaves", "does not leave", "left", ""),
     "routes": _Verb("leaves by", "now leaves by", "no longer leaves by", "does not leave by", "left by", "by "),
 }
-
-Line = tuple[str, str]  # a sign and text
 
 
 def entry_lines(effects: Sequence[Effect], *, full: bool = False, drift: bool = False) -> Iterator[Line]:
@@ -229,12 +228,15 @@ def _counts(effect: Effect, *, drift: bool = False) -> str:
     if not drift and effect.action is Action.CREATE:
         return _nouns(effect.counts) if not effect.entry.section else ""
     if not drift:
-        return f"{_nouns(effect.counts)} {_BECAME[effect.action]}"
+        told = effect.action is Action.DELETE and effect.entry.section  # in front of it
+        return _nouns(effect.counts) + ("" if told else f" {_BECAME[effect.action]}")
     by_word: dict[str, dict[str, tuple[int, int]]] = {}
     for noun, (added, removed) in effect.counts.items():
         action = Action.UPDATE if added and removed else Action.CREATE if added else Action.DELETE
         by_word.setdefault(_IS[action], {})[noun] = (added, removed)
-    return ", ".join(f"{_nouns(counts)} {word}" for word, counts in by_word.items())
+    told = ", ".join(f"{_nouns(counts)} {word}" for word, counts in by_word.items())
+    names = "" if effect.removed or effect.added else _few(effect.objects, _FACTS)
+    return f"{told} ({names})" if names else told
 
 
 def _nouns(counts: Mapping[str, tuple[int, int]]) -> str:
@@ -247,12 +249,15 @@ def _nouns(counts: Mapping[str, tuple[int, int]]) -> str:
     )
 
 
-def entry_json(effect: Effect) -> dict[str, Any]:
+# --------------------------------------------------------------------------- for programs
+
+
+def entry_json(effect: Effect, *, drift: bool = False) -> dict[str, Any]:
     return {
         "section": effect.entry.section or None,
         "name": effect.entry.name,
         "action": effect.action.value,
-        "text": effect_text(effect),
+        "text": effect_text(effect, drift=drift),
         "before": [_fact_json(fact) for fact in effect.removed],
         "after": [_fact_json(fact) for fact in effect.added],
         "steps": sorted(effect.steps),

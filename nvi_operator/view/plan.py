@@ -1,27 +1,29 @@
-"""A plan as a diff for people, and as JSON for programs. Reads the same Plan that an apply executes."""
+"""A plan for people, in the words of the spec and as a diff of kernel objects; and as JSON for programs.
+
+Reads the same Plan that an apply executes.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, groupby, islice
+from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from rich.text import Text
 
 from nvi_operator.kinds import KINDS
-from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Action, Change, Plan
+from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
+from nvi_operator.view.entries import entry_json, entry_lines
 from nvi_operator.view.plain import plain_object
 
+HINT = "(--kernel shows the objects in the kernel)"
+
 _PIECE = 500
-_SCREEN = 16  # lines: beside notes and the prompt
-_FEW = 2  # objects of a kind that are shown where others are counted
-_OF_A_TABLE = 6
-_WIDTH = 77  # of a line, behind its sign
-_ALL_LINES = "(--full prints every line)"
-_STYLES = {"+": "green", "-": "red", "~": "yellow"}
+_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "bold"}
 _SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
 _TO_DO = {
     Action.CREATE: "to create",
@@ -47,31 +49,6 @@ def plan_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
         yield " ", kind
         for change in changes:
             yield from ((sign, f"  {text}") for sign, text in change_lines(change, full=full))
-
-
-def brief_lines(plan: Plan) -> Iterator[Line]:
-    """What an apply did, on a screen: a small plan as it is, of a large one how many of each kind."""
-    lines = list(islice(plan_lines(plan), _SCREEN + 1))
-    if len(lines) <= _SCREEN:
-        yield from lines
-        return
-    by_kind = sorted(plan.steps, key=lambda change: (change.ref, change.after is not None))
-    for kind, changes in groupby(by_kind, key=lambda change: change.ref.kind):
-        steps = tuple(changes)
-        yield " ", f"{kind}: {_counted(steps, _DONE)}"
-        if len(steps) <= _FEW:
-            for sign, line in chain.from_iterable(map(_first_lines, steps)):
-                yield sign, line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."
-    yield " ", _ALL_LINES
-
-
-def _first_lines(change: Change) -> Iterator[Line]:
-    """A new table is a line, because what is in it is in the spec; one that changed is told by what changed in it."""
-    lines = [(sign, f"  {text}") for sign, text in change_lines(change)]
-    most = 1 if change.action is Action.CREATE else _OF_A_TABLE
-    yield from lines[:most]
-    if len(lines) > most > 1:
-        yield "~", f"    ... and {counted(len(lines) - most, 'more line')}"
 
 
 def change_lines(change: Change, *, full: bool = False) -> Iterator[Line]:
@@ -113,41 +90,58 @@ def _counted(steps: Iterable[Change], words: Mapping[Action, str]) -> str:
     return ", ".join(f"{counts[action]} {words[action]}" for action in Action if counts[action])
 
 
-def plan_pieces(plan: Plan, *, full: bool = False, last: Callable[[Plan], str] = summary) -> Iterator[Text]:
-    """The diff with its summary as the `last` line, in colour where the terminal has any.
+def plan_pieces(
+    plan: Plan,
+    *,
+    kernel: bool = False,
+    full: bool = False,
+    width: int | None = None,
+    last: Callable[[Plan], str] = summary,
+) -> Iterator[Text]:
+    """The entries that change, with `kernel` the kernel's lines, and the summary as the `last` line.
 
-    In pieces of a few hundred lines: all of it at once would take a terminal's library seconds.
+    In colour where the terminal has any, not wider than `width`, and in pieces of a few hundred lines: all of it at
+    once would take a terminal's library seconds. `full` shows every entry and every line.
     """
-    yield from coloured(plan_lines(plan, full=full))
+    yield from coloured(wrapped(entry_lines(trace(plan), full=full), width))
+    if plan and (kernel or full):
+        yield Text("\n")
+        yield from coloured(plan_lines(plan, full=full))
+    elif plan:
+        yield Text(f"{HINT}\n")
     yield Text(last(plan), style="bold")
 
 
-def brief_pieces(plan: Plan, *, last: Callable[[Plan], str]) -> Iterator[Text]:
-    """The same, of what was done and no longer than a screen."""
-    yield from coloured(brief_lines(plan))
-    yield Text(last(plan), style="bold")
+def wrapped(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
+    """Lines that fit a terminal; what is left of one hangs behind its sign."""
+    for sign, line in lines:
+        if width is None:
+            yield sign, line
+            continue
+        first, *rest = wrap(line, max(width - 2, 20), subsequent_indent="    ", break_on_hyphens=False) or [""]
+        yield sign, first
+        yield from (("", part) for part in rest)
 
 
 def coloured(lines: Iterable[Line]) -> Iterator[Text]:
-    """Lines as text, some hundreds at a time."""
-    text = Text()
+    """Lines as text, some hundreds at a time. A line without a sign belongs to the one before."""
+    text, style = Text(), ""
     for number, (sign, line) in enumerate(lines, start=1):
-        if sign == " ":
-            text.append(f"{line}\n", style="bold")
-        else:
-            text.append(f"{sign} {line}\n", style=_STYLES[sign])
+        style = _STYLES[sign] if sign else style
+        text.append(f"{line}\n" if sign in ("", " ") else f"{sign} {line}\n", style=style)
         if number % _PIECE == 0:
             yield text
             text = Text()
     yield text
 
 
-def plan_json(name: str, seen: Plan) -> dict[str, Any]:
-    """Stable for programs: steps in the order of the apply."""
+def plan_json(name: str, seen: Plan, *, drift: bool = False) -> dict[str, Any]:
+    """Stable for programs: entries of the spec (view/entries.py), and steps in the order of the apply."""
     return {
         "gateway": name or None,
         "notes": list(seen.topology.notes) if seen.topology else [],
         "changes": len(seen.steps),
+        "entries": [entry_json(effect, drift=drift) for effect in trace(seen)],
         "steps": [
             {
                 "kind": change.ref.kind,

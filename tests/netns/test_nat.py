@@ -178,7 +178,8 @@ def test_changing_the_spec_changes_new_flows_and_leaves_old_ones_alone(
 
 def test_a_forward_more_is_one_element_more(edge: Site, gateway: GatewayHost, dataplane: str) -> None:
     more = "    ssh:\n      at: isp-a\n      ports: 2222/tcp\n      to: 192.168.1.80:22\n"
-    plan = gateway.nvictl("plan", gateway.spec(spec(dataplane, more)), check=False).stdout
+    plan = gateway.nvictl("plan", "--kernel", gateway.spec(spec(dataplane, more)), check=False).stdout
+    assert plan.startswith("+ forward ssh: new: 2222/tcp on isp-a goes to 192.168.1.80:22\n")
     assert plan.count("\n+") == 1
     assert "203.0.113.2 . tcp . 2222 : 192.168.1.80 . 22" in plan
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context, warn_of_instance
-from nvi_operator.cli.output import note, show_done, warn
+from nvi_operator.cli.output import note, show_plan, warn
 
 if TYPE_CHECKING:
     from nvi_operator.language.model.gateway import GatewaySpec
@@ -32,7 +32,7 @@ def run(context: Context) -> int:
             warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:
         note(done)
-        show_done(arguments, loaded.name, done, applied)
+        show_plan(arguments, loaded.name, done, applied)
     return 0
 
 
@@ -54,7 +54,7 @@ COMMAND = Command(
         options.spec,
         options.netns,
         options.output,
-        options.verbose,
+        options.changes,
         options.quiet,
         options.force,
         options.wait,

@@ -19,7 +19,7 @@ def run(context: Context) -> int:
 COMMAND = Command(
     "diff",
     "like plan, with the exit codes of diff(1)",
-    (options.spec, options.netns, options.output, options.full),
+    (options.spec, options.netns, options.output, options.changes),
     run,
     DIFFERENCE,
 )

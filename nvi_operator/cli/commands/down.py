@@ -5,7 +5,7 @@ from __future__ import annotations
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import show_done, warn
+from nvi_operator.cli.output import show_plan, warn
 
 
 def run(context: Context) -> int:
@@ -27,13 +27,13 @@ def run(context: Context) -> int:
         done = reconcile(kernel, Compiler(compiler.name, None)).plan
         warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:
-        show_done(arguments, compiler.name, done, removed)
+        show_plan(arguments, compiler.name, done, removed)
     return 0
 
 
 COMMAND = Command(
     "down",
     "remove everything that nvictl made and restore what it changed; DIR only if spec.numbers was changed",
-    (options.optional_spec, options.netns, options.output, options.verbose, options.quiet, options.wait),
+    (options.optional_spec, options.netns, options.output, options.changes, options.quiet, options.wait),
     run,
 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from nvi_operator.cli import options
 from nvi_operator.cli.command import DIFFERENCE, Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import show_pieces
+from nvi_operator.cli.output import show_pieces, terminal_width
 
 
 def run(context: Context) -> int:
     from nvi_operator.view.drift import drift_json, drift_pieces
 
     name, plan = context.preview()
-    pieces = drift_pieces(plan, full=context.arguments.full)
+    shown = context.arguments
+    pieces = drift_pieces(plan, kernel=shown.kernel, full=shown.full, width=terminal_width())
     show_pieces(context.arguments, lambda: drift_json(name, plan), pieces)
     return 1 if plan else 0
 
@@ -20,7 +21,7 @@ def run(context: Context) -> int:
 COMMAND = Command(
     "drift",
     "show where the gateway's objects differ from the spec: changed by others, or not applied yet; changes nothing",
-    (options.spec, options.netns, options.output, options.full),
+    (options.spec, options.netns, options.output, options.changes),
     run,
     DIFFERENCE,
 )

@@ -26,7 +26,7 @@ def _detailed(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "plan",
     "show what apply would do",
-    (options.spec, options.netns, options.output, options.full, _detailed),
+    (options.spec, options.netns, options.output, options.changes, _detailed),
     run,
     Exits("0 no changes, 1 error, 2 changes", option="--detailed-exitcode"),
 )

@@ -14,7 +14,11 @@ def run(context: Context) -> int:
 
     arguments = context.arguments
     return run_daemon(
-        arguments.spec, gateway=arguments.gateway, rescan_seconds=arguments.rescan, force=arguments.force
+        arguments.spec,
+        gateway=arguments.gateway,
+        rescan_seconds=arguments.rescan,
+        force=arguments.force,
+        kernel_lines=arguments.kernel,
     )
 
 
@@ -31,6 +35,6 @@ def _rescan(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "run",
     "keep the gateway as the spec says: watch files and kernel, repair drift",
-    (options.spec, options.netns, _rescan, options.force),
+    (options.spec, options.netns, _rescan, options.kernel, options.force),
     run,
 )

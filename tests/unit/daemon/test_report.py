@@ -11,7 +11,7 @@ from nvi_operator.daemon.report import SHOWN, log_entries, next_attempt, status_
 from nvi_operator.errors import KernelError, NftCrashedError, NviError, Position, SpecError, SpecProblem
 from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
-from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.sources.revision import Revision
 from nvi_operator.state.host import Ref
 
@@ -28,8 +28,8 @@ def settings(count: int) -> Plan:
     return replace(NO_PLAN, steps=tuple(steps))
 
 
-def entries(outcome: Outcome, last: Outcome = BEFORE) -> list[str]:
-    return list(log_entries(outcome, last))
+def entries(outcome: Outcome, last: Outcome = BEFORE, *, kernel: bool = False) -> list[str]:
+    return list(log_entries(outcome, last, kernel=kernel))
 
 
 def test_the_first_reconcile_that_changes_nothing_says_so_and_later_ones_are_silent() -> None:
@@ -41,17 +41,19 @@ def test_a_change_is_told_with_its_lines_and_its_time() -> None:
     (entry,) = entries(Outcome("edge", plan=settings(1), seconds=0.0123))
     head, *_, end = entry.splitlines()
     assert head == "edge: changes"
-    assert "lan0" in entry
+    assert "+ the gateway itself: 1 setting" in entry.splitlines()
+    assert "lan0" not in entry
+    assert "lan0" in entries(Outcome("edge", plan=settings(1)), kernel=True)[0]
     assert end == "edge: applied and verified in 12 ms: 1 created: in sync"
 
 
-def test_a_long_change_is_cut_and_that_of_a_boot_is_summed_up() -> None:
+def test_a_long_change_is_summed_up_and_the_kernels_lines_are_cut() -> None:
     plan = settings(SHOWN * 2)
     (entry,) = entries(Outcome("edge", plan=plan))
-    assert "more lines" in entry
-    assert len(entry.splitlines()) == SHOWN + 3
-    (entry,) = entries(Outcome("edge", plan=plan, reasons=frozenset({Reason.START})))
-    assert f"sysctl: {SHOWN * 2}" in entry.splitlines()
+    assert entry.splitlines()[1:-1] == [f"+ the gateway itself: {SHOWN * 2} settings"]
+    (entry,) = entries(Outcome("edge", plan=plan), kernel=True)
+    assert f"the first {SHOWN} lines" in entry
+    assert len(entry.splitlines()) == SHOWN + 4
 
 
 def test_drift_names_who_changed_it() -> None:

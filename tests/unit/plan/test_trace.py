@@ -288,7 +288,7 @@ def test_drift_says_whose_ip_rule_is_missing() -> None:
 
 def test_drift_says_whose_program_is_missing() -> None:
     lost = without(NOW, lambda obj: isinstance(obj, EgressGuard) and obj.ifname == "wan0")
-    assert lines(lost, drift=True) == ["~ uplink isp-a: 1 eBPF program missing"]
+    assert lines(lost, drift=True) == ["~ uplink isp-a: 1 eBPF program missing (wan0 egress)"]
 
 
 def test_drift_names_what_the_spec_does_not_know() -> None:
