@@ -20,7 +20,7 @@ class HintedError(ValueError):
     """What is wrong with a value, and what to do about it where only the parser of that value can tell."""
 
     def __init__(self, message: str, hint: str | Callable[[], str]) -> None:
-        """A `hint` that takes long is worked out when it is asked for: of 200,000 wrong values that of a few is."""
+        """A `hint` that takes long is a function, called when needed: of 200,000 wrong values for a few only."""
         super().__init__(message)
         self._hint = hint
 

@@ -1,8 +1,8 @@
-"""Which FIB rules of others stage 2 asks, and which it cannot. Pure.
+"""Which foreign FIB rules stage 2 honours, and which it cannot. Pure.
 
-Others keep routes in tables of their own behind rules of their own: a mesh VPN does. Behind our block such a rule
-would never be asked for an inside packet, because the uplink follows the translated source. So the networks in its
-table are asked for before that, as those of `main` are: without its default routes, and without what leads through an
+Other software, such as a mesh VPN, keeps routes in its own tables behind its own rules. Behind the gateway's block
+such a rule would never match an inside packet, because the uplink follows the translated source. So the networks in
+its table are looked up before that, as those of `main` are: without its default routes, and without routes through an
 uplink. What a rule would have done beyond that becomes a note.
 """
 
@@ -26,7 +26,7 @@ from nvi_operator.topology.rules import Honoured
 
 
 @dataclass(frozen=True)
-class Unasked:
+class NotHonoured:
     """What a rule of others would have done with packets of inside hosts, and what to write for that."""
 
     rule: FibRule
@@ -41,23 +41,23 @@ def command(rule: FibRule) -> str:
     return "ip -6 rule" if rule.family == 6 else "ip rule"
 
 
-def judge_rules(spec: GatewaySpec, facts: Facts) -> tuple[tuple[Honoured, ...], tuple[Unasked, ...]]:
-    """In the order in which the kernel asks them. Those before our block need neither; in it doctor names them."""
+def judge_rules(spec: GatewaySpec, facts: Facts) -> tuple[tuple[Honoured, ...], tuple[NotHonoured, ...]]:
+    """In the kernel's order. Rules before the gateway's block need neither; doctor names those within it."""
     honoured: list[Honoured] = []
-    unasked: list[Unasked] = []
+    not_honoured: list[NotHonoured] = []
     last = Priorities(spec.numbers.rule_priority).end
     for fact in facts.rules:
         if fact.rule.priority <= last or _is_for_the_host(fact.rule):
             continue
-        asked = _honoured(spec, fact)
-        if asked is not None:
-            before = asked.before_main
-            if sum(h.before_main == before and h.family == asked.family for h in honoured) < _room(before):
-                honoured.append(asked)
+        honours = _honoured(spec, fact)
+        if honours is not None:
+            before = honours.before_main
+            if sum(h.before_main == before and h.family == honours.family for h in honoured) < _room(before):
+                honoured.append(honours)
             else:
-                unasked.append(Unasked(fact.rule, "is one of too many", "have them share a table"))
-        unasked += _unasked(spec, fact, asked is not None)
-    return tuple(honoured), tuple(unasked)
+                not_honoured.append(NotHonoured(fact.rule, "is one of too many", "have them share a table"))
+        not_honoured += _not_honoured(spec, fact, honours is not None)
+    return tuple(honoured), tuple(not_honoured)
 
 
 def _room(before_main: bool) -> int:
@@ -104,43 +104,45 @@ def _honoured(spec: GatewaySpec, fact: ForeignRule) -> Honoured | None:
 # --------------------------------------------------------------------------- what is not
 
 
-def _unasked(spec: GatewaySpec, fact: ForeignRule, honoured: bool) -> Iterator[Unasked]:
+def _not_honoured(spec: GatewaySpec, fact: ForeignRule, honoured: bool) -> Iterator[NotHonoured]:
     rule, table = fact.rule, fact.table
     marked = bool(rule.mark and rule.mark & (rule.mask or 0) and not rule.inverted)
     sources = [ip_network(rule.source)] if rule.source else []
     inside = [n for i in spec.interfaces.values() for n in i.networks if n.version == rule.family]
     if not inside or (sources and not any(sources[0].overlaps(n) for n in inside)):
-        return  # of none of our packets
+        return  # matches no packet of the gateway
     if rule.iif and rule.iif not in spec.interfaces:
         return
     if rule.action != "lookup":
         if not marked:
-            yield Unasked(rule, f"would {_verb(rule)} packets of inside hosts, and is not asked", _refusing(rule))
+            yield NotHonoured(
+                rule, f"would {_verb(rule)} packets of inside hosts, but is never evaluated", _refusing(rule)
+            )
         return
     declared = {*spec.interfaces, *spec.wires}
     for ifname in table.ways if honoured else ():
         if ifname not in declared:
-            yield Unasked(
+            yield NotHonoured(
                 rule,
                 f"leads to {ifname}, which the spec does not name: inside hosts bear an uplink's address there",
                 f"name it under interfaces, with the networks behind it: {{{ifname}: {{networks: [...]}}}}",
             )
     if not honoured and table.specific:
-        yield Unasked(
-            rule, f"is not asked for packets of inside hosts: {_reason(spec, rule, table.refuses)}", _instead(fact)
+        yield NotHonoured(
+            rule, f"does not apply to packets of inside hosts: {_reason(spec, rule, table.refuses)}", _instead(fact)
         )
     elif rule.source and table.specific:
-        yield Unasked(rule, "is asked for packets that keep their source only: those of inside hosts", _instead(fact))
+        yield NotHonoured(rule, "applies to inside hosts only where packets keep their source", _instead(fact))
     elif table.default and (rule.suppress_prefix_length is None or rule.suppress_prefix_length < 0):
         where = ", ".join(table.default)
-        yield Unasked(
+        yield NotHonoured(
             rule,
             f"has a default route by {where}, which packets of inside hosts do not take: they leave by the uplink of "
             "their translated source",
             _instead(fact),
         )
     elif table.refuses:
-        yield Unasked(rule, "would refuse packets of inside hosts, and is not asked", _refusing(rule))
+        yield NotHonoured(rule, "would refuse packets of inside hosts, but is never evaluated", _refusing(rule))
 
 
 def _verb(rule: FibRule) -> str:
@@ -151,9 +153,9 @@ def _verb(rule: FibRule) -> str:
 
 def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
     if refuses:
-        return "its table ends in a route that refuses, which would refuse all else"
+        return "its table ends in a route that refuses, which would refuse everything else"
     if rule.other:
-        return f"{rule.other[0].split()[0]} is asked of the original packet only"
+        return f"{rule.other[0].split()[0]} matches the original packet only"
     if rule.mark is not None and not rule.inverted and not spec.dataplane.keep_marks:
         return "their mark is the gateway's by then (dataplane: {keepMarks: true} keeps it)"
     return "not as it is written"
@@ -161,7 +163,7 @@ def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
 
 def _refusing(rule: FibRule) -> str:
     before = str(rule).replace(f"pref {rule.priority} ", "pref 999 ", 1)
-    return f"to have it so: {command(rule)} add {before}"
+    return f"to apply it: {command(rule)} add {before}"
 
 
 def _instead(fact: ForeignRule) -> str:
@@ -170,6 +172,6 @@ def _instead(fact: ForeignRule) -> str:
     source = f", from: {fact.rule.source}" if fact.rule.source else ""
     to = f", to: {fact.rule.destination}" if fact.rule.destination else ""
     return (
-        f"to have it so: uplinks: {{NAME: {{interface: {ifname}}}}}, and first under sourceNat: "
+        f"to route them so: uplinks: {{NAME: {{interface: {ifname}}}}}, and first under sourceNat: "
         f"{{name: NAME{source}{to}, as: NAME}}"
     )

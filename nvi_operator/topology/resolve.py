@@ -60,11 +60,11 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
             f"forward {name}: omitted: its public address is now an uplink's, and another forward uses the port"
         )
     statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
-    honoured, unasked = judge_rules(spec, facts)
-    notes += map(str, unasked)
+    honoured, not_honoured = judge_rules(spec, facts)
+    notes += map(str, not_honoured)
     for family in sorted(facts.refuses):
         notes.append(
-            f"main: its IPv{family} default route refuses: stage 2 asks main for its networks, and what inside hosts "
+            f"main: its IPv{family} default route refuses: stage 2 looks up networks in main, and what inside hosts "
             "send elsewhere ends there; delete that route: the uplinks' tables end in one themselves"
         )
     return Topology(

@@ -13,7 +13,7 @@ from nvi_operator.topology.interfaces import Inside, identifier
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a packet has to be for a rule. Empty means: whatever."""
+    """What a packet has to match for a rule. Empty: anything."""
 
     family: Family
     sources: tuple[Network, ...] = ()
@@ -57,7 +57,7 @@ class ToRange:
 
 @dataclass(frozen=True)
 class Spread:
-    """To one of several, chosen by us."""
+    """To one of several, chosen by the ruleset."""
 
     choices: tuple[Choice, ...]
     pick: Pick
@@ -177,7 +177,7 @@ class RouteEntry:
 
 @dataclass(frozen=True)
 class Honoured:
-    """A FIB rule of others that stage 2 asks for the networks in its table."""
+    """A foreign FIB rule whose table stage 2 looks up as well."""
 
     family: Family
     before_main: bool

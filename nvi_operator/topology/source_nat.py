@@ -50,7 +50,7 @@ def resolve_source_nat(
 
 
 def _beside(rule: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) -> Iterator[SourceRule]:
-    """Who is in the network of one of the uplinks' addresses gets that address: a host there may know no router.
+    """A destination in the network of one of the uplinks' addresses sees that address: it may have no router.
 
     Such as a modem with a page of its own, or a neighbour on one of several wires. Not in a network that two have.
     """
@@ -135,7 +135,7 @@ def _to_uplinks(
     usable = [u for u in candidates if u.is_usable(family)]
     choices = tuple(
         Choice(u.name, address, translation.uplinks[u.name] or u.weight)
-        for u in usable or candidates  # with none of them it does not matter: nothing goes
+        for u in usable or candidates  # without any usable one nothing leaves
         if (address := u.primary(family)) is not None
     )
     if not choices:

@@ -21,7 +21,7 @@ def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Upli
             yield f"sourceNat {rule.name}: {_is_own(rule.from_)}: sourceNat does not apply to what it sends itself"
         if _has_one(rule):
             yield f"sourceNat {rule.name}: pick {rule.as_.pick}: there is only one address to choose: leave pick out"
-    for route in spec.routes:  # asked after translation, when an uplink's address is that of inside hosts
+    for route in spec.routes:  # looked up after translation, when an uplink's address is that of inside hosts
         if route.from_ and (own - given).issuperset(route.from_):
             yield f"route {route.name}: {_is_own(route.from_)}: routes do not apply to what it sends itself"
 

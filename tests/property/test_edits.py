@@ -98,7 +98,7 @@ def test_an_edit_of_rows_reads_as_everything_would(
         before, texts = texts, form(rows)
         followed = _follows(loaded, gateway, before, texts)
         if followed is None:
-            return  # of a spec that is wrong nobody makes another one
+            return  # a wrong spec is not edited further
         loaded, gateway = followed
 
 

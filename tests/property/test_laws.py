@@ -43,14 +43,14 @@ def test_a_state_needs_no_steps_to_itself(spec: GatewaySpec) -> None:
 
 @given(specs(), specs())
 def test_applying_a_plan_yields_what_was_desired(one: GatewaySpec, other: GatewaySpec) -> None:
-    live, wanted = desired(one), desired(other)
-    assert after(plan(live, wanted), live) == wanted
+    live, target = desired(one), desired(other)
+    assert after(plan(live, target), live) == target
 
 
 @given(specs(), specs())
 def test_the_way_back_restores_what_was_before(one: GatewaySpec, other: GatewaySpec) -> None:
-    live, wanted = desired(one), desired(other)
-    forward = plan(live, wanted)
+    live, target = desired(one), desired(other)
+    forward = plan(live, target)
     assert after(plan(forward.after, forward.before), after(forward, live)) == live
 
 

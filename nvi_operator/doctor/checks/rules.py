@@ -103,9 +103,11 @@ def _takes_ours(rule: RuleFact, need: Footprint) -> bool:
 
 def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Rules behind ours that would have had a say in packets of inside hosts, and are not asked."""
-    for unasked in judge_rules(spec, Facts("", rules=survey.foreign_rules))[1] if spec is not None else ():
-        rule = unasked.rule
-        yield Finding("warning", "rule-behind", f"{command(rule)}: {rule}: {unasked.what}", f"# {unasked.todo}")
+    for not_honoured in judge_rules(spec, Facts("", rules=survey.foreign_rules))[1] if spec is not None else ():
+        rule = not_honoured.rule
+        yield Finding(
+            "warning", "rule-behind", f"{command(rule)}: {rule}: {not_honoured.what}", f"# {not_honoured.todo}"
+        )
 
 
 def rule_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:

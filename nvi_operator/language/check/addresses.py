@@ -1,4 +1,4 @@
-"""Who owns which addresses, answered in logarithmic time: a spec may hold 100,000 of them.
+"""The owners of addresses, found in logarithmic time: a spec may have 100,000 of them.
 
 Shared by the check_* modules. All of it counts in integers, because comparing ipaddress objects costs ten times
 as much.

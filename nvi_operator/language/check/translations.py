@@ -203,7 +203,7 @@ def _distinct(
 
 
 def _for_others(one: _Piece, other: _Piece) -> bool:
-    """Are they for different hosts? An entry with `in` is asked before one without, and one with `to` likewise."""
+    """Are they for different hosts? An entry with `in` is matched before one without, and one with `to` likewise."""
     left, right = one.static, other.static
     if (left.tenant is None) == (right.tenant is None):
         if bool(left.in_) != bool(right.in_):
@@ -367,7 +367,7 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
         for network in route.from_ or ():
             if stays(network):
                 message = f"{network} is inside, and nothing leaves with such a source"
-                hint = f"routes are asked after translation: write sourceNat from: {network}, as: {route.via}"
+                hint = f"routes match after translation: write sourceNat from: {network}, as: {route.via}"
                 yield (*at, "from"), message, hint
     if entries > MAX_ROUTES:
         message = f"{entries} routes, counting IPv4 and IPv6 apart: at most {MAX_ROUTES}"

@@ -80,7 +80,7 @@ def _networks(spec: GatewaySpec) -> Iterator[Problem]:
 
 
 def _aliases(spec: GatewaySpec) -> Iterator[Problem]:
-    """Each knownAs is on no uplink, and stands for one interface's networks, unless `static` tells by who asks."""
+    """Each knownAs is on no uplink, and stands for one interface's networks, unless `static` has `in`."""
     resolved = Cover(network for static in spec.static.values() if static.in_ for network in static.as_)
     spans: list[AddressSpan[tuple[Path, str]]] = []
     shared: set[Path] = set()
@@ -221,7 +221,7 @@ def check_default(spec: GatewaySpec) -> Iterator[Problem]:
 
 
 def _one_default(spec: GatewaySpec) -> Iterator[Problem]:
-    """Of each family. They may be two uplinks where neither can ever come to have what the other has."""
+    """One default in each family. They may be two uplinks if neither can come to have the other's family."""
     first: dict[int, str] = {}
     for name, uplink in spec.uplinks.items():
         families = _may_carry(uplink) if uplink.default else frozenset()

@@ -58,7 +58,7 @@ class Run(NamedTuple):
     start: int
     end: int
     entries: Mapping[str, Any]
-    unread: bool = False  # entries that look plain are left out: as many before them are wrong, or were asked for
+    unread: bool = False  # entries that look plain are left out: enough before them are wrong, or enough were read
 
     def find(self, path: Path, data: bytes, file: str, *, key: bool) -> Position:
         """The place of what is in an entry; `path` begins with its name."""

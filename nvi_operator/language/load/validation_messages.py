@@ -268,7 +268,7 @@ def _type_at(path: Path, language: Language) -> Any:
 
 
 def _item_of(annotation: Any) -> Any:
-    """Of a dict, tuple or annotated type: what is in it."""
+    """The model within a dict, tuple or annotated type."""
     return next((a for a in reversed(get_args(annotation)) if is_model(a)), None)
 
 

@@ -44,14 +44,14 @@ spec:
 )
 
 # (where, path in the document, message, hint): all that a user reads.
-Said = tuple[str, str, str, str]
+Reported = tuple[str, str, str, str]
 
 
 def load(text: str | bytes) -> LoadedSpec:
     return load_texts({"gw.yaml": text})
 
 
-def problems_in(texts: dict[str, str | bytes] | str | bytes) -> list[Said]:
+def problems_in(texts: dict[str, str | bytes] | str | bytes) -> list[Reported]:
     """Every problem, in the order in which it is told; `where` is line:column, with the file if there are several."""
     several = isinstance(texts, dict)
     with pytest.raises(SpecError) as caught:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.language.specs import BASE, HEAD, TENANTS, Said, load, problems_in
+from tests.unit.language.specs import BASE, HEAD, TENANTS, Reported, load, problems_in
 
 MIXED = "IPv4 mixed with IPv6: "
 NOWHERE = "if it is the address of dsl, write that name instead; else add it to routed"
 TAKEN = "a public port leads to one place: change the port, the address or `from`"
 
 # name: (the text after BASE, whose first line is line 13; every problem that is told)
-REFUSED: dict[str, tuple[str, list[Said]]] = {
+REFUSED: dict[str, tuple[str, list[Reported]]] = {
     # ---- names
     "source NAT, unknown uplink": (
         "  sourceNat: [{name: a, as: isp-c}]",
@@ -449,7 +449,7 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
             )
         ],
     ),
-    "pool for nobody": (
+    "pool for no source": (
         "  sourceNat: [{name: a, in: wan1, as: {pool: 203.0.113.16/28, overload: false}}]",
         [
             (
@@ -514,9 +514,9 @@ REFUSED: dict[str, tuple[str, list[Said]]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED)
-def test_refused(text: str, said: list[Said]) -> None:
-    assert problems_in(BASE + text + "\n") == said
+@pytest.mark.parametrize(("text", "reported"), REFUSED.values(), ids=REFUSED)
+def test_refused(text: str, reported: list[Reported]) -> None:
+    assert problems_in(BASE + text + "\n") == reported
 
 
 def uplinks(*lines: str, interfaces: str = "lan0: {networks: 192.168.1.0/24}", more: str = "") -> str:
@@ -540,7 +540,7 @@ def from_inside(*lines: str, has: str = "addresses: 198.51.100.2") -> str:
     )
 
 
-WHOLE: dict[str, tuple[str, list[Said]]] = {
+WHOLE: dict[str, tuple[str, list[Reported]]] = {
     "nothing": (
         HEAD + "spec: {host: any}\n",
         [
@@ -710,7 +710,7 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
                 "11:28",
                 "spec.routes[0].from",
                 "192.168.1.10/31 is inside, and nothing leaves with such a source",
-                "routes are asked after translation: write sourceNat from: 192.168.1.10/31, as: c",
+                "routes match after translation: write sourceNat from: 192.168.1.10/31, as: c",
             )
         ],
     ),
@@ -782,13 +782,13 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), WHOLE.values(), ids=WHOLE)
-def test_interfaces_and_uplinks(text: str, said: list[Said]) -> None:
-    assert problems_in(text) == said
+@pytest.mark.parametrize(("text", "reported"), WHOLE.values(), ids=WHOLE)
+def test_interfaces_and_uplinks(text: str, reported: list[Reported]) -> None:
+    assert problems_in(text) == reported
 
 
 # After TENANTS, of 12 lines: red and blue have 192.168.1.0/24, green has 172.17.0.0/24.
-OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
+OF_TENANTS: dict[str, tuple[str, list[Reported]]] = {
     "overlapping networks": (
         TENANTS.replace("tenant: blue, ", "").replace("    lan0", "    #"),
         [
@@ -901,9 +901,9 @@ OF_TENANTS: dict[str, tuple[str, list[Said]]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), OF_TENANTS.values(), ids=OF_TENANTS)
-def test_tenants(text: str, said: list[Said]) -> None:
-    assert problems_in(text) == said
+@pytest.mark.parametrize(("text", "reported"), OF_TENANTS.values(), ids=OF_TENANTS)
+def test_tenants(text: str, reported: list[Reported]) -> None:
+    assert problems_in(text) == reported
 
 
 def many_forwards(count: int) -> str:
@@ -995,7 +995,7 @@ def test_taken(text: str) -> None:
 
 def test_all_rules_are_told_at_once_in_the_order_of_the_file() -> None:
     text = "  routes: [{name: a, in: lan0, via: x}]\n  forwards: {web: {at: y, to: 192.168.1.1}}\n  host: any\n"
-    assert [said[1] for said in problems_in(BASE + text)] == ["spec.routes[0].via", "spec.forwards.web.at"]
+    assert [reported[1] for reported in problems_in(BASE + text)] == ["spec.routes[0].via", "spec.forwards.web.at"]
 
 
 TWICE = "twiceNat: {a: {from: %s/28, as: 203.0.113.16/28, to: 10.2.0.0/28, becomes: %s/28, via: isp-a}}"
@@ -1019,12 +1019,12 @@ EVERY = "name the prefixes that are there and nowhere else"
 
 
 @pytest.mark.parametrize("networks", ["0.0.0.0/0", "[0.0.0.0/1, 128.0.0.0/1]"])
-def test_nobody_has_every_address(networks: str) -> None:
+def test_no_interface_has_every_address(networks: str) -> None:
     spec = f"""{HEAD}spec:
   interfaces: {{lan0: {{networks: {networks}}}}}
   uplinks: {{isp: {{interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, routed: "::/0"}}}}
 """
-    assert [said for said in problems_in(spec) if said[2].startswith("this is every")] == [
+    assert [reported for reported in problems_in(spec) if reported[2].startswith("this is every")] == [
         ("5:33", "spec.interfaces.lan0.networks", "this is every IPv4 address", EVERY),
         ("6:90", "spec.uplinks.isp.routed", "this is every IPv6 address", EVERY),
     ]
@@ -1042,7 +1042,7 @@ def test_each_uplink_has_a_number_of_one_byte() -> None:
 LINK_LOCAL = "link-local addresses are each link's own: leave it out"
 
 
-def test_nobody_s_networks_are_those_of_each_link() -> None:
+def test_link_local_networks_belong_to_no_interface() -> None:
     spec = f"""{HEAD}spec:
   interfaces: {{lan0: {{networks: [192.168.1.0/24, "fe80::/64", "f000::/4"], knownAs: 169.254.7.0/24}}}}
   uplinks: {{isp: {{interface: wan0, nextHop: "fe80::1", addresses: "2001:db8::2", routed: "fe80:1::/64"}}}}

@@ -20,7 +20,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE
 from nvi_operator.view.error import error_json
 from tests.examples import examples
-from tests.unit.language.specs import BASE, HEAD, Said, problems_in
+from tests.unit.language.specs import BASE, HEAD, Reported, problems_in
 
 INLINE = """\
   forwards:
@@ -74,11 +74,11 @@ def entries_of(spec: GatewaySpec) -> tuple[object, ...]:
     return spec.forwards, list(spec.forwards), spec.static, spec.twice_nat
 
 
-def csv(text: str | bytes) -> list[Said]:
+def csv(text: str | bytes) -> list[Reported]:
     return problems_in({"gw.yaml": READS_CSV, "f.csv": text})
 
 
-def jsonl(text: str) -> list[Said]:
+def jsonl(text: str) -> list[Reported]:
     return problems_in({"gw.yaml": READS_JSON, "f.jsonl": text})
 
 
@@ -142,7 +142,7 @@ NEEDED = "each entry needs it: add the column"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reported"),
     [
         ("", ("1:1", "there is no header", f"write one on the first line: {COLUMNS.replace(' ', '')}")),
         ("name;at;to\n", ("1:1", "the columns are not separated by commas", "save the file with commas")),
@@ -164,13 +164,13 @@ NEEDED = "each entry needs it: add the column"
         (b"\xff", ("1:1", "byte 0xff is not UTF-8", "save the file in UTF-8")),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_table_of_entries(text: str | bytes, said: tuple[str, str, str]) -> None:
-    where, message, hint = said
+def test_a_file_that_is_no_table_of_entries(text: str | bytes, reported: tuple[str, str, str]) -> None:
+    where, message, hint = reported
     assert [(place, problem, todo) for place, _, problem, todo in csv(text)] == [(f"f.csv:{where}", message, hint)]
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "reported"),
     [
         ("Web,isp-b,1/tcp,192.168.1.1", ("1", "Web", f"'Web' {NOT_A_NAME}", ALLOWED)),
         (",isp-b,1/tcp,192.168.1.1", ("1", "", f"'' {NOT_A_NAME}", ALLOWED)),
@@ -188,14 +188,14 @@ def test_a_file_that_is_no_table_of_entries(text: str | bytes, said: tuple[str, 
         ("web,isp-b,1/tcp,192.168.1.1:2-3", ("1", "web", UNEQUAL, EQUAL)),
     ],
 )  # fmt: skip
-def test_a_wrong_value_has_a_place_in_its_row(row: str, said: tuple[str, str, str, str]) -> None:
-    column, path, message, hint = said
+def test_a_wrong_value_has_a_place_in_its_row(row: str, reported: tuple[str, str, str, str]) -> None:
+    column, path, message, hint = reported
     assert csv(HEADER + "\n" + row + "\n") == [(f"f.csv:3:{column}", f"spec.forwards.{path}", message, hint)]
 
 
 def test_true_and_false_are_the_only_booleans() -> None:
-    (said,) = csv("name,to,hairpin\nweb,192.168.1.1, no\n")
-    assert said == (
+    (reported,) = csv("name,to,hairpin\nweb,192.168.1.1, no\n")
+    assert reported == (
         "f.csv:2:18",
         "spec.forwards.web.hairpin",
         "expected true or false, found 'no'",
@@ -332,7 +332,7 @@ FORM = 'write an object on one line: {"name": "web", ...}'
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reported"),
     [
         ('{"name": "web", "to":', ("22", "", "not JSON: Expecting value", FORM)),
         ("[]", ("1", "", "expected an object, found a list", FORM)),
@@ -353,8 +353,8 @@ FORM = 'write an object on one line: {"name": "web", ...}'
         ('{"name": "a", "to": ["::8", "::z"]}', ("29", "spec.forwards.a.to[1]", f"'::z' {NO_IP}", ADDRESS)),
     ],
 )  # fmt: skip
-def test_a_wrong_line(line: str, said: tuple[str, str, str, str]) -> None:
-    column, path, message, hint = said
+def test_a_wrong_line(line: str, reported: tuple[str, str, str, str]) -> None:
+    column, path, message, hint = reported
     assert jsonl(f"\n{line}\n") == [(f"f.jsonl:2:{column}", path, message, hint)]
 
 
@@ -488,9 +488,9 @@ def test_a_file_is_named_once() -> None:
     "name", ["../f.csv", "/etc/f.csv", "a/../f.csv", "./f.csv", ".f.csv", ".git/f.csv", "f.txt", "f"]
 )
 def test_a_name_that_leads_elsewhere(name: str) -> None:
-    (said,) = problems_in({"gw.yaml": BASE + f"  forwardsFrom: {name}\n"})
-    assert said[0] == "gw.yaml:13:17"
-    assert said[2].startswith(f"{name!r} is not a file of entries: name a .csv or .jsonl file")
+    (reported,) = problems_in({"gw.yaml": BASE + f"  forwardsFrom: {name}\n"})
+    assert reported[0] == "gw.yaml:13:17"
+    assert reported[2].startswith(f"{name!r} is not a file of entries: name a .csv or .jsonl file")
 
 
 def test_a_missing_file() -> None:

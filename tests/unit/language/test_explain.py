@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.language.specs import BASE, HEAD, Said, load, problems_in
+from tests.unit.language.specs import BASE, HEAD, Reported, load, problems_in
 
 NAME = "names become nft identifiers: lower-case letters, digits and '-' only"
 SCHEMA = "see examples/ and `nvictl schema`"
@@ -17,7 +17,7 @@ def no_name(text: str) -> str:
 
 
 # name: (the text after BASE, whose first line is line 13; every problem that is told)
-REFUSED: dict[str, tuple[str, list[Said]]] = {
+REFUSED: dict[str, tuple[str, list[Reported]]] = {
     # ---- fields
     "unknown section": (
         "  forward: {}",
@@ -553,12 +553,12 @@ def test_nothing_is_echoed_at_any_length(value: str, text: str) -> None:
         assert max(map(len, (path, message, hint))) < 200
 
 
-@pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED)
-def test_refused(text: str, said: list[Said]) -> None:
-    assert problems_in(BASE + text + "\n") == said
+@pytest.mark.parametrize(("text", "reported"), REFUSED.values(), ids=REFUSED)
+def test_refused(text: str, reported: list[Reported]) -> None:
+    assert problems_in(BASE + text + "\n") == reported
 
 
-WHOLE: dict[str, tuple[str, list[Said]]] = {
+WHOLE: dict[str, tuple[str, list[Reported]]] = {
     "a list": ("- a\n", [("1:1", "", "expected a mapping, found a list", SCHEMA)]),
     "text": ("hello\n", [("1:1", "", "expected a mapping, found 'hello'", SCHEMA)]),
     "another version": (
@@ -604,9 +604,9 @@ WHOLE: dict[str, tuple[str, list[Said]]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), WHOLE.values(), ids=WHOLE)
-def test_documents(text: str, said: list[Said]) -> None:
-    assert problems_in(text) == said
+@pytest.mark.parametrize(("text", "reported"), WHOLE.values(), ids=WHOLE)
+def test_documents(text: str, reported: list[Reported]) -> None:
+    assert problems_in(text) == reported
 
 
 # --------------------------------------------------------------------------- protocols and weights
@@ -640,10 +640,10 @@ def test_a_protocol_without_ports_among_ports_is_told_where_it_belongs(ports: st
     ],
 )
 def test_weights_in_another_form_are_told_as_the_mapping_that_is_taken(written: str, hint: str) -> None:
-    ((_, _, _, said),) = problems_in(BASE + f"  sourceNat: [{{name: a, {written}}}]\n")
-    assert said == f"write values and weights as one mapping: `{hint}`"
+    ((_, _, _, reported),) = problems_in(BASE + f"  sourceNat: [{{name: a, {written}}}]\n")
+    assert reported == f"write values and weights as one mapping: `{hint}`"
 
 
 def test_where_no_weights_are_taken_nothing_is_to_be_quoted() -> None:
-    ((_, _, _, said),) = problems_in(BASE + "  forwards: {v: {at: {isp-a: 3}, to: 192.168.1.9}}\n")
-    assert said == "at takes no weights: write [isp-a]"
+    ((_, _, _, reported),) = problems_in(BASE + "  forwards: {v: {at: {isp-a: 3}, to: 192.168.1.9}}\n")
+    assert reported == "at takes no weights: write [isp-a]"

@@ -128,7 +128,7 @@ def test_a_pipe_among_the_files_is_told_and_not_waited_for(tmp_path: Path) -> No
     assert (where, message) == (f"{tmp_path}/more.yaml:1:1", "cannot be read: not a regular file")
 
 
-def test_a_pipe_that_somebody_names_is_read(tmp_path: Path) -> None:
+def test_a_pipe_that_is_named_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with ThreadPoolExecutor(1) as writer:
         writer.submit((tmp_path / "pipe").write_text, BASE)
@@ -165,7 +165,7 @@ def test_a_symlink_through_a_directory_that_is_one(root: Path) -> None:
     assert told(root) == [("more.yaml", OUTSIDE)]
 
 
-def test_nobody_learns_whether_there_is_a_file_outside(root: Path) -> None:
+def test_an_error_does_not_tell_whether_a_file_outside_exists(root: Path) -> None:
     (root / "more.yaml").symlink_to("../secret/none")
     assert told(root) == [("more.yaml", OUTSIDE)]
 

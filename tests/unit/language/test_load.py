@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
 from tests.examples import examples
-from tests.unit.language.specs import BASE, HEAD, Said, load, problems_in
+from tests.unit.language.specs import BASE, HEAD, Reported, load, problems_in
 
 EXAMPLES = sorted(path for path in (Path(__file__).parents[3] / "examples").iterdir() if path.is_dir())
 
@@ -141,9 +141,9 @@ def test_the_order_of_files_is_that_of_their_names() -> None:
     assert load_texts(texts) == load_texts(dict(reversed(texts.items())))
 
 
-TWICE: dict[str, tuple[str, str, Said]] = {
-    section: (one, other, said)
-    for section, one, other, said in [
+TWICE: dict[str, tuple[str, str, Reported]] = {
+    section: (one, other, reported)
+    for section, one, other, reported in [
         (
             "forwards",
             "  forwards:\n    web: {at: isp-b, to: 192.168.1.1}\n",
@@ -203,9 +203,9 @@ TWICE: dict[str, tuple[str, str, Said]] = {
 }
 
 
-@pytest.mark.parametrize(("one", "other", "said"), TWICE.values(), ids=TWICE)
-def test_what_is_said_twice_names_both_places(one: str, other: str, said: Said) -> None:
-    assert problems_in({"a.yaml": BASE + one, "b.yaml": HEAD + "spec:\n" + other}) == [said]
+@pytest.mark.parametrize(("one", "other", "reported"), TWICE.values(), ids=TWICE)
+def test_what_is_defined_twice_is_reported_with_both_places(one: str, other: str, reported: Reported) -> None:
+    assert problems_in({"a.yaml": BASE + one, "b.yaml": HEAD + "spec:\n" + other}) == [reported]
 
 
 def test_two_lines_of_one_name_in_one_document() -> None:
@@ -287,12 +287,12 @@ NO_CHOICE = {
 }
 
 
-@pytest.mark.parametrize(("hostname", "gateway", "said"), NO_CHOICE.values(), ids=NO_CHOICE)
-def test_no_one_gateway(hostname: str | None, gateway: str | None, said: Said) -> None:
+@pytest.mark.parametrize(("hostname", "gateway", "reported"), NO_CHOICE.values(), ids=NO_CHOICE)
+def test_no_one_gateway(hostname: str | None, gateway: str | None, reported: Reported) -> None:
     with pytest.raises(SpecError) as caught:
         chosen(FLEET, hostname, gateway)
     (p,) = caught.value.problems
-    assert (str(p.position), p.path, p.message, p.hint) == said
+    assert (str(p.position), p.path, p.message, p.hint) == reported
 
 
 # --------------------------------------------------------------------------- all problems
@@ -305,7 +305,7 @@ def test_all_problems_of_all_files_are_told_in_their_order() -> None:
         "b.yaml": b"\xff",
         "d.yaml": HEAD + "spec:\n  host: a\n---\n" + HEAD + "spec:\n  host: b\n",
     }
-    assert [said[0] for said in problems_in(texts)] == [
+    assert [reported[0] for reported in problems_in(texts)] == [
         "a.yaml:1:4",
         "a.yaml:2:4",
         "b.yaml:1:1",
@@ -362,12 +362,12 @@ _DATA = st.recursive(
 @example(HEAD + "spec: {uplinks: {x: {interface: lan0, nextHop: {a: 1}}}}\n")
 @settings(max_examples=examples(300))
 def test_whatever_is_written_only_spec_error_comes_out(text: str | bytes) -> None:
-    said = ""
+    reported = ""
     problems: tuple[SpecProblem, ...] = ()
     try:
         load(text)
     except SpecError as error:
-        said, problems = str(error), error.problems
-    assert bool(said) == bool(problems)
+        reported, problems = str(error), error.problems
+    assert bool(reported) == bool(problems)
     assert all(p.message and p.position.line > 0 for p in problems)
-    assert not any(word in said for word in ("pydantic", "Value error", "Input should"))
+    assert not any(word in reported for word in ("pydantic", "Value error", "Input should"))

@@ -1,4 +1,4 @@
-"""Reading one file of a spec again. That it yields what reading everything would is said in tests/property."""
+"""Reading one file of a spec again. tests/property compares it with reading everything."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_is_wrong_or_no_row_is_for_reading_everything(rows: str, root: Path
 def test_so_are_other_files(root: Path, loaded: LoadedSpec) -> None:
     (root / "edge.yaml").write_text(YAML.replace("198.51.100.2", "198.51.100.3"))
     (root / "s.csv").write_text("name,address,as\none,10.0.0.9,198.51.100.9\n")
-    for name in ("edge.yaml", "s.csv", "nobody.csv", "nobody.yaml"):
+    for name in ("edge.yaml", "s.csv", "none.csv", "none.yaml"):
         assert again(loaded, root, name) is None
 
 

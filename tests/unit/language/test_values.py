@@ -198,12 +198,12 @@ def test_the_quick_way_takes_what_the_slow_way_takes(text: str) -> None:
     ],
 )
 def test_anything_else_is_a_value_error(parse: Callable[[object], Any], value: object) -> None:
-    said = "nothing"
+    reported = "nothing"
     try:
         parse(value)
     except ValueError as error:
-        said = str(error)
-    assert said
+        reported = str(error)
+    assert reported
 
 
 @given(st.from_regex(v.NAME_PATTERN, fullmatch=True) | st.from_regex(v.IFNAME_PATTERN, fullmatch=True))

@@ -1,4 +1,4 @@
-"""What `auto` finds on an interface, which of it new flows get, and what is said of it."""
+"""What `auto` finds on an interface, which of it new flows get, and the notes about it."""
 
 from __future__ import annotations
 

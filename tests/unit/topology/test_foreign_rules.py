@@ -1,4 +1,4 @@
-"""FIB rules of others behind ours: which stage 2 asks, and what is said of the rest."""
+"""Foreign FIB rules behind the gateway's: which of them stage 2 follows, and the notes about the others."""
 
 from __future__ import annotations
 
@@ -33,15 +33,18 @@ def rule(priority: int = 5270, table: int = 52, **more: object) -> FibRule:
 
 
 def asked(*facts: ForeignRule, text: str = SPEC) -> list[str]:
-    """The rules of ours that lead to a table of others."""
+    """The rules of the gateway that lead to a table of others."""
     spec = load_texts({"edge.yaml": text}).spec
     given = assume_missing(spec, Facts("host", rules=facts))
     found = [rule for rule in FIB_RULE.desired(resolve("edge", spec, given)) if rule.table in (52, 53)]
     return [str(rule) for rule in sorted(found, key=lambda rule: rule.priority)]
 
 
-def said(*facts: ForeignRule, text: str = SPEC) -> list[str]:
-    return [str(unasked) for unasked in judge_rules(load_texts({"edge.yaml": text}).spec, Facts("", rules=facts))[1]]
+def reported(*facts: ForeignRule, text: str = SPEC) -> list[str]:
+    return [
+        str(not_honoured)
+        for not_honoured in judge_rules(load_texts({"edge.yaml": text}).spec, Facts("", rules=facts))[1]
+    ]
 
 
 STAGE_2 = "fwmark 0x80000000/0x80000000"
@@ -54,7 +57,7 @@ def test_the_networks_in_a_table_of_others_are_asked_for_before_the_uplinks() ->
         "pref 1505 to 100.64.0.0/10 iif lo lookup 52 suppress_prefixlength 0",
         "pref 1505 to 192.168.1.0/24 iif lo lookup 52 suppress_prefixlength 0",
     ]
-    assert said(ForeignRule(rule(), MESH)) == []
+    assert reported(ForeignRule(rule(), MESH)) == []
 
 
 def test_several_are_asked_in_the_kernels_order_around_main() -> None:
@@ -78,7 +81,7 @@ def test_conditions_are_kept(more: dict[str, object], words: str) -> None:
 def test_marks_of_others_count_where_they_are_kept() -> None:
     marked = ForeignRule(rule(mark=0x1, mask=0xFF), MESH)
     assert asked(marked) == []
-    assert "their mark is the gateway's by then (dataplane: {keepMarks: true} keeps it)" in said(marked)[0]
+    assert "their mark is the gateway's by then (dataplane: {keepMarks: true} keeps it)" in reported(marked)[0]
     kept = SPEC.replace("spec:\n", "spec:\n  dataplane: { keepMarks: true }\n")
     assert "fwmark 0x80000001/0x800000ff" in asked(marked, text=kept)[0]
 
@@ -97,20 +100,20 @@ def test_marks_of_others_count_where_they_are_kept() -> None:
         ForeignRule(FibRule(4, 5250, "unreachable", mark=0x80000, mask=0xFF0000), TableFact()),
     ],
     ids=[
-        "before ours",
+        "before the gateway's",
         "an empty table",
         "main",
         "the host's own packets",
         "by out-interface",
         "by user",
         "by an uplink's address",
-        "from an interface that is none of ours",
+        "from an interface that is not in the spec",
         "a mark that inside hosts do not have",
     ],
 )
 def test_what_has_nothing_to_do_with_inside_hosts_is_neither_asked_nor_said(fact: ForeignRule) -> None:
     assert [words for words in asked(fact) if "pref 14" in words] == []
-    assert said(fact) == []
+    assert reported(fact) == []
 
 
 @pytest.mark.parametrize(
@@ -121,8 +124,8 @@ def test_what_has_nothing_to_do_with_inside_hosts_is_neither_asked_nor_said(fact
             "has a default route by wg0, which packets of inside hosts do not take",
         ),
         (ForeignRule(rule(), KILL_SWITCH), "its table ends in a route that refuses"),
-        (ForeignRule(rule(other=("ipproto 6",)), MESH), "ipproto is asked of the original packet only"),
-        (ForeignRule(rule(other=("attribute 77 0x01",)), MESH), "attribute is asked of"),
+        (ForeignRule(rule(other=("ipproto 6",)), MESH), "ipproto matches the original packet only"),
+        (ForeignRule(rule(other=("attribute 77 0x01",)), MESH), "attribute matches the original"),
         (ForeignRule(rule(source="192.168.1.7/32"), TUNNEL), "{name: NAME, from: 192.168.1.7/32, as: NAME}"),
         (ForeignRule(FibRule(4, 6000, "unreachable"), TableFact()), "would refuse packets of inside hosts"),
         (
@@ -132,8 +135,8 @@ def test_what_has_nothing_to_do_with_inside_hosts_is_neither_asked_nor_said(fact
     ],
     ids=["full tunnel", "kill switch", "protocol", "unknown", "one host by a tunnel", "a refusal", "undeclared"],
 )
-def test_what_a_rule_would_have_done_is_said(fact: ForeignRule, words: str) -> None:
-    (text,) = said(fact)
+def test_what_a_rule_would_have_done_is_noted(fact: ForeignRule, words: str) -> None:
+    (text,) = reported(fact)
     assert words in text
     assert text.startswith("ip rule: pref ")
 
@@ -141,4 +144,4 @@ def test_what_a_rule_would_have_done_is_said(fact: ForeignRule, words: str) -> N
 def test_more_rules_than_there_is_room_for_are_named() -> None:
     facts = [ForeignRule(rule(6000 + number), MESH) for number in range(22)]
     assert len([words for words in asked(*facts) if "iif" not in words]) == 20
-    assert len(said(*facts)) == 2
+    assert len(reported(*facts)) == 2

@@ -152,11 +152,11 @@ def test_an_interface_that_is_down_is_a_note() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "module", "dataplane"),
+    ("chosen", "module", "dataplane"),
     [("auto", True, "kmod"), ("auto", False, "bpf"), ("bpf", True, "bpf"), ("kmod", False, "kmod")],
 )
-def test_the_dataplane_is_what_is_asked_for_or_what_can_be_had(wanted: str, module: bool, dataplane: str) -> None:
-    assert topology(f"  dataplane: {{ type: {wanted} }}\n" + LAN + AUTO, module=module).dataplane == dataplane
+def test_the_dataplane_is_what_is_asked_for_or_what_can_be_had(chosen: str, module: bool, dataplane: str) -> None:
+    assert topology(f"  dataplane: {{ type: {chosen} }}\n" + LAN + AUTO, module=module).dataplane == dataplane
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_two_namespaces_have_different_loop_tags_that_are_never_zero() -> None:
     ],
     ids=["both", "ipv4", "ipv6"],
 )
-def test_a_family_that_nobody_uses_is_left_alone(text: str, families: tuple[int, ...]) -> None:
+def test_an_unused_family_is_left_alone(text: str, families: tuple[int, ...]) -> None:
     assert topology(text).families == families
 
 
@@ -246,7 +246,7 @@ def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkF
     chosen = found.source_rules[0].action
     assert isinstance(chosen, ToRange)
     assert str(chosen.addresses) == "203.0.113.2"
-    assert any(said.startswith(note) for said in found.notes)
+    assert any(reported.startswith(note) for reported in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -440,4 +440,4 @@ def test_a_line_that_does_nothing_here_is_a_note(line: str, note: str) -> None:
     links = (link("lan0", "192.168.1.1/24", "10.9.9.9/32"), link("wan0", "203.0.113.2/24"), link("wan1"))
     notes = [n for n in topology(LAN + TWO + f"  {line}\n", *links).notes if n.startswith(("sourceNat", "route "))]
     assert len(notes) == bool(note)
-    assert all(said.startswith(note) for said in notes)
+    assert all(reported.startswith(note) for reported in notes)
