@@ -140,21 +140,21 @@ def test_an_apply_that_is_killed_beside_a_down_leaves_a_closed_gateway(
 
 
 def test_of_any_two_at_random_one_is_the_outcome_and_nothing_leaks(site: Site, race: Race, prober: Prober) -> None:
-    dice = random.Random(SEED)
+    rng = random.Random(SEED)
     print(f"NVI_SEED={SEED} NVI_ROUNDS={ROUNDS}")
     for number in range(ROUNDS):
-        Round(dice, race, f"NVI_SEED={SEED}, round {number}").run(site, prober)
+        Round(rng, race, f"NVI_SEED={SEED}, round {number}").run(site, prober)
 
 
 class Round:
     """Two commands that start at random times; in a third of the rounds one of them is killed at a random time."""
 
-    def __init__(self, dice: random.Random, race: Race, where: str) -> None:
-        self._dice, self._race = dice, race
+    def __init__(self, rng: random.Random, race: Race, where: str) -> None:
+        self._rng, self._race = rng, race
         self._before = race.holds()
-        self._pair = [dice.choice([("apply", "A"), ("apply", "B"), ("down",), ("run", "A")]) for _ in range(2)]
-        self._times = [0.0, dice.uniform(0, dice.choice([0.1, LONGEST]))]
-        self._kill = dice.choice([None, None, (dice.randrange(2), dice.uniform(0, 2 * LONGEST))])
+        self._pair = [rng.choice([("apply", "A"), ("apply", "B"), ("down",), ("run", "A")]) for _ in range(2)]
+        self._times = [0.0, rng.uniform(0, rng.choice([0.1, LONGEST]))]
+        self._kill = rng.choice([None, None, (rng.randrange(2), rng.uniform(0, 2 * LONGEST))])
         self._begun: list[Command] = []
         self._killed = False
         self._where = where
