@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """Names that a stranger chose must not move a terminal's cursor, nor look like lines of ours."""
+    """Names that a stranger chose must not move a terminal's cursor, nor look like lines of nvictl."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
@@ -113,7 +113,7 @@ class SpecError(NviError):
 
 
 class ConflictError(NviError):
-    """Something foreign stands where an object of ours has to be; we never change it."""
+    """A foreign object is where an owned one has to be; it is never changed."""
 
 
 class BusyError(NviError):
@@ -145,7 +145,7 @@ class NftCrashedError(KernelError):
 
 
 class ConcurrentChangeError(KernelError):
-    """Somebody else changed what a plan was made for; nothing of this change was applied."""
+    """Another process changed what a plan was made for; nothing of this change was applied."""
 
     transient = True
 

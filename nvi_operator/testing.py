@@ -1,4 +1,4 @@
-"""A fake kernel with fault injection, for tests of whatever drives a kernel. Shipped, because users have tests, too.
+"""A fake kernel with fault injection, for tests of whatever drives a kernel. Shipped for the tests of users.
 
     kernel = FakeKernel(facts=..., fail_at=3)
     reconcile(kernel, Gateway("edge", spec))      # the third change is refused: everything is as before
@@ -81,7 +81,7 @@ class FakeKernel:
                 del self.objects[ref]
 
     def drop(self, refs: Iterable[Ref]) -> None:
-        """Somebody else deletes objects of ours."""
+        """Another process deletes owned objects."""
         for ref in refs:
             del self.objects[ref]
 

@@ -1,4 +1,4 @@
-"""Where exceptions of libraries and of the OS become ours, once."""
+"""The border: exceptions of libraries and of the OS are wrapped here, once, `from` the original."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ HINTS = {
     errno.EPERM: "run as root, or with CAP_NET_ADMIN in this network namespace",
     errno.EACCES: "run as root, or with CAP_NET_ADMIN in this network namespace",
     errno.EOPNOTSUPP: "this kernel lacks the feature; `nvictl doctor` says which",
-    errno.ENFILE: "the set is full: it is made anew, with more room, when the table is planned anew",
+    errno.ENFILE: "the set is full: the next plan makes a new one with more room",
     errno.ENOSPC: "a disk or a kernel table is full",
-    errno.ENODEV: "the interface has gone; the next pass will see it",
-    errno.ENETDOWN: "the interface is down; the next pass will see it",
+    errno.ENODEV: "the interface has disappeared; the next reconcile will see it",
+    errno.ENETDOWN: "the interface is down; the next reconcile will see it",
 }
 
 # What another process that changes things at the same moment makes of an operation that was planned before.

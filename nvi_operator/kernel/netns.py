@@ -24,7 +24,7 @@ def enter(name: str) -> None:
     if "/" in name or not os.path.isfile(path):
         known = sorted(entry.name for entry in RUN.iterdir()) if RUN.is_dir() else []
         raise NviError(
-            f"namespace {name}: wanted to work in it: there is none of that name",
+            f"namespace {name}: entering it: no such namespace",
             hint=f"there are: {', '.join(known)}" if known else "`ip netns add NAME` makes one",
         )
     with kernel_errors(f"namespace {name}: opening"), path.open("rb") as file:
@@ -61,7 +61,7 @@ def cookie() -> int:
             raw = probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
         except OSError as error:
             raise CapabilityError(
-                f"kernel {os.uname().release}: wanted SO_NETNS_COOKIE: {error.strerror}",
+                f"kernel {os.uname().release}: reading SO_NETNS_COOKIE: {error.strerror}",
                 hint="Linux 5.15 or newer is needed",
             ) from error
     (number,) = struct.unpack("=Q", raw)

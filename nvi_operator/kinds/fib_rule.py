@@ -229,7 +229,7 @@ def _combinations(conditions: Conditions) -> Iterator[tuple[str | None, str | No
 
 
 def _backstop(topology: Topology, family: Family) -> Iterator[FibRule]:
-    """Outside nft, so that it holds when our table is flushed: nothing of ours leaves untranslated."""
+    """Outside nft, so that it holds when the table is flushed: nothing from inside leaves untranslated."""
     at, stage = topology.priorities, topology.stage_mask
     yield FibRule(family, at.local_skips_backstop, "goto", goto=at.end, iif="lo")
     for network in topology.inside_networks(family):

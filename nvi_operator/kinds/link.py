@@ -20,7 +20,7 @@ def device_alias(link_group: int, protocol: int) -> str:
 
 @dataclass(frozen=True)
 class Link:
-    """A virtual device of ours. `kernel/drivers/link.py` says by which signs it is known."""
+    """The virtual device. `kernel/drivers/link.py` says by which signs it is recognised as owned."""
 
     ifname: str
     kind: str  # rtnl_link_ops kind: "ifb" carries the eBPF dataplane, "nvi" is the module's own
@@ -28,7 +28,7 @@ class Link:
     mtu: int
     up: bool = True
     attributes: tuple[tuple[str, int], ...] = ()  # IFLA_NVI_* of kind "nvi", sorted
-    labelled: bool = True  # does the alias (IFLA_IFALIAS) name our numbers?
+    labelled: bool = True  # does the alias (IFLA_IFALIAS) name the numbers of the spec?
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""Routes, all of them in tables of ours: into the device, through each uplink, to each tenant's networks.
+"""Routes, all of them in owned tables: into the device, through each uplink, to each tenant's networks.
 
 Every table ends in `unreachable`, so that a route that vanishes with its interface never lets a lookup
 fall through to `main`, where the packet would leave untranslated or by the wrong uplink.
@@ -52,7 +52,7 @@ def _desired(topology: Topology) -> Iterator[Route]:
                     yield Route(network.version, tenant.table, str(network), dev=inside.interface.ifname)
 
 
-# Nobody's: the dummy address of RFC 7600, and a link-local one that the device does not have.
+# No host has them: the dummy address of RFC 7600, and a link-local one that the device does not have.
 _NEXT_HOPS = {4: "192.0.0.8", 6: "fe80::1"}
 
 

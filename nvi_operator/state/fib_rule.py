@@ -1,4 +1,4 @@
-"""A FIB rule (`ip rule`) of ours. A rule has no identity but its content, so the key is the whole."""
+"""A FIB rule (`ip rule`). A rule has no identity but its content, so the key is the whole."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class FibRule:
     mask: int | None = None
     suppress_prefix_length: int | None = None
     suppress_group: int | None = None
-    # What none of ours has, as in a rule that another process made with our protocol number: it is shown, so that
-    # a narrower rule is never taken for ours.
+    # What no rule of the operator has, but one that another process made with the same protocol number may: it is
+    # shown, so that a narrower rule is never taken for an owned one.
     inverted: bool = False
     other: tuple[str, ...] = ()
 

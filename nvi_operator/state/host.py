@@ -1,4 +1,4 @@
-"""Everything of ours on one host: the type of both the desired and the live state."""
+"""All owned objects on one host: the type of both the desired and the live state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HostState:
         return cls(MappingProxyType({Ref(kind, obj.key): obj for kind, obj in pairs}))
 
     def plus(self, pairs: Iterable[tuple[str, Object]]) -> HostState:
-        """With these (kind, object) pairs, too."""
+        """With these (kind, object) pairs as well."""
         return HostState(MappingProxyType({**self.objects, **HostState.of(pairs).objects}))
 
     def __eq__(self, other: object) -> bool:

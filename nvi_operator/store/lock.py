@@ -47,7 +47,7 @@ class Holder:
 
 
 def _silent(text: str) -> None:
-    """Nobody is told."""
+    """Tell nothing."""
 
 
 class GatewayLock:

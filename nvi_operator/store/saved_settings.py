@@ -116,7 +116,7 @@ class SavedSettings:
             self._shrink(left)
 
     def end(self) -> None:
-        """Nothing of ours stands: without entries the file goes."""
+        """No owned object is left: without entries the file is deleted."""
         if all(kind == FORWARDING for kind, _, _ in self._load().entries):
             with file_errors(f"{self._path}: removing"):
                 self._path.unlink(missing_ok=True)

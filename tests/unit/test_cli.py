@@ -386,7 +386,7 @@ def test_an_unknown_namespace_is_named_beside_those_that_exist() -> None:
 def test_a_namespace_is_a_name_and_no_path() -> None:
     done = nvictl("status", "--netns", "../../proc/1/ns/net")
     assert done.returncode == 2
-    assert "there is none of that name" in done.stderr
+    assert "no such namespace" in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["render", "plan", "diff", "apply", "status", "drift", "run", "down", "doctor"])

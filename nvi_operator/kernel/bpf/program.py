@@ -197,7 +197,7 @@ def name(options: ProgramOptions) -> str:
 
 
 def options_of(program_name: str) -> ProgramOptions | None:
-    """The options that a name says; None if it is no name of ours."""
+    """The options that a name says; None if it is no name of the operator's."""
     match = _NAME.fullmatch(program_name)
     if match is None:
         return None

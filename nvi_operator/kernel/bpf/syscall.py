@@ -181,7 +181,7 @@ def delete(fd: int, key: bytes) -> None:
 
 
 def keys(fd: int, size: int) -> Iterator[bytes]:
-    """Every key of a hash map that nobody else changes meanwhile."""
+    """Every key of a hash map that no other process changes meanwhile."""
     found = ctypes.create_string_buffer(size)
     previous: bytes | None = None
     while True:

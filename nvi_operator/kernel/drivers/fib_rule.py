@@ -1,4 +1,4 @@
-"""FIB rules of our protocol number.
+"""FIB rules of the operator's protocol number.
 
 The kernel deletes the first rule that has what a request names, whatever else that rule has: the request for
 `from all lookup 9` also deletes `from 10.0.0.0/8 ipproto tcp lookup 9` of the same priority (rule_find() in
@@ -38,7 +38,7 @@ _UNSET = 0xFFFFFFFF  # what the kernel dumps for a suppressor that is not set
 _INVERT = 2  # FIB_RULE_INVERT
 _OIFNAME, _PAD, _L3MDEV = 17, 18, 19
 _OURS = {_DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK, _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK}
-# Of attributes that ours never have: their words in `ip rule`, and their layouts.
+# Of attributes that owned rules never have: their words in `ip rule`, and their layouts.
 _OTHERS = {
     11: ("realms", "=I"),  # FRA_FLOW
     12: ("tun_id", ">Q"),
@@ -95,7 +95,7 @@ class FibRuleDriver(Driver):
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
         self._rtnetlink = rtnetlink
         self._protocol = protocol
-        self._known: _Known | None = None  # rules of ours, in the kernel's order, as of the last look
+        self._known: _Known | None = None  # owned rules, in the kernel's order, as last listed
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> FibRuleDriver:
@@ -138,7 +138,7 @@ class FibRuleDriver(Driver):
             self._known.setdefault((rule.family, rule.priority), []).append(Listed(rule, self._protocol, body))
 
     def _delete(self, rule: FibRule) -> None:
-        """Exactly this one, as of the last look at all of ours. Raises OSError."""
+        """Exactly this one of the owned rules, as last listed. Raises OSError."""
         if self._known is None:
             self._known = self._listed()
         group = self._known.get((rule.family, rule.priority), [])
@@ -217,7 +217,7 @@ def _parse(family: Family, body: bytes) -> Listed:
 
 
 def _others(tos: int, said: Mapping[int, bytes]) -> Iterator[str]:
-    """What none of ours has, in the words of `ip rule`; an attribute that is not known here by its number."""
+    """What no rule of the operator has, in the words of `ip rule`; unknown attributes by number."""
     if tos:
         yield f"tos {tos:#x}"
     for kind, value in sorted(said.items()):

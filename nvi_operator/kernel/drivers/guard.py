@@ -47,7 +47,7 @@ Guard = EgressGuard | IngressGuard
 
 @dataclass(frozen=True)
 class _Place:
-    """A filter of ours."""
+    """A filter of the operator."""
 
     ifindex: int
     preference: int
@@ -75,7 +75,7 @@ class GuardDriver(Driver):
         return cls(handles.ipr, handles.rtnetlink, handles.saved)
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
-        """Every guard of ours, on whatever interface."""
+        """Every owned guard, on whatever interface."""
         for place in self._places():
             ifname = self._ifname(place.ifindex)
             if ifname is not None:
@@ -113,7 +113,7 @@ class GuardDriver(Driver):
     # ---------------------------------------------------------------- where it is
 
     def _places(self, ifindex: int = 0) -> Iterator[_Place]:
-        """All filters of ours, or those of one interface."""
+        """All owned filters, or those of one interface."""
         with kernel_errors("tc filters: listing"):
             qdiscs = self._rtnetlink.dump(_GET_QDISC, _TC.pack(0, ifindex, 0, 0, 0), _is_clsact)
             indexes = dict.fromkeys(_TC.unpack_from(body)[1] for body in qdiscs)

@@ -55,9 +55,9 @@ class LinkDriver(Driver):
         return cls(handles.ipr, handles.numbers, routed=routes.devices, programmed=program.is_on)
 
     def observe(self, desired: HostState) -> Iterator[Link]:
-        """Every link of ours, whatever its name.
+        """Every owned link, whatever its name.
 
-        ConflictError for another's under a name that we need, and for one of ours that other numbers made.
+        ConflictError for a foreign one under a needed name, and for one that a gateway with other numbers made.
         """
         wanted = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):

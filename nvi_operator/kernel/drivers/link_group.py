@@ -1,4 +1,4 @@
-"""The link groups of uplinks: changed while we need them, restored by a delete."""
+"""The link groups of uplinks: changed while the gateway needs them, restored by a delete."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LinkGroupDriver(Driver):
         if isinstance(change.after, LinkGroup):
             if link is not None:
                 before_us = link.get("group") or 0
-                # Our own group is nobody else's: there was an apply before whose memory is lost.
+                # No other program uses this group: the record of an earlier apply was lost.
                 self._saved.save(self.kind, ifname, str(0 if before_us == change.after.group else before_us))
                 self._set(link, ifname, change.after.group)
             return

@@ -5,7 +5,7 @@ kernel holds them, and written so where they are many; `nft/batches.py` says wha
 
 The generation of the ruleset guards both. Elements go to the kernel with the generation that they were
 planned for, and it refuses them for any other. libnftables cannot do that: there the generation is compared
-right before and right after, and if somebody came between, the table is looked at again.
+right before and right after, and if another process changed it between, the table is read again.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class NftTableDriver(Driver):
         self._reported = reported
         self._served = served
         self._seen = _Seen()
-        self._known = _Seen()  # the same, and after a step of ours what has to be there now
+        self._known = _Seen()  # the same, and after a step what has to be there now
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> NftTableDriver:
@@ -188,18 +188,19 @@ class NftTableDriver(Driver):
                 with self._muted() if many else nullcontext():
                     self._send(step, generation=generation)
             except ConcurrentChangeError:
-                continue  # by somebody, somewhere in nftables: was it here?
+                continue  # another process changed nftables: this table?
             # The kernel took exactly these, upon exactly what was seen.
             self._seen = self._known = _Seen(after(generation), step.after)
             return
-        raise ConcurrentChangeError(f"nft table inet {self._name}: apply: others change nftables without end")
+        raise ConcurrentChangeError(f"nft table inet {self._name}: apply: other processes keep changing nftables")
 
     def _expect(self, table: Table | None) -> int:
         """The generation of the ruleset now, in which our table is this one. ConcurrentChangeError otherwise."""
         self._known = self._seen_now(self._known)
         if self._known.table != table or self._known.generation is None:
             raise ConcurrentChangeError(
-                f"nft table inet {self._name}: apply: somebody changed it meanwhile", hint="it is planned anew"
+                f"nft table inet {self._name}: apply: another process changed it meanwhile",
+                hint="it is planned again",
             )
         return self._known.generation
 
@@ -247,7 +248,7 @@ class NftTableDriver(Driver):
                     continue  # the table, or a set that was listed, has gone
             if generation == self._wire.generation():
                 return _Seen(generation, table)
-        raise ConcurrentChangeError(f"nft table inet {self._name}: reading: it changes without end")
+        raise ConcurrentChangeError(f"nft table inet {self._name}: reading: other processes keep changing it")
 
     def _read(self) -> Table | None:
         there = next((t for t in self._wire.tables() if (t.family, t.name) == ("inet", self._name)), None)

@@ -1,4 +1,4 @@
-"""Routes of our protocol number, in any table."""
+"""Routes of the operator's protocol number, in any table."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class RouteDriver(Driver):
             yield from (_parse(family, body) for body in routes)
 
     def devices(self) -> frozenset[str]:
-        """The links that our routes lead into."""
+        """The links that owned routes lead into."""
         return frozenset(route.dev for route in self.observe(HostState()) if route.dev is not None)
 
     def check(self, change: Change) -> None:
-        """ConflictError if a route of others has the key of one to create, in a table that holds none of ours."""
+        """ConflictError if a route of others has the key of one to create, in a table without owned routes."""
         if change.action is Action.CREATE and isinstance(change.after, Route):
             ours, protocol = self._in_place_of(change.after)
             if protocol is not None and not ours:
@@ -97,7 +97,7 @@ class RouteDriver(Driver):
         self._create(route, REPLACE)
 
     def _in_place_of(self, route: Route) -> tuple[bool, int | None]:
-        """Does the route's table hold any of ours, and the protocol of others' route with the same key, if any."""
+        """Does the route's table hold owned routes, and the protocol of a foreign route with the same key, if any?"""
         ours, protocol = False, None
         asked = HEADER.pack(AF[route.family], *bytes(7), 0) + number(TABLE, route.table)
         with kernel_errors(f"routing table {route.table}: listing"):

@@ -1,4 +1,4 @@
-"""Sysctls: changed while we need them, restored by a delete."""
+"""Sysctls: changed while the gateway needs them, restored by a delete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nvi_operator.store.saved_settings import SavedSettings
 
 PROC = Path("/proc/sys")  # /proc/sys/net shows the namespace of the reading thread
 LOOSENED = ("accept_local", "rp_filter", "send_redirects")
-_LONGEST = 128  # characters of a value of ours, by far
+_LONGEST = 128  # characters: more than any value that is compared has
 
 
 class SysctlDriver(Driver):
@@ -34,16 +34,16 @@ class SysctlDriver(Driver):
         return cls(handles.saved)
 
     def observe(self, desired: HostState) -> Iterator[Sysctl]:
-        """Those that we hold. One whose interface has gone is nobody's."""
+        """Those that are recorded. One whose interface has disappeared is no longer owned."""
         for path in self._saved.all(self.kind):
             value = read(path)
             if value is not None:
                 yield Sysctl(path, value)
 
     def unrecorded(self, found: HostState) -> Iterator[Sysctl]:
-        """What we seem to have changed without a record of it, beside `found`, all else that is ours.
+        """Settings that seem to have been changed without a record of it; `found` are the other owned objects.
 
-        Forwarding that is on where the host did not forward before us: ours, so that a `down` ends it. Where the
+        Forwarding that is on where the host did not forward before the gateway: a `down` ends it. Where the
         record is gone or damaged, also what makes an interface accept its own addresses, and what goes with that.
         """
         held, before = self._saved.all(self.kind), self._saved.all(saved_settings.FORWARDING)
@@ -58,7 +58,7 @@ class SysctlDriver(Driver):
             yield from (setting for setting in _loosened() if setting.path not in held)
 
     def default(self, path: str) -> str:
-        """What to restore where it was not recorded: never forwarding, unless the host forwarded before us."""
+        """What to restore if it was not recorded: no forwarding, unless the host forwarded before the gateway."""
         if path in FORWARDING.values():
             return self._saved.all(saved_settings.FORWARDING).get(path, "0")
         return _default(path)
@@ -85,7 +85,7 @@ class SysctlDriver(Driver):
 
 
 class OpenSettings:
-    """The settings of a state, kept open: to look at one again takes a microsecond, by its name ten."""
+    """The settings of a state, kept open: reading one again takes a microsecond, by its name ten."""
 
     def __init__(self, state: HostState) -> None:
         """Those that cannot be opened have changed."""
@@ -99,7 +99,7 @@ class OpenSettings:
                     self._missing = True
 
     def unchanged(self) -> bool:
-        """Are all as they were? Those of an interface that has gone are not, even if another has its name."""
+        """Are all as they were? Those of an interface that disappeared are not, even if another has its name."""
         try:
             return not self._missing and all(
                 os.pread(file, _LONGEST, 0).strip() == value for file, value in self._open.items()
@@ -150,5 +150,5 @@ def _write(path: str, value: str) -> None:
     with kernel_errors(f"sysctl {path}: setting to {value}"):
         (PROC / path).write_text(value, encoding="ascii")
     kept = read(path)
-    if kept not in (value, None):  # None: the interface has gone
+    if kept not in (value, None):  # None: the interface has disappeared
         raise KernelError(f"sysctl {path}: setting to {value}: it is {kept} afterwards")

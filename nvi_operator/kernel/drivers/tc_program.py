@@ -32,7 +32,7 @@ class TcProgramDriver(Driver):
     loads_programs = True
 
     def __init__(self, ipr: Any, devices: Callable[[HostState], Iterable[str]] = lambda desired: ()) -> None:
-        """`devices` names the links of ours: programs elsewhere are not looked for."""
+        """`devices` names the owned links: programs elsewhere are not looked for."""
         _teach_pyroute2()
         self._ipr = ipr
         self._devices = devices
@@ -45,7 +45,7 @@ class TcProgramDriver(Driver):
         return cls(handles.ipr, devices)
 
     def observe(self, desired: HostState) -> Iterator[TcProgram]:
-        """The program at our place on every device of ours."""
+        """The program at the operator's place on every owned device."""
         for ifname in self._devices(desired):
             place = self._place(ifname)
             if place is not None:
@@ -57,7 +57,7 @@ class TcProgramDriver(Driver):
         return place.number if place is not None and _contents(place)[0] is not None else None
 
     def is_on(self, ifname: str) -> bool:
-        """Does the device carry a program of this version of ours?"""
+        """Does the device carry the program of this version of the operator?"""
         return self.program_id(ifname) is not None
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
@@ -116,7 +116,7 @@ class TcProgramDriver(Driver):
     def _attach(self, wanted: TcProgram, place: _Place | None) -> None:
         """Load, fill, then replace in one step: no packet meets a half-made program.
 
-        Counters go on in the previous program's map, also if another version of ours made that.
+        Counters go on in the previous program's map, also if another version of the operator made that.
         """
         assert wanted.options is not None
         previous = place.number if place is not None else None
@@ -157,11 +157,11 @@ class TcProgramDriver(Driver):
     def _index(self, ifname: str) -> int:
         found: list[int] = self._ipr.link_lookup(ifname=ifname)
         if not found:
-            raise KernelError(f"{ifname}: wanted for the eBPF program: no such interface", transient=True)
+            raise KernelError(f"interface {ifname}: attaching the eBPF program: no such interface", transient=True)
         return found[0]
 
     def _detach(self, ifname: str) -> None:
-        """Take our filter away, if it is there; the clsact qdisc stays, somebody else may use it."""
+        """Remove the operator's filter, if it is there; the clsact qdisc stays, another program may use it."""
         place = self._place(ifname)
         if place is None or place.foreign:
             return
@@ -187,7 +187,7 @@ class _Place:
 
 
 def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[InInterface]]:
-    """Options and ports of a program of ours, as `assemble` would make it today; else nothing."""
+    """Options and interfaces of a program that `assemble` would make today; otherwise nothing."""
     options = _options(place.number) if place.number is not None and place.direct_action else None
     if place.number is None or options is None:
         return None, frozenset()
@@ -214,7 +214,7 @@ def _fill(fd: int, wanted: TcProgram) -> None:
     """Make the ports map hold what is wanted, or what it held if the kernel refuses that."""
     if len(wanted.ports) > program.PORTS_MAP.entries:
         raise CapabilityError(
-            f"tc-program {wanted.key}: wanted {len(wanted.ports)} interfaces: {program.PORTS_MAP.entries} fit in",
+            f"tc-program {wanted.key}: {len(wanted.ports)} interfaces: at most {program.PORTS_MAP.entries} fit",
             hint="divide the interfaces among several gateways, in network namespaces of their own",
         )
     before = _entries(fd)

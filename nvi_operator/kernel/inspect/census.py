@@ -44,7 +44,7 @@ class Census:
     _enough: set[bytes] = field(default_factory=set)
 
     def take(self, rtnetlink: Rtnetlink) -> None:
-        """Raises OSError. A listing that was interrupted is made anew: hence sets."""
+        """Raises OSError. A listing that was interrupted is repeated, hence sets."""
         rtnetlink.dump(GET, HEADER.pack(AF[self.family], *bytes(7), 0), self._look)
 
     def _look(self, body: bytes) -> bool:

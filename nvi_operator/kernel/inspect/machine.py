@@ -47,7 +47,7 @@ def has_conntrack() -> bool:
 
 
 def can_set_conntrack_max() -> bool:
-    """Only the initial network namespace can: in others nobody may write it (nf_conntrack_standalone.c)."""
+    """Only the initial network namespace can: in others it cannot be written (nf_conntrack_standalone.c)."""
     try:
         return bool(_CONNTRACK_MAX.stat().st_mode & 0o200)
     except OSError:

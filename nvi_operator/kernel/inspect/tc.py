@@ -67,7 +67,7 @@ def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:
 
 
 def _of_action(action: Mapping[int, bytes]) -> Iterator[int | None]:
-    """Any of several may be the last: the next one is asked where it says TC_ACT_PIPE, which harms nobody."""
+    """Any of several may be the last: the next one is asked where it says TC_ACT_PIPE, which does no harm."""
     kind = action[_KIND].rstrip(b"\0").decode()
     options = dict(attributes(action.get(_OPTIONS, b"")))
     if kind == "police":

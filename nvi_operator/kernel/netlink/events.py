@@ -4,7 +4,7 @@ elements also which (`Monitor`).
 Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
 for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
 service proxy) does not keep us awake: other nftables tables, routes of `main` that are neither default ones nor
-by an uplink's interface (`follow`; ours are in tables of ours), cached routes, bridge ports, neighbours.
+by an uplink's interface (`follow`; owned ones are in tables of their own), cached routes, bridge ports, neighbours.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Event:
 
     nftables names the process itself. Elsewhere the pid is the likely one: of the port that the change was
     asked for through. Links, automatic routes and programs with ports of their own making (pyroute2) tell
-    nothing (0, ""), so that `own` False does not mean that it was somebody else.
+    nothing (0, ""), so that `own` False does not mean that it was another process.
     """
 
     family: Family
@@ -89,7 +89,7 @@ class KernelEvents:
         self._reports = Monitor()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
-        self._wires: frozenset[int] | None = None  # None: nobody said yet what matters
+        self._wires: frozenset[int] | None = None  # None: `follow` has not been called yet
         self._on_wires: re.Pattern[bytes] | None = None
         self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
         try:

@@ -16,7 +16,7 @@ from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.tables import IngressChain, TableFact, get_chains, get_tables, ingress_chain, table_fact
 
-_MOST_DUMPS = 20  # of a set that somebody keeps changing
+_MOST_DUMPS = 20  # of a set that another process keeps changing
 
 
 class ElementError(OSError):
@@ -135,7 +135,7 @@ class Nfnetlink:
                     continue
                 code = reply.code()
                 if code == errno.ERESTART:
-                    raise ConcurrentChangeError("nft table: apply: somebody changed the ruleset meanwhile")
+                    raise ConcurrentChangeError("nft table: apply: another process changed the ruleset meanwhile")
                 if code:
                     reason, offset = reply.extended()
                     raise ElementError(code, reason, *batch.blamed(reply.sequence, offset))

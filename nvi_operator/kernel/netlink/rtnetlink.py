@@ -51,7 +51,7 @@ class Rtnetlink:
                 return
 
     def dump(self, kind: int, body: bytes, wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """The messages of a listing that are wanted; made anew, twice, if they changed meanwhile. Raises OSError."""
+        """The messages that are asked for; listed again, twice, if they changed meanwhile. Raises OSError."""
         found: list[bytes] = []
         for _ in range(_MOST_DUMPS):
             found, whole = self._dump(kind, body, wanted)

@@ -56,7 +56,7 @@ class Nft:
         bindings = importlib.util.find_spec("nftables")
         if bindings is None or bindings.origin is None:
             raise CapabilityError(
-                "nftables: the Python bindings are wanted: there are none",
+                "nftables: Python bindings not found",
                 hint="apt-get install python3-nftables, and use the system's Python (or a virtual "
                 "environment made from it with --system-site-packages)",
             )
@@ -86,7 +86,7 @@ class Nft:
         NftCrashedError where there is no usable answer, KernelError where libnftables refuses.
 
         Before nft 1.1.0 a terse `list table` fetches all elements all the same (bug 1735 of netfilter.org); beside a
-        `list ruleset` it does not. That is of a family without tables of ours, and no rule of another table is
+        `list ruleset` it does not. That is of a family without owned tables, and no rule of another table is
         fetched for it, because `list table` narrows both. The definitions of sets are, and 1.0.6 dies of one with
         values that are intervals, which a newer nft made; then all elements come too.
         """
@@ -124,7 +124,7 @@ class Nft:
             answer = _answer(worker, REQUEST.pack(what, len(data)) + data, time.monotonic() + seconds)
         except BaseException as error:
             self._worker = None
-            worker.kill()  # an answer that nobody waited for would be taken for the next one's
+            worker.kill()  # its late answer would be taken for that to the next request
             _end(worker)
             if isinstance(error, TimeoutError):
                 message = f"nft table: {name}: libnftables did not answer within {seconds:.0f} s"
@@ -132,7 +132,7 @@ class Nft:
             raise
         if answer is None:
             self._worker = None
-            raise NftCrashedError(f"nft table: {name}: libnftables {_fate(worker)}", hint=_NEWER)
+            raise NftCrashedError(f"nft table: {name}: libnftables {_exit_reason(worker)}", hint=_NEWER)
         return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -166,7 +166,7 @@ def _answer(worker: subprocess.Popen[bytes], request: bytes, deadline: float) ->
 
 
 def _send(worker: subprocess.Popen[bytes], request: bytes, deadline: float) -> bool:
-    """False if nobody reads it any more."""
+    """False if the worker no longer reads."""
     assert worker.stdin is not None
     rest = memoryview(request)
     while rest:
@@ -236,8 +236,8 @@ def _failed(what: str, error: str) -> KernelError | CapabilityError:
     return KernelError(message)
 
 
-def _fate(worker: subprocess.Popen[bytes]) -> str:
-    """What became of it."""
+def _exit_reason(worker: subprocess.Popen[bytes]) -> str:
+    """How the worker ended."""
     _end(worker)
     if worker.returncode < 0:
         return f"died of {signal.Signals(-worker.returncode).name}"
