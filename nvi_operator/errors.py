@@ -1,8 +1,8 @@
 """The one exception tree.
 
-Every error a user can meet is one of these. The message reads *object: what was wanted: what was
-found: what to do*; the last part is `hint`. An exception of a library is wrapped once, at the border
-in `kernel/` or `spec/`, always with ``raise ... from``.
+Every error a user can meet is one of these. The message reads *object: what failed: cause*, and `hint`
+says what to do. An exception of a library is wrapped once, where `kernel/` or `language/` calls it, always
+with ``raise ... from``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """Names that a stranger chose must not move a terminal's cursor, nor look like lines of nvictl."""
+    """Escapes what is not printable: names from outside must not move the cursor or imitate our messages."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
@@ -84,7 +84,7 @@ class SpecProblems(list[SpecProblem]):
         return full
 
     def is_enough(self) -> bool:
-        """Are so many counted that what comes next need not be checked? Asked where something does come next."""
+        """Are enough counted to skip the rest? If so, `complete` is cleared: call it only if there is a rest."""
         enough = len(self) + self.more >= self.MOST_COUNTED
         self.complete = self.complete and not enough
         return enough
@@ -113,7 +113,7 @@ class SpecError(NviError):
 
 
 class ConflictError(NviError):
-    """A foreign object is where an owned one has to be; it is never changed."""
+    """A foreign object is in the place of an owned one; the operator never changes it."""
 
 
 class BusyError(NviError):
@@ -145,13 +145,13 @@ class NftCrashedError(KernelError):
 
 
 class ConcurrentChangeError(KernelError):
-    """Another process changed what a plan was made for; nothing of this change was applied."""
+    """Another process changed what the plan was made for; nothing of this change was applied."""
 
     transient = True
 
 
 class VerifyError(NviError):
-    """After an apply the kernel still does not hold what was wanted."""
+    """After an apply the kernel does not hold the desired state."""
 
     retryable = True
     transient = True

@@ -1,4 +1,4 @@
-"""What a check has to say."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LEVELS: tuple[Level, ...] = ("problem", "warning", "ok")
 class Finding:
     """One observation. `problem`: the gateway will not work as its spec says; `warning`: it may not.
 
-    `topic` is the name of the check. `todo` holds one thing to do per line, commands ready to be pasted;
-    it is empty where there is nothing to do.
+    `topic` is the name of the check. `todo` holds one action per line, commands ready to be pasted; empty if none is
+    needed.
     """
 
     level: Level

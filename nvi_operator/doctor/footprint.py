@@ -57,14 +57,14 @@ class Footprint:
         """
         unnamed = None if unknown else UNNAMED
         protocol = None if unknown else "tcp"
-        insides = tuple(self.networks) or (unnamed,)
+        inside_interfaces = tuple(self.networks) or (unnamed,)
         uplinks = self.uplinks or (unnamed,)
-        for ifname in insides:
+        for ifname in inside_interfaces:
             for state in ("new", "established"):
                 yield self._packet(family, 1, ifname, self.device, state, protocol)
         for ifname in uplinks:
             yield self._packet(family, 1, ifname, self.device, "established", protocol)
-        for inside in insides:
+        for inside in inside_interfaces:
             for uplink in uplinks:
                 yield self._packet(family, 2, inside, uplink, "untracked", protocol)
                 yield self._packet(family, 2, uplink, inside, "untracked", protocol)

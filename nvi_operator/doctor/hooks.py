@@ -1,4 +1,4 @@
-"""Our packets, as a foreign base chain of a given hook and priority sees them. Pure."""
+"""The gateway's packets, as a foreign base chain of a given hook and priority sees them. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def families(chain: ListedChain) -> tuple[Family, ...]:
 
 
 def received(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
-    """Our packets as a prerouting chain sees them: what is not known before conntrack is left out."""
+    """Packets as a prerouting chain sees them: without conntrack's state in chains before conntrack."""
     for family in families(chain):
         for packet in need.received(family, unknown=unknown):
             early = chain.priority <= (CONNTRACK if packet.stage == 1 else RAW)

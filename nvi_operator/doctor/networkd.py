@@ -1,4 +1,4 @@
-"""What systemd-networkd's configuration says of rules, routes and addresses that it did not make. Pure.
+"""systemd-networkd's configuration: does it keep rules, routes and addresses that it did not make? Pure.
 
 See networkd.conf(5) and systemd.network(5).
 """
@@ -45,5 +45,5 @@ def parse_network_file(ifname: str, file: str, texts: Iterable[str]) -> Networkd
                     try:
                         addresses.append(ip_interface(value).ip)
                     except ValueError:
-                        continue  # networkd leaves it out as well
+                        continue  # networkd ignores it as well
     return NetworkdLink(ifname, file, keeps, frozenset(addresses))

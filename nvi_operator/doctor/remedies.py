@@ -1,4 +1,4 @@
-"""Whose table or mark is it? And how does one tell that tool to let our packets through? Pure."""
+"""The tool that owns a table or a mark, and the commands that make it accept the gateway's packets. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BY_TABLE: dict[str, Tool] = {
 
 
 def tool_of(ruleset: Ruleset, family: str, table: str) -> Tool:
-    """Who made a table, as far as its names tell."""
+    """The tool that made a table, as far as names tell."""
     if table in _BY_TABLE:
         return _BY_TABLE[table]
     if family in ("ip", "ip6") and table in _IPTABLES_TABLES:
@@ -44,8 +44,8 @@ def is_iptables(chain_family: str, table: str, chain: str) -> bool:
     return chain_family in ("ip", "ip6") and table in _IPTABLES_TABLES and chain.isupper()
 
 
-def accept_commands(ruleset: Ruleset, chain: ListedChain, needs: Footprint, stages: set[int]) -> str:
-    """Commands by which a base chain accepts our packets of these stages, and how that survives a restart."""
+def accept_commands(ruleset: Ruleset, chain: ListedChain, need: Footprint, stages: set[int]) -> str:
+    """Commands that make a base chain accept the gateway's packets of these stages, and how to keep that."""
     tool = tool_of(ruleset, chain.family, chain.table)
     lines: list[str] = []
     if is_iptables(chain.family, chain.table, chain.name):
@@ -63,9 +63,9 @@ def accept_commands(ruleset: Ruleset, chain: ListedChain, needs: Footprint, stag
             keep = f"to keep it, put the same -A lines above the others of {target} in /etc/ufw/{file}"
         prefix = f"{command} -t {chain.table} -I {target}" if chain.table != "filter" else f"{command} -I {target}"
         if 1 in stages:
-            lines += [f"{prefix} {option} -j ACCEPT" for option in _stage_1_options(chain, needs)]
+            lines += [f"{prefix} {option} -j ACCEPT" for option in _stage_1_options(chain, need)]
         if 2 in stages:
-            lines.append(f"{prefix} -m mark --mark {needs.stage:#x}/{needs.stage:#x} -j ACCEPT")
+            lines.append(f"{prefix} -m mark --mark {need.stage:#x}/{need.stage:#x} -j ACCEPT")
         return "\n".join([*lines, f"# {keep}"])
     if "owner" in ruleset.flags.get((chain.family, chain.table), frozenset()):
         if tool == "firewalld":
@@ -76,13 +76,11 @@ def accept_commands(ruleset: Ruleset, chain: ListedChain, needs: Footprint, stag
         else:
             lines.append("# the table has an owner: only that program can add the next lines")
     if 1 in stages:
-        lines += [insert(chain.place, f"{match} accept") for match in _stage_1_matches(chain, needs)]
+        lines += [insert(chain.place, f"{match} accept") for match in _stage_1_matches(chain, need)]
     if 2 in stages:
-        lines.append(insert(chain.place, f"{needs.bit_match} accept"))
+        lines.append(insert(chain.place, f"{need.bit_match} accept"))
     if tool == "firewalld":
-        lines.append(
-            "# firewalld forgets this when it reloads: run it again after each (ExecStartPost=, ExecReload=)"
-        )
+        lines.append("# firewalld loses this when it reloads: run it again after each (ExecStartPost=, ExecReload=)")
     elif tool == "fw4":
         lines.append(f"# to keep it, put the rules in /usr/share/nftables.d/chain-pre/{chain.name}/nvi.nft")
     return "\n".join(lines)
@@ -93,26 +91,26 @@ def insert(chain: str, rule: str) -> str:
     return f"nft 'insert rule {chain} {rule}'"
 
 
-def spare_command(ruleset: Ruleset, rule: ListedRule, needs: Footprint) -> str:
-    """The command by which stage 2 leaves a chain before it meets a rule."""
+def spare_command(ruleset: Ruleset, rule: ListedRule, need: Footprint) -> str:
+    """The command that makes packets of stage 2 return from a chain before they meet a rule."""
     bases = (key[2] for key in ruleset.chains if key[:2] == (rule.family, rule.table))
     if any(is_iptables(rule.family, rule.table, name) for name in bases):
         command = "ip6tables" if rule.family == "ip6" else "iptables"
-        match = f"-m mark --mark {needs.stage:#x}/{needs.stage:#x}"
+        match = f"-m mark --mark {need.stage:#x}/{need.stage:#x}"
         return f"{command} -t {rule.table} -I {rule.chain} {match} -j RETURN"
-    return insert(rule.chain_place, f"{needs.bit_match} return")
+    return insert(rule.chain_place, f"{need.bit_match} return")
 
 
-def _stage_1_options(chain: ListedChain, needs: Footprint) -> list[str]:
+def _stage_1_options(chain: ListedChain, need: Footprint) -> list[str]:
     if chain.hook == "prerouting":  # the way out is not known there yet
-        return [f"-i {ifname}" for ifname in needs.interfaces]
-    return [f"-o {needs.device}"]
+        return [f"-i {ifname}" for ifname in need.interfaces]
+    return [f"-o {need.device}"]
 
 
-def _stage_1_matches(chain: ListedChain, needs: Footprint) -> list[str]:
+def _stage_1_matches(chain: ListedChain, need: Footprint) -> list[str]:
     if chain.hook == "prerouting":
-        return [f'iifname "{ifname}"' for ifname in needs.interfaces]
-    return [f'oifname "{needs.device}"']
+        return [f'iifname "{ifname}"' for ifname in need.interfaces]
+    return [f'oifname "{need.device}"']
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ MARK_USERS = (
 
 
 def mark_user(mask: int) -> str:
-    """The likely owner of a mask: the one who uses just that, else the narrowest range that covers it."""
+    """The likely owner of a mask: the program that uses exactly it, otherwise the narrowest range that covers it."""
     exact = [user.name for user in MARK_USERS if user.mask == mask]
     covering = sorted((u for u in MARK_USERS if mask & ~u.mask == 0), key=lambda u: u.mask.bit_count())
     names = list(dict.fromkeys(exact or [user.name for user in covering[:1]]))

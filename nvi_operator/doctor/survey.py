@@ -1,7 +1,7 @@
 """What was found on a machine: the input of every check. Gathered by `kernel/inspect/survey.py`. Pure.
 
-Foreign and own state are both in here: which is which depends on the numbers in the spec, so the
-checks decide. Only our nft table is left out, because listing it could take seconds.
+It holds foreign and owned state: the numbers in the spec tell which is which, so the checks decide. Only the
+owned nft table is left out, because listing it could take seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nvi_operator.nft.wire.tables import IngressChain, TableFact
 from nvi_operator.topology.facts import WIDE, ForeignRule, LinkFact
 from nvi_operator.topology.numbers import table_name
 
-# yes: it was made and removed again; loadable: its module is installed; unknown: there was no way to try.
+# yes: one was made and removed again; loadable: its module is installed; unknown: it could not be tried.
 CanMake = Literal["yes", "loadable", "no", "unknown"]
 
 ALL_ONES = 0xFFFFFFFF
@@ -28,7 +28,7 @@ ALL_ONES = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class RuleFact:
-    """One FIB rule, of whomever. `protocol` is who made it (RTPROT_*)."""
+    """One FIB rule, owned or foreign. `protocol` tells its maker (RTPROT_*)."""
 
     family: Family
     priority: int
@@ -72,7 +72,7 @@ class RuleFact:
 
     @property
     def selects(self) -> bool:
-        """Does it pick some packets only? A negated mark leaves nearly all of them."""
+        """Does it select only some packets? A negated mark selects nearly all."""
         narrow = self.iif or self.oif or self.source or self.destination or self.other or self.l3mdev
         return bool(narrow) or (self.mark is not None and not self.inverted)
 
@@ -88,7 +88,7 @@ class RouteUse:
 
 @dataclass(frozen=True)
 class RouteFact:
-    """A unicast route of `main` that is no default one, of whomever."""
+    """A unicast route of `main` other than a default route, owned or foreign."""
 
     destination: Network
     ifname: str
@@ -108,19 +108,19 @@ class MultipathFact:
 
 @dataclass(frozen=True)
 class FilterFact:
-    """One tc filter of clsact, of whomever. Those of one place are in the order in which they are asked."""
+    """One tc filter of clsact, owned or foreign. Those of one place are in the order in which they run."""
 
     ifname: str
     place: Literal["ingress", "egress"]
     preference: int
     kind: str
-    ours: bool = False
-    verdicts: frozenset[int | None] = frozenset()  # TC_ACT_*; None: what only a program or the kernel knows
+    own: bool = False
+    verdicts: frozenset[int | None] = frozenset()  # TC_ACT_*; None: decided by a program or the kernel at run time
 
 
 @dataclass(frozen=True)
 class TcxFact:
-    """An eBPF program at tcx, which sees packets before all tc filters, and may keep them from these."""
+    """An eBPF program at tcx, which runs before all tc filters and may hide packets from them."""
 
     ifname: str
     place: Literal["ingress", "egress"]
@@ -161,25 +161,25 @@ class Survey:
     kernel: str = ""
     capabilities: frozenset[str] = frozenset()
     nft_version: str | None = None
-    nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without our table
-    nft_tables: tuple[TableFact, ...] = ()  # the same tables, as the kernel tells their flags
+    nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without the owned table
+    nft_tables: tuple[TableFact, ...] = ()  # the same tables, with their flags from the kernel
     nft_ingress: tuple[IngressChain, ...] = ()
     nft_failures: tuple[str, ...] = ()  # what could not be listed, and why
-    binding: Binding | None = field(default_factory=Binding)  # None: was not tried
-    refused: tuple[str, ...] = ()  # rights that a pass needs, but those for eBPF, and why they are refused
+    binding: Binding | None = field(default_factory=Binding)  # None: not tried
+    refused: tuple[str, ...] = ()  # rights that a reconcile needs, except those for eBPF, and why they are refused
     bpf_error: str | None = None  # None: a program could be loaded, and found by its number
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
     module: ModuleFacts = field(default_factory=ModuleFacts)
     conntrack: bool = False
-    conntrack_max_is_ours: bool = True  # may this network namespace set nf_conntrack_max?
-    forward_policies: int = 0  # of IPsec, for what is forwarded
+    conntrack_max_is_settable: bool = True  # may this network namespace set nf_conntrack_max?
+    forward_policies: int = 0  # IPsec policies for forwarded packets
     rules: tuple[RuleFact, ...] = ()
-    foreign_rules: tuple[ForeignRule, ...] = ()  # those of others, with the tables that they lead to
+    foreign_rules: tuple[ForeignRule, ...] = ()  # with the tables that they lead to
     routes: tuple[RouteUse, ...] = ()
     main_routes: tuple[RouteFact, ...] = ()  # all that are wide, and some dozens more of each interface
     multipath: tuple[MultipathFact, ...] = ()  # some dozens of them
     refuses: frozenset[Family] = frozenset()  # families whose default route in `main` refuses
-    filters: tuple[FilterFact, ...] = ()  # where packets of ours pass; without a spec, that is the device
+    filters: tuple[FilterFact, ...] = ()  # on the gateway's interfaces; without a spec, on the device
     tcx: tuple[TcxFact, ...] = ()  # in the same places
     sysctls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     legacy_tables: tuple[tuple[Family, str], ...] = ()

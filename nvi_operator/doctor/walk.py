@@ -113,16 +113,16 @@ class _Walker:
                 continue
             self.met[rule] = self.met.get(rule, False) or (certain and bool(answer))
             before = len(self.endings)
-            goes_on, came_back = self._rule(rule, answer, certain=certain)
+            continues, came_back = self._rule(rule, answer, certain=certain)
             returns = returns or came_back
-            if not goes_on:
+            if not continues:
                 return returns
             certain = certain and not came_back and len(self.endings) == before
         return True
 
     def _rule(self, rule: ListedRule, answer: Answer, *, certain: bool) -> tuple[bool, bool]:
-        """May the packet go on to the next rule, and may it have returned from the chain here?"""
-        goes_on, returns = answer is None, False
+        """may the packet continue with the next rule, and may it have returned from the chain here?"""
+        continues, returns = answer is None, False
         ended = False
         native = rule.has(*_VERDICTS)
         for statement in rule.statements:
@@ -131,12 +131,12 @@ class _Walker:
                     ended = True
                     for verdict, certainly in self._vmap(rule, body):
                         on, back = self._verdict(rule, verdict, certain=certain and certainly)
-                        goes_on, returns = goes_on or on, returns or back
+                        continues, returns = continues or on, returns or back
                 elif kind in _VERDICTS or (kind == "xt" and not native and is_opaque_end(body)):
                     ended = True
                     on, back = self._verdict(rule, statement, certain=certain and bool(answer))
-                    goes_on, returns = goes_on or on, returns or back
-        return goes_on or not ended, returns
+                    continues, returns = continues or on, returns or back
+        return continues or not ended, returns
 
     def _vmap(self, rule: ListedRule, body: Any) -> Iterator[tuple[Any, bool]]:
         data = body["data"]
@@ -154,7 +154,7 @@ class _Walker:
         yield {"continue": None}, False
 
     def _verdict(self, rule: ListedRule, statement: Any, *, certain: bool) -> tuple[bool, bool]:
-        """As `_rule`: (may go on, may return)."""
+        """As `_rule`: (may continue, may return)."""
         ((kind, body),) = statement.items()
         if kind in ("jump", "goto"):
             target = self.ruleset.target(rule, body["target"])

@@ -1,1 +1,1 @@
-"""What is kept in files: who changes a gateway now, and the settings as they were before us. Root's alone."""
+"""State in files, readable by root only: the lock of a gateway, and saved settings."""

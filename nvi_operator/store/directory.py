@@ -1,7 +1,7 @@
 """The operator's directory in /run, and files in it that only root can open, lock or replace.
 
-A lock that any user can open is one that any user can hold; a file that any user can replace tells root what to
-write where. So each file is reached through the open directory, and owner and kind are looked at before it is used.
+Any user who can open a lock can hold it, and any user who can replace a file of settings can make root write them.
+So each file is opened relative to the open directory, and its owner and kind are checked before it is used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def file_errors(what: str) -> Iterator[None]:
 
 
 def open_directory(path: Path, *, create: bool = True) -> int:
-    """A descriptor of `path`, made if need be, that its user alone can enter. FileNotFoundError if not `create`.
+    """A descriptor of `path`, created if missing with mode 0700. FileNotFoundError if not `create`.
 
     Raises ConflictError if another user owns it.
     """
@@ -71,7 +71,7 @@ def open_file(path: Path, flags: int, *, create: bool = True) -> int:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """All of it or nothing: a scratch file of its own, on disk before it takes the name, and the name on disk."""
+    """Replaces a file atomically: writes and syncs a scratch file, renames it, syncs the directory."""
     directory = open_directory(path.parent)
     scratch = f".{path.name}.{secrets.token_hex(8)}"
     try:
@@ -99,7 +99,7 @@ def sweep(path: Path) -> None:
 
 
 def _own(fd: int, path: Path, kind: int, mode: int) -> None:
-    """Is it what it has to be, and its user's alone? What earlier versions opened to others is closed."""
+    """Checks kind and owner, and corrects a mode that an earlier version left too open. Raises ConflictError."""
     found = os.fstat(fd)
     if stat.S_IFMT(found.st_mode) != kind or found.st_uid != os.geteuid():
         what = "file" if kind == stat.S_IFREG else "directory"

@@ -47,14 +47,14 @@ class Holder:
 
 
 def _silent(text: str) -> None:
-    """Tell nothing."""
+    """Discards the text."""
 
 
 class GatewayLock:
-    """Of the namespace with this SO_NETNS_COOKIE, for one process that calls itself `command`. Not thread-safe.
+    """Lock of the namespace with this SO_NETNS_COOKIE, for one process that calls itself `command`. Not thread-safe.
 
-    `wait`: seconds to wait for another change. `alone`: never change anything beside an instance of another process.
-    `say` is told for whom we wait.
+    `wait`: seconds to wait for another change. `alone`: refuse to change anything while another process's instance
+    runs. `say` gets a line that names the process waited for.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class GatewayLock:
         self._depth = 0  # of `changing` within `changing`
 
     def close(self) -> None:
-        """Gives back what is held; a process that shares the descriptor keeps it."""
+        """Releases the locks; a process that shares the descriptor keeps them."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
 
     def shared(self) -> tuple[int, ...]:
-        """Descriptors for a process whose work is ours: none before the file is open."""
+        """Descriptors for a worker to inherit; empty before the file is open."""
         return () if self._fd is None else (self._fd,)
 
     def open(self) -> int:
@@ -104,7 +104,7 @@ class GatewayLock:
         self._depth += 1
         try:
             if self._depth == 1:
-                self._refuse_instance()  # it may have started while we waited
+                self._refuse_instance()  # one may have started during the wait
             yield
         finally:
             self._depth -= 1
@@ -126,7 +126,7 @@ class GatewayLock:
 
     def instance(self) -> Holder | None:
         """The other process that runs this gateway now; None if there is none."""
-        with file_errors(f"{self._path}: looking who holds it"):
+        with file_errors(f"{self._path}: reading its holder"):
             if self._fd is None:
                 try:
                     self._fd = open_file(self._path, os.O_RDWR, create=False)
@@ -176,11 +176,11 @@ class GatewayLock:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, what))
 
     def _record(self, what: Range, text: bytes) -> None:
-        with file_errors(f"{self._path}: writing who holds it"):
+        with file_errors(f"{self._path}: writing its holder"):
             os.pwrite(self.open(), text[: _RECORD - 1] + b"\0", what.value * _RECORD)
 
     def _holder(self, what: Range) -> Holder:
-        with file_errors(f"{self._path}: reading who holds it"):
+        with file_errors(f"{self._path}: reading its holder"):
             text = os.pread(self.open(), _RECORD, what.value * _RECORD)
         pid, _, command = text.partition(b"\0")[0].decode(errors="replace").partition(" ")
         return Holder(command or "a process that has just begun", int(pid) if pid.isdecimal() else 0)

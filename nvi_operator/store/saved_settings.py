@@ -1,11 +1,11 @@
-"""Settings of others that we changed, and what they were before: sysctls, and the link groups of uplinks.
+"""Saved settings: the earlier values of what an apply changed and does not own (sysctls, link groups of uplinks).
 
-One file in /run for each network namespace (by SO_NETNS_COOKIE, unique since boot): after a reboot both the settings
-and the record of them are gone together. Written under the gateway's lock, before the setting is changed.
+One file in /run for each network namespace (by SO_NETNS_COOKIE, unique since boot): a reboot clears both the settings
+and the record of them. Written under the gateway's lock, before the setting is changed.
 
-The record tells root what to write where, so it holds what we may change and nothing else. What is damaged is set
-aside under another name. Beside the settings it holds whether the host forwarded when the gateway was begun: where
-forwarding is on and its own entry is lost, that tells what to restore, and without it forwarding ends switched off.
+Root writes back what the file says, so only settings that the operator may change are accepted from it. A damaged
+file is renamed. The file also records whether the host forwarded before the first apply: where forwarding is on and
+its own entry is lost, this is the value to restore; without it, forwarding is switched off.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from nvi_operator.state.restorable import is_number
 from nvi_operator.store.directory import RUN, file_errors, open_file, sweep, write_file
 
 CLSACT = "clsact"  # the number of an interface that had no such qdisc, and "none"
-FORWARDING = "forwarding"  # as it was before the first step of all
+FORWARDING = "forwarding"  # its value before the first step of the first apply
 _MOST_BYTES = 1 << 22  # ten thousand interfaces fit in
 _NOT_A_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EIO)
 
-Entry = tuple[str, str, str]  # kind, key, value before us
+Entry = tuple[str, str, str]  # kind, key, earlier value
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What the file says. `damage`: what of it cannot be believed; None for a missing file or a good one."""
+    """Contents of the file. `damage`: what in it is invalid; None for a missing file or a good one."""
 
     entries: tuple[Entry, ...] = ()
     damage: str | None = None
@@ -43,20 +43,20 @@ class _Record:
 class SavedSettings:
     """A small persistent mapping; every change is on disk before the caller acts on it.
 
-    `warnings` says what was found to be wrong.
+    `warnings` lists what was found to be wrong.
     """
 
     def __init__(self, cookie: int, directory: Path = RUN) -> None:
-        self._path = directory / f"lent-{cookie}.json"
+        self._path = directory / f"settings-{cookie}.json"
         self.warnings: tuple[str, ...] = ()
 
     def all(self, kind: str) -> dict[str, str]:
-        """Key -> value before us, for objects of one kind."""
+        """Key -> earlier value, for objects of one kind."""
         return {key: value for owner, key, value in self._load().entries if owner == kind}
 
     @property
     def incomplete(self) -> bool:
-        """Is it missing or damaged? Beside a gateway that stands, this means that settings were lost."""
+        """Is it missing or damaged? If a gateway stands, this means that saved settings were lost."""
         record = self._load()
         return record.damage is not None or not record.entries
 
@@ -68,10 +68,10 @@ class SavedSettings:
         stands: bool,
         needed: bool,
     ) -> None:
-        """Before the first step of a pass. `forwarding` is how the host forwards now; does a gateway stand already?
+        """Call before the first step of an apply. `forwarding`: current values; `stands`: a gateway exists already.
 
-        `defaults` says for each setting that is ours what to restore where that is not recorded. Raises KernelError
-        where nothing can be written and `needed`: a `down` needs no record.
+        `defaults` gives, for each changed setting, the value to restore where none is recorded. Raises KernelError
+        if the file cannot be written and `needed`: a `down` needs no record.
         """
         record = self._load()
         kept = [entry for entry in record.entries if stands or entry[0] != FORWARDING]
@@ -86,7 +86,7 @@ class SavedSettings:
         sweep(self._path)
         if lost:
             names = ", ".join(f"{key} = {value}" for _, key, value in lost)
-            self.warn(f"{self._path}: what was before this gateway is not recorded, `down` sets: {names}")
+            self.warn(f"{self._path}: earlier values are not recorded; `down` sets: {names}")
         try:
             self._set_aside(record)
             if tuple(kept) != record.entries or record.damage:
@@ -96,14 +96,14 @@ class SavedSettings:
                 raise
 
     def save(self, kind: str, key: str, value: str) -> None:
-        """Keep `value`, unless an earlier one is kept: the first is what was before us."""
-        if not _is_ours(kind, key, value):
-            raise KernelError(f"{kind} {key}: it is none of the settings that we change")
+        """Record `value`, unless one is recorded already: only the first was set before the gateway."""
+        if not _is_restorable(kind, key, value):
+            raise KernelError(f"{kind} {key}: not a setting that nvictl changes")
         entries = self._load().entries
         if not any((owner, name) == (kind, key) for owner, name, _ in entries):
             self._store([*entries, (kind, key, value)])
 
-    def forget(self, kind: str, key: str) -> None:
+    def discard(self, kind: str, key: str) -> None:
         entries = self._load().entries
         left = [entry for entry in entries if entry[:2] != (kind, key)]
         if len(left) == len(entries):
@@ -116,7 +116,7 @@ class SavedSettings:
             self._shrink(left)
 
     def end(self) -> None:
-        """No owned object is left: without entries the file is deleted."""
+        """The gateway is removed: delete the file if no entry is left."""
         if all(kind == FORWARDING for kind, _, _ in self._load().entries):
             with file_errors(f"{self._path}: removing"):
                 self._path.unlink(missing_ok=True)
@@ -137,30 +137,30 @@ class SavedSettings:
             record = _Record(damage=error.message)
         except OSError as error:
             if error.errno not in _NOT_A_FILE:
-                with file_errors(f"{self._path}: reading the settings before us"):
+                with file_errors(f"{self._path}: reading saved settings"):
                     raise
             record = _Record(damage=error.strerror or str(error))
         if record.damage:
-            self.warn(f"{self._path}: it is damaged: {record.damage}; the next change sets it aside")
+            self.warn(f"{self._path}: damaged: {record.damage}; the next change renames it")
         return record
 
     def _set_aside(self, record: _Record) -> None:
         if record.damage is None:
             return
         aside = self._path.with_suffix(".damaged")
-        with file_errors(f"{self._path}: setting it aside"):
+        with file_errors(f"{self._path}: renaming the damaged file"):
             self._path.replace(aside)
-        self.warnings = tuple(text for text in self.warnings if "the next change sets it aside" not in text)
-        self.warn(f"{self._path}: it was damaged: {record.damage}; set aside as {aside}")
+        self.warnings = tuple(text for text in self.warnings if "the next change renames it" not in text)
+        self.warn(f"{self._path}: was damaged: {record.damage}; renamed to {aside}")
 
     def _store(self, entries: list[Entry] | tuple[Entry, ...]) -> None:
-        with file_errors(f"{self._path}: keeping the settings before us"):
+        with file_errors(f"{self._path}: saving settings"):
             write_file(self._path, json.dumps(entries).encode())
 
     def _shrink(self, entries: list[Entry]) -> None:
-        """On a full disk, in place: what a crash tears here is found to be damaged."""
+        """On a full disk, writes in place: a file torn by a crash is recognised as damaged."""
         data = json.dumps(entries).encode()
-        with file_errors(f"{self._path}: keeping the settings before us"):
+        with file_errors(f"{self._path}: saving settings"):
             fd = open_file(self._path, os.O_WRONLY)
             with open(fd, "wb", buffering=0) as file:
                 file.write(data)
@@ -169,7 +169,7 @@ class SavedSettings:
 
 
 def _parsed(data: bytes) -> _Record:
-    """Whatever of it can be believed."""
+    """The valid entries, and what is wrong with the rest."""
     if len(data) > _MOST_BYTES:
         return _Record(damage=f"it is larger than {_MOST_BYTES} bytes")
     try:
@@ -182,14 +182,14 @@ def _parsed(data: bytes) -> _Record:
     for item in found:
         if isinstance(item, list) and len(item) == 3 and all(isinstance(word, str) for word in item):
             kind, key, value = item
-            if _is_ours(kind, key, value):
+            if _is_restorable(kind, key, value):
                 good.setdefault((kind, key), (kind, key, value))
     bad = len(found) - len(good)
-    damage = f"{bad} of its {len(found)} entries are none of the settings that we change" if bad else None
+    damage = f"{bad} of {len(found)} entries are not settings that nvictl changes" if bad else None
     return _Record(tuple(good.values()), damage)
 
 
-def _is_ours(kind: str, key: str, value: str) -> bool:
+def _is_restorable(kind: str, key: str, value: str) -> bool:
     if kind == FORWARDING:
         return key in FORWARDING_OF.values() and SYSCTL.restores(key, value)
     if kind == CLSACT:

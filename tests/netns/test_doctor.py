@@ -444,7 +444,8 @@ def test_tcx_programs_are_named(host: Host) -> None:
     host.call(attach, "wan0", syscall.TCX_INGRESS)
     host.call(attach, "wan1", syscall.TCX_EGRESS)
     found = [f for f in findings(host, SPEC) if f.topic == "tcx-program"]
-    assert [(f.level, f.what.partition(": comes")[0].partition(": what")[0].rstrip("0123456789")) for f in found] == [
+    heads = [f.what.partition(": runs")[0].partition(": packets")[0].rstrip("0123456789") for f in found]
+    assert list(zip((f.level for f in found), heads, strict=True)) == [
         ("problem", "tcx egress of nvi0: passes "),
         ("warning", "tcx ingress of wan0: passes "),
         ("warning", "tcx egress of wan1: passes "),
@@ -464,6 +465,6 @@ def test_ports_of_a_bridge_and_alternative_names(host: Host) -> None:
 
 def test_where_a_full_table_can_be_widened(host: Host) -> None:
     """The kernel refuses it in any namespace but the first, and `sysctl -w` does not tell by its exit code."""
-    assert not host.call(take_survey).conntrack_max_is_ours
+    assert not host.call(take_survey).conntrack_max_is_settable
     refused = host.run("sysctl", "-w", "net.netfilter.nf_conntrack_max=1000000", check=False)
     assert "nf_conntrack_max" in refused.stderr

@@ -24,7 +24,7 @@ CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 @pytest.fixture
 def record(site: Site) -> Path:
-    return RUN / f"lent-{site.gateway.call(cookie)}.json"
+    return RUN / f"settings-{site.gateway.call(cookie)}.json"
 
 
 def without_forwarding(path: Path) -> None:

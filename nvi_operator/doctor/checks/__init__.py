@@ -30,7 +30,7 @@ Run = Callable[[Survey, GatewaySpec | None], Iterable[Finding]]
 
 @dataclass(frozen=True)
 class Check:
-    """`topic` is that of its findings."""
+    """`topic` is the topic of its findings."""
 
     topic: str
     run: Run

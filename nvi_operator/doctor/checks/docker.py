@@ -1,4 +1,4 @@
-"""What Docker does to packets for its containers before anybody else sees them."""
+"""Docker's rules for packets to its containers, before all other tables."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def raw_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "raw-drop",
                 f"chain {chain.place} drops what does not come from {bridge} to "
                 f"{counted(len(addresses), 'address', 'es')}: "
-                f"{'forwards cannot go there' if spec is None else 'nothing that the spec uses'}",
+                f"{'forwards cannot use them' if spec is None else 'the spec uses none of them'}",
             )
 
 

@@ -1,4 +1,4 @@
-"""Foreign rules that drop our packets. An accept in our table cannot override a drop in another."""
+"""Foreign rules that drop the gateway's packets. An accept in one table cannot override a drop in another."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from nvi_operator.language.model.gateway import GatewaySpec
 
 @dataclass(frozen=True)
 class Drop:
-    """Packets that a base chain drops; `rules` without any means: by its policy.
+    """Packets that a base chain drops, by `rules` or, if these are empty, by its policy.
 
-    `unless` are rules that nobody can read, by which alone they might escape.
+    `unless` are rules that nft cannot show and that alone could accept them.
     """
 
     chain: ListedChain
@@ -70,7 +70,7 @@ def _names_untracked(rule: ListedRule) -> bool:
 
 
 def _by_chain(drops: Iterable[Drop]) -> list[Drop]:
-    """One for each chain; it is certain if any of them is."""
+    """One drop for each chain; certain if any of its drops is."""
     merged: dict[str, Drop] = {}
     for drop in drops:
         old = merged.get(drop.chain.place, replace(drop, rules=(), packets=()))
@@ -120,13 +120,13 @@ def _todo(topic: str, survey: Survey, drop: Drop, need: Footprint) -> str:
         return (
             "sed -i 's/^#*IPv6_rpfilter=.*/IPv6_rpfilter=no/' /etc/firewalld/firewalld.conf"
             " && firewall-cmd --reload\n"
-            "# guards.antiSpoof: strict in the spec does the same, and knows of both stages"
+            "# guards.antiSpoof: strict in the spec does the same, and allows for both stages"
         )
     return accept_commands(survey.ruleset, drop.chain, need, drop.stages)
 
 
 def forward_drop(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Base chains that drop what no rule accepts: by policy, or by a last rule."""
+    """Base chains that drop what no rule accepts, by policy or by a last rule."""
     yield from _of_topic("forward-drop", survey, spec)
 
 

@@ -1,4 +1,4 @@
-"""The interfaces that the spec names, and the names and groups that we take."""
+"""The interfaces that the spec names, and the gateway's own device and link groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = ("ifb", "nvi")
 
 
 def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Interfaces of the spec: there under this name, up, and no port of another."""
+    """Interfaces of the spec exist under this name, are up, and are no port of another interface."""
     for ifname in footprint(spec).interfaces:
         link = survey.links.get(ifname)
         named = [other.ifname for other in survey.links.values() if ifname in other.altnames]
@@ -30,24 +30,24 @@ def present(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "interfaces",
-                f"{ifname} is in the spec, and is not on this host: what needs it waits for it",
-                "ip -brief link  # is it called otherwise here?",
+                f"{ifname} is in the spec but not on this host: its rules and routes are omitted until it appears",
+                "ip -brief link  # does it have another name here?",
             )
         elif link.master is not None:
             kind = survey.links[link.master].kind if link.master in survey.links else None
             yield Finding(
                 "problem",
                 "interfaces",
-                f"{ifname} is a port of {kind or 'the link'} {link.master}: packets come in by {link.master}, and no "
-                "rule by the port's name sees them",
-                f"# in the spec: {link.master} instead of {ifname}\n# or take it out: ip link set {ifname} nomaster",
+                f"{ifname} is a port of {kind or 'the link'} {link.master}: packets come in by {link.master}, and "
+                "rules that name the port do not see them",
+                f"# in the spec: {link.master} instead of {ifname}\n# or: ip link set {ifname} nomaster",
             )
         elif not link.up:
             yield Finding("warning", "interfaces", f"{ifname} is down", f"ip link set {ifname} up")
 
 
 def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """A link under the name of our device that is not ours, or has lost the link group by which it is known."""
+    """A foreign link under the name of the gateway's device, or the device without its link group."""
     need = footprint(spec)
     link = survey.links.get(need.device)
     if link is None or (link.kind in _KINDS and link.group == device_group(need.link_group)):
@@ -56,21 +56,21 @@ def device_name(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "device-name",
-            f"there is a link {need.device}, of kind {link.kind}, in link group {link.group} and not "
-            f"{device_group(need.link_group)}: repaired if its other signs are ours, refused if not",
+            f"link {need.device}, of kind {link.kind}, is in link group {link.group} instead of "
+            f"{device_group(need.link_group)}: an apply repairs it if nvictl made it, and refuses otherwise",
             "nvictl plan DIR  # tells which",
         )
         return
     yield Finding(
         "problem",
         "device-name",
-        f"there is a link {need.device} already, of kind {link.kind or 'physical'}, which is not ours",
+        f"link {need.device}, of kind {link.kind or 'physical'}, already exists and was not made by nvictl",
         "# in the spec: dataplane: {device: NAME} with another name",
     )
 
 
 def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Links of others in the two groups that we use."""
+    """Foreign links in the two link groups that the gateway uses."""
     need = footprint(spec)
     todo = f"# in the spec: numbers: {{linkGroup: {_free_group(survey)}}}"
     for link in survey.links.values():
@@ -78,15 +78,15 @@ def link_group(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "link-group",
-                f"{link.ifname} is in link group {link.group}, which is for our uplinks: stage 2 will not use its "
-                "routes",
+                f"{link.ifname} is in link group {link.group}, the group of the gateway's uplinks: stage 2 will not "
+                "use its routes",
                 f"ip link set {link.ifname} group default\n{todo}",
             )
         elif link.group == device_group(need.link_group) and link.ifname != need.device:
             yield Finding(
                 "warning",
                 "link-group",
-                f"{link.ifname} is in link group {link.group}, which is one of the signs of our own device",
+                f"{link.ifname} is in link group {link.group}, which marks the gateway's own device",
                 f"ip link set {link.ifname} group default\n{todo}",
             )
 

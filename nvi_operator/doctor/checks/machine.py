@@ -28,7 +28,7 @@ def kernel(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def privileges(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """The rights that apply, its way back and `down` use, each tried; those for eBPF are a matter of `dataplane`."""
+    """The rights that apply, rollback and `down` use, each tried; `dataplane` checks those for eBPF."""
     for what in survey.refused:
         todo = "# run as root; in a container, with a writable /proc/sys and CAP_NET_ADMIN in its network namespace"
         yield Finding("problem", "privileges", f"refused: {what}", todo)
@@ -39,24 +39,24 @@ def privileges(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "problem",
             "privileges",
-            "CAP_NET_ADMIN is missing: links, rules and nft tables can be neither changed nor all be seen",
+            "CAP_NET_ADMIN is missing: links, rules and nft tables cannot be changed, and not all can be read",
             "sudo nvictl doctor",
         )
 
 
 def dataplane(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """What `auto` takes, and whether eBPF can be used where it is needed."""
-    wanted = spec.dataplane.type if spec is not None else "auto"
+    """Which dataplane `auto` takes, and whether eBPF can be used where it is needed."""
+    requested = spec.dataplane.type if spec is not None else "auto"
     usable = judge(survey.module).usable
-    if wanted == "auto" and (usable or survey.bpf_error is None):
+    if requested == "auto" and (usable or survey.bpf_error is None):
         takes = "the nvi module" if usable else "eBPF"
         yield Finding("ok", "dataplane", f"dataplane auto takes {takes}")
     if survey.bpf_error is None:
         yield Finding("ok", "dataplane", "eBPF programs can be loaded")
-    elif wanted == "bpf" or (wanted == "auto" and not usable):
+    elif requested == "bpf" or (requested == "auto" and not usable):
         yield Finding("problem", "dataplane", f"eBPF cannot be used: {survey.bpf_error}", _bpf_todo(survey))
     else:
-        yield Finding("ok", "dataplane", f"eBPF cannot be used, and is not needed: {survey.bpf_error}")
+        yield Finding("ok", "dataplane", f"eBPF cannot be used, but is not needed: {survey.bpf_error}")
 
 
 def _bpf_todo(survey: Survey) -> str:
@@ -65,7 +65,7 @@ def _bpf_todo(survey: Survey) -> str:
         lacking.add("CAP_SYS_ADMIN")
     if lacking:
         locked = survey.sysctls.get("kernel/unprivileged_bpf_disabled", "0") != "0"
-        note = "; kernel.unprivileged_bpf_disabled forbids it without" if locked else ""
+        note = "; kernel.unprivileged_bpf_disabled requires it" if locked else ""
         return f"# run with {' and '.join(sorted(lacking))} (root has them){note}"
     return (
         "# see that the kernel has CONFIG_BPF_SYSCALL and CONFIG_NET_CLS_BPF, and that no lockdown or LSM forbids it"
@@ -74,39 +74,39 @@ def _bpf_todo(survey: Survey) -> str:
 
 def ifb(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """A link of kind ifb, which carries the eBPF dataplane."""
-    wanted = spec.dataplane.type if spec is not None else "auto"
-    if wanted == "kmod" or (wanted == "auto" and judge(survey.module).usable):
+    requested = spec.dataplane.type if spec is not None else "auto"
+    if requested == "kmod" or (requested == "auto" and judge(survey.module).usable):
         return
     can = survey.kinds.get("ifb", "unknown")
     if can == "no":
         yield Finding(
-            "problem", "ifb", "no link of kind ifb can be made: the eBPF dataplane needs one", "modprobe ifb"
+            "problem", "ifb", "links of kind ifb cannot be made: the eBPF dataplane needs one", "modprobe ifb"
         )
     elif can == "unknown":
-        yield Finding("warning", "ifb", "could not try whether a link of kind ifb can be made", "modprobe ifb")
+        yield Finding("warning", "ifb", "unknown whether links of kind ifb can be made: not tried", "modprobe ifb")
     else:
         yield Finding("ok", "ifb", "links of kind ifb can be made")
 
 
 def conntrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Connection tracking: there, and with room."""
+    """Connection tracking is available, and its table has room."""
     if not survey.conntrack:
         yield Finding(
-            "problem", "conntrack", "this kernel has no connection tracking: there is no NAT", "modprobe nf_conntrack"
+            "problem", "conntrack", "this kernel has no connection tracking, which NAT needs", "modprobe nf_conntrack"
         )
         return
     count = int(survey.sysctls.get("net/netfilter/nf_conntrack_count", "0"))
     most = int(survey.sysctls.get("net/netfilter/nf_conntrack_max", "0"))
     if most and count > 0.9 * most:
-        # `sysctl -w` says that it is refused in another namespace, and exits 0 all the same (procps 4.0.2).
+        # `sysctl -w` reports that another namespace refuses it, but exits 0 (procps 4.0.2).
         setting = f"echo {most * 2} > /proc/sys/net/netfilter/nf_conntrack_max"
         yield Finding(
             "warning",
             "conntrack",
-            f"the connection tracking table is nearly full: {count} of {most}; new flows are dropped when it is",
+            f"the connection tracking table is nearly full: {count} of {most}; a full table drops new flows",
             setting
-            if survey.conntrack_max_is_ours
-            else f"# only the initial network namespace sets it, for all others: in its shell, as root\n{setting}\n"
+            if survey.conntrack_max_is_settable
+            else f"# only the initial network namespace can set it, for all: as root, in a shell there\n{setting}\n"
             f"# or from here: nsenter --net=/proc/1/ns/net sh -c '{setting}'",
         )
     else:

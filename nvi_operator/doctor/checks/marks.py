@@ -1,4 +1,4 @@
-"""The packet mark is shared: who writes our bits, and who reads them?"""
+"""Foreign rules that write or read the gateway's bits of the packet mark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nvi_operator.language.wording import counted
 
 
 def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Rules before routing that take our stage bit away, or set one of our bits."""
+    """Rules before routing that clear the stage bit, or set one of the gateway's bits."""
     need = footprint(spec)
     wiped: dict[ListedRule, bool] = {}
     forged: dict[ListedRule, bool] = {}
@@ -36,15 +36,15 @@ def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "problem" if certain else "warning",
             "mark-write",
-            f"rule {rule.place} {'sets' if certain else 'may set'} the whole packet mark in stage 2, and with it "
-            f"clears our stage bit {need.stage:#x}: such packets are dropped by the device's loop guard",
+            f"rule {rule.place} {'sets' if certain else 'may set'} the whole packet mark in stage 2, and so clears "
+            f"the stage bit {need.stage:#x}: the device's loop guard drops such packets",
             _spare(survey, rule, need),
         )
     for rule, certain in forged.items():
         yield Finding(
             "problem" if certain else "warning",
             "mark-write",
-            f"rule {rule.place} sets our stage bit {need.stage:#x} in stage 1: such packets bypass NAT",
+            f"rule {rule.place} sets the stage bit {need.stage:#x} in stage 1: such packets bypass NAT",
             f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for spec.dataplane.stageBit",
         )
     for chain in survey.ruleset.base_chains("output"):
@@ -57,8 +57,8 @@ def mark_write(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                     yield Finding(
                         "warning",
                         "mark-write",
-                        f"rule {rule.place} sets our bit {need.local:#x} on the gateway's own packets: they are "
-                        "sent through NAT",
+                        f"rule {rule.place} sets the local bit {need.local:#x} on the gateway's own packets: they "
+                        "are sent through NAT",
                         f"# have that tool use other bits{_owner(_ones(rule))}, or choose another for "
                         "spec.dataplane.localBit",
                     )
@@ -78,11 +78,11 @@ def _ones(rule: ListedRule) -> int:
 def _spare(survey: Survey, rule: ListedRule, need: Footprint) -> str:
     lines = [spare_command(survey.ruleset, rule, need)]
     values = [v for v in _written_values(rule) if isinstance(v, int)]
-    ours = need.stage | need.local
+    own_bits = need.stage | need.local
     if values and lines[0].startswith("nft"):
-        lines.append(f"# or in that rule: meta mark set meta mark & {ours:#010x} | {values[0]:#010x}")
+        lines.append(f"# or in that rule: meta mark set meta mark & {own_bits:#010x} | {values[0]:#010x}")
     elif values:
-        lines.append(f"# or in that rule: -j MARK --set-xmark {values[0]:#x}/{ALL & ~ours:#x}")
+        lines.append(f"# or in that rule: -j MARK --set-xmark {values[0]:#x}/{ALL & ~own_bits:#x}")
     return "\n".join(lines)
 
 
@@ -92,7 +92,7 @@ def _owner(mask: int) -> str:
 
 
 def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Rules that read a field of the mark in which one of our bits lies."""
+    """Rules that read a field of the mark that contains one of the gateway's bits."""
     need = footprint(spec)
     found: dict[tuple[str, str, int], list[ListedRule]] = {}
     for rule in survey.ruleset.rules():
@@ -106,13 +106,13 @@ def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             "mark-match",
             f"table {family} {table} reads the packet mark by mask {mask:#010x}{_owner(mask)} in "
             f"{counted(len(rules), 'rule')}, the first is {rules[0].place}: "
-            f"our bits {mask & need.marks:#010x} are in it",
+            f"the mask contains the gateway's bits {mask & need.marks:#010x}",
             _other_bits(mask, need),
         )
 
 
 def mark_rule(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """FIB rules of others that read a field of the mark in which one of our bits lies."""
+    """Foreign FIB rules that read a field of the mark that contains one of the gateway's bits."""
     need = footprint(spec)
     for rule in survey.rules:
         if rule.protocol == need.protocol or rule.mark is None or rule.mask is None:
@@ -121,16 +121,16 @@ def mark_rule(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "mark-rule",
-                f"{rule.command}: {rule}: reads the packet mark by mask {rule.mask:#010x}{_owner(rule.mask)}: our "
-                f"bits {rule.mask & need.marks:#010x} are in it",
+                f"{rule.command}: {rule}: reads the packet mark by mask {rule.mask:#010x}{_owner(rule.mask)}: the "
+                f"mask contains the gateway's bits {rule.mask & need.marks:#010x}",
                 _other_bits(rule.mask, need),
             )
         elif need.keep_marks and rule.mask == ALL:
             yield Finding(
                 "warning",
                 "mark-rule",
-                f"{rule.command}: {rule}: compares the whole mark; with keepMarks our stage bit is in it as well, "
-                "and the rule never holds in stage 2",
+                f"{rule.command}: {rule}: compares the whole mark; with keepMarks this contains the stage bit, and "
+                "the rule never matches in stage 2",
                 f"{rule.command} add {str(rule).replace(f'fwmark {rule.mark:#x}', _masked(rule.mark, need))}\n"
                 f"{rule.command} del {rule}",
             )
@@ -141,15 +141,15 @@ def _masked(mark: int, need: Footprint) -> str:
 
 
 def _clashes(mask: int, value: int, need: Footprint) -> bool:
-    """Comparing the whole mark with a value without our bits is harmless, and so is reading just our bits."""
+    """Harmless: comparing the whole mark with a value without the gateway's bits, and reading only these bits."""
     if not mask & need.marks or mask & ~(need.stage | need.local) == 0:
         return False
     return mask != ALL or bool(value & need.marks)
 
 
 def _other_bits(mask: int, need: Footprint) -> str:
-    """Names the spec's fields that would move our bits out of the way."""
+    """Names the spec's fields that move the gateway's bits out of the way."""
     free = [bit for bit in range(31, 15, -1) if not mask & 1 << bit]
     if mask == ALL or len(free) < 2:
-        return "# have that tool use bits below 0x10000: ours have to lie above"
+        return "# have that tool use bits below 0x10000: the gateway's have to lie above"
     return f"# in the spec: dataplane: {{stageBit: {free[0]}, localBit: {free[1]}}}; or have that tool use other bits"

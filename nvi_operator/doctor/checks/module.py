@@ -12,8 +12,8 @@ from nvi_operator.language.model.gateway import GatewaySpec
 
 def module(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """nvi.ko: loaded or installed, for this kernel, new enough, signed where that is required."""
-    wanted = spec.dataplane.type if spec is not None else "auto"
-    if wanted == "bpf":
+    requested = spec.dataplane.type if spec is not None else "auto"
+    if requested == "bpf":
         return
     verdict = judge(survey.module)
     todo = "\n".join(verdict.todo)
@@ -26,7 +26,7 @@ def module(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         )
     elif verdict.usable:
         yield Finding("ok", "module", verdict.why)
-    elif wanted == "kmod":
+    elif requested == "kmod":
         yield Finding("problem", "module", verdict.why, "\n".join(filter(None, (todo, _OTHERWISE))))
     elif verdict.installed_in_vain:
         yield Finding("warning", "module", f"{verdict.why}; dataplane auto uses eBPF", todo)

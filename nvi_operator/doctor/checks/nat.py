@@ -1,4 +1,4 @@
-"""Other people's NAT."""
+"""Foreign NAT rules."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from nvi_operator.language.wording import counted
 from nvi_operator.topology.numbers import DSTNAT, SRCNAT
 
 _TRANSLATES = ("snat", "dnat", "masquerade", "redirect")
-_OURS = {"prerouting": DSTNAT, "postrouting": SRCNAT}
+_PRIORITY = {"prerouting": DSTNAT, "postrouting": SRCNAT}
 
 
 def nat_order(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Nat chains at our priority or before it, whose rules may take our packets first."""
+    """Foreign nat chains at the gateway's priority or before it, whose rules may translate its packets first."""
     for chain in survey.ruleset.base_chains("prerouting", "postrouting", type_="nat"):
-        ours = _OURS[chain.hook or ""]
-        rules = _translating(survey, chain, spec) if chain.priority <= ours else []
+        own = _PRIORITY[chain.hook or ""]
+        rules = _translating(survey, chain, spec) if chain.priority <= own else []
         if rules:
             yield Finding(
                 "warning",
                 "nat-order",
-                f"chain {chain.place} ({chain.hook}, priority {chain.priority}) comes before ours ({ours}): its rule "
-                f"handle {rules[0].handle} of {rules[0].chain} may translate our packets first",
-                f"# give that chain a priority above {ours}",
+                f"chain {chain.place} ({chain.hook}, priority {chain.priority}) runs before the gateway's ({own}): "
+                f"its rule handle {rules[0].handle} of {rules[0].chain} may translate packets first",
+                f"# give that chain a priority above {own}",
             )
 
 
@@ -38,7 +38,7 @@ def _translating(survey: Survey, chain: ListedChain, spec: GatewaySpec | None) -
     packets = (
         received(chain, need, unknown=True) if chain.hook == "prerouting" else forwarded(chain, need, unknown=True)
     )
-    # A source is translated with the first packet of a flow, and of those only ours from inside are told apart.
+    # A flow's source is translated with its first packet; only first packets from inside are the gateway's for sure.
     first = chain.hook == "postrouting"
     rules = [
         rule
@@ -51,13 +51,13 @@ def _translating(survey: Survey, chain: ListedChain, spec: GatewaySpec | None) -
 
 
 def foreign_nat(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Source NAT by others after ours: harmless, since a flow is translated once, and stage 2 never."""
+    """Foreign source NAT after the gateway's: harmless, since a flow is translated once, and stage 2 never."""
     for chain in survey.ruleset.base_chains("postrouting", type_="nat"):
         rules = _translating(survey, chain, spec) if chain.priority > SRCNAT else []
         if rules:
             yield Finding(
                 "ok",
                 "foreign-nat",
-                f"chain {chain.place} translates sources as well ({counted(len(rules), 'rule')}): only of flows "
-                "that no line of the spec's sourceNat takes",
+                f"chain {chain.place} translates sources ({counted(len(rules), 'rule')}), but only of flows that no "
+                "sourceNat rule of the spec matches",
             )

@@ -1,4 +1,4 @@
-"""nft itself, and how much of other people's rules can be seen."""
+"""nft itself, and how much of the foreign rules it can show."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _VERDICTS = ("accept", "drop", "reject", "jump", "goto", "return", "vmap", "queu
 
 
 def command(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """The nft command, by which other people's tables are read."""
+    """The nft command, which reads foreign tables."""
     if survey.nft_version is None:
         yield Finding(
             "problem",
             "nft-command",
-            "there is no nft command: other people's rules cannot be seen, and were not judged",
+            "nft command not found: foreign rules were not checked",
             "apt-get install nftables",
         )
     else:
@@ -28,7 +28,7 @@ def command(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def binding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """The Python bindings, and that they fit libnftables."""
+    """The Python bindings work and fit libnftables."""
     found = survey.binding
     if found is None:
         return
@@ -43,7 +43,7 @@ def binding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             "warning",
             "nft-binding",
             f"the Python bindings load libnftables {found.library}, but the nft command is {survey.nft_version}: "
-            "what one writes the other may not read",
+            "one may not be able to read what the other writes",
             "# remove the copy that does not come from the distribution (pip uninstall, /usr/local/lib)",
         )
     elif found.library and found.package and not _fit(found.package, found.library):
@@ -57,12 +57,12 @@ def binding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "ok",
             "nft-binding",
-            f"the Python bindings work, with libnftables {found.library or 'of a version not told'}",
+            f"the Python bindings work, with libnftables {found.library or 'of unknown version'}",
         )
 
 
 def _fit(package: str, library: str) -> bool:
-    """The distributions' bindings call themselves 0.1, whatever the library is."""
+    """Bindings of distributions have version 0.1, whatever the library's version is."""
     return package == "0.1" or package == library
 
 
@@ -72,23 +72,23 @@ def listing(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "nft-listing",
-            f"{failure}; it was not judged",
+            f"{failure}; it was not checked",
             "sudo nvictl doctor"
             if "not permitted" in failure
-            else "# a table made by a newer nft needs that nft to be listed: upgrade nftables, or ask its maker",
+            else "# only a newer nft can list a table that it made: upgrade nftables, or ask the table's maker",
         )
 
 
 def tables(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Tables that are switched off, and tables that only their owner can change."""
+    """Dormant tables, and tables that only their owner can change."""
     for table in survey.nft_tables:
         place = f"{table.family} {table.name}"
         if "dormant" in table.flags:
             yield Finding(
                 "ok",
                 "nft-tables",
-                f"table {place} is dormant: its rules are not in force, and were not judged; clearing "
-                "the flag puts them in force",
+                f"table {place} is dormant: its rules are not in force and were not checked; clearing the flag puts "
+                "them in force",
             )
         if "owner" in table.flags:
             who = "whose process has ended" if not table.owner else f"the process with netlink port {table.owner}"
@@ -98,7 +98,7 @@ def tables(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def ingress(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Chains at devices that are not there: their rules see no packet, and nothing says so."""
+    """Chains at devices that do not exist: their rules see no packet, without any error."""
     for chain in survey.nft_ingress:
         away = [name for name in chain.devices if not _is_there(name, survey)]
         if chain.devices and not away:
@@ -108,9 +108,9 @@ def ingress(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "nft-ingress",
-            f"chain {place} hangs {where}: its rules see no packet. A device that is deleted takes its hook along; "
-            "Linux 6.12 does not set the hook again when it returns, 6.18 does",
-            f"nft list chain {place}\n# and have its maker load it again after the device is there",
+            f"chain {place} is {where}: its rules see no packet. The kernel deletes the hook with the device; when "
+            "the device returns, Linux 6.18 sets the hook again, 6.12 does not",
+            f"nft list chain {place}\n# and have its maker load it again after the device exists",
         )
 
 
@@ -128,8 +128,8 @@ def legacy(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "iptables-legacy",
-                f"iptables-legacy has tables ({', '.join(names)}) that nft does not show; they were not judged",
-                f"{command_}\n# and move them to iptables-nft, or see that they let our packets through",
+                f"iptables-legacy has tables ({', '.join(names)}) that nft does not show; they were not checked",
+                f"{command_}\n# and move them to iptables-nft, or see that they accept the gateway's packets",
             )
 
 
@@ -147,9 +147,9 @@ def opaque(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "warning",
                 "iptables-opaque",
                 f"table {family} {table} holds {counted(len(hidden), 'rule')} of iptables whose targets nft does not "
-                "show; they were not judged",
-                f"{command_} -t {table} -S\n# a mark must be set with a mask that leaves our bits alone, and "
-                "packets of stage 2 must not be tracked",
+                "show; they were not checked",
+                f"{command_} -t {table} -S\n# a mark must be set with a mask that leaves the gateway's bits alone, "
+                "and packets of stage 2 must not be tracked",
             )
 
 
@@ -168,7 +168,7 @@ def _reachable(ruleset: Ruleset, base: ListedChain) -> Iterator[ListedRule]:
 
 
 def _hides_target(rule: ListedRule) -> bool:
-    """Newer versions of nft print type and name of an expression, older ones nothing."""
+    """Newer versions of nft print type and name of an expression, older ones neither."""
     if rule.has(*_VERDICTS):
         return False
     return any(

@@ -1,4 +1,4 @@
-"""Other people's routes: in our tables, mistaken for ours, or in our packets' way."""
+"""Foreign routes: in the gateway's tables, with its protocol number, or in the way of its packets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES = {
 
 
 def route_table(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Routes of others in tables that we would use, and rules of others that look there."""
+    """Foreign routes in tables that the gateway uses, and foreign rules that look them up."""
     need = footprint(spec)
     used = {r.table for r in survey.routes if r.protocol != need.protocol} | {
         r.table for r in survey.rules if r.protocol != need.protocol and r.table is not None
@@ -40,7 +40,7 @@ def route_table(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "problem",
             "route-table",
-            f"routing table {table} is one that we would use, and is used by others ({names})",
+            f"the gateway uses routing table {table}, which is already used by others ({names})",
             f"ip route show table {table}; ip -6 route show table {table}\n"
             f"# in the spec: numbers: {{table: {_free_table(survey)}}}",
         )
@@ -52,7 +52,7 @@ def _free_table(survey: Survey) -> int:
 
 
 def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Routes with our protocol number in tables that are not ours: an apply would delete them."""
+    """Routes with the gateway's protocol number in foreign tables: an apply would delete them."""
     need = footprint(spec)
     for use in survey.routes:
         # Tables of uplinks that are no longer in the spec lie in the same block.
@@ -60,15 +60,15 @@ def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
             yield Finding(
                 "problem",
                 "route-protocol",
-                f"IPv{use.family} routes in table {use.table} bear our protocol number {need.protocol}: "
+                f"IPv{use.family} routes in table {use.table} have the gateway's protocol number {need.protocol}: "
                 "an apply would delete them",
                 f"ip -{use.family} route show table {use.table} proto {need.protocol}\n"
-                "# in the spec: numbers: {protocol: N} with a number that nobody uses (see /etc/iproute2/rt_protos)",
+                "# in the spec: numbers: {protocol: N} with an unused number (see /etc/iproute2/rt_protos)",
             )
 
 
 def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Half the internet by way of somebody: a VPN's 0.0.0.0/1 and 128.0.0.0/1, which suppressing defaults misses."""
+    """Routes to half the internet, such as a VPN's 0.0.0.0/1 and 128.0.0.0/1: not suppressed like a default."""
     for ifname, routes in _by_interface(survey, footprint(spec)):
         wide = [route.destination for route in routes if route.wide]
         if wide:
@@ -84,7 +84,7 @@ def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def multipath_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Next hops by uplinks and by others in one route: the kernel's suppressor looks at the first one only."""
+    """Routes with next hops through uplinks and other interfaces: the kernel's suppressor checks only the first."""
     uplinks = footprint(spec).uplinks
     for route in survey.multipath:
         by_uplink = [ifname for ifname in route.ifnames if ifname in uplinks]
@@ -101,7 +101,7 @@ def multipath_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Findin
                 "multipath-route",
                 f"main has a route to {route.destination} by {' and '.join(route.ifnames)}: {what}",
                 f"ip -{route.destination.version} route show {route.destination}\n"
-                "# one route by the interfaces that are no uplinks; what uplinks are to share belongs into the spec",
+                "# keep in that route only interfaces that are no uplinks; share among uplinks in the spec",
             )
 
 
@@ -111,13 +111,14 @@ def refusing_default(survey: Survey, spec: GatewaySpec | None) -> Iterator[Findi
         yield Finding(
             "problem",
             "refusing-default",
-            f"main's IPv{family} default route refuses: what inside hosts send to no network of main ends there",
+            f"main's IPv{family} default route refuses: packets of inside hosts that no other route of main takes "
+            "end there",
             f"ip -{family} route show default\n# delete it: the tables of uplinks end in unreachable themselves",
         )
 
 
 def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Interfaces with networks of their own that the spec does not know: VPNs, bridges of containers."""
+    """Interfaces with networks that are not in the spec: VPNs, bridges of containers."""
     need = footprint(spec)
     for ifname, routes in _by_interface(survey, need):
         link = survey.links.get(ifname)
@@ -130,10 +131,10 @@ def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[F
             yield Finding(
                 "warning",
                 "undeclared-interface",
-                f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: what inside hosts send "
-                "there bears an ISP's address, and what they answer to connections from there is dropped as a leak",
+                f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: packets of inside hosts "
+                "to there get an ISP's address as source, and replies to connections from there are dropped as leaks",
                 f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
-                "# or leave it, if inside hosts have nothing to do with it",
+                "# or ignore this, if inside hosts do not use it",
             )
 
 
@@ -154,7 +155,7 @@ def _by_interface(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[R
 
 
 def _merged(networks: Iterator[Network]) -> list[Network]:
-    """As few as say the same."""
+    """The fewest networks that cover the same addresses."""
     given = list(networks)
     return [
         *collapse_addresses(n for n in given if isinstance(n, IPv4Network)),

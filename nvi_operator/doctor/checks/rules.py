@@ -1,4 +1,4 @@
-"""Other people's FIB rules: in our block of priorities, before it, or mistaken for ours."""
+"""Foreign FIB rules: among the gateway's priorities, before them, or with its protocol number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _foreign(survey: Survey, need: Footprint) -> list[RuleFact]:
 
 
 def rule_priority(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Rules among ours. That of the kernel for VRFs (priority 1000) is about VRF members only."""
+    """Foreign rules among the gateway's. The kernel's rule for VRFs (priority 1000) matches only VRF members."""
     need = footprint(spec)
     for rule in _foreign(survey, need):
         if not need.own_priority(rule.priority):
@@ -30,20 +30,21 @@ def rule_priority(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]
             yield Finding(
                 "ok",
                 "rule-priority",
-                f"{rule.command}: {rule}: members of a VRF are routed by it before us; keep them out of the spec",
+                f"{rule.command}: {rule}: routes members of a VRF before the gateway does; keep them out of the spec",
             )
             continue
         yield Finding(
             "problem" if not rule.selects else "warning",
             "rule-priority",
-            f"{rule.command}: {rule}: lies among our priorities {need.priority}-{need.priority + PRIORITIES - 1}"
-            + ("" if rule.selects else ", and catches every packet"),
+            f"{rule.command}: {rule}: is among the gateway's priorities "
+            f"{need.priority}-{need.priority + PRIORITIES - 1}"
+            + ("" if rule.selects else ", and matches every packet"),
             _free_block(survey, need),
         )
 
 
 def _free_block(survey: Survey, need: Footprint) -> str:
-    """A base for our block with no foreign rule in it, and no foreign rule that catches everything before it."""
+    """A base for the block of priorities: no foreign rule in it, and none before it that matches everything."""
     foreign = [rule for rule in _foreign(survey, need) if not rule.l3mdev]
     for base in (1000, 2000, 100, 1, 3000, 4000, 6000, 8000, 10000, 12000, 16000, 20000, 30000, 31000):
         block = range(base, base + PRIORITIES)
@@ -51,11 +52,11 @@ def _free_block(survey: Survey, need: Footprint) -> str:
             continue
         if not any(rule.priority < base and not rule.selects for rule in foreign):
             return f"# in the spec: numbers: {{rulePriority: {base}}}"
-    return "# give that rule another priority; there is no block of 1000 that is free before it"
+    return "# give that rule another priority; no block of 1000 priorities is free before it"
 
 
 def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Rules before ours that take our packets, such as a VPN's `from all lookup X`."""
+    """Foreign rules before the gateway's that route its packets, such as a VPN's `from all lookup X`."""
     need = footprint(spec)
     for rule in _foreign(survey, need):
         if rule.priority >= need.priority or rule.action not in _DECIDES or rule.l3mdev:
@@ -66,14 +67,16 @@ def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 "rule-before",
-                f"{rule.command}: {rule}: comes before ours and catches every packet: it is routed past NAT",
+                f"{rule.command}: {rule}: comes before the gateway's rules and matches every packet: "
+                "nothing is translated",
                 _behind(rule, survey, need),
             )
-        elif spec is not None and _takes_ours(rule, need):
+        elif spec is not None and _may_match(rule, need):
             yield Finding(
                 "warning",
                 "rule-before",
-                f"{rule.command}: {rule}: comes before ours and catches packets that the spec would translate",
+                f"{rule.command}: {rule}: comes before the gateway's rules and matches packets that the "
+                "spec translates",
                 _behind(rule, survey, need),
             )
 
@@ -86,8 +89,8 @@ def _behind(rule: RuleFact, survey: Survey, need: Footprint) -> str:
     return "\n".join([*lines, "# and in the configuration of the tool that made it"])
 
 
-def _takes_ours(rule: RuleFact, need: Footprint) -> bool:
-    """Could a packet of stage 1 match? Selectors that we cannot judge count as none."""
+def _may_match(rule: RuleFact, need: Footprint) -> bool:
+    """Could a packet of stage 1 match? Selectors that are not understood are ignored."""
     if rule.oif or rule.inverted:
         return False
     if rule.mark is not None and (rule.mark & (rule.mask or 0)):
@@ -102,7 +105,7 @@ def _takes_ours(rule: RuleFact, need: Footprint) -> bool:
 
 
 def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Rules behind ours that would have had a say in packets of inside hosts, and are not asked."""
+    """Foreign rules behind the gateway's that match packets of inside hosts, but never see them."""
     for not_honoured in judge_rules(spec, Facts("", rules=survey.foreign_rules))[1] if spec is not None else ():
         rule = not_honoured.rule
         yield Finding(
@@ -111,15 +114,15 @@ def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def rule_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Rules with our protocol number that cannot be ours: an apply would delete them."""
+    """Foreign rules with the gateway's protocol number: an apply would delete them."""
     need = footprint(spec)
     for rule in survey.rules:
         if rule.protocol == need.protocol and not need.own_priority(rule.priority):
             yield Finding(
                 "problem",
                 "rule-protocol",
-                f"{rule.command}: {rule}: bears our protocol number {need.protocol}, but is not one of ours: an "
-                "apply would delete it",
+                f"{rule.command}: {rule}: has the gateway's protocol number {need.protocol}, but is a foreign rule: "
+                "an apply would delete it",
                 f"# in the spec: numbers: {{protocol: {_free_protocol(survey)}}}",
             )
 

@@ -1,4 +1,4 @@
-"""Kernel settings, and who else writes them."""
+"""Kernel settings, and other programs that write them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def networkd(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         if on
     ]
     if not deleted:
-        yield Finding("ok", "networkd", "systemd-networkd leaves other people's rules and routes alone")
+        yield Finding("ok", "networkd", "systemd-networkd keeps rules and routes that it did not make")
         return
     what = {"ManageForeignRoutingPolicyRules": "FIB rules", "ManageForeignRoutes": "routes"}
     settings = "".join(f"{name}=no\\n" for name in deleted)
     yield Finding(
         "problem",
         "networkd",
-        f"systemd-networkd deletes {' and '.join(what[name] for name in deleted)} that it did not make, ours too, "
-        "whenever it restarts or reconfigures a link",
+        f"systemd-networkd deletes {' and '.join(what[name] for name in deleted)} that it did not make, including "
+        "the gateway's, whenever it restarts or reconfigures a link",
         f"mkdir -p {DROP_IN.rpartition('/')[0]}\n"
         f"printf '[Network]\\n{settings}' > {DROP_IN}\n"
         "systemctl restart systemd-networkd",
@@ -62,9 +62,9 @@ def networkd_addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Fin
                 yield Finding(
                     "warning",
                     "networkd-addresses",
-                    f"uplink {name}: {address} is on {uplink.interface}, but not in {link.file}, by which "
-                    "systemd-networkd configures it: a restart deletes the address and, with the last one, all "
-                    "routes through that interface",
+                    f"uplink {name}: {address} is on {uplink.interface}, but not in {link.file}, which configures it "
+                    "for systemd-networkd: a restart deletes the address and, with the last one, all routes "
+                    "through that interface",
                     f"# in {link.file}, section [Network]: Address={on[address]}\n"
                     "# or KeepConfiguration=static there, if another program sets the address",
                 )
@@ -84,12 +84,12 @@ def rp_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             f"rp_filter is strict (1) on {', '.join(strict)}: an apply sets it to 0, and guards.antiSpoof takes its "
             "place; another tool that sets it back breaks stage 2",
             "grep -rs rp_filter /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d\n"
-            "# see that none of these sets it to 1 after us",
+            "# see that none of these sets it to 1 after an apply",
         )
 
 
 def forwarding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """What an apply would switch on."""
+    """Forwarding that an apply would switch on."""
     off = [
         path.replace("/", ".")
         for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
@@ -104,7 +104,7 @@ def forwarding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def proxy_arp(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """proxy_arp on an interface that takes part in NAT answers for every address."""
+    """proxy_arp on an interface of the gateway answers for every address."""
     for ifname in footprint(spec).interfaces:
         if survey.sysctls.get(f"net/ipv4/conf/{ifname}/proxy_arp") == "1":
             yield Finding(

@@ -1,4 +1,4 @@
-"""Filters of tc and programs of tcx, which see a packet before nft does, and after."""
+"""tc filters and tcx programs, which see a packet before nft does at ingress, and after it at egress."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from nvi_operator.language.model.gateway import GatewaySpec
 _SETS_TC_INDEX = frozenset({0, 1, None})  # TC_ACT_OK, TC_ACT_RECLASSIFY: tc_run() in net/core/dev.c
 
 _REDIRECT = 7  # TC_ACT_REDIRECT
-_ENDS = frozenset({0, _REDIRECT, None})  # 0 is TC_ACT_OK: the packet leaves, and no filter behind is asked
+_ENDS = frozenset({0, _REDIRECT, None})  # 0 is TC_ACT_OK: the packet leaves, and later filters do not run
 
 
 def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Filters that pass packets on, and so write the field by which the device knows what it has had before."""
+    """Filters that pass packets on and so overwrite tc_index, by which the device recognises those it has seen."""
     need = footprint(spec)
     endless = ", with hideHop for ever" if spec is not None and spec.dataplane.hide_hop else ""
     watched = (each for each in survey.filters if each.place == "ingress" or each.ifname == need.device)
     for (ifname, place), filters in groupby(watched, lambda each: (each.ifname, each.place)):
-        # Behind the device's own program none is asked; behind a guard, which passes packets on, all are.
-        asked = list(takewhile(lambda each: each.place == "ingress" or not each.ours, filters))
-        named = list(dict.fromkeys(_name(e) for e in asked if not e.ours and e.verdicts & _SETS_TC_INDEX))
+        # No filter runs after the device's own program; after a guard, which passes packets on, all do.
+        asked = list(takewhile(lambda each: each.place == "ingress" or not each.own, filters))
+        named = list(dict.fromkeys(_name(e) for e in asked if not e.own and e.verdicts & _SETS_TC_INDEX))
         if named:
             yield Finding(
                 "warning",
                 "tc-filter",
                 f"tc {place} of {ifname}: {', '.join(named[:4])}{' ...' if named[4:] else ''} may overwrite "
-                f"tc_index, by which {need.device} knows a packet that it has had before: a rule that clears our bit "
-                f"of the mark may then send packets round in a loop{endless}",
+                f"tc_index, by which {need.device} recognises a packet that it has seen before: a rule that clears "
+                f"the stage bit of the mark may then send packets round in a loop{endless}",
                 f"tc -s filter show dev {ifname} {place}\n"
                 "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
                 "TC_ACT_UNSPEC), or attach it to another interface",
@@ -40,26 +40,26 @@ def tc_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def egress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Filters at an uplink's egress that end in a verdict before our own program is asked."""
+    """Filters at an uplink's egress that end in a verdict before the guard runs."""
     yield from _before_guards(
         survey,
         spec,
         "egress",
         _ENDS,
-        "the program that holds untranslated packets back is asked; packets leave untranslated if the table and "
-        "the FIB rules are deleted at the same time",
+        "the program that drops untranslated packets runs; packets leave untranslated if the table and the FIB "
+        "rules are deleted at the same time",
     )
 
 
 def ingress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Likewise of the ingress. What is redirected there does not reach the gateway."""
+    """The same at ingress. Packets redirected there do not reach the gateway."""
     yield from _before_guards(
         survey,
         spec,
         "ingress",
         _ENDS - {_REDIRECT},
-        "the program that refuses the gateway's own addresses as sources is asked; a neighbour may use them if the "
-        "table is deleted",
+        "the program that refuses the gateway's own addresses as sources runs; a neighbour may use them if the table "
+        "is deleted",
     )
 
 
@@ -74,7 +74,7 @@ def _before_guards(
     watched = (each for each in survey.filters if each.place == place and each.ifname != need.device)
     for ifname, filters in groupby(watched, lambda each: each.ifname):
         every = list(filters)
-        asked = list(takewhile(lambda each: not each.ours, every))
+        asked = list(takewhile(lambda each: not each.own, every))
         named = list(dict.fromkeys(_name(each) for each in asked if each.verdicts & ends))
         if named and len(asked) < len(every):
             yield Finding(
@@ -83,12 +83,12 @@ def _before_guards(
                 f"tc {place} of {ifname}: {', '.join(named[:4])}{' ...' if named[4:] else ''} may end before {what}",
                 f"tc -s filter show dev {ifname} {place}\n"
                 "# have each end in `action continue` (a policer in conform-exceed drop/continue, a program in "
-                "TC_ACT_UNSPEC), or move it behind ours",
+                "TC_ACT_UNSPEC), or move it behind that program",
             )
 
 
 def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Programs at tcx, which are asked before all tc filters, our own program among them."""
+    """Programs at tcx, which run before all tc filters, the gateway's included."""
     need = footprint(spec)
     for (ifname, place), programs in groupby(survey.tcx, lambda each: (each.ifname, each.place)):
         named = ", ".join(each.program for each in programs)
@@ -97,26 +97,27 @@ def tcx_program(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 "tcx-program",
-                f"tcx {place} of {ifname}: {named}: comes before our own program: a packet for which it does not end "
-                "in TCX_NEXT (-1) is dropped there",
+                f"tcx {place} of {ifname}: {named}: runs before the device's own program: a packet for which it does "
+                "not end in TCX_NEXT (-1) is dropped there",
                 f"{show}# have each end in TCX_NEXT, or detach it: bpftool net detach tcx_{place} dev {ifname}",
             )
         elif place == "egress":
             yield Finding(
                 "warning",
                 "tcx-program",
-                f"tcx egress of {ifname}: {named}: comes before the program that holds untranslated packets back, "
-                "which is asked only if it ends in TCX_NEXT (-1): packets leave untranslated if the table and "
-                "the FIB rules are deleted at the same time",
+                f"tcx egress of {ifname}: {named}: runs before the program that drops untranslated packets, which "
+                "runs only if it ends in TCX_NEXT (-1): packets leave untranslated if the table and the FIB rules "
+                "are deleted at the same time",
                 f"{show}# have each end in TCX_NEXT",
             )
         else:
             yield Finding(
                 "warning",
                 "tcx-program",
-                f"tcx {place} of {ifname}: {named}: what it drops or redirects never reaches the gateway, and where "
-                f"it ends in TCX_PASS (0), it overwrites tc_index, by which {need.device} knows a packet that it has "
-                "had before, and the program that refuses the gateway's own addresses as sources is not asked",
+                f"tcx {place} of {ifname}: {named}: packets that it drops or redirects never reach the gateway; "
+                f"where it ends in TCX_PASS (0), it overwrites tc_index, by which {need.device} recognises a packet "
+                "that it has seen before, and the program that refuses the gateway's own addresses as sources does "
+                "not run",
                 f"{show}# have each end in TCX_NEXT (-1)",
             )
 

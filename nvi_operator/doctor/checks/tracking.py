@@ -1,4 +1,4 @@
-"""What is kept of a packet or a flow beside it: zones, notrack, flow offload, helpers, IPsec."""
+"""State that accompanies packets and flows: zones, notrack, flow offload, helpers, IPsec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 
 
 def zone(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """`ct zone set` that does not leave stage 2 alone: it undoes notrack."""
+    """`ct zone set` in stage 2, which undoes notrack."""
     need = footprint(spec)
     for rule, stages in _met(survey, spec, _sets_zone).items():
         if 2 in stages:
@@ -29,7 +29,7 @@ def zone(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def notrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """`notrack` on packets that want NAT: they leave untranslated, or rather not at all."""
+    """`notrack` on packets that need NAT: they are not translated, so the leak guard drops them."""
     need = footprint(spec)
     for rule, stages in _met(survey, spec, lambda rule: rule.has("notrack")).items():
         if stages.get(1):
@@ -43,13 +43,13 @@ def notrack(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def ipsec(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Policies ask what a packet was decrypted by, and on its second pass nothing tells that any more."""
+    """Policies check by which state a packet was decrypted; its second pass no longer knows that."""
     if survey.forward_policies and (spec is None or not spec.dataplane.ipsec):
         yield Finding(
             "warning",
             "ipsec",
-            f"{survey.forward_policies} IPsec policies for forwarding: what they decrypt for inside hosts they would "
-            "refuse on its second pass",
+            f"{survey.forward_policies} IPsec policies for forwarding would refuse decrypted packets to inside hosts "
+            "on their second pass",
             "# in the spec: dataplane: {ipsec: true}",
         )
 
@@ -59,22 +59,22 @@ def _sets_zone(rule: ListedRule) -> bool:
 
 
 def _met(
-    survey: Survey, spec: GatewaySpec | None, wanted: Callable[[ListedRule], bool]
+    survey: Survey, spec: GatewaySpec | None, selects: Callable[[ListedRule], bool]
 ) -> dict[ListedRule, dict[int, bool]]:
-    """Rules of prerouting that our packets may meet: stage -> certainly."""
+    """Rules of prerouting that the gateway's packets may meet: stage -> certainly."""
     need = footprint(spec)
     met: dict[ListedRule, dict[int, bool]] = {}
     for chain in survey.ruleset.base_chains("prerouting"):
         for packet in received(chain, need, unknown=True):
             for rule, certain in walk(survey.ruleset, chain, packet).met:
-                if wanted(rule):
+                if selects(rule):
                     stages = met.setdefault(rule, {})
                     stages[packet.stage] = stages.get(packet.stage, False) or certain
     return met
 
 
 def flowtable(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Flow offload of stage 1: it skips POSTROUTING, and so the mark hook."""
+    """Flow offload of stage 1, which skips POSTROUTING and with it the mark hook."""
     need = footprint(spec)
     ruleset = survey.ruleset
     for table in ruleset.flowtables:
@@ -103,12 +103,12 @@ def _adds(rule: ListedRule, name: str) -> bool:
 
 
 def helper(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Conntrack helpers, which open ports by what they read in packets."""
+    """Conntrack helpers, which open ports that they read in packets."""
     if survey.sysctls.get("net/netfilter/nf_conntrack_helper") == "1":
         yield Finding(
             "warning",
             "helper",
-            "nf_conntrack_helper is 1: any host may have ports opened by what it writes in its packets",
+            "nf_conntrack_helper is 1: any host can open ports by the contents of its packets",
             "sysctl -w net.netfilter.nf_conntrack_helper=0",
         )
     tables = {(r.family, r.table) for r in survey.ruleset.rules() if r.has("ct helper") or _sets_helper(r)}
@@ -116,7 +116,7 @@ def helper(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
         yield Finding(
             "ok",
             "helper",
-            f"table {family} {table} assigns conntrack helpers; what they expect is translated as well",
+            f"table {family} {table} assigns conntrack helpers; expected connections are translated as well",
         )
 
 

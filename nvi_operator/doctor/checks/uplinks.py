@@ -1,4 +1,4 @@
-"""Addresses of uplinks: on their interfaces, of one uplink only, and announced where someone asks for them."""
+"""Addresses of uplinks: present on their interfaces, on one uplink only, and answered for on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nvi_operator.topology.facts import MOST_ROUTES, Facts
 
 
 def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Addresses of uplinks: on their interfaces."""
+    """Addresses of uplinks that are not on their interfaces."""
     for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
         link = survey.links.get(uplink.interface)
         if link is None:
@@ -25,7 +25,8 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 yield Finding(
                     "warning",
                     "addresses",
-                    f"uplink {name}: {uplink.interface} has no address now: what needs it is dropped until it has",
+                    f"uplink {name}: {uplink.interface} has no address: packets that need one are dropped until it "
+                    "has one",
                 )
             continue
         for address in uplink.addresses:
@@ -48,13 +49,13 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def shared_addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """Two uplinks, or an uplink and the inside, with the same numbers: a packet's source cannot tell them apart."""
+    """Two uplinks, or an uplink and the inside, with the same addresses: a packet's source does not tell which."""
     for conflict in find_addresses(spec, Facts("", survey.links)).conflicts if spec is not None else ():
         yield Finding("problem", "shared-addresses", conflict)
 
 
 def routed_on_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """`routed` addresses in the uplink's own network: its router asks for them on the wire, and none answers."""
+    """`routed` addresses in the uplink's own network: its router asks for them on the wire, and no host answers."""
     for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
         link = survey.links.get(uplink.interface)
         there = link.addresses if link is not None else ()
@@ -68,15 +69,15 @@ def routed_on_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
                 "warning",
                 "routed-on-wire",
                 f"uplink {name}: routed {network} is in {on_wire.network}, the network of {uplink.interface}: its "
-                "router asks for such addresses by ARP or neighbour discovery, and none answers",
+                "router asks for such addresses by ARP or neighbour discovery, and no host answers",
                 f"ip address add {one}/{one.max_prefixlen} dev {uplink.interface}  # each of them, and in the spec "
                 "under addresses\n"
-                "# or leave it, if the provider has a route to them by way of this gateway's address",
+                "# or ignore this, if the provider routes them to this gateway's address",
             )
 
 
 def crowded_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """More routes through an uplink in `main` than are followed: a table of BGP."""
+    """More routes through an uplink in `main` than are followed, such as a BGP table."""
     for ifname in sorted(spec.wires) if spec is not None else ():
         link = survey.links.get(ifname)
         if link is not None and link.crowded:
@@ -84,7 +85,7 @@ def crowded_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "warning",
                 "crowded-wire",
                 f"main has more than {MOST_ROUTES} networks through {ifname}: those that are not connected are "
-                "reached through the uplink's router, whichever router they are behind",
-                "# have the routing daemon keep them in a table of its own, or give what must go by another router\n"
-                "# an uplink of its own and a line under routes",
+                "reached through the uplink's router, even if they are behind another one",
+                "# have the routing daemon keep them in a separate table; for networks behind another router, add\n"
+                "# another uplink and an entry under routes",
             )

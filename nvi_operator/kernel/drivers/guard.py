@@ -202,7 +202,7 @@ class GuardDriver(Driver):
                 if not left:
                     self._ipr.tc("del", "clsact", place.ifindex)
                 if not any(is_guard(_program_name(each)) for each in left):
-                    self._saved.forget(saved_settings.CLSACT, str(place.ifindex))
+                    self._saved.discard(saved_settings.CLSACT, str(place.ifindex))
 
     def _ours(self, body: bytes) -> _Place | None:
         """The place of a filter, if its program bears our name."""

@@ -58,7 +58,7 @@ class LinkGroupDriver(Driver):
             return
         if link is not None:
             self._set(link, ifname, int(self._saved.all(self.kind).get(ifname, "0")))
-        self._saved.forget(self.kind, ifname)
+        self._saved.discard(self.kind, ifname)
 
     def _find(self, ifname: str) -> Any:
         with kernel_errors(f"{ifname}: reading its link group"):

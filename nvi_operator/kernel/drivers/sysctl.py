@@ -81,7 +81,7 @@ class SysctlDriver(Driver):
             return
         if read(path) is not None:
             _write(path, self._saved.all(self.kind).get(path) or self.default(path))
-        self._saved.forget(self.kind, path)
+        self._saved.discard(self.kind, path)
 
 
 class OpenSettings:

@@ -85,7 +85,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         kinds=can_make("ifb", "nvi"),
         module=survey_module(),
         conntrack=has_conntrack(),
-        conntrack_max_is_ours=can_set_conntrack_max(),
+        conntrack_max_is_settable=can_set_conntrack_max(),
         forward_policies=forward_policies(),
         rules=rules,
         foreign_rules=facts.rules,

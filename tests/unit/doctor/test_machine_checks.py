@@ -52,10 +52,10 @@ def mixed(*ifnames: str) -> dict[str, Any]:
     return {"multipath": (MultipathFact(ip_network("10.9.0.0/16"), ifnames),)}
 
 
-def filters(ifname: str, place: Any, *verdicts: int | None, ours: bool = False) -> tuple[FilterFact, ...]:
+def filters(ifname: str, place: Any, *verdicts: int | None, own: bool = False) -> tuple[FilterFact, ...]:
     """One after the other, each with one verdict."""
     return tuple(
-        FilterFact(ifname, place, pref, "flower", ours, frozenset({each})) for pref, each in enumerate(verdicts, 1)
+        FilterFact(ifname, place, pref, "flower", own, frozenset({each})) for pref, each in enumerate(verdicts, 1)
     )
 
 
@@ -168,55 +168,55 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         ),
         pytest.param(
             "tc-filter",
-            {"filters": (*filters("nvi0", "egress", None, ours=True), *filters("nvi0", "egress", 0))},
+            {"filters": (*filters("nvi0", "egress", None, own=True), *filters("nvi0", "egress", 0))},
             {},
             [],
             id="behind our own",
         ),
         pytest.param(
             "egress-guard",
-            {"filters": (*filters("wan0", "egress", 0, -1), *filters("wan0", "egress", None, ours=True))},
+            {"filters": (*filters("wan0", "egress", 0, -1), *filters("wan0", "egress", None, own=True))},
             {},
             ["warning"],
             id="ends before our own",
         ),
         pytest.param(
             "egress-guard",
-            {"filters": (*filters("wan0", "egress", -1, 2), *filters("wan0", "egress", None, ours=True))},
+            {"filters": (*filters("wan0", "egress", -1, 2), *filters("wan0", "egress", None, own=True))},
             {},
             [],
             id="goes on to our own, or drops",
         ),
         pytest.param(
             "egress-guard",
-            {"filters": (*filters("wan0", "egress", None, ours=True), *filters("wan0", "egress", 0))},
+            {"filters": (*filters("wan0", "egress", None, own=True), *filters("wan0", "egress", 0))},
             {},
             [],
             id="behind our guard",
         ),
         pytest.param(
             "ingress-guard",
-            {"filters": (*filters("wan0", "ingress", 0, -1), *filters("wan0", "ingress", None, ours=True))},
+            {"filters": (*filters("wan0", "ingress", 0, -1), *filters("wan0", "ingress", None, own=True))},
             {},
             ["warning"],
             id="ends before the ingress guard",
         ),
         pytest.param(
             "ingress-guard",
-            {"filters": (*filters("wan0", "ingress", -1, 2, 7), *filters("wan0", "ingress", None, ours=True))},
+            {"filters": (*filters("wan0", "ingress", -1, 2, 7), *filters("wan0", "ingress", None, own=True))},
             {},
             [],
             id="goes on to the ingress guard, or never reaches the gateway",
         ),
         pytest.param(
             "tc-filter",
-            {"filters": (*filters("wan0", "ingress", None, ours=True), *filters("wan0", "ingress", 0))},
+            {"filters": (*filters("wan0", "ingress", None, own=True), *filters("wan0", "ingress", 0))},
             {},
             ["warning"],
             id="behind a guard, which passes packets on",
         ),
         pytest.param(
-            "tc-filter", {"filters": filters("wan0", "ingress", None, ours=True)}, {}, [], id="a guard alone"
+            "tc-filter", {"filters": filters("wan0", "ingress", None, own=True)}, {}, [], id="a guard alone"
         ),
         pytest.param("wide-route", through("tun0", "0.0.0.0/1", "128.0.0.0/1"), {}, ["problem"], id="def1"),
         pytest.param("wide-route", through("tun0", "8.0.0.0/7"), {}, ["problem"], id="least wide"),

@@ -210,6 +210,6 @@ def test_a_chain_at_no_device_is_named() -> None:
     )
     findings = found("nft-ingress", survey(nft_ingress=chains))
     assert [finding.what.split(":")[0] for finding in findings] == [
-        "chain netdev ddos gone hangs at wan7, not found here",
-        "chain netdev ddos none hangs at no device",
+        "chain netdev ddos gone is at wan7, not found here",
+        "chain netdev ddos none is at no device",
     ]

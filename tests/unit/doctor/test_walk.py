@@ -1,4 +1,4 @@
-"""Where a packet may end in somebody else's base chain."""
+"""How a packet's walk through a foreign base chain may end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STAGE_2 = Packet(4, 2, "nvi0", 1 << 31, "wan0", "lan0", "untracked", "tcp")
 REJECT: dict[str, Any] = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
 
 
-def fate(packet: Packet, *chains: Any, policy: str = "accept") -> bool:
+def certainly_dropped(packet: Packet, *chains: Any, policy: str = "accept") -> bool:
     """Is the packet certainly dropped? The first chain is the base chain."""
     (head, *rules), *others = chains
     head = {"chain": {**head["chain"], "type": "filter", "hook": "forward", "prio": 0, "policy": policy}}
@@ -68,34 +68,34 @@ def fate(packet: Packet, *chains: Any, policy: str = "accept") -> bool:
     ],
 )  # fmt: skip
 def test_one_rule(rule: list[Any], stage_1: bool, stage_2: bool) -> None:
-    assert fate(STAGE_1, chain("c", rule)) == stage_1
-    assert fate(STAGE_2, chain("c", rule)) == stage_2
+    assert certainly_dropped(STAGE_1, chain("c", rule)) == stage_1
+    assert certainly_dropped(STAGE_2, chain("c", rule)) == stage_2
 
 
 def test_a_policy_drops_what_no_rule_accepts() -> None:
     established = [match(STATE, {"set": ["established", "related"]}), ACCEPT]
-    assert fate(STAGE_2, chain("c", established), policy="drop")
-    assert not fate(STAGE_2, chain("c", established, [meta("iifname", "wan0"), ACCEPT]), policy="drop")
+    assert certainly_dropped(STAGE_2, chain("c", established), policy="drop")
+    assert not certainly_dropped(STAGE_2, chain("c", established, [meta("iifname", "wan0"), ACCEPT]), policy="drop")
 
 
 def test_jumps_return_and_gotos_do_not() -> None:
     empty = chain("sub", [meta("iifname", "other"), ACCEPT])
-    assert fate(STAGE_2, chain("c", [jump("sub")], [REJECT]), empty)
-    assert not fate(STAGE_2, chain("c", [{"goto": {"target": "sub"}}], [REJECT]), empty)
-    assert fate(STAGE_2, chain("c", [jump("sub")], [ACCEPT]), chain("sub", [DROP]))
+    assert certainly_dropped(STAGE_2, chain("c", [jump("sub")], [REJECT]), empty)
+    assert not certainly_dropped(STAGE_2, chain("c", [{"goto": {"target": "sub"}}], [REJECT]), empty)
+    assert certainly_dropped(STAGE_2, chain("c", [jump("sub")], [ACCEPT]), chain("sub", [DROP]))
 
 
 def test_return_leaves_the_rest_of_a_chain_out() -> None:
     sub = chain("sub", [meta("iifname", "wan0"), {"return": None}], [DROP])
-    assert not fate(STAGE_2, chain("c", [jump("sub")]), sub)
-    assert fate(STAGE_1, chain("c", [jump("sub")]), sub)
-    assert fate(STAGE_2, chain("c", [{"return": None}]), policy="drop")
+    assert not certainly_dropped(STAGE_2, chain("c", [jump("sub")]), sub)
+    assert certainly_dropped(STAGE_1, chain("c", [jump("sub")]), sub)
+    assert certainly_dropped(STAGE_2, chain("c", [{"return": None}]), policy="drop")
 
 
-def test_what_may_be_accepted_is_not_certainly_dropped() -> None:
+def test_a_packet_that_may_be_accepted_is_not_certainly_dropped() -> None:
     https = [payload("tcp", "dport", 443), ACCEPT]
-    assert not fate(STAGE_1, chain("c", https, [DROP]))
-    assert fate(STAGE_1, chain("c", [payload("icmp", "type", "echo-request"), ACCEPT], [DROP]))
+    assert not certainly_dropped(STAGE_1, chain("c", https, [DROP]))
+    assert certainly_dropped(STAGE_1, chain("c", [payload("icmp", "type", "echo-request"), ACCEPT], [DROP]))
 
 
 def test_rules_after_a_possible_end_are_met_but_not_for_certain() -> None:

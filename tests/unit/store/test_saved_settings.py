@@ -1,4 +1,4 @@
-"""Settings of others are recorded as they were before us, through crashes, full disks and damage."""
+"""Earlier values of settings survive crashes, full disks and damage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def saved(run: Path) -> SavedSettings:
 def damaged(run: Path) -> Callable[[bytes], SavedSettings]:
     def made(data: bytes) -> SavedSettings:
         run.mkdir()
-        (run / "lent-7.json").write_bytes(data)
+        (run / "settings-7.json").write_bytes(data)
         return SavedSettings(7, run)
 
     return made
@@ -57,18 +57,18 @@ def test_kinds_do_not_see_one_another(saved: SavedSettings) -> None:
     saved.save("sysctl", RP_FILTER, "1")
     saved.save("link-group", "wan0", "5")
     assert saved.all("link-group") == {"wan0": "5"}
-    saved.forget("sysctl", RP_FILTER)
+    saved.discard("sysctl", RP_FILTER)
     assert (saved.all("sysctl"), saved.all("link-group")) == ({}, {"wan0": "5"})
 
 
-def test_what_was_forgotten_can_be_saved_again(saved: SavedSettings) -> None:
+def test_a_discarded_setting_can_be_saved_again(saved: SavedSettings) -> None:
     saved.save("sysctl", RP_FILTER, "1")
-    saved.forget("sysctl", RP_FILTER)
+    saved.discard("sysctl", RP_FILTER)
     saved.save("sysctl", RP_FILTER, "2")
     assert saved.all("sysctl") == {RP_FILTER: "2"}
 
 
-def test_another_process_knows_it_and_another_namespace_does_not(saved: SavedSettings, run: Path) -> None:
+def test_another_process_sees_it_and_another_namespace_does_not(saved: SavedSettings, run: Path) -> None:
     saved.save("sysctl", RP_FILTER, "1")
     assert SavedSettings(7, run).all("sysctl") == {RP_FILTER: "1"}
     assert SavedSettings(8, run).all("sysctl") == {}
@@ -78,7 +78,7 @@ def test_another_process_knows_it_and_another_namespace_does_not(saved: SavedSet
     "key", ["kernel/core_pattern", "net/ipv4/conf/../ip_forward", "net/ipv4/conf/wan0/forwarding"]
 )
 def test_what_a_gateway_never_changes_is_not_recorded(saved: SavedSettings, key: str) -> None:
-    with pytest.raises(KernelError, match="none of the settings that we change"):
+    with pytest.raises(KernelError, match="not a setting that nvictl changes"):
         saved.save("sysctl", key, "1")
 
 
@@ -96,13 +96,13 @@ def test_a_crash_between_write_and_rename_leaves_what_was(
     os.waitpid(child, 0)
     assert len(files(run)) == 2, "its scratch file is left"
     assert SavedSettings(7, run).all("sysctl") == {RP_FILTER: "1"}
-    sweep(run / "lent-7.json")
+    sweep(run / "settings-7.json")
     saved.save("sysctl", IP_FORWARD, "0")
     assert saved.all("sysctl") == {RP_FILTER: "1", IP_FORWARD: "0"}
-    assert files(run) == ["lent-7.json"]
+    assert files(run) == ["settings-7.json"]
 
 
-def test_it_is_on_disk_before_it_takes_the_place_of_the_old_and_so_is_the_name(
+def test_the_new_file_is_synced_before_it_replaces_the_old_and_the_directory_after(
     saved: SavedSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
@@ -134,16 +134,16 @@ def test_a_full_disk_is_an_error_with_a_hint_before_anything_is_changed_and_does
     monkeypatch.setattr(os, "rename", full)
     with pytest.raises(KernelError) as caught:
         saved.save("link-group", "wan0", "0")
-    assert "lent-7.json: keeping the settings before us: No space left on device" in caught.value.message
+    assert "settings-7.json: saving settings: No space left on device" in caught.value.message
     assert "full" in caught.value.hint
     assert caught.value.retryable
     with pytest.raises(KernelError):
         saved.begin({IP_FORWARD: "0"}, {}, stands=False, needed=True)
     saved.begin({IP_FORWARD: "0"}, {}, stands=True, needed=False)
     assert saved.all("sysctl") == {RP_FILTER: "1", IP_FORWARD: "0"}
-    saved.forget("sysctl", IP_FORWARD)
+    saved.discard("sysctl", IP_FORWARD)
     assert saved.all("sysctl") == {RP_FILTER: "1"}
-    assert files(run) == ["lent-7.json"]
+    assert files(run) == ["settings-7.json"]
 
 
 DAMAGE = {
@@ -167,33 +167,33 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("data", DAMAGE.values(), ids=DAMAGE)
-def test_what_was_never_saved_is_not_restored_and_the_file_is_set_aside_and_named(
+def test_a_damaged_file_restores_nothing_and_is_renamed_with_a_warning(
     damaged: Callable[[bytes], SavedSettings], run: Path, data: bytes
 ) -> None:
     saved = damaged(data)
     assert (saved.all("sysctl"), saved.all("link-group")) == ({}, {})
-    assert "lent-7.json: it is damaged" in saved.warnings[0]
-    assert files(run) == ["lent-7.json"], "who only looks changes nothing"
+    assert "settings-7.json: damaged" in saved.warnings[0]
+    assert files(run) == ["settings-7.json"], "reading changes nothing"
     assert saved.incomplete
     saved.begin({IP_FORWARD: "1"}, {("link-group", "wan0"): "0"}, stands=True, needed=True)
-    assert "set aside as" in saved.warnings[1]
+    assert "renamed to" in saved.warnings[1]
     assert "wan0 = 0" in saved.warnings[0]
     assert saved.all("link-group") == {"wan0": "0"}
-    assert (run / "lent-7.damaged").read_bytes() == data
-    assert saved.all(FORWARDING) == {IP_FORWARD: "0"}, "what is not known ends closed"
+    assert (run / "settings-7.damaged").read_bytes() == data
+    assert saved.all(FORWARDING) == {IP_FORWARD: "0"}, "an unknown value is restored as off"
 
 
-def test_of_a_damaged_file_the_rest_is_believed(damaged: Callable[[bytes], SavedSettings], run: Path) -> None:
+def test_valid_entries_of_a_damaged_file_are_used(damaged: Callable[[bytes], SavedSettings], run: Path) -> None:
     good = ["sysctl", IP_FORWARD, "0"]
     saved = damaged(json.dumps([good, ["sysctl", "kernel/core_pattern", "1"]]).encode())
     saved.begin({}, {}, stands=True, needed=True)
-    assert json.loads((run / "lent-7.json").read_text()) == [good]
+    assert json.loads((run / "settings-7.json").read_text()) == [good]
 
 
 @pytest.mark.parametrize("what", ["a directory", "a link", "a pipe"])
-def test_what_is_no_file_is_set_aside(saved: SavedSettings, run: Path, what: str, tmp_path: Path) -> None:
+def test_anything_but_a_plain_file_is_renamed(saved: SavedSettings, run: Path, what: str, tmp_path: Path) -> None:
     run.mkdir()
-    path = run / "lent-7.json"
+    path = run / "settings-7.json"
     if what == "a directory":
         path.mkdir()
     elif what == "a link":
@@ -203,10 +203,10 @@ def test_what_is_no_file_is_set_aside(saved: SavedSettings, run: Path, what: str
         os.mkfifo(path)
     assert saved.all("sysctl") == {}
     saved.begin({IP_FORWARD: "1"}, {}, stands=True, needed=True)
-    assert files(run) == ["lent-7.damaged", "lent-7.json"]
+    assert files(run) == ["settings-7.damaged", "settings-7.json"]
 
 
-def test_how_the_host_forwarded_before_is_recorded_once_and_goes_with_the_gateway(
+def test_forwarding_before_the_gateway_is_recorded_once_and_removed_with_the_gateway(
     saved: SavedSettings, run: Path
 ) -> None:
     saved.begin({IP_FORWARD: "1"}, {}, stands=False, needed=True)
@@ -219,7 +219,7 @@ def test_how_the_host_forwarded_before_is_recorded_once_and_goes_with_the_gatewa
     assert saved.all(FORWARDING) == {IP_FORWARD: "0"}, "nothing stood: it is a new beginning"
 
 
-def test_the_file_is_plain_json_and_roots_alone(saved: SavedSettings, run: Path) -> None:
+def test_the_file_is_plain_json_that_only_root_can_read(saved: SavedSettings, run: Path) -> None:
     saved.save("sysctl", RP_FILTER, "1")
-    assert json.loads((run / "lent-7.json").read_text()) == [["sysctl", RP_FILTER, "1"]]
-    assert (run / "lent-7.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads((run / "settings-7.json").read_text()) == [["sysctl", RP_FILTER, "1"]]
+    assert (run / "settings-7.json").stat().st_mode & 0o777 == 0o600
