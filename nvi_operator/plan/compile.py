@@ -1,4 +1,4 @@
-"""Topology -> desired state: every kind says what it wants."""
+"""Topology -> desired state: every kind names the objects it needs."""
 
 from __future__ import annotations
 

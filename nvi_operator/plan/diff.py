@@ -32,7 +32,7 @@ def plan(live: HostState, desired: HostState) -> Plan:
 
 
 def _lost(live: HostState, desired: HostState) -> frozenset[Ref]:
-    """What goes by itself, because the link that it lives on is replaced; it has to be made anew."""
+    """Objects that disappear with the link they live on, because the link is replaced; they are created again."""
     links = set()
     for ref, before in live.objects.items():
         after = desired.objects.get(ref)

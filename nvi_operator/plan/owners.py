@@ -141,7 +141,7 @@ _PREFIXES = {
 
 
 def of_label(label: str) -> Entry:
-    """The entry that a name in a table of ours stands for. Spec names hold no underscore (topology.identifier)."""
+    """The entry that a name in the live table stands for: spec names hold no underscore (topology.identifier)."""
     prefix, found, name = label.partition("_")
     return Entry(_PREFIXES[prefix], name.replace("_", "-")) if found and prefix in _PREFIXES else GATEWAY
 

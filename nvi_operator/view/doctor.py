@@ -62,5 +62,5 @@ def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 unless there is a problem: warnings and notes stop nobody."""
+    """0 unless there is a problem; warnings and notes do not count."""
     return int(any(finding.level == "problem" for finding in findings))

@@ -12,9 +12,9 @@ def error_json(error: NviError) -> dict[str, Any]:
 
     It is the least number where `complete` is false: the rest was not checked.
     """
-    said: dict[str, Any] = {"message": error.message, "hint": error.hint}
+    data: dict[str, Any] = {"message": error.message, "hint": error.hint}
     if isinstance(error, SpecError):
-        said["problems"] = [
+        data["problems"] = [
             {
                 "file": problem.position.file,
                 "line": problem.position.line,
@@ -25,6 +25,6 @@ def error_json(error: NviError) -> dict[str, Any]:
             }
             for problem in error.problems
         ]
-        said["more"] = error.more
-        said["complete"] = error.complete
-    return {"error": said}
+        data["more"] = error.more
+        data["complete"] = error.complete
+    return {"error": data}

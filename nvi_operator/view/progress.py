@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-SECONDS = 1.0  # nothing is said about what is done sooner
+SECONDS = 1.0  # nothing is shown for what is done sooner
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def status_text(name: str, seen: Plan, counters: Counters, faults: Sequence[str]
     if not links:
         head.append("not applied: no nvi device in this network namespace", style="yellow")
     elif seen.topology is None:
-        head.append(counted(len(seen.before), "object") + " of ours")
+        head.append(counted(len(seen.before), "object") + " of the gateway")
     elif seen:
         head.append(f"{counted(len(seen.steps), 'difference')} from the spec (see nvictl drift)", style="yellow")
     elif faults:

@@ -229,11 +229,11 @@ def test_a_chain_that_hangs_elsewhere_shows_both_hooks() -> None:
 
 
 def test_a_chain_that_drops_by_policy_shows_its_policy() -> None:
-    wanted = table()
-    (guard,) = wanted.chains
+    expected = table()
+    (guard,) = expected.chains
     assert guard.hook is not None
-    strict = replace(wanted, chains=frozenset({replace(guard, hook=replace(guard.hook, policy="drop"))}))
-    shown = nft(strict, wanted)
+    strict = replace(expected, chains=frozenset({replace(guard, hook=replace(guard.hook, policy="drop"))}))
+    shown = nft(strict, expected)
     assert any(line.startswith("-") and line.endswith("policy drop;") for line in shown)
 
 

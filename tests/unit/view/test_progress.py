@@ -1,4 +1,4 @@
-"""Progress is for people at a terminal who wait, and for nobody else."""
+"""Progress is shown to people who wait at a terminal, and to them alone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_is_quick_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
-def test_nothing_where_nobody_looks() -> None:
+def test_without_a_terminal_nothing_is_shown() -> None:
     log = io.StringIO()
     with redirect_stderr(log), spinner("reading"):
         time.sleep(0.05)
