@@ -112,7 +112,7 @@ def run(site: Site, directory: Path) -> int:
         shown(daemon.until("in sync").splitlines()[-1])
         console.print(flow_table(site))
 
-        title("4. Somebody edits the spec: everyone goes by isp-b")
+        title("4. An edit of the spec: everyone leaves by isp-b")
         file = spec / "gateway.yaml"
         old = file.read_text()
         new = old.replace("    - name: everyone\n      as: isp-a", "    - name: everyone\n      as: isp-b")
@@ -122,7 +122,7 @@ def run(site: Site, directory: Path) -> int:
         shown(daemon.until("in sync"))
         console.print(flow_table(site, ("SNAT A",)))
 
-        title("5. Somebody else flushes an nft chain of ours, and deletes an ip rule")
+        title("5. Another process flushes an nft chain of the gateway, and deletes an ip rule")
         for command in ("nft flush chain inet nvi srcnat", "ip rule del pref 1600 from 198.51.100.2"):
             say(f"# {command}")
             site.gateway.run(*command.split())
@@ -131,7 +131,7 @@ def run(site: Site, directory: Path) -> int:
     finally:
         daemon.stop()
 
-    title("6. nvictl down: everything of ours goes, what was lent is given back")
+    title("6. nvictl down: everything owned is removed, saved settings are restored")
     shown(gateway.down().stdout.splitlines()[-1])
     left = gateway.owned()
     say(f"left behind: {', '.join(left) or 'nothing'}")
