@@ -1,4 +1,4 @@
-# `make setup` is for a gateway, `make dev` adds what tests and checks need. Every target installs first what it needs.
+# `make setup` prepares a gateway, `make dev` adds what tests and checks need. Every target first installs its dependencies.
 
 PYTHON ?= /usr/bin/python3
 VENV   ?= .venv
@@ -18,14 +18,14 @@ QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
 .PHONY: help setup dev man networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
-help: ## what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready networkd ## on a gateway: the system packages, nvictl in .venv, a drop-in for systemd-networkd
 
 dev: $(VENV)/.dev ## for developers: setup's packages, and pytest, mypy, ruff and the like
 
-# Installs those of $(1) that are not there yet.
+# Installs the packages of $(1) that are missing.
 define install
 	@missing=$$(for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
@@ -46,7 +46,7 @@ $(VENV)/.dev: $(VENV)/.ready
 	$(BIN)/pip install -q -e '.[dev]'
 	@touch $@
 
-# systemd-networkd deletes FIB rules and routes of others, unless it is told not to; it reads this when it starts.
+# By default systemd-networkd deletes foreign FIB rules and routes; it reads this drop-in when it starts.
 networkd:
 	@if [ -e /run/systemd/netif/state ] && ! cmp -s $(NETWORKD) $(NETWORKD_CONF)/$(notdir $(NETWORKD)); then \
 		$(SUDO) install -D -m 644 -t $(NETWORKD_CONF) $(NETWORKD) && \
@@ -56,13 +56,13 @@ networkd:
 demo: $(VENV)/.ready ## the main job, in a laboratory of network namespaces
 	$(SUDO) $(BIN)/python -m tests.lab.demo
 
-lab: $(VENV)/.ready ## the same laboratory, with a shell to poke in it
+lab: $(VENV)/.ready ## the same laboratory, with a shell
 	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
 
 test: dev lint ## all tests; those with packets need root
 	$(SUDO) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-quick: $(VENV)/.dev ## those that need no kernel: under a minute
+test-quick: $(VENV)/.dev ## tests without a kernel: under a minute
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/golden tests/property
 
 test-netns: $(VENV)/.dev ## those with real packets
@@ -76,7 +76,7 @@ soak: dev ## hours: every example of the laws, 500 pairs of changers with kills,
 kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), or one of tests/vm/kernels.toml
 	$(SUDO) $(BIN)/python -m tests.vm $(KERNEL)
 
-kmod-test-quick: vm-setup ## the heart of it, on two kernels at a time
+kmod-test-quick: vm-setup ## the core of them, on two kernels at a time
 	$(SUDO) $(BIN)/python -m tests.vm $(QUICK_KERNELS) --suite quick --jobs 2
 
 vm-setup: dev
@@ -91,12 +91,12 @@ build/peers:
 	mkdir -p build/ferm
 	-cd build/ferm && $(SUDO) apt-get update -qq && apt-get download -qq ferm && dpkg-deb -x ferm_*.deb ../peers
 
-bench: dev build/peers ## what the control plane costs, beside nft and others; writes docs/benchmarks.md
+bench: dev build/peers ## benchmark the control plane against nft and others; writes docs/benchmarks.md
 	$(call install,$(BENCH_PACKAGES))
 	$(BIN)/pip install -q -e '.[bench]'
 	$(SUDO) $(BIN)/python -m bench.control --write docs/benchmarks.md
 
-bench-dataplane: dev ## what a gateway costs, ours and others; bench/README.md
+bench-dataplane: dev ## CPU time per packet of several gateways; bench/README.md
 	$(SUDO) $(BIN)/python -m bench.dataplane
 
 lint: dev ## style, types, layers
@@ -105,10 +105,10 @@ lint: dev ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-schema: $(VENV)/.ready ## write schemas/ anew
+schema: $(VENV)/.ready ## write schemas/
 	$(BIN)/nvictl schema > schemas/gateway.schema.json
 
-tutorial: dev ## run docs/tutorial.md, and write into it what is printed now
+tutorial: dev ## run docs/tutorial.md, and update its output
 	$(SUDO) $(BIN)/python -m tests.lab.page docs/tutorial.md
 
 man: build/man/nvictl.1 ## the man page, from the command line's parser; packages install it as share/man/man1/nvictl.1

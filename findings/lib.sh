@@ -1,5 +1,5 @@
 # Sourced by the findings: pinned packages in a scratch directory, a network namespace, and the comparison at the end.
-# Nothing is installed; all of it goes when the script ends.
+# Nothing is installed; all of it is removed when the script ends.
 set -euo pipefail
 
 [ "$(id -u)" = 0 ] || { echo "needs root, for a network namespace of its own" >&2; exit 2; }

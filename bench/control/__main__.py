@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=3, help="each does everything once; fewer of large sizes (3)")
     made.add_argument("--bound", type=float, default=120.0, help="seconds that a measurement may take (120)")
     made.add_argument("--quick", action="store_true", help="one round of 100 and 1,000")
-    made.add_argument("--write", type=Path, metavar="FILE", help="put it between the marks of a Markdown file, too")
+    made.add_argument("--write", type=Path, metavar="FILE", help="also put it between the marks of a Markdown file")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     return made
 

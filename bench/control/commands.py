@@ -16,7 +16,7 @@ _NVICTL = Path(sys.executable).with_name("nvictl")
 
 
 def run(*argv: str | Path) -> None:
-    """Its output is thrown away. CalledProcessError, after what it said on stderr, if it fails."""
+    """Its output is discarded. CalledProcessError, with its stderr, if it fails."""
     subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
 
 

@@ -52,7 +52,7 @@ def _reconciles(given: Given, reason: Reason) -> Iterator[Meter]:
 
 @contextmanager
 def idle(given: Given) -> Iterator[Meter]:
-    """Something was reported, and it is nothing of ours."""
+    """Something foreign was reported."""
     with _reconciles(given, Reason.KERNEL) as meter:
         yield meter
 
@@ -149,7 +149,7 @@ def _edits(given: Given, form: str, file: str, text: Callable[[Iterable[Entry]],
 
 
 def _peak(daemon: subprocess.Popen[bytes]) -> int:
-    """Of the daemon and its worker; or of a command that it called, if that was larger."""
+    """Peak of the daemon and its worker; or of a command that it called, if that was larger."""
     together = usage.peak(daemon.pid)
     daemon.terminate()
     daemon.wait(_ENDING)
@@ -165,7 +165,7 @@ def heal(given: Given) -> Iterator[Meter]:
     """
     import nftables
 
-    somebody = nftables.Nftables()
+    other = nftables.Nftables()
     with _running(given.files / "yaml") as daemon, Listener() as listener, ThreadPoolExecutor(1) as vandal:
         entry = inputs.edited(given.size, 0)
         named = ours.map_of(entry)
@@ -176,7 +176,7 @@ def heal(given: Given) -> Iterator[Meter]:
             listener.skip()
 
         def run() -> float:
-            deleted = vandal.submit(somebody.cmd, f"delete element inet {TABLE} {named} {{ {key} }}")
+            deleted = vandal.submit(other.cmd, f"delete element inet {TABLE} {named} {{ {key} }}")
             gone = listener.goes(_server(entry))
             healed = listener.comes(_server(entry))
             assert deleted.result()[0] == 0

@@ -24,7 +24,7 @@ class Listener:
         self._socket.close()
 
     def skip(self) -> None:
-        """What was said up to now."""
+        """The reports up to now."""
         self._socket.setblocking(False)
         try:
             while True:

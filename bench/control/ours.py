@@ -33,7 +33,7 @@ def of_table(state: HostState) -> HostState:
 
 
 def desired(loaded: LoadedSpec, facts: Facts) -> HostState:
-    """What is wanted of nftables, as if the device were there."""
+    """The desired state of nftables, as if the device were there."""
     return of_table(Compiler(loaded.name, loaded.spec).meaning(facts)[1])
 
 
@@ -94,7 +94,7 @@ def _load_from(directory: Path) -> Iterator[Meter]:
 
 @contextmanager
 def verify(given: Given) -> Iterator[Meter]:
-    """Whoever loaded it: the kernel holds the table that is wanted. AssertionError otherwise."""
+    """Whoever loaded it, the kernel holds the desired table. AssertionError otherwise."""
     loaded = load(given.files / "yaml")
     wanted = desired(loaded, facts_for(loaded))
 
@@ -122,7 +122,7 @@ def read(given: Given) -> Iterator[Meter]:
 
 @contextmanager
 def change(given: Given) -> Iterator[Meter]:
-    """Of an entry that a new spec changed; the table has been seen before. Not timed: the spec."""
+    """The change of an entry in a new spec; the table has been seen before. Not timed: the spec."""
     loaded = load(given.files / "yaml")
     facts = facts_for(loaded)
     wanted = desired(loaded, facts)

@@ -16,5 +16,5 @@ def ferm() -> str | None:
 
 
 def iptables_save() -> str:
-    """Of the kind that ferm prefers."""
+    """Rules in the form that ferm prefers."""
     return "iptables-legacy-save" if shutil.which("iptables-legacy-restore") else "iptables-save"

@@ -15,13 +15,13 @@ from bench.control.rounds import Result
 
 _PANELS = ("load", "read", "change", "verify", "edit", "heal", "rules", "routes")
 _COLUMNS = 2
-_OURS = {s.OURS, s.TOPOLOGY, s.PASS}
+_OURS = {s.OURS, s.TOPOLOGY, s.RECONCILE}
 _STYLE = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}
 # Of contestants, whichever step they take part in; ours are warm, and thicker.
 _COLOURS = {
     s.OURS: "#c1272d",
     s.TOPOLOGY: "#c1272d",
-    s.PASS: "#c1272d",
+    s.RECONCILE: "#c1272d",
     s.YAML: "#e8743b",
     s.CSV: "#d9a400",
     s.APPLY: "#7b3f00",

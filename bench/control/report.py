@@ -32,7 +32,7 @@ _GROWTH = "d log time / d log entries, from one size to the next: 1 is linear, 0
 
 
 def _yardstick(results: Sequence[Result]) -> Iterator[str]:
-    """Where there is no ratio to somebody's time, it says how fast the machine is."""
+    """A measure of the machine's speed, for times without a ratio."""
     for result in results:
         if result.who == EMPTY and result.rounds:
             empty = duration(result.seconds.median)

@@ -28,7 +28,7 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """Of one contestant in one step at one size. `rounds` is empty if it took longer than the bound, or failed."""
+    """One contestant in one step at one size. `rounds` is empty if it took longer than the bound, or failed."""
 
     step: str
     who: str
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def seconds(self) -> Summary:
-        """Of every time that it was done, in all rounds. ValueError if it took longer than the bound."""
+        """The value of every repetition, in all rounds. ValueError if it took longer than the bound."""
         return summary(self.samples)
 
     @property
@@ -66,7 +66,7 @@ class Bench:
     say: Say
 
     def measure(self, name: str, step: Step, sizes: Collection[int]) -> Iterator[Result]:
-        """Who exceeds the bound, or fails, is not tried again, nor at a larger size."""
+        """A contestant that exceeds the bound, or fails, is not tried again, nor at a larger size."""
         given_up: dict[str, str] = {}
         for size in step.all_sizes():
             if size in sizes or step.sizes == NO_SIZE:
@@ -142,7 +142,7 @@ class Bench:
         return Outcome(tuple(found["seconds"]), found["cpu"], found["kib"])
 
     def _files(self, size: int) -> Path:
-        """Of this size; written once."""
+        """The input of this size; written once."""
         files = self.scratch / str(size)
         if not files.is_dir():
             files.mkdir()

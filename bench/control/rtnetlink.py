@@ -46,7 +46,7 @@ def _routes(count: int) -> HostState:
 
 @contextmanager
 def _reconciled(state: HostState) -> Iterator[Meter]:
-    """A whole pass: looked at, planned, applied, verified."""
+    """A whole reconcile: observe, plan, apply, verify."""
 
     def work() -> None:
         with Kernel(Numbers()) as kernel:
@@ -69,7 +69,7 @@ def our_routes(given: Given) -> Iterator[Meter]:
 
 @contextmanager
 def observe(given: Given) -> Iterator[Meter]:
-    """All of ours, and what differs from wanting none of it: each object."""
+    """All owned objects, and the plan that would delete them: one step each."""
 
     def work() -> None:
         with Kernel(Numbers()) as kernel:

@@ -22,23 +22,23 @@ class Step:
     reference: str | None = None
     before: str | None = None  # the job that puts the namespace in the state that this begins with
     sizes: tuple[int, ...] = SIZES
-    million: tuple[str, ...] = ()  # who of them does a million, too
+    million: tuple[str, ...] = ()  # contestants that also do a million
     times: int = 1  # that the work is done in one trial
-    delays: bool = False  # is it somebody's waiting, of which the worst counts?
-    verify: Mapping[str, str] | None = None  # by whom: the job that looks whether the kernel holds what was wanted
+    delays: bool = False  # does a person or a packet wait for it, so that the worst counts?
+    verify: Mapping[str, str] | None = None  # by whom: the job that looks whether the kernel holds the desired state
 
     def all_sizes(self) -> tuple[int, ...]:
         return (*self.sizes, MILLION) if self.million else self.sizes
 
     def at(self, size: int) -> list[str]:
-        """Who takes part."""
+        """The contestants."""
         absent = missing()
         return [who for who in (self.million if size == MILLION else self.who) if who not in absent]
 
 
 OURS, TOPOLOGY, YAML, CSV = "ours", "ours, from the topology", "ours, from YAML", "ours, from CSV"
 NFT, BINDING, FERM, IP, PYROUTE2 = "nft", "python3-nftables", "ferm", "ip", "pyroute2"
-TABLE_ALONE, PASS = "ours, the table alone", "ours, a pass of the daemon"
+TABLE_ALONE, RECONCILE = "ours, the table alone", "ours, a daemon's reconcile"
 EMPTY = "python -c pass"
 HELP, VALIDATE, APPLY = "nvictl --help", "nvictl validate", "nvictl apply"
 
@@ -83,14 +83,14 @@ STEPS: Mapping[str, Step] = {
     ),
     "verify": Step(
         "Verify: everything of a gateway that is in order",
-        {NFT: "commands:read_nft", PASS: "daemon:verify"},
+        {NFT: "commands:read_nft", RECONCILE: "daemon:verify"},
         reference=NFT,
         before=_APPLIED,
         times=2,
     ),
     "idle": Step(
         "Nothing to do: the ruleset is of the generation that was seen last",
-        {TABLE_ALONE: "daemon:idle_table", PASS: "daemon:idle"},
+        {TABLE_ALONE: "daemon:idle_table", RECONCILE: "daemon:idle"},
         before=_APPLIED,
         times=20,
     ),
@@ -101,9 +101,9 @@ STEPS: Mapping[str, Step] = {
         delays=True,
     ),
     "heal": Step(
-        "Heal: one element that somebody deletes, until it is back, by `nvictl run`",
+        "Heal: one element that another process deletes, until it is back, by `nvictl run`",
         {OURS: "daemon:heal"},
-        times=8,  # of ten the daemon would think that somebody fights it
+        times=8,  # after ten the daemon would take it for a fight
         delays=True,
     ),
     "rules": Step(
@@ -146,7 +146,7 @@ STEPS: Mapping[str, Step] = {
 
 
 def missing() -> Mapping[str, str]:
-    """Who cannot take part here, and why."""
+    """Contestants that cannot take part here, and why."""
     found = {}
     if ferm() is None:
         found[FERM] = "ferm and iptables are not there; `make bench` gets them"

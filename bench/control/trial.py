@@ -75,7 +75,7 @@ def measure(job: str, given: Given, times: int, bound: float) -> Outcome:
         seconds: list[float] = []
         cpu = 0.0
         gc.collect()
-        gc.disable()  # for everybody, as commands of ours do it
+        gc.disable()  # for all contestants, as nvictl's commands do it
         usage.reset_peak()
         try:
             for _ in range(times):

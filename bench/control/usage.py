@@ -20,7 +20,7 @@ def reset_peak() -> None:
 
 
 def peak(pid: int | None = None) -> int:
-    """Of a process (this one) and all that live below it, added up: their peaks need not have been at one time.
+    """Peak of a process (this one) and its living children, added up, though their peaks may be at different times.
 
     VmHWM, not ru_maxrss, which is also what the parent had at the fork.
     """
@@ -33,12 +33,12 @@ def peak(pid: int | None = None) -> int:
 
 
 def peak_of_commands() -> int:
-    """Of the largest command that was waited for; at least what this process had when it started it."""
+    """Peak of the largest command that was waited for; at least what this process had when it started it."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def cpu(pid: int | None = None) -> float:
-    """Of a process (this one), of all that live below it, and of those that it waited for.
+    """CPU time of a process (this one), its living children, and those that it waited for.
 
     Of another process the last are counted in ticks of 10 ms.
     """
@@ -61,7 +61,7 @@ def _cpu_of_another(process: Path) -> float:
 
 
 def _tree(root: int) -> Iterator[Path]:
-    """Of a process and all that live below it: where /proc has them."""
+    """The directories in /proc of a process and its living children."""
     process = Path(f"/proc/{root}")
     yield process
     with suppress(OSError):

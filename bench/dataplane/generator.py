@@ -1,7 +1,7 @@
 """UDP packets made in the kernel and received on an interface of the gateway, and what their way costs.
 
 One CPU does it all, so that the time of a fixed number of packets is what they cost: an XDP program writes
-each frame anew (the stack changed the one before it), and the stack takes it from there, list by list, as it
+each frame again (the stack changed the one before it), and the stack takes it from there, list by list, as it
 does from the NAPI of a network card.
 """
 
@@ -47,7 +47,7 @@ class Varying:
 
 @dataclass(frozen=True)
 class Flows:
-    """UDP flows. Of addresses the last 16 bits vary: so that no packet has the route of the one before it."""
+    """UDP flows. The last 16 bits of addresses vary, so that no packet has the route of the one before it."""
 
     source: str
     destination: str
@@ -69,7 +69,7 @@ class Flows:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one packet, in nanoseconds: of CPU time, which others' work does not touch, and of the clock's."""
+    """Nanoseconds for one packet: of CPU time, which other processes do not affect, and of wall time."""
 
     cpu: float
     wall: float

@@ -15,7 +15,7 @@ _TRIAL = {"packet": 2048, "flow": 2048, "megabyte": 32}
 
 @dataclass(frozen=True)
 class Result:
-    """Of one variant under one kind of traffic."""
+    """The result of one variant under one kind of traffic."""
 
     kind: str
     variant: str

@@ -84,7 +84,7 @@ def on_rule(chain: str, command: str) -> Real:
 
 
 def on_program(change: Callable[[TcProgram], TcProgram]) -> Real:
-    """Another program, or another list of interfaces, in the place of ours."""
+    """Another program, or another list of interfaces, in place of the owned one."""
 
     def there(host: Host) -> None:
         def work() -> None:
@@ -99,7 +99,7 @@ def on_program(change: Callable[[TcProgram], TcProgram]) -> Real:
 
 
 def on_guard(change: Callable[[IngressGuard], IngressGuard]) -> Real:
-    """Another list of addresses in the place of ours."""
+    """Another list of addresses in place of the owned one."""
 
     def there(host: Host) -> None:
         def work() -> None:
@@ -284,7 +284,7 @@ NFT_DRIFTS = (
         table(lambda t: replace(t, chains=t.chains | {Chain("theirs", None, ((Verdict("accept"),),))})),
     ),
     _nft(
-        "a foreign chain uses what is ours",
+        "a foreign chain uses an owned object",
         nft(
             "add chain inet nvi theirs",
             "add rule inet nvi theirs ip saddr @inside_4 counter name stage_1",
@@ -469,7 +469,7 @@ DEVICE_DRIFTS = (
         frozenset({(MODIFIED, "link"), (MISSING, "tc-program")}),
     ),
     Drift(
-        "a second device of ours appears",
+        "a second device with the gateway's marks appears",
         ip("link add nvi9 group 79 mtu 65535 type ifb"),
         put("link", Link("nvi9", "ifb", 79, 65535, up=False, labelled=False)),
         frozenset({(UNEXPECTED, "link")}),

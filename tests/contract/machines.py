@@ -35,7 +35,7 @@ def spec_of(text: str) -> GatewaySpec:
 
 @dataclass(frozen=True)
 class Drift:
-    """Something that somebody else does: to the real kernel, to the fake, and what we call it."""
+    """A change by another process, to the real kernel and to the fake, and the drift that it shows as."""
 
     name: str
     real: Callable[[Host], None]
@@ -82,7 +82,7 @@ class FakeMachine:
 
 
 class RealMachine:
-    """Interfaces with somebody at the other end; rules, routes, a table and settings of others."""
+    """Interfaces with a peer at the other end; foreign rules, routes, a table and settings."""
 
     def __init__(self, lab: Lab) -> None:
         self.host = lab.host("gw")
@@ -117,10 +117,10 @@ class RealMachine:
 
 
 def applied(machine: Machine, spec: GatewaySpec | None) -> Plan:
-    """One pass; what it did."""
+    """Reconcile once; the plan that was applied."""
     return machine.run(lambda kernel: reconcile(kernel, Compiler("edge", spec)).plan)
 
 
 def seen(machine: Machine, spec: GatewaySpec | None) -> Plan:
-    """What a pass would do."""
+    """The plan of a reconcile."""
     return machine.run(lambda kernel: preview(kernel, Compiler("edge", spec)))

@@ -1,4 +1,4 @@
-"""A daemon reads only what may have changed. Whatever others do it must see all the same, in the very next pass."""
+"""A daemon reads only what may have changed, and yet sees every foreign change in its next reconcile."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CachingMachine(RealMachine):
         return self.run(lambda kernel: kernel.facts(SPEC.wires))
 
     def settled(self) -> None:
-        """Until what the kernel still reports of a pass has come, and was looked at."""
+        """Wait until the kernel's reports of a reconcile have arrived and were read."""
         until(lambda: seen(self, SPEC).before is seen(self, SPEC).before, "the kernel to be quiet")
 
 

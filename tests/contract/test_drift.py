@@ -1,4 +1,4 @@
-"""Whatever others do to what is ours is seen, called by its name, and healed by the next pass."""
+"""Every foreign change to an owned object is seen, named, and healed by the next reconcile."""
 
 from __future__ import annotations
 

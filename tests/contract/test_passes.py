@@ -1,4 +1,4 @@
-"""What a pass promises, on the fake kernel and on a real one."""
+"""What a reconcile guarantees, on the fake kernel and on a real one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Client, gateway and server for one dataplane alone, with hand-written rules, routes and table.
 
-Of the operator only the device and its driver take part, so that a failure is theirs.
+Only the operator's device and driver take part, so that a failure is theirs.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def test_hide_hop_gives_one_hop_back(gateway: Bench, far: str, hide_hop: bool, l
     field = "ip6 hoplimit" if ":" in far else "ip ttl"
     proto = "icmpv6" if ":" in far else "icmp"
     gateway.server.count("seen", f"{proto} type echo-request {field} {left}")
-    # The kernel drops IPv4 packets whose checksum is wrong, so an answer proves that too.
+    # The kernel drops IPv4 packets whose checksum is wrong, so an answer also proves that.
     assert gateway.client.pings(far, "-t64")
     assert gateway.server.packets("seen")[0] == 1
 

@@ -12,7 +12,7 @@ from tests.lab.net import Host, until
 
 
 class Daemon:
-    """A running reconciler, and what it has said since it was last asked."""
+    """A running reconciler, and its output since it was last read."""
 
     def __init__(self, host: Host, spec: Path, log: Path, *options: str) -> None:
         self._path = log
@@ -27,13 +27,13 @@ class Daemon:
 
     @property
     def text(self) -> str:
-        """What is new."""
+        """New output."""
         return self._path.read_text()[self._shown :]
 
     def until(self, *words: str, seconds: float = 15.0) -> str:
-        """What it said up to now, once it has said all of `words`."""
+        """Its new output, once that has all of `words`."""
 
-        def said() -> str:
+        def complete() -> str:
             text = self.text
             if all(word in text for word in words):
                 return text
@@ -42,9 +42,9 @@ class Daemon:
             return ""
 
         try:
-            text = until(said, f"nvictl run says {words}", seconds=seconds)
+            text = until(complete, f"nvictl run says {words}", seconds=seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\nit said: {self.text}") from error
+            raise AssertionError(f"{error}\nits output: {self.text}") from error
         self._shown += len(text)
         return text
 

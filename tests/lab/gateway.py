@@ -59,13 +59,13 @@ class GatewayHost:
         status = json.loads(done.stdout)
         return {name: value for group in status["counters"].values() for name, value in group.items()}
 
-    # ---------------------------------------------------------------- what is ours, what is not
+    # ---------------------------------------------------------------- owned and foreign objects
 
     def owned(self) -> list[str]:
-        """Whatever of ours is left in the kernel, found without any of our own code."""
+        """Owned objects in the kernel, found without any of the operator's code."""
         run = self.host.run
-        ours = f"table {' '.join(TABLE)}"
-        left = [ours] if ours in run("nft", "list", "tables").stdout.splitlines() else []
+        table = f"table {' '.join(TABLE)}"
+        left = [table] if table in run("nft", "list", "tables").stdout.splitlines() else []
         for family in ("-4", "-6"):
             rules = json.loads(run("ip", family, "-j", "-N", "rule").stdout or "[]")
             left += [f"rule {rule}" for rule in rules if str(rule.get("protocol")) == str(PROTOCOL)]
@@ -87,7 +87,7 @@ class GatewayHost:
         return lines
 
     def foreign(self) -> dict[str, Any]:
-        """Everything that is not ours and that we might have touched, in a form that can be compared."""
+        """All foreign state that the operator might have changed, in a form that can be compared."""
         run = self.host.run
         ruleset = json.loads(run("nft", "-j", "-s", "list", "ruleset").stdout)["nftables"]
         foreign_nft = [
@@ -113,7 +113,7 @@ class GatewayHost:
 
 
 def _settings() -> dict[str, str]:
-    """The sysctls of every interface but our own, in the calling thread's namespace."""
+    """The sysctls of every interface but the gateway's device, in the calling thread's namespace."""
     root = Path("/proc/sys/net")
     files = [root / "ipv4/ip_forward", *root.glob("ipv4/conf/*/*"), *root.glob("ipv6/conf/*/*")]
     # A stable secret cannot be read until it is written.

@@ -62,8 +62,8 @@ class Host:
         self._servers: list[Server] = []
         self._later: list[str] | None = None
         self._libnftables: nftables.Nftables | None = None
-        # A signal while Python forks would leave a child that nobody waits for: it makes the namespace after
-        # everything was cleaned.
+        # A signal while Python forks would leave a child that is not waited for and makes the namespace after the
+        # cleanup.
         with undisturbed():
             subprocess.run(["ip", "netns", "add", self.netns], check=True, process_group=0)
         # A thread that lives in the namespace: sockets made there stay there.
@@ -72,7 +72,7 @@ class Host:
         self.ip("link set dev lo up")
 
     def close(self) -> None:
-        """End what this process has there. Who made the namespace removes it, too (`leftovers.remove`)."""
+        """End what this process has there. Whoever made the namespace also removes it (`leftovers.remove`)."""
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -128,7 +128,7 @@ class Host:
         self.run("nft", "-f", "-", text=text)
 
     def libnftables(self, text: str) -> list[Any]:
-        """nft text without starting nft; what it lists, as JSON. Of tables that cannot crash it."""
+        """Run nft text without starting nft; what it lists, as JSON. Only for tables that cannot crash it."""
 
         def run() -> tuple[int, str, str]:
             with _LIBNFTABLES:
@@ -199,7 +199,7 @@ class Host:
             return False
 
     def inject(self, ifname: str, packet: bytes, *, to: str) -> None:
-        """Send an IP packet as it is, in a frame to the MAC address `to`: for sources that are not ours."""
+        """Send an IP packet as it is, in a frame to the MAC address `to`: for sources that the host does not have."""
         ethertype = 0x86DD if packet[0] >> 4 == 6 else 0x0800
         with self.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
             raw.bind((ifname, ethertype))

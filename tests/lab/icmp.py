@@ -1,6 +1,6 @@
 """Echo requests that ask "whom do you see?", through a raw socket with the face of a datagram socket.
 
-The kernel answers echo requests by itself; a server of ours answers, beside it, those that begin with
+The kernel answers echo requests by itself; beside it the laboratory's server answers those that begin with
 `ASK`, and the client takes no other answer than one that begins with `TELL`.
 """
 
@@ -33,7 +33,7 @@ def _message(family: int, kind: int, identifier: int, sequence: int, payload: by
 
 
 def _parse(family: int, data: bytes) -> tuple[int, int, int, bytes]:
-    """Type, identifier, sequence number, payload. IPv4 raw sockets give the IP header, too."""
+    """Type, identifier, sequence number, payload. IPv4 raw sockets also give the IP header."""
     text = data[(data[0] & 15) * 4 :] if family == socket.AF_INET else data
     if len(text) < 8:
         return -1, 0, 0, b""

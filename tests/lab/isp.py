@@ -10,7 +10,7 @@ from tests.lab.host import Host
 # 172.31.0.0/16, fd00:f1:: and fd00:f2:: are the laboratory's own links between ISPs and far.
 INSIDE = "10.0.0.0/14, 10.255.0.0/16, 192.168.0.0/16"
 TRANSIT6 = "fd00:f1::/64, fd00:f2::/64"
-# Nobody's: no ISP carries them, and who sends to them had them from a packet with a false source.
+# No ISP carries these: a packet to them answers one with a false source.
 BOGONS = "10.0.0.0/8, 100.64.0.0/10, 172.16.0.0-172.30.255.255"
 
 
@@ -40,7 +40,7 @@ class Isp:
 
     def arm(self) -> None:
         # A full set stops the rule that adds to it: count before, drop after, each in a rule of its own. Sets of
-        # prefixes are empty for some microseconds after their table is there: what hosts say while they are made
+        # prefixes are empty for some microseconds after their table is there: what hosts send while they are made
         # (neighbour discovery, MLD) is let through by plain comparisons.
         self.host.libnftables(
             f"""
@@ -86,7 +86,7 @@ class Isp:
 
     @property
     def bogons(self) -> int:
-        """Packets from a right source to a private IPv4 address that is nobody's."""
+        """Packets from a right source to a private IPv4 address that no host has."""
         return self.host.counter("isp", "bogons")
 
     def used(self) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""Namespaces of laboratories by name: which there are, whose they are, and how they go.
+"""Namespaces of laboratories by name: which exist, which process made them, and how they are removed.
 
-A name is `nvi<pid>.<number>-<host>`. What lives in a namespace keeps it alive without a name, so that
-processes there are ended before the name is taken away.
+A name is `nvi<pid>.<number>-<host>`. What lives in a namespace keeps it alive without a name, so
+processes there are ended before the name is removed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def namespaces(prefix: str = "") -> list[str]:
 
 
 def stale(prefix: str = PREFIX) -> list[str]:
-    """Namespaces of laboratories whose process is gone."""
+    """Namespaces of laboratories whose process has ended."""
     found = ((name, re.match(PREFIX + r"(\d+)\.\d+-", name)) for name in namespaces(prefix))
     return [name for name, match in found if match and not Path("/proc", match[1]).exists()]
 
 
 def processes(names: Iterable[str]) -> list[int]:
-    """Who lives in these namespaces, ourselves excepted (our threads do, our main thread does not)."""
+    """Processes in these namespaces, except this one (its threads are in them, its main thread is not)."""
     inodes = set()
     for name in names:
         with suppress(FileNotFoundError):
@@ -48,7 +48,7 @@ def processes(names: Iterable[str]) -> list[int]:
 
 
 def remove(names: list[str]) -> None:
-    """End what runs in these namespaces, and delete them. AssertionError for what did not go."""
+    """End what runs in these namespaces, and delete them. AssertionError for what remains."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
         for pid in processes(names):
             with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Hosts are network namespaces, links are veth pairs; everything goes when the Lab is closed."""
+"""Hosts are network namespaces, links are veth pairs; all are removed when the Lab is closed."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _ip(lines: list[str]) -> None:
 
 
 def clean(prefix: str = PREFIX) -> list[str]:
-    """Remove namespaces of laboratories whose process is gone; their names."""
+    """Remove namespaces of laboratories whose process has ended; their names."""
     gone = stale(prefix)
     remove(gone)
     return gone

@@ -7,7 +7,7 @@ import struct
 
 
 def checksum(data: bytes) -> int:
-    """Of the Internet (RFC 1071)."""
+    """The Internet checksum (RFC 1071)."""
     if len(data) % 2:
         data += b"\0"
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -31,7 +31,7 @@ def udp(source: str, destination: str, port: int, *, payload: bytes = b"spoofed\
 
 
 def stray(source: str, destination: str) -> bytes:
-    """An echo reply that nobody asked for: conntrack calls it INVALID, and NAT never touches it."""
+    """An unsolicited echo reply: conntrack calls it INVALID, and NAT never touches it."""
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     addresses = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
     body = struct.pack("!BBHHH", 129 if family == socket.AF_INET6 else 0, 0, 0, 77, 1) + b"stray..."

@@ -209,7 +209,7 @@ def connect(
     *,
     df: bool = False,
 ) -> Flow:
-    """AssertionError if nobody answers."""
+    """AssertionError if no host answers."""
     sock = _socket(host, address, protocol)
     try:
         sock.settimeout(timeout)

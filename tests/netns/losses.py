@@ -12,7 +12,7 @@ KERNEL = ("0", "32766", "32767")  # the kernel's own rules
 
 
 def nft(*commands: str) -> Loss:
-    """Of a table that another loss may have taken already."""
+    """The name of a table that another loss may have deleted already."""
 
     def lose(gateway: Host) -> None:
         for command in commands:

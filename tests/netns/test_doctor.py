@@ -219,7 +219,7 @@ def test_a_tc_filter_that_writes_over_our_tag(host: Host, filter_: str, writes: 
         pytest.skip("this kernel has no such filter")
     assert made.returncode == 0, made.stderr
     assert matter(findings(host, SPEC)) == ({("warning", "tc-filter")} if writes else set())
-    assert matter(findings(host)) == set(), "nobody says that wan0 is ours"
+    assert matter(findings(host)) == set(), "without a spec wan0 is no uplink"
 
 
 def test_what_such_a_filter_does(site: Site, gateway: GatewayHost) -> None:

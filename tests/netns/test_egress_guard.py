@@ -79,7 +79,7 @@ INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3  # parents of filters at clsact
 
 
 def _drop_all(ifname: str, preference: int, parent: int = EGRESS) -> None:
-    """A program of somebody's."""
+    """A foreign program."""
     program = syscall.load_program(asm.encode([asm.mov_imm(asm.R0, 2), asm.leave()], {}), "others")
     with IPRoute() as ipr:
         TcProgramDriver(ipr)  # teaches pyroute2 attributes, which it takes before its first use only
@@ -182,7 +182,7 @@ def _tun(host: Host, ifname: str) -> _Tun:
 
 
 def _sources(tun: _Tun) -> set[str]:
-    """Of all packets that left so far."""
+    """The sources of all packets that left so far."""
     while select.select([tun.file], [], [], 0)[0]:
         packet = os.read(tun.file, 65536)
         if packet[0] >> 4 == 4:

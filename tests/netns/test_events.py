@@ -28,7 +28,7 @@ TABLE = "table inet nvi { map forwards { type inet_service : verdict; }; chain p
 
 
 class Place:
-    """A namespace, and a socket of ours in it."""
+    """A namespace, and a listening socket in it."""
 
     def __init__(self, name: str, **options: int) -> None:
         self.name = name
@@ -59,7 +59,7 @@ def place(name: str) -> Iterator[Place]:
     made = Place(name)
     made.ip("link add d0 type veth peer name p0")
     for ifname in ("p0", "d0"):
-        made.ip(f"link set {ifname} addrgenmode none")  # else the kernel goes on by itself for a while
+        made.ip(f"link set {ifname} addrgenmode none")  # otherwise the kernel goes on by itself for a while
         made.ip(f"link set {ifname} up")
     made.ip("addr add 192.0.2.1/24 dev d0")
     until(lambda: links(name).count(" state UP ") == 2, "both ends to be up: the kernel reports that by and by")
@@ -281,11 +281,11 @@ def test_what_is_lost_before_all_was_read_is_reported_as_well(name: str, monkeyp
     place.ip("link set lo up")
     place.events.drain()
     for number in range(1, 41):
-        place.ip(f"route add 10.9.{number}.0/24 dev lo")  # which would wake nobody
+        place.ip(f"route add 10.9.{number}.0/24 dev lo")  # which wakes no listener
     with monkeypatch.context() as patch:
         patch.setattr(events, "_MOST_READS", 2)
         first = place.events.generation()
-    place.ip("rule add pref 200 lookup 1234")  # nobody hears of it
+    place.ip("rule add pref 200 lookup 1234")  # no listener hears of it
     second = place.events.generation()
     assert second > first
     assert place.events.generation() == second

@@ -97,7 +97,7 @@ def test_port_forwards(case: Case) -> None:
     for port in (6000, 6009):  # 6000 -> 7000, 6009 -> 7009
         assert far.connect(f"{A}.2", port, protocol="udp").by == "server"
     assert not far.reaches(f"{A}.2", 6010, protocol="udp")
-    # The clients of the office forward are 192.0.2.0/24; the far server has another address, too.
+    # The clients of the office forward are 192.0.2.0/24; the far server has another address as well.
     assert far.connect(f"{A}.2", 5432, source="192.0.2.80").by == "server"
     assert not far.reaches(f"{A}.2", 5432, source="172.31.1.2")
     assert far.connect(f"{A}.2", 9443).by == "server"
@@ -177,7 +177,7 @@ def test_one_to_one(case: Case) -> None:
         assert site.far.connect(public, 443).by == by
         assert site.far.pings(public)
     assert site.client.connect(f"{A}.20", 443).by == "server"
-    assert not site.far.pings(f"{A}.21"), "an address of the pool that nobody has"
+    assert not site.far.pings(f"{A}.21"), "an unused address of the pool"
 
 
 @example("nptv6")

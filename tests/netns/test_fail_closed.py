@@ -288,7 +288,7 @@ def test_an_interface_deleted_and_made_again_is_followed(site: Site, operator: O
 
 
 def test_a_refused_transaction_changes_nothing(site: Site, operator: Operator, dataplane: str) -> None:
-    """Somebody else's link stands where ours shall be: one clear error, and not a step is taken."""
+    """A foreign link has the device's name: one clear error, and no step is taken."""
     gateway = GatewayHost(site.gateway)
     site.gateway.ip("link add nvi0 type bridge")
     before = gateway.foreign()

@@ -242,7 +242,7 @@ def test_the_gateway_answers_at_each_of_its_addresses_by_the_right_uplink(edge: 
         with edge.far.connect(address, 2022) as flow:
             assert flow.by == "gw"
             assert len(edge.through(before)[0]) == 1
-        assert edge.client.connect(address, 2022).by == "gw", "from inside, too"
+        assert edge.client.connect(address, 2022).by == "gw", "from inside as well"
     assert edge.far.pings(B)
     assert edge.leaks() == 0
 

@@ -1,4 +1,4 @@
-"""The program at each interface's ingress: while the table is gone, no neighbour comes in with an address of ours.
+"""The program at each interface's ingress: without the table, no neighbour gets in with a gateway's address.
 
 Everywhere here the table is flushed, the rest of the gateway stands, and no daemon heals it.
 """
@@ -34,7 +34,7 @@ class Service:
         self.socket.bind(("::", port))
 
     def sources(self) -> list[str]:
-        """Of all datagrams since the last call, in their order."""
+        """The payloads of all datagrams since the last call, in their order."""
         found = []
         while select.select([self.socket], [], [], 0)[0]:
             found.append(self.socket.recvfrom(2048)[1][0].removeprefix("::ffff:"))
@@ -67,7 +67,7 @@ def flushed(site: Site, gateway: GatewayHost, dataplane: str) -> Site:
 
 
 def neighbours(site: Site) -> dict[str, tuple[Host, str]]:
-    """Who is beside an interface of the gateway, and by which of its own."""
+    """The neighbour at an interface of the gateway, and its own interface there."""
     return {"lan0": (site.client, "eth0"), "wan0": (site.isps["isp-a"].host, "gwa")}
 
 

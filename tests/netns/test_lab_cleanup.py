@@ -1,4 +1,4 @@
-"""Whatever happens to a process with a laboratory: nothing of it stays, and nothing of anybody else goes."""
+"""However a process with a laboratory ends: nothing of it remains, and nothing else is removed."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_a_flow_leaves_by_the_owner_of_its_address_with_no_fib_rule_more_than_of
             before = edge.used()
             with edge.far.connect(public, 443) as flow:
                 assert flow.by == host.name.rpartition("-")[2]
-                assert edge.through(before) == ({isp}, {isp}), "the answer, too"
+                assert edge.through(before) == ({isp}, {isp}), "the answer as well"
     file = tmp_path / "gateway.yaml"
     file.write_text(text)
     assert gateway.differences(file) == []

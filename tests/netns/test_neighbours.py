@@ -37,7 +37,7 @@ def attach(verdict: int) -> None:
 
 
 def test_a_tcx_program_at_the_device_is_named(site: Site, gateway: GatewayHost, spec_file: Path) -> None:
-    """One that lets packets go on harms nobody; behind one that passes them our own program is never asked."""
+    """A filter that lets packets continue is harmless; behind one that passes them the gateway's own never runs."""
     site.gateway.call(attach, TCX_NEXT)
     assert site.client.connect(site.far.address, 443).seen == A
     site.gateway.call(attach, TCX_PASS)
@@ -49,7 +49,7 @@ def test_a_tcx_program_at_the_device_is_named(site: Site, gateway: GatewayHost, 
 
 
 def test_a_rule_with_a_word_more_does_not_stand_for_ours(site: Site, gateway: GatewayHost, spec_file: Path) -> None:
-    """It bears our protocol number, so it is drift, and goes; the one of ours stays."""
+    """It has the gateway's protocol number, so it is drift and is deleted; the owned one stays."""
     ours = site.gateway.run("ip", "-N", "rule", "list", "pref", "1010", "iif", "lan0").stdout.split(":", 1)[1].split()
     site.gateway.run("ip", "rule", "add", "pref", "1010", "ipproto", "tcp", *ours, check=False)
     site.gateway.run("ip", "rule", "del", "pref", "1010", *ours, check=False)

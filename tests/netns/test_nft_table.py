@@ -52,7 +52,7 @@ DNAT = Chain("dstnat", Hook("nat", "prerouting", -110), ((Nat("dnat", 4, Lookup(
 
 
 def table(count: int, *, counters: Sequence[str] = (), size: int | None = 8192) -> Table:
-    """So many addresses to translate, and the guard that everything has to pass."""
+    """So many addresses to translate, and the guard that all packets have to pass."""
     elements: frozenset[Element] = frozenset(((f"203.0.{n >> 8}.{n & 255}",), ("192.168.1.1",)) for n in range(count))
     named = packed(NamedSet("m", ("ipv4_addr",), elements, ("ipv4_addr",), size=size))
     return Table("nvi", frozenset(counters), frozenset({named, INSIDE}), frozenset({DNAT, GUARD}))
@@ -92,7 +92,7 @@ class Place:
         self.wire.send = slow  # type: ignore[method-assign]
 
     def nft(self, text: str) -> Callable[[], object]:
-        """Somebody else's change, when it is called."""
+        """Another process's change, when it is called."""
         command = ["ip", "netns", "exec", self.name, "nft", text]
         return lambda: subprocess.run(command, check=True, capture_output=True)
 

@@ -218,21 +218,21 @@ def test_a_listing_of_links_that_was_interrupted_is_made_anew(lab: Lab) -> None:
         listings.append(list(ipr.get_links()))
         return listings[-1]
 
-    def made_anew() -> bool:
+    def listed_again() -> bool:
         listings.clear()
         return listed(ask) == listings[-1] and len(listings) > 1
 
     def go_on() -> None:
-        with entered(host.netns), IPRoute() as somebody:
+        with entered(host.netns), IPRoute() as other:
             while not enough.is_set():
-                somebody.link("add", ifname="flap", kind="bridge")
-                somebody.link("del", ifname="flap")
+                other.link("add", ifname="flap", kind="bridge")
+                other.link("del", ifname="flap")
 
     enough = Event()
     with entered(host.netns), IPRoute() as ipr, ThreadPoolExecutor(1) as pool:
         flapping = pool.submit(go_on)
         try:
-            until(made_anew, "a listing made anew", seconds=20)
+            until(listed_again, "a second listing", seconds=20)
         finally:
             enough.set()
         flapping.result()

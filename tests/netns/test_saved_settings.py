@@ -65,7 +65,7 @@ def test_down_ends_closed_whatever_was_lost(
         assert "warning: " in said
     assert CORE_PATTERN.read_text() == dump
     after = gateway.foreign()
-    after["tc"] = before["tc"]  # an empty clsact qdisc may be anybody's
+    after["tc"] = before["tc"]  # an empty clsact qdisc may be foreign
     assert after == before, "the laboratory's host had the kernel's defaults"
     assert not record.exists()
     assert "warning" not in gateway.apply(spec()).stderr

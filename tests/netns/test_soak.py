@@ -14,7 +14,9 @@ from tests.netns.scenarios import spec
 pytestmark = pytest.mark.netns
 
 GROWTH = 1.10  # of what is resident after the first hundred
-KEPT = 1  # objects, of each pass after them: a short soak tells a leak by these long before it shows in the other
+KEPT = (
+    1  # objects, of each reconcile after them: a short soak tells a leak by these long before it shows in the other
+)
 
 
 def test_edits_and_heals_leave_nothing_behind(site: Site, tmp_path: Path, request: pytest.FixtureRequest) -> None:

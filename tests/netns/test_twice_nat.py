@@ -142,7 +142,7 @@ def test_each_side_may_know_the_other_by_the_numbers_that_it_is_known_by(
 
 
 def test_the_partner_reaches_the_gateway_as_it_knows_it(partner_site: Site, partner: Host, dataplane: str) -> None:
-    """Its answers go to the partner, though the partner's address is one of ours as well."""
+    """Its answers reach the partner, though the partner has the address of an inside host."""
     GatewayHost(partner_site.gateway).apply(spec(dataplane))
     for own in (OWN, OWN6):
         partner_site.gateway.serve(22, address=own)

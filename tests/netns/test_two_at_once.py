@@ -68,7 +68,7 @@ class Race:
         return Command([verb, *specs, "--netns", self.netns], self._scratch / f"log{self._count}")
 
     def pass_(self, name: str | None, on_step: Callable[[Change], None] = lambda change: None) -> None:
-        """A pass in this process."""
+        """A reconcile in this process."""
         with entered(self.netns), Kernel(self._spec(name).numbers) as kernel:
             reconcile(kernel, self._gateway(name), on_step=on_step)
 
@@ -182,7 +182,7 @@ class Round:
         if self._killed:
             assert site.leaks() == 0, self
             outcomes.add(self._before or "")
-            if self._race.holds() is None:  # some prefix of the steps: the next pass makes it good
+            if self._race.holds() is None:  # some prefix of the steps: the next reconcile completes it
                 self._race.pass_("A")
                 outcomes = {"A"}
                 prober.send()

@@ -1,4 +1,4 @@
-"""docs/spec.md is what the models tell now. To write it again: python -m tests.unit.test_reference"""
+"""docs/spec.md is generated from the models. To update it: python -m tests.unit.test_reference"""
 
 from __future__ import annotations
 

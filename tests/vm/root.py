@@ -79,7 +79,7 @@ def copy_project(target: Path) -> None:
 def _bootstrap(suite: str, packages: Sequence[str], root: Path) -> None:
     include = f"--include={','.join(packages)}"
     command = ["mmdebstrap", "--mode=root", "--variant=apt", "--quiet", include, *_OPTIONS, suite, str(root)]
-    # Nobody boots from the initramfs that a kernel's package would make.
+    # The initramfs that a kernel's package would make is never booted.
     subprocess.run(command, check=True, env={**os.environ, "INITRD": "No"})
 
 

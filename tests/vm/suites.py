@@ -15,7 +15,7 @@ class Suite:
     what it prints is what it is for.
 
     `icount`: the guest's clock counts instructions, one a nanosecond, on one CPU. So what is measured there does not
-    depend on what else the machine does.
+    depend on the load of the machine.
     `parameters`: of the kernel, besides. `systemd`: it boots the guest, as a gateway (tests/systemd/boot.sh).
     """
 

@@ -100,7 +100,7 @@ class FakeNotifier(Notifier):
 
 
 def failed(error: NviError) -> Outcome:
-    """Of a reconcile that was stopped."""
+    """Raised by a reconcile that was stopped."""
     return Outcome(errors=(error,), failed=True)
 
 
@@ -115,7 +115,7 @@ class World:
         self.answers: list[Outcome | NviError | Callable[[Trigger], Outcome]] = []
         self.triggers: list[tuple[float, Trigger]] = []
         self.log: list[str] = []
-        self.open_files: set[str] = set()  # names of files that someone has open for writing
+        self.open_files: set[str] = set()  # names of files that another process has open for writing
         self.unreported: list[bool] = []  # what the next looks at unreported changes find
         self.file_changed: Callable[[], None] = lambda: None
         self.loop = Loop(

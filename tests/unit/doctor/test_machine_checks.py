@@ -123,7 +123,7 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("device-name", {"links": [link("nvi0", kind="dummy")]}, {}, ["problem"], id="name taken"),
         pytest.param("device-name", {"links": [link("nvi0", kind="ifb", group=79)]}, {}, [], id="ours"),
         pytest.param("link-group", {"links": [link("eth9", group=78)]}, {}, ["warning"], id="group of the uplinks"),
-        pytest.param("link-group", {"links": [link("wan0", group=78)]}, {}, [], id="an uplink of ours"),
+        pytest.param("link-group", {"links": [link("wan0", group=78)]}, {}, [], id="an uplink of the spec"),
         pytest.param("link-group", {"links": [link("ifb9", kind="ifb", group=79)]}, {}, ["warning"], id="our mark"),
         pytest.param("device-name", {"links": [link("nvi0", kind="ifb")]}, {}, ["warning"], id="our group lost"),
         pytest.param("rule-priority", {"rules": [MWAN3]}, {}, ["warning"], id="mwan3"),

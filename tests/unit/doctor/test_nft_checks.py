@@ -157,9 +157,9 @@ def test_a_spec_less_diagnosis_accepts_a_firewall_that_names_us() -> None:
     ("rules", "expected"),
     [
         pytest.param(
-            [[{"xt": {"type": "match", "name": "set"}}, ACCEPT]], ["warning"], id="an accept nobody can read"
+            [[{"xt": {"type": "match", "name": "set"}}, ACCEPT]], ["warning"], id="an accept that nft cannot show"
         ),
-        pytest.param([[meta("oifname", "docker0"), {"xt": None}, ACCEPT]], ["problem"], id="but not of ours"),
+        pytest.param([[meta("oifname", "docker0"), {"xt": None}, ACCEPT]], ["problem"], id="but not the gateway's"),
         pytest.param([[{"xt": None}, ACCEPT], [payload("tcp", "dport", 443), ACCEPT]], [], id="and one that can be"),
         pytest.param([[{"xt": None}, ACCEPT], [DROP]], ["warning"], id="before a last rule"),
     ],

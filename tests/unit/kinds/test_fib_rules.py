@@ -122,7 +122,7 @@ def test_a_gateway_without_ipv6_has_no_ipv6_rules() -> None:
 
 
 def test_all_rules_but_the_last_resort_are_in_the_block_that_is_ours() -> None:
-    """That one is behind the kernel's own: it is for packets of the gateway that nobody else wants."""
+    """That one is behind the kernel's own: it takes packets of the gateway that no other rule takes."""
     moved = rules(PLAIN + "  numbers: { rulePriority: 5000 }\n")
     assert all(5000 <= rule.priority < 6000 for rule in moved if rule.priority <= 32767)
     (last,) = (rule for rule in moved if rule.priority > 32767)

@@ -27,7 +27,7 @@ def read(text: str, least: int) -> Read:
 
 
 def places(part: Part) -> list[str]:
-    """Of each forward, in their order, and of what it says; and of something else."""
+    """The hash of each forward, in their order, and one of something else."""
     paths: list[Path] = [("spec",), ("spec", "uplinks", "isp-b"), ("spec", "static"), ("spec", "forwards")]
     for name in part.sections.get("forwards") or ():
         paths += [("spec", "forwards", name, *more) for more in ((), ("to",), ("ports", 0), ("ports", 1), ("at",))]

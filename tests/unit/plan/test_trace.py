@@ -1,4 +1,4 @@
-"""Who edits a spec reads what that does to its entries; who finds a kernel changed, which entries no longer work."""
+"""A plan tells what an edit of the spec does to its entries; drift tells which entries no longer work."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def members(weights: dict[str, int]) -> list[Member]:
 
 
 def owners(weights: dict[str, int]) -> list[str]:
-    """Whose each slot is."""
+    """The owner of each slot."""
     found = spread("hash", SADDR, several := members(weights))
     names: dict[Data, str] = {member.parts: member.key for member in several}
     assert isinstance(found.key, Hash)
