@@ -44,7 +44,7 @@ def test_the_names_of_hosts_are_commands() -> None:
     assert "1 received" in output
     assert "code 3" in output
     assert "\nup\n" in output
-    assert "objects of ours" in output
+    assert "objects of the gateway" in output
     assert "gateway edge: valid" in output
     assert "foreign sources that the ISPs saw: 0" in output
     assert namespaces(f"nvi{pid}.") == []
