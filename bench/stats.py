@@ -35,7 +35,7 @@ def _quartiles(values: Sequence[float]) -> tuple[float, float]:
 def rotated(names: Sequence[str], number: int) -> list[str]:
     """The order of round `number`: each name is first, second ... equally often, and backwards every other time.
 
-    So neither a slow drift of the machine nor who was before changes what a ratio says.
+    So neither a slow drift of the machine nor the previous contestant changes a ratio.
     """
     at = number % len(names)
     turned = [*names[at:], *names[:at]]

@@ -1,1 +1,1 @@
-"""The control plane's cost: ours beside nft, its Python binding, ip and ferm. bench/README.md says how."""
+"""The control plane's cost beside that of nft, its Python binding, ip and ferm. bench/README.md says how."""

@@ -1,6 +1,6 @@
 """Writes what the contestants read, in the namespace of a host that is still no gateway: `files:write` as a job.
 
-The table as nft text is made by our own code of our own table, so that all load the very same.
+The operator makes the nft text from its own table, so that all load the very same.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ GATEWAY = "bench"
 LAN, WAN = "lan0", "wan0"
 TABLE = 7900  # of routes
 NEXT_HOP = "10.0.0.9"
-PROTOCOL = 78  # whose rules and routes are ours
+PROTOCOL = 78  # of the gateway's rules and routes
 
 _PUBLIC = int(IPv4Address("198.18.0.0"))  # RFC 2544: the network for benchmarks
 _INSIDE = int(IPv4Address("10.1.0.0"))

@@ -1,4 +1,4 @@
-"""Hears when an element comes to a set, or goes, whoever does it: by a socket of its own, with none of our code."""
+"""Reports when an element of a set is added or deleted, by a socket of its own and without the operator's code."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _PANELS = ("load", "read", "change", "verify", "edit", "heal", "rules", "routes"
 _COLUMNS = 2
 _OURS = {s.OURS, s.TOPOLOGY, s.RECONCILE}
 _STYLE = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}
-# Of contestants, whichever step they take part in; ours are warm, and thicker.
+# Colours of contestants in all steps; nvictl's are warm, and its lines thicker.
 _COLOURS = {
     s.OURS: "#c1272d",
     s.TOPOLOGY: "#c1272d",

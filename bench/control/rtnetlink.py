@@ -1,4 +1,4 @@
-"""FIB rules and routes: by pyroute2 as it is, and by our reconciler."""
+"""FIB rules and routes: by pyroute2 as it is, and by the operator's reconciler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured, as data: steps, who takes part in them, and at which sizes."""
+"""The measurements, as data: steps, their contestants, and sizes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ STEPS: Mapping[str, Step] = {
         },
     ),
     "read": Step(
-        "Read: the table back, compared with what is wanted",
+        "Read: the table back, compared with the desired state",
         {NFT: "commands:read_nft", BINDING: "binding:read", OURS: "ours:read"},
         reference=NFT,
         before=_LOADED,

@@ -1,4 +1,4 @@
-"""`python -m bench.dataplane.ingredients`: what each part of our rules costs, by leaving it out.
+"""`python -m bench.dataplane.ingredients`: the cost of each part of the rules, by leaving it out.
 
 Each part is taken out of what `nvictl apply` made, on a gateway of its own; what is left still translates. Parts
 do not add up exactly: a chain without rules is still called. Changes of a per cent are noise.

@@ -313,7 +313,7 @@ NFT_DRIFTS = (
         foreign(ForeignObject("quota", "theirs")),
     ),
     _nft(
-        "one of our sets gets a timeout",
+        "an owned set gets a timeout",
         nft(
             "flush table inet nvi",
             "delete set inet nvi inside_4",
@@ -349,7 +349,7 @@ ROUTING_DRIFTS = (
         frozenset({(MISSING, "fib-rule")}),
     ),
     Drift(
-        "a FIB rule with our mark is added",
+        "a FIB rule with the gateway's protocol is added",
         ip("rule add pref 1042 from 10.99.0.0/16 lookup 254 protocol 78"),
         put("fib-rule", OWN_RULE),
         frozenset({(UNEXPECTED, "fib-rule")}),
@@ -367,7 +367,7 @@ ROUTING_DRIFTS = (
         frozenset({(MODIFIED, "route")}),
     ),
     Drift(
-        "a route is replaced by one that does not bear our mark",
+        "a route is replaced by one without the gateway's protocol",
         ip(
             "route replace default dev lan1 table 7800 metric 1024 proto static",
             "-6 route replace default dev lan1 table 7800 metric 1024 proto static",
@@ -388,13 +388,13 @@ ROUTING_DRIFTS = (
         frozenset({(MISSING, "route")}),
     ),
     Drift(
-        "a route with our mark is added",
+        "a route with the gateway's protocol is added",
         ip("route add 10.99.0.0/16 dev lan0 table 7899 metric 5 proto 78"),
         put("route", OWN_ROUTE),
         frozenset({(UNEXPECTED, "route")}),
     ),
     Drift(
-        "routes of other sorts with our mark are added",
+        "routes of other sorts with the gateway's protocol are added",
         ip(
             "route add blackhole 10.99.0.0/16 table 7899 metric 5 proto 78",
             "-6 route add prohibit fd99::/64 table 7899 metric 5 proto 78",
@@ -404,7 +404,7 @@ ROUTING_DRIFTS = (
         frozenset({(UNEXPECTED, "route")}),
     ),
     Drift(
-        "FIB rules of other sorts with our mark are added",
+        "FIB rules of other sorts with the gateway's protocol are added",
         ip(
             "rule add pref 1042 from 10.99.0.0/16 prohibit protocol 78",
             "-6 rule add pref 1042 to fd99::/64 blackhole protocol 78",

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: tables of the vocabulary that our ruleset is written in."""
+"""Hypothesis strategies: tables of the vocabulary in which the gateway's ruleset is written."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ def nat(draw: st.DrawFn, kind: Any) -> Rule:
         case "slots":
             balanced = kind == "dnat" and draw(st.booleans())
             proto = Match(Field("meta l4proto"), "==", "tcp")
-            counted = Count(draw(st.sampled_from(COUNTERS)))  # as all our rules that choose
+            counted = Count(draw(st.sampled_from(COUNTERS)))  # as all rules of the gateway that choose
             moved = None if balanced else draw(st.none() | ports())
             flags = frozenset(draw(st.sets(st.sampled_from(["fully-random"])))) if kind == "snat" else frozenset()
             return (proto, *mine, counted, Nat(kind, family, draw(slots(family, with_ports=balanced)), moved, flags))

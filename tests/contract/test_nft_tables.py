@@ -1,4 +1,4 @@
-"""Any table of our vocabulary: what nft is given it lists back, and any table can become any other."""
+"""Any table of the gateway's vocabulary: nft lists back what it is given, and any table can become any other."""
 
 from __future__ import annotations
 

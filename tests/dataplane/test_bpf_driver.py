@@ -139,7 +139,7 @@ def test_filters_elsewhere_are_left_alone(lab: Bench, prio: int, handle: int) ->
 
 
 def test_a_filter_of_another_kind_at_our_preference_is_replaced(lab: Bench) -> None:
-    """The device is ours alone: whoever puts a filter there must not end the gateway."""
+    """The device belongs to the gateway: a foreign filter on it must not stop the gateway."""
     lab.gateway.run(f"tc qdisc add dev {DEVICE} clsact")
     lab.gateway.run(f"tc filter add dev {DEVICE} egress pref 1 u32 match u32 0 0")
     assert lab.observe() == TcProgram(DEVICE, None, frozenset())

@@ -41,7 +41,7 @@ def processes(names: Iterable[str]) -> list[int]:
             inodes.add((RUN / name).stat().st_ino)
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended while we looked
+        with suppress(OSError):  # it has ended meanwhile
             if (entry / "ns/net").stat().st_ino in inodes:
                 found.append(int(entry.name))
     return [pid for pid in found if pid != os.getpid()]

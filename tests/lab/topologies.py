@@ -71,7 +71,7 @@ class Site:
 
 
 def _isp(site: Site, name: str, ifname: str, net: str, letter: str, *, mtu: int = 1500) -> None:
-    """`net` is the ISP's /24: .0/29 on the link (.1 theirs, .2 ours), .16/28 routed to the gateway."""
+    """`net` is the ISP's /24: .0/29 on the link (.1 the ISP's, .2 the gateway's), .16/28 routed to the gateway."""
     lab, gateway, far = site.lab, site.gateway, site.far
     host = lab.host(name)
     lab.link(gateway, ifname, host, "gwa", mtu=mtu)
@@ -137,7 +137,7 @@ def tenants(lab: Lab, *, names: Sequence[str] = ("red", "blue")) -> Site:
 
 
 def partner_link(lab: Lab, *, partner_mtu: int = 1500) -> Site:
-    """`dual_wan`, and at part0 a partner whose hosts 192.168.1.20 and fd00:1::20 have addresses of our network."""
+    """`dual_wan`, and at part0 a partner whose hosts 192.168.1.20 and fd00:1::20 have addresses of the LAN."""
     site = dual_wan(lab)
     partner = lab.host("partner")
     lab.link(site.gateway, "part0", partner, "gwa", mtu=partner_mtu)

@@ -121,7 +121,7 @@ class _Talker(Protocol):
 
 
 class Flow:
-    """A connection, a UDP socket or a series of echo requests, with what the server said of it last.
+    """A connection, a UDP socket or a series of echo requests, with the server's last report of it.
 
     `seen` and `seen_port` are the source that the server saw (for ICMP the identifier), `by` is the name of
     the host that answered, `size` what arrived there.

@@ -33,11 +33,11 @@ def test_it_measures_everybody_and_writes_the_page(tmp_path: Path, capsys: pytes
 
 
 def test_who_does_not_bring_it_into_the_kernel_has_no_time(tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     step = STEPS["load"]
     does_nothing = {NFT: step.who[NFT], TOPOLOGY: "commands:python"}
     lazy = replace(step, who=does_nothing, million=())
-    found = {r.who: r for r in Bench(1, 60.0, tmp_path, said.append).measure("load", lazy, [100])}
+    found = {r.who: r for r in Bench(1, 60.0, tmp_path, lines.append).measure("load", lazy, [100])}
     assert found[NFT].rounds
     assert not found[TOPOLOGY].rounds
     assert "the table differs" in found[TOPOLOGY].failed

@@ -428,7 +428,7 @@ def test_dormant_tables_and_chains_without_a_device(host: Host) -> None:
 
 
 def test_tcx_programs_are_named(host: Host) -> None:
-    """They are asked before tc filters, and so before our own program."""
+    """They run before tc filters, and so before the gateway's program."""
     host.ip("link add nvi0 type ifb", "link set nvi0 group 79")
 
     def attach(ifname: str, place: int) -> None:

@@ -1,4 +1,4 @@
-"""The program at an uplink's egress, alone: our table and our FIB rules are gone, and it is asked what may leave."""
+"""The program at an uplink's egress, alone: without table and FIB rules it decides what may leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel reports, in a namespace of its own: what wakes us, what does not, and whom it names."""
+"""What the kernel reports, in a namespace of its own: what wakes the daemon, what does not, and whom it names."""
 
 from __future__ import annotations
 

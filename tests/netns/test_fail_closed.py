@@ -1,4 +1,4 @@
-"""No packet leaves an uplink untranslated, whatever happens to us: after every single step of every change."""
+"""No packet leaves an uplink untranslated, whatever is lost: after every single step of every change."""
 
 from __future__ import annotations
 

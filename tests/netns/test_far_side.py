@@ -80,7 +80,7 @@ def test_hosts_of_a_site_reach_inside_hosts_by_their_own_addresses(
         with peer.connect(inside, 443, protocol=protocol, source=source) as flow:
             assert (flow.by, flow.seen) == ("server", source)
     for far, translated in ((FAR, "10.99.0.2"), (FAR6, "fd99::2")):
-        assert site.client.connect(far, 443, protocol=protocol).seen == translated, "and our side as before"
+        assert site.client.connect(far, 443, protocol=protocol).seen == translated, "and the near side as before"
     assert peer.pings("192.168.1.80")
     assert gateway.counters()["unanswered"] == 0
     assert site.leaks() == 0

@@ -1,4 +1,4 @@
-"""Rules and tables of others beside ours: a mesh VPN's networks are reached, a full tunnel takes no inside host."""
+"""Foreign rules and tables beside a gateway: a mesh VPN's networks are reached, a full tunnel takes none."""
 
 from __future__ import annotations
 

@@ -102,8 +102,8 @@ def test_rules_are_changed_or_that_they_cannot_be_is_said(
     assert done.returncode == 1
     assert "libnftables died of SIGSEGV" in done.stderr
     assert "nvictl doctor says which" in done.stderr
-    said = gateway.nvictl("doctor", spec_file, check=False).stdout
-    assert "nft list table ip other: nft ended with SIGSEGV" in said
+    output = gateway.nvictl("doctor", spec_file, check=False).stdout
+    assert "nft list table ip other: nft ended with SIGSEGV" in output
     spec_file.write_text(text)
     assert gateway.differences(spec_file) == [], "nothing changed"
     assert site.client.connect(site.far.address, 443).seen == A

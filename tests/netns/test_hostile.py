@@ -1,4 +1,4 @@
-"""What others do to a gateway: spoof, wipe marks, filter, NAT beside us. And the gateway's own packets."""
+"""What others do to a gateway: spoof, wipe marks, filter, NAT beside it. And the gateway's own packets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_foreign_rule_that_wipes_marks_makes_no_loop(
         assert counters["loop"] + counters["untracked"] >= 1
 
 
-# --------------------------------------------------------------------------- foreign tables beside us
+# --------------------------------------------------------------------------- foreign tables beside the gateway's
 
 DOCKER = """
 table ip nat {
@@ -166,7 +166,7 @@ def test_beside_another_tools_tables_everything_works_and_theirs_stay_as_they_ar
 def test_a_neighbour_on_the_gateway_keeps_its_own_masquerade(
     site: Site, gateway: GatewayHost, dataplane: str
 ) -> None:
-    """A container behind docker0 is not our business: single-stage NAT by its own tool, out by the main table."""
+    """A container behind docker0 is left alone: single-stage NAT by its own tool, out by the main table."""
     lab = site.lab
     container = lab.host("container")
     lab.link(site.gateway, "docker0", container, "eth0")
@@ -256,7 +256,7 @@ def test_unsolicited_packets_to_an_unused_public_address_are_not_sent_back(edge:
     assert edge.leaks() == 0
 
 
-# --------------------------------------------------------------------------- ours, by other numbers
+# --------------------------------------------------------------------------- a gateway with other numbers
 
 
 @pytest.mark.parametrize("numbers", ["protocol: 99", "protocol: 99, table: 9000", "linkGroup: 100"])

@@ -139,5 +139,5 @@ def test_a_port_unreachable_from_afar_reaches_the_client(lab: Lab, dataplane: st
 def test_an_isps_unreachable_reaches_the_client(lab: Lab, dataplane: str, family: int) -> None:
     site = edge(lab, dataplane)
     site.isps["isp-a"].host.ip("route add unreachable 192.0.2.99/32", "route add unreachable 2001:db8:f::99/128")
-    said = site.client.ping("192.0.2.99" if family == 4 else "2001:db8:f::99").stdout
-    assert re.search(r"[Uu]nreachable|No route", said), said
+    output = site.client.ping("192.0.2.99" if family == 4 else "2001:db8:f::99").stdout
+    assert re.search(r"[Uu]nreachable|No route", output), output

@@ -165,7 +165,7 @@ def test_neighbours_are_found_and_leases_asked_for(flushed: Site, gateway: Gatew
     flushed.client.ip(f"addr add {LAN6}/64 dev eth0")
     until(
         lambda: "dadfailed" in flushed.client.run("ip", "addr", "show", "dev", "eth0").stdout,
-        "who takes the gateway's address is told so: duplicate address detection asks from ::",
+        "a host that takes the gateway's address learns it: duplicate address detection asks from ::",
     )
     assert gateway.counters()["ingress_spoofed"] == 0
 

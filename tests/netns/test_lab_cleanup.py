@@ -75,7 +75,7 @@ def line(process: subprocess.Popen[str], start_of_line: str, *, seconds: float =
                 return text.strip()
     finally:
         deadline.cancel()
-    raise AssertionError(f"it ended, or was ended after {seconds:g} s, before it said {start_of_line!r}")
+    raise AssertionError(f"it ended, or was stopped after {seconds:g} s, before it printed {start_of_line!r}")
 
 
 def run_tests(directory: Path, text: str, *options: str) -> subprocess.Popen[str]:
@@ -127,7 +127,7 @@ def test_what_was_killed_is_found_and_removed_with_what_runs_in_it() -> None:
     until(lambda: processes(namespaces(f"{prefix}-")), "sleep runs in far")
     assert clean(f"{prefix}-") == [], "its process is alive"
     process.kill()
-    process.wait()  # not communicate(): sleep has our pipe
+    process.wait()  # not communicate(): sleep holds the pipe
     left = namespaces(f"{prefix}-")
     assert len(left) == 7
     assert clean(f"{prefix}-") == left

@@ -1,4 +1,4 @@
-"""A gateway beside programs that work on the same objects: what they make is seen, and never taken for ours."""
+"""A gateway beside programs that work on the same objects: what they make is seen, and never taken for owned."""
 
 from __future__ import annotations
 
@@ -50,9 +50,11 @@ def test_a_tcx_program_at_the_device_is_named(site: Site, gateway: GatewayHost, 
 
 def test_a_rule_with_a_word_more_does_not_stand_for_ours(site: Site, gateway: GatewayHost, spec_file: Path) -> None:
     """It has the gateway's protocol number, so it is drift and is deleted; the owned one stays."""
-    ours = site.gateway.run("ip", "-N", "rule", "list", "pref", "1010", "iif", "lan0").stdout.split(":", 1)[1].split()
-    site.gateway.run("ip", "rule", "add", "pref", "1010", "ipproto", "tcp", *ours, check=False)
-    site.gateway.run("ip", "rule", "del", "pref", "1010", *ours, check=False)
+    owned = (
+        site.gateway.run("ip", "-N", "rule", "list", "pref", "1010", "iif", "lan0").stdout.split(":", 1)[1].split()
+    )
+    site.gateway.run("ip", "rule", "add", "pref", "1010", "ipproto", "tcp", *owned, check=False)
+    site.gateway.run("ip", "rule", "del", "pref", "1010", *owned, check=False)
     before = site.gateway.run("ip", "-N", "rule", "list", "pref", "1010").stdout
     assert "ipproto" in before
     gateway.nvictl("apply", spec_file)

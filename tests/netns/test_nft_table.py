@@ -59,7 +59,7 @@ def table(count: int, *, counters: Sequence[str] = (), size: int | None = 8192) 
 
 
 class Place:
-    """A namespace with our driver in it. `before_*` happen right before the kernel is told something."""
+    """A namespace with the operator's driver in it. `before_*` happen right before the kernel is told something."""
 
     def __init__(self, name: str, *, remember: bool = False, events: KernelEvents | None = None) -> None:
         self.name = name

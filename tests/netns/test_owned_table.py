@@ -1,4 +1,4 @@
-"""A table under our name that another process owns (`flags owner`, Linux 5.12): it is named, nothing changed."""
+"""A table under the gateway's name that another process owns (`flags owner`, Linux 5.12): nothing is changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _message(kind: int, sequence: int, family: int, subsystem: int, attributes: 
 
 @pytest.fixture
 def owner(site: Site) -> Iterator[socket.socket]:
-    """The socket that owns `inet nvi`: the table goes when it is closed."""
+    """The socket that owns `inet nvi`: the table is deleted when it is closed."""
     made = site.gateway.call(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     table = struct.pack("=HH", 8, 1) + b"nvi\0" + struct.pack("=HH", 8, 2) + struct.pack(">I", _OWNER)
     with made:

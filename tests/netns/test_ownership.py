@@ -1,4 +1,4 @@
-"""What is ours is known by several signs. Others can change each of them, and none alone decides."""
+"""Several signs mark owned objects. Other programs can change each of them, and none decides alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`all/rp_filter` is everyone's: interfaces that are not ours stay as strict as they were."""
+"""`all/rp_filter` is shared: interfaces outside the gateway stay as strict as they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FIB rules and routes by our own bytes: what `ip` makes of the same words, and what it reads."""
+"""FIB rules and routes as the operator writes them: `ip` makes and lists the same."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ ROUTES = (
 
 
 class Machine:
-    """A host with an interface, and our drivers in it."""
+    """A host with an interface, and the operator's drivers in it."""
 
     def __init__(self, lab: Lab, name: str) -> None:
         self.host = lab.host(name)
@@ -84,12 +84,12 @@ class Machine:
             return {*self.rules.observe(HostState()), *self.routes.observe(HostState())}
 
     def listed(self) -> list[Any]:
-        """What `ip` says of what is ours."""
+        """The owned objects as `ip` lists them."""
         found = []
         for family in ("-4", "-6"):
             for what in ("rule list", "route show table all"):
-                said = self.host.run("ip", "-j", "-d", "-N", family, *what.split()).stdout
-                found += [each for each in json.loads(said) if each.get("protocol") == str(PROTOCOL)]
+                output = self.host.run("ip", "-j", "-d", "-N", family, *what.split()).stdout
+                found += [each for each in json.loads(output) if each.get("protocol") == str(PROTOCOL)]
         return found
 
 
@@ -119,7 +119,7 @@ def theirs(lab: Lab) -> Iterator[Machine]:
     machine.rtnetlink.close()
 
 
-def test_what_we_write_is_what_ip_makes_of_the_same_words(ours: Machine, theirs: Machine) -> None:
+def test_the_operator_writes_what_ip_makes_of_the_same_words(ours: Machine, theirs: Machine) -> None:
     ours.apply(Action.CREATE, *RULES, *ROUTES)
     by_ip(theirs.host, *RULES, *ROUTES)
     assert len(ours.listed()) == len(RULES) + len(ROUTES)
@@ -209,7 +209,7 @@ def test_an_interface_may_go_while_its_routes_are_read(ours: Machine, monkeypatc
 
 
 def test_a_listing_of_links_that_was_interrupted_is_made_anew(lab: Lab) -> None:
-    """Else a gateway with very many links would take one of them for gone whenever another goes."""
+    """Otherwise a gateway with very many links would take one for missing whenever another is deleted."""
     host = lab.host("many")
     host.ip(*(f"link add b{number} type bridge" for number in range(150)))
     listings: list[list[Any]] = []

@@ -296,7 +296,7 @@ def test_the_commit_and_whether_it_is_dirty_are_named(site: Site, directory: Pat
 def test_a_swapped_symlink_and_a_directory_made_again_are_followed(
     site: Site, directory: Path, start: Start, tmp_path: Path
 ) -> None:
-    """As git-sync and Kubernetes do it; and as an administrator does who starts afresh."""
+    """As git-sync and Kubernetes do it, and as an administrator who starts afresh."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "gateway.yaml").write_text(spec())

@@ -55,14 +55,14 @@ def test_down_ends_closed_whatever_was_lost(
     before, dump = gateway.foreign(), CORE_PATTERN.read_text()
     gateway.apply(spec())
     lose(record)
-    said = ""
+    warnings = ""
     for command in between:
-        said += gateway.nvictl(command, gateway.spec(spec())).stderr
-    said += gateway.down().stderr
+        warnings += gateway.nvictl(command, gateway.spec(spec())).stderr
+    warnings += gateway.down().stderr
     assert gateway.owned() == []
     assert [site.gateway.read(path) for path in FORWARDING] == ["0", "0"]
-    if "without" not in said:
-        assert "warning: " in said
+    if "without" not in warnings:
+        assert "warning: " in warnings
     assert CORE_PATTERN.read_text() == dump
     after = gateway.foreign()
     after["tc"] = before["tc"]  # an empty clsact qdisc may be foreign

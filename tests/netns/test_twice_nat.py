@@ -1,4 +1,4 @@
-"""A partner with the same addresses as ours: who may open flows, and what bears the gateway's own number."""
+"""A partner with the addresses of the inside: which side may open flows, and what gets the gateway's own address."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def test_a_far_host_with_the_gateways_own_number_is_refused_and_not_answered_for
     partner_site: Site, partner: Host, dataplane: str
 ) -> None:
     gateway = GatewayHost(partner_site.gateway)
-    said = gateway.apply(spec(dataplane))
-    assert f"10.2.0.1 ({OWN})" in said.stdout + said.stderr
-    assert f"fd00:a2::1 ({OWN6})" in said.stdout + said.stderr
+    done = gateway.apply(spec(dataplane))
+    assert f"10.2.0.1 ({OWN})" in done.stdout + done.stderr
+    assert f"fd00:a2::1 ({OWN6})" in done.stdout + done.stderr
     for own in (OWN, OWN6):
         partner_site.gateway.serve(443, address=own)
     for alias in ("10.2.0.1", "fd00:a2::1"):

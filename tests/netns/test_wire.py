@@ -1,4 +1,4 @@
-"""Elements in the kernel's own form: what we write nft lists, what nft writes we read, byte for byte."""
+"""Elements in the kernel's own form: nft lists what the operator writes, and the other way round, byte for byte."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MANY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChe
 
 
 class Place:
-    """A namespace with the table `inet nvi` in it, seen by nft and by us."""
+    """A namespace with the table `inet nvi` in it, seen by nft and by the operator."""
 
     def __init__(self, name: str) -> None:
         self.name = name

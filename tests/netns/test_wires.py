@@ -152,8 +152,8 @@ def test_of_a_crowded_wire_the_connected_networks_are_told(wire: Wire) -> None:
     """A full table of BGP by way of the ISP's network is not copied."""
     many = "".join(f"route add 10.{n >> 8}.{n & 255}.0/24 via 203.0.113.5\n" for n in range(600))
     wire.gateway.run("ip", "-batch", "-", text=many)
-    said = GatewayHost(wire.gateway).apply(SPEC).stderr
-    assert "note: uplink office: main has more than 500 networks through wan0" in said
+    warnings = GatewayHost(wire.gateway).apply(SPEC).stderr
+    assert "note: uplink office: main has more than 500 networks through wan0" in warnings
     routes = wire.gateway.run("ip", "route", "show", "table", "7801").stdout
     assert [line.split()[0] for line in routes.splitlines()] == ["default", "unreachable", "203.0.113.0/29"]
     assert wire.client.connect(NAS, 443).seen == A

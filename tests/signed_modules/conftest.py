@@ -1,4 +1,4 @@
-"""Tests on a kernel that takes modules only with a signature that it knows, which ours has not: see tests/vm."""
+"""Tests on a kernel that takes modules only with a known signature, which this project's lack: see tests/vm."""
 
 from __future__ import annotations
 

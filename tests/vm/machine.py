@@ -93,7 +93,7 @@ def _follow(command: list[str], report: Path, timeout: float, on_record: Callabl
 
 def judge(code: int | None, data: bytes, secret: str, timeout: float) -> tuple[tuple[Record, ...], tuple[str, ...]]:
     """The records, and everything that speaks against success."""
-    ended = f"ended by us after {timeout:g} s" if code is None else f"exit code {code}"
+    ended = f"stopped after {timeout:g} s" if code is None else f"exit code {code}"
     try:
         records = tuple(verified(data, secret))
     except BrokenReportError as error:

@@ -19,7 +19,7 @@ from tests.vm.kernels import Kernel, kernels
 
 PROJECT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nvi-operator" / "vm"
-LIBRARIES = "/opt/python"  # below a root: what PyPI has for us
+LIBRARIES = "/opt/python"  # below a root: packages from PyPI
 
 _GUEST = ("nftables", "python3", "python3-nftables", "iproute2", "iputils-ping", "traceroute", "conntrack", "ethtool")
 _SYSTEM = ("kmod", "mount", "netbase", "procps", "util-linux", "socat", "systemd", "udev")
@@ -56,7 +56,7 @@ def release_of(kernel: Kernel, root: Path) -> str:
     """What `uname -r` says there."""
     found = sorted(p.name for p in (root / "usr/lib/modules").iterdir() if p.name.startswith(kernel.release))
     if len(found) != 1:
-        raise SystemExit(f"{kernel.name}: wanted one kernel {kernel.release}* in {root}, found {found}")
+        raise SystemExit(f"{kernel.name}: expected one kernel {kernel.release}* in {root}, found {found}")
     return found[0]
 
 
@@ -84,7 +84,7 @@ def _bootstrap(suite: str, packages: Sequence[str], root: Path) -> None:
 
 
 def _install(libraries: Sequence[str], root: Path) -> None:
-    """By our own pip for the root's Python, whichever version that is."""
+    """By this machine's pip for the root's Python, whichever version that is."""
     version = (root / "usr/bin/python3").readlink().name.removeprefix("python")
     target = ["--target", f"{root}{LIBRARIES}", "--python-version", version, "--implementation", "cp"]
     options = [

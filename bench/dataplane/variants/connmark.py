@@ -1,4 +1,4 @@
-"""Several uplinks as it is done without us: a mark per flow, kept by conntrack, and a table per mark."""
+"""Several uplinks without the operator: a mark per flow, kept by conntrack, and a table per mark."""
 
 from __future__ import annotations
 

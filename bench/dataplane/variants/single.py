@@ -1,4 +1,4 @@
-"""One pass: plain forwarding, and source NAT as it is in every how-to."""
+"""A single stage: plain forwarding, and source NAT as in every how-to."""
 
 from __future__ import annotations
 

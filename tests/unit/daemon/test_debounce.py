@@ -23,7 +23,7 @@ def times(steps: list[float]) -> list[float]:
 
 
 def fired(debounce: Debounce, pushes: list[float]) -> list[float]:
-    """When one who always acts in time acts, if these events come."""
+    """The times at which the debouncer is due, if these events come and every due time is served."""
     acts: list[float] = []
     for now in [*pushes, float("inf")]:
         while (due := debounce.due) is not None and due < now:

@@ -40,13 +40,13 @@ def certainly_dropped(packet: Packet, *chains: Any, policy: str = "accept") -> b
             id="by a verdict map",
         ),
         pytest.param([{"vmap": {"key": STATE, "data": "@named"}}], False, False, id="a named map that was not read"),
-        pytest.param([meta("oifname", "nvi0"), DROP], True, False, id="our device"),
-        pytest.param([meta("oifname", "nvi*"), DROP], True, False, id="our device by a wildcard"),
+        pytest.param([meta("oifname", "nvi0"), DROP], True, False, id="the device"),
+        pytest.param([meta("oifname", "nvi*"), DROP], True, False, id="the device by a wildcard"),
         pytest.param([meta("iifname", {"set": ["wan0", "wan1"]}), DROP], False, True, id="an interface in a set"),
         pytest.param([meta("iifname", "lan0", "!="), DROP], False, True, id="another interface"),
-        pytest.param([meta("mark", {"prefix": {"addr": 1 << 31, "len": 1}}), DROP], False, True, id="our bit"),
+        pytest.param([meta("mark", {"prefix": {"addr": 1 << 31, "len": 1}}), DROP], False, True, id="stage bit"),
         pytest.param(
-            [match({"&": [{"meta": {"key": "mark"}}, 1 << 31]}, 0), DROP], True, False, id="our bit is not set"
+            [match({"&": [{"meta": {"key": "mark"}}, 1 << 31]}, 0), DROP], True, False, id="stage bit is not set"
         ),
         pytest.param([meta("mark", 5), DROP], False, False, id="a mark that may be"),
         pytest.param([payload("ip6", "saddr", "2001:db8::1"), DROP], False, False, id="the other family"),

@@ -1,4 +1,4 @@
-"""The FIB rules: who is steered, in which order they are asked, and which are made first."""
+"""The FIB rules: which packets they match, in which order, and which are made first."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
         1600,
         {"from 203.0.113.2/32 lookup 7801", "from 198.51.100.2/32 lookup 7802", "from 198.51.100.16/28 lookup 7802"},
     ),
-    "nothing-of-ours-leaves-by-accident": (
+    "own-addresses-never-leave-by-accident": (
         PLAIN,
         1900,
         {

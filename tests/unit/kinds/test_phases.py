@@ -1,4 +1,4 @@
-"""In which order a first apply goes: what refuses first, what lets packets through last."""
+"""The order of a first apply: what refuses packets is made first, what lets them through last."""
 
 from __future__ import annotations
 

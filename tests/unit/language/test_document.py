@@ -280,7 +280,7 @@ def test_refused(loader: str, text: str | bytes, where: str, message: str, hint:
 
 
 def test_brackets_without_end_are_one_problem(loader: str) -> None:
-    """Newer libyaml gives up at a depth of its own, before it gives us anything."""
+    """Newer libyaml gives up at a depth of its own, before it yields anything."""
     with pytest.raises(SpecError) as caught:
         parse("[" * 5000, "f")
     (only,) = caught.value.problems

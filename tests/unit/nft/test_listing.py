@@ -1,4 +1,4 @@
-"""What nft 1.0.6 listed, recorded, and what we understand of it."""
+"""Recorded listings of nft 1.0.6, and how they are parsed."""
 
 from __future__ import annotations
 

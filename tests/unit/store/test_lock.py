@@ -1,4 +1,4 @@
-"""One process changes a gateway at a time, and who waits knows for whom; root's alone; free when its holder dies."""
+"""One process at a time changes a gateway; others wait and name it; the lock is root's and ends with its holder."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def lock(run: Path, wait: float = 0, **options: object) -> GatewayLock:
     return GatewayLock(7, "nvictl down", wait=wait, directory=run, **options)  # type: ignore[arg-type]
 
 
-def test_who_waits_says_for_whom_and_goes_on_when_that_ends(run: Path, hold: Hold) -> None:
+def test_a_waiting_process_names_the_holder_and_continues_when_it_ends(run: Path, hold: Hold) -> None:
     other, told = hold("changing"), list[str]()
 
     def say(text: str) -> None:
