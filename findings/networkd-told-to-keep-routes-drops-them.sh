@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # systemd-networkd 252 that is told to leave foreign routes and rules alone (ManageForeignRoutes=no,
-# ManageForeignRoutingPolicyRules=no) still makes them go at its start: it deletes addresses that it did not make from a link
-# that it configures, and when the last IPv4 address of a link goes, the kernel drops all IPv4 routes through that link, in
+# ManageForeignRoutingPolicyRules=no) still removes them at its start: it deletes addresses that it did not make from a link
+# that it configures, and when the last IPv4 address of a link is deleted, the kernel drops all IPv4 routes through that link, in
 # every table, whoever made them. networkd then adds its own address, and the routes stay away.
 # KeepConfiguration=static in the .network file prevents it.
 . "$(dirname "$0")/lib.sh"
@@ -37,7 +37,7 @@ state() {
 }
 
 run ""
-same "after its start: the foreign address has gone, and the route in table 7 with it; the rule is still there" \
+same "after its start: the foreign address is deleted, and with it the route in table 7; the rule is still there" \
 "address 203.0.113.2/24
 rule 100: from 203.0.113.99 lookup 7 proto 222" "$(state)"
 run "KeepConfiguration=static"

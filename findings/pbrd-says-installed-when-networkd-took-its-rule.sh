@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # FRR's policy routing and systemd-networkd on one host: networkd, when it starts, deletes the FIB rule of a pbr-map, because
-# it did not make it. pbrd neither notices nor puts it back, and `show pbr map` goes on to say "Installed: yes". It is so
+# it did not make it. pbrd neither notices nor puts it back, and `show pbr map` still prints "Installed: yes". It is so
 # with any program that deletes the rule; networkd does at every restart, for instance at an upgrade, unless it has
 # ManageForeignRoutingPolicyRules=no.
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `sysctl -w` of procps 4.0.2 exits 0 for a setting that cannot be written, so that `sysctl -w ... && next` goes on. It gives
+# `sysctl -w` of procps 4.0.2 exits 0 for a setting that cannot be written, so that `sysctl -w ... && next` continues. It gives
 # "Invalid argument" as the reason, whatever the value: nothing was tried. That is every setting without write permission,
 # and in a network namespace other than the first these are ones that can be written outside, such as nf_conntrack_max.
 # busybox's sysctl exits 1.

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants
 from tests.lab.command import without_disk
-from tests.lab.dataplanes import SOURCES, dataplanes
+from tests.lab.dataplanes import IN_INTERFACES, dataplanes
 
 LABS = pytest.StashKey[list[Lab]]()  # of a test, with --lab-keep
 FAILED = pytest.StashKey[bool]()  # any phase of a test
@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
-@pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in SOURCES])
+@pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in IN_INTERFACES])
 def dataplane(request: pytest.FixtureRequest) -> str:
     """YAML of `spec.dataplane`, for each dataplane and each way to know the in-interface in turn."""
     type_, _, source = str(request.param).partition("-")

@@ -27,7 +27,7 @@ from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
 from tests.dataplane.netns import Netns, wire
 
-Source = Literal["mark", "skb_iif"]
+InInterfaceSource = Literal["mark", "skb_iif"]
 
 STAGE = 0x80000000
 DEVICE, GROUP = "nvi0", 79
@@ -88,7 +88,7 @@ class Bench:
 
     def __init__(self, client: Netns, gateway: Netns, server: Netns, device: Device) -> None:
         self.client, self.gateway, self.server, self.device = client, gateway, server, device
-        self.source: Source = "mark"  # what was loaded last
+        self.source: InInterfaceSource = "mark"  # what was loaded last
         self.ipr: Any = gateway.call(lambda: IPRoute(ext_ack=True))
         self.driver = gateway.call(TcProgramDriver, self.ipr, lambda desired: ["nvi0"])
         self.live: TcProgram | None = None
@@ -160,7 +160,7 @@ class Bench:
         for family in ("-4", "-6"):
             self.gateway.ip(*rules, family=family)
 
-    def table(self, source: Source, *ifnames: str) -> None:
+    def table(self, source: InInterfaceSource, *ifnames: str) -> None:
         """The table of dataplane.md: notrack in stage 2, SNAT in stage 1, and the mark hook."""
         indexes = [0, *(self.port(name).ifindex for name in ifnames)]
         elements = ", ".join(f"{n} : {STAGE | n:#x}" for n in indexes)
@@ -269,12 +269,12 @@ def bench(dataplane: str = "bpf") -> Iterator[Bench]:
 TAG = 0x8123
 
 
-def options(source: Source = "mark", *, hide_hop: bool = False) -> ProgramOptions:
+def options(source: InInterfaceSource = "mark", *, hide_hop: bool = False) -> ProgramOptions:
     return ProgramOptions(source, STAGE, TAG, hide_hop)
 
 
 @contextmanager
-def working(source: Source, dataplane: str = "bpf") -> Iterator[Bench]:
+def working(source: InInterfaceSource, dataplane: str = "bpf") -> Iterator[Bench]:
     """A gateway that translates."""
     with bench(dataplane) as lab:
         lab.table(source, "lan0", "wan0")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.dataplane.bench import Bench, bench, working
-from tests.lab.dataplanes import SOURCES, dataplanes
+from tests.lab.dataplanes import IN_INTERFACES, dataplanes
 
 
 @pytest.fixture(params=dataplanes())
@@ -17,7 +17,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield made
 
 
-@pytest.fixture(params=[(dataplane, source) for dataplane in dataplanes() for source in SOURCES], ids="-".join)
+@pytest.fixture(params=[(dataplane, source) for dataplane in dataplanes() for source in IN_INTERFACES], ids="-".join)
 def gateway(request: pytest.FixtureRequest) -> Iterator[Bench]:
     dataplane, source = request.param
     with working(source, dataplane) as made:

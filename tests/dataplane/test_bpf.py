@@ -9,12 +9,12 @@ import pytest
 from nvi_operator.kinds.tc_program import TcProgram
 from tests.dataplane.bench import CLIENT, DEVICE, SERVER, TAG, WAN, Bench, options, working
 from tests.dataplane.test_guards import WIPES, vandal
-from tests.lab.dataplanes import SOURCES
+from tests.lab.dataplanes import IN_INTERFACES
 
 pytestmark = pytest.mark.netns
 
 
-@pytest.fixture(params=SOURCES)
+@pytest.fixture(params=IN_INTERFACES)
 def gateway(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with working(request.param) as made:
         yield made

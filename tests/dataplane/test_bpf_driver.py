@@ -22,7 +22,7 @@ from tests.dataplane.bench import (
     STAGE,
     TAG,
     Bench,
-    Source,
+    InInterfaceSource,
     bench,
     options,
     working,
@@ -54,10 +54,12 @@ def marked() -> Iterator[Bench]:
 # --------------------------------------------------------------------------- contract
 
 ODD = ProgramOptions("skb_iif", 1 << 16, 0xFFFF, True)
-SOURCES: tuple[Source, ...] = ("mark", "skb_iif")
+IN_INTERFACES: tuple[InInterfaceSource, ...] = ("mark", "skb_iif")
 COMBINATIONS = [
     ProgramOptions(source, mask, tag, hide_hop)
-    for source, (mask, tag), hide_hop in product(SOURCES, ((STAGE, 1), (1 << 30, 0xFFFF), (1, TAG)), (False, True))
+    for source, (mask, tag), hide_hop in product(
+        IN_INTERFACES, ((STAGE, 1), (1 << 30, 0xFFFF), (1, TAG)), (False, True)
+    )
 ]
 PORTS = frozenset(
     {InInterface(7, "02:00:00:00:00:07"), InInterface(8, None), InInterface(2**31 - 1, "ff:ff:ff:ff:ff:ff")}

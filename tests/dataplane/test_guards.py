@@ -12,7 +12,7 @@ from tests.dataplane.bench import (
     SERVER6,
     STAGE,
     Bench,
-    Source,
+    InInterfaceSource,
     options,
 )
 
@@ -40,7 +40,9 @@ def vandal(lab: Bench, hook: str, priority: int) -> None:
 @pytest.mark.parametrize("wipe", WIPES)
 @pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
 @pytest.mark.parametrize("source", ["mark", "skb_iif"])
-def test_a_rule_that_clears_marks_makes_no_loop(lab: Bench, source: Source, wipe: str, hide_hop: bool) -> None:
+def test_a_rule_that_clears_marks_makes_no_loop(
+    lab: Bench, source: InInterfaceSource, wipe: str, hide_hop: bool
+) -> None:
     lab.table(source, "lan0", "wan0")
     lab.load(options(source, hide_hop=hide_hop))
     lab.gateway.count("passes", f"ip daddr {SERVER}", priority=-470)

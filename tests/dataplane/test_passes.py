@@ -18,7 +18,7 @@ from tests.dataplane.bench import (
     WAN,
     WAN6,
     Bench,
-    Source,
+    InInterfaceSource,
     options,
 )
 from tests.dataplane.netns import until
@@ -156,7 +156,7 @@ def test_own_packets_come_back_in_by_the_device(gateway: Bench, far: str) -> Non
 
 @pytest.mark.parametrize("source", ["mark", "skb_iif"])
 @pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
-def test_an_interface_without_ethernet_header(lab: Bench, source: Source, hide_hop: bool) -> None:
+def test_an_interface_without_ethernet_header(lab: Bench, source: InInterfaceSource, hide_hop: bool) -> None:
     with tun(lab, "tun0", "10.9.0.1/24", "fd09::1/64") as fd:
         lab.table(source, "lan0", "wan0", "tun0")
         for family in ("-4", "-6"):

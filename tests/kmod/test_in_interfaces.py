@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.dataplane.bench import SERVER, STAGE, WAN, Bench, Source, options
+from tests.dataplane.bench import SERVER, STAGE, WAN, Bench, InInterfaceSource, options
 from tests.dataplane.talk import ask, serve, upload
-from tests.lab.dataplanes import SOURCES
+from tests.lab.dataplanes import IN_INTERFACES
 
 pytestmark = pytest.mark.netns
 
@@ -61,8 +61,8 @@ def vrf(lab: Bench) -> str:
 
 
 @pytest.mark.parametrize("make", [vlan, bridge, gre, vrf], ids=lambda made: made.__name__)
-@pytest.mark.parametrize("source", SOURCES)
-def test_packets_that_come_in_by(lab: Bench, source: Source, make: Callable[[Bench], str]) -> None:
+@pytest.mark.parametrize("source", IN_INTERFACES)
+def test_packets_that_come_in_by(lab: Bench, source: InInterfaceSource, make: Callable[[Bench], str]) -> None:
     ifname = make(lab)
     lab.steer_from(ifname)
     lab.table(source, ifname, "wan0")

@@ -6,7 +6,7 @@ import os
 import subprocess
 from functools import cache
 
-SOURCES = ("mark", "skb_iif")  # of a packet's in-interface
+IN_INTERFACES = ("mark", "skb_iif")  # of a packet's in-interface
 
 
 @cache

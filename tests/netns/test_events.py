@@ -214,13 +214,13 @@ def test_other_tables_of_nftables_do_not_wake(place: Place) -> None:
     )
 
 
-def test_who_changes_nftables_much_may_go_unheard(place: Place) -> None:
-    def unheard() -> None:
+def test_the_reports_of_a_large_nftables_change_can_be_muted(place: Place) -> None:
+    def muted() -> None:
         with place.events.without_nft():
             place.nft(TABLE)
             place.ip("link set d0 mtu 1400")
 
-    assert {event.family for event in place.after(unheard)} == {"link"}
+    assert {event.family for event in place.after(muted)} == {"link"}
     assert {event.family for event in place.after(lambda: place.nft("flush table inet nvi"))} == {"nft"}
 
 

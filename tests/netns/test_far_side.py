@@ -87,7 +87,7 @@ def test_hosts_of_a_site_reach_inside_hosts_by_their_own_addresses(
 
 
 def test_only_answers_go_there_untranslated(site: Site, gateway: GatewayHost, peer: Host, dataplane: str) -> None:
-    """What no line translates, or conntrack does not know, is held back."""
+    """Packets that no rule translates, or conntrack does not know, are held back."""
     text = (
         spec(dataplane)
         .replace("as: site}", "protocol: [icmp, icmpv6], as: site}")

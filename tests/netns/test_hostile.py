@@ -37,7 +37,7 @@ def test_a_lan_host_cannot_use_an_address_of_the_gateway(edge: Site, gateway: Ga
 
 @pytest.mark.parametrize("source", ["10.66.0.1", "2001:db8:66::1"])
 def test_an_unknown_source_never_leaves(edge: Site, source: str) -> None:
-    """It matches no line of source NAT, and stage 2 has no way for it."""
+    """It matches no sourceNat rule, and stage 2 has no route for it."""
     far = edge.far.address6 if ":" in source else edge.far.address
     before = edge.used()
     edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))

@@ -24,7 +24,7 @@ ONE_MORE_FORWARD = "    more: { ports: 9/tcp, to: { 192.168.1.80: 1, 192.168.1.8
 def text(
     *, translation: str, servers: Sequence[str] = (*SERVERS[:3], *SERVERS[4:7]), line: str = "", forward: str = ""
 ) -> str:
-    """The clients' line translates as `translation`; a farm has these `servers`; perhaps one line or forward more."""
+    """The clients' rule translates as `translation`, a farm has these `servers`; `line` and `forward` add to it."""
     weights = ", ".join(f"{_quoted(server)}: 1" for server in servers)
     farm = f"    farm: {{ at: isp-b, ports: [80/udp, 81/udp], to: {{ {weights} }} }}\n"
     lines = f"  sourceNat:\n{line}    - {{ name: clients, as: {translation} }}\n"

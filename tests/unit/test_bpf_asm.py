@@ -83,10 +83,10 @@ def test_tags_are_of_the_code_without_maps() -> None:
 
 # --------------------------------------------------------------------------- the program
 
-SOURCES: tuple[Literal["mark", "skb_iif"], ...] = ("mark", "skb_iif")
+IN_INTERFACES: tuple[Literal["mark", "skb_iif"], ...] = ("mark", "skb_iif")
 OPTIONS = [
     ProgramOptions(source, mask, tag, hide_hop)
-    for source, mask, tag, hide_hop in product(SOURCES, (1, 1 << 31), (1, 0xFFFF), (False, True))
+    for source, mask, tag, hide_hop in product(IN_INTERFACES, (1, 1 << 31), (1, 0xFFFF), (False, True))
 ]
 
 

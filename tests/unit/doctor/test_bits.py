@@ -1,4 +1,4 @@
-"""What an expression does to each bit of a mark."""
+"""The effect of an expression on each bit of a mark."""
 
 from __future__ import annotations
 

@@ -138,8 +138,8 @@ def test_an_absent_interface_is_a_note_and_no_error() -> None:
 
 
 def test_an_inside_interface_in_the_group_of_the_uplinks_is_a_note() -> None:
-    insides, uplinks = replace(link("lan0"), group=78), replace(link("wan0"), group=78)
-    notes = topology(LAN + AUTO, insides, uplinks).notes
+    inside, uplink = replace(link("lan0"), group=78), replace(link("wan0"), group=78)
+    notes = topology(LAN + AUTO, inside, uplink).notes
     assert [note for note in notes if "group" in note] == [
         "lan0: is in link group 78, that of the uplinks, so that nothing is sent to the networks behind it; "
         "ip link set lan0 group default"
