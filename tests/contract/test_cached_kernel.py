@@ -94,7 +94,7 @@ def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: CachingMa
     assert [str(change.ref) for change in seen(daemon, SPEC).steps] == ["sysctl net/ipv4/conf/wan0/accept_local"]
 
 
-def test_what_nobody_reports_is_seen_when_all_is_forgotten(daemon: CachingMachine) -> None:
+def test_an_unreported_change_is_seen_when_the_cache_is_invalidated(daemon: CachingMachine) -> None:
     (drift,) = (drift for drift in DEVICE_DRIFTS if drift.name == UNREPORTED)
     daemon.disturb(drift)
     daemon.kernel.invalidate()

@@ -109,7 +109,7 @@ def test_a_third_site_knows_each_by_the_alias_that_is_meant_for_it(lab: Lab) -> 
     assert site.leaks() == 0
 
 
-def test_who_is_not_named_reaches_nothing_by_it(lab: Lab) -> None:
+def test_a_source_that_is_not_named_reaches_nothing_by_it(lab: Lab) -> None:
     site = tenants(lab, names=("red", "blue", "green"))
     GatewayHost(site.gateway).apply(
         sites("bpf", ("red", "blue", "green"), entry("red", "blue"), entry("blue", "red"))

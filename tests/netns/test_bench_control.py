@@ -32,7 +32,7 @@ def test_it_measures_everybody_and_writes_the_page(tmp_path: Path, capsys: pytes
     assert namespaces(PREFIX) == []
 
 
-def test_who_does_not_bring_it_into_the_kernel_has_no_time(tmp_path: Path) -> None:
+def test_a_contestant_that_does_not_load_it_has_no_time(tmp_path: Path) -> None:
     lines: list[str] = []
     step = STEPS["load"]
     does_nothing = {NFT: step.who[NFT], TOPOLOGY: "commands:python"}
@@ -43,7 +43,7 @@ def test_who_does_not_bring_it_into_the_kernel_has_no_time(tmp_path: Path) -> No
     assert "the table differs" in found[TOPOLOGY].failed
 
 
-def test_who_exceeds_the_bound_is_not_asked_for_more(tmp_path: Path) -> None:
+def test_a_contestant_that_exceeds_the_bound_is_not_run_again(tmp_path: Path) -> None:
     step = replace(STEPS["load"], who={NFT: STEPS["load"].who[NFT]}, million=())
     small, large = Bench(1, 0.0001, tmp_path, print).measure("load", step, [100, 1000])
     assert (small.rounds, large.rounds, small.failed) == ((), (), "")

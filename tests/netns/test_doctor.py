@@ -319,7 +319,7 @@ def test_routes_of_main_that_stage_2_stumbles_over(host: Host) -> None:
     assert "refusing-default" not in {topic for _, topic in matter(findings(host, SPEC))}
 
 
-def test_of_very_many_routes_a_few_are_kept_and_the_wide_ones(host: Host) -> None:
+def test_a_few_of_very_many_routes_are_kept_and_all_wide_ones(host: Host) -> None:
     host.ip(
         *(f"route add 10.{number // 256}.{number % 256}.0/24 dev lan0" for number in range(1000)),
         "route add 128.0.0.0/1 dev lan0",

@@ -24,7 +24,7 @@ from tests.netns.scenarios import EDGE, A, spec
 pytestmark = pytest.mark.netns
 
 
-def test_what_others_translate_in_one_pass_leaves(site: Site, gateway: GatewayHost) -> None:
+def test_packets_that_others_translate_in_a_single_stage_leave(site: Site, gateway: GatewayHost) -> None:
     """A container bridge that no spec names, masqueraded by its own tool."""
     lab = site.lab
     container = lab.host("container")

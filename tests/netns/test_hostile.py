@@ -182,7 +182,7 @@ def test_a_neighbour_on_the_gateway_keeps_its_own_masquerade(
     assert site.leaks() == 0
 
 
-def test_what_was_lent_is_given_back(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+def test_saved_settings_are_restored(site: Site, gateway: GatewayHost, dataplane: str) -> None:
     site.gateway.write("net/ipv4/conf/all/rp_filter", "2")
     site.gateway.write("net/ipv4/conf/lan0/rp_filter", "1")
     site.gateway.ip("link set dev wan0 group 5")

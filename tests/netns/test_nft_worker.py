@@ -40,7 +40,7 @@ def test_it_may_be_ended_and_is_started_again_when_it_is_asked(name: str) -> Non
         assert tables(nft) == ["nvi"]
 
 
-def test_what_nft_refuses_is_said_in_its_words(name: str) -> None:
+def test_a_refusal_of_nft_is_reported_in_its_words(name: str) -> None:
     with entered(name), Nft() as nft:
         with pytest.raises(KernelError, match="syntax error"):
             nft.apply("add nonsense\n")

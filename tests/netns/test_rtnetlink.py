@@ -134,7 +134,7 @@ def test_the_operator_writes_what_ip_makes_of_the_same_words(ours: Machine, thei
         "from 192.168.1.0/24",
     ],
 )
-def test_of_two_rules_the_one_that_is_meant_is_deleted(theirs: Machine, more: str) -> None:
+def test_the_right_one_of_two_rules_is_deleted(theirs: Machine, more: str) -> None:
     """The kernel takes the first that has what it is told. What makes the other one narrower is seen, and told."""
     words = f"pref 1900 to 10.0.0.0/8 lookup 7801 protocol {PROTOCOL}"
     theirs.host.ip(f"rule add {more} {words}")

@@ -223,7 +223,7 @@ def test_a_wrong_spec_at_the_start_is_waited_out(site: Site, directory: Path, st
         "tee /proc/sys/net/ipv4/ip_forward",
     ],
 )
-def test_what_others_change_of_ours_is_healed(
+def test_foreign_changes_of_owned_objects_are_healed(
     site: Site, gateway: GatewayHost, directory: Path, start: Start, command: str
 ) -> None:
     daemon = start()

@@ -112,9 +112,7 @@ def test_a_client_keeps_its_address_whatever_else_changes(
     assert moved(before, addresses(crowd)) == [], "as after a reboot: nothing is left that could remember"
 
 
-def test_of_an_uplink_that_fails_only_its_own_clients_move_and_they_come_back(
-    crowd: Site, gateway: GatewayHost
-) -> None:
+def test_only_the_clients_of_a_failed_uplink_move_and_they_come_back(crowd: Site, gateway: GatewayHost) -> None:
     both = text(translation="[isp-a, isp-b]")
     gateway.apply(both)
     before = addresses(crowd)

@@ -139,7 +139,7 @@ def test_an_apply_that_is_killed_beside_a_down_leaves_a_closed_gateway(
         assert site.leaks() == 0
 
 
-def test_of_any_two_at_random_one_is_the_outcome_and_nothing_leaks(site: Site, race: Race, prober: Prober) -> None:
+def test_any_two_at_random_end_in_one_of_them_and_nothing_leaks(site: Site, race: Race, prober: Prober) -> None:
     rng = random.Random(SEED)
     print(f"NVI_SEED={SEED} NVI_ROUNDS={ROUNDS}")
     for number in range(ROUNDS):

@@ -128,7 +128,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("key", "values"), SHAPES, ids=[" . ".join(k) + " : " + " . ".join(v) for k, v in SHAPES])
-def test_what_we_write_nft_lists_and_what_nft_writes_we_read(
+def test_nft_lists_what_the_operator_writes_and_the_other_way_round(
     place: Place, key: tuple[str, ...], values: tuple[str, ...]
 ) -> None:
     named = NamedSet("s", key, frozenset(), values)

@@ -148,7 +148,7 @@ def test_a_modem_on_the_wire_is_reached_from_the_second_address(wire: Wire) -> N
     assert wire.client.connect("192.168.100.1", 443).seen == "192.168.100.2"
 
 
-def test_of_a_crowded_wire_the_connected_networks_are_told(wire: Wire) -> None:
+def test_the_connected_networks_of_a_crowded_wire_are_reported(wire: Wire) -> None:
     """A full table of BGP by way of the ISP's network is not copied."""
     many = "".join(f"route add 10.{n >> 8}.{n & 255}.0/24 via 203.0.113.5\n" for n in range(600))
     wire.gateway.run("ip", "-batch", "-", text=many)

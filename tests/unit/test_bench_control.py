@@ -68,7 +68,7 @@ def test_the_slope_of_what_takes_ten_times_as_long_for_ten_times_as_many_is_one(
     assert slope(result("load", s.NFT, 100, 0.1), result("load", s.NFT, 1000, 10.0)) == pytest.approx(2)
 
 
-def test_who_took_too_long_is_in_the_table_without_a_time() -> None:
+def test_a_contestant_that_took_too_long_is_in_the_table_without_a_time() -> None:
     slow = Result("load", s.FERM, 1000, 120.0, (), (), 0)
     text = report([result("load", s.NFT, 1000, 0.5, ratio=1.0), slow], "a machine", {})
     assert "\n| ferm            | > 120 s " in text

@@ -52,7 +52,7 @@ def test_a_file_that_depmod_does_not_list_is_not_installed(machine: Machine) -> 
     assert seen(machine).installed is None
 
 
-def test_of_a_listed_file_that_does_not_exist_only_the_path_is_known(machine: Machine) -> None:
+def test_only_the_path_of_a_missing_listed_file_is_known(machine: Machine) -> None:
     path = machine.install(ko())
     path.unlink()
     assert seen(machine).installed == ModuleFile(str(path))

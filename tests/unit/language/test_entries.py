@@ -215,7 +215,7 @@ def test_the_first_wrong_rows_are_told_and_the_others_counted(row: str) -> None:
     assert (told["more"], told["complete"]) == (40, True)
 
 
-def test_of_many_wrong_rows_few_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_of_many_wrong_rows_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A place and a hint take 0.1 ms each: for 200,000 rows a minute."""
     worked_out = []
     plain = CsvTable.document
@@ -253,7 +253,7 @@ MANY_WRONG: Mapping[str, Callable[[], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("what", MANY_WRONG)
-def test_of_200_000_wrong_entries_the_first_are_told_in_two_seconds(what: str) -> None:
+def test_the_first_of_200_000_wrong_entries_are_reported_in_two_seconds(what: str) -> None:
     texts = MANY_WRONG[what]()
     began = time.process_time()
     with pytest.raises(SpecError) as caught:
@@ -289,7 +289,7 @@ MANY_MISPLACED = {
 
 
 @pytest.mark.parametrize("what", MANY_MISPLACED)
-def test_of_200_000_valid_entries_in_yaml_that_fit_no_uplink_the_first_are_told_in_a_second(what: str) -> None:
+def test_the_first_of_200_000_valid_entries_in_yaml_that_fit_no_uplink_are_reported_in_a_second(what: str) -> None:
     entry, place, message = MANY_MISPLACED[what]
     texts = {"gw.yaml": _yaml(entry)["gw.yaml"].replace("forwards", what.partition(" ")[0])}
     began = time.process_time()

@@ -218,7 +218,7 @@ def test_a_first_apply_fits_a_screen_and_counts_large_sections() -> None:
     assert "+ forwards: 1,201 new" in shown
 
 
-def test_of_few_in_a_large_section_the_names_are_told() -> None:
+def test_a_few_changed_entries_of_a_large_section_are_named() -> None:
     before = many(40)
     assert lines(steps(before, many(43, "192.168.1.9", first=3)), before) == [
         "~ forwards: 3 new (f00040, f00041, f00042), 37 changed, 3 removed (f00000, f00001, f00002)"

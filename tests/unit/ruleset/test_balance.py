@@ -47,7 +47,7 @@ LARGE = [of(*(f"192.168.{n}.1" for n in range(count))) for count in (MOST_BY_SLO
 
 
 @pytest.mark.parametrize("before", EQUAL + LARGE, ids=len)
-def test_who_joins_takes_its_share_and_nothing_else_moves(before: dict[str, int]) -> None:
+def test_a_new_server_takes_its_share_and_nothing_else_moves(before: dict[str, int]) -> None:
     after = before | of("192.168.1.200")
     assert all(b in (a, "192.168.1.200") for a, b in zip(owners(before), owners(after), strict=True))
     assert moved(before, after) == moved(after, before)

@@ -25,12 +25,12 @@ def test_few_networks_are_one_set_as_written() -> None:
     assert keys(named) == {"203.0.113.16/28", "203.0.113.2"}
 
 
-def test_of_none_there_is_a_set_all_the_same() -> None:
+def test_without_any_there_is_a_set_all_the_same() -> None:
     (named,) = prefix_sets("mine", 6, [])
     assert (named.interval, len(named.elements)) == (True, 0)
 
 
-def test_of_many_the_small_are_written_out_and_the_large_are_asked_last() -> None:
+def test_small_ones_of_many_are_written_out_and_large_ones_come_last() -> None:
     made = sets("203.0.113.0/24", "192.0.0.0/23", "198.51.100.0/30")
     assert list(made) == ["mine_hosts", "mine"]
     assert not made["mine_hosts"].interval
@@ -39,7 +39,7 @@ def test_of_many_the_small_are_written_out_and_the_large_are_asked_last() -> Non
     assert keys(made["mine"]) == {"192.0.0.0/23"}
 
 
-def test_of_many_small_ones_there_is_a_hash_alone() -> None:
+def test_many_small_ones_are_a_hash_alone() -> None:
     assert list(sets("203.0.113.0/31")) == ["mine_hosts"]
 
 

@@ -126,7 +126,7 @@ def test_a_default_route_without_a_router_is_a_way() -> None:
     assert not [note for note in found.notes if "default route" in note]
 
 
-def test_of_several_routers_the_best_is_used_and_the_others_are_said() -> None:
+def test_the_best_of_several_routers_is_used_and_the_others_are_reported() -> None:
     found = topology(AUTO, link("wan0", "203.0.113.2/29", hops=("203.0.113.1", "203.0.113.6")))
     assert found.uplink("isp").next_hops == {4: "203.0.113.1"}
     assert notes(found) == [
@@ -135,7 +135,7 @@ def test_of_several_routers_the_best_is_used_and_the_others_are_said() -> None:
     ]
 
 
-def test_of_two_uplinks_on_one_interface_each_has_the_router_of_its_network() -> None:
+def test_two_uplinks_on_one_interface_each_have_the_router_of_their_network() -> None:
     text = LAN + (
         "  uplinks:\n    a: { interface: wan0, nextHop: auto, addresses: 203.0.113.2 }\n"
         "    b: { interface: wan0, nextHop: auto, addresses: 198.51.100.2 }\n"

@@ -111,7 +111,7 @@ def test_marks_of_others_count_where_they_are_kept() -> None:
         "a mark that inside hosts do not have",
     ],
 )
-def test_what_has_nothing_to_do_with_inside_hosts_is_neither_asked_nor_said(fact: ForeignRule) -> None:
+def test_rules_that_do_not_concern_inside_hosts_are_neither_followed_nor_reported(fact: ForeignRule) -> None:
     assert [words for words in asked(fact) if "pref 14" in words] == []
     assert reported(fact) == []
 

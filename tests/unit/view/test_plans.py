@@ -205,7 +205,7 @@ def test_what_is_shown_does_not_depend_on_colours() -> None:
 # --------------------------------------------------------------------------- tables
 
 
-def test_of_a_table_only_what_differs_is_shown() -> None:
+def test_only_the_differences_of_a_table_are_shown() -> None:
     assert nft(table("10.0.0.0/8"), table("10.0.0.0/8", "192.168.1.0/24")) == [
         "~ set inside_4",
         "+     192.168.1.0/24",

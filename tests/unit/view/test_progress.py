@@ -33,7 +33,7 @@ def wait_for(text: str, terminal: Terminal) -> None:
         time.sleep(0.01)
 
 
-def test_what_takes_long_is_shown_and_goes() -> None:
+def test_progress_of_long_work_is_shown_and_removed() -> None:
     terminal = Terminal()
     with redirect_stderr(terminal), spinner("reading"):
         wait_for("reading", terminal)
