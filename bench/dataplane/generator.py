@@ -19,7 +19,7 @@ from types import TracebackType
 
 from bench.dataplane import bpf
 from nvi_operator.kernel.bpf import asm, syscall
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, R7, R8, R9, Ins, Label, Line
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, R7, R8, R9, AsmLine, Ins, Label
 from nvi_operator.kernel.bpf.maps import MapInfo
 from tests.lab.host import Host
 from tests.lab.packets import checksum
@@ -93,7 +93,7 @@ def frame(flows: Flows, mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", "")) + _SENDER + struct.pack("!H", ethertype) + header + datagram
 
 
-def program(template: bytes, flows: Flows) -> tuple[Line, ...]:
+def program(template: bytes, flows: Flows) -> tuple[AsmLine, ...]:
     """Write the template, then what the next flow has different."""
     return (
         asm.load(4, R6, R1, 0),  # data
@@ -121,7 +121,7 @@ def program(template: bytes, flows: Flows) -> tuple[Line, ...]:
     )
 
 
-def _varied(template: bytes, flows: Flows) -> Iterator[Line]:
+def _varied(template: bytes, flows: Flows) -> Iterator[AsmLine]:
     """R8: the flow's number; R7: the sum of the IPv4 header. Words are numbers until they are stored."""
     ports = _ETH + (20 if flows.version == 4 else 40)
     places = (ports - (6 if flows.version == 4 else 18), ports - 2, ports, ports + 2)
@@ -148,7 +148,7 @@ def _varied(template: bytes, flows: Flows) -> Iterator[Line]:
         yield from _stored(R7, _CHECKSUM)
 
 
-def _stored(register: int, place: int) -> tuple[Line, Line]:
+def _stored(register: int, place: int) -> tuple[AsmLine, AsmLine]:
     return Ins(_TO_BE, register, imm=16), asm.store(2, R6, place, register)
 
 

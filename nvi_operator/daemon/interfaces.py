@@ -17,7 +17,7 @@ class Events(Protocol):
     def drain(self) -> list[Event]: ...
 
 
-class Watch(Protocol):
+class SourceWatch(Protocol):
     """`sources/watch.py` has the real one."""
 
     def arm(self) -> None: ...

@@ -17,7 +17,7 @@ from pathlib import Path
 from nvi_operator.daemon import report
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.fights import Fights
-from nvi_operator.daemon.interfaces import Clock, Events, Watch
+from nvi_operator.daemon.interfaces import Clock, Events, SourceWatch
 from nvi_operator.daemon.schedule import Schedule
 from nvi_operator.daemon.sdnotify import Notifier
 from nvi_operator.daemon.trigger import Trigger
@@ -50,7 +50,7 @@ class Loop:
         kernel_lines: bool = False,
         rescan_seconds: float = 60.0,
         clock: Clock | None = None,
-        watch: Callable[[Path, Callable[[], None]], Watch] = DirectoryWatch,
+        watch: Callable[[Path, Callable[[], None]], SourceWatch] = DirectoryWatch,
         notifier: Notifier | None = None,
         backoff: Backoff | None = None,
         fights: Fights | None = None,
@@ -126,7 +126,7 @@ class Loop:
             self._schedule.push(reason, now)
         for event in self._events.drain():
             self._reported[event] = None
-            self._schedule.push(Reason.OVERFLOW if event.family == "overflow" else Reason.KERNEL, now)
+            self._schedule.push(Reason.OVERFLOW if event.kind == "overflow" else Reason.KERNEL, now)
         if self._next_glance <= now:
             self._next_glance = now + GLANCE
             if self._glance():
@@ -140,7 +140,7 @@ class Loop:
 
     # ---------------------------------------------------------------- a reconcile
 
-    def _step(self, watch: Watch, reasons: frozenset[Reason]) -> None:
+    def _step(self, watch: SourceWatch, reasons: frozenset[Reason]) -> None:
         now = self._clock.now()
         try:
             watch.arm()  # before anything is read, so that a later change is reported

@@ -24,12 +24,12 @@ from nvi_operator.language.model.fields import (
     IfNames,
     Name,
     Networks,
-    Places,
     Protocols,
     Services,
     SourcePorts,
     SpecAddress,
     SpecNetwork,
+    UplinksOrAddresses,
 )
 from nvi_operator.language.model.nat_entries import Servers, Weight
 from nvi_operator.language.model.sections import LANGUAGE, Language
@@ -43,7 +43,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (IfNames, "interfaces"),
     (HostNames, "hostnames"),
     (EntryFiles, "files"),
-    (Places, "uplinks or addresses"),
+    (UplinksOrAddresses, "uplinks or addresses"),
     (Addresses, "addresses"),
     (SpecAddress, "address"),
     (SpecNetwork, "prefix"),

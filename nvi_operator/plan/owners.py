@@ -21,30 +21,32 @@ from nvi_operator.topology.rules import Conditions, Unchanged
 
 
 @dataclass(frozen=True)
-class Entry:
+class SpecEntry:
     """One entry of the spec; without a section, the gateway itself. `name` is None if the spec no longer has it."""
 
     section: str = ""
     name: str | None = None
 
 
-GATEWAY = Entry()
+GATEWAY = SpecEntry()
 
 
 @dataclass(frozen=True)
 class Owners:
     """The entries of one side of a plan, by what they own."""
 
-    ifnames: Mapping[str, Entry] = field(default_factory=dict)
-    ifindexes: Mapping[int, Entry] = field(default_factory=dict)
-    tables: Mapping[int, Entry] = field(default_factory=dict)
-    networks: Mapping[str, Entry] = field(default_factory=dict)
-    labels: Mapping[str, Entry] = field(default_factory=dict)  # by the nft identifiers of their chains and counters
-    untranslated: tuple[tuple[Conditions, Entry], ...] = ()
-    twice: Mapping[tuple[str, str], Entry] = field(default_factory=dict)  # by source and destination of FIB rules
-    routes: tuple[Entry, ...] = ()  # in the order of their FIB rules
+    ifnames: Mapping[str, SpecEntry] = field(default_factory=dict)
+    ifindexes: Mapping[int, SpecEntry] = field(default_factory=dict)
+    tables: Mapping[int, SpecEntry] = field(default_factory=dict)
+    networks: Mapping[str, SpecEntry] = field(default_factory=dict)
+    labels: Mapping[str, SpecEntry] = field(
+        default_factory=dict
+    )  # by the nft identifiers of their chains and counters
+    untranslated: tuple[tuple[Conditions, SpecEntry], ...] = ()
+    twice: Mapping[tuple[str, str], SpecEntry] = field(default_factory=dict)  # by source and destination of FIB rules
+    routes: tuple[SpecEntry, ...] = ()  # in the order of their FIB rules
 
-    def of_network(self, network: str) -> Entry | None:
+    def of_network(self, network: str) -> SpecEntry | None:
         """Who has this prefix, or the parts that it was joined of."""
         if found := self.networks.get(network):
             return found
@@ -55,13 +57,13 @@ class Owners:
                 return entry
         return None
 
-    def of_rule(self, rule: FibRule, at: Priorities) -> Entry:
+    def of_rule(self, rule: FibRule, at: Priorities) -> SpecEntry:
         """Who asks for a FIB rule; its priority says what it does (docs/architecture.md)."""
         if at.policy(0) <= rule.priority < at.honoured(0):
             index = rule.priority - at.policy(0)
-            return self.routes[index] if index < len(self.routes) else Entry("routes")
+            return self.routes[index] if index < len(self.routes) else SpecEntry("routes")
         if rule.priority in (at.twice, at.refused):
-            return self.twice.get((rule.source or "", rule.destination or ""), Entry("twiceNat"))
+            return self.twice.get((rule.source or "", rule.destination or ""), SpecEntry("twiceNat"))
         if at.untranslated_within <= rule.priority <= at.untranslated:
             return self._of_untranslated(rule)
         if rule.table is not None and rule.table in self.tables and rule.iif != "lo":
@@ -71,7 +73,7 @@ class Owners:
         network = rule.source or rule.destination
         return (self.of_network(network) if network else None) or GATEWAY
 
-    def _of_untranslated(self, rule: FibRule) -> Entry:
+    def _of_untranslated(self, rule: FibRule) -> SpecEntry:
         for conditions, entry in self.untranslated:
             sources, destinations = set(map(str, conditions.sources)), set(map(str, conditions.destinations))
             if (rule.source is None or rule.source in sources) and (
@@ -83,10 +85,11 @@ class Owners:
 
 def owners_of(topology: Topology) -> Owners:
     """The entries that a topology was made from."""
-    uplinks = {uplink.name: Entry("uplinks", uplink.name) for uplink in topology.uplinks}
-    tenants = {tenant.name: Entry("tenants", tenant.name) for tenant in topology.tenants}
+    uplinks = {uplink.name: SpecEntry("uplinks", uplink.name) for uplink in topology.uplinks}
+    tenants = {tenant.name: SpecEntry("tenants", tenant.name) for tenant in topology.tenants}
     interfaces = {
-        inside.interface.ifname: Entry("interfaces", inside.interface.ifname) for inside in topology.inside_interfaces
+        inside.interface.ifname: SpecEntry("interfaces", inside.interface.ifname)
+        for inside in topology.inside_interfaces
     }
     ifnames = {uplink.interface.ifname: uplinks[uplink.name] for uplink in reversed(topology.uplinks)} | interfaces
     networks = {
@@ -103,30 +106,30 @@ def owners_of(topology: Topology) -> Owners:
         networks,
         dict(_labels(topology)),
         tuple(
-            (rule.conditions, Entry("sourceNat", rule.name))
+            (rule.conditions, SpecEntry("sourceNat", rule.name))
             for rule in topology.source_rules
             if isinstance(rule.action, Unchanged)
         ),
         {
-            pair: Entry("twiceNat", entry.name)
+            pair: SpecEntry("twiceNat", entry.name)
             for entry in topology.twice
             for pair in ((str(entry.mapped), str(entry.far)), *((str(entry.real), str(a)) for a in entry.refused))
         },
-        tuple(Entry("routes", route.name) for route in topology.routes),
+        tuple(SpecEntry("routes", route.name) for route in topology.routes),
     )
 
 
-def _labels(topology: Topology) -> Iterator[tuple[str, Entry]]:
+def _labels(topology: Topology) -> Iterator[tuple[str, SpecEntry]]:
     for uplink in topology.uplinks:
-        yield f"out_{uplink.label}", Entry("uplinks", uplink.name)
-        yield f"sources_{uplink.label}", Entry("uplinks", uplink.name)
+        yield f"out_{uplink.label}", SpecEntry("uplinks", uplink.name)
+        yield f"sources_{uplink.label}", SpecEntry("uplinks", uplink.name)
     for tenant in topology.tenants:
         for prefix in ("tenant", "from", "to"):
-            yield f"{prefix}_{tenant.label}", Entry("tenants", tenant.name)
+            yield f"{prefix}_{tenant.label}", SpecEntry("tenants", tenant.name)
     for source in topology.source_rules:
-        yield source.counter, Entry("sourceNat", source.name)
+        yield source.counter, SpecEntry("sourceNat", source.name)
     for forward in topology.forward_rules:
-        yield forward.counter, Entry("forwards", forward.name)
+        yield forward.counter, SpecEntry("forwards", forward.name)
 
 
 _PREFIXES = {
@@ -140,10 +143,10 @@ _PREFIXES = {
 }
 
 
-def of_label(label: str) -> Entry:
+def of_label(label: str) -> SpecEntry:
     """The entry that a name in the live table stands for: spec names hold no underscore (topology.identifier)."""
     prefix, found, name = label.partition("_")
-    return Entry(_PREFIXES[prefix], name.replace("_", "-")) if found and prefix in _PREFIXES else GATEWAY
+    return SpecEntry(_PREFIXES[prefix], name.replace("_", "-")) if found and prefix in _PREFIXES else GATEWAY
 
 
 def owners_in(state: HostState, known: Owners) -> Owners:

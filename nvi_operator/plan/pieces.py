@@ -172,7 +172,7 @@ def follow(pieces: Sequence[TablePiece]) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class Translation:
+class RuleTranslation:
     """1:1 or twice NAT, as a rule of its own. `source` and `asked` are what it matches, "" if it does not."""
 
     kind: Literal["snat", "dnat"]
@@ -180,7 +180,7 @@ class Translation:
     asked: str
     becomes: str
     is_twice: bool
-    is_ours: bool  # of what does not come in by an uplink
+    from_inside: bool  # of packets that do not come in by an uplink
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -194,13 +194,13 @@ class Translation:
 
     @property
     def twice_fact(self) -> Fact | None:
-        if not self.is_ours or not self.becomes:
+        if not self.from_inside or not self.becomes:
             return None
         end = "source" if self.kind == "snat" else "destination"
         return Fact((self.source, self.asked, end), f"{self.source} to {self.asked}", f"{end} {self.becomes}")
 
 
-def translation_of(rule: Rule) -> Translation | None:
+def translation_of(rule: Rule) -> RuleTranslation | None:
     """None of other rules, such as that of hairpins, or that of a map."""
     matches = {s.left.name: s for s in rule if isinstance(s, Match) and isinstance(s.left, Field)}
     equal = {name: text(match.right) for name, match in matches.items() if match.op == "=="}
@@ -208,7 +208,7 @@ def translation_of(rule: Rule) -> Translation | None:
     original = next((equal[name] for name in equal if name.startswith("ct original ")), "")
     asked = original or next((equal[name] for name in ("ip daddr", "ip6 daddr") if name in equal), "")
     incoming = matches.get("iifname")
-    is_ours = incoming is None or incoming.op == "!="
+    from_inside = incoming is None or incoming.op == "!="
     is_twice = bool(original or (incoming and source and asked))
     match rule[-1]:
         case Nat(kind=kind, address=Lookup(map=frozenset(pairs))) if len(pairs) == 1:
@@ -220,7 +220,7 @@ def translation_of(rule: Rule) -> Translation | None:
             kind, becomes = "dnat", ""
         case _:
             return None
-    return Translation(kind, source, asked, becomes, is_twice, is_ours)
+    return RuleTranslation(kind, source, asked, becomes, is_twice, from_inside)
 
 
 def forward_fact(element: Element, places: Mapping[str, str]) -> Fact:

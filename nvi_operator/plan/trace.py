@@ -29,7 +29,7 @@ from nvi_operator.nft.ast import Element, Rule, Table
 from nvi_operator.nft.values import network_value
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.names import Names
-from nvi_operator.plan.owners import GATEWAY, Entry, Owners, of_label, owners_in, owners_of
+from nvi_operator.plan.owners import GATEWAY, Owners, SpecEntry, of_label, owners_in, owners_of
 from nvi_operator.plan.pieces import (
     FORWARDS,
     STATICS,
@@ -73,7 +73,7 @@ NOUNS: Mapping[str, str] = {
 class Effect:
     """What a plan does for one entry. `counts` has what says nothing by itself: (added, removed), by noun."""
 
-    entry: Entry
+    entry: SpecEntry
     action: Action
     removed: tuple[Fact, ...]
     added: tuple[Fact, ...]
@@ -113,7 +113,7 @@ class _Gathered:
 class _Piece:
     step: int
     added: bool
-    entry: Entry
+    entry: SpecEntry
     noun: str
     name: str = ""
     fact: Fact | None = None
@@ -153,7 +153,7 @@ class _Trace:
         return owners_in(self._plan.before, owners_of(self._was) if self._was else self._after)
 
     def effects(self) -> tuple[Effect, ...]:
-        gathered: dict[tuple[Entry, Hashable], _Gathered] = defaultdict(_Gathered)
+        gathered: dict[tuple[SpecEntry, Hashable], _Gathered] = defaultdict(_Gathered)
         for number, change in enumerate(self._plan.steps):
             pieces = self._of_table if change.ref.kind == "nft-table" else self._of_object
             for piece in pieces(number, change):
@@ -162,7 +162,7 @@ class _Trace:
             gathered[GATEWAY, None].add(gathered.pop(place))
         return tuple(sorted((self._effect(entry, found) for (entry, _), found in gathered.items()), key=_order))
 
-    def _is_consequence(self, entry: Entry, found: _Gathered) -> bool:
+    def _is_consequence(self, entry: SpecEntry, found: _Gathered) -> bool:
         """Do only rules of the table differ, which name what others have? The entry is what it was."""
         if entry.section not in ("uplinks", "interfaces", "tenants") or found.removed or found.added:
             return False
@@ -187,7 +187,7 @@ class _Trace:
                 entry = GATEWAY if _follows(change) else self._owner(obj, owners)
                 yield _Piece(number, added, entry, noun, change.ref.key, self._fact(obj, entry))
 
-    def _owner(self, obj: Object, owners: Owners) -> Entry:
+    def _owner(self, obj: Object, owners: Owners) -> SpecEntry:
         match obj:
             case FibRule():
                 return owners.of_rule(obj, self._topologies[0].priorities) if self._topologies else GATEWAY
@@ -199,7 +199,7 @@ class _Trace:
                 return next((owners.ifnames[part] for part in path.split("/") if part in owners.ifnames), GATEWAY)
         return GATEWAY
 
-    def _fact(self, obj: Object, entry: Entry) -> Fact | None:
+    def _fact(self, obj: Object, entry: SpecEntry) -> Fact | None:
         match obj:
             case Route(family=family, destination=destination, type="unicast", dev=str(dev), via=via):
                 if entry.section == "uplinks" and destination == ANY[family]:
@@ -232,14 +232,14 @@ class _Trace:
                 yield _Piece(number, piece.added, GATEWAY, piece.noun, piece.where)
             elif piece.many:
                 section = "forwards" if piece.where.startswith(FORWARDS) else "static"
-                entry = Entry(section) if piece.where.startswith((*FORWARDS, *STATICS)) else GATEWAY
+                entry = SpecEntry(section) if piece.where.startswith((*FORWARDS, *STATICS)) else GATEWAY
                 many = None if piece.where.startswith("snat_") else piece.many  # the same ones, the other way round
                 yield _Piece(number, piece.added, entry, piece.noun, many=many)
             else:
                 entry, fact = self._of_table_piece(piece, after if piece.added else before, names)
                 yield _Piece(number, piece.added, entry, piece.noun, piece.where, fact)
 
-    def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[Entry, Fact | None]:
+    def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[SpecEntry, Fact | None]:
         where, thing = piece.where, piece.thing
         if piece.noun == "nft element":
             assert thing is not None
@@ -253,16 +253,16 @@ class _Trace:
             return self._of_nft_rule(where, thing, piece.added, names, servers)  # type: ignore[arg-type]
         return owners.labels.get(where) or of_label(servers.get(where, where)), None
 
-    def _of_element(self, where: str, element: Element, added: bool, names: Names) -> tuple[Entry, Fact | None]:
+    def _of_element(self, where: str, element: Element, added: bool, names: Names) -> tuple[SpecEntry, Fact | None]:
         (first, *_), _ = element
         if where.startswith(FORWARDS):
-            return Entry("forwards", names.forward(element[0], added)), forward_fact(element, self._places)
+            return SpecEntry("forwards", names.forward(element[0], added)), forward_fact(element, self._places)
         if where.startswith(STATICS):
             fact = static_fact(where, element)
-            return Entry("static", names.static((fact.what, fact.value), added)), fact
+            return SpecEntry("static", names.static((fact.what, fact.value), added)), fact
         if where.startswith("tenant_of_"):
             name = names.forward(element[0], added)
-            return Entry("forwards", name) if name else GATEWAY, None
+            return SpecEntry("forwards", name) if name else GATEWAY, None
         owners = self._owners(added)
         if where == "ifindex_mark":
             return owners.ifindexes.get(int(str(first)), GATEWAY), None
@@ -272,7 +272,7 @@ class _Trace:
 
     def _of_nft_rule(
         self, where: str, rule: Rule, added: bool, names: Names, servers: Mapping[str, str]
-    ) -> tuple[Entry, Fact | None]:
+    ) -> tuple[SpecEntry, Fact | None]:
         owners = self._owners(added)
         counter = counter_of(rule) or servers.get(where)
         if counter:
@@ -286,12 +286,12 @@ class _Trace:
         if translation.asked:  # both ends are named
             name = names.twice((translation.source, translation.asked), added)
             if name or (translation.is_twice and not names.static(translation.pair, added)):
-                return Entry("twiceNat", name), translation.twice_fact
-        return Entry("static", names.static(translation.pair, added)), translation.static_fact
+                return SpecEntry("twiceNat", name), translation.twice_fact
+        return SpecEntry("static", names.static(translation.pair, added)), translation.static_fact
 
     # ----------------------------------------------------------------- an effect as a whole
 
-    def _effect(self, entry: Entry, found: _Gathered) -> Effect:
+    def _effect(self, entry: SpecEntry, found: _Gathered) -> Effect:
         nouns = sorted({noun for noun, _ in found.nouns}, key=lambda noun: (noun.startswith("nft "), noun))
         counts = {noun: (found.nouns[noun, True], found.nouns[noun, False]) for noun in nouns}
         removed, added = (tuple(sorted(set(facts), key=_in_order)) for facts in (found.removed, found.added))
@@ -299,7 +299,7 @@ class _Trace:
         action, steps = self._action(entry, found), frozenset(found.steps)
         return Effect(entry, action, removed, added, counts, steps, found.many, objects)
 
-    def _action(self, entry: Entry, found: _Gathered) -> Action:
+    def _action(self, entry: SpecEntry, found: _Gathered) -> Action:
         removes = any(count for (_, added), count in found.nouns.items() if not added)
         adds = any(count for (_, added), count in found.nouns.items() if added)
         if found.many:
@@ -315,7 +315,7 @@ class _Trace:
             return Action.UPDATE
         return Action.CREATE
 
-    def _is_desired(self, entry: Entry) -> bool:
+    def _is_desired(self, entry: SpecEntry) -> bool:
         """Is the entry in the spec now?"""
         topology, name = self._plan.topology, entry.name
         if topology is None or (entry != GATEWAY and name is None):
@@ -340,7 +340,7 @@ class _Trace:
         return True
 
     @cached_property
-    def _standing(self) -> frozenset[Entry]:
+    def _standing(self) -> frozenset[SpecEntry]:
         """The entries that own something which stays as it is."""
         changed = {change.ref for change in self._plan.steps}
         objects = (obj for ref, obj in self._plan.after.objects.items() if ref not in changed)
@@ -352,7 +352,7 @@ class _Trace:
                 owners |= {self._after.labels.get(counter) or of_label(counter) for counter in counters}
         return frozenset(owners)
 
-    def _is_part(self, entry: Entry, found: _Gathered) -> bool:
+    def _is_part(self, entry: SpecEntry, found: _Gathered) -> bool:
         """Does more of the entry stand than these pieces? Of what is found by its names, not by its owner."""
         if self._plan.topology is None or entry.section not in ("forwards", "static"):
             return False

@@ -14,22 +14,22 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import TARGET_MASK
 from nvi_operator.topology.rules import StaticEntry
 
-Kind = Literal["snat", "dnat"]
+NatKind = Literal["snat", "dnat"]
 
 
-def subject(kind: Kind, family: Family) -> Field:
+def subject(kind: NatKind, family: Family) -> Field:
     """The address that is translated."""
     return f.saddr(family) if kind == "snat" else f.daddr(family)
 
 
-def network_nat(kind: Kind, family: Family, given: Network, becomes: Network) -> Nat:
+def network_nat(kind: NatKind, family: Family, given: Network, becomes: Network) -> Nat:
     """One network to another of its size; host parts stay."""
     if _is_address(given):
         return Nat(kind, family, network_value(becomes))
     return Nat(kind, family, Lookup(subject(kind, family), frozenset({_element(given, becomes)})), netmap=True)
 
 
-def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Network]]) -> Iterator[NamedSet]:
+def network_maps(kind: NatKind, family: Family, pairs: Iterable[tuple[Network, Network]]) -> Iterator[NamedSet]:
     """Maps of networks to what they become: addresses in a hash, prefixes in intervals; none that is empty."""
     type_ = f.ADDRESS_TYPE[family]
     single: set[Element] = set()
@@ -44,7 +44,7 @@ def network_maps(kind: Kind, family: Family, pairs: Iterable[tuple[Network, Netw
         yield NamedSet(name, (type_,), frozenset(prefixes), (type_,), interval=True, prefix_values=True)
 
 
-def twice_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
+def twice_rules(kind: NatKind, topology: Topology, family: Family) -> Iterator[Rule]:
     """One half of twice NAT, for flows from either side.
 
     The destination is translated before the source: conntrack has the original one.
@@ -74,7 +74,7 @@ def counters(topology: Topology) -> frozenset[str]:
     return frozenset() if all(entry.far_opens for entry in topology.twice) else frozenset({"not_opened"})
 
 
-def limited_rules(kind: Kind, topology: Topology, family: Family) -> Iterator[Rule]:
+def limited_rules(kind: NatKind, topology: Topology, family: Family) -> Iterator[Rule]:
     """1:1 NAT for packets to and from some networks only; entries that depend on the in-interface come first."""
     limited = [entry for entry in topology.statics if entry.limited and entry.real.version == family]
     for entry in sorted(limited, key=lambda entry: not entry.askers):

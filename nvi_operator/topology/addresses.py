@@ -8,7 +8,7 @@ stay the uplink's: their flows go on, and what bears them leaves by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -16,14 +16,13 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
-
-Note = Callable[[str], None]
+from nvi_operator.topology.notes import Note
 
 _UNIQUE_LOCAL = ip_network("fc00::/7")
 
 
 @dataclass(frozen=True)
-class Addresses:
+class UplinkAddresses:
     """The addresses of each uplink by name, the best of each family first. `notes` name what else could have been
     chosen, `conflicts` what cannot work."""
 
@@ -32,7 +31,7 @@ class Addresses:
     conflicts: tuple[str, ...]
 
 
-def find_addresses(spec: GatewaySpec, facts: Facts) -> Addresses:
+def find_addresses(spec: GatewaySpec, facts: Facts) -> UplinkAddresses:
     """Written ones, and what `auto` finds. An address that two would have belongs to one: packets follow it."""
     notes: list[str] = []
     conflicts: list[str] = []
@@ -52,7 +51,7 @@ def find_addresses(spec: GatewaySpec, facts: Facts) -> Addresses:
                 )
         found[name] = _in_order(name, autos[name], own, fact, notes.append) if fact else ()
     conflicts += _same_networks(spec, facts)
-    return Addresses(found, tuple(notes), tuple(conflicts))
+    return UplinkAddresses(found, tuple(notes), tuple(conflicts))
 
 
 def _written(uplink: UplinkSpec) -> tuple[Address, ...]:

@@ -51,7 +51,7 @@ class LinkFact:
 
 
 @dataclass(frozen=True)
-class TableFact:
+class RouteTableFact:
     """A foreign routing table in one family: interfaces by name."""
 
     specific: bool = False  # are there routes that are no default ones?
@@ -65,7 +65,7 @@ class ForeignRule:
     """A foreign FIB rule, and the table that it leads to."""
 
     rule: FibRule
-    table: TableFact = TableFact()
+    table: RouteTableFact = RouteTableFact()
 
 
 @dataclass(frozen=True)

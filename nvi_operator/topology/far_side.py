@@ -7,7 +7,7 @@ sourceNat leads there. One that shares its interface with a way out is none. See
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -15,6 +15,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import Network, within
 from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.notes import Note
 
 # RFC 1918, RFC 6598 (carriers' NAT; also mesh VPNs), RFC 4193. No router of the Internet has a way to them.
 _PRIVATE: tuple[Network, ...] = (
@@ -24,8 +25,6 @@ _PRIVATE: tuple[Network, ...] = (
     IPv4Network("192.168.0.0/16"),
     IPv6Network("fc00::/7"),
 )
-
-Note = Callable[[str], None]
 
 
 def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tuple[Uplink, ...]:

@@ -5,7 +5,7 @@ Assumes a spec that `language/check/gateway.py` has passed; what a host lacks be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Literal
@@ -22,14 +22,13 @@ from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
 from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
 from nvi_operator.topology.without_effect import rules_without_effect
-
-Note = Callable[[str], None]
 
 
 def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None = None) -> Topology:

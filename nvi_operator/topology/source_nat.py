@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -11,6 +11,7 @@ from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
 from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
+from nvi_operator.topology.notes import Note
 from nvi_operator.topology.prefixes import fewest
 from nvi_operator.topology.rules import (
     Choice,
@@ -23,8 +24,6 @@ from nvi_operator.topology.rules import (
     Unavailable,
     Unchanged,
 )
-
-Note = Callable[[str], None]
 
 # Addresses of one range that are chosen from by slots, so that few flows move when the range grows. The kernel scales
 # its hash to the size of a range (find_best_ips_proto()): the same address across reboots, and another when it grows.

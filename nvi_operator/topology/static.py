@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 from nvi_operator.language.model.nat_entries import Static
 from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.values import Network, within
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
+from nvi_operator.topology.notes import Note
 from nvi_operator.topology.rules import StaticEntry
-
-Note = Callable[[str], None]
 
 
 def resolve_static(

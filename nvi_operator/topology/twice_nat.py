@@ -6,18 +6,17 @@ reaches the gateway and not the far host with the same address.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import OneTwice
 from nvi_operator.language.model.values import Address, Network
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.notes import Note
 from nvi_operator.topology.rules import TwiceEntry
 
 _SHOWN = 4  # addresses in a note
-
-Note = Callable[[str], None]
 
 
 def resolve_twice_nat(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[TwiceEntry, ...]:

@@ -20,7 +20,7 @@ def render(findings: Iterable[Finding]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from nvi_operator.view.table import Entry
+    from nvi_operator.view.table import LabelledText
 
     found = tuple(findings)
     width = max((len(finding.topic) for finding in found), default=0)
@@ -28,7 +28,7 @@ def render(findings: Iterable[Finding]) -> RenderableType:
     for level in LEVELS:
         for finding in (f for f in found if f.level == level):
             label = Text.assemble((f"{level:<8}", _STYLES[level]), f" {finding.topic:<{width}}  ")
-            lines.append(Entry(label, finding.what))
+            lines.append(LabelledText(label, finding.what))
             if finding.todo:
                 # No marks of our own: a line is to be pasted as it is.
                 lines += [Text(f"    {line}") for line in finding.todo.splitlines()]

@@ -11,15 +11,15 @@ from rich.text import Text
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.kmod.verdict import OLDEST, ModuleVerdict
 from nvi_operator.view.plain import plain
-from nvi_operator.view.table import Entry
+from nvi_operator.view.table import LabelledText
 
 
 def module_text(facts: ModuleFacts, verdict: ModuleVerdict) -> RenderableType:
     word, style = ("usable", "green") if verdict.usable else ("not usable", "bold red")
-    rows = [Entry(Text(f"{name:<16}"), value) for name, value in _rows(facts)]
+    rows = [LabelledText(Text(f"{name:<16}"), value) for name, value in _rows(facts)]
     # Lines that can be pasted.
     todo = [Text(f"    {line}") for line in verdict.todo]
-    return Group(Entry(Text.assemble("module nvi: ", (word, style), ": "), verdict.why), *todo, *rows)
+    return Group(LabelledText(Text.assemble("module nvi: ", (word, style), ": "), verdict.why), *todo, *rows)
 
 
 def module_json(facts: ModuleFacts, verdict: ModuleVerdict) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Plan
 from nvi_operator.topology.faults import interface_state
 from nvi_operator.topology.interfaces import Uplink
-from nvi_operator.view.table import Entry, TextTable
+from nvi_operator.view.table import LabelledText, TextTable
 
 Counters = Mapping[str, Mapping[str, int]]
 
@@ -63,13 +63,13 @@ def status_text(name: str, seen: Plan, counters: Counters, faults: Sequence[str]
     else:
         head.append("in sync: as the spec says", style="green")
     parts.append(head)
-    parts += [Entry(Text("fault   "), fault, "yellow") for fault in faults[:_SHOWN_FAULTS]]
+    parts += [LabelledText(Text("fault   "), fault, "yellow") for fault in faults[:_SHOWN_FAULTS]]
     if (more := len(faults) - _SHOWN_FAULTS) > 0:
-        parts.append(Entry(Text("fault   "), f"and {more} more (see -o json)", "yellow"))
-    parts += [Entry(Text("device  "), LINK.describe(link)) for link in links]
-    parts += [Entry(Text("note    "), note) for note in _hook_order(counters)]
+        parts.append(LabelledText(Text("fault   "), f"and {more} more (see -o json)", "yellow"))
+    parts += [LabelledText(Text("device  "), LINK.describe(link)) for link in links]
+    parts += [LabelledText(Text("note    "), note) for note in _hook_order(counters)]
     if seen.topology:
-        parts += [Entry(Text("note    "), note) for note in seen.topology.notes]
+        parts += [LabelledText(Text("note    "), note) for note in seen.topology.notes]
         parts.append(_uplinks(seen))
     for group, values in counters.items():
         parts.append(_counters(group, values))

@@ -66,7 +66,7 @@ class TextTable:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LabelledText:
     """A label, and a text that hangs behind it where a terminal is too narrow for one line."""
 
     label: Text

@@ -51,7 +51,7 @@ class Place:
         return self.events.drain()
 
     def families(self, *lines: str) -> set[str]:
-        return {event.family for event in self.after(*(lambda line=line: self.ip(line) for line in lines))}
+        return {event.kind for event in self.after(*(lambda line=line: self.ip(line) for line in lines))}
 
 
 @pytest.fixture
@@ -95,16 +95,16 @@ def links(name: str) -> str:
 def test_changes_of_links_addresses_routes_and_rules_wake(place: Place, line: str, family: str) -> None:
     """Some are reported a little later: IPv6 addresses are made by a worker of the kernel."""
     seen = place.families(line)
-    until(lambda: family in seen or seen.update(e.family for e in place.events.drain()), f"a report of {family}")
+    until(lambda: family in seen or seen.update(e.kind for e in place.events.drain()), f"a report of {family}")
 
 
 def test_a_change_of_a_qdisc_or_a_filter_wakes(place: Place) -> None:
     def tc(line: str) -> None:
         subprocess.run(["tc", "-n", place.name, *line.split()], check=True, capture_output=True)
 
-    assert {e.family for e in place.after(lambda: tc("qdisc add dev d0 clsact"))} == {"tc"}
+    assert {e.kind for e in place.after(lambda: tc("qdisc add dev d0 clsact"))} == {"tc"}
     add = "filter add dev d0 egress protocol ip u32 match u32 0 0"
-    assert {e.family for e in place.after(lambda: tc(add))} == {"tc"}
+    assert {e.kind for e in place.after(lambda: tc(add))} == {"tc"}
 
 
 @pytest.mark.parametrize("path", ["ipv4/conf/d0/rp_filter", "ipv4/conf/all/forwarding", "ipv6/conf/all/forwarding"])
@@ -114,7 +114,7 @@ def test_settings_that_the_kernel_reports_wake(place: Place, path: str) -> None:
             file = Path("/proc/sys/net") / path
             file.write_text("0" if file.read_text().strip() == "1" else "1")  # only a change is reported
 
-    assert "setting" in {event.family for event in place.after(write)}
+    assert "setting" in {event.kind for event in place.after(write)}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_settings_that_the_kernel_reports_wake(place: Place, path: str) -> None:
 def test_changes_of_our_table_wake_and_name_the_process(place: Place, text: str) -> None:
     place.nft(TABLE)
     (event,) = place.after(lambda: place.nft(text))
-    assert (event.family, event.process, event.own) == ("nft", "nft", False)
+    assert (event.kind, event.process, event.own) == ("nft", "nft", False)
     assert event.pid > 0
     assert event.who == f"nft (pid {event.pid})"
 
@@ -172,7 +172,7 @@ def test_a_rule_of_ours_is_known_as_such_by_its_port(place: Place) -> None:
             sock.send(message)
 
     (event,) = place.after(add)
-    assert (event.family, event.own, event.pid) == ("rule", True, os.getpid())
+    assert (event.kind, event.own, event.pid) == ("rule", True, os.getpid())
     assert event.process
 
 
@@ -220,13 +220,13 @@ def test_the_reports_of_a_large_nftables_change_can_be_muted(place: Place) -> No
             place.nft(TABLE)
             place.ip("link set d0 mtu 1400")
 
-    assert {event.family for event in place.after(muted)} == {"link"}
-    assert {event.family for event in place.after(lambda: place.nft("flush table inet nvi"))} == {"nft"}
+    assert {event.kind for event in place.after(muted)} == {"link"}
+    assert {event.kind for event in place.after(lambda: place.nft("flush table inet nvi"))} == {"nft"}
 
 
 def test_a_transaction_on_several_tables_wakes_once(place: Place) -> None:
     text = f"table ip before {{ }}\n{TABLE}\ntable ip zafter {{ }}"
-    assert [event.family for event in place.after(lambda: place.nft(text))] == ["nft"]
+    assert [event.kind for event in place.after(lambda: place.nft(text))] == ["nft"]
 
 
 def test_a_quiet_kernel_says_nothing(place: Place) -> None:
@@ -247,7 +247,7 @@ def test_the_generation_stays_while_nothing_is_reported_but_nftables(place: Plac
     place.nft("flush table inet nvi")
     place.ip("route add 198.51.100.0/24 via 192.0.2.2")
     assert place.events.generation() == before
-    assert [event.family for event in place.events.drain()] == ["nft"]
+    assert [event.kind for event in place.events.drain()] == ["nft"]
 
 
 def test_the_generation_goes_up_before_a_report_is_drained_and_not_again(place: Place) -> None:
@@ -256,7 +256,7 @@ def test_the_generation_goes_up_before_a_report_is_drained_and_not_again(place: 
     place.ip("rule add pref 77 lookup 1234")
     after = place.events.generation()
     assert after > before
-    assert [event.family for event in place.events.drain()] == ["rule"], "it is not lost for the loop"
+    assert [event.kind for event in place.events.drain()] == ["rule"], "it is not lost for the loop"
     assert place.events.generation() == after
 
 
@@ -271,7 +271,7 @@ def test_lost_reports_are_reported(name: str) -> None:
     assert place.events.generation() > before
     assert Event("overflow") in place.events.drain()
     (event,) = place.after(lambda: place.ip("rule del pref 100"))
-    assert event.family == "rule"
+    assert event.kind == "rule"
     place.events.close()
 
 

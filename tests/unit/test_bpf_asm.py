@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from nvi_operator.kernel.bpf import asm, program
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, Ins, Label, Line, Order
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, AsmLine, Ins, Label, Order
 from nvi_operator.kinds.tc_program import InInterface, ProgramOptions
 
 # (what, little endian, big endian), by RFC 9669: opcode, registers, offset, immediate
@@ -57,7 +57,7 @@ def test_a_map_takes_two_slots() -> None:
     ],
 )
 def test_jumps_count_slots_from_the_next_instruction(line: Ins, code: int) -> None:
-    lines: list[Line] = [line, asm.load_map(R1, "m"), asm.leave(), Label("end"), asm.leave()]
+    lines: list[AsmLine] = [line, asm.load_map(R1, "m"), asm.leave(), Label("end"), asm.leave()]
     encoded = asm.encode(lines, {"m": 1}, "little")
     assert encoded[0] == code
     assert int.from_bytes(encoded[2:4], "little", signed=True) == 3

@@ -43,7 +43,7 @@ class Ins:
     map_name: str | None = None
 
 
-Line = Ins | Label
+AsmLine = Ins | Label
 
 
 def load(size: int, dst: int, src: int, off: int) -> Ins:
@@ -120,11 +120,11 @@ def load_map(dst: int, name: str) -> Ins:
     return Ins(_LD_IMM64, dst, _PSEUDO_MAP_FD, map_name=name)
 
 
-def slots(lines: Sequence[Line]) -> int:
+def slots(lines: Sequence[AsmLine]) -> int:
     return sum(0 if isinstance(line, Label) else 2 if line.code == _LD_IMM64 else 1 for line in lines)
 
 
-def encode(lines: Sequence[Line], fds: dict[str, int], order: Order = sys.byteorder) -> bytes:
+def encode(lines: Sequence[AsmLine], fds: dict[str, int], order: Order = sys.byteorder) -> bytes:
     """Machine code. KeyError for a label or map that there is none of."""
     places: dict[str, int] = {}
     at = 0
@@ -153,7 +153,7 @@ def _slot(code: int, dst: int, src: int, off: int, imm: int, order: Order) -> by
     return struct.pack("<BBhi" if order == "little" else ">BBhi", code, registers, off, signed)
 
 
-def tags(lines: Sequence[Line]) -> frozenset[bytes]:
+def tags(lines: Sequence[AsmLine]) -> frozenset[bytes]:
     """What the kernel calls the program's tag, under either of the hashes that kernels have used.
 
     kernel/bpf/core.c, bpf_prog_calc_tag(): SHA-1, and SHA-256 since 6.18, of the code with map references

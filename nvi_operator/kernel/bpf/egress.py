@@ -26,7 +26,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R6, R7, R8, R9, Label, Line, Order
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R6, R7, R8, R9, AsmLine, Label, Order
 from nvi_operator.kernel.bpf.guard import (
     INGRESS_IFINDEX,
     IPV4,
@@ -67,7 +67,7 @@ _SIDES = {("source", 4): 0, ("source", 6): 1, ("destination", 4): 2, ("destinati
 _BITS = {4: 32, 6: 128}
 
 
-def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
+def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[AsmLine, ...]:
     """The program for this stage bit. ValueError for a mask that is not one bit."""
     one_bit(stage_mask)
     return (
@@ -129,7 +129,7 @@ def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
     )
 
 
-def _own_source(stage_mask: int, order: Order) -> tuple[Line, ...]:
+def _own_source(stage_mask: int, order: Order) -> tuple[AsmLine, ...]:
     """Leaves, unless it is an answer of the gateway itself that the table has not seen."""
     return (
         Label("own_source"),
@@ -169,7 +169,7 @@ def _own_source(stage_mask: int, order: Order) -> tuple[Line, ...]:
     )
 
 
-def _key(side: Literal["source", "destination"], family: Family) -> tuple[Line, ...]:
+def _key(side: Literal["source", "destination"], family: Family) -> tuple[AsmLine, ...]:
     """An address of the packet as a key of the map; without a whole header the packet is foreign."""
     offset = (SOURCE if side == "source" else _DESTINATION)[family]
     return (
@@ -180,7 +180,7 @@ def _key(side: Literal["source", "destination"], family: Family) -> tuple[Line, 
     )
 
 
-def _unless_neighbour_discovery() -> tuple[Line, ...]:
+def _unless_neighbour_discovery() -> tuple[AsmLine, ...]:
     """And unless it is multicast. Neighbour discovery has no extension headers (RFC 6980)."""
     return (
         *_load_byte(_DESTINATION[6]),
@@ -192,7 +192,7 @@ def _unless_neighbour_discovery() -> tuple[Line, ...]:
     )
 
 
-def _load_byte(offset: int, *, base: int | None = None, size: Literal[1, 2] = 1) -> tuple[Line, ...]:
+def _load_byte(offset: int, *, base: int | None = None, size: Literal[1, 2] = 1) -> tuple[AsmLine, ...]:
     """A byte of the packet, or two, into R1: from the network header, or so far behind it as `base` holds."""
     return (
         asm.store_imm(8, FP, _SCRATCH, 0),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, Label, Line
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, AsmLine, Label
 from nvi_operator.kernel.bpf.maps import PERCPU_ARRAY, MapInfo
 from nvi_operator.kernel.bpf.program import count
 
-Hook = Literal["ingress", "egress"]
+TcHook = Literal["ingress", "egress"]
 
 # struct __sk_buff, include/uapi/linux/bpf.h
 PKT_TYPE, MARK, PROTOCOL, VLAN_PRESENT, VLAN_TCI, INGRESS_IFINDEX = 4, 8, 16, 20, 24, 36
@@ -34,10 +34,10 @@ _UNSPEC, _SHOT = -1, 2  # TC_ACT_*
 class GuardProgram:
     """One sort of guard. `entries` gives the map for so many; `assemble` the program for a stage bit."""
 
-    hook: Hook
+    hook: TcHook
     reasons: tuple[str, ...]
     entries: Callable[[int], MapInfo]
-    assemble: Callable[[int], tuple[Line, ...]]
+    assemble: Callable[[int], tuple[AsmLine, ...]]
     as_element: Callable[[Any], tuple[bytes, bytes]]
     parse_element: Callable[[bytes, bytes], Any]
 
@@ -69,7 +69,7 @@ def one_bit(stage_mask: int) -> int:
     return stage_mask
 
 
-def load_bytes(offset: int, to: int, size: int, base: int | None = None) -> tuple[Line, ...]:
+def load_bytes(offset: int, to: int, size: int, base: int | None = None) -> tuple[AsmLine, ...]:
     """Bytes of the packet to the stack: from the network header, or so far behind it as `base` holds. R0: 0 if done.
 
     R6 holds the context.
@@ -86,7 +86,7 @@ def load_bytes(offset: int, to: int, size: int, base: int | None = None) -> tupl
     )
 
 
-def look_up(map_name: str, key: int, absent: str) -> tuple[Line, ...]:
+def look_up(map_name: str, key: int, absent: str) -> tuple[AsmLine, ...]:
     """The value of the key at this place of the stack; jumps where there is none."""
     return (
         asm.mov(R2, FP),
@@ -97,9 +97,9 @@ def look_up(map_name: str, key: int, absent: str) -> tuple[Line, ...]:
     )
 
 
-def refuse(reason: str, reasons: Sequence[str]) -> tuple[Line, ...]:
+def refuse(reason: str, reasons: Sequence[str]) -> tuple[AsmLine, ...]:
     return (Label(reason), *count(COUNTERS, reason, reasons), asm.mov_imm(R0, _SHOT), asm.leave())
 
 
-def passes(label: str) -> tuple[Line, ...]:
+def passes(label: str) -> tuple[AsmLine, ...]:
     return (Label(label), asm.mov_imm(R0, _UNSPEC & 0xFFFFFFFF), asm.leave())

@@ -19,7 +19,7 @@ import sys
 from ipaddress import IPv6Address, ip_address
 
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R6, R7, R9, Label, Line, Order
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R6, R7, R9, AsmLine, Label, Order
 from nvi_operator.kernel.bpf.guard import (
     IPV4,
     IPV6,
@@ -56,7 +56,7 @@ def addresses_map(count: int) -> MapInfo:
     return MapInfo(ADDRESSES, HASH, 16, 4, max(_FEWEST, 1 << (count - 1).bit_length()), NO_PREALLOC)
 
 
-def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[Line, ...]:
+def assemble(stage_mask: int, order: Order = sys.byteorder) -> tuple[AsmLine, ...]:
     """The program for this stage bit. ValueError for a mask that is not one bit."""
     return (
         asm.load(4, R7, R1, MARK),

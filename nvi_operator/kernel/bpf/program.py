@@ -27,7 +27,7 @@ import sys
 from collections.abc import Sequence
 
 from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, Label, Line, Order
+from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R3, R4, R5, R6, R7, AsmLine, Label, Order
 from nvi_operator.kernel.bpf.maps import HASH, PERCPU_ARRAY, MapInfo
 from nvi_operator.kinds.tc_program import InInterface, ProgramOptions
 
@@ -52,7 +52,7 @@ def protocol(ethertype: int, order: Order) -> int:
     return int.from_bytes(ethertype.to_bytes(2, "big"), order)
 
 
-def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[Line, ...]:
+def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[AsmLine, ...]:
     """The program for these options; equal options give equal instructions. ValueError for impossible ones."""
     if not 0 < options.loop_tag <= 0xFFFF:
         raise ValueError(f"loop tag {options.loop_tag}: a packet's tc_index has 16 bits, and 0 is every fresh packet")
@@ -105,13 +105,13 @@ def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[Lin
     )
 
 
-def _in_interface(options: ProgramOptions) -> tuple[Line, ...]:
+def _in_interface(options: ProgramOptions) -> tuple[AsmLine, ...]:
     if options.source == "mark":
         return (asm.mov(R7, R1), asm.and_imm(R7, 0xFFFFFFFF & ~options.stage_mask))
     return (asm.load(4, R7, R6, _INGRESS_IFINDEX),)
 
 
-def count(counters: str, reason: str, reasons: Sequence[str]) -> tuple[Line, ...]:
+def count(counters: str, reason: str, reasons: Sequence[str]) -> tuple[AsmLine, ...]:
     """One packet more for this reason, in the map `counters`, whose index is the place in `reasons`."""
     return (
         asm.store_imm(4, FP, -4, reasons.index(reason)),
@@ -127,11 +127,11 @@ def count(counters: str, reason: str, reasons: Sequence[str]) -> tuple[Line, ...
     )
 
 
-def _refuse(reason: str) -> tuple[Line, ...]:
+def _refuse(reason: str) -> tuple[AsmLine, ...]:
     return (Label(reason), *count(COUNTERS, reason, REASONS), asm.mov_imm(R0, _SHOT), asm.leave())
 
 
-def _one_hop_back(order: Order) -> tuple[Line, ...]:
+def _one_hop_back(order: Order) -> tuple[AsmLine, ...]:
     """TTL or hop limit + 1, for the one that the second pass takes; 255 stays 255."""
     return (
         asm.load(4, R1, R6, _PROTOCOL),
@@ -160,7 +160,7 @@ def _one_hop_back(order: Order) -> tuple[Line, ...]:
     )
 
 
-def _load_bytes(offset: int, size: int) -> tuple[Line, ...]:
+def _load_bytes(offset: int, size: int) -> tuple[AsmLine, ...]:
     return (
         asm.store_imm(8, FP, -8, 0),
         asm.mov(R1, R6),
@@ -172,7 +172,7 @@ def _load_bytes(offset: int, size: int) -> tuple[Line, ...]:
     )
 
 
-def _store_byte(offset: int) -> tuple[Line, ...]:
+def _store_byte(offset: int) -> tuple[AsmLine, ...]:
     return (
         asm.mov(R1, R6),
         asm.mov_imm(R2, offset),

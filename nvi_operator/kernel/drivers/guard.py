@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 
 from nvi_operator.errors import CapabilityError, KernelError
 from nvi_operator.kernel.bpf import asm, syscall
-from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram, Hook, is_guard
+from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram, TcHook, is_guard
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
 from nvi_operator.kernel.errors import kernel_errors
@@ -38,7 +38,7 @@ _GET_QDISC, _GET_FILTER = 38, 46
 _TC = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
 _KIND, _OPTIONS, _NAME, _FLAGS, _ID = 1, 2, 7, 8, 11
 _DIRECT_ACTION = 1
-_PARENTS: Mapping[Hook, int] = MappingProxyType({"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3})
+_PARENTS: Mapping[TcHook, int] = MappingProxyType({"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3})
 _ETH_P_ALL = 3
 _HANDLE = 1
 

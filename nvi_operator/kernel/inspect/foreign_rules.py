@@ -15,7 +15,7 @@ from nvi_operator.kernel.netlink.route_messages import GET, HEADER, LENGTH_AT, R
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
-from nvi_operator.topology.facts import ForeignRule, TableFact
+from nvi_operator.topology.facts import ForeignRule, RouteTableFact
 from nvi_operator.topology.numbers import KERNEL_TABLES
 
 _BY_KERNEL = 2  # RTPROT_KERNEL: its rules for local, main, default, and VRFs
@@ -39,10 +39,10 @@ def read_foreign_rules(rtnetlink: Rtnetlink, protocol: int, names: Mapping[int, 
     }
     with kernel_errors("routes of others: listing"):
         tables = {(family, table): _read(rtnetlink, family, table, names) for family, table in sorted(asked)}
-    return tuple(ForeignRule(r, tables.get((r.family, r.table or 0), TableFact())) for r in rules)
+    return tuple(ForeignRule(r, tables.get((r.family, r.table or 0), RouteTableFact())) for r in rules)
 
 
-def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, str]) -> TableFact:
+def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, str]) -> RouteTableFact:
     ways: set[str] = set()
     defaults: set[str] = set()
     refuses = specific = False
@@ -64,4 +64,4 @@ def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, 
         return False
 
     rtnetlink.dump(GET, HEADER.pack(AF[family], *bytes(7), 0) + number(_TABLE, table), look)
-    return TableFact(specific, tuple(sorted(ways)), tuple(sorted(defaults)), refuses)
+    return RouteTableFact(specific, tuple(sorted(ways)), tuple(sorted(defaults)), refuses)

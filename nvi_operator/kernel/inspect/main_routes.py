@@ -37,7 +37,7 @@ _BY_KERNEL = 2  # RTPROT_KERNEL
 _PREFERENCES = {1: -1, 0: 0, 3: 1}  # ICMPV6_ROUTER_PREF_*: high, medium, low; the least is the best
 
 
-Objects = Mapping[int, tuple[NextHop, ...]]  # by their numbers
+NextHopObjects = Mapping[int, tuple[NextHop, ...]]  # by their numbers
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _best(route: DefaultRoute) -> tuple[int, int, int, str, int]:
 class _OnWires:
     """Looks at a listing of `main`, and keeps what lies on the wires: by network the best metric, and the gateway."""
 
-    def __init__(self, family: Family, wires: Collection[int], objects: Objects) -> None:
+    def __init__(self, family: Family, wires: Collection[int], objects: NextHopObjects) -> None:
         self._objects = objects
         self._wide = WIDE[family]
         self.networks: dict[int, dict[str, tuple[int, str]]] = {oif: {} for oif in wires}
@@ -145,7 +145,7 @@ def _metric(body: bytes) -> int:
     return shown_number(dict(attributes(body[HEADER.size :])).get(_PRIORITY)) or 0
 
 
-def _defaults(family: Family, body: bytes, objects: Objects) -> Iterator[DefaultRoute]:
+def _defaults(family: Family, body: bytes, objects: NextHopObjects) -> Iterator[DefaultRoute]:
     said = dict(attributes(body[HEADER.size :]))
     metric = shown_number(said.get(_PRIORITY)) or 0
     preference = _PREFERENCES.get(said.get(_PREF, b"\0")[0], 0)

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from nvi_operator.doctor.survey import FilterFact
 from nvi_operator.errors import KernelError
-from nvi_operator.kernel.bpf.guard import is_guard
+from nvi_operator.kernel.bpf.guard import TcHook, is_guard
 from nvi_operator.kernel.bpf.program import options_of
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
 
-Place = Literal["ingress", "egress"]
-
 _GET_FILTERS = 46  # RTM_GETTFILTER
 _HEADER = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
-_PARENTS: Mapping[Place, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
+_PARENTS: Mapping[TcHook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 _KIND, _OPTIONS = 1, 2  # TCA_*, and the same numbers of an action's attributes
 _ACTIONS = {"u32": 7, "fw": 4, "flower": 3, "matchall": 2, "basic": 3, "bpf": 1}  # TCA_*_ACT
 _POLICERS = {"u32": 6, "fw": 2, "basic": 4, "bpf": 2}  # TCA_*_POLICE: a policer in the old way, instead of actions
@@ -33,11 +30,11 @@ _POLICE, _CONFORMING = 1, 5  # TCA_POLICE_TBF, which begins with an index and th
 _OK = 0  # TC_ACT_OK, of a filter without actions and of what conforms
 
 
-def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, place: Place) -> Iterator[FilterFact]:
+def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: TcHook) -> Iterator[FilterFact]:
     """Of a link that has gone, or without clsact, there are none."""
-    request = _HEADER.pack(0, ifindex, 0, _PARENTS[place], 0)
+    request = _HEADER.pack(0, ifindex, 0, _PARENTS[hook], 0)
     try:
-        with kernel_errors(f"tc filters of {ifname} {place}: listing"):
+        with kernel_errors(f"tc filters of {ifname} {hook}: listing"):
             found = rtnetlink.dump(_GET_FILTERS, request, lambda _: True)
     except KernelError:
         return
@@ -51,7 +48,7 @@ def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, place: Place) 
         about = dict(attributes(options))
         name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
         ours = options_of(name) is not None or is_guard(name)
-        yield FilterFact(ifname, place, info >> 16, kind, ours, frozenset(_verdicts(kind, about)))
+        yield FilterFact(ifname, hook, info >> 16, kind, ours, frozenset(_verdicts(kind, about)))
 
 
 def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:

@@ -18,10 +18,10 @@ _TABLE = "t"
 _CHAIN = "nvi-translated"
 _HANDLE = " # handle "
 
-Objects = Sequence[Mapping[str, Any]]
+NftObjects = Sequence[Mapping[str, Any]]
 
 
-def translated(objects: Objects) -> list[Mapping[str, Any]]:
+def translated(objects: NftObjects) -> list[Mapping[str, Any]]:
     """The same objects of one table, with extensions in nft's own terms where there are such."""
     opaque = [item["rule"] for item in objects if "rule" in item and _has_extension(item["rule"])]
     if not opaque:

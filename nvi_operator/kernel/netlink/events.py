@@ -1,4 +1,4 @@
-"""What the kernel reports by itself: that something of a family changed, and by whom; of nftables
+"""What the kernel reports by itself: that something of a kind changed, and by whom; of nftables
 elements also which (`Monitor`).
 
 Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
@@ -29,7 +29,7 @@ from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_
 from nvi_operator.nft.wire.monitor import ElementReport, Monitor
 from nvi_operator.topology.numbers import LOCAL, MAIN
 
-Family = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
+ReportKind = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
 
 _SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
 _NETLINK_NETFILTER = 12
@@ -40,7 +40,7 @@ _SO_RCVBUFFORCE = 33
 _ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25, 32)
 _NEXT_HOPS = (104, 105)  # RTM_NEWNEXTHOP, RTM_DELNEXTHOP
 _NHA_OIF, _NHMSG = 5, 8  # struct nhmsg has 8 bytes
-_FAMILIES: dict[int, Family] = {
+_REPORT_KINDS: dict[int, ReportKind] = {
     **dict.fromkeys((16, 17), "link"),
     **dict.fromkeys((20, 21), "address"),
     **dict.fromkeys((24, 25, *_NEXT_HOPS), "route"),
@@ -60,14 +60,14 @@ _MOST_READS = 20_000  # in one go, so that a flood cannot keep us here for ever
 
 @dataclass(frozen=True)
 class Event:
-    """Something of this family changed. `overflow`: reports were lost, anything may have changed.
+    """Something of this kind changed. `overflow`: reports were lost, anything may have changed.
 
     nftables names the process itself. Elsewhere the pid is the likely one: of the port that the change was
     asked for through. Links, automatic routes and programs with ports of their own making (pyroute2) tell
     nothing (0, ""), so that `own` False does not mean that it was another process.
     """
 
-    family: Family
+    kind: ReportKind
     pid: int = 0
     process: str = ""
     own: bool = False
@@ -197,31 +197,31 @@ class KernelEvents:
 
     def _tell(self, event: Event) -> None:
         self._found[event] = None
-        if event.family != "nft":
+        if event.kind != "nft":
             self._generation += 1
 
     def _messages(self, data: memoryview, *, nft: bool) -> None:
+        as_event = self._nft_event if nft else self._route_event
         offset = 0
         while offset + 16 <= len(data):
-            length, kind, _flags, _seq, port = struct.unpack_from("=IHHII", data, offset)
+            length, message_type, _flags, _seq, port = struct.unpack_from("=IHHII", data, offset)
             if length < 16:
                 return
             message = data[offset + 16 : offset + length]
-            event = self._nft_event(kind, message, port) if nft else self._route_event(kind, message, port)
-            if event:
+            if event := as_event(message_type, message, port):
                 self._tell(event)
             offset += length + 3 & ~3
 
-    def _nft_event(self, kind: int, message: memoryview, port: int) -> Event | None:
+    def _nft_event(self, message_type: int, message: memoryview, port: int) -> Event | None:
         """An event for the NEWGEN that ends each transaction, if it touched one of our tables."""
-        if kind != NEW_GENERATION:
+        if message_type != NEW_GENERATION:
             if (
-                kind >> 8 == _NFTABLES
+                message_type >> 8 == _NFTABLES
                 and message[0] == _INET
                 and _attributes(message, only=TABLE_NAME).get(TABLE_NAME, b"")[:-1] in self._tables
             ):
                 self._touched = True
-                self._reports.change(kind, bytes(message[4:]))
+                self._reports.change(message_type, bytes(message[4:]))
             return None
         touched, self._touched = self._touched, False
         said = _attributes(message)
@@ -232,21 +232,21 @@ class KernelEvents:
         name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
         return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))
 
-    def _route_event(self, kind: int, message: memoryview, port: int) -> Event | None:
-        family = _FAMILIES.get(kind)
-        if family is None or (family == "link" and message[0] == socket.AF_BRIDGE):
+    def _route_event(self, message_type: int, message: memoryview, port: int) -> Event | None:
+        kind = _REPORT_KINDS.get(message_type)
+        if kind is None or (kind == "link" and message[0] == socket.AF_BRIDGE):
             return None
-        if kind in _NEXT_HOPS:
+        if message_type in _NEXT_HOPS:
             if not self._is_next_hop_on_wire(message):
                 return None
-        elif family == "route":
+        elif kind == "route":
             _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
             if flags & _CLONED or table == LOCAL:
                 return None
             if table == MAIN and length > 0 and not self._is_on_wire(message):
                 return None
         pid = _pid(port)
-        return Event(family, pid, _process(pid), own=is_ours(pid))
+        return Event(kind, pid, _process(pid), own=is_ours(pid))
 
     def _is_on_wire(self, message: memoryview) -> bool:
         if self._wires is None:

@@ -49,7 +49,7 @@ class NotPlainError(Exception):
     """Not as plain as it seemed."""
 
 
-class Run(NamedTuple):
+class EntryRun(NamedTuple):
     """A part of a file, from byte `start` to `end`, at an indentation; and its entries."""
 
     section: str
@@ -69,7 +69,7 @@ class Run(NamedTuple):
         position = entry.find(path, key=key)
         return Position(file, position.line + data.count(b"\n", 0, begin.start()), position.column)
 
-    def edited(self, old: bytes, new: bytes, lines: LineSpan) -> tuple[Run, Patch] | None:
+    def edited(self, old: bytes, new: bytes, lines: LineSpan) -> tuple[EntryRun, Patch] | None:
         """The run after an edit of its bytes, if that left plain entries only."""
         if not self.start <= lines.start <= lines.old_end <= self.end:
             return None
@@ -90,12 +90,12 @@ class Run(NamedTuple):
             return None  # a section with nothing in it is no mapping
         return self._replace(end=self.end + lines.growth, entries=entries), patch
 
-    def moved(self, by: int) -> Run:
+    def moved(self, by: int) -> EntryRun:
         """The same run, so many bytes further on."""
         return self._replace(start=self.start + by, end=self.end + by)
 
 
-def _plain(run: Run, data: bytes) -> dict[str, Any] | None:
+def _plain(run: EntryRun, data: bytes) -> dict[str, Any] | None:
     """The entries of a part of a run; None if there is anything else in it."""
     plain, _ = _patterns(run.indent)
     build = Builder(run.model, _value).build
@@ -119,7 +119,7 @@ def cut(
     least: int = LEAST,
     most_wrong: int | None = None,
     first: int | None = None,
-) -> tuple[bytes, str, Mapping[str, Run]]:
+) -> tuple[bytes, str, Mapping[str, EntryRun]]:
     """The text in UTF-8; as text with two markers in the place of each run; and the runs by their first marker.
 
     Lines end in one way in both. After `most_wrong` entries of a section that are wrong the plain ones that follow
@@ -128,7 +128,7 @@ def cut(
     data = lines_of(text.encode())
     text = data.decode()
     stem = _unused(text)
-    runs: dict[str, Run] = {}
+    runs: dict[str, EntryRun] = {}
     remains: list[str] = []
     done = 0
     for head in _heads(tuple(models)).finditer(text):
@@ -169,7 +169,7 @@ def _runs_of(
     least: int,
     most_wrong: int | None,
     first: int | None,
-) -> Iterator[Run]:
+) -> Iterator[EntryRun]:
     indent = _indent(text, _after(text, head.end()))
     if len(indent) <= len(head[1]):
         return
@@ -187,11 +187,11 @@ def _runs_of(
             read += 1
             if read == first:
                 rest = _end_of_section(text, end, indent)
-                yield Run(section, model, indent, start, rest, entries, unread=rest > _after(text, end))
+                yield EntryRun(section, model, indent, start, rest, entries, unread=rest > _after(text, end))
                 return
             continue
         if end - start >= least:
-            yield Run(section, model, indent, start, end, entries)
+            yield EntryRun(section, model, indent, start, end, entries)
         passed = other.match(text, place)
         if passed is None:
             return
@@ -200,13 +200,13 @@ def _runs_of(
         wrong += match is not None
         if wrong == most_wrong and first is not None:
             if (rest := _end_of_section(text, end, indent)) - start >= least:
-                yield Run(section, model, indent, start, rest, {}, unread=True)
+                yield EntryRun(section, model, indent, start, rest, {}, unread=True)
             return
         if wrong == most_wrong:
             while (match := plain.match(text, _after(text, end))) is not None:
                 end = match.end()
             if end - start >= least:
-                yield Run(section, model, indent, start, end, {}, unread=True)
+                yield EntryRun(section, model, indent, start, end, {}, unread=True)
             start = end
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblems
 from nvi_operator.language.fast.delta import Patch
-from nvi_operator.language.fast.fast_yaml import LEAST, NotPlainError, Run, cut, lines_of, second
+from nvi_operator.language.fast.fast_yaml import LEAST, EntryRun, NotPlainError, cut, lines_of, second
 from nvi_operator.language.fast.line_diff import changed_lines
 from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.validation_messages import explained
@@ -121,8 +121,8 @@ class CutDocument:
     rest: Document  # with markers
     data: Any  # without
     raw: bytes = field(repr=False)  # the whole file, its lines ending in one way
-    cuts: Sequence[Run] = field(repr=False)  # all that were cut out of it, from first to last
-    runs: Mapping[str, Run] = field(repr=False)  # those of this document, by the first marker
+    cuts: Sequence[EntryRun] = field(repr=False)  # all that were cut out of it, from first to last
+    runs: Mapping[str, EntryRun] = field(repr=False)  # those of this document, by the first marker
 
     @property
     def file(self) -> str:
@@ -192,12 +192,12 @@ def _cut_documents(
     return documents if found == len(runs) else []  # else one is in a text, or in a section of another meaning
 
 
-def _cut_document(document: Document, raw: bytes, runs: Mapping[str, Run], language: Language) -> CutDocument:
+def _cut_document(document: Document, raw: bytes, runs: Mapping[str, EntryRun], language: Language) -> CutDocument:
     data = document.data
     spec = data.get("spec") if isinstance(data, dict) else None
     if not isinstance(spec, dict):
         return CutDocument(document, data, raw, tuple(runs.values()), {})
-    found: dict[str, Run] = {}
+    found: dict[str, EntryRun] = {}
     without: dict[str, Any] = {}
     for section, written in spec.items():
         if section in language.bulk and isinstance(written, dict):

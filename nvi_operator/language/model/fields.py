@@ -171,7 +171,7 @@ EntryFiles = Annotated[
     tuple[EntryFileName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_ENTRY_FILE_SCHEMA))
 ]
 HostNames = Annotated[tuple[HostName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_HOST_SCHEMA))]
-Places = Annotated[
+UplinksOrAddresses = Annotated[
     tuple[PlaceName, ...], WrapValidator(_one_or_several(parse_place)), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))
 ]
 IfNames = Annotated[tuple[IfName, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]

@@ -21,9 +21,9 @@ from nvi_operator.language.model.fields import (
     Maybe,
     Name,
     Networks,
-    Places,
     Services,
     SpecTarget,
+    UplinksOrAddresses,
     as_tuple,
 )
 from nvi_operator.language.model.services import Target, parse_target
@@ -117,7 +117,7 @@ class Forward:
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     at: Annotated[
-        Maybe[Places],
+        Maybe[UplinksOrAddresses],
         Field(description="Uplinks (by name) or public addresses that it is published on. Left out: every uplink."),
     ] = None
     ports: Annotated[

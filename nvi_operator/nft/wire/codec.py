@@ -31,7 +31,7 @@ _CODES = {"accept": 1, "drop": 0, "return": -5, "jump": -3}
 _VERDICTS = {code: kind for kind, code in _CODES.items()}
 _AT_ONCE = 8192  # rows; many elements then need little memory besides themselves
 
-Row = tuple[Value | Verdict, ...]
+ElementRow = tuple[Value | Verdict, ...]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Codec:
         """The elements in the kernel's form. WireError names a value that does not fit into the set."""
         return self.pack_rows(_row(*element) for element in elements)
 
-    def pack_rows(self, rows: Iterable[Row]) -> frozenset[bytes]:
+    def pack_rows(self, rows: Iterable[ElementRow]) -> frozenset[bytes]:
         """The same for elements whose key and value are one flat tuple."""
         return frozenset(chain.from_iterable(self._packed(iter(rows))))
 
@@ -137,7 +137,7 @@ class Codec:
         value = 8 + sum(self.value.widths) + len(self.value.padding) if self.value else 0
         return self.key_end + value
 
-    def _packed(self, rows: Iterator[Row]) -> Iterator[Iterable[bytes]]:
+    def _packed(self, rows: Iterator[ElementRow]) -> Iterator[Iterable[bytes]]:
         """Column by column, so that the loops run in C: a map may hold more than 100,000 elements."""
         key, value = self.key, self.value or Fields(())
         lows = [Packed(low_end(t) if self.ranges else t.pack, w) for t, w in key.columns]
@@ -227,7 +227,7 @@ def _all_of(size: int, payload: bytes) -> bool:
     return not rest and all(payload[place::size] == header[place : place + 1] * count for place in range(4))
 
 
-def _row(key: Parts, data: Data) -> Row:
+def _row(key: Parts, data: Data) -> ElementRow:
     return (*key, data) if isinstance(data, Verdict) else (*key, *(data or ()))
 
 

@@ -15,12 +15,12 @@ from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import Binding, FilterFact, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.topology.facts import ForeignRule, TableFact
+from nvi_operator.topology.facts import ForeignRule, RouteTableFact
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
 VPN = RuleFact(4, 500, table=51820)
 FULL_TUNNEL = ForeignRule(
-    FibRule(4, 32765, "lookup", 51820, mark=51820, mask=0xFFFFFFFF, inverted=True), TableFact(default=("wg0",))
+    FibRule(4, 32765, "lookup", 51820, mark=51820, mask=0xFFFFFFFF, inverted=True), RouteTableFact(default=("wg0",))
 )
 ROUTED = {
     "uplinks": {"isp-a": {"interface": "wan0", "addresses": ["203.0.113.2"], "routed": ["203.0.113.9/32"]}},

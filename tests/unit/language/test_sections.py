@@ -14,7 +14,7 @@ from nvi_operator.errors import SpecError
 from nvi_operator.language.fast.incremental import reload
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
 from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import EntryFiles, Maybe, Name, Networks, Places, SpecAddress
+from nvi_operator.language.model.fields import EntryFiles, Maybe, Name, Networks, SpecAddress, UplinksOrAddresses
 from nvi_operator.language.model.gateway import Gateway, GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE, SECTIONS, Join, Language, Section
 from nvi_operator.language.reference import reference_text
@@ -48,7 +48,7 @@ class Host:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     address: Annotated[SpecAddress, Field(description="Its address.")]
-    on: Annotated[Maybe[Places], Field(description="Where it is found.")] = None
+    on: Annotated[Maybe[UplinksOrAddresses], Field(description="Where it is found.")] = None
 
 
 class WiderSpec(GatewaySpec):

@@ -8,7 +8,7 @@ from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_missing
-from nvi_operator.topology.facts import Facts, ForeignRule, TableFact
+from nvi_operator.topology.facts import Facts, ForeignRule, RouteTableFact
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.resolve import resolve
 
@@ -23,9 +23,9 @@ spec:
   uplinks:
     isp: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2 }
 """
-MESH = TableFact(specific=True, ways=("mesh0",))
-TUNNEL = TableFact(default=("wg0",))
-KILL_SWITCH = TableFact(specific=True, ways=("mesh0",), refuses=True)
+MESH = RouteTableFact(specific=True, ways=("mesh0",))
+TUNNEL = RouteTableFact(default=("wg0",))
+KILL_SWITCH = RouteTableFact(specific=True, ways=("mesh0",), refuses=True)
 
 
 def rule(priority: int = 5270, table: int = 52, **more: object) -> FibRule:
@@ -90,14 +90,14 @@ def test_marks_of_others_count_where_they_are_kept() -> None:
     "fact",
     [
         ForeignRule(rule(priority=900), MESH),
-        ForeignRule(rule(), TableFact()),
-        ForeignRule(rule(table=254), TableFact()),
+        ForeignRule(rule(), RouteTableFact()),
+        ForeignRule(rule(table=254), RouteTableFact()),
         ForeignRule(rule(iif="lo"), MESH),
         ForeignRule(rule(other=("oif mesh0",)), MESH),
         ForeignRule(rule(other=("uidrange 7-7",)), MESH),
         ForeignRule(rule(source="203.0.113.2/32"), TUNNEL),
         ForeignRule(rule(iif="eth7"), TUNNEL),
-        ForeignRule(FibRule(4, 5250, "unreachable", mark=0x80000, mask=0xFF0000), TableFact()),
+        ForeignRule(FibRule(4, 5250, "unreachable", mark=0x80000, mask=0xFF0000), RouteTableFact()),
     ],
     ids=[
         "before the gateway's",
@@ -127,9 +127,9 @@ def test_rules_that_do_not_concern_inside_hosts_are_neither_followed_nor_reporte
         (ForeignRule(rule(other=("ipproto 6",)), MESH), "ipproto matches the original packet only"),
         (ForeignRule(rule(other=("attribute 77 0x01",)), MESH), "attribute matches the original"),
         (ForeignRule(rule(source="192.168.1.7/32"), TUNNEL), "{name: NAME, from: 192.168.1.7/32, as: NAME}"),
-        (ForeignRule(FibRule(4, 6000, "unreachable"), TableFact()), "would refuse packets of inside hosts"),
+        (ForeignRule(FibRule(4, 6000, "unreachable"), RouteTableFact()), "would refuse packets of inside hosts"),
         (
-            ForeignRule(rule(), TableFact(specific=True, ways=("mesh9",))),
+            ForeignRule(rule(), RouteTableFact(specific=True, ways=("mesh9",))),
             "leads to mesh9, which the spec does not name",
         ),
     ],

@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from nvi_operator.view.table import Entry, TextTable
+from nvi_operator.view.table import LabelledText, TextTable
 
 HEADING = ("name", "packets", "addresses")
 ROWS = [
@@ -64,7 +64,7 @@ def test_one_on_which_the_longest_words_have_no_room_shows_fields_below_each_oth
 
 
 def test_a_labelled_text_hangs_behind_its_label() -> None:
-    entry = Entry(Text("note    "), "main has no IPv6 default route through wan0 now")
+    entry = LabelledText(Text("note    "), "main has no IPv6 default route through wan0 now")
     assert shown(entry, 30, Terminal()) == [
         "note    main has no IPv6",
         "        default route through",
