@@ -145,7 +145,7 @@ def test_a_change_is_seen_though_its_report_was_lost(lab: Lab) -> None:
     daemon.host.ip(*(f"rule add pref {number} lookup 1234" for number in range(20100, 20140)))
     daemon.host.ip("rule del pref 1900 from 192.168.1.0/24 type unreachable")
     assert [change.ref.kind for change in seen(daemon, SPEC).steps] == ["fib-rule"]
-    assert "overflow" in {event.family for event in daemon.events.drain()}, "and the loop hears of the loss"
+    assert "overflow" in {event.kind for event in daemon.events.drain()}, "and the loop hears of the loss"
     daemon.close()
 
 
@@ -186,4 +186,4 @@ def test_the_loop_hears_later_of_reports_that_the_cache_read(daemon: CachingMach
     daemon.events.drain()
     daemon.host.ip("rule add pref 20100 lookup 1234")
     seen(daemon, SPEC)
-    assert [event.family for event in daemon.events.drain()] == ["rule"]
+    assert [event.kind for event in daemon.events.drain()] == ["rule"]
