@@ -34,7 +34,7 @@ from nvi_operator.topology.facts import Facts
 
 @dataclass(frozen=True)
 class _Known:
-    """The objects that no driver follows, where `numbers` and `desired` said to look."""
+    """The objects that no driver follows, where `numbers` and `desired` led to."""
 
     generation: int
     numbers: Numbers

@@ -1,4 +1,4 @@
-"""Tries every right that a pass uses, before it changes anything: apply, verify, revert and `down` use the same.
+"""Tries every right that a reconcile uses, before it changes anything: apply, verify, revert and `down` use the same.
 
 Tried and not read from capability bits: in a container, behind a seccomp filter or under an LSM all bits may be set
 and the call be refused. Each try is one that changes nothing where it succeeds.
@@ -29,7 +29,7 @@ _REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS)
 
 @dataclass(frozen=True)
 class Refused:
-    """A right that is missing: for what, and what the kernel said; and what to do."""
+    """A right that is missing: for what, what the kernel answered, and what to do."""
 
     what: str
     why: str

@@ -35,14 +35,14 @@ class Standing(IntFlag):
 class GuardEntry:
     """One prefix, as the source or the destination of a packet; the longest match counts.
 
-    `lines` has a bit for each line of the spec that lets such packets leave though their source is not the uplink's:
-    a packet leaves if a line has its bit at both ends and stage 1 has seen the packet.
+    `rules` has a bit for each rule of sourceNat or routes that lets such packets leave though their source is not
+    the uplink's: a packet leaves if a rule has its bit at both ends and stage 1 has seen the packet.
     """
 
     side: Literal["source", "destination"]
     network: str
     standing: Standing = Standing.NONE
-    lines: int = 0
+    rules: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class EgressGuard:
         return f"{self.ifname} egress"
 
 
-_BITS = 32  # lines that have a bit of their own; more share them, and then let more leave
+_BITS = 32  # rules that have a bit of their own; more share them, and then let more leave
 
 
 def _desired(topology: Topology) -> Iterator[EgressGuard]:
@@ -87,7 +87,7 @@ def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardE
     inside = Prefixes(topology.inside_networks(family))
     own = Prefixes(_sources(topology, family, lambda name: name == ifname))
     other = Prefixes(fewest((*_sources(topology, family, lambda _: True), *topology.displaced), family))
-    lines = tuple(_lines(topology, ifname, family))
+    rules = tuple(_rules(topology, ifname, family))
 
     def standing(network: Network) -> Standing:
         for prefixes, found in ((own, Standing.OWN), (other, Standing.OTHER), (inside, Standing.INSIDE)):
@@ -95,19 +95,19 @@ def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardE
                 return found
         return Standing.NONE
 
-    for network in _distinct(inside, own, other, *(line.sources for line in lines)):
-        bits = _bits(line for line in lines if line.sources.cover(network)) if lines else 0
+    for network in _distinct(inside, own, other, *(rule.sources for rule in rules)):
+        bits = _bits(rule for rule in rules if rule.sources.cover(network)) if rules else 0
         if inside.cover(network):
-            bits &= _bits(line for line in lines if line.inside)
+            bits &= _bits(rule for rule in rules if rule.inside)
         yield GuardEntry("source", str(network), standing(network), bits)
-    for network in _distinct(inside, *((*line.destinations, *line.parts) for line in lines)) if lines else ():
+    for network in _distinct(inside, *((*rule.destinations, *rule.parts) for rule in rules)) if rules else ():
         is_inside = inside.cover(network)
         bits = _bits(
-            line
-            for line in lines
-            if line.parts.cover(network) or (not is_inside and line.destinations.cover(network))
+            rule
+            for rule in rules
+            if rule.parts.cover(network) or (not is_inside and rule.destinations.cover(network))
         )
-        yield GuardEntry("destination", str(network), lines=bits)
+        yield GuardEntry("destination", str(network), rules=bits)
 
 
 def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> tuple[Network, ...]:
@@ -115,8 +115,8 @@ def _sources(topology: Topology, family: Family, on: Callable[[str], bool]) -> t
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A line that lets a source leave that is not the uplink's: by networks, as in the table and in FIB rules.
+class _Rule:
+    """A rule that lets a source leave that is not the uplink's: by networks, as in the table and in FIB rules.
 
     `inside`: also one of an inside network. `parts` are destinations within inside networks.
     """
@@ -128,7 +128,7 @@ class _Line:
     parts: Prefixes
 
 
-def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
+def _rules(topology: Topology, ifname: str, family: Family) -> Iterator[_Rule]:
     everything = (ip_network(ANY[family]),)
     conditions: list[tuple[Conditions, bool]] = [
         (rule.conditions, True) for rule in topology.source_rules if isinstance(rule.action, Unchanged)
@@ -146,13 +146,13 @@ def _lines(topology: Topology, ifname: str, family: Family) -> Iterator[_Line]:
         parts = tuple(n for n in named if inside is False or topology.is_part_of_inside(n))
         others = tuple(n for n in named if n not in parts)
         sources, rest = each.sources or everything, others or (() if parts else everything)
-        yield _Line(number, inside, Prefixes(sources), Prefixes(rest), Prefixes(parts))
+        yield _Rule(number, inside, Prefixes(sources), Prefixes(rest), Prefixes(parts))
 
 
-def _bits(lines: Iterable[_Line]) -> int:
+def _bits(rules: Iterable[_Rule]) -> int:
     bits = 0
-    for line in lines:
-        bits |= 1 << line.number % _BITS
+    for rule in rules:
+        bits |= 1 << rule.number % _BITS
     return bits
 
 
@@ -162,7 +162,7 @@ def _distinct(*groups: Iterable[Network]) -> list[Network]:
 
 def _describe(guard: EgressGuard) -> str:
     if guard.stage_mask is None:
-        return f"{guard.key}: a program that is not ours"
+        return f"{guard.key}: a foreign program"
     sources = [entry for entry in guard.entries if entry.side == "source"]
     parts = [
         f"{word} {', '.join(networks)}"
@@ -175,7 +175,7 @@ def _describe(guard: EgressGuard) -> str:
 
 
 def _exceptions(entries: frozenset[GuardEntry]) -> str:
-    count = max((entry.lines.bit_length() for entry in entries), default=0)
+    count = max((entry.rules.bit_length() for entry in entries), default=0)
     verb = "leaves" if count == 1 else "leave"
     return f"; {counted(count, 'line')} {verb} untranslated" if count else ""
 

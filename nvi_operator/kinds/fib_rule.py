@@ -91,8 +91,8 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
 
 def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
     at, stage = topology.priorities, topology.stage_mask
-    # For everyone: the gateway's own packets may be bound to a translated address and go to a network of
-    # ours, and what comes in by interfaces that are none of ours may go there, too.
+    # For everyone: the gateway's own packets may be bound to a translated address and go to an
+    # inside network, and so may what comes in by foreign interfaces.
     yield FibRule(
         family,
         at.connected,
@@ -192,19 +192,19 @@ def _answers_to_the_far_side(topology: Topology, family: Family) -> Iterator[Fib
 def _untranslated(topology: Topology, family: Family, default: Uplink) -> Iterator[FibRule]:
     """Flows whose source stays leave by the default uplink.
 
-    What is for an inside network does not, though the way there may be gone: only a line that names a part of one
+    What is for an inside network does not, though the way there may be gone: only a rule that names a part of one
     says that this part is elsewhere.
     """
     at, stage = topology.priorities, topology.stage_mask
     leaves = FibRule(family, at.untranslated, "lookup", default.table, mark=stage, mask=stage)
-    lines = [r.conditions for r in topology.source_rules if isinstance(r.action, Unchanged)]
-    lines = [conditions for conditions in lines if conditions.family == family]
-    for conditions in lines:
+    rules = [r.conditions for r in topology.source_rules if isinstance(r.action, Unchanged)]
+    rules = [conditions for conditions in rules if conditions.family == family]
+    for conditions in rules:
         for _, source, destination in _combinations(conditions):
             part = destination is not None and topology.is_part_of_inside(ip_network(destination))
             priority = at.untranslated_within if part else at.untranslated
             yield replace(leaves, priority=priority, source=source, destination=destination)
-    for network in topology.inside_networks(family) if lines else ():
+    for network in topology.inside_networks(family) if rules else ():
         yield FibRule(family, at.stays_inside, "unreachable", destination=str(network), mark=stage, mask=stage)
 
 

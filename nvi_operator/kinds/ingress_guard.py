@@ -42,7 +42,7 @@ def _desired(topology: Topology) -> Iterator[IngressGuard]:
 
 def _describe(guard: IngressGuard) -> str:
     if guard.stage_mask is None:
-        return f"{guard.key}: a program that is not ours"
+        return f"{guard.key}: a foreign program"
     own = sorted(map(ip_address, guard.entries), key=lambda address: (address.version, address))
     return f"{guard.key}: own {', '.join(map(str, own)) or 'none'}"
 

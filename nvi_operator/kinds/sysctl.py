@@ -78,7 +78,7 @@ def _interface(sysctl: Sysctl) -> str | None:
 
 
 def _within(sysctl: Sysctl) -> int:
-    """Interfaces that are not ours are as strict as before, and then `all` is no longer."""
+    """Foreign interfaces are as strict as before, and then `all` is no longer."""
     return int(sysctl.path == _EVERYWHERE)
 
 

@@ -53,7 +53,7 @@ def _desired(topology: Topology) -> Iterator[TcProgram]:
 
 def _describe(program: TcProgram) -> str:
     if program.options is None:
-        return f"{program.key}: a program that is not ours"
+        return f"{program.key}: a foreign program"
     interfaces = ", ".join(
         f"{port.ifindex}" + (f" ({port.mac})" if port.mac else "")
         for port in sorted(program.ports, key=lambda port: port.ifindex)

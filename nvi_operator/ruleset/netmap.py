@@ -52,18 +52,18 @@ def twice_rules(kind: NatKind, topology: Topology, family: Family) -> Iterator[R
     asked = f.daddr(family) if kind == "dnat" else f.original_daddr(family)
     for entry in topology.twice:
         if entry.real.version == family:
-            ours = f.not_from_uplinks(topology)
-            theirs = (Match(f.IIFNAME, "==", topology.uplink(entry.uplink).interface.ifname),)
+            from_inside = f.not_from_uplinks(topology)
+            from_far = (Match(f.IIFNAME, "==", topology.uplink(entry.uplink).interface.ifname),)
             for where, source, known_as, alias, behind_it in (
-                (ours, entry.real, entry.mapped, entry.alias, entry.far),
-                (theirs, entry.far, entry.alias, entry.mapped, entry.real),
+                (from_inside, entry.real, entry.mapped, entry.alias, entry.far),
+                (from_far, entry.far, entry.alias, entry.mapped, entry.real),
             ):
                 matches = (*where, f.in_networks(f.saddr(family), (source,)), f.in_networks(asked, (alias,)))
-                if where is theirs and not entry.far_opens:
+                if where is from_far and not entry.far_opens:
                     if kind == "dnat":  # the first packet of a flow; answers never come by here
                         yield (*matches, *f.drop("not_opened"))
                     continue
-                kept = entry.refused + entry.own if kind == "dnat" and where is ours else ()
+                kept = entry.refused + entry.own if kind == "dnat" and where is from_inside else ()
                 except_kept = (f.in_networks(asked, kept, op="!="),) if kept else ()
                 pair = (alias, behind_it) if kind == "dnat" else (source, known_as)
                 yield (*matches, *except_kept, network_nat(kind, family, *pair))

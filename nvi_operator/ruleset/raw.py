@@ -123,8 +123,8 @@ def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
     Only a strict part of one: a lease with the prefix of an inside network, or a wider one, lets no outsider in.
     """
     beside = fewest((n for u in topology.uplinks for n in u.on_link), family)
-    insides = topology.inside_networks(family)
-    overlapping = tuple(n for n in beside if any(within(n, i) and n != i for i in insides))
+    inside_networks = topology.inside_networks(family)
+    overlapping = tuple(n for n in beside if any(within(n, i) and n != i for i in inside_networks))
     if overlapping:
         yield f.in_networks(f.saddr(family), overlapping, op="!=")
 

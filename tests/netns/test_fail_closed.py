@@ -295,6 +295,6 @@ def test_a_refused_transaction_changes_nothing(site: Site, operator: Operator, d
     failed = gateway.nvictl("apply", gateway.spec(spec(dataplane)), check=False)
     assert failed.returncode == 1
     assert "nvi0" in failed.stderr
-    assert "not ours" in failed.stderr
+    assert "a foreign link" in failed.stderr
     assert "hint:" in failed.stderr
     assert gateway.foreign() == before

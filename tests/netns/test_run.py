@@ -333,7 +333,7 @@ def test_a_mistake_is_told_with_its_place_while_the_kernel_refuses(site: Site, d
 def test_a_refusal_of_the_kernel_is_survived(site: Site, directory: Path, start: Start) -> None:
     site.gateway.ip("link add nvi0 type bridge")
     daemon = start()
-    log = daemon.until("not ours", "hint:")
+    log = daemon.until("a foreign link", "hint:")
     assert "hint:" in log
     site.gateway.ip("link del nvi0")
     daemon.until("in sync")

@@ -8,12 +8,12 @@ from nvi_operator.kernel.bpf import asm, egress
 from nvi_operator.kinds.egress_guard import GuardEntry, Standing
 
 ENTRIES = [
-    GuardEntry("source", "0.0.0.0/0", lines=1),
+    GuardEntry("source", "0.0.0.0/0", rules=1),
     GuardEntry("source", "203.0.113.16/28", Standing.OWN),
     GuardEntry("source", "192.168.1.0/24", Standing.INSIDE, 1 << 31),
-    GuardEntry("destination", "10.9.0.0/16", lines=3),
+    GuardEntry("destination", "10.9.0.0/16", rules=3),
     GuardEntry("source", "2001:db8:a::2/128", Standing.OTHER),
-    GuardEntry("destination", "::/0", lines=2),
+    GuardEntry("destination", "::/0", rules=2),
 ]
 
 

@@ -209,7 +209,7 @@ def as_element(entry: GuardEntry) -> tuple[bytes, bytes]:
     network = ip_network(entry.network)
     side = _SIDES[entry.side, network.version]
     key = _ELEMENT.pack(8 + network.prefixlen, side, network.network_address.packed)
-    return key, struct.pack("=II", entry.standing, entry.lines)
+    return key, struct.pack("=II", entry.standing, entry.rules)
 
 
 def parse_element(key: bytes, value: bytes) -> GuardEntry:

@@ -65,7 +65,7 @@ def is_guard(program_name: str) -> bool:
 def one_bit(stage_mask: int) -> int:
     """The mask. ValueError for a mask that is not one bit."""
     if stage_mask.bit_count() != 1 or stage_mask > 1 << 31:
-        raise ValueError(f"stage mask {stage_mask:#x}: wanted one bit of a mark's 32")
+        raise ValueError(f"stage mask {stage_mask:#x}: expected one bit of a mark's 32")
     return stage_mask
 
 

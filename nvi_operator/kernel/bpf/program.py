@@ -9,7 +9,7 @@ takes its second pass. The order of the checks is the contract of both dataplane
 4. in-interface: from the mark, or skb->ingress_ifindex; 0 means the gateway itself, whose own packets
    (ICMP errors) come back in by the device. They need no entry in the map and no other MAC: of a device
    without ARP the kernel writes its own address as destination (arp_constructor(), ndisc_constructor())
-5. an in-interface that is none of ours                                                        -> no_device
+5. an in-interface of no gateway's                                                             -> no_device
 6. the frame gets that interface's MAC as destination: else eth_type_trans() makes it OTHERHOST. The
    source stays the device's own MAC, by which a tap tells the second pass from the first. For an
    interface without Ethernet header bpf_redirect() strips it (__bpf_redirect_no_mac())
@@ -57,7 +57,7 @@ def assemble(options: ProgramOptions, order: Order = sys.byteorder) -> tuple[Asm
     if not 0 < options.loop_tag <= 0xFFFF:
         raise ValueError(f"loop tag {options.loop_tag}: a packet's tc_index has 16 bits, and 0 is every fresh packet")
     if options.stage_mask.bit_count() != 1 or options.stage_mask > 1 << 31:
-        raise ValueError(f"stage mask {options.stage_mask:#x}: wanted one bit of a mark's 32")
+        raise ValueError(f"stage mask {options.stage_mask:#x}: expected one bit of a mark's 32")
     return (
         asm.mov(R6, R1),
         asm.load(4, R1, R6, _TC_INDEX),

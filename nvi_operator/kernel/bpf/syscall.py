@@ -86,7 +86,7 @@ def create_map(info: MapInfo) -> int:
 
 
 def may_load() -> bool:
-    """May this process do with programs that filter packets what a pass does?"""
+    """May this process load and look up programs and maps, as a reconcile does?"""
     try:
         try_programs()
     except (KernelError, CapabilityError):
@@ -95,7 +95,7 @@ def may_load() -> bool:
 
 
 def try_programs() -> None:
-    """What a pass does with programs and maps: make one, and find it by its number. Nothing is left of it.
+    """What a reconcile does with programs and maps: make one, and find it by its number. Nothing is left behind.
 
     With the shortest program: a verdict of 0. Raises CapabilityError or KernelError.
     """
@@ -149,35 +149,35 @@ def load_program(code: bytes, name: str) -> int:
 
 
 def _element(fd: int, key: bytes, value: ctypes.Array[ctypes.c_char] | None) -> tuple[bytes, object]:
-    held = ctypes.create_string_buffer(key, len(key))
+    buffer = ctypes.create_string_buffer(key, len(key))
     address = ctypes.addressof(value) if value is not None else 0
-    return struct.pack("=IIQQQ", fd, 0, ctypes.addressof(held), address, 0), held
+    return struct.pack("=IIQQQ", fd, 0, ctypes.addressof(buffer), address, 0), buffer
 
 
 def lookup(fd: int, key: bytes, size: int) -> bytes | None:
     """The value; None where there is none. `size` is of the value, over all CPUs for a per-CPU map."""
     value = ctypes.create_string_buffer(size)
-    attr, held = _element(fd, key, value)
+    attr, buffer = _element(fd, key, value)
     try:
         _bpf(_MAP_LOOKUP, attr, "bpf map: reading")
     except KernelError as error:
         if _code(error) == errno.ENOENT:
             return None
         raise
-    del held
+    del buffer
     return value.raw
 
 
 def update(fd: int, key: bytes, value: bytes) -> None:
-    attr, held = _element(fd, key, ctypes_value := ctypes.create_string_buffer(value, len(value)))
+    attr, buffer = _element(fd, key, ctypes_value := ctypes.create_string_buffer(value, len(value)))
     _bpf(_MAP_UPDATE, attr, "bpf map: writing")
-    del held, ctypes_value
+    del buffer, ctypes_value
 
 
 def delete(fd: int, key: bytes) -> None:
-    attr, held = _element(fd, key, None)
+    attr, buffer = _element(fd, key, None)
     _bpf(_MAP_DELETE, attr, "bpf map: deleting")
-    del held
+    del buffer
 
 
 def keys(fd: int, size: int) -> Iterator[bytes]:
@@ -185,9 +185,9 @@ def keys(fd: int, size: int) -> Iterator[bytes]:
     found = ctypes.create_string_buffer(size)
     previous: bytes | None = None
     while True:
-        held = ctypes.create_string_buffer(previous, size) if previous is not None else None
+        buffer = ctypes.create_string_buffer(previous, size) if previous is not None else None
         attr = struct.pack(
-            "=IIQQQ", fd, 0, ctypes.addressof(held) if held is not None else 0, ctypes.addressof(found), 0
+            "=IIQQQ", fd, 0, ctypes.addressof(buffer) if buffer is not None else 0, ctypes.addressof(found), 0
         )
         try:
             _bpf(_MAP_NEXT_KEY, attr, "bpf map: listing")

@@ -70,19 +70,19 @@ class Listed:
         """What the kernel compares for a request with this body: attributes and fields of the header that are set."""
         _, destination, source, tos, _, _, _, action, _ = _HEADER.unpack_from(self.body)
         header = {"tos": tos, "from": source, "to": destination, "action": action}
-        said: dict[object, bytes] = dict(attributes(self.body[_HEADER.size :]))
-        said = {kind: value for kind, value in said.items() if kind not in (_GOTO, _PAD) and any(value)}
+        attrs: dict[object, bytes] = dict(attributes(self.body[_HEADER.size :]))
+        attrs = {kind: value for kind, value in attrs.items() if kind not in (_GOTO, _PAD) and any(value)}
         for kind in (_SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN):
-            if shown_number(said.get(kind)) == _UNSET:
-                del said[kind]
-        return frozenset({*said.items(), *((name, bytes([value])) for name, value in header.items() if value)})
+            if shown_number(attrs.get(kind)) == _UNSET:
+                del attrs[kind]
+        return frozenset({*attrs.items(), *((name, bytes([value])) for name, value in header.items() if value)})
 
 
-def list_rules(rtnetlink: Rtnetlink, wanted: Callable[[bytes], bool]) -> Iterator[Listed]:
+def list_rules(rtnetlink: Rtnetlink, matches: Callable[[bytes], bool]) -> Iterator[Listed]:
     """Raises KernelError."""
     for family, af in AF.items():
         with kernel_errors("FIB rules: listing"):
-            rules = rtnetlink.dump(_GET, _HEADER.pack(af, *bytes(7), 0), wanted)
+            rules = rtnetlink.dump(_GET, _HEADER.pack(af, *bytes(7), 0), matches)
         yield from (_parse(family, body) for body in rules)
 
 
@@ -106,9 +106,9 @@ class FibRuleDriver(Driver):
         yield from (listed.rule for group in self._known.values() for listed in group)
 
     def _listed(self) -> _Known:
-        ours = attribute(_PROTOCOL, bytes([self._protocol]))
+        protocol = attribute(_PROTOCOL, bytes([self._protocol]))
         known: _Known = {}
-        for listed in list_rules(self._rtnetlink, lambda body: ours in body):
+        for listed in list_rules(self._rtnetlink, lambda body: protocol in body):
             if listed.protocol == self._protocol:
                 known.setdefault((listed.rule.family, listed.rule.priority), []).append(listed)
         return known
@@ -187,40 +187,40 @@ def _action_number(action: str) -> int:
 
 def _parse(family: Family, body: bytes) -> Listed:
     _, destination_length, source_length, tos, _, _, _, action_number, flags = _HEADER.unpack_from(body)
-    said = dict(attributes(body[_HEADER.size :]))
+    attrs = dict(attributes(body[_HEADER.size :]))
     action = _ACTION_NAMES.get(action_number, f"action {action_number}")
 
     def suppressor(kind: int) -> int | None:
-        value = shown_number(said.get(kind))
+        value = shown_number(attrs.get(kind))
         return None if value == _UNSET else value
 
-    mask = shown_number(said.get(_FWMASK))
-    iif = said.get(_IIFNAME)
+    mask = shown_number(attrs.get(_FWMASK))
+    iif = attrs.get(_IIFNAME)
     rule = FibRule(
         family,
-        shown_number(said.get(_PRIORITY)) or 0,
+        shown_number(attrs.get(_PRIORITY)) or 0,
         action,
-        table=shown_number(said.get(_TABLE)) if action == "lookup" else None,
-        goto=shown_number(said.get(_GOTO)),
+        table=shown_number(attrs.get(_TABLE)) if action == "lookup" else None,
+        goto=shown_number(attrs.get(_GOTO)),
         iif=iif.rstrip(b"\0").decode() if iif else None,
-        source=shown_prefix(said.get(_SRC), source_length),
-        destination=shown_prefix(said.get(_DST), destination_length),
+        source=shown_prefix(attrs.get(_SRC), source_length),
+        destination=shown_prefix(attrs.get(_DST), destination_length),
         # The kernel leaves a mark of 0 out, and keeps its mask.
-        mark=None if mask is None else shown_number(said.get(_FWMARK)) or 0,
+        mark=None if mask is None else shown_number(attrs.get(_FWMARK)) or 0,
         mask=mask,
         suppress_prefix_length=suppressor(_SUPPRESS_PREFIXLEN),
         suppress_group=suppressor(_SUPPRESS_IFGROUP),
         inverted=bool(flags & _INVERT),
-        other=tuple(_others(tos, said)),
+        other=tuple(_others(tos, attrs)),
     )
-    return Listed(rule, said.get(_PROTOCOL, b"\0")[0], body)
+    return Listed(rule, attrs.get(_PROTOCOL, b"\0")[0], body)
 
 
-def _others(tos: int, said: Mapping[int, bytes]) -> Iterator[str]:
+def _others(tos: int, attrs: Mapping[int, bytes]) -> Iterator[str]:
     """What no rule of the operator has, in the words of `ip rule`; unknown attributes by number."""
     if tos:
         yield f"tos {tos:#x}"
-    for kind, value in sorted(said.items()):
+    for kind, value in sorted(attrs.items()):
         if kind in _OURS or kind in (_PAD, _PROTOCOL) or not any(value):
             continue
         word, layout = _OTHERS.get(kind, (f"attribute {kind}", ""))

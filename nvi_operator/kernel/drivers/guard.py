@@ -1,9 +1,9 @@
 """The programs that guard an interface, at its egress (uplinks) and its ingress.
 
-The interface is another's, and so may be its clsact qdisc and other filters. Ours is told by the program's name. It
-takes the first preference that is free, so that it is asked early; an earlier filter that ends in a verdict takes it
-out of the path, which `nvictl doctor` names. Both hooks share one qdisc, which is deleted if a driver made it and
-nothing else uses it.
+The interface is another's, and so may be its clsact qdisc and other filters. The gateway's filter is known by the
+program's name. It takes the first free preference, so that it is asked early; an earlier filter that ends in a
+verdict takes it out of the path, which `nvictl doctor` names. Both hooks share one qdisc, which is deleted if a
+driver made it and nothing else uses it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class GuardDriver(Driver):
         entries, counters = self._program.entries(len(guard.entries)), self._program.counters
         if len(guard.entries) > entries.entries:
             raise CapabilityError(
-                f"{self.kind} {guard.key}: wanted {len(guard.entries)} prefixes: {entries.entries} fit",
+                f"{self.kind} {guard.key}: {len(guard.entries)} prefixes: at most {entries.entries} fit",
                 hint="write public addresses as prefixes",
             )
         fds = {entries.name: syscall.create_map(entries)}
@@ -243,8 +243,8 @@ def _is_clsact(body: bytes) -> bool:
 
 def _about(body: bytes) -> dict[int, bytes]:
     """What a filter says of its program; empty of one that has none, or of the head of a preference."""
-    said = dict(attributes(body[_TC.size :]))
-    return dict(attributes(said[_OPTIONS])) if said.get(_KIND) == b"bpf\0" and _OPTIONS in said else {}
+    attrs = dict(attributes(body[_TC.size :]))
+    return dict(attributes(attrs[_OPTIONS])) if attrs.get(_KIND) == b"bpf\0" and _OPTIONS in attrs else {}
 
 
 def _program_name(body: bytes) -> str:

@@ -1,10 +1,10 @@
 """The NAT virtual interface.
 
-Others can change everything by which it may be known, so no single sign makes a device ours. Three signs belong to
-`spec.numbers`: the link group, set at creation; the alias, which names the numbers; routes of our protocol into the
-device. Two belong to any gateway: the MTU, set at creation as well, and our program. A device is ours with two signs,
-one of them of our numbers; or with both of any gateway's and either the name that the spec gives or no link group
-(another gateway's device has a group). One that has lost signs is repaired, one with fewer is not touched.
+Others can change everything by which it may be known, so no single sign makes a device owned. Three signs belong to
+`spec.numbers`: the link group, set at creation; the alias, which names the numbers; routes of its protocol into the
+device. Two belong to any gateway: the MTU, set at creation as well, and the program. A device is owned with two
+signs, one of them of its numbers; or with both of any gateway's and either the name that the spec gives or no link
+group (another gateway's device has a group). One that has lost signs is repaired, one with fewer is not touched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IFF_UP = 1
 
 
 class LinkDriver(Driver):
-    """`routed` and `programmed` name the links that routes of our protocol lead into, and ask for our program."""
+    """`routed` and `programmed` name the links that routes of the protocol lead into, and ask for the program."""
 
     kind = LINK.name
 
@@ -59,41 +59,41 @@ class LinkDriver(Driver):
 
         ConflictError for a foreign one under a needed name, and for one that a gateway with other numbers made.
         """
-        wanted = {ref.key for ref, _ in desired if ref.kind == self.kind}
+        needed = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):
             links = listed(self._ipr.get_links)
         for link in links:
             ifname, kind = link.get("ifname"), _kind(link)
-            if kind in MTU and self._is_ours(link, ifname in wanted):
+            if kind in MTU and self._is_owned(link, ifname in needed):
                 up = bool(link["flags"] & _IFF_UP)
                 attributes = attributes_of(link) if kind == KIND else ()
                 labelled = link.get("ifalias") == self._alias
                 yield Link(ifname, kind, link.get("group") or 0, link.get("mtu"), up, attributes, labelled)
-            elif ifname in wanted:
+            elif ifname in needed:
                 raise self._taken(link)
 
-    def _is_ours(self, link: Any, wanted: bool) -> bool:
+    def _is_owned(self, link: Any, needed: bool) -> bool:
         """Costs nothing beyond the listing, unless signs are missing."""
         ifname, alias, group = link.get("ifname"), link.get("ifalias") or "", link.get("group") == self._group
-        wanted |= not link.get("group")
+        needed |= not link.get("group")
         any_gateways = int(link.get("mtu") == MTU[_kind(link)])
         if alias.startswith(ALIAS) and alias != self._alias:
-            return self._is_ours_under_another_alias(link, group, any_gateways)
-        ours = group + (alias == self._alias)
-        if ours and ours + any_gateways > 1:
+            return self._is_owned_under_another_alias(link, group, any_gateways)
+        own_signs = group + (alias == self._alias)
+        if own_signs and own_signs + any_gateways > 1:
             return True
-        ours += ifname in self._routed()
-        if (ours or wanted) and ours + any_gateways < 2:
+        own_signs += ifname in self._routed()
+        if (own_signs or needed) and own_signs + any_gateways < 2:
             any_gateways += self._programmed(ifname)
-        return (ours > 0 or wanted) and ours + any_gateways > 1
+        return (own_signs > 0 or needed) and own_signs + any_gateways > 1
 
-    def _is_ours_under_another_alias(self, link: Any, group: bool, any_gateways: int) -> bool:
+    def _is_owned_under_another_alias(self, link: Any, group: bool, any_gateways: int) -> bool:
         ifname, alias = link.get("ifname"), link.get("ifalias")
         if group and ifname in self._routed():
             return True
         if any_gateways or self._programmed(ifname):
             raise ConflictError(
-                f"link {ifname}: is of a gateway of ours with other numbers: {alias[len(ALIAS) :]}",
+                f"link {ifname}: is of a gateway with other numbers: {alias[len(ALIAS) :]}",
                 hint="name the spec that has these; to change them, take that gateway away with it first: "
                 "nvictl down DIR",
             )
@@ -102,8 +102,8 @@ class LinkDriver(Driver):
     def _taken(self, link: Any) -> ConflictError:
         signs = f"link group {link.get('group') or 0} and not {self._group}, MTU {link.get('mtu')}"
         return ConflictError(
-            f"link {link.get('ifname')}: create the NAT virtual interface: there is one of kind "
-            f"{_kind(link) or 'physical'} that is not ours ({signs}, alias {link.get('ifalias') or 'none'})",
+            f"link {link.get('ifname')}: create the NAT virtual interface: a foreign link of kind "
+            f"{_kind(link) or 'physical'} has this name ({signs}, alias {link.get('ifalias') or 'none'})",
             hint="choose another name in spec.dataplane.device, or remove that link",
         )
 

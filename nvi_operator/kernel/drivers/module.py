@@ -26,9 +26,9 @@ class ModuleDriver(Driver):
 
     def observe(self, desired: HostState) -> Iterator[Module]:
         """A module that is too old does not count as loaded: the plan loads one, and the check refuses."""
-        wanted = [obj for obj in desired.of_kind(self.kind) if isinstance(obj, Module)]
-        if wanted and judge(survey_module()).in_kernel:
-            yield from wanted
+        modules = [obj for obj in desired.of_kind(self.kind) if isinstance(obj, Module)]
+        if modules and judge(survey_module()).in_kernel:
+            yield from modules
 
     def check(self, change: Change) -> None:
         """Raises CapabilityError where it cannot be loaded."""

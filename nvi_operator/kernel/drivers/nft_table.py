@@ -44,7 +44,7 @@ _TRIES = 20  # while others keep changing nftables
 
 @dataclass(frozen=True)
 class _Seen:
-    """What our table held, and in which generation of the ruleset: nothing in it changes without a new one."""
+    """The owned table at a generation of the ruleset: nothing in it changes without a new one."""
 
     generation: int | None = None
     table: Table | None = None
@@ -93,7 +93,7 @@ class NftTableDriver(Driver):
             nft=nft,
             muted=events.without_nft,
             reported=events.elements,
-            served=events.forget_elements,
+            served=events.discard_elements,
         )
 
     def __enter__(self) -> NftTableDriver:

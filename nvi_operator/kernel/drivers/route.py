@@ -55,9 +55,9 @@ class RouteDriver(Driver):
     def observe(self, desired: HostState) -> Iterator[Route]:
         for family, af in AF.items():
             # The kernel leaves out the others: they may be those of the whole internet.
-            ours = HEADER.pack(af, 0, 0, 0, 0, self._protocol, 0, 0, 0)
+            request = HEADER.pack(af, 0, 0, 0, 0, self._protocol, 0, 0, 0)
             with kernel_errors("routes: listing"):
-                routes = self._rtnetlink.dump(GET, ours, lambda body: body[PROTOCOL_AT] == self._protocol)
+                routes = self._rtnetlink.dump(GET, request, lambda body: body[PROTOCOL_AT] == self._protocol)
             yield from (_parse(family, body) for body in routes)
 
     def devices(self) -> frozenset[str]:
@@ -67,14 +67,14 @@ class RouteDriver(Driver):
     def check(self, change: Change) -> None:
         """ConflictError if a route of others has the key of one to create, in a table without owned routes."""
         if change.action is Action.CREATE and isinstance(change.after, Route):
-            ours, protocol = self._in_place_of(change.after)
-            if protocol is not None and not ours:
+            owned, protocol = self._in_place_of(change.after)
+            if protocol is not None and not owned:
                 raise _conflict(change.after, protocol)
 
     def apply(self, change: Change) -> None:
         """Updates go by `replace`, so that there is no moment without a route.
 
-        So does a create where others replaced ours: `ip route replace` changes the protocol as well.
+        So does a create where another process replaced an owned route: `ip route replace` changes its protocol.
         """
         if isinstance(change.after, Route):
             try:
@@ -83,7 +83,7 @@ class RouteDriver(Driver):
                 self._create_in_place(change.after)
         elif isinstance(change.before, Route):
             with kernel_errors(f"route {change.ref.key}: delete"):
-                # Ours by its protocol, whatever its scope and type are: the kernel compares those that are given.
+                # Owned by its protocol, whatever its scope and type are: the kernel compares those that are given.
                 self._rtnetlink.request(DELETE, 0, self._packed(change.before, _ANY_SCOPE, _ANY_TYPE))
 
     def _create(self, route: Route, flag: int) -> None:
@@ -91,24 +91,24 @@ class RouteDriver(Driver):
             self._rtnetlink.request(NEW, CREATE | flag, self._packed(route, _scope(route), _TYPES[route.type]))
 
     def _create_in_place(self, route: Route) -> None:
-        ours, protocol = self._in_place_of(route)
-        if protocol is not None and not ours:
+        owned, protocol = self._in_place_of(route)
+        if protocol is not None and not owned:
             raise _conflict(route, protocol)
         self._create(route, REPLACE)
 
     def _in_place_of(self, route: Route) -> tuple[bool, int | None]:
         """Does the route's table hold owned routes, and the protocol of a foreign route with the same key, if any?"""
-        ours, protocol = False, None
+        owned, protocol = False, None
         asked = HEADER.pack(AF[route.family], *bytes(7), 0) + number(TABLE, route.table)
         with kernel_errors(f"routing table {route.table}: listing"):
             bodies = self._rtnetlink.dump(GET, asked, lambda body: True)
         for body in bodies:
             found = _parse(route.family, body)
             if found.table == route.table and body[PROTOCOL_AT] == self._protocol:
-                ours = True
+                owned = True
             elif found.key == route.key:
                 protocol = body[PROTOCOL_AT]
-        return ours, protocol
+        return owned, protocol
 
     def _packed(self, route: Route, scope: int, type_: int) -> bytes:
         destination, length = prefix(DST, route.destination)
@@ -157,17 +157,17 @@ def _name_of(ifindex: int) -> str:
 
 def _parse(family: Family, body: bytes) -> Route:
     _, length, _, _, _, _, _, type_, flags = HEADER.unpack_from(body)
-    said = dict(attributes(body[HEADER.size :]))
+    attrs = dict(attributes(body[HEADER.size :]))
     unreachable = type_ == _TYPES["unreachable"]
-    oif = shown_number(said.get(OIF))
+    oif = shown_number(attrs.get(OIF))
     return Route(
         family,
-        shown_number(said.get(TABLE)) or 0,
-        shown_prefix(said.get(DST), length) or _DEFAULT[family],
+        shown_number(attrs.get(TABLE)) or 0,
+        shown_prefix(attrs.get(DST), length) or _DEFAULT[family],
         "unreachable" if unreachable else "unicast",
         # The kernel files IPv6 unreachable routes under lo.
         None if unreachable or oif is None else _name_of(oif),
-        gateway_of(said),
-        shown_number(said.get(PRIORITY)) or 0,
+        gateway_of(attrs),
+        shown_number(attrs.get(PRIORITY)) or 0,
         bool(flags & _ONLINK),
     )

@@ -44,18 +44,18 @@ class SysctlDriver(Driver):
         """Settings that seem to have been changed without a record of it; `found` are the other owned objects.
 
         Forwarding that is on where the host did not forward before the gateway: a `down` ends it. Where the
-        record is gone or damaged, also what makes an interface accept its own addresses, and what goes with that.
+        record is missing or damaged, also what makes an interface accept its own addresses, and what goes with that.
         """
-        held, before = self._saved.all(self.kind), self._saved.all(saved_settings.FORWARDING)
+        recorded, before = self._saved.all(self.kind), self._saved.all(saved_settings.FORWARDING)
         if not found.objects:
             return
         families = {obj.family for _, obj in found if isinstance(obj, FibRule | Route)}
         for family in families or {4, 6}:
             path = FORWARDING[family]
-            if path not in held and before.get(path, "0") == "0" and (value := read(path)) not in (None, "0"):
+            if path not in recorded and before.get(path, "0") == "0" and (value := read(path)) not in (None, "0"):
                 yield Sysctl(path, str(value))
         if self._saved.incomplete:
-            yield from (setting for setting in _loosened() if setting.path not in held)
+            yield from (setting for setting in _loosened() if setting.path not in recorded)
 
     def default(self, path: str) -> str:
         """What to restore if it was not recorded: no forwarding, unless the host forwarded before the gateway."""
@@ -133,9 +133,9 @@ def _loosened() -> Iterator[Sysctl]:
         names = ("rp_filter", "send_redirects") if directory.name == "all" else LOOSENED
         paths = [f"net/ipv4/conf/{directory.name}/{name}" for name in names]
         values = {path: read(path) for path in paths}
-        ours = directory.name == "all" or values[paths[0]] == "1"
+        loosened = directory.name == "all" or values[paths[0]] == "1"
         for path, value in values.items():
-            if ours and directory.name != "default" and value is not None and value != _default(path):
+            if loosened and directory.name != "default" and value is not None and value != _default(path):
                 yield Sysctl(path, value)
 
 

@@ -78,7 +78,7 @@ class TcProgramDriver(Driver):
             self._attach(change.after, place)
 
     def _place(self, ifname: str) -> _Place | None:
-        """What is at our place on the device. The device is ours, so whatever is there may be replaced."""
+        """The program on the device. The device is owned, so whatever is there may be replaced."""
         with kernel_errors(f"tc-program {ifname} egress: looking for it"):
             filters = [
                 (entry, entry.get("TCA_KIND"))
@@ -113,12 +113,12 @@ class TcProgramDriver(Driver):
                 code = asm.encode(program.assemble(change.after.options), fds)
                 stack.callback(os.close, syscall.load_program(code, program.name(change.after.options)))
 
-    def _attach(self, wanted: TcProgram, place: _Place | None) -> None:
+    def _attach(self, desired: TcProgram, place: _Place | None) -> None:
         """Load, fill, then replace in one step: no packet meets a half-made program.
 
         Counters go on in the previous program's map, also if another version of the operator made that.
         """
-        assert wanted.options is not None
+        assert desired.options is not None
         previous = place.number if place is not None else None
         with ExitStack() as stack:
             fds = {program.PORTS: syscall.create_map(program.PORTS_MAP)}
@@ -129,12 +129,12 @@ class TcProgramDriver(Driver):
             else:
                 fds[program.COUNTERS] = syscall.create_map(program.COUNTERS_MAP)
                 stack.callback(os.close, fds[program.COUNTERS])
-            _fill(fds[program.PORTS], wanted)
-            name = program.name(wanted.options)
-            fd = syscall.load_program(asm.encode(program.assemble(wanted.options), fds), name)
+            _fill(fds[program.PORTS], desired)
+            name = program.name(desired.options)
+            fd = syscall.load_program(asm.encode(program.assemble(desired.options), fds), name)
             stack.callback(os.close, fd)
-            with kernel_errors(f"tc-program {wanted.key}: attaching"):
-                index = self._index(wanted.ifname)
+            with kernel_errors(f"tc-program {desired.key}: attaching"):
+                index = self._index(desired.ifname)
                 if not any(q.get("kind") == "clsact" for q in self._ipr.get_qdiscs(index=index)):
                     self._clear_qdisc(index)
                     self._ipr.tc("add", "clsact", index)
@@ -210,16 +210,16 @@ def _options(number: int) -> ProgramOptions | None:
     return options
 
 
-def _fill(fd: int, wanted: TcProgram) -> None:
-    """Make the ports map hold what is wanted, or what it held if the kernel refuses that."""
-    if len(wanted.ports) > program.PORTS_MAP.entries:
+def _fill(fd: int, desired: TcProgram) -> None:
+    """Make the ports map hold the desired entries, or its earlier ones if the kernel refuses that."""
+    if len(desired.ports) > program.PORTS_MAP.entries:
         raise CapabilityError(
-            f"tc-program {wanted.key}: {len(wanted.ports)} interfaces: at most {program.PORTS_MAP.entries} fit",
+            f"tc-program {desired.key}: {len(desired.ports)} interfaces: at most {program.PORTS_MAP.entries} fit",
             hint="divide the interfaces among several gateways, in network namespaces of their own",
         )
     before = _entries(fd)
     try:
-        _write(fd, {program.port_key(port.ifindex): program.port_value(port.mac) for port in wanted.ports})
+        _write(fd, {program.port_key(port.ifindex): program.port_value(port.mac) for port in desired.ports})
     except NviError:
         _write(fd, before)
         raise

@@ -58,9 +58,9 @@ class Census:
                 self._keep(dict(attributes(body[HEADER.size :])), length, wide)
         return False
 
-    def _keep(self, said: dict[int, bytes], length: int, wide: bool) -> None:
-        network = shown_prefix(said.get(DST), length)
-        oifs = [oif or 0 for oif, _ in next_hops(said, self.objects)]
+    def _keep(self, attrs: dict[int, bytes], length: int, wide: bool) -> None:
+        network = shown_prefix(attrs.get(DST), length)
+        oifs = [oif or 0 for oif, _ in next_hops(attrs, self.objects)]
         if len(oifs) > 1 and network and len(self.multipath) < self.most:
             self.multipath.add((network, tuple(oifs)))
         for oif in filter(None, oifs):

@@ -1,4 +1,4 @@
-"""Reads the facts: what the host is, apart from what is ours."""
+"""Reads the facts: what the host is, apart from owned objects."""
 
 from __future__ import annotations
 
@@ -119,6 +119,6 @@ def _flags(address: Any) -> int:
 
 
 def _interface(address: Any) -> InterfaceAddress:
-    """On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is ours."""
+    """On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is the host's."""
     own = address.get("local") or address.get("address")
     return ip_interface(f"{own}/{address['prefixlen']}")

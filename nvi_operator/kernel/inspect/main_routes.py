@@ -117,12 +117,12 @@ class _OnWires:
             self._keep(dict(attributes(body[HEADER.size :])), length)
         return length == 0 and body[TYPE_AT] in (UNICAST, *REFUSING)
 
-    def _keep(self, said: Mapping[int, bytes], length: int) -> None:
-        network = shown_prefix(said.get(_DST), length)
+    def _keep(self, attrs: Mapping[int, bytes], length: int) -> None:
+        network = shown_prefix(attrs.get(_DST), length)
         if network is None or ip_network(network).is_multicast:  # some put 224.0.0.0/4 on an interface
             return
-        metric = shown_number(said.get(_PRIORITY)) or 0
-        for oif, gateway in next_hops(said, self._objects):
+        metric = shown_number(attrs.get(_PRIORITY)) or 0
+        for oif, gateway in next_hops(attrs, self._objects):
             networks = self.networks.get(oif or 0)
             if networks is None or oif in self.crowded:
                 continue
@@ -146,15 +146,15 @@ def _metric(body: bytes) -> int:
 
 
 def _defaults(family: Family, body: bytes, objects: NextHopObjects) -> Iterator[DefaultRoute]:
-    said = dict(attributes(body[HEADER.size :]))
-    metric = shown_number(said.get(_PRIORITY)) or 0
-    preference = _PREFERENCES.get(said.get(_PREF, b"\0")[0], 0)
-    for oif, gateway in next_hops(said, objects):
+    attrs = dict(attributes(body[HEADER.size :]))
+    metric = shown_number(attrs.get(_PRIORITY)) or 0
+    preference = _PREFERENCES.get(attrs.get(_PREF, b"\0")[0], 0)
+    for oif, gateway in next_hops(attrs, objects):
         if oif is not None:
             yield DefaultRoute(family, metric, preference, oif, gateway)
 
 
 def leads_by(message: bytes, wires: Collection[int]) -> bool:
     """Is this route, or one of its next hops, by one of these interfaces? One that names an object may be."""
-    said = dict(attributes(message[HEADER.size :]))
-    return names_object_only(said) or any(oif in wires for oif, _ in next_hops(said))
+    attrs = dict(attributes(message[HEADER.size :]))
+    return names_object_only(attrs) or any(oif in wires for oif, _ in next_hops(attrs))

@@ -1,6 +1,6 @@
 """nft, as seen through its command in a process of its own: other people's tables can crash libnftables.
 
-Table by table, so that one that cannot be listed hides no other, and so that ours, which may be large, is
+Table by table, so that one that cannot be listed hides no other, and so that the owned one, which may be large, is
 never read. The kernel says which there are, and their flags: nft 1.0.6 reads all of them to list their names, and
 prints flags as any bytes. The contents of named sets are left out (-t): they may be many, and no check needs them,
 except those of verdict maps, by which Docker 29's nftables backend finds the chain of a container.
@@ -33,7 +33,7 @@ import nftables
 context = nftables.Nftables()
 context.set_json_output(True)
 context.set_terse_output(True)
-code, output, error = context.cmd("list chains")  # for which it reads no sets: some kill it, and ours is large
+code, output, error = context.cmd("list chains")  # this reads no sets: some kill it, and the owned table is large
 try:
     package = version("nftables")
 except PackageNotFoundError:
@@ -53,7 +53,7 @@ def nft_version() -> str | None:
 
 @dataclass(frozen=True)
 class ForeignNft:
-    """All tables but ours: their objects, and what could not be listed, and why."""
+    """All tables but the owned one: their objects, and what could not be listed, and why."""
 
     objects: tuple[Mapping[str, Any], ...] = ()
     tables: tuple[TableFact, ...] = ()
@@ -61,16 +61,16 @@ class ForeignNft:
     failures: tuple[str, ...] = ()
 
 
-def read_ruleset(ours: str) -> ForeignNft:
-    """All tables but `inet OURS`."""
+def read_ruleset(own: str) -> ForeignNft:
+    """All tables but `inet OWN`."""
     objects: list[Mapping[str, Any]] = []
     failures: list[str] = []
     tables: list[TableFact] = []
     ingress: list[IngressChain] = []
     try:
         with Nfnetlink() as wire:
-            tables = [table for table in wire.tables() if (table.family, table.name) != ("inet", ours)]
-            ingress = [chain for chain in wire.ingress_chains() if (chain.family, chain.table) != ("inet", ours)]
+            tables = [table for table in wire.tables() if (table.family, table.name) != ("inet", own)]
+            ingress = [chain for chain in wire.ingress_chains() if (chain.family, chain.table) != ("inet", own)]
     except NviError as error:
         failures.append(error.message)
     for table in tables:

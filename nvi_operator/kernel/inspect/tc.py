@@ -40,15 +40,15 @@ def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: TcHook) 
         return
     for body in found:
         _, _, handle, _, info = _HEADER.unpack_from(body)
-        said = dict(attributes(body[_HEADER.size :]))
-        kind = said[_KIND].rstrip(b"\0").decode()
-        options = said.get(_OPTIONS)
+        attrs = dict(attributes(body[_HEADER.size :]))
+        kind = attrs[_KIND].rstrip(b"\0").decode()
+        options = attrs.get(_OPTIONS)
         if options is None or (kind == "u32" and not handle & 0xFFF):
             continue  # the head of what has this preference, and a hash table
         about = dict(attributes(options))
         name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
-        ours = options_of(name) is not None or is_guard(name)
-        yield FilterFact(ifname, hook, info >> 16, kind, ours, frozenset(_verdicts(kind, about)))
+        owned = options_of(name) is not None or is_guard(name)
+        yield FilterFact(ifname, hook, info >> 16, kind, owned, frozenset(_verdicts(kind, about)))
 
 
 def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:

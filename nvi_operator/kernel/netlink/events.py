@@ -154,15 +154,15 @@ class KernelEvents:
         """What became of the elements of our tables between two generations of nftables; None if it is not known,
         or if that is not all that became of the tables.
 
-        Monitor that it finds wait for `drain`, as with `generation`.
+        Reports that it reads wait for `drain`, as with `generation`.
         """
         self._read(self._nft)
         return self._reports.between(earlier, later)
 
-    def forget_elements(self, generation: int | None) -> None:
-        """`elements` is not asked any more what led to this generation, or, if None, for anything until now.
+    def discard_elements(self, generation: int | None) -> None:
+        """Drop the reports that led to this generation, or, if None, all until now: `elements` is not asked for them.
 
-        Monitor that it finds wait for `drain`, as with `generation`.
+        Reports that it reads wait for `drain`, as with `generation`.
         """
         self._read(self._nft)
         self._reports.discard(generation)
@@ -224,12 +224,12 @@ class KernelEvents:
                 self._reports.change(message_type, bytes(message[4:]))
             return None
         touched, self._touched = self._touched, False
-        said = _attributes(message)
-        self._reports.end(int.from_bytes(said.get(GENERATION_ID, b""), "big"))
+        attrs = _attributes(message)
+        self._reports.end(int.from_bytes(attrs.get(GENERATION_ID, b""), "big"))
         if not touched:
             return None
-        pid = int.from_bytes(said.get(_GEN_PID, b""), "big") or _pid(port)
-        name = said.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
+        pid = int.from_bytes(attrs.get(_GEN_PID, b""), "big") or _pid(port)
+        name = attrs.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
         return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))
 
     def _route_event(self, message_type: int, message: memoryview, port: int) -> Event | None:

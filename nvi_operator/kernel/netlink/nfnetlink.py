@@ -52,8 +52,8 @@ class Nfnetlink:
             for reply in self._netlink.replies():
                 if reply.sequence == self._sequence:
                     reply.raise_error()
-                    said = dict(attributes(reply.body[4:]))
-                    return int.from_bytes(said[m.GENERATION_ID], "big")
+                    attrs = dict(attributes(reply.body[4:]))
+                    return int.from_bytes(attrs[m.GENERATION_ID], "big")
         raise AssertionError("the kernel answers, or there is an error")
 
     def tables(self) -> list[TableFact]:

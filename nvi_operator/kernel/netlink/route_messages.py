@@ -22,14 +22,15 @@ REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 
 
 def next_hops(
-    said: Mapping[int, bytes], objects: Mapping[int, Collection[tuple[int | None, str | None]]] = MappingProxyType({})
+    attrs: Mapping[int, bytes],
+    objects: Mapping[int, Collection[tuple[int | None, str | None]]] = MappingProxyType({}),
 ) -> Iterator[tuple[int | None, str | None]]:
     """The interface and the gateway of each next hop of a route; `objects` are those that it may name instead."""
-    several = said.get(MULTIPATH, b"")
-    if names_object_only(said):
-        yield from objects.get(shown_number(said[OBJECT]) or 0, ())
+    several = attrs.get(MULTIPATH, b"")
+    if names_object_only(attrs):
+        yield from objects.get(shown_number(attrs[OBJECT]) or 0, ())
     elif not several:
-        yield shown_number(said.get(OIF)), gateway_of(said)
+        yield shown_number(attrs.get(OIF)), gateway_of(attrs)
     offset = 0
     while offset + _NEXT_HOP.size <= len(several):
         length, _, _, oif = _NEXT_HOP.unpack_from(several, offset)
@@ -39,12 +40,12 @@ def next_hops(
         offset += length + 3 & ~3
 
 
-def names_object_only(said: Mapping[int, bytes]) -> bool:
+def names_object_only(attrs: Mapping[int, bytes]) -> bool:
     """Does the route name a next-hop object, and not what it holds? See kernel/inspect/next_hop_objects.py."""
-    return OBJECT in said and OIF not in said and MULTIPATH not in said
+    return OBJECT in attrs and OIF not in attrs and MULTIPATH not in attrs
 
 
-def gateway_of(said: Mapping[int, bytes]) -> str | None:
+def gateway_of(attrs: Mapping[int, bytes]) -> str | None:
     """RTA_VIA has one of another family than the route's: IPv4 by way of an IPv6 router (RFC 5549)."""
-    packed = said.get(GATEWAY) or said.get(VIA, b"")[2:]
+    packed = attrs.get(GATEWAY) or attrs.get(VIA, b"")[2:]
     return str(ip_address(packed)) if packed else None

@@ -1,7 +1,7 @@
 """A socket to rtnetlink, for what there may be many of: FIB rules and routes. pyroute2 has the rest.
 
 pyroute2 takes 0.25 ms for a request and 40 us for each object of a listing; a gateway may well hold the routes of the
-whole internet, in which ours are looked for.
+whole internet, in which the owned routes are looked for.
 Source: include/uapi/linux/rtnetlink.h, include/uapi/linux/fib_rules.h.
 """
 
@@ -50,16 +50,16 @@ class Rtnetlink:
                 reply.raise_error()
                 return
 
-    def dump(self, kind: int, body: bytes, wanted: Callable[[bytes], bool]) -> list[bytes]:
+    def dump(self, kind: int, body: bytes, matches: Callable[[bytes], bool]) -> list[bytes]:
         """The messages that are asked for; listed again, twice, if they changed meanwhile. Raises OSError."""
         found: list[bytes] = []
         for _ in range(_MOST_DUMPS):
-            found, whole = self._dump(kind, body, wanted)
+            found, whole = self._dump(kind, body, matches)
             if whole:
                 break
         return found
 
-    def _dump(self, kind: int, body: bytes, wanted: Callable[[bytes], bool]) -> tuple[list[bytes], bool]:
+    def _dump(self, kind: int, body: bytes, matches: Callable[[bytes], bool]) -> tuple[list[bytes], bool]:
         self._sequence += 1
         self._netlink.send(header(kind, REQUEST | DUMP, self._sequence, len(body)) + body)
         found: list[bytes] = []
@@ -73,7 +73,7 @@ class Rtnetlink:
             reply.raise_error()
             if reply.kind == DONE:
                 break
-            if wanted(reply.body):
+            if matches(reply.body):
                 found.append(reply.body)
         return found, whole
 

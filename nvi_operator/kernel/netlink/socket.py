@@ -54,9 +54,9 @@ class Reply:
         """The kernel's sentence, and the offset in the message of what is wrong. Older kernels tell neither."""
         if self.kind != ERROR or not self.flags & _ACK_TLVS:
             return "", None
-        said = dict(attributes(self.body[20:]))  # after the error, and the header of what it answers
-        offset = said.get(_OFFSET)
-        text = said.get(_MSG, b"").rstrip(b"\0").decode(errors="replace")
+        attrs = dict(attributes(self.body[20:]))  # after the error, and the header of what it answers
+        offset = attrs.get(_OFFSET)
+        text = attrs.get(_MSG, b"").rstrip(b"\0").decode(errors="replace")
         return text, int.from_bytes(offset, sys.byteorder) if offset else None
 
 

@@ -35,8 +35,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             # would find that they overlap with themselves.
             context = nftables.Nftables()
             context.set_dry_run(True)
-        code, *said = context.cmd(text)
-        output, error = (part.encode(errors="replace") for part in said)
+        code, *texts = context.cmd(text)
+        output, error = (part.encode(errors="replace") for part in texts)
         answers.write(ANSWER.pack(code, len(output), len(error)) + output + error)
         answers.flush()
 
@@ -44,7 +44,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 if __name__ == "__main__":
     sys.path += sys.argv[1:]  # where the bindings are
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Who stops the daemon stops all of its processes at once, but the pass under way is to be finished.
+    # Stopping the daemon signals all of its processes at once, but the reconcile under way must finish.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with os.fdopen(os.dup(1), "wb") as answers:

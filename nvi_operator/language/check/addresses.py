@@ -89,7 +89,7 @@ class Behind(NamedTuple):
     ifname: str
 
 
-class Insides:
+class InsideNetworks:
     """Behind which interfaces addresses live. Tenants may have the same ones, so there may be several."""
 
     def __init__(self, spec: GatewaySpec) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nvi_operator.language.check.addresses import (
     AddressSpan,
     Homes,
-    Insides,
+    InsideNetworks,
     Problem,
     declared_networks,
     explicit,
@@ -50,7 +50,7 @@ def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     """Adds what the forwards claim to `claims`, which are empty before."""
     if not spec.forwards:
         return
-    homes, insides = Homes(spec), Insides(spec)
+    homes, inside_networks = Homes(spec), InsideNetworks(spec)
     first_addresses = _first_addresses(spec)
     published: dict[tuple[tuple[str, ...] | None, frozenset[int]], _Published] = {}
     spans = claims.spans
@@ -71,8 +71,8 @@ def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
         if forward.from_ and not servers & {network.version for network in forward.from_}:
             shown = f"from is IPv{forward.from_[0].version} and the servers are IPv{min(servers)}"
             yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
-        if insides.tenants or any((t.address.version, int(t.address)) in homes.own for t in forward.to):
-            yield from _servers(homes, insides, at, forward)
+        if inside_networks.tenants or any((t.address.version, int(t.address)) in homes.own for t in forward.to):
+            yield from _servers(homes, inside_networks, at, forward)
         if any(service.ports.last - service.ports.first >= MAX_SHIFTED for service in forward.ports or ()):
             yield from _shifted(at, forward)
     yield from _conflicts(spec, claims)
@@ -181,7 +181,7 @@ def _is_port(text: str) -> bool:
     return text.isdecimal() and 0 < int(text) < 65536
 
 
-def _servers(homes: Homes, insides: Insides, at: Path, forward: Forward) -> Iterator[Problem]:
+def _servers(homes: Homes, inside_networks: InsideNetworks, at: Path, forward: Forward) -> Iterator[Problem]:
     path = (*at, "to")
     chosen: set[str] = set()
     for target in forward.to:
@@ -190,15 +190,15 @@ def _servers(homes: Homes, insides: Insides, at: Path, forward: Forward) -> Iter
         if own:
             message = f"{address} is the gateway's own address (uplink {own!r})"
             yield path, message, "name a server: the gateway itself answers what is sent to its own addresses"
-        if not insides.tenants:
+        if not inside_networks.tenants:
             continue
-        tenants = sorted({behind.tenant for behind in insides.of_address(address) if behind.tenant})
+        tenants = sorted({behind.tenant for behind in inside_networks.of_address(address) if behind.tenant})
         if forward.tenant is None:
             chosen.update(tenants)
             if len(tenants) > 1:
                 yield path, f"{address} exists in several tenants: {', '.join(tenants)}", "name one with `tenant`"
                 return
-        elif forward.tenant in insides.tenants and forward.tenant not in tenants:
+        elif forward.tenant in inside_networks.tenants and forward.tenant not in tenants:
             message = f"{address} is not in the networks of tenant {forward.tenant!r}"
             yield path, message, "name a server of that tenant, or add its network to the interface"
     if len(chosen) > 1:
@@ -226,9 +226,9 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
         if not may_overlap(packed):
             continue
         claims.disjoint = False
-        held = [_span(number, names) for number in packed]
-        limited = any(_is_limited(spec.forwards[span.owner]) for span in held)
-        for later, earlier in overlapping(held, apart if limited else None):
+        spans = [_span(number, names) for number in packed]
+        limited = any(_is_limited(spec.forwards[span.owner]) for span in spans)
+        for later, earlier in overlapping(spans, apart if limited else None):
             pair = (later.owner, earlier.owner)
             if pair in reported:
                 continue

@@ -11,7 +11,7 @@ from nvi_operator.language.check.addresses import (
     AddressSpan,
     Cover,
     Homes,
-    Insides,
+    InsideNetworks,
     Problem,
     declared_networks,
     explicit,
@@ -33,23 +33,25 @@ MAX_SPREAD = 4096  # addresses of a pool that the ruleset chooses from, and one-
 
 
 def check_source_nat(spec: GatewaySpec) -> Iterator[Problem]:
-    homes, insides = Homes(spec), Insides(spec)
+    homes, inside_networks = Homes(spec), InsideNetworks(spec)
     for number, rule in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)
         for pool in rule.as_.pool or ():
             if not homes.any(pool.first, pool.last):
-                yield from _inside_pool(homes, insides, at, rule, pool)
+                yield from _inside_pool(homes, inside_networks, at, rule, pool)
         yield from _rule_families(spec, at, rule)
-        yield from _rule_tenants(insides, at, rule)
+        yield from _rule_tenants(inside_networks, at, rule)
         if rule.as_.pool:
             yield from _pool(spec, at, rule, rule.as_.pool)
 
 
-def _inside_pool(homes: Homes, insides: Insides, at: Path, rule: SourceNat, pool: AddressRange) -> Iterator[Problem]:
+def _inside_pool(
+    homes: Homes, inside_networks: InsideNetworks, at: Path, rule: SourceNat, pool: AddressRange
+) -> Iterator[Problem]:
     """An inside address is a source within its own network only, as for servers whose default router is another."""
-    if not insides.hold(pool.first, pool.last):
+    if not inside_networks.hold(pool.first, pool.last):
         yield (*at, "as"), f"{pool} belongs to no uplink", homes.nowhere()
-    elif not rule.to or not all(insides.hold(network[0], network[-1]) for network in rule.to):
+    elif not rule.to or not all(inside_networks.hold(network[0], network[-1]) for network in rule.to):
         message = f"{pool} is an inside address, and nothing leaves by an uplink with such a source"
         hint = "name an uplink; or in `to` the inside network that this rule is meant for"
         yield (*at, "as"), message, hint
@@ -86,12 +88,12 @@ def _common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple
     return common, None
 
 
-def _rule_tenants(insides: Insides, at: Path, rule: SourceNat) -> Iterator[Problem]:
+def _rule_tenants(inside_networks: InsideNetworks, at: Path, rule: SourceNat) -> Iterator[Problem]:
     if not rule.from_:
         return
-    tenants = insides.tenants_of(rule.from_)
+    tenants = inside_networks.tenants_of(rule.from_)
     if rule.tenant:
-        if rule.tenant in insides.tenants and rule.tenant not in tenants:
+        if rule.tenant in inside_networks.tenants and rule.tenant not in tenants:
             message = f"none of these addresses is in the networks of tenant {rule.tenant!r}"
             yield (*at, "from"), message, "correct from, or leave it out to mean all of the tenant"
     elif len(tenants) > 1 and not rule.in_:
@@ -155,7 +157,7 @@ class _Piece(NamedTuple):
 
 
 def check_static(spec: GatewaySpec) -> Iterator[Problem]:
-    homes, insides = Homes(spec), Insides(spec)
+    homes, inside_networks = Homes(spec), InsideNetworks(spec)
     real: dict[str | None, list[AddressSpan[_Piece]]] = defaultdict(list)
     public: list[AddressSpan[_Piece]] = []
     own, declared = own_addresses(spec), declared_networks(spec)
@@ -166,7 +168,7 @@ def check_static(spec: GatewaySpec) -> Iterator[Problem]:
             if not homes.any_of(mapped):
                 hint = homes.nowhere(or_else=", or to an interface's knownAs")
                 yield (*at, "as"), f"{mapped} belongs to no uplink", hint
-            yield from _static_real(homes, insides, at, static, address)
+            yield from _static_real(homes, inside_networks, at, static, address)
             if static.nptv6 and address.version == 6:
                 if not (count := subnets_in(address, declared)):
                     message = f"nptv6: no interface declares a network in {address}"
@@ -224,20 +226,22 @@ def _static_in(spec: GatewaySpec, at: Path, static: Static) -> Iterator[Problem]
             yield (*at, "in"), message, "name interfaces that have networks of the same family"
 
 
-def _static_real(homes: Homes, insides: Insides, at: Path, static: Static, address: Network) -> Iterator[Problem]:
+def _static_real(
+    homes: Homes, inside_networks: InsideNetworks, at: Path, static: Static, address: Network
+) -> Iterator[Problem]:
     path = (*at, "address")
     is_host = address.prefixlen == address.max_prefixlen
     own = homes.own.get((address.version, int(address.network_address))) if is_host else None
     if own:
         message = f"{address.network_address} is the gateway's own address (uplink {own!r})"
         yield path, message, "name the host that is to have another address"
-    tenants = insides.tenants_of([address])
+    tenants = inside_networks.tenants_of([address])
     if static.tenant is None:
         if tenants:
             several = "s" if len(tenants) > 1 else ""
             message = f"{address} exists in tenant{several} {', '.join(tenants)}"
             yield path, message, "name one with `tenant`"
-    elif static.tenant not in tenants and static.tenant in insides.tenants:
+    elif static.tenant not in tenants and static.tenant in inside_networks.tenants:
         message = f"{address} is not in the networks of tenant {static.tenant!r}"
         yield path, message, "name an address of that tenant, or add its network to the interface"
 
@@ -246,7 +250,7 @@ def _static_real(homes: Homes, insides: Insides, at: Path, static: Static, addre
 
 
 def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
-    homes, insides = Homes(spec), Insides(spec)
+    homes, inside_networks = Homes(spec), InsideNetworks(spec)
     for name, twice in spec.twice_nat.items():
         at: Path = ("spec", "twiceNat", name)
         for mapped in twice.as_:
@@ -258,7 +262,7 @@ def check_twice_nat(spec: GatewaySpec) -> Iterator[Problem]:
                         f"there is no uplink {twice.via!r}: add it to routed of the one that leads there{there_are}"
                     )
                 yield (*at, "as"), f"{mapped} belongs to no uplink", hint
-        tenants = insides.tenants_of(twice.from_)
+        tenants = inside_networks.tenants_of(twice.from_)
         if len(tenants) > 1:
             message = f"these addresses exist in several tenants: {', '.join(tenants)}"
             yield (*at, "from"), message, "give the tenant's hosts addresses of their own with static"

@@ -20,7 +20,7 @@ _INDENT = "check the indentation of this line and of those before it"
 # libyaml's messages about a line after one with `key:value`, which YAML takes for text.
 _AFTER_GLUED = ("mapping values are not allowed", "did not find expected key", "expected <block end>")
 
-# (the message of libyaml or PyYAML, ours, what to do); libyaml bounds the depth by itself since 0.2.6
+# (the message of libyaml or PyYAML, the one shown, what to do); libyaml bounds the depth by itself since 0.2.6
 _SENTENCES = (
     ("mapping values are not allowed", "a ': ' where no new key can be", f"{_QUOTES}, or check the indentation"),
     ("did not find expected key", "this line is indented neither as a key nor as a value", _INDENT),

@@ -90,10 +90,10 @@ class PackedElements(Set[Element]):
 
     def exchanged(self, removed: frozenset[bytes], added: frozenset[bytes]) -> PackedElements:
         """The elements without some, and with others."""
-        held = self.raw
+        present = self.raw
         self._exchange = None  # or every edit would keep all earlier ones alive
         made = PackedElements(self.codec, _NONE)
-        made._raw, made._exchange = None, _Exchange(self, (removed - added) & held, added - held)
+        made._raw, made._exchange = None, _Exchange(self, (removed - added) & present, added - present)
         return made
 
     def changes(self, old: Set[Element]) -> tuple[frozenset[bytes], frozenset[bytes]]:

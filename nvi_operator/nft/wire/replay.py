@@ -19,12 +19,12 @@ def replayed(table: Table, reported: Sequence[ElementReport]) -> Table | None:
         if named is None or not isinstance(named.elements, PackedElements):
             return None
         removed, added = moved.setdefault(report.set, (set(), set()))
-        held = named.elements.raw
+        present = named.elements.raw
         for raw in named.elements.codec.split(report.elements):
             if report.verb == "add":
-                fits = _move(raw, back_from=removed, to=added, possible=raw not in held)
+                fits = _move(raw, back_from=removed, to=added, possible=raw not in present)
             else:
-                fits = _move(raw, back_from=added, to=removed, possible=raw in held)
+                fits = _move(raw, back_from=added, to=removed, possible=raw in present)
             if not fits:
                 return None
     for name, (removed, added) in moved.items():

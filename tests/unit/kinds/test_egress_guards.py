@@ -36,7 +36,7 @@ def guard(text: str, ifname: str = "wan0") -> EgressGuard:
 
 def sources(text: str, ifname: str = "wan0") -> dict[str, tuple[Standing, int]]:
     entries = guard(text, ifname).entries
-    return {each.network: (each.standing, each.lines) for each in entries if each.side == "source"}
+    return {each.network: (each.standing, each.rules) for each in entries if each.side == "source"}
 
 
 def test_an_uplink_lets_out_its_own_sources_and_knows_the_others() -> None:
@@ -77,8 +77,8 @@ def test_a_line_that_leaves_sources_unchanged_has_a_bit_at_both_ends() -> None:
     entries = guard(LAN + UPLINKS + line).entries
     assert GuardEntry("source", "192.168.1.0/24", INSIDE, 1) in entries
     assert GuardEntry("source", "192.168.0.0/16", INSIDE, 0) in entries
-    assert GuardEntry("destination", "10.9.0.0/16", lines=1) in entries
-    assert GuardEntry("destination", "192.168.0.0/16", lines=0) in entries
+    assert GuardEntry("destination", "10.9.0.0/16", rules=1) in entries
+    assert GuardEntry("destination", "192.168.0.0/16", rules=0) in entries
 
 
 def test_a_route_lets_a_foreign_source_out_and_no_inside_one() -> None:

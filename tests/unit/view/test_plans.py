@@ -78,7 +78,7 @@ DESCRIPTIONS: dict[str, tuple[object, str]] = {
         ),
         "nvi0 egress: in-interface by mark, hop hidden; interfaces 3, 7 (02:00:00:00:00:07)",
     ),
-    "foreign-program": (TcProgram("nvi0", None, frozenset()), "nvi0 egress: a program that is not ours"),
+    "foreign-program": (TcProgram("nvi0", None, frozenset()), "nvi0 egress: a foreign program"),
 }
 
 
