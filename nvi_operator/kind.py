@@ -68,6 +68,8 @@ class Kind(Generic[S]):
     desired: Callable[[Topology], Iterable[S]]
     phase: Callable[[S], Phase]
     describe: Callable[[S], str]
+    # What one such object is called where a plan counts them; None: the name of the kind.
+    noun: str | None = None
     # Where in its phase an object belongs.
     within: Callable[[S], int] = lambda obj: 0
     # Does a change need a new object instead of an update?

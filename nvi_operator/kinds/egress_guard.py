@@ -187,5 +187,6 @@ EGRESS_GUARD = Kind(
     _desired,
     phase=lambda guard: Phase.BACKSTOP,
     describe=_describe,
+    noun="eBPF program",
     lives_on=lambda guard: guard.ifname,
 )

@@ -266,6 +266,7 @@ FIB_RULE = Kind(
     _desired,
     phase=_phase,
     describe=lambda rule: f"-{rule.family} {rule}",
+    noun="ip rule",
     script=_script,
     within=lambda rule: rule.priority,
 )

@@ -54,5 +54,6 @@ INGRESS_GUARD = Kind(
     _desired,
     phase=lambda guard: Phase.BACKSTOP,
     describe=_describe,
+    noun="eBPF program",
     lives_on=lambda guard: guard.ifname,
 )

@@ -92,6 +92,7 @@ LINK = Kind(
     _desired,
     phase=lambda link: Phase.LINK,
     describe=_describe,
+    noun="device",
     script=_script,
     replaces=_replaces,
     is_link=lambda link: link.ifname,

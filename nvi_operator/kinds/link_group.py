@@ -43,6 +43,7 @@ LINK_GROUP = Kind(
     _desired,
     phase=lambda group: Phase.ROUTES,
     describe=lambda group: f"{group.ifname} group {group.group}",
+    noun="link group",
     script=lambda group, topology: [command("ip", "link", "set", "dev", group.ifname, "group", group.group)],
     restores=_restores,
 )

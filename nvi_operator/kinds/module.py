@@ -32,5 +32,6 @@ MODULE = Kind(
     _desired,
     phase=lambda module: Phase.MODULE,
     describe=lambda module: module.name,
+    noun="kernel module",
     script=lambda module, topology: [command("modprobe", module.name)],
 )

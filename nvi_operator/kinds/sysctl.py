@@ -89,6 +89,7 @@ SYSCTL = Kind(
     _desired,
     phase=_phase,
     describe=lambda sysctl: f"{sysctl.path} = {sysctl.value}",
+    noun="setting",
     script=lambda sysctl, topology: [command("sysctl", "-qw", f"{sysctl.path}={sysctl.value}")],
     within=_within,
     lives_on=_interface,

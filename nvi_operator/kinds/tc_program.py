@@ -69,5 +69,6 @@ TC_PROGRAM = Kind(
     _desired,
     phase=lambda program: Phase.PROGRAM,
     describe=_describe,
+    noun="eBPF program",
     lives_on=lambda program: program.ifname,
 )

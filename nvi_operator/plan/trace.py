@@ -19,6 +19,7 @@ from functools import cached_property
 from ipaddress import ip_network
 from operator import attrgetter
 
+from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link_group import LinkGroup
@@ -55,18 +56,6 @@ from nvi_operator.topology.prefixes import ANY
 
 # In the order in which they are told.
 SECTIONS = ("uplinks", "interfaces", "tenants", "forwards", "static", "twiceNat", "sourceNat", "routes", "")
-
-NOUNS: Mapping[str, str] = {
-    "module": "kernel module",
-    "link": "device",
-    "tc-program": "eBPF program",
-    "egress-guard": "eBPF program",
-    "ingress-guard": "eBPF program",
-    "link-group": "link group",
-    "route": "route",
-    "fib-rule": "ip rule",
-    "sysctl": "setting",
-}
 
 
 @dataclass(frozen=True)
@@ -179,7 +168,7 @@ class _Trace:
     # ----------------------------------------------------------------- objects
 
     def _of_object(self, number: int, change: Change) -> Iterator[_Piece]:
-        noun = NOUNS.get(change.ref.kind, change.ref.kind)
+        noun = KINDS[change.ref.kind].noun or change.ref.kind
         if change.ref.kind == "link":
             noun = f"{noun} {change.ref.key}"  # there is one
         for obj, owners, added in ((change.before, self._before, False), (change.after, self._after, True)):
