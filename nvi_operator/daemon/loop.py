@@ -3,7 +3,7 @@
 One thread, one selector. It does not know what a reconcile does. A reconcile looks at everything for itself, so
 reports may be merged, late or lost. `schedule.py` says when one is due, `fights.py` what it has to leave alone.
 
-The kernel reports our own changes as well. They cause one more reconcile, which finds nothing to do.
+The kernel reports the daemon's own changes as well. They cause one more reconcile, which finds nothing to do.
 SIGHUP: reconcile now. SIGTERM, SIGINT: stop after the current reconcile; the dataplane stays as it is.
 """
 
@@ -173,7 +173,7 @@ class Loop:
         with self._notifier.reconciling(started=self._ready):
             outcome = self._reconcile(trigger)
         now = self._clock.now()
-        self._collect()  # reports that came meanwhile: mostly our own changes
+        self._collect()  # reports that came meanwhile: mostly of its own changes
         wait = self._schedule.end(outcome, began, now)
         for entry in report.log_entries(outcome, self._last, kernel=self._kernel_lines):
             self._log(entry)

@@ -113,7 +113,7 @@ class Daemon:
         return Outcome(plan=plan, requested=False, errors=(error,), failed=True, notes=self._notes)
 
     def _heal_without_table(self, spec: LoadedSpec, trigger: Trigger) -> Plan:
-        """Put back what else is missing, while libnftables cannot list our table: rules, routes, device, settings.
+        """Put back what else is missing, while libnftables cannot list the table: rules, routes, device, settings.
 
         Only where spec and host are as they were when the table was last in sync, so that the table as it is fits
         the rest. Returns what was healed.

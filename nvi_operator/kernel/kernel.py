@@ -64,7 +64,7 @@ class Kernel:
             self._begun = False
             yield
             if self._begun and self._live is not None and not self._live:
-                self._handles.saved.end()  # the record goes with the gateway
+                self._handles.saved.end()  # the record ends with the gateway
 
     def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
         """`wires` are the interfaces whose routes of `main` are told: those of uplinks."""

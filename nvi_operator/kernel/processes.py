@@ -15,5 +15,5 @@ def adopt(pid: int) -> None:
     _workers.append(pid)
 
 
-def is_ours(pid: int) -> bool:
+def is_own_process(pid: int) -> bool:
     return pid == os.getpid() or pid in _workers

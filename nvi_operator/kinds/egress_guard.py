@@ -1,4 +1,4 @@
-"""A program at each uplink's egress, which holds what is untranslated back when our table and our FIB rules are gone.
+"""A program at each uplink's egress, which drops untranslated packets even without the table and the FIB rules.
 
 It says by addresses what `ruleset/guard.py` says in the table, and must let the same packets leave. The same program
 at the inside interfaces keeps the gateway silent while the table is gone: connections of inside hosts to a public

@@ -1,4 +1,4 @@
-"""Kernel settings. Forwarding comes last in an apply and goes first in a `down`."""
+"""Kernel settings. Forwarding is set last by an apply and restored first by a `down`."""
 
 from __future__ import annotations
 

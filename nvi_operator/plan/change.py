@@ -31,7 +31,7 @@ class Change:
 
     @property
     def present(self) -> Object:
-        """The object itself: as it will be, or, if it goes, as it was."""
+        """The object itself: as it will be, or, if it is deleted, as it was."""
         obj = self.after if self.after is not None else self.before
         assert obj is not None
         return obj

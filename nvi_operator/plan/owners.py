@@ -47,7 +47,7 @@ class Owners:
     routes: tuple[SpecEntry, ...] = ()  # in the order of their FIB rules
 
     def of_network(self, network: str) -> SpecEntry | None:
-        """Who has this prefix, or the parts that it was joined of."""
+        """The entry that has this prefix, or the parts that it was joined of."""
         if found := self.networks.get(network):
             return found
         whole: Any = ip_network(network)
@@ -58,7 +58,7 @@ class Owners:
         return None
 
     def of_rule(self, rule: FibRule, at: Priorities) -> SpecEntry:
-        """Who asks for a FIB rule; its priority says what it does (docs/architecture.md)."""
+        """The entry that a FIB rule belongs to; the priority tells what the rule does (docs/architecture.md)."""
         if at.policy(0) <= rule.priority < at.honoured(0):
             index = rule.priority - at.policy(0)
             return self.routes[index] if index < len(self.routes) else SpecEntry("routes")

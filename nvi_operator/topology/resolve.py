@@ -52,7 +52,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     _inside_sources(spec, facts, notes.append)
     notes += rules_without_effect(spec, facts, uplinks)
     dataplane = _dataplane(spec, facts, notes.append)
-    _name_programs_before_ours(spec, facts, dataplane, notes.append)
+    _name_earlier_programs(spec, facts, dataplane, notes.append)
     forwards = _forwards(spec, uplinks, inside_interfaces, tenants, before)
     for name in forwards["suppressed_forwards"]:
         notes.append(
@@ -187,7 +187,7 @@ def _name_inside_among_uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> N
             )
 
 
-def _name_programs_before_ours(spec: GatewaySpec, facts: Facts, dataplane: str, note: Note) -> None:
+def _name_earlier_programs(spec: GatewaySpec, facts: Facts, dataplane: str, note: Note) -> None:
     device = facts.links.get(spec.dataplane.device)
     if device is not None and device.tcx_egress and dataplane == "bpf":
         note(

@@ -12,7 +12,7 @@ from nvi_operator.errors import KernelError, NftCrashedError
 from nvi_operator.kernel.netns import entered
 from nvi_operator.kernel.nft import worker as nft_worker
 from nvi_operator.kernel.nft.client import Nft
-from nvi_operator.kernel.processes import is_ours
+from nvi_operator.kernel.processes import is_own_process
 
 pytestmark = pytest.mark.netns
 
@@ -138,6 +138,6 @@ def test_it_is_one_of_us_and_ends_with_its_owner(name: str) -> None:
         tables(nft)
         assert nft._worker
         pid = nft._worker.pid
-        assert is_ours(pid)
+        assert is_own_process(pid)
         assert Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{pid}").exists()

@@ -1,4 +1,4 @@
-"""The program at an interface's egress: nothing leaves untranslated, even with our table and our FIB rules gone.
+"""The program at an interface's egress: nothing leaves untranslated, even without the table and the FIB rules.
 
 It decides by addresses, in one map of prefixes (`kinds/egress_guard.py`); the longest match counts:
 
@@ -13,7 +13,7 @@ It decides by addresses, in one map of prefixes (`kinds/egress_guard.py`); the l
    any other, and IPv6 neighbour discovery and multicast whatever the source                  -> leaves
    At an inside interface only the question of 2. is asked: its map has the sources of all uplinks, and lets the rest
    leave.
-4. forwarded: with the stage bit, and a line of the spec has its bit at source and destination -> leaves
+4. forwarded: with the stage bit, and a rule of the spec has its bit at source and destination -> leaves
    with an inside source                                                                      -> egress_untranslated
    any other                                                                                  -> egress_foreign
 """

@@ -181,7 +181,7 @@ class FibRuleDriver(Driver):
 
 
 def _action_number(action: str) -> int:
-    """Also of an action that we never write: a rule of our protocol has to be deleted whatever it does."""
+    """Also of an action that is never written: an owned rule has to be deleted whatever it does."""
     return _ACTIONS[action] if action in _ACTIONS else int(action.removeprefix("action "))
 
 

@@ -119,7 +119,7 @@ class GuardDriver(Driver):
             indexes = dict.fromkeys(_TC.unpack_from(body)[1] for body in qdiscs)
             for index in indexes:
                 if ifindex in (0, index):
-                    yield from filter(None, map(self._ours, self._filters(index, self._parent)))
+                    yield from filter(None, map(self._own_place, self._filters(index, self._parent)))
 
     def _filters(self, ifindex: int, parent: int) -> list[bytes]:
         return self._rtnetlink.dump(_GET_FILTER, _TC.pack(0, ifindex, 0, parent, 0), lambda _: True)
@@ -204,8 +204,8 @@ class GuardDriver(Driver):
                 if not any(is_guard(_program_name(each)) for each in left):
                     self._saved.discard(saved_settings.CLSACT, str(place.ifindex))
 
-    def _ours(self, body: bytes) -> _Place | None:
-        """The place of a filter, if its program bears our name."""
+    def _own_place(self, body: bytes) -> _Place | None:
+        """The place of a filter, if its program has the gateway's name."""
         _, ifindex, handle, _, info = _TC.unpack_from(body)
         about = _about(body)
         flags = int.from_bytes(about.get(_FLAGS, b""), sys.byteorder)

@@ -165,7 +165,7 @@ class NftTableDriver(Driver):
                 raise
             raise ConflictError(
                 f"nft table inet {self._name}: changing it: the process with netlink port {owners[0]} owns it",
-                hint="end that process (the port is its pid, as a rule): a table goes with its owner",
+                hint="end that process (the port is its pid, as a rule): the kernel deletes a table with its owner",
             ) from error
 
     # ------------------------------------------------------------------ changing
@@ -195,7 +195,7 @@ class NftTableDriver(Driver):
         raise ConcurrentChangeError(f"nft table inet {self._name}: apply: other processes keep changing nftables")
 
     def _expect(self, table: Table | None) -> int:
-        """The generation of the ruleset now, in which our table is this one. ConcurrentChangeError otherwise."""
+        """The generation of the ruleset now, with this as the owned table. ConcurrentChangeError otherwise."""
         self._known = self._seen_now(self._known)
         if self._known.table != table or self._known.generation is None:
             raise ConcurrentChangeError(

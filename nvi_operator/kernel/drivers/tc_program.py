@@ -52,7 +52,7 @@ class TcProgramDriver(Driver):
                 yield TcProgram(ifname, *_contents(place))
 
     def program_id(self, ifname: str) -> int | None:
-        """The number of our own program on the device; None where there is none, or another's."""
+        """The number of the gateway's program on the device; None where there is none, or another's."""
         place = self._place(ifname)
         return place.number if place is not None and _contents(place)[0] is not None else None
 
@@ -94,7 +94,7 @@ class TcProgramDriver(Driver):
         return None
 
     def _clear_place(self, index: int) -> None:
-        """Delete the filters at our preference: all of one preference are of one kind and one protocol."""
+        """Delete the filters at the gateway's preference: all of one preference are of one kind and one protocol."""
         self._ipr.tc("del-filter", index=index, parent=_EGRESS, prio=_PRIO, protocol=0)
 
     def _clear_qdisc(self, index: int) -> None:
@@ -179,11 +179,11 @@ class TcProgramDriver(Driver):
 
 @dataclass(frozen=True)
 class _Place:
-    """The filter at our handle: its program (None for a classic one), and whether that decides by itself."""
+    """The filter at the gateway's handle: its program (None for a classic one), and whether it decides by itself."""
 
     number: int | None
     direct_action: bool
-    foreign: bool = False  # filters of another kind or protocol have our preference, where no program can be
+    foreign: bool = False  # filters of another kind or protocol have this preference, where no program can be
 
 
 def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[InInterface]]:
@@ -231,7 +231,7 @@ def _entries(fd: int) -> dict[bytes, bytes]:
 
 
 def _write(fd: int, entries: Mapping[bytes, bytes]) -> None:
-    """What goes goes first, so that the new fits in; what stays is never away."""
+    """Deletes first, so that new entries fit; entries that stay are never absent."""
     for key in _entries(fd).keys() - entries.keys():
         syscall.delete(fd, key)
     for key, value in entries.items():

@@ -77,7 +77,7 @@ def _in_namespace_of_init() -> bool:
     try:
         return os.readlink("/proc/1/ns/net") == os.readlink("/proc/thread-self/ns/net")
     except OSError:
-        return True  # not root: nobody else's namespace can have been entered
+        return True  # not root: no other user's namespace can have been entered
 
 
 def _networkd_texts() -> list[str]:
@@ -101,7 +101,7 @@ def _text(path: Path) -> str:
 def can_make(*kinds: str) -> dict[str, CanMake]:
     """Whether links of these kinds can be made.
 
-    Tried in a new network namespace that goes with the thread. A module that is installed but not loaded is
+    Tried in a new network namespace that ends with the thread. A module that is installed but not loaded is
     not tried: loading it would be a change (ifb even makes two links when it is loaded).
     """
     found: dict[str, CanMake] = dict.fromkeys(kinds, "unknown")

@@ -34,5 +34,5 @@ def run(command: Sequence[str], *, text: str | None = None, seconds: float = _SE
 
 
 def own_namespace() -> bool:
-    """Move the calling thread, which has to be a fresh one, into a new network namespace that goes with it."""
+    """Move the calling thread, which has to be a fresh one, into a new network namespace that ends with it."""
     return bool(ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) == 0)

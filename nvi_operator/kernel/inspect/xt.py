@@ -1,7 +1,7 @@
 """Rules of iptables-nft, whose extensions nft prints in JSON by name only, and as text in full.
 
 The text is nft's own language, so it can be had as JSON after all: it is loaded in a network namespace of
-its own, which nothing passes through and which goes with the thread that made it, and listed there. An
+its own, which nothing passes through and which ends with the thread that made it, and listed there. An
 extension without a translation (`-m set`) stays as it is, and the checks take it as unknown.
 """
 

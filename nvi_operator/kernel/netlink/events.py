@@ -23,7 +23,7 @@ from typing import Literal
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.main_routes import leads_by, pattern
 from nvi_operator.kernel.netlink.rtnetlink import shown_number
-from nvi_operator.kernel.processes import is_ours
+from nvi_operator.kernel.processes import is_own_process
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.nft.wire.messages import GENERATION_ID, NEW_GENERATION, TABLE_NAME
 from nvi_operator.nft.wire.monitor import ElementReport, Monitor
@@ -84,7 +84,7 @@ class KernelEvents:
     def __init__(self, tables: Collection[str], *, receive_buffer: int = 8 << 20) -> None:
         self._tables = frozenset(name.encode() for name in tables)
         self._buffer = bytearray(1 << 18)
-        self._touched = False  # one of our tables, in the transaction whose NEWGEN is still to come
+        self._touched = False  # one of the owned tables, in the transaction whose NEWGEN is still to come
         self._lossy: set[socket.socket] = set()  # of which reports may be lost until they are read to the end
         self._reports = Monitor()
         self._found: dict[Event, None] = {}  # since the last drain
@@ -116,8 +116,8 @@ class KernelEvents:
     def without_nft(self) -> Iterator[None]:
         """Within, nftables is not listened to.
 
-        For whoever changes it much: the kernel reports each element to a listener, which takes it longer than the
-        change. What others change meanwhile goes unreported: look for it afterwards.
+        For large changes: the kernel reports each element to a listener, which takes longer than the change.
+        Changes of other processes go unreported meanwhile: look for them afterwards.
         """
         self._nft.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _NFTABLES_GROUP)
         try:
@@ -151,8 +151,8 @@ class KernelEvents:
         return self._generation
 
     def elements(self, earlier: int, later: int) -> list[ElementReport] | None:
-        """What became of the elements of our tables between two generations of nftables; None if it is not known,
-        or if that is not all that became of the tables.
+        """Changes of elements of the owned tables between two generations of nftables; None if they are not known,
+        or if the tables changed in other ways as well.
 
         Reports that it reads wait for `drain`, as with `generation`.
         """
@@ -213,7 +213,7 @@ class KernelEvents:
             offset += length + 3 & ~3
 
     def _nft_event(self, message_type: int, message: memoryview, port: int) -> Event | None:
-        """An event for the NEWGEN that ends each transaction, if it touched one of our tables."""
+        """An event for the NEWGEN that ends each transaction, if it touched one of the owned tables."""
         if message_type != NEW_GENERATION:
             if (
                 message_type >> 8 == _NFTABLES
@@ -230,7 +230,7 @@ class KernelEvents:
             return None
         pid = int.from_bytes(attrs.get(_GEN_PID, b""), "big") or _pid(port)
         name = attrs.get(_GEN_NAME, b"").rstrip(b"\0").decode(errors="replace")
-        return Event("nft", pid, name or _process(pid), own=is_ours(pid) or is_ours(_pid(port)))
+        return Event("nft", pid, name or _process(pid), own=is_own_process(pid) or is_own_process(_pid(port)))
 
     def _route_event(self, message_type: int, message: memoryview, port: int) -> Event | None:
         kind = _REPORT_KINDS.get(message_type)
@@ -246,7 +246,7 @@ class KernelEvents:
             if table == MAIN and length > 0 and not self._is_on_wire(message):
                 return None
         pid = _pid(port)
-        return Event(kind, pid, _process(pid), own=is_ours(pid))
+        return Event(kind, pid, _process(pid), own=is_own_process(pid))
 
     def _is_on_wire(self, message: memoryview) -> bool:
         if self._wires is None:

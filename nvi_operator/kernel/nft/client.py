@@ -1,4 +1,4 @@
-"""libnftables, for our table only, in a process of its own: a crash, a hang or a wrong answer is an error message.
+"""libnftables, for the owned table only, in a process of its own: a crash, a hang or a wrong answer is an error.
 
 It is never asked for tables of others, but reads them for itself. Those that a newer nft made can crash it or keep it
 busy for ever, and it prints what it does not know as any bytes. The process also takes with it the memory that
