@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nvi_operator.nft.wire.tables import TableFact
+from nvi_operator.nft.wire.tables import NftTableFact
 
 Expression = Mapping[str, Any]
 
@@ -98,7 +98,7 @@ class Ruleset:
         return (rule for chain in self.chains.values() for rule in chain.rules)
 
 
-def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[TableFact] = ()) -> Ruleset:
+def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[NftTableFact] = ()) -> Ruleset:
     """From the objects of `nft -j list ruleset`, in any order; flags in `tables` take precedence.
 
     A dormant table has flags only: nothing in it is in force.

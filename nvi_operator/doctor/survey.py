@@ -16,7 +16,7 @@ from typing import Any, Literal
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.model.values import Family, Network
-from nvi_operator.nft.wire.tables import IngressChain, TableFact
+from nvi_operator.nft.wire.tables import IngressChain, NftTableFact
 from nvi_operator.topology.facts import WIDE, ForeignRule, LinkFact
 from nvi_operator.topology.numbers import table_name
 
@@ -162,7 +162,7 @@ class Survey:
     capabilities: frozenset[str] = frozenset()
     nft_version: str | None = None
     nft_objects: tuple[Mapping[str, Any], ...] = ()  # as in `nft -j list ruleset`, without the owned table
-    nft_tables: tuple[TableFact, ...] = ()  # the same tables, with their flags from the kernel
+    nft_tables: tuple[NftTableFact, ...] = ()  # the same tables, with their flags from the kernel
     nft_ingress: tuple[IngressChain, ...] = ()
     nft_failures: tuple[str, ...] = ()  # what could not be listed, and why
     binding: Binding | None = field(default_factory=Binding)  # None: not tried

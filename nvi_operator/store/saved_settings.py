@@ -29,14 +29,14 @@ FORWARDING = "forwarding"  # its value before the first step of the first apply
 _MOST_BYTES = 1 << 22  # ten thousand interfaces fit in
 _NOT_A_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EIO)
 
-Entry = tuple[str, str, str]  # kind, key, earlier value
+SavedSetting = tuple[str, str, str]  # kind, key, earlier value
 
 
 @dataclass(frozen=True)
 class _Record:
     """Contents of the file. `damage`: what in it is invalid; None for a missing file or a good one."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[SavedSetting, ...] = ()
     damage: str | None = None
 
 
@@ -153,11 +153,11 @@ class SavedSettings:
         self.warnings = tuple(text for text in self.warnings if "the next change renames it" not in text)
         self.warn(f"{self._path}: was damaged: {record.damage}; renamed to {aside}")
 
-    def _store(self, entries: list[Entry] | tuple[Entry, ...]) -> None:
+    def _store(self, entries: list[SavedSetting] | tuple[SavedSetting, ...]) -> None:
         with file_errors(f"{self._path}: saving settings"):
             write_file(self._path, json.dumps(entries).encode())
 
-    def _shrink(self, entries: list[Entry]) -> None:
+    def _shrink(self, entries: list[SavedSetting]) -> None:
         """On a full disk, writes in place: a file torn by a crash is recognised as damaged."""
         data = json.dumps(entries).encode()
         with file_errors(f"{self._path}: saving settings"):
@@ -178,7 +178,7 @@ def _parsed(data: bytes) -> _Record:
         return _Record(damage=str(error))
     if not isinstance(found, list):
         return _Record(damage="expected a list")
-    good: dict[tuple[str, str], Entry] = {}
+    good: dict[tuple[str, str], SavedSetting] = {}
     for item in found:
         if isinstance(item, list) and len(item) == 3 and all(isinstance(word, str) for word in item):
             kind, key, value = item

@@ -71,7 +71,7 @@ def test_a_foreign_device_under_our_name_is_refused_by_its_signs_and_not_touched
     for command in ("plan", "apply", "status"):
         done = gateway.nvictl(command, directory, check=False)
         assert done.returncode == (2 if command == "status" else 1)
-        assert "link nvi0: create the NAT virtual interface: there is one of kind" in done.stderr
+        assert "link nvi0: create the NAT virtual interface: a foreign link of kind" in done.stderr
         assert f"MTU {before['mtu']}" in done.stderr
     gateway.down()
     assert link(gateway, "nvi0") == before

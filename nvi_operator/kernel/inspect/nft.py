@@ -22,7 +22,7 @@ from nvi_operator.errors import NviError
 from nvi_operator.kernel.inspect.process import run
 from nvi_operator.kernel.inspect.xt import translated
 from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
-from nvi_operator.nft.wire.tables import IngressChain, TableFact
+from nvi_operator.nft.wire.tables import IngressChain, NftTableFact
 
 _SECONDS = 20.0  # for each table: an older nft may never finish one that a newer nft made
 
@@ -56,7 +56,7 @@ class ForeignNft:
     """All tables but the owned one: their objects, and what could not be listed, and why."""
 
     objects: tuple[Mapping[str, Any], ...] = ()
-    tables: tuple[TableFact, ...] = ()
+    tables: tuple[NftTableFact, ...] = ()
     ingress: tuple[IngressChain, ...] = ()
     failures: tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ def read_ruleset(own: str) -> ForeignNft:
     """All tables but `inet OWN`."""
     objects: list[Mapping[str, Any]] = []
     failures: list[str] = []
-    tables: list[TableFact] = []
+    tables: list[NftTableFact] = []
     ingress: list[IngressChain] = []
     try:
         with Nfnetlink() as wire:

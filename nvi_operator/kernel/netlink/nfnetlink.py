@@ -14,7 +14,7 @@ from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import DONE, DUMP_INTERRUPTED, ERROR, NETFILTER, Netlink
 from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
-from nvi_operator.nft.wire.tables import IngressChain, TableFact, get_chains, get_tables, ingress_chain, table_fact
+from nvi_operator.nft.wire.tables import IngressChain, NftTableFact, get_chains, get_tables, ingress_chain, table_fact
 
 _MOST_DUMPS = 20  # of a set that another process keeps changing
 
@@ -56,7 +56,7 @@ class Nfnetlink:
                     return int.from_bytes(attrs[m.GENERATION_ID], "big")
         raise AssertionError("the kernel answers, or there is an error")
 
-    def tables(self) -> list[TableFact]:
+    def tables(self) -> list[NftTableFact]:
         """Every table. libnftables 1.0.6 would read their contents as well, and prints flags in JSON as any bytes."""
         return [table_fact(body) for body in self._listed("tables", get_tables)]
 

@@ -22,7 +22,7 @@ _INET_INGRESS = 5  # NF_INET_INGRESS
 
 
 @dataclass(frozen=True)
-class TableFact:
+class NftTableFact:
     """An nft table. With the flag `owner`, `owner` is the netlink port of the socket that alone may change it."""
 
     family: str
@@ -49,13 +49,13 @@ def get_chains(sequence: int) -> bytes:
     return message(_GET_CHAIN, _REQUEST | _DUMP, sequence, b"", family=0)
 
 
-def table_fact(body: bytes) -> TableFact:
+def table_fact(body: bytes) -> NftTableFact:
     """From a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
     found = dict(attributes(body[4:]))
     bits = _number(found.get(_TABLE_FLAGS, b""))
     flags = {_FLAGS.get(1 << n, f"{1 << n:#x}") for n in range(bits.bit_length()) if bits >> n & 1}
     owner = _number(found[_TABLE_OWNER]) if _TABLE_OWNER in found else None
-    return TableFact(_family(body), _text(found[TABLE_NAME]), frozenset(flags), owner)
+    return NftTableFact(_family(body), _text(found[TABLE_NAME]), frozenset(flags), owner)
 
 
 def ingress_chain(body: bytes) -> IngressChain | None:

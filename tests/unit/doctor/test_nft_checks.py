@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.nft.wire.tables import IngressChain, TableFact
+from nvi_operator.nft.wire.tables import IngressChain, NftTableFact
 from tests.unit.doctor.nftjson import ACCEPT, DROP, MARK, STATE, chain, jump, match, meta, payload, set_mark, table
 from tests.unit.doctor.surveys import found, levels, spec, survey
 
@@ -187,8 +187,8 @@ def test_a_reverse_path_filter_of_iptables_or_nft(missing: Any) -> None:
 
 def test_a_dormant_table_is_named_and_its_rules_are_not_judged() -> None:
     objects = table(chain("forward", **FWD, policy="drop"), name="fw")
-    awake = survey(nft_objects=objects, nft_tables=(TableFact("inet", "fw"),))
-    asleep = survey(nft_objects=objects, nft_tables=(TableFact("inet", "fw", frozenset({"dormant"})),))
+    awake = survey(nft_objects=objects, nft_tables=(NftTableFact("inet", "fw"),))
+    asleep = survey(nft_objects=objects, nft_tables=(NftTableFact("inet", "fw", frozenset({"dormant"})),))
     assert levels("forward-drop", awake, spec()) == ["problem"]
     assert levels("forward-drop", asleep, spec()) == []
     (finding,) = found("nft-tables", asleep, spec())
@@ -196,7 +196,7 @@ def test_a_dormant_table_is_named_and_its_rules_are_not_judged() -> None:
 
 
 def test_an_owned_table_is_named_and_who_may_change_it() -> None:
-    owned = survey(nft_tables=(TableFact("inet", "firewalld", frozenset({"owner", "persist"}), 4711),))
+    owned = survey(nft_tables=(NftTableFact("inet", "firewalld", frozenset({"owner", "persist"}), 4711),))
     (finding,) = found("nft-tables", owned)
     assert "netlink port 4711" in finding.what
 
