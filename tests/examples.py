@@ -1,11 +1,13 @@
-"""How many examples hypothesis draws: a part of them in every run, all with NVI_EXAMPLES=all (`make soak`)."""
+"""How many examples are run: a part of them in every run, all with NVI_EXAMPLES=all (`make soak`)."""
 
 from __future__ import annotations
 
 import os
 
+ALL = os.environ.get("NVI_EXAMPLES") == "all"
 _PART = 4
 
 
 def examples(count: int) -> int:
-    return count if os.environ.get("NVI_EXAMPLES") == "all" else count // _PART
+    """For hypothesis."""
+    return count if ALL else count // _PART
