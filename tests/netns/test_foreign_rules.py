@@ -65,7 +65,7 @@ def test_what_others_add_is_followed(site: Site, peer: Host, tmp_path: Path) -> 
     (tmp_path / "gateway.yaml").write_text(DECLARED)
     for family in ("-4", "-6"):
         site.gateway.run("ip", family, "route", "flush", "table", "52")
-    daemon = Daemon(site.gateway, tmp_path, tmp_path.with_suffix(".log"))
+    daemon = Daemon(site.gateway, tmp_path, tmp_path.with_suffix(".log"), "--kernel")
     try:
         daemon.until("in sync")
         site.gateway.ip(f"route add {PEER}/32 dev mesh0 table 52")

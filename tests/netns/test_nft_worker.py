@@ -53,7 +53,7 @@ def test_a_crash_is_an_error_and_the_next_call_works(name: str, tmp_path: Path) 
     """A binding that aborts when it is told a word, as 1.0.6 does of some tables of newer versions."""
     crashing = (
         "import os, nftables\n"
-        "from nvi_operator.kernel import nft_worker\n"
+        "from nvi_operator.kernel.nft import worker as nft_worker\n"
         "real = nftables.Nftables.cmd\n"
         "def cmd(self, text):\n"
         "    return os.abort() if 'crash' in text else real(self, text)\n"
@@ -71,7 +71,7 @@ def test_a_crash_is_an_error_and_the_next_call_works(name: str, tmp_path: Path) 
 
 SERVE = (
     "import os, sys, time, nftables\n"
-    "from nvi_operator.kernel import nft_worker\n"
+    "from nvi_operator.kernel.nft import worker as nft_worker\n"
     "real = nftables.Nftables.cmd\n"
     "def cmd(self, text):\n"
     "    code, output, error = real(self, text)\n"

@@ -119,7 +119,7 @@ def test_a_network_behind_another_router_of_the_wire_is_reached_through_it(wire:
 
 def test_what_main_learns_of_the_wire_is_followed(wire: Wire, tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text(SPEC)
-    daemon = Daemon(wire.gateway, tmp_path, tmp_path.with_suffix(".log"))
+    daemon = Daemon(wire.gateway, tmp_path, tmp_path.with_suffix(".log"), "--kernel")
     try:
         daemon.until("in sync")
         wire.gateway.ip("nexthop add id 7 via 203.0.113.5 dev wan0", "route add 10.66.0.0/24 nhid 7")
