@@ -50,6 +50,7 @@ Ifindex = Callable[[str], int | None]
 
 _ALL = 0xFFFFFFFF
 _ALIASES = {"ipv6-icmp": "icmpv6"}
+_SET_OPTIONS = {"auto-merge", "gc-interval", "policy", "stmt", "timeout"}  # that no rendered set has
 _BIT_FIELDS = {"ct state", "ct status", "tcp flags"}
 _FIB_FLAGS = ["saddr", "daddr", "mark", "iif", "oif"]
 
@@ -126,8 +127,9 @@ def parse_set(body: Json, rules: Sequence[Rule], ifindex: Ifindex) -> NamedSet |
     """A set or map; a ForeignObject for one of types, flags or elements that the ruleset never has."""
     name, noun = text(member(body, "name")), "map" if "map" in body else "set"
     flags = set(words(body.get("flags", [])))
-    if flags - {"interval"}:
-        return ForeignObject(noun, name, " ".join(sorted(flags - {"interval"})))
+    unknown = (flags - {"interval"}) | (body.keys() & _SET_OPTIONS)
+    if unknown:
+        return ForeignObject(noun, name, " ".join(sorted(unknown)))
     try:
         return _named_set(name, body, ifindex, interval="interval" in flags)
     except ListingError:

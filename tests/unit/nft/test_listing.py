@@ -188,6 +188,10 @@ def test_a_statement_that_the_ruleset_never_has_is_opaque_and_equals_no_other(ex
             {"set": {"family": "inet", "table": "nvi", "name": "s", "type": "mark", "flags": ["timeout"]}},
             ForeignObject("set", "s", "timeout"),
         ),
+        (
+            {"set": {"family": "inet", "table": "nvi", "name": "s", "type": "mark", "stmt": [{"counter": None}]}},
+            ForeignObject("set", "s", "stmt"),
+        ),
         ({"quota": {"family": "inet", "table": "nvi", "name": "q", "bytes": 5}}, ForeignObject("quota", "q")),
         (
             {"set": {"family": "inet", "table": "nvi", "name": "e", "type": "mark", "elem": [{"&": [1, 2]}]}},
@@ -202,7 +206,14 @@ def test_a_statement_that_the_ruleset_never_has_is_opaque_and_equals_no_other(ex
             ForeignObject("set", "e"),
         ),
     ],
-    ids=["set-with-timeout", "quota", "set-of-unknown-elements", "map-of-no-pairs", "set-of-unknown-type"],
+    ids=[
+        "set-with-timeout",
+        "set-that-counts",
+        "quota",
+        "set-of-unknown-elements",
+        "map-of-no-pairs",
+        "set-of-unknown-type",
+    ],
 )
 def test_an_object_that_the_ruleset_never_has_is_a_foreign_object(
     body: dict[str, Any], foreign: ForeignObject
