@@ -13,6 +13,9 @@ VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 NETWORKD      := packaging/networkd/50-nvi-operator.conf
 NETWORKD_CONF ?= /etc/systemd/networkd.conf.d
 
+# Tests with packets wait now and then: one worker more than there are cores.
+WORKERS       ?= $(shell expr $$(nproc) + 1)
+
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
@@ -60,7 +63,7 @@ lab: $(VENV)/.ready ## the same laboratory, with a shell
 	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
 
 test: dev lint ## all tests; those with packets need root
-	$(SUDO) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-quick: $(VENV)/.dev ## tests without a kernel: under a minute
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/golden tests/property
