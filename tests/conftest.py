@@ -42,7 +42,7 @@ LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-keep", action="store_true", help="leave the laboratories of tests that fail as they are")
-    parser.addoption("--soak", type=int, default=150, help="edits and heals of the test of the daemon's memory")
+    parser.addoption("--soak", type=int, default=200, help="edits and heals of the test of the daemon's memory")
 
 
 def pytest_configure(config: pytest.Config) -> None:
