@@ -13,7 +13,6 @@ from nvi_operator.sources.revision import Revision
 class Reason(StrEnum):
     """Why a reconcile was due."""
 
-    COMMAND = "command"  # a person ran `apply` or `down`
     START = "start"
     DIRECTORY = "directory"  # the spec changed, or may have
     KERNEL = "kernel"

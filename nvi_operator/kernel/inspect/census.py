@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from nvi_operator.kernel.netlink.route_messages import (
@@ -18,6 +17,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     TABLE_AT,
     TYPE_AT,
     UNICAST,
+    NextHopObjects,
     next_hops,
 )
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, shown_number, shown_prefix
@@ -37,7 +37,7 @@ class Census:
     family: Family
     wide: int
     most: int
-    objects: Mapping[int, Collection[tuple[int | None, str | None]]]
+    objects: NextHopObjects
     uses: set[tuple[int, int]] = field(default_factory=set)  # table and protocol
     networks: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # by ifindex
     multipath: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)  # network and ifindexes

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from nvi_operator.kernel.drivers.fib_rule import list_rules
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
-from nvi_operator.kernel.netlink.route_messages import GET, HEADER, LENGTH_AT, REFUSING, TYPE_AT, UNICAST, next_hops
+from nvi_operator.kernel.netlink.route_messages import (
+    GET,
+    HEADER,
+    LENGTH_AT,
+    REFUSING,
+    TYPE_AT,
+    UNICAST,
+    NextHopObjects,
+    next_hops,
+)
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attributes
@@ -38,16 +47,18 @@ def read_foreign_rules(rtnetlink: Rtnetlink, protocol: int, names: Mapping[int, 
         if r.action == "lookup" and r.table is not None and r.table not in KERNEL_TABLES
     }
     with kernel_errors("routes of others: listing"):
-        tables = {(family, table): _read(rtnetlink, family, table, names) for family, table in sorted(asked)}
+        objects = read_next_hop_objects(rtnetlink) if asked else {}
+        tables = {(f, table): _read(rtnetlink, f, table, names, objects) for f, table in sorted(asked)}
     return tuple(ForeignRule(r, tables.get((r.family, r.table or 0), RouteTableFact())) for r in rules)
 
 
-def _read(rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, str]) -> RouteTableFact:
+def _read(
+    rtnetlink: Rtnetlink, family: Family, table: int, names: Mapping[int, str], objects: NextHopObjects
+) -> RouteTableFact:
     ways: set[str] = set()
     defaults: set[str] = set()
     refuses = specific = False
     parsed = 0
-    objects = read_next_hop_objects(rtnetlink)
 
     def look(body: bytes) -> bool:
         nonlocal refuses, specific, parsed

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from nvi_operator.kernel.inspect.next_hop_objects import NextHop, read_next_hop_objects
+from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
     GET,
     HEADER,
@@ -22,6 +22,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     TABLE_AT,
     TYPE_AT,
     UNICAST,
+    NextHopObjects,
     names_object_only,
     next_hops,
 )
@@ -35,9 +36,6 @@ _DST, _OIF, _PRIORITY, _PREF = 1, 4, 6, 20  # RTA_*
 _NAMES_OBJECT = struct.pack("=HH", 8, 30)  # the header of RTA_NH_ID
 _BY_KERNEL = 2  # RTPROT_KERNEL
 _PREFERENCES = {1: -1, 0: 0, 3: 1}  # ICMPV6_ROUTER_PREF_*: high, medium, low; the least is the best
-
-
-NextHopObjects = Mapping[int, tuple[NextHop, ...]]  # by their numbers
 
 
 @dataclass(frozen=True)

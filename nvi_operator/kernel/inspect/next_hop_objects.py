@@ -8,10 +8,11 @@ Source: include/uapi/linux/nexthop.h.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+from nvi_operator.kernel.netlink.route_messages import NextHop, NextHopObjects
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, shown_number
 from nvi_operator.nft.wire.attributes import attributes
 
@@ -21,10 +22,8 @@ _HEADER = 8  # bytes of struct nhmsg
 _ID, _GROUP, _OIF, _GATEWAY = 1, 2, 5, 6  # NHA_*
 _MEMBER = struct.Struct("=IBBH")  # struct nexthop_grp: id, weight, ...
 
-NextHop = tuple[int | None, str | None]  # the interface's number, and the gateway
 
-
-def read_next_hop_objects(rtnetlink: Rtnetlink) -> Mapping[int, tuple[NextHop, ...]]:
+def read_next_hop_objects(rtnetlink: Rtnetlink) -> NextHopObjects:
     """Next hops by the number of their object or group; empty where routes name them themselves. Raises OSError."""
     if not _routes_name_objects_only():
         return {}

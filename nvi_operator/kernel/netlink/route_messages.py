@@ -21,10 +21,14 @@ UNICAST = 1  # RTN_UNICAST
 REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 
 
+NextHop = tuple[int | None, str | None]  # the interface's number, and the gateway
+NextHopObjects = Mapping[int, Collection[NextHop]]  # by their numbers
+
+
 def next_hops(
     attrs: Mapping[int, bytes],
-    objects: Mapping[int, Collection[tuple[int | None, str | None]]] = MappingProxyType({}),
-) -> Iterator[tuple[int | None, str | None]]:
+    objects: NextHopObjects = MappingProxyType({}),
+) -> Iterator[NextHop]:
     """The interface and the gateway of each next hop of a route; `objects` are those that it may name instead."""
     several = attrs.get(MULTIPATH, b"")
     if names_object_only(attrs):
