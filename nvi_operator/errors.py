@@ -23,11 +23,13 @@ class NviError(Exception):
     """Base of all errors of this package.
 
     `retryable` tells the daemon whether waiting can help, and `transient` that another process may have changed
-    something at the same moment, so that it is worth trying again at once.
+    something at the same moment, so that it is worth trying again at once. `reverted`: it stopped an apply, and
+    everything is as it was before.
     """
 
     retryable = False
     transient = False
+    reverted = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -22,13 +22,6 @@ class Pause:
     changed_by: tuple[str, ...]  # the most likely first; empty if the kernel did not tell
     wait: float
 
-    def __str__(self) -> str:
-        who = " and ".join(self.changed_by[:2]) or "a process that the kernel does not name"
-        return (
-            f"{self.name}: changed by {who}, and healed {self.heals} times within {self.window:g} s: "
-            f"paused for {self.wait:g} s"
-        )
-
 
 @dataclass
 class _Record:

@@ -23,20 +23,21 @@ from nvi_operator.daemon.sdnotify import Notifier
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.daemon.wakeup import Wakeup, signals
 from nvi_operator.errors import NviError
+from nvi_operator.events.event import GatewayEvent, Note, Resumed, Unwatched
 from nvi_operator.kernel.netlink.events import Event
 from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.watch import DirectoryWatch
 
 GLANCE = 1.0  # seconds between looks at what the kernel does not report
-REPEAT = 600.0  # seconds after which an error that lasts is logged again
+REPEAT = 600.0  # seconds after which an error that lasts is told again
 
 
 class Loop:
     """`run` it in the main thread. `trigger` and `stop` may be called from anywhere.
 
-    `log` gets the entries of `report.py`. `glance` tells whether anything changed that the kernel does not report. It
-    is called every second, and so must cost microseconds.
+    `emit` gets what happens (`report.py`), and must not block. `glance` tells whether anything changed that the
+    kernel does not report. It is called every second, and so must cost microseconds.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Loop:
         *,
         directory: SpecDirectory,
         events: Events,
-        log: Callable[[str], None],
+        emit: Callable[[GatewayEvent], None],
         glance: Callable[[], bool] = lambda: False,
         kernel_lines: bool = False,
         rescan_seconds: float = 60.0,
@@ -59,8 +60,8 @@ class Loop:
         self._directory = directory
         self._events = events
         self._glance = glance
-        self._kernel_lines = kernel_lines  # in the log
-        self._log = log
+        self._kernel_lines = kernel_lines  # in events
+        self._emit = emit
         self._clock = clock or Clock()
         self._new_watch = watch
         self._notifier = notifier or Notifier()
@@ -73,7 +74,7 @@ class Loop:
         self._reported: dict[Event, None] = {}  # by the kernel, since the last reconcile
         self._ping = float("-inf")
         self._next_glance = float("-inf")
-        self._logged: dict[str, float] = {}  # errors, and when they were logged last
+        self._told: dict[str, float] = {}  # errors, and when they were told last
 
     def trigger(self, reason: Reason = Reason.SIGNAL) -> None:
         """Reconcile now."""
@@ -145,14 +146,14 @@ class Loop:
         try:
             watch.arm()  # before anything is read, so that a later change is reported
         except NviError as error:
-            self._log_error(error, "  until then: the timer")
+            self._emit_now_and_then(str(error), Unwatched(error=str(error), gateway=self._last.gateway))
         pending = False
         if Trigger(reasons).reread:
             self._schedule.read(now)
             look = self._directory.look(now)
             pending = look.pending
             if look.note:
-                self._log(look.note)
+                self._emit(Note(note=look.note))
             if pending:
                 self._schedule.push(Reason.DIRECTORY, now)  # to look again
                 reasons -= {Reason.DIRECTORY}
@@ -161,9 +162,9 @@ class Loop:
             if reasons == {Reason.DIRECTORY} and look.untouched and not self._last.errors:
                 return
             if look.changed:
-                self._logged.clear()  # the user who saved a file expects an answer
+                self._told.clear()  # the user who saved a file expects an answer
         if released := self._fights.release(now):
-            self._log(f"{', '.join(sorted(released))}: no longer paused: reconciled again")
+            self._emit(Resumed(objects=tuple(sorted(released)), gateway=self._last.gateway))
         trigger = Trigger(reasons, tuple(self._reported), self._fights.paused, pending)
         self._reported.clear()
         self._schedule.begin(now)
@@ -175,23 +176,23 @@ class Loop:
         now = self._clock.now()
         self._collect()  # reports that came meanwhile: mostly of its own changes
         wait = self._schedule.end(outcome, began, now)
-        for entry in report.log_entries(outcome, self._last, kernel=self._kernel_lines):
-            self._log(entry)
+        for event in report.events_of(outcome, self._last, kernel=self._kernel_lines):
+            self._emit(event)
         for error in outcome.errors:
-            self._log_error(error, report.next_attempt(wait))
+            self._emit_now_and_then(str(error), report.error_event(error, outcome, wait))
         if not outcome.errors:
-            self._logged.clear()
+            self._told.clear()
         for pause in self._fights.healed(outcome.healed, outcome.changed_by, now):
-            self._log(str(pause))
-        self._last = outcome.without_plan()
+            self._emit(report.pause_event(pause, outcome))
+        self._last = outcome.remembered(self._last)
         self._notify(report.status_line(outcome, self._fights.paused))
 
-    def _log_error(self, error: NviError, what_next: str) -> None:
-        """An error that lasts is logged now and then, not at each attempt."""
-        text, now = str(error), self._clock.now()
-        if self._logged.get(text, float("-inf")) + REPEAT <= now:
-            self._logged[text] = now
-            self._log(f"{text}\n{what_next}")
+    def _emit_now_and_then(self, error: str, event: GatewayEvent) -> None:
+        """An error that lasts is told now and then, not at each attempt."""
+        now = self._clock.now()
+        if self._told.get(error, float("-inf")) + REPEAT <= now:
+            self._told[error] = now
+            self._emit(event)
 
     def _notify(self, status: str) -> None:
         if self._ready:

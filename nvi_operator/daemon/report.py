@@ -1,12 +1,21 @@
-"""An outcome in words: what `nvictl run` prints, and its line in `systemctl status`. Pure."""
+"""What happened, made of outcomes: the events of one, and the line in `systemctl status`. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import islice
+from typing import Any
 
+from nvi_operator.daemon.fights import Pause
+from nvi_operator.errors import NviError, SpecError
+from nvi_operator.events import event as events
+from nvi_operator.events.event import GatewayEvent
+from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.plan.trace import trace
 from nvi_operator.reconcile.outcome import Outcome
+from nvi_operator.topology.faults import uplink_state
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.model import Topology
 from nvi_operator.view.drift import drift_lines
 from nvi_operator.view.entries import entry_lines
 from nvi_operator.view.plan import done, plan_lines
@@ -14,41 +23,61 @@ from nvi_operator.view.plan import done, plan_lines
 SHOWN = 40  # lines of the kernel's objects that are logged
 
 
-def log_entries(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Iterator[str]:
+def events_of(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Iterator[GatewayEvent]:
     """What is new since the last outcome, but for the errors themselves. With `kernel` also the kernel's lines."""
-    name = _name(outcome)
-    wrong = outcome.spec_error
-    if wrong and wrong is not last.spec_error and outcome.gateway:
-        yield f"{name}: the new spec is wrong; the last good one stays in force"
-    if last.spec_error and not wrong:
-        yield f"{name}: the spec is right again"
-    yield from (f"{outcome.gateway}: note: {note}" for note in outcome.notes if note not in last.notes)
+    common = _common(outcome)
+    if last.spec_error and not outcome.spec_error:
+        yield events.SourceGood(**common)
+    yield from (events.Note(note=note, **common) for note in outcome.notes if note not in last.notes)
+    yield from _uplink_events(outcome.plan.topology, last.plan.topology, common)
     if outcome.plan:
-        yield "\n".join([f"{name}: {_head(outcome)}", *_lines(outcome, last, kernel), _end(outcome)])
+        yield from _changes(outcome, last, kernel, common)
     elif outcome.requested and not outcome.failed:
-        yield f"{name}: nothing to change: in sync"
+        yield events.InSync(**common)
 
 
-def next_attempt(wait: float | None) -> str:
-    """What follows an error. `wait`: seconds; None: it takes a change."""
-    return "  next attempt: " + ("at the next change" if wait is None else f"in {wait:.2g} s")
+def error_event(error: NviError, outcome: Outcome, wait: float | None) -> GatewayEvent:
+    """`wait`: seconds until the next attempt."""
+    common = _common(outcome)
+    if isinstance(error, SpecError):
+        return events.SourceFailed(error=str(error), retry=wait, in_force=bool(outcome.gateway), **common)
+    made = events.Reverted if error.reverted else events.Failed
+    return made(error=str(error), retry=wait, **common)
+
+
+def pause_event(pause: Pause, outcome: Outcome) -> GatewayEvent:
+    return events.Paused(
+        object=pause.name,
+        heals=pause.heals,
+        window=pause.window,
+        wait=pause.wait,
+        changed_by=pause.changed_by,
+        **_common(outcome),
+    )
 
 
 def status_line(outcome: Outcome, paused: Collection[str]) -> str:
     """For sd_notify(3)."""
-    status = outcome.errors[0].message if outcome.errors else f"{_name(outcome)}: in sync"
+    name = GatewayEvent(**_common(outcome)).name
+    status = outcome.errors[0].message if outcome.errors else f"{name}: in sync"
     return f"paused: {', '.join(sorted(paused))}; {status}" if paused else status
 
 
-def _name(outcome: Outcome) -> str:
-    return f"{outcome.gateway} at {outcome.revision}" if outcome.revision else outcome.gateway
+def _common(outcome: Outcome) -> dict[str, Any]:
+    return {"gateway": outcome.gateway, "revision": str(outcome.revision or "")}
 
 
-def _head(outcome: Outcome) -> str:
+def _changes(outcome: Outcome, last: Outcome, kernel: bool, common: dict[str, Any]) -> Iterator[GatewayEvent]:
+    entries, steps = tuple(_lines(outcome, last, kernel)), len(outcome.plan.steps)
     if outcome.failed:
-        return "drift beside the nft table"
-    by = f" by {', '.join(outcome.changed_by)}" if outcome.changed_by else ""
-    return f"drift{by}" if outcome.drifted else "changes"
+        yield events.Drift(entries=entries, beside_table=True, **common)
+        yield events.Healed(steps=steps, seconds=outcome.seconds, in_sync=False, **common)
+    elif outcome.drifted:
+        yield events.Drift(entries=entries, changed_by=outcome.changed_by, **common)
+        yield events.Healed(steps=steps, seconds=outcome.seconds, **common)
+    else:
+        text = done(outcome.plan)
+        yield events.Applied(entries=entries, done=text, steps=steps, seconds=outcome.seconds, **common)
 
 
 def _lines(outcome: Outcome, last: Outcome, kernel: bool) -> list[str]:
@@ -62,10 +91,22 @@ def _lines(outcome: Outcome, last: Outcome, kernel: bool) -> list[str]:
     return [f"{sign} {line}".rstrip() for sign, line in lines]
 
 
-def _end(outcome: Outcome) -> str:
-    if outcome.failed:
-        return "healed"
-    took = f"in {outcome.seconds * 1000:.0f} ms"
-    if outcome.drifted:
-        return f"{outcome.gateway}: healed {took}: in sync"
-    return f"{outcome.gateway}: applied and verified {took}: {done(outcome.plan)}: in sync"
+def _uplink_events(now: Topology | None, last: Topology | None, common: dict[str, Any]) -> Iterator[GatewayEvent]:
+    """Uplinks that went down or came back, and new leases. At the start: those that are down."""
+    before = {uplink.name: uplink for uplink in last.uplinks} if last else {}
+    for uplink in now.uplinks if now is not None and now is not last else ():
+        old = before.get(uplink.name)
+        state, was = uplink_state(uplink), uplink_state(old) if old else "up"
+        if state != was:
+            yield (
+                events.UplinkUp(uplink=uplink.name, **common)
+                if state == "up"
+                else events.UplinkDown(uplink=uplink.name, reason=state, **common)
+            )
+        if old and _leased(old) != _leased(uplink) and _leased(uplink) and uplink.dynamic:
+            yield events.Lease(uplink=uplink.name, before=_leased(old), after=_leased(uplink), **common)
+
+
+def _leased(uplink: Uplink) -> tuple[str, ...]:
+    """What flows are translated to."""
+    return tuple(str(address) for family in FAMILIES if (address := uplink.primary(family)))

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from nvi_operator.daemon.garbage import Garbage
+from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NftCrashedError, NviError
+from nvi_operator.events.record import History
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
 from nvi_operator.kernel.netlink.events import KernelEvents
@@ -134,17 +136,19 @@ def run_daemon(
     Raises ConflictError if another one is running in this network namespace.
     """
 
-    def log(text: str) -> None:
+    def say(text: str) -> None:
         print(text, flush=True)
 
+    history = History()
+    history.listeners.append(log_sink())
     directory = SpecDirectory(path, gateway)
-    lock = GatewayLock(cookie(), f"nvictl run {os.path.abspath(path)}", wait=LOCK_SECONDS, say=log)
+    lock = GatewayLock(cookie(), f"nvictl run {os.path.abspath(path)}", wait=LOCK_SECONDS, say=say)
     with closing(lock), lock.running(), KernelEvents([TABLE]) as events, CachedKernel(events, lock) as kernel:
         Loop(
             Daemon(directory, kernel, force=force).reconcile,
             directory=directory,
             events=events,
-            log=log,
+            emit=history.add,
             glance=kernel.unreported_change,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,

@@ -89,6 +89,7 @@ def _reconcile(kernel: AnyKernel, compiler: Compiler, paused: Collection[str], o
     except NviError as error:
         _revert(kernel, todo, paused, error)
         if not _auto_chooses_another_dataplane(kernel, compiler, todo):
+            error.reverted = True
             raise
         return _reconcile(kernel, compiler, paused, on_step)
 

@@ -1,4 +1,4 @@
-"""What a reconcile returns. Log lines, sd_notify and the watch for fights are made of it (`daemon/report.py`)."""
+"""What a reconcile returns. Events, sd_notify and the watch for fights are made of it (`daemon/report.py`)."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ class Outcome:
         """May another process have changed something at the same moment, so that an immediate retry is worthwhile?"""
         return any(error.transient for error in self.errors)
 
-    def without_plan(self) -> Outcome:
+    def remembered(self, last: Outcome) -> Outcome:
         """What to remember of it: a plan holds two states of the gateway, which may have 100,000 forwards.
 
-        The topology stays, which names the entries that a later spec removes.
+        The topology stays, which names the entries that a later spec removes. A reconcile that was stopped has none:
+        the last one stays.
         """
-        return replace(self, plan=replace(NO_PLAN, topology=self.plan.topology))
+        return replace(self, plan=replace(NO_PLAN, topology=self.plan.topology or last.plan.topology))

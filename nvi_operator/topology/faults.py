@@ -33,6 +33,15 @@ def interface_state(interface: Interface) -> str:
     return "up" if interface.carrier else "without carrier"
 
 
+def uplink_state(uplink: Uplink) -> str:
+    """`up`, or why an uplink takes no new flows."""
+    if (state := interface_state(uplink.interface)) != "up":
+        return f"{uplink.interface.ifname} is {state}"
+    if not any(uplink.is_usable(family) for family in FAMILIES):
+        return f"no {'next hop' if uplink.addresses else 'address'}"
+    return "up"
+
+
 def _inside_faults(topology: Topology) -> Iterator[str]:
     for inside in topology.inside_interfaces:
         state = interface_state(inside.interface)

@@ -316,7 +316,7 @@ def test_a_foreign_change_wakes_the_loop_at_once(place: Place, tmp_path: Path) -
         return Outcome()
 
     place.events.drain()
-    loop = Loop(reconcile, directory=SpecDirectory(tmp_path), events=place.events, log=lambda text: None)
+    loop = Loop(reconcile, directory=SpecDirectory(tmp_path), events=place.events, emit=lambda event: None)
     loop.run()
     assert [event.process for event in triggers[-1].events] == ["nft"]
     assert time.monotonic() - began[0] < 1.0

@@ -1,4 +1,4 @@
-"""What the log and `systemctl status` say of an outcome."""
+"""The events of an outcome, in the words of the log, and what `systemctl status` says of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 
 from nvi_operator import errors
-from nvi_operator.daemon.report import SHOWN, log_entries, next_attempt, status_line
+from nvi_operator.daemon.fights import Pause
+from nvi_operator.daemon.report import SHOWN, error_event, events_of, pause_event, status_line
 from nvi_operator.errors import KernelError, NftCrashedError, NviError, Position, SpecError, SpecProblem
 from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.sources.revision import Revision
 from nvi_operator.state.host import Ref
+from tests.unit.topology.test_resolve import AUTO, LAN, link, topology
 
 BEFORE = Outcome("edge", requested=False)
 AT = Revision("a1b2c3d", "main", dirty=False)
@@ -29,7 +31,7 @@ def settings(count: int) -> Plan:
 
 
 def entries(outcome: Outcome, last: Outcome = BEFORE, *, kernel: bool = False) -> list[str]:
-    return list(log_entries(outcome, last, kernel=kernel))
+    return [event.text for event in events_of(outcome, last, kernel=kernel)]
 
 
 def test_the_first_reconcile_that_changes_nothing_says_so_and_later_ones_are_silent() -> None:
@@ -58,25 +60,29 @@ def test_a_long_change_is_summed_up_and_the_kernels_lines_are_cut() -> None:
 
 def test_drift_names_who_changed_it() -> None:
     outcome = Outcome("edge", plan=settings(1), requested=False, changed_by=("ip (pid 7)",), seconds=0.002)
-    (entry,) = entries(outcome)
+    drift, healed = entries(outcome)
     assert outcome.healed == {"sysctl net/ipv4/conf/lan0/rp_filter"}
-    assert entry.startswith("edge: drift by ip (pid 7)\n")
-    assert entry.endswith("edge: healed in 2 ms: in sync")
+    assert drift.startswith("edge: drift by ip (pid 7)\n")
+    assert healed == "edge: healed in 2 ms: in sync"
 
 
 def test_drift_beside_a_table_that_cannot_be_listed_is_told() -> None:
     error = NftCrashedError("libnftables died")
-    (entry,) = entries(Outcome("edge", plan=settings(1), requested=False, errors=(error,), failed=True))
-    assert entry.startswith("edge: drift beside the nft table\n")
-    assert entry.endswith("\nhealed")
+    drift, healed = entries(Outcome("edge", plan=settings(1), requested=False, errors=(error,), failed=True))
+    assert drift.startswith("edge: drift beside the nft table\n")
+    assert healed == "healed"
 
 
 def test_a_wrong_spec_is_told_once_and_so_is_its_end() -> None:
     wrong = Outcome("edge", requested=False, errors=(WRONG,))
-    assert entries(wrong) == ["edge: the new spec is wrong; the last good one stays in force"]
-    assert entries(wrong, wrong) == []
+    assert error_event(WRONG, wrong, None).text.splitlines() == [
+        "edge: the new spec is wrong; the last good one stays in force",
+        "gateway.yaml:3:5: spec.uplinks: no such uplink",
+        "  next attempt: at the next change",
+    ]
     assert entries(BEFORE, wrong) == ["edge: the spec is right again"]
-    assert entries(Outcome(errors=(WRONG,), failed=True), Outcome()) == [], "none is in force"
+    none_in_force = Outcome(errors=(WRONG,), failed=True)
+    assert error_event(WRONG, none_in_force, None).text.startswith("gateway.yaml:3:5: ")
 
 
 def test_a_note_is_told_once() -> None:
@@ -91,9 +97,48 @@ def test_the_status_is_the_first_error_or_that_all_is_well_and_what_is_paused() 
     assert status_line(Outcome("edge", errors=(KernelError("rule: no"),)), ()) == "rule: no"
 
 
-def test_the_next_attempt_is_told() -> None:
-    assert next_attempt(0.05) == "  next attempt: in 0.05 s"
-    assert next_attempt(None) == "  next attempt: at the next change"
+def test_an_error_tells_the_next_attempt_and_what_was_reverted() -> None:
+    error = KernelError("rule x: create: no")
+    assert error_event(error, BEFORE, 0.05).text == "rule x: create: no\n  next attempt: in 0.05 s"
+    error.reverted = True
+    event = error_event(error, BEFORE, None)
+    assert event.kind == "reverted"
+    assert event.text.splitlines()[1:] == [
+        "  reverted: everything is as it was before",
+        "  next attempt: at the next change",
+    ]
+
+
+def test_a_pause_names_the_processes_or_says_that_they_are_not_known() -> None:
+    pause = Pause("rule x", 10, 60.0, ("evil (pid 7)", "once (pid 3)"), 120.0)
+    assert pause_event(pause, BEFORE).text == (
+        "rule x: changed by evil (pid 7) and once (pid 3), and healed 10 times within 60 s: paused for 120 s"
+    )
+    assert "a process that the kernel does not name" in pause_event(replace(pause, changed_by=()), BEFORE).text
+
+
+def on(*addresses: str, carrier: bool = True, hops: tuple[str, ...] = ("203.0.113.1",)) -> Outcome:
+    """In sync, on a host with this uplink."""
+    wan = replace(link("wan0", *addresses, hops=hops), carrier=carrier)
+    return replace(BEFORE, plan=replace(NO_PLAN, topology=topology(LAN + AUTO, link("lan0"), wan)))
+
+
+def test_an_uplink_that_goes_down_or_comes_back_is_an_event_of_its_own() -> None:
+    up, down = on("203.0.113.2/24"), on("203.0.113.2/24", carrier=False)
+    assert entries(up) == []
+    assert entries(down) == ["edge: uplink isp-a: down: wan0 is without carrier"], "down when it began"
+    assert entries(down, up) == ["edge: uplink isp-a: down: wan0 is without carrier"]
+    assert entries(down, down) == []
+    assert entries(up, down) == ["edge: uplink isp-a: up"]
+    stopped = Outcome("edge", errors=(KernelError("no"),), failed=True).remembered(down)
+    assert entries(up, stopped) == ["edge: uplink isp-a: up"], "a reconcile that was stopped says nothing of it"
+
+
+def test_a_new_lease_tells_the_address_before_and_after() -> None:
+    before, after = on("203.0.113.2/24"), on("203.0.113.9/24")
+    assert entries(after, before) == ["edge: uplink isp-a: address 203.0.113.9, was 203.0.113.2"]
+    assert entries(on("203.0.113.2/24"), before) == []
+    assert entries(on(hops=()), before) == ["edge: uplink isp-a: down: no address"], "no lease is no new lease"
 
 
 @pytest.mark.parametrize(

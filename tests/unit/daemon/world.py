@@ -15,6 +15,7 @@ from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.sdnotify import Notifier
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NviError
+from nvi_operator.events.event import GatewayEvent
 from nvi_operator.kernel.netlink.events import Event
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.sources.directory import SpecDirectory
@@ -114,7 +115,7 @@ class World:
         self.notifier = FakeNotifier(interval)
         self.answers: list[Outcome | NviError | Callable[[Trigger], Outcome]] = []
         self.triggers: list[tuple[float, Trigger]] = []
-        self.log: list[str] = []
+        self.happened: list[GatewayEvent] = []
         self.open_files: set[str] = set()  # names of files that another process has open for writing
         self.unreported: list[bool] = []  # what the next looks at unreported changes find
         self.file_changed: Callable[[], None] = lambda: None
@@ -125,7 +126,7 @@ class World:
                 being_written=lambda root, names: [name for name in names if Path(name).name in self.open_files],
             ),
             events=self.events,
-            log=self.log.append,
+            emit=self.happened.append,
             glance=lambda: bool(self.unreported) and self.unreported.pop(),
             clock=self.clock,
             watch=self._watch,
@@ -138,6 +139,10 @@ class World:
         """Run for so many seconds."""
         self.clock.at(seconds, self.loop.stop)
         self.loop.run()
+
+    @property
+    def log(self) -> list[str]:
+        return [event.text for event in self.happened]
 
     @property
     def moments(self) -> list[float]:

@@ -1,0 +1,63 @@
+"""Events with their number and time, and the last of them. Pure: the time comes from a function."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from nvi_operator.events.event import GatewayEvent, event_fields
+
+KEPT = 500  # records that a history holds
+
+
+@dataclass(frozen=True)
+class Record:
+    """The `number`th event since the daemon began; `time` in seconds since 1970."""
+
+    number: int
+    time: float
+    event: GatewayEvent
+
+    def json(self) -> dict[str, Any]:
+        """Stable for programs: docs/events.md."""
+        event = self.event
+        return {
+            "number": self.number,
+            "time": iso(self.time),
+            "event": event.kind,
+            "level": event.level.name.lower(),
+            "gateway": event.gateway or None,
+            "revision": event.revision or None,
+            "text": event.text,
+            **event_fields(event),
+        }
+
+
+class History:
+    """Numbers events, keeps the last ones, and hands each to every `listener`, which must not block."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._records: deque[Record] = deque(maxlen=KEPT)
+        self._next = 1
+        self.listeners: list[Callable[[Record], None]] = []
+
+    def add(self, event: GatewayEvent) -> None:
+        record = Record(self._next, self._wall(), event)
+        self._next += 1
+        self._records.append(record)
+        for listener in self.listeners:
+            listener(record)
+
+    def last(self, count: int) -> tuple[Record, ...]:
+        """The last ones, the oldest first."""
+        return tuple(self._records)[-count:] if count else ()
+
+
+def iso(seconds: float) -> str:
+    """RFC 3339, in UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
