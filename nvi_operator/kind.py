@@ -25,7 +25,8 @@ def command(*words: object) -> str:
 
 
 class Phase(IntEnum):
-    """Objects are created and changed upwards through the phases, and deleted downwards, last of all.
+    """Objects are created and changed upwards through the phases, and deleted downwards, last of all (but see
+    `Kind.bypasses`).
 
     This order failed closed after every single step of a first apply, with packets: first what refuses
     untranslated packets, last what lets packets through at all.
@@ -40,6 +41,7 @@ class Phase(IntEnum):
     ROUTES = 7  # routes into the device and through the uplinks, and the rules that lead there
     SYSCTL = 8
     FORWARDING = 9
+    FLOW_CACHE = 10  # lets packets past all of the above
 
 
 def _unchanged(obj: S, topology: TopologyDelta) -> S:
@@ -70,6 +72,8 @@ class Kind(Generic[S]):
     describe: Callable[[S], str]
     # What one such object is called where a plan counts them; None: the name of the kind.
     noun: str | None = None
+    # Does it let packets past the other objects? Then it is removed before anything else changes.
+    bypasses: bool = False
     # Where in its phase an object belongs.
     within: Callable[[S], int] = lambda obj: 0
     # Does a change need a new object instead of an update?

@@ -45,7 +45,7 @@ class FakeKernel:
     def exclusive(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
+    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: bool = False) -> Facts:
         return self.facts_
 
     def observe(self, desired: HostState) -> HostState:

@@ -58,6 +58,7 @@ class _Known:
 class _KnownFacts:
     generation: int
     wires: frozenset[str]
+    flow_cache: bool
     facts: Facts
 
 
@@ -109,16 +110,16 @@ class CachedKernel(Kernel):
         """Did anything that is watched change since the last observation? Takes microseconds."""
         return self._known is not None and not self._known.is_unchanged()
 
-    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
+    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: bool = False) -> Facts:
         """The same object as last time, if nothing was reported."""
         self._events.follow(_numbers_of(wires - self._crowded))  # first: changes during the read count
         generation, known = self._events.generation(), self._known_facts
         if (
             known is None
-            or (known.generation, known.wires) != (generation, wires)
+            or (known.generation, known.wires, known.flow_cache) != (generation, wires, flow_cache)
             or known.facts.hostname != socket.gethostname()
         ):
-            known = self._known_facts = _KnownFacts(generation, wires, super().facts(wires))
+            known = self._known_facts = _KnownFacts(generation, wires, flow_cache, super().facts(wires, flow_cache))
             self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known.facts, ifname))
         return known.facts
 

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.registry import DRIVERS, Drivers
 from nvi_operator.kernel.drivers.sysctl import forwarding_now
 from nvi_operator.kernel.handles import Handles
-from nvi_operator.kernel.inspect.facts import read_facts
+from nvi_operator.kernel.inspect.facts import read_facts, read_timeouts
 from nvi_operator.kernel.inspect.machine import capabilities
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import cookie
@@ -66,11 +67,14 @@ class Kernel:
             if self._begun and self._live is not None and not self._live:
                 self._handles.saved.end()  # the record ends with the gateway
 
-    def facts(self, wires: frozenset[str] = frozenset()) -> Facts:
-        """`wires` are the interfaces whose routes of `main` are told: those of uplinks."""
+    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: bool = False) -> Facts:
+        """`wires` are the interfaces whose routes of `main` are told: those of uplinks. `flow_cache`: is one asked
+        for?
+        """
         handles = self._handles
         before = handles.saved.all("sysctl")
-        return read_facts(handles.ipr, handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
+        facts = read_facts(handles.ipr, handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
+        return replace(facts, timeouts=read_timeouts()) if flow_cache else facts
 
     def observe(self, desired: HostState) -> HostState:
         """All owned objects. `desired` says where to look, never what is owned."""

@@ -12,6 +12,7 @@ from typing import Any
 from nvi_operator.kind import Kind
 from nvi_operator.kinds.egress_guard import EGRESS_GUARD
 from nvi_operator.kinds.fib_rule import FIB_RULE
+from nvi_operator.kinds.flow_cache import FLOW_CACHE
 from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
 from nvi_operator.kinds.link import LINK
 from nvi_operator.kinds.link_group import LINK_GROUP
@@ -29,6 +30,7 @@ _KINDS: tuple[Kind[Any], ...] = (
     TC_PROGRAM,
     EGRESS_GUARD,
     INGRESS_GUARD,
+    FLOW_CACHE,
     ROUTE,
     FIB_RULE,
     SYSCTL,

@@ -29,6 +29,8 @@ FORWARDING: Mapping[int, str] = MappingProxyType({4: "net/ipv4/ip_forward", 6: "
 _SETTINGS = frozenset(
     {("ipv4", "accept_local"), ("ipv4", "rp_filter"), ("ipv4", "send_redirects"), ("ipv6", "accept_ra")}
 )
+# A cached flow's acknowledgements pass conntrack by: without this it takes the next one that it sees for invalid.
+_LIBERAL = "net/netfilter/nf_conntrack_tcp_be_liberal"
 _EVERYWHERE = "net/ipv4/conf/all/rp_filter"
 
 
@@ -51,6 +53,8 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
             if uplink.dynamic and uplink.interface.ifindex is not None:
                 # A forwarding host stops learning from router advertisements, save with 2.
                 yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", "2")
+    if topology.flow_cache is not None and topology.dataplane == "bpf":
+        yield Sysctl(_LIBERAL, "1")
     for family in topology.families:
         yield Sysctl(FORWARDING[family], "1")
 
@@ -61,10 +65,10 @@ def may_change(path: str, value: str) -> bool:
         return False
     parts = path.split("/")
     if len(parts) != 5:
-        return path in FORWARDING.values()
+        return path in (FORWARDING[4], _LIBERAL)
     net, family, conf, ifname, name = parts
     known = (net, conf) == ("net", "conf") and (family, name) in _SETTINGS and is_ifname(ifname)
-    return known or path in FORWARDING.values()
+    return known or path == FORWARDING[6]
 
 
 def _phase(sysctl: Sysctl) -> Phase:

@@ -1,6 +1,7 @@
 """The one comparator: the steps from a live state to a desired one, and the steps back.
 
-Creating and changing goes upwards through the phases, deleting downwards afterwards: make before break.
+Creating and changing goes upwards through the phases, deleting downwards afterwards: make before break. What lets
+packets past the other objects is removed first of all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from nvi_operator.state.host import HostState, Ref
 
 def plan(live: HostState, desired: HostState) -> Plan:
     """`plan(x, x)` is empty; applying `plan(x, y)` to a host that holds x makes it hold y."""
+    first: list[Change] = []
     builds: list[Change] = []
     deletes: list[Change] = []
     lost = _lost(live, desired)
@@ -19,16 +21,21 @@ def plan(live: HostState, desired: HostState) -> Plan:
         before, after = None if ref in lost else live.objects.get(ref), desired.objects.get(ref)
         if before == after:
             continue
+        kind = KINDS[ref.kind]
+        if before is not None and after is not None and kind.bypasses and kind.replaces(before, after):
+            first.append(Change(ref, Action.DELETE, before, None))
+            before = None
         if after is None:
-            deletes.append(Change(ref, Action.DELETE, before, None))
+            (first if kind.bypasses else deletes).append(Change(ref, Action.DELETE, before, None))
         elif before is None:
             builds.append(Change(ref, Action.CREATE, None, after))
         else:
-            replaces = KINDS[ref.kind].replaces(before, after)
+            replaces = kind.replaces(before, after)
             builds.append(Change(ref, Action.REPLACE if replaces else Action.UPDATE, before, after))
+    first.sort(key=_order, reverse=True)
     builds.sort(key=_order)
     deletes.sort(key=_order, reverse=True)
-    return Plan((*builds, *deletes), live, desired)
+    return Plan((*first, *builds, *deletes), live, desired)
 
 
 def _lost(live: HostState, desired: HostState) -> frozenset[Ref]:

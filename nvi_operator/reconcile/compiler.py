@@ -52,6 +52,11 @@ class Compiler:
         """The interfaces of its uplinks, whose routes in `main` are facts."""
         return self.spec.wires if self.spec else frozenset()
 
+    @property
+    def flow_cache(self) -> bool:
+        """Does it ask for a flow cache, so that what speaks against one is among the facts?"""
+        return self.spec is not None and self.spec.asks_for_flow_cache
+
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
         """The topology and the desired state; the same objects as last time if the facts mean the same."""
         if self.spec is None:

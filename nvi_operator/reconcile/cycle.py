@@ -40,7 +40,7 @@ class AnyKernel(Protocol):
         """Within, no other process changes this gateway. Raises BusyError if another does not end in time."""
         ...
 
-    def facts(self, wires: frozenset[str]) -> Facts: ...
+    def facts(self, wires: frozenset[str], flow_cache: bool) -> Facts: ...
 
     def observe(self, desired: HostState) -> HostState: ...
 
@@ -51,7 +51,7 @@ class AnyKernel(Protocol):
 
 def preview(kernel: AnyKernel, compiler: Compiler) -> Plan:
     """What a reconcile would do. Changes nothing."""
-    topology, desired = compiler.meaning(kernel.facts(compiler.wires))
+    topology, desired = compiler.meaning(kernel.facts(compiler.wires, compiler.flow_cache))
     return compiler.plan(topology, kernel.observe(desired), desired)
 
 
@@ -111,7 +111,7 @@ def _auto_chooses_another_dataplane(kernel: AnyKernel, compiler: Compiler, tried
     """A module that the kernel refused to load is not chosen a second time. Its signature shows only by trying."""
     if compiler.spec is None or tried.topology is None or compiler.spec.dataplane.type != "auto":
         return False
-    facts = kernel.facts(compiler.wires)
+    facts = kernel.facts(compiler.wires, compiler.flow_cache)
     return resolve(compiler.name, compiler.spec, facts).dataplane != tried.topology.dataplane
 
 

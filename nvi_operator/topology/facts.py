@@ -69,6 +69,21 @@ class ForeignRule:
 
 
 @dataclass(frozen=True)
+class Blocker:
+    """Why the flow cache would lose something: at one interface, or, where `ifname` is None, at all of them.
+
+    `reason` says what is there, `remedy` what to do for a cache.
+    """
+
+    reason: str
+    remedy: str = ""
+    ifname: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+
+
+@dataclass(frozen=True)
 class Facts:
     """One host, as found. `assumed`: some of it was made up for an offline rendering."""
 
@@ -83,3 +98,7 @@ class Facts:
     reverse_path: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     programs: bool = True  # may eBPF programs be loaded here?
     assumed: bool = False
+    # Only where a flow cache is asked for: what speaks against one, and conntrack's timeouts in seconds, by the names
+    # that they have below net/netfilter.
+    blockers: tuple[Blocker, ...] = ()
+    timeouts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

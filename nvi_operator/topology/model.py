@@ -8,6 +8,7 @@ from typing import Literal
 
 from nvi_operator.language.model.settings import Guards
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
+from nvi_operator.topology.flow_cache import FlowCache
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.numbers import MAX_RULED_SOURCES, Priorities, device_group
 from nvi_operator.topology.prefixes import fewest
@@ -40,6 +41,7 @@ class Topology:
     programs: bool  # may the interfaces have programs that guard them?
     local: tuple[tuple[str, Address], ...]  # every interface's own addresses, by its name
     loop_tag: int
+    flow_cache: FlowCache | None  # None: every packet takes both passes
     link_group: int
     protocol: int  # of the gateway's own routes and FIB rules
     table: int

@@ -18,6 +18,7 @@ from nvi_operator.language.model.values import FAMILIES, Address, Family, Networ
 from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
+from nvi_operator.topology.flow_cache import resolve_flow_cache
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
@@ -66,6 +67,9 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
             f"main: its IPv{family} default route refuses: stage 2 looks up networks in main, and what inside hosts "
             "send elsewhere ends there; delete that route: the uplinks' tables end in one themselves"
         )
+    families = _families(inside_interfaces, uplinks)
+    interfaces = {i.ifname: i for i in (*(i.interface for i in inside_interfaces), *(u.interface for u in uplinks))}
+    flow_cache = resolve_flow_cache(spec, facts, families, interfaces.values(), notes.append)
     return Topology(
         name=name,
         dataplane=dataplane,
@@ -81,12 +85,13 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
+        flow_cache=flow_cache,
         link_group=spec.numbers.link_group,
         protocol=spec.numbers.protocol,
         table=spec.numbers.table,
         priorities=Priorities(spec.numbers.rule_priority),
         guards=spec.guards,
-        families=_families(inside_interfaces, uplinks),
+        families=families,
         inside_interfaces=inside_interfaces,
         uplinks=uplinks,
         displaced=tuple(_displaced(spec, facts)),

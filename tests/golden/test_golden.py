@@ -128,7 +128,9 @@ def test_a_spec_means_exactly_these_objects(case: Path, regen: bool) -> None:
         "ruleset.nft": lines(table_text(table_of(state))),
         "rules.txt": rules_in_order(state),
         "routes.txt": described(state, "route"),
-        "links.txt": described(state, "module", "link", "tc-program", "egress-guard", "ingress-guard", "link-group"),
+        "links.txt": described(
+            state, "module", "link", "tc-program", "egress-guard", "ingress-guard", "flow-cache", "link-group"
+        ),
         "sysctls.txt": described(state, "sysctl"),
     }
     for name, found in expected.items():

@@ -20,7 +20,7 @@ def run(context: Context) -> int:
 
     loaded = context.load()
     with Kernel(loaded.spec.numbers) as kernel:
-        facts = assume_missing(loaded.spec, kernel.facts(loaded.spec.wires))
+        facts = assume_missing(loaded.spec, kernel.facts(loaded.spec.wires, loaded.spec.asks_for_flow_cache))
     topology = resolve(loaded.name, loaded.spec, facts)
     desired = desired_state(topology)
     if context.arguments.output == "json":

@@ -9,6 +9,7 @@ from nvi_operator.errors import NviError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.egress_guard import EgressGuardDriver
 from nvi_operator.kernel.drivers.fib_rule import FibRuleDriver
+from nvi_operator.kernel.drivers.flow_cache import FlowCacheDriver
 from nvi_operator.kernel.drivers.ingress_guard import IngressGuardDriver
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
@@ -27,6 +28,7 @@ _DRIVERS: tuple[type[Driver], ...] = (
     TcProgramDriver,
     EgressGuardDriver,
     IngressGuardDriver,
+    FlowCacheDriver,
     LinkGroupDriver,
     RouteDriver,
     FibRuleDriver,

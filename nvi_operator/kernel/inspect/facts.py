@@ -16,6 +16,7 @@ from nvi_operator.kernel.inspect.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, listed
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
+from nvi_operator.topology.flow_cache import TIMEOUTS
 
 _ARPHRD_ETHER = 1
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
@@ -50,6 +51,12 @@ def read_facts(
         refuses=routes.refuses,
         rules=read_foreign_rules(rtnetlink, protocol, names),
     )
+
+
+def read_timeouts() -> Mapping[str, int]:
+    """Conntrack's timeouts, in seconds; empty while the namespace has no conntrack."""
+    values = {name: read(f"net/netfilter/{name}") for name in TIMEOUTS}
+    return MappingProxyType({name: int(value) for name, value in values.items() if value and value.isdecimal()})
 
 
 def _reverse_path(ifnames: Iterable[str], saved: Mapping[str, str]) -> dict[str, int]:

@@ -76,6 +76,10 @@ class GatewaySpec(Model):
         """The interfaces of uplinks."""
         return frozenset(uplink.interface for uplink in self.uplinks.values())
 
+    @property
+    def asks_for_flow_cache(self) -> bool:
+        return self.dataplane.flow_cache != "off"
+
 
 class Metadata(Model):
     """What a document is called."""

@@ -47,6 +47,18 @@ class Dataplane(Model):
         "one pass, without NAT. On a second one the policies would refuse it, because the kernel no longer knows "
         "that it was encrypted.",
     )
+    flow_cache: Literal["off", "auto"] = Field(
+        "off",
+        description="Do established flows skip both passes? auto: where nothing is lost by it; `plan`, `status` and "
+        "`doctor` say where not, and why. off: every packet takes both passes.",
+    )
+    flow_cache_entries: int = Field(
+        65536,
+        ge=1024,
+        le=4194304,
+        description="How many directions of flows of each family the flow cache holds, two for each flow; memory is "
+        "taken for all of them, 160 bytes each for IPv4, 208 for IPv6. The least used ones give way.",
+    )
 
     @model_validator(mode="after")
     def _bits_differ(self) -> Dataplane:

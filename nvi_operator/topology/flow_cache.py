@@ -1,0 +1,82 @@
+"""May established flows skip both passes here and now? (dataplane.flowCache)
+
+What would be lost by it is a `Blocker`: of the spec and of settings here, of other programs' rules in the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Family
+from nvi_operator.topology.facts import Blocker, Facts
+from nvi_operator.topology.interfaces import Interface
+from nvi_operator.topology.notes import Note
+
+LONGEST_INTERVAL = 10_000  # milliseconds until the slow path has to confirm a flow again, where there are many
+SHORTEST_INTERVAL = 1_000  # and where there are few
+
+# Of flows that have had an answer: a flow whose timeout ends while it is cached would lose its NAT port.
+TIMEOUTS = (
+    "nf_conntrack_tcp_timeout_established",
+    "nf_conntrack_tcp_timeout_fin_wait",
+    "nf_conntrack_tcp_timeout_close_wait",
+    "nf_conntrack_tcp_timeout_last_ack",
+    "nf_conntrack_tcp_timeout_max_retrans",
+    "nf_conntrack_tcp_timeout_unacknowledged",
+    "nf_conntrack_udp_timeout",
+    "nf_conntrack_udp_timeout_stream",
+)
+
+
+@dataclass(frozen=True)
+class FlowCache:
+    """The flow cache of a gateway."""
+
+    cached: frozenset[str]  # the interfaces between which flows are cached
+    entries: Mapping[Family, int]
+    interval: int  # milliseconds: the longest after which the slow path has to confirm a flow again
+
+
+def resolve_flow_cache(
+    spec: GatewaySpec, facts: Facts, families: Iterable[Family], interfaces: Iterable[Interface], note: Note
+) -> FlowCache | None:
+    """None: every packet takes both passes. Notes say why, where the spec asks for a cache."""
+    if spec.dataplane.flow_cache == "off":
+        return None
+    present = [interface for interface in interfaces if interface.ifindex is not None]
+    found = tuple(blockers(spec, facts, present))
+    for blocker in found:
+        note(f"flow cache: off{'' if blocker.ifname is None else f' at {blocker.ifname}'}: {blocker}")
+    blocked = {blocker.ifname for blocker in found}
+    cached = frozenset(interface.ifname for interface in present) - blocked
+    if None in blocked or not cached:
+        return None
+    entries = dict.fromkeys(families, spec.dataplane.flow_cache_entries)
+    return FlowCache(cached, MappingProxyType(entries), _interval(facts))
+
+
+def blockers(spec: GatewaySpec, facts: Facts, interfaces: Iterable[Interface]) -> Iterator[Blocker]:
+    """What speaks against a cache, for `interfaces`, which exist."""
+    if spec.dataplane.keep_marks:
+        yield Blocker("keepMarks: each packet may have another mark, and a cached flow has one", "leave it out")
+    if spec.dataplane.ipsec:
+        yield Blocker("ipsec: a cached flow would pass by the policies", "leave it out, or flowCache")
+    if not facts.programs:
+        yield Blocker("eBPF programs cannot be loaded here", "nvictl doctor says why")
+    if _interval(facts) < SHORTEST_INTERVAL:
+        name, seconds = min(facts.timeouts.items(), key=lambda item: item[1])
+        yield Blocker(
+            f"net.netfilter.{name} is {seconds}: a cached flow would outlive its conntrack entry",
+            f"set it to {2 * SHORTEST_INTERVAL // 1000} or more",
+        )
+    for interface in interfaces:
+        if interface.mac is None:
+            yield Blocker("its frames have no Ethernet header", ifname=interface.ifname)
+    yield from facts.blockers
+
+
+def _interval(facts: Facts) -> int:
+    return min(LONGEST_INTERVAL, *(seconds * 1000 // 2 for seconds in facts.timeouts.values()), LONGEST_INTERVAL)
