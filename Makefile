@@ -5,9 +5,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 iputils-ping traceroute conntrack netbase
+PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 libbpf1 iputils-ping traceroute conntrack netbase
 BENCH_PACKAGES := iptables perl
 DEV_PACKAGES   := curl git
+BPF_PACKAGES   := clang llvm libbpf-dev linux-libc-dev
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
 NETWORKD      := packaging/networkd/50-nvi-operator.conf
@@ -19,7 +20,7 @@ WORKERS       ?= $(shell expr $$(nproc) + 1)
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup dev man networkd demo lab test test-quick test-netns soak kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
+.PHONY: help setup dev man networkd demo lab test test-quick test-netns soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -94,6 +95,13 @@ kmod-checkpatch: ## style of the kernel's sources: CHECKPATCH=path of a kernel t
 build/peers:
 	mkdir -p build/ferm
 	-cd build/ferm && $(SUDO) apt-get update -qq && apt-get download -qq ferm && dpkg-deb -x ferm_*.deb ../peers
+
+bpf: $(VENV)/.ready ## compile the eBPF programs, after a change of kernel/bpf/programs; the objects are committed
+	$(call install,$(BPF_PACKAGES))
+	$(BIN)/python -m nvi_operator.kernel.bpf.compile
+
+bpf-check: bpf ## are the committed objects what this compiler makes of their sources?
+	git diff --exit-code --stat nvi_operator/kernel/bpf/objects
 
 bench: dev build/peers ## benchmark the control plane against nft and others; writes docs/benchmarks.md
 	$(call install,$(BENCH_PACKAGES))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from nvi_operator.doctor import Finding, Survey, diagnose
 from nvi_operator.doctor.survey import FilterFact, RouteUse
-from nvi_operator.kernel.bpf import syscall
+from nvi_operator.kernel.bpf import syscall, tcx
 from nvi_operator.kernel.bpf.syscall import load_program
 from nvi_operator.kernel.inspect import xt as survey_xt
 from nvi_operator.kernel.inspect.survey import take_survey
@@ -430,18 +429,15 @@ def test_tcx_programs_are_named(host: Host) -> None:
     """They run before tc filters, and so before the gateway's program."""
     host.ip("link add nvi0 type ifb", "link set nvi0 group 79")
 
-    def attach(ifname: str, place: int) -> None:
+    def attach(ifname: str, hook: tcx.Hook) -> None:
         program = load_program(syscall._SHORTEST, "passes")
-        # union bpf_attr of BPF_PROG_ATTACH: target_ifindex, attach_bpf_fd, attach_type, flags, replaced and relative
-        # program, expected_revision
-        attr = struct.pack("=IIIIIIQ", socket.if_nametoindex(ifname), program, place, 0, 0, 0, 0)
-        syscall._bpf(8, attr, "attaching")
+        tcx.attach(socket.if_nametoindex(ifname), hook, program, "last", 0)
         os.close(program)
 
     assert matter(findings(host, SPEC)) == set()
-    host.call(attach, "nvi0", syscall.TCX_EGRESS)
-    host.call(attach, "wan0", syscall.TCX_INGRESS)
-    host.call(attach, "wan1", syscall.TCX_EGRESS)
+    host.call(attach, "nvi0", "egress")
+    host.call(attach, "wan0", "ingress")
+    host.call(attach, "wan1", "egress")
     found = [f for f in findings(host, SPEC) if f.topic == "tcx-program"]
     heads = [f.what.partition(": runs")[0].partition(": packets")[0].rstrip("0123456789") for f in found]
     assert list(zip((f.level for f in found), heads, strict=True)) == [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.kernel.bpf import syscall
+from nvi_operator.kernel.bpf import syscall, tcx
 from tests.lab import GatewayHost, Site
 from tests.netns.scenarios import A, spec
 
@@ -31,8 +31,7 @@ def attach(verdict: int) -> None:
     """A program at the tcx egress of nvi0: r0 = verdict; exit."""
     code = struct.pack("=BBhi", 0xB7, 0, 0, verdict) + struct.pack("=BBhi", 0x95, 0, 0, 0)
     program = syscall.load_program(code, "theirs")
-    attr = struct.pack("=IIIIIIQ", socket.if_nametoindex("nvi0"), program, syscall.TCX_EGRESS, 0, 0, 0, 0)
-    syscall._bpf(8, attr, "attaching")  # BPF_PROG_ATTACH
+    tcx.attach(socket.if_nametoindex("nvi0"), "egress", program, "last", 0)
     os.close(program)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import asm
 from nvi_operator.kernel.bpf.maps import ARRAY, MapInfo
+from nvi_operator.kernel.errors import TRANSIENT
 
 _NR = {
     "x86_64": 321,
@@ -35,6 +36,7 @@ _MOST_PROGRAMS = 64  # of one place; the kernel takes no more (BPF_MPROG_MAX)
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
 _ATTEMPTS = 5
+_CHANGED = TRANSIENT | {errno.ESTALE}  # mprog.c: the programs of the place are not those that were listed
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SHORTEST = asm.encode([asm.mov_imm(asm.R0, 0), asm.leave()], {})
 
@@ -48,7 +50,7 @@ class ProgramInfo:
     map_ids: tuple[int, ...]
 
 
-def _bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
+def bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
     """The result and the attributes as the kernel left them. Raises KernelError or CapabilityError."""
     number = _NR.get(platform.machine())
     if number is None:
@@ -73,7 +75,7 @@ def _refused(command: int, what: str, code: int) -> KernelError | CapabilityErro
         return CapabilityError(text, hint=f"eBPF needs root of the host itself, or {needed} there")
     if code == errno.ENOSYS:
         return CapabilityError(text, hint="this kernel was built without CONFIG_BPF_SYSCALL")
-    error = KernelError(text)
+    error = KernelError(text, transient=code in _CHANGED)
     error.__cause__ = OSError(code, os.strerror(code))
     return error
 
@@ -82,7 +84,7 @@ def create_map(info: MapInfo) -> int:
     """A new map's file descriptor."""
     sizes = (info.kind, info.key_size, info.value_size, info.entries, info.flags)
     attr = struct.pack("=IIIIIII16s", *sizes, 0, 0, info.name.encode())
-    return _bpf(_MAP_CREATE, attr, f"bpf map {info.name}: creating")[0]
+    return bpf(_MAP_CREATE, attr, f"bpf map {info.name}: creating")[0]
 
 
 def may_load() -> bool:
@@ -136,10 +138,10 @@ def load_program(code: bytes, name: str) -> int:
 
     what = f"bpf program {name}: loading"
     try:
-        return _bpf(_PROG_LOAD, attr(0), what)[0]
+        return bpf(_PROG_LOAD, attr(0), what)[0]
     except KernelError:
         try:
-            return _bpf(_PROG_LOAD, attr(1), what)[0]
+            return bpf(_PROG_LOAD, attr(1), what)[0]
         except KernelError as error:
             words = log.value.decode(errors="replace").strip().splitlines()[-3:]
             raise KernelError(
@@ -159,7 +161,7 @@ def lookup(fd: int, key: bytes, size: int) -> bytes | None:
     value = ctypes.create_string_buffer(size)
     attr, buffer = _element(fd, key, value)
     try:
-        _bpf(_MAP_LOOKUP, attr, "bpf map: reading")
+        bpf(_MAP_LOOKUP, attr, "bpf map: reading")
     except KernelError as error:
         if _code(error) == errno.ENOENT:
             return None
@@ -170,13 +172,13 @@ def lookup(fd: int, key: bytes, size: int) -> bytes | None:
 
 def update(fd: int, key: bytes, value: bytes) -> None:
     attr, buffer = _element(fd, key, ctypes_value := ctypes.create_string_buffer(value, len(value)))
-    _bpf(_MAP_UPDATE, attr, "bpf map: writing")
+    bpf(_MAP_UPDATE, attr, "bpf map: writing")
     del buffer, ctypes_value
 
 
 def delete(fd: int, key: bytes) -> None:
     attr, buffer = _element(fd, key, None)
-    _bpf(_MAP_DELETE, attr, "bpf map: deleting")
+    bpf(_MAP_DELETE, attr, "bpf map: deleting")
     del buffer
 
 
@@ -190,7 +192,7 @@ def keys(fd: int, size: int) -> Iterator[bytes]:
             "=IIQQQ", fd, 0, ctypes.addressof(buffer) if buffer is not None else 0, ctypes.addressof(found), 0
         )
         try:
-            _bpf(_MAP_NEXT_KEY, attr, "bpf map: listing")
+            bpf(_MAP_NEXT_KEY, attr, "bpf map: listing")
         except KernelError as error:
             if _code(error) == errno.ENOENT:
                 return
@@ -204,13 +206,13 @@ def _code(error: KernelError) -> int | None:
 
 
 def program_fd(number: int) -> int:
-    return _bpf(_PROG_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf program {number}: finding it by its number")[
+    return bpf(_PROG_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf program {number}: finding it by its number")[
         0
     ]
 
 
 def map_fd(number: int) -> int:
-    return _bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: finding it by its number")[0]
+    return bpf(_MAP_FD_BY_ID, struct.pack("=III", number, 0, 0), f"bpf map {number}: finding it by its number")[0]
 
 
 def programs_at(ifindex: int, place: int) -> tuple[str, ...]:
@@ -221,7 +223,7 @@ def programs_at(ifindex: int, place: int) -> tuple[str, ...]:
     ids = (ctypes.c_uint32 * _MOST_PROGRAMS)()
     attr = struct.pack("=IIIIQIIQQQQ", ifindex, place, 0, 0, ctypes.addressof(ids), len(ids), 0, 0, 0, 0, 0)
     try:
-        _, answer = _bpf(_PROG_QUERY, attr, f"bpf programs of link {ifindex}: listing")
+        _, answer = bpf(_PROG_QUERY, attr, f"bpf programs of link {ifindex}: listing")
     except NviError:
         return ()
     (count,) = struct.unpack_from("=I", answer, 24)
@@ -264,7 +266,7 @@ def _name(raw: bytes, offset: int) -> str:
 def _info(fd: int, info: bytearray) -> bytes:
     buffer = ctypes.create_string_buffer(bytes(info), len(info))
     attr = struct.pack("=IIQ", fd, len(info), ctypes.addressof(buffer))
-    _bpf(_OBJ_INFO, attr, "bpf object: reading its description")
+    bpf(_OBJ_INFO, attr, "bpf object: reading its description")
     return buffer.raw
 
 

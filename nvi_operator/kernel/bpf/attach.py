@@ -1,0 +1,155 @@
+"""Where programs run at an interface: by tcx where the kernel has it (6.6), as filters of clsact elsewhere.
+
+Either way a program outlives the process that attached it, and is found by its name. tcx runs before clsact.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nvi_operator.errors import KernelError, NviError
+from nvi_operator.kernel.bpf import syscall, tcx
+from nvi_operator.kernel.bpf.clsact import Clsact, Filter
+from nvi_operator.kernel.bpf.tcx import Hook, Order
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.store.saved_settings import SavedSettings
+
+Mechanism = Literal["tcx", "clsact"]
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A program at an interface: its number, and its name (with clsact: its filter's)."""
+
+    ifindex: int
+    hook: Hook
+    mechanism: Mechanism
+    program: int
+    name: str
+    filter: Filter | None = None
+
+
+def preferred() -> Mechanism:
+    """What this kernel has."""
+    return "tcx" if tcx.available() else "clsact"
+
+
+class Attachments:
+    """The programs of one driver, whose names `is_owned` knows; `shares` knows those of all drivers.
+
+    `mechanism` forces one for new programs. Those of the other are found, and replaced by such, all the same.
+    """
+
+    def __init__(
+        self,
+        ipr: Any,
+        rtnetlink: Rtnetlink,
+        saved: SavedSettings,
+        is_owned: Callable[[str], bool],
+        *,
+        shares: Callable[[str], bool] | None = None,
+        mechanism: Mechanism | None = None,
+    ) -> None:
+        self._is_owned = is_owned
+        self._clsact = Clsact(ipr, rtnetlink, saved, shares or is_owned)
+        self._mechanism = mechanism
+
+    @property
+    def mechanism(self) -> Mechanism:
+        return self._mechanism or preferred()
+
+    def at(self, hook: Hook, ifindexes: Iterable[int]) -> Iterator[Attached]:
+        """Every owned program at these interfaces, in the order in which they run."""
+        for ifindex in ifindexes:
+            if tcx.available():
+                yield from self._by_tcx(hook, ifindex)
+            yield from self.filters(hook, ifindex)
+
+    def filters(self, hook: Hook, ifindex: int = 0) -> Iterator[Attached]:
+        """Every owned filter of clsact, of one interface or of all."""
+        for each in self._clsact.filters(hook, ifindex):
+            if self._is_owned(each.name):
+                yield Attached(each.ifindex, hook, "clsact", each.program, each.name, each)
+
+    def attach(
+        self,
+        ifindex: int,
+        hook: Hook,
+        fd: int,
+        name: str,
+        order: Order,
+        *,
+        replaces: Attached | None = None,
+        first: int = 1,
+    ) -> None:
+        """Attach a loaded program before or after the others of that place, or instead of one.
+
+        The first of several at clsact is the one that came first: a filter takes the lowest preference that is free,
+        from `first` on. `name` is the filter's. A replacement by the same mechanism is one step, in which every
+        packet meets either program; otherwise both run for a moment.
+        """
+        if replaces is not None and replaces.mechanism == self.mechanism:
+            self._replace(replaces, fd, name)
+            return
+        if self.mechanism == "tcx":
+            tcx.attach(ifindex, hook, fd, order, tcx.programs(ifindex, hook).revision)
+        else:
+            self._clsact.attach(ifindex, hook, fd, name, order, first=first)
+        if replaces is not None:
+            self.detach(replaces)
+
+    def detach(self, place: Attached) -> None:
+        """Raises a transient KernelError if another program runs there meanwhile."""
+        if place.filter is not None:
+            self._clsact.detach(place.filter)
+            return
+        with ExitStack() as stack:
+            fd, revision = _opened(stack, place)
+            tcx.detach(place.ifindex, place.hook, fd, revision)
+
+    def _replace(self, place: Attached, fd: int, name: str) -> None:
+        if place.filter is not None:
+            self._clsact.replace(place.filter, fd, name)
+            return
+        with ExitStack() as stack:
+            previous, revision = _opened(stack, place)
+            tcx.replace(place.ifindex, place.hook, fd, previous, revision)
+
+    def _by_tcx(self, hook: Hook, ifindex: int) -> Iterator[Attached]:
+        try:
+            listing = tcx.programs(ifindex, hook)
+        except NviError:
+            return  # the interface has gone
+        for number in listing.programs:
+            name = _name(number)
+            if name is not None and self._is_owned(name):
+                yield Attached(ifindex, hook, "tcx", number, name)
+
+
+def _opened(stack: ExitStack, place: Attached) -> tuple[int, int]:
+    """A descriptor of the program, and the revision in which it was still there."""
+    listing = tcx.programs(place.ifindex, place.hook)
+    if place.program not in listing.programs:
+        raise KernelError(
+            f"bpf program {place.name} at {place.hook} of interface {place.ifindex}: it is not there any more",
+            transient=True,
+        )
+    fd = syscall.program_fd(place.program)
+    stack.callback(os.close, fd)
+    return fd, listing.revision
+
+
+def _name(number: int) -> str | None:
+    """None for a program that has gone."""
+    try:
+        fd = syscall.program_fd(number)
+    except NviError:
+        return None
+    try:
+        return syscall.program_info(fd).name
+    finally:
+        os.close(fd)

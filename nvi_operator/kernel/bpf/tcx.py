@@ -1,0 +1,81 @@
+"""Programs at an interface by tcx, without a link: they outlive the process, and nothing is pinned. Linux 6.6.
+
+tcx programs run before all tc filters, in an order that whoever attaches chooses. One that answers TC_ACT_UNSPEC
+hands on to the next, and the last of them to the filters of clsact.
+Source: struct of BPF_PROG_ATTACH, BPF_PROG_DETACH and BPF_PROG_QUERY in union bpf_attr; kernel/bpf/mprog.c.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Literal
+
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.bpf.syscall import bpf
+
+Hook = Literal["ingress", "egress"]
+Order = Literal["first", "last"]
+
+TYPES: Mapping[Hook, int] = MappingProxyType({"ingress": 46, "egress": 47})  # enum bpf_attach_type
+_ATTACH, _DETACH, _QUERY = 8, 9, 16
+_REPLACE, _BEFORE, _AFTER = 1 << 2, 1 << 3, 1 << 4  # BPF_F_*; BEFORE and AFTER of no program: all of them
+_ORDERS: Mapping[Order, int] = MappingProxyType({"first": _BEFORE, "last": _AFTER})
+_CHANGE = struct.Struct("=IIIIIIQ")  # interface, program, type, flags, replaced program, -, expected revision
+_LIST = struct.Struct("=IIIIQIIQQQQ")
+_COUNT, _REVISION = 24, 56  # where they are in the answer
+_MOST = 64  # BPF_MPROG_MAX
+_LOOPBACK = 1  # every namespace has it
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Numbers of the programs of one hook, in the order in which they run."""
+
+    programs: tuple[int, ...]
+    revision: int  # it grows with every change of them
+
+
+@cache
+def available() -> bool:
+    """Does this kernel have tcx?"""
+    try:
+        programs(_LOOPBACK, "ingress")
+    except NviError:
+        return False
+    return True
+
+
+def programs(ifindex: int, hook: Hook) -> Listing:
+    """Raises KernelError before Linux 6.6 or without the interface, CapabilityError without the rights."""
+    ids = (ctypes.c_uint32 * _MOST)()
+    attr = _LIST.pack(ifindex, TYPES[hook], 0, 0, ctypes.addressof(ids), len(ids), 0, 0, 0, 0, 0)
+    _, answer = bpf(_QUERY, attr, f"bpf programs at {hook} of interface {ifindex}: listing")
+    (count,) = struct.unpack_from("=I", answer, _COUNT)
+    (revision,) = struct.unpack_from("=Q", answer, _REVISION)
+    return Listing(tuple(ids[:count]), revision)
+
+
+def attach(ifindex: int, hook: Hook, fd: int, order: Order, revision: int) -> None:
+    """Raises KernelError: a transient one if the programs have changed since `revision`."""
+    _change(_ATTACH, "attaching", ifindex, hook, fd, _ORDERS[order], 0, revision)
+
+
+def replace(ifindex: int, hook: Hook, fd: int, previous: int, revision: int) -> None:
+    """In one step, at the same place. `previous` is the descriptor of the program that runs there."""
+    _change(_ATTACH, "replacing", ifindex, hook, fd, _REPLACE, previous, revision)
+
+
+def detach(ifindex: int, hook: Hook, fd: int, revision: int) -> None:
+    _change(_DETACH, "detaching", ifindex, hook, fd, 0, 0, revision)
+
+
+def _change(
+    command: int, what: str, ifindex: int, hook: Hook, fd: int, flags: int, previous: int, revision: int
+) -> None:
+    attr = _CHANGE.pack(ifindex, fd, TYPES[hook], flags, previous, 0, revision)
+    bpf(command, attr, f"bpf program at {hook} of interface {ifindex}: {what}")
