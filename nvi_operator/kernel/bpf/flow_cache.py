@@ -1,11 +1,11 @@
-"""The flow cache's maps as bytes: keys, entries, counters, generations. Pure; programs/flow_cache.bpf.c is the other side.
+"""The flow cache's maps as bytes: keys, entries, counters, generations. Pure; programs/flow_cache.bpf.c fills them.
 
 What a driver does:
 
-- Load `OBJECT_WITH_CONNTRACK`, which asks conntrack before it learns a flow; where the kernel refuses it (before 5.18,
-  or without BTF) `OBJECT`. Both have the same programs, maps and constants.
-- Set `constants(...)` and `sizes(...)` at the load. `longest_ms` must be at most half of the shortest conntrack timeout
-  that a cached flow may have.
+- Load `OBJECT_WITH_CONNTRACK`, which asks conntrack before it learns a flow; where the kernel refuses it (before
+  5.18, or without BTF) `OBJECT`. Both have the same programs, maps and constants.
+- Set `constants(...)` and `sizes(...)` at the load. `longest_ms` must be at most half of the shortest conntrack
+  timeout that a cached flow may have.
 - Attach IN and OUT at the interfaces that take part: before every other program of their hook, at ingress and at
   egress. Egress programs behind OUT see what takes the fast path as well; those before it would rewrite it twice.
   At the gateway's other interfaces, attach CLEAN_IN and CLEAN_OUT.
@@ -186,7 +186,7 @@ def parse_flow(key: bytes, value: bytes) -> CachedFlow:
         place >> 8,
         _tuple(source, destination, ports),
         oif,
-        _tuple(*translated, translated_ports),
+        _tuple(translated[0], translated[1], translated_ports),
         mark,
         size,
         bool(state & _SUSPENDED),
