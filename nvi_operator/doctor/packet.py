@@ -44,7 +44,7 @@ class Packet:
 
 def matches(rule: ListedRule, packet: Packet) -> Answer:
     """Do all the matches of a rule hold?"""
-    answers = [(body, _match(body, packet)) for body in rule.bodies("match")]
+    answers = [(body, holds(body, packet)) for body in rule.bodies("match")]
     if UNNAMED in (packet.iif, packet.oif) and any(_means_gateway(body, packet) for body, answer in answers):
         # The rule was written for this gateway, for interfaces that no spec names here.
         answers = [(body, None if _is_interface(body) and not answer else answer) for body, answer in answers]
@@ -64,10 +64,11 @@ def element_matches(key: Any, value: Any, packet: Packet) -> Answer:
     """Does the packet match this element of a set or map?"""
     if isinstance(value, dict) and "elem" in value:
         value = value["elem"].get("val")
-    return _match({"op": "==", "left": key, "right": value}, packet)
+    return holds({"op": "==", "left": key, "right": value}, packet)
 
 
-def _match(body: Any, packet: Packet) -> Answer:
+def holds(body: Any, packet: Packet) -> Answer:
+    """Does one match hold?"""
     op, left, right = body.get("op", "=="), body["left"], body["right"]
     if isinstance(right, dict) and "set" in right:
         answers = [element_matches(left, item, packet) for item in _items(right["set"])]
@@ -198,7 +199,7 @@ def _name(actual: str | None, pattern: Any) -> Answer:
 
 def _means_gateway(body: Any, packet: Packet) -> bool:
     """Does a match name the device, the state or the mark that only packets of the gateway have?"""
-    if not _match(body, packet):
+    if not holds(body, packet):
         return False
     left = body["left"]
     if _is_interface(body):

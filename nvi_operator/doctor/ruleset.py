@@ -72,6 +72,9 @@ class Ruleset:
     flags: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # of tables
     flowtables: tuple[Flowtable, ...] = ()
     verdict_maps: Mapping[tuple[str, str, str], tuple[tuple[Any, Any], ...]] = field(default_factory=dict)
+    # Statements that sets and maps have for each element: counter, quota ...
+    set_statements: Mapping[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
+    timeouts: Mapping[tuple[str, str, str], Mapping[str, int]] = field(default_factory=dict)  # of conntrack, by state
 
     @property
     def tables(self) -> tuple[tuple[str, str], ...]:
@@ -108,8 +111,13 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[NftTabl
     rules: dict[tuple[str, str, str], list[ListedRule]] = {}
     flowtables: list[Flowtable] = []
     verdict_maps: dict[tuple[str, str, str], tuple[tuple[Any, Any], ...]] = {}
+    set_statements: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    timeouts: dict[tuple[str, str, str], Mapping[str, int]] = {}
     for item in objects:
         for kind, body in item.items():
+            if kind in ("set", "map") and body.get("stmt"):
+                names = tuple(name for statement in body["stmt"] for name in statement)
+                set_statements[body["family"], body["table"], body["name"]] = names
             if kind == "table":
                 flags[body["family"], body["name"]] = frozenset(_list(body.get("flags")))
             elif kind == "chain":
@@ -123,6 +131,8 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[NftTabl
             elif kind == "flowtable":
                 devices = tuple(_list(body.get("dev")))
                 flowtables.append(Flowtable(body["family"], body["table"], body["name"], devices))
+            elif kind == "ct timeout":
+                timeouts[body["family"], body["table"], body["name"]] = body.get("policy", {})
     flags |= {(table.family, table.name): table.flags for table in tables}
     chains = {
         key: _chain(head, tuple(rules.get(key, ())))
@@ -130,7 +140,7 @@ def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[NftTabl
         if "dormant" not in flags.get(key[:2], ())
     }
     awake = tuple(table for table in flowtables if "dormant" not in flags.get((table.family, table.table), ()))
-    return Ruleset(chains, flags, awake, verdict_maps)
+    return Ruleset(chains, flags, awake, verdict_maps, set_statements, timeouts)
 
 
 def _chain(head: Mapping[str, Any], rules: tuple[ListedRule, ...]) -> ListedChain:

@@ -173,6 +173,7 @@ class Survey:
     conntrack: bool = False
     conntrack_max_is_settable: bool = True  # may this network namespace set nf_conntrack_max?
     forward_policies: int = 0  # IPsec policies for forwarded packets
+    policies: int = 0  # these, and those for what is sent
     rules: tuple[RuleFact, ...] = ()
     foreign_rules: tuple[ForeignRule, ...] = ()  # with the tables that they lead to
     routes: tuple[RouteUse, ...] = ()

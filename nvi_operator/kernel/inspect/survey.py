@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
+from nvi_operator.doctor.flow_cache import SETTINGS
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import FilterFact, MultipathFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
 from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
@@ -30,7 +31,7 @@ from nvi_operator.kernel.inspect.machine import (
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.inspect.nft import ForeignNft, nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.inspect.tc import list_filters
-from nvi_operator.kernel.inspect.xfrm import forward_policies
+from nvi_operator.kernel.inspect.xfrm import policies
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.rights import refused
@@ -47,7 +48,7 @@ _PATHS = (
     "net/ipv4/conf/all/rp_filter",
     "net/netfilter/nf_conntrack_count",
     "net/netfilter/nf_conntrack_max",
-    "net/netfilter/nf_conntrack_helper",
+    *SETTINGS,
     "kernel/unprivileged_bpf_disabled",
 )
 _PER_LINK = ("rp_filter", "proxy_arp")
@@ -71,6 +72,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         routes, main_routes, multipath = _routes(rtnetlink, links)
         filters = tuple(_filters(rtnetlink, links, footprint(spec)))
         tcx = tuple(_tcx(links, footprint(spec)))
+    out, forward = policies()
     return Survey(
         kernel=os.uname().release,
         capabilities=capabilities(),
@@ -86,7 +88,8 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         module=survey_module(),
         conntrack=has_conntrack(),
         conntrack_max_is_settable=can_set_conntrack_max(),
-        forward_policies=forward_policies(),
+        forward_policies=forward,
+        policies=out + forward,
         rules=rules,
         foreign_rules=facts.rules,
         routes=routes,

@@ -11,23 +11,23 @@ from nvi_operator.nft.wire.attributes import attributes
 _XFRM = 6  # NETLINK_XFRM
 _GET_INFO = 0x25  # XFRM_MSG_GETSPDINFO
 _INFO = 1  # XFRMA_SPD_INFO, a struct xfrmu_spdinfo
-_FORWARD = 2  # of its numbers: in, out, fwd, and those of sockets
 
 
-def forward_policies() -> int:
-    """Those for what is forwarded; 0 also where the kernel has no IPsec."""
+def policies() -> tuple[int, int]:
+    """Those for what is sent, and for what is forwarded; 0 also where the kernel has no IPsec."""
     try:
         netlink = Netlink(_XFRM)
     except NviError:
-        return 0
+        return 0, 0
     try:
         flags = bytes(4)
         netlink.send(header(_GET_INFO, REQUEST, 1, len(flags)) + flags)
         reply = next(netlink.replies())
         reply.raise_error()
         info = dict(attributes(reply.body[len(flags) :]))[_INFO]
-        return int(struct.unpack_from("=6I", info)[_FORWARD])
+        _, out, forward, *_ = struct.unpack_from("=6I", info)  # in, out, fwd, and those of sockets
+        return int(out), int(forward)
     except OSError:
-        return 0
+        return 0, 0
     finally:
         netlink.close()
