@@ -31,20 +31,22 @@ _PROTOCOLS = ("tcp", "udp")
 _HELPERS = "net/netfilter/nf_conntrack_helper"
 _ACCOUNTING = "net/netfilter/nf_conntrack_acct"
 _BRIDGE_HOOKS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
+_NEVER_LEARNED = frozenset({"helper", "synproxy"})  # their flows, where conntrack can be asked
 SETTINGS = (_HELPERS, _ACCOUNTING, *_BRIDGE_HOOKS)  # what has to be surveyed, below /proc/sys
 
 
 def blockers(survey: Survey, need: Footprint) -> tuple[Blocker, ...]:
     """Those of the whole gateway first. Of the survey, foreign rules, tc, IPsec, settings and links are looked at."""
-    found = (
+    found = [
         *_unreadable(survey),
         *_rules(survey, need),
         *_filters(survey, need),
         *_ipsec(survey),
         *_settings(survey, need),
         *_masters(survey, need),
-        *_fib_rules(survey),
-    )
+    ]
+    if survey.conntrack_functions:
+        found = [blocker for blocker in found if blocker.reason not in _NEVER_LEARNED]
     return tuple(sorted(dict.fromkeys(found), key=lambda blocker: blocker.ifname or ""))
 
 
@@ -197,11 +199,3 @@ def _masters(survey: Survey, need: Footprint) -> Iterator[Blocker]:
         master = survey.links[ifname].master if ifname in survey.links else None
         if master is not None:
             yield Blocker("master", f"{ifname} is a port of {master}: it", f"ip link set {ifname} nomaster", ifname)
-
-
-def _fib_rules(survey: Survey) -> Iterator[Blocker]:
-    for fact in survey.foreign_rules:
-        if any(word.split()[0] in ("tos", "dscp") for word in fact.rule.other):
-            yield Blocker(
-                "tos_rule", f"FIB rule {fact.rule}", "nvictl doctor says more of rules before the gateway's"
-            )

@@ -1,8 +1,9 @@
 """Do nft statements and matches treat all packets of an established flow alike? Pure.
 
-A cached packet is TCP or UDP of an established flow, has no IP options and no extension headers, is no fragment, and
-in TCP has ACK and none of SYN, FIN and RST. What holds for all such packets of a flow alike is no matter. What is not
-understood is named, never guessed. docs/how-to/flow-cache.md has the table.
+A cached packet is TCP or UDP of an established flow, has no IP options and no extension headers, is no fragment, has
+in TCP ACK and none of SYN, FIN and RST, and the DSCP of the packet that its flow was learned from. What holds for all
+such packets of a flow alike is no matter. What is not understood is named, never guessed. docs/how-to/flow-cache.md
+has the table.
 """
 
 from __future__ import annotations
@@ -94,10 +95,10 @@ _MATCHES: Mapping[str, Reason | None] = {
     "time": "time_match",
     "mac": "mac_match",
     **dict.fromkeys(
-        ["length", "dscp", "tos", "ttl", "hl", "statistic", "string", "connbytes", "u32"], "packet_match"
+        ["length", "tos", "ttl", "hl", "statistic", "string", "connbytes", "u32"], "packet_match"
     ),
     **dict.fromkeys(
-        ["addrtype", "comment", "connmark", "conntrack", "devgroup", "helper", "iprange", "mark", "multiport",
+        ["addrtype", "comment", "connmark", "conntrack", "devgroup", "dscp", "helper", "iprange", "mark", "multiport",
          "pkttype", "policy", "rpfilter", "set", "socket", "state", "tcp", "udp", "icmp", "icmp6"],
         None,
     ),
@@ -113,8 +114,8 @@ _FLOW_CT = frozenset(
      "saddr", "daddr", "ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "label", "id", "secmark", "event"]
 )  # fmt: skip
 _FLOW_FIELDS: Mapping[str, frozenset[str]] = {
-    "ip": frozenset({"version", "hdrlength", "protocol", "saddr", "daddr"}),
-    "ip6": frozenset({"version", "nexthdr", "saddr", "daddr"}),
+    "ip": frozenset({"version", "hdrlength", "protocol", "saddr", "daddr", "dscp"}),
+    "ip6": frozenset({"version", "nexthdr", "saddr", "daddr", "dscp"}),
     "tcp": frozenset({"sport", "dport"}),
     "udp": frozenset({"sport", "dport"}),
     "th": frozenset({"sport", "dport"}),

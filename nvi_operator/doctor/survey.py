@@ -171,6 +171,7 @@ class Survey:
     kinds: Mapping[str, CanMake] = field(default_factory=lambda: MappingProxyType({}))
     module: ModuleFacts = field(default_factory=ModuleFacts)
     conntrack: bool = False
+    conntrack_functions: bool = False  # can a program ask conntrack about a flow?
     conntrack_max_is_settable: bool = True  # may this network namespace set nf_conntrack_max?
     forward_policies: int = 0  # IPsec policies for forwarded packets
     policies: int = 0  # these, and those for what is sent

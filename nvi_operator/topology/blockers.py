@@ -1,5 +1,7 @@
-"""What keeps a flow cache from being used: something that has to see every packet, or treats packets of one flow
-differently. `doctor/flow_cache.py` finds them; plan, status and doctor name them in the words below. Pure.
+"""What keeps a flow cache from being used: it has to see every packet, or treats packets of one flow differently.
+
+`doctor/flow_cache.py` finds those of the host, `flow_cache.py` here those of the spec. plan, status and doctor name
+them in the words below. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ Reason = Literal[
     "conntrack_accounting",
     "bridge_netfilter",
     "master",
-    "tos_rule",
+    "no_ethernet",
+    "no_programs",
+    "keep_marks",
 ]
 
 # What a blocker does, as the predicate of a sentence whose subject is its place.
@@ -72,7 +76,9 @@ WHY: Mapping[Reason, str] = MappingProxyType(
         "conntrack_accounting": "asks conntrack to count every packet",
         "bridge_netfilter": "translates packets within the bridge, before the cache sees them",
         "master": "hands its packets to that interface",
-        "tos_rule": "chooses routes by the TOS of each packet",
+        "no_ethernet": "has frames without an Ethernet header",
+        "no_programs": "cannot be loaded here",
+        "keep_marks": "lets each packet keep a mark of its own",
     }
 )
 

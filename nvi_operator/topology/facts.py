@@ -10,6 +10,7 @@ from types import MappingProxyType
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.blockers import Blocker
 
 InterfaceAddress = IPv4Interface | IPv6Interface
 
@@ -66,21 +67,6 @@ class ForeignRule:
 
     rule: FibRule
     table: RouteTableFact = RouteTableFact()
-
-
-@dataclass(frozen=True)
-class Blocker:
-    """Why the flow cache would lose something: at one interface, or, where `ifname` is None, at all of them.
-
-    `reason` says what is there, `remedy` what to do for a cache.
-    """
-
-    reason: str
-    remedy: str = ""
-    ifname: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
 
 @dataclass(frozen=True)

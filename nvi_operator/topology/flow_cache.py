@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family
-from nvi_operator.topology.facts import Blocker, Facts
+from nvi_operator.topology.blockers import Blocker
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Interface
 from nvi_operator.topology.notes import Note
 
@@ -49,7 +50,7 @@ def resolve_flow_cache(
     present = [interface for interface in interfaces if interface.ifindex is not None]
     found = tuple(blockers(spec, facts, present))
     for blocker in found:
-        note(f"flow cache: off{'' if blocker.ifname is None else f' at {blocker.ifname}'}: {blocker}")
+        note(f"flow cache: off{'' if blocker.ifname is None else f' at {blocker.ifname}'}: {blocker}{_todo(blocker)}")
     blocked = {blocker.ifname for blocker in found}
     cached = frozenset(interface.ifname for interface in present) - blocked
     if None in blocked or not cached:
@@ -61,21 +62,25 @@ def resolve_flow_cache(
 def blockers(spec: GatewaySpec, facts: Facts, interfaces: Iterable[Interface]) -> Iterator[Blocker]:
     """What speaks against a cache, for `interfaces`, which exist."""
     if spec.dataplane.keep_marks:
-        yield Blocker("keepMarks: each packet may have another mark, and a cached flow has one", "leave it out")
+        yield Blocker("keep_marks", "keepMarks", "leave it out of the spec")
     if spec.dataplane.ipsec:
-        yield Blocker("ipsec: a cached flow would pass by the policies", "leave it out, or flowCache")
+        yield Blocker("ipsec", "policies, as the spec has dataplane.ipsec,", "leave it out of the spec")
     if not facts.programs:
-        yield Blocker("eBPF programs cannot be loaded here", "nvictl doctor says why")
+        yield Blocker("no_programs", "eBPF programs", "nvictl doctor says why")
     if _interval(facts) < SHORTEST_INTERVAL:
         name, seconds = min(facts.timeouts.items(), key=lambda item: item[1])
-        yield Blocker(
-            f"net.netfilter.{name} is {seconds}: a cached flow would outlive its conntrack entry",
-            f"set it to {2 * SHORTEST_INTERVAL // 1000} or more",
-        )
+        setting = f"net.netfilter.{name}"
+        todo = f"sysctl -w {setting}={2 * SHORTEST_INTERVAL // 1000}"
+        yield Blocker("conntrack_timeout", f"{setting} is {seconds}: it", todo)
     for interface in interfaces:
         if interface.mac is None:
-            yield Blocker("its frames have no Ethernet header", ifname=interface.ifname)
+            yield Blocker("no_ethernet", interface.ifname, ifname=interface.ifname)
     yield from facts.blockers
+
+
+def _todo(blocker: Blocker) -> str:
+    """The first thing to do."""
+    return f"; {blocker.remedy.partition(chr(10))[0].removeprefix('# ')}" if blocker.remedy else ""
 
 
 def _interval(facts: Facts) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -18,6 +19,7 @@ from nvi_operator.topology.facts import LinkFact
 # include/uapi/linux/capability.h
 _CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
 _SYS = Path("/sys/module")
+_BTF = Path("/sys/kernel/btf")
 _CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
 # Of files of one name the first directory's counts; networkd.conf(5).
@@ -44,6 +46,13 @@ def bpf_error() -> str | None:
 
 def has_conntrack() -> bool:
     return _CONNTRACK_MAX.exists() or available("nf_conntrack")
+
+
+def has_conntrack_functions() -> bool:
+    """May a program of tc ask conntrack about a flow? Since Linux 5.18, with BTF of the kernel and of the module."""
+    version = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    is_module = (_SYS / "nf_conntrack" / "initstate").exists()
+    return version >= (5, 18) and (_BTF / "vmlinux").exists() and (not is_module or (_BTF / "nf_conntrack").exists())
 
 
 def can_set_conntrack_max() -> bool:

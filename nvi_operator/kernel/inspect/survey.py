@@ -25,6 +25,7 @@ from nvi_operator.kernel.inspect.machine import (
     can_set_conntrack_max,
     capabilities,
     has_conntrack,
+    has_conntrack_functions,
     networkd,
     networkd_links,
 )
@@ -87,6 +88,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         kinds=can_make("ifb", "nvi"),
         module=survey_module(),
         conntrack=has_conntrack(),
+        conntrack_functions=has_conntrack_functions(),
         conntrack_max_is_settable=can_set_conntrack_max(),
         forward_policies=forward,
         policies=out + forward,

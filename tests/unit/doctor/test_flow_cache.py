@@ -12,9 +12,7 @@ from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import FilterFact, Survey, TcxFact
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.nft.wire.tables import IngressChain
-from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.blockers import Blocker
-from nvi_operator.topology.facts import ForeignRule
 from tests.unit.doctor.nftjson import ACCEPT, DROP, MARK, STATE, chain, jump, match, meta, payload, set_mark, table
 from tests.unit.doctor.surveys import link, spec, survey
 
@@ -112,7 +110,7 @@ MATCHES: list[tuple[str, dict[str, Any], str | None]] = [
     ("the length", meta("length", {"range": [100, 200]}), "packet_match"),
     ("the length in the header", payload("ip", "length", 1000), "packet_match"),
     ("TTL", payload("ip", "ttl", 1), "packet_match"),
-    ("DSCP", payload("ip", "dscp", "ef"), "packet_match"),
+    ("DSCP", payload("ip", "dscp", "ef"), None),
     ("ECN", payload("ip", "ecn", "ce"), "packet_match"),
     ("the payload", match({"payload": {"base": "th", "offset": 160, "len": 32}}, 1), "packet_match"),
     ("a port as raw payload", match({"payload": {"base": "th", "offset": 16, "len": 16}}, 80), None),
@@ -250,6 +248,11 @@ def test_a_helper_or_synproxy_for_new_flows_concerns_all_that_follows() -> None:
     assert by_rule(match(STATE, "new", "in"), {"ct helper": "ftp"}) == ["helper"]
     assert by_rule(match(STATE, ["invalid", "untracked"], "in"), {"synproxy": {}}) == ["synproxy"]
 
+    assert (
+        found(survey(nft_objects=table(chain("c", [{"ct helper": "ftp"}], hook="forward")), conntrack_functions=True))
+        == ()
+    )
+
 
 def test_rules_of_one_kind_in_a_chain_are_told_together() -> None:
     (blocker,) = found(survey(nft_objects=table(chain("c", [COUNTER], [COUNTER], [COUNTER], hook="forward"))))
@@ -313,9 +316,3 @@ def test_settings_block_that_have_conntrack_look_at_every_packet() -> None:
 
 def test_a_port_of_another_interface_blocks() -> None:
     assert one(links=[link("lan1", master="vrf-blue")]) == ("master", "lan1")
-
-
-def test_rules_that_look_at_the_tos_block() -> None:
-    by_tos = FibRule(4, 500, "lookup", table=100, other=("tos 0x10",))
-    assert one(foreign_rules=(ForeignRule(by_tos),)) == ("tos_rule", None)
-    assert found(survey(foreign_rules=(ForeignRule(replace(by_tos, other=("ipproto tcp",))),))) == ()

@@ -15,7 +15,8 @@ from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
-from nvi_operator.topology.facts import Blocker, Facts
+from nvi_operator.topology.blockers import Blocker
+from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
@@ -57,7 +58,7 @@ def test_off_is_the_default_and_says_nothing() -> None:
 
 def test_it_is_at_every_interface_that_exists_and_caches_where_frames_have_an_ethernet_header() -> None:
     found = topology()
-    assert cache_notes(found) == ["flow cache: off at ppp0: its frames have no Ethernet header"]
+    assert cache_notes(found) == ["flow cache: off at ppp0: ppp0 has frames without an Ethernet header"]
     assert {name: each.cached for name, each in programs(desired_state(found)).items()} == {
         "lan0": True,
         "wan0": True,
@@ -67,23 +68,34 @@ def test_it_is_at_every_interface_that_exists_and_caches_where_frames_have_an_et
 
 
 def test_one_blocker_of_the_whole_gateway_switches_it_off_and_says_what_to_do() -> None:
-    found = topology(blockers=(Blocker("table inet filter counts each packet", "delete the counter"),))
+    found = topology(
+        blockers=(Blocker("counter", "rule inet fw forward handle 7", "nft delete rule inet fw forward handle 7"),)
+    )
     assert found.flow_cache is None
-    assert "flow cache: off: table inet filter counts each packet; delete the counter" in cache_notes(found)
+    assert (
+        "flow cache: off: rule inet fw forward handle 7 counts every packet; nft delete rule inet fw forward handle 7"
+        in cache_notes(found)
+    )
     assert not programs(desired_state(found))
 
 
 def test_a_blocker_of_one_interface_leaves_the_others_cached() -> None:
-    found = topology(blockers=(Blocker("a foreign program at its ingress", ifname="lan0"),))
+    found = topology(blockers=(Blocker("tcx_program", "program shaper 12 at tcx ingress of lan0", ifname="lan0"),))
     assert found.flow_cache is not None
     assert found.flow_cache.cached == {"wan0"}
 
 
-@pytest.mark.parametrize("setting", ["keepMarks: true", "ipsec: true"])
-def test_settings_that_it_would_break_switch_it_off(setting: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("keepMarks: true", "keepMarks lets each packet"),
+        ("ipsec: true", "policies, as the spec has dataplane.ipsec, may"),
+    ],
+)
+def test_settings_that_it_would_break_switch_it_off(setting: str, why: str) -> None:
     found = topology(f"flowCache: auto, {setting}")
     assert found.flow_cache is None
-    assert cache_notes(found)[0].startswith(f"flow cache: off: {setting.partition(':')[0]}: ")
+    assert cache_notes(found)[0].startswith(f"flow cache: off: {why} ")
 
 
 @pytest.mark.parametrize(("seconds", "interval"), [(30, 10_000), (5, 2_500), (2, 1_000)])
