@@ -16,7 +16,7 @@ from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import MAIN, TENANT_MASK, UPLINK_MASK, uplink_bits
+from nvi_operator.topology.numbers import MAIN, OWN_CONNECTED, OWN_DEFAULT, TENANT_MASK, UPLINK_MASK, uplink_bits
 from nvi_operator.topology.rules import Conditions, Unchanged
 
 
@@ -121,9 +121,9 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
             )
     yield from _answers_of_others(topology, family)
     yield from _answers_to_the_far_side(topology, family)
-    default = _default(topology, family)
-    if default is not None:
-        yield from _untranslated(topology, family, default)
+    way = topology.default_way(family)
+    if way is not None and way.untranslated is not None:
+        yield from _untranslated(topology, family, topology.uplink(way.untranslated))
 
 
 def _honoured(topology: Topology, family: Family) -> Iterator[FibRule]:
@@ -216,10 +216,6 @@ def _ruled_sources(topology: Topology, uplink: Uplink, family: Family) -> tuple[
     return tuple(n for n in uplink.sources(family) if own in n)[:1] if own else ()
 
 
-def _default(topology: Topology, family: Family) -> Uplink | None:
-    return next((u for u in topology.uplinks if u.default and family in u.families), None)
-
-
 def _combinations(conditions: Conditions) -> Iterator[tuple[str | None, str | None, str | None]]:
     def each(networks: Iterable[Network]) -> Iterable[str | None]:
         words = [str(network) if network.prefixlen else None for network in networks]
@@ -237,11 +233,15 @@ def _backstop(topology: Topology, family: Family) -> Iterator[FibRule]:
         yield FibRule(family, at.backstop, "unreachable", destination=str(network))
     yield FibRule(family, at.backstop, "unreachable", mark=stage, mask=stage)
     yield FibRule(family, at.end, "nop")
-    usable = [u for u in topology.uplinks if family in u.families]
-    way_out = _default(topology, family) or max(usable, key=lambda u: u.weight, default=None)
-    if way_out is not None:
-        # The kernel looks for a route before it makes an ICMP error, and main need have no default for that.
-        yield FibRule(family, at.local_last_resort, "lookup", way_out.table, iif="lo")
+    way = topology.default_way(family)
+    if way is None or way.own is None:
+        return
+    # The kernel looks for a route before it makes an ICMP error, and main need have no default for that.
+    last_resort = FibRule(family, at.local_last_resort, "lookup", topology.uplink(way.own).table, iif="lo")
+    yield last_resort
+    if way.before_main:
+        yield FibRule(family, OWN_CONNECTED, "lookup", MAIN, iif="lo", suppress_prefix_length=0)
+        yield replace(last_resort, priority=OWN_DEFAULT)
 
 
 def _phase(rule: FibRule) -> Phase:

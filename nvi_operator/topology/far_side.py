@@ -68,7 +68,7 @@ def _named(spec: GatewaySpec, uplink: Uplink) -> Iterator[Network]:
 
 
 def _gives(rule: SourceNat, uplink: Uplink) -> bool:
-    if uplink.name in rule.as_.uplinks:
+    if uplink.name in rule.as_.names:
         return True
     own = [network for family in uplink.families for network in uplink.sources(family)]
     return any(

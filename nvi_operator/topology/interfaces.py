@@ -8,6 +8,7 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.values import Address, Family, Network
 from nvi_operator.topology.facts import WireRoute
+from nvi_operator.topology.health import UNKNOWN, UplinkHealth
 from nvi_operator.topology.prefixes import fewest
 
 
@@ -43,6 +44,7 @@ class Uplink:
     weight: int
     families: frozenset[Family]
     dynamic: bool
+    health: UplinkHealth = UNKNOWN
     far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
 
     @property
@@ -58,7 +60,11 @@ class Uplink:
         return next((a for a in self.addresses if a.version == family), None)
 
     def is_usable(self, family: Family) -> bool:
-        """May new flows be given to it, as far as the host knows?"""
+        """May new flows be given to it, as far as the host and the uplink's probes know?"""
+        return self.is_linked(family) and self.health.state != "down"
+
+    def is_linked(self, family: Family) -> bool:
+        """Has it an address, a carrier and a router? Then what is on its wire can be reached."""
         has_way = self.is_direct(family) or family in self.next_hops
         return self.primary(family) is not None and self.interface.up and self.interface.carrier and has_way
 

@@ -23,6 +23,7 @@ from nvi_operator.topology.rules import (
     TwiceEntry,
     Unchanged,
 )
+from nvi_operator.topology.ways import DefaultWay
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Topology:
     families: tuple[Family, ...]
     inside_interfaces: tuple[Inside, ...]
     uplinks: tuple[Uplink, ...]
+    defaults: tuple[DefaultWay, ...]  # of each family that uplinks have
     displaced: tuple[Network, ...]  # addresses of interfaces in the uplinks' group that are no uplink's: renamed ones
     tenants: tuple[Tenant, ...]
     source_rules: tuple[SourceRule, ...]
@@ -89,6 +91,9 @@ class Topology:
     def may_share_addresses(self, ifname: str) -> bool:
         """Does this uplink lead to a network with the same addresses as an inside one (twice NAT)?"""
         return any(self.uplink(entry.uplink).interface.ifname == ifname for entry in self.twice)
+
+    def default_way(self, family: Family) -> DefaultWay | None:
+        return next((way for way in self.defaults if way.family == family), None)
 
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)

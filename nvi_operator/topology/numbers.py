@@ -77,6 +77,8 @@ MARK_HOOK = 0x7FFFFFFF  # INT_MAX, that of conntrack confirm
 
 PRIORITIES = 1000  # the block of priorities
 MAIN_PRIORITY = 32766  # of the kernel's rule for table main
+OWN_CONNECTED = MAIN_PRIORITY - 2  # the gateway's own packets: what main knows, without its default routes
+OWN_DEFAULT = MAIN_PRIORITY - 1  # the same: the uplink to take, where main's default route leads by another one
 MAX_HONOURED_BEFORE_MAIN, MAX_HONOURED_BEHIND_MAIN = 20, 4  # rules of others, in each family
 MAX_RULED_SOURCES = 32  # source prefixes; past them an nft map finds the uplink: 100 rules cost 15 % of the rate
 

@@ -21,6 +21,7 @@ from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.flow_cache import resolve_flow_cache
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
+from nvi_operator.topology.health import UNKNOWN
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.notes import Note
@@ -29,6 +30,7 @@ from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
+from nvi_operator.topology.ways import default_ways, first_working
 from nvi_operator.topology.without_effect import rules_without_effect
 
 
@@ -94,13 +96,14 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         families=families,
         inside_interfaces=inside_interfaces,
         uplinks=uplinks,
+        defaults=tuple(default_ways(spec, uplinks, facts)),
         displaced=tuple(_displaced(spec, facts)),
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, inside_interfaces, tenants, notes.append),
         **forwards,
         statics=statics,
         twice=resolve_twice_nat(spec, facts, notes.append),
-        routes=tuple(_routes(spec)),
+        routes=tuple(_routes(spec, uplinks)),
         honoured=honoured,
         notes=tuple(notes),
     )
@@ -129,7 +132,7 @@ def _forwards(
     if (
         before
         and before.inside_interfaces == inside_interfaces
-        and _without_wires(before.uplinks) == _without_wires(uplinks)
+        and _for_forwards(before.uplinks) == _for_forwards(uplinks)
     ):
         return {
             "forwards": before.forwards,
@@ -140,8 +143,9 @@ def _forwards(
     return resolve_forwards(spec.forwards, uplinks, inside_interfaces, tenants)
 
 
-def _without_wires(uplinks: Iterable[Uplink]) -> list[Uplink]:
-    return [replace(uplink, wire=()) for uplink in uplinks]
+def _for_forwards(uplinks: Iterable[Uplink]) -> list[Uplink]:
+    """What forwards do not depend on is left out."""
+    return [replace(uplink, wire=(), health=UNKNOWN) for uplink in uplinks]
 
 
 def _families(inside_interfaces: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
@@ -316,10 +320,11 @@ def _uplink(
         wire=fact.routes if fact else (),
         routed=routed,
         translate_to=uplink.translate_to or (),
-        default=uplink.default or alone,
+        default=name in spec.default_uplink.first if spec.default_uplink else uplink.default or alone,
         weight=uplink.weight,
         families=frozenset(family for family in FAMILIES if family in known),
         dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
+        health=facts.health.get(name, UNKNOWN),
     )
 
 
@@ -354,11 +359,14 @@ def _found_routers(
     return found, fact.direct - found.keys()
 
 
-def _routes(spec: GatewaySpec) -> Iterable[RouteEntry]:
+def _routes(spec: GatewaySpec, uplinks: Sequence[Uplink]) -> Iterable[RouteEntry]:
+    by_name = {uplink.name: uplink for uplink in uplinks}
     for route in spec.routes:
         for family in FAMILIES:
             sources = tuple(n for n in route.from_ or () if n.version == family)
             destinations = tuple(n for n in route.to or () if n.version == family)
             if (route.from_ and not sources) or (route.to and not destinations):
                 continue
-            yield RouteEntry(route.name, Conditions(family, sources, destinations, route.in_ or ()), route.via)
+            way = first_working(route.via.first, by_name, family)
+            via = way.name if way else route.via.first[0]
+            yield RouteEntry(route.name, Conditions(family, sources, destinations, route.in_ or ()), via)

@@ -24,6 +24,7 @@ from nvi_operator.topology.rules import (
     Unavailable,
     Unchanged,
 )
+from nvi_operator.topology.ways import shares, working
 
 # Addresses of one range that are chosen from by slots, so that few flows move when the range grows. The kernel scales
 # its hash to the size of a range (find_best_ips_proto()): the same address across reboots, and another when it grows.
@@ -53,8 +54,8 @@ def _beside(rule: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) 
 
     Such as a modem with a page of its own, or a neighbour on one of several wires. Not in a network that two have.
     """
-    named = [u for u in uplinks if u.name in (rule.as_.uplinks or ())]
-    usable = [u for u in named if u.is_usable(conditions.family)]
+    named = [u for u in uplinks if u.name in rule.as_.names]
+    usable = [u for u in named if u.is_linked(conditions.family)]
     for uplink in usable:
         for network, address in uplink.beside:
             shared = any(network.overlaps(n) for u in usable if u is not uplink for n, _ in u.beside)
@@ -104,7 +105,7 @@ def _action(
     translation = rule.as_
     if translation.unchanged:
         return Unchanged()
-    if translation.uplinks:
+    if translation.tiers:
         return _to_uplinks(rule, translation, family, uplinks, note)
     ranges = [r for r in translation.pool or () if r.family == family]
     if not ranges:
@@ -127,15 +128,12 @@ def _pick(translation: Translation) -> Pick:
 def _to_uplinks(
     rule: SourceNat, translation: Translation, family: Family, uplinks: Sequence[Uplink], note: Note
 ) -> SourceAction | None:
-    named = [u for u in uplinks if u.name in translation.uplinks]
-    candidates = [u for u in named if family in u.families or u.dynamic]
+    candidates = working(shares(translation.tiers, {uplink.name: uplink for uplink in uplinks}), family)
     if not candidates:
         return None
-    usable = [u for u in candidates if u.is_usable(family)]
+    candidates.sort(key=lambda candidate: candidate[0].slot)
     choices = tuple(
-        Choice(u.name, address, translation.uplinks[u.name] or u.weight)
-        for u in usable or candidates  # without any usable one nothing leaves
-        if (address := u.primary(family)) is not None
+        Choice(u.name, address, weight) for u, weight in candidates if (address := u.primary(family)) is not None
     )
     if not choices:
         note(f"sourceNat {rule.name}: no uplink of it has an IPv{family} address now")

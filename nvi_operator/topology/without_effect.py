@@ -34,4 +34,4 @@ def _has_one(rule: SourceNat) -> bool:
     """Is there a single address or uplink in each family? `pick: hash` is the default and does not count."""
     pool = rule.as_.pool or {}
     sizes = [sum(r.size for r in pool if r.family == family) for family in (4, 6)]
-    return rule.as_.pick != "hash" and len(rule.as_.uplinks) <= 1 and max(sizes) <= 1
+    return rule.as_.pick != "hash" and len(rule.as_.names) <= 1 and max(sizes) <= 1

@@ -15,6 +15,7 @@ from nvi_operator.kernel.inspect.foreign_rules import read_foreign_rules
 from nvi_operator.kernel.inspect.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, listed
+from nvi_operator.language.model.values import Family
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.flow_cache import TIMEOUTS
 
@@ -49,6 +50,7 @@ def read_facts(
         reverse_path=MappingProxyType(_reverse_path(names.values(), saved)),
         programs=may_load(),
         refuses=routes.refuses,
+        default_interfaces=MappingProxyType(_default_interfaces(routes, names)),
         rules=read_foreign_rules(rtnetlink, protocol, names),
     )
 
@@ -57,6 +59,14 @@ def read_timeouts() -> Mapping[str, int]:
     """Conntrack's timeouts, in seconds; empty while the namespace has no conntrack."""
     values = {name: read(f"net/netfilter/{name}") for name in TIMEOUTS}
     return MappingProxyType({name: int(value) for name, value in values.items() if value and value.isdecimal()})
+
+
+def _default_interfaces(routes: MainRoutes, names: Mapping[int, str]) -> dict[Family, str]:
+    best: dict[Family, str] = {}
+    for route in routes.defaults:  # the best first
+        if route.oif in names:
+            best.setdefault(route.family, names[route.oif])
+    return best
 
 
 def _reverse_path(ifnames: Iterable[str], saved: Mapping[str, str]) -> dict[str, int]:

@@ -22,13 +22,15 @@ def check_references(spec: GatewaySpec) -> Iterator[Problem]:
 
     for number, rule in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)
-        for path, message, hint in known((*at, "as"), "uplink", rule.as_.uplinks, spec.uplinks):
-            yield path, message, _MASQUERADE + hint if "masquerade" in rule.as_.uplinks else hint
+        for path, message, hint in known((*at, "as"), "uplink", rule.as_.names, spec.uplinks):
+            yield path, message, _MASQUERADE + hint if "masquerade" in rule.as_.names else hint
         yield from known((*at, "in"), "interface", rule.in_ or (), interfaces)
         yield from known((*at, "tenant"), "tenant", [rule.tenant], tenants)
     for number, route in enumerate(spec.routes):
-        yield from known(("spec", "routes", number, "via"), "uplink", [route.via], spec.uplinks)
+        yield from known(("spec", "routes", number, "via"), "uplink", route.via.first, spec.uplinks)
         yield from known(("spec", "routes", number, "in"), "interface", route.in_ or (), interfaces)
+    if spec.default_uplink:
+        yield from known(("spec", "defaultUplink"), "uplink", spec.default_uplink.first, spec.uplinks)
     unknown: dict[tuple[str, ...], list[str]] = {}  # most forwards share `at` with others
     for name, forward in spec.forwards.items():
         if forward.at:

@@ -68,7 +68,7 @@ def _rule_families(spec: GatewaySpec, at: Path, rule: SourceNat) -> Iterator[Pro
         sides.append(("protocol", {4 if protocol == "icmp" else 6 for protocol in rule.protocol}))
     if rule.as_.pool:
         sides.append(("as", {r.family for r in rule.as_.pool}))
-    uplinks = [spec.uplinks[name] for name in rule.as_.uplinks if name in spec.uplinks]
+    uplinks = [spec.uplinks[name] for name in rule.as_.names if name in spec.uplinks]
     if uplinks:
         sides.append(("as", {family for uplink in uplinks for family in families_of(uplink)}))
     _, clash = _common_families(sides)
@@ -354,15 +354,15 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
     stays = _stays_inside(spec)
     for number, route in enumerate(spec.routes):
         at: Path = ("spec", "routes", number)
-        uplink = spec.uplinks.get(route.via)
+        uplinks = [spec.uplinks[name] for name in route.via.first if name in spec.uplinks]
         sides: list[tuple[str, set[int]]] = [
             (name, {n.version for n in networks})
             for name, networks in (("from", route.from_), ("to", route.to))
             if networks
         ]
-        if uplink and uplink.addresses != "auto":
-            routed = {network.version for network in uplink.routed or ()}
-            sides.append(("via", set(families_of(uplink)) | routed))
+        if uplinks and all(uplink.addresses != "auto" for uplink in uplinks):
+            routed = {network.version for uplink in uplinks for network in uplink.routed or ()}
+            sides.append(("via", {family for uplink in uplinks for family in families_of(uplink)} | routed))
         common, clash = _common_families(sides)
         if clash:
             name, shown = clash
@@ -371,7 +371,7 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
         for network in route.from_ or ():
             if stays(network):
                 message = f"{network} is inside, and nothing leaves with such a source"
-                hint = f"routes match after translation: write sourceNat from: {network}, as: {route.via}"
+                hint = f"routes match after translation: write sourceNat from: {network}, as: {route.via.first[0]}"
                 yield (*at, "from"), message, hint
     if entries > MAX_ROUTES:
         message = f"{entries} routes, counting IPv4 and IPv6 apart: at most {MAX_ROUTES}"

@@ -208,7 +208,8 @@ def _translate_to(path: Path, uplink: UplinkSpec) -> Iterator[Problem]:
 def check_default(spec: GatewaySpec) -> Iterator[Problem]:
     """What leaves with its source unchanged takes the default uplink; with several uplinks one has to be it."""
     yield from _one_default(spec)
-    if len(spec.uplinks) < 2 or any(uplink.default for uplink in spec.uplinks.values()) or spec.routes:
+    chosen = spec.default_uplink or any(uplink.default for uplink in spec.uplinks.values())
+    if len(spec.uplinks) < 2 or chosen or spec.routes:
         return  # routes may well lead all of it; what they do not lead is not let out
     inside = Cover([n for i in spec.interfaces.values() for n in (*i.networks, *(i.known_as or ()))])
     for number, rule in enumerate(spec.source_nat):
@@ -216,7 +217,7 @@ def check_default(spec: GatewaySpec) -> Iterator[Problem]:
             yield (
                 ("spec", "sourceNat", number, "as"),
                 f"unchanged needs a default uplink, and none of {', '.join(spec.uplinks)} is the default",
-                "set default: true on the uplink it should leave through",
+                "write defaultUplink: NAME, of the uplink it should leave through",
             )
 
 
@@ -224,6 +225,10 @@ def _one_default(spec: GatewaySpec) -> Iterator[Problem]:
     """One default in each family. They may be two uplinks if neither can come to have the other's family."""
     first: dict[int, str] = {}
     for name, uplink in spec.uplinks.items():
+        if uplink.default and spec.default_uplink:
+            message = "defaultUplink says which uplink is the default"
+            yield ("spec", "uplinks", name, "default"), message, "leave it out here"
+            continue
         families = _may_carry(uplink) if uplink.default else frozenset()
         if shared := families & first.keys():
             message = f"uplink {first[min(shared)]!r} is already the default"

@@ -16,6 +16,7 @@ from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, IfNames, Maybe, Name, Networks
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
+from nvi_operator.language.model.order import OneOrOrder
 from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
 from nvi_operator.language.model.source_nat import SourceNat
 
@@ -31,7 +32,10 @@ class RouteSpec(Model):
     from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
     to: Maybe[Networks] = Field(None, description="Destination prefixes, after translation.")
     in_: Maybe[IfNames] = Field(None, alias="in", description="Interfaces that the packet came in by.")
-    via: Name = Field(description="The uplink to take.")
+    via: OneOrOrder = Field(
+        description="The uplink to take; or several by preference, as in `{first: [isp-a, isp-b]}`: the first that "
+        "works."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> RouteSpec:
@@ -52,6 +56,12 @@ class GatewaySpec(Model):
         description="Interfaces that take part in NAT, by name. Uplinks do so by themselves.",
     )
     uplinks: dict[Name, UplinkSpec] = Field(default_factory=dict, description="Ways out, by name.")
+    default_uplink: Maybe[OneOrOrder] = Field(
+        None,
+        description="The default uplink, in place of `default` of one uplink; or several by preference, as in "
+        "`{first: [isp-a, isp-b]}`: the first that works. The gateway's own packets take it as well, unless the "
+        "default route of `main` leads elsewhere than by an uplink.",
+    )
     source_nat: tuple[SourceNat, ...] = Field(
         (), strict=False, description="Source NAT; the first rule that matches wins."
     )

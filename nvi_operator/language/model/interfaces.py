@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Addresses, IfName, Maybe, Name, Networks, as_tuple
-from nvi_operator.language.model.nat_entries import Weight
+from nvi_operator.language.model.nat_entries import Share
 
 
 class InterfaceSpec(Model):
@@ -92,10 +92,10 @@ class UplinkSpec(Model):
         description="Use it where no uplink is named, and for the gateway's own packets where `main` has no default "
         "route. One of each family; with one uplink only, that one is it.",
     )
-    weight: Weight = Field(
+    weight: Share = Field(
         1,
         description="Its share where traffic is spread over uplinks that are named without weights, as in "
-        "`as: [isp-a, isp-b]`.",
+        "`as: [isp-a, isp-b]`. 0: it is used only when none of the others works.",
     )
 
     @model_validator(mode="after")

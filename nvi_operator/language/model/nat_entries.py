@@ -31,6 +31,7 @@ from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
 
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Share = Annotated[int, Field(strict=True, ge=0, le=1000)]  # of an uplink; 0: only when the others do not work
 BY_KERNEL = frozenset({"hash", "client"})  # ways to pick that the kernel has for the addresses of one range
 BY_TURN = frozenset({"random", "round-robin"})  # ways to pick by which each new flow chooses again
 

@@ -140,6 +140,7 @@ SECTIONS = (
     Section("host", Join.ONCE),
     Section("interfaces", Join.BY_NAME, "interface", "interfaces"),
     Section("uplinks", Join.BY_NAME, "uplink", "uplinks"),
+    Section("defaultUplink", Join.ONCE),
     Section("sourceNat", Join.IN_ORDER, "sourceNat", "sourceNat"),
     Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True),
     Section("static", Join.BY_NAME, "static", "static", bulk=Static),

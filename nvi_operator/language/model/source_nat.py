@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -30,7 +31,7 @@ from nvi_operator.language.model.fields import (
     as_tuple,
     distinct,
 )
-from nvi_operator.language.model.nat_entries import Pick, Weight
+from nvi_operator.language.model.nat_entries import Pick, Share, Weight
 from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
 from nvi_operator.language.wording import nearest, shown
 
@@ -56,15 +57,34 @@ _SHARES_SCHEMA: dict[str, Any] = {
         {"type": "array", "items": NAME_SCHEMA, "minItems": 1},
         {
             "type": "object",
-            "patternProperties": {NAME_SCHEMA["pattern"]: {"type": "integer", "minimum": 1, "maximum": 1000}},
+            "patternProperties": {NAME_SCHEMA["pattern"]: {"type": "integer", "minimum": 0, "maximum": 1000}},
         },
     ]
 }
 Shares = Annotated[
-    dict[Name, Maybe[Weight]],
+    dict[Name, Maybe[Share]],
     WrapValidator(_shares),
     PlainSerializer(_written_shares),
     WithJsonSchema(_SHARES_SCHEMA),
+]
+
+
+def _tiers(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    tiers: Any = handler(as_tuple(value))
+    seen: set[str] = set()
+    for tier in tiers:
+        if not tier:
+            raise ValueError("a group is empty: name an uplink")
+        if again := seen & tier.keys():
+            raise ValueError(f"{min(again)!r} is named twice: an uplink has one place in the order")
+        seen |= tier.keys()
+    return tiers
+
+
+Tiers = Annotated[
+    tuple[Shares, ...],
+    WrapValidator(_tiers),
+    WithJsonSchema({"anyOf": [NAME_SCHEMA, {"type": "array", "items": _SHARES_SCHEMA, "minItems": 1}]}),
 ]
 
 
@@ -115,7 +135,14 @@ class Translation(Model):
     uplinks: Shares = Field(
         default_factory=dict,
         description="The address of one of these uplinks: a list uses the uplinks' own weights, a mapping the "
-        "weights in it.",
+        "weights in it. One of weight 0 is used only when none of the others works.",
+    )
+    first: Maybe[Tiers] = Field(
+        None,
+        description="Uplinks by preference: the first that works, as in `{first: [isp-a, isp-b]}`. An item may be "
+        "several uplinks, as in `{first: [[isp-a, isp-b], lte]}` or `{first: [{isp-a: 3, isp-b: 1}, lte]}`, which "
+        "share the flows, as `uplinks` do, while one of them works. New flows go back when an earlier one works "
+        "again.",
     )
     pool: Maybe[Pool] = Field(
         None,
@@ -145,9 +172,9 @@ class Translation(Model):
 
     @model_validator(mode="after")
     def _one_of(self) -> Translation:
-        given = [self.unchanged, bool(self.uplinks), self.pool is not None]
+        given = [self.unchanged, bool(self.uplinks), self.first is not None, self.pool is not None]
         if sum(given) != 1:
-            raise ValueError("give exactly one of unchanged, uplinks and pool")
+            raise ValueError("give exactly one of unchanged, uplinks, first and pool")
         if self.unchanged and self.ports:
             raise ValueError("unchanged takes no ports")
         if not self.overload and (not self.pool or self.ports):
@@ -157,6 +184,16 @@ class Translation(Model):
         if self.persistent and self.pick not in ("hash", "client"):
             raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
         return self
+
+    @property
+    def tiers(self) -> tuple[Mapping[str, int | None], ...]:
+        """Its uplinks by preference; those of one tier share the flows, by weight or by the uplinks' own (None)."""
+        return self.first or ((self.uplinks,) if self.uplinks else ())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every uplink that it names, the preferred ones first."""
+        return tuple(name for tier in self.tiers for name in tier)
 
 
 def _are_weights(value: dict[Any, Any]) -> bool:

@@ -680,7 +680,7 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
                 "10:29",
                 "spec.sourceNat[0].as",
                 "unchanged needs a default uplink, and none of a, b is the default",
-                "set default: true on the uplink it should leave through",
+                "write defaultUplink: NAME, of the uplink it should leave through",
             )
         ],
     ),

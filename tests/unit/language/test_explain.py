@@ -393,11 +393,56 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
         ],
     ),
     "weights of uplinks": (
-        "  sourceNat: [{name: a, as: {uplinks: {isp-a: 0, isp-b: }}}, {name: b, as: {uplinks: [isp-a, x y, {}]}}]",
+        "  sourceNat: [{name: a, as: {uplinks: {isp-a: -1, isp-b: }}}, {name: b, as: {uplinks: [isp-a, x y, {}]}}]",
         [
-            ("13:47", "spec.sourceNat[0].as.uplinks.isp-a", "0 is too small: at least 1", "choose a larger number"),
-            ("13:57", "spec.sourceNat[0].as.uplinks.isp-b", "there is no value", "write one, or leave the field out"),
-            ("13:86", "spec.sourceNat[1].as.uplinks", "expected an uplink's name, found a mapping", ""),
+            ("13:47", "spec.sourceNat[0].as.uplinks.isp-a", "-1 is too small: at least 0", "choose a larger number"),
+            ("13:58", "spec.sourceNat[0].as.uplinks.isp-b", "there is no value", "write one, or leave the field out"),
+            ("13:87", "spec.sourceNat[1].as.uplinks", "expected an uplink's name, found a mapping", ""),
+        ],
+    ),
+    "uplinks by preference": (
+        "  sourceNat:\n    - {name: a, as: {first: [isp-a, [isp-b, isp-a]]}}\n"
+        "    - {name: b, as: {first: [dsl, {}]}}\n"
+        "    - {name: c, as: {first: [isp-a, 5]}}\n"
+        "  routes:\n    - {name: r, to: 10.0.0.0/8, via: [isp-a, isp-b]}\n"
+        "    - {name: s, to: 10.0.0.0/8, via: {first: [isp-a, [isp-b]]}}\n",
+        [
+            (
+                "14:29",
+                "spec.sourceNat[0].as.first",
+                "'isp-a' is named twice: an uplink has one place in the order",
+                "",
+            ),
+            ("15:29", "spec.sourceNat[1].as.first", "a group is empty: name an uplink", ""),
+            ("16:37", "spec.sourceNat[2].as.first[1]", "expected an uplink's name, found 5", ""),
+            (
+                "18:38",
+                "spec.routes[0].via",
+                "expected an uplink's name, or {first: [...]} for several by preference",
+                "",
+            ),
+            (
+                "19:46",
+                "spec.routes[1].via.first",
+                "expected an uplink's name, found a list: only sourceNat has groups of uplinks",
+                "",
+            ),
+        ],
+    ),
+    "uplinks by preference that are not there": (
+        "  sourceNat: [{name: c, as: {first: [isp-a, isp-x]}}]\n"
+        "  routes: [{name: r, to: 10.0.0.0/8, via: {first: [isp-a, isp-y]}}]\n"
+        "  defaultUplink: {first: [isp-a, isp-z]}",
+        [
+            (
+                "8:107",
+                "spec.uplinks.isp-a.default",
+                "defaultUplink says which uplink is the default",
+                "leave it out here",
+            ),
+            ("13:29", "spec.sourceNat[0].as", "there is no uplink 'isp-x'", "did you mean 'isp-b'?"),
+            ("14:43", "spec.routes[0].via", "there is no uplink 'isp-y'", "did you mean 'isp-b'?"),
+            ("15:26", "spec.defaultUplink", "there is no uplink 'isp-z'", "did you mean 'isp-b'?"),
         ],
     ),
     "each wrong server has its place": (
