@@ -17,9 +17,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
-from bench.dataplane import bpf
-from nvi_operator.kernel.bpf import asm, syscall
-from nvi_operator.kernel.bpf.asm import FP, R0, R1, R2, R6, R7, R8, R9, AsmLine, Ins, Label
+from bench.dataplane import asm, bpf
+from bench.dataplane.asm import FP, R0, R1, R2, R6, R7, R8, R9, AsmLine, Ins, Label
+from nvi_operator.kernel.bpf import syscall
 from nvi_operator.kernel.bpf.maps import MapInfo
 from tests.lab.host import Host
 from tests.lab.packets import checksum

@@ -18,6 +18,7 @@ class ProgramOptions:
     stage_mask: int  # the one bit of the mark that says "stage 2"
     loop_tag: int  # 1-65535: what skb->tc_index holds after the first pass, of this device alone
     hide_hop: bool  # give back the TTL of the second pass
+    flow_cache: bool = False  # share tc_index with the flow cache's programs; the loop tag is then not used
 
 
 @dataclass(frozen=True, order=True)

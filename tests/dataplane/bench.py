@@ -16,7 +16,8 @@ from typing import Any, Literal, Protocol
 
 from pyroute2 import IPRoute
 
-from nvi_operator.kernel.bpf import asm, syscall
+from bench.dataplane import asm
+from nvi_operator.kernel.bpf import syscall
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver, read_counters
 from nvi_operator.kernel.kmod import device as nvi_device
@@ -201,20 +202,32 @@ class Bench:
         """A foreign tc program."""
 
         def attach() -> None:
-            (index,) = self.ipr.link_lookup(ifname=ifname)
             fd = syscall.load_program(code, name)
             try:
-                if not any(q.get("kind") == "clsact" for q in self.ipr.get_qdiscs(index=index)):
-                    self.ipr.tc("add", "clsact", index)
-                parent = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}[where]
-                place: dict[str, Any] = {"parent": parent, "prio": prio, "protocol": 3, "classid": classid}
-                self.ipr.tc(
-                    "replace-filter", "bpf", index, f":{handle}", fd=fd, name=name, direct_action=True, **place
-                )
+                self.attach_foreign(ifname, where, fd, name, prio, handle, classid=classid)
             finally:
                 os.close(fd)
 
         self.gateway.call(attach)
+
+    def attach_foreign(
+        self,
+        ifname: str,
+        where: Literal["ingress", "egress"],
+        fd: int,
+        name: str,
+        prio: int = 1,
+        handle: int = 1,
+        *,
+        classid: int = 0x10000,
+    ) -> None:
+        """A loaded program as a tc filter; call it in the gateway's thread."""
+        (index,) = self.ipr.link_lookup(ifname=ifname)
+        if not any(q.get("kind") == "clsact" for q in self.ipr.get_qdiscs(index=index)):
+            self.ipr.tc("add", "clsact", index)
+        parent = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}[where]
+        place: dict[str, Any] = {"parent": parent, "prio": prio, "protocol": 3, "classid": classid}
+        self.ipr.tc("replace-filter", "bpf", index, f":{handle}", fd=fd, name=name, direct_action=True, **place)
 
 
 GATEWAY_SYSCTLS = MappingProxyType(

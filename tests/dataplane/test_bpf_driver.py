@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from threading import Event, Thread
 
 import pytest
 
+from bench.dataplane import asm
 from nvi_operator.errors import CapabilityError, KernelError
-from nvi_operator.kernel.bpf import asm, program
-from nvi_operator.kernel.bpf.syscall import create_map
-from nvi_operator.kernel.drivers.tc_program import opened_maps, opened_program
+from nvi_operator.kernel.bpf import objects, program, syscall
+from nvi_operator.kernel.bpf.live import opened_maps, opened_program
 from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from tests.dataplane.bench import (
     DEVICE,
@@ -89,7 +89,7 @@ def test_delete_leaves_nothing(lab: Bench) -> None:
     number = lab.program_id()
     assert number is not None
     with opened_maps(number) as maps:
-        assert len(maps) == 2
+        assert maps.keys() == {program.PORTS, program.COUNTERS, ".rodata"}
     lab.apply(None)
     assert lab.observe() is None
     assert lab.counters() == {}
@@ -116,18 +116,77 @@ def test_another_program_at_our_place(lab: Bench) -> None:
 
 
 def test_a_program_under_our_name_is_not_ours_for_that(lab: Bench) -> None:
-    lab.foreign_filter(DEVICE, "egress", name=program.name(options()))
+    lab.foreign_filter(DEVICE, "egress", name=program.NAME)
     assert lab.observe() == TcProgram(DEVICE, None, frozenset())
+
+
+def loaded_at_our_place(lab: Bench, *, constants: dict[str, int], sizes: dict[str, int]) -> None:
+    """The device's object, loaded in another way than the driver's."""
+
+    def attach() -> None:
+        with objects.load(program.OBJECT, constants=constants, sizes=sizes) as loaded:
+            lab.attach_foreign(DEVICE, "egress", loaded.programs[program.NAME], program.NAME)
+
+    lab.gateway.call(attach)
 
 
 def test_our_code_with_other_maps_is_not_ours(lab: Bench) -> None:
-    """The tag does not cover the maps."""
-    maps = {m.name: create_map(replace(m, entries=m.entries + 1)) for m in (program.PORTS_MAP, program.COUNTERS_MAP)}
-    code = asm.encode(program.assemble(options()), maps)
-    lab.foreign_filter(DEVICE, "egress", name=program.name(options()), code=code)
-    for fd in maps.values():
-        os.close(fd)
+    right = program.constants(options())
+    loaded_at_our_place(lab, constants=right, sizes={})
+    observed = lab.observe()
+    assert observed is not None
+    assert observed.options == options()
+    loaded_at_our_place(lab, constants=right, sizes={program.PORTS: program.PORTS_MAP.entries + 1})
     assert lab.observe() == TcProgram(DEVICE, None, frozenset())
+
+
+def test_the_program_of_another_build_is_replaced_and_its_counters_go_on(lab: Bench) -> None:
+    """After an upgrade."""
+    loaded_at_our_place(lab, constants={**program.constants(options()), objects.BUILD: 1}, sizes={})
+    assert lab.observe() == TcProgram(DEVICE, None, frozenset())
+    set_counters(lab, 7)
+    lab.load(options())
+    assert lab.observe() == lab.live
+    assert set(lab.counters().values()) == {7 * syscall.possible_cpus()}
+
+
+def test_the_program_of_an_earlier_version_is_replaced_and_its_counters_go_on(lab: Bench) -> None:
+    """Up to version 0.1 the program had no constants; its name said its options."""
+
+    def attach() -> None:
+        counters = syscall.create_map(program.COUNTERS_MAP)
+        try:
+            code = asm.encode(
+                [asm.load_map(asm.R1, "counters"), asm.mov_imm(asm.R0, 2), asm.leave()], {"counters": counters}
+            )
+            old = syscall.load_program(code, "nvi_m_1f8123")
+            lab.attach_foreign(DEVICE, "egress", old, "nvi_m_1f8123")
+            os.close(old)
+        finally:
+            os.close(counters)
+
+    lab.gateway.call(attach)
+    assert lab.observe() == TcProgram(DEVICE, None, frozenset())
+    set_counters(lab, 3)
+    lab.load(options())
+    assert lab.observe() == lab.live
+    assert [name for _, _, name in lab.filters()] == [program.NAME]
+    assert set(lab.counters().values()) == {3 * syscall.possible_cpus()}
+
+
+def set_counters(lab: Bench, value: int) -> None:
+    """Every counter of the program on the device, on every CPU."""
+
+    def write() -> None:
+        place = lab.driver._place(DEVICE)
+        assert place is not None
+        assert place.number is not None
+        with opened_maps(place.number) as maps:
+            for index in range(len(program.REASONS)):
+                values = struct.pack("=Q", value) * syscall.possible_cpus()
+                syscall.update(maps[program.COUNTERS], struct.pack("=I", index), values)
+
+    lab.gateway.call(write)
 
 
 @pytest.mark.parametrize(("prio", "handle"), [(2, 1), (1, 2)])

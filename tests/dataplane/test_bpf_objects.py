@@ -9,7 +9,6 @@ from ctypes import CDLL
 import pytest
 
 from nvi_operator.errors import CapabilityError, KernelError
-from nvi_operator.kernel.bpf import compile as compiler
 from nvi_operator.kernel.bpf import libbpf, objects, syscall
 from nvi_operator.kernel.bpf.elf import RODATA
 
@@ -105,13 +104,14 @@ def test_without_rights_the_error_says_so() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-@pytest.mark.parametrize("name", compiler.names())
-def test_loading_is_quick(name: str) -> None:
+def test_loading_is_quick() -> None:
     """The best of a few; libbpf's questions to the kernel, what it can do, are asked once in a process."""
 
     def once() -> float:
         start = time.perf_counter()
-        with objects.load(name):
-            return time.perf_counter() - start
+        for name in ("device", "egress_guard", "ingress_guard"):
+            with objects.load(name):
+                pass
+        return time.perf_counter() - start
 
-    assert min(once() for _ in range(5)) < 0.05
+    assert min(once() for _ in range(10)) < 0.02

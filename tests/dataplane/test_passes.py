@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from nvi_operator.kernel.bpf import asm
-from nvi_operator.kernel.bpf.asm import R0, R1, R2, R3, Label
+from bench.dataplane import asm
+from bench.dataplane.asm import R0, R1, R2, R3, Label
 from tests.dataplane.bench import (
     DEVICE,
     SERVER,

@@ -11,7 +11,8 @@ import struct
 import pytest
 from pyroute2 import IPRoute
 
-from nvi_operator.kernel.bpf import asm, syscall
+from bench.dataplane import asm
+from nvi_operator.kernel.bpf import syscall
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.netns import entered
 from tests.lab import GatewayHost, Host, Site

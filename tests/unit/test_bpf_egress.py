@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nvi_operator.kernel.bpf import asm, egress
+from nvi_operator.kernel.bpf import egress
 from nvi_operator.kinds.egress_guard import GuardEntry, Standing
 
 ENTRIES = [
@@ -24,20 +24,18 @@ def test_entries_survive_the_map(entry: GuardEntry) -> None:
     assert egress.parse_element(key, value) == entry
 
 
-def test_the_name_says_the_stage_bit() -> None:
-    for mask in (1, 1 << 16, 1 << 31):
-        assert len(egress.EGRESS.name(mask)) <= 15
-        assert egress.EGRESS.stage_mask_of(egress.EGRESS.name(mask)) == mask
-    assert egress.EGRESS.stage_mask_of("nvi_mh1f8001") is None
-    assert egress.EGRESS.stage_mask_of("nvi_egress_2f") is None
-    assert egress.EGRESS.stage_mask_of("nvi_ingress_1f") is None
-
-
-def test_stage_bits_make_different_programs() -> None:
-    assert not asm.tags(egress.assemble(1 << 31)) & asm.tags(egress.assemble(1 << 30))
+def test_a_filter_is_known_by_its_name() -> None:
+    """Every version of the operator gives it the same one, so that an upgrade and a downgrade find it."""
+    assert [egress.EGRESS.name(mask) for mask in (1, 1 << 16, 1 << 31)] == [
+        "nvi_egress_00",
+        "nvi_egress_10",
+        "nvi_egress_1f",
+    ]
+    assert all(egress.EGRESS.is_own(egress.EGRESS.name(1 << bit)) for bit in range(32))
+    assert not any(map(egress.EGRESS.is_own, ("nvi_mh1f8001", "nvi_egress_2f", "nvi_ingress_1f", "nvi_egress")))
 
 
 @pytest.mark.parametrize("mask", [0, 3, 1 << 32])
 def test_impossible_masks(mask: int) -> None:
     with pytest.raises(ValueError, match="one bit"):
-        egress.assemble(mask)
+        egress.EGRESS.constants(mask)

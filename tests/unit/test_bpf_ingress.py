@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nvi_operator.kernel.bpf import asm, ingress
+from nvi_operator.kernel.bpf import ingress
 from nvi_operator.kernel.bpf.ingress import INGRESS, addresses_map
 
 
@@ -23,18 +23,18 @@ def test_the_map_holds_all_addresses() -> None:
     assert [addresses_map(count).entries for count in (0, 1, 64, 65, 10_000)] == [64, 64, 64, 128, 16384]
 
 
-def test_the_name_says_the_stage_bit() -> None:
-    for mask in (1, 1 << 16, 1 << 31):
-        assert len(INGRESS.name(mask)) <= 15
-        assert INGRESS.stage_mask_of(INGRESS.name(mask)) == mask
-    assert INGRESS.stage_mask_of("nvi_egress_1f") is None
-
-
-def test_stage_bits_make_different_programs() -> None:
-    assert not asm.tags(ingress.assemble(1 << 31)) & asm.tags(ingress.assemble(1 << 30))
+def test_a_filter_is_known_by_its_name() -> None:
+    """Every version of the operator gives it the same one, so that an upgrade and a downgrade find it."""
+    assert [INGRESS.name(mask) for mask in (1, 1 << 16, 1 << 31)] == [
+        "nvi_ingress_00",
+        "nvi_ingress_10",
+        "nvi_ingress_1f",
+    ]
+    assert all(INGRESS.is_own(INGRESS.name(1 << bit)) for bit in range(32))
+    assert not any(map(INGRESS.is_own, ("nvi_mh1f8001", "nvi_ingress_2f", "nvi_egress_1f", "nvi_ingress")))
 
 
 @pytest.mark.parametrize("mask", [0, 3, 1 << 32])
 def test_impossible_masks(mask: int) -> None:
     with pytest.raises(ValueError, match="one bit"):
-        ingress.assemble(mask)
+        INGRESS.constants(mask)

@@ -39,7 +39,7 @@ def preferred() -> Mechanism:
 
 
 class Attachments:
-    """The programs of one driver, whose names `is_owned` knows; `shares` knows those of all drivers.
+    """The programs of one driver, whose names `is_owned` knows.
 
     `mechanism` forces one for new programs. Those of the other are found, and replaced by such, all the same.
     """
@@ -51,11 +51,10 @@ class Attachments:
         saved: SavedSettings,
         is_owned: Callable[[str], bool],
         *,
-        shares: Callable[[str], bool] | None = None,
         mechanism: Mechanism | None = None,
     ) -> None:
         self._is_owned = is_owned
-        self._clsact = Clsact(ipr, rtnetlink, saved, shares or is_owned)
+        self._clsact = Clsact(ipr, rtnetlink, saved)
         self._mechanism = mechanism
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ _DIRECT_ACTION = 1
 _PARENTS: Mapping[Hook, int] = MappingProxyType({"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3})
 _ETH_P_ALL = 3
 _PREFERENCES = 1 << 16
+OWN = "nvi_"  # how the names of the operator's filters begin, of all drivers
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,10 @@ class Filter:
 
 
 class Clsact:
-    """`is_owned` tells the operator's filters by their names."""
-
-    def __init__(self, ipr: Any, rtnetlink: Rtnetlink, saved: SavedSettings, is_owned: Callable[[str], bool]) -> None:
+    def __init__(self, ipr: Any, rtnetlink: Rtnetlink, saved: SavedSettings) -> None:
         self._ipr = ipr
         self._rtnetlink = rtnetlink
         self._saved = saved
-        self._is_owned = is_owned
 
     def filters(self, hook: Hook, ifindex: int = 0) -> Iterator[Filter]:
         """In the order in which they run, of one interface or of all."""
@@ -93,7 +91,7 @@ class Clsact:
                 left = [body for hook in _PARENTS for body in self._dump(place.ifindex, hook)]
                 if not left:
                     self._ipr.tc("del", "clsact", place.ifindex)
-                if not any(self._is_owned(_name(_about(body))) for body in left):
+                if not any(_name(_about(body)).startswith(OWN) for body in left):
                     self._saved.discard(saved_settings.CLSACT, str(place.ifindex))
 
     def _put(self, place: Filter, fd: int) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from nvi_operator.errors import CapabilityError, KernelError, NviError
-from nvi_operator.kernel.bpf import asm, program, syscall
+from nvi_operator.kernel.bpf import live, objects, program, syscall
+from nvi_operator.kernel.bpf.live import opened_maps
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
@@ -105,13 +104,8 @@ class TcProgramDriver(Driver):
     def check(self, change: Change) -> None:
         """Does this kernel take the program? Load it, and let it go."""
         if isinstance(change.after, TcProgram) and change.after.options is not None:
-            with ExitStack() as stack:
-                fds: dict[str, int] = {}
-                for info in (program.PORTS_MAP, program.COUNTERS_MAP):
-                    fds[info.name] = syscall.create_map(info)
-                    stack.callback(os.close, fds[info.name])
-                code = asm.encode(program.assemble(change.after.options), fds)
-                stack.callback(os.close, syscall.load_program(code, program.name(change.after.options)))
+            with objects.load(program.OBJECT, constants=program.constants(change.after.options)):
+                pass
 
     def _attach(self, desired: TcProgram, place: _Place | None) -> None:
         """Load, fill, then replace in one step: no packet meets a half-made program.
@@ -121,18 +115,16 @@ class TcProgramDriver(Driver):
         assert desired.options is not None
         previous = place.number if place is not None else None
         with ExitStack() as stack:
-            fds = {program.PORTS: syscall.create_map(program.PORTS_MAP)}
-            stack.callback(os.close, fds[program.PORTS])
             kept = stack.enter_context(opened_maps(previous)) if previous is not None else {}
-            if program.COUNTERS in kept and syscall.map_info(kept[program.COUNTERS]) == program.COUNTERS_MAP:
-                fds[program.COUNTERS] = kept[program.COUNTERS]
-            else:
-                fds[program.COUNTERS] = syscall.create_map(program.COUNTERS_MAP)
-                stack.callback(os.close, fds[program.COUNTERS])
-            _fill(fds[program.PORTS], desired)
-            name = program.name(desired.options)
-            fd = syscall.load_program(asm.encode(program.assemble(desired.options), fds), name)
-            stack.callback(os.close, fd)
+            goes_on = program.COUNTERS in kept and syscall.map_info(kept[program.COUNTERS]) == program.COUNTERS_MAP
+            loaded = stack.enter_context(
+                objects.load(
+                    program.OBJECT,
+                    constants=program.constants(desired.options),
+                    reuse={program.COUNTERS: kept[program.COUNTERS]} if goes_on else {},
+                )
+            )
+            _fill(loaded.maps[program.PORTS], desired)
             with kernel_errors(f"tc-program {desired.key}: attaching"):
                 index = self._index(desired.ifname)
                 if not any(q.get("kind") == "clsact" for q in self._ipr.get_qdiscs(index=index)):
@@ -145,8 +137,8 @@ class TcProgramDriver(Driver):
                     "bpf",
                     index,
                     f":{_HANDLE}",
-                    fd=fd,
-                    name=name,
+                    fd=loaded.programs[program.NAME],
+                    name=program.NAME,
                     parent=_EGRESS,
                     classid=1,
                     direct_action=True,
@@ -187,27 +179,16 @@ class _Place:
 
 
 def _contents(place: _Place) -> tuple[ProgramOptions | None, frozenset[InInterface]]:
-    """Options and interfaces of a program that `assemble` would make today; otherwise nothing."""
-    options = _options(place.number) if place.number is not None and place.direct_action else None
-    if place.number is None or options is None:
+    """Options and interfaces of a program that this version would load; otherwise nothing."""
+    if place.number is None or not place.direct_action:
         return None, frozenset()
     with opened_maps(place.number) as maps:
-        found = _entries(maps[program.PORTS])
-    return options, frozenset(program.parse_port(key, value) for key, value in found.items())
-
-
-def _options(number: int) -> ProgramOptions | None:
-    """The options that the program's name says, if its code and maps are what they make."""
-    with opened_program(number) as fd:
-        info = syscall.program_info(fd)
-    options = program.options_of(info.name)
-    if options is None or info.tag not in asm.tags(program.assemble(options)):
-        return None
-    # The tag does not cover the maps (bpf_prog_calc_tag() clears them).
-    with opened_maps(number) as maps:
-        if {syscall.map_info(fd) for fd in maps.values()} != {program.PORTS_MAP, program.COUNTERS_MAP}:
-            return None
-    return options
+        found = live.read_constants(program.OBJECT, maps, (program.PORTS_MAP, program.COUNTERS_MAP))
+        if found is None:
+            return None, frozenset()
+        entries = _entries(maps[program.PORTS])
+    ports = frozenset(program.parse_port(key, value) for key, value in entries.items())
+    return program.options_of(found), ports
 
 
 def _fill(fd: int, desired: TcProgram) -> None:
@@ -248,35 +229,10 @@ def _teach_pyroute2() -> None:
         sched_bpf.options.nla_map = (*known, *newer)
 
 
-@contextmanager
-def opened_program(number: int) -> Iterator[int]:
-    fd = syscall.program_fd(number)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def opened_maps(number: int) -> Iterator[dict[str, int]]:
-    """File descriptors of a program's maps, by name."""
-    with ExitStack() as stack:
-        fd = stack.enter_context(opened_program(number))
-        maps: dict[str, int] = {}
-        for map_id in syscall.program_info(fd).map_ids:
-            map_fd = syscall.map_fd(map_id)
-            stack.enter_context(closing(os.fdopen(map_fd, "rb", buffering=0)))
-            maps[syscall.map_info(map_fd).name] = map_fd
-        yield maps
-
-
 def read_counters(ipr: Any, ifname: str) -> dict[str, int]:
     """Packets by reason, summed over the CPUs; empty where there is no program of the operator."""
     number = TcProgramDriver(ipr).program_id(ifname)
     if number is None:
         return {}
-    cpus = syscall.possible_cpus()
     with opened_maps(number) as maps:
-        fd = maps[program.COUNTERS]
-        raw = {r: syscall.lookup(fd, struct.pack("=I", i), 8 * cpus) for i, r in enumerate(program.REASONS)}
-    return {reason: sum(struct.unpack(f"={cpus}Q", value)) for reason, value in raw.items() if value is not None}
+        return live.read_counters(maps[program.COUNTERS], program.REASONS)

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping
 
 from nvi_operator.doctor.survey import FilterFact
 from nvi_operator.errors import KernelError
-from nvi_operator.kernel.bpf.guard import TcHook, is_guard
-from nvi_operator.kernel.bpf.program import options_of
+from nvi_operator.kernel.bpf.guard import is_guard
+from nvi_operator.kernel.bpf.program import is_device
+from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
 
 _GET_FILTERS = 46  # RTM_GETTFILTER
 _HEADER = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
-_PARENTS: Mapping[TcHook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
+_PARENTS: Mapping[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 _KIND, _OPTIONS = 1, 2  # TCA_*, and the same numbers of an action's attributes
 _ACTIONS = {"u32": 7, "fw": 4, "flower": 3, "matchall": 2, "basic": 3, "bpf": 1}  # TCA_*_ACT
 _POLICERS = {"u32": 6, "fw": 2, "basic": 4, "bpf": 2}  # TCA_*_POLICE: a policer in the old way, instead of actions
@@ -30,7 +31,7 @@ _POLICE, _CONFORMING = 1, 5  # TCA_POLICE_TBF, which begins with an index and th
 _OK = 0  # TC_ACT_OK, of a filter without actions and of what conforms
 
 
-def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: TcHook) -> Iterator[FilterFact]:
+def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
     """Of a link that has gone, or without clsact, there are none."""
     request = _HEADER.pack(0, ifindex, 0, _PARENTS[hook], 0)
     try:
@@ -47,7 +48,7 @@ def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: TcHook) 
             continue  # the head of what has this preference, and a hash table
         about = dict(attributes(options))
         name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
-        owned = options_of(name) is not None or is_guard(name)
+        owned = is_device(name) or is_guard(name)
         yield FilterFact(ifname, hook, info >> 16, kind, owned, frozenset(_verdicts(kind, about)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import sys
 from collections.abc import Sequence
@@ -151,14 +150,3 @@ def _slot(code: int, dst: int, src: int, off: int, imm: int, order: Order) -> by
     registers = src << 4 | dst if order == "little" else dst << 4 | src
     signed = imm - (1 << 32) if imm >= 1 << 31 else imm
     return struct.pack("<BBhi" if order == "little" else ">BBhi", code, registers, off, signed)
-
-
-def tags(lines: Sequence[AsmLine]) -> frozenset[bytes]:
-    """What the kernel calls the program's tag, under either of the hashes that kernels have used.
-
-    kernel/bpf/core.c, bpf_prog_calc_tag(): SHA-1, and SHA-256 since 6.18, of the code with map references
-    cleared; the first 8 bytes.
-    """
-    names = {line.map_name for line in lines if isinstance(line, Ins) and line.map_name}
-    code = encode(lines, dict.fromkeys((name for name in names if name), 0))
-    return frozenset({hashlib.sha1(code, usedforsecurity=False).digest()[:8], hashlib.sha256(code).digest()[:8]})
