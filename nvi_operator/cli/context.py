@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from argparse import Namespace
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from nvi_operator.cli.output import warn
 
 if TYPE_CHECKING:
+    from nvi_operator.daemon.control.client import Client
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.settings import Numbers
     from nvi_operator.plan.change import Plan
@@ -52,7 +54,30 @@ class Context:
         with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
             plan = preview(kernel, compiler)
             warn(kernel.warnings)
-            return compiler.name, plan
+        self._tell_paused(plan)
+        return compiler.name, plan
+
+    def _tell_paused(self, plan: Plan) -> None:
+        """Objects that differ, and that a running daemon leaves alone."""
+        if not plan:
+            return
+        with self.daemon() or nullcontext() as daemon:
+            paused = daemon.ask("paused")["paused"] if daemon else {}
+        for name in sorted(plan.names & paused.keys()):
+            print(
+                f"note: paused: {name}: nvictl run leaves it alone for {paused[name]:.0f} s: another process keeps "
+                "changing it",
+                file=sys.stderr,
+            )
+
+    def daemon(self) -> Client | None:
+        """A connection to the `nvictl run` of this network namespace. Close it.
+
+        CapabilityError where one runs, and this user may not ask it.
+        """
+        from nvi_operator.daemon.control.client import connect
+
+        return connect()
 
     def lock(self, *, alone: bool = False) -> GatewayLock:
         """The lock of this network namespace's gateway, for this command. Close it."""

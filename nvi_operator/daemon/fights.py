@@ -48,6 +48,10 @@ class Fights:
         """The objects to be left alone."""
         return frozenset(name for name, record in self._records.items() if record.paused)
 
+    def pauses(self, now: float) -> dict[str, float]:
+        """The paused objects, and the seconds until they are tried again."""
+        return {name: max(0.0, r.until - now) for name, r in sorted(self._records.items()) if r.paused}
+
     @property
     def next_release(self) -> float | None:
         return min((record.until for record in self._records.values() if record.paused), default=None)

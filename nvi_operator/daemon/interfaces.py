@@ -25,6 +25,20 @@ class SourceWatch(Protocol):
     def close(self) -> None: ...
 
 
+class Station(Protocol):
+    """What shares the loop with reconciles. It never blocks, and each step takes a few milliseconds at most.
+
+    `fileno` is watched for something to read. `next_due` tells when `step` is to be called although there is nothing
+    (infinity: never); it may be called at any time.
+    """
+
+    def fileno(self) -> int: ...
+
+    def next_due(self) -> float: ...
+
+    def step(self) -> None: ...
+
+
 class Clock:
     """Time, and sleeping."""
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import selectors
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nvi_operator.daemon import report
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.fights import Fights
-from nvi_operator.daemon.interfaces import Clock, Events, SourceWatch
+from nvi_operator.daemon.interfaces import Clock, Events, SourceWatch, Station
 from nvi_operator.daemon.schedule import Schedule
 from nvi_operator.daemon.sdnotify import Notifier
 from nvi_operator.daemon.trigger import Trigger
@@ -55,6 +55,7 @@ class Loop:
         notifier: Notifier | None = None,
         backoff: Backoff | None = None,
         fights: Fights | None = None,
+        stations: Sequence[Station] = (),
     ) -> None:
         self._reconcile = reconcile
         self._directory = directory
@@ -67,6 +68,7 @@ class Loop:
         self._notifier = notifier or Notifier()
         self._fights = fights or Fights()
         self._schedule = Schedule(rescan_seconds, backoff or Backoff())
+        self._stations = stations
         self._wakeup = Wakeup()
         self._stopping = False
         self._ready = False
@@ -85,6 +87,16 @@ class Loop:
         self._stopping = True
         self._wakeup.ring()
 
+    @property
+    def last(self) -> Outcome:
+        """Of the last reconcile, without its plan."""
+        return self._last
+
+    @property
+    def paused(self) -> dict[str, float]:
+        """Objects that are left alone, and for how many seconds yet."""
+        return self._fights.pauses(self._clock.now())
+
     def run(self) -> None:
         """Until SIGTERM, SIGINT or `stop`. What it raises is a bug."""
         watch = self._new_watch(self._directory.path, lambda: self.trigger(Reason.DIRECTORY))
@@ -96,12 +108,15 @@ class Loop:
         }
         try:
             with signals(handlers), selectors.DefaultSelector() as selector:
-                for fileno in (self._wakeup.fileno(), *self._events.filenos()):
+                stations = (station.fileno() for station in self._stations)
+                for fileno in (self._wakeup.fileno(), *self._events.filenos(), *stations):
                     selector.register(fileno, selectors.EVENT_READ)
                 while not self._stopping:
                     self._clock.select(selector, max(0.0, self._next() - self._clock.now()))
                     self._collect()
                     self._alive()
+                    for station in self._stations:
+                        station.step()
                     if not self._stopping and (reasons := self._due()):
                         self._step(watch, reasons)
                 self._notifier.stopping()
@@ -113,7 +128,8 @@ class Loop:
 
     def _next(self) -> float:
         release, ping = self._fights.next_release, self._notifier.interval
-        due = min(self._schedule.next(), self._next_glance)
+        stations = (station.next_due() for station in self._stations)
+        due = min(self._schedule.next(), self._next_glance, *stations)
         return min([due, *([] if release is None else [release]), *([] if ping is None else [self._ping])])
 
     def _due(self) -> frozenset[Reason]:

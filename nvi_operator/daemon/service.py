@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from nvi_operator.daemon.answers import Answers
+from nvi_operator.daemon.control.place import ControlPlace
+from nvi_operator.daemon.control.server import ControlServer
+from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NftCrashedError, NviError
+from nvi_operator.events.event import Note
 from nvi_operator.events.record import History
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
@@ -143,8 +149,14 @@ def run_daemon(
     history.listeners.append(log_sink())
     directory = SpecDirectory(path, gateway)
     lock = GatewayLock(cookie(), f"nvictl run {os.path.abspath(path)}", wait=LOCK_SECONDS, say=say)
-    with closing(lock), lock.running(), KernelEvents([TABLE]) as events, CachedKernel(events, lock) as kernel:
-        Loop(
+    with (
+        closing(lock),
+        lock.running(),
+        KernelEvents([TABLE]) as events,
+        CachedKernel(events, lock) as kernel,
+        closing(Streams()) as streams,
+    ):
+        loop = Loop(
             Daemon(directory, kernel, force=force).reconcile,
             directory=directory,
             events=events,
@@ -152,5 +164,27 @@ def run_daemon(
             glance=kernel.unreported_change,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
-        ).run()
+            stations=[streams],
+        )
+        with control(streams, history, Answers(loop, os.path.abspath(path))):
+            loop.run()
     return 0
+
+
+@contextmanager
+def control(streams: Streams, history: History, answers: Answers) -> Iterator[None]:
+    """Within, the control socket is there. A gateway works without it."""
+
+    def note(text: str) -> None:
+        history.add(Note(note=text))
+
+    try:
+        place = ControlPlace(note)
+    except NviError as error:
+        note(f"{error.message}: nvictl events and status cannot ask this daemon")
+        yield
+        return
+    trusted = frozenset({0, os.geteuid()})
+    streams.listen(place.listener, ControlServer(streams, history, answers.reading, answers.changing, trusted))
+    with closing(place):
+        yield

@@ -54,6 +54,14 @@ def _setns(fd: int, what: str) -> None:
             raise OSError(code, os.strerror(code))
 
 
+def is_host() -> bool:
+    """Is the calling thread in the namespace that the machine booted with? False where that cannot be known."""
+    try:
+        return os.readlink("/proc/1/ns/net") == os.readlink("/proc/thread-self/ns/net")
+    except OSError:
+        return False
+
+
 def cookie() -> int:
     """What identifies the calling thread's namespace since boot. CapabilityError before Linux 5.14."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

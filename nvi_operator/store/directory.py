@@ -1,7 +1,8 @@
 """The operator's directory in /run, and files in it that only root can open, lock or replace.
 
 Any user who can open a lock can hold it, and any user who can replace a file of settings can make root write them.
-So each file is opened relative to the open directory, and its owner and kind are checked before it is used.
+So each file is opened relative to the open directory, and its owner and kind are checked before it is used. Others
+may pass through the directory, and neither list nor change it: the control socket is in it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from nvi_operator.errors import CapabilityError, ConflictError, KernelError
 
 RUN = Path("/run/nvi-operator")
+_MODE = 0o711
 
 _HINTS = {
     errno.EPERM: "run as root, or use sudo",
@@ -38,16 +40,16 @@ def file_errors(what: str) -> Iterator[None]:
 
 
 def open_directory(path: Path, *, create: bool = True) -> int:
-    """A descriptor of `path`, created if missing with mode 0700. FileNotFoundError if not `create`.
+    """A descriptor of `path`, created if missing with mode 0711. FileNotFoundError if not `create`.
 
     Raises ConflictError if another user owns it.
     """
     if create:
         with suppress(FileExistsError):
-            path.mkdir(mode=0o700, parents=True)
+            path.mkdir(mode=_MODE, parents=True)
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        _own(fd, path, stat.S_IFDIR, 0o700)
+        _own(fd, path, stat.S_IFDIR, _MODE)
     except BaseException:
         os.close(fd)
         raise

@@ -202,8 +202,9 @@ def test_a_revert_is_planned_again_when_another_process_interferes() -> None:
     kernel = Fragile.for_spec(SPEC)
     assert isinstance(kernel, Fragile)
     kernel.intrusions, kernel.fail_at = 0, len(preview(kernel, GATEWAY).steps)
-    with pytest.raises(KernelError, match="refused by the test"):
+    with pytest.raises(KernelError, match="refused by the test") as raised:
         reconcile(kernel, GATEWAY)
+    assert raised.value.reverted
     assert kernel.intrusions == 0
     assert kernel.state == HostState()
 

@@ -119,7 +119,7 @@ def test_only_root_can_open_it(run: Path) -> None:
     run.mkdir(mode=0o755)  # as earlier versions made it
     with closing(lock(run)) as ours, ours.changing():
         pass
-    assert [stat.filemode(path.stat().st_mode) for path in (run, run / "lock-7")] == ["drwx------", "-rw-------"]
+    assert [stat.filemode(path.stat().st_mode) for path in (run, run / "lock-7")] == ["drwx--x--x", "-rw-------"]
 
 
 @pytest.mark.parametrize("what", ["link to a file", "link to a directory", "pipe"])

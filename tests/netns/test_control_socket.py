@@ -1,0 +1,164 @@
+"""The control socket of a running gateway: who may use it, what it survives, and that commands ask it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.daemon.control.protocol import socket_path
+from nvi_operator.kernel.netns import entered
+from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.netns.scenarios import spec
+
+pytestmark = pytest.mark.netns
+
+Start = Callable[..., Daemon]
+NOBODY = 65534
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "spec"
+    made.mkdir()
+    (made / "gateway.yaml").write_text(spec())
+    return made
+
+
+@pytest.fixture
+def start(site: Site, directory: Path, tmp_path: Path) -> Iterator[Start]:
+    started: list[Daemon] = []
+
+    def begin(*options: str) -> Daemon:
+        started.append(Daemon(site.gateway, directory, tmp_path / f"log{len(started)}", *options))
+        started[-1].until("in sync", seconds=60)
+        return started[-1]
+
+    yield begin
+    for daemon in started:
+        daemon.stop(signal.SIGKILL)
+    path(site).unlink(missing_ok=True)
+
+
+def path(site: Site) -> Path:
+    with entered(site.gateway.netns):
+        return socket_path()
+
+
+def connected(place: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(10)
+    sock.connect(str(place))
+    return sock
+
+
+def asked(sock: socket.socket, request: str) -> dict[str, object]:
+    sock.sendall(json.dumps({"request": request}).encode() + b"\n")
+    answer = json.loads(sock.makefile("rb").readline())
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_it_is_there_while_the_daemon_runs(site: Site, gateway: GatewayHost, directory: Path, start: Start) -> None:
+    daemon = start()
+    with connected(path(site)) as sock:
+        result = asked(sock, "hello")["result"]
+    assert isinstance(result, dict)
+    assert (result["pid"], result["spec"], result["gateway"]) == (daemon.process.pid, str(directory), "edge")
+    assert daemon.stop() == 0
+    assert not path(site).exists()
+
+
+def test_what_kill_9_leaves_is_replaced_by_the_next_start(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
+) -> None:
+    start().stop(signal.SIGKILL)
+    assert path(site).exists()
+    assert gateway.nvictl("drift", directory).returncode == 0, "a dead socket is no daemon, and no error"
+    daemon = start()
+    with connected(path(site)) as sock:
+        assert "result" in asked(sock, "hello")
+    assert daemon.process.poll() is None
+
+
+def test_a_gateway_heals_while_peers_do_their_worst(site: Site, gateway: GatewayHost, start: Start) -> None:
+    daemon = start()
+    peers = [connected(path(site)) for _ in range(200)]
+    for number, peer in enumerate(peers):
+        peer.sendall(
+            [b'{"request": "sub', b'{"request": "subscribe"}\n', b'{"request": "hello"}\n' * 100][number % 3]
+        )
+    for _ in range(5):
+        site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
+        daemon.until("drift", "healed")
+    for peer in peers:
+        peer.close()
+    with connected(path(site)) as sock:
+        assert "result" in asked(sock, "hello")
+
+
+def test_a_member_of_the_group_reads_and_changes_nothing_and_others_are_kept_out(site: Site, start: Start) -> None:
+    daemon = start()
+    with connected(path(site)) as sock:
+        assert "result" in asked(sock, "reconcile")
+    place = path(site)
+    os.chown(place, -1, NOBODY)  # what the daemon does where there is a group nvi-operator
+    place.chmod(0o660)
+
+    def as_user(uid: int) -> dict[str, object]:
+        """What a process of this user, in a group of the same number, is answered."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([])
+                os.setgid(uid)
+                os.setuid(uid)
+                with connected(place) as sock:
+                    told = {request: asked(sock, request) for request in ("hello", "reconcile")}
+            except PermissionError as error:
+                told = {"refused": {"errno": error.errno}}
+            os.write(writer, json.dumps(told).encode())
+            os._exit(0)
+        os.close(writer)
+        os.waitpid(child, 0)
+        with os.fdopen(reader) as file:
+            found = json.load(file)
+        assert isinstance(found, dict)
+        return found
+
+    member = as_user(NOBODY)
+    assert "result" in member["hello"]  # type: ignore[operator]
+    assert "may read, and change nothing" in json.dumps(member["reconcile"])
+    assert set(as_user(NOBODY - 1)) == {"refused"}
+    assert daemon.process.poll() is None
+
+
+def test_drift_and_plan_say_what_the_daemon_leaves_alone(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
+) -> None:
+    daemon = start()
+
+    def disturb() -> None:
+        site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
+
+    def paused() -> dict[str, float]:
+        with connected(path(site)) as sock:
+            result = asked(sock, "paused")["result"]
+        assert isinstance(result, dict)
+        return dict(result["paused"])
+
+    while not (left := paused()):
+        disturb()
+        daemon.until("healed")
+    (name,) = left
+    disturb()
+    for command in ("drift", "plan"):
+        done = gateway.nvictl(command, directory, check=False)
+        assert f"note: paused: {name}: nvictl run leaves it alone for " in done.stderr
