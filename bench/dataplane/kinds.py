@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tests.lab import Host
 FLOWS = 64
 MOST_NEW_FLOWS = 32768  # of a measurement: one source port each
 SOURCE_PORT = 20000  # SNAT keeps it
+ASSURED = 2.2  # seconds from its first packet until UDP in both directions is a stream (udp.c of conntrack)
+LEARNED = 10  # packets after which a flow cache has learned a direction
 LOST = 0.01  # the part of the packets that may be lost before a measurement is refused
 
 
@@ -81,16 +84,21 @@ def counted(bed: Bed, sink: Host, send: Callable[[], Cost], packets: int) -> Cos
 
 
 @contextmanager
-def _established(bed: Bed, setting: Setting, *, replies: bool) -> Iterator[Measure]:
-    """Every flow has seen a packet in each direction."""
-    with _generators(bed, setting, FLOWS) as (out, back):
+def _established(bed: Bed, setting: Setting, *, replies: bool, flows: int = FLOWS) -> Iterator[Measure]:
+    """Every flow has seen packets in both directions, and conntrack calls it assured."""
+    with _generators(bed, setting, flows) as (out, back):
 
         def send(generator: Generator, sink: Host, packets: int) -> Cost:
             return counted(bed, sink, lambda: generator.send(packets, batch=setting.batch), packets)
 
-        for _ in range(2):
-            send(out, bed.server, FLOWS)
-            send(back, bed.client, FLOWS)
+        assured = time.monotonic() + ASSURED
+        while time.monotonic() < assured:
+            send(out, bed.server, flows)
+            send(back, bed.client, flows)
+            time.sleep(0.1)
+        for _ in range(LEARNED):
+            send(out, bed.server, flows)
+            send(back, bed.client, flows)
         yield lambda packets: send(*((back, bed.client) if replies else (out, bed.server)), packets)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bench.dataplane.bed import Bed
 from bench.dataplane.variants.connmark import connmark
+from bench.dataplane.variants.flow_cache import cached
 from bench.dataplane.variants.many_addresses import many_addresses
 from bench.dataplane.variants.namespace import namespace
 from bench.dataplane.variants.single import plain, snat
@@ -23,6 +24,8 @@ VARIANTS: dict[str, Build] = {
     "netns": namespace,
     "bpf": two_stages("bpf", "mark"),
     "bpf-skb_iif": two_stages("bpf", "skb_iif"),
+    "bpf-cache": cached("tcx"),
+    "bpf-cache-clsact": cached("clsact"),
     "bpf-10-addresses": many_addresses(10),
     "bpf-10k-addresses": many_addresses(10_000),
     "kmod": two_stages("kmod", "mark"),

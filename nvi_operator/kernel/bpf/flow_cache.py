@@ -54,7 +54,6 @@ SLOW = (
 EVENTS = ("no_slot", "learned", "renewed", "ended", "reused", "modified", "unassured", "helper")
 REASONS = SLOW + EVENTS  # in the order of enum reason
 
-TICK = (1 << 24) / 1e9  # seconds
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 _SLOTS = 4096  # as many as 12 bits of tc_index name
 _FEWEST_CPU_SLOTS = 8
@@ -92,8 +91,8 @@ class Tuple:
 class CachedFlow:
     """One direction of a flow: what comes in by an interface, and what the cache makes of it.
 
-    `until` is a time of CLOCK_MONOTONIC in seconds, rounded to 17 ms: when the entry ends, or since when it is
-    suspended. `packets` and `bytes` (of IP) count what took the fast path.
+    `time` is in jiffies, their lower 32 bits: when the entry ends, or since when it is suspended. `packets` and
+    `bytes` (of IP) count what took the fast path.
     """
 
     protocol: Literal["tcp", "udp"]
@@ -104,7 +103,7 @@ class CachedFlow:
     mark: int
     size: int  # bytes of the largest packet that the entry is good for
     suspended: bool
-    until: float
+    time: int
     packets: int
     bytes: int
 
@@ -190,7 +189,7 @@ def parse_flow(key: bytes, value: bytes) -> CachedFlow:
         mark,
         size,
         bool(state & _SUSPENDED),
-        time * TICK,
+        time,
         packets,
         octets,
     )

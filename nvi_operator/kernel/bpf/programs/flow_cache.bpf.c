@@ -108,25 +108,42 @@ static __always_inline void suspend(struct entry *entry, __u32 now)
 	entry->sent = 0;
 }
 
-/* How long an entry lasts from now, in ticks. It is longer where many of them have to be renewed. */
+#define WINDOW	(500 * 1000000ull)	/* nanoseconds over which renewals are counted */
+#define SECOND	(1000 * 1000000ull)
+
+/* So many jiffies make a second, and so many renewals make a good interval. */
+static __always_inline void adjust(struct cpu *cpu, __u32 now)
+{
+	__u64 ns = bpf_ktime_get_ns(), elapsed = ns - cpu->began, entries;
+	__u32 length = now - cpu->window;
+
+	if (elapsed < WINDOW)
+		return;
+	if (cpu->began) {
+		cpu->hz = length * SECOND / elapsed;
+		/* There are as many entries as were renewed, over the interval that they had. */
+		entries = (__u64)cpu->renewals * cpu->interval / (length | 1);
+		cpu->interval = entries * cpu->hz / (cpu_renewals | 1);
+	}
+	cpu->began = ns;
+	cpu->window = now;
+	cpu->renewals = 0;
+}
+
+/* How long an entry lasts from now. It is longer where many of them have to be renewed. */
 static __always_inline __u32 interval(__u32 now)
 {
-	__u32 zero = 0, shortest = TICKS(interval_ms), longest = TICKS(longest_ms);
+	__u32 zero = 0, hz, shortest, longest;
 	struct cpu *cpu = bpf_map_lookup_elem(&fc_cpu, &zero);
-	__u32 length;
 
 	if (!cpu)
-		return shortest;
+		return 0;
 	cpu->renewals++;
-	length = now - cpu->window;
-	if (length >= TICKS(500)) {
-		/* There are as many entries as were renewed, over the interval that they had. */
-		__u64 entries = (__u64)cpu->renewals * cpu->interval / length;
-
-		cpu->interval = entries * TICKS(1000) / (cpu_renewals | 1);
-		cpu->window = now;
-		cpu->renewals = 0;
-	}
+	if (now - cpu->window >= SLOWEST_HZ / 2)
+		adjust(cpu, now);
+	hz = cpu->hz < SLOWEST_HZ || cpu->hz > FASTEST_HZ + 1 ? SLOWEST_HZ : cpu->hz;
+	shortest = interval_ms * hz / 1000;
+	longest = longest_ms * hz / 1000;
 	if (cpu->interval < shortest)
 		cpu->interval = shortest;
 	if (cpu->interval > longest)
@@ -274,14 +291,14 @@ static __always_inline int ingress(struct __sk_buff *skb, const int words)
 		if (!admitted(key, skb->ifindex, words))
 			return slow(skb, TAG_FIRST, UNKNOWN);
 		reason = LEARNING;
-		now = ticks();
+		now = jiffies();
 	} else {
-		now = ticks();
+		now = jiffies();
 		if (entry->state & STATE_SUSPENDED) {
 			reason = SUSPENDED;
 		} else if (entry->generation != generation(skb->ifindex, entry->oif)) {
 			reason = INVALIDATED;
-		} else if (is_before(entry->time, now)) {
+		} else if (entry->time - now > LONGEST) {
 			reason = EXPIRED;
 		} else if ((entry->tos ^ p.tos) & DSCP) {
 			reason = DSCP_DIFFERS;
@@ -359,10 +376,10 @@ static __always_inline void check_reuse(const __u32 *key, const __u32 *reverse, 
 		if (!differences)
 			return;
 	}
-	suspend(entry, ticks());
+	suspend(entry, jiffies());
 	entry = entry_of(other, words);
 	if (entry)
-		suspend(entry, ticks());
+		suspend(entry, jiffies());
 	count(&fc_counters, REUSED);
 }
 
@@ -467,7 +484,7 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 	if (slot->generation != generation_at(0) + generation_of(key[2 * words + 1] >> 8))
 		return;
 
-	now = ticks();
+	now = jiffies();
 	if (!entry || !is_same(skb, &p, entry, hops, words)) {
 		check_reuse(key, reverse, words);
 		reason = objection(skb, key, reverse, words);
@@ -479,7 +496,7 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 		learn(skb, &p, key, hops, now, words);
 		return;
 	}
-	/* Is it the last one that was sent? Should that one be lost, 2 ticks are longer than the way. */
+	/* Is it the last one that was sent? Should that one be lost, 2 jiffies are longer than the way. */
 	if (slot->sent != entry->sent && now - entry->time < 2)
 		return;
 	size = size_of(skb, &p, words);

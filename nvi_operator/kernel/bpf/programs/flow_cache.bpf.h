@@ -11,11 +11,15 @@
 #define TAG_LOOP	0x8000u		/* the device has seen the packet: its second pass */
 #define TAG_FIRST	0x4000u		/* fc_in has seen it on its first pass */
 #define SLOTS		4096u		/* the other 12 bits of tc_index; slot 0 is none */
-#define SLOT_LIFE	60u		/* ticks, about a second: by then a packet was dropped */
+#define SLOT_LIFE	256u		/* jiffies: by then a packet was dropped */
 
-/* Time is counted in ticks of 2^24 ns (16.8 ms): 32 bits of them last for two years. */
-#define TICK_SHIFT	24
-#define TICKS(ms)	((__u32)((ms) * 1000000ull >> TICK_SHIFT))
+/*
+ * Time is the low half of jiffies, because a helper for the clock costs more than all other checks of a hit. How many
+ * jiffies make a second, each CPU finds out (interval()); until then they are taken for the longest there are.
+ */
+#define SLOWEST_HZ	100u
+#define FASTEST_HZ	1000u
+#define LONGEST		(60u * FASTEST_HZ)	/* a deadline further off is one of 49 days ago */
 
 #define MAX_IFINDEX	(1u << 24)	/* a key has 24 bits for it */
 #define GENERATIONS	257		/* [0] of the gateway, then of interfaces, by the low byte of the ifindex */
@@ -75,7 +79,7 @@ enum reason {
 #define KEY_WORDS(words)	(2 * (words) + 2)
 
 struct entry {
-	__u32 time;		/* the deadline, in ticks; since when, if it is suspended */
+	__u32 time;		/* the deadline; since when, if it is suspended; in jiffies */
 	__u32 generation;
 	__u32 oif;
 	__u32 mark;
@@ -120,10 +124,13 @@ struct total {
 };
 
 struct cpu {
+	__u64 began;		/* when the window began, of CLOCK_MONOTONIC, in nanoseconds */
+	__u32 window;		/* the same, in jiffies */
+	__u32 renewals;		/* since then */
+	__u32 interval;		/* of an entry, in jiffies */
+	__u32 hz;		/* jiffies a second */
 	__u32 next_slot;
-	__u32 window;		/* ticks, when it began */
-	__u32 renewals;		/* in the window */
-	__u32 interval;		/* ticks */
+	__u32 pad;
 };
 
 struct {
@@ -190,9 +197,9 @@ struct {
 	__uint(max_entries, 1);
 } fc_cpu SEC(".maps");
 
-static __always_inline __u32 ticks(void)
+static __always_inline __u32 jiffies(void)
 {
-	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
+	return bpf_jiffies64();
 }
 
 static __always_inline bool is_before(__u32 a, __u32 b)

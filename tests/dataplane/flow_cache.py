@@ -1,0 +1,160 @@
+"""The flow cache's programs at interfaces of a namespace, without the operator: loaded, attached, read."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from pyroute2 import IPRoute
+
+from nvi_operator.kernel.bpf import flow_cache, objects, program, syscall, tcx
+from nvi_operator.kernel.bpf.attach import Mechanism
+from nvi_operator.kernel.bpf.clsact import Clsact, Filter
+from nvi_operator.kernel.bpf.flow_cache import CachedFlow, Traffic
+from nvi_operator.kernel.bpf.live import opened_maps, read_constants
+from nvi_operator.kernel.bpf.tcx import Hook
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.language.model.values import Family
+from nvi_operator.store.saved_settings import SavedSettings
+
+_PARENTS: dict[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
+
+
+class Namespace(Protocol):
+    """A namespace of either laboratory."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any: ...
+
+
+class FlowCache:
+    """Closed with `close`; programs stay attached until their interfaces are gone."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        mechanism: Mechanism,
+        *,
+        conntrack: bool = True,
+        entries: int = 1024,
+        stage_mask: int = 1 << 31,
+        **constants: int,
+    ) -> None:
+        self._namespace, self._mechanism = namespace, mechanism
+        self._stack = ExitStack()
+        self._cpus = syscall.possible_cpus()
+        values = flow_cache.constants(stage_mask=stage_mask, entries=entries, cpus=self._cpus, longest_ms=10_000)
+        name = flow_cache.OBJECT_WITH_CONNTRACK if conntrack else flow_cache.OBJECT
+        sizes = flow_cache.sizes({4: entries, 6: entries})
+        self._loaded = self._stack.enter_context(objects.load(name, constants={**values, **constants}, sizes=sizes))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def attach(self, *ifnames: str, clean: bool = False) -> None:
+        """Before what is attached there already; `clean`: the programs that cache nothing."""
+        names = (flow_cache.CLEAN_IN, flow_cache.CLEAN_OUT) if clean else (flow_cache.IN, flow_cache.OUT)
+        for ifname in ifnames:
+            self._namespace.call(self._attach, ifname, "ingress", names[0])
+            self._namespace.call(self._attach, ifname, "egress", names[1])
+
+    def _attach(self, ifname: str, hook: Hook, name: str) -> None:
+        fd = self._loaded.programs[name]
+        with IPRoute(ext_ack=True) as ipr:
+            (ifindex,) = ipr.link_lookup(ifname=ifname)
+            if self._mechanism == "tcx":
+                tcx.attach(ifindex, hook, fd, "first", tcx.programs(ifindex, hook).revision)
+                return
+            if not any(q.get("kind") == "clsact" for q in ipr.get_qdiscs(index=ifindex)):
+                ipr.tc("add", "clsact", ifindex)
+            for other in _filters(ifindex, hook):
+                moved = syscall.program_fd(other.program)
+                _put(ipr, ifindex, hook, moved, other.name, other.preference + 10)
+                os.close(moved)
+                ipr.tc("del-filter", index=ifindex, parent=_PARENTS[hook], prio=other.preference, protocol=0)
+            _put(ipr, ifindex, hook, fd, name, 1)
+
+    # ---------------------------------------------------------------- what it counted
+
+    def flows(self, family: Family = 4) -> list[CachedFlow]:
+        fd = self._loaded.maps[flow_cache.FLOWS[family]]
+        found = []
+        for key in list(syscall.keys(fd, flow_cache.KEY_SIZE[family])):
+            value = syscall.lookup(fd, key, flow_cache.ENTRY_SIZE[family])
+            if value is not None:
+                found.append(flow_cache.parse_flow(key, value))
+        return found
+
+    def counters(self) -> dict[str, int]:
+        """All that are not 0, by reason."""
+        fd = self._loaded.maps[flow_cache.COUNTERS]
+        counted = {}
+        for reason in flow_cache.REASONS:
+            raw = syscall.lookup(fd, flow_cache.counter_index(reason), 8 * self._cpus)
+            assert raw is not None
+            if number := flow_cache.parse_counter(raw):
+                counted[reason] = number
+        return counted
+
+    def count(self, reason: str) -> int:
+        assert reason in flow_cache.REASONS
+        return self.counters().get(reason, 0)
+
+    def totals(self) -> dict[tuple[int, int], Traffic]:
+        """By in- and out-interface."""
+        ways, totals = self._loaded.maps[flow_cache.WAYS], self._loaded.maps[flow_cache.TOTALS]
+        found = {}
+        for index in flow_cache.way_indexes():
+            value = syscall.lookup(ways, index, 8)
+            assert value is not None
+            if (way := flow_cache.parse_way(value)) is not None:
+                raw = syscall.lookup(totals, index, 16 * self._cpus)
+                assert raw is not None
+                found[way] = flow_cache.parse_total(raw)
+        return found
+
+    def hits(self) -> int:
+        return sum(each.packets for each in self.totals().values())
+
+    # ---------------------------------------------------------------- what user space says
+
+    def invalidate(self, ifindex: int | None = None) -> None:
+        fd, key = self._loaded.maps[flow_cache.GENERATIONS], flow_cache.generation_key(ifindex)
+        value = syscall.lookup(fd, key, 4)
+        assert value is not None
+        syscall.update(fd, key, flow_cache.next_generation(value))
+
+    def exhaust_slots(self, until: int) -> None:
+        """Let every slot be taken until this time, in ticks."""
+        fd = self._loaded.maps[flow_cache.SLOTS]
+        for index in range(4096):
+            syscall.update(fd, struct.pack("=I", index), struct.pack("=Q40sI12x", 0, b"", until))
+
+
+def _filters(ifindex: int, hook: Hook) -> list[Filter]:
+    with Rtnetlink() as rtnetlink:
+        return list(Clsact(None, rtnetlink, SavedSettings(0), lambda name: False).filters(hook, ifindex))
+
+
+def _put(ipr: Any, ifindex: int, hook: Hook, fd: int, name: str, preference: int) -> None:
+    place = {"parent": _PARENTS[hook], "prio": preference, "protocol": 3, "classid": 1}
+    ipr.tc("replace-filter", "bpf", ifindex, ":1", fd=fd, name=name, direct_action=True, **place)
+
+
+def retag(namespace: Namespace, device: str) -> None:
+    """Have the device's program keep the cache's tags."""
+
+    def change() -> None:
+        with IPRoute(ext_ack=True) as ipr:
+            (ifindex,) = ipr.link_lookup(ifname=device)
+            (live,) = _filters(ifindex, "egress")
+            with opened_maps(live.program) as maps:
+                found = read_constants(program.OBJECT, maps, (program.PORTS_MAP, program.COUNTERS_MAP))
+                assert found is not None
+                kept = {name: maps[name] for name in (program.PORTS, program.COUNTERS)}
+                with objects.load(program.OBJECT, constants={**found, "flow_cache": 1}, reuse=kept) as loaded:
+                    _put(ipr, ifindex, "egress", loaded.programs[program.NAME], live.name, 1)
+
+    namespace.call(change)
