@@ -135,7 +135,7 @@ class FlowCache:
 
 def _filters(ifindex: int, hook: Hook) -> list[Filter]:
     with Rtnetlink() as rtnetlink:
-        return list(Clsact(None, rtnetlink, SavedSettings(0), lambda name: False).filters(hook, ifindex))
+        return list(Clsact(None, rtnetlink, SavedSettings(0)).filters(hook, ifindex))
 
 
 def _put(ipr: Any, ifindex: int, hook: Hook, fd: int, name: str, preference: int) -> None:
