@@ -282,8 +282,10 @@ def bench(dataplane: str = "bpf") -> Iterator[Bench]:
 TAG = 0x8123
 
 
-def options(source: InInterfaceSource = "mark", *, hide_hop: bool = False) -> ProgramOptions:
-    return ProgramOptions(source, STAGE, TAG, hide_hop)
+def options(
+    source: InInterfaceSource = "mark", *, hide_hop: bool = False, flow_cache: bool = False
+) -> ProgramOptions:
+    return ProgramOptions(source, STAGE, TAG, hide_hop, flow_cache)
 
 
 @contextmanager

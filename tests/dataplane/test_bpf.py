@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.dataplane import asm
+from bench.dataplane.asm import R0, R1, R2, Label
 from nvi_operator.kinds.tc_program import TcProgram
-from tests.dataplane.bench import CLIENT, DEVICE, SERVER, TAG, WAN, Bench, options, working
+from tests.dataplane.bench import CLIENT, DEVICE, SERVER, TAG, WAN, Bench, InInterfaceSource, options, working
 from tests.dataplane.test_guards import WIPES, vandal
 from tests.lab.dataplanes import IN_INTERFACES
 
@@ -48,6 +50,59 @@ def test_a_class_that_equals_the_tag_stops_everything(marked: Bench) -> None:
     marked.foreign_filter("lan0", "ingress", classid=0x10000 | TAG)
     assert not marked.client.pings(SERVER, seconds=0.3)
     assert marked.nonzero() == {"loop": 1}
+
+
+# --------------------------------------------------------------------------- beside the flow cache
+
+SLOT = 0x4005  # what the cache's program at ingress may have left in tc_index
+TC_INDEX = 44  # struct __sk_buff
+
+
+@pytest.mark.parametrize("wipe", WIPES)
+@pytest.mark.parametrize("source", IN_INTERFACES)
+def test_the_highest_bit_of_tc_index_ends_loops(source: InInterfaceSource, wipe: str) -> None:
+    with working(source) as gateway:
+        gateway.load(options(source, flow_cache=True))
+        assert gateway.client.pings(SERVER)
+        gateway.gateway.count("passes", f"ip daddr {SERVER}", priority=-470)
+        vandal(gateway, *WIPES[wipe])
+        gateway.client.pings(SERVER, seconds=0.3)
+        assert gateway.gateway.packets("passes")[0] <= 2
+        assert gateway.nonzero().get("loop", 0) == (WIPES[wipe][0] == "prerouting")
+
+
+@pytest.mark.parametrize(("flow_cache", "leaves"), [(True, 0x8000 | SLOT), (False, TAG)])
+def test_what_the_cache_keeps_in_tc_index_comes_through_both_passes(
+    marked: Bench, flow_cache: bool, leaves: int
+) -> None:
+    marked.load(options(flow_cache=flow_cache))
+    assert marked.client.pings(SERVER)  # the neighbours are known
+    unspecified = -1 & 0xFFFFFFFF
+    on_its_first_pass = [
+        asm.load(4, R2, R1, TC_INDEX),
+        asm.jump_unless(R2, 0, "end"),
+        asm.mov_imm(R2, SLOT),
+        asm.store(4, R1, TC_INDEX, R2),
+        Label("end"),
+        asm.mov_imm(R0, unspecified),
+        asm.leave(),
+    ]
+    unless_it_is = [
+        asm.load(4, R2, R1, TC_INDEX),
+        asm.mov_imm(R0, unspecified),
+        asm.jump_if(R2, leaves, "end"),
+        asm.mov_imm(R0, 2),  # TC_ACT_SHOT
+        Label("end"),
+        asm.leave(),
+    ]
+    marked.foreign_filter("lan0", "ingress", code=asm.encode(on_its_first_pass, {}))
+    marked.foreign_filter("wan0", "egress", code=asm.encode(unless_it_is, {}))
+    marked.server.count("arrived", f"ip saddr {WAN}")
+    marked.client.pings(SERVER, seconds=0.3)
+    assert marked.server.packets("arrived")[0] == 1
+
+
+# --------------------------------------------------------------------------- what is not there
 
 
 def test_without_a_program_nothing_passes(marked: Bench) -> None:

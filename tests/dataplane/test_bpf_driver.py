@@ -53,7 +53,7 @@ def marked() -> Iterator[Bench]:
 
 # --------------------------------------------------------------------------- contract
 
-ODD = ProgramOptions("skb_iif", 1 << 16, 0xFFFF, True)
+ODD = ProgramOptions("skb_iif", 1 << 16, 0xFFFF, True, flow_cache=True)
 IN_INTERFACES: tuple[InInterfaceSource, ...] = ("mark", "skb_iif")
 COMBINATIONS = [
     ProgramOptions(source, mask, tag, hide_hop)
