@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kernel.netns import cookie
@@ -45,6 +46,11 @@ class Handles:
     @cached_property
     def rtnetlink(self) -> Rtnetlink:
         return Rtnetlink()
+
+    @cached_property
+    def generations(self) -> Generations:
+        """Of the flow cache that was found last; they stay after `release`."""
+        return Generations()
 
     @cached_property
     def saved(self) -> SavedSettings:

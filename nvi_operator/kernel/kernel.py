@@ -116,7 +116,10 @@ class Kernel:
         driver = self._drivers[change.ref.kind]
         if not driver.follows:
             self._begin(change)
-        driver.apply(change)
+        try:
+            driver.apply(change)
+        finally:
+            self._handles.generations.gateway_changed()  # cached flows are to be confirmed by what holds now
 
     def _begin(self, change: Change) -> None:
         """Before a change of anything that is not followed; the first one completes the record of settings."""

@@ -58,7 +58,8 @@ _PROTOCOLS = {6: "tcp", 17: "udp"}
 _SLOTS = 4096  # as many as 12 bits of tc_index name
 _FEWEST_CPU_SLOTS = 8
 _MOST_DOORS = 1 << 23
-_WAYS = 1024
+WAYS_ENTRIES = 1024  # in- and out-interfaces that are counted apart
+GENERATIONS_ENTRIES = 257  # the gateway's, then those of interfaces
 
 # The words of a key: source and destination, ports, in-interface << 8 | protocol. The last is in the host's order.
 _KEY = {4: struct.Struct("=4s4s4sI"), 6: struct.Struct("=16s16s4sI")}
@@ -66,6 +67,7 @@ _ENTRY = struct.Struct("=5I4s6s6s5HBBQQ")
 _ADDRESSES = {4: struct.Struct("=4s4s"), 6: struct.Struct("=16s16s")}
 _HOPS, _SUSPENDED = 0x03, 0x80
 _TOTAL = struct.Struct("=QQ")
+TOTAL_SIZE = _TOTAL.size
 
 KEY_SIZE: Mapping[Family, int] = MappingProxyType({4: _KEY[4].size, 6: _KEY[6].size})
 ENTRY_SIZE: Mapping[Family, int] = MappingProxyType(
@@ -236,7 +238,7 @@ def _sum(traffic: Iterable[Traffic]) -> Traffic:
 
 def way_indexes() -> Iterator[bytes]:
     """Keys of WAYS and TOTALS. That of the first is for pairs of interfaces beyond the 1,023 that fit."""
-    return (struct.pack("=I", index) for index in range(_WAYS))
+    return (struct.pack("=I", index) for index in range(WAYS_ENTRIES))
 
 
 def counter_index(reason: str) -> bytes:

@@ -7,7 +7,7 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ _NR = {
     "s390x": 351,
 }
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
+_MAP_LOOKUP_BATCH = 24
 _PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO, _PROG_QUERY = 13, 14, 15, 16
 
 TCX_INGRESS, TCX_EGRESS = 46, 47  # enum bpf_attach_type
@@ -35,6 +36,9 @@ _MOST_PROGRAMS = 64  # of one place; the kernel takes no more (BPF_MPROG_MAX)
 _SCHED_CLS = 3
 _LOG_SIZE = 1 << 16
 _ATTEMPTS = 5
+_BATCH = struct.Struct("=QQQQIIQQ")  # in, out, keys, values, count, map, flags of elements, flags
+_BATCH_COUNT = 32  # where the count is
+_MOST_IN_BATCH = 4096
 _CHANGED = TRANSIENT | {errno.ESTALE}  # mprog.c: the programs of the place are not those that were listed
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SHORTEST = struct.pack("=BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)  # r0 = 0; exit
@@ -49,8 +53,11 @@ class ProgramInfo:
     map_ids: tuple[int, ...]
 
 
-def bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
-    """The result and the attributes as the kernel left them. Raises KernelError or CapabilityError."""
+def bpf(command: int, attr: bytes, what: str, *, answers: Collection[int] = ()) -> tuple[int, bytes]:
+    """The result and the attributes as the kernel left them. Raises KernelError or CapabilityError.
+
+    The error codes in `answers` are results as well, as negative numbers.
+    """
     number = _NR.get(platform.machine())
     if number is None:
         raise CapabilityError(f"{what}: the number of bpf(2) on {platform.machine()} is not known here")
@@ -61,6 +68,8 @@ def bpf(command: int, attr: bytes, what: str) -> tuple[int, bytes]:
         if result >= 0:
             return result, buffer.raw
         code = ctypes.get_errno()
+        if code in answers:
+            return -code, buffer.raw
         if code != errno.EAGAIN:  # the verifier gives up when a signal comes: bpf_check(), signal_pending()
             break
     raise _refused(command, what, code)
@@ -198,6 +207,24 @@ def keys(fd: int, size: int) -> Iterator[bytes]:
             raise
         previous = found.raw
         yield previous
+
+
+def elements(fd: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a hash map. What changes meanwhile may be missing, or be there twice."""
+    sizes = key_size, value_size
+    keys_, values = (ctypes.create_string_buffer(_MOST_IN_BATCH * size) for size in sizes)
+    place, following = ctypes.c_uint32(), ctypes.c_uint32()
+    first, more = True, True
+    while more:
+        addresses = (0 if first else ctypes.addressof(place), *map(ctypes.addressof, (following, keys_, values)))
+        attr = _BATCH.pack(*addresses, _MOST_IN_BATCH, fd, 0, 0)
+        result, answer = bpf(_MAP_LOOKUP_BATCH, attr, "bpf map: listing", answers={errno.ENOENT})
+        (count,) = struct.unpack_from("=I", answer, _BATCH_COUNT)
+        found = keys_.raw, values.raw
+        for number in range(count):
+            key, value = (raw[number * size : (number + 1) * size] for raw, size in zip(found, sizes, strict=True))
+            yield key, value
+        place.value, first, more = following.value, False, result == 0
 
 
 def _code(error: KernelError) -> int | None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from nvi_operator.kinds import KINDS
-from nvi_operator.kinds.flow_cache import FlowCacheOptions, FlowCachePrograms
+from nvi_operator.kinds.flow_cache import HOOKS, FlowCacheOptions, FlowCacheProgram
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Action
 from nvi_operator.plan.compile import desired_state
@@ -45,8 +45,8 @@ def cache_notes(found: Topology) -> list[str]:
     return [note for note in found.notes if note.startswith("flow cache")]
 
 
-def programs(state: HostState) -> dict[str, FlowCachePrograms]:
-    return {obj.key: obj for obj in state.of_kind("flow-cache") if isinstance(obj, FlowCachePrograms)}
+def programs(state: HostState) -> list[FlowCacheProgram]:
+    return [obj for obj in state.of_kind("flow-cache") if isinstance(obj, FlowCacheProgram)]
 
 
 def test_off_is_the_default_and_says_nothing() -> None:
@@ -59,12 +59,10 @@ def test_off_is_the_default_and_says_nothing() -> None:
 def test_it_is_at_every_interface_that_exists_and_caches_where_frames_have_an_ethernet_header() -> None:
     found = topology()
     assert cache_notes(found) == ["flow cache: off at ppp0: ppp0 has frames without an Ethernet header"]
-    assert {name: each.cached for name, each in programs(desired_state(found)).items()} == {
-        "lan0": True,
-        "wan0": True,
-        "ppp0": False,
-    }
-    assert programs(desired_state(topology(missing="wan0"))).keys() == {"lan0", "ppp0"}
+    caches = {each.key: each.options is not None and each.options.caches for each in programs(desired_state(found))}
+    for hook in HOOKS:
+        assert [caches[f"{ifname} {hook}"] for ifname in ("lan0", "wan0", "ppp0")] == [True, True, False]
+    assert {each.ifname for each in programs(desired_state(topology(missing="wan0")))} == {"lan0", "ppp0"}
 
 
 def test_one_blocker_of_the_whole_gateway_switches_it_off_and_says_what_to_do() -> None:
@@ -124,29 +122,35 @@ def steps(before: Topology | None, after: Topology | None) -> list[tuple[str, st
     return [(change.ref.kind, change.ref.key, change.action) for change in plan(*states).steps]
 
 
-def test_it_comes_on_last_and_goes_off_first() -> None:
-    on, off = topology(), topology("")
-    programs_ = ["lan0", "ppp0", "wan0"]
-    assert steps(None, on)[-3:] == [("flow-cache", name, Action.CREATE) for name in programs_]
-    assert steps(off, on)[-3:] == steps(None, on)[-3:]
-    for done in (steps(on, None), steps(on, off)):
-        assert done[:3] == [("flow-cache", name, Action.DELETE) for name in reversed(programs_)]
+ON = [f"{ifname} {hook}" for hook in HOOKS for ifname in ("lan0", "ppp0", "wan0")]
+
+
+def test_it_comes_on_last_and_learns_before_it_uses_what_it_learned() -> None:
+    for before in (None, topology("")):
+        assert steps(before, topology())[-6:] == [("flow-cache", name, Action.CREATE) for name in ON]
+
+
+def test_it_goes_off_first() -> None:
+    for after in (None, topology("")):
+        assert steps(topology(), after)[:6] == [("flow-cache", name, Action.DELETE) for name in reversed(ON)]
 
 
 def test_another_stage_bit_takes_it_off_before_anything_else_changes() -> None:
     done = steps(topology(), topology("flowCache: auto, stageBit: 29"))
     cache = [number for number, (kind, _, _) in enumerate(done) if kind == "flow-cache"]
-    assert [done[number][2] for number in cache] == [Action.DELETE] * 3 + [Action.CREATE] * 3
-    assert cache[:3] == [0, 1, 2]
-    assert all(action is Action.DELETE for _, _, action in done[cache[5] + 1 :]), "what is left over"
+    assert [done[number][2] for number in cache] == [Action.DELETE] * 6 + [Action.CREATE] * 6
+    assert cache[:6] == [0, 1, 2, 3, 4, 5]
+    assert all(action is Action.DELETE for _, _, action in done[cache[-1] + 1 :]), "what is left over"
 
 
 def test_other_options_replace_the_programs_in_place() -> None:
     done = steps(topology(), topology("flowCache: auto, flowCacheEntries: 1024"))
-    assert done == [("flow-cache", name, Action.UPDATE) for name in ("lan0", "ppp0", "wan0")]
+    assert done == [("flow-cache", name, Action.UPDATE) for name in ON if not name.startswith("ppp0")]
 
 
 def test_it_is_described_by_what_it_holds() -> None:
-    text = KINDS["flow-cache"].describe(FlowCachePrograms("lan0", FlowCacheOptions(1 << 31, (65536, 0), 10_000)))
-    assert text == "lan0: 65536 IPv4 entries, confirmed at least every 10000 ms"
-    assert KINDS["flow-cache"].describe(FlowCachePrograms("lan0", None)) == "lan0: foreign programs"
+    describe = KINDS["flow-cache"].describe
+    options = FlowCacheOptions(1 << 31, (65536, 0), 10_000)
+    text = "lan0 ingress: 65536 IPv4 entries, confirmed at least every 10000 ms"
+    assert describe(FlowCacheProgram("lan0", "ingress", options)) == text
+    assert describe(FlowCacheProgram("lan0", "egress", None)) == "lan0 egress: a foreign program"

@@ -49,7 +49,7 @@ def test_every_line_is_a_comment_or_a_command_that_the_shell_can_read(example: P
 def test_every_kind_is_there_and_one_that_no_command_makes_says_so() -> None:
     lines = rendered()
     without = [line for line in lines if line.endswith("no command makes it, nvictl apply does")]
-    assert {line.split()[1].removesuffix(":") for line in without} == {"wan0", "lan0", "nvi0"}
+    assert {line.split()[1] for line in without} == {"wan0", "lan0", "nvi0"}
     titles = {line[2:] for line in lines if line.startswith("# ")}
     assert {kind.title for kind in KINDS.values() if kind.name != "module"} <= titles
     assert "modprobe nvi" in rendered(type_="kmod")

@@ -1,0 +1,60 @@
+"""The generations of live flow caches: numbers in memory that the programs share, which only grow.
+
+A cached flow is good while the sum of three is what it was: the gateway's, and those of both its interfaces. After
+an increment its next packets take the slow path, which confirms the flow, changes it or drops it.
+
+Increments are not atomic, so each number has one writer: that of the gateway belongs to whoever holds the gateway's
+lock, those of the interfaces to the daemon, of which there is one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Iterable, Mapping
+
+from nvi_operator.kernel.bpf.flow_cache import GENERATIONS_ENTRIES, generation_key
+from nvi_operator.kernel.errors import kernel_errors
+
+_WORDS = 2  # of 32 bits in each element: array_map_alloc() rounds their size up to 8 bytes
+_INTERFACES = range(1, GENERATIONS_ENTRIES)
+
+
+class Generations:
+    """Those of the caches that were found last, none at first. May be used by several threads, see above."""
+
+    def __init__(self) -> None:
+        self._maps: Mapping[int, memoryview] = {}
+
+    def __bool__(self) -> bool:
+        """Is there a cache?"""
+        return bool(self._maps)
+
+    def follow(self, maps: Mapping[int, int]) -> None:
+        """From now on the generations are these: a descriptor, valid for this call, by the map's number."""
+        found = {number: self._maps.get(number) or _mapped(fd) for number, fd in maps.items()}
+        self._maps = found
+
+    def gateway_changed(self) -> None:
+        """Confirm every flow again."""
+        self._increment((0,))
+
+    def interfaces_changed(self, ifindexes: Iterable[int] | None = None) -> None:
+        """Confirm the flows again that come in or leave by these interfaces; None: by any."""
+        self._increment(_INTERFACES if ifindexes is None else {_index(ifindex) for ifindex in ifindexes})
+
+    def _increment(self, indexes: Iterable[int]) -> None:
+        for words in self._maps.values():
+            for index in indexes:
+                words[_WORDS * index] = words[_WORDS * index] + 1 & 0xFFFFFFFF
+
+
+def _index(ifindex: int) -> int:
+    return int.from_bytes(generation_key(ifindex), sys.byteorder)
+
+
+def _mapped(fd: int) -> memoryview:
+    """In the machine's words: each is written by one instruction, so that no program sees half of it."""
+    with kernel_errors("flow cache: mapping its generations"):
+        memory = mmap.mmap(fd, GENERATIONS_ENTRIES * _WORDS * 4)
+    return memoryview(memory).cast("I")

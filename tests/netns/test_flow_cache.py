@@ -1,0 +1,63 @@
+"""A gateway with its flow cache on: what is kept in the kernel, and that established flows take the short way."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from nvi_operator.kernel.bpf import tcx
+from tests.lab import GatewayHost, Host, Site
+from tests.netns.scenarios import A, spec
+
+pytestmark = pytest.mark.netns
+
+ON = "{ type: bpf, flowCache: auto }"
+OFF = "{ type: bpf }"
+
+
+def programs(host: Host) -> dict[str, int]:
+    """How many tcx programs each interface has, at both hooks."""
+
+    def count() -> dict[str, int]:
+        return {
+            name: sum(len(tcx.programs(number, hook).programs) for hook in ("ingress", "egress"))
+            for number, name in socket.if_nameindex()
+            if name != "lo"
+        }
+
+    return host.call(count)
+
+
+def cache(gateway: GatewayHost) -> dict[str, int]:
+    """The counters of the flow cache."""
+    counters = json.loads(gateway.nvictl("status", "-o", "json", check=False).stdout)["counters"]
+    return counters.get("flow cache", {})
+
+
+def test_it_comes_and_goes_with_the_setting(site: Site, gateway: GatewayHost) -> None:
+    before = gateway.foreign()
+    gateway.apply(spec(OFF))
+    assert not any(programs(site.gateway).values())
+    gateway.apply(spec(ON))
+    assert gateway.differences(spec(ON)) == []
+    on = programs(site.gateway)
+    assert {on[name] for name in ("lan0", "wan0", "wan1")} == {2}
+    gateway.apply(spec(OFF))
+    assert not any(programs(site.gateway).values())
+    gateway.apply(spec(ON))
+    gateway.down()
+    assert not any(programs(site.gateway).values())
+    assert gateway.owned() == []
+    assert gateway.foreign() == before
+
+
+def test_an_established_flow_takes_the_fast_path(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec(ON))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+        assert flow.seen == A
+    assert cache(gateway)["fast"] > 40
