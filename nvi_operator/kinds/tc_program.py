@@ -47,7 +47,13 @@ def _desired(topology: Topology) -> Iterator[TcProgram]:
         return
     yield TcProgram(
         topology.device,
-        ProgramOptions(topology.in_interface, topology.stage_mask, topology.loop_tag, topology.hide_hop),
+        ProgramOptions(
+            topology.in_interface,
+            topology.stage_mask,
+            topology.loop_tag,
+            topology.hide_hop,
+            flow_cache=topology.flow_cache is not None,
+        ),
         frozenset(InInterface(p.ifindex, p.mac) for p in topology.interfaces if p.ifindex is not None),
     )
 
@@ -59,8 +65,9 @@ def _describe(program: TcProgram) -> str:
         f"{port.ifindex}" + (f" ({port.mac})" if port.mac else "")
         for port in sorted(program.ports, key=lambda port: port.ifindex)
     )
-    hop = ", hop hidden" if program.options.hide_hop else ""
-    return f"{program.key}: in-interface by {program.options.source}{hop}; interfaces {interfaces}"
+    extras = ", hop hidden" if program.options.hide_hop else ""
+    extras += ", with flow cache" if program.options.flow_cache else ""
+    return f"{program.key}: in-interface by {program.options.source}{extras}; interfaces {interfaces}"
 
 
 TC_PROGRAM = Kind(

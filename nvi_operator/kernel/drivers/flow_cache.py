@@ -17,7 +17,6 @@ from nvi_operator.kernel.bpf import live_flow_cache as cache
 from nvi_operator.kernel.bpf import objects
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
 from nvi_operator.kernel.bpf.generations import Generations
-from nvi_operator.kernel.bpf.guard import is_guard
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
 from nvi_operator.kernel.driver import Driver
@@ -55,7 +54,6 @@ class FlowCacheDriver(Driver):
             handles.rtnetlink,
             handles.saved,
             cache.PROGRAMS.__contains__,
-            shares=lambda name: name in cache.PROGRAMS or is_guard(name),
             mechanism=mechanism,
         )
         return cls(attachments, handles.generations)
