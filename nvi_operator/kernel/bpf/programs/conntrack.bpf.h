@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What conntrack says of a flow, by kernel functions that exist since Linux 5.18 and need BTF.
+ *
+ * Its fields are read by bpf_probe_read_kernel(): for each direct read of a kernel's structure the verifier searches
+ * all types of the kernel (btf_nested_type_is_trusted() in 6.18), which took two thirds of loading.
  */
 #ifndef CONNTRACK_BPF_H
 #define CONNTRACK_BPF_H
@@ -52,11 +55,20 @@ static __always_inline struct nf_conn *find_conn(struct __sk_buff *skb, const __
 				 sizeof(opts));
 }
 
+static __always_inline bool has_extension(const struct nf_ct_ext *ext, __u64 id)
+{
+	__u8 offset = 0;
+
+	bpf_core_read(&offset, sizeof(offset), (void *)ext + bpf_core_field_offset(struct nf_ct_ext, offset) + id);
+	return offset;
+}
+
 /* A reason not to learn the flow whose packets come in by `key` and whose answers come in by `reverse`, or -1. */
 static __always_inline int objection(struct __sk_buff *skb, const __u32 *key, const __u32 *reverse, const int words)
 {
 	struct nf_conn *conn = find_conn(skb, key, words);
 	struct nf_ct_ext *ext;
+	unsigned long status;
 	int reason = -1;
 
 	/* One of the two is what conntrack expects of answers: of a tenant's flow, the only one outside of a zone. */
@@ -65,11 +77,12 @@ static __always_inline int objection(struct __sk_buff *skb, const __u32 *key, co
 	if (!conn)
 		return UNASSURED;
 	/* What is not assured, conntrack drops when its table is full, and its NAT port may be another flow's then. */
-	if ((conn->status & (IPS_ASSURED | IPS_DYING)) != IPS_ASSURED)
+	status = BPF_CORE_READ(conn, status);
+	if ((status & (IPS_ASSURED | IPS_DYING)) != IPS_ASSURED)
 		reason = UNASSURED;
-	ext = conn->ext;
-	if (ext && (ext->offset[bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_HELPER)] ||
-		    ext->offset[bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_SEQADJ)]))
+	ext = BPF_CORE_READ(conn, ext);
+	if (ext && (has_extension(ext, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_HELPER)) ||
+		    has_extension(ext, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_SEQADJ))))
 		reason = HELPER;
 	bpf_ct_release(conn);
 	return reason;
