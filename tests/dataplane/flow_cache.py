@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import struct
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 from pyroute2 import IPRoute
 
+from bench.dataplane import asm
 from nvi_operator.kernel.bpf import flow_cache, objects, program, syscall, tcx
 from nvi_operator.kernel.bpf.attach import Mechanism
 from nvi_operator.kernel.bpf.clsact import Clsact, Filter
@@ -76,6 +79,21 @@ class FlowCache:
                 ipr.tc("del-filter", index=ifindex, parent=_PARENTS[hook], prio=other.preference, protocol=0)
             _put(ipr, ifindex, hook, fd, name, 1)
 
+    def detach(self, *ifnames: str) -> None:
+        """All programs of tcx at these interfaces."""
+
+        def every(ifname: str) -> None:
+            ifindex = socket.if_nametoindex(ifname)
+            hooks: tuple[Hook, ...] = ("ingress", "egress")
+            for hook in hooks:
+                for number in tcx.programs(ifindex, hook).programs:
+                    fd = syscall.program_fd(number)
+                    tcx.detach(ifindex, hook, fd, tcx.programs(ifindex, hook).revision)
+                    os.close(fd)
+
+        for ifname in ifnames:
+            self._namespace.call(every, ifname)
+
     # ---------------------------------------------------------------- what it counted
 
     def flows(self, family: Family = 4) -> list[CachedFlow]:
@@ -126,11 +144,59 @@ class FlowCache:
         assert value is not None
         syscall.update(fd, key, flow_cache.next_generation(value))
 
-    def exhaust_slots(self, until: int) -> None:
-        """Let every slot be taken until this time, in ticks."""
+    def exhaust_slots(self) -> None:
+        """Let packets that never come out have all of them, for the next minutes."""
+        self._set_slots(_jiffies() + 100_000)
+
+    def free_slots(self) -> None:
+        self._set_slots(0)
+
+    def _set_slots(self, busy: int) -> None:
         fd = self._loaded.maps[flow_cache.SLOTS]
         for index in range(4096):
-            syscall.update(fd, struct.pack("=I", index), struct.pack("=Q40sI12x", 0, b"", until))
+            syscall.update(fd, struct.pack("=I", index), struct.pack("=Q40sI12x", 0, b"", busy & 0xFFFFFFFF))
+
+
+def _jiffies() -> int:
+    lines = Path("/proc/timer_list").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("jiffies:"))
+
+
+def leave_tag(namespace: Namespace, ifname: str, tag: int) -> None:
+    """Have every packet leave with this tc_index."""
+    code = [asm.mov_imm(asm.R2, tag), asm.store(4, asm.R1, _TC_INDEX, asm.R2), asm.mov_imm(asm.R0, -1), asm.leave()]
+    _run(namespace, ifname, "egress", code)
+
+
+def refuse_tags(namespace: Namespace, ifname: str) -> None:
+    """Drop packets that come with a tc_index."""
+    code: list[asm.AsmLine] = [
+        asm.load(4, asm.R2, asm.R1, _TC_INDEX),
+        asm.mov_imm(asm.R0, 0),
+        asm.jump_if(asm.R2, 0, "end"),
+        asm.mov_imm(asm.R0, 2),  # TC_ACT_SHOT
+        asm.Label("end"),
+        asm.leave(),
+    ]
+    _run(namespace, ifname, "ingress", code)
+
+
+_TC_INDEX = 44  # struct __sk_buff
+
+
+def _run(namespace: Namespace, ifname: str, hook: Hook, code: list[asm.AsmLine]) -> None:
+    fd = syscall.load_program(asm.encode(code, {}), "test_tags")
+
+    def attach() -> None:
+        with IPRoute(ext_ack=True) as ipr:
+            ifindex = socket.if_nametoindex(ifname)
+            ipr.tc("add", "clsact", ifindex)
+            _put(ipr, ifindex, hook, fd, "test_tags", 1)
+
+    try:
+        namespace.call(attach)
+    finally:
+        os.close(fd)
 
 
 def _filters(ifindex: int, hook: Hook) -> list[Filter]:

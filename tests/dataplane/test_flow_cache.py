@@ -1,0 +1,205 @@
+"""The flow cache by itself: what it learns, how packets look that took the fast path, what it counts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+
+from nvi_operator.kernel.bpf import flow_cache
+from nvi_operator.kernel.bpf.flow_cache import Tuple
+from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, SERVER6, STAGE
+from tests.dataplane.cached import LAN_IFNAME, WAN_IFNAME, CachedBench, cached_bench
+from tests.dataplane.talk import upload
+
+pytestmark = pytest.mark.netns
+
+FAMILIES = pytest.mark.parametrize("far", [SERVER, SERVER6], ids=["v4", "v6"])
+
+
+@pytest.fixture(params=["tcx", "clsact"])
+def gateway(request: pytest.FixtureRequest) -> Iterator[CachedBench]:
+    with cached_bench(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def tcx() -> Iterator[CachedBench]:
+    with cached_bench() as made:
+        yield made
+
+
+def near(far: str) -> str:
+    return CLIENT6 if ":" in far else CLIENT
+
+
+def ip(far: str) -> str:
+    return "ip6" if ":" in far else "ip"
+
+
+# --------------------------------------------------------------------------- what is learned
+
+
+@FAMILIES
+def test_an_established_flow_skips_both_passes(gateway: CachedBench, far: str) -> None:
+    gateway.gateway.count("passes", f"{ip(far)} saddr {{ {near(far)}, {far} }} meta l4proto udp")
+    with gateway.talk(far) as flow:
+        gateway.learned(flow)
+        before = gateway.gateway.packets("passes")
+        flow.go_on(5)
+        assert gateway.gateway.packets("passes") == before
+        assert flow.peer == (gateway.public(far), flow.source_port)
+
+
+@FAMILIES
+def test_entries_say_what_becomes_of_a_flow(tcx: CachedBench, far: str) -> None:
+    lan, wan = tcx.ifindex(LAN_IFNAME), tcx.ifindex(WAN_IFNAME)
+    with tcx.talk(far) as flow:
+        tcx.learned(flow)
+        inside, server = (ip_address(near(far)), flow.source_port), (ip_address(far), flow.port)
+        public = (ip_address(tcx.public(far)), flow.source_port)
+        found = {f.original: f for f in tcx.cache.flows(6 if ":" in far else 4)}
+        there, back = found[Tuple(*inside, *server)], found[Tuple(*server, *public)]
+    assert len(found) == 2
+    assert (there.iif, there.oif, there.translated, there.mark) == (lan, wan, Tuple(*public, *server), STAGE)
+    assert (back.iif, back.oif, back.translated) == (wan, lan, Tuple(*server, *inside))
+
+
+@FAMILIES
+@pytest.mark.parametrize("offload", ["on", "off"])
+def test_bulk_tcp_is_cached_and_whole(gateway: CachedBench, far: str, offload: str) -> None:
+    gateway.offload(offload == "on")
+    size = 20_000_000
+    assert upload(gateway.client, gateway.server, far, size) == size
+    carried = max(total.bytes for total in gateway.cache.totals().values())
+    assert carried > size * 0.9
+
+
+def test_only_an_answer_opens_the_cache(tcx: CachedBench) -> None:
+    """A flood in one direction inserts nothing, and takes no slot."""
+    with tcx.talk() as flow:
+        for _ in range(100):
+            assert flow.ask()
+        assert tcx.cache.flows() == []
+        assert tcx.cache.counters().keys() <= {"unknown", "other_protocol"}
+
+
+def test_a_flood_of_connection_requests_inserts_nothing(tcx: CachedBench) -> None:
+    sockets = []
+    for port in range(1000, 1100):
+        sock = tcx.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.connect_ex((SERVER, port))  # refused: each has an answer, a reset
+        sockets.append(sock)
+    for sock in sockets:
+        sock.close()
+    assert tcx.cache.flows() == []
+    assert tcx.cache.counters().keys() <= {"tcp_control", "other_protocol"}
+
+
+def test_short_flows_are_not_learned(tcx: CachedBench) -> None:
+    with tcx.talk() as flow:
+        flow.go_on(6)
+    assert tcx.cache.flows() == []
+
+
+def test_a_flood_of_short_flows_evicts_none(tcx: CachedBench) -> None:
+    with tcx.talk() as lasting:
+        tcx.learned(lasting)
+        for _ in range(30):
+            with tcx.talk() as short:
+                short.go_on(2)
+        assert len(tcx.cache.flows()) == 2
+
+
+# --------------------------------------------------------------------------- how packets look
+
+
+@FAMILIES
+@pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
+def test_the_fast_path_takes_as_many_hops(far: str, hide_hop: bool) -> None:
+    with cached_bench(hide_hop=hide_hop) as tcx, tcx.talk(far) as flow:
+        field = "ip6 hoplimit" if ":" in far else "ip ttl"
+        other = f"udp dport {flow.port} {field} != {63 if hide_hop else 62}"
+        tcx.server.count("other", other)
+        tcx.learned(flow)
+        flow.go_on(3)
+        assert tcx.server.packets("other")[0] == 0
+
+
+@FAMILIES
+def test_a_packet_whose_ttl_ends_here_does_not_leave(tcx: CachedBench, far: str) -> None:
+    level, option = (
+        (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if ":" in far else (socket.IPPROTO_IP, socket.IP_TTL)
+    )
+    with tcx.talk(far) as flow:
+        tcx.learned(flow)
+        for ttl in (1, 2):
+            flow.client.setsockopt(level, option, ttl)
+            assert not flow.ask()
+        assert tcx.cache.count("ttl_low") == 2
+        flow.client.setsockopt(level, option, 3)
+        assert flow.ask()
+
+
+def test_a_udp_packet_without_checksum_stays_without(tcx: CachedBench) -> None:
+    no_check = 11  # SO_NO_CHECK, include/uapi/asm-generic/socket.h
+    with tcx.talk() as flow:
+        flow.client.setsockopt(socket.SOL_SOCKET, no_check, 1)
+        tcx.server.count("summed", f"udp dport {flow.port} udp checksum != 0")
+        tcx.learned(flow)
+        flow.go_on(3)
+        assert tcx.server.packets("summed")[0] == 0
+
+
+def test_a_capture_sees_packets_of_the_fast_path(tcx: CachedBench) -> None:
+    with tcx.talk() as flow:
+        tcx.learned(flow)
+        captures = []
+        for ifname in (LAN_IFNAME, WAN_IFNAME):
+            capture = tcx.gateway.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
+            capture.bind((ifname, 0x0003))
+            captures.append(capture)
+        before = tcx.cache.hits()
+        flow.go_on()
+        assert tcx.cache.hits() == before + 2
+        for capture in captures:
+            with capture:
+                expected = {flow.port.to_bytes(2, "big"), flow.source_port.to_bytes(2, "big")}
+                while expected:  # a timeout ends it
+                    expected.discard(capture.recv(2048)[20:22])
+
+
+# --------------------------------------------------------------------------- what it counts
+
+
+def test_totals_and_entries_count_every_packet_of_the_fast_path(tcx: CachedBench) -> None:
+    lan, wan = tcx.ifindex(LAN_IFNAME), tcx.ifindex(WAN_IFNAME)
+    with tcx.talk() as flow:
+        tcx.learned(flow, size=100)
+        before = tcx.cache.totals()
+        entries = {f.iif: f for f in tcx.cache.flows()}
+        flow.go_on(10, size=100)
+        after = tcx.cache.totals()
+        for way in ((lan, wan), (wan, lan)):
+            assert after[way].packets - before[way].packets == 10
+            assert after[way].bytes - before[way].bytes == 10 * (20 + 8 + 100)
+        for each in tcx.cache.flows():
+            assert each.packets - entries[each.iif].packets == 10
+            assert each.bytes - entries[each.iif].bytes == 10 * (20 + 8 + 100)
+
+
+def test_totals_survive_the_eviction_of_entries() -> None:
+    with cached_bench(entries=8) as tcx:
+        for _ in range(40):
+            with tcx.talk() as flow:
+                flow.go_on(12)
+        asked = sum(tcx.cache.counters()[reason] for reason in ("unknown", "learning", "suspended"))
+        assert len(tcx.cache.flows()) <= 8
+        assert tcx.cache.hits() + asked == 40 * 12 * 2
+
+
+def test_both_directions_take_no_more_memory_than_promised() -> None:
+    assert flow_cache.memory({4: 1 << 16}) / (1 << 15) <= 320
