@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nvi_operator.errors import KernelError
 from nvi_operator.kinds import KINDS
@@ -19,6 +20,9 @@ from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
+
+if TYPE_CHECKING:
+    from nvi_operator.doctor.footprint import Footprint
 
 
 class Killed(BaseException):
@@ -45,7 +49,7 @@ class FakeKernel:
     def exclusive(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: bool = False) -> Facts:
+    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
         return self.facts_
 
     def observe(self, desired: HostState) -> HostState:

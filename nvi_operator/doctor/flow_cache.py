@@ -36,18 +36,35 @@ SETTINGS = (_HELPERS, _ACCOUNTING, *_BRIDGE_HOOKS)  # what has to be surveyed, b
 
 
 def blockers(survey: Survey, need: Footprint) -> tuple[Blocker, ...]:
-    """Those of the whole gateway first. Of the survey, foreign rules, tc, IPsec, settings and links are looked at."""
-    found = [
-        *_unreadable(survey),
-        *_rules(survey, need),
+    """Those of the whole gateway first."""
+    return merged(rule_blockers(survey, need), host_blockers(survey, need))
+
+
+def merged(*groups: Iterable[Blocker]) -> tuple[Blocker, ...]:
+    found = dict.fromkeys(blocker for group in groups for blocker in group)
+    return tuple(sorted(found, key=lambda blocker: blocker.ifname or ""))
+
+
+def rule_blockers(survey: Survey, need: Footprint) -> tuple[Blocker, ...]:
+    """In nft; of the survey, foreign tables are looked at, and whether conntrack can be asked."""
+    found = (*_unreadable(survey), *_rules(survey, need))
+    return tuple(blocker for blocker in found if not _is_never_learned(survey, blocker))
+
+
+def host_blockers(survey: Survey, need: Footprint) -> tuple[Blocker, ...]:
+    """Elsewhere; of the survey, iptables-legacy, tc, IPsec, settings and links are looked at."""
+    found = (
+        *_legacy(survey),
         *_filters(survey, need),
         *_ipsec(survey),
         *_settings(survey, need),
         *_masters(survey, need),
-    ]
-    if survey.conntrack_functions:
-        found = [blocker for blocker in found if blocker.reason not in _NEVER_LEARNED]
-    return tuple(sorted(dict.fromkeys(found), key=lambda blocker: blocker.ifname or ""))
+    )
+    return tuple(blocker for blocker in found if not _is_never_learned(survey, blocker))
+
+
+def _is_never_learned(survey: Survey, blocker: Blocker) -> bool:
+    return survey.conntrack_functions and blocker.reason in _NEVER_LEARNED
 
 
 # --------------------------------------------------------------------------- nft
@@ -57,6 +74,9 @@ def _unreadable(survey: Survey) -> Iterator[Blocker]:
     for failure in survey.nft_failures:
         what = failure.partition(":")[0].removeprefix("nft list ")
         yield Blocker("unreadable", what, "nvictl doctor says what to do about nft-listing")
+
+
+def _legacy(survey: Survey) -> Iterator[Blocker]:
     for family, name in survey.legacy_tables:
         command = "ip6tables-legacy" if family == 6 else "iptables-legacy"
         yield Blocker(
@@ -109,7 +129,7 @@ def _effects(
         for protocol in _PROTOCOLS:
             of = Effects(survey.ruleset, rules, replace(packet, protocol=protocol))
             yield from of.of(base)
-        if packet.stage == 1:  # of the packets before, whatever conntrack says of them
+        if packet.stage == 1 and rules.prepare:  # of the packets before, whatever conntrack says of them
             of = Effects(survey.ruleset, rules, replace(packet, ct_state=None, protocol=None))
             yield from (each for each in of.of(base) if each[1].use == "prepares")
 

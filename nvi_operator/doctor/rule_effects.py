@@ -6,6 +6,7 @@ Most rules are none of these, and of a base chain that leads to none nothing els
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from nvi_operator.doctor.per_packet import Effect, differs, effects, known_answer
@@ -16,7 +17,15 @@ LONG = 20  # seconds: twice the longest interval of the cache, for which a connt
 _IPTABLES = frozenset({"docker", "ufw", "iptables", "tailscale", "libvirt"})
 _CACHED_STATES = ("established", "replied")  # of TCP and of UDP, in timeout policies
 
-_Statements = tuple[tuple[Effect, ...], ...]
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`known`, of a match: does it hold for every cached packet, or for none?"""
+
+    kind: str
+    body: Any
+    known: bool | None
+    effects: tuple[Effect, ...]
 
 
 class RuleEffects:
@@ -24,17 +33,21 @@ class RuleEffects:
 
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
-        self._rules: dict[ListedRule, _Statements] = {}
+        self._rules: dict[ListedRule, tuple[Statement, ...]] = {}
+        self._prepare = False
         self._leads: dict[tuple[str, str, str], bool] = {}
         self._iptables = {table for table in ruleset.tables if tool_of(ruleset, *table) in _IPTABLES}
 
-    def of(self, rule: ListedRule) -> _Statements:
-        """By statement; empty if none has any."""
+    def of(self, rule: ListedRule) -> tuple[Statement, ...]:
         found = self._rules.get(rule)
         if found is None:
-            each = tuple(tuple(self._of_statement(rule, statement)) for statement in rule.statements)
-            found = self._rules[rule] = each if any(each) else ()
+            found = self._rules[rule] = tuple(self._statements(rule))
         return found
+
+    @property
+    def prepare(self) -> bool:
+        """Has any rule that was looked at an effect on later packets of a flow?"""
+        return self._prepare
 
     def lead(self, chain: ListedChain) -> bool:
         """Has this chain, or one that it jumps to, a rule with an effect?"""
@@ -42,7 +55,9 @@ class RuleEffects:
         if key not in self._leads:
             self._leads[key] = False
             targets = (t for rule in chain.rules for t in self._targets(rule))
-            self._leads[key] = any(map(self.of, chain.rules)) or any(list(map(self.lead, targets)))
+            self._leads[key] = any(
+                [self._has_any(rule) for rule in chain.rules] + [self.lead(target) for target in targets]
+            )
         return self._leads[key]
 
     def _targets(self, rule: ListedRule) -> Iterator[ListedChain]:
@@ -59,17 +74,25 @@ class RuleEffects:
         data = body["data"]
         return data["set"] if isinstance(data, dict) else self._ruleset.verdicts(rule, data.removeprefix("@")) or ()
 
-    def _of_statement(self, rule: ListedRule, statement: Any) -> Iterator[Effect]:
-        for kind, body in statement.items():
-            if kind == "match":
-                if known_answer(body) is None:
-                    found = differs(body["left"]) or differs(body["right"])
-                    yield from (found,) if found else ()
-            else:
-                yield from (each for each in effects(kind, body) if self._matters(rule, kind, body))
-            if self._ruleset.set_statements and kind in ("match", "vmap", "mangle"):
-                for name in self._set_statements(rule, body):
-                    yield from effects(name, None)
+    def _has_any(self, rule: ListedRule) -> bool:
+        found = [effect for statement in self.of(rule) for effect in statement.effects]
+        self._prepare = self._prepare or any(effect.use == "prepares" for effect in found)
+        return bool(found)
+
+    def _statements(self, rule: ListedRule) -> Iterator[Statement]:
+        for statement in rule.statements:
+            for kind, body in statement.items():
+                known = known_answer(body) if kind == "match" else None
+                yield Statement(kind, body, known, tuple(self._effects(rule, kind, body, known)))
+
+    def _effects(self, rule: ListedRule, kind: str, body: Any, known: bool | None) -> Iterator[Effect]:
+        if kind != "match":
+            yield from (each for each in effects(kind, body) if self._matters(rule, kind, body))
+        elif known is None and (found := differs(body["left"]) or differs(body["right"])):
+            yield found
+        if self._ruleset.set_statements and kind in ("match", "vmap", "mangle"):
+            for name in self._set_statements(rule, body):
+                yield from effects(name, None)
 
     def _matters(self, rule: ListedRule, kind: str, body: Any) -> bool:
         if kind == "counter":

@@ -133,27 +133,26 @@ class Effects:
         answer: Answer = True
         met: list[Effect] = []
         verdicts: list[Any] = []
-        effects = self._rules.of(rule) or ((),) * len(rule.statements)
-        for statement, these in zip(rule.statements, effects, strict=True):
-            ((kind, body),) = statement.items()
+        for statement in self._rules.of(rule):
+            kind, body = statement.kind, statement.body
             if kind == "match":
-                known = known_answer(body)
-                this = False if known is False else holds(body, self._packet)
+                this = statement.known is not False and holds(body, self._packet)
                 if this is False:
                     break
-                answer = answer if this or known else None
+                answer = answer if this or statement.known else None
             elif kind == "vmap":
                 verdicts += self._vmap(rule, body)
             elif kind in _VERDICTS:
-                verdicts.append(statement)
+                verdicts.append({kind: body})
             elif kind == "xt":
                 if not isinstance(body, dict) or body.get("type") != "target":
                     answer = None
                 if not rule.has(*_VERDICTS):
                     verdicts += _of_target(body)
-            met += these
-            if any(effect.use == "decides" for effect in these):
-                answer = None
+            if statement.effects:
+                met += statement.effects
+                if any(effect.use == "decides" for effect in statement.effects):
+                    answer = None
         return Step(rule, tuple(met), tuple(verdicts), answer is True) if met or verdicts else None
 
     def _vmap(self, rule: ListedRule, body: Any) -> Iterator[Any]:

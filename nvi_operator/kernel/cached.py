@@ -20,6 +20,7 @@ import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from nvi_operator.kernel.driver import Watch
 from nvi_operator.kernel.drivers.registry import DRIVERS
@@ -30,6 +31,9 @@ from nvi_operator.plan.change import Change, Plan
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.facts import Facts
+
+if TYPE_CHECKING:
+    from nvi_operator.doctor.footprint import Footprint
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class _Known:
 class _KnownFacts:
     generation: int
     wires: frozenset[str]
-    flow_cache: bool
+    flow_cache: Footprint | None
     facts: Facts
 
 
@@ -110,7 +114,7 @@ class CachedKernel(Kernel):
         """Did anything that is watched change since the last observation? Takes microseconds."""
         return self._known is not None and not self._known.is_unchanged()
 
-    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: bool = False) -> Facts:
+    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
         """The same object as last time, if nothing was reported."""
         self._events.follow(_numbers_of(wires - self._crowded))  # first: changes during the read count
         generation, known = self._events.generation(), self._known_facts
@@ -121,6 +125,10 @@ class CachedKernel(Kernel):
         ):
             known = self._known_facts = _KnownFacts(generation, wires, flow_cache, super().facts(wires, flow_cache))
             self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known.facts, ifname))
+        elif flow_cache is not None and self._flow_cache is not None and self._flow_cache.has_changed():
+            found = self._blockers(known.facts, flow_cache)
+            if found != known.facts.blockers:
+                known = self._known_facts = replace(known, facts=replace(known.facts, blockers=found))
         return known.facts
 
     def _observe(self, desired: HostState) -> HostState:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.driver import Driver
@@ -22,7 +23,12 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.state.host import HostState, Object
 from nvi_operator.store.lock import GatewayLock
+from nvi_operator.topology.blockers import Blocker
 from nvi_operator.topology.facts import Facts
+
+if TYPE_CHECKING:
+    from nvi_operator.doctor.footprint import Footprint
+    from nvi_operator.kernel.inspect.flow_cache import FlowCacheSurvey
 
 Pairs = Iterable[tuple[str, Object]]  # kinds and objects
 
@@ -43,6 +49,7 @@ class Kernel:
         self._drivers = Drivers(self._handles)
         self._assumed: frozenset[str] = frozenset()  # kinds that cannot be read now
         self._live: HostState | None = None  # as observed last
+        self._flow_cache: FlowCacheSurvey | None = None
         self._begun = False  # has this reconcile changed anything but what drivers follow?
 
     def __enter__(self) -> Kernel:
@@ -67,14 +74,23 @@ class Kernel:
             if self._begun and self._live is not None and not self._live:
                 self._handles.saved.end()  # the record ends with the gateway
 
-    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: bool = False) -> Facts:
-        """`wires` are the interfaces whose routes of `main` are told: those of uplinks. `flow_cache`: is one asked
-        for?
+    def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
+        """`wires` are the interfaces whose routes of `main` are told: those of uplinks. `flow_cache` is the footprint
+        of a gateway that asks for one.
         """
         handles = self._handles
         before = handles.saved.all("sysctl")
         facts = read_facts(handles.ipr, handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
-        return replace(facts, timeouts=read_timeouts()) if flow_cache else facts
+        if flow_cache is None:
+            return facts
+        return replace(facts, timeouts=read_timeouts(), blockers=self._blockers(facts, flow_cache))
+
+    def _blockers(self, facts: Facts, flow_cache: Footprint) -> tuple[Blocker, ...]:
+        from nvi_operator.kernel.inspect.flow_cache import FlowCacheSurvey  # takes long, and few ask for it
+
+        if self._flow_cache is None:
+            self._flow_cache = FlowCacheSurvey()
+        return self._flow_cache.blockers(self._handles.rtnetlink, facts, flow_cache)
 
     def observe(self, desired: HostState) -> HostState:
         """All owned objects. `desired` says where to look, never what is owned."""

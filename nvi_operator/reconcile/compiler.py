@@ -6,6 +6,8 @@ The long way is `meaning`; an edit of a few forwards takes `after` (docs/adr/001
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -18,6 +20,9 @@ from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.incremental import TopologyDelta, topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
+
+if TYPE_CHECKING:
+    from nvi_operator.doctor.footprint import Footprint
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,14 @@ class Compiler:
         """The interfaces of its uplinks, whose routes in `main` are facts."""
         return self.spec.wires if self.spec else frozenset()
 
-    @property
-    def flow_cache(self) -> bool:
-        """Does it ask for a flow cache, so that what speaks against one is among the facts?"""
-        return self.spec is not None and self.spec.asks_for_flow_cache
+    @cached_property
+    def flow_cache(self) -> Footprint | None:
+        """Of a gateway that asks for a flow cache: what keeps it from one is among the facts then."""
+        if self.spec is None or not self.spec.asks_for_flow_cache:
+            return None
+        from nvi_operator.doctor.footprint import footprint  # with all of doctor, which takes long to import
+
+        return footprint(self.spec)
 
     def meaning(self, facts: Facts) -> tuple[Topology | None, HostState]:
         """The topology and the desired state; the same objects as last time if the facts mean the same."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.change import Change, Plan
@@ -22,6 +22,9 @@ from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
+
+if TYPE_CHECKING:
+    from nvi_operator.doctor.footprint import Footprint
 
 REPLANS = 3  # in one reconcile, where other processes keep changing the gateway
 
@@ -40,7 +43,7 @@ class AnyKernel(Protocol):
         """Within, no other process changes this gateway. Raises BusyError if another does not end in time."""
         ...
 
-    def facts(self, wires: frozenset[str], flow_cache: bool) -> Facts: ...
+    def facts(self, wires: frozenset[str], flow_cache: Footprint | None) -> Facts: ...
 
     def observe(self, desired: HostState) -> HostState: ...
 

@@ -13,14 +13,16 @@ from nvi_operator.cli.output import print_json
 def run(context: Context) -> int:
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.plan.compile import desired_state
+    from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.topology.assume import assume_missing
     from nvi_operator.topology.resolve import resolve
     from nvi_operator.view.plain import plain_object
     from nvi_operator.view.render import render_lines
 
     loaded = context.load()
+    compiler = Compiler(loaded.name, loaded.spec)
     with Kernel(loaded.spec.numbers) as kernel:
-        facts = assume_missing(loaded.spec, kernel.facts(loaded.spec.wires, loaded.spec.asks_for_flow_cache))
+        facts = assume_missing(loaded.spec, kernel.facts(compiler.wires, compiler.flow_cache))
     topology = resolve(loaded.name, loaded.spec, facts)
     desired = desired_state(topology)
     if context.arguments.output == "json":

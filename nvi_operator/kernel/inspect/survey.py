@@ -7,14 +7,13 @@ What cannot be read is left empty or told in the survey; nothing here raises for
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
-from pathlib import Path
 
 from nvi_operator.doctor.flow_cache import SETTINGS
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import FilterFact, MultipathFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
-from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
+from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, programs_at
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.census import Census
@@ -31,18 +30,16 @@ from nvi_operator.kernel.inspect.machine import (
 )
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.inspect.nft import ForeignNft, nft_version, probe_binding, read_ruleset
-from nvi_operator.kernel.inspect.tc import list_filters
+from nvi_operator.kernel.inspect.settings import legacy_tables, read_settings
+from nvi_operator.kernel.inspect.tc import ingress_filters, ingress_programs, list_filters
 from nvi_operator.kernel.inspect.xfrm import policies
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.rights import refused
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.values import Family
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.topology.facts import WIDE, LinkFact
 
-_SYS = Path("/proc/sys")
-_NET = Path("/proc/thread-self/net")  # /proc/net is the namespace of the process, not of the thread
 _PATHS = (
     "net/ipv4/ip_forward",
     "net/ipv6/conf/all/forwarding",
@@ -101,7 +98,7 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
         filters=filters,
         tcx=tcx,
         sysctls=_sysctls(links),
-        legacy_tables=tuple(_legacy_tables()),
+        legacy_tables=tuple(legacy_tables()),
         networkd=(running := networkd()),
         networkd_links=tuple(networkd_links(links.values())) if running else (),
         links=links,
@@ -109,48 +106,25 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
 
 
 def _sysctls(links: Mapping[str, LinkFact]) -> dict[str, str]:
-    paths = [*_PATHS, *(f"net/ipv4/conf/{ifname}/{name}" for ifname in links for name in _PER_LINK)]
-    values: dict[str, str] = {}
-    for path in paths:
-        try:
-            values[path] = (_SYS / path).read_text(encoding="ascii").strip()
-        except OSError:
-            continue  # this kernel has none of that name, or the link has gone
-    return values
-
-
-def _legacy_tables() -> Iterator[tuple[Family, str]]:
-    names: tuple[tuple[Family, str], ...] = ((4, "ip_tables_names"), (6, "ip6_tables_names"))
-    for family, name in names:
-        try:
-            text = (_NET / name).read_text(encoding="ascii")
-        except OSError:
-            continue  # no iptables-legacy in this kernel, or not root
-        for table in text.split():
-            yield family, table
+    return read_settings([*_PATHS, *(f"net/ipv4/conf/{ifname}/{name}" for ifname in links for name in _PER_LINK)])
 
 
 def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Footprint) -> Iterator[FilterFact]:
     """Of the ways in, and of the ways out: the device's and the uplinks'."""
-    for ifname in need.interfaces:
-        if ifname in links:
-            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "ingress")
-    for ifname in need.uplinks:
-        if ifname in links:
-            yield from list_filters(rtnetlink, ifname, links[ifname].ifindex, "egress")
-    if need.device in links:
-        yield from list_filters(rtnetlink, need.device, links[need.device].ifindex, "egress")
+    yield from ingress_filters(rtnetlink, _present(need.interfaces, links))
+    for ifname, link in _present((*need.uplinks, need.device), links).items():
+        yield from list_filters(rtnetlink, ifname, link.ifindex, "egress")
 
 
 def _tcx(links: Mapping[str, LinkFact], need: Footprint) -> Iterator[TcxFact]:
-    for ifname in need.interfaces:
-        if ifname in links:
-            found = programs_at(links[ifname].ifindex, TCX_INGRESS)
-            yield from (TcxFact(ifname, "ingress", program) for program in found)
-    for ifname in (*need.uplinks, need.device):
-        if ifname in links:
-            found = programs_at(links[ifname].ifindex, TCX_EGRESS)
-            yield from (TcxFact(ifname, "egress", program) for program in found)
+    yield from ingress_programs(_present(need.interfaces, links))
+    for ifname, link in _present((*need.uplinks, need.device), links).items():
+        found = programs_at(link.ifindex, TCX_EGRESS)
+        yield from (TcxFact(ifname, "egress", program) for program in found)
+
+
+def _present(ifnames: Iterable[str], links: Mapping[str, LinkFact]) -> dict[str, LinkFact]:
+    return {ifname: links[ifname] for ifname in ifnames if ifname in links}
 
 
 # --------------------------------------------------------------------------- FIB rules and routes

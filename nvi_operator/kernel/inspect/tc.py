@@ -8,15 +8,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from nvi_operator.doctor.survey import FilterFact
+from nvi_operator.doctor.survey import FilterFact, TcxFact
 from nvi_operator.errors import KernelError
+from nvi_operator.kernel.bpf.flow_cache import CLEAN_IN, CLEAN_OUT, IN, OUT
 from nvi_operator.kernel.bpf.guard import is_guard
 from nvi_operator.kernel.bpf.program import is_device
+from nvi_operator.kernel.bpf.syscall import TCX_INGRESS, programs_at
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.topology.facts import LinkFact
 
+_FLOW_CACHE = frozenset({IN, OUT, CLEAN_IN, CLEAN_OUT})
 _GET_FILTERS = 46  # RTM_GETTFILTER
 _HEADER = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
 _PARENTS: Mapping[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
@@ -29,6 +33,25 @@ _PLAIN = frozenset({"gact", "mirred", "skbedit", "vlan"})
 _PARAMETERS, _CHANCE = 2, 3  # a gact with TCA_GACT_PROB has a second verdict
 _POLICE, _CONFORMING = 1, 5  # TCA_POLICE_TBF, which begins with an index and the verdict of what exceeds
 _OK = 0  # TC_ACT_OK, of a filter without actions and of what conforms
+
+
+def ingress_filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]) -> Iterator[FilterFact]:
+    """Of these links, by their names."""
+    for ifname, link in links.items():
+        yield from list_filters(rtnetlink, ifname, link.ifindex, "ingress")
+
+
+def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
+    """At tcx of these links, but for the operator's own."""
+    for ifname, link in links.items():
+        for program in programs_at(link.ifindex, TCX_INGRESS):
+            if not is_own(program.partition(" ")[0]):
+                yield TcxFact(ifname, "ingress", program)
+
+
+def is_own(name: str) -> bool:
+    """Is it the name of a program of the operator?"""
+    return is_device(name) or is_guard(name) or name in _FLOW_CACHE
 
 
 def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
@@ -48,8 +71,7 @@ def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) ->
             continue  # the head of what has this preference, and a hash table
         about = dict(attributes(options))
         name = about.get(_NAME, b"").rstrip(b"\0").decode(errors="replace") if kind == "bpf" else ""
-        owned = is_device(name) or is_guard(name)
-        yield FilterFact(ifname, hook, info >> 16, kind, owned, frozenset(_verdicts(kind, about)))
+        yield FilterFact(ifname, hook, info >> 16, kind, is_own(name), frozenset(_verdicts(kind, about)))
 
 
 def _verdicts(kind: str, about: Mapping[int, bytes]) -> Iterator[int | None]:

@@ -6,15 +6,30 @@ Only for these; everything else of nftables is read and written by libnftables (
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from nvi_operator.errors import ConcurrentChangeError
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import DONE, DUMP_INTERRUPTED, ERROR, NETFILTER, Netlink
 from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
-from nvi_operator.nft.wire.tables import IngressChain, NftTableFact, get_chains, get_tables, ingress_chain, table_fact
+from nvi_operator.nft.wire.tables import (
+    IngressChain,
+    NftTableFact,
+    chain_table,
+    get_chains,
+    get_contents,
+    get_rules,
+    get_sets,
+    get_tables,
+    ingress_chain,
+    rule_identity,
+    table_fact,
+    verdict_map,
+)
 
 _MOST_DUMPS = 20  # of a set that another process keeps changing
 
@@ -63,6 +78,34 @@ class Nfnetlink:
     def ingress_chains(self) -> list[IngressChain]:
         """Chains that hang at devices; nft 1.0.6 leaves the devices out of its JSON."""
         return [chain for body in self._listed("chains", get_chains) if (chain := ingress_chain(body)) is not None]
+
+    def fingerprint(self, *, without: tuple[str, str]) -> bytes:
+        """Of the chains and rules of all tables but one (family and name), and of the maps that lead to chains.
+
+        It changes with any of these, and not with counters or elements of other sets. 10,000 rules take 20 ms.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        facts: list[NftTableFact] = []
+        for body in self._listed("tables", get_tables):
+            fact = table_fact(body)
+            if (fact.family, fact.name) != without:
+                facts.append(fact)
+                digest.update(body[4:])
+        if not facts:
+            return digest.digest()
+        for body in self._listed("chains", get_chains):
+            if chain_table(body) != without:
+                digest.update(body[4:])
+        maps = [
+            (chain_table(b), name) for b in self._listed("sets", get_sets) if (name := verdict_map(b)) is not None
+        ]
+        for fact in facts:
+            for body in self._listed("rules", partial(get_rules, table=fact)):
+                digest.update(rule_identity(body))
+            for name in (name for table, name in maps if table == (fact.family, fact.name)):
+                for body in self._listed("elements", partial(get_contents, table=fact, name=name)):
+                    digest.update(body[4:])
+        return digest.digest()
 
     def _listed(self, what: str, request: Callable[[int], bytes]) -> list[bytes]:
         """The bodies of the messages of a dump, each from its struct nfgenmsg on."""

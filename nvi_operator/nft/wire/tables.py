@@ -5,18 +5,26 @@ Source: include/uapi/linux/netfilter/nf_tables.h.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
-from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.nft.wire.messages import TABLE_NAME, message
 
 _REQUEST, _DUMP = 0x1, 0x300
-_GET_TABLE, _GET_CHAIN = 10 << 8 | 1, 10 << 8 | 4
+_GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENT = (10 << 8 | number for number in (1, 4, 7, 10, 13))
 _TABLE_FLAGS, _TABLE_OWNER = 2, 7  # NFTA_TABLE_*
 _FLAGS = {0x1: "dormant", 0x2: "owner", 0x4: "persist"}  # NFT_TABLE_F_*
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK = 1, 3, 4  # NFTA_CHAIN_*
 _HOOK_NUMBER, _HOOK_DEVICE, _HOOK_DEVICES = 1, 3, 4  # NFTA_HOOK_*
 _DEVICE_PREFIX = 2  # NFTA_DEVICE_PREFIX, Linux 6.16
+_RULE_TABLE = 1  # NFTA_RULE_TABLE
+_SET_TABLE, _SET_NAME, _SET_DATA_TYPE = (
+    1,
+    2,
+    6,
+)  # NFTA_SET_*, of which the first two are those of its elements as well
+_VERDICT = 0xFFFFFF00  # NFT_DATA_VERDICT
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
 _INET_INGRESS = 5  # NF_INET_INGRESS
 
@@ -49,6 +57,40 @@ def get_chains(sequence: int) -> bytes:
     return message(_GET_CHAIN, _REQUEST | _DUMP, sequence, b"", family=0)
 
 
+def get_rules(sequence: int, table: NftTableFact) -> bytes:
+    """Of one table."""
+    return message(_GET_RULE, _REQUEST | _DUMP, sequence, _string(_RULE_TABLE, table.name), family=_number_of(table))
+
+
+def get_sets(sequence: int) -> bytes:
+    return message(_GET_SET, _REQUEST | _DUMP, sequence, b"", family=0)
+
+
+def get_contents(sequence: int, table: NftTableFact, name: str) -> bytes:
+    """The elements of a set or map."""
+    names = _string(_SET_TABLE, table.name) + _string(_SET_NAME, name)
+    return message(_GET_ELEMENT, _REQUEST | _DUMP, sequence, names, family=_number_of(table))
+
+
+def chain_table(body: bytes) -> tuple[str, str]:
+    """Family and name of the table of a chain or set."""
+    return _family(body), _text(dict(attributes(body[4:]))[_CHAIN_TABLE])
+
+
+def rule_identity(body: bytes) -> bytes:
+    """Table, chain and handle, with which nf_tables_fill_rule_info() begins. A changed rule has a new handle."""
+    end = 4
+    for _ in range(3):
+        end += int.from_bytes(body[end : end + 2], sys.byteorder) + 3 & ~3
+    return body[4:end]
+
+
+def verdict_map(body: bytes) -> str | None:
+    """The name of a set that maps to verdicts."""
+    found = dict(attributes(body[4:]))
+    return _text(found[_SET_NAME]) if _number(found.get(_SET_DATA_TYPE, b"")) == _VERDICT else None
+
+
 def table_fact(body: bytes) -> NftTableFact:
     """From a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
     found = dict(attributes(body[4:]))
@@ -76,6 +118,14 @@ def ingress_chain(body: bytes) -> IngressChain | None:
 
 def _family(body: bytes) -> str:
     return _FAMILIES.get(body[0], f"family {body[0]}")
+
+
+def _number_of(table: NftTableFact) -> int:
+    return next((number for number, name in _FAMILIES.items() if name == table.family), 0)
+
+
+def _string(kind: int, text: str) -> bytes:
+    return attribute(kind, text.encode() + b"\0")
 
 
 def _number(payload: bytes) -> int:
