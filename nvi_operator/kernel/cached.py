@@ -112,7 +112,10 @@ class CachedKernel(Kernel):
 
     def unreported_change(self) -> bool:
         """Did anything that is watched change since the last observation? Takes microseconds."""
-        return self._known is not None and not self._known.is_unchanged()
+        if self._known is not None and not self._known.is_unchanged():
+            return True
+        facts = self._known_facts.facts if self._known_facts else None
+        return bool(facts and facts.blockers) and self._flow_cache is not None and self._flow_cache.is_stale()
 
     def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
         """The same object as last time, if nothing was reported."""
@@ -125,7 +128,7 @@ class CachedKernel(Kernel):
         ):
             known = self._known_facts = _KnownFacts(generation, wires, flow_cache, super().facts(wires, flow_cache))
             self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known.facts, ifname))
-        elif flow_cache is not None and self._flow_cache is not None and self._flow_cache.has_changed():
+        elif flow_cache is not None and self._flow_cache is not None and self._flow_cache.is_stale():
             found = self._blockers(known.facts, flow_cache)
             if found != known.facts.blockers:
                 known = self._known_facts = replace(known, facts=replace(known.facts, blockers=found))

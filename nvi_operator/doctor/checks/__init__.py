@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nvi_operator.doctor.checks import (
     docker,
     drops,
+    flow_cache,
     interfaces,
     machine,
     marks,
@@ -61,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     Check("notrack", tracking.notrack),
     Check("flowtable", tracking.flowtable),
     Check("ipsec", tracking.ipsec),
+    Check("flow-cache", flow_cache.flow_cache),
     Check("tc-filter", tc.tc_filter),
     Check("egress-guard", tc.egress_guard),
     Check("ingress-guard", tc.ingress_guard),
