@@ -203,6 +203,22 @@ def test_clsact_that_was_there_stays(tmp_path: Path) -> None:
         assert "clsact" in gateway.qdiscs()
 
 
+def test_clsact_that_was_made_goes_with_the_last_program_of_any_driver(tmp_path: Path) -> None:
+    with made("clsact", tmp_path) as gateway:
+        gateway.attach()
+
+        def attach_another(name: str) -> None:
+            with objects.load("flow_cache", programs=[name], sizes={"fc_flows4": 64, "fc_flows6": 64}) as cache:
+                gateway.attachments._clsact.attach(gateway.ifindex, "egress", cache.programs[name], name, "last")
+
+        gateway.netns.call(attach_another, "fc_out")
+        gateway.detach(gateway.at()[0])
+        assert "clsact" in gateway.qdiscs()
+        (another,) = gateway.netns.call(lambda: list(gateway.attachments._clsact.filters("egress")))
+        gateway.netns.call(gateway.attachments._clsact.detach, another)
+        assert gateway.qdiscs() == ""
+
+
 def test_tcx_needs_no_qdisc(tmp_path: Path) -> None:
     with made("tcx", tmp_path) as gateway:
         gateway.attach()

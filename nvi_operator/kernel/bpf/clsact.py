@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from nvi_operator.kernel.bpf.names import is_own
 from nvi_operator.kernel.bpf.tcx import Hook, Order
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
@@ -28,7 +29,6 @@ _DIRECT_ACTION = 1
 _PARENTS: Mapping[Hook, int] = MappingProxyType({"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3})
 _ETH_P_ALL = 3
 _PREFERENCES = 1 << 16
-OWN = "nvi_"  # how the names of the operator's filters begin, of all drivers
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Clsact:
                 left = [body for hook in _PARENTS for body in self._dump(place.ifindex, hook)]
                 if not left:
                     self._ipr.tc("del", "clsact", place.ifindex)
-                if not any(_name(_about(body)).startswith(OWN) for body in left):
+                if not any(is_own(_name(_about(body))) for body in left):
                     self._saved.discard(saved_settings.CLSACT, str(place.ifindex))
 
     def _put(self, place: Filter, fd: int) -> None:

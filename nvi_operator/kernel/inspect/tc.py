@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from nvi_operator.doctor.survey import FilterFact, TcxFact
 from nvi_operator.errors import KernelError
-from nvi_operator.kernel.bpf.flow_cache import CLEAN_IN, CLEAN_OUT, IN, OUT
-from nvi_operator.kernel.bpf.guard import is_guard
-from nvi_operator.kernel.bpf.program import is_device
+from nvi_operator.kernel.bpf.names import is_own
 from nvi_operator.kernel.bpf.syscall import TCX_INGRESS, programs_at
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.errors import kernel_errors
@@ -20,7 +18,6 @@ from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.nft.wire.attributes import attributes
 from nvi_operator.topology.facts import LinkFact
 
-_FLOW_CACHE = frozenset({IN, OUT, CLEAN_IN, CLEAN_OUT})
 _GET_FILTERS = 46  # RTM_GETTFILTER
 _HEADER = struct.Struct("=B3xiIII")  # struct tcmsg: family, ifindex, handle, parent, info
 _PARENTS: Mapping[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
@@ -47,11 +44,6 @@ def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
         for program in programs_at(link.ifindex, TCX_INGRESS):
             if not is_own(program.partition(" ")[0]):
                 yield TcxFact(ifname, "ingress", program)
-
-
-def is_own(name: str) -> bool:
-    """Is it the name of a program of the operator?"""
-    return is_device(name) or is_guard(name) or name in _FLOW_CACHE
 
 
 def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
