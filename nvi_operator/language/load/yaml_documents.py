@@ -179,6 +179,8 @@ def _cut_documents(
     text: str, file: str, language: Language, least: int, most_wrong: int | None, first: int | None = None
 ) -> list[CutDocument]:
     """Empty where there is no long run, or where its meaning is not certain."""
+    if len(text) < least:
+        return []
     try:
         raw, remains, runs = cut(text, language.bulk, least, most_wrong, first)
         if first is not None and len(remains) > LITTLE:
