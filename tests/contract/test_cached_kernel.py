@@ -9,6 +9,7 @@ import pytest
 
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.cached import CachedKernel
+from nvi_operator.kernel.drivers.sysctl import OpenSettings
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netlink.events import KernelEvents
@@ -68,11 +69,12 @@ def daemon(lab: Lab) -> Iterator[CachingMachine]:
 def blind(daemon: CachingMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading anything but the table fails from now on."""
 
-    def refuse(handles: Handles) -> Any:
+    def refuse(of: object) -> Any:
         raise AssertionError("it read from the kernel")
 
     for handle in ("ipr", "rtnetlink", "saved"):
         monkeypatch.setattr(Handles, handle, property(refuse))
+    monkeypatch.setattr(OpenSettings, "unchanged", refuse)
 
 
 # --------------------------------------------------------------------------- what is looked at
@@ -89,8 +91,11 @@ def test_drift_is_seen_and_healed(daemon: CachingMachine, drift: Drift) -> None:
     assert not seen(daemon, SPEC), "what it remembers is what is there"
 
 
-def test_a_setting_of_which_the_kernel_reports_nothing_is_seen(daemon: CachingMachine) -> None:
+def test_a_setting_of_which_the_kernel_reports_nothing_is_seen_when_it_is_asked_for(daemon: CachingMachine) -> None:
+    """As the daemon does each second."""
+    assert not daemon.host.call(daemon.kernel.unreported_change)
     daemon.host.write("net/ipv4/conf/wan0/accept_local", "0")
+    assert daemon.host.call(daemon.kernel.unreported_change)
     assert [str(change.ref) for change in seen(daemon, SPEC).steps] == ["sysctl net/ipv4/conf/wan0/accept_local"]
 
 
