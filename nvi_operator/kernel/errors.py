@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from nvi_operator.errors import CapabilityError, KernelError
 
@@ -42,16 +44,20 @@ def kernel_errors(what: str, *, passing: type[OSError] | tuple[()] = ()) -> Iter
 
     `passing` is for a caller that handles that one itself.
     """
-    from pyroute2.netlink.exceptions import NetlinkError
-
     try:
         yield
-    except NetlinkError as error:
+    except _netlink_errors() as error:
         raise _wrapped(what, error.code, str(error.args[-1])) from error
     except passing:
         raise
     except OSError as error:
         raise _wrapped(what, error.errno or 0, error.strerror or str(error)) from error
+
+
+def _netlink_errors() -> tuple[type[Any], ...]:
+    """pyroute2's exception. Where nothing imported pyroute2 nothing raised it."""
+    module = sys.modules.get("pyroute2.netlink.exceptions")
+    return (module.NetlinkError,) if module else ()
 
 
 def _wrapped(what: str, code: int, text: str) -> KernelError | CapabilityError:

@@ -80,7 +80,7 @@ class Kernel:
         """
         handles = self._handles
         before = handles.saved.all("sysctl")
-        facts = read_facts(handles.ipr, handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
+        facts = read_facts(handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
         if flow_cache is None:
             return facts
         return replace(facts, timeouts=read_timeouts(), blockers=self._blockers(facts, flow_cache))

@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from pyroute2 import IPRoute
-
 from bench.dataplane import asm
 from nvi_operator.kernel.bpf import syscall
 from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver, read_counters
+from nvi_operator.kernel.handles import open_iproute
 from nvi_operator.kernel.kmod import device as nvi_device
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from nvi_operator.language.model.settings import Numbers
@@ -58,7 +58,7 @@ class Bpf:
         lab.apply(TcProgram(DEVICE, options, frozenset(lab.port(name) for name in ports)))
 
     def counters(self, lab: Bench) -> dict[str, int]:
-        return lab.gateway.call(read_counters, lab.ipr, DEVICE)
+        return lab.gateway.call(read_counters, lab.rtnetlink, DEVICE)
 
 
 class Kmod:
@@ -73,7 +73,7 @@ class Kmod:
             "ttl_compensation": int(options.hide_hop),
         }
         link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(sorted(attributes.items())))
-        driver = lab.gateway.call(LinkDriver, lab.ipr, NUMBERS)
+        driver = lab.gateway.call(LinkDriver, lab.ipr, lab.rtnetlink, NUMBERS)
         lab.gateway.call(driver.apply, Change(Ref("link", DEVICE), Action.UPDATE, link, link))
         assert link in lab.gateway.call(lambda: list(driver.observe(HostState())))
 
@@ -90,8 +90,9 @@ class Bench:
     def __init__(self, client: Netns, gateway: Netns, server: Netns, device: Device) -> None:
         self.client, self.gateway, self.server, self.device = client, gateway, server, device
         self.source: InInterfaceSource = "mark"  # what was loaded last
-        self.ipr: Any = gateway.call(lambda: IPRoute(ext_ack=True))
-        self.driver = gateway.call(TcProgramDriver, self.ipr, lambda desired: ["nvi0"])
+        self.ipr: Any = gateway.call(open_iproute)
+        self.rtnetlink = gateway.call(Rtnetlink)
+        self.driver = gateway.call(TcProgramDriver, self.ipr, self.rtnetlink, lambda desired: ["nvi0"])
         self.live: TcProgram | None = None
 
     # ---------------------------------------------------------------- either device
@@ -267,13 +268,13 @@ def bench(dataplane: str = "bpf") -> Iterator[Bench]:
             f"link set {DEVICE} addrgenmode none",
             f"link set {DEVICE} up",
         )
-        nvi_device.teach_pyroute2()
         lab = Bench(client, gateway, server, device)
         lab.steer("lan0", "wan0")
         try:
             yield lab
         finally:
             lab.ipr.close()
+            lab.rtnetlink.close()
     finally:
         for netns in made:
             netns.close()

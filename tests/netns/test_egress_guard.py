@@ -13,7 +13,6 @@ from pyroute2 import IPRoute
 
 from bench.dataplane import asm
 from nvi_operator.kernel.bpf import syscall
-from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.netns import entered
 from tests.lab import GatewayHost, Host, Site
 from tests.lab.net import until
@@ -83,7 +82,6 @@ def _drop_all(ifname: str, preference: int, parent: int = EGRESS) -> None:
     """A foreign program."""
     program = syscall.load_program(asm.encode([asm.mov_imm(asm.R0, 2), asm.leave()], {}), "others")
     with IPRoute() as ipr:
-        TcProgramDriver(ipr)  # teaches pyroute2 attributes, which it takes before its first use only
         (index,) = ipr.link_lookup(ifname=ifname)
         ipr.tc(
             "add-filter",

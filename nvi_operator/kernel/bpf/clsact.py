@@ -7,6 +7,7 @@ Source: include/uapi/linux/rtnetlink.h, pkt_sched.h, pkt_cls.h.
 
 from __future__ import annotations
 
+import socket
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,34 @@ class Filter:
     program: int  # its number
     preference: int
     handle: int
+
+
+@dataclass(frozen=True)
+class ListedFilter:
+    """Any filter, and what of it is a program's. `options` None: it is the head of a preference, and no filter."""
+
+    preference: int
+    protocol: int  # ETH_P_*
+    handle: int
+    kind: str
+    options: Mapping[int, bytes] | None
+
+    @property
+    def program(self) -> int | None:
+        """Its number; None for a classic one, and for other kinds of filters."""
+        found = (self.options or {}).get(_ID)
+        return None if found is None or self.kind != "bpf" else int.from_bytes(found, sys.byteorder)
+
+    @property
+    def direct_action(self) -> bool:
+        """Does its program decide by itself?"""
+        return bool(int.from_bytes((self.options or {}).get(_FLAGS, b""), sys.byteorder) & _DIRECT_ACTION)
+
+
+def list_filters(rtnetlink: Rtnetlink, ifindex: int, hook: Hook) -> list[ListedFilter]:
+    """Those of an interface's clsact, in the order in which they run. Raises OSError."""
+    asked = _TC.pack(0, ifindex, 0, _PARENTS[hook], 0)
+    return [_listed(body) for body in rtnetlink.dump(_GET_FILTER, asked, lambda _: True)]
 
 
 class Clsact:
@@ -111,6 +140,21 @@ class Clsact:
 
     def _dump(self, ifindex: int, hook: Hook) -> list[bytes]:
         return self._rtnetlink.dump(_GET_FILTER, _TC.pack(0, ifindex, 0, _PARENTS[hook], 0), lambda _: True)
+
+
+def _listed(body: bytes) -> ListedFilter:
+    _, _, handle, _, info = _TC.unpack_from(body)
+    attrs = dict(attributes(body[_TC.size :]))
+    kind = attrs.get(_KIND, b"").rstrip(b"\0").decode(errors="replace")
+    options = attrs.get(_OPTIONS)
+    return ListedFilter(
+        info >> 16,
+        socket.ntohs(info & 0xFFFF),
+        handle,
+        kind,
+        # Of another kind than bpf the numbers mean something else.
+        None if options is None else dict(attributes(options)) if kind == "bpf" else {},
+    )
 
 
 def _is_clsact(body: bytes) -> bool:

@@ -18,8 +18,8 @@ from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants, read_counters
 from nvi_operator.kernel.driver import Driver
-from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.netlink.interfaces import ifindex_of, ifname_of
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.plan.change import Change
@@ -39,20 +39,19 @@ class GuardDriver(Driver):
     type: ClassVar[type[Guard]]
     place: ClassVar[str]  # in words
 
-    def __init__(self, ipr: Any, attachments: Attachments) -> None:
+    def __init__(self, attachments: Attachments) -> None:
         self._program = self.program
-        self._ipr = ipr
         self._attachments = attachments
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> Self:
         filters = Attachments(handles.ipr, handles.rtnetlink, handles.saved, cls.program.is_own, mechanism="clsact")
-        return cls(handles.ipr, filters)
+        return cls(filters)
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
         """Every owned guard, on whatever interface."""
         for place in self._places():
-            ifname = self._ifname(place.ifindex)
+            ifname = ifname_of(place.ifindex)
             if ifname is not None:
                 yield self.type(ifname, *self._contents(place.program))
 
@@ -74,7 +73,7 @@ class GuardDriver(Driver):
 
     def apply(self, change: Change) -> None:
         assert isinstance(change.present, Guard)
-        ifindex = self._ifindex(change.present.ifname)
+        ifindex = ifindex_of(change.present.ifname)
         place = None if ifindex is None else next(iter(self._places(ifindex)), None)
         if not isinstance(change.after, Guard):
             if place is not None:
@@ -89,15 +88,6 @@ class GuardDriver(Driver):
     def _places(self, ifindex: int = 0) -> Iterator[Attached]:
         """All owned filters, or those of one interface."""
         return self._attachments.filters(self._program.hook, ifindex)
-
-    def _ifindex(self, ifname: str) -> int | None:
-        with kernel_errors(f"{ifname}: looking for it"):
-            return next(iter(self._ipr.link_lookup(ifname=ifname)), None)
-
-    def _ifname(self, ifindex: int) -> str | None:
-        with kernel_errors(f"interface {ifindex}: looking for it"):
-            link = next((each for each in self._ipr.link("dump") if each["index"] == ifindex), None)
-            return None if link is None else str(link.get("ifname"))
 
     # ---------------------------------------------------------------- to and from the kernel
 

@@ -18,15 +18,14 @@ from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
-from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, read_counters, teach_pyroute2
-from nvi_operator.kernel.netlink.rtnetlink import listed
+from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, read_counters
+from nvi_operator.kernel.netlink.interfaces import ListedLink, list_links
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.link import ALIAS, LINK, MTU, Link, device_alias
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.numbers import device_group
-
-_IFF_UP = 1
 
 
 class LinkDriver(Driver):
@@ -37,13 +36,14 @@ class LinkDriver(Driver):
     def __init__(
         self,
         ipr: Any,
+        rtnetlink: Rtnetlink,
         numbers: Numbers,
         *,
         routed: Callable[[], frozenset[str]] = frozenset,
         programmed: Callable[[str], bool] = lambda ifname: False,
     ) -> None:
-        teach_pyroute2()
         self._ipr = ipr
+        self._rtnetlink = rtnetlink
         self._group = device_group(numbers.link_group)
         self._alias = device_alias(numbers.link_group, numbers.protocol)
         self._routed = routed
@@ -52,7 +52,7 @@ class LinkDriver(Driver):
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> LinkDriver:
         routes, program = RouteDriver.create(handles, drivers), TcProgramDriver.create(handles, drivers)
-        return cls(handles.ipr, handles.numbers, routed=routes.devices, programmed=program.is_on)
+        return cls(handles.ipr, handles.rtnetlink, handles.numbers, routed=routes.devices, programmed=program.is_on)
 
     def observe(self, desired: HostState) -> Iterator[Link]:
         """Every owned link, whatever its name.
@@ -61,22 +61,20 @@ class LinkDriver(Driver):
         """
         needed = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):
-            links = listed(self._ipr.get_links)
+            links = list_links(self._rtnetlink)
         for link in links:
-            ifname, kind = link.get("ifname"), _kind(link)
-            if kind in MTU and self._is_owned(link, ifname in needed):
-                up = bool(link["flags"] & _IFF_UP)
-                attributes = attributes_of(link) if kind == KIND else ()
-                labelled = link.get("ifalias") == self._alias
-                yield Link(ifname, kind, link.get("group") or 0, link.get("mtu"), up, attributes, labelled)
-            elif ifname in needed:
+            if link.kind in MTU and self._is_owned(link, link.ifname in needed):
+                attributes = attributes_of(link.data) if link.kind == KIND else ()
+                labelled = link.alias == self._alias
+                yield Link(link.ifname, link.kind, link.group, link.mtu, link.up, attributes, labelled)
+            elif link.ifname in needed:
                 raise self._taken(link)
 
-    def _is_owned(self, link: Any, needed: bool) -> bool:
+    def _is_owned(self, link: ListedLink, needed: bool) -> bool:
         """Costs nothing beyond the listing, unless signs are missing."""
-        ifname, alias, group = link.get("ifname"), link.get("ifalias") or "", link.get("group") == self._group
-        needed |= not link.get("group")
-        any_gateways = int(link.get("mtu") == MTU[_kind(link)])
+        ifname, alias, group = link.ifname, link.alias, link.group == self._group
+        needed |= not link.group
+        any_gateways = int(link.mtu == MTU[link.kind])
         if alias.startswith(ALIAS) and alias != self._alias:
             return self._is_owned_under_another_alias(link, group, any_gateways)
         own_signs = group + (alias == self._alias)
@@ -87,8 +85,8 @@ class LinkDriver(Driver):
             any_gateways += self._programmed(ifname)
         return (own_signs > 0 or needed) and own_signs + any_gateways > 1
 
-    def _is_owned_under_another_alias(self, link: Any, group: bool, any_gateways: int) -> bool:
-        ifname, alias = link.get("ifname"), link.get("ifalias")
+    def _is_owned_under_another_alias(self, link: ListedLink, group: bool, any_gateways: int) -> bool:
+        ifname, alias = link.ifname, link.alias
         if group and ifname in self._routed():
             return True
         if any_gateways or self._programmed(ifname):
@@ -99,11 +97,11 @@ class LinkDriver(Driver):
             )
         return False
 
-    def _taken(self, link: Any) -> ConflictError:
-        signs = f"link group {link.get('group') or 0} and not {self._group}, MTU {link.get('mtu')}"
+    def _taken(self, link: ListedLink) -> ConflictError:
+        signs = f"link group {link.group} and not {self._group}, MTU {link.mtu}"
         return ConflictError(
-            f"link {link.get('ifname')}: create the NAT virtual interface: a foreign link of kind "
-            f"{_kind(link) or 'physical'} has this name ({signs}, alias {link.get('ifalias') or 'none'})",
+            f"link {link.ifname}: create the NAT virtual interface: a foreign link of kind "
+            f"{link.kind or 'physical'} has this name ({signs}, alias {link.alias or 'none'})",
             hint="choose another name in spec.dataplane.device, or remove that link",
         )
 
@@ -148,8 +146,3 @@ class LinkDriver(Driver):
         with kernel_errors(f"link {ifname}: deleting"):
             for index in self._ipr.link_lookup(ifname=ifname):
                 self._ipr.link("del", index=index)
-
-
-def _kind(link: Any) -> str:
-    info = link.get("linkinfo")
-    return (info.get("kind") if info else None) or ""

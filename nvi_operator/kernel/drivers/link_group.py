@@ -8,6 +8,8 @@ from typing import Any
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.netlink.interfaces import ListedLink, list_links
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.link_group import LINK_GROUP, LinkGroup
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
@@ -17,20 +19,21 @@ from nvi_operator.store.saved_settings import SavedSettings
 class LinkGroupDriver(Driver):
     kind = LINK_GROUP.name
 
-    def __init__(self, ipr: Any, saved: SavedSettings, group: int) -> None:
+    def __init__(self, ipr: Any, rtnetlink: Rtnetlink, saved: SavedSettings, group: int) -> None:
         self._ipr = ipr
+        self._rtnetlink = rtnetlink
         self._saved = saved
         self._group = group
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> LinkGroupDriver:
-        return cls(handles.ipr, handles.saved, handles.numbers.link_group)
+        return cls(handles.ipr, handles.rtnetlink, handles.saved, handles.numbers.link_group)
 
     def observe(self, desired: HostState) -> Iterator[LinkGroup]:
         for ifname in self._saved.all(self.kind):
             link = self._find(ifname)
             if link is not None:
-                yield LinkGroup(ifname, link.get("group") or 0)
+                yield LinkGroup(ifname, link.group)
 
     def unrecorded(self, found: HostState) -> Iterator[LinkGroup]:
         """Where the record of a gateway is gone or damaged: interfaces that have the gateway's group nevertheless."""
@@ -38,10 +41,10 @@ class LinkGroupDriver(Driver):
             return
         known = self._saved.all(self.kind)
         with kernel_errors("link groups: listing"):
-            links = [link for link in self._ipr.link("dump") if link.get("group") == self._group]
+            links = list_links(self._rtnetlink)
         for link in links:
-            if link.get("ifname") not in known:
-                yield LinkGroup(str(link.get("ifname")), self._group)
+            if link.group == self._group and link.ifname not in known:
+                yield LinkGroup(link.ifname, self._group)
 
     def default(self, key: str) -> str:
         return "0"
@@ -51,7 +54,7 @@ class LinkGroupDriver(Driver):
         link = self._find(ifname)
         if isinstance(change.after, LinkGroup):
             if link is not None:
-                before_us = link.get("group") or 0
+                before_us = link.group
                 # No other program uses this group: the record of an earlier apply was lost.
                 self._saved.save(self.kind, ifname, str(0 if before_us == change.after.group else before_us))
                 self._set(link, ifname, change.after.group)
@@ -60,10 +63,10 @@ class LinkGroupDriver(Driver):
             self._set(link, ifname, int(self._saved.all(self.kind).get(ifname, "0")))
         self._saved.discard(self.kind, ifname)
 
-    def _find(self, ifname: str) -> Any:
+    def _find(self, ifname: str) -> ListedLink | None:
         with kernel_errors(f"{ifname}: reading its link group"):
-            return next(iter(self._ipr.link("dump", ifname=ifname)), None)
+            return next((link for link in list_links(self._rtnetlink) if link.ifname == ifname), None)
 
-    def _set(self, link: Any, ifname: str, group: int) -> None:
+    def _set(self, link: ListedLink, ifname: str, group: int) -> None:
         with kernel_errors(f"{ifname}: setting its link group to {group}"):
-            self._ipr.link("set", index=link["index"], group=group)
+            self._ipr.link("set", index=link.index, group=group)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,10 +9,13 @@ from typing import Any
 
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import live, objects, program, syscall
+from nvi_operator.kernel.bpf.clsact import list_filters
 from nvi_operator.kernel.bpf.live import opened_maps
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.netlink.interfaces import ifindex_of
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.link import LINK
 from nvi_operator.kinds.tc_program import TC_PROGRAM, InInterface, ProgramOptions, TcProgram
 from nvi_operator.plan.change import Change
@@ -23,17 +25,18 @@ _EGRESS = 0xFFFFFFF3  # the parent of filters at clsact's egress
 _PRIO = 1
 _HANDLE = 1
 _ETH_P_ALL = 3
-_DIRECT_ACTION = 1  # TCA_BPF_FLAG_ACT_DIRECT
 
 
 class TcProgramDriver(Driver):
     kind = TC_PROGRAM.name
     loads_programs = True
 
-    def __init__(self, ipr: Any, devices: Callable[[HostState], Iterable[str]] = lambda desired: ()) -> None:
+    def __init__(
+        self, ipr: Any, rtnetlink: Rtnetlink, devices: Callable[[HostState], Iterable[str]] = lambda desired: ()
+    ) -> None:
         """`devices` names the owned links: programs elsewhere are not looked for."""
-        _teach_pyroute2()
         self._ipr = ipr
+        self._rtnetlink = rtnetlink
         self._devices = devices
 
     @classmethod
@@ -41,7 +44,7 @@ class TcProgramDriver(Driver):
         def devices(desired: HostState) -> Iterator[str]:
             return (link.key for link in drivers[LINK.name].observe(desired))
 
-        return cls(handles.ipr, devices)
+        return cls(handles.ipr, handles.rtnetlink, devices)
 
     def observe(self, desired: HostState) -> Iterator[TcProgram]:
         """The program at the operator's place on every owned device."""
@@ -61,7 +64,7 @@ class TcProgramDriver(Driver):
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         programs = [obj for obj in live.of_kind(self.kind) if isinstance(obj, TcProgram)]
-        return {f"device {program.ifname}": read_counters(self._ipr, program.ifname) for program in programs}
+        return {f"device {program.ifname}": read_counters(self._rtnetlink, program.ifname) for program in programs}
 
     def apply(self, change: Change) -> None:
         assert isinstance(change.present, TcProgram)
@@ -79,17 +82,15 @@ class TcProgramDriver(Driver):
     def _place(self, ifname: str) -> _Place | None:
         """The program on the device. The device is owned, so whatever is there may be replaced."""
         with kernel_errors(f"tc-program {ifname} egress: looking for it"):
-            filters = [
-                (entry, entry.get("TCA_KIND"))
-                for index in self._ipr.link_lookup(ifname=ifname)
-                for entry in self._ipr.get_filters(index=index, parent=_EGRESS)
-                if entry["info"] >> 16 == _PRIO
-            ]
-        for entry, kind in filters:
-            if kind != "bpf" or entry["info"] & 0xFFFF != socket.htons(_ETH_P_ALL):
+            index = ifindex_of(ifname)
+            filters = list_filters(self._rtnetlink, index, "egress") if index is not None else []
+        for each in filters:
+            if each.preference != _PRIO:
+                continue
+            if each.kind != "bpf" or each.protocol != _ETH_P_ALL:
                 return _Place(None, False, foreign=True)
-            if entry["handle"] == _HANDLE and (options := entry.get("TCA_OPTIONS")) is not None:
-                return _Place(options.get("TCA_BPF_ID"), options.get("TCA_BPF_FLAGS") == _DIRECT_ACTION)
+            if each.handle == _HANDLE and each.options is not None:
+                return _Place(each.program, each.direct_action)
         return None
 
     def _clear_place(self, index: int) -> None:
@@ -147,10 +148,10 @@ class TcProgramDriver(Driver):
                 )
 
     def _index(self, ifname: str) -> int:
-        found: list[int] = self._ipr.link_lookup(ifname=ifname)
-        if not found:
+        found = ifindex_of(ifname)
+        if found is None:
             raise KernelError(f"interface {ifname}: attaching the eBPF program: no such interface", transient=True)
-        return found[0]
+        return found
 
     def _detach(self, ifname: str) -> None:
         """Remove the operator's filter, if it is there; the clsact qdisc stays, another program may use it."""
@@ -219,19 +220,9 @@ def _write(fd: int, entries: Mapping[bytes, bytes]) -> None:
         syscall.update(fd, key, value)
 
 
-def _teach_pyroute2() -> None:
-    """pyroute2 0.9 does not know the attributes that say which program a filter runs (pkt_cls.h)."""
-    from pyroute2.netlink.rtnl.tcmsg import sched_bpf
-
-    known = sched_bpf.options.nla_map
-    newer = (("TCA_BPF_FLAGS_GEN", "uint32"), ("TCA_BPF_TAG", "hex"), ("TCA_BPF_ID", "uint32"))
-    if "TCA_BPF_ID" not in {name for name, _ in known}:
-        sched_bpf.options.nla_map = (*known, *newer)
-
-
-def read_counters(ipr: Any, ifname: str) -> dict[str, int]:
+def read_counters(rtnetlink: Rtnetlink, ifname: str) -> dict[str, int]:
     """Packets by reason, summed over the CPUs; empty where there is no program of the operator."""
-    number = TcProgramDriver(ipr).program_id(ifname)
+    number = TcProgramDriver(None, rtnetlink).program_id(ifname)
     if number is None:
         return {}
     with opened_maps(number) as maps:

@@ -59,12 +59,10 @@ def take_survey(spec: GatewaySpec | None = None, *, try_binding: bool = True) ->
     `spec` says where tc filters are looked for: a host may have very many links.
     `try_binding`: by starting Python, which takes as long as all the rest.
     """
-    from pyroute2 import IPRoute
-
     version = nft_version()
     foreign = read_ruleset(TABLE) if version is not None else ForeignNft()
-    with IPRoute() as ipr, Rtnetlink() as rtnetlink:
-        facts = read_facts(ipr, rtnetlink, 0, footprint(spec).uplinks, footprint(spec).protocol, {})
+    with Rtnetlink() as rtnetlink:
+        facts = read_facts(rtnetlink, 0, footprint(spec).uplinks, footprint(spec).protocol, {})
         links = dict(facts.links)
         rules = tuple(map(_rule, list_rules(rtnetlink, lambda _: True)))
         routes, main_routes, multipath = _routes(rtnetlink, links)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from nvi_operator.kernel.errors import kernel_errors
 
@@ -29,15 +28,8 @@ def teach_pyroute2() -> None:
         prefix = "IFLA_"
         nla_map = (
             ("IFLA_NVI_UNSPEC", "none"),
-            *((f"IFLA_{_PREFIX}{name}".upper(), "number") for name in _ATTRIBUTES),
+            *((f"IFLA_{_PREFIX}{name}".upper(), "uint32") for name in _ATTRIBUTES),
         )
-
-        class number(nla.uint32):  # type: ignore[misc] # noqa: N801
-            def decode(self) -> None:
-                """By its length: before version 0.2.0 some attributes were u8."""
-                super().decode()
-                payload = bytes(self.data[self.offset + 4 : self.offset + self.length])
-                self["value"] = int.from_bytes(payload, sys.byteorder)
 
     ifinfmsg.ifinfo.register_link_kind(module={KIND: NviData})
 
@@ -47,11 +39,11 @@ def as_request(attributes: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     return {f"{_PREFIX}{name}": value for name, value in attributes}
 
 
-def attributes_of(link: Any) -> tuple[tuple[str, int], ...]:
-    """The attributes in a device's message of `get_links()`, sorted by name."""
-    data = link.get("linkinfo").get("data")
-    values = {name: data.get(f"{_PREFIX}{name}") for name in _ATTRIBUTES} if data else {}
-    return tuple(sorted((name, value) for name, value in values.items() if value is not None))
+def attributes_of(data: Mapping[int, bytes]) -> tuple[tuple[str, int], ...]:
+    """The attributes of a device, as the kernel lists them, sorted by name."""
+    values = {name: data[kind] for kind, name in enumerate(_ATTRIBUTES, 1) if kind in data}
+    # By their length: before version 0.2.0 some were u8.
+    return tuple(sorted((name, int.from_bytes(value, sys.byteorder)) for name, value in values.items()))
 
 
 def read_counters(ifname: str) -> dict[str, int]:

@@ -6,9 +6,9 @@ import struct
 import sys
 
 import pytest
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from nvi_operator.kernel.kmod.device import as_request, attributes_of, teach_pyroute2
+from nvi_operator.kernel.kmod.device import as_request, attributes_of
+from nvi_operator.nft.wire.attributes import attributes
 
 VALUES = {"in_interface": 1, "stage_mask": 1 << 31, "ttl_compensation": 1, "require_stage": 1}
 WIDTHS = {"0.1.0": (1, 4, 1, 1), "0.2.0": (4, 4, 4, 4)}
@@ -20,16 +20,11 @@ def attribute(kind: int, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("widths", WIDTHS.values(), ids=WIDTHS)
 def test_attributes_are_read_by_their_length(widths: tuple[int, ...]) -> None:
-    teach_pyroute2()
     data = b"".join(
         attribute(number, value.to_bytes(width, sys.byteorder))
         for number, (value, width) in enumerate(zip(VALUES.values(), widths, strict=True), start=1)
     )
-    info = attribute(1, b"nvi\0") + attribute(2, data)  # IFLA_INFO_KIND, IFLA_INFO_DATA
-    body = struct.pack("=BxHiII", 0, 65534, 7, 0, 0) + attribute(18, info)  # IFLA_LINKINFO
-    message = ifinfmsg(struct.pack("=IHHII", 16 + len(body), 16, 0, 1, 0) + body)  # RTM_NEWLINK
-    message.decode()
-    assert attributes_of(message) == tuple(sorted(VALUES.items()))
+    assert attributes_of(dict(attributes(data))) == tuple(sorted(VALUES.items()))
 
 
 def test_a_request_names_each_attribute_as_if_nvi_h_does() -> None:
