@@ -14,6 +14,7 @@ from nvi_operator.daemon.control.place import ControlPlace
 from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.garbage import Garbage
+from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.trigger import Trigger
@@ -23,6 +24,7 @@ from nvi_operator.events.record import History
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kernel.netlink.flow_changes import FlowReports
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
@@ -45,15 +47,30 @@ class Daemon:
     It reads of the kernel what changed since the last reconcile (`kernel/cached.py`), and now and then everything.
     """
 
-    def __init__(self, directory: SpecDirectory, kernel: CachedKernel, *, force: bool = False) -> None:
+    def __init__(
+        self,
+        directory: SpecDirectory,
+        kernel: CachedKernel,
+        *,
+        force: bool = False,
+        invalidation: Invalidation | None = None,
+    ) -> None:
         self._directory = directory
         self._kernel = kernel
+        self._invalidation = invalidation
         self._force = force  # although other programs use the gateway's bits of the packet mark
         self._accepted: LoadedSpec | None = None  # the good spec that passed the precheck; `_compiler` is for it
         self._compiler = Compiler("", None)
         self._reached: HostState | None = None  # the desired state of the last reconcile that was not stopped
         self._notes: tuple[str, ...] = ()
         self._garbage = Garbage()
+
+    def glance(self) -> bool:
+        """Did anything change that the kernel does not report to the loop? Takes microseconds."""
+        if self._invalidation is not None and self._invalidation.take_blockers():
+            self._kernel.forget_facts()
+            return True
+        return self._kernel.unreported_change()
 
     def reconcile(self, trigger: Trigger) -> Outcome:
         """Never raises an NviError. A wrong spec stops it only while there has been no good one."""
@@ -64,8 +81,12 @@ class Daemon:
                 loaded = self._load()
             outcome = self._reconcile(trigger)
         finally:
+            if self._invalidation is not None:
+                self._invalidation.follow()
             del kept
             self._garbage.collect(loaded=loaded, whole=trigger.whole)
+        if self._invalidation is not None:
+            outcome = replace(outcome, notes=(*outcome.notes, *self._invalidation.notes))
         self._notes = outcome.notes
         state = self._directory.state
         return replace(
@@ -154,14 +175,16 @@ def run_daemon(
         lock.running(),
         KernelEvents([TABLE]) as events,
         CachedKernel(events, lock) as kernel,
+        Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
     ):
+        daemon = Daemon(directory, kernel, force=force, invalidation=invalidation)
         loop = Loop(
-            Daemon(directory, kernel, force=force).reconcile,
+            daemon.reconcile,
             directory=directory,
             events=events,
             emit=history.add,
-            glance=kernel.unreported_change,
+            glance=daemon.glance,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
             stations=[streams],

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.driver import Watch
 from nvi_operator.kernel.drivers.registry import DRIVERS
 from nvi_operator.kernel.kernel import FOLLOWED, Kernel
@@ -109,6 +110,15 @@ class CachedKernel(Kernel):
             self._drivers[kind].invalidate()
         self._invalidate_facts_and_objects()
         self._crowded = frozenset()
+
+    @property
+    def generations(self) -> Generations:
+        """Of the flow cache that was found last."""
+        return self._handles.generations
+
+    def forget_facts(self) -> None:
+        """Read them again next time: something changed that `KernelEvents` does not report."""
+        self._known_facts = None
 
     def unreported_change(self) -> bool:
         """Did anything that is watched change since the last observation? If so the next one reads everything that is

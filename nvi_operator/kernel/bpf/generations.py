@@ -10,11 +10,15 @@ lock, those of the interfaces to the daemon, of which there is one.
 from __future__ import annotations
 
 import mmap
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from nvi_operator.kernel.bpf.flow_cache import GENERATIONS_ENTRIES, generation_key
+from nvi_operator.errors import NviError
+from nvi_operator.kernel.bpf import syscall
+from nvi_operator.kernel.bpf.flow_cache import ENTRY_SIZE, GENERATIONS_ENTRIES, KEY_SIZE, generation_key
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.language.model.values import Family
 
 _WORDS = 2  # of 32 bits in each element: array_map_alloc() rounds their size up to 8 bytes
 _INTERFACES = range(1, GENERATIONS_ENTRIES)
@@ -25,15 +29,23 @@ class Generations:
 
     def __init__(self) -> None:
         self._maps: Mapping[int, memoryview] = {}
+        self._flows: tuple[tuple[Family, int], ...] = ()
 
     def __bool__(self) -> bool:
         """Is there a cache?"""
         return bool(self._maps)
 
-    def follow(self, maps: Mapping[int, int]) -> None:
-        """From now on the generations are these: a descriptor, valid for this call, by the map's number."""
-        found = {number: self._maps.get(number) or _mapped(fd) for number, fd in maps.items()}
-        self._maps = found
+    def follow(self, maps: Mapping[int, int], flows: Collection[tuple[Family, int]] = ()) -> None:
+        """From now on the generations are these: a descriptor, valid for this call, by the map's number.
+
+        `flows` are the families and numbers of the maps that hold the flows.
+        """
+        self._maps = {number: self._maps.get(number) or _mapped(fd) for number, fd in maps.items()}
+        self._flows = tuple(flows)
+
+    def count(self) -> int:
+        """How many flows there are, each direction counted; 0 for maps that have gone."""
+        return sum(_count(family, number) for family, number in self._flows)
 
     def gateway_changed(self) -> None:
         """Confirm every flow again."""
@@ -51,6 +63,17 @@ class Generations:
 
 def _index(ifindex: int) -> int:
     return int.from_bytes(generation_key(ifindex), sys.byteorder)
+
+
+def _count(family: Family, number: int) -> int:
+    try:
+        fd = syscall.map_fd(number)
+    except NviError:
+        return 0
+    try:
+        return syscall.count_elements(fd, KEY_SIZE[family], ENTRY_SIZE[family])
+    finally:
+        os.close(fd)
 
 
 def _mapped(fd: int) -> memoryview:

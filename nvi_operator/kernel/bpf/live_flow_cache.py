@@ -157,6 +157,6 @@ def read_flows(fds: Mapping[str, int]) -> Iterator[CachedFlow]:
 def count_flows(fds: Mapping[str, int]) -> dict[int, int]:
     """Entries of each family."""
     return {
-        family: sum(1 for _ in syscall.elements(fds[name], layout.KEY_SIZE[family], layout.ENTRY_SIZE[family]))
+        family: syscall.count_elements(fds[name], layout.KEY_SIZE[family], layout.ENTRY_SIZE[family])
         for family, name in layout.FLOWS.items()
     }

@@ -211,7 +211,18 @@ def keys(fd: int, size: int) -> Iterator[bytes]:
 
 def elements(fd: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of a hash map. What changes meanwhile may be missing, or be there twice."""
-    sizes = key_size, value_size
+    for count, keys_, values in _batches(fd, key_size, value_size):
+        for number in range(count):
+            key, value = number * key_size, number * value_size
+            yield keys_[key : key + key_size], values[value : value + value_size]
+
+
+def count_elements(fd: int, key_size: int, value_size: int) -> int:
+    """Of a hash map: a millisecond for some thousands."""
+    return sum(count for count, _, _ in _batches(fd, key_size, value_size))
+
+
+def _batches(fd: int, *sizes: int) -> Iterator[tuple[int, bytes, bytes]]:
     keys_, values = (ctypes.create_string_buffer(_MOST_IN_BATCH * size) for size in sizes)
     place, following = ctypes.c_uint32(), ctypes.c_uint32()
     first, more = True, True
@@ -219,11 +230,7 @@ def elements(fd: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, b
         addresses = (0 if first else ctypes.addressof(place), *map(ctypes.addressof, (following, keys_, values)))
         attr = _BATCH.pack(*addresses, _MOST_IN_BATCH, fd, 0, 0)
         result, answer = bpf(_MAP_LOOKUP_BATCH, attr, "bpf map: listing", answers={errno.ENOENT})
-        (count,) = struct.unpack_from("=I", answer, _BATCH_COUNT)
-        found = keys_.raw, values.raw
-        for number in range(count):
-            key, value = (raw[number * size : (number + 1) * size] for raw, size in zip(found, sizes, strict=True))
-            yield key, value
+        yield struct.unpack_from("=I", answer, _BATCH_COUNT)[0], keys_.raw, values.raw
         place.value, first, more = following.value, False, result == 0
 
 

@@ -11,17 +11,19 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
-from nvi_operator.errors import KernelError
+from nvi_operator.errors import KernelError, NviError
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import live_flow_cache as cache
-from nvi_operator.kernel.bpf import objects
+from nvi_operator.kernel.bpf import objects, tcx
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
+from nvi_operator.kernel.bpf.tcx import Listing
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.flow_cache import FLOW_CACHE, HOOKS, FlowCacheOptions, FlowCacheProgram, Hook
+from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.plan.change import Change
 from nvi_operator.state.host import HostState
 
@@ -74,6 +76,13 @@ class FlowCacheDriver(Driver):
                 apart = [n for n, each in program.maps.items() if shared.setdefault(n, each.number) != each.number]
                 options = None if apart else options
             yield FlowCacheProgram(names[place.ifindex], place.hook, options)
+
+    def watch(self, found: HostState) -> TcxWatch | None:
+        """The kernel reports no changes of tcx programs."""
+        names = {obj.ifname for obj in found.of_kind(self.kind) if isinstance(obj, FlowCacheProgram)}
+        if not names or not tcx.available():
+            return None
+        return TcxWatch([number for number, name in socket.if_nameindex() if name in names])
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         maps = self._maps()
@@ -165,14 +174,32 @@ class FlowCacheDriver(Driver):
         return {name: each for program in reversed(programs) for name, each in program.maps.items()}
 
     def _follow(self, programs: Iterable[LiveProgram]) -> None:
-        maps = {
-            str(each.number): each
-            for program in programs
-            for name, each in program.maps.items()
-            if name == layout.GENERATIONS
-        }
-        with cache.opened(maps) as fds:
-            self._generations.follow({int(number): fd for number, fd in fds.items()})
+        maps = {(name, each.number): each for program in programs for name, each in program.maps.items()}
+        generations = {str(number): each for (name, number), each in maps.items() if name == layout.GENERATIONS}
+        flows = [(family, number) for family in FAMILIES for name, number in maps if name == layout.FLOWS[family]]
+        with cache.opened(generations) as fds:
+            self._generations.follow({int(number): fd for number, fd in fds.items()}, flows)
+
+
+class TcxWatch:
+    """The programs of some interfaces, by their numbers."""
+
+    def __init__(self, ifindexes: Iterable[int]) -> None:
+        self._places = tuple((ifindex, hook) for ifindex in ifindexes for hook in HOOKS)
+        self._before = self._listings()
+
+    def unchanged(self) -> bool:
+        return self._listings() == self._before
+
+    def close(self) -> None:
+        return
+
+    def _listings(self) -> list[Listing] | None:
+        """None where an interface has gone, which is reported."""
+        try:
+            return [tcx.programs(ifindex, hook) for ifindex, hook in self._places]
+        except NviError:
+            return None
 
 
 def _ifname(names: Mapping[int, str], ifindex: int) -> str:

@@ -89,11 +89,12 @@ class KernelEvents:
         self._reports = Monitor()
         self._found: dict[Event, None] = {}  # since the last drain
         self._generation = 0
+        self._muted_with: tuple[socket.socket, ...] = ()
         self._wires: frozenset[int] | None = None  # None: `follow` has not been called yet
         self._on_wires: re.Pattern[bytes] | None = None
-        self._route = _socket(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
+        self._route = subscribed(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
         try:
-            self._nft = _socket(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
+            self._nft = subscribed(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
         except BaseException:
             self._route.close()
             raise
@@ -119,13 +120,23 @@ class KernelEvents:
         For large changes: the kernel reports each element to a listener, which takes longer than the change.
         Changes of other processes go unreported meanwhile: look for them afterwards.
         """
-        self._nft.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _NFTABLES_GROUP)
+        listeners = (self._nft, *self._muted_with)
+        for each in listeners:
+            each.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _NFTABLES_GROUP)
         try:
             yield
         finally:
-            self._nft.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
+            for each in listeners:
+                each.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
             self._read(self._nft)
             self._reports.gap()
+
+    def mute_with(self, sock: socket.socket) -> None:
+        """Another listener to nftables, that `without_nft` mutes as well."""
+        self._muted_with = (*self._muted_with, sock)
+
+    def mute_without(self, sock: socket.socket) -> None:
+        self._muted_with = tuple(each for each in self._muted_with if each is not sock)
 
     def follow(self, wires: frozenset[int]) -> None:
         """Of the routes of `main` those by these interfaces matter from now on, besides the default ones."""
@@ -283,8 +294,8 @@ def _process(pid: int) -> str:
         return ""  # gone already
 
 
-def _socket(protocol: int, groups: tuple[int, ...], receive_buffer: int) -> socket.socket:
-    """Bound, subscribed, non-blocking. Raises CapabilityError without CAP_NET_ADMIN."""
+def subscribed(protocol: int, groups: tuple[int, ...], receive_buffer: int) -> socket.socket:
+    """A netlink socket: bound, subscribed, non-blocking. Raises CapabilityError without CAP_NET_ADMIN."""
     with kernel_errors("notifications of the kernel: subscribing"):
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
         try:
