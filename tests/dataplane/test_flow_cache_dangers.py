@@ -47,6 +47,33 @@ def test_packets_with_options_take_the_slow_path(tcx: CachedBench) -> None:
         assert (tcx.cache.count("options"), tcx.cache.hits()) == (1, hits)
 
 
+def test_a_segment_that_only_scans_send_meets_the_rules(tcx: CachedBench) -> None:
+    """Firewalls have rules for segments without flags; one without ACK is never part of an established flow."""
+    listener = tcx.server.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind((SERVER, 0))
+    listener.listen()
+    client = tcx.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+    client.connect(listener.getsockname())
+    server, _ = listener.accept()
+
+    def cached() -> bool:
+        client.send(b"x")
+        server.recv(1)
+        server.send(b"y")
+        client.recv(1)
+        return tcx.cache.hits() > 0
+
+    until(cached, "the flow is cached")
+    hits, slow = tcx.cache.hits(), tcx.cache.count("tcp_control")
+    with tcx.client.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        ports = client.getsockname()[1], listener.getsockname()[1]
+        raw.sendto(struct.pack("!HHIIBBHHH", *ports, 1, 1, 5 << 4, 0, 0, 0, 0), (SERVER, 0))
+    until(lambda: tcx.cache.count("tcp_control") == slow + 1, "it took the slow path")
+    assert tcx.cache.hits() == hits
+    for each in (client, server, listener):
+        each.close()
+
+
 def test_a_padded_frame_is_cached(tcx: CachedBench) -> None:
     """Ethernet pads frames of less than 60 bytes: a TCP acknowledgement, say."""
     with tcx.talk() as flow:

@@ -40,7 +40,7 @@ SLOW = (
     "options",  # of IPv4, or extension headers of IPv6
     "fragment",
     "malformed",
-    "tcp_control",  # SYN, FIN or RST
+    "tcp_control",  # SYN, FIN or RST, or no ACK
     "unknown",  # no entry, and none is made yet
     "learning",
     "invalidated",  # a generation was incremented

@@ -287,6 +287,9 @@ static __always_inline int ingress(struct __sk_buff *skb, const int words)
 			end(key, entry, words);
 		return slow(skb, TAG_FIRST, TCP_CONTROL);
 	}
+	/* Only scans send these, and firewalls have rules for them. */
+	if (p.protocol == IPPROTO_TCP && !(p.flags & TCP_ACK))
+		return slow(skb, TAG_FIRST, TCP_CONTROL);
 	if (!entry) {
 		if (!admitted(key, skb->ifindex, words))
 			return slow(skb, TAG_FIRST, UNKNOWN);

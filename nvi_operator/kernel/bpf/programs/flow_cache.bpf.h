@@ -50,7 +50,7 @@ enum reason {
 	OPTIONS,
 	FRAGMENT,
 	MALFORMED,
-	TCP_CONTROL,		/* SYN, FIN or RST */
+	TCP_CONTROL,		/* SYN, FIN or RST, or no ACK */
 	UNKNOWN,		/* no entry, and no reason to make one yet */
 	LEARNING,
 	INVALIDATED,		/* the generation has changed */

@@ -16,6 +16,7 @@
 #define IPV4_FRAGMENT		0x3fff	/* more fragments, or an offset */
 #define TCP_FLAGS		13
 #define TCP_FIN_SYN_RST		0x07
+#define TCP_ACK			0x10
 #define DSCP			0xfc
 #define SHORTEST_FRAME	60		/* Ethernet pads shorter ones */
 
