@@ -79,6 +79,17 @@ class Context:
 
         return connect()
 
+    def require_daemon(self) -> Client:
+        """The same. NviError where none runs."""
+        from nvi_operator.errors import NviError
+
+        if (daemon := self.daemon()) is None:
+            raise NviError(
+                "nvictl run: not running in this network namespace",
+                hint="start it: systemctl start nvi-operator, or nvictl run DIR",
+            )
+        return daemon
+
     def lock(self, *, alone: bool = False) -> GatewayLock:
         """The lock of this network namespace's gateway, for this command. Close it."""
         from nvi_operator.kernel.netns import cookie

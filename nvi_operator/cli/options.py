@@ -29,6 +29,22 @@ def seconds(text: str, least: int = 1) -> float:
     return value
 
 
+def count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return min(int(text), 1_000_000)
+
+
+def event_kinds(text: str) -> frozenset[str]:
+    """`uplink-down,uplink-up`"""
+    from nvi_operator.events.event import KINDS
+
+    kinds = frozenset(kind.strip() for kind in text.split(","))
+    if wrong := sorted(kinds - set(KINDS)):
+        raise argparse.ArgumentTypeError(f"no such event: {wrong[0]!r}; there are: {', '.join(KINDS)}")
+    return kinds
+
+
 def seconds_or_zero(text: str) -> float:
     return seconds(text, 0)
 

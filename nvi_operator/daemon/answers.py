@@ -1,36 +1,92 @@
-"""What the daemon answers on its control socket: from what it knows already, so that an answer takes microseconds."""
+"""What the daemon answers on its control socket, between two reconciles."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nvi_operator import __version__
 from nvi_operator.daemon.control.protocol import PROTOCOL, Request
 from nvi_operator.daemon.control.server import Answer
 from nvi_operator.daemon.loop import Loop
+from nvi_operator.events.event import UplinkDown, UplinkUp
+from nvi_operator.events.record import History, Record, iso
+from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
+from nvi_operator.view.status import DaemonStatus, StatusData, status_data
 
 Health = Callable[[], Mapping[str, Mapping[str, Any]]]  # by uplink: state, since, reason
 
+SHOWN = 5  # events, where a request names no number
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A gateway as it is at one moment."""
+
+    gateway: str
+    plan: Plan  # what a reconcile would do
+    counters: Mapping[str, Mapping[str, int]]
+    faults: tuple[str, ...]
+
 
 class Answers:
-    """Of one daemon. `spec` is the directory that it follows."""
+    """Of one daemon. `spec` is the directory that it follows; `look` raises NviError."""
 
-    def __init__(self, loop: Loop, spec: str, health: Health = dict) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        history: History,
+        spec: str,
+        look: Callable[[], Seen],
+        health: Health = dict,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._loop = loop
+        self._history = history
         self._spec = spec
+        self._look = look
         self._health = health
+        self._began = wall()
+        self._since: dict[str, float] = {}  # the last time that an uplink went down or came back
+        history.listeners.append(self._notice)
 
     @property
     def reading(self) -> dict[str, Answer]:
         """For everyone who may connect."""
-        return {"hello": self._hello, "paused": self._paused, "health": self._uplinks}
+        return {"hello": self._hello, "paused": self._paused, "health": self._uplinks, "status": self._status}
 
     @property
     def changing(self) -> dict[str, Answer]:
         return {"reconcile": self._reconcile}
+
+    def status(self, events: int = SHOWN) -> StatusData:
+        """Raises NviError where the kernel cannot be read."""
+        seen, last = self._look(), self._loop.last
+        daemon: DaemonStatus = {
+            "pid": os.getpid(),
+            "spec": self._spec,
+            "since": iso(self._began),
+            "revision": str(last.revision) if last.revision else None,
+            "errors": [str(error) for error in last.errors],
+            "paused": self._paused_now(),
+        }
+        uplinks = seen.plan.topology.uplinks if seen.plan.topology else ()
+        return status_data(
+            seen.gateway,
+            seen.plan,
+            seen.counters,
+            seen.faults,
+            since={uplink.name: self._since.get(uplink.name, self._began) for uplink in uplinks},
+            daemon=daemon,
+            events=[record.json() for record in self._history.last(events)],
+        )
+
+    def _status(self, request: Request) -> StatusData:
+        return self.status(request.integer("events", SHOWN))
 
     def _hello(self, request: Request) -> dict[str, Any]:
         last = self._loop.last
@@ -44,7 +100,10 @@ class Answers:
         }
 
     def _paused(self, request: Request) -> dict[str, Any]:
-        return {"paused": {name: round(left, 1) for name, left in self._loop.paused.items()}}
+        return {"paused": self._paused_now()}
+
+    def _paused_now(self) -> dict[str, float]:
+        return {name: round(left, 1) for name, left in self._loop.paused.items()}
 
     def _uplinks(self, request: Request) -> dict[str, Any]:
         return {"uplinks": {name: dict(health) for name, health in self._health().items()}}
@@ -53,3 +112,7 @@ class Answers:
         """As SIGHUP does."""
         self._loop.trigger(Reason.SIGNAL)
         return {}
+
+    def _notice(self, record: Record) -> None:
+        if isinstance(record.event, (UplinkDown, UplinkUp)):
+            self._since[record.event.uplink] = record.time

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from nvi_operator.daemon.answers import Answers
+from nvi_operator.daemon.answers import Answers, Seen
 from nvi_operator.daemon.control.place import ControlPlace
 from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
@@ -28,6 +28,7 @@ from nvi_operator.kernel.netlink.flow_changes import FlowReports
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import NO_PLAN, Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
@@ -37,6 +38,7 @@ from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.state.host import HostState
 from nvi_operator.store.lock import GatewayLock
+from nvi_operator.topology.faults import faults
 
 LOCK_SECONDS = 10.0  # that a reconcile waits for another process's change; then it is tried again later
 
@@ -71,6 +73,15 @@ class Daemon:
             self._kernel.forget_facts()
             return True
         return self._kernel.unreported_change()
+
+    def look(self) -> Seen:
+        """The gateway as it is now, against the spec in force. Changes nothing. Raises NviError."""
+        spec = self._accepted.spec if self._accepted else None
+        with self._kernel.using(spec.numbers if spec else Numbers()) as kernel:
+            plan = preview(kernel, self._compiler)
+            counters = kernel.counters(plan.before)
+        found = faults(spec, plan.topology) if spec and plan.topology else ()
+        return Seen(self._compiler.name, plan, counters, found)
 
     def reconcile(self, trigger: Trigger) -> Outcome:
         """Never raises an NviError. A wrong spec stops it only while there has been no good one."""
@@ -189,7 +200,7 @@ def run_daemon(
             kernel_lines=kernel_lines,
             stations=[streams],
         )
-        with control(streams, history, Answers(loop, os.path.abspath(path))):
+        with control(streams, history, Answers(loop, history, os.path.abspath(path), daemon.look)):
             loop.run()
     return 0
 

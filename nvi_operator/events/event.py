@@ -35,6 +35,11 @@ class GatewayEvent:
         raise NotImplementedError
 
     @property
+    def summary(self) -> str:
+        """The same on one line, for tables and notifications."""
+        return self.text.partition("\n")[0]
+
+    @property
     def name(self) -> str:
         """`edge at a1b2c3d (main)`"""
         return f"{self.gateway} at {self.revision}" if self.revision else self.gateway
@@ -64,8 +69,11 @@ class Applied(GatewayEvent):
 
     @property
     def text(self) -> str:
-        end = f"{self.gateway}: applied and verified in {self.seconds * 1000:.0f} ms: {self.done}: in sync"
-        return "\n".join([f"{self.name}: changes", *self.entries, end])
+        return "\n".join([f"{self.name}: changes", *self.entries, self.summary])
+
+    @property
+    def summary(self) -> str:
+        return f"{self.gateway}: applied and verified in {self.seconds * 1000:.0f} ms: {self.done}: in sync"
 
 
 @dataclass(frozen=True, kw_only=True)

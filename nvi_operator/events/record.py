@@ -32,6 +32,7 @@ class Record:
             "level": event.level.name.lower(),
             "gateway": event.gateway or None,
             "revision": event.revision or None,
+            "summary": event.summary,
             "text": event.text,
             **event_fields(event),
         }

@@ -38,8 +38,13 @@ def uplink_state(uplink: Uplink) -> str:
     if (state := interface_state(uplink.interface)) != "up":
         return f"{uplink.interface.ifname} is {state}"
     if not any(uplink.is_usable(family) for family in FAMILIES):
-        return f"no {'next hop' if uplink.addresses else 'address'}"
+        return uplink.health.reason if _is_refuted(uplink) else f"no {'next hop' if uplink.addresses else 'address'}"
     return "up"
+
+
+def _is_refuted(uplink: Uplink) -> bool:
+    """Do only its probes speak against it?"""
+    return uplink.health.state == "down" and any(uplink.is_linked(family) for family in FAMILIES)
 
 
 def _inside_faults(topology: Topology) -> Iterator[str]:
@@ -53,6 +58,8 @@ def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
     for uplink in topology.uplinks:
         if (state := interface_state(uplink.interface)) != "up":
             yield f"uplink {uplink.name}: {uplink.interface.ifname} is {state}"
+        elif _is_refuted(uplink):
+            yield f"uplink {uplink.name} is down: {uplink.health.reason}"
         elif not any(uplink.is_usable(family) for family in FAMILIES):
             what = "next hop" if uplink.addresses else "address"
             yield f"uplink {uplink.name} has no {what} now"

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import pytest
 from nvi_operator.daemon.control.protocol import socket_path
 from nvi_operator.kernel.netns import entered
 from tests.lab import GatewayHost, Site
+from tests.lab.command import ROOT
 from tests.lab.daemon import Daemon
+from tests.lab.net import until
 from tests.netns.scenarios import spec
 
 pytestmark = pytest.mark.netns
@@ -162,3 +166,82 @@ def test_drift_and_plan_say_what_the_daemon_leaves_alone(
     for command in ("drift", "plan"):
         done = gateway.nvictl(command, directory, check=False)
         assert f"note: paused: {name}: nvictl run leaves it alone for " in done.stderr
+
+
+def test_status_asks_the_daemon_and_says_what_only_that_knows(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
+) -> None:
+    daemon = start()
+    own = json.loads(gateway.nvictl("status", gateway.spec(spec()), "-o", "json").stdout)
+    asked_of = json.loads(gateway.nvictl("status", "-o", "json").stdout)
+    by_directory = json.loads(gateway.nvictl("status", directory, "-o", "json").stdout)
+    assert own["daemon"] is None, "another directory: the daemon has nothing to say of it"
+    for found in (asked_of, by_directory):
+        assert (found["daemon"]["pid"], found["daemon"]["spec"]) == (daemon.process.pid, str(directory))
+        assert (found["inSync"], found["working"], found["events"][-1]["event"]) == (True, True, "applied")
+        assert [(u["name"], u["health"]) for u in found["uplinks"]] == [("isp-a", "up"), ("isp-b", "up")]
+        assert found["counters"].keys() == own["counters"].keys()
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443):
+        found = json.loads(gateway.nvictl("status", "-o", "json").stdout)
+    assert {rule["name"]: rule["flows"] for rule in found["rules"]}["everyone"] == 1
+
+    site.gateway.ip("link set wan1 down")
+    daemon.until("uplink isp-b: down: wan1 is down", "in sync")
+    done = gateway.nvictl("status", check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("gateway edge: degraded: ")
+
+    (directory / "gateway.yaml").write_text("spec: nonsense\n")
+    daemon.until("the last good one stays in force")
+    done = gateway.nvictl("status", check=False)
+    assert done.returncode == 1
+    assert "gateway.yaml:1:" in done.stdout
+
+
+def test_events_are_followed_as_lines_of_json(site: Site, gateway: GatewayHost, start: Start, tmp_path: Path) -> None:
+    none = gateway.nvictl("events", check=False)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "nvictl run: not running in this network namespace" in none.stderr
+
+    daemon = start()
+    (last,) = (json.loads(line) for line in gateway.nvictl("events", "-n", "1", "-o", "json").stdout.splitlines())
+    assert (last["event"], last["gateway"]) == ("applied", "edge")
+    command = ["events", "--follow", "-n", "1", "-o", "json", "--netns", site.gateway.netns]
+    with (tmp_path / "events").open("w+") as file:
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "nvi_operator", *command], stdout=file, cwd=ROOT, stderr=subprocess.STDOUT
+        )
+
+        def kinds() -> list[str]:
+            return [json.loads(line)["event"] for line in Path(file.name).read_text().splitlines()]
+
+        until(lambda: kinds() == ["applied"], "the follower to be there", seconds=30)
+        site.gateway.run("nft", "flush", "chain", "inet", "nvi", "srcnat")
+        until(lambda: kinds()[1:] == ["drift", "healed"], "the drift", seconds=30)
+        site.gateway.ip("link set wan1 down")
+        until(lambda: "uplink-down" in kinds(), "the uplink's event", seconds=30)
+        daemon.stop()
+        assert follower.wait(10) == 0, "it ends with the daemon"
+
+
+def test_a_watch_in_a_pipe_prints_events_and_changes_of_the_state(
+    site: Site, gateway: GatewayHost, start: Start, tmp_path: Path
+) -> None:
+    start()
+    with (tmp_path / "watch").open("w+") as file:
+        watcher = subprocess.Popen(
+            [sys.executable, "-m", "nvi_operator", "status", "--watch", "--netns", site.gateway.netns],
+            stdout=file,
+            cwd=ROOT,
+        )
+
+        def said(words: str) -> bool:
+            return words in Path(file.name).read_text()
+
+        until(lambda: said("gateway edge: in sync: as the spec says; isp-a up; isp-b up"), "the state", seconds=30)
+        site.gateway.ip("link set wan1 down")
+        until(lambda: said("uplink-down   edge: uplink isp-b: down"), "the event", seconds=30)
+        until(lambda: said("gateway edge: degraded: 2 faults; isp-a up; isp-b down"), "the new state", seconds=30)
+        watcher.terminate()
+        watcher.wait(10)

@@ -12,7 +12,7 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.doctor import CHECKS
-from nvi_operator.view.status import MEANINGS
+from nvi_operator.view.status_text import MEANINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/troubleshooting.md"

@@ -13,6 +13,7 @@ NAMES = [
     "diff",
     "apply",
     "status",
+    "events",
     "drift",
     "run",
     "down",

@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
+import os
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING, cast
+
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show, warn
 
+if TYPE_CHECKING:
+    from nvi_operator.daemon.control.client import Client
+    from nvi_operator.view.status import StatusData
+
 
 def run(context: Context) -> int:
+    from nvi_operator.view.status_text import status_text
+
+    if context.arguments.watch:
+        from nvi_operator.cli.watch import watch
+
+        return watch(context.arguments, lambda: look(context, events=50))
+    data = look(context)
+    show(context.arguments, lambda: data, lambda: status_text(data))
+    return 0 if data["working"] else 1
+
+
+def look(context: Context, *, events: int | None = None) -> StatusData:
+    """What the daemon says, where one follows this spec; otherwise a look of its own, which takes root."""
+    from contextlib import nullcontext
+
+    from nvi_operator.errors import CapabilityError
+
+    refused = None
+    try:
+        with context.daemon() or nullcontext() as daemon:
+            if daemon is not None and _follows(daemon, context):
+                arguments = {} if events is None else {"events": events}
+                return cast("StatusData", daemon.ask("status", **arguments))
+    except CapabilityError as error:
+        refused = error
+    try:
+        return _look(context)
+    except CapabilityError as error:
+        raise (refused or error) from error
+
+
+def _follows(daemon: Client, context: Context) -> bool:
+    """Is the gateway that was asked for the daemon's own?"""
+    arguments = context.arguments
+    if arguments.spec is None:
+        return True
+    hello = daemon.ask("hello")
+    if arguments.gateway not in (None, hello["gateway"]):
+        return False
+    try:
+        return os.path.samefile(arguments.spec, hello["spec"])
+    except OSError:
+        return False
+
+
+def _look(context: Context) -> StatusData:
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.cycle import preview
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.progress import spinner
-    from nvi_operator.view.status import is_working, status_json, status_text
+    from nvi_operator.view.status import status_data
 
     compiler, numbers = context.compiler()
     with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
@@ -21,18 +75,21 @@ def run(context: Context) -> int:
         warn(kernel.warnings)
         counters = kernel.counters(plan.before)
     found = faults(compiler.spec, plan.topology) if compiler.spec and plan.topology else ()
-    show(
-        context.arguments,
-        lambda: status_json(compiler.name, plan, counters, found),
-        lambda: status_text(compiler.name, plan, counters, found),
+    return status_data(compiler.name, plan, counters, found)
+
+
+def _watch(parser: ArgumentParser) -> None:
+    parser.add_argument("-w", "--watch", action="store_true", help="show it again and again; in a pipe, what changes")
+    parser.add_argument(
+        "--every", metavar="SECONDS", type=options.seconds, default=1.0, help="with --watch: how often (default: 1)"
     )
-    return 0 if is_working(plan, found) else 1
 
 
 COMMAND = Command(
     "status",
-    "show the device, its counters, the uplinks, and whether the kernel matches the spec",
-    (options.optional_spec, options.netns, options.output),
+    "show uplinks, rules, last events, the device and its counters, and whether the kernel matches the spec; "
+    "asks a running nvictl run",
+    (options.optional_spec, options.netns, options.output, _watch),
     run,
     Exits("0 in sync and working, 1 degraded or not applied, 2 error", error=2),
 )

@@ -34,7 +34,7 @@ class Request:
     arguments: dict[str, Any] | None = None
 
     def integer(self, name: str, default: int) -> int:
-        """An argument. NviError if it is none that counts from 0."""
+        """An argument. NviError if it is no number from 0 on."""
         value = (self.arguments or {}).get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise NviError(f"request {self.name}: {name}: expected a number from 0 on")

@@ -123,8 +123,7 @@ class NftTableDriver(Driver):
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """The named counters of the table."""
-        entries = (entry.get("counter") for entry in self._nft.list_skeleton(self._name))
-        packets = {counter["name"]: counter["packets"] for counter in entries if counter}
+        packets = self._wire.counters(self._name)
         return {f"nft table inet {self._name}": packets} if packets else {}
 
     def is_atomic(self, change: Change) -> bool:

@@ -16,6 +16,7 @@ from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import DONE, DUMP_INTERRUPTED, ERROR, NETFILTER, Netlink
 from nvi_operator.nft.wire import messages as m
 from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.nft.wire.counters import counter, get_counters
 from nvi_operator.nft.wire.tables import (
     IngressChain,
     NftTableFact,
@@ -106,6 +107,10 @@ class Nfnetlink:
                 for body in self._listed("elements", partial(get_contents, table=fact, name=name)):
                     digest.update(body[4:])
         return digest.digest()
+
+    def counters(self, table: str) -> dict[str, int]:
+        """Packets by the names of the counters of `inet TABLE`; empty where there is no such table."""
+        return dict(counter(body) for body in self._listed("counters", partial(get_counters, table=table)))
 
     def _listed(self, what: str, request: Callable[[int], bytes]) -> list[bytes]:
         """The bodies of the messages of a dump, each from its struct nfgenmsg on."""

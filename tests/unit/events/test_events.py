@@ -22,6 +22,7 @@ def test_a_record_is_stable_json_with_the_fields_of_its_kind() -> None:
         "level": "warning",
         "gateway": "edge",
         "revision": None,
+        "summary": event.text,
         "text": event.text,
         "object": "rule x",
         "heals": 10,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
 
+from nvi_operator.cli.watch import new_events
+from nvi_operator.kinds.link import Link
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Plan
-from nvi_operator.state.host import HostState
+from nvi_operator.state.host import HostState, Ref
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.health import UplinkHealth
 from nvi_operator.topology.resolve import resolve
-from nvi_operator.view.status import status_json, status_text
+from nvi_operator.view.status import DaemonStatus, StatusData, status_data
+from nvi_operator.view.status_text import ago, rates, status_text
 
 EMPTY = Plan((), HostState(), HostState())
 SPEC = """
@@ -37,7 +42,7 @@ def shown(width: int) -> str:
     links = {name: replace(link, addresses=(), next_hops=()) for name, link in facts.links.items()}
     topology = resolve("edge", spec, replace(facts, links=links))
     file = StringIO()
-    Console(file=file, width=width).print(status_text("edge", replace(EMPTY, topology=topology), {}))
+    Console(file=file, width=width).print(status_text(status_data("edge", replace(EMPTY, topology=topology), {})))
     return file.getvalue().partition("\nuplinks")[2]
 
 
@@ -59,12 +64,14 @@ def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
     links["wan0"] = replace(links["wan0"], up=False, addresses=(), next_hops=())
     del links["ppp0"]
     topology = resolve("edge", spec, replace(facts, links=links))
-    dial_in, one, two = status_json("edge", replace(EMPTY, topology=topology), {})["uplinks"]
+    dial_in, one, two = status_data("edge", replace(EMPTY, topology=topology), {})["uplinks"]
     assert dial_in == {
         "name": "dial-in",
         "default": False,
         "interface": "ppp0",
         "state": "absent",
+        "health": "ppp0 is absent",
+        "since": None,
         "pointToPoint": True,
         "nextHops": [],
         "addresses": [],
@@ -78,4 +85,113 @@ def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
 
 
 def test_without_a_spec_there_is_no_uplink_to_tell_of() -> None:
-    assert status_json("", EMPTY, {})["uplinks"] == []
+    assert status_data("", EMPTY, {})["uplinks"] == []
+
+
+EVENTS = [
+    {
+        "number": n,
+        "time": "2026-11-28T17:00:02.000Z",
+        "event": "uplink-down",
+        "level": "warning",
+        "summary": "x",
+        "text": "x",
+    }
+    for n in range(1, 4)
+]
+
+
+def data(**more: Any) -> StatusData:
+    """Of a gateway with two uplinks, of which the probes of one fail, as its daemon tells it."""
+    spec = load_texts({"edge.yaml": SPEC}).spec
+    health = {"fibre-in-the-northern-building-street-2": UplinkHealth("down", 970.0, "ping 192.0.2.1: no answer")}
+    topology = resolve("edge", spec, replace(assume_missing(spec, Facts("edge")), health=health))
+    link = Link("nvi0", "ifb", 79, 65535)
+    before = HostState({Ref("link", "nvi0"): link})
+    daemon: DaemonStatus = {
+        "pid": 812,
+        "spec": "/etc/nvi-operator",
+        "since": "1970-01-01T00:00:00.000Z",
+        "revision": "a1b2c3d (main)",
+        "errors": [],
+        "paused": {"rule x": 42.0},
+    }
+    found = status_data(
+        "edge",
+        replace(EMPTY, topology=topology, before=before),
+        {"nft table inet nvi": {"snat_everyone": 7, "spoofed": 3, "untracked": 0}},
+        (),
+        since={"fibre-in-the-northern-building-street-1": 400.0},
+        daemon=daemon,
+        events=EVENTS,
+    )
+    return {**found, **more}  # type: ignore[typeddict-item]
+
+
+def drawn(found: StatusData, width: int = 80, **how: Any) -> str:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    file = Terminal()
+    Console(file=file, width=width, color_system=None).print(status_text(found, now=1000.0, **how))
+    return file.getvalue()
+
+
+def test_the_first_lines_say_which_revision_and_whether_it_is_in_sync_or_why_not() -> None:
+    assert drawn(data()).startswith("gateway edge at a1b2c3d (main): in sync: as the spec says\n")
+    assert drawn(data(differences=2)).startswith("gateway edge at a1b2c3d (main): 2 differences from the spec")
+    wrong = data()
+    assert wrong["daemon"]
+    wrong["daemon"]["errors"].append("gateway.yaml:3:5: no such uplink")
+    assert drawn(wrong).splitlines()[:2] == [
+        "gateway edge at a1b2c3d (main): degraded: 1 error",
+        "error   gateway.yaml:3:5: no such uplink",
+    ]
+
+
+def test_an_uplink_tells_its_health_and_since_when() -> None:
+    _, fibre, other = data()["uplinks"]
+    assert (other["state"], other["health"], other["since"]) == (
+        "up",
+        "ping 192.0.2.1: no answer",
+        "1970-01-01T00:16:10.000Z",
+    )
+    assert (fibre["health"], fibre["since"]) == ("no address", "1970-01-01T00:06:40.000Z")
+    words = " ".join(drawn(data(), 160).split())
+    assert "street-2 wan1 down: ping 192.0.2.1: no answer 30 s" in words
+    assert "street-1 (default) wan0 down: no address 10 min" in words
+
+
+def test_status_fits_80_columns_and_tells_what_the_daemon_knows() -> None:
+    text = drawn(data())
+    assert max(map(len, text.splitlines())) <= 80
+    for said in ("paused  rule x: for 42 s yet", "(pid 812), for 16 min", "sourceNat  everyone", "uplink-down"):
+        assert said in text
+
+
+def test_a_screen_that_is_drawn_again_leaves_out_what_is_0_and_tells_speeds() -> None:
+    before, after = data(), data()
+    after["counters"]["nft table inet nvi"]["spoofed"] = 13
+    text = drawn(after, quiet=True, rates=rates(before, after, 2.0))
+    assert "untracked" not in text
+    assert "spoofed       13   5  dropped" in text
+    assert "untracked" in drawn(after)
+
+
+def test_durations_are_short() -> None:
+    assert [ago(s) for s in (0, 59, 60, 3600, 7500, 86400 * 3 + 3600 * 4)] == [
+        "0 s",
+        "59 s",
+        "1 min",
+        "1 h 0 min",
+        "2 h 5 min",
+        "3 d 4 h",
+    ]
+
+
+def test_a_watch_in_a_pipe_tells_each_event_once_and_all_of_a_new_daemon() -> None:
+    def numbers(heard: int | None) -> list[int]:
+        return [event["number"] for event in new_events(data(), heard)]
+
+    assert (numbers(None), numbers(0), numbers(1), numbers(3), numbers(9)) == ([], [1, 2, 3], [2, 3], [], [1, 2, 3])

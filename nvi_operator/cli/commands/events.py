@@ -1,0 +1,57 @@
+"""`nvictl events`: what happened to a gateway, and what happens."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from nvi_operator.cli import options
+from nvi_operator.cli.command import Command
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.output import console
+
+
+def run(context: Context) -> int:
+    from itertools import chain
+
+    from nvi_operator.view.events import event_json, event_text
+
+    arguments = context.arguments
+    screen = console()
+    with context.require_daemon() as daemon:
+        last = daemon.ask("subscribe", last=arguments.last)["last"]
+        for event in chain(last, daemon.follow() if arguments.follow else ()):
+            if arguments.kind and event["event"] not in arguments.kind:
+                continue
+            if arguments.output == "json":
+                print(event_json(event), flush=True)
+            else:
+                screen.print(event_text(event))
+                screen.file.flush()
+    return 0
+
+
+def _follow(parser: ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="print further events as they happen")
+
+
+def _last(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", "--last", metavar="NUMBER", type=options.count, default=20, help="of the past, this many (default: 20)"
+    )
+
+
+def _kind(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind",
+        metavar="KIND",
+        type=options.event_kinds,
+        help="these alone, such as uplink-down,uplink-up (docs/events.md has all)",
+    )
+
+
+COMMAND = Command(
+    "events",
+    "show what happened to the gateway of a running nvictl run; with -o json a line for each",
+    (_follow, _last, _kind, options.netns, options.output),
+    run,
+)

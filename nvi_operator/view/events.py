@@ -1,0 +1,28 @@
+"""Events as lines: of docs/events.md's JSON, as the control socket sends it. Light."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+_STYLES = {"error": "red", "warning": "yellow", "notice": "", "info": "dim"}
+
+
+def event_text(event: Mapping[str, Any]) -> Text:
+    """`2026-11-28 17:00:02 uplink-down    edge: uplink isp-a: down: ...`, and further lines below, indented."""
+    moment = datetime.fromisoformat(event["time"]).astimezone()
+    head, *rest = event["text"].splitlines() or [""]
+    style = _STYLES.get(event["level"], "")
+    text = Text.assemble(f"{moment:%Y-%m-%d %H:%M:%S} ", (f"{event['event']:<13} ", "bold"), (head, style))
+    for line in rest:
+        text.append(f"\n    {line}", style=style)
+    return text
+
+
+def event_json(event: Mapping[str, Any]) -> str:
+    """One line."""
+    return json.dumps(event, separators=(",", ":"))

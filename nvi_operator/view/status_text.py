@@ -1,0 +1,189 @@
+"""The state of a gateway on one screen. Light: it shows data (view/status.py) and knows nothing of a gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from nvi_operator.language.wording import counted
+from nvi_operator.view.table import LabelledText, TextTable
+
+if TYPE_CHECKING:
+    from nvi_operator.view.status import StatusData, UplinkStatus
+
+NO_RATES: Mapping[str, float] = MappingProxyType({})
+
+_SHOWN_FAULTS = 20  # a screen holds no more; the JSON has them all
+_SHOWN_RULES = 20
+
+MEANINGS = {
+    "reinjected": "packets handed back to their in-interface",
+    "no_stage_bit": "dropped: stage 1 did not see them (table flushed?)",
+    "no_device": "dropped: in-interface unknown or gone",
+    "device_down": "dropped: in-interface is down",
+    "loop": "dropped: here for the second time (a foreign rule took the mark away?)",
+    "backlog": "dropped: more than net.core.netdev_max_backlog waiting on a CPU",
+    "other": "dropped: not IP, or too short",
+    "stage_1": "packets on their way into the device",
+    "stage_2": "packets on their second pass",
+    "untracked": "dropped: here for the second time, or taken out of tracking by a foreign rule",
+    "spoofed": "dropped: inside source from an uplink, or one of the gateway's own addresses",
+    "leak_untranslated": "dropped: inside source about to leave untranslated",
+    "leak_uplink": "dropped: source of another uplink",
+    "ip_options": "dropped: IPv4 options, which may hold inside addresses (record route, timestamps)",
+    "wrong_uplink_own": "dropped: the gateway's own, with the source of another uplink",
+    "egress_untranslated": "dropped by the uplink's program: inside source about to leave untranslated",
+    "egress_foreign": "dropped by the uplink's program: forwarded, and no source of the uplink",
+    "egress_reset": "dropped by the uplink's program: a reset of the gateway itself, while the table is gone",
+    "egress_wrong_uplink": "dropped by the uplink's program: the gateway's own, with another uplink's source",
+    "not_opened": "dropped: opened by the far side of twiceNat",
+    "unanswered": "opened from an uplink to an inside address: no answer leaves untranslated (uplinks: networks)",
+    "ingress_spoofed": "dropped by the interface's program: source is one of the gateway's own addresses",
+    "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
+}
+
+
+def status_text(
+    data: StatusData, *, now: float | None = None, quiet: bool = False, rates: Mapping[str, float] = NO_RATES
+) -> RenderableType:
+    """`now`: seconds since 1970. `quiet` leaves out notes and what is 0: a screen has 24 lines. `rates`: a second."""
+    parts: list[RenderableType] = [headline(data)]
+    parts += _labelled("fault   ", data["degraded"], "yellow")
+    if daemon := data["daemon"]:
+        parts += _labelled("error   ", daemon["errors"], "red")
+        paused = [f"{name}: for {ago(left)} yet" for name, left in daemon["paused"].items()]
+        parts += _labelled("paused  ", paused, "yellow")
+        age = _age(daemon["since"], now)
+        parts += _labelled("daemon  ", [f"nvictl run {daemon['spec']} (pid {daemon['pid']}), for {age}"])
+    parts += _labelled("device  ", data["devices"])
+    if not quiet:
+        parts += _labelled("note    ", data["notes"])
+    if data["uplinks"]:
+        parts.append(_uplinks(data["uplinks"], now))
+    parts += _rules(data, quiet)
+    if data["events"]:
+        parts.append(_events(data["events"]))
+    for group, values in data["counters"].items():
+        shown = {name: n for name, n in values.items() if (n or not quiet) and "nat_" not in name}
+        if shown:
+            parts.append(_counters(group, shown, rates))
+    return Group(*parts)
+
+
+def headline(data: StatusData) -> Text:
+    """Which gateway, at which revision, and whether it is in sync or why not."""
+    at = f" at {data['revision']}" if data["revision"] else ""
+    head = Text(f"gateway {data['gateway']}{at}: " if data["gateway"] else "", style="bold")
+    differences, faults, daemon = data["differences"], data["degraded"], data["daemon"]
+    if not data["up"]:
+        head.append("not applied: no nvi device in this network namespace", style="yellow")
+    elif differences is None:
+        head.append(counted(data["objects"], "object") + " of the gateway")
+    elif differences:
+        head.append(f"{counted(differences, 'difference')} from the spec (see nvictl drift)", style="yellow")
+    elif daemon and daemon["errors"]:
+        head.append(f"degraded: {counted(len(daemon['errors']), 'error')}", style="yellow")
+    elif faults:
+        head.append(f"degraded: {counted(len(faults), 'fault')}", style="yellow")
+    else:
+        head.append("in sync: as the spec says", style="green")
+    return head
+
+
+def uplink_words(data: StatusData) -> Iterator[str]:
+    """`isp-a up`, `isp-b down: no next hop`"""
+    yield from (f"{uplink['name']} {_state(uplink)}" for uplink in data["uplinks"])
+
+
+def rates(before: StatusData, after: StatusData, seconds: float) -> dict[str, float]:
+    """By counter, a second. What was made again meanwhile counts from 0."""
+    old = {(group, name): n for group, values in before["counters"].items() for name, n in values.items()}
+    return {
+        name: max(0, n - old.get((group, name), n)) / seconds
+        for group, values in after["counters"].items()
+        for name, n in values.items()
+    }
+
+
+def ago(seconds: float) -> str:
+    """`12 s`, `3 min`, `2 h 5 min`, `3 d 4 h`"""
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def _age(since: str, now: float | None) -> str:
+    began = datetime.fromisoformat(since).timestamp()
+    return ago(max(0.0, (time.time() if now is None else now) - began))
+
+
+def _labelled(label: str, texts: Sequence[str], style: str = "") -> Iterator[RenderableType]:
+    yield from (LabelledText(Text(label), text, style) for text in texts[:_SHOWN_FAULTS])
+    if (more := len(texts) - _SHOWN_FAULTS) > 0:
+        yield LabelledText(Text(label), f"and {more} more (see -o json)", style)
+
+
+def _uplinks(uplinks: Sequence[UplinkStatus], now: float | None) -> TextTable:
+    with_time = any(uplink["since"] for uplink in uplinks)
+    since = ("for",) if with_time else ()
+    table = TextTable("uplinks", ("name", "interface", "state", *since, "next hop", "address", "sources"))
+    for uplink in uplinks:
+        began = uplink["since"]
+        table.rows.append(
+            (
+                uplink["name"] + (" (default)" if uplink["default"] else ""),
+                uplink["interface"],
+                _state(uplink),
+                *((_age(began, now) if began else "",) if with_time else ()),
+                ", ".join(uplink["nextHops"]) or ("point-to-point" if uplink["pointToPoint"] else "none"),
+                ", ".join(uplink["translateTo"]) or "none",
+                counted(len(uplink["sources"]), "prefix", "es"),
+            )
+        )
+    return table
+
+
+def _state(uplink: UplinkStatus) -> str:
+    """That of the interface, and where that is up, of the probes."""
+    if uplink["state"] != "up" or uplink["health"] == "up":
+        return uplink["state"]
+    return f"down: {uplink['health']}"
+
+
+def _rules(data: StatusData, quiet: bool) -> Iterator[TextTable]:
+    rules = [rule for rule in data["rules"] if rule["flows"] or not quiet]
+    if not rules:
+        return
+    table = TextTable("rules", ("section", "name", "new flows"), right=frozenset({2}))
+    busiest = sorted(rules, key=lambda rule: -rule["flows"])[:_SHOWN_RULES]
+    for rule in rules if len(rules) <= _SHOWN_RULES else busiest:
+        table.rows.append((rule["section"], rule["name"], str(rule["flows"])))
+    if (more := len(rules) - _SHOWN_RULES) > 0:
+        table.rows.append(("", f"and {more} more (see -o json)", ""))
+    yield table
+
+
+def _events(events: Sequence[Mapping[str, Any]]) -> TextTable:
+    table = TextTable("last events", ("time", "event", "what"))
+    for event in events:
+        moment = datetime.fromisoformat(event["time"]).astimezone()
+        table.rows.append((f"{moment:%H:%M:%S}", event["event"], event["summary"]))
+    return table
+
+
+def _counters(group: str, values: Mapping[str, int], rates: Mapping[str, float]) -> TextTable:
+    a_second = ("/s",) if rates else ()
+    table = TextTable(group, ("counter", "packets", *a_second, "meaning"), right=frozenset({1, 2} if rates else {1}))
+    for name, value in sorted(values.items()):
+        speed = (f"{rates[name]:,.0f}" if rates.get(name, 0) >= 0.5 else "",) if rates else ()
+        table.rows.append((name, str(value), *speed, MEANINGS.get(name, "")))
+    return table
