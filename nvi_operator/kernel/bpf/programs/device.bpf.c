@@ -123,8 +123,14 @@ int nvi_device(struct __sk_buff *skb)
 		 * interface without Ethernet header bpf_redirect() strips it
 		 * (__bpf_redirect_no_mac()).
 		 */
-		if (in->has_mac)
-			bpf_skb_store_bytes(skb, 0, in->mac, ETH_ALEN, 0);
+		if (in->has_mac) {
+			void *data = (void *)(long)skb->data;
+			void *end = (void *)(long)skb->data_end;
+
+			if (data + ETH_HLEN > end)
+				return refuse(OTHER);
+			__builtin_memcpy(data, in->mac, ETH_ALEN);
+		}
 	} else {
 		/*
 		 * The gateway's own (ICMP errors) come back in by the device:
