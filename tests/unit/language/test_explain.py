@@ -442,7 +442,7 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
             ),
             ("13:29", "spec.sourceNat[0].as", "there is no uplink 'isp-x'", "did you mean 'isp-b'?"),
             ("14:43", "spec.routes[0].via", "there is no uplink 'isp-y'", "did you mean 'isp-b'?"),
-            ("15:26", "spec.defaultUplink", "there is no uplink 'isp-z'", "did you mean 'isp-b'?"),
+            ("15:18", "spec.defaultUplink", "there is no uplink 'isp-z'", "did you mean 'isp-b'?"),
         ],
     ),
     "each wrong server has its place": (
