@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from nvi_operator.cli.output import warn
 if TYPE_CHECKING:
     from nvi_operator.daemon.control.client import Client
     from nvi_operator.language.load.loader import LoadedSpec
+    from nvi_operator.language.model.gateway import GatewaySpec
     from nvi_operator.language.model.settings import Numbers
     from nvi_operator.plan.change import Plan
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.store.lock import GatewayLock
+    from nvi_operator.topology.health import UplinkHealth
 
 
 class Context:
@@ -51,7 +54,9 @@ class Context:
         from nvi_operator.view.progress import spinner
 
         compiler, numbers = self.compiler()
+        health = self.health(compiler.spec)
         with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
+            kernel.health = health
             plan = preview(kernel, compiler)
             warn(kernel.warnings)
         self._tell_paused(plan)
@@ -69,6 +74,16 @@ class Context:
                 "changing it",
                 file=sys.stderr,
             )
+
+    def health(self, spec: GatewaySpec | None) -> Mapping[str, UplinkHealth]:
+        """What the probes of a running daemon say of the uplinks; nothing where none runs or none has probes."""
+        from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
+
+        if spec is None or not any(uplink.health for uplink in spec.uplinks.values()):
+            return NO_HEALTH
+        with self.daemon() or nullcontext() as daemon:
+            told = daemon.ask("health")["uplinks"] if daemon else {}
+        return {name: UplinkHealth(each["state"], each["since"], each["reason"]) for name, each in told.items()}
 
     def daemon(self) -> Client | None:
         """A connection to the `nvictl run` of this network namespace. Close it.

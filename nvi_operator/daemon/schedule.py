@@ -6,6 +6,7 @@ kernel      at once after a calm, then gathered for 20 ms; ever longer while rec
 retry       after a reconcile that failed: 1 s, 2 s ... 60 s; where another process interfered, from 50 ms on
 timer       a minute after the last reconcile
 signal      at once
+health      at once
 """
 
 from __future__ import annotations

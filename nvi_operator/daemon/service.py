@@ -17,6 +17,7 @@ from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
+from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NftCrashedError, NviError
 from nvi_operator.events.event import Note
@@ -32,7 +33,7 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import NO_PLAN, Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
-from nvi_operator.reconcile.outcome import Outcome
+from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
@@ -53,11 +54,13 @@ class Daemon:
         self,
         directory: SpecDirectory,
         kernel: CachedKernel,
+        prober: Prober,
         *,
         force: bool = False,
         invalidation: Invalidation | None = None,
     ) -> None:
         self._directory = directory
+        self._prober = prober
         self._kernel = kernel
         self._invalidation = invalidation
         self._force = force  # although other programs use the gateway's bits of the packet mark
@@ -125,12 +128,14 @@ class Daemon:
             started = time.monotonic()
             if trigger.whole:
                 self._kernel.invalidate()
+            self._kernel.health = self._prober.health
             with self._kernel.using(spec.spec.numbers) as kernel:
                 outcome = reconcile(kernel, self._compiler, paused=trigger.paused, reached=self._reached)
                 warnings = kernel.warnings
         except NviError as error:
             return self._failed(error, trigger)
         self._reached = outcome.plan.after
+        self._prober.follow(probed(spec.spec, outcome.plan.topology))
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=time.monotonic() - started)
 
     def _accept(self, spec: LoadedSpec) -> None:
@@ -188,8 +193,9 @@ def run_daemon(
         CachedKernel(events, lock) as kernel,
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
+        closing(Prober()) as prober,
     ):
-        daemon = Daemon(directory, kernel, force=force, invalidation=invalidation)
+        daemon = Daemon(directory, kernel, prober, force=force, invalidation=invalidation)
         loop = Loop(
             daemon.reconcile,
             directory=directory,
@@ -198,9 +204,10 @@ def run_daemon(
             glance=daemon.glance,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
-            stations=[streams],
+            stations=[streams, prober],
         )
-        with control(streams, history, Answers(loop, history, os.path.abspath(path), daemon.look)):
+        prober.on_change = lambda: loop.trigger(Reason.HEALTH)
+        with control(streams, history, Answers(loop, history, os.path.abspath(path), daemon.look, prober.told)):
             loop.run()
     return 0
 

@@ -145,6 +145,8 @@ class CachedKernel(Kernel):
             found = self._blockers(known.facts, flow_cache)
             if found != known.facts.blockers:
                 known = self._known_facts = replace(known, facts=replace(known.facts, blockers=found))
+        if known.facts.health is not self.health:
+            known = self._known_facts = replace(known, facts=replace(known.facts, health=self.health))
         return known.facts
 
     def _observe(self, desired: HostState) -> HostState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from nvi_operator.state.host import HostState, Object
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.blockers import Blocker
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
@@ -50,6 +51,7 @@ class Kernel:
         self._assumed: frozenset[str] = frozenset()  # kinds that cannot be read now
         self._live: HostState | None = None  # as observed last
         self._flow_cache: FlowCacheSurvey | None = None
+        self.health: Mapping[str, UplinkHealth] = NO_HEALTH  # of uplinks, which only a daemon's probes know
         self._begun = False  # has this reconcile changed anything but what drivers follow?
 
     def __enter__(self) -> Kernel:
@@ -81,6 +83,7 @@ class Kernel:
         handles = self._handles
         before = handles.saved.all("sysctl")
         facts = read_facts(handles.rtnetlink, handles.cookie, wires, handles.numbers.protocol, before)
+        facts = replace(facts, health=self.health)
         if flow_cache is None:
             return facts
         return replace(facts, timeouts=read_timeouts(), blockers=self._blockers(facts, flow_cache))

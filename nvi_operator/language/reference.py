@@ -29,8 +29,10 @@ from nvi_operator.language.model.fields import (
     SourcePorts,
     SpecAddress,
     SpecNetwork,
+    SpecTarget,
     UplinksOrAddresses,
 )
+from nvi_operator.language.model.health import DnsName, SpecUrl
 from nvi_operator.language.model.nat_entries import Servers, Weight
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.model.source_nat import Pool, Shares
@@ -39,6 +41,10 @@ Headings = Mapping[Any, str]  # each model and where it belongs
 
 _WORDS: tuple[tuple[Any, str], ...] = (
     (Name, "name"),
+    (float, "number"),
+    (SpecUrl, "page of a server by its address"),
+    (DnsName, "name in the DNS"),
+    (SpecTarget, "address:port"),
     (IfName, "interface"),
     (IfNames, "interfaces"),
     (HostNames, "hostnames"),

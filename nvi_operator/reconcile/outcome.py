@@ -21,6 +21,7 @@ class Reason(StrEnum):
     RETRY = "retry"  # the last reconcile failed, and waiting may have helped
     RELEASE = "release"  # an object that was paused is reconciled again
     SIGNAL = "signal"
+    HEALTH = "health"  # probes found an uplink up or down
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 
@@ -20,3 +22,4 @@ class UplinkHealth:
 
 
 UNKNOWN = UplinkHealth()
+NO_HEALTH: Mapping[str, UplinkHealth] = MappingProxyType({})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import GatewayHost, Host, Lab, Site, dual_wan, partner_link, tenants
+from tests.lab.net import until
 
 pytestmark = pytest.mark.netns
 
@@ -254,6 +255,22 @@ def test_partner_link(case: Case) -> None:
     site.client.serve(443)
     with site["partner"].connect("10.1.0.10", 443, source="192.168.1.20") as flow:
         assert (flow.by, flow.seen) == ("client", "10.2.0.20"), "and the other way round"
+    assert seen(site.client, site.far.address) == f"{A}.2"
+
+
+@example("failover")
+def test_failover(case: Case) -> None:
+    site = case.site
+    assert {seen(host, site.far.address) for host in (site.client, site.gateway)} == {f"{A}.2"}
+    assert seen(site.client, site.far.address6) == "2001:db8:a::2"
+    site.isps["isp-a"].host.ip("link set dev gwa down")
+    until(lambda: "NO-CARRIER" in site.gateway.run("ip", "link", "show", "wan0").stdout, "wan0 has no carrier")
+    case.gateway.apply(case.example)
+    assert {seen(host, site.far.address) for host in (site.client, site.gateway)} == {f"{B}.2"}
+    assert seen(site.client, site.far.address6) == "2001:db8:b::2"
+    site.isps["isp-a"].host.ip("link set dev gwa up", "addr replace 2001:db8:a::1/64 dev gwa nodad")
+    until(lambda: "NO-CARRIER" not in site.gateway.run("ip", "link", "show", "wan0").stdout, "wan0 has a carrier")
+    case.gateway.apply(case.example)
     assert seen(site.client, site.far.address) == f"{A}.2"
 
 

@@ -27,7 +27,9 @@ def run(context: Context) -> int:
     with closing(context.lock()) as lock:
         warn_of_instance(lock)
         _run_prechecks(loaded.spec, force=arguments.force)
+        health = context.health(loaded.spec)
         with spinner("applying and verifying"), Kernel(loaded.spec.numbers, lock=lock) as kernel:
+            kernel.health = health
             done = reconcile(kernel, Compiler(loaded.name, loaded.spec)).plan
             warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:

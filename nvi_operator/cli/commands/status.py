@@ -70,7 +70,9 @@ def _look(context: Context) -> StatusData:
     from nvi_operator.view.status import status_data
 
     compiler, numbers = context.compiler()
+    health = context.health(compiler.spec)
     with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
+        kernel.health = health
         plan = preview(kernel, compiler)
         warn(kernel.warnings)
         counters = kernel.counters(plan.before)

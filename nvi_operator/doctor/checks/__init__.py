@@ -90,6 +90,7 @@ CHECKS: tuple[Check, ...] = (
     Check("shared-addresses", uplinks.shared_addresses),
     Check("routed-on-wire", uplinks.routed_on_wire),
     Check("crowded-wire", uplinks.crowded_wire),
+    Check("probe-target", uplinks.probe_targets),
     Check("device-name", interfaces.device_name),
     Check("link-group", interfaces.link_group),
 )

@@ -76,6 +76,27 @@ def routed_on_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
             )
 
 
+def probe_targets(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
+    """Probes that say nothing about the line: their target is near, or the gateway itself."""
+    own = {interface.ip for link in survey.links.values() for interface in (*link.addresses, *link.narrow)}
+    for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
+        link = survey.links.get(uplink.interface)
+        routers = {str(hop) for hop in uplink.next_hop or ()} if uplink.next_hop != "auto" else set()
+        routers |= {hop for _, hop in link.next_hops} if link is not None else set()
+        near = [interface.network for interface in link.addresses] if link is not None else []
+        beyond = "name a target beyond the provider, such as a name server of another operator"
+        for probe in uplink.health.probes if uplink.health else ():
+            if probe.address in own:
+                what = "is this gateway's own address: the probe never leaves it"
+                yield Finding("problem", "probe-target", f"uplink {name}: {probe}: {probe.address} {what}", beyond)
+            elif str(probe.address) in routers:
+                what = "is the uplink's own router, which answers as well when the line behind it is cut"
+                yield Finding("warning", "probe-target", f"uplink {name}: {probe}: {what}: weak", beyond)
+            elif any(probe.address in network for network in near):
+                what = f"is on the wire of {uplink.interface}, and says nothing about the line behind it: weak"
+                yield Finding("warning", "probe-target", f"uplink {name}: {probe}: {what}", beyond)
+
+
 def crowded_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """More routes through an uplink in `main` than are followed, such as a BGP table."""
     for ifname in sorted(spec.wires) if spec is not None else ():

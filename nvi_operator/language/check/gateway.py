@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.check.forwards import check_forwards
+from nvi_operator.language.check.health import check_health
 from nvi_operator.language.check.port_claims import Claims
 from nvi_operator.language.check.references import check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
@@ -19,6 +20,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_references,
     check_interfaces,
     check_uplinks,
+    check_health,
     check_default,
     check_source_nat,
     check_static,

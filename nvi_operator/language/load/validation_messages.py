@@ -19,6 +19,7 @@ _TYPES = {
     "string_type": "text",
     "bool_type": "true or false",
     "int_type": "a whole number",
+    "float_type": "a number",
     "dict_type": "a mapping",
     "dataclass_type": "a mapping",
     "model_type": "a mapping",
@@ -188,7 +189,7 @@ def _type_hint(kind: str, given: Any, path: Path, language: Language) -> str:
         return _boolean_hint(given)
     if kind == "string_type":
         return "put it in quotes if it is text" if isinstance(given, int | float) else ""
-    if kind == "int_type":
+    if kind in ("int_type", "float_type"):
         return "write the number without quotes" if str(given).isdecimal() else "write a number such as 1"
     annotation = _type_at(path, language)
     if isinstance(given, str) and is_model(annotation) and (spaced := _spaced(given, fields_of(annotation))):

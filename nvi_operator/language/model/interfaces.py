@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import Addresses, IfName, Maybe, Name, Networks, as_tuple
+from nvi_operator.language.model.fields import Addresses, IfName, Maybe, Name, Networks, OrShort, as_tuple
+from nvi_operator.language.model.health import HEALTH_SCHEMAS, Health, parse_health
 from nvi_operator.language.model.nat_entries import Share
 
 
@@ -96,6 +97,13 @@ class UplinkSpec(Model):
         1,
         description="Its share where traffic is spread over uplinks that are named without weights, as in "
         "`as: [isp-a, isp-b]`. 0: it is used only when none of the others works.",
+    )
+
+    health: Annotated[Maybe[Health], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(
+        None,
+        description="Probes that say whether it works beyond its own wire; `nvictl run` sends them. One that is down "
+        "takes no new flows while another one works. Left out: it works while it has a carrier, an address and a "
+        "router.",
     )
 
     @model_validator(mode="after")

@@ -26,6 +26,8 @@ ROUTED = {
     "uplinks": {"isp-a": {"interface": "wan0", "addresses": ["203.0.113.2"], "routed": ["203.0.113.9/32"]}},
 }
 AUTOS = {"uplinks": {name: {"interface": f"wan{n}", "nextHop": "auto"} for n, name in enumerate("ab")}}
+ROUTER = link("wan0", next_hops=((4, "192.0.2.80"),))
+PROBES = {"uplinks": {"a": {"interface": "wan0", "nextHop": "auto", "health": "192.0.2.80"}}}
 TWINS = [link(ifname, "192.168.0.2/24") for ifname in ("wan0", "wan1")]
 CALICO = RuleFact(4, 9, mark=1 << 16, mask=0xFFFF0000)
 MWAN3 = RuleFact(4, 1001, iif="eth1", table=1)
@@ -283,6 +285,10 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("shared-addresses", {}, {}, [], id="each its own"),
         pytest.param("shared-addresses", {"links": TWINS}, AUTOS, ["problem"], id="two modems of one make"),
         pytest.param("shared-addresses", {"links": [link("wan0", "192.168.1.7/24")]}, {}, ["problem"], id="inside"),
+        pytest.param("probe-target", {}, PROBES, [], id="far"),
+        pytest.param("probe-target", {"links": [ROUTER]}, PROBES, ["warning"], id="router"),
+        pytest.param("probe-target", {"links": [link("wan0", "192.0.2.7/24")]}, PROBES, ["warning"], id="wire"),
+        pytest.param("probe-target", {"links": [link("lan0", "192.0.2.80/24")]}, PROBES, ["problem"], id="itself"),
         pytest.param("crowded-wire", {"links": [link("wan0", crowded=True)]}, {}, ["warning"], id="BGP"),
         pytest.param("mark-rule", {"rules": [CALICO]}, {}, ["warning"], id="mask"),
         pytest.param("mark-rule", {"rules": [RuleFact(4, 9, mark=0x40000, mask=0xFF0000)]}, {}, [], id="Tailscale"),

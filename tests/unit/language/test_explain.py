@@ -9,6 +9,7 @@ from tests.unit.language.specs import BASE, HEAD, Reported, load, problems_in
 NAME = "names become nft identifiers: lower-case letters, digits and '-' only"
 SCHEMA = "see examples/ and `nvictl schema`"
 ADDRESS = "write an address such as 192.0.2.1 or 2001:db8::1"
+FAR = "name one beyond the provider, such as a name server of another operator"
 AUTO = "write auto, or an address such as 192.0.2.1 or 2001:db8::1"
 
 
@@ -398,6 +399,69 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
             ("13:47", "spec.sourceNat[0].as.uplinks.isp-a", "-1 is too small: at least 0", "choose a larger number"),
             ("13:58", "spec.sourceNat[0].as.uplinks.isp-b", "there is no value", "write one, or leave the field out"),
             ("13:87", "spec.sourceNat[1].as.uplinks", "expected an uplink's name, found a mapping", ""),
+        ],
+    ),
+    "probes": (
+        "    a: {interface: a0, health: 192.168.1.80}\n"
+        "    b: {interface: b0, health: [203.0.113.17, 192.0.2.1, 192.0.2.1]}\n"
+        "    c: {interface: c0, addresses: 192.0.2.9, health: 2001:db8::1}\n",
+        [
+            (
+                "13:32",
+                "spec.uplinks.a.health",
+                "ping 192.168.1.80: 192.168.1.80 is inside, behind lan0: no uplink leads there",
+                FAR,
+            ),
+            (
+                "14:32",
+                "spec.uplinks.b.health",
+                "ping 203.0.113.17: 203.0.113.17 is this gateway's own, of uplink 'isp-a'",
+                FAR,
+            ),
+            (
+                "14:32",
+                "spec.uplinks.b.health",
+                "ping 192.0.2.1 is named twice: one target that fails would count twice",
+                "keep one of them",
+            ),
+            (
+                "15:54",
+                "spec.uplinks.c.health",
+                "ping 2001:db8::1: the uplink has no IPv6 address",
+                "name an IPv4 target",
+            ),
+        ],
+    ),
+    "values of probes": (
+        "    a: {interface: a0, health: {probes: 192.0.2.1, quorum: 2}}\n"
+        "    b: {interface: b0, health: {probes: [{tcp: 192.0.2.1}, {http: 'http://x.org/'}, {pong: 1}], up: 0}}\n"
+        "    c: {interface: c0, health: {probes: 192.0.2.1, interval: 1s}}\n"
+        "    d: {interface: d0, health: {probes: 192.0.2.1, timeout: 2}}\n"
+        "    e: {interface: e0, health: }\n",
+        [
+            ("13:32", "spec.uplinks.a.health", "quorum 2 is more than there are probes (1)", ""),
+            (
+                "14:42",
+                "spec.uplinks.b.health.probes[0]",
+                "tcp 192.0.2.1: name one port, as in 192.0.2.80:443",
+                "",
+            ),
+            (
+                "14:67",
+                "spec.uplinks.b.health.probes[1].http",
+                "'http://x.org/' is not a page of a server by its address",
+                "write http:// with an address, as in http://192.0.2.80/generate_204; a name goes into `host`",
+            ),
+            ("14:86", "spec.uplinks.b.health.probes[2].pong", "there is no field 'pong'", ""),
+            ("14:101", "spec.uplinks.b.health.up", "0 is too small: at least 1", "choose a larger number"),
+            (
+                "15:62",
+                "spec.uplinks.c.health.interval",
+                "expected a number, found '1s'",
+                "write a number such as 1",
+            ),
+            ("16:32", "spec.uplinks.d.health", "timeout 2 is longer than interval 1", ""),
+            ("17:32", "spec.uplinks.e.health", "there is no value", "write one, or leave the field out"),
         ],
     ),
     "uplinks by preference": (

@@ -1,0 +1,214 @@
+"""Asks the targets of all uplinks, and keeps their states. A `Station` of the daemon's loop: it never waits.
+
+All questions of a round are sent at once, and rounds of equal intervals are in step: 50 uplinks with three targets
+wake the loop twice a second at most. A round is judged when its time-out has passed, so that a lost probe counts at
+that moment. `health_state.py` judges, `targets.py` asks.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from nvi_operator.daemon.health_state import UplinkState
+from nvi_operator.daemon.probes.targets import Stream, Target, target
+from nvi_operator.daemon.probes.way import Way
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.health import Health
+from nvi_operator.language.model.values import FAMILIES, Family
+from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.model import Topology
+
+_NEVER = float("inf")
+_LATE = 0.05  # seconds; rounds that begin within it stay in step, and later ones are not made up for
+
+
+@dataclass(frozen=True)
+class Probed:
+    """An uplink to be probed. `ways`: how it is left, by family; a family that it has not now is missing."""
+
+    health: Health
+    ways: Mapping[int, Way]
+
+
+def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str, Probed]:
+    """The uplinks with probes, and how each is left now."""
+    return {
+        uplink.name: Probed(health, {family: way for family in FAMILIES if (way := _way(uplink, family))})
+        for uplink in (topology.uplinks if topology else ())
+        if (health := spec.uplinks[uplink.name].health)
+    }
+
+
+def _way(uplink: Uplink, family: Family) -> Way | None:
+    interface, source = uplink.interface, uplink.on_wire(family)
+    if interface.ifindex is None or (source is None and family not in uplink.families):
+        return None
+    return Way(interface.ifname, interface.ifindex, str(source) if source else None)
+
+
+class Prober:
+    """`follow` says what is probed; `health` is what is known. `on_change` is called within
+    `step` when an uplink has another state.
+
+    `now` is the clock that `next_due` is by, `day` the time of day. Close it.
+    """
+
+    def __init__(
+        self,
+        on_change: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.monotonic,
+        day: Callable[[], float] = time.time,
+    ) -> None:
+        self.on_change = on_change
+        self._now = now
+        self._day = day
+        self._epoll = select.epoll()
+        self._uplinks: dict[str, _Rounds] = {}
+        self.health: Mapping[str, UplinkHealth] = NO_HEALTH
+
+    def close(self) -> None:
+        for rounds in self._uplinks.values():
+            rounds.close()
+        self._epoll.close()
+
+    def follow(self, probed: Mapping[str, Probed]) -> None:
+        """From now on these are probed. States stay while the probes stay as they are, whatever the ways are."""
+        now = self._now()
+        for name in self._uplinks.keys() - probed.keys():
+            self._uplinks.pop(name).close()
+        for name, wanted in probed.items():
+            known = self._uplinks.get(name)
+            if known is None or known.probed.health != wanted.health:
+                if known:
+                    known.close()
+                self._uplinks[name] = _Rounds(wanted, self._epoll, self._in_step(wanted.health, now), now)
+            elif known.probed != wanted:
+                known.move(wanted)
+        if self.health.keys() != self._uplinks.keys():
+            self._tell()
+
+    def _in_step(self, health: Health, now: float) -> float:
+        """When the first round is due: together with others of the same interval, else at once."""
+        others = (rounds for rounds in self._uplinks.values() if rounds.probed.health.interval == health.interval)
+        return next((other.due for other in others), now)
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """For the control socket, with what each target says."""
+        return {
+            name: {**asdict(health), "targets": self._uplinks[name].told()} for name, health in self.health.items()
+        }
+
+    # ---------------------------------------------------------------- in the loop
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def next_due(self) -> float:
+        return min((rounds.next for rounds in self._uplinks.values()), default=_NEVER)
+
+    def step(self) -> None:
+        """Read what connections have, judge the rounds that are over, begin those that are due."""
+        if not self._uplinks:
+            return
+        if ready := {fileno for fileno, _ in self._epoll.poll(0)}:
+            for rounds in self._uplinks.values():
+                rounds.progress(ready)
+        now = self._now()
+        due = [rounds for rounds in self._uplinks.values() if rounds.next <= now]
+        before = [rounds.state.state for rounds in due]
+        for rounds in due:
+            rounds.step(now)
+        if before != [rounds.state.state for rounds in due]:
+            self._tell()
+            self.on_change()
+
+    def _tell(self) -> None:
+        now, day = self._now(), self._day()
+        self.health = MappingProxyType(
+            {
+                name: self.health[name]
+                if name in self.health and self.health[name].state == r.state.state
+                else UplinkHealth(r.state.state, round(day - (now - r.state.since), 3), r.state.reason)
+                for name, r in sorted(self._uplinks.items())
+            }
+        )
+
+
+class _Rounds:
+    """The rounds of one uplink: a question to each target every `interval`, judged `wait` seconds later."""
+
+    def __init__(self, probed: Probed, epoll: select.epoll, due: float, now: float) -> None:
+        self.probed = probed
+        self.state = UplinkState.initial(probed.health, now)
+        self.due = due  # the next question
+        self._deadline = _NEVER  # of the answers to the last one
+        self._epoll = epoll
+        self._targets: list[Target | None] = self._made()
+
+    @property
+    def next(self) -> float:
+        return min(self.due, self._deadline)  # which is never later: `wait` is at most `interval`
+
+    def _made(self) -> list[Target | None]:
+        ways = self.probed.ways
+        return [
+            target(probe, ways[probe.address.version], self._epoll) if probe.address.version in ways else None
+            for probe in self.probed.health.probes
+        ]
+
+    def move(self, probed: Probed) -> None:
+        """The uplink has another interface or address: what was asked before gets no answer."""
+        self.close()
+        self.probed = probed
+        self._targets = self._made()
+        self._deadline = _NEVER
+
+    def told(self) -> list[dict[str, Any]]:
+        pairs = zip(self.probed.health.probes, self.state.targets, strict=True)
+        return [
+            {
+                "target": str(probe),
+                "works": state.works,
+                "loss": round(state.loss, 1),
+                "latency": None if state.latency is None else round(state.latency, 1),
+                "reason": state.reason,
+            }
+            for probe, state in pairs
+        ]
+
+    def close(self) -> None:
+        for each in self._targets:
+            if each:
+                each.close()
+
+    def progress(self, ready: Set[int]) -> None:
+        """Some of these file descriptors may be those of its connections."""
+        for each in self._targets:
+            if isinstance(each, Stream) and each.fileno() in ready:
+                each.progress()
+
+    def step(self, now: float) -> None:
+        if self._deadline <= now:
+            self._judge(now)
+        if self.due <= now:
+            for each in self._targets:
+                if each:
+                    each.ask()
+            sent = self.due if now - self.due < _LATE else now
+            self._deadline, self.due = sent + self.probed.health.wait, sent + self.probed.health.interval
+
+    def _judge(self, now: float) -> None:
+        self._deadline = _NEVER
+        health = self.probed.health
+        for number, each in enumerate(self._targets):
+            latency = each.answer() if each else None
+            if latency is not None and latency > health.wait:
+                latency = None
+            why = "" if latency is not None else (each.why or "no answer") if each else "no address or interface"
+            self.state = self.state.after(number, latency, now, health, why)

@@ -1,0 +1,206 @@
+"""An uplink whose line is cut behind the provider's router: carrier and router stay, and probes see it."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.daemon.probes.targets import Target, target
+from nvi_operator.daemon.probes.way import Way
+from nvi_operator.language.model.health import Probe
+from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.lab.net import Host, until
+from tests.netns.scenarios import A6, B6, A, B, spec
+
+pytestmark = pytest.mark.netns
+
+QUICK = "interval: 0.2, timeout: 0.2, down: 2, up: 2, holdDown: 1"
+
+
+def probed(probes: str = "192.0.2.80", more: str = QUICK) -> str:
+    """isp-a, and isp-b in an emergency; both have probes."""
+    text = spec().replace("      default: true\n", "")
+    text = text.replace("- name: everyone\n      as: isp-a", "- name: everyone\n      as: { first: [isp-a, isp-b] }")
+    for interface in ("wan0", "wan1"):
+        line = f"      interface: {interface}\n"
+        assert line in text
+        text = text.replace(line, f"{line}      health: {{ probes: [{probes}], {more} }}\n")
+    return text + "  defaultUplink: { first: [isp-a, isp-b] }\n"
+
+
+def cut(site: Site, name: str, *, mended: bool = False) -> None:
+    """The line behind the provider's router; the router itself stays."""
+    host = site.isps[name].host
+    if mended:
+        host.nft("delete table inet cut")
+    else:
+        host.nft(
+            "table inet cut { chain c { type filter hook forward priority 0; policy drop; icmpv6 type != 1 drop; }; }"
+        )
+
+
+@pytest.fixture
+def start(site: Site, gateway: GatewayHost, tmp_path: Path) -> Iterator[Callable[[str], Daemon]]:
+    started: list[Daemon] = []
+
+    def begin(text: str) -> Daemon:
+        started.append(Daemon(site.gateway, gateway.spec(text), tmp_path / "log"))
+        return started[-1]
+
+    site.far.serve(443)
+    yield begin
+    for daemon in started:
+        daemon.stop()
+    assert site.leaks() == 0
+
+
+def states(gateway: GatewayHost, text: str) -> dict[str, str]:
+    """The uplinks' states, as `nvictl status` tells them."""
+    status = json.loads(gateway.nvictl("status", gateway.spec(text), "-o", "json", check=False).stdout)
+    return {uplink["name"]: "up" if uplink["health"] == "up" else "down" for uplink in status["uplinks"]}
+
+
+def test_it_is_left_while_it_is_down_and_taken_again_when_it_is_back(
+    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
+) -> None:
+    text = probed()
+    daemon = start(text)
+    daemon.until("in sync", seconds=60)
+    until(lambda: states(gateway, text) == {"isp-a": "up", "isp-b": "up"}, "both are up")
+    assert site.client.connect(site.far.address, 443).seen == A
+    with site.client.connect(site.far.address, 443, source_port=4000) as other:
+        cut(site, "isp-a")
+        log = daemon.until("uplink isp-a: down", "in sync")
+        assert "ping 192.0.2.80: no answer" in log
+        assert site.client.connect(site.far.address, 443).seen == B
+        assert site.gateway.connect(site.far.address, 443).seen == B
+        assert site.client.connect(site.far.address6, 443).seen == B6
+        assert states(gateway, text) == {"isp-a": "down", "isp-b": "up"}
+        assert gateway.differences(text) == [], "what the daemon did is no drift"
+        assert gateway.nvictl("drift", gateway.spec(text)).returncode == 0
+        cut(site, "isp-a", mended=True)
+        daemon.until("uplink isp-a: up", "in sync")
+        assert other.again().seen == A
+    assert site.client.connect(site.far.address, 443).seen == A
+    assert site.client.connect(site.far.address6, 443).seen == A6
+
+
+def test_where_every_uplink_is_down_the_first_is_used_and_nothing_is_worse_than_without_probes(
+    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
+) -> None:
+    text = probed("203.0.113.250")  # which nobody has
+    daemon = start(text)
+    daemon.until("uplink isp-a: down", "uplink isp-b: down", seconds=60)
+    until(lambda: states(gateway, text) == {"isp-a": "down", "isp-b": "down"}, "both are down")
+    assert site.client.connect(site.far.address, 443).seen == A
+
+
+# --------------------------------------------------------------------------- one probe, and its way
+
+
+def ask(host: Host, probe: Probe, way: Way, seconds: float = 1.0) -> tuple[float | None, str]:
+    """The latency and the cause of a failure, of one question."""
+
+    def asked() -> tuple[float | None, str]:
+        with select.epoll() as epoll:
+            one: Target = target(probe, way, epoll)
+            one.ask()
+            deadline = time.monotonic() + seconds
+            while (found := one.answer()) is None and time.monotonic() < deadline and not one.why:
+                for _ in epoll.poll(0.01):
+                    one.progress()  # type: ignore[attr-defined]
+            one.close()
+            return found, one.why
+
+    return host.call(asked)
+
+
+def way(host: Host, ifname: str, source: str | None) -> Way:
+    return Way(ifname, host.call(socket.if_nametoindex, ifname), source)
+
+
+def dns_server(host: Host, code: int) -> None:
+    sock = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host.address, 53))
+
+    def answer() -> None:
+        data, peer = sock.recvfrom(512)
+        sock.sendto(data[:2] + struct.pack("!H", 0x8180 | code) + data[4:], peer)
+        sock.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+
+
+def web_server(host: Host, status: str) -> None:
+    sock = host.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host.address, 80))
+    sock.listen()
+
+    def answer() -> None:
+        with sock, sock.accept()[0] as connection:
+            connection.recv(4096)
+            connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    threading.Thread(target=answer, daemon=True).start()
+
+
+@pytest.mark.parametrize(("code", "works"), [(0, True), (3, True), (2, False)])
+def test_a_name_server_that_fails_to_look_up_does_not_work(site: Site, code: int, works: bool) -> None:
+    dns_server(site.far, code)
+    probe = Probe.model_validate({"dns": "192.0.2.80", "name": "example.org"})
+    latency, why = ask(site.gateway, probe, way(site.gateway, "wan0", A))
+    assert (latency is not None, why) == (works, "" if works else "the name server says error 2")
+
+
+@pytest.mark.parametrize(("status", "works"), [("204 No Content", True), ("302 Found", False)])
+def test_a_portal_that_asks_for_a_login_does_not_count(site: Site, status: str, works: bool) -> None:
+    web_server(site.far, status)
+    probe = Probe.model_validate({"http": "http://192.0.2.80/generate_204"})
+    latency, why = ask(site.gateway, probe, way(site.gateway, "wan0", A))
+    assert (latency is not None, why) == (works, "" if works else "status 302")
+
+
+def test_tcp_and_ping_in_both_families(site: Site) -> None:
+    site.far.serve(443)
+    for fields, ok in (
+        ({"ping": "192.0.2.80"}, True),
+        ({"ping": "2001:db8:f::80"}, True),
+        ({"tcp": "192.0.2.80:443"}, True),
+        ({"tcp": "[2001:db8:f::80]:443"}, True),
+        ({"tcp": "192.0.2.80:444"}, False),
+    ):
+        probe = Probe.model_validate(fields)
+        latency, why = ask(site.gateway, probe, way(site.gateway, "wan0", A if probe.address.version == 4 else A6))
+        assert (latency is not None) == ok, f"{probe}: {why}"
+
+
+@pytest.mark.parametrize("fields", [{"ping": "192.0.2.80"}, {"tcp": "192.0.2.80:443"}, {"ping": "2001:db8:f::80"}])
+def test_a_probe_leaves_by_no_other_uplink_and_takes_no_answer_from_one(
+    site: Site, gateway: GatewayHost, fields: dict[str, str]
+) -> None:
+    site.far.serve(443)
+    gateway.apply(spec())
+    probe = Probe.model_validate(fields)
+    on_b = way(site.gateway, "wan1", B if probe.address.version == 4 else B6)
+    assert ask(site.gateway, probe, on_b)[0] is not None
+    cut(site, "isp-b")
+    before = site.used()
+    assert ask(site.gateway, probe, on_b, 0.5)[0] is None
+    out, _ = site.through(before)
+    assert out <= {"isp-b"}, "although main leads by isp-a, which works"
+    # The far side sends the answer by the other provider: what comes in there is none.
+    cut(site, "isp-b", mended=True)
+    if probe.address.version == 4:
+        site.far.ip("route replace 198.51.100.0/24 via 172.31.1.1")
+        site.isps["isp-a"].host.ip("route replace 198.51.100.0/24 via 203.0.113.2")
+        assert ask(site.gateway, probe, on_b, 0.5)[0] is None
