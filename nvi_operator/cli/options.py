@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nvi_operator.daemon.hooks import Hook
 
 _LONGEST = 86400  # seconds
 
@@ -43,6 +47,23 @@ def event_kinds(text: str) -> frozenset[str]:
     if wrong := sorted(kinds - set(KINDS)):
         raise argparse.ArgumentTypeError(f"no such event: {wrong[0]!r}; there are: {', '.join(KINDS)}")
     return kinds
+
+
+def hook(text: str) -> Hook:
+    """`[EVENTS=]TARGET`"""
+    from urllib.parse import urlsplit
+
+    from nvi_operator.daemon.hooks import Hook
+
+    kinds = None
+    if not text.startswith(("/", "http:", "https:")):
+        events, equals, text = text.partition("=")
+        kinds = event_kinds(events) if equals else None
+    if text.startswith("/"):
+        return Hook(text, kinds)
+    if text.startswith(("http://", "https://")) and text.isprintable() and urlsplit(text).hostname:
+        return Hook(text, kinds)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither an absolute path nor a http or https address")
 
 
 def seconds_or_zero(text: str) -> float:

@@ -18,6 +18,7 @@ from nvi_operator.events.record import Record
 
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "nvictl"
+LONGEST = 8192  # characters of a variable in an environment
 
 
 def log_sink(environment: Mapping[str, str] = os.environ, path: Path = SOCKET) -> Callable[[Record], None]:
@@ -39,18 +40,28 @@ def log_sink(environment: Mapping[str, str] = os.environ, path: Path = SOCKET) -
 def entry(record: Record) -> bytes:
     """One entry, in the native protocol."""
     event = record.event
-    fields = {
-        "MESSAGE": event.text,
-        "PRIORITY": str(event.level.value),
-        "SYSLOG_IDENTIFIER": IDENTIFIER,
+    fields = {"MESSAGE": event.text, "PRIORITY": str(event.level.value), "SYSLOG_IDENTIFIER": IDENTIFIER}
+    return b"".join(_field(name, value) for name, value in {**fields, **variables(record)}.items() if value)
+
+
+def variables(record: Record) -> dict[str, str]:
+    """The event as `NVI_*` variables; a list is one line for each."""
+    event = record.event
+    found = {
         "NVI_EVENT": event.kind,
         "NVI_NUMBER": str(record.number),
         "NVI_GATEWAY": event.gateway,
         "NVI_REVISION": event.revision,
     }
     for name, value in event_fields(event).items():
-        fields[f"NVI_{_upper(name)}"] = "\n".join(value) if isinstance(value, list) else str(value)
-    return b"".join(_field(name, value) for name, value in fields.items() if value)
+        found[f"NVI_{_upper(name)}"] = "\n".join(value) if isinstance(value, list) else str(value)
+    return found
+
+
+def environment(record: Record) -> dict[str, str]:
+    """The same for a process, with a summary. The kernel takes 128 KiB for each, and no NUL."""
+    found = {**variables(record), "NVI_SUMMARY": record.event.summary}
+    return {name: value.replace("\0", "")[:LONGEST] for name, value in found.items()}
 
 
 def _field(name: str, text: str) -> bytes:

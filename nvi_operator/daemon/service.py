@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from nvi_operator.daemon.control.place import ControlPlace
 from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.garbage import Garbage
+from nvi_operator.daemon.hooks import Hook, Hooks
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
@@ -172,7 +173,13 @@ class Daemon:
 
 
 def run_daemon(
-    path: Path, *, gateway: str | None, rescan_seconds: float, force: bool, kernel_lines: bool = False
+    path: Path,
+    *,
+    gateway: str | None,
+    rescan_seconds: float,
+    force: bool,
+    kernel_lines: bool = False,
+    hooks: Sequence[Hook] = (),
 ) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
 
@@ -194,6 +201,7 @@ def run_daemon(
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
         closing(Prober()) as prober,
+        closing(Hooks(hooks, history)) as told,
     ):
         daemon = Daemon(directory, kernel, prober, force=force, invalidation=invalidation)
         loop = Loop(
@@ -204,7 +212,7 @@ def run_daemon(
             glance=daemon.glance,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
-            stations=[streams, prober],
+            stations=[streams, prober, told],
         )
         prober.on_change = lambda: loop.trigger(Reason.HEALTH)
         with control(streams, history, Answers(loop, history, os.path.abspath(path), daemon.look, prober.told)):

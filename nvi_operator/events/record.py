@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,11 @@ class Record:
             "text": event.text,
             **event_fields(event),
         }
+
+
+def line(record: Record) -> bytes:
+    """A line of JSON."""
+    return json.dumps(record.json(), separators=(",", ":")).encode() + b"\n"
 
 
 class History:

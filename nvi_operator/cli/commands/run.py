@@ -19,6 +19,7 @@ def run(context: Context) -> int:
         rescan_seconds=arguments.rescan,
         force=arguments.force,
         kernel_lines=arguments.kernel,
+        hooks=arguments.hook,
     )
 
 
@@ -32,9 +33,21 @@ def _rescan(parser: ArgumentParser) -> None:
     )
 
 
+def _hook(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--hook",
+        metavar="[EVENTS=]TARGET",
+        action="append",
+        type=options.hook,
+        default=[],
+        help="tell a program (an absolute path) or a web address of events, or of those named, such as "
+        "uplink-down,uplink-up=/etc/nvi-operator/on-uplink; may be given several times",
+    )
+
+
 COMMAND = Command(
     "run",
     "keep the gateway as the spec says: watch files and kernel, repair drift",
-    (options.spec, options.netns, _rescan, options.kernel, options.force),
+    (options.spec, options.netns, _rescan, options.kernel, options.force, _hook),
     run,
 )
