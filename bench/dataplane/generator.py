@@ -43,6 +43,7 @@ class Varying:
 
     first: int
     number: int = 1  # a power of two
+    every: int = 1  # flows have the same one, a power of two
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def _varied(template: bytes, flows: Flows) -> Iterator[AsmLine]:
     yield asm.mov_imm(R7, fixed)
     for number, (word, place) in enumerate(zip(words, places, strict=True)):
         yield asm.mov(R1, R8)
+        if word.every > 1:
+            yield Ins(_RSH_IMM, R1, imm=word.every.bit_length() - 1)
         yield asm.and_imm(R1, word.number - 1)
         yield asm.add_imm(R1, word.first)
         if number < 2:

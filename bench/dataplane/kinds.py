@@ -17,6 +17,7 @@ from tests.lab import Host
 
 FLOWS = 64
 MOST_NEW_FLOWS = 32768  # of a measurement: one source port each
+MOST_SERVERS = 32768
 SOURCE_PORT = 20000  # SNAT keeps it
 ASSURED = 2.2  # seconds from its first packet until UDP in both directions is a stream (udp.c of conntrack)
 LEARNED = 10  # packets after which a flow cache has learned a direction
@@ -49,14 +50,16 @@ class Kind:
 def _flows(bed: Bed, family: int, number: int) -> tuple[Flows, Flows]:
     """There, and back."""
     n = FAMILIES[family]
-    clients = Varying(SOURCE_PORT, number)
+    hosts = min(number, MOST_SERVERS)
+    # Past that number a flow differs from those before it by its port.
+    clients = Varying(SOURCE_PORT, number) if number == hosts else Varying(SOURCE_PORT, number // hosts, hosts)
     servers = Varying(PORT)
-    out = Flows(n.clients, n.servers, bed.clients, number, clients, servers)
+    out = Flows(n.clients, n.servers, bed.clients, hosts, clients, servers)
     translated = bed.translated[family]
     if translated is None:
-        return out, Flows(n.servers, n.clients, number, bed.clients, servers, clients)
+        return out, Flows(n.servers, n.clients, hosts, bed.clients, servers, clients)
     first, addresses = str(translated.network_address), translated.num_addresses
-    return out, Flows(n.servers, first, number, addresses, servers, clients)
+    return out, Flows(n.servers, first, hosts, addresses, servers, clients)
 
 
 @contextmanager
@@ -133,6 +136,44 @@ def _new(bed: Bed, setting: Setting) -> Iterator[Measure]:
     forget_flows(bed)
 
 
+@contextmanager
+def _first_answer(bed: Bed, setting: Setting) -> Iterator[Measure]:
+    """The first answer of each flow."""
+    with _generators(bed, setting, new_flows()) as (out, back):
+
+        def measure(packets: int) -> Cost:
+            forget_flows(bed)
+            counted(bed, bed.server, lambda: out.send(packets, batch=setting.batch), packets)
+            return counted(bed, bed.client, lambda: back.send(packets, batch=setting.batch), packets)
+
+        yield measure
+    forget_flows(bed)
+
+
+def _many(flows: int) -> Callable[[Bed, Setting], contextmanager[Measure]]:  # type: ignore[type-arg]
+    """Established flows, visited in turn, so that nothing about a packet's flow is in a CPU's cache."""
+
+    @contextmanager
+    def ready(bed: Bed, setting: Setting) -> Iterator[Measure]:
+        with conntrack_holds(flows), _established(bed, setting, replies=False, flows=flows) as measure:
+            yield measure
+        forget_flows(bed)
+
+    return ready
+
+
+@contextmanager
+def conntrack_holds(flows: int) -> Iterator[None]:
+    """Meanwhile; the limit is one for all namespaces."""
+    limit = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+    before = limit.read_text(encoding="ascii")
+    limit.write_text(f"{max(int(before), 2 * flows)}", encoding="ascii")
+    try:
+        yield
+    finally:
+        limit.write_text(before, encoding="ascii")
+
+
 def forget_flows(bed: Bed) -> None:
     def flush() -> None:
         with NFCTSocket() as conntrack:
@@ -162,6 +203,16 @@ KINDS = {
         Kind("udp", "packet", _out),
         Kind("udp-reply", "packet", _back),
         Kind("new-flows", "flow", _new, new_flows),
+        Kind("first-answer", "flow", _first_answer, new_flows),
         Kind("tcp", "megabyte", _bulk),
+    )
+}
+# Each takes minutes, and memory; by name only.
+MANY = {
+    kind.name: kind
+    for kind in (
+        Kind("udp-1k", "packet", _many(1 << 10), lambda: 1 << 17),
+        Kind("udp-128k", "packet", _many(1 << 17), lambda: 1 << 20),
+        Kind("udp-1m", "packet", _many(1 << 20), lambda: 1 << 22),
     )
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bench.dataplane.bed import Bed
 from bench.dataplane.variants.connmark import connmark
-from bench.dataplane.variants.flow_cache import cached
+from bench.dataplane.variants.flow_cache import cached_by_clsact
 from bench.dataplane.variants.many_addresses import many_addresses
 from bench.dataplane.variants.namespace import namespace
 from bench.dataplane.variants.single import plain, snat
@@ -24,8 +24,9 @@ VARIANTS: dict[str, Build] = {
     "netns": namespace,
     "bpf": two_stages("bpf", "mark"),
     "bpf-skb_iif": two_stages("bpf", "skb_iif"),
-    "bpf-cache": cached("tcx"),
-    "bpf-cache-clsact": cached("clsact"),
+    "bpf-cache": two_stages("bpf", "mark", "auto"),
+    "bpf-cache-clsact": cached_by_clsact,
+    "bpf-cache-4m": two_stages("bpf", "mark", "auto", 1 << 22),
     "bpf-10-addresses": many_addresses(10),
     "bpf-10k-addresses": many_addresses(10_000),
     "kmod": two_stages("kmod", "mark"),
@@ -34,7 +35,10 @@ VARIANTS: dict[str, Build] = {
 
 
 def available() -> list[str]:
-    """All that this machine can run: those of the module only where a device of its kind can be made."""
+    """What this machine can run: those of the module only where a device of its kind can be made.
+
+    Not the one with the memory for millions of flows.
+    """
     probe = ["unshare", "--net", "ip", "link", "add", "nvi-probe", "type", "nvi"]
     module = subprocess.run(probe, capture_output=True, check=False).returncode == 0
-    return [name for name in VARIANTS if module or not name.startswith("kmod")]
+    return [name for name in VARIANTS if name != "bpf-cache-4m" and (module or not name.startswith("kmod"))]
