@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol, Self
 
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.plan.change import Change
+from nvi_operator.state.flow import Flow
 from nvi_operator.state.host import HostState, Object
 
 
@@ -69,6 +70,10 @@ class Driver(ABC):
     def counters(self, live: HostState) -> Mapping[str, Mapping[str, int]]:
         """Packets by reason, under a heading for each place that counts."""
         return {}
+
+    def flows(self, most: int) -> tuple[Sequence[Flow], int]:
+        """The largest flows that the cache holds, by bytes, and how many there are."""
+        return (), 0
 
     def watch(self, found: HostState) -> Watch | None:
         """Of the objects in `found`, if the kernel does not report their changes."""

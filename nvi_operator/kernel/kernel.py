@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from nvi_operator.errors import CapabilityError
@@ -21,6 +22,7 @@ from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.rights import require
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change, Plan
+from nvi_operator.state.flow import Flow
 from nvi_operator.state.host import HostState, Object
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.blockers import Blocker
@@ -156,6 +158,13 @@ class Kernel:
         """What the programs, the device and the table counted, in packets; empty where there is nothing to count."""
         groups = (driver.counters(live) for driver in self._drivers.values())
         return {place: dict(counts) for group in groups for place, counts in group.items()}
+
+    def flows(self, most: int) -> tuple[list[Flow], int]:
+        """The largest flows that a cache holds, by bytes, and how many there are. CapabilityError without rights."""
+        _require_admin()
+        found = [driver.flows(most) for driver in self._drivers.values()]
+        flows = [flow for each, _ in found for flow in each]
+        return nlargest(most, flows, key=lambda flow: flow.bytes), sum(total for _, total in found)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from nvi_operator.plan.change import Plan
 from nvi_operator.topology.faults import interface_state, uplink_state
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
+from nvi_operator.view.flow_cache import FlowCacheStatus, flow_cache_status
 
 Counters = Mapping[str, Mapping[str, int]]
 
@@ -64,6 +65,7 @@ class StatusData(TypedDict):
     uplinks: list[UplinkStatus]
     rules: list[RuleStatus]
     objects: int
+    flowCache: FlowCacheStatus | None
     counters: dict[str, dict[str, int]]
     daemon: DaemonStatus | None
     events: list[dict[str, Any]]  # the last ones, of docs/events.md
@@ -96,6 +98,7 @@ def status_data(
         "uplinks": [_uplink(uplink, since or {}) for uplink in topology.uplinks] if topology else [],
         "rules": list(_rules(topology, counters)) if topology else [],
         "objects": len(seen.before),
+        "flowCache": flow_cache_status(seen, counters),
         "counters": {group: dict(values) for group, values in counters.items()},
         "daemon": daemon,
         "events": list(events),

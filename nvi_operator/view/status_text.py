@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nvi_operator.language.wording import counted
+from nvi_operator.view import flow_cache
 from nvi_operator.view.table import LabelledText, TextTable
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def status_text(
         age = _age(daemon["since"], now)
         parts += _labelled("daemon  ", [f"nvictl run {daemon['spec']} (pid {daemon['pid']}), for {age}"])
     parts += _labelled("device  ", data["devices"])
+    if cache := data["flowCache"]:
+        parts += _labelled("cache   ", [flow_cache.summary(cache)])
     if not quiet:
         parts += _labelled("note    ", data["notes"])
     if data["uplinks"]:
@@ -70,7 +73,8 @@ def status_text(
     if data["events"]:
         parts.append(_events(data["events"]))
     for group, values in data["counters"].items():
-        shown = {name: n for name, n in values.items() if (n or not quiet) and "nat_" not in name}
+        brief = quiet or group == flow_cache.GROUP
+        shown = {name: n for name, n in values.items() if (n or not brief) and "nat_" not in name}
         if shown:
             parts.append(_counters(group, shown, rates))
     return Group(*parts)
@@ -183,7 +187,8 @@ def _events(events: Sequence[Mapping[str, Any]]) -> TextTable:
 def _counters(group: str, values: Mapping[str, int], rates: Mapping[str, float]) -> TextTable:
     a_second = ("/s",) if rates else ()
     table = TextTable(group, ("counter", "packets", *a_second, "meaning"), right=frozenset({1, 2} if rates else {1}))
+    meanings = flow_cache.MEANINGS if group == flow_cache.GROUP else MEANINGS
     for name, value in sorted(values.items()):
         speed = (f"{rates[name]:,.0f}" if rates.get(name, 0) >= 0.5 else "",) if rates else ()
-        table.rows.append((name, str(value), *speed, MEANINGS.get(name, "")))
+        table.rows.append((name, str(value), *speed, meanings.get(name, "")))
     return table

@@ -61,3 +61,24 @@ def test_an_established_flow_takes_the_fast_path(site: Site, gateway: GatewayHos
             flow.again()
         assert flow.seen == A
     assert cache(gateway)["fast"] > 40
+
+
+def test_the_largest_flows_are_shown_before_and_after_translation(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec(ON))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as small, site.client.connect(site.far.address6, 443) as large:
+        for _ in range(40):
+            small.again()
+        for _ in range(40):
+            large.again(b"x" * 1000)
+        shown = json.loads(gateway.nvictl("show", "flows", "--top", "3", "-o", "json").stdout)
+        assert shown["total"] == 4, "two directions of each"
+        assert [flow["protocol"] for flow in shown["flows"]] == ["tcp"] * 3
+        first = shown["flows"][0]
+        assert (first["in"], first["out"]) == ("lan0", "wan0")
+        assert first["translated"]["source"] == large.seen
+        assert first["translated"]["sourcePort"] == large.seen_port
+        assert first["bytes"] > 30_000
+    text = gateway.nvictl("status").stdout
+    assert "skipped both passes" in text
+    assert "flow cache, lan0 to wan0" in text

@@ -14,6 +14,7 @@ NAMES = [
     "apply",
     "status",
     "events",
+    "show",
     "drift",
     "run",
     "down",

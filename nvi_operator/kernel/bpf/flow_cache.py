@@ -17,13 +17,15 @@ What a driver does:
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Literal
 
 from nvi_operator.language.model.values import Family
+from nvi_operator.state.flow import Tuple as Tuple
 
 OBJECT, OBJECT_WITH_CONNTRACK = "flow_cache", "flow_cache_ct"
 IN, OUT, CLEAN_IN, CLEAN_OUT = "fc_in", "fc_out", "fc_clean_in", "fc_clean_out"
@@ -75,18 +77,6 @@ ENTRY_SIZE: Mapping[Family, int] = MappingProxyType(
 )
 # struct htab_elem (kernel/bpf/hashtab.c), and a bucket; they exist before the first flow does.
 _OVERHEAD = 48 + 16
-
-Address = IPv4Address | IPv6Address
-
-
-@dataclass(frozen=True)
-class Tuple:
-    """Addresses and ports of a packet."""
-
-    source: Address
-    source_port: int
-    destination: Address
-    destination_port: int
 
 
 @dataclass(frozen=True)
@@ -195,6 +185,11 @@ def parse_flow(key: bytes, value: bytes) -> CachedFlow:
         packets,
         octets,
     )
+
+
+def bytes_of(value: bytes) -> int:
+    """Of an element of FLOWS, without all the rest."""
+    return int.from_bytes(value[_ENTRY.size - 8 : _ENTRY.size], sys.byteorder)
 
 
 def _tuple(source: bytes, destination: bytes, ports: bytes) -> Tuple:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from heapq import nlargest
 
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import objects, syscall
@@ -146,12 +147,19 @@ def read_ways(fds: Mapping[str, int]) -> dict[tuple[int, int] | None, Traffic]:
     return found
 
 
-def read_flows(fds: Mapping[str, int]) -> Iterator[CachedFlow]:
-    """Every entry, read in batches; entries that are made or evicted meanwhile may be missing."""
-    for family in FAMILIES:
-        sizes = layout.KEY_SIZE[family], layout.ENTRY_SIZE[family]
-        for key, value in syscall.elements(fds[layout.FLOWS[family]], *sizes):
-            yield layout.parse_flow(key, value)
+def largest_flows(fds: Mapping[str, int], most: int) -> tuple[list[CachedFlow], int]:
+    """By bytes, and how many entries there are. Only what is returned is taken apart: there may be a million."""
+    total = 0
+
+    def elements() -> Iterator[tuple[bytes, bytes]]:
+        nonlocal total
+        for family, name in layout.FLOWS.items():
+            for element in syscall.elements(fds[name], layout.KEY_SIZE[family], layout.ENTRY_SIZE[family]):
+                total += 1
+                yield element
+
+    found = nlargest(most, elements(), key=lambda element: layout.bytes_of(element[1]))
+    return [layout.parse_flow(*element) for element in found], total
 
 
 def count_flows(fds: Mapping[str, int]) -> dict[int, int]:

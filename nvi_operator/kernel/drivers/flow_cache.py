@@ -8,7 +8,7 @@ generations and counters have the same form in all.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from nvi_operator.errors import KernelError, NviError
@@ -16,6 +16,7 @@ from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import live_flow_cache as cache
 from nvi_operator.kernel.bpf import objects, tcx
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
+from nvi_operator.kernel.bpf.flow_cache import CachedFlow
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
@@ -25,6 +26,7 @@ from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.flow_cache import FLOW_CACHE, HOOKS, FlowCacheOptions, FlowCacheProgram, Hook
 from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.plan.change import Change
+from nvi_operator.state.flow import Flow
 from nvi_operator.state.host import HostState
 
 _PROGRAMS: Mapping[tuple[Hook, bool], str] = {
@@ -99,6 +101,15 @@ class FlowCacheDriver(Driver):
                 between = "other interfaces" if way is None else " to ".join(_ifname(names, each) for each in way)
                 groups[f"flow cache, {between}"] = {"packets": traffic.packets, "bytes": traffic.bytes}
         return groups
+
+    def flows(self, most: int) -> tuple[Sequence[Flow], int]:
+        maps = self._maps()
+        if not set(layout.FLOWS.values()) <= maps.keys():
+            return (), 0
+        names = dict(socket.if_nameindex())
+        with cache.opened(maps) as fds:
+            flows, total = cache.largest_flows(fds, most)
+        return [_flow(names, each) for each in flows], total
 
     def check(self, change: Change) -> None:
         """Does this kernel take the programs, and is there memory for the maps? Load them."""
@@ -200,6 +211,19 @@ class TcxWatch:
             return [tcx.programs(ifindex, hook) for ifindex, hook in self._places]
         except NviError:
             return None
+
+
+def _flow(names: Mapping[int, str], flow: CachedFlow) -> Flow:
+    return Flow(
+        flow.protocol,
+        _ifname(names, flow.iif),
+        flow.original,
+        _ifname(names, flow.oif),
+        flow.translated,
+        flow.packets,
+        flow.bytes,
+        confirmed=not flow.suspended,
+    )
 
 
 def _ifname(names: Mapping[int, str], ifindex: int) -> str:

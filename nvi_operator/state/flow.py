@@ -1,0 +1,37 @@
+"""A direction of a flow that the cache holds, as both dataplanes tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True)
+class Tuple:
+    """Addresses and ports of a packet."""
+
+    source: Address
+    source_port: int
+    destination: Address
+    destination_port: int
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What comes in by an interface, and what becomes of it.
+
+    `packets` and `bytes` (of IP) took the fast path since the flow was learned. `confirmed`: if not, its packets take
+    the slow path until that has let one through.
+    """
+
+    protocol: Literal["tcp", "udp"]
+    in_interface: str
+    original: Tuple
+    out_interface: str
+    translated: Tuple
+    packets: int
+    bytes: int
+    confirmed: bool
