@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,20 @@ def hook(text: str) -> Hook:
     if text.startswith(("http://", "https://")) and text.isprintable() and urlsplit(text).hostname:
         return Hook(text, kinds)
     raise argparse.ArgumentTypeError(f"{text!r} is neither an absolute path nor a http or https address")
+
+
+def metrics(text: str) -> str:
+    """A loopback address with its port, or the path of a file."""
+    if text.startswith("/"):
+        return text
+    host, _, port = text.rpartition(":")
+    if port.isascii() and port.isdecimal() and 0 < int(port) < 65536:
+        from ipaddress import ip_address
+
+        with suppress(ValueError):
+            if ip_address(host.strip("[]")).is_loopback:
+                return text
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a loopback address with a port nor an absolute path")
 
 
 def seconds_or_zero(text: str) -> float:

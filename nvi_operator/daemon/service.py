@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.hooks import Hook, Hooks
+from nvi_operator.daemon.interfaces import Station
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.trigger import Trigger
-from nvi_operator.errors import NftCrashedError, NviError
+from nvi_operator.errors import CapabilityError, NftCrashedError, NviError
 from nvi_operator.events.event import Note
 from nvi_operator.events.record import History
 from nvi_operator.kernel.cached import CachedKernel
@@ -180,6 +181,7 @@ def run_daemon(
     force: bool,
     kernel_lines: bool = False,
     hooks: Sequence[Hook] = (),
+    metrics: Sequence[str] = (),
 ) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
 
@@ -204,6 +206,7 @@ def run_daemon(
         closing(Hooks(hooks, history)) as told,
     ):
         daemon = Daemon(directory, kernel, prober, force=force, invalidation=invalidation)
+        stations: list[Station] = [streams, prober, told]
         loop = Loop(
             daemon.reconcile,
             directory=directory,
@@ -212,10 +215,11 @@ def run_daemon(
             glance=daemon.glance,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
-            stations=[streams, prober, told],
+            stations=stations,
         )
         prober.on_change = lambda: loop.trigger(Reason.HEALTH)
-        with control(streams, history, Answers(loop, history, os.path.abspath(path), daemon.look, prober.told)):
+        answers = Answers(loop, history, os.path.abspath(path), daemon.look, prober.told)
+        with control(streams, history, answers), published(metrics, history, answers, stations):
             loop.run()
     return 0
 
@@ -236,4 +240,33 @@ def control(streams: Streams, history: History, answers: Answers) -> Iterator[No
     trusted = frozenset({0, os.geteuid()})
     streams.listen(place.listener, ControlServer(streams, history, answers.reading, answers.changing, trusted))
     with closing(place):
+        yield
+
+
+@contextmanager
+def published(targets: Sequence[str], history: History, answers: Answers, stations: list[Station]) -> Iterator[None]:
+    """Within, metrics are there: at a loopback address, or in a file. Raises NviError where that cannot be."""
+    if not targets:
+        yield
+        return
+    try:
+        from nvi_operator.daemon.metrics.families import Metrics
+    except ImportError as error:
+        raise CapabilityError(
+            f"metrics: {error}", hint="install python3-prometheus-client, or nvi-operator with the extra `metrics`"
+        ) from error
+    from nvi_operator.daemon.metrics.server import MOST, MetricsPage, listener
+    from nvi_operator.daemon.metrics.textfile import Textfile
+
+    metrics = Metrics(lambda: answers.status(events=0), history)
+    with ExitStack() as stack:
+        for target in targets:
+            if target.startswith("/"):
+                station: Station = stack.enter_context(
+                    closing(Textfile(Path(target), metrics.text, lambda text: history.add(Note(note=text))))
+                )
+            else:
+                station = streams = stack.enter_context(closing(Streams(most=MOST, for_root=0)))
+                streams.listen(listener(target), MetricsPage(metrics.text))
+            stations.append(station)
         yield

@@ -20,6 +20,7 @@ def run(context: Context) -> int:
         force=arguments.force,
         kernel_lines=arguments.kernel,
         hooks=arguments.hook,
+        metrics=arguments.metrics,
     )
 
 
@@ -45,9 +46,21 @@ def _hook(parser: ArgumentParser) -> None:
     )
 
 
+def _metrics(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics",
+        metavar="TARGET",
+        action="append",
+        type=options.metrics,
+        default=[],
+        help="publish metrics for Prometheus at a loopback address, such as 127.0.0.1:9478, or in a file for "
+        "node_exporter, such as /var/lib/prometheus/node-exporter/nvi.prom; may be given several times",
+    )
+
+
 COMMAND = Command(
     "run",
     "keep the gateway as the spec says: watch files and kernel, repair drift",
-    (options.spec, options.netns, _rescan, options.kernel, options.force, _hook),
+    (options.spec, options.netns, _rescan, options.kernel, options.force, _hook, _metrics),
     run,
 )

@@ -1,0 +1,66 @@
+"""GET /metrics, served in the daemon's loop like the control socket (`control/streams.py`)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from nvi_operator.daemon.control.streams import Connection
+from nvi_operator.kernel.errors import kernel_errors
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MOST = 64  # connections
+_BACKLOG = 64
+
+
+class MetricsPage:
+    """The language of its listener: HTTP/1.1, one request for each connection."""
+
+    def __init__(self, text: Callable[[], bytes]) -> None:
+        self._text = text
+
+    def serve(self, connection: Connection) -> bool:
+        head, end, _ = bytes(connection.received).partition(b"\r\n\r\n")
+        if not end:
+            return False
+        connection.received.clear()
+        connection.ending = True
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if path != b"/metrics":
+            connection.send(_response("404 Not Found", b"see /metrics\n"))
+        elif method not in (b"GET", b"HEAD"):
+            connection.send(_response("405 Method Not Allowed", b"GET alone\n"))
+        else:
+            connection.send(_response("200 OK", self._text(), body=method == b"GET"))
+        return True
+
+    def refuse(self, connection: Connection, why: str) -> None:
+        connection.send(_response("503 Service Unavailable", why.encode() + b"\n"))
+
+    def ended(self, connection: Connection) -> None:
+        return
+
+
+def _response(status: str, text: bytes, *, body: bool = True) -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(text)}\r\nConnection: close\r\n"
+    )
+    return f"{head}\r\n".encode() + (text if body else b"")
+
+
+def listener(address: str) -> socket.socket:
+    """`127.0.0.1:9478` or `[::1]:9478`; the command line takes loopback addresses alone. Raises NviError."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with kernel_errors(f"metrics: listening on {address}"):
+            sock.bind((host, int(port)))
+            sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
