@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Context:
         with spinner(f"reading {self.arguments.spec}"):
             from nvi_operator.language.load.loader import load_directory
 
-            return load_directory(self.arguments.spec, hostname=socket.gethostname(), gateway=self.arguments.gateway)
+            return load_directory(self.arguments.spec, hostname=os.uname().nodename, gateway=self.arguments.gateway)
 
     def compiler(self) -> tuple[Compiler, Numbers]:
         """For the spec; without a spec, for the removal of the gateway."""
@@ -55,7 +55,7 @@ class Context:
 
         compiler, numbers = self.compiler()
         health = self.health(compiler.spec)
-        with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
+        with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
             kernel.health = health
             plan = preview(kernel, compiler)
             warn(kernel.warnings)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,10 +33,18 @@ def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[
     if arguments.output == "json":
         print_json(data())
         return
-    screen = console()
+    screen = console() if _draws() else None
     for piece in pieces:
-        screen.print(piece, end="")
+        if screen is not None:
+            screen.print(piece, end="")
+        else:
+            print(piece.plain, end="")
     print()
+
+
+def _draws() -> bool:
+    """Are there colours? To import rich's console takes as long as to print most plans."""
+    return sys.stdout.isatty() or "FORCE_COLOR" in os.environ
 
 
 def print_json(data: Any) -> None:
@@ -55,7 +63,11 @@ def show_plan(arguments: Namespace, name: str, plan: Plan, last: Callable[[Plan]
 
 def terminal_width() -> int | None:
     """None where no terminal shows what is printed."""
-    return get_terminal_size().columns if sys.stdout.isatty() else None
+    if not sys.stdout.isatty():
+        return None
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -1,20 +1,5 @@
 """`nvictl doctor`: what a machine can do, and what on it would break a gateway. Pure.
 
-`kernel/inspect/survey.py` gathers a Survey, the checks in `checks/` judge it, `view/doctor.py` shows the findings.
-Nothing here changes anything.
+`kernel/inspect/survey.py` gathers a Survey, the checks in `checks/` judge it (`diagnosis.py`), `view/doctor.py` shows
+the findings. Nothing here changes anything.
 """
-
-from __future__ import annotations
-
-from nvi_operator.doctor.checks import CHECKS
-from nvi_operator.doctor.finding import LEVELS, Finding
-from nvi_operator.doctor.survey import Survey
-from nvi_operator.language.model.gateway import GatewaySpec
-
-__all__ = ["CHECKS", "Finding", "Survey", "diagnose"]
-
-
-def diagnose(survey: Survey, spec: GatewaySpec | None) -> tuple[Finding, ...]:
-    """Everything that every check finds, worst first. Without a spec only what does not depend on one."""
-    found = [finding for check in CHECKS for finding in check.run(survey, spec)]
-    return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))

@@ -72,7 +72,7 @@ class CachedKernel(Kernel):
 
     def __init__(self, events: KernelEvents, lock: GatewayLock | None = None) -> None:
         """CapabilityError where the nftables bindings are missing."""
-        super().__init__(Numbers(), lock=lock, events=events)
+        super().__init__(Numbers(), lock=lock, events=events, observes=True)
         self._events = events
         self._rights_tried = False
         self._known_facts: _KnownFacts | None = None
@@ -80,8 +80,6 @@ class CachedKernel(Kernel):
         self._known: _Known | None = None
         self._followed: tuple[tuple[str, Object], ...] = ()  # as of the last observation
         self._all: HostState | None = None  # both together
-        for kind in FOLLOWED:  # what they cannot do without is found out at the start
-            self._drivers[kind]
 
     def __enter__(self) -> CachedKernel:
         return self

@@ -44,8 +44,14 @@ class Kernel:
     """
 
     def __init__(
-        self, numbers: Numbers, *, lock: GatewayLock | None = None, events: KernelEvents | None = None
+        self,
+        numbers: Numbers,
+        *,
+        lock: GatewayLock | None = None,
+        events: KernelEvents | None = None,
+        observes: bool = False,
     ) -> None:
+        """`observes`: start what only an observation needs at once, and not when it is asked for."""
         self._lock = lock
         self._close_lock = lock is None
         self._handles = Handles(numbers, lock_files=lambda: self._lock.shared() if self._lock else (), events=events)
@@ -55,6 +61,13 @@ class Kernel:
         self._flow_cache: FlowCacheSurvey | None = None
         self.health: Mapping[str, UplinkHealth] = NO_HEALTH  # of uplinks, which only a daemon's probes know
         self._begun = False  # has this reconcile changed anything but what drivers follow?
+        if observes:
+            self._start()
+
+    def _start(self) -> None:
+        """The process of libnftables takes as long to start as facts to be read and a spec to be compiled."""
+        for kind in FOLLOWED:
+            self._drivers[kind]
 
     def __enter__(self) -> Kernel:
         return self
@@ -74,6 +87,7 @@ class Kernel:
             self._lock = GatewayLock(cookie(), " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
         with self._lock.changing():
             self._begun = False
+            self._start()
             yield
             if self._begun and self._live is not None and not self._live:
                 self._handles.saved.end()  # the record ends with the gateway

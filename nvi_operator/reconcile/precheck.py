@@ -5,7 +5,8 @@ Pure: the caller takes the survey (`kernel/inspect/survey.py`).
 
 from __future__ import annotations
 
-from nvi_operator.doctor import Finding, diagnose
+from nvi_operator.doctor.diagnosis import diagnose
+from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import Survey
 from nvi_operator.errors import ConflictError
 from nvi_operator.language.model.gateway import GatewaySpec

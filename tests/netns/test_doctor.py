@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.doctor import Finding, Survey, diagnose
-from nvi_operator.doctor.survey import FilterFact, RouteUse
+from nvi_operator.doctor.diagnosis import diagnose
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.survey import FilterFact, RouteUse, Survey
 from nvi_operator.kernel.bpf import syscall, tcx
 from nvi_operator.kernel.bpf.syscall import load_program
 from nvi_operator.kernel.inspect import xt as survey_xt

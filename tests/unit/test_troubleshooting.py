@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.cli import main
-from nvi_operator.doctor import CHECKS
+from nvi_operator.doctor.checks import CHECKS
 from nvi_operator.view import flow_cache
 from nvi_operator.view.status_text import MEANINGS
 

@@ -9,7 +9,7 @@ from nvi_operator.cli.output import show
 
 
 def run(context: Context) -> int:
-    from nvi_operator.doctor import diagnose
+    from nvi_operator.doctor.diagnosis import diagnose
     from nvi_operator.kernel.inspect.survey import take_survey
     from nvi_operator.view.doctor import exit_code, render, to_json
 

@@ -71,7 +71,7 @@ def _look(context: Context) -> StatusData:
 
     compiler, numbers = context.compiler()
     health = context.health(compiler.spec)
-    with spinner("comparing with the kernel"), Kernel(numbers) as kernel:
+    with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
         kernel.health = health
         plan = preview(kernel, compiler)
         warn(kernel.warnings)

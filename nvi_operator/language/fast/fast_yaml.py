@@ -38,7 +38,6 @@ _VALUE = rf"(?:{_ITEM}|\[ *+{_ITEM}(?: *+, *+{_ITEM})* *+\])"
 _FIELD = rf"[A-Za-z]++: ++{_VALUE}"
 _COMMENT = r"#[\t -~\xa0-\u2027\u202a-\ud7ff]*+"
 _REST = rf" *+(?:(?<= ){_COMMENT})?\n"  # of a line: nothing, or a comment
-_NOTHING = re.compile(rf"(?: *+(?:{_COMMENT})?\n)*")
 
 _PAIR = re.compile(rf"([A-Za-z]+): +({_VALUE})")
 _PAIR_OF_LINE = re.compile(rf"^ +([A-Za-z]+): +({_VALUE})", re.MULTILINE)
@@ -212,8 +211,13 @@ def _runs_of(
 
 def _after(text: str, place: int) -> int:
     """Past lines that are empty, or a comment."""
-    match = _NOTHING.match(text, place)
+    match = _nothing().match(text, place)
     return match.end() if match else place
+
+
+@cache
+def _nothing() -> re.Pattern[str]:
+    return re.compile(rf"(?: *+(?:{_COMMENT})?\n)*")
 
 
 def _end_of_section(text: str, place: int, indent: str) -> int:

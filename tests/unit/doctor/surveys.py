@@ -6,8 +6,9 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 
-from nvi_operator.doctor import CHECKS, Finding, Survey
-from nvi_operator.doctor.survey import Binding, RuleFact
+from nvi_operator.doctor.checks import CHECKS
+from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.survey import Binding, RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import LinkFact
 

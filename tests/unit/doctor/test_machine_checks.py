@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.doctor import diagnose
 from nvi_operator.doctor.checks.settings import DROP_IN
 from nvi_operator.doctor.checks.uplinks import addresses
+from nvi_operator.doctor.diagnosis import diagnose
 from nvi_operator.doctor.networkd import parse_network_file, parse_networkd
 from nvi_operator.doctor.survey import Binding, FilterFact, MultipathFact, Networkd, RouteFact, RouteUse, RuleFact
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile

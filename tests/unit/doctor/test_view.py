@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nvi_operator.doctor import CHECKS, Finding, diagnose
+from nvi_operator.doctor.checks import CHECKS
+from nvi_operator.doctor.diagnosis import diagnose
+from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.view.doctor import exit_code, render, summary, to_json
 from tests.unit.doctor.surveys import spec, survey
