@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,13 @@ from bench.control.trial import Given, Job, Meter, timed
 _NVICTL = Path(sys.executable).with_name("nvictl")
 
 
+# As an installation is: its bytecode is kept, which some environments of developers and CI forbid.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(*argv: str | Path) -> None:
     """Its output is discarded. CalledProcessError, with its stderr, if it fails."""
-    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True, env=_ENVIRONMENT)
 
 
 def _job(*argv: str | Path) -> Job:
@@ -42,6 +47,25 @@ read_routes_ip = _job("ip", "-j", "route", "show", "table", "all")
 python = _job(sys.executable, "-c", "pass")
 nvictl_help = _job(str(_NVICTL), "--help")
 nvictl_validate = _job(str(_NVICTL), "validate", Path("yaml"))
+nvictl_plan = _job(str(_NVICTL), "plan", Path("yaml"))
+nvictl_status = _job(str(_NVICTL), "status", Path("yaml"))
+
+
+@contextmanager
+def nvictl_apply_each_time(given: Given) -> Iterator[Meter]:
+    """To a host that is no gateway, each time."""
+    apply, down = ([_NVICTL, what, "--quiet", given.files / "yaml"] for what in ("apply", "down"))
+    yield Meter(timed(lambda: run(*apply)), usage.peak_of_commands, prepare=lambda: run(*down))
+
+
+@contextmanager
+def load_nft_each_time(given: Given) -> Iterator[Meter]:
+    """Likewise."""
+
+    def prepare() -> None:
+        run("nft", "add table inet nvi; delete table inet nvi")
+
+    yield Meter(timed(lambda: run("nft", "-f", given.files / "table.nft")), usage.peak_of_commands, prepare=prepare)
 
 
 @contextmanager

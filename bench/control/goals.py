@@ -55,7 +55,7 @@ BEYOND = Measure(lambda result: result.seconds.median - DEBOUNCE, _milliseconds,
 MEMORY = Measure(lambda result: result.kib / 1024, lambda mib: f"{mib:.0f} MiB")
 
 GOALS: Sequence[Goal] = (
-    Goal("packed and applied; to `nft -f`", "load", s.TOPOLOGY, 0.2, RATIO),
+    Goal("packed and applied; to `nft -f`", "load", s.TOPOLOGY, 0.15, RATIO),
     Goal("from cold YAML, validated, to the kernel; to `nft -f`", "load", s.YAML, 2, RATIO),
     Goal("read back and compared; to `nft -j list`", "read", s.OURS, 0.1, RATIO),
     Goal("one edited entry, save to kernel, without the debounce of 120 ms: YAML", "edit", s.YAML, 0.010, BEYOND),
@@ -68,7 +68,10 @@ GOALS: Sequence[Goal] = (
     Goal("peak memory: `nvictl apply`, the largest process", "load", s.APPLY, 150, MEMORY),
     Goal("peak memory: `nvictl run`, after edits", "edit", s.YAML, 150, MEMORY),
     Goal("`nvictl --help`", "start", s.HELP, 0.1, SECONDS),
-    Goal("`nvictl validate` of a small spec", "start", s.VALIDATE, 0.25, SECONDS),
+    Goal("`nvictl validate` of a small spec", "start", s.VALIDATE, 0.1, SECONDS),
+    Goal("`nvictl apply` of it", "start", s.APPLY, 0.2, SECONDS),
+    Goal("`nvictl plan`, in sync", "start-applied", s.PLAN, 0.18, SECONDS),
+    Goal("`nvictl status`", "start-applied", s.STATUS, 0.18, SECONDS),
 )
 
 

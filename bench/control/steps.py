@@ -41,6 +41,7 @@ NFT, BINDING, FERM, IP, PYROUTE2 = "nft", "python3-nftables", "ferm", "ip", "pyr
 TABLE_ALONE, RECONCILE = "ours, the table alone", "ours, a daemon's reconcile"
 EMPTY = "python -c pass"
 HELP, VALIDATE, APPLY = "nvictl --help", "nvictl validate", "nvictl apply"
+PLAN, STATUS, APPLY_AGAIN = "nvictl plan", "nvictl status", "nvictl apply, nothing to do"
 
 _LOADED, _APPLIED, _TABLE_IS_RIGHT = "commands:load_nft", "commands:nvictl_apply", "ours:verify"
 
@@ -136,9 +137,24 @@ STEPS: Mapping[str, Step] = {
         "Commands, from start to end",
         {
             EMPTY: "commands:python",
+            NFT: "commands:load_nft_each_time",
             HELP: "commands:nvictl_help",
             VALIDATE: "commands:nvictl_validate",
+            APPLY: "commands:nvictl_apply_each_time",
         },
+        sizes=NO_SIZE,
+        times=5,
+    ),
+    "start-applied": Step(
+        "Commands about a gateway that is there",
+        {
+            EMPTY: "commands:python",
+            NFT: "commands:read_nft",
+            PLAN: "commands:nvictl_plan",
+            STATUS: "commands:nvictl_status",
+            APPLY_AGAIN: "commands:nvictl_apply",
+        },
+        before=_APPLIED,
         sizes=NO_SIZE,
         times=5,
     ),

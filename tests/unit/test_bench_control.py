@@ -57,9 +57,9 @@ def test_an_edit_changes_one_entry_and_each_edit_is_another() -> None:
 def test_a_goal_is_reached_or_not_or_was_not_measured() -> None:
     goal = GOALS[0]
     by = {(goal.step, goal.who, 100_000): result(goal.step, goal.who, 100_000, 1.0, ratio=goal.most)}
-    assert reached(goal, by) == ("0.2 x", "0.2 x", "yes")
+    assert reached(goal, by) == ("0.15 x", "0.15 x", "yes")
     by[goal.step, goal.who, 100_000] = result(goal.step, goal.who, 100_000, 1.0, ratio=goal.most * 2)
-    assert reached(goal, by) == ("0.4 x", "0.4 x", "no")
+    assert reached(goal, by) == ("0.3 x", "0.3 x", "no")
     assert reached(goal, {}) == ("not measured", "", "")
 
 
