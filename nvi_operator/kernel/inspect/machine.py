@@ -14,6 +14,8 @@ from nvi_operator.errors import NviError
 from nvi_operator.kernel.bpf.syscall import try_programs
 from nvi_operator.kernel.inspect.process import own_namespace
 from nvi_operator.kernel.kmod.index import available
+from nvi_operator.kernel.netlink.interfaces import add_link
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.topology.facts import LinkFact
 
 # include/uapi/linux/capability.h
@@ -127,17 +129,13 @@ def can_make(*kinds: str) -> dict[str, CanMake]:
 
 
 def _try_kinds(kinds: list[str], found: dict[str, CanMake]) -> None:
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
     if not own_namespace():
         return
-    with IPRoute() as ipr:
+    with Rtnetlink() as rtnetlink:
         for kind in kinds:
             try:
-                ipr.link("add", ifname="nvi-probe", kind=kind)
-                ipr.link("del", index=ipr.link_lookup(ifname="nvi-probe")[0])
-            except NetlinkError:
+                add_link(rtnetlink, f"try-{kind}", kind)
+            except OSError:
                 found[kind] = "no"
             else:
                 found[kind] = "yes"

@@ -1,4 +1,4 @@
-"""Links and their addresses, as rtnetlink lists them. To change one is pyroute2's part (`kernel/handles.py`).
+"""Links and their addresses, as rtnetlink lists them. pyroute2 changes them (`kernel/handles.py`).
 
 Source: include/uapi/linux/if_link.h, if_addr.h.
 """
@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface
 
-from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, number, shown_number
-from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, number, shown_number, text
+from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE
+from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.topology.facts import InterfaceAddress
 
-_GET_LINK, _GET_ADDRESS = 18, 22
+_NEW_LINK, _GET_LINK, _GET_ADDRESS = 16, 18, 22
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 _MAC, _NAME, _MTU, _MASTER, _INFO, _ALIAS, _GROUP = 1, 3, 4, 10, 18, 20, 27  # IFLA_*
 _EXT_MASK, _PROPERTIES, _ALTNAME = 29, 52, 53
@@ -71,6 +72,13 @@ def list_addresses(rtnetlink: Rtnetlink) -> list[ListedAddress]:
     asked = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     families = (socket.AF_INET, socket.AF_INET6)
     return [_address(body) for body in rtnetlink.dump(_GET_ADDRESS, asked, lambda body: body[0] in families)]
+
+
+def add_link(rtnetlink: Rtnetlink, ifname: str, kind: str) -> None:
+    """One of a kind, with the defaults of that kind. Raises OSError."""
+    info = attribute(_INFO, attribute(_INFO_KIND, kind.encode()))
+    body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(_NAME, ifname) + info
+    rtnetlink.request(_NEW_LINK, CREATE | EXCLUSIVE, body)
 
 
 def ifindex_of(ifname: str) -> int | None:
