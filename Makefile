@@ -75,6 +75,7 @@ test-netns: $(VENV)/.dev ## those with real packets
 soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property
 	$(SUDO) NVI_EXAMPLES=all $(BIN)/python -m pytest tests/netns/test_losses.py tests/netns/test_fail_closed.py tests/netns/test_bench_dataplane.py
+	$(SUDO) $(BIN)/python -m pytest --flow-cache both tests/netns
 	$(SUDO) NVI_ROUNDS=500 $(BIN)/python -m pytest -s tests/netns/test_two_at_once.py
 	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants
+from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants, traffic
 from tests.lab.command import without_disk
 from tests.lab.dataplanes import IN_INTERFACES, dataplanes
 
@@ -40,8 +40,17 @@ LONGEST = (
 )
 
 
+_HALF = {"mark": "off", "skb_iif": "auto"}  # by in-interface, the flow cache
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-keep", action="store_true", help="leave the laboratories of tests that fail as they are")
+    parser.addoption(
+        "--flow-cache",
+        choices=("half", "both"),
+        default="half",
+        help="scenarios with and without flow cache (both), or with it where in-interfaces are known by skb_iif",
+    )
     parser.addoption("--soak", type=int, default=200, help="edits and heals of the test of the daemon's memory")
 
 
@@ -89,11 +98,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
-@pytest.fixture(params=[f"{type_}-{source}" for type_ in dataplanes() for source in IN_INTERFACES])
-def dataplane(request: pytest.FixtureRequest) -> str:
-    """YAML of `spec.dataplane`, for each dataplane and each way to know the in-interface in turn."""
-    type_, _, source = str(request.param).partition("-")
-    return f"{{ type: {type_}, inInterface: {source} }}"
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each dataplane, each way to know the in-interface and the flow cache; by default one half of these, in which
+    each way and the cache come once.
+    """
+    if "dataplane" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--flow-cache") == "both"
+        caches = {source: ("off", "auto") if every else (cache,) for source, cache in _HALF.items()}
+        metafunc.parametrize(
+            "dataplane",
+            [
+                pytest.param(
+                    f"{{ type: {type_}, inInterface: {source}, flowCache: {cache} }}",
+                    id=f"{type_}-{source}" + ("-cache" if cache == "auto" else ""),
+                )
+                for type_ in dataplanes()
+                for source in IN_INTERFACES
+                for cache in caches[source]
+            ],
+        )
+
+
+@pytest.fixture(autouse=True)
+def warm_flows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a flow cache, flows of a scenario are cached before it looks at them."""
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if "flowCache: auto" in str(parameters.get("dataplane")):
+        monkeypatch.setattr(traffic, "warm_up", 8)  # it learns a direction after 6 packets
 
 
 @pytest.fixture

@@ -97,8 +97,10 @@ def _rules(survey: Survey, need: Footprint) -> Iterator[Blocker]:
             for rule, effect in _met(survey, need, rules, base, ifname):
                 chain = ruleset.chains[rule.family, rule.table, rule.chain]
                 by_chain.setdefault((chain, effect, ifname), set()).add(rule)
-    for (chain, effect, ifname), found in by_chain.items():
-        first = next(rule for rule in chain.rules if rule in found)
+    order = {rule: number for number, rule in enumerate(ruleset.rules() if by_chain else ())}
+    firsts = {key: min(found, key=lambda rule: order[rule]) for key, found in by_chain.items()}
+    for key in sorted(by_chain, key=lambda key: order[firsts[key]]):
+        (_, effect, ifname), found, first = key, by_chain[key], firsts[key]
         others = f" and {counted(len(found) - 1, 'other')} of that chain" if len(found) > 1 else ""
         where = f"rule {first.place} ({effect.word}){others}"
         yield Blocker(effect.reason, where, _remedy(survey, first, effect), ifname)

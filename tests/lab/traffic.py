@@ -198,6 +198,9 @@ class Flow:
         self.close()
 
 
+warm_up = 0  # further questions of each new TCP or UDP flow, for a flow cache to learn it
+
+
 def connect(
     host: Host,
     address: str,
@@ -226,7 +229,10 @@ def connect(
         if source or source_port:
             sock.bind((source or ("::" if ":" in address else "0.0.0.0"), source_port))
         sock.connect((address, port))
-        return Flow(sock, sock, protocol)
+        flow = Flow(sock, sock, protocol)
+        for _ in range(warm_up):
+            flow.again()
+        return flow
     except (OSError, AssertionError) as error:
         sock.close()
         where = address if protocol == "icmp" else f"{address} port {port}/{protocol}"

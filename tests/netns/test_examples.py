@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from tests.lab import GatewayHost, Host, Lab, Site, dual_wan, partner_link, tenants
+from tests.lab import GatewayHost, Host, Lab, Site, dual_wan, partner_link, tenants, traffic
+from tests.lab.command import ROOT
 from tests.lab.net import until
 
 pytestmark = pytest.mark.netns
 
 A, B = "203.0.113", "198.51.100"
+CACHED = frozenset({"dual-wan", "hairpin", "overlapping-sites", "nptv6"})  # --flow-cache half: with the cache as well
+FLOW_CACHE = """\
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: NAME }
+spec: { dataplane: { flowCache: auto } }
+"""
+Test = TypeVar("Test", bound=Callable[..., None])
 
 
 class Case:
     """A site under an example; checks at the end that no ISP saw what it should not."""
 
-    def __init__(self, site: Site, example: str) -> None:
+    def __init__(self, site: Site, example: Path) -> None:
         self.site = site
         self.gateway = GatewayHost(site.gateway)
-        self.example = f"examples/{example}"
+        self.example = example
         self.before = self.gateway.foreign()
         self.gateway.apply(self.example)
         site.far.serve(443)
@@ -38,15 +51,38 @@ class Case:
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Case]:
-    build, example = request.param
-    made = Case(build(lab), example)
+def case(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
+    build, name, cached = request.param
+    directory = ROOT / "examples" / name
+    if cached:
+        directory = shutil.copytree(directory, tmp_path / name)
+        named = re.search(r"^metadata:\n  name: (.*)$", (directory / "gateway.yaml").read_text(), re.M)
+        assert named is not None
+        (directory / "flow-cache.yaml").write_text(FLOW_CACHE.replace("NAME", named[1]))
+        monkeypatch.setattr(traffic, "warm_up", 8)
+    made = Case(build(lab), directory)
     yield made
     made.finish()
 
 
-def example(name: str, build: object = dual_wan) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", [pytest.param((build, name), id=name)], indirect=True)
+def example(name: str, build: Callable[[Lab], Site] = dual_wan) -> Callable[[Test], Test]:
+    """A test of this example, in this laboratory; with and without flow cache."""
+
+    def decorate(test: Test) -> Test:
+        test.__dict__["example"] = (build, name)
+        return test
+
+    return decorate
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        build, name = metafunc.function.example
+        both = metafunc.config.getoption("--flow-cache") == "both" or name in CACHED
+        params = [
+            pytest.param((build, name, cached), id=name + "-cache" * cached) for cached in (False, True)[: 1 + both]
+        ]
+        metafunc.parametrize("case", params, indirect=True)
 
 
 def seen(host: Host, address: str, port: int = 443, protocol: str = "tcp") -> str:

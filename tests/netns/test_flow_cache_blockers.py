@@ -17,6 +17,7 @@ from tests.lab.net import Host
 
 pytestmark = pytest.mark.netns
 
+FIXTURES = Path(__file__).resolve().parents[1] / "unit/doctor/fixtures"
 PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/flow-cache.md"
 ROW = re.compile(r"^\| `(?P<rule>(?:[^`])+)` \| (?:`(?P<reason>\w+)`)? ?\|", re.M)
 SPEC = GatewaySpec.model_validate(
@@ -82,3 +83,51 @@ def judged(host: Host) -> dict[str, set[str]]:
 @pytest.mark.parametrize(("rule", "reason"), [pytest.param(rule, reason, id=rule) for rule, reason in rows()])
 def test_a_rule_blocks_as_the_page_says(found: dict[str, set[str]], rule: str, reason: str | None) -> None:
     assert found[rule] == ({reason} if reason else set())
+
+
+# What other programs load (tests/unit/doctor/fixtures), and texts after what users have.
+COUNTING = """
+table inet router {
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        meta mark & 0x80000000 != 0 accept
+        ip saddr 192.168.1.0/24 oifname "nvi0" counter comment "upload of the house"
+        ct state established,related accept
+        iifname "lan0" oifname "nvi0" accept
+    }
+}
+"""
+HOTSPOT = """
+table inet hotspot {
+    set paid { type ipv4_addr; flags timeout; }
+    chain forward {
+        type filter hook forward priority filter; policy accept;
+        iifname "lan0" ip saddr != @paid limit rate over 125 kbytes/second drop
+    }
+}
+"""
+BANS = """
+table ip crowdsec {
+    set blacklist { type ipv4_addr; flags timeout; }
+    chain forward {
+        type filter hook forward priority filter - 10; policy accept;
+        ct state new ip saddr @blacklist log prefix "crowdsec: "
+        ip saddr @blacklist drop
+    }
+}
+"""
+RULESETS = {
+    **{path.stem: path.read_text(encoding="utf-8") for path in FIXTURES.glob("*.nft")},
+    "a router that counts": COUNTING,
+    "a hotspot": HOTSPOT,
+    "bans by a set": BANS,
+}
+BLOCKED = {"a router that counts": {"counter"}, "a hotspot": {"limit"}, "hostile": {"counter"}}
+
+
+@pytest.mark.parametrize("name", sorted(RULESETS))
+def test_the_rules_of_other_programs_block_where_they_need_every_packet(lab: Lab, name: str) -> None:
+    host = lab.host("firewall")
+    host.nft(RULESETS[name])
+    found = blockers(host.call(take_survey, SPEC), footprint(SPEC))
+    assert {blocker.reason for blocker in found} == BLOCKED.get(name, set()), found

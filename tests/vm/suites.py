@@ -80,9 +80,11 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         # The operator as a service, beside systemd-networkd.
         "systemd": Suite((*PYTEST, "tests/systemd"), 3600, debug=False, parameters=_JOURNAL, systemd=True),
         # The operator with either dataplane: the same expectations.
-        "scenarios": Suite((*PYTEST, "tests/ipsec", *_netns(*_SCENARIOS)), 14400, debug=False),
+        "scenarios": Suite(
+            (*PYTEST, "--flow-cache", "both", "tests/ipsec", *_netns(*_SCENARIOS)), 21600, debug=False
+        ),
         "sig_enforce": _enforced("module.sig_enforce=1"),
         "lockdown": _enforced("lockdown=integrity"),
-        "quick": Suite((*PYTEST, *_HEART), 900, debug=True),
+        "quick": Suite((*PYTEST, "--flow-cache", "both", *_HEART), 900, debug=True),
     }
 )
