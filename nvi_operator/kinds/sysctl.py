@@ -30,7 +30,7 @@ _SETTINGS = frozenset(
     {("ipv4", "accept_local"), ("ipv4", "rp_filter"), ("ipv4", "send_redirects"), ("ipv6", "accept_ra")}
 )
 # A cached flow's acknowledgements pass conntrack by: without this it takes the next one that it sees for invalid.
-_LIBERAL = "net/netfilter/nf_conntrack_tcp_be_liberal"
+LIBERAL = "net/netfilter/nf_conntrack_tcp_be_liberal"
 _EVERYWHERE = "net/ipv4/conf/all/rp_filter"
 
 
@@ -53,8 +53,8 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
             if uplink.dynamic and uplink.interface.ifindex is not None:
                 # A forwarding host stops learning from router advertisements, save with 2.
                 yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", "2")
-    if topology.flow_cache is not None and topology.dataplane == "bpf":
-        yield Sysctl(_LIBERAL, "1")
+    if topology.liberal:
+        yield Sysctl(LIBERAL, "1")
     for family in topology.families:
         yield Sysctl(FORWARDING[family], "1")
 
@@ -65,7 +65,7 @@ def may_change(path: str, value: str) -> bool:
         return False
     parts = path.split("/")
     if len(parts) != 5:
-        return path in (FORWARDING[4], _LIBERAL)
+        return path in (FORWARDING[4], LIBERAL)
     net, family, conf, ifname, name = parts
     known = (net, conf) == ("net", "conf") and (family, name) in _SETTINGS and is_ifname(ifname)
     return known or path == FORWARDING[6]

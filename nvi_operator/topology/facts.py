@@ -87,6 +87,7 @@ class Facts:
     # Reverse-path filters (rp_filter) as they were before this gateway, where that of `all` is not 0: it, and what is
     # weaker, by interface; `default` is that of interfaces to come.
     reverse_path: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    liberal: bool = False  # was conntrack made to take TCP segments outside of its window, for a flow cache?
     programs: bool = True  # may eBPF programs be loaded here?
     assumed: bool = False
     # Only where a flow cache is asked for: what speaks against one, and conntrack's timeouts in seconds, by the names

@@ -43,6 +43,7 @@ class Topology:
     local: tuple[tuple[str, Address], ...]  # every interface's own addresses, by its name
     loop_tag: int
     flow_cache: FlowCache | None  # None: every packet takes both passes
+    liberal: bool  # may TCP segments be outside of conntrack's window? It has not seen those that were cached
     link_group: int
     protocol: int  # of the gateway's own routes and FIB rules
     table: int

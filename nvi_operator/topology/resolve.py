@@ -88,6 +88,8 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
         flow_cache=flow_cache,
+        # Flows that were cached need it for as long as they live, and which these are, is not known.
+        liberal=facts.liberal or (flow_cache is not None and dataplane == "bpf"),
         link_group=spec.numbers.link_group,
         protocol=spec.numbers.protocol,
         table=spec.numbers.table,

@@ -135,10 +135,7 @@ def test_the_ingress_of_one_interface_blocks_that_one(site: Site, gateway: Gatew
     (note,) = notes(gateway)
     assert note.startswith("flow cache: off at wan1: rule netdev fw c handle")
     site.gateway.run("nft", "delete", "table", "netdev", "fw")
-    police = "matchall action police rate 1gbit burst 1m conform-exceed drop/continue"
-    site.gateway.run("sh", "-c", f"tc filter add dev lan0 ingress {police}")
-    (note,) = notes(gateway)
-    assert note.startswith("flow cache: off at lan0: tc filter matchall at ingress of lan0")
+    assert notes(gateway) == []
 
 
 def test_settings_of_conntrack_block(site: Site, gateway: GatewayHost) -> None:
@@ -171,12 +168,12 @@ def test_the_service_follows_rules_that_come_and_go(
         opened = flow()
         until(lambda: (talk(opened, 20), fast(gateway) > 0)[1], "the flow is cached", seconds=20)
         site.gateway.nft(firewall(BLOCKING["counter"]))
-        until(lambda: not is_caching(gateway), "the cache is off", seconds=20)
+        until(lambda: not is_caching(gateway), "the cache is off", seconds=40)
         before = counted(site)
         talk(opened)
         assert counted(site) >= before + MANY
         site.gateway.run("nft", "delete", "table", "inet", "fw")
-        until(lambda: is_caching(gateway), "the cache is on again", seconds=20)
+        until(lambda: is_caching(gateway), "the cache is on again", seconds=40)
         until(lambda: (talk(opened, 20), fast(gateway) > 0)[1], "the flow is cached", seconds=20)
     finally:
         daemon.stop(signal.SIGKILL)

@@ -14,6 +14,7 @@ from nvi_operator.kernel.inspect.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.interfaces import ListedAddress, ListedLink, list_addresses, list_links
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
+from nvi_operator.kinds.sysctl import LIBERAL
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.flow_cache import TIMEOUTS
@@ -40,6 +41,7 @@ def read_facts(
         netns_cookie=cookie,
         module=survey_module(),
         reverse_path=MappingProxyType(_reverse_path(names.values(), saved)),
+        liberal=LIBERAL in saved,
         programs=may_load(),
         refuses=routes.refuses,
         default_interfaces=MappingProxyType(_default_interfaces(routes, names)),

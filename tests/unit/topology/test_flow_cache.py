@@ -117,6 +117,14 @@ def test_conntrack_takes_segments_out_of_its_window_while_a_cache_is_on() -> Non
     assert KINDS["sysctl"].restores(path, "0")
 
 
+def test_conntrack_keeps_taking_them_when_the_cache_goes_off() -> None:
+    """It never catches up with a connection of which it missed segments."""
+    path = "net/netfilter/nf_conntrack_tcp_be_liberal"
+    for dataplane in ("flowCache: auto, keepMarks: true", "flowCache: off"):
+        assert path in {o.key for o in desired_state(topology(dataplane, liberal=True)).of_kind("sysctl")}
+        assert path not in {o.key for o in desired_state(topology(dataplane)).of_kind("sysctl")}
+
+
 def steps(before: Topology | None, after: Topology | None) -> list[tuple[str, str, Action]]:
     states = [desired_state(each) if each else HostState() for each in (before, after)]
     return [(change.ref.kind, change.ref.key, change.action) for change in plan(*states).steps]
