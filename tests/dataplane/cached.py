@@ -11,13 +11,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Self
 
-from nvi_operator.kernel.bpf.attach import Mechanism
+from nvi_operator.kernel.bpf.attach import Mechanism, preferred
 from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, WAN, WAN6, Bench, bench, options
 from tests.dataplane.flow_cache import FlowCache
 from tests.dataplane.netns import Netns, until
 from tests.dataplane.talk import family
 
 LAN_IFNAME, WAN_IFNAME = "lan0", "wan0"
+
+
+MECHANISMS: tuple[Mechanism, ...] = ("tcx", "clsact") if preferred() == "tcx" else ("clsact",)
 
 
 class Conversation:
@@ -138,11 +141,11 @@ def _set_offload(netns: Netns, on: bool) -> None:
 
 @contextmanager
 def cached_bench(
-    mechanism: Mechanism = "tcx", *, conntrack: bool = False, hide_hop: bool = False, **constants: int
+    mechanism: Mechanism | None = None, *, conntrack: bool = False, hide_hop: bool = False, **constants: int
 ) -> Iterator[CachedBench]:
     """Without `conntrack`, which calls UDP assured after 2 s only, flows are learned at once. Entries last long."""
     with ExitStack() as stack:
         lab = stack.enter_context(bench("bpf"))
-        made = CachedBench(lab, mechanism, conntrack=conntrack, hide_hop=hide_hop, **constants)
+        made = CachedBench(lab, mechanism or preferred(), conntrack=conntrack, hide_hop=hide_hop, **constants)
         stack.callback(made.cache.close)
         yield made

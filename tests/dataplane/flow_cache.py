@@ -80,19 +80,22 @@ class FlowCache:
             _put(ipr, ifindex, hook, fd, name, 1)
 
     def detach(self, *ifnames: str) -> None:
-        """All programs of tcx at these interfaces."""
-
-        def every(ifname: str) -> None:
-            ifindex = socket.if_nametoindex(ifname)
-            hooks: tuple[Hook, ...] = ("ingress", "egress")
-            for hook in hooks:
-                for number in tcx.programs(ifindex, hook).programs:
-                    fd = syscall.program_fd(number)
-                    tcx.detach(ifindex, hook, fd, tcx.programs(ifindex, hook).revision)
-                    os.close(fd)
-
+        """All programs at these interfaces."""
         for ifname in ifnames:
-            self._namespace.call(every, ifname)
+            self._namespace.call(self._detach, ifname)
+
+    def _detach(self, ifname: str) -> None:
+        ifindex = socket.if_nametoindex(ifname)
+        if self._mechanism == "clsact":
+            with IPRoute(ext_ack=True) as ipr:
+                ipr.tc("del", "clsact", ifindex)
+            return
+        hooks: tuple[Hook, ...] = ("ingress", "egress")
+        for hook in hooks:
+            for number in tcx.programs(ifindex, hook).programs:
+                fd = syscall.program_fd(number)
+                tcx.detach(ifindex, hook, fd, tcx.programs(ifindex, hook).revision)
+                os.close(fd)
 
     # ---------------------------------------------------------------- what it counted
 

@@ -11,7 +11,7 @@ import pytest
 from nvi_operator.kernel.bpf import flow_cache
 from nvi_operator.kernel.bpf.flow_cache import Tuple
 from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, SERVER6, STAGE
-from tests.dataplane.cached import LAN_IFNAME, WAN_IFNAME, CachedBench, cached_bench
+from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, cached_bench
 from tests.dataplane.talk import upload
 
 pytestmark = pytest.mark.netns
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.netns
 FAMILIES = pytest.mark.parametrize("far", [SERVER, SERVER6], ids=["v4", "v6"])
 
 
-@pytest.fixture(params=["tcx", "clsact"])
+@pytest.fixture(params=MECHANISMS)
 def gateway(request: pytest.FixtureRequest) -> Iterator[CachedBench]:
     with cached_bench(request.param) as made:
         yield made
 
 
 @pytest.fixture
-def tcx() -> Iterator[CachedBench]:
+def cached() -> Iterator[CachedBench]:
     with cached_bench() as made:
         yield made
 
@@ -54,13 +54,13 @@ def test_an_established_flow_skips_both_passes(gateway: CachedBench, far: str) -
 
 
 @FAMILIES
-def test_entries_say_what_becomes_of_a_flow(tcx: CachedBench, far: str) -> None:
-    lan, wan = tcx.ifindex(LAN_IFNAME), tcx.ifindex(WAN_IFNAME)
-    with tcx.talk(far) as flow:
-        tcx.learned(flow)
+def test_entries_say_what_becomes_of_a_flow(cached: CachedBench, far: str) -> None:
+    lan, wan = cached.ifindex(LAN_IFNAME), cached.ifindex(WAN_IFNAME)
+    with cached.talk(far) as flow:
+        cached.learned(flow)
         inside, server = (ip_address(near(far)), flow.source_port), (ip_address(far), flow.port)
-        public = (ip_address(tcx.public(far)), flow.source_port)
-        found = {f.original: f for f in tcx.cache.flows(6 if ":" in far else 4)}
+        public = (ip_address(cached.public(far)), flow.source_port)
+        found = {f.original: f for f in cached.cache.flows(6 if ":" in far else 4)}
         there, back = found[Tuple(*inside, *server)], found[Tuple(*server, *public)]
     assert len(found) == 2
     assert (there.iif, there.oif, there.translated, there.mark) == (lan, wan, Tuple(*public, *server), STAGE)
@@ -77,41 +77,41 @@ def test_bulk_tcp_is_cached_and_whole(gateway: CachedBench, far: str, offload: s
     assert carried > size * 0.9
 
 
-def test_only_an_answer_opens_the_cache(tcx: CachedBench) -> None:
+def test_only_an_answer_opens_the_cache(cached: CachedBench) -> None:
     """A flood in one direction inserts nothing, and takes no slot."""
-    with tcx.talk() as flow:
+    with cached.talk() as flow:
         for _ in range(100):
             assert flow.ask()
-        assert tcx.cache.flows() == []
-        assert tcx.cache.counters().keys() <= {"unknown", "other_protocol"}
+        assert cached.cache.flows() == []
+        assert cached.cache.counters().keys() <= {"unknown", "other_protocol"}
 
 
-def test_a_flood_of_connection_requests_inserts_nothing(tcx: CachedBench) -> None:
+def test_a_flood_of_connection_requests_inserts_nothing(cached: CachedBench) -> None:
     sockets = []
     for port in range(1000, 1100):
-        sock = tcx.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = cached.client.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.connect_ex((SERVER, port))  # refused: each has an answer, a reset
         sockets.append(sock)
     for sock in sockets:
         sock.close()
-    assert tcx.cache.flows() == []
-    assert tcx.cache.counters().keys() <= {"tcp_control", "other_protocol"}
+    assert cached.cache.flows() == []
+    assert cached.cache.counters().keys() <= {"tcp_control", "other_protocol"}
 
 
-def test_short_flows_are_not_learned(tcx: CachedBench) -> None:
-    with tcx.talk() as flow:
+def test_short_flows_are_not_learned(cached: CachedBench) -> None:
+    with cached.talk() as flow:
         flow.go_on(6)
-    assert tcx.cache.flows() == []
+    assert cached.cache.flows() == []
 
 
-def test_a_flood_of_short_flows_evicts_none(tcx: CachedBench) -> None:
-    with tcx.talk() as lasting:
-        tcx.learned(lasting)
+def test_a_flood_of_short_flows_evicts_none(cached: CachedBench) -> None:
+    with cached.talk() as lasting:
+        cached.learned(lasting)
         for _ in range(30):
-            with tcx.talk() as short:
+            with cached.talk() as short:
                 short.go_on(2)
-        assert len(tcx.cache.flows()) == 2
+        assert len(cached.cache.flows()) == 2
 
 
 # --------------------------------------------------------------------------- how packets look
@@ -120,51 +120,51 @@ def test_a_flood_of_short_flows_evicts_none(tcx: CachedBench) -> None:
 @FAMILIES
 @pytest.mark.parametrize("hide_hop", [False, True], ids=["", "hide_hop"])
 def test_the_fast_path_takes_as_many_hops(far: str, hide_hop: bool) -> None:
-    with cached_bench(hide_hop=hide_hop) as tcx, tcx.talk(far) as flow:
+    with cached_bench(hide_hop=hide_hop) as cached, cached.talk(far) as flow:
         field = "ip6 hoplimit" if ":" in far else "ip ttl"
         other = f"udp dport {flow.port} {field} != {63 if hide_hop else 62}"
-        tcx.server.count("other", other)
-        tcx.learned(flow)
+        cached.server.count("other", other)
+        cached.learned(flow)
         flow.go_on(3)
-        assert tcx.server.packets("other")[0] == 0
+        assert cached.server.packets("other")[0] == 0
 
 
 @FAMILIES
-def test_a_packet_whose_ttl_ends_here_does_not_leave(tcx: CachedBench, far: str) -> None:
+def test_a_packet_whose_ttl_ends_here_does_not_leave(cached: CachedBench, far: str) -> None:
     level, option = (
         (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if ":" in far else (socket.IPPROTO_IP, socket.IP_TTL)
     )
-    with tcx.talk(far) as flow:
-        tcx.learned(flow)
+    with cached.talk(far) as flow:
+        cached.learned(flow)
         for ttl in (1, 2):
             flow.client.setsockopt(level, option, ttl)
             assert not flow.ask()
-        assert tcx.cache.count("ttl_low") == 2
+        assert cached.cache.count("ttl_low") == 2
         flow.client.setsockopt(level, option, 3)
         assert flow.ask()
 
 
-def test_a_udp_packet_without_checksum_stays_without(tcx: CachedBench) -> None:
+def test_a_udp_packet_without_checksum_stays_without(cached: CachedBench) -> None:
     no_check = 11  # SO_NO_CHECK, include/uapi/asm-generic/socket.h
-    with tcx.talk() as flow:
+    with cached.talk() as flow:
         flow.client.setsockopt(socket.SOL_SOCKET, no_check, 1)
-        tcx.server.count("summed", f"udp dport {flow.port} udp checksum != 0")
-        tcx.learned(flow)
+        cached.server.count("summed", f"udp dport {flow.port} udp checksum != 0")
+        cached.learned(flow)
         flow.go_on(3)
-        assert tcx.server.packets("summed")[0] == 0
+        assert cached.server.packets("summed")[0] == 0
 
 
-def test_a_capture_sees_packets_of_the_fast_path(tcx: CachedBench) -> None:
-    with tcx.talk() as flow:
-        tcx.learned(flow)
+def test_a_capture_sees_packets_of_the_fast_path(cached: CachedBench) -> None:
+    with cached.talk() as flow:
+        cached.learned(flow)
         captures = []
         for ifname in (LAN_IFNAME, WAN_IFNAME):
-            capture = tcx.gateway.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
+            capture = cached.gateway.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
             capture.bind((ifname, 0x0003))
             captures.append(capture)
-        before = tcx.cache.hits()
+        before = cached.cache.hits()
         flow.go_on()
-        assert tcx.cache.hits() == before + 2
+        assert cached.cache.hits() == before + 2
         for capture in captures:
             with capture:
                 expected = {flow.port.to_bytes(2, "big"), flow.source_port.to_bytes(2, "big")}
@@ -175,30 +175,30 @@ def test_a_capture_sees_packets_of_the_fast_path(tcx: CachedBench) -> None:
 # --------------------------------------------------------------------------- what it counts
 
 
-def test_totals_and_entries_count_every_packet_of_the_fast_path(tcx: CachedBench) -> None:
-    lan, wan = tcx.ifindex(LAN_IFNAME), tcx.ifindex(WAN_IFNAME)
-    with tcx.talk() as flow:
-        tcx.learned(flow, size=100)
-        before = tcx.cache.totals()
-        entries = {f.iif: f for f in tcx.cache.flows()}
+def test_totals_and_entries_count_every_packet_of_the_fast_path(cached: CachedBench) -> None:
+    lan, wan = cached.ifindex(LAN_IFNAME), cached.ifindex(WAN_IFNAME)
+    with cached.talk() as flow:
+        cached.learned(flow, size=100)
+        before = cached.cache.totals()
+        entries = {f.iif: f for f in cached.cache.flows()}
         flow.go_on(10, size=100)
-        after = tcx.cache.totals()
+        after = cached.cache.totals()
         for way in ((lan, wan), (wan, lan)):
             assert after[way].packets - before[way].packets == 10
             assert after[way].bytes - before[way].bytes == 10 * (20 + 8 + 100)
-        for each in tcx.cache.flows():
+        for each in cached.cache.flows():
             assert each.packets - entries[each.iif].packets == 10
             assert each.bytes - entries[each.iif].bytes == 10 * (20 + 8 + 100)
 
 
 def test_totals_survive_the_eviction_of_entries() -> None:
-    with cached_bench(entries=8) as tcx:
+    with cached_bench(entries=8) as cached:
         for _ in range(40):
-            with tcx.talk() as flow:
+            with cached.talk() as flow:
                 flow.go_on(12)
-        asked = sum(tcx.cache.counters()[reason] for reason in ("unknown", "learning", "suspended"))
-        assert len(tcx.cache.flows()) <= 8
-        assert tcx.cache.hits() + asked == 40 * 12 * 2
+        asked = sum(cached.cache.counters()[reason] for reason in ("unknown", "learning", "suspended"))
+        assert len(cached.cache.flows()) <= 8
+        assert cached.cache.hits() + asked == 40 * 12 * 2
 
 
 def test_both_directions_take_no_more_memory_than_promised() -> None:

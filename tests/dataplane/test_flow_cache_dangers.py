@@ -21,7 +21,7 @@ UDP_SEGMENT = 103  # include/uapi/linux/udp.h
 
 
 @pytest.fixture
-def tcx() -> Iterator[CachedBench]:
+def cached() -> Iterator[CachedBench]:
     with cached_bench() as made:
         yield made
 
@@ -29,30 +29,30 @@ def tcx() -> Iterator[CachedBench]:
 # --------------------------------------------------------------------------- packets that are not like the others
 
 
-def test_fragments_take_the_slow_path(tcx: CachedBench) -> None:
-    with tcx.talk() as flow:
-        tcx.learned(flow)
-        hits = tcx.cache.hits()
+def test_fragments_take_the_slow_path(cached: CachedBench) -> None:
+    with cached.talk() as flow:
+        cached.learned(flow)
+        hits = cached.cache.hits()
         assert flow.ask(size=4000)
-        assert tcx.cache.count("fragment") == 3
-        assert tcx.cache.hits() == hits
+        assert cached.cache.count("fragment") == 3
+        assert cached.cache.hits() == hits
 
 
-def test_packets_with_options_take_the_slow_path(tcx: CachedBench) -> None:
-    with tcx.talk() as flow:
-        tcx.learned(flow)
-        hits = tcx.cache.hits()
+def test_packets_with_options_take_the_slow_path(cached: CachedBench) -> None:
+    with cached.talk() as flow:
+        cached.learned(flow)
+        hits = cached.cache.hits()
         flow.client.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x01\x01\x01\x00")
         assert flow.ask()
-        assert (tcx.cache.count("options"), tcx.cache.hits()) == (1, hits)
+        assert (cached.cache.count("options"), cached.cache.hits()) == (1, hits)
 
 
-def test_a_segment_that_only_scans_send_meets_the_rules(tcx: CachedBench) -> None:
+def test_a_segment_that_only_scans_send_meets_the_rules(cached: CachedBench) -> None:
     """Firewalls have rules for segments without flags; one without ACK is never part of an established flow."""
-    listener = tcx.server.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = cached.server.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind((SERVER, 0))
     listener.listen()
-    client = tcx.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+    client = cached.client.socket(socket.AF_INET, socket.SOCK_STREAM)
     client.connect(listener.getsockname())
     server, _ = listener.accept()
 
@@ -61,26 +61,26 @@ def test_a_segment_that_only_scans_send_meets_the_rules(tcx: CachedBench) -> Non
         server.recv(1)
         server.send(b"y")
         client.recv(1)
-        return tcx.cache.hits() > 0
+        return cached.cache.hits() > 0
 
     until(cached, "the flow is cached")
-    hits, slow = tcx.cache.hits(), tcx.cache.count("tcp_control")
-    with tcx.client.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+    hits, slow = cached.cache.hits(), cached.cache.count("tcp_control")
+    with cached.client.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         ports = client.getsockname()[1], listener.getsockname()[1]
         raw.sendto(struct.pack("!HHIIBBHHH", *ports, 1, 1, 5 << 4, 0, 0, 0, 0), (SERVER, 0))
-    until(lambda: tcx.cache.count("tcp_control") == slow + 1, "it took the slow path")
-    assert tcx.cache.hits() == hits
+    until(lambda: cached.cache.count("tcp_control") == slow + 1, "it took the slow path")
+    assert cached.cache.hits() == hits
     for each in (client, server, listener):
         each.close()
 
 
-def test_a_padded_frame_is_cached(tcx: CachedBench) -> None:
+def test_a_padded_frame_is_cached(cached: CachedBench) -> None:
     """Ethernet pads frames of less than 60 bytes: a TCP acknowledgement, say."""
-    with tcx.talk() as flow:
-        tcx.learned(flow, size=8)
-        hits = tcx.cache.hits()
-        mac = bytes.fromhex(tcx.gateway.run("cat /sys/class/net/lan0/address").strip().replace(":", ""))
-        with tcx.client.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+    with cached.talk() as flow:
+        cached.learned(flow, size=8)
+        hits = cached.cache.hits()
+        mac = bytes.fromhex(cached.gateway.run("cat /sys/class/net/lan0/address").strip().replace(":", ""))
+        with cached.client.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
             raw.bind(("eth0", 0x0800))
             payload = (1 << 40).to_bytes(8, "big")
             udp = struct.pack("!HHHH", flow.source_port, flow.port, 16, 0) + payload
@@ -92,35 +92,35 @@ def test_a_padded_frame_is_cached(tcx: CachedBench) -> None:
             head = head[:10] + struct.pack("!H", ~((words & 0xFFFF) + (words >> 16)) & 0xFFFF) + head[12:]
             raw.send((mac + bytes(6) + b"\x08\x00" + head + udp).ljust(60, b"\xff"))
         assert flow.server.recv(2048) == payload
-        assert tcx.cache.hits() == hits + 1
+        assert cached.cache.hits() == hits + 1
 
 
 # --------------------------------------------------------------------------- MTU
 
 
 @pytest.mark.parametrize("how", ["the device's", "a route's", "a locked route's"])
-def test_too_large_a_packet_is_refused_as_ever(tcx: CachedBench, how: str) -> None:
+def test_too_large_a_packet_is_refused_as_ever(cached: CachedBench, how: str) -> None:
     if how == "the device's":
-        tcx.gateway.ip("link set wan0 mtu 1300")
+        cached.gateway.ip("link set wan0 mtu 1300")
     else:
         lock = "mtu lock 1300" if "locked" in how else "mtu 1300"
-        tcx.gateway.ip(f"route change 203.0.113.0/24 dev wan0 {lock}")
-    with tcx.talk() as flow:
+        cached.gateway.ip(f"route change 203.0.113.0/24 dev wan0 {lock}")
+    with cached.talk() as flow:
         flow.client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
-        tcx.learned(flow)
+        cached.learned(flow)
         assert not flow.ask(size=1400)
         with pytest.raises(OSError) as refused:
             until(lambda: flow.ask(size=1400), "the gateway's ICMP error")
         assert refused.value.errno == errno.EMSGSIZE
         flow.client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # the same error, once more
-        tcx.learned(flow, size=1200)
+        cached.learned(flow, size=1200)
 
 
-def test_segments_that_fit_pass_whole_and_others_do_not(tcx: CachedBench) -> None:
+def test_segments_that_fit_pass_whole_and_others_do_not(cached: CachedBench) -> None:
     """TCP finds the MTU of a locked route by the gateway's ICMP errors, though its packets are of 64 kB."""
-    tcx.gateway.ip("route change 203.0.113.0/24 dev wan0 mtu lock 1300")
-    assert upload(tcx.client, tcx.server, SERVER, 5_000_000) == 5_000_000
-    assert tcx.cache.hits() > 10
+    cached.gateway.ip("route change 203.0.113.0/24 dev wan0 mtu lock 1300")
+    assert upload(cached.client, cached.server, SERVER, 5_000_000) == 5_000_000
+    assert cached.cache.hits() > 10
 
 
 # --------------------------------------------------------------------------- the life of a flow
@@ -128,11 +128,11 @@ def test_segments_that_fit_pass_whole_and_others_do_not(tcx: CachedBench) -> Non
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 def test_the_end_of_a_connection_ends_its_entries(reset: bool) -> None:
-    with cached_bench(conntrack=True) as tcx:
-        listener = tcx.server.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with cached_bench(conntrack=True) as cached:
+        listener = cached.server.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.bind((SERVER, 0))
         listener.listen()
-        client = tcx.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+        client = cached.client.socket(socket.AF_INET, socket.SOCK_STREAM)
         client.connect(listener.getsockname())
         server, _ = listener.accept()
         server.settimeout(2)
@@ -142,23 +142,23 @@ def test_the_end_of_a_connection_ends_its_entries(reset: bool) -> None:
             server.recv(1)
             server.send(b"y")
             client.recv(1)
-            return len(tcx.cache.flows()) == 2
+            return len(cached.cache.flows()) == 2
 
         until(cached, "both directions are cached")
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        until(lambda: not tcx.cache.flows(), "no entry is left")
+        until(lambda: not cached.cache.flows(), "no entry is left")
         server.close()
         listener.close()
-        assert "INVALID" not in tcx.gateway.run("conntrack -S")
+        assert "INVALID" not in cached.gateway.run("conntrack -S")
 
 
 def test_none_overtakes_a_packet_on_the_slow_path() -> None:
     """Packets that come at once: when an entry has ended, those behind the one that renews it wait their turn."""
-    with cached_bench(interval_ms=100, longest_ms=100) as tcx, tcx.talk() as flow:
-        tcx.offload(False)  # segments are made before the interface, which gets them in one go
-        until(lambda: flow.go_on() or tcx.cache.hits(), "both directions are cached")
+    with cached_bench(interval_ms=100, longest_ms=100) as cached, cached.talk() as flow:
+        cached.offload(False)  # segments are made before the interface, which gets them in one go
+        until(lambda: flow.go_on() or cached.cache.hits(), "both directions are cached")
         flow.client.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 64)
         number = 0
 
@@ -168,79 +168,79 @@ def test_none_overtakes_a_packet_on_the_slow_path() -> None:
             flow.client.send(b"".join(burst))
             assert [flow.server.recv(2048) for _ in burst] == burst
             number += len(burst)
-            return tcx.cache.count("expired") > 20 and tcx.cache.hits() > 100
+            return cached.cache.count("expired") > 20 and cached.cache.hits() > 100
 
         until(in_order, "20 renewals between packets of the fast path", seconds=20)
 
 
 def test_a_renewed_flow_keeps_its_conntrack_entry_and_port() -> None:
     """Packets of the fast path extend no timeout: those that renew do."""
-    with cached_bench(interval_ms=300, longest_ms=300) as tcx, tcx.talk() as flow:
+    with cached_bench(interval_ms=300, longest_ms=300) as cached, cached.talk() as flow:
         timeouts = ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream")
-        tcx.gateway.sysctls({f"net/netfilter/{name}": 1 for name in timeouts})
-        tcx.learned(flow)
+        cached.gateway.sysctls({f"net/netfilter/{name}": 1 for name in timeouts})
+        cached.learned(flow)
         peer = flow.peer
-        renewed = tcx.cache.count("renewed")
+        renewed = cached.cache.count("renewed")
 
         def often() -> bool:
             flow.go_on()
             assert flow.peer == peer
-            return tcx.cache.count("renewed") >= renewed + 16
+            return cached.cache.count("renewed") >= renewed + 16
 
         until(often, "16 renewals", seconds=20)
-        assert f"dport={flow.port}" in tcx.gateway.run("conntrack -L -p udp")
+        assert f"dport={flow.port}" in cached.gateway.run("conntrack -L -p udp")
 
 
-def test_without_a_free_slot_flows_go_on_slowly(tcx: CachedBench) -> None:
-    with tcx.talk() as flow:
+def test_without_a_free_slot_flows_go_on_slowly(cached: CachedBench) -> None:
+    with cached.talk() as flow:
         flow.go_on(8)
-        tcx.cache.exhaust_slots()
+        cached.cache.exhaust_slots()
         flow.go_on(10)
-        assert tcx.cache.count("no_slot") > 0
-        assert tcx.cache.hits() == 0
-        tcx.cache.free_slots()
-        tcx.learned(flow)
+        assert cached.cache.count("no_slot") > 0
+        assert cached.cache.hits() == 0
+        cached.cache.free_slots()
+        cached.learned(flow)
 
 
 # --------------------------------------------------------------------------- conntrack
 
 
-def test_an_address_and_port_that_another_host_has_now_is_not_answered_to_the_first(tcx: CachedBench) -> None:
+def test_an_address_and_port_that_another_host_has_now_is_not_answered_to_the_first(cached: CachedBench) -> None:
     other = "10.1.0.3"
-    tcx.client.ip(f"address add {other}/24 dev eth0")
-    with tcx.talk(source_port=5000) as first:
-        tcx.learned(first)
-        tcx.gateway.run("conntrack -F")
-        with tcx.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
+    cached.client.ip(f"address add {other}/24 dev eth0")
+    with cached.talk(source_port=5000) as first:
+        cached.learned(first)
+        cached.gateway.run("conntrack -F")
+        with cached.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
             second.bind((other, 5000))
             second.sendto(b"second", (SERVER, first.port))
             data, peer = first.server.recvfrom(2048)
             assert (data, peer) == (b"second", (WAN, 5000))
             first.server.sendto(b"to the second", peer)
             assert second.recv(2048) == b"to the second"
-        assert tcx.cache.count("reused") > 0
+        assert cached.cache.count("reused") > 0
         # And the first has a port of its own, once conntrack has seen it again.
         assert first.ask()
         assert first.peer[1] != 5000
 
 
 def test_udp_is_learned_when_conntrack_calls_it_assured() -> None:
-    with cached_bench(conntrack=True) as tcx, tcx.talk() as flow:
+    with cached_bench(conntrack=True) as cached, cached.talk() as flow:
         flow.go_on(30)
-        assert tcx.cache.flows() == []
-        assert tcx.cache.count("unassured") > 0
-        until(lambda: flow.go_on() or len(tcx.cache.flows()) == 2, "it is assured")
+        assert cached.cache.flows() == []
+        assert cached.cache.count("unassured") > 0
+        until(lambda: flow.go_on() or len(cached.cache.flows()) == 2, "it is assured")
 
 
 def test_a_flow_with_a_helper_is_never_cached() -> None:
     """A helper reads each packet, and changes sequence numbers (FTP)."""
-    with cached_bench(conntrack=True) as tcx:
-        tcx.gateway.nft(
+    with cached_bench(conntrack=True) as cached:
+        cached.gateway.nft(
             """table ip helpers {
                 ct helper ftp { type "ftp" protocol tcp; }
                 chain assign { type filter hook prerouting priority 0; tcp dport 1-65535 ct helper set "ftp"; }
             }"""
         )
-        assert upload(tcx.client, tcx.server, SERVER, 2_000_000) == 2_000_000
-        assert tcx.cache.flows() == []
-        assert tcx.cache.count("helper") > 0
+        assert upload(cached.client, cached.server, SERVER, 2_000_000) == 2_000_000
+        assert cached.cache.flows() == []
+        assert cached.cache.count("helper") > 0
