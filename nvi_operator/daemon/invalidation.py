@@ -30,8 +30,6 @@ _COUNTED_FOR = 5.0  # seconds
 class Cache(Protocol):
     """`kernel/bpf/generations.py` has the real one."""
 
-    def __bool__(self) -> bool: ...
-
     def interfaces_changed(self, ifindexes: set[int] | None = None) -> None: ...
 
     def count(self) -> int:
@@ -58,7 +56,7 @@ class Budget:
 
 
 class Invalidation:
-    """Idle until `follow`; its methods are for one other thread. Close it, or use it in `with`."""
+    """Idle until `follow(True)`; its methods are for one other thread. Close it, or use it in `with`."""
 
     def __init__(self, cache: Cache, reports: Callable[[], FlowReports]) -> None:
         """`reports` subscribes, in the network namespace of the thread that calls `follow`."""
@@ -80,9 +78,11 @@ class Invalidation:
         self._reader.close()
         self._writer.close()
 
-    def follow(self) -> None:
-        """Listen if there is a cache now, and only then. What came before the first report is counted as a change."""
-        if not self._cache:
+    def follow(self, asked: bool) -> None:
+        """Listen while the spec asks for a cache, also while something keeps it off, which may end. What came before
+        the first report counts as a change.
+        """
+        if not asked:
             self._stop()
         elif self._thread is None:
             try:

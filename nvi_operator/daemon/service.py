@@ -98,7 +98,8 @@ class Daemon:
             outcome = self._reconcile(trigger)
         finally:
             if self._invalidation is not None:
-                self._invalidation.follow()
+                spec = self._compiler.spec
+                self._invalidation.follow(spec is not None and spec.asks_for_flow_cache)
             del kept
             self._garbage.collect(loaded=loaded, whole=trigger.whole)
         if self._invalidation is not None:

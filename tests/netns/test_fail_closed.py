@@ -110,6 +110,47 @@ def test_killed_between_any_two_steps_it_fails_closed_and_the_next_pass_makes_it
     assert site.leaks() == 0
 
 
+CACHE = "{ type: bpf, flowCache: auto }"
+
+
+def test_no_step_of_a_flow_cache_lets_anything_leave_untranslated(
+    site: Site, operator: Operator, prober: Prober
+) -> None:
+    """That comes on, changes the stage bit under a flow that it holds, and goes off."""
+
+    def probe(change: Change) -> None:
+        if change.ref.kind in ("flow-cache", "tc-program", "nft-table"):
+            prober.send()
+
+    operator.apply(spec("{ type: bpf }"))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for text in (CACHE, CACHE.replace(" }", ", stageBit: 29 }"), CACHE, "{ type: bpf }", CACHE):
+            operator.apply(spec(text), probe)
+            for _ in range(20):
+                flow.again()
+            assert flow.seen == A
+    assert operator.apply(None, probe) > 45
+    prober.send()
+    assert site.leaks() == 0
+
+
+def test_killed_between_any_two_steps_of_a_flow_cache_the_next_apply_makes_it_good(
+    site: Site, operator: Operator, prober: Prober
+) -> None:
+    off, on = spec("{ type: bpf }"), spec(CACHE)
+    operator.apply(off)
+    steps = operator.apply(on)
+    for before, after in ((off, on), (on, off)):
+        for number in range(1, steps):
+            operator.apply(before)
+            with pytest.raises(Killed):
+                operator.apply(after, _killer(number, prober))
+            prober.send()
+            operator.apply(after)
+    assert site.leaks() == 0
+
+
 def _killer(number: int, prober: Prober) -> Step:
     seen = 0
 

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from nvi_operator.kernel.bpf import tcx
+from nvi_operator.kernel.bpf import flow_cache as layout
+from nvi_operator.kernel.bpf import objects, syscall, tcx
 from tests.lab import GatewayHost, Host, Site
 from tests.netns.scenarios import A, spec
 
@@ -82,3 +83,60 @@ def test_the_largest_flows_are_shown_before_and_after_translation(site: Site, ga
     text = gateway.nvictl("status").stdout
     assert "skipped both passes" in text
     assert "flow cache, lan0 to wan0" in text
+
+
+def test_another_size_takes_the_place_of_the_old_without_a_gap_and_counters_go_on(
+    site: Site, gateway: GatewayHost
+) -> None:
+    gateway.apply(spec(ON))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+        before = cache(gateway)
+        for entries in ("2048", "4096"):
+            changed = spec(ON.replace(" }", f", flowCacheEntries: {entries} }}"))
+            gateway.apply(changed)
+            assert gateway.differences(changed) == []
+            flow.again()
+        assert cache(gateway)["fast"] >= before["fast"]
+        for _ in range(40):
+            flow.again()
+        assert cache(gateway)["fast"] > before["fast"] + 40
+    assert site.leaks() == 0
+
+
+def test_programs_of_another_version_are_replaced_and_two_are_never_left(site: Site, gateway: GatewayHost) -> None:
+    """Half of them: an apply that was killed while it replaced them."""
+    gateway.apply(spec(ON))
+    site.gateway.call(_attach_another_build, "wan0")
+    assert gateway.differences(spec(ON)) == ["update flow-cache wan0 egress"]
+    gateway.apply(spec(ON))
+    assert gateway.differences(spec(ON)) == []
+    assert programs(site.gateway)["wan0"] == 2
+    site.gateway.call(_attach_another_build, "lan0")
+    gateway.down()
+    assert not any(programs(site.gateway).values())
+
+
+def _attach_another_build(ifname: str) -> None:
+    """In place of the egress program one with maps of its own, and another hash of its sources."""
+    ifindex = socket.if_nametoindex(ifname)
+    listing = tcx.programs(ifindex, "egress")
+    previous = syscall.program_fd(listing.programs[0])
+    with objects.load(layout.OBJECT, constants={objects.BUILD: 1}) as loaded:
+        tcx.replace(ifindex, "egress", loaded.programs[layout.OUT], previous, listing.revision)
+
+
+def test_a_rule_that_counts_packets_switches_it_off_and_its_removal_on_again(
+    site: Site, gateway: GatewayHost
+) -> None:
+    gateway.apply(spec(ON))
+    site.gateway.nft("table inet guard {\nchain forward {\ntype filter hook forward priority 0\ncounter\n}\n}\n")
+    plan = gateway.nvictl("plan", gateway.spec(spec(ON)))
+    assert "flow cache: off: rule inet guard forward" in plan.stderr
+    gateway.apply(spec(ON))
+    assert not any(programs(site.gateway).values())
+    site.gateway.run("nft", "delete", "table", "inet", "guard")
+    gateway.apply(spec(ON))
+    assert programs(site.gateway)["lan0"] == 2

@@ -195,6 +195,17 @@ def test_programs_that_another_process_removes_come_back(
     is_cached(gateway, stream)
 
 
+def test_a_rule_that_counts_packets_switches_the_cache_off_while_it_is_there(
+    site: Site, gateway: GatewayHost, daemon: Daemon, stream: Stream
+) -> None:
+    is_cached(gateway, stream)
+    site.gateway.nft("table inet guard {\nchain forward {\ntype filter hook forward priority 0\ncounter\n}\n}\n")
+    until(lambda: not counters(gateway), "the cache is off", seconds=10)
+    change(site, "nft delete table inet guard")
+    until(lambda: counters(gateway), "it is on again", seconds=10)
+    is_cached(gateway, stream)
+
+
 def _remove() -> None:
     ifindex = socket.if_nametoindex("lan0")
     listing = tcx.programs(ifindex, "ingress")

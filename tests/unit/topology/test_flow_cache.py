@@ -115,6 +115,8 @@ def test_conntrack_takes_segments_out_of_its_window_while_a_cache_is_on() -> Non
     assert path in on
     assert path not in off
     assert KINDS["sysctl"].restores(path, "0")
+    after = topology("", liberal=True)
+    assert path in {obj.key for obj in desired_state(after).of_kind("sysctl")}, "for what was cached"
 
 
 def test_conntrack_keeps_taking_them_when_the_cache_goes_off() -> None:
