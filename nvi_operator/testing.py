@@ -8,7 +8,7 @@ It keeps objects as they are given: what a real kernel makes of them is what tes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.flows import Flow, FlowQuestion
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
@@ -54,6 +55,12 @@ class FakeKernel:
 
     def observe(self, desired: HostState) -> HostState:
         return HostState(dict(self.objects))
+
+    def flows(self, question: FlowQuestion) -> list[Flow]:
+        return []
+
+    def end_flows(self, flows: Sequence[Flow]) -> int:
+        return len(flows)
 
     def check(self, plan: Plan) -> None:
         if self.refuse:

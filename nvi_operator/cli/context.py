@@ -51,13 +51,14 @@ class Context:
         """The gateway's name, and what an apply would do."""
         from nvi_operator.kernel.kernel import Kernel
         from nvi_operator.reconcile.cycle import preview
+        from nvi_operator.reconcile.flows import with_stranded
         from nvi_operator.view.progress import spinner
 
         compiler, numbers = self.compiler()
         health = self.health(compiler.spec)
         with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
             kernel.health = health
-            plan = preview(kernel, compiler)
+            plan = with_stranded(kernel, compiler, preview(kernel, compiler))
             warn(kernel.warnings)
         self._tell_paused(plan)
         return compiler.name, plan

@@ -32,6 +32,8 @@ def events_of(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Itera
     yield from _uplink_events(outcome.plan.topology, last.plan.topology, common)
     if outcome.plan:
         yield from _changes(outcome, last, kernel, common)
+        for found in outcome.plan.stranded:
+            yield events.Stranded(why=found.why, flows=found.flows, ended=found.ended or 0, **common)
     elif outcome.requested and not outcome.failed:
         yield events.InSync(**common)
 

@@ -147,7 +147,9 @@ class Daemon:
             return
         if not self._force:
             refuse_collisions(problems(take_survey(spec.spec, try_binding=False), spec.spec))
+        lost = self._compiler.lost
         self._accepted, self._compiler = spec, Compiler(spec.name, spec.spec)
+        self._compiler.lost = lost
 
     def _failed(self, error: NviError, trigger: Trigger) -> Outcome:
         plan = NO_PLAN

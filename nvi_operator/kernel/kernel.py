@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from heapq import nlargest
@@ -17,6 +17,7 @@ from nvi_operator.kernel.drivers.sysctl import forwarding_now
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.inspect.facts import read_facts, read_timeouts
 from nvi_operator.kernel.inspect.machine import capabilities
+from nvi_operator.kernel.netlink.conntrack import Conntrack
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kernel.rights import require
@@ -27,6 +28,7 @@ from nvi_operator.state.host import HostState, Object
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.blockers import Blocker
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.flows import Flow, FlowQuestion
 from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
 
 if TYPE_CHECKING:
@@ -167,6 +169,16 @@ class Kernel:
                 needed=change.after is not None,
             )
         self._begun = True
+
+    def flows(self, question: FlowQuestion) -> list[Flow]:
+        """Entries of conntrack. Raises KernelError."""
+        with Conntrack() as conntrack:
+            return list(conntrack.flows(question))
+
+    def end_flows(self, flows: Sequence[Flow]) -> int:
+        """Delete exactly these entries; returns how many were there still. Raises KernelError."""
+        with Conntrack() as conntrack:
+            return conntrack.end(flows)
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """What the programs, the device and the table counted, in packets; empty where there is nothing to count."""

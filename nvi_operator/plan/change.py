@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nvi_operator.state.host import HostState, Object, Ref
+from nvi_operator.topology.flows import Stranded
 from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
 
@@ -42,6 +43,7 @@ class Plan:
     """The steps that lead from `before` to `after`.
 
     `topology` is what the spec means on this host; None for a plan that removes the gateway or compares two states.
+    `stranded` are the flows that lose their translation by it, as far as they were counted.
     `delta` is known where `after` was made, by an edit of a few forwards, from what was desired before.
     """
 
@@ -50,6 +52,7 @@ class Plan:
     after: HostState
     topology: Topology | None = None
     delta: TopologyDelta | None = field(default=None, compare=False)
+    stranded: tuple[Stranded, ...] = field(default=(), compare=False)
 
     @property
     def names(self) -> frozenset[str]:

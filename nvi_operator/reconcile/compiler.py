@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
@@ -44,6 +45,7 @@ class Compiler:
     def __init__(self, name: str, spec: GatewaySpec | None) -> None:
         self.name = name
         self.spec = spec
+        self.lost: frozenset[Network] = frozenset()  # addresses that are no uplink's any more, and have flows still
         self._meaning: _Meaning | None = None
         self._plan: Plan | None = None
 
@@ -97,6 +99,7 @@ class Compiler:
     def after(self, spec: GatewaySpec, delta: Delta) -> Compiler:
         """For another spec, which differs by an edit of forwards: what is compiled already stays so."""
         compiler, last = Compiler(self.name, spec), self._meaning
+        compiler.lost = self.lost
         if last is None:
             return compiler
         topology = topology_after(last.topology, delta)

@@ -9,7 +9,7 @@ a step failed: plan back to the state before, apply that, and raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -18,9 +18,11 @@ from nvi_operator.errors import NviError, RevertError, VerifyError
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.plan.diff import plan
 from nvi_operator.reconcile.compiler import Compiler
+from nvi_operator.reconcile.flows import with_stranded
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.flows import Flow, FlowQuestion
 from nvi_operator.topology.resolve import resolve
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ class AnyKernel(Protocol):
 
     def apply(self, change: Change) -> None: ...
 
+    def flows(self, question: FlowQuestion) -> Iterable[Flow]: ...
+
+    def end_flows(self, flows: Sequence[Flow]) -> int: ...
+
 
 def preview(kernel: AnyKernel, compiler: Compiler) -> Plan:
     """What a reconcile would do. Changes nothing."""
@@ -75,6 +81,7 @@ def reconcile(
     """
     with kernel.exclusive():
         done = _reconcile(kernel, compiler, paused, on_step)
+        done = with_stranded(kernel, compiler, done, end=True)
     notes = done.topology.notes if done.topology else ()
     return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes)
 

@@ -14,9 +14,11 @@ from typing import Any
 from rich.text import Text
 
 from nvi_operator.kinds import KINDS
+from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
+from nvi_operator.topology.flows import Stranded
 from nvi_operator.view.entries import entry_json, entry_lines
 from nvi_operator.view.plain import plain_object
 
@@ -109,7 +111,15 @@ def plan_pieces(
         yield from coloured(plan_lines(plan, full=full))
     elif plan:
         yield Text(f"{HINT}\n")
+    yield from (Text(f"{line}\n") for line in stranded_lines(plan.stranded))
     yield Text(last(plan), style="bold")
+
+
+def stranded_lines(found: Iterable[Stranded]) -> Iterator[str]:
+    """`3 flows stranded: uplink isp-a: down: no answer`, and what became of them."""
+    for each in found:
+        what = "" if each.ended is None else f": {each.ended} ended" if each.ended else ": kept"
+        yield f"{counted(each.flows, 'flow')} stranded: {each.why}{what}"
 
 
 def wrapped(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
@@ -141,6 +151,7 @@ def plan_json(name: str, seen: Plan, *, drift: bool = False) -> dict[str, Any]:
         "gateway": name or None,
         "notes": list(seen.topology.notes) if seen.topology else [],
         "changes": len(seen.steps),
+        "stranded": [{"why": each.why, "flows": each.flows, "ended": each.ended} for each in seen.stranded],
         "entries": [entry_json(effect, drift=drift) for effect in trace(seen)],
         "steps": [
             {

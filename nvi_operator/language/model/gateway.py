@@ -62,6 +62,18 @@ class GatewaySpec(Model):
         "`{first: [isp-a, isp-b]}`: the first that works. The gateway's own packets take it as well, unless the "
         "default route of `main` leads elsewhere than by an uplink.",
     )
+    stranded_flows: Literal["end", "keep"] = Field(
+        "end",
+        description="What becomes of flows whose translation leads nowhere any more, where a new one would work: "
+        "their uplink does not work and another does, their address is no uplink's any more, or their forward is "
+        "removed or moved. end: their conntrack entries are deleted, and the next packet begins again. keep: they "
+        "stay.",
+    )
+    failback: Literal["keep", "move"] = Field(
+        "keep",
+        description="What becomes of flows on an uplink that works, when one that is preferred works again. keep: "
+        "they stay where they are, and new flows go back. move: they are ended as strandedFlows says.",
+    )
     source_nat: tuple[SourceNat, ...] = Field(
         (), strict=False, description="Source NAT; the first rule that matches wins."
     )

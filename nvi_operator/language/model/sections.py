@@ -141,6 +141,8 @@ SECTIONS = (
     Section("interfaces", Join.BY_NAME, "interface", "interfaces"),
     Section("uplinks", Join.BY_NAME, "uplink", "uplinks"),
     Section("defaultUplink", Join.ONCE),
+    Section("strandedFlows", Join.ONCE),
+    Section("failback", Join.ONCE),
     Section("sourceNat", Join.IN_ORDER, "sourceNat", "sourceNat"),
     Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True),
     Section("static", Join.BY_NAME, "static", "static", bulk=Static),

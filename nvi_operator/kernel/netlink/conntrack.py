@@ -1,0 +1,140 @@
+"""Conntrack over ctnetlink: the flows of one address, and an end to some of them.
+
+The kernel filters a dump by parts of a tuple (CTA_FILTER, Linux 5.8: net/netfilter/nf_conntrack_netlink.c), so that
+of a million entries only those that are meant cross into user space. It flushes by mark, zone and family only, and so
+an entry is deleted by its own tuple, with its number (CTA_ID): one that was made meanwhile is not hit.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, NETFILTER, REQUEST, Netlink, header
+from nvi_operator.language.model.values import Address
+from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
+from nvi_operator.topology.flows import Flow, FlowQuestion
+
+_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*
+_ORIG, _REPLY, _STATUS, _ID, _ZONE, _FILTER = 1, 2, 3, 12, 18, 25  # CTA_*
+_IP, _PROTO = 1, 2  # CTA_TUPLE_*
+_SOURCE, _DESTINATION = {4: 1, 6: 3}, {4: 2, 6: 4}  # CTA_IP_V4_SRC ...
+_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_*
+_ORIG_FLAGS, _REPLY_FLAGS = 1, 2  # CTA_FILTER_*
+_BY_DESTINATION = 1 << 1  # CTA_FILTER_F_CTA_IP_DST
+_SRC_NAT, _DST_NAT = 1 << 4, 1 << 5  # IPS_*
+_AF = {4: 2, 6: 10}
+_BATCH = 256  # deletions in one message to the kernel
+
+
+class Conntrack:
+    """Bound to the network namespace in which it was made; close it, or use it in `with`. Raises KernelError."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(NETFILTER)
+        self._sequence = 0
+
+    def __enter__(self) -> Conntrack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._netlink.close()
+
+    def flows(self, question: FlowQuestion) -> Iterator[Flow]:
+        """Those that are asked for. A prefix of several addresses is looked for here, and not by the kernel."""
+        network = question.translated
+        address = question.published
+        if network is not None and network.prefixlen == network.max_prefixlen:
+            address = network.network_address
+        wanted = b"" if address is None else _filter(address, _REPLY if network is not None else _ORIG)
+        self._sequence += 1
+        body = struct.pack("=BBH", _AF[question.family], 0, 0) + wanted
+        with kernel_errors("conntrack: listing"):
+            self._netlink.send(header(_GET, REQUEST | DUMP, self._sequence, len(body)) + body)
+            for reply in self._netlink.replies():
+                if reply.sequence != self._sequence:
+                    continue
+                reply.raise_error()
+                if reply.kind == DONE:
+                    return
+                flow = _flow(reply.body)
+                if flow is not None and (network is None or address is not None or flow.answers_to in network):
+                    yield flow
+
+    def end(self, flows: Sequence[Flow]) -> int:
+        """Delete exactly these. Returns how many were there still."""
+        return sum(self._end(flows[at : at + _BATCH]) for at in range(0, len(flows), _BATCH))
+
+    def _end(self, flows: Sequence[Flow]) -> int:
+        first, messages = self._sequence + 1, []
+        for flow in flows:
+            self._sequence += 1
+            body = struct.pack("=BBH", _AF[flow.family], 0, 0) + flow.identity
+            messages.append(header(_DELETE, REQUEST | ACK, self._sequence, len(body)) + body)
+        ended = 0
+        with kernel_errors("conntrack: deleting"):
+            self._netlink.send(b"".join(messages))
+            for reply in self._netlink.replies():
+                if reply.kind != ERROR or reply.sequence < first:
+                    continue
+                if reply.code() == 0:
+                    ended += 1
+                elif reply.code() != errno.ENOENT:  # it ended by itself
+                    reply.raise_error()
+                if reply.sequence == self._sequence:
+                    break
+        return ended
+
+
+def _filter(address: Address, direction: int) -> bytes:
+    ip = attribute(NESTED | _IP, attribute(_DESTINATION[address.version], address.packed))
+    flags = _REPLY_FLAGS if direction == _REPLY else _ORIG_FLAGS
+    return attribute(NESTED | direction, ip) + attribute(
+        NESTED | _FILTER, attribute(flags, struct.pack("=I", _BY_DESTINATION))
+    )
+
+
+def _flow(body: bytes) -> Flow | None:
+    """None for a protocol without the usual tuple."""
+    parts = dict(attributes(body[4:]))
+    if not parts.keys() >= {_ORIG, _REPLY, _STATUS}:
+        return None
+    source, destination, protocol, ports = _tuple(parts[_ORIG])
+    answers_from, answers_to, _, _ = _tuple(parts[_REPLY])
+    status = int.from_bytes(parts[_STATUS], "big")
+    return Flow(
+        4 if isinstance(source, IPv4Address) else 6,
+        protocol,
+        source,
+        destination,
+        answers_from,
+        answers_to,
+        *ports,
+        source_translated=bool(status & _SRC_NAT),
+        destination_translated=bool(status & _DST_NAT),
+        identity=b"".join(_copied(parts)),
+    )
+
+
+def _copied(parts: dict[int, bytes]) -> Iterable[bytes]:
+    yield attribute(NESTED | _ORIG, parts[_ORIG])
+    for kind in (_ZONE, _ID):
+        if kind in parts:
+            yield attribute(kind, parts[kind])
+
+
+def _tuple(data: bytes) -> tuple[Address, Address, int, tuple[int, int]]:
+    parts = dict(attributes(data))
+    addresses, protocol = dict(attributes(parts[_IP])), dict(attributes(parts[_PROTO]))
+    version = 4 if _SOURCE[4] in addresses else 6
+    make: type[IPv4Address] | type[IPv6Address] = IPv4Address if version == 4 else IPv6Address
+    ports = tuple(int.from_bytes(protocol.get(kind, b""), "big") for kind in (_SOURCE_PORT, _DESTINATION_PORT))
+    return (
+        make(addresses[_SOURCE[version]]),
+        make(addresses[_DESTINATION[version]]),
+        protocol[_NUMBER][0],
+        (ports[0], ports[1]),
+    )

@@ -1,0 +1,198 @@
+"""Which flows a plan strands: their translation leads nowhere now, and a new flow would have another one.
+
+By what they are, and not by what was done: a flow is stranded if
+
+- its translated source is an address that no uplink has any more, or of one that does not work, and the rule that
+  applies to it gives another one, of an uplink that works. Where no other works nothing is stranded: ending it would
+  help nobody. With `failback: move`, also if its uplink works, and one that is preferred works again;
+- a forward sent it to a server, and is gone, or leads to another one.
+
+The rules are followed as far as conntrack tells what a packet was. Flows of 1:1 and twice NAT are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
+from typing import cast
+
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.services import Service
+from nvi_operator.language.model.values import Address, AddressRange, Family, Network, within
+from nvi_operator.nft.ast import Element, Table
+from nvi_operator.plan.change import Plan
+from nvi_operator.plan.pieces import table_pieces
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.faults import uplink_state
+from nvi_operator.topology.flows import Flow, FlowQuestion
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.rules import Conditions, SourceAction, Spread, ToRange
+from nvi_operator.topology.ways import Tier, shares
+
+_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "sctp": 132}
+_PROTOCOLS["udplite"] = 136
+_FORWARDS = ("dnat_port_", "dnat_all_")  # maps; those of ranges of ports, and rules, are not followed
+
+
+class StrandedFlows:
+    """Of one plan: `questions` for the kernel, and `is_stranded` for what it answers."""
+
+    def __init__(self, spec: GatewaySpec, plan: Plan, lost: Iterable[Network] = ()) -> None:
+        """`lost` are addresses that were lost by earlier plans, when nothing better was there for their flows."""
+        self._lost = frozenset(lost)
+        self._spec = spec
+        self._plan = plan
+        self._topology = plan.topology
+        self._removed: dict[tuple[object, ...], str] = {}  # of a forward: where it led, by what it was asked by
+
+    def questions(self) -> Iterator[FlowQuestion]:
+        """About few flows each; none where the plan changes nothing that flows depend on."""
+        topology = self._topology
+        if topology is None or not self._plan:
+            return
+        for family in topology.families:
+            yield from self._lost_addresses(topology, family)
+            yield from self._uplinks(topology, family)
+        yield from self._forwards()
+
+    def is_stranded(self, question: FlowQuestion, flow: Flow) -> bool:
+        assert self._topology is not None
+        if question.published is not None:
+            return flow.destination_translated and self._has_lost_its_forward(flow)
+        return flow.source_translated and self._would_get_another(self._topology, flow)
+
+    # ---------------------------------------------------------------- translated sources
+
+    def _lost_addresses(self, topology: Topology, family: Family) -> Iterator[FlowQuestion]:
+        priority = topology.priorities.sources
+        before, after = (_sources(state, family, priority) for state in (self._plan.before, self._plan.after))
+        earlier = {network for network in self._lost if network.version == family}
+        for network in sorted((before | earlier) - after, key=str):
+            if not any(within(network, other) for other in after):
+                shown = network.network_address if network.prefixlen == network.max_prefixlen else network
+                yield FlowQuestion(family, f"{shown} is no longer an uplink's", translated=network, lost=True)
+
+    def _uplinks(self, topology: Topology, family: Family) -> Iterator[FlowQuestion]:
+        moves = self._spec.failback == "move"
+        for uplink in topology.uplinks:
+            address = uplink.primary(family)
+            if address is None or not self._is_changed:
+                continue
+            if not uplink.is_usable(family):
+                why = f"uplink {uplink.name}: {uplink_state(uplink)}"
+            elif moves and any(self._is_behind(topology, uplink, rule.as_.tiers) for rule in self._spec.source_nat):
+                why = f"uplink {uplink.name}: a preferred one works again"
+            else:
+                continue
+            yield FlowQuestion(family, why, translated=ip_network(address))
+
+    @property
+    def _is_changed(self) -> bool:
+        """Does the plan touch more than elements of maps? An edit of forwards moves no source."""
+        tables = [change for change in self._plan.steps if change.ref.kind == "nft-table"]
+        return len(tables) < len(self._plan.steps) or any(
+            not isinstance(c.before, Table) or not isinstance(c.after, Table) or c.before.chains != c.after.chains
+            for c in tables
+        )
+
+    @staticmethod
+    def _is_behind(topology: Topology, uplink: Uplink, tiers: Iterable[Tier]) -> bool:
+        uplinks = {each.name: each for each in topology.uplinks}
+        groups = [[u.name for u, _ in group] for group in shares(tiers, uplinks)]
+        return any(uplink.name in group for group in groups[1:])
+
+    def _would_get_another(self, topology: Topology, flow: Flow) -> bool:
+        if _is_one_to_one(topology, flow):
+            return False
+        for rule in topology.source_rules:
+            if _matches(topology, rule.conditions, flow):
+                given, to = _given(rule.action), int(flow.answers_to)
+                return (
+                    bool(given)
+                    and not any(int(r.first) <= to <= int(r.last) for r in given)
+                    and all(_works(topology, r.first) for r in given)
+                )
+        return False
+
+    # ---------------------------------------------------------------- forwards
+
+    def _forwards(self) -> Iterator[FlowQuestion]:
+        """Of each public address of which forwards are gone or moved."""
+        added: dict[tuple[object, ...], str] = {}
+        for change in self._plan.steps:
+            if not isinstance(change.before, Table) or not isinstance(change.after, Table | None):
+                continue
+            for piece in table_pieces(change.before, change.after):
+                if piece.noun == "nft element" and piece.thing and piece.where.startswith(_FORWARDS):
+                    key, data = cast(Element, piece.thing)
+                    server = str(data[0]) if isinstance(data, tuple) and data else ""
+                    (added if piece.added else self._removed)[tuple(map(str, key))] = server
+        self._removed = {key: server for key, server in self._removed.items() if added.get(key) != server}
+        for public in sorted({str(key[0]) for key in self._removed}):
+            address = ip_address(public)
+            yield FlowQuestion(address.version, f"forwards of {public} are removed or moved", published=address)
+
+    def _has_lost_its_forward(self, flow: Flow) -> bool:
+        protocol = next((name for name, number in _PROTOCOLS.items() if number == flow.protocol), "")
+        public = str(flow.destination)
+        server = self._removed.get((public, protocol, str(flow.destination_port))) or self._removed.get((public,))
+        return server == str(flow.answers_from)
+
+
+def _sources(state: HostState, family: Family, priority: int) -> set[Network]:
+    return {
+        ip_network(rule.source)
+        for rule in state.of_kind("fib-rule")
+        if isinstance(rule, FibRule) and rule.family == family and rule.priority == priority and rule.source
+    }
+
+
+def _works(topology: Topology, address: Address) -> bool:
+    """Is it an address of an uplink that works?"""
+    family: Family = address.version
+    return any(u.is_usable(family) and any(address in n for n in u.sources(family)) for u in topology.uplinks)
+
+
+def _given(action: SourceAction) -> list[AddressRange]:
+    """The addresses that a rule gives; none where it gives no public one."""
+    match action:
+        case ToRange(addresses, _, _):
+            return [addresses]
+        case Spread(choices, _, _):
+            return [AddressRange(choice.address, choice.address) for choice in choices]
+        case _:
+            return []
+
+
+def _is_one_to_one(topology: Topology, flow: Flow) -> bool:
+    reals = [*(entry.real for entry in topology.statics), *(entry.real for entry in topology.twice)]
+    return any(flow.source in network for network in reals if network.version == flow.family)
+
+
+def _matches(topology: Topology, conditions: Conditions, flow: Flow) -> bool:
+    """The rule looks at the destination after its translation."""
+    if conditions.family != flow.family:
+        return False
+    for networks, address in ((conditions.sources, flow.source), (conditions.destinations, flow.answers_from)):
+        if networks and not any(address in network for network in networks):
+            return False
+    if conditions.ifnames and not any(
+        inside.interface.ifname in conditions.ifnames and any(flow.source in n for n in inside.of_family(flow.family))
+        for inside in topology.inside_interfaces
+    ):
+        return False
+    if conditions.protocols and flow.protocol not in {_PROTOCOLS.get(name) for name in conditions.protocols}:
+        return False
+    return all(
+        not services or any(_serves(service, flow.protocol, port) for service in services)
+        for services, port in (
+            (conditions.services, flow.destination_port),
+            (conditions.source_services, flow.source_port),
+        )
+    )
+
+
+def _serves(service: Service, protocol: int, port: int) -> bool:
+    return _PROTOCOLS[service.protocol] == protocol and service.ports.first <= port <= service.ports.last

@@ -1,0 +1,48 @@
+"""Translated flows as conntrack has them, and what is asked about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nvi_operator.language.model.values import Address, Family, Network
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One entry of conntrack: what its first packet was (`source` to `destination`), and what answers it gets.
+
+    Answers go from `answers_from`, the destination after translation, to `answers_to`, the translated source. Ports
+    are 0 where the protocol has none. `identity` is what the kernel knows the entry by.
+    """
+
+    family: Family
+    protocol: int
+    source: Address
+    destination: Address
+    answers_from: Address
+    answers_to: Address
+    source_port: int
+    destination_port: int
+    source_translated: bool
+    destination_translated: bool
+    identity: bytes = field(repr=False, compare=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowQuestion:
+    """Which flows: with this translated source, or to this published address. `why` says why they may be stranded."""
+
+    family: Family
+    why: str
+    translated: Network | None = None
+    published: Address | None = None
+    lost: bool = False  # is `translated` no uplink's any more?
+
+
+@dataclass(frozen=True)
+class Stranded:
+    """Flows that were found stranded, in numbers. `ended` of them were deleted; None: nothing was tried."""
+
+    why: str
+    flows: int
+    ended: int | None = None

@@ -1,0 +1,147 @@
+"""Flows whose translation leads nowhere any more end where a new one would work; no other flow is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.lab.net import until
+from tests.lab.traffic import Flow
+from tests.netns.scenarios import A, B, spec
+
+pytestmark = pytest.mark.netns
+
+PHONE = 5060
+
+
+@pytest.fixture
+def ordered(dataplane: str) -> str:
+    preferred = "- name: everyone\n      as: { first: [isp-a, isp-b] }"
+    return spec(dataplane).replace("- name: everyone\n      as: isp-a", preferred)
+
+
+def unplug(site: Site, name: str, *, again: bool = False) -> None:
+    ifname = {"isp-a": "wan0", "isp-b": "wan1"}[name]
+    site.isps[name].host.ip(f"link set dev gwa {'up' if again else 'down'}")
+    until(
+        lambda: ("NO-CARRIER" in site.gateway.run("ip", "link", "show", ifname).stdout) != again, f"carrier: {again}"
+    )
+
+
+def phone(site: Site, source: str = "") -> Flow:
+    """It keeps itself alive over one UDP socket, and never asks from another port."""
+    return site.client.connect(site.far.address, PHONE, protocol="udp", source=source or None)
+
+
+@pytest.fixture(autouse=True)
+def far(site: Site) -> None:
+    site.far.serve(PHONE, protocol="udp")
+    site.far.serve(443)
+    site.server.serve(443)
+
+
+def test_a_telephone_works_again_with_its_next_packet(site: Site, gateway: GatewayHost, ordered: str) -> None:
+    gateway.apply(ordered)
+    call = phone(site)
+    assert call.seen == A
+    with site.server.connect(site.far.address, 443) as other:
+        assert other.seen == B, "always by isp-b"
+        unplug(site, "isp-a")
+        assert (
+            "1 flow stranded: uplink isp-a: wan0 is without carrier"
+            in gateway.nvictl("plan", gateway.spec(ordered), check=False).stdout
+        )
+        assert "1 flow stranded: uplink isp-a: wan0 is without carrier: 1 ended" in gateway.apply(ordered).stdout
+        assert call.again().seen == B
+        assert other.again().seen == B
+    assert site.leaks() == 0
+
+
+def test_it_stays_where_the_spec_keeps_stranded_flows(site: Site, gateway: GatewayHost, ordered: str) -> None:
+    text = ordered + "  strandedFlows: keep\n"
+    gateway.apply(text)
+    call = phone(site)
+    unplug(site, "isp-a")
+    assert "1 flow stranded: uplink isp-a: wan0 is without carrier: kept" in gateway.apply(text).stdout
+    with pytest.raises((OSError, AssertionError)):
+        call.again()
+
+
+def test_nobodys_flow_ends_when_nothing_better_is_there(site: Site, gateway: GatewayHost, ordered: str) -> None:
+    gateway.apply(ordered)
+    call = phone(site)
+    unplug(site, "isp-b")
+    gateway.apply(ordered)
+    unplug(site, "isp-a")
+    assert "stranded" not in gateway.apply(ordered).stdout
+    unplug(site, "isp-a", again=True)
+    gateway.apply(ordered)
+    assert call.again().seen == A, "the same flow: its line came back"
+
+
+@pytest.mark.parametrize(("failback", "seen"), [("keep", B), ("move", A)])
+def test_the_way_back_has_its_own_policy(
+    site: Site, gateway: GatewayHost, ordered: str, failback: str, seen: str
+) -> None:
+    text = f"{ordered}  failback: {failback}\n"
+    gateway.apply(text)
+    unplug(site, "isp-a")
+    gateway.apply(text)
+    call = phone(site)
+    assert call.seen == B
+    unplug(site, "isp-a", again=True)
+    gateway.apply(text)
+    assert phone(site).seen == A, "new flows go back"
+    assert call.again().seen == seen
+
+
+def test_a_new_lease_ends_the_flows_of_the_old_one(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    text = spec(dataplane).replace("addresses: [203.0.113.2, 2001:db8:a::2]", "addresses: auto")
+    gateway.apply(text)
+    call = phone(site)
+    site.gateway.ip("addr add 203.0.113.3/29 dev wan0", "addr del 203.0.113.2/29 dev wan0")
+    site.gateway.ip("addr replace 203.0.113.3/29 dev wan0", "route replace default via 203.0.113.1")
+    assert "1 flow stranded: 203.0.113.2 is no longer an uplink's: 1 ended" in gateway.apply(text).stdout
+    assert call.again().seen == "203.0.113.3"
+
+
+def test_a_lease_may_be_gone_for_a_while_before_the_next_one(
+    site: Site, gateway: GatewayHost, dataplane: str, tmp_path: Path
+) -> None:
+    text = spec(dataplane).replace("addresses: [203.0.113.2, 2001:db8:a::2]", "addresses: auto")
+    daemon = Daemon(site.gateway, gateway.spec(text), tmp_path / "log")
+    try:
+        daemon.until("in sync", seconds=60)
+        call = phone(site)
+        site.gateway.ip("addr del 203.0.113.2/29 dev wan0")
+        assert "stranded" not in daemon.until("no longer", "in sync", seconds=60)
+        site.gateway.ip("addr add 203.0.113.3/29 dev wan0", "route replace default via 203.0.113.1")
+        daemon.until("203.0.113.2 is no longer an uplink's: 1 flows stranded: 1 ended", seconds=60)
+        assert call.again().seen == "203.0.113.3"
+    finally:
+        daemon.stop()
+
+
+def test_flows_of_a_forward_that_is_removed_or_moved_end_and_no_others(
+    site: Site, gateway: GatewayHost, dataplane: str
+) -> None:
+    text = spec(dataplane)
+    text = text.replace("  forwards:\n", "  forwards:\n    sip: { at: isp-a, ports: 5060/udp, to: 192.168.1.80 }\n")
+    gateway.apply(text)
+    site.server.serve(PHONE, protocol="udp")
+    site.client.serve(PHONE, protocol="udp")
+    call = site.far.connect(A, PHONE, protocol="udp")
+    with site.far.connect(A, 443) as other:
+        assert (call.by, other.by) == ("server", "server")
+        moved = text.replace("ports: 5060/udp, to: 192.168.1.80", "ports: 5060/udp, to: 192.168.1.10")
+        assert "1 flow stranded: forwards of 203.0.113.2 are removed or moved: 1 ended" in gateway.apply(moved).stdout
+        assert call.again().by == "client"
+        assert other.again().by == "server"
+        removed = "".join(line for line in text.splitlines(keepends=True) if "sip:" not in line)
+        assert "1 ended" in gateway.apply(removed).stdout
+        with pytest.raises((OSError, AssertionError)):
+            call.again()
+        assert other.again().by == "server"
