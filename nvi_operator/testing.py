@@ -20,7 +20,7 @@ from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.flows import Flow, FlowQuestion
+from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
@@ -56,10 +56,10 @@ class FakeKernel:
     def observe(self, desired: HostState) -> HostState:
         return HostState(dict(self.objects))
 
-    def flows(self, question: FlowQuestion) -> list[Flow]:
+    def tracked_flows(self, question: FlowQuestion) -> list[TrackedFlow]:
         return []
 
-    def end_flows(self, flows: Sequence[Flow]) -> int:
+    def end_flows(self, flows: Sequence[TrackedFlow]) -> int:
         return len(flows)
 
     def check(self, plan: Plan) -> None:

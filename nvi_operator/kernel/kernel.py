@@ -28,7 +28,7 @@ from nvi_operator.state.host import HostState, Object
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.blockers import Blocker
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.flows import Flow, FlowQuestion
+from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
 
 if TYPE_CHECKING:
@@ -170,12 +170,12 @@ class Kernel:
             )
         self._begun = True
 
-    def flows(self, question: FlowQuestion) -> list[Flow]:
+    def tracked_flows(self, question: FlowQuestion) -> list[TrackedFlow]:
         """Entries of conntrack. Raises KernelError."""
         with Conntrack() as conntrack:
             return list(conntrack.flows(question))
 
-    def end_flows(self, flows: Sequence[Flow]) -> int:
+    def end_flows(self, flows: Sequence[TrackedFlow]) -> int:
         """Delete exactly these entries; returns how many were there still. Raises KernelError."""
         with Conntrack() as conntrack:
             return conntrack.end(flows)

@@ -25,7 +25,7 @@ from nvi_operator.plan.pieces import table_pieces
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import uplink_state
-from nvi_operator.topology.flows import Flow, FlowQuestion
+from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import Conditions, SourceAction, Spread, ToRange
@@ -57,7 +57,7 @@ class StrandedFlows:
             yield from self._uplinks(topology, family)
         yield from self._forwards()
 
-    def is_stranded(self, question: FlowQuestion, flow: Flow) -> bool:
+    def is_stranded(self, question: FlowQuestion, flow: TrackedFlow) -> bool:
         assert self._topology is not None
         if question.published is not None:
             return flow.destination_translated and self._has_lost_its_forward(flow)
@@ -103,7 +103,7 @@ class StrandedFlows:
         groups = [[u.name for u, _ in group] for group in shares(tiers, uplinks)]
         return any(uplink.name in group for group in groups[1:])
 
-    def _would_get_another(self, topology: Topology, flow: Flow) -> bool:
+    def _would_get_another(self, topology: Topology, flow: TrackedFlow) -> bool:
         if _is_one_to_one(topology, flow):
             return False
         for rule in topology.source_rules:
@@ -134,7 +134,7 @@ class StrandedFlows:
             address = ip_address(public)
             yield FlowQuestion(address.version, f"forwards of {public} are removed or moved", published=address)
 
-    def _has_lost_its_forward(self, flow: Flow) -> bool:
+    def _has_lost_its_forward(self, flow: TrackedFlow) -> bool:
         protocol = next((name for name, number in _PROTOCOLS.items() if number == flow.protocol), "")
         public = str(flow.destination)
         server = self._removed.get((public, protocol, str(flow.destination_port))) or self._removed.get((public,))
@@ -166,12 +166,12 @@ def _given(action: SourceAction) -> list[AddressRange]:
             return []
 
 
-def _is_one_to_one(topology: Topology, flow: Flow) -> bool:
+def _is_one_to_one(topology: Topology, flow: TrackedFlow) -> bool:
     reals = [*(entry.real for entry in topology.statics), *(entry.real for entry in topology.twice)]
     return any(flow.source in network for network in reals if network.version == flow.family)
 
 
-def _matches(topology: Topology, conditions: Conditions, flow: Flow) -> bool:
+def _matches(topology: Topology, conditions: Conditions, flow: TrackedFlow) -> bool:
     """The rule looks at the destination after its translation."""
     if conditions.family != flow.family:
         return False

@@ -22,7 +22,7 @@ from nvi_operator.reconcile.flows import with_stranded
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.flows import Flow, FlowQuestion
+from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 from nvi_operator.topology.resolve import resolve
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class AnyKernel(Protocol):
 
     def apply(self, change: Change) -> None: ...
 
-    def flows(self, question: FlowQuestion) -> Iterable[Flow]: ...
+    def tracked_flows(self, question: FlowQuestion) -> Iterable[TrackedFlow]: ...
 
-    def end_flows(self, flows: Sequence[Flow]) -> int: ...
+    def end_flows(self, flows: Sequence[TrackedFlow]) -> int: ...
 
 
 def preview(kernel: AnyKernel, compiler: Compiler) -> Plan:

@@ -11,15 +11,15 @@ from nvi_operator.language.model.values import Network
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.stranded import StrandedFlows
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.topology.flows import Flow, FlowQuestion, Stranded
+from nvi_operator.topology.flows import FlowQuestion, Stranded, TrackedFlow
 
 
 class FlowKernel(Protocol):
     """What is asked of a kernel."""
 
-    def flows(self, question: FlowQuestion) -> Iterable[Flow]: ...
+    def tracked_flows(self, question: FlowQuestion) -> Iterable[TrackedFlow]: ...
 
-    def end_flows(self, flows: Sequence[Flow]) -> int: ...
+    def end_flows(self, flows: Sequence[TrackedFlow]) -> int: ...
 
 
 def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bool = False) -> Plan:
@@ -36,7 +36,7 @@ def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bo
     for question in asked.questions():
         ended = 0 if end else None
         try:
-            there = list(kernel.flows(question))
+            there = list(kernel.tracked_flows(question))
             flows = [flow for flow in there if asked.is_stranded(question, flow)]
             if question.lost and question.translated and len(there) > len(flows):
                 waiting.add(question.translated)

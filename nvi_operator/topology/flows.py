@@ -8,7 +8,7 @@ from nvi_operator.language.model.values import Address, Family, Network
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class TrackedFlow:
     """One entry of conntrack: what its first packet was (`source` to `destination`), and what answers it gets.
 
     Answers go from `answers_from`, the destination after translation, to `answers_to`, the translated source. Ports

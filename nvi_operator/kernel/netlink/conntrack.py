@@ -16,7 +16,7 @@ from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, NETFILTER, REQUEST, Netlink, header
 from nvi_operator.language.model.values import Address
 from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
-from nvi_operator.topology.flows import Flow, FlowQuestion
+from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*
 _ORIG, _REPLY, _STATUS, _ID, _ZONE, _FILTER = 1, 2, 3, 12, 18, 25  # CTA_*
@@ -43,7 +43,7 @@ class Conntrack:
     def __exit__(self, *_: object) -> None:
         self._netlink.close()
 
-    def flows(self, question: FlowQuestion) -> Iterator[Flow]:
+    def flows(self, question: FlowQuestion) -> Iterator[TrackedFlow]:
         """Those that are asked for. A prefix of several addresses is looked for here, and not by the kernel."""
         network = question.translated
         address = question.published
@@ -64,11 +64,11 @@ class Conntrack:
                 if flow is not None and (network is None or address is not None or flow.answers_to in network):
                     yield flow
 
-    def end(self, flows: Sequence[Flow]) -> int:
+    def end(self, flows: Sequence[TrackedFlow]) -> int:
         """Delete exactly these. Returns how many were there still."""
         return sum(self._end(flows[at : at + _BATCH]) for at in range(0, len(flows), _BATCH))
 
-    def _end(self, flows: Sequence[Flow]) -> int:
+    def _end(self, flows: Sequence[TrackedFlow]) -> int:
         first, messages = self._sequence + 1, []
         for flow in flows:
             self._sequence += 1
@@ -97,7 +97,7 @@ def _filter(address: Address, direction: int) -> bytes:
     )
 
 
-def _flow(body: bytes) -> Flow | None:
+def _flow(body: bytes) -> TrackedFlow | None:
     """None for a protocol without the usual tuple."""
     parts = dict(attributes(body[4:]))
     if not parts.keys() >= {_ORIG, _REPLY, _STATUS}:
@@ -105,7 +105,7 @@ def _flow(body: bytes) -> Flow | None:
     source, destination, protocol, ports = _tuple(parts[_ORIG])
     answers_from, answers_to, _, _ = _tuple(parts[_REPLY])
     status = int.from_bytes(parts[_STATUS], "big")
-    return Flow(
+    return TrackedFlow(
         4 if isinstance(source, IPv4Address) else 6,
         protocol,
         source,
