@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from nvi_operator.cli import options
+from nvi_operator.cli import nat, options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show
@@ -34,6 +34,12 @@ COMMAND = Command(
             "show the largest flows in the flow cache, before and after translation",
             (_top, options.netns, options.output),
             _flows,
+        ),
+        Command(
+            "nat",
+            "show rules, forwards, translated flows, or how full pools are",
+            (nat.what, options.netns, options.output),
+            nat.run,
         ),
     ),
 )
