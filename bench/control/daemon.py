@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from bench.control import inputs, ours, usage
 from bench.control.inputs import GATEWAY, Entry
 from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
+from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.cached import CachedKernel
@@ -38,8 +39,8 @@ _SETTLED = 3.0  # seconds until the kernel has done with the addresses of a new 
 
 @contextmanager
 def _reconciles(given: Given, reason: Reason) -> Iterator[Meter]:
-    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel:
-        daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), kernel)
+    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel, closing(Prober()) as prober:
+        daemon = Daemon(SpecDirectory(given.files / "yaml", GATEWAY), kernel, prober)
 
         def work() -> None:
             done = daemon.reconcile(Trigger(frozenset({reason})))

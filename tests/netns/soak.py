@@ -15,8 +15,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.cached import CachedKernel
@@ -43,8 +45,8 @@ DRIFTS = (
 def main() -> int:
     gc.disable()  # as a command does
     directory, edits, heals = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel:
-        daemon = Daemon(SpecDirectory(directory), kernel)
+    with KernelEvents([TABLE]) as events, CachedKernel(events) as kernel, closing(Prober()) as prober:
+        daemon = Daemon(SpecDirectory(directory), kernel, prober)
 
         def one(*reasons: Reason) -> None:
             result = daemon.reconcile(Trigger(frozenset(reasons), tuple(events.drain())))
