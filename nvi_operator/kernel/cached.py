@@ -130,13 +130,14 @@ class CachedKernel(Kernel):
 
     def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
         """The same object as last time, if nothing was reported."""
-        self._events.follow(_numbers_of(wires - self._crowded))  # first: changes during the read count
         generation, known = self._events.generation(), self._known_facts
         if (
             known is None
             or (known.generation, known.wires, known.flow_cache) != (generation, wires, flow_cache)
             or known.facts.hostname != socket.gethostname()
         ):
+            self._events.follow(_numbers_of(wires - self._crowded))  # first: changes during the read count
+            generation = self._events.generation()
             known = self._known_facts = _KnownFacts(generation, wires, flow_cache, super().facts(wires, flow_cache))
             self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known.facts, ifname))
         elif flow_cache is not None and self._flow_cache is not None and self._flow_cache.is_stale():

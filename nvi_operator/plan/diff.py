@@ -46,10 +46,12 @@ def _lost(live: HostState, desired: HostState) -> frozenset[Ref]:
         kind = KINDS[ref.kind]
         if after is not None and kind.is_link(before) and kind.replaces(before, after):
             links.add(kind.is_link(before))
+    if not links:
+        return frozenset()
     return frozenset(
         ref
         for ref, obj in live.objects.items()
-        if links and not KINDS[ref.kind].is_link(obj) and KINDS[ref.kind].lives_on(obj) in links
+        if not KINDS[ref.kind].is_link(obj) and KINDS[ref.kind].lives_on(obj) in links
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Object(Protocol):
@@ -15,9 +15,12 @@ class Object(Protocol):
     def key(self) -> str: ...
 
 
-@dataclass(frozen=True, order=True)
-class Ref:
-    """Names one object: the kind's name, and the object's key."""
+class Ref(NamedTuple):
+    """Names one object: the kind's name, and the object's key.
+
+    A tuple, because it is hashed some hundred times in a reconcile. A dataclass does that in Python, which took two
+    thirds of the time until a lost element was back.
+    """
 
     kind: str
     key: str
