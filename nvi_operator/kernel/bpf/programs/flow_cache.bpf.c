@@ -141,7 +141,8 @@ static __always_inline __u32 interval(__u32 now)
 	cpu->renewals++;
 	if (now - cpu->window >= SLOWEST_HZ / 2)
 		adjust(cpu, now);
-	hz = cpu->hz < SLOWEST_HZ || cpu->hz > FASTEST_HZ + 1 ? SLOWEST_HZ : cpu->hz;
+	/* A tenth more, because a short window is measured to a jiffy. */
+	hz = cpu->hz < SLOWEST_HZ || cpu->hz > FASTEST_HZ * 11 / 10 ? SLOWEST_HZ : cpu->hz;
 	shortest = interval_ms * hz / 1000;
 	longest = longest_ms * hz / 1000;
 	if (cpu->interval < shortest)
