@@ -9,7 +9,12 @@ import pytest
 
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import objects, syscall, tcx
+from nvi_operator.kernel.kernel import Kernel
+from nvi_operator.kernel.netns import entered
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.state.host import HostState
 from tests.lab import GatewayHost, Host, Site
+from tests.netns.operator import Operator
 from tests.netns.scenarios import A, spec
 
 pytestmark = pytest.mark.netns
@@ -140,3 +145,23 @@ def test_a_rule_that_counts_packets_switches_it_off_and_its_removal_on_again(
     site.gateway.run("nft", "delete", "table", "inet", "guard")
     gateway.apply(spec(ON))
     assert programs(site.gateway)["lan0"] == 2
+
+
+def test_where_the_kernel_has_no_tcx_its_programs_are_filters_of_clsact(
+    site: Site, gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = gateway.foreign()
+    monkeypatch.setattr(tcx, "available", lambda: False)
+    operator = Operator(site)
+    operator.apply(spec(ON))
+    shown = site.gateway.run("tc", "filter", "show", "dev", "lan0", "ingress").stdout
+    assert shown.index(layout.IN) < shown.index("nvi_ingress"), "before the guard"
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+    with entered(site.gateway.netns), Kernel(Numbers()) as kernel:
+        assert kernel.counters(HostState())["flow cache"]["fast"] > 40
+    operator.apply(None)
+    assert gateway.owned() == []
+    assert gateway.foreign() == before
