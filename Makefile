@@ -89,7 +89,7 @@ vm-setup: dev
 	$(call install,$(VM_PACKAGES))
 
 kmod-checkpatch: ## style of the kernel's sources: CHECKPATCH=path of a kernel tree's scripts/checkpatch.pl
-	cd kmod && perl $(CHECKPATCH) --no-tree --strict --file nvi.c compat.h include/uapi/linux/if_nvi.h Kconfig Kbuild
+	cd kmod && perl $(CHECKPATCH) --no-tree --strict --file *.[ch] include/uapi/linux/if_nvi.h Kconfig Kbuild
 
 # Unpacked and not installed: the package of ferm would run at boot, with a configuration that drops. Without it
 # the benchmark leaves that row out.

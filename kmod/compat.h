@@ -9,7 +9,12 @@
 
 #include <linux/netdevice.h>
 #include <net/dropreason.h>
+#include <net/genetlink.h>
 #include <net/rtnetlink.h>
+
+#ifdef NVI_HAVE_GSO_HEADER
+#include <net/gso.h>
+#endif
 
 /*
  * nvi uses drop reasons of the core: its own would need an entry in enum
@@ -66,24 +71,14 @@ static inline void nvi_free_tstats(struct net_device *dev)
 }
 #endif
 
-static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
-		       struct netlink_ext_ack *extack);
-
-/* Newer kernels pass the arguments of rtnl_link_ops::newlink in a struct. */
-#ifdef NVI_HAVE_RTNL_NEWLINK_PARAMS
-static int nvi_rtnl_newlink(struct net_device *dev,
-			    struct rtnl_newlink_params *params,
-			    struct netlink_ext_ack *extack)
+/* What was requested, in a dump. */
+static inline struct nlattr **nvi_dump_attrs(struct netlink_callback *cb)
 {
-	return nvi_newlink(dev, params->data, extack);
-}
+#ifdef NVI_HAVE_GENL_INFO_DUMP
+	return genl_info_dump(cb)->attrs;
 #else
-static int nvi_rtnl_newlink(struct net *src_net, struct net_device *dev,
-			    struct nlattr *tb[], struct nlattr *data[],
-			    struct netlink_ext_ack *extack)
-{
-	return nvi_newlink(dev, data, extack);
-}
+	return genl_dumpit_info(cb)->attrs;
 #endif
+}
 
 #endif /* _NVI_COMPAT_H */

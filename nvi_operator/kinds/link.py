@@ -47,6 +47,7 @@ def _desired(topology: Topology) -> Iterator[Link]:
         "stage_mask": topology.stage_mask,
         "require_stage": 1,
         "ttl_compensation": int(topology.hide_hop),
+        "flow_cache": int(topology.flow_cache is not None),
     }
     yield Link(
         topology.device,

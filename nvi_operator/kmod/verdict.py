@@ -9,7 +9,7 @@ from typing import Literal
 
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 
-OLDEST = "0.2.0"  # the first whose attributes are all u32, as kernel/kmod/device.py sends them
+OLDEST = "0.3.0"  # the first with all attributes that kernel/kmod/device.py sends
 GUIDE = "docs/how-to/kernel-module.md"
 
 Case = Literal[

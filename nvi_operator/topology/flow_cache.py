@@ -6,12 +6,13 @@ What would be lost by it is a `Blocker`: of the spec and of settings here, of ot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family
-from nvi_operator.topology.blockers import Blocker
+from nvi_operator.topology.blockers import Blocker, Reason
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Interface
 from nvi_operator.topology.notes import Note
@@ -31,6 +32,21 @@ TIMEOUTS = (
     "nf_conntrack_udp_timeout_stream",
 )
 
+# What the module's cache loses nothing by: it holds the conntrack entry, comes after all programs at the ingress, and
+# has packets of any link layer. But it takes all interfaces.
+_SEEN_BY_MODULE: frozenset[Reason] = frozenset(
+    {
+        "conntrack_accounting",
+        "conntrack_timeout",
+        "helper",
+        "no_ethernet",
+        "no_programs",
+        "synproxy",
+        "tc_filter",
+        "tcx_program",
+    }
+)
+
 
 @dataclass(frozen=True)
 class FlowCache:
@@ -42,13 +58,20 @@ class FlowCache:
 
 
 def resolve_flow_cache(
-    spec: GatewaySpec, facts: Facts, families: Iterable[Family], interfaces: Iterable[Interface], note: Note
+    spec: GatewaySpec,
+    facts: Facts,
+    dataplane: Literal["kmod", "bpf"],
+    families: Iterable[Family],
+    interfaces: Iterable[Interface],
+    note: Note,
 ) -> FlowCache | None:
     """None: every packet takes both passes. Notes say why, where the spec asks for a cache."""
     if spec.dataplane.flow_cache == "off":
         return None
     present = [interface for interface in interfaces if interface.ifindex is not None]
     found = tuple(blockers(spec, facts, present))
+    if dataplane == "kmod":
+        found = tuple(replace(each, ifname=None) for each in found if each.reason not in _SEEN_BY_MODULE)
     for blocker in found:
         note(f"flow cache: off{'' if blocker.ifname is None else f' at {blocker.ifname}'}: {blocker}{_todo(blocker)}")
     blocked = {blocker.ifname for blocker in found}

@@ -71,7 +71,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         )
     families = _families(inside_interfaces, uplinks)
     interfaces = {i.ifname: i for i in (*(i.interface for i in inside_interfaces), *(u.interface for u in uplinks))}
-    flow_cache = resolve_flow_cache(spec, facts, families, interfaces.values(), notes.append)
+    flow_cache = resolve_flow_cache(spec, facts, dataplane, families, interfaces.values(), notes.append)
     return Topology(
         name=name,
         dataplane=dataplane,

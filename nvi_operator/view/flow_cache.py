@@ -29,10 +29,13 @@ _SLOW = MappingProxyType(
         "suspended": "an earlier packet of its flow is still between the passes",
         "dscp_differs": "another DSCP than the one that was learned",
         "ttl_low": "its TTL ends here",
-        "too_big": "larger than any that came out",
+        "too_big": "larger than any that came out, or than the MTU",
+        "route": "its route changed, and the flow is confirmed again",
+        "conntrack": "its connection has ended or has another mark",
+        "xfrm": "there are IPsec policies",
     }
 )
-_ENTRIES = ("entries_ipv4", "entries_ipv6")
+_ENTRIES = ("entries_ipv4", "entries_ipv6", "entries")
 MEANINGS = {
     "fast": "packets that skipped both passes",
     **dict.fromkeys(_ENTRIES, "entries now, one for each direction of a flow"),
@@ -45,6 +48,9 @@ MEANINGS = {
     "modified": "taught nothing: more was changed than NAT changes",
     "unassured": "taught nothing: conntrack does not hold the flow for good yet",
     "helper": "taught nothing: a conntrack helper reads the flow",
+    "evicted": "entries removed, because they were idle",
+    "unsupported": "taught nothing: by an interface or a route that cannot be cached",
+    "full": "taught nothing: there is no room",
 }
 
 
@@ -75,7 +81,8 @@ def summary(status: FlowCacheStatus) -> str:
     """`98.2 % of 120000 packets skipped both passes; 240 of 131072 entries in use`"""
     packets = status["packets"]
     share = f"{100 * status['fast'] / packets:.1f} % of {counted(packets, 'packet')}" if packets else "no packet yet"
-    return f"{share} skipped both passes; {status['entries']} of {status['capacity']} entries in use"
+    of = f" of {status['capacity']}" if status["capacity"] else ""  # the module's table grows
+    return f"{share} skipped both passes; {status['entries']}{of} entries in use"
 
 
 def _capacity(seen: Plan) -> int:

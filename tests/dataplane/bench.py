@@ -71,6 +71,7 @@ class Kmod:
             "in_interface": int(options.source == "skb_iif"),
             "stage_mask": options.stage_mask,
             "ttl_compensation": int(options.hide_hop),
+            "flow_cache": 0,
         }
         link = Link(DEVICE, self.kind, GROUP, self.mtu, attributes=tuple(sorted(attributes.items())))
         driver = lab.gateway.call(LinkDriver, lab.ipr, lab.rtnetlink, NUMBERS)

@@ -28,3 +28,18 @@ def translating() -> Iterator[Bench]:
     """A gateway with a device of kind nvi that translates."""
     with working("mark", "kmod") as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def _caching() -> Iterator[Bench]:
+    with working("mark", "kmod") as made:
+        yield made
+
+
+@pytest.fixture
+def caching(_caching: Bench) -> Iterator[Bench]:
+    """A gateway that translates, with a flow cache; the tests of a module share it. Cache and counters are new."""
+    _caching.set_attributes(flow_cache=1)
+    yield _caching
+    _caching.set_attributes(flow_cache=0)
+    _caching.gateway.run("conntrack -F")

@@ -12,11 +12,13 @@ import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nvi_operator.kernel.kmod.device import as_request, attributes_of
+from nvi_operator.kernel.netlink.interfaces import ListedLink, list_links
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from tests.dataplane.bench import DEVICE, GROUP, Bench, bench
 
 pytestmark = pytest.mark.netns
 
-DEFAULTS = {"in_interface": 0, "stage_mask": 1 << 31, "ttl_compensation": 0, "require_stage": 1}
+DEFAULTS = {"in_interface": 0, "stage_mask": 1 << 31, "ttl_compensation": 0, "require_stage": 1, "flow_cache": 0}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,12 @@ def kmod(namespaces: Bench) -> Iterator[Bench]:
 
 
 def attributes(lab: Bench, ifname: str = DEVICE) -> dict[str, int]:
-    (link,) = lab.gateway.call(lambda: tuple(lab.ipr.link("get", ifname=ifname)))
-    return dict(attributes_of(link))
+    def listed() -> list[ListedLink]:
+        with Rtnetlink() as rtnetlink:
+            return list_links(rtnetlink)
+
+    (link,) = (each for each in lab.gateway.call(listed) if each.ifname == ifname)
+    return dict(attributes_of(link.data))
 
 
 def add(lab: Bench, ifname: str, **attributes: int) -> None:
@@ -77,14 +83,20 @@ def test_defaults_are_reported(kmod: Bench) -> None:
 
 
 def test_attributes_set_at_creation_are_reported(kmod: Bench) -> None:
-    expected = {"in_interface": 1, "stage_mask": 1 << 7, "ttl_compensation": 1, "require_stage": 0}
+    expected = {"in_interface": 1, "stage_mask": 1 << 7, "ttl_compensation": 1, "require_stage": 0, "flow_cache": 1}
     add(kmod, "odd", **expected)
     assert attributes(kmod, "odd") == expected
 
 
 def test_each_attribute_can_be_changed_while_up_and_leaves_the_others(kmod: Bench) -> None:
     expected = dict(DEFAULTS)
-    for name, value in (("in_interface", 1), ("stage_mask", 1), ("ttl_compensation", 1), ("require_stage", 0)):
+    for name, value in (
+        ("in_interface", 1),
+        ("stage_mask", 1),
+        ("ttl_compensation", 1),
+        ("require_stage", 0),
+        ("flow_cache", 1),
+    ):
         kmod.set_attributes(**{name: value})
         expected[name] = value
         assert attributes(kmod) == expected
@@ -98,6 +110,7 @@ def test_each_attribute_can_be_changed_while_up_and_leaves_the_others(kmod: Benc
         ({"stage_mask": 3}, "Stage mask must be one bit"),
         ({"ttl_compensation": 2}, "integer out of range"),
         ({"require_stage": 2}, "integer out of range"),
+        ({"flow_cache": 2}, "integer out of range"),
         ({"require_stage": 0}, "in-interface must be 1 (skb_iif)"),
     ],
     ids=str,
@@ -157,11 +170,13 @@ def test_ip_link_requests_that_are_refused(kmod: Bench, command: str, reason: st
 
 
 def test_counters_have_names_and_start_at_zero(kmod: Bench) -> None:
-    assert kmod.counters() == dict.fromkeys(
-        ("reinjected", "loop", "no_stage_bit", "no_device", "device_down", "backlog", "other"), 0
-    )
+    counters = kmod.counters()
+    assert not any(counters.values())
+    assert [name for name in counters if not name.startswith("flow_")] == [
+        "reinjected", "loop", "no_stage_bit", "no_device", "device_down", "backlog", "other",
+    ]  # fmt: skip
 
 
 def test_modprobe_finds_it_by_link_kind(kmod: Bench) -> None:
     modules = kmod.gateway.run("modinfo -F alias nvi") + kmod.gateway.run("modinfo -F license nvi")
-    assert modules.split() == ["rtnl-link-nvi", "GPL"]
+    assert set(modules.split()) == {"rtnl-link-nvi", "net-pf-16-proto-16-family-nvi", "GPL"}

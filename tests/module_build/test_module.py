@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not HEADERS, reason="no kernel's headers are ins
 STUB = """\
 #include <linux/module.h>
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.2.0");
+MODULE_VERSION("0.3.0");
 MODULE_ALIAS("rtnl-link-nvi");
 """
 
@@ -45,7 +45,7 @@ def test_a_build_leaves_nothing_and_is_read_as_modinfo_reads_it(stub: Path, tree
             subprocess.run(["modinfo", "-F", key, path], capture_output=True, text=True, check=True).stdout.split()[0]
             for key in ("version", "vermagic", "srcversion")
         ]
-        assert modinfo == [made.version, made.release, made.source] == ["0.2.0", tree.name, made.source]
+        assert modinfo == [made.version, made.release, made.source] == ["0.3.0", tree.name, made.source]
         assert made.signed is False
     assert not path.exists()
     assert names(stub) == before
@@ -82,5 +82,5 @@ def test_nvi_is_built(tree: Path) -> None:
     source = find_sources(None)
     before = names(source)
     with built(source, tree.name) as made:
-        assert (made.version, made.release) == ("0.2.0", tree.name)
+        assert (made.version, made.release) == ("0.3.0", tree.name)
     assert names(source) == before

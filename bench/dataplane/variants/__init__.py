@@ -30,6 +30,7 @@ VARIANTS: dict[str, Build] = {
     "bpf-10-addresses": many_addresses(10),
     "bpf-10k-addresses": many_addresses(10_000),
     "kmod": two_stages("kmod", "mark"),
+    "kmod-cache": two_stages("kmod", "mark", "auto"),
     "kmod-skb_iif": two_stages("kmod", "skb_iif"),
 }
 

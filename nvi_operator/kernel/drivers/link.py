@@ -9,21 +9,27 @@ group (another gateway's device has a group). One that has lost signs is repaire
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from heapq import nlargest
 from typing import Any
 
 from nvi_operator.errors import ConflictError, KernelError
+from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
-from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, read_counters
+from nvi_operator.kernel.kmod.device import KIND, as_request, attributes_of, read_counters, split_counters
+from nvi_operator.kernel.kmod.flow_cache import ModuleFlow, ModuleFlowCache
 from nvi_operator.kernel.netlink.interfaces import ListedLink, list_links
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kinds.link import ALIAS, LINK, MTU, Link, device_alias
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
+from nvi_operator.state.flow import Flow
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.numbers import device_group
 
@@ -41,6 +47,7 @@ class LinkDriver(Driver):
         *,
         routed: Callable[[], frozenset[str]] = frozenset,
         programmed: Callable[[str], bool] = lambda ifname: False,
+        generations: Generations | None = None,
     ) -> None:
         self._ipr = ipr
         self._rtnetlink = rtnetlink
@@ -48,11 +55,19 @@ class LinkDriver(Driver):
         self._alias = device_alias(numbers.link_group, numbers.protocol)
         self._routed = routed
         self._programmed = programmed
+        self._generations = generations
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> LinkDriver:
         routes, program = RouteDriver.create(handles, drivers), TcProgramDriver.create(handles, drivers)
-        return cls(handles.ipr, handles.rtnetlink, handles.numbers, routed=routes.devices, programmed=program.is_on)
+        return cls(
+            handles.ipr,
+            handles.rtnetlink,
+            handles.numbers,
+            routed=routes.devices,
+            programmed=program.is_on,
+            generations=handles.generations,
+        )
 
     def observe(self, desired: HostState) -> Iterator[Link]:
         """Every owned link, whatever its name.
@@ -62,13 +77,18 @@ class LinkDriver(Driver):
         needed = {ref.key for ref, _ in desired if ref.kind == self.kind}
         with kernel_errors("links: listing"):
             links = list_links(self._rtnetlink)
+        caching: list[int] = []
         for link in links:
             if link.kind in MTU and self._is_owned(link, link.ifname in needed):
                 attributes = attributes_of(link.data) if link.kind == KIND else ()
                 labelled = link.alias == self._alias
+                if _caches(attributes):
+                    caching.append(link.index)
                 yield Link(link.ifname, link.kind, link.group, link.mtu, link.up, attributes, labelled)
             elif link.ifname in needed:
                 raise self._taken(link)
+        if self._generations is not None:
+            self._generations.follow_devices(caching)
 
     def _is_owned(self, link: ListedLink, needed: bool) -> bool:
         """Costs nothing beyond the listing, unless signs are missing."""
@@ -115,8 +135,31 @@ class LinkDriver(Driver):
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """What devices of the module counted; those of the eBPF dataplane are counted by its program."""
-        links = [link for link in live.of_kind(self.kind) if isinstance(link, Link) and link.kind == KIND]
-        return {f"device {link.ifname}": read_counters(link.ifname) for link in links}
+        found: dict[str, dict[str, int]] = {}
+        for link in live.of_kind(self.kind):
+            if isinstance(link, Link) and link.kind == KIND:
+                device, flows = split_counters(read_counters(link.ifname))
+                found[f"device {link.ifname}"] = device
+                if _caches(link.attributes):
+                    found |= {"flow cache": flows, **dict(_traffic(link.ifname))}
+        return found
+
+    def flows(self, most: int) -> tuple[Sequence[Flow], int]:
+        with kernel_errors("links: listing"):
+            links = list_links(self._rtnetlink)
+        devices = [link.index for link in links if link.kind == KIND and _caches(attributes_of(link.data))]
+        names, total = dict(socket.if_nameindex()), 0
+
+        def entries() -> Iterator[ModuleFlow]:
+            nonlocal total
+            for device in devices:
+                with suppress(OSError), ModuleFlowCache(device) as cache:
+                    for flow in cache.flows():
+                        total += 1
+                        yield flow
+
+        found = nlargest(most, entries(), key=lambda flow: flow.bytes)
+        return [_flow(names, flow) for flow in found], total
 
     def _create(self, link: Link) -> None:
         with kernel_errors(f"link {link.ifname}: making one of kind {link.kind}"):
@@ -146,3 +189,32 @@ class LinkDriver(Driver):
         with kernel_errors(f"link {ifname}: deleting"):
             for index in self._ipr.link_lookup(ifname=ifname):
                 self._ipr.link("del", index=index)
+
+
+def _caches(attributes: tuple[tuple[str, int], ...]) -> bool:
+    return bool(dict(attributes).get("flow_cache"))
+
+
+def _traffic(ifname: str) -> Iterator[tuple[str, dict[str, int]]]:
+    names = dict(socket.if_nameindex())
+    with suppress(OSError), ModuleFlowCache(socket.if_nametoindex(ifname)) as cache:  # where it is down: none
+        for way, traffic in cache.traffic().items():
+            between = " to ".join(_ifname(names, each) for each in way)
+            yield f"flow cache, {between}", {"packets": traffic.packets, "bytes": traffic.bytes}
+
+
+def _flow(names: Mapping[int, str], flow: ModuleFlow) -> Flow:
+    return Flow(
+        flow.protocol,
+        _ifname(names, flow.iif),
+        flow.original,
+        _ifname(names, flow.oif),
+        flow.translated,
+        flow.packets,
+        flow.bytes,
+        confirmed=not flow.suspended,
+    )
+
+
+def _ifname(names: Mapping[int, str], ifindex: int) -> str:
+    return names.get(ifindex, f"interface {ifindex}")

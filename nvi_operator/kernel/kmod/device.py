@@ -14,8 +14,9 @@ from nvi_operator.kernel.errors import kernel_errors
 KIND = "nvi"
 
 # u32 each, numbered from 1 in the order of if_nvi.h.
-_ATTRIBUTES = ("in_interface", "stage_mask", "ttl_compensation", "require_stage")
+_ATTRIBUTES = ("in_interface", "stage_mask", "ttl_compensation", "require_stage", "flow_cache")
 _PREFIX = "nvi_"
+_FLOW = "flow_"  # begins the names of the flow cache's counters
 
 
 @cache
@@ -56,3 +57,11 @@ def read_counters(ifname: str) -> dict[str, int]:
             return {name: int(value) for name, value in device.get_statistics()}
         finally:
             device.close()
+
+
+def split_counters(counters: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Those of the device itself, and those of its flow cache, by the names of the eBPF dataplane's."""
+    flows = {name.removeprefix(_FLOW): value for name, value in counters.items() if name.startswith(_FLOW)}
+    if "hit" in flows:
+        flows = {"entries": flows.pop("entries", 0), "fast": flows.pop("hit"), **flows}
+    return {name: value for name, value in counters.items() if not name.startswith(_FLOW)}, flows

@@ -33,11 +33,11 @@ CALICO = RuleFact(4, 9, mark=1 << 16, mask=0xFFFF0000)
 MWAN3 = RuleFact(4, 1001, iif="eth1", table=1)
 A_HOST = RuleFact(4, 9, source="192.168.1.80/32", table=9)
 MOVED = "ip rule add pref 2000 from all lookup 51820"
-LOADED = ModuleFacts(loaded=True, loaded_version="0.2.0")
+LOADED = ModuleFacts(loaded=True, loaded_version="0.3.0")
 OLD = ModuleFacts(loaded=True, loaded_version="0.1.0")
 ELSEWHERE = ModuleFacts(release="6.12.1-amd64", other_kernels=("6.1.0-9-amd64",))
 UNSIGNED = ModuleFacts(
-    installed=ModuleFile("/lib/modules/x/updates/nvi.ko", "0.2.0", signed=False), enforced="lockdown"
+    installed=ModuleFile("/lib/modules/x/updates/nvi.ko", "0.3.0", signed=False), enforced="lockdown"
 )
 KMOD = {"dataplane": {"type": "kmod"}}
 TUN = [link("tun0")]

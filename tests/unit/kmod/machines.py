@@ -9,7 +9,7 @@ RELEASE = "6.12.1-amd64"
 _SIGNED = b"~Module signature appended~\n"
 
 
-def ko(*, version: str = "0.2.0", release: str = RELEASE, source: str = "ABCD", signed: bool = False) -> bytes:
+def ko(*, version: str = "0.3.0", release: str = RELEASE, source: str = "ABCD", signed: bool = False) -> bytes:
     """A 64-bit little-endian ELF file with a section .modinfo and no other of interest."""
     info = f"version={version}\0srcversion={source}\0alias=rtnl-link-nvi\0vermagic={release} SMP preempt \0".encode()
     names = b"\0.modinfo\0.shstrtab\0"
@@ -47,5 +47,5 @@ class Machine:
         self.write(f"lib/modules/{release}/modules.dep", f"kernel/net/ifb.ko:\n{name}: kernel/net/x.ko\n")
         return self.write(f"lib/modules/{release}/{name}", content)
 
-    def load(self, version: str = "0.2.0") -> None:
+    def load(self, version: str = "0.3.0") -> None:
         self.write("sys/module/nvi/version", f"{version}\n")

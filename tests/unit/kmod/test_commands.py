@@ -24,9 +24,9 @@ from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import FakeKernel
 
 ROOT = Path(__file__).resolve().parents[3]
-LOADED = ModuleFacts(loaded=True, loaded_version="0.2.0")
+LOADED = ModuleFacts(loaded=True, loaded_version="0.3.0")
 OLD = replace(LOADED, loaded_version="0.1.0", headers=True)
-INSTALLED = ModuleFacts(installed=ModuleFile("/x/nvi.ko", "0.2.0"), may_load=True)
+INSTALLED = ModuleFacts(installed=ModuleFile("/x/nvi.ko", "0.3.0"), may_load=True)
 WANTED = HostState.of([("module", Module("nvi"))])
 LOAD = Change(Ref("module", "nvi"), Action.CREATE, None, Module("nvi"))
 
@@ -42,11 +42,11 @@ def machine(monkeypatch: pytest.MonkeyPatch, facts: ModuleFacts) -> None:
 @pytest.mark.parametrize(
     ("facts", "code", "words"),
     [
-        (LOADED, 0, ["module nvi: usable: nvi 0.2.0 is loaded"]),
+        (LOADED, 0, ["module nvi: usable: nvi 0.3.0 is loaded"]),
         (OLD, 1, ["not usable", "    nvictl down && rmmod nvi"]),
         (ModuleFacts(takes_modules=False), 1, ["this kernel takes no modules", "takes no modules"]),
         (ModuleFacts(headers=True), 1, ["    nvictl module install"]),
-        (INSTALLED, 0, ["/x/nvi.ko, version 0.2.0, for an unknown kernel, signature unknown"]),
+        (INSTALLED, 0, ["/x/nvi.ko, version 0.3.0, for an unknown kernel, signature unknown"]),
         (replace(INSTALLED, enforced="lockdown", secure_boot=True), 0, ["required by lockdown"]),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_plan_names_a_module_that_is_too_old_and_the_version_that_is_needed(da
     assert topology is not None
     (note,) = [note for note in topology.notes if note.startswith("dataplane ")]
     assert note.startswith(f"dataplane {chosen}")
-    assert "nvi 0.1.0 is loaded, but 0.2.0 or newer is required; nvictl module status" in note
+    assert "nvi 0.1.0 is loaded, but 0.3.0 or newer is required; nvictl module status" in note
 
 
 class RefusingKernel(FakeKernel):

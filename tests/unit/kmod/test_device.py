@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from nvi_operator.kernel.kmod.device import as_request, attributes_of
+from nvi_operator.kernel.kmod.device import as_request, attributes_of, split_counters
 from nvi_operator.nft.wire.attributes import attributes
 
-VALUES = {"in_interface": 1, "stage_mask": 1 << 31, "ttl_compensation": 1, "require_stage": 1}
-WIDTHS = {"0.1.0": (1, 4, 1, 1), "0.2.0": (4, 4, 4, 4)}
+VALUES = {"in_interface": 1, "stage_mask": 1 << 31, "ttl_compensation": 1, "require_stage": 1, "flow_cache": 1}
+WIDTHS = {"0.1.0": (1, 4, 1, 1, 4), "0.3.0": (4, 4, 4, 4, 4)}
 
 
 def attribute(kind: int, content: bytes) -> bytes:
@@ -29,3 +29,9 @@ def test_attributes_are_read_by_their_length(widths: tuple[int, ...]) -> None:
 
 def test_a_request_names_each_attribute_as_if_nvi_h_does() -> None:
     assert as_request(tuple(VALUES.items())) == {f"nvi_{name}": value for name, value in VALUES.items()}
+
+
+def test_counters_of_the_flow_cache_have_the_names_of_the_ebpf_dataplanes() -> None:
+    device, flows = split_counters({"reinjected": 5, "loop": 0, "flow_entries": 2, "flow_hit": 40, "flow_unknown": 3})
+    assert device == {"reinjected": 5, "loop": 0}
+    assert flows == {"entries": 2, "fast": 40, "unknown": 3}

@@ -39,7 +39,7 @@ def stub(tmp_path: Path) -> Path:
     (directory / "nvi.c").write_text("")
     (directory / "made").write_bytes(ko())
     (directory / "Kbuild").write_text("obj-m := nvi.o\n")
-    (directory / "dkms.conf").write_text('PACKAGE_NAME="nvi"\nPACKAGE_VERSION="0.2.0"\n')
+    (directory / "dkms.conf").write_text('PACKAGE_NAME="nvi"\nPACKAGE_VERSION="0.3.0"\n')
     return directory
 
 
@@ -108,7 +108,7 @@ def dkms(machine: Machine) -> Machine:
 
 def test_dkms_gets_the_sources_once_and_again_when_they_change(stub: Path, dkms: Machine) -> None:
     assert [install(stub, RELEASE, root=dkms.root).changed for _ in range(2)] == [True, False]
-    assert survey_module(dkms.root).dkms_builds == (DkmsBuild("0.2.0", RELEASE, "installed"),)
+    assert survey_module(dkms.root).dkms_builds == (DkmsBuild("0.3.0", RELEASE, "installed"),)
     (stub / "made").unlink()
     with pytest.raises(BuildError):
         install(stub, RELEASE, root=dkms.root)
@@ -116,11 +116,11 @@ def test_dkms_gets_the_sources_once_and_again_when_they_change(stub: Path, dkms:
     (stub / "made").write_bytes(ko(source="EF01"))
     assert install(stub, RELEASE, root=dkms.root).changed
     calls = (dkms.root / "calls").read_text().splitlines()
-    once = ["add nvi/0.2.0", f"install nvi/0.2.0 -k {RELEASE}"]
-    assert calls == [*once, "remove nvi/0.2.0 --all", *once]
-    assert same_sources(stub, dkms.root / "usr/src/nvi-0.2.0")
+    once = ["add nvi/0.3.0", f"install nvi/0.3.0 -k {RELEASE}"]
+    assert calls == [*once, "remove nvi/0.3.0 --all", *once]
+    assert same_sources(stub, dkms.root / "usr/src/nvi-0.3.0")
     assert len(list(uninstall(dkms.root))) == 1
-    assert not (dkms.root / "usr/src/nvi-0.2.0").exists()
+    assert not (dkms.root / "usr/src/nvi-0.3.0").exists()
 
 
 def test_dkms_is_not_used_with_no_dkms(stub: Path, dkms: Machine) -> None:
@@ -166,10 +166,10 @@ def test_a_tool_that_make_does_not_find(output: str, tool: str) -> None:
 
 def test_sources_are_those_given_or_those_of_the_installation(stub: Path, tmp_path: Path) -> None:
     assert find_sources(stub) == stub
-    assert (find_sources(None) / "nvi.c").is_file()
+    assert (find_sources(None) / "device.c").is_file()
     with pytest.raises(CapabilityError, match="has no Kbuild"):
         find_sources(tmp_path)
-    assert package_version(stub) == "0.2.0"
+    assert package_version(stub) == "0.3.0"
     assert package_version(tmp_path) is None
 
 

@@ -44,7 +44,7 @@ def test_a_loaded_module_has_its_version(machine: Machine) -> None:
 
 def test_an_installed_module_is_found_by_depmods_index_and_read(machine: Machine) -> None:
     path = machine.install(ko())
-    assert seen(machine).installed == ModuleFile(str(path), "0.2.0", RELEASE, "ABCD", signed=False)
+    assert seen(machine).installed == ModuleFile(str(path), "0.3.0", RELEASE, "ABCD", signed=False)
 
 
 def test_a_file_that_depmod_does_not_list_is_not_installed(machine: Machine) -> None:
@@ -105,13 +105,13 @@ def test_other_facts_that_decide(machine: Machine, path: str, content: str, fiel
 def test_what_dkms_has(machine: Machine) -> None:
     dkms = machine.root / "var/lib/dkms/nvi"
     machine.write("var/lib/dkms/nvi/0.1.0/source/dkms.conf", "")
-    machine.write("var/lib/dkms/nvi/0.2.0/6.1.0-9-amd64/x86_64/module/nvi.ko", ko())
-    machine.write(f"var/lib/dkms/nvi/0.2.0/{RELEASE}/x86_64/module/nvi.ko.zst", b"")
-    os.symlink("0.2.0/6.1.0-9-amd64/x86_64", dkms / "kernel-6.1.0-9-amd64-x86_64")
+    machine.write("var/lib/dkms/nvi/0.3.0/6.1.0-9-amd64/x86_64/module/nvi.ko", ko())
+    machine.write(f"var/lib/dkms/nvi/0.3.0/{RELEASE}/x86_64/module/nvi.ko.zst", b"")
+    os.symlink("0.3.0/6.1.0-9-amd64/x86_64", dkms / "kernel-6.1.0-9-amd64-x86_64")
     assert seen(machine).dkms_builds == (
         DkmsBuild("0.1.0"),
-        DkmsBuild("0.2.0", "6.1.0-9-amd64", "installed"),
-        DkmsBuild("0.2.0", RELEASE, "built"),
+        DkmsBuild("0.3.0", "6.1.0-9-amd64", "installed"),
+        DkmsBuild("0.3.0", RELEASE, "built"),
     )
 
 
@@ -141,7 +141,7 @@ def test_compressed_files_are_read(machine: Machine, suffix: str, pack: object) 
     machine.install(pack(ko(signed=True)), f"updates/nvi.ko{suffix}")  # type: ignore[operator]
     installed = seen(machine).installed
     assert installed is not None
-    assert (installed.version, installed.release, installed.signed) == ("0.2.0", RELEASE, True)
+    assert (installed.version, installed.release, installed.signed) == ("0.3.0", RELEASE, True)
 
 
 def test_files_of_zstd_are_read_by_its_command(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_files_of_zstd_are_read_by_its_command(machine: Machine, monkeypatch: py
     machine.install(b"packed\n" + ko(), "updates/dkms/nvi.ko.zst")
     installed = seen(machine).installed
     assert installed is not None
-    assert installed.version == "0.2.0"
+    assert installed.version == "0.3.0"
 
 
 @pytest.mark.parametrize(

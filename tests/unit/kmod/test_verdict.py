@@ -13,7 +13,7 @@ HERE, OTHER = "6.12.1-amd64", "6.1.0-9-amd64"
 
 
 def ko(**changes: Any) -> ModuleFile:
-    return ModuleFile(**{"path": "/x/nvi.ko", "version": "0.2.0", "release": HERE, "signed": False, **changes})
+    return ModuleFile(**{"path": "/x/nvi.ko", "version": "0.3.0", "release": HERE, "signed": False, **changes})
 
 
 def facts(**changes: Any) -> ModuleFacts:
@@ -22,13 +22,13 @@ def facts(**changes: Any) -> ModuleFacts:
     return ModuleFacts(**{**usual, **changes})
 
 
-INSTALLED = (DkmsBuild("0.2.0", OTHER, "installed"),)
+INSTALLED = (DkmsBuild("0.3.0", OTHER, "installed"),)
 
 
 @pytest.mark.parametrize(
     ("changes", "case", "why", "todo"),
     [
-        pytest.param({"loaded": True, "loaded_version": "0.2.0"}, "loaded", "nvi 0.2.0 is loaded", "", id="loaded"),
+        pytest.param({"loaded": True, "loaded_version": "0.3.0"}, "loaded", "nvi 0.3.0 is loaded", "", id="loaded"),
         pytest.param({"loaded": True, "loaded_version": "1.0"}, "loaded", "1.0", "", id="newer"),
         pytest.param({"loaded": True}, "loaded", "unknown version", "", id="loaded, version unknown"),
         pytest.param({"loaded": True, "takes_modules": False}, "loaded", "", "", id="built in, with a version"),
@@ -109,7 +109,7 @@ def test_headers_are_installed_as_the_distribution_does(distribution: tuple[str,
 
 @pytest.mark.parametrize(
     ("version", "old"),
-    [("0.2.0", False), ("0.2", False), ("0.1.99", True), ("0.10.0", False), ("1", False), (None, False), ("", False)],
+    [("0.3.0", False), ("0.3", False), ("0.2.99", True), ("0.10.0", False), ("1", False), (None, False), ("", False)],
 )
 def test_versions_are_compared_as_numbers(version: str | None, old: bool) -> None:
     assert is_too_old(version) is old

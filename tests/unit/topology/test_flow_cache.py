@@ -9,6 +9,8 @@ import pytest
 
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.flow_cache import HOOKS, FlowCacheOptions, FlowCacheProgram
+from nvi_operator.kinds.link import Link
+from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Action
 from nvi_operator.plan.compile import desired_state
@@ -25,7 +27,7 @@ apiVersion: nvi-operator/v1
 kind: Gateway
 metadata: {{ name: edge }}
 spec:
-  dataplane: {{ type: bpf, {} }}
+  dataplane: {{ type: {}, {} }}
   interfaces: {{ lan0: {{ networks: [192.168.1.0/24, "fd00:1::/64"] }} }}
   uplinks:
     isp-a: {{ interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, default: true }}
@@ -33,8 +35,10 @@ spec:
 """
 
 
-def topology(dataplane: str = "flowCache: auto", *, missing: str = "", **changes: object) -> Topology:
-    spec = load_texts({"edge.yaml": SPEC.format(dataplane)}).spec
+def topology(
+    dataplane: str = "flowCache: auto", *, type_: str = "bpf", missing: str = "", **changes: object
+) -> Topology:
+    spec = load_texts({"edge.yaml": SPEC.format(type_, dataplane)}).spec
     facts = assume_missing(spec, Facts("host"))
     links = {name: replace(link, mac=None if name == "ppp0" else link.mac) for name, link in facts.links.items()}
     links.pop(missing, None)
@@ -94,6 +98,29 @@ def test_settings_that_it_would_break_switch_it_off(setting: str, why: str) -> N
     found = topology(f"flowCache: auto, {setting}")
     assert found.flow_cache is None
     assert cache_notes(found)[0].startswith(f"flow cache: off: {why} ")
+
+
+def test_the_modules_cache_sees_what_programs_at_the_ingress_do_and_extends_timeouts_itself() -> None:
+    """It is one for all interfaces: what blocks one of them switches it off."""
+    module = {"module": ModuleFacts(loaded=True, loaded_version="0.3.0")}
+    seen = (Blocker("tcx_program", "program shaper 12 at tcx ingress of lan0", ifname="lan0"),)
+    timeouts = MappingProxyType({"nf_conntrack_udp_timeout": 1})
+    found = topology("flowCache: auto", type_="kmod", blockers=seen, timeouts=timeouts, **module)
+    assert not cache_notes(found)
+    assert found.flow_cache is not None
+    assert "ppp0" in found.flow_cache.cached
+    assert attribute(found) == 1
+    blocked = (Blocker("bridge_netfilter", "bridge-nf-call-iptables is 1: it", ifname="lan0"),)
+    found = topology("flowCache: auto", type_="kmod", blockers=blocked, **module)
+    assert found.flow_cache is None
+    assert attribute(found) == 0
+    assert len(cache_notes(found)) == 1
+
+
+def attribute(found: Topology) -> int:
+    (link,) = desired_state(found).of_kind("link")
+    assert isinstance(link, Link)
+    return dict(link.attributes)["flow_cache"]
 
 
 @pytest.mark.parametrize(("seconds", "interval"), [(30, 10_000), (5, 2_500), (2, 1_000)])

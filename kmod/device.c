@@ -27,13 +27,15 @@
 #include <net/dropreason.h>
 #include <net/ip_tunnels.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/genetlink.h>
 #include <net/rtnetlink.h>
 
 #include <linux/if_nvi.h>
 
 #include "compat.h"
+#include "flow_cache.h"
 
-#define NVI_VERSION		"0.2.0"
+#define NVI_VERSION		"0.3.0"
 #define NVI_MTU			(64 * 1024)	/* the first pass never fragments */
 #define NVI_TAG_MASK		0xfff0	/* sch_gred reads the lowest four bits */
 #define NVI_FEATURES		(NETIF_F_SG | NETIF_F_FRAGLIST |	\
@@ -70,6 +72,7 @@ struct nvi_drop_stats {
 #define NVI_F_SKB_IIF		BIT(0)
 #define NVI_F_TTL_COMPENSATION	BIT(1)
 #define NVI_F_REQUIRE_STAGE	BIT(2)
+#define NVI_F_FLOW_CACHE	BIT(3)
 #define NVI_STAGE_BIT		GENMASK(12, 8)	/* bit number in the mark */
 #define NVI_CONFIG		(NVI_F_REQUIRE_STAGE | \
 				 FIELD_PREP(NVI_STAGE_BIT, 31))
@@ -82,6 +85,7 @@ struct nvi_priv {
 	u32 config;
 	u16 loop_tag;
 	struct nvi_drop_stats __percpu *drops;
+	struct nvi_flow_cache __rcu *flow_cache;	/* while up */
 };
 
 static u32 nvi_stage_mask(u32 config)
@@ -239,6 +243,7 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 	u32 config = READ_ONCE(priv->config);
 	u32 stage_mask = nvi_stage_mask(config);
 	unsigned int len = skb->len;
+	struct nvi_flow_cache *cache;
 	enum skb_drop_reason reason;
 	struct net_device *in_dev;
 
@@ -260,6 +265,10 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 	if (!(in_dev->flags & IFF_UP))
 		return nvi_drop(skb, dev, NVI_DROP_DEVICE_DOWN,
 				SKB_DROP_REASON_DEV_READY);
+
+	cache = rcu_dereference_bh(priv->flow_cache);
+	if (cache)
+		nvi_flow_handed_back(cache, skb, in_dev);
 
 	if (((config & NVI_F_TTL_COMPENSATION) && nvi_compensate_ttl(skb)) ||
 	    nvi_set_mac_header(skb, in_dev))
@@ -321,14 +330,51 @@ static int nvi_dev_init(struct net_device *dev)
 	return 0;
 }
 
+static int nvi_start_flow_cache(struct net_device *dev, u32 config)
+{
+	struct nvi_priv *priv = netdev_priv(dev);
+	struct nvi_flow_cache *cache;
+
+	if (!(config & NVI_F_FLOW_CACHE))
+		return 0;
+
+	cache = nvi_flow_cache_start(dev, config & NVI_F_TTL_COMPENSATION ? 1 : 2);
+	if (IS_ERR(cache))
+		return PTR_ERR(cache);
+	rcu_assign_pointer(priv->flow_cache, cache);
+
+	return 0;
+}
+
+static void nvi_stop_flow_cache(struct net_device *dev)
+{
+	struct nvi_priv *priv = netdev_priv(dev);
+	struct nvi_flow_cache *cache = rtnl_dereference(priv->flow_cache);
+
+	if (!cache)
+		return;
+
+	RCU_INIT_POINTER(priv->flow_cache, NULL);
+	synchronize_net();
+	nvi_flow_cache_stop(cache);
+}
+
 /* Not in ndo_init: a move to another namespace creates the inet6_dev again. */
 static int nvi_dev_open(struct net_device *dev)
 {
+	struct nvi_priv *priv = netdev_priv(dev);
 	struct inet6_dev *idev = __in6_dev_get(dev);
 
 	/* A link-local address would have no peer. */
 	if (idev)
 		WRITE_ONCE(idev->cnf.addr_gen_mode, IN6_ADDR_GEN_MODE_NONE);
+
+	return nvi_start_flow_cache(dev, priv->config);
+}
+
+static int nvi_dev_stop(struct net_device *dev)
+{
+	nvi_stop_flow_cache(dev);
 
 	return 0;
 }
@@ -367,25 +413,30 @@ static void nvi_get_stats64(struct net_device *dev,
 static const struct net_device_ops nvi_netdev_ops = {
 	.ndo_init		= nvi_dev_init,
 	.ndo_open		= nvi_dev_open,
+	.ndo_stop		= nvi_dev_stop,
 	.ndo_start_xmit		= nvi_xmit,
 	.ndo_get_stats64	= nvi_get_stats64,
 };
 
 static int nvi_get_sset_count(struct net_device *dev, int sset)
 {
-	return sset == ETH_SS_STATS ? ARRAY_SIZE(nvi_counter_names) :
-				      -EOPNOTSUPP;
+	return sset == ETH_SS_STATS ?
+	       ARRAY_SIZE(nvi_counter_names) + NVI_FLOW_STATS : -EOPNOTSUPP;
 }
 
 static void nvi_get_strings(struct net_device *dev, u32 sset, u8 *data)
 {
-	if (sset == ETH_SS_STATS)
-		memcpy(data, nvi_counter_names, sizeof(nvi_counter_names));
+	if (sset != ETH_SS_STATS)
+		return;
+
+	memcpy(data, nvi_counter_names, sizeof(nvi_counter_names));
+	nvi_flow_cache_get_strings(data + sizeof(nvi_counter_names));
 }
 
 static void nvi_get_ethtool_stats(struct net_device *dev,
 				  struct ethtool_stats *stats, u64 *data)
 {
+	struct nvi_priv *priv = netdev_priv(dev);
 	struct rtnl_link_stats64 tstats = {};
 	enum nvi_drop drop;
 
@@ -393,6 +444,7 @@ static void nvi_get_ethtool_stats(struct net_device *dev,
 	*data++ = tstats.tx_packets;
 	for (drop = 0; drop < __NVI_DROPS; drop++)
 		*data++ = nvi_read_drops(dev, drop);
+	nvi_flow_cache_get_stats(rtnl_dereference(priv->flow_cache), data);
 }
 
 static const struct ethtool_ops nvi_ethtool_ops = {
@@ -459,6 +511,7 @@ static const struct nla_policy nvi_policy[IFLA_NVI_MAX + 1] = {
 								 nvi_check_stage_mask),
 	[IFLA_NVI_TTL_COMPENSATION]	= NLA_POLICY_MAX(NLA_U32, 1),
 	[IFLA_NVI_REQUIRE_STAGE]	= NLA_POLICY_MAX(NLA_U32, 1),
+	[IFLA_NVI_FLOW_CACHE]		= NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 static int nvi_validate(struct nlattr *tb[], struct nlattr *data[],
@@ -491,6 +544,7 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 	struct nvi_priv *priv = netdev_priv(dev);
 	u32 config = priv->config;
 	const struct nlattr *attr;
+	int err;
 
 	if (!data)
 		return 0;
@@ -500,6 +554,7 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 		     data[IFLA_NVI_TTL_COMPENSATION]);
 	nvi_set_flag(&config, NVI_F_REQUIRE_STAGE,
 		     data[IFLA_NVI_REQUIRE_STAGE]);
+	nvi_set_flag(&config, NVI_F_FLOW_CACHE, data[IFLA_NVI_FLOW_CACHE]);
 	attr = data[IFLA_NVI_STAGE_MASK];
 	if (attr) {
 		config &= ~NVI_STAGE_BIT;
@@ -512,9 +567,21 @@ static int nvi_changelink(struct net_device *dev, struct nlattr *tb[],
 		return -EINVAL;
 	}
 
-	WRITE_ONCE(priv->config, config);
+	if (config == priv->config)
+		return 0;
 
-	return 0;
+	nvi_stop_flow_cache(dev);
+	WRITE_ONCE(priv->config, config);
+	if (!(dev->flags & IFF_UP))
+		return 0;
+
+	err = nvi_start_flow_cache(dev, config);
+	if (err) {
+		WRITE_ONCE(priv->config, config & ~NVI_F_FLOW_CACHE);
+		NL_SET_ERR_MSG(extack, "The flow cache could not be started");
+	}
+
+	return err;
 }
 
 static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
@@ -529,12 +596,30 @@ static int nvi_newlink(struct net_device *dev, struct nlattr *data[],
 	return register_netdevice(dev);
 }
 
+/* Newer kernels pass the arguments of rtnl_link_ops::newlink in a struct. */
+#ifdef NVI_HAVE_RTNL_NEWLINK_PARAMS
+static int nvi_rtnl_newlink(struct net_device *dev,
+			    struct rtnl_newlink_params *params,
+			    struct netlink_ext_ack *extack)
+{
+	return nvi_newlink(dev, params->data, extack);
+}
+#else
+static int nvi_rtnl_newlink(struct net *src_net, struct net_device *dev,
+			    struct nlattr *tb[], struct nlattr *data[],
+			    struct netlink_ext_ack *extack)
+{
+	return nvi_newlink(dev, data, extack);
+}
+#endif
+
 static size_t nvi_get_size(const struct net_device *dev)
 {
 	return nla_total_size(sizeof(u32)) +	/* IFLA_NVI_IN_INTERFACE */
 	       nla_total_size(sizeof(u32)) +	/* IFLA_NVI_STAGE_MASK */
 	       nla_total_size(sizeof(u32)) +	/* IFLA_NVI_TTL_COMPENSATION */
-	       nla_total_size(sizeof(u32));	/* IFLA_NVI_REQUIRE_STAGE */
+	       nla_total_size(sizeof(u32)) +	/* IFLA_NVI_REQUIRE_STAGE */
+	       nla_total_size(sizeof(u32));	/* IFLA_NVI_FLOW_CACHE */
 }
 
 static int nvi_fill_info(struct sk_buff *skb, const struct net_device *dev)
@@ -550,7 +635,9 @@ static int nvi_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	    nla_put_u32(skb, IFLA_NVI_TTL_COMPENSATION,
 			!!(config & NVI_F_TTL_COMPENSATION)) ||
 	    nla_put_u32(skb, IFLA_NVI_REQUIRE_STAGE,
-			!!(config & NVI_F_REQUIRE_STAGE)))
+			!!(config & NVI_F_REQUIRE_STAGE)) ||
+	    nla_put_u32(skb, IFLA_NVI_FLOW_CACHE,
+			!!(config & NVI_F_FLOW_CACHE)))
 		return -EMSGSIZE;
 
 	return 0;
@@ -569,14 +656,60 @@ static struct rtnl_link_ops nvi_link_ops __read_mostly = {
 	.fill_info	= nvi_fill_info,
 };
 
+/* A reference, or an ERR_PTR(); see enum nvi_command. */
+struct nvi_flow_cache *nvi_flow_cache_get(struct net *net, int ifindex)
+{
+	struct nvi_flow_cache *cache;
+	struct net_device *dev;
+	struct nvi_priv *priv;
+
+	rcu_read_lock();
+
+	dev = dev_get_by_index_rcu(net, ifindex);
+	if (!dev || dev->rtnl_link_ops != &nvi_link_ops) {
+		cache = ERR_PTR(-ENODEV);
+	} else {
+		priv = netdev_priv(dev);
+		cache = rcu_dereference(priv->flow_cache);
+		if (!cache || !kref_get_unless_zero(&cache->ref))
+			cache = ERR_PTR(-ENOENT);
+	}
+
+	rcu_read_unlock();
+
+	return cache;
+}
+
 static int __init nvi_init(void)
 {
-	return rtnl_link_register(&nvi_link_ops);
+	int err;
+
+	err = nvi_flow_cache_init();
+	if (err)
+		return err;
+
+	err = nvi_flow_netlink_init();
+	if (err)
+		goto err_cache;
+
+	err = rtnl_link_register(&nvi_link_ops);
+	if (err)
+		goto err_netlink;
+
+	return 0;
+
+err_netlink:
+	nvi_flow_netlink_exit();
+err_cache:
+	nvi_flow_cache_exit();
+	return err;
 }
 
 static void __exit nvi_exit(void)
 {
 	rtnl_link_unregister(&nvi_link_ops);
+	nvi_flow_netlink_exit();
+	nvi_flow_cache_exit();
 }
 
 module_init(nvi_init);
@@ -587,3 +720,4 @@ MODULE_AUTHOR("nvi-operator authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(NVI_VERSION);
 MODULE_ALIAS_RTNL_LINK("nvi");
+MODULE_ALIAS_GENL_FAMILY(NVI_GENL_NAME);
