@@ -76,6 +76,7 @@ class CachedKernel(Kernel):
         self._events = events
         self._rights_tried = False
         self._known_facts: _KnownFacts | None = None
+        self._found_blockers = False  # others than before, by whoever asked for facts: a question for the status, say
         self._crowded: frozenset[str] = frozenset()  # interfaces with more routes than are followed
         self._known: _Known | None = None
         self._followed: tuple[tuple[str, Object], ...] = ()  # as of the last observation
@@ -125,8 +126,10 @@ class CachedKernel(Kernel):
         if self._known is not None and not self._known.is_unchanged():
             self._invalidate_objects()
             return True
+        found, self._found_blockers = self._found_blockers, False
         facts = self._known_facts.facts if self._known_facts else None
-        return bool(facts and facts.blockers) and self._flow_cache is not None and self._flow_cache.is_stale()
+        stale = facts and facts.blockers and self._flow_cache is not None and self._flow_cache.is_stale()
+        return found or bool(stale)
 
     def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
         """The same object as last time, if nothing was reported."""
@@ -144,6 +147,7 @@ class CachedKernel(Kernel):
             found = self._blockers(known.facts, flow_cache)
             if found != known.facts.blockers:
                 known = self._known_facts = replace(known, facts=replace(known.facts, blockers=found))
+                self._found_blockers = True
         if known.facts.health is not self.health:
             known = self._known_facts = replace(known, facts=replace(known.facts, health=self.health))
         return known.facts

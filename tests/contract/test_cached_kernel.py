@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from nvi_operator.doctor.footprint import footprint
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
@@ -192,3 +193,20 @@ def test_the_loop_hears_later_of_reports_that_the_cache_read(daemon: CachingMach
     daemon.host.ip("rule add pref 20100 lookup 1234")
     seen(daemon, SPEC)
     assert [event.kind for event in daemon.events.drain()] == ["rule"]
+
+
+def test_a_blocker_that_a_question_finds_wakes_a_reconcile(daemon: CachingMachine) -> None:
+    """A question for the status asks for facts as well."""
+    need = footprint(SPEC)
+
+    def ask() -> Facts:
+        return daemon.run(lambda kernel: kernel.facts(SPEC.wires, need))
+
+    before = ask().blockers
+    daemon.host.nft("table inet fw { chain c { type filter hook forward priority 0; log; }; }\n")
+    assert "log" in {blocker.reason for blocker in ask().blockers}
+    assert daemon.host.call(daemon.kernel.unreported_change)
+    daemon.host.run("nft", "delete", "table", "inet", "fw")
+    assert ask().blockers == before
+    assert daemon.host.call(daemon.kernel.unreported_change)
+    assert not daemon.host.call(daemon.kernel.unreported_change)
