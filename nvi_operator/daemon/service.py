@@ -31,6 +31,7 @@ from nvi_operator.kernel.netlink.flow_changes import FlowReports
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import NO_PLAN, Plan
 from nvi_operator.reconcile.compiler import Compiler
@@ -42,6 +43,7 @@ from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.state.host import HostState
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.faults import faults
+from nvi_operator.topology.model import Topology
 
 LOCK_SECONDS = 10.0  # that a reconcile waits for another process's change; then it is tried again later
 
@@ -70,6 +72,7 @@ class Daemon:
         self._compiler = Compiler("", None)
         self._reached: HostState | None = None  # the desired state of the last reconcile that was not stopped
         self._notes: tuple[str, ...] = ()
+        self._faults: tuple[GatewaySpec, Topology, tuple[str, ...]] | None = None
         self._garbage = Garbage()
 
     def glance(self) -> bool:
@@ -85,8 +88,15 @@ class Daemon:
         with self._kernel.using(spec.numbers if spec else Numbers()) as kernel:
             plan = preview(kernel, self._compiler)
             counters = kernel.counters(plan.before)
-        found = faults(spec, plan.topology) if spec and plan.topology else ()
-        return Seen(self._compiler.name, plan, counters, found)
+        return Seen(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
+
+    def _faults_of(self, spec: GatewaySpec | None, topology: Topology | None) -> tuple[str, ...]:
+        """Worked out once for each topology: it takes a look at each of 100,000 forwards."""
+        if spec is None or topology is None:
+            return ()
+        if self._faults is None or self._faults[0] is not spec or self._faults[1] is not topology:
+            self._faults = spec, topology, faults(spec, topology)
+        return self._faults[2]
 
     def reconcile(self, trigger: Trigger) -> Outcome:
         """Never raises an NviError. A wrong spec stops it only while there has been no good one."""
@@ -105,6 +115,8 @@ class Daemon:
         if self._invalidation is not None:
             outcome = replace(outcome, notes=(*outcome.notes, *self._invalidation.notes))
         self._notes = outcome.notes
+        if self._faults is not None and self._faults[1] is not outcome.plan.topology:
+            self._faults = None  # with the 100,000 forwards that it holds
         state = self._directory.state
         return replace(
             outcome,
