@@ -114,7 +114,7 @@ static __always_inline void suspend(struct entry *entry, __u32 now)
 /* So many jiffies make a second, and so many renewals make a good interval. */
 static __always_inline void adjust(struct cpu *cpu, __u32 now)
 {
-	__u64 ns = bpf_ktime_get_ns(), elapsed = ns - cpu->began, entries;
+	__u64 ns = bpf_ktime_get_ns(), elapsed = ns - cpu->began, entries, wanted;
 	__u32 length = now - cpu->window;
 
 	if (elapsed < WINDOW)
@@ -123,7 +123,11 @@ static __always_inline void adjust(struct cpu *cpu, __u32 now)
 		cpu->hz = length * SECOND / elapsed;
 		/* There are as many entries as were renewed, over the interval that they had. */
 		entries = (__u64)cpu->renewals * cpu->interval / (length | 1);
-		cpu->interval = entries * cpu->hz / (cpu_renewals | 1);
+		wanted = entries * cpu->hz / (cpu_renewals | 1);
+		/* It shrinks slowly: packets come in bursts. */
+		if (wanted < cpu->interval)
+			wanted += (cpu->interval - wanted) * 3 / 4;
+		cpu->interval = wanted;
 	}
 	cpu->began = ns;
 	cpu->window = now;

@@ -41,7 +41,7 @@ const volatile __u32 cpu_slots = 1024;			/* SLOTS over the number of CPUs, a pow
 const volatile __u32 learn_after = 6;			/* packets of a direction; at most 14 */
 const volatile __u32 interval_ms = 1000;		/* how long an entry lasts unless it is renewed */
 const volatile __u32 longest_ms = 10000;		/* the same, when there are many of them */
-const volatile __u32 cpu_renewals = 20000;		/* a second; above it the interval is stretched */
+const volatile __u32 cpu_renewals = 10000;		/* a second; above it the interval is stretched */
 
 enum reason {
 	/* why a packet went the slow way */
