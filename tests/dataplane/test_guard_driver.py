@@ -97,7 +97,7 @@ def uplink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uplink]:
                 if request.param == "egress"
                 else IngressGuard(LINK, STAGE, ADDRESSES)
             )
-            return Uplink(netns, kind(ipr, places), ipr, guard)
+            return Uplink(netns, kind(places), ipr, guard)
 
         yield netns.call(made)
     finally:
