@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BeforeValidator,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.language.model.services import (
     PORT_PROTOCOLS,
@@ -142,45 +143,74 @@ class OrShort:
         return {"anyOf": [*self._forms, handler(core)]}
 
 
-_STR = PlainSerializer(str)
+class _Parsed:
+    """A value that one function parses, and its form in JSON Schema; `write` None: it is written as it is.
+
+    It tells pydantic all of that at once. From BeforeValidator, PlainSerializer and WithJsonSchema in a row pydantic
+    finds it out by inspecting each function in each field, which takes a fifth of the time of `nvictl validate`.
+    """
+
+    def __init__(
+        self, parse: Callable[[Any], Any], schema: dict[str, Any], write: Callable[[Any], Any] | None = None
+    ) -> None:
+        written = None if write is None else core_schema.plain_serializer_function_ser_schema(write)
+        self.core: CoreSchema = core_schema.no_info_plain_validator_function(parse, serialization=written)
+        self.schema = schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return self.core
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+class _Several(_Parsed):
+    """A tuple of them; `before` makes a tuple of what was written."""
+
+    def __init__(
+        self, item: _Parsed, before: Callable[[Any], Any], write: Callable[[Any], Any] | None = None
+    ) -> None:
+        items = core_schema.tuple_variable_schema(item.core)
+        written = None if write is None else core_schema.plain_serializer_function_ser_schema(write)
+        self.core = core_schema.no_info_before_validator_function(before, items, serialization=written)
+        self.schema = _one_or_many(item.schema)
 
 
 def _strings(values: tuple[object, ...]) -> list[str]:
     return [str(value) for value in values]
 
 
+_NAME = _Parsed(parse_name, NAME_SCHEMA)
+_IFNAME = _Parsed(parse_ifname, _IFNAME_SCHEMA)
+_HOST = _Parsed(parse_hostname, _HOST_SCHEMA)
+_ADDRESS = _Parsed(parse_address, _ADDRESS_SCHEMA, str)
+_NETWORK = _Parsed(parse_network, _NETWORK_SCHEMA, str)
 _STRS = PlainSerializer(_strings)
-Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema(NAME_SCHEMA)]
-IfName = Annotated[str, BeforeValidator(parse_ifname), WithJsonSchema(_IFNAME_SCHEMA)]
-HostName = Annotated[str, BeforeValidator(parse_hostname), WithJsonSchema(_HOST_SCHEMA)]
-PlaceName = Annotated[str, BeforeValidator(parse_place), WithJsonSchema(_PLACE_SCHEMA)]
-Protocol = Annotated[str, BeforeValidator(parse_protocol), WithJsonSchema(_PROTOCOL_SCHEMA)]
-SpecAddress = Annotated[Address, BeforeValidator(parse_address), _STR, WithJsonSchema(_ADDRESS_SCHEMA)]
-SpecNetwork = Annotated[Network, BeforeValidator(parse_network), _STR, WithJsonSchema(_NETWORK_SCHEMA)]
-SpecRange = Annotated[AddressRange, BeforeValidator(parse_address_range), _STR, WithJsonSchema(RANGE_SCHEMA)]
+Name = Annotated[str, _NAME]
+IfName = Annotated[str, _IFNAME]
+HostName = Annotated[str, _HOST]
+PlaceName = Annotated[str, _Parsed(parse_place, _PLACE_SCHEMA)]
+Protocol = Annotated[str, _Parsed(parse_protocol, _PROTOCOL_SCHEMA)]
+SpecAddress = Annotated[Address, _ADDRESS]
+SpecNetwork = Annotated[Network, _NETWORK]
+SpecRange = Annotated[AddressRange, _Parsed(parse_address_range, RANGE_SCHEMA, str)]
 SourcePorts = Annotated[
     PortRange | Literal["random"],
-    BeforeValidator(parse_source_ports),
-    _STR,
-    WithJsonSchema({"anyOf": [{"const": "random"}, *_PORTS_SCHEMA["anyOf"]]}),
+    _Parsed(parse_source_ports, {"anyOf": [{"const": "random"}, *_PORTS_SCHEMA["anyOf"]]}, str),
 ]
-SpecService = Annotated[Service, BeforeValidator(parse_service), _STR, WithJsonSchema(_SERVICE_SCHEMA)]
-SpecTarget = Annotated[Target, BeforeValidator(parse_target), _STR, WithJsonSchema(_TARGET_SCHEMA)]
-EntryFileName = Annotated[str, BeforeValidator(parse_entry_file), WithJsonSchema(_ENTRY_FILE_SCHEMA)]
+SpecService = Annotated[Service, _Parsed(parse_service, _SERVICE_SCHEMA, str)]
+SpecTarget = Annotated[Target, _Parsed(parse_target, _TARGET_SCHEMA, str)]
+EntryFileName = Annotated[str, _Parsed(parse_entry_file, _ENTRY_FILE_SCHEMA)]
 EntryFiles = Annotated[
     tuple[EntryFileName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_ENTRY_FILE_SCHEMA))
 ]
-HostNames = Annotated[tuple[HostName, ...], BeforeValidator(as_tuple), WithJsonSchema(_one_or_many(_HOST_SCHEMA))]
+HostNames = Annotated[tuple[HostName, ...], _Several(_HOST, as_tuple)]
 UplinksOrAddresses = Annotated[
     tuple[PlaceName, ...], WrapValidator(_one_or_several(parse_place)), WithJsonSchema(_one_or_many(_PLACE_SCHEMA))
 ]
-IfNames = Annotated[tuple[IfName, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_IFNAME_SCHEMA))]
-Addresses = Annotated[
-    tuple[SpecAddress, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_ADDRESS_SCHEMA))
-]
-Networks = Annotated[
-    tuple[SpecNetwork, ...], BeforeValidator(as_tuple), _STRS, WithJsonSchema(_one_or_many(_NETWORK_SCHEMA))
-]
+IfNames = Annotated[tuple[IfName, ...], _Several(_IFNAME, distinct)]
+Addresses = Annotated[tuple[SpecAddress, ...], _Several(_ADDRESS, as_tuple, _strings)]
+Networks = Annotated[tuple[SpecNetwork, ...], _Several(_NETWORK, as_tuple, _strings)]
 FamilyNetworks = Annotated[
     tuple[SpecNetwork, ...],
     WrapValidator(_one_per_family(parse_network)),
