@@ -107,9 +107,9 @@ def test_the_check_refuses_what_cannot_be_loaded_and_says_what_to_do(monkeypatch
     driver.ModuleDriver().check(LOAD)
 
 
-@pytest.mark.parametrize(("dataplane", "chosen"), [("kmod", "kmod"), ("auto", "bpf: auto, and")])
-def test_a_plan_names_a_module_that_is_too_old_and_the_version_that_is_needed(dataplane: str, chosen: str) -> None:
-    kernel, edge = gateway(dataplane)
+@pytest.mark.parametrize(("type_", "chosen"), [("kmod", "kmod"), ("auto", "bpf: auto, and")])
+def test_a_plan_names_a_module_that_is_too_old_and_the_version_that_is_needed(type_: str, chosen: str) -> None:
+    kernel, edge = gateway(type_)
     kernel.facts_ = replace(kernel.facts_, module=OLD)
     topology = preview(kernel, edge).topology
     assert topology is not None
