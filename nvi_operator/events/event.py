@@ -274,7 +274,8 @@ class Stranded(GatewayEvent):
     @property
     def text(self) -> str:
         kept = f", {self.flows - self.ended:,} kept" if self.flows > self.ended else ""
-        return f"{self.gateway}: {self.why}: {self.flows:,} flows stranded: {self.ended:,} ended{kept}"
+        flows = f"{self.flows:,} flow{'' if self.flows == 1 else 's'}"
+        return f"{self.gateway}: {self.why}: {flows} stranded: {self.ended:,} ended{kept}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,7 +119,7 @@ def test_a_lease_may_be_gone_for_a_while_before_the_next_one(
         site.gateway.ip("addr del 203.0.113.2/29 dev wan0")
         assert "stranded" not in daemon.until("no longer", "in sync", seconds=60)
         site.gateway.ip("addr add 203.0.113.3/29 dev wan0", "route replace default via 203.0.113.1")
-        daemon.until("203.0.113.2 is no longer an uplink's: 1 flows stranded: 1 ended", seconds=60)
+        daemon.until("203.0.113.2 is no longer an uplink's: 1 flow stranded: 1 ended", seconds=60)
         assert call.again().seen == "203.0.113.3"
     finally:
         daemon.stop()
