@@ -14,6 +14,7 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.state.host import HostState
 from tests.lab import GatewayHost, Host, Site
+from tests.lab.net import until
 from tests.netns.operator import Operator
 from tests.netns.scenarios import A, spec
 
@@ -165,3 +166,21 @@ def test_where_the_kernel_has_no_tcx_its_programs_are_filters_of_clsact(
     operator.apply(None)
     assert gateway.owned() == []
     assert gateway.foreign() == before
+
+
+def test_entries_that_give_way_and_those_that_end_are_told_apart(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec(ON))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+        learned = cache(gateway)
+        assert (learned["learned"], learned["entries_ipv4"], learned["ended"]) == (2, 2, 0)
+    until(lambda: cache(gateway)["ended"] == 2, "its FIN ended both directions")
+    assert cache(gateway)["evicted"] == 0
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+        before = cache(gateway)
+        gateway.apply(spec(ON.replace(" }", ", flowCacheEntries: 2048 }")))
+        assert cache(gateway)["evicted"] == before["entries_ipv4"] >= 2, "with the larger maps"

@@ -53,7 +53,7 @@ SLOW = (
     "too_big",  # larger than any that came out
 )
 # What happened to entries, and why a packet taught nothing. `no_slot` is counted besides one of SLOW.
-EVENTS = ("no_slot", "learned", "renewed", "ended", "reused", "modified", "unassured", "helper")
+EVENTS = ("no_slot", "learned", "changed", "renewed", "ended", "reused", "modified", "unassured", "helper")
 REASONS = SLOW + EVENTS  # in the order of enum reason
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}

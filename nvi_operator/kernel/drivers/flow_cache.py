@@ -95,6 +95,8 @@ class FlowCacheDriver(Driver):
             ways, reasons, entries = cache.read_ways(fds), cache.read_counters(fds), cache.count_flows(fds)
         found = {f"entries_ipv{family}": count for family, count in entries.items()}
         found |= {"fast": sum(traffic.packets for traffic in ways.values())}
+        # The kernel tells of none: an entry that was made, did not end and is not there gave way to another.
+        found |= {"evicted": max(0, reasons["learned"] - reasons["ended"] - sum(entries.values()))}
         groups = {"flow cache": found | reasons}
         for way, traffic in ways.items():
             if traffic.packets:

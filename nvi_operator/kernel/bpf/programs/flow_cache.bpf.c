@@ -181,9 +181,10 @@ static __always_inline void end(const __u32 *key, struct entry *entry, const int
 	__u32 reverse[KEY_WORDS(IPV6)];
 
 	reverse_key(reverse, addresses_in(entry), entry->ports, entry->oif, key[2 * words + 1] & 0xff, words);
-	bpf_map_delete_elem(flows(words), reverse);
-	bpf_map_delete_elem(flows(words), key);
-	count(&fc_counters, ENDED);
+	if (!bpf_map_delete_elem(flows(words), reverse))
+		count(&fc_counters, ENDED);
+	if (!bpf_map_delete_elem(flows(words), key))
+		count(&fc_counters, ENDED);
 }
 
 /* ------------------------------------------------------------------ ingress */
@@ -415,7 +416,7 @@ static __always_inline bool is_same(struct __sk_buff *skb, const struct packet *
 }
 
 static __always_inline void learn(struct __sk_buff *skb, const struct packet *p, const __u32 *key, __u8 hops,
-				  __u32 now, const int words)
+				  bool known, __u32 now, const int words)
 {
 	struct {
 		struct entry entry;
@@ -448,8 +449,9 @@ static __always_inline void learn(struct __sk_buff *skb, const struct packet *p,
 	/* The next packet shows that none is on the slow way any more. */
 	made.entry.state = hops | STATE_SUSPENDED;
 	made.entry.tos = p->tos;
-	bpf_map_update_elem(flows(words), key, &made, BPF_ANY);
-	count(&fc_counters, LEARNED);
+	/* Exactly: what was made and neither ended nor is there has been evicted. */
+	if (!bpf_map_update_elem(flows(words), key, &made, known ? BPF_EXIST : BPF_NOEXIST))
+		count(&fc_counters, known ? CHANGED : LEARNED);
 }
 
 static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int words)
@@ -501,7 +503,7 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 			count(&fc_counters, reason);
 			return;
 		}
-		learn(skb, &p, key, hops, now, words);
+		learn(skb, &p, key, hops, entry, now, words);
 		return;
 	}
 	/* Is it the last one that was sent? Should that one be lost, 2 jiffies are longer than the way. */

@@ -61,9 +61,10 @@ enum reason {
 	TOO_BIG,
 	NO_SLOT,		/* counted besides one of the others */
 	/* what happened to entries */
-	LEARNED,
+	LEARNED,		/* an entry was made */
+	CHANGED,		/* one has another translation or way now */
 	RENEWED,
-	ENDED,			/* by FIN, SYN or RST */
+	ENDED,			/* one was deleted: FIN, SYN or RST */
 	REUSED,			/* suspended, because another flow may have its translation */
 	/* why a packet taught nothing */
 	MODIFIED,		/* more than addresses, ports, TTL and MACs were changed on the way */
