@@ -83,7 +83,7 @@ class Nfnetlink:
     def fingerprint(self, *, without: tuple[str, str]) -> bytes:
         """Of the chains and rules of all tables but one (family and name), and of the maps that lead to chains.
 
-        It changes with any of these, and not with counters or elements of other sets. 10,000 rules take 20 ms.
+        It changes with any of these, and not with counters or elements of other sets. 10,000 rules take 0.15 s.
         """
         digest = hashlib.blake2b(digest_size=16)
         facts: list[NftTableFact] = []
