@@ -34,8 +34,8 @@ def test_cpus_share_the_slots(cpus: int, slots: int) -> None:
     assert flow_cache.cpu_slots(cpus) == slots
 
 
-@pytest.mark.parametrize(("entries", "doors"), [(1, 1), (1024, 1024), (1025, 2048), (1 << 22, 1 << 22)])
-def test_there_is_a_door_for_each_entry(entries: int, doors: int) -> None:
+@pytest.mark.parametrize(("entries", "doors"), [(1, 2), (1024, 2048), (1025, 4096), (1 << 22, 1 << 23)])
+def test_there_are_two_doors_for_each_entry(entries: int, doors: int) -> None:
     assert flow_cache.doors(entries) == doors
 
 

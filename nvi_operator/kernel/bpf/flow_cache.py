@@ -129,8 +129,8 @@ def sizes(entries: Mapping[Family, int]) -> dict[str, int]:
 
 
 def doors(entries: int) -> int:
-    """A power of two: with fewer, flows that are learned at the same time keep each other out."""
-    return min(_MOST_DOORS, 1 << max(0, entries - 1).bit_length())
+    """Two for each entry, and a power of two: with fewer, flows learned at the same time keep each other out."""
+    return min(_MOST_DOORS, 2 << max(0, entries - 1).bit_length())
 
 
 def cpu_slots(cpus: int) -> int:
