@@ -20,7 +20,7 @@ MOST_NEW_FLOWS = 32768  # of a measurement: one source port each
 MOST_SERVERS = 32768
 SOURCE_PORT = 20000  # SNAT keeps it
 ASSURED = 2.2  # seconds from its first packet until UDP in both directions is a stream (udp.c of conntrack)
-LEARNED = 10  # packets after which a flow cache has learned a direction
+LEARNED = 20  # packets after which a flow cache has learned a direction, although doors are shared
 LOST = 0.01  # the part of the packets that may be lost before a measurement is refused
 
 
