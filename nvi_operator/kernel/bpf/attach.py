@@ -63,10 +63,14 @@ class Attachments:
 
     def at(self, hook: Hook, ifindexes: Iterable[int]) -> Iterator[Attached]:
         """Every owned program at these interfaces, in the order in which they run."""
-        for ifindex in ifindexes:
+        numbers = tuple(ifindexes)
+        filters: dict[int, list[Attached]] = {}
+        for each in self.filters(hook, numbers[0] if len(numbers) == 1 else 0):  # one listing, however many there are
+            filters.setdefault(each.ifindex, []).append(each)
+        for ifindex in numbers:
             if tcx.available():
                 yield from self._by_tcx(hook, ifindex)
-            yield from self.filters(hook, ifindex)
+            yield from filters.get(ifindex, ())
 
     def filters(self, hook: Hook, ifindex: int = 0) -> Iterator[Attached]:
         """Every owned filter of clsact, of one interface or of all."""
