@@ -116,7 +116,7 @@ class CachedBench:
             conversation.go_on(size=size)
             return self.cache.hits() == before + 2
 
-        until(both, "both directions are cached")
+        until(both, "both directions are cached", seconds=30)  # emulated machines are slow
 
     def offload(self, on: bool) -> None:
         """Checksums and segments of the hosts: left to be made by the interface, or made at once."""
