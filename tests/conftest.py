@@ -102,7 +102,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each dataplane, each way to know the in-interface and the flow cache; by default one half of these, in which
     each way and the cache come once.
     """
-    if "dataplane" in metafunc.fixturenames:
+    if "dataplane" in metafunc.fixturenames and not _has_own_dataplanes(metafunc):
         every = metafunc.config.getoption("--flow-cache") == "both"
         caches = {source: ("off", "auto") if every else (cache,) for source, cache in _HALF.items()}
         metafunc.parametrize(
@@ -117,6 +117,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 for cache in caches[source]
             ],
         )
+
+
+def _has_own_dataplanes(metafunc: pytest.Metafunc) -> bool:
+    names = (str(name) for marker in metafunc.definition.iter_markers("parametrize") for name in marker.args[:1])
+    return any("dataplane" in name for name in names)
 
 
 @pytest.fixture(autouse=True)

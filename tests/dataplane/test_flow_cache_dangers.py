@@ -56,14 +56,14 @@ def test_a_segment_that_only_scans_send_meets_the_rules(cached: CachedBench) -> 
     client.connect(listener.getsockname())
     server, _ = listener.accept()
 
-    def cached() -> bool:
+    def is_cached() -> bool:
         client.send(b"x")
         server.recv(1)
         server.send(b"y")
         client.recv(1)
         return cached.cache.hits() > 0
 
-    until(cached, "the flow is cached")
+    until(is_cached, "the flow is cached")
     hits, slow = cached.cache.hits(), cached.cache.count("tcp_control")
     with cached.client.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         ports = client.getsockname()[1], listener.getsockname()[1]
@@ -137,14 +137,14 @@ def test_the_end_of_a_connection_ends_its_entries(reset: bool) -> None:
         server, _ = listener.accept()
         server.settimeout(2)
 
-        def cached() -> bool:
+        def is_cached() -> bool:
             client.send(b"x")
             server.recv(1)
             server.send(b"y")
             client.recv(1)
             return len(cached.cache.flows()) == 2
 
-        until(cached, "both directions are cached")
+        until(is_cached, "both directions are cached")
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
