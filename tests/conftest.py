@@ -125,11 +125,16 @@ def _has_own_dataplanes(metafunc: pytest.Metafunc) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def warm_flows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a flow cache, flows of a scenario are cached before it looks at them."""
+def warm_flows(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With a flow cache, flows of a scenario are cached before it looks at them.
+
+    Not by the fixture `monkeypatch`, which then would outlive the laboratory of a test that hides its programs.
+    """
     parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    if "flowCache: auto" in str(parameters.get("dataplane")):
-        monkeypatch.setattr(traffic, "warm_up", 8)  # it learns a direction after 6 packets
+    with pytest.MonkeyPatch.context() as patch:
+        if "flowCache: auto" in str(parameters.get("dataplane")):
+            patch.setattr(traffic, "warm_up", 8)  # it learns a direction after 6 packets
+        yield
 
 
 @pytest.fixture
