@@ -40,7 +40,7 @@ static u32 nvi_key_hash(const struct nvi_key *key)
 
 /*
  * A door opens after some packets of a direction. Short flows, and those that
- * nobody answers, never get an entry. Two directions that share a door close
+ * get no answer, never get an entry. Two directions that share a door close
  * it to each other: they stay on the slow path for longer.
  */
 bool nvi_flow_door_is_open(struct nvi_flow_cache *cache,
@@ -152,7 +152,7 @@ static bool nvi_conntrack_is_established(const struct nf_conn *ct)
 	       !(status & (IPS_DYING | IPS_NAT_CLASH | IPS_TEMPLATE));
 }
 
-/* Does somebody else have to see each of its packets? */
+/* Does another subsystem have to see each of its packets? */
 static bool nvi_conntrack_needs_all(const struct nf_conn *ct)
 {
 	const struct nf_conn_help *help = nfct_help(ct);

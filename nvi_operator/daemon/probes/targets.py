@@ -64,7 +64,7 @@ def target(probe: Probe, way: Way, epoll: select.epoll) -> Target:
 
 
 class _Datagrams(Target):
-    """Over one socket that is connected to the target, so that it receives from nobody else."""
+    """Over one socket that is connected to the target, so that it receives from that one alone."""
 
     def __init__(self, probe: Probe, way: Way) -> None:
         super().__init__(probe, way)

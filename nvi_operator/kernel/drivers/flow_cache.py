@@ -16,12 +16,12 @@ from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import live_flow_cache as cache
 from nvi_operator.kernel.bpf import objects, tcx
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
-from nvi_operator.kernel.bpf.flow_cache import CachedFlow
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
 from nvi_operator.kernel.bpf.tcx import Listing
 from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.flows import as_flow, traffic_group
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.flow_cache import FLOW_CACHE, HOOKS, FlowCacheOptions, FlowCacheProgram, Hook
 from nvi_operator.language.model.values import FAMILIES
@@ -100,8 +100,7 @@ class FlowCacheDriver(Driver):
         groups = {"flow cache": found | reasons}
         for way, traffic in ways.items():
             if traffic.packets:
-                between = "other interfaces" if way is None else " to ".join(_ifname(names, each) for each in way)
-                groups[f"flow cache, {between}"] = {"packets": traffic.packets, "bytes": traffic.bytes}
+                groups[traffic_group(names, way)] = {"packets": traffic.packets, "bytes": traffic.bytes}
         return groups
 
     def flows(self, most: int) -> tuple[Sequence[Flow], int]:
@@ -111,7 +110,7 @@ class FlowCacheDriver(Driver):
         names = dict(socket.if_nameindex())
         with cache.opened(maps) as fds:
             flows, total = cache.largest_flows(fds, most)
-        return [_flow(names, each) for each in flows], total
+        return [as_flow(names, each) for each in flows], total
 
     def check(self, change: Change) -> None:
         """Does this kernel take the programs, and is there memory for the maps? Load them."""
@@ -213,20 +212,3 @@ class TcxWatch:
             return [tcx.programs(ifindex, hook) for ifindex, hook in self._places]
         except NviError:
             return None
-
-
-def _flow(names: Mapping[int, str], flow: CachedFlow) -> Flow:
-    return Flow(
-        flow.protocol,
-        _ifname(names, flow.iif),
-        flow.original,
-        _ifname(names, flow.oif),
-        flow.translated,
-        flow.packets,
-        flow.bytes,
-        confirmed=not flow.suspended,
-    )
-
-
-def _ifname(names: Mapping[int, str], ifindex: int) -> str:
-    return names.get(ifindex, f"interface {ifindex}")

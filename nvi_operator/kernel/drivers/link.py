@@ -18,6 +18,7 @@ from typing import Any
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.flows import as_flow, traffic_group
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
 from nvi_operator.kernel.errors import kernel_errors
@@ -159,7 +160,7 @@ class LinkDriver(Driver):
                         yield flow
 
         found = nlargest(most, entries(), key=lambda flow: flow.bytes)
-        return [_flow(names, flow) for flow in found], total
+        return [as_flow(names, flow) for flow in found], total
 
     def _create(self, link: Link) -> None:
         with kernel_errors(f"link {link.ifname}: making one of kind {link.kind}"):
@@ -199,22 +200,4 @@ def _traffic(ifname: str) -> Iterator[tuple[str, dict[str, int]]]:
     names = dict(socket.if_nameindex())
     with suppress(OSError), ModuleFlowCache(socket.if_nametoindex(ifname)) as cache:  # where it is down: none
         for way, traffic in cache.traffic().items():
-            between = " to ".join(_ifname(names, each) for each in way)
-            yield f"flow cache, {between}", {"packets": traffic.packets, "bytes": traffic.bytes}
-
-
-def _flow(names: Mapping[int, str], flow: ModuleFlow) -> Flow:
-    return Flow(
-        flow.protocol,
-        _ifname(names, flow.iif),
-        flow.original,
-        _ifname(names, flow.oif),
-        flow.translated,
-        flow.packets,
-        flow.bytes,
-        confirmed=not flow.suspended,
-    )
-
-
-def _ifname(names: Mapping[int, str], ifindex: int) -> str:
-    return names.get(ifindex, f"interface {ifindex}")
+            yield traffic_group(names, way), {"packets": traffic.packets, "bytes": traffic.bytes}
