@@ -22,6 +22,7 @@ class Reason(StrEnum):
     RELEASE = "release"  # an object that was paused is reconciled again
     SIGNAL = "signal"
     HEALTH = "health"  # probes found an uplink up or down
+    COMMAND = "command"  # `nvictl apply` or `nvictl down`
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Outcome:
     def transient(self) -> bool:
         """May another process have changed something at the same moment, so that an immediate retry is worthwhile?"""
         return any(error.transient for error in self.errors)
+
+    def raise_failure(self) -> None:
+        """Raise the NviError that stopped the reconcile, if one did."""
+        if self.failed:
+            raise self.errors[-1]
 
     def remembered(self, last: Outcome) -> Outcome:
         """What to remember of it: a plan holds two states of the gateway, which may have 100,000 forwards.

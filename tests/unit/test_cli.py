@@ -13,11 +13,14 @@ import pytest
 
 from nvi_operator import cli
 from nvi_operator.cli import commands, main
+from nvi_operator.cli.once import reconcile_once
 from nvi_operator.cli.parser import parse
 from nvi_operator.kernel import kernel as kernel_module
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.compile import desired_state
+from nvi_operator.reconcile.compiler import Compiler
+from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.resolve import resolve
@@ -138,6 +141,22 @@ def test_apply_and_down_are_done_or_an_error(kernel: Handle, capsys: pytest.Capt
     assert main(["apply", str(EXAMPLE)]) == 1
     streams = capsys.readouterr()
     assert (streams.out, streams.err) == ("", "nvictl: fake: check: refused\n")
+
+
+def test_the_outcome_of_a_command_has_what_a_daemons_has(kernel: Handle) -> None:
+    loaded = load_directory(EXAMPLE)
+    compiler = Compiler(loaded.name, loaded.spec)
+    done = reconcile_once(kernel, compiler)
+    assert (done.gateway, done.reasons, done.failed) == (loaded.name, {Reason.COMMAND}, False)
+    assert done.plan
+    assert 0 < done.seconds < 60
+    drifted(kernel)
+    kernel.refuse = True
+    refused = reconcile_once(kernel, compiler)
+    assert (refused.gateway, refused.reasons, refused.failed) == (loaded.name, {Reason.COMMAND}, True)
+    assert [error.message for error in refused.errors] == ["fake: check: refused"]
+    assert 0 < refused.seconds < 60
+    assert not refused.plan
 
 
 def test_an_apply_is_a_screen_and_all_lines_are_there_for_the_asking(

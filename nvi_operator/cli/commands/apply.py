@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def run(context: Context) -> int:
     from contextlib import closing
 
+    from nvi_operator.cli.once import reconcile_once
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import applied
     from nvi_operator.view.progress import spinner
 
@@ -30,11 +30,12 @@ def run(context: Context) -> int:
         health = context.health(loaded.spec)
         with spinner("applying and verifying"), Kernel(loaded.spec.numbers, lock=lock) as kernel:
             kernel.health = health
-            done = reconcile(kernel, Compiler(loaded.name, loaded.spec)).plan
+            outcome = reconcile_once(kernel, Compiler(loaded.name, loaded.spec))
+            outcome.raise_failure()
             warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:
-        note(done)
-        show_plan(arguments, loaded.name, done, applied)
+        note(outcome.plan)
+        show_plan(arguments, loaded.name, outcome.plan, applied)
     return 0
 
 

@@ -11,9 +11,9 @@ from nvi_operator.cli.output import show_plan, warn
 def run(context: Context) -> int:
     from contextlib import closing
 
+    from nvi_operator.cli.once import reconcile_once
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.reconcile.cycle import reconcile
     from nvi_operator.view.plan import removed
     from nvi_operator.view.progress import spinner
 
@@ -24,10 +24,11 @@ def run(context: Context) -> int:
         spinner("removing everything"),
         Kernel(numbers, lock=lock) as kernel,
     ):
-        done = reconcile(kernel, Compiler(compiler.name, None)).plan
+        outcome = reconcile_once(kernel, Compiler(compiler.name, None))
+        outcome.raise_failure()
         warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:
-        show_plan(arguments, compiler.name, done, removed)
+        show_plan(arguments, compiler.name, outcome.plan, removed)
     return 0
 
 
