@@ -120,6 +120,7 @@ lint: dev ## style, types, layers
 
 schema: $(VENV)/.ready ## write schemas/
 	$(BIN)/nvictl schema > schemas/gateway.schema.json
+	$(BIN)/nvictl schema operator > schemas/operator.schema.json
 
 tutorial: dev ## run docs/tutorial.md, and update its output
 	$(SUDO) $(BIN)/python -m tests.lab.page docs/tutorial.md

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,33 +51,27 @@ def event_kinds(text: str) -> frozenset[str]:
 
 def hook(text: str) -> Hook:
     """`[EVENTS=]TARGET`"""
-    from urllib.parse import urlsplit
-
     from nvi_operator.daemon.hooks import Hook
+    from nvi_operator.language.operator.values import parse_hook
 
     kinds = None
     if not text.startswith(("/", "http:", "https:")):
         events, equals, text = text.partition("=")
         kinds = event_kinds(events) if equals else None
-    if text.startswith("/"):
-        return Hook(text, kinds)
-    if text.startswith(("http://", "https://")) and text.isprintable() and urlsplit(text).hostname:
-        return Hook(text, kinds)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither an absolute path nor a http or https address")
+    try:
+        return Hook(parse_hook(text), kinds)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def metrics(text: str) -> str:
     """A loopback address with its port, or the path of a file."""
-    if text.startswith("/"):
-        return text
-    host, _, port = text.rpartition(":")
-    if port.isascii() and port.isdecimal() and 0 < int(port) < 65536:
-        from ipaddress import ip_address
+    from nvi_operator.language.operator.values import parse_metrics
 
-        with suppress(ValueError):
-            if ip_address(host.strip("[]")).is_loopback:
-                return text
-    raise argparse.ArgumentTypeError(f"{text!r} is neither a loopback address with a port nor an absolute path")
+    try:
+        return parse_metrics(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def seconds_or_zero(text: str) -> float:

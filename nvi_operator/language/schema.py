@@ -1,7 +1,7 @@
-"""The JSON Schema of the spec language, for editors (`# yaml-language-server: $schema=...`) and for CI.
+"""The JSON Schemas of the spec language and of the Operator document, for editors and for CI.
 
-Made of the models, so that it cannot fall behind them. It knows the form of a value; what needs the whole
-gateway is in `check/gateway.py` and told by `nvictl validate`.
+An editor reads `# yaml-language-server: $schema=...`. Made of the models, so that they cannot fall behind. They know
+the form of a value; what needs the whole gateway is in `check/gateway.py` and told by `nvictl validate`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,31 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
 from nvi_operator.language.model.sections import LANGUAGE, Language
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://nvi-operator.example/schemas/gateway.schema.json"
+OPERATOR_ID = "https://nvi-operator.example/schemas/operator.schema.json"
 
 
 def schema(language: Language = LANGUAGE) -> dict[str, Any]:
     """Draft 2020-12."""
-    body = _tidy(language.document.model_json_schema(by_alias=True, mode="validation"))
-    return {
-        "$schema": DIALECT,
-        "$id": ID,
-        **body,
-        "title": "nvi-operator gateway",
-        "description": "One document of a gateway's spec. Documents of one name, in one or many files, are merged.",
-    }
+    what = "One document of a gateway's spec. Documents of one name, in one or many files, are merged."
+    return _schema(language.document, ID, "nvi-operator gateway", what)
+
+
+def operator_schema() -> dict[str, Any]:
+    """Of the Operator document."""
+    from nvi_operator.language.operator.model import Operator
+
+    return _schema(Operator, OPERATOR_ID, "nvi-operator operator", "What `nvictl run` does.")
+
+
+def _schema(model: type[BaseModel], identifier: str, title: str, description: str) -> dict[str, Any]:
+    body = _tidy(model.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": DIALECT, "$id": identifier, **body, "title": title, "description": description}
 
 
 def _tidy(node: Any, *, names: bool = False) -> Any:
@@ -46,6 +55,6 @@ def _tidy(node: Any, *, names: bool = False) -> Any:
     return tidy
 
 
-def schema_text() -> str:
-    """What stands in schemas/: deterministic, so that a test can compare."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_text(found: dict[str, Any] | None = None) -> str:
+    """What stands in schemas/: deterministic, so that a test can compare. Of the gateway, unless another is given."""
+    return json.dumps(found or schema(), indent=2, ensure_ascii=False) + "\n"

@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 
+if TYPE_CHECKING:
+    from nvi_operator.language.operator.model import OperatorSpec
+
+
+CONFIG = Path("/etc/nvi-operator/operator.yaml")
+
 
 def run(context: Context) -> int:
+    from nvi_operator.daemon.hooks import Hook
     from nvi_operator.daemon.service import run_daemon
+    from nvi_operator.errors import NviError
 
     arguments = context.arguments
+    if arguments.spec is not None and arguments.config is not None:
+        raise NviError("nvictl run: both DIR and --config are given", hint="the Operator document names the source")
+    spec = _document(arguments.config) if arguments.spec is None else None
+    hooks = [Hook(each.to, frozenset(each.events) if each.events else None) for each in spec.hooks] if spec else []
     return run_daemon(
-        arguments.spec,
-        gateway=arguments.gateway,
-        rescan_seconds=arguments.rescan,
+        arguments.spec if spec is None else Path(spec.source.directory),
+        gateway=arguments.gateway or (spec.gateway if spec else None),
+        rescan_seconds=arguments.rescan or (spec.rescan if spec else 60.0),
         force=arguments.force,
         kernel_lines=arguments.kernel,
-        hooks=arguments.hook,
-        metrics=arguments.metrics,
+        hooks=[*hooks, *arguments.hook],
+        metrics=[*(spec.metrics if spec else ()), *arguments.metrics],
+    )
+
+
+def _document(path: Path | None) -> OperatorSpec:
+    """Raises NviError."""
+    from nvi_operator.errors import NviError
+    from nvi_operator.events.event import KINDS
+    from nvi_operator.language.operator.load import load_operator
+
+    if path is None and not CONFIG.exists():
+        raise NviError(
+            f"nvictl run: no DIR given, and there is no {CONFIG}",
+            hint="name the directory of the gateway's spec, or write the file: docs/operator.md",
+        )
+    return load_operator(path or CONFIG, KINDS)
+
+
+def _config(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=options.path,
+        help=f"without DIR: the Operator document, which says where the spec comes from (default: {CONFIG})",
     )
 
 
@@ -29,7 +66,6 @@ def _rescan(parser: ArgumentParser) -> None:
         "--rescan",
         metavar="SECONDS",
         type=options.seconds,
-        default=60.0,
         help="check at least this often (default: 60)",
     )
 
@@ -61,6 +97,6 @@ def _metrics(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "run",
     "keep the gateway as the spec says: watch files and kernel, repair drift",
-    (options.spec, options.netns, _rescan, options.kernel, options.force, _hook, _metrics),
+    (options.optional_spec, options.netns, _config, _rescan, options.kernel, options.force, _hook, _metrics),
     run,
 )

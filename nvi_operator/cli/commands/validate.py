@@ -1,6 +1,8 @@
-"""`nvictl validate`: is a spec right?"""
+"""`nvictl validate`: is a spec right? And the Operator document, where there is one."""
 
 from __future__ import annotations
+
+import os
 
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
@@ -9,12 +11,68 @@ from nvi_operator.cli.output import print_json
 
 
 def run(context: Context) -> int:
+    operators, others = _operators(context)
+    if operators and not others:
+        if context.arguments.output == "json":
+            print_json({"operator": operators})
+        else:
+            print("\n".join(f"{file}: valid Operator document" for file in operators))
+        return 0
     loaded = context.load()
     if context.arguments.output == "json":
-        print_json({"gateway": loaded.name, "files": list(loaded.files), **loaded.counts})
+        found = {"operator": operators} if operators else {}
+        print_json({"gateway": loaded.name, "files": list(loaded.files), **loaded.counts, **found})
     else:
+        for file in operators:
+            print(f"{file}: valid Operator document")
         print(f"gateway {loaded.name}: valid: {loaded.counts_text}")
     return 0
+
+
+def _operators(context: Context) -> tuple[list[str], bool]:
+    """The files with an Operator document, all valid; and whether there is anything but such. Raises SpecError."""
+    from nvi_operator.errors import SpecError, SpecProblems
+    from nvi_operator.language.load.files import SpecFiles
+    from nvi_operator.language.operator.values import may_have_operator
+
+    files = SpecFiles(context.arguments.spec)
+    names, errors = files.names() if files.is_directory else ([str(files.root)], [])
+    if not files.is_directory and not os.path.isfile(files.root):
+        return [], True  # a pipe can be read once
+    found: list[str] = []
+    problems = SpecProblems()
+    others = bool(errors)
+    for name in names:
+        try:
+            data = files.read(name)
+        except OSError:
+            others = True  # the loader tells
+            continue
+        if not may_have_operator(data):
+            others = True
+            continue
+        try:
+            only = _check_operators(data, name)
+            found.append(name)
+        except SpecError as error:
+            problems.add(error)
+            continue
+        others |= not only
+    if problems:
+        raise SpecError(problems)
+    return found, others
+
+
+def _check_operators(data: bytes, name: str) -> bool:
+    """Is there nothing else in the file? Raises SpecError."""
+    from nvi_operator.events.event import KINDS
+    from nvi_operator.language.load.yaml_reader import parse
+    from nvi_operator.language.operator.load import is_operator, operator_of
+
+    documents = parse(data, name)
+    for document in filter(is_operator, documents):
+        operator_of(document, KINDS)
+    return all(map(is_operator, documents))
 
 
 COMMAND = Command("validate", "check a spec; needs no root and no kernel", (options.spec, options.output), run)

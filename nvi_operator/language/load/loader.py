@@ -125,7 +125,7 @@ def _load(
     """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
     parts = _parts(documents, entries, problems, language)
     if not parts:
-        message, hint = "there is no gateway in it: every document is empty", "see `nvictl schema` and examples/"
+        message, hint = "there is no document of kind Gateway in it", "see `nvictl schema` and examples/"
         raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
     name = _choose(parts, hostname, gateway)
     chosen = [part for part in parts if part.name == name]

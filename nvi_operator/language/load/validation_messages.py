@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.base import fields_of, is_model
-from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
@@ -27,7 +26,7 @@ _TYPES = {
     "tuple_type": "a list",
     "list_type": "a list",
 }
-_TO_ADD = {"apiVersion": "apiVersion: nvi-operator/v1", "kind": "kind: Gateway", "metadata": "metadata: {name: ...}"}
+_TO_ADD = {"apiVersion": "apiVersion: nvi-operator/v1", "metadata": "metadata: {name: ...}"}
 _WEIGHTED = ("pool", "uplinks", "to")  # fields of sourceNat and forwards that take a mapping of value to weight
 _NO_TEXT = ("found a mapping", "found a list")
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -47,6 +46,13 @@ _HINTS = (
 )
 
 
+class Root(Protocol):
+    """A language, by the model of its document."""
+
+    @property
+    def document(self) -> type[BaseModel]: ...
+
+
 class Written(Protocol):
     """What was validated, and where it is written."""
 
@@ -57,7 +63,7 @@ class Written(Protocol):
 
 
 def explained(
-    document: Written, error: ValidationError, language: Language, *, several: str = AS_A_LIST
+    document: Written, error: ValidationError, language: Root, *, several: str = AS_A_LIST
 ) -> Iterator[SpecProblem]:
     """One problem for each wrong value of the document. `several`: how a field has several values there."""
     found: dict[Path, Any] = {}
@@ -147,13 +153,13 @@ def _written(document: Written, item: Any) -> Path:
     return tuple(path)
 
 
-def _sentence(item: Any, path: Path, language: Language) -> tuple[str, str]:
+def _sentence(item: Any, path: Path, language: Root) -> tuple[str, str]:
     kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
     if kind in _UNKNOWN:
         return _unknown(path, language)
     if kind == "missing":
         name = str(path[-1])
-        return f"{name} is missing", f"add `{_TO_ADD.get(name, name + ': ...')}` here"
+        return f"{name} is missing", f"add `{_to_add(name, language)}` here"
     if kind == "literal_error":
         return f"{shown(given)} is none of {context['expected']}", _word_hint(given, context["expected"])
     if kind == "value_error":
@@ -166,6 +172,12 @@ def _sentence(item: Any, path: Path, language: Language) -> tuple[str, str]:
     if expected:
         return f"expected {expected}, found {shown(given)}", _type_hint(kind, given, path, language)
     return str(item["msg"]), ""
+
+
+def _to_add(name: str, language: Root) -> str:
+    if name == "kind":
+        return f"kind: {language.document.__name__}"
+    return _TO_ADD.get(name, f"{name}: ...")
 
 
 def _boolean_hint(given: Any) -> str:
@@ -182,7 +194,7 @@ def _word_hint(given: Any, expected: str) -> str:
     return f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}"
 
 
-def _type_hint(kind: str, given: Any, path: Path, language: Language) -> str:
+def _type_hint(kind: str, given: Any, path: Path, language: Root) -> str:
     if given is None:
         return "write a value, or leave the field out"
     if kind == "bool_type":
@@ -228,7 +240,7 @@ def _value_hint(error: ValueError) -> str:
 # --------------------------------------------------------------------------- fields
 
 
-def _unknown(path: Path, language: Language) -> tuple[str, str]:
+def _unknown(path: Path, language: Root) -> tuple[str, str]:
     name, fields = str(path[-1]), _fields_at(path[:-1], language)
     message = f"there is no field {shown(name)}"
     if spaced := _spaced(name, fields):
@@ -238,7 +250,7 @@ def _unknown(path: Path, language: Language) -> tuple[str, str]:
     return message, f"there are: {', '.join(fields)}" if fields else ""
 
 
-def _meant(path: Path, language: Language) -> str | None:
+def _meant(path: Path, language: Root) -> str | None:
     """The field that an unknown one probably is."""
     name, fields = str(path[-1]), _fields_at(path[:-1], language)
     return name.partition(":")[0] if _spaced(name, fields) else nearest(name, fields)
@@ -250,13 +262,13 @@ def _spaced(text: str, fields: Iterable[str]) -> str:
     return f"{name}: {short(value)}" if colon and name in fields else ""
 
 
-def _fields_at(path: Path, language: Language) -> list[str]:
+def _fields_at(path: Path, language: Root) -> list[str]:
     """The fields of the model at `path`."""
     annotation = _type_at(path, language)
     return sorted(fields_of(annotation)) if is_model(annotation) else []
 
 
-def _type_at(path: Path, language: Language) -> Any:
+def _type_at(path: Path, language: Root) -> Any:
     """What belongs at `path`, by walking the types of the models along it."""
     annotation: Any = language.document
     for step in path:

@@ -44,7 +44,7 @@ def parts_of(
     except SpecError as error:
         problems.add(error)
         return []
-    found = [(document, _validated(document, language)) for document in documents]
+    found = [(document, _validated(document, language)) for document in documents if not _is_operators(document)]
     if any(_unread(document) and not _is_wrong(gateway, most_wrong) for document, gateway in found):
         return parts_of(data, file, problems, least, None, language)
     return _parts(found, problems, language)
@@ -87,7 +87,8 @@ def first_parts(
         return None
     if not documents:
         return None
-    parts = _parts([(document, _validated(document, language)) for document in documents], problems, language)
+    found = [(document, _validated(document, language)) for document in documents if not _is_operators(document)]
+    parts = _parts(found, problems, language)
     return parts, any(map(_unread, documents))
 
 
@@ -96,6 +97,11 @@ def _validated(document: Document | CutDocument, language: Language) -> Gateway 
         return language.document.model_validate(document.data)
     except ValidationError as error:
         return error
+
+
+def _is_operators(document: Document | CutDocument) -> bool:
+    """The document of the operator itself may stand beside the gateway's: /etc/nvi-operator/operator.yaml."""
+    return isinstance(document.data, dict) and document.data.get("kind") == "Operator"
 
 
 def _unread(document: Document | CutDocument) -> bool:

@@ -78,7 +78,7 @@ def test_files_with_nothing_in_them(tmp_path: Path) -> None:
     write(tmp_path, {"a.yaml": "# later\n", "b.yaml": ""})
     assert error_of(tmp_path) == (
         f"{tmp_path}:1:1",
-        "there is no gateway in it: every document is empty",
+        "there is no document of kind Gateway in it",
         "see `nvictl schema` and examples/",
     )
 

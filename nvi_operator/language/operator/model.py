@@ -1,0 +1,68 @@
+"""The Operator document: read `Operator` first.
+
+A new section is a model here, a field of `OperatorSpec`, and the code that does what it says: no field is accepted
+that nothing reads. The page docs/operator.md and the schema are made of these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.fields import Maybe, Name, OrShort, as_tuple
+from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
+from nvi_operator.language.operator.values import parse_hook
+
+
+class Source(Model):
+    """Where the gateway's spec comes from."""
+
+    directory: FilePath = Field(
+        description="A directory of this machine, or a file, as with `nvictl run DIR`: changes are applied."
+    )
+
+
+class HookSpec(Model):
+    """A program or web address that is told of events. The short form is the target: it is told of all."""
+
+    to: HookTarget = Field(
+        description="A program as an absolute path, which gets the event as JSON on standard input; or a http or "
+        "https address, which the event is posted to."
+    )
+    events: Maybe[EventKinds] = Field(None, description="The kinds of events. Left out: all.")
+
+
+def _hook(value: Any) -> Any:
+    return value if isinstance(value, dict | HookSpec) else {"to": parse_hook(value)}
+
+
+_HOOK_SCHEMA = {"type": "string", "examples": ["/usr/local/bin/on-uplink"]}
+Hooks = Annotated[
+    tuple[Annotated[HookSpec, BeforeValidator(_hook), OrShort(_HOOK_SCHEMA)], ...], BeforeValidator(as_tuple)
+]
+
+
+class OperatorSpec(Model):
+    """What `nvictl run` does, in place of its arguments."""
+
+    gateway: Maybe[Name] = Field(
+        None, description="The gateway to follow, where the source has several. Left out: the one of this host."
+    )
+    source: Source
+    rescan: Duration = Field(60.0, ge=1, description="Check files and kernel at least this often.")
+    metrics: MetricsTargets = Field(
+        (),
+        description="Where metrics for Prometheus are: a loopback address with a port, or the path of a file for "
+        "node_exporter.",
+    )
+    hooks: Hooks = Field((), description="Programs and web addresses that are told of events.")
+
+
+class Operator(Model):
+    """The one document of the file."""
+
+    api_version: Literal["nvi-operator/v1"]
+    kind: Literal["Operator"]
+    spec: OperatorSpec

@@ -1,0 +1,128 @@
+"""The Operator document: what it means, and what is told of one that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from nvi_operator.cli import main
+from nvi_operator.errors import SpecError
+from nvi_operator.events.event import KINDS
+from nvi_operator.language.load.yaml_reader import parse
+from nvi_operator.language.operator.load import load_operator
+from nvi_operator.language.operator.model import OperatorSpec
+from nvi_operator.language.schema import operator_schema
+from tests.unit.language.specs import BASE
+
+HEAD = "apiVersion: nvi-operator/v1\nkind: Operator\nspec:\n"  # what a test adds begins on line 4
+WHOLE = (
+    HEAD
+    + """\
+  gateway: edge
+  source: {directory: /etc/nvi-operator/gateway}
+  rescan: 1m30s
+  metrics: ["127.0.0.1:9478", /var/lib/nvi.prom]
+  hooks:
+    - /usr/local/bin/on-event
+    - {to: "https://hooks.example.net/x", events: [uplink-down, uplink-up]}
+"""
+)
+
+
+def load(text: str, directory: Path) -> OperatorSpec:
+    file = directory / "operator.yaml"
+    file.write_text(text)
+    return load_operator(file, KINDS)
+
+
+def problems(text: str, directory: Path) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        load(text, directory)
+    return str(caught.value).replace(f"{directory}/", "").splitlines()
+
+
+def test_it_says_what_the_arguments_of_run_say(tmp_path: Path) -> None:
+    spec = load(WHOLE, tmp_path)
+    assert (spec.gateway, spec.source.directory, spec.rescan) == ("edge", "/etc/nvi-operator/gateway", 90.0)
+    assert spec.metrics == ("127.0.0.1:9478", "/var/lib/nvi.prom")
+    assert [(hook.to, hook.events) for hook in spec.hooks] == [
+        ("/usr/local/bin/on-event", None),
+        ("https://hooks.example.net/x", ("uplink-down", "uplink-up")),
+    ]
+
+
+def test_the_schema_takes_what_the_loader_takes() -> None:
+    validator = jsonschema.Draft202012Validator(operator_schema())
+    (document,) = parse(WHOLE, "f")
+    assert list(validator.iter_errors(document.data)) == []
+
+
+SOURCE = "  source: {directory: /x}\n"
+WRONG = {
+    "no source": ("  rescan: 5\n", "operator.yaml:4:3: spec.source: source is missing", "add `source: ...` here"),
+    "relative path": (
+        "  source: {directory: etc}\n",
+        "operator.yaml:4:23: spec.source.directory: 'etc' is not an absolute path",
+        "begin it with /",
+    ),
+    "parent": (
+        "  source: {directory: /etc/../x}\n",
+        "operator.yaml:4:23: spec.source.directory: '/etc/../x' has a part '..'",
+        "write the path without it",
+    ),
+    "a shell's signs": (
+        "  source: {directory: '/x;y'}\n",
+        "operator.yaml:4:23: spec.source.directory: '/x;y' has other signs than letters, digits and ._@+=-",
+        "rename the file",
+    ),
+    "a duration": (
+        f"{SOURCE}  rescan: 5x\n",
+        "operator.yaml:5:11: spec.rescan: '5x' is not a duration",
+        "write seconds, or text such as 30s, 5m, 1h30m",
+    ),
+    "an event": (
+        f"{SOURCE}  hooks: [{{to: /x, events: [uplink-up, uplinkdown]}}]\n",
+        "operator.yaml:5:40: spec.hooks[0].events[1]: there is no event 'uplinkdown'",
+        "did you mean 'uplink-down'?",
+    ),
+    "a field": (
+        f"{SOURCE}  metric: 127.0.0.1:1\n",
+        "operator.yaml:5:3: spec.metric: there is no field 'metric'",
+        "did you mean 'metrics'?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message", "hint"), WRONG.values(), ids=WRONG)
+def test_a_wrong_document_is_told_with_place_and_hint(text: str, message: str, hint: str, tmp_path: Path) -> None:
+    assert problems(HEAD + text, tmp_path) == [message, f"  hint: {hint}"]
+
+
+def test_it_is_one_document_of_its_kind(tmp_path: Path) -> None:
+    assert "there are several documents in it" in problems(f"{WHOLE}---\n{WHOLE}", tmp_path)[0]
+    assert "there is no document in it" in problems("# nothing\n", tmp_path)[0]
+    assert problems(WHOLE.replace("Operator", "Gateway"), tmp_path)[0] == (
+        "operator.yaml:2:7: kind: 'Gateway' is none of 'Operator'"
+    )
+
+
+def test_validate_knows_it_alone_and_beside_a_gateway(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    operator = tmp_path / "operator.yaml"
+    operator.write_text(WHOLE)
+    assert main(["validate", str(operator)]) == 0
+    assert capsys.readouterr().out == f"{operator}: valid Operator document\n"
+    (tmp_path / "gateway.yaml").write_text(BASE)
+    assert main(["validate", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{operator}: valid Operator document"
+    operator.write_text(WHOLE.replace("1m30s", "soon"))
+    assert main(["validate", str(tmp_path)]) == 1
+    assert "operator.yaml:6:11: spec.rescan: 'soon' is not a duration" in capsys.readouterr().err
+
+
+def test_run_takes_a_directory_or_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(tmp_path), "--config", str(tmp_path / "operator.yaml")]) == 1
+    assert "both DIR and --config" in capsys.readouterr().err
+    assert main(["run", "--config", str(tmp_path / "operator.yaml")]) == 1
+    assert "operator.yaml: cannot be read: No such file or directory" in capsys.readouterr().err
