@@ -173,7 +173,7 @@ def _data(item: Json) -> Data:
 def _value(item: Json, type_: str = "", ifindex: Ifindex | None = None) -> Value:
     plain = is_number(item) or isinstance(item, str)
     if type_ == "inet_proto" and plain:
-        # nft asks /etc/protocols, which has another word for one, and which a small system lacks.
+        # By number (kernel/nft/worker.py); other listings ask /etc/protocols, which has another word for one.
         return PROTOCOLS.get(int(item), int(item)) if str(item).isdigit() else _ALIASES.get(str(item), str(item))
     if type_ == "iface_index" and plain and ifindex is not None:
         return _index(str(item), ifindex)

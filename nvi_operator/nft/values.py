@@ -6,22 +6,16 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import Any
 
-from nvi_operator.language.model.services import PortRange
+from nvi_operator.language.model.services import PROTOCOL_NAMES, PortRange
 from nvi_operator.language.model.values import Address, AddressRange, Network
 from nvi_operator.nft.ast import Interval, Value
 
-PROTOCOLS = {
-    1: "icmp",
-    6: "tcp",
-    17: "udp",
-    33: "dccp",
-    47: "gre",
-    50: "esp",
-    51: "ah",
-    58: "icmpv6",
-    132: "sctp",
-    136: "udplite",
-}
+PROTOCOLS = PROTOCOL_NAMES
+
+
+def protocol_value(protocol: str) -> int | str:
+    """A protocol by its name, or by its number where it has none here; as nft is told to list it."""
+    return int(protocol) if protocol.isdecimal() else protocol
 
 
 def network_value(network: Network) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from nvi_operator.nft.ast import Parts
-from nvi_operator.nft.values import ends, network_value, ports_value
+from nvi_operator.nft.values import ends, network_value, ports_value, protocol_value
 from nvi_operator.plan.pieces import FORWARDS, TablePiece
 from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
@@ -50,7 +50,7 @@ class Names:
         return [t for t in ((topology, was) if added else (was, topology)) if t]
 
     def forward(self, key: Parts, added: bool) -> str | None:
-        """By public address, or address, protocol and port or ports."""
+        """By public address, or address and protocol, or address, protocol and port or ports."""
         return self._forwards[added].get(key)
 
     def static(self, pair: _Pair, added: bool) -> str | None:
@@ -76,7 +76,7 @@ class Names:
 
 
 def _forwards(keys: set[Parts], topology: Topology) -> dict[Parts, str]:
-    firsts = {None if len(key) == 1 else ends(key[2])[0] for key in keys}  # most forwards are told apart by a port
+    firsts = {None if len(key) < 3 else ends(key[2])[0] for key in keys}  # most forwards are told apart by a port
     return {
         key: entry.name
         for entry in topology.forwards
@@ -85,6 +85,8 @@ def _forwards(keys: set[Parts], topology: Topology) -> dict[Parts, str]:
 
 
 def _key(entry: ForwardEntry) -> Parts:
-    if entry.protocol is None or entry.ports is None:
+    if entry.protocol is None:
         return (str(entry.public),)
+    if entry.ports is None:
+        return (str(entry.public), protocol_value(entry.protocol))
     return (str(entry.public), entry.protocol, ports_value(entry.ports))

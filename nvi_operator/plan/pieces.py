@@ -30,8 +30,9 @@ from nvi_operator.nft.ast import Count as CountIn
 from nvi_operator.nft.shards import by_whole
 from nvi_operator.nft.wire.packed_elements import PackedElements
 
-FORWARDS = ("dnat_port_", "dnat_range_", "dnat_all_")  # how maps are called that hold them (ruleset/dstnat.py)
-STATICS = ("dnat_static_", "dnat_prefix_", "snat_static_", "snat_prefix_")  # ruleset/netmap.py
+# How maps are called that hold them (ruleset/dstnat.py, ruleset/netmap.py).
+FORWARDS = ("dnat_port_", "dnat_range_", "dnat_protocol_", "dnat_all_")
+STATICS = ("dnat_static_", "dnat_prefix_", "snat_static_", "snat_prefix_")
 TRANSLATIONS = ("dstnat", "srcnat")  # chains with rules of entries
 MANY = 2000  # elements of one map; more are counted, and not unpacked: that takes 50 us each
 
@@ -229,9 +230,14 @@ def forward_fact(element: Element, places: Mapping[str, str]) -> Fact:
     public, *service = key
     to = data if isinstance(data, tuple) else ()
     target, port = str(to[0]) if to else "", to[1] if len(to) > 1 else None
-    what = f"{text(service[1])}/{service[0]}" if service else "everything"
-    moved = port is not None and port != (service[1] if service else None)
+    what = f"{text(service[1])}/{service[0]}" if len(service) > 1 else _protocol(*service)
+    moved = port is not None and port != (service[1] if len(service) > 1 else None)
     return Fact(key, what, host_port(target, port) if moved else target, places.get(str(public), str(public)))
+
+
+def _protocol(value: object = None) -> str:
+    """As one says it, where no ports are named."""
+    return "everything" if value is None else f"protocol {value}" if isinstance(value, int) else text(value)
 
 
 def static_fact(where: str, element: Element) -> Fact:
@@ -278,7 +284,8 @@ def _flow(conditions: Mapping[str, str]) -> str:
         for name, value in conditions.items()
         if name.endswith(" dport") and not name.startswith("th ")
     ]
-    words = [*sent, *([conditions["meta l4proto"]] if "meta l4proto" in conditions else [])]
+    protocol = conditions.get("meta l4proto")
+    words = [*sent, *([f"protocol {protocol}" if protocol.isdecimal() else protocol] if protocol else [])]
     source = next((v for n, v in conditions.items() if n.endswith(" saddr") and not n.startswith("ct ")), None)
     target = next((v for n, v in conditions.items() if n.endswith(" daddr") and not n.startswith("ct ")), None)
     words += [f"from {source}" if words else source] if source else []

@@ -17,7 +17,7 @@ from ipaddress import ip_address, ip_network
 from typing import cast
 
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.services import Service
+from nvi_operator.language.model.services import Service, parse_protocol, protocol_number
 from nvi_operator.language.model.values import Address, AddressRange, Family, Network, within
 from nvi_operator.nft.ast import Element, Table
 from nvi_operator.plan.change import Plan
@@ -31,9 +31,8 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import Conditions, SourceAction, Spread, ToRange
 from nvi_operator.topology.ways import Tier, shares
 
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "sctp": 132}
-_PROTOCOLS["udplite"] = 136
-_FORWARDS = ("dnat_port_", "dnat_all_")  # maps; those of ranges of ports, and rules, are not followed
+# Maps; those of ranges of ports, and rules, are not followed.
+_FORWARDS = ("dnat_port_", "dnat_protocol_", "dnat_all_")
 
 
 class StrandedFlows:
@@ -135,9 +134,9 @@ class StrandedFlows:
             yield FlowQuestion(address.version, f"forwards of {public} are removed or moved", published=address)
 
     def _has_lost_its_forward(self, flow: TrackedFlow) -> bool:
-        protocol = next((name for name, number in _PROTOCOLS.items() if number == flow.protocol), "")
-        public = str(flow.destination)
-        server = self._removed.get((public, protocol, str(flow.destination_port))) or self._removed.get((public,))
+        public, protocol = str(flow.destination), parse_protocol(flow.protocol)
+        asked = (public, protocol, str(flow.destination_port)), (public, protocol), (public,)
+        server = next((self._removed[key] for key in asked if key in self._removed), None)
         return server == str(flow.answers_from)
 
 
@@ -183,7 +182,7 @@ def _matches(topology: Topology, conditions: Conditions, flow: TrackedFlow) -> b
         for inside in topology.inside_interfaces
     ):
         return False
-    if conditions.protocols and flow.protocol not in {_PROTOCOLS.get(name) for name in conditions.protocols}:
+    if conditions.protocols and flow.protocol not in map(protocol_number, conditions.protocols):
         return False
     return all(
         not services or any(_serves(service, flow.protocol, port) for service in services)
@@ -195,4 +194,4 @@ def _matches(topology: Topology, conditions: Conditions, flow: TrackedFlow) -> b
 
 
 def _serves(service: Service, protocol: int, port: int) -> bool:
-    return _PROTOCOLS[service.protocol] == protocol and service.ports.first <= port <= service.ports.last
+    return protocol_number(service.protocol) == protocol and service.ports.first <= port <= service.ports.last

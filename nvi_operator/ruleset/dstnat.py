@@ -1,6 +1,7 @@
 """Destination NAT: rules for the few forwards that choose a server, one hash map for ports, interval maps for ranges.
 
-The most specific comes first: twice NAT, ports with a choice of servers, ports, port ranges, 1:1, whole addresses.
+The most specific comes first: twice NAT, ports and protocols with a choice of servers, ports, port ranges, protocols
+without ports, 1:1, whole addresses.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from nvi_operator.nft.ast import (
 )
 from nvi_operator.nft.columns import ElementColumns
 from nvi_operator.nft.text import statement_text
-from nvi_operator.nft.values import ports_value
+from nvi_operator.nft.values import ports_value, protocol_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
@@ -61,8 +62,8 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]
             for rule in topology.forward_rules
             if rule.public.version == family
         ]
-        rules += [statements for rule, statements in chosen if rule.service]
-        whole = [statements for rule, statements in chosen if not rule.service]
+        rules += [statements for rule, statements in chosen if rule.service or rule.protocol]
+        whole = [statements for rule, statements in chosen if not (rule.service or rule.protocol)]
         for map_ in maps[family]:
             if map_.whole_addresses:
                 rules += whole
@@ -79,6 +80,8 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]
 def _key(map_: NamedSet, family: Family) -> Key:
     if len(map_.key) == 1:
         return f.daddr(family)
+    if len(map_.key) == 2:
+        return f.protocol_key(family)
     return f.service_range_key(family) if map_.interval else f.service_key(family)
 
 
@@ -97,6 +100,8 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
         yield f.of_services(rule.source_services, "sport")
     if rule.service:
         yield f.of_services((rule.service,))
+    if rule.protocol:
+        yield Match(f.L4PROTO, "==", protocol_value(rule.protocol))
     yield Count(rule.counter)
 
 
@@ -143,12 +148,15 @@ def forward_maps(topology: Topology, family: Family) -> Iterator[ForwardMap]:
     mine = [entry for entry in topology.forwards if type(entry.public) is version]
     port = [e for e in mine if e.ports is not None and e.ports.first == e.ports.last]
     range_ = [e for e in mine if e.ports is not None and e.ports.first != e.ports.last]
-    whole = [e for e in mine if e.ports is None]
+    portless = [e for e in mine if e.ports is None and e.protocol is not None]
+    whole = [e for e in mine if e.ports is None and e.protocol is None]
     for hairpin, suffix in _SUFFIXES.items():
         if entries := [e for e in port if e.hairpin is hairpin]:
             yield ForwardMap(_port_map(f"dnat_port_{family}{suffix}", family, entries), hairpin)
         if entries := [e for e in range_ if e.hairpin is hairpin]:
             yield ForwardMap(_range_map(f"dnat_range_{family}{suffix}", family, entries), hairpin)
+        if entries := [e for e in portless if e.hairpin is hairpin]:
+            yield ForwardMap(_protocol_map(f"dnat_protocol_{family}{suffix}", family, entries), hairpin)
     static = ((entry.mapped, entry.real) for entry in topology.statics if not entry.limited)
     yield from map(ForwardMap, network_maps("dnat", family, static))
     for hairpin, suffix in _SUFFIXES.items():
@@ -176,6 +184,13 @@ def _range_map(name: str, family: Family, entries: list[ForwardEntry]) -> NamedS
         if e.protocol and e.ports
     )
     return NamedSet(name, f.service_types(family), elements, (f.ADDRESS_TYPE[family],), interval=True)
+
+
+def _protocol_map(name: str, family: Family, entries: list[ForwardEntry]) -> NamedSet:
+    elements: frozenset[Element] = frozenset(
+        ((str(e.public), protocol_value(e.protocol)), (str(e.target),)) for e in entries if e.protocol
+    )
+    return NamedSet(name, f.protocol_types(family), elements, (f.ADDRESS_TYPE[family],))
 
 
 def _whole_map(name: str, family: Family, entries: list[ForwardEntry]) -> NamedSet:

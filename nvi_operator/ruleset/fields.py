@@ -18,7 +18,7 @@ from nvi_operator.nft.ast import (
     Value,
     Verdict,
 )
-from nvi_operator.nft.values import merged, network_value, ports_value
+from nvi_operator.nft.values import merged, network_value, ports_value, protocol_value
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import Conditions
 
@@ -52,6 +52,15 @@ def original_daddr(family: Family) -> Field:
 def service_types(family: Family) -> tuple[str, ...]:
     """The key types of a set or map by public address, protocol and port."""
     return (ADDRESS_TYPE[family], "inet_proto", "inet_service")
+
+
+def protocol_types(family: Family) -> tuple[str, ...]:
+    """The key types of a set or map by public address and protocol."""
+    return (ADDRESS_TYPE[family], "inet_proto")
+
+
+def protocol_key(family: Family) -> Concat:
+    return Concat((daddr(family), L4PROTO))
 
 
 def service_key(family: Family) -> Concat:
@@ -150,7 +159,7 @@ def of_conditions(conditions: Conditions, ports: tuple[Match, ...]) -> list[Stat
     if conditions.destinations:
         statements.append(in_networks(daddr(family), conditions.destinations))
     if conditions.protocols:
-        statements.append(one_of(L4PROTO, conditions.protocols))
+        statements.append(one_of(L4PROTO, tuple(map(protocol_value, conditions.protocols))))
     statements += ports
     if not conditions.sources and not conditions.destinations:
         # Last, because nft does not list a family that a protocol after it implies (icmp: ipv4).

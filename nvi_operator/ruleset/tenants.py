@@ -22,7 +22,7 @@ from nvi_operator.nft.ast import (
     Verdict,
     Vmap,
 )
-from nvi_operator.nft.values import network_value, ports_value
+from nvi_operator.nft.values import network_value, ports_value, protocol_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.netmap import is_asked_for
 from nvi_operator.topology.model import Topology
@@ -42,8 +42,10 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
     new = Match(f.CT_STATE, "in", frozenset({"new"}))
     rules: list[Rule] = [(new, Vmap(f.IIFNAME, origins))]
     for family in topology.families:
-        rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
+        # The most specific last: it overrides the others.
         rules.append((new, Vmap(f.daddr(family), SetRef(f"tenant_of_address_{family}"))))
+        rules.append((new, Vmap(f.protocol_key(family), SetRef(f"tenant_of_protocol_{family}"))))
+        rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
         rules += _by_asker(topology, family)
     yield Chain("tenants", Hook("filter", "prerouting", TENANTS), tuple(rules))
     for tenant in topology.tenants:
@@ -63,18 +65,21 @@ def _by_asker(topology: Topology, family: Family) -> Iterator[Rule]:
 
 
 def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
-    """Public (address, protocol, port) and public addresses and prefixes, to the tenant behind them."""
+    """Public address with protocol and port, with protocol, and alone, and prefixes, to the tenant behind them."""
     if not topology.tenants:
         return
     labels = {tenant.number: tenant.label for tenant in topology.tenants}
     for family in topology.families:
         services: dict[tuple[Value, ...], Verdict] = {}
+        protocols: dict[tuple[Value, ...], Verdict] = {}
         addresses: dict[tuple[Value, ...], Verdict] = {}
         for entry in topology.forwards:
             if entry.tenant and entry.public.version == family:
                 jump = Verdict("jump", f"to_{labels[entry.tenant]}")
                 if entry.protocol and entry.ports:
                     services[str(entry.public), entry.protocol, ports_value(entry.ports)] = jump
+                elif entry.protocol:
+                    protocols[str(entry.public), protocol_value(entry.protocol)] = jump
                 else:
                     addresses[(str(entry.public),)] = jump
         for rule in topology.forward_rules:
@@ -83,14 +88,19 @@ def tenant_maps(topology: Topology) -> Iterator[NamedSet]:
                 if rule.service:
                     ports = ports_value(rule.service.ports)
                     services[str(rule.public), rule.service.protocol, ports] = jump
+                elif rule.protocol:
+                    protocols[str(rule.public), protocol_value(rule.protocol)] = jump
                 else:
                     addresses[(str(rule.public),)] = jump
         for static in topology.statics:
             if static.tenant and not static.askers and static.mapped.version == family:
                 addresses[(network_value(static.mapped),)] = Verdict("jump", f"to_{labels[static.tenant]}")
         yield _verdict_map(f"tenant_of_service_{family}", f.service_types(family), services)
+        yield _verdict_map(f"tenant_of_protocol_{family}", f.protocol_types(family), protocols, interval=False)
         yield _verdict_map(f"tenant_of_address_{family}", (f.ADDRESS_TYPE[family],), addresses)
 
 
-def _verdict_map(name: str, types: tuple[str, ...], elements: dict[tuple[Value, ...], Verdict]) -> NamedSet:
-    return NamedSet(name, types, frozenset(elements.items()), ("verdict",), interval=True)
+def _verdict_map(
+    name: str, types: tuple[str, ...], elements: dict[tuple[Value, ...], Verdict], *, interval: bool = True
+) -> NamedSet:
+    return NamedSet(name, types, frozenset(elements.items()), ("verdict",), interval)

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Address
 from nvi_operator.state.translation import Translation
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.rules import ForwardEntry, ForwardRule
+from nvi_operator.topology.rules import ForwardEntry
 
-ByPort = Counter[tuple[Address, str, int]]
+Uses = Counter[tuple[Address, str, int | None]]  # by public address, protocol and port; None: of whatever port
+_ANY = ""  # in the place of a protocol
 
 
 @dataclass(frozen=True)
@@ -27,46 +29,39 @@ class ForwardUse:
 
 def forward_uses(topology: Topology, flows: Iterable[Translation], counts: Mapping[str, int]) -> Iterator[ForwardUse]:
     """Each public port of each forward. `counts` are the table's counters, in new flows."""
-    by_port: ByPort = Counter()
-    by_address: Counter[Address] = Counter()
+    uses: Uses = Counter()
     for flow in flows:
         if flow.new_destination != flow.destination or flow.new_destination_port != flow.destination_port:
-            by_port[flow.destination, flow.protocol, flow.destination_port] += 1
-            by_address[flow.destination] += 1
+            uses[flow.destination, flow.protocol, flow.destination_port] += 1
+            uses[flow.destination, flow.protocol, None] += 1
+            uses[flow.destination, _ANY, None] += 1
     for entry in topology.forwards:
-        yield ForwardUse(entry.name, _public(entry), _server(entry), _flows(entry, by_port, by_address))
+        used = _flows(uses, entry.public, entry.protocol, entry.ports)
+        yield ForwardUse(entry.name, _shown(entry.public, entry.protocol, entry.ports), _server(entry), used)
     for rule in topology.forward_rules:
         servers = ", ".join(_with_port(address, port) for address, port, _ in rule.choices)
         new = counts.get(rule.counter, 0)
-        yield ForwardUse(rule.name, _public_of_rule(rule), servers, _flows_of_rule(rule, by_port, by_address), new)
+        protocol, ports = (rule.service.protocol, rule.service.ports) if rule.service else (rule.protocol, None)
+        used = _flows(uses, rule.public, protocol, ports)
+        yield ForwardUse(rule.name, _shown(rule.public, protocol, ports), servers, used, new)
 
 
-def _flows(entry: ForwardEntry, by_port: ByPort, by_address: Counter[Address]) -> int:
-    if entry.ports is None or entry.protocol is None:
-        return by_address[entry.public]
-    return _in_range(by_port, entry.public, entry.protocol, entry.ports.first, entry.ports.last)
+def _flows(uses: Uses, public: Address, protocol: str | None, ports: PortRange | None) -> int:
+    if ports is None or protocol is None:
+        return uses[public, protocol or _ANY, None]
+    if ports.size <= 64:
+        return sum(uses[public, protocol, port] for port in range(ports.first, ports.last + 1))
+    return sum(
+        count
+        for (address, of, port), count in uses.items()
+        if (address, of) == (public, protocol) and port is not None and ports.first <= port <= ports.last
+    )
 
 
-def _flows_of_rule(rule: ForwardRule, by_port: ByPort, by_address: Counter[Address]) -> int:
-    if rule.service is None:
-        return by_address[rule.public]
-    return _in_range(by_port, rule.public, rule.service.protocol, rule.service.ports.first, rule.service.ports.last)
-
-
-def _in_range(by_port: ByPort, public: Address, protocol: str, first: int, last: int) -> int:
-    if last - first < 64:
-        return sum(by_port[public, protocol, port] for port in range(first, last + 1))
-    return sum(n for (a, p, port), n in by_port.items() if (a, p) == (public, protocol) and first <= port <= last)
-
-
-def _public(entry: ForwardEntry) -> str:
-    if entry.ports is None or entry.protocol is None:
-        return str(entry.public)
-    return f"{entry.public} {entry.ports}/{entry.protocol}"
-
-
-def _public_of_rule(rule: ForwardRule) -> str:
-    return f"{rule.public} {rule.service}" if rule.service else str(rule.public)
+def _shown(public: Address, protocol: str | None, ports: PortRange | None) -> str:
+    if protocol is None:
+        return str(public)
+    return f"{public} {protocol if ports is None else f'{ports}/{protocol}'}"
 
 
 def _server(entry: ForwardEntry) -> str:

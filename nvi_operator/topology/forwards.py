@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from nvi_operator.language.check.addresses import AddressSpan, overlapping
 from nvi_operator.language.model.nat_entries import Forward
-from nvi_operator.language.model.services import PortRange, Service, Target
+from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PortRange, Service, Target
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
 from nvi_operator.topology.rules import ForwardEntry, ForwardRule
@@ -119,12 +119,21 @@ def _tenant_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], i
     return tenant_of
 
 
+def _portless(forward: Forward, family: Family) -> Iterator[str]:
+    """The protocols without ports, of those that the family has."""
+    for protocol in forward.protocol or ():
+        if FAMILY_OF_PROTOCOL.get(protocol, family) == family:
+            yield protocol
+
+
 def _entries(name: str, forward: Forward, public: Address, target: Target, tenant: int) -> Iterator[ForwardEntry]:
     server, moved, hairpin = target.address, target.ports, forward.hairpin
-    if not forward.ports:
+    if forward.is_of_everything:
         yield ForwardEntry(name, public, None, None, server, None, tenant, hairpin)
         return
-    for service in forward.ports:
+    for protocol in _portless(forward, public.version):
+        yield ForwardEntry(name, public, protocol, None, server, None, tenant, hairpin)
+    for service in forward.ports or ():
         ports, protocol = service.ports, service.protocol
         if moved is None or moved == ports:
             first = ports.first if ports.first == ports.last else None
@@ -151,21 +160,28 @@ def _rules(
     if forward.from_ and not clients:
         return
 
-    def rule(service: Service | None, offset: int | None, source_services: tuple[Service, ...]) -> ForwardRule:
+    def rule(
+        service: Service | None,
+        offset: int | None,
+        source_services: tuple[Service, ...],
+        protocol: str | None = None,
+    ) -> ForwardRule:
         choices = tuple(
             (t.address, None if t.ports is None or offset is None else t.ports.first + offset, t.weight)
             for t in targets
         )
         return ForwardRule(
-            name, public, service, clients, choices, forward.pick, tenant, forward.hairpin, source_services
+            name, public, service, clients, choices, forward.pick, tenant, forward.hairpin, source_services, protocol
         )
 
     sent_from: dict[str, tuple[Service, ...]] = {}
     for source in forward.from_ports or ():
         sent_from[source.protocol] = (*sent_from.get(source.protocol, ()), source)
-    if not forward.ports:
+    if forward.is_of_everything:
         for source_services in sent_from.values() or ((),):
             yield rule(None, None, source_services)
+    for protocol in _portless(forward, family):
+        yield rule(None, None, (), protocol)
     for service in forward.ports or ():
         source_services = sent_from.get(service.protocol, ())
         if all(t.ports in (None, service.ports) for t in targets):

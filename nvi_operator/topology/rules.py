@@ -91,8 +91,8 @@ class SourceRule:
 class ForwardEntry:
     """A forward of one family from one public address, to one server; goes into a map.
 
-    In a topology they are in the order of their names. `ports` None: everything sent to the address. `target_port`
-    None: ports stay as they are.
+    In a topology they are in the order of their names. `ports` None: everything of the protocol, and without one
+    everything sent to the address. `target_port` None: ports stay as they are.
     """
 
     name: str
@@ -110,6 +110,7 @@ class ForwardRule:
     """A forward that needs a rule of its own: balanced, or for some clients only.
 
     Clients send from the ports of `source_services`, of one protocol, which is that of `service` where there is one.
+    `protocol` is one without ports. With neither it is of everything sent to the address.
     """
 
     name: str
@@ -121,6 +122,7 @@ class ForwardRule:
     tenant: int
     hairpin: bool
     source_services: tuple[Service, ...] = ()
+    protocol: str | None = None
 
     @property
     def counter(self) -> str:

@@ -94,4 +94,7 @@ def _forwards(draw: st.DrawFn, families: tuple[int, ...]) -> dict[str, Any]:
         }
         if draw(st.booleans()):
             forwards[f"f-{port}"]["fromPorts"] = f"{draw(st.integers(1, 65535))}/tcp"
+    for number, protocol in enumerate(draw(st.lists(st.sampled_from(["gre", "esp", 41]), max_size=2, unique=True))):
+        servers = [f"10.0.0.{number + 2}"] * (4 in families) + [f"fd00:1::{number + 2}"] * (6 in families)
+        forwards[f"p-{number}"] = {"protocol": protocol, "to": servers, "hairpin": draw(st.booleans())}
     return forwards

@@ -34,24 +34,33 @@ spec:
 _FACTS = Facts("host")
 Row = tuple[str, str, str, str]  # name, at, ports, to
 
+# In the place of its ports a forward may have a protocol without.
+_PORTLESS = ("gre", "41")
 ROWS: Sequence[Row] = tuple(
     (f"f{i}", f"203.0.113.{i % 8}", f"{1000 + i // 8}/tcp", f"10.0.{i % 3}.{1 + i}:80") for i in range(130)
 )
 
 
+def _field(ports: str) -> str:
+    return "protocol" if ports in _PORTLESS else "ports"
+
+
 def _csv(rows: Sequence[Row]) -> dict[str, str]:
-    lines = ["# forwards", "name,at,ports,to", *(",".join(row) for row in rows)]
+    cells = ((n, a, "" if p in _PORTLESS else p, p if p in _PORTLESS else "", t) for n, a, p, t in rows)
+    lines = ["# forwards", "name,at,ports,protocol,to", *map(",".join, cells)]
     return {"edge.yaml": _HEAD + "  forwardsFrom: [f.csv]\n", "f.csv": "\n".join(lines) + "\n"}
 
 
 def _json_lines(rows: Sequence[Row]) -> dict[str, str]:
-    lines = [f'{{"name": "{n}", "at": "{a}", "ports": "{p}", "to": "{t}"}}' for n, a, p, t in rows]
+    lines = [f'{{"name": "{n}", "at": "{a}", "{_field(p)}": "{p}", "to": "{t}"}}' for n, a, p, t in rows]
     return {"edge.yaml": _HEAD + "  forwardsFrom: [f.jsonl]\n", "f.jsonl": "\n".join(lines) + "\n"}
 
 
 def _yaml(rows: Sequence[Row]) -> dict[str, str]:
-    lines = [f'    {n}: {{at: {a}, ports: {p}, to: "{t}"}}' for n, a, p, t in rows]
-    several = [f"    {n}:\n      at: {a}\n      ports: {p}\n\n      # to\n      to: {t}" for n, a, p, t in rows[:9]]
+    lines = [f'    {n}: {{at: {a}, {_field(p)}: {p}, to: "{t}"}}' for n, a, p, t in rows]
+    several = [
+        f"    {n}:\n      at: {a}\n      {_field(p)}: {p}\n\n      # to\n      to: {t}" for n, a, p, t in rows[:9]
+    ]
     tail = (
         "    odd: {at: isp-a, ports: [1/udp], to: {10.0.0.1: 1, 10.0.0.2: 2}}\n  sourceNat: [{name: x, as: isp-a}]\n"
     )
@@ -74,7 +83,9 @@ names = st.sampled_from(["f1", "f2", "f50", "f51", "new", "Wrong name", "odd", "
 publics = st.sampled_from(
     ["203.0.113.1", "203.0.113.200", "isp-a", "2001:db8::2", "192.0.2.1", "203.0.113.250", "isp-x"]
 )
-ports = st.sampled_from(["1000/tcp", "1001/tcp", "2000/udp", "2000-2009/tcp", "1005-1006/tcp", "http", ""])
+ports = st.sampled_from(
+    ["1000/tcp", "1001/tcp", "2000/udp", "2000-2009/tcp", "1005-1006/tcp", "http", "gre", "41", ""]
+)
 servers = st.sampled_from(["10.0.7.7", "10.0.7.7:81", "10.0.8.8:3000", "2001:db8:1::7", "198.51.100.2", "nowhere"])
 rows_ = st.tuples(names, publics, ports, servers)
 

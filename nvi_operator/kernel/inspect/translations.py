@@ -14,6 +14,7 @@ from ipaddress import ip_address
 
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import DONE, DUMP, NETFILTER, REQUEST, Netlink, header
+from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
 from nvi_operator.state.translation import Translation
@@ -29,7 +30,6 @@ _BY_SOURCE, _BY_DESTINATION = 1, 2  # CTA_FILTER_F_CTA_IP_SRC, _DST
 _PACKETS, _BYTES = 1, 2  # CTA_COUNTERS_*
 _SRC_NAT, _DST_NAT = 1 << 4, 1 << 5  # IPS_*
 _AF: dict[Family, int] = {4: 2, 6: 10}
-_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmpv6", 132: "sctp"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _translation(parts: dict[int, bytes]) -> Translation | None:
         for kind in (_PACKETS, _BYTES)
     )
     return Translation(
-        protocol=_PROTOCOLS.get(protocol, str(protocol)),
+        protocol=PROTOCOL_NAMES.get(protocol, str(protocol)),
         source=source,
         source_port=source_port,
         destination=destination,

@@ -26,6 +26,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     lasting = nftables.Nftables()
     lasting.set_json_output(True)
     lasting.set_terse_output(True)
+    lasting.set_numeric_proto_output(True)  # /etc/protocols has other words for some, and a small system lacks it
     while head := requests.read(REQUEST.size):
         what, size = REQUEST.unpack(head)
         text = requests.read(size).decode()

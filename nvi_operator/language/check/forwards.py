@@ -1,9 +1,9 @@
 """The rules for destination NAT: every public (address, protocol, port) leads to one place.
 
-An uplink's name stands for its address of each family; where that is a lease (`addresses: auto`), for itself. Port
-forwards go before a forward of the whole address, so that they may stand side by side. Two forwards of one port
-may stand where no client is meant by both; a forward without `from` means every client, and one without `fromPorts`
-every port that clients send from.
+An uplink's name stands for its address of each family; where that is a lease (`addresses: auto`), for itself.
+Forwards of ports, and of protocols without ports, go before a forward of the whole address, so that they may stand
+side by side. Two forwards of one port may stand where no client is meant by both; a forward without `from` means
+every client, and one without `fromPorts` every port that clients send from.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static
 from nvi_operator.language.model.one_to_one import pieces
+from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL
 from nvi_operator.language.model.values import FAMILIES, Network, parse_address
 
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own
@@ -61,8 +62,11 @@ def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
         if means is None:
             means = published[forward.at, servers] = _published(spec, homes, forward, servers, first_addresses)
         for family, public in means.publics:
-            if not forward.ports:
+            if forward.is_of_everything:
                 spans[family, public, WHOLE].append(claim(0, 0, order))
+            for protocol in forward.protocol or ():
+                if FAMILY_OF_PROTOCOL.get(protocol, family) == family:
+                    spans[family, public, protocol].append(claim(0, 0, order))
             for service in forward.ports or ():
                 ports = service.ports
                 spans[family, public, service.protocol].append(claim(ports.first, ports.last, order))
@@ -233,19 +237,22 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             if pair in reported:
                 continue
             reported.add(pair)
-            if protocol:
-                first, last = max(later.first, earlier.first), min(later.last, earlier.last)
+            first, last = max(later.first, earlier.first), min(later.last, earlier.last)
+            if last:
                 ports = f"ports {first}-{last}" if last > first else f"port {first}"
-                what = f"{public} {protocol} {ports}"
+                what, field = f"{public} {protocol} {ports}", "ports"
+            elif protocol:
+                what, field = f"{public} {f'protocol {protocol}' if protocol.isdecimal() else protocol}", "protocol"
             else:
-                what = f"everything that is sent to {public}"
+                what, field = f"everything that is sent to {public}", "at"
             use = "used twice" if later.owner == earlier.owner else f"already used by forward {earlier.owner!r}"
-            verb = "are" if protocol and last > first else "is"
-            field = "ports" if protocol else "at"
+            verb = "are" if last > first else "is"
             yield (
                 ("spec", "forwards", later.owner, field),
                 f"{what} {verb} {use}",
-                "a public port leads to one place: change the port, the address or `from`",
+                "a public port leads to one place: change the port, the address or `from`"
+                if last or not protocol
+                else "a protocol leads to one place: change the address or `from`, or leave it out here",
             )
 
 

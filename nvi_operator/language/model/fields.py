@@ -109,7 +109,9 @@ _SERVICE_SCHEMA = {
     "examples": ["443/tcp", "8000-8010/udp"],
 }
 _TARGET_SCHEMA = {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8443", "[fd00::80]:8443"]}
-_PROTOCOL_SCHEMA = {"enum": list(PROTOCOLS)}
+_PROTOCOL_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": list(PROTOCOLS)}, {"type": "integer", "minimum": 1, "maximum": 255}]
+}
 _HOST_SCHEMA = {"type": "string", "pattern": f"^{HOST_PATTERN.pattern}$"}
 _ENTRY_FILE_SCHEMA = {"type": "string", "pattern": r"\.(csv|jsonl)$", "examples": ["forwards.csv", "forwards.jsonl"]}
 _PLACE_SCHEMA = {"type": "string", "examples": ["isp-a", "192.0.2.1"]}

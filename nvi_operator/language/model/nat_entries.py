@@ -21,12 +21,13 @@ from nvi_operator.language.model.fields import (
     Maybe,
     Name,
     Networks,
+    Protocols,
     Services,
     SpecTarget,
     UplinksOrAddresses,
     as_tuple,
 )
-from nvi_operator.language.model.services import Target, parse_target
+from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PORT_PROTOCOLS, Target, parse_target
 from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
 
@@ -123,7 +124,18 @@ class Forward:
     ] = None
     ports: Annotated[
         Maybe[Services],
-        Field(description="Public ports with protocol, as in 443/tcp. Left out: everything sent to the address."),
+        Field(
+            description="Public ports with protocol, as in 443/tcp. Left out, and `protocol` as well: everything "
+            "sent to the address."
+        ),
+    ] = None
+    protocol: Annotated[
+        Maybe[Protocols],
+        Field(
+            description="Protocols without ports, by name or number, as in gre, esp or 41; alone or beside `ports`, "
+            "as a tunnel has both. AH fails behind any NAT: it signs the addresses. Two clients that send ESP, or "
+            "GRE, from one address to one server are one flow to the kernel."
+        ),
     ] = None
     to: Annotated[
         Servers,
@@ -156,6 +168,8 @@ class Forward:
             alone = {service.protocol for service in self.ports} ^ {s.protocol for s in self.from_ports}
             if alone:
                 raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
+        for protocol in self.protocol or ():
+            self._check_protocol(protocol)
         for target in self.to:
             if target.ports is None:
                 continue
@@ -167,6 +181,23 @@ class Forward:
                         f"{service} is {counted(service.ports.size, 'port')} and {target} is {target.ports.size}: "
                         "ranges must be of equal size"
                     )
+
+    @property
+    def is_of_everything(self) -> bool:
+        """Is it of whatever is sent to the address?"""
+        return not self.ports and not self.protocol
+
+    def _check_protocol(self, protocol: str) -> None:
+        if protocol in PORT_PROTOCOLS:
+            hint = f"write `ports: 1-65535/{protocol}` for all of them"
+            raise HintedError(f"protocol {protocol} has ports", hint)
+        if protocol == "ah":
+            raise HintedError("ah fails behind a forward: it signs the addresses", "let the tunnel use ESP")
+        if self.from_ports:
+            raise HintedError(f"fromPorts: {protocol} has no ports", "write a second forward for it")
+        family = FAMILY_OF_PROTOCOL.get(protocol)
+        if family and all(target.address.version != family for target in self.to):
+            raise ValueError(f"protocol {protocol} is IPv{family}, and no server is")
 
 
 # --------------------------------------------------------------------------- static and twice NAT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -12,6 +13,20 @@ from nvi_operator.language.wording import HintedError, nearest, short, shown
 
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOLS = (*PORT_PROTOCOLS, "icmp", "icmpv6", "gre", "esp", "ah")
+# Protocol Numbers of IANA, for the protocols that have a name here.
+PROTOCOL_NAMES = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    47: "gre",
+    50: "esp",
+    51: "ah",
+    58: "icmpv6",
+    132: "sctp",
+    136: "udplite",
+}
+FAMILY_OF_PROTOCOL: Mapping[str, int] = {"icmp": 4, "icmpv6": 6}  # of those that belong to one
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
@@ -117,15 +132,17 @@ def _no_service(text: str) -> ValueError:
 def _portless(protocol: str) -> HintedError:
     return HintedError(
         f"{protocol} has no ports",
-        f"in sourceNat write `protocol: {protocol}`; a forward without ports takes everything that is sent to its "
+        f"write `protocol: {protocol}`; a forward without ports and protocol takes everything that is sent to its "
         f"address, {protocol} as well",
     )
 
 
 def _no_protocol(message: str, text: str, known: tuple[str, ...]) -> HintedError:
+    others = ", or the number of another" if known == PROTOCOLS else ""
+
     def hint() -> str:
         close = nearest(text.lower(), known)
-        return f"did you mean {close!r}?" if close else f"write one of {', '.join(known)}"
+        return f"did you mean {close!r}?" if close else f"write one of {', '.join(known)}{others}"
 
     return HintedError(message, hint)
 
@@ -167,16 +184,27 @@ def parse_target(value: object) -> Target:
     return Target(parse_address(text))
 
 
-# Protocol Numbers of IANA, for the protocols that have a name here.
-_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 132: "sctp"}
-
-
 def parse_protocol(value: object) -> str:
+    """A protocol by its name, or by its number where it has no name here: ``gre``, ``47`` and ``41``."""
     if isinstance(value, int) and not isinstance(value, bool):
-        name = _NUMBERS.get(value)
-        hint = f"write {name}" if name else f"write one of {', '.join(PROTOCOLS)}; left out: every protocol"
-        raise HintedError(f"{shown(value)} is a number: protocols are known by name here", hint)
+        return _numbered(value)
     text = as_text(value, "a protocol")
+    if text.isascii() and text.isdecimal() and len(text) < 6:
+        return _numbered(int(text))
     if text not in PROTOCOLS:
         raise _no_protocol(f"{shown(text)} is not a protocol known here", text, PROTOCOLS)
     return text
+
+
+def _numbered(number: int) -> str:
+    if not 1 <= number <= 255:
+        raise ValueError(f"{shown(number)} is no protocol: numbers are 1 to 255")
+    return PROTOCOL_NAMES.get(number, str(number))
+
+
+def protocol_number(protocol: str) -> int:
+    """The number of a protocol that `parse_protocol` returned."""
+    return int(protocol) if protocol.isdecimal() else _PROTOCOL_NUMBERS[protocol]
+
+
+_PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOL_NAMES.items()}

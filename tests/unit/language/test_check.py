@@ -295,6 +295,18 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
         "    c: {at: isp-b, ports: 22/tcp, from: 192.0.2.200, to: 192.168.1.82}",
         [("16:27", "spec.forwards.c.ports", "198.51.100.2 tcp port 22 is already used by forward 'b'", TAKEN)],
     ),
+    "one protocol, two servers": (
+        "  forwards:\n    a: {at: isp-b, protocol: [gre, 41], to: 192.168.1.80}\n"
+        "    b: {at: isp-b, protocol: 41, to: 192.168.1.81}\n",
+        [
+            (
+                "15:30",
+                "spec.forwards.b.protocol",
+                "198.51.100.2 protocol 41 is already used by forward 'a'",
+                "a protocol leads to one place: change the address or `from`, or leave it out here",
+            )
+        ],
+    ),
     "one port, sent to from ports that overlap": (
         "  forwards:\n    a: {at: isp-b, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.80}\n"
         "    b: {at: isp-b, ports: 500/udp, fromPorts: 400-600/udp, to: 192.168.1.81}\n",
@@ -925,6 +937,11 @@ GOOD = {
     ),
     "a whole address beside its ports": BASE
     + "  forwards:\n    a: {at: isp-b, to: 192.168.1.80}\n    b: {at: isp-b, ports: 25/tcp, to: 192.168.1.81}\n",
+    "protocols without ports beside ports and a whole address": BASE
+    + "  forwards:\n    a: {at: isp-b, to: 192.168.1.80}\n    b: {at: isp-b, protocol: esp, to: 192.168.1.81}\n"
+    + "    c: {at: isp-b, ports: 500/udp, to: 192.168.1.82}\n"
+    + "    d: {at: isp-b, protocol: gre, from: 192.0.2.0/25, to: 192.168.1.80}\n"
+    + "    e: {at: isp-b, protocol: 47, from: 192.0.2.128/25, to: 192.168.1.81}\n",
     "one port, other protocols": BASE
     + "  forwards:\n    a: {at: isp-b, ports: [53/udp, 53/tcp], to: 192.168.1.80}\n",
     "one port, other clients": BASE

@@ -599,6 +599,33 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
             )
         ],
     ),
+    "a protocol with ports as one without": (
+        "  forwards: {a: {protocol: tcp, to: 192.168.1.80}}",
+        [("13:17", "spec.forwards.a", "protocol tcp has ports", "write `ports: 1-65535/tcp` for all of them")],
+    ),
+    "a protocol that no server has": (
+        "  forwards: {a: {protocol: icmpv6, to: 192.168.1.80}}",
+        [("13:17", "spec.forwards.a", "protocol icmpv6 is IPv6, and no server is", "")],
+    ),
+    "a protocol that no NAT lets through": (
+        "  forwards: {a: {protocol: 51, to: 192.168.1.80}}",
+        [
+            (
+                "13:17",
+                "spec.forwards.a",
+                "ah fails behind a forward: it signs the addresses",
+                "let the tunnel use ESP",
+            )
+        ],
+    ),
+    "source ports of a protocol without": (
+        "  forwards: {a: {protocol: gre, fromPorts: 5/udp, to: 192.168.1.80}}",
+        [("13:17", "spec.forwards.a", "fromPorts: gre has no ports", "write a second forward for it")],
+    ),
+    "a protocol that is none": (
+        "  forwards: {a: {protocol: [gre, 300], to: 192.168.1.80}}",
+        [("13:34", "spec.forwards.a.protocol[1]", "300 is no protocol: numbers are 1 to 255", "")],
+    ),
     "a server's load": (
         "  forwards: {a: {ports: 80/tcp, to: 192.168.1.80, pick: least-connections}}",
         [
@@ -734,7 +761,7 @@ def test_a_protocol_without_ports_among_ports_is_told_where_it_belongs(ports: st
     ):
         ((_, _, message, hint),) = problems_in(BASE + f"  {lines}\n")
         assert message == "gre has no ports"
-        assert hint.startswith("in sourceNat write `protocol: gre`; a forward without ports takes everything")
+        assert hint.startswith("write `protocol: gre`; a forward without ports and protocol takes everything")
 
 
 @pytest.mark.parametrize(
