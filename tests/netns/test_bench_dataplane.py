@@ -18,11 +18,13 @@ from tests.lab import Lab
 
 pytestmark = pytest.mark.netns
 
-QUICK = ("--rounds", "1", "--seconds", "0.002")
+# One kind of packets tells a gateway that is set up wrongly; `make soak` sends them all.
+SENT = tuple(KINDS) if ALL else ("udp",)
+QUICK = ("--rounds", "1", "--seconds", "0.002", "--kinds", ",".join(SENT))
 
 
 @pytest.mark.parametrize("family", ["4", "6"] if ALL else ["4"])
-def test_every_variant_translates_every_kind(family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_variant_translates(family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written, data = tmp_path / "table.md", tmp_path / "numbers.json"
     assert main([*QUICK, "--family", family, "--write", str(written), "--json", str(data)]) == 0
     text = capsys.readouterr().out
@@ -30,7 +32,7 @@ def test_every_variant_translates_every_kind(family: str, tmp_path: Path, capsys
     for name in available():
         assert f"\n| {name} " in text
     results = json.loads(data.read_text())["results"]
-    assert {(r["variant"], r["kind"]) for r in results} == {(v, k) for v in available() for k in KINDS}
+    assert {(r["variant"], r["kind"]) for r in results} == {(v, k) for v in available() for k in SENT}
     assert all(r["cost"]["median"] > 0 for r in results)
 
 
