@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ class GuardProgram:
     entries: Callable[[int], MapInfo]
     as_element: Callable[[Any], tuple[bytes, bytes]]
     parse_element: Callable[[bytes, bytes], Any]
+    known: Callable[[Collection[Any]], dict[str, int]] = lambda entries: {}  # constants that spare looking entries up
 
     @property
     def object(self) -> str:
@@ -36,9 +37,9 @@ class GuardProgram:
     def counters(self) -> MapInfo:
         return MapInfo(COUNTERS, PERCPU_ARRAY, 4, 8, len(self.reasons))
 
-    def constants(self, stage_mask: int) -> dict[str, int]:
+    def constants(self, stage_mask: int, entries: Collection[Any] = ()) -> dict[str, int]:
         """ValueError for a mask that is not one bit."""
-        return {"stage_mask": one_bit(stage_mask)}
+        return {"stage_mask": one_bit(stage_mask), **self.known(entries)}
 
     def name(self, stage_mask: int) -> str:
         """The filter's name, by which every version of the operator finds it (at most 15 characters)."""

@@ -103,7 +103,7 @@ class GuardDriver(Driver):
         goes_on = COUNTERS in kept and syscall.map_info(kept[COUNTERS]) == counters
         return objects.load(
             self._program.object,
-            constants=self._program.constants(guard.stage_mask),
+            constants=self._program.constants(guard.stage_mask, guard.entries),
             sizes={entries.name: entries.entries},
             reuse={COUNTERS: kept[COUNTERS]} if goes_on else {},
         )

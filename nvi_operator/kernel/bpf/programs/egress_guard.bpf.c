@@ -19,6 +19,9 @@
  *
  * At an inside interface only the first question is asked: its map has the
  * sources of all uplinks, and lets the rest leave.
+ *
+ * Most packets have a source of which the answer is known without the map: a
+ * few networks are constants. The map says the same of them.
  */
 #include "nvi.bpf.h"
 
@@ -61,6 +64,24 @@ struct prefix {
 	__u32 standing;
 	__u32 rules; /* one bit each */
 };
+
+/* IPv4 as ::ffff:a.b.c.d, in network order. */
+union address {
+	__be32 word[4];
+	__u64 half[2];
+};
+
+struct network {
+	union address address, mask;
+};
+
+/* OWN, and no longer prefix lies within. */
+#define OWN_NETWORKS 8
+const volatile struct network own[OWN_NETWORKS] = {};
+const volatile __u32 own_networks = 0;
+
+/* The family has no other OWN, and what is not OWN is FREE. */
+const volatile _Bool rest_is_free4 = 0, rest_is_free6 = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -109,6 +130,37 @@ static __always_inline struct prefix *look_up(struct __sk_buff *skb,
 			      key.address, 16);
 	}
 	return failed ? NULL : bpf_map_lookup_elem(&nvi_prefixes, &key);
+}
+
+static __always_inline int is_in(const union address *address,
+				 const volatile struct network *network)
+{
+	const volatile union address *first = &network->address;
+	const volatile union address *mask = &network->mask;
+	__u64 differences;
+
+	differences = (address->half[0] & mask->half[0]) ^ first->half[0];
+	differences |= (address->half[1] & mask->half[1]) ^ first->half[1];
+	return !differences;
+}
+
+/* What the constants say of the packet's source; 0 if they do not know. */
+static __always_inline __u32 standing_by_constants(struct __sk_buff *skb)
+{
+	union address source = {};
+
+	if (is_ipv4(skb)) {
+		source.word[2] = bpf_htonl(0xffff);
+		if (load(skb, IPV4_SOURCE, &source.word[3], 4))
+			return 0;
+	} else if (load(skb, IPV6_SOURCE, &source, sizeof(source))) {
+		return 0;
+	}
+#pragma unroll
+	for (__u32 i = 0; i < OWN_NETWORKS; i++)
+		if (i < own_networks && is_in(&source, &own[i]))
+			return OWN;
+	return (is_ipv4(skb) ? rest_is_free4 : rest_is_free6) ? FREE : 0;
 }
 
 /* A byte of the packet; 0 behind its end. */
@@ -172,10 +224,13 @@ int nvi_egress(struct __sk_buff *skb)
 	if (!is_ipv4(skb) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_UNSPEC;
 
-	prefix = look_up(skb, SOURCE);
-	if (prefix) {
-		standing = prefix->standing;
-		rules = prefix->rules;
+	standing = standing_by_constants(skb);
+	if (!standing) {
+		prefix = look_up(skb, SOURCE);
+		if (prefix) {
+			standing = prefix->standing;
+			rules = prefix->rules;
+		}
 	}
 
 	if (standing & OWN) {
