@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nvi_operator.cli.output import warn
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nvi_operator.plan.change import Plan
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.store.lock import GatewayLock
-    from nvi_operator.topology.health import UplinkHealth
+    from nvi_operator.topology.health import HealthFacts
 
 
 class Context:
@@ -76,15 +76,22 @@ class Context:
                 file=sys.stderr,
             )
 
-    def health(self, spec: GatewaySpec | None) -> Mapping[str, UplinkHealth]:
-        """What the probes of a running daemon say of the uplinks; nothing where none runs or none has probes."""
-        from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
+    def health(self, spec: GatewaySpec | None) -> HealthFacts:
+        """What the probes of a running daemon say; nothing where none runs or none has probes."""
+        from nvi_operator.topology.health import NO_HEALTH, HealthFacts, ProbedState, Server
 
-        if spec is None or not any(uplink.health for uplink in spec.uplinks.values()):
+        if spec is None or not spec.has_probes:
             return NO_HEALTH
         with self.daemon() or nullcontext() as daemon:
-            told = daemon.ask("health")["uplinks"] if daemon else {}
-        return {name: UplinkHealth(each["state"], each["since"], each["reason"]) for name, each in told.items()}
+            told = daemon.ask("health") if daemon else {}
+
+        def state(each: Mapping[str, Any]) -> ProbedState:
+            return ProbedState(each["state"], each["since"], each["reason"])
+
+        return HealthFacts(
+            {name: state(each) for name, each in told.get("uplinks", {}).items()},
+            {Server(each["forward"], each["server"]): state(each) for each in told.get("servers", ())},
+        )
 
     def daemon(self) -> Client | None:
         """A connection to the `nvictl run` of this network namespace. Close it.

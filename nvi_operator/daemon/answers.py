@@ -18,7 +18,7 @@ from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.view.status import DaemonStatus, StatusData, status_data
 
-Health = Callable[[], Mapping[str, Mapping[str, Any]]]  # by uplink: state, since, reason
+Health = Callable[[], Mapping[str, Any]]  # what `health` answers
 
 SHOWN = 5  # events, where a request names no number
 
@@ -57,7 +57,7 @@ class Answers:
     @property
     def reading(self) -> dict[str, Answer]:
         """For everyone who may connect."""
-        return {"hello": self._hello, "paused": self._paused, "health": self._uplinks, "status": self._status}
+        return {"hello": self._hello, "paused": self._paused, "health": self._probed, "status": self._status}
 
     @property
     def changing(self) -> dict[str, Answer]:
@@ -105,8 +105,8 @@ class Answers:
     def _paused_now(self) -> dict[str, float]:
         return {name: round(left, 1) for name, left in self._loop.paused.items()}
 
-    def _uplinks(self, request: Request) -> dict[str, Any]:
-        return {"uplinks": {name: dict(health) for name, health in self._health().items()}}
+    def _probed(self, request: Request) -> dict[str, Any]:
+        return dict(self._health())
 
     def _reconcile(self, request: Request) -> dict[str, Any]:
         """As SIGHUP does."""

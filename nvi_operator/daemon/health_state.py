@@ -3,7 +3,7 @@
 target   works    -> fails   `down` probes in a row without an answer, or too much loss or latency over the window
          fails    -> works   `up` answers in a row, and loss and latency at four fifths of their limits at most
          unknown  -> works   the first answer
-uplink   up       -> down    fewer than `quorum` targets may still work
+whole    up       -> down    fewer than `quorum` targets may still work
          down     -> up      `quorum` targets work, and `holdDown` seconds have passed since it went down
          unknown  -> either  as soon as the targets decide it
 """
@@ -70,8 +70,8 @@ class TargetState:
 
 
 @dataclass(frozen=True)
-class UplinkState:
-    """One uplink, with its targets in the order of its probes. `since` is by the clock of `now`."""
+class HealthState:
+    """One uplink, or one server, with its targets in the order of its probes. `since` is by the clock of `now`."""
 
     targets: tuple[TargetState, ...]
     state: State = "unknown"
@@ -79,14 +79,14 @@ class UplinkState:
     reason: str = ""
 
     @staticmethod
-    def initial(health: Health, now: float) -> UplinkState:
-        return UplinkState((TargetState(),) * len(health.probes), since=now)
+    def initial(health: Health, now: float) -> HealthState:
+        return HealthState((TargetState(),) * len(health.probes), since=now)
 
-    def after(self, target: int, latency: float | None, now: float, health: Health, why: str = "") -> UplinkState:
+    def after(self, target: int, latency: float | None, now: float, health: Health, why: str = "") -> HealthState:
         """The probe of a target was answered within `latency` seconds, or lost (None), for the reason `why`."""
         targets = list(self.targets)
         targets[target] = targets[target].after(latency, why, health)
-        seen = UplinkState(tuple(targets), self.state, self.since, self.reason)
+        seen = HealthState(tuple(targets), self.state, self.since, self.reason)
         work = sum(t.works is True for t in targets)
         fail = sum(t.works is False for t in targets)
         if self.state != "down" and len(targets) - fail < health.quorum:

@@ -30,6 +30,7 @@ def events_of(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Itera
         yield events.SourceGood(**common)
     yield from (events.Note(note=note, **common) for note in outcome.notes if note not in last.notes)
     yield from _uplink_events(outcome.plan.topology, last.plan.topology, common)
+    yield from _server_events(outcome.plan.topology, last.plan.topology, common)
     if outcome.plan:
         yield from _changes(outcome, last, kernel, common)
         for found in outcome.plan.stranded:
@@ -107,6 +108,20 @@ def _uplink_events(now: Topology | None, last: Topology | None, common: dict[str
             )
         if old and _leased(old) != _leased(uplink) and _leased(uplink) and uplink.dynamic:
             yield events.Lease(uplink=uplink.name, before=_leased(old), after=_leased(uplink), **common)
+
+
+def _server_events(now: Topology | None, last: Topology | None, common: dict[str, Any]) -> Iterator[GatewayEvent]:
+    """Servers that went down or came back, or stay no longer because another one works."""
+    before = {server.name: server for server in last.servers} if last else {}
+    for server in now.servers if now is not None and now is not last else ():
+        old = before.get(server.name)
+        was_down = old is not None and old.health.state == "down"
+        name = {"forward": server.forward, "server": str(server.target), **common}
+        if server.health.state != "down":
+            if was_down:
+                yield events.ServerUp(**name)
+        elif not was_down or (old and old.takes_flows != server.takes_flows):
+            yield events.ServerDown(reason=server.health.reason, stays=server.takes_flows, **name)
 
 
 def _leased(uplink: Uplink) -> tuple[str, ...]:

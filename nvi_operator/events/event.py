@@ -246,6 +246,37 @@ class UplinkUp(GatewayEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerDown(GatewayEvent):
+    """The probes of a server of a forward say that it is down. `stays`: it takes new flows, because none works."""
+
+    kind = "server-down"
+    level = Level.WARNING
+    forward: str
+    server: str
+    reason: str
+    stays: bool
+
+    @property
+    def text(self) -> str:
+        stays = "; it stays, because none works" if self.stays else ""
+        return f"{self.gateway}: forward {self.forward}: server {self.server}: down: {self.reason}{stays}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerUp(GatewayEvent):
+    """A server that was down takes new flows again."""
+
+    kind = "server-up"
+    level = Level.NOTICE
+    forward: str
+    server: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.gateway}: forward {self.forward}: server {self.server}: up"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease(GatewayEvent):
     """An uplink has other addresses or routers than before."""
 
@@ -309,6 +340,8 @@ EVENTS: tuple[type[GatewayEvent], ...] = (
     Resumed,
     UplinkDown,
     UplinkUp,
+    ServerDown,
+    ServerUp,
     Lease,
     Stranded,
     HookFailed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from heapq import nlargest
@@ -29,7 +29,7 @@ from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.blockers import Blocker
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
-from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
+from nvi_operator.topology.health import NO_HEALTH, HealthFacts
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
@@ -61,7 +61,7 @@ class Kernel:
         self._assumed: frozenset[str] = frozenset()  # kinds that cannot be read now
         self._live: HostState | None = None  # as observed last
         self._flow_cache: FlowCacheSurvey | None = None
-        self.health: Mapping[str, UplinkHealth] = NO_HEALTH  # of uplinks, which only a daemon's probes know
+        self.health: HealthFacts = NO_HEALTH  # which only a daemon's probes know
         self._begun = False  # has this reconcile changed anything but what drivers follow?
         if observes:
             self._start()

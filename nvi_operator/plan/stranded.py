@@ -5,7 +5,8 @@ By what they are, and not by what was done: a flow is stranded if
 - its translated source is an address that no uplink has any more, or of one that does not work, and the rule that
   applies to it gives another one, of an uplink that works. Where no other works nothing is stranded: ending it would
   help nobody. With `failback: move`, also if its uplink works, and one that is preferred works again;
-- a forward sent it to a server, and is gone, or leads to another one.
+- a forward sent it to a server, and is gone, or leads to another one;
+- a forward sent it to a server that is down by its probes, while another one takes the forward's new flows.
 
 The rules are followed as far as conntrack tells what a packet was. Flows of 1:1 and twice NAT are left alone.
 """
@@ -13,6 +14,7 @@ The rules are followed as far as conntrack tells what a packet was. Flows of 1:1
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import cast
 
@@ -28,7 +30,7 @@ from nvi_operator.topology.faults import uplink_state
 from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.rules import Conditions, SourceAction, Spread, ToRange
+from nvi_operator.topology.rules import Conditions, ForwardEntry, ForwardRule, SourceAction, Spread, ToRange
 from nvi_operator.topology.ways import Tier, shares
 
 # Maps; those of ranges of ports, and rules, are not followed.
@@ -55,9 +57,13 @@ class StrandedFlows:
             yield from self._lost_addresses(topology, family)
             yield from self._uplinks(topology, family)
         yield from self._forwards()
+        if self._is_changed:
+            yield from self._servers(topology)
 
     def is_stranded(self, question: FlowQuestion, flow: TrackedFlow) -> bool:
         assert self._topology is not None
+        if question.server is not None:
+            return flow.destination_translated and self._has_lost_its_server(self._topology, flow)
         if question.published is not None:
             return flow.destination_translated and self._has_lost_its_forward(flow)
         return flow.source_translated and self._would_get_another(self._topology, flow)
@@ -139,6 +145,37 @@ class StrandedFlows:
         server = next((self._removed[key] for key in asked if key in self._removed), None)
         return server == str(flow.answers_from)
 
+    # ---------------------------------------------------------------- servers
+
+    @staticmethod
+    def _servers(topology: Topology) -> Iterator[FlowQuestion]:
+        """Of each address that some forward no longer leads to."""
+        down = {server.target.address: server for server in topology.servers if not server.takes_flows}
+        for address, server in down.items():
+            why = f"server {server.target} is down: {server.health.reason}"
+            yield FlowQuestion(address.version, why, server=address)
+
+    def _has_lost_its_server(self, topology: Topology, flow: TrackedFlow) -> bool:
+        """Would the forward that it belongs to choose another one?"""
+        for rule in sorted(topology.forward_rules, key=lambda rule: rule.is_of_everything):
+            if rule.public == flow.destination and _is_asked(rule, flow):
+                if rule.is_of_everything and any(_leads(entry, flow) for entry in self._beside):
+                    return False
+                return any(
+                    not weight
+                    and address == flow.answers_from
+                    and flow.answers_port == (flow.destination_port if port is None else port)
+                    for address, port, weight in rule.choices
+                )
+        return False
+
+    @cached_property
+    def _beside(self) -> list[ForwardEntry]:
+        """The entries that are asked before rules for everything sent to their address."""
+        assert self._topology is not None
+        publics = {rule.public for rule in self._topology.forward_rules if rule.is_of_everything}
+        return [entry for entry in self._topology.forwards if entry.protocol and entry.public in publics]
+
 
 def _sources(state: HostState, family: Family, priority: int) -> set[Network]:
     return {
@@ -190,6 +227,28 @@ def _matches(topology: Topology, conditions: Conditions, flow: TrackedFlow) -> b
             (conditions.services, flow.destination_port),
             (conditions.source_services, flow.source_port),
         )
+    )
+
+
+def _is_asked(rule: ForwardRule, flow: TrackedFlow) -> bool:
+    """Does the rule apply to the flow's first packet?"""
+    if rule.clients and not any(flow.source in network for network in rule.clients):
+        return False
+    if rule.service and not _serves(rule.service, flow.protocol, flow.destination_port):
+        return False
+    if rule.protocol and flow.protocol != protocol_number(rule.protocol):
+        return False
+    sent_from = rule.source_services
+    return not sent_from or any(_serves(service, flow.protocol, flow.source_port) for service in sent_from)
+
+
+def _leads(entry: ForwardEntry, flow: TrackedFlow) -> bool:
+    ports = entry.ports
+    return (
+        entry.public == flow.destination
+        and entry.protocol is not None
+        and protocol_number(entry.protocol) == flow.protocol
+        and (ports is None or ports.first <= flow.destination_port <= ports.last)
     )
 
 

@@ -106,10 +106,11 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
 
 
 def _servers(rule: ForwardRule) -> Nat:
-    """To one of the servers. A server keeps its slots on whatever port it serves."""
+    """To one of the servers that work. A server keeps its slots on whatever port it serves, and while others fail."""
     family: Family = rule.public.version
-    if len(rule.choices) == 1:
-        server, port, _ = rule.choices[0]
+    used = [choice for choice in rule.choices if choice[2]]
+    if len(used) == 1:
+        server, port, _ = used[0]
         return Nat("dnat", family, str(server), port)
     with_ports = any(port is not None for _, port, _ in rule.choices)
     own_port = rule.service.ports.first if rule.service else 0
@@ -118,7 +119,8 @@ def _servers(rule: ForwardRule) -> Nat:
     for address, port, weight in rule.choices:
         name = str(address)
         key = f"{name}#{times[name]}" if times[name] else name
-        members.append(Member(key, (name, port or own_port) if with_ports else (name,), weight))
+        if weight:
+            members.append(Member(key, (name, port or own_port) if with_ports else (name,), weight))
         times[name] += 1
     client = (f.saddr(family), f.SPORT) if rule.pick == "client-port" else (f.saddr(family),)
     return Nat("dnat", family, spread(rule.pick, client, members))

@@ -11,7 +11,7 @@ from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.blockers import Blocker
-from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
+from nvi_operator.topology.health import NO_HEALTH, HealthFacts
 
 InterfaceAddress = IPv4Interface | IPv6Interface
 
@@ -81,8 +81,7 @@ class Facts:
     refuses: frozenset[Family] = frozenset()  # families whose default route in `main` refuses
     # The interfaces by which the best default routes of `main` lead.
     default_interfaces: Mapping[Family, str] = field(default_factory=lambda: MappingProxyType({}))
-    # By the names of uplinks. Empty: no uplink has probes, or no daemon runs them.
-    health: Mapping[str, UplinkHealth] = field(default_factory=lambda: NO_HEALTH)
+    health: HealthFacts = NO_HEALTH
     rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
     # Reverse-path filters (rp_filter) as they were before this gateway, where that of `all` is not 0: it, and what is
     # weaker, by interface; `default` is that of interfaces to come.

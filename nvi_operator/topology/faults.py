@@ -19,6 +19,7 @@ def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
         *_inside_faults(topology),
         *_uplink_faults(spec, topology),
         *_forward_faults(spec, topology, publics),
+        *_server_faults(topology),
         *_static_faults(topology, publics),
         *_twice_faults(topology),
     )
@@ -83,6 +84,13 @@ def _forward_faults(spec: GatewaySpec, topology: Topology, publics: _Publics) ->
             yield f"forward {name}: another forward has its public port on an uplink's address"
         elif not publics.are_usable(spec.forwards[name]):
             yield f"forward {name}: no uplink that it is published on works"
+
+
+def _server_faults(topology: Topology) -> Iterator[str]:
+    for server in topology.servers:
+        if server.health.state == "down":
+            stays = "; it takes flows all the same, because none works" if server.takes_flows else ""
+            yield f"forward {server.forward}: server {server.target} is down: {server.health.reason}{stays}"
 
 
 def _static_faults(topology: Topology, publics: _Publics) -> Iterator[str]:

@@ -25,17 +25,21 @@ class TrackedFlow:
     destination_port: int
     source_translated: bool
     destination_translated: bool
+    answers_port: int = 0  # of `answers_from`
     identity: bytes = field(repr=False, compare=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
 class FlowQuestion:
-    """Which flows: with this translated source, or to this published address. `why` says why they may be stranded."""
+    """Which flows: with this translated source, to this published address, or led to this server. `why` says why they
+    may be stranded.
+    """
 
     family: Family
     why: str
     translated: Network | None = None
     published: Address | None = None
+    server: Address | None = None
     lost: bool = False  # is `translated` no uplink's any more?
 
 

@@ -10,8 +10,10 @@ from nvi_operator.language.check.addresses import AddressSpan, overlapping
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PortRange, Service, Target
 from nvi_operator.language.model.values import FAMILIES, Address, Family
+from nvi_operator.topology.health import NO_HEALTH, HealthFacts, chosen
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
 from nvi_operator.topology.rules import ForwardEntry, ForwardRule
+from nvi_operator.topology.servers import ForwardServer, forward_servers
 
 
 class ResolvedForwards(TypedDict):
@@ -19,6 +21,7 @@ class ResolvedForwards(TypedDict):
 
     forwards: tuple[ForwardEntry, ...]
     forward_rules: tuple[ForwardRule, ...]
+    servers: tuple[ForwardServer, ...]
     ambiguous_publics: frozenset[Address]
     suppressed_forwards: tuple[str, ...]
 
@@ -28,10 +31,12 @@ def resolve_forwards(
     uplinks: Sequence[Uplink],
     inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
+    health: HealthFacts = NO_HEALTH,
 ) -> ResolvedForwards:
     """All forwards, by name; those on an uplink without an address now are left out until it has one."""
     entries: list[ForwardEntry] = []
     rules: list[ForwardRule] = []
+    servers: list[ForwardServer] = []
     by_name = {uplink.name: uplink for uplink in uplinks}
     publics: dict[tuple[tuple[str, ...] | None, Family], tuple[Address, ...]] = {}
     tenant_of = _tenant_finder(inside_interfaces)
@@ -39,6 +44,9 @@ def resolve_forwards(
         forward = forwards[name]
         for family, targets in _by_family(forward.to):
             tenant = tenants[forward.tenant].number if forward.tenant else tenant_of(targets[0].address)
+            if forward.health:
+                targets = chosen(name, targets, health)
+                servers += forward_servers(name, targets, tenant, inside_interfaces, health)
             where = publics.get((forward.at, family))
             if where is None:
                 where = publics[forward.at, family] = tuple(_publics(forward, family, by_name))
@@ -54,6 +62,7 @@ def resolve_forwards(
         if lost
         else tuple(entries),
         "forward_rules": tuple(rules),
+        "servers": tuple(servers),
         "ambiguous_publics": ambiguous_publics,
         "suppressed_forwards": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
     }

@@ -1,19 +1,23 @@
-"""Does an uplink work beyond its own wire? A fact about the host, which probes find out (`daemon/health.py`)."""
+"""Does an uplink work beyond its own wire, and a server at all? A fact about the host, which probes find out
+(`daemon/probes/`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from nvi_operator.language.model.services import Target
 
 
 @dataclass(frozen=True)
-class UplinkHealth:
-    """What the probes of one uplink say.
+class ProbedState:
+    """What the probes of one uplink, or of one server, say.
 
     `since` is the time of day (seconds since the epoch) at which the state began. `reason` says why, in a few words.
-    unknown: no probe has ended yet, and the uplink counts as its link says.
+    unknown: no probe has ended yet, and it counts as if it had none.
     """
 
     state: Literal["up", "down", "unknown"] = "unknown"
@@ -21,5 +25,32 @@ class UplinkHealth:
     reason: str = ""
 
 
-UNKNOWN = UplinkHealth()
-NO_HEALTH: Mapping[str, UplinkHealth] = MappingProxyType({})
+class Server(NamedTuple):
+    """One server of one forward, as the spec writes it: `192.168.1.80:8443`."""
+
+    forward: str
+    server: str
+
+
+@dataclass(frozen=True)
+class HealthFacts:
+    """All that probes say, of uplinks by their names. What is missing has no probes, or no daemon sends them."""
+
+    uplinks: Mapping[str, ProbedState] = field(default_factory=lambda: MappingProxyType({}))
+    servers: Mapping[Server, ProbedState] = field(default_factory=lambda: MappingProxyType({}))
+
+
+UNKNOWN = ProbedState()
+NO_HEALTH = HealthFacts()
+
+
+def chosen(forward: str, targets: Sequence[Target], health: HealthFacts) -> tuple[Target, ...]:
+    """The servers of one family of a forward; those that take no new flows have weight 0.
+
+    If none works, those that failed last keep their weight: probes may be wrong, and nothing better is there.
+    """
+    states = [health.servers.get(Server(forward, str(target)), UNKNOWN) for target in targets]
+    if any(state.state != "down" for state in states):
+        return tuple(replace(t, weight=0) if s.state == "down" else t for t, s in zip(targets, states, strict=True))
+    last = max(state.since for state in states)
+    return tuple(t if s.since == last else replace(t, weight=0) for t, s in zip(targets, states, strict=True))

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.values import Address, Family, Network
 from nvi_operator.topology.facts import WireRoute
-from nvi_operator.topology.health import UNKNOWN, UplinkHealth
+from nvi_operator.topology.health import UNKNOWN, ProbedState
 from nvi_operator.topology.prefixes import fewest
 
 
@@ -44,7 +44,7 @@ class Uplink:
     weight: int
     families: frozenset[Family]
     dynamic: bool
-    health: UplinkHealth = UNKNOWN
+    health: ProbedState = UNKNOWN
     far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
 
     @property

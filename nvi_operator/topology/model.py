@@ -23,6 +23,7 @@ from nvi_operator.topology.rules import (
     TwiceEntry,
     Unchanged,
 )
+from nvi_operator.topology.servers import ForwardServer
 from nvi_operator.topology.ways import DefaultWay
 
 
@@ -58,6 +59,7 @@ class Topology:
     source_rules: tuple[SourceRule, ...]
     forwards: tuple[ForwardEntry, ...]
     forward_rules: tuple[ForwardRule, ...]
+    servers: tuple[ForwardServer, ...]  # of forwards that have probes
     ambiguous_publics: frozenset[
         Address
     ]  # public addresses that forwards name, and that an uplink has by lease as well

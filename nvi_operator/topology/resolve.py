@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from operator import attrgetter
 from typing import Literal
 
 from nvi_operator.errors import CapabilityError
@@ -21,7 +22,7 @@ from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.flow_cache import resolve_flow_cache
 from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.forwards import ResolvedForwards, resolve_forwards
-from nvi_operator.topology.health import UNKNOWN
+from nvi_operator.topology.health import UNKNOWN, HealthFacts
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.notes import Note
@@ -56,7 +57,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     notes += rules_without_effect(spec, facts, uplinks)
     dataplane = _dataplane(spec, facts, notes.append)
     _name_earlier_programs(spec, facts, dataplane, notes.append)
-    forwards = _forwards(spec, uplinks, inside_interfaces, tenants, before)
+    forwards = _forwards(spec, uplinks, inside_interfaces, tenants, facts.health, before)
     for name in forwards["suppressed_forwards"]:
         notes.append(
             f"forward {name}: omitted: its public address is now an uplink's, and another forward uses the port"
@@ -129,20 +130,34 @@ def _forwards(
     uplinks: Sequence[Uplink],
     inside_interfaces: Sequence[Inside],
     tenants: Mapping[str, Tenant],
+    health: HealthFacts,
     before: Topology | None,
 ) -> ResolvedForwards:
     if (
-        before
-        and before.inside_interfaces == inside_interfaces
-        and _for_forwards(before.uplinks) == _for_forwards(uplinks)
+        before is None
+        or before.inside_interfaces != inside_interfaces
+        or _for_forwards(before.uplinks) != _for_forwards(uplinks)
     ):
-        return {
-            "forwards": before.forwards,
-            "forward_rules": before.forward_rules,
-            "ambiguous_publics": before.ambiguous_publics,
-            "suppressed_forwards": before.suppressed_forwards,
-        }
-    return resolve_forwards(spec.forwards, uplinks, inside_interfaces, tenants)
+        return resolve_forwards(spec.forwards, uplinks, inside_interfaces, tenants, health)
+    known: ResolvedForwards = {
+        "forwards": before.forwards,
+        "forward_rules": before.forward_rules,
+        "servers": before.servers,
+        "ambiguous_publics": before.ambiguous_publics,
+        "suppressed_forwards": before.suppressed_forwards,
+    }
+    probed = {server.forward: spec.forwards[server.forward] for server in before.servers}
+    if not probed:
+        return known
+    again = resolve_forwards(probed, uplinks, inside_interfaces, tenants, health)
+    rules = (*(rule for rule in before.forward_rules if rule.name not in probed), *again["forward_rules"])
+    return {
+        **known,
+        "forward_rules": tuple(
+            sorted(rules, key=attrgetter("name"))
+        ),  # stable: those of one forward stay as they are
+        "servers": again["servers"],
+    }
 
 
 def _for_forwards(uplinks: Iterable[Uplink]) -> list[Uplink]:
@@ -326,7 +341,7 @@ def _uplink(
         weight=uplink.weight,
         families=frozenset(family for family in FAMILIES if family in known),
         dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
-        health=facts.health.get(name, UNKNOWN),
+        health=facts.health.uplinks.get(name, UNKNOWN),
     )
 
 

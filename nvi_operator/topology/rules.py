@@ -117,12 +117,17 @@ class ForwardRule:
     public: Address
     service: Service | None
     clients: tuple[Network, ...]
-    choices: tuple[tuple[Address, int | None, int], ...]  # server, its port or None, weight
+    choices: tuple[tuple[Address, int | None, int], ...]  # server, its port or None, weight; 0: it is down
     pick: Pick
     tenant: int
     hairpin: bool
     source_services: tuple[Service, ...] = ()
     protocol: str | None = None
+
+    @property
+    def is_of_everything(self) -> bool:
+        """Is it of whatever is sent to the address, and no more specific forward takes?"""
+        return not (self.service or self.protocol)
 
     @property
     def counter(self) -> str:

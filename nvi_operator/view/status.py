@@ -12,6 +12,7 @@ from nvi_operator.plan.change import Plan
 from nvi_operator.topology.faults import interface_state, uplink_state
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.servers import ForwardServer
 from nvi_operator.view.flow_cache import FlowCacheStatus, flow_cache_status
 
 Counters = Mapping[str, Mapping[str, int]]
@@ -31,6 +32,17 @@ class UplinkStatus(TypedDict):
     addresses: list[str]
     translateTo: list[str]
     sources: list[str]
+
+
+class ServerStatus(TypedDict):
+    """A server of a forward that has probes."""
+
+    forward: str
+    server: str
+    state: str  # up, down, or unknown: no probe has ended yet
+    reason: str  # why it is down
+    takesFlows: bool
+    since: str | None
 
 
 class RuleStatus(TypedDict):
@@ -63,6 +75,7 @@ class StatusData(TypedDict):
     notes: list[str]
     devices: list[str]
     uplinks: list[UplinkStatus]
+    servers: list[ServerStatus]
     rules: list[RuleStatus]
     objects: int
     flowCache: FlowCacheStatus | None
@@ -96,6 +109,7 @@ def status_data(
         "notes": [*_hook_order(counters), *(topology.notes if topology else ())],
         "devices": [LINK.describe(link) for link in links],
         "uplinks": [_uplink(uplink, since or {}) for uplink in topology.uplinks] if topology else [],
+        "servers": [_server(server) for server in topology.servers] if topology else [],
         "rules": list(_rules(topology, counters)) if topology else [],
         "objects": len(seen.before),
         "flowCache": flow_cache_status(seen, counters),
@@ -142,4 +156,16 @@ def _uplink(uplink: Uplink, since: Mapping[str, float]) -> UplinkStatus:
         "addresses": [str(address) for address in uplink.addresses],
         "translateTo": [str(address) for family in FAMILIES if (address := uplink.primary(family))],
         "sources": [str(network) for family in FAMILIES for network in uplink.sources(family)],
+    }
+
+
+def _server(server: ForwardServer) -> ServerStatus:
+    health = server.health
+    return {
+        "forward": server.forward,
+        "server": str(server.target),
+        "state": health.state,
+        "reason": health.reason,
+        "takesFlows": server.takes_flows,
+        "since": iso(health.since) if health.since else None,
     }

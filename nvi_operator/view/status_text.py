@@ -16,7 +16,7 @@ from nvi_operator.view import flow_cache
 from nvi_operator.view.table import LabelledText, TextTable
 
 if TYPE_CHECKING:
-    from nvi_operator.view.status import StatusData, UplinkStatus
+    from nvi_operator.view.status import ServerStatus, StatusData, UplinkStatus
 
 NO_RATES: Mapping[str, float] = MappingProxyType({})
 
@@ -69,6 +69,8 @@ def status_text(
         parts += _labelled("note    ", data["notes"])
     if data["uplinks"]:
         parts.append(_uplinks(data["uplinks"], now))
+    if data["servers"]:
+        parts.append(_servers(data["servers"], now))
     parts += _rules(data, quiet)
     if data["events"]:
         parts.append(_events(data["events"]))
@@ -153,6 +155,20 @@ def _uplinks(uplinks: Sequence[UplinkStatus], now: float | None) -> TextTable:
                 counted(len(uplink["sources"]), "prefix", "es"),
             )
         )
+    return table
+
+
+def _servers(servers: Sequence[ServerStatus], now: float | None) -> TextTable:
+    """Those that are down first."""
+    table = TextTable("servers", ("forward", "server", "state", "for"))
+    ordered = sorted(servers, key=lambda server: server["state"] != "down")
+    for server in ordered[:_SHOWN_RULES]:
+        state, began = server["state"], server["since"]
+        if state == "down":
+            state = f"down: {server['reason']}{'; stays: none works' if server['takesFlows'] else ''}"
+        table.rows.append((server["forward"], server["server"], state, _age(began, now) if began else ""))
+    if (more := len(servers) - _SHOWN_RULES) > 0:
+        table.rows.append(("", f"and {more} more (see -o json)", "", ""))
     return table
 
 

@@ -92,6 +92,8 @@ def _forwards(draw: st.DrawFn, families: tuple[int, ...]) -> dict[str, Any]:
             "to": servers,
             "hairpin": draw(st.booleans()),
         }
+        if draw(st.integers(0, 3)) == 0:
+            forwards[f"f-{port}"]["health"] = draw(st.sampled_from(["tcp", "ping", {"by": "http", "interval": 2}]))
         if draw(st.booleans()):
             forwards[f"f-{port}"]["fromPorts"] = f"{draw(st.integers(1, 65535))}/tcp"
     for number, protocol in enumerate(draw(st.lists(st.sampled_from(["gre", "esp", 41]), max_size=2, unique=True))):

@@ -19,7 +19,15 @@ PAGES = {"spec.md": reference_text, "operator.md": operator_text}
 
 
 def models(package: str) -> int:
-    return sum(model.__module__.startswith(f"nvi_operator.language.{package}") for model in Model.__subclasses__())
+    """Those whose name begins with an underscore are parts of others."""
+    found, todo = set(), Model.__subclasses__()
+    while todo:
+        found.add(model := todo.pop())
+        todo += model.__subclasses__()
+    return sum(
+        model.__module__.startswith(f"nvi_operator.language.{package}") and not model.__name__.startswith("_")
+        for model in found
+    )
 
 
 def headings(text: str) -> list[str]:

@@ -57,6 +57,7 @@ class Metrics:
         yield _gauge("nvi_kernel_readable", "Could the gateway be read from the kernel?", value=1)
         yield from _of_gateway(data)
         yield from _of_uplinks(data)
+        yield from _of_servers(data)
         yield from _of_rules(data)
         yield from _of_counters(data)
 
@@ -109,6 +110,18 @@ def _of_uplinks(data: StatusData) -> Iterator[Metric]:
         if uplink["since"]:
             since.add_metric(values, datetime.fromisoformat(uplink["since"]).timestamp())
     yield from (up, since)
+
+
+def _of_servers(data: StatusData) -> Iterator[Metric]:
+    """A spec has no more than MOST_SERVERS of them (`language/check/forwards.py`)."""
+    labels = ["forward", "server"]
+    up = GaugeMetricFamily("nvi_server_up", "Do the probes of a forward's server say that it works?", labels=labels)
+    takes = GaugeMetricFamily("nvi_server_takes_flows", "Does the server take new flows?", labels=labels)
+    for server in data["servers"]:
+        values = [server["forward"], server["server"]]
+        up.add_metric(values, server["state"] != "down")
+        takes.add_metric(values, server["takesFlows"])
+    yield from (up, takes)
 
 
 def _of_rules(data: StatusData) -> Iterator[Metric]:

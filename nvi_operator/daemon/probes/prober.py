@@ -1,4 +1,4 @@
-"""Asks the targets of all uplinks, and keeps their states. A `Station` of the daemon's loop: it never waits.
+"""Asks the targets of uplinks and servers, and keeps their states. A `Station` of the daemon's loop: it never waits.
 
 All questions of a round are sent at once, and rounds of equal intervals are in step: 50 uplinks with three targets
 wake the loop twice a second at most. A round is judged when its time-out has passed, so that a lost probe counts at
@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from nvi_operator.daemon.health_state import UplinkState
+from nvi_operator.daemon.health_state import HealthState
 from nvi_operator.daemon.probes.targets import Stream, Target, target
 from nvi_operator.daemon.probes.way import Way
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.values import FAMILIES, Family
-from nvi_operator.topology.health import NO_HEALTH, UplinkHealth
-from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.health import NO_HEALTH, HealthFacts, ProbedState, Server
+from nvi_operator.topology.interfaces import Interface, Uplink
 from nvi_operator.topology.model import Topology
 
 _NEVER = float("inf")
@@ -30,19 +30,26 @@ _LATE = 0.05  # seconds; rounds that begin within it stay in step, and later one
 
 @dataclass(frozen=True)
 class Probed:
-    """An uplink to be probed. `ways`: how it is left, by family; a family that it has not now is missing."""
+    """An uplink or a server to be probed. `ways`: how it is reached, by family, where it can be now."""
 
     health: Health
     ways: Mapping[int, Way]
 
 
-def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str, Probed]:
-    """The uplinks with probes, and how each is left now."""
-    return {
+def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server, Probed]:
+    """What has probes, and how it is reached now: uplinks by their names, and servers of forwards."""
+    found: dict[str | Server, Probed] = {
         uplink.name: Probed(health, {family: way for family in FAMILIES if (way := _way(uplink, family))})
         for uplink in (topology.uplinks if topology else ())
         if (health := spec.uplinks[uplink.name].health)
     }
+    for server in topology.servers if topology else ():
+        forward, target = spec.forwards[server.forward], server.target
+        if forward.health:
+            health = forward.health.of(target.address, forward.probed_port(target))
+            way = _way_inside(server.interface)
+            found[server.name] = Probed(health, {target.address.version: way} if way else {})
+    return found
 
 
 def _way(uplink: Uplink, family: Family) -> Way | None:
@@ -52,9 +59,16 @@ def _way(uplink: Uplink, family: Family) -> Way | None:
     return Way(interface.ifname, interface.ifindex, str(source) if source else None)
 
 
+def _way_inside(interface: Interface | None) -> Way | None:
+    """None while the interface is absent. A server that is behind none is reached as `main` says."""
+    if interface is None:
+        return Way(None, 0, None)
+    return Way(interface.ifname, interface.ifindex, None) if interface.ifindex is not None else None
+
+
 class Prober:
     """`follow` says what is probed; `health` is what is known. `on_change` is called within
-    `step` when an uplink has another state.
+    `step` when an uplink or a server has another state.
 
     `now` is the clock that `next_due` is by, `day` the time of day. Close it.
     """
@@ -69,40 +83,44 @@ class Prober:
         self._now = now
         self._day = day
         self._epoll = select.epoll()
-        self._uplinks: dict[str, _Rounds] = {}
-        self.health: Mapping[str, UplinkHealth] = NO_HEALTH
+        self._rounds: dict[str | Server, _Rounds] = {}
+        self.health = NO_HEALTH
 
     def close(self) -> None:
-        for rounds in self._uplinks.values():
+        for rounds in self._rounds.values():
             rounds.close()
         self._epoll.close()
 
-    def follow(self, probed: Mapping[str, Probed]) -> None:
+    def follow(self, probed: Mapping[str | Server, Probed]) -> None:
         """From now on these are probed. States stay while the probes stay as they are, whatever the ways are."""
         now = self._now()
-        for name in self._uplinks.keys() - probed.keys():
-            self._uplinks.pop(name).close()
+        for name in self._rounds.keys() - probed.keys():
+            self._rounds.pop(name).close()
         for name, wanted in probed.items():
-            known = self._uplinks.get(name)
+            known = self._rounds.get(name)
             if known is None or known.probed.health != wanted.health:
                 if known:
                     known.close()
-                self._uplinks[name] = _Rounds(wanted, self._epoll, self._in_step(wanted.health, now), now)
+                self._rounds[name] = _Rounds(wanted, self._epoll, self._in_step(wanted.health, now), now)
             elif known.probed != wanted:
                 known.move(wanted)
-        if self.health.keys() != self._uplinks.keys():
+        if {*self.health.uplinks, *self.health.servers} != self._rounds.keys():
             self._tell()
 
     def _in_step(self, health: Health, now: float) -> float:
         """When the first round is due: together with others of the same interval, else at once."""
-        others = (rounds for rounds in self._uplinks.values() if rounds.probed.health.interval == health.interval)
+        others = (rounds for rounds in self._rounds.values() if rounds.probed.health.interval == health.interval)
         return next((other.due for other in others), now)
 
-    def told(self) -> dict[str, dict[str, Any]]:
+    def told(self) -> dict[str, Any]:
         """For the control socket, with what each target says."""
         return {
-            name: {**asdict(health), "targets": self._uplinks[name].told()} for name, health in self.health.items()
+            "uplinks": {name: self._told(name, state) for name, state in self.health.uplinks.items()},
+            "servers": [{**name._asdict(), **self._told(name, state)} for name, state in self.health.servers.items()],
         }
+
+    def _told(self, name: str | Server, state: ProbedState) -> dict[str, Any]:
+        return {**asdict(state), "targets": self._rounds[name].told()}
 
     # ---------------------------------------------------------------- in the loop
 
@@ -110,17 +128,17 @@ class Prober:
         return self._epoll.fileno()
 
     def next_due(self) -> float:
-        return min((rounds.next for rounds in self._uplinks.values()), default=_NEVER)
+        return min((rounds.next for rounds in self._rounds.values()), default=_NEVER)
 
     def step(self) -> None:
         """Read what connections have, judge the rounds that are over, begin those that are due."""
-        if not self._uplinks:
+        if not self._rounds:
             return
         if ready := {fileno for fileno, _ in self._epoll.poll(0)}:
-            for rounds in self._uplinks.values():
+            for rounds in self._rounds.values():
                 rounds.progress(ready)
         now = self._now()
-        due = [rounds for rounds in self._uplinks.values() if rounds.next <= now]
+        due = [rounds for rounds in self._rounds.values() if rounds.next <= now]
         before = [rounds.state.state for rounds in due]
         for rounds in due:
             rounds.step(now)
@@ -130,22 +148,27 @@ class Prober:
 
     def _tell(self) -> None:
         now, day = self._now(), self._day()
-        self.health = MappingProxyType(
-            {
-                name: self.health[name]
-                if name in self.health and self.health[name].state == r.state.state
-                else UplinkHealth(r.state.state, round(day - (now - r.state.since), 3), r.state.reason)
-                for name, r in sorted(self._uplinks.items())
-            }
+        states: dict[str | Server, ProbedState] = {}
+        for name, rounds in self._rounds.items():
+            known, state = self._known(name), rounds.state
+            if known is None or known.state != state.state:
+                known = ProbedState(state.state, round(day - (now - state.since), 3), state.reason)
+            states[name] = known
+        self.health = HealthFacts(
+            MappingProxyType({name: state for name, state in states.items() if isinstance(name, str)}),
+            MappingProxyType({name: state for name, state in states.items() if isinstance(name, Server)}),
         )
+
+    def _known(self, name: str | Server) -> ProbedState | None:
+        return self.health.servers.get(name) if isinstance(name, Server) else self.health.uplinks.get(name)
 
 
 class _Rounds:
-    """The rounds of one uplink: a question to each target every `interval`, judged `wait` seconds later."""
+    """The rounds of one uplink or server: a question to each target every `interval`, judged `wait` seconds later."""
 
     def __init__(self, probed: Probed, epoll: select.epoll, due: float, now: float) -> None:
         self.probed = probed
-        self.state = UplinkState.initial(probed.health, now)
+        self.state = HealthState.initial(probed.health, now)
         self.due = due  # the next question
         self._deadline = _NEVER  # of the answers to the last one
         self._epoll = epoll
@@ -163,7 +186,7 @@ class _Rounds:
         ]
 
     def move(self, probed: Probed) -> None:
-        """The uplink has another interface or address: what was asked before gets no answer."""
+        """It is reached by another interface or address: what was asked before gets no answer."""
         self.close()
         self.probed = probed
         self._targets = self._made()

@@ -24,7 +24,7 @@ _IP, _PROTO = 1, 2  # CTA_TUPLE_*
 _SOURCE, _DESTINATION = {4: 1, 6: 3}, {4: 2, 6: 4}  # CTA_IP_V4_SRC ...
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_*
 _ORIG_FLAGS, _REPLY_FLAGS = 1, 2  # CTA_FILTER_*
-_BY_DESTINATION = 1 << 1  # CTA_FILTER_F_CTA_IP_DST
+_BY_SOURCE, _BY_DESTINATION = 1 << 0, 1 << 1  # CTA_FILTER_F_CTA_IP_SRC, _DST
 _SRC_NAT, _DST_NAT = 1 << 4, 1 << 5  # IPS_*
 _AF = {4: 2, 6: 10}
 _BATCH = 256  # deletions in one message to the kernel
@@ -49,7 +49,11 @@ class Conntrack:
         address = question.published
         if network is not None and network.prefixlen == network.max_prefixlen:
             address = network.network_address
-        wanted = b"" if address is None else _filter(address, _REPLY if network is not None else _ORIG)
+        wanted = b""
+        if question.server is not None:
+            wanted = _filter(question.server, _REPLY, _BY_SOURCE)
+        elif address is not None:
+            wanted = _filter(address, _REPLY if network is not None else _ORIG, _BY_DESTINATION)
         self._sequence += 1
         body = struct.pack("=BBH", _AF[question.family], 0, 0) + wanted
         with kernel_errors("conntrack: listing"):
@@ -89,12 +93,11 @@ class Conntrack:
         return ended
 
 
-def _filter(address: Address, direction: int) -> bytes:
-    ip = attribute(NESTED | _IP, attribute(_DESTINATION[address.version], address.packed))
+def _filter(address: Address, direction: int, end: int) -> bytes:
+    place = (_SOURCE if end == _BY_SOURCE else _DESTINATION)[address.version]
+    ip = attribute(NESTED | _IP, attribute(place, address.packed))
     flags = _REPLY_FLAGS if direction == _REPLY else _ORIG_FLAGS
-    return attribute(NESTED | direction, ip) + attribute(
-        NESTED | _FILTER, attribute(flags, struct.pack("=I", _BY_DESTINATION))
-    )
+    return attribute(NESTED | direction, ip) + attribute(NESTED | _FILTER, attribute(flags, struct.pack("=I", end)))
 
 
 def _flow(body: bytes) -> TrackedFlow | None:
@@ -103,7 +106,7 @@ def _flow(body: bytes) -> TrackedFlow | None:
     if not parts.keys() >= {_ORIG, _REPLY, _STATUS}:
         return None
     source, destination, protocol, ports = _tuple(parts[_ORIG])
-    answers_from, answers_to, _, _ = _tuple(parts[_REPLY])
+    answers_from, answers_to, _, (answers_port, _) = _tuple(parts[_REPLY])
     status = int.from_bytes(parts[_STATUS], "big")
     return TrackedFlow(
         4 if isinstance(source, IPv4Address) else 6,
@@ -115,6 +118,7 @@ def _flow(body: bytes) -> TrackedFlow | None:
         *ports,
         source_translated=bool(status & _SRC_NAT),
         destination_translated=bool(status & _DST_NAT),
+        answers_port=answers_port,
         identity=b"".join(_copied(parts)),
     )
 

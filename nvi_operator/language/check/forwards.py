@@ -34,6 +34,7 @@ from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL
 from nvi_operator.language.model.values import FAMILIES, Network, parse_address
 
+MOST_SERVERS = 400  # with probes: each takes a socket, of 1,024 that a process may have
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own
 
 # (family, public address or name of an uplink with dynamic ones)
@@ -55,6 +56,7 @@ def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
     first_addresses = _first_addresses(spec)
     published: dict[tuple[tuple[str, ...] | None, frozenset[int]], _Published] = {}
     spans = claims.spans
+    probed = 0
     for order, (name, forward) in enumerate(spec.forwards.items()):
         at: Path = ("spec", "forwards", name)
         servers = _FAMILIES[forward.to[0].address.version] if len(forward.to) == 1 else _families_of(forward)
@@ -77,6 +79,9 @@ def check_forwards(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             yield (*at, "from"), f"IPv4 mixed with IPv6: {shown}", "name clients of the servers' family"
         if inside_networks.tenants or any((t.address.version, int(t.address)) in homes.own for t in forward.to):
             yield from _servers(homes, inside_networks, at, forward)
+        if forward.health:
+            yield from _probed(at, forward, probed)
+            probed += len(forward.to)
         if any(service.ports.last - service.ports.first >= MAX_SHIFTED for service in forward.ports or ()):
             yield from _shifted(at, forward)
     yield from _conflicts(spec, claims)
@@ -208,6 +213,13 @@ def _servers(homes: Homes, inside_networks: InsideNetworks, at: Path, forward: F
     if len(chosen) > 1:
         message = f"the servers are in several tenants: {', '.join(sorted(chosen))}"
         yield path, message, "write one forward for each tenant"
+
+
+def _probed(at: Path, forward: Forward, before: int) -> Iterator[Problem]:
+    """`before`: servers with probes of the forwards that come first. Told once."""
+    if before <= MOST_SERVERS < before + len(forward.to):
+        message = f"more than {MOST_SERVERS} servers have probes"
+        yield (*at, "health"), message, "probe the servers of fewer forwards"
 
 
 def _shifted(at: Path, forward: Forward) -> Iterator[Problem]:

@@ -99,6 +99,11 @@ class GatewaySpec(Model):
         return frozenset(uplink.interface for uplink in self.uplinks.values())
 
     @property
+    def has_probes(self) -> bool:
+        """Does it probe an uplink, or a server of a forward?"""
+        return any(u.health for u in self.uplinks.values()) or any(f.health for f in self.forwards.values())
+
+    @property
     def asks_for_flow_cache(self) -> bool:
         return self.dataplane.flow_cache != "off"
 

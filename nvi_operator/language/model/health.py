@@ -1,4 +1,6 @@
-"""Health: who is asked whether an uplink works, and when the answer counts. `daemon/health_state.py` judges by it."""
+"""Health: who is asked whether an uplink or a server works, and when the answer counts. `daemon/health_state.py`
+judges by it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe, OrShort, SpecAddress, SpecTarget, as_tuple
+from nvi_operator.language.model.services import PortRange, Target
 from nvi_operator.language.model.values import HOST_PATTERN, Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, shown
 
 _URL = re.compile(r"http://(\[[0-9a-fA-F:.]+\]|[0-9.]+)(?::([0-9]{1,5}))?(/[!-~]*)?")
+_PATH = re.compile(r"/[!-~]*")
 _DNS_NAME = re.compile(rf"\.|{HOST_PATTERN.pattern}\.?")
 
 
@@ -54,6 +58,13 @@ def _dns_name(value: object) -> str:
     return text
 
 
+def _path(value: object) -> str:
+    text = as_text(value, "a path such as /healthz")
+    if not _PATH.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not a path such as /healthz")
+    return text
+
+
 SpecUrl = Annotated[
     Url,
     BeforeValidator(parse_url),
@@ -63,6 +74,7 @@ SpecUrl = Annotated[
 DnsName = Annotated[
     str, BeforeValidator(_dns_name), WithJsonSchema({"type": "string", "examples": [".", "example.org"]})
 ]
+Path = Annotated[str, BeforeValidator(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 
 class Probe(Model):
@@ -121,17 +133,37 @@ Probes = Annotated[
 Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
-class Health(Model):
-    """Probes that leave by this uplink, and what follows from their answers. The short form is a list of addresses.
-
-    A round is one probe of each target. All times are in seconds.
-    """
-
+class _Targets(Model):
     probes: Probes = Field(
         description="Who is asked: addresses beyond the provider's own network, of several operators. Each is on the "
         "far side of the uplink; its router answers as well when the line behind it is cut."
     )
     quorum: Count = Field(1, description="How many of the targets have to work for the uplink to be up.")
+
+
+class _Question(Model):
+    by: Literal["ping", "tcp", "dns", "http"] = Field(
+        description="How a server is asked. ping: an echo request. tcp: a connection. http: a page, whose status has "
+        "to be 200 to 299. dns: a question, by UDP, at port 53."
+    )
+    port: Maybe[Annotated[int, Field(strict=True, ge=1, le=65535)]] = Field(
+        None, description="The port of the server, for tcp and http. Left out: the first that the forward leads to."
+    )
+    path: Maybe[Path] = Field(None, description="The page that is asked for by http. Left out: `/`.")
+    host: Maybe[DnsName] = Field(None, description="The name that is asked for by http, where a server has several.")
+    name: Maybe[DnsName] = Field(None, description="What a name server is asked for. Left out: the root, `.`.")
+
+    @model_validator(mode="after")
+    def _asks_one(self) -> _Question:
+        if self.port is not None and self.by not in ("tcp", "http"):
+            raise ValueError(f"port goes with tcp and http, and not with {self.by}")
+        for field, by in (("path", "http"), ("host", "http"), ("name", "dns")):
+            if getattr(self, field) is not None and self.by != by:
+                raise ValueError(f"{field} goes with {by}, and not with {self.by}")
+        return self
+
+
+class _Timing(Model):
     interval: float = Field(1.0, ge=0.1, le=3600, description="Seconds from one probe of a target to the next.")
     timeout: Maybe[Annotated[float, Field(ge=0.05, le=3600)]] = Field(
         None, description="Seconds to wait for an answer; at most `interval`. Left out: `interval`, and at most 1."
@@ -142,8 +174,8 @@ class Health(Model):
         10.0,
         ge=0,
         le=86400,
-        description="An uplink that went down stays down for at least so many seconds, so that one that comes and "
-        "goes moves few flows.",
+        description="What went down stays down for at least so many seconds, so that an uplink or a server that "
+        "comes and goes moves few flows.",
     )
     max_loss: Maybe[Annotated[float, Field(ge=0, lt=100)]] = Field(
         None,
@@ -158,9 +190,7 @@ class Health(Model):
     window: Count = Field(20, description="How many of the last probes `maxLoss` and `maxLatency` look at.")
 
     @model_validator(mode="after")
-    def _agrees(self) -> Health:
-        if self.quorum > len(self.probes):
-            raise ValueError(f"quorum {self.quorum} is more than there are probes ({len(self.probes)})")
+    def _ends_in_time(self) -> _Timing:
         if self.timeout is not None and self.timeout > self.interval:
             raise ValueError(f"timeout {self.timeout:g} is longer than interval {self.interval:g}")
         return self
@@ -169,6 +199,41 @@ class Health(Model):
     def wait(self) -> float:
         """Seconds after which a probe is lost."""
         return min(self.interval, 1.0) if self.timeout is None else self.timeout
+
+
+class Health(_Timing, _Targets):  # pydantic takes the fields of the last base first
+    """Probes that leave by this uplink, and what follows from their answers. The short form is a list of addresses.
+
+    A round is one probe of each target. All times are in seconds.
+    """
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Health:
+        if self.quorum > len(self.probes):
+            raise ValueError(f"quorum {self.quorum} is more than there are probes ({len(self.probes)})")
+        return self
+
+
+class ServerHealth(_Timing, _Question):
+    """How each server is asked, and what follows from its answers. The short form is one of ping, tcp, dns and http.
+
+    It is asked by the inside interface that it is behind. All times are in seconds.
+    """
+
+    def of(self, server: Address, port: int | None) -> Health:
+        """The same as for an uplink, with one target. `port`: the first that the forward leads to; None: of any."""
+        port = self.port or port
+        probe: dict[str, Any] = {self.by: server}
+        if self.by == "tcp":
+            assert port is not None  # the model of a forward looks to it
+            probe["tcp"] = Target(server, PortRange(port, port))
+        elif self.by == "http":
+            probe = {"http": Url(server, port or 80, self.path or "/"), "host": self.host}
+        elif self.by == "dns":
+            probe["name"] = self.name
+        given = {name: value for name, value in probe.items() if value is not None}
+        timing = {name: getattr(self, name) for name in _Timing.model_fields}
+        return Health.model_construct(probes=(Probe.model_construct(**given),), quorum=1, **timing)
 
 
 def parse_health(value: Any) -> Any:
@@ -182,3 +247,11 @@ HEALTH_SCHEMAS: tuple[dict[str, Any], ...] = (
     {"type": "string", "examples": ["192.0.2.1"]},
     {"type": "array", "items": {"type": "string"}, "minItems": 1},
 )
+
+
+def parse_server_health(value: Any) -> Any:
+    """How a server is asked, or the fields."""
+    return {"by": value} if isinstance(value, str) else value
+
+
+SERVER_HEALTH_SCHEMA: dict[str, Any] = {"enum": ["ping", "tcp", "dns", "http"]}

@@ -21,12 +21,14 @@ from nvi_operator.language.model.fields import (
     Maybe,
     Name,
     Networks,
+    OrShort,
     Protocols,
     Services,
     SpecTarget,
     UplinksOrAddresses,
     as_tuple,
 )
+from nvi_operator.language.model.health import SERVER_HEALTH_SCHEMA, ServerHealth, parse_server_health
 from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PORT_PROTOCOLS, Target, parse_target
 from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
@@ -162,6 +164,15 @@ class Forward:
         ),
     ] = None
     hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside as well?")] = True
+    health: Annotated[
+        Maybe[ServerHealth],
+        BeforeValidator(parse_server_health),
+        OrShort(SERVER_HEALTH_SCHEMA),
+        Field(
+            description="Probes of the servers; `nvictl run` sends them. A server that is down takes no new flows; "
+            "where none works, the one that failed last stays. Left out: each takes its share."
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.ports and self.from_ports:
@@ -170,6 +181,8 @@ class Forward:
                 raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
         for protocol in self.protocol or ():
             self._check_protocol(protocol)
+        if self.health and self.health.by == "tcp" and self.probed_port(self.to[0]) is None:
+            raise ValueError("health tcp: the forward names no tcp port: give the health a `port`")
         for target in self.to:
             if target.ports is None:
                 continue
@@ -198,6 +211,13 @@ class Forward:
         family = FAMILY_OF_PROTOCOL.get(protocol)
         if family and all(target.address.version != family for target in self.to):
             raise ValueError(f"protocol {protocol} is IPv{family}, and no server is")
+
+    def probed_port(self, server: Target) -> int | None:
+        """The port at which a server is asked: the first by TCP that it is sent to, where `health` names no other."""
+        if self.health and self.health.port:
+            return self.health.port
+        by_tcp = next((service.ports.first for service in self.ports or () if service.protocol == "tcp"), None)
+        return server.ports.first if by_tcp and server.ports else by_tcp
 
 
 # --------------------------------------------------------------------------- static and twice NAT

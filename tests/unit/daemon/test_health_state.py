@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvi_operator.daemon.health_state import TargetState, UplinkState
+from nvi_operator.daemon.health_state import HealthState, TargetState
 from nvi_operator.language.model.health import Health, Probe
 
 LOST = None
@@ -24,9 +24,9 @@ def health(targets: int = 1, **fields: object) -> Health:
 Round = tuple[float | None, ...]  # what each target answered
 
 
-def states(rules: Health, rounds: Sequence[Round], every: float = 1.0) -> list[UplinkState]:
+def states(rules: Health, rounds: Sequence[Round], every: float = 1.0) -> list[HealthState]:
     """The state after each round; the first round is at 0 s."""
-    state, found = UplinkState.initial(rules, 0.0), []
+    state, found = HealthState.initial(rules, 0.0), []
     for number, answers in enumerate(rounds):
         for target, latency in enumerate(answers):
             state = state.after(target, latency, number * every, rules, "" if latency else "no answer")
@@ -109,7 +109,7 @@ def runs(draw: st.DrawFn) -> tuple[Health, list[Round]]:
 @given(runs())
 def test_up_needs_the_quorum_and_down_means_that_it_is_missed(run: tuple[Health, list[Round]]) -> None:
     rules, rounds = run
-    before = UplinkState.initial(rules, 0.0)
+    before = HealthState.initial(rules, 0.0)
     for state in states(rules, rounds):
         working = sum(target.works is True for target in state.targets)
         failing = sum(target.works is False for target in state.targets)

@@ -27,7 +27,7 @@ INLINE = """\
     web: {at: isp-b, ports: 443/tcp, to: "192.168.1.80:8443"}
     mail: {ports: [25/tcp, 587/tcp], to: 192.168.1.25, from: [192.0.2.0/24, 198.18.0.0/15], hairpin: false}
     six: {at: isp-a, ports: 80/tcp, to: "[fd00:1::80]:8080", pick: random}
-    sip: {at: isp-b, ports: 5060/udp, to: 192.168.1.50, fromPorts: [5060/udp, 6000-6009/udp]}
+    sip: {at: isp-b, ports: 5060/udp, to: 192.168.1.50, fromPorts: [5060/udp, 6000-6009/udp], health: ping}
     ipsec: {at: isp-b, ports: 500/udp, protocol: [esp, 41], to: 192.168.1.50}
   static:
     printer: {address: 192.168.1.9, as: 203.0.113.17, to: 192.0.2.0/24}
@@ -42,13 +42,13 @@ INLINE = """\
 """
 FORWARDS_CSV = """\
 # who asked for it is in the ticket
-name, at,    ports,          to,                  from,                       hairpin, pick,   fromPorts, protocol
-web,  isp-b, 443/tcp,        192.168.1.80:8443,   ,                           ,,,
+name, at,    ports,          to,                  from,                       hairpin, pick,fromPorts,protocol,health
+web,  isp-b, 443/tcp,        192.168.1.80:8443,   ,                           ,,,,
 
-mail, ,      25/tcp 587/tcp, 192.168.1.25,        192.0.2.0/24 198.18.0.0/15, false,,,
-six,  isp-a, "80/tcp",       "[fd00:1::80]:8080", ,                           ,        random,,
-sip,  isp-b, 5060/udp,       192.168.1.50,        ,                           ,        ,       5060/udp 6000-6009/udp,
-ipsec, isp-b, 500/udp,       192.168.1.50,        ,                           ,        ,       ,           esp 41
+mail, ,      25/tcp 587/tcp, 192.168.1.25,        192.0.2.0/24 198.18.0.0/15, false,,,,
+six,  isp-a, "80/tcp",       "[fd00:1::80]:8080", ,                           ,        random,,,
+sip,  isp-b, 5060/udp,       192.168.1.50,        ,                           ,    ,    5060/udp 6000-6009/udp,,ping
+ipsec, isp-b, 500/udp,       192.168.1.50,        ,                           ,        ,       ,           esp 41,
 """
 FORWARDS_JSON = """\
 {"name": "web", "at": "isp-b", "ports": "443/tcp", "to": "192.168.1.80:8443"}
@@ -56,7 +56,8 @@ FORWARDS_JSON = """\
 {"name": "mail", "ports": ["25/tcp", "587/tcp"], "to": "192.168.1.25",\
  "from": ["192.0.2.0/24", "198.18.0.0/15"], "hairpin": false}
 {"name": "six", "at": "isp-a", "ports": "80/tcp", "to": "[fd00:1::80]:8080", "pick": "random"}
-{"name": "sip", "at": "isp-b", "ports": "5060/udp", "to": "192.168.1.50", "fromPorts": ["5060/udp", "6000-6009/udp"]}
+{"name": "sip", "at": "isp-b", "ports": "5060/udp", "to": "192.168.1.50", "fromPorts": ["5060/udp", "6000-6009/udp"],\
+ "health": {"by": "ping"}}
 {"name": "ipsec", "at": "isp-b", "ports": "500/udp", "protocol": ["esp", 41], "to": "192.168.1.50"}
 """
 STATIC_CSV = """\
@@ -135,7 +136,7 @@ NO_PROTOCOL = "names no protocol: write it as 443/tcp or 8000-8010/udp"
 UNEQUAL = "1/tcp is 1 port and 192.168.1.1:2-3 is 2: ranges must be of equal size"
 EQUAL = "make both ranges cover as many ports"
 ALLOWED = "names become nft identifiers: lower-case letters, digits and '-' only"
-COLUMNS = "name, at, ports, protocol, to, pick, tenant, from, fromPorts, hairpin"
+COLUMNS = "name, at, ports, protocol, to, pick, tenant, from, fromPorts, hairpin, health"
 NOT_CSV = "not CSV: a quote that is not closed on its line, or text beside it"
 QUOTE = 'close it before the next comma, and write " within quotes as ""'
 COMMAS = "write a comma for each empty cell as well"
@@ -371,7 +372,7 @@ _VALUES = st.recursive(
     _SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v, max_size=2)
 )
 _FIELDS = st.sampled_from(
-    ["name", "at", "ports", "protocol", "to", "pick", "tenant", "from", "fromPorts", "hairpin", "x"]
+    ["name", "at", "ports", "protocol", "to", "pick", "tenant", "from", "fromPorts", "hairpin", "health", "x"]
 )
 
 

@@ -464,6 +464,37 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
             ("17:32", "spec.uplinks.e.health", "there is no value", "write one, or leave the field out"),
         ],
     ),
+    "probes of servers": (
+        "  forwards:\n"
+        "    a: {ports: 53/udp, to: 192.168.1.80, health: tcp}\n"
+        "    b: {ports: 53/udp, to: 192.168.1.81, health: pnig}\n"
+        "    c: {ports: 53/udp, to: 192.168.1.82, health: {by: dns, port: 53}}\n"
+        "    d: {ports: 53/udp, to: 192.168.1.83, health: {path: healthz}}\n"
+        "    e: {ports: 53/udp, to: 192.168.1.84, health: }\n",
+        [
+            (
+                "14:8",
+                "spec.forwards.a",
+                "health tcp: the forward names no tcp port: give the health a `port`",
+                "",
+            ),
+            (
+                "15:50",
+                "spec.forwards.b.health",
+                "'pnig' is none of 'ping', 'tcp', 'dns' or 'http'",
+                "did you mean 'ping'?",
+            ),
+            ("16:50", "spec.forwards.c.health", "port goes with tcp and http, and not with dns", ""),
+            ("17:50", "spec.forwards.d.health.by", "by is missing", "add `by: ...` here"),
+            (
+                "17:57",
+                "spec.forwards.d.health.path",
+                "'healthz' is not a path such as /healthz",
+                "",
+            ),
+            ("18:50", "spec.forwards.e.health", "there is no value", "write one, or leave the field out"),
+        ],
+    ),
     "uplinks by preference": (
         "  sourceNat:\n    - {name: a, as: {first: [isp-a, [isp-b, isp-a]]}}\n"
         "    - {name: b, as: {first: [dsl, {}]}}\n"

@@ -12,7 +12,7 @@ from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import Facts, LinkFact
-from nvi_operator.topology.health import UplinkHealth
+from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.topology.rules import Spread, ToRange, Unavailable
@@ -40,8 +40,8 @@ def topology(more: str, *, unplugged: str = "", dead: str = "", main: str = "") 
         name: LinkFact(name, number, carrier=name not in [WIRES[u] for u in unplugged.split()])
         for number, name in enumerate(("lan0", *WIRES.values()), start=2)
     }
-    health = {name: UplinkHealth("down", reason="no answer") for name in dead.split()}
-    facts = Facts("host", MappingProxyType(links), health=MappingProxyType(health))
+    health = {name: ProbedState("down", reason="no answer") for name in dead.split()}
+    facts = Facts("host", MappingProxyType(links), health=HealthFacts(health))
     if main:
         facts = replace(facts, default_interfaces=MappingProxyType({4: WIRES[main]}))
     return resolve("edge", load_texts({"edge.yaml": HEAD + UPLINKS + more}).spec, facts)
@@ -101,7 +101,7 @@ def test_the_page_of_a_modem_is_reached_while_the_line_is_dead() -> None:
         "wan0": LinkFact("wan0", 3, addresses=(ip_interface("203.0.113.2/29"),)),
         "wan1": LinkFact("wan1", 4, addresses=(ip_interface("198.51.100.2/29"),)),
     }
-    facts = Facts("host", MappingProxyType(links), health=MappingProxyType({"a": UplinkHealth("down")}))
+    facts = Facts("host", MappingProxyType(links), health=HealthFacts({"a": ProbedState("down")}))
     text = HEAD + UPLINKS + everyone("{ first: [a, b] }")
     near = resolve("edge", load_texts({"edge.yaml": text}).spec, facts).source_rules
     found = {str(rule.conditions.destinations[0]): rule.action for rule in near if rule.conditions.destinations}
@@ -164,5 +164,5 @@ def test_own_packets_follow_the_rule_for_everyone_where_the_default_uplink_does_
     links = MappingProxyType({name: LinkFact(name, 2) for name in ("lan0", *WIRES.values())})
     facts = Facts("host", links, default_interfaces=MappingProxyType({4: "wan0"}))
     assert own(resolve("edge", loaded, facts)) == {33767: 7801}
-    dead = replace(facts, health=MappingProxyType({"a": UplinkHealth("down")}))
+    dead = replace(facts, health=HealthFacts({"a": ProbedState("down")}))
     assert own(resolve("edge", loaded, dead)) == {32764: 254, 32765: 7803, 33767: 7803}

@@ -15,7 +15,7 @@ from nvi_operator.plan.change import Plan
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.health import UplinkHealth
+from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.status import DaemonStatus, StatusData, status_data
 from nvi_operator.view.status_text import ago, rates, status_text
@@ -104,8 +104,8 @@ EVENTS = [
 def data(**more: Any) -> StatusData:
     """Of a gateway with two uplinks, of which the probes of one fail, as its daemon tells it."""
     spec = load_texts({"edge.yaml": SPEC}).spec
-    health = {"fibre-in-the-northern-building-street-2": UplinkHealth("down", 970.0, "ping 192.0.2.1: no answer")}
-    topology = resolve("edge", spec, replace(assume_missing(spec, Facts("edge")), health=health))
+    health = {"fibre-in-the-northern-building-street-2": ProbedState("down", 970.0, "ping 192.0.2.1: no answer")}
+    topology = resolve("edge", spec, replace(assume_missing(spec, Facts("edge")), health=HealthFacts(health)))
     link = Link("nvi0", "ifb", 79, 65535)
     before = HostState({Ref("link", "nvi0"): link})
     daemon: DaemonStatus = {
