@@ -7,11 +7,14 @@ tests where there are some.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 
 import pytest
 
+from nvi_operator.rollout.place import VARIABLE
 from tests.lab import GatewayHost, Lab, Site, dual_wan, partner_link, tenants, traffic
 from tests.lab.command import without_disk
 from tests.lab.dataplanes import IN_INTERFACES, dataplanes
@@ -19,6 +22,7 @@ from tests.lab.dataplanes import IN_INTERFACES, dataplanes
 LABS = pytest.StashKey[list[Lab]]()  # of a test, with --lab-keep
 FAILED = pytest.StashKey[bool]()  # any phase of a test
 KEPT = pytest.StashKey[list[str]]()  # of the session
+STATE = pytest.StashKey[str]()  # where histories are kept
 
 LONGEST = (
     "test_fail_closed.py",
@@ -58,8 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """A SystemExit within a test only fails that test; an interrupt ends all, and fixtures are torn down."""
     config.stash[KEPT] = []
     without_disk()
+    if not hasattr(config, "workerinput"):
+        config.stash[STATE] = os.environ[VARIABLE] = tempfile.mkdtemp(prefix="nvi-state-")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[STATE], ignore_errors=True)
 
 
 def pytest_report_header() -> str:

@@ -13,11 +13,14 @@ from nvi_operator.cli.output import warn
 
 if TYPE_CHECKING:
     from nvi_operator.daemon.control.client import Client
+    from nvi_operator.history.revision import Content
+    from nvi_operator.history.store import History
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
     from nvi_operator.language.model.settings import Numbers
     from nvi_operator.plan.change import Plan
     from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.rollout.attempt import Attempt
     from nvi_operator.store.lock import GatewayLock
     from nvi_operator.topology.health import HealthFacts
 
@@ -113,17 +116,40 @@ class Context:
             )
         return daemon
 
+    def history(self) -> History:
+        """The records of this network namespace's gateway. Close it."""
+        from nvi_operator.history.store import History
+        from nvi_operator.rollout.place import state_directory
+
+        return History(state_directory())
+
+    def attempt(self, history: History, content: Content, *, of: int | None = None) -> Attempt:
+        """What this command tries: `content`, which is that of revision `of`."""
+        import time
+
+        from nvi_operator.history.revision import Revision
+        from nvi_operator.rollout.attempt import Attempt
+        from nvi_operator.rollout.place import asked
+
+        command = self.arguments.command
+        revision = Revision(0, time.time(), content.gateway, command, asked(self._command()), of=of)
+        return Attempt(history, revision, content, lambda text: warn([text]))
+
+    def _command(self) -> str:
+        """As it was called, without its options."""
+        arguments = self.arguments
+        named = next((str(found) for name in ("spec", "revision") if (found := getattr(arguments, name, None))), None)
+        return " ".join(["nvictl", arguments.command, *([named] if named else [])])
+
     def lock(self, *, alone: bool = False) -> GatewayLock:
         """The lock of this network namespace's gateway, for this command. Close it."""
         from nvi_operator.kernel.netns import cookie
         from nvi_operator.store.lock import GatewayLock
 
-        arguments = self.arguments
-        command = " ".join(["nvictl", arguments.command, *([str(arguments.spec)] if arguments.spec else [])])
         return GatewayLock(
             cookie(),
-            command,
-            wait=arguments.wait,
+            self._command(),
+            wait=self.arguments.wait,
             alone=alone,
             say=lambda text: print(text, file=sys.stderr, flush=True),
         )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from nvi_operator.plan.change import Plan
+    from nvi_operator.topology.model import Topology
 
 
 def console() -> Console:
@@ -54,11 +55,14 @@ def print_json(data: Any) -> None:
     print()
 
 
-def show_plan(arguments: Namespace, name: str, plan: Plan, last: Callable[[Plan], str]) -> None:
+def show_plan(
+    arguments: Namespace, name: str, plan: Plan, last: Callable[[Plan], str], before: Topology | None = None
+) -> None:
     from nvi_operator.view.plan import plan_json, plan_pieces
 
-    pieces = plan_pieces(plan, kernel=arguments.kernel, full=arguments.full, width=terminal_width(), last=last)
-    show_pieces(arguments, lambda: plan_json(name, plan), pieces)
+    shown, width = arguments, terminal_width()
+    pieces = plan_pieces(plan, kernel=shown.kernel, full=shown.full, width=width, last=last, before=before)
+    show_pieces(arguments, lambda: plan_json(name, plan, before=before), pieces)
 
 
 def terminal_width() -> int | None:

@@ -20,10 +20,12 @@ from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober, probed
+from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NftCrashedError, NviError
 from nvi_operator.events.event import Note
 from nvi_operator.events.record import History
+from nvi_operator.history.store import History as Revisions
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
 from nvi_operator.kernel.netlink.events import KernelEvents
@@ -33,11 +35,12 @@ from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
-from nvi_operator.plan.change import NO_PLAN, Plan
+from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
+from nvi_operator.rollout.place import state_directory, sweep
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.state.host import HostState
@@ -62,8 +65,10 @@ class Daemon:
         *,
         force: bool = False,
         invalidation: Invalidation | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._directory = directory
+        self._recording = recording
         self._prober = prober
         self._kernel = kernel
         self._invalidation = invalidation
@@ -118,7 +123,7 @@ class Daemon:
         if self._faults is not None and self._faults[1] is not outcome.plan.topology:
             self._faults = None  # with the 100,000 forwards that it holds
         state = self._directory.state
-        return replace(
+        outcome = replace(
             outcome,
             gateway=state.good.name if state.good else "",
             revision=self._directory.revision if state.good else None,
@@ -126,6 +131,9 @@ class Daemon:
             changed_by=trigger.changed_by,
             errors=tuple(dict.fromkeys(error for error in (state.bad, *outcome.errors) if error)),
         )
+        if self._recording is not None:
+            self._recording.end(outcome)
+        return outcome
 
     def _load(self) -> bool:
         """Was a spec loaded as a whole?"""
@@ -134,24 +142,34 @@ class Daemon:
         good = self._directory.state.good
         if done.delta and good and self._accepted is before:  # forwards need no second precheck
             self._accepted, self._compiler = good, self._compiler.after(good.spec, done.delta)
+            if self._recording is not None:
+                self._recording.begin(good, delta=True)
         return done.read and not done.delta
 
     def _reconcile(self, trigger: Trigger) -> Outcome:
         try:
             spec = self._directory.state.in_force()
+            if self._recording is not None:
+                self._recording.begin(spec, delta=False)
             self._accept(spec)
             started = time.monotonic()
             if trigger.whole:
                 self._kernel.invalidate()
             self._kernel.health = self._prober.health
             with self._kernel.using(spec.spec.numbers) as kernel:
-                outcome = reconcile(kernel, self._compiler, paused=trigger.paused, reached=self._reached)
+                outcome = reconcile(
+                    kernel, self._compiler, paused=trigger.paused, reached=self._reached, on_step=self._step
+                )
                 warnings = kernel.warnings
         except NviError as error:
             return self._failed(error, trigger)
         self._reached = outcome.plan.after
         self._prober.follow(probed(spec.spec, outcome.plan.topology))
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=time.monotonic() - started)
+
+    def _step(self, change: Change) -> None:
+        if self._recording is not None:
+            self._recording.step(change)
 
     def _accept(self, spec: LoadedSpec) -> None:
         """Raises ConflictError where another program writes the gateway's bits of the packet mark."""
@@ -219,8 +237,11 @@ def run_daemon(
         closing(Streams()) as streams,
         closing(Prober()) as prober,
         closing(Hooks(hooks, history)) as told,
+        Revisions(state_directory()) as revisions,
     ):
-        daemon = Daemon(directory, kernel, prober, force=force, invalidation=invalidation)
+        sweep()
+        recording = Recording(revisions, path, lambda text: history.add(Note(note=text)))
+        daemon = Daemon(directory, kernel, prober, force=force, invalidation=invalidation, recording=recording)
         stations: list[Station] = [streams, prober, told]
         loop = Loop(
             daemon.reconcile,

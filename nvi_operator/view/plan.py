@@ -19,6 +19,7 @@ from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
 from nvi_operator.topology.flows import Stranded
+from nvi_operator.topology.model import Topology
 from nvi_operator.view.entries import entry_json, entry_lines
 from nvi_operator.view.plain import plain_object
 
@@ -99,13 +100,15 @@ def plan_pieces(
     full: bool = False,
     width: int | None = None,
     last: Callable[[Plan], str] = summary,
+    before: Topology | None = None,
 ) -> Iterator[Text]:
     """The entries that change, with `kernel` the kernel's lines, and the summary as the `last` line.
 
     In colour where the terminal has any, not wider than `width`, and in pieces of a few hundred lines: all of it at
-    once would take a terminal's library seconds. `full` shows every entry and every line.
+    once would take a terminal's library seconds. `full` shows every entry and every line. `before` is what the
+    gateway was, where that is known: it names entries that are no more.
     """
-    yield from coloured(wrapped(entry_lines(trace(plan), full=full), width))
+    yield from coloured(wrapped(entry_lines(trace(plan, before), full=full), width))
     if plan and (kernel or full):
         yield Text("\n")
         yield from coloured(plan_lines(plan, full=full))
@@ -145,14 +148,14 @@ def coloured(lines: Iterable[Line]) -> Iterator[Text]:
     yield text
 
 
-def plan_json(name: str, seen: Plan, *, drift: bool = False) -> dict[str, Any]:
+def plan_json(name: str, seen: Plan, *, drift: bool = False, before: Topology | None = None) -> dict[str, Any]:
     """Stable for programs: entries of the spec (view/entries.py), and steps in the order of the apply."""
     return {
         "gateway": name or None,
         "notes": list(seen.topology.notes) if seen.topology else [],
         "changes": len(seen.steps),
         "stranded": [{"why": each.why, "flows": each.flows, "ended": each.ended} for each in seen.stranded],
-        "entries": [entry_json(effect, drift=drift) for effect in trace(seen)],
+        "entries": [entry_json(effect, drift=drift) for effect in trace(seen, before)],
         "steps": [
             {
                 "kind": change.ref.kind,

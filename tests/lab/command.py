@@ -13,6 +13,8 @@ from multiprocessing import forkserver
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nvi_operator.history import store
+
 ROOT = Path(__file__).resolve().parents[2]
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -22,6 +24,7 @@ _CONTEXT.set_forkserver_preload(["tests.lab.preloaded"])
 def without_disk() -> None:
     """No test loses power, and /run, which is memory on a gateway, may be a slow disk here."""
     os.fsync = lambda fd: None
+    store.SYNCHRONOUS = "OFF"
 
 
 def start_server() -> None:

@@ -12,6 +12,7 @@ def run(context: Context) -> int:
     from contextlib import closing
 
     from nvi_operator.cli.once import reconcile_once
+    from nvi_operator.history.revision import Content
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.view.plan import removed
@@ -21,10 +22,12 @@ def run(context: Context) -> int:
     compiler, numbers = context.compiler()
     with (
         closing(context.lock(alone=True)) as lock,
+        context.history() as history,
         spinner("removing everything"),
         Kernel(numbers, lock=lock) as kernel,
     ):
-        outcome = reconcile_once(kernel, Compiler(compiler.name, None))
+        attempt = context.attempt(history, Content(compiler.name))
+        outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt)
         outcome.raise_failure()
         warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
 
-from nvi_operator.cli import nat, options
+from nvi_operator.cli import nat, options, revisions
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show
@@ -21,6 +23,39 @@ def _flows(context: Context) -> int:
     return 0
 
 
+def _revision(context: Context) -> int:
+    from nvi_operator.cli.revisions import find
+    from nvi_operator.view.history import revision_json, revision_text
+
+    arguments = context.arguments
+    with context.history() as history:
+        revision = find(history, arguments.revision)
+        files = history.content(revision.number).files if arguments.export or arguments.output == "json" else {}
+    if arguments.export:
+        _export(arguments.export, files)
+    show(arguments, lambda: revision_json(revision, files), lambda: revision_text(revision))
+    return 0
+
+
+def _export(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Into a directory that is not there yet: beside other files it would be another spec."""
+    directory.mkdir(parents=True)
+    for name, data in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _number(parser: ArgumentParser) -> None:
+    parser.add_argument("revision", metavar="REV", type=revisions.number, help="a number, `last` or `confirmed`")
+
+
+def _directory(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--export", metavar="DIR", type=options.path, help="write its spec into this directory, which is made"
+    )
+
+
 def _top(parser: ArgumentParser) -> None:
     parser.add_argument("--top", metavar="N", type=options.count, default=20, help="so many, by bytes (default: 20)")
 
@@ -29,6 +64,12 @@ COMMAND = Command(
     "show",
     "show what the gateway does now, in detail",
     actions=(
+        Command(
+            "revision",
+            "show what was tried once: who asked, the plan, the outcome; with -o json also the spec",
+            (_number, _directory, options.netns, options.output),
+            _revision,
+        ),
         Command(
             "flows",
             "show the largest flows in the flow cache, before and after translation",

@@ -39,6 +39,11 @@ class EntryFile:
     section: str
     rows: Rows = field(repr=False)
 
+    @property
+    def raw(self) -> bytes:
+        """See `merge.Source`."""
+        return self.rows.raw
+
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path`, as in a document: spec, section, name of the entry, field, ..."""
         line = self._lines.get(path[2]) if len(path) > 2 else None

@@ -25,6 +25,7 @@ from nvi_operator.language.load.files import (
 from nvi_operator.language.load.first_entries import FirstEntries
 from nvi_operator.language.load.merge import Part, Positions, Source, dotted, merge
 from nvi_operator.language.load.yaml_documents import parts_of
+from nvi_operator.language.load.yaml_errors import encoded
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE, Language
@@ -44,6 +45,7 @@ class LoadedSpec:
     shared: frozenset[str]  # those of them that other gateways use as well
     claims: Claims = field(repr=False, compare=False)
     language: Language = field(default=LANGUAGE, repr=False)
+    texts: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)  # that no source keeps
 
     @property
     def counts(self) -> dict[str, int]:
@@ -54,6 +56,12 @@ class LoadedSpec:
     def counts_text(self) -> str:
         """The same for people: `2 uplinks, 1 forward`."""
         return self.language.counts_text(self.spec)
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """What was read, by file; lines may end in another way than they did."""
+        kept = {source.file: source.raw for source in self.where.sources if source.raw is not None}
+        return {file: kept[file] if file in kept else self.texts[file] for file in self.files}
 
 
 def load_directory(
@@ -93,7 +101,7 @@ def load_texts(
     def refuse_early(documents: Sequence[Part], problems: SpecProblems) -> LoadedSpec | None:
         """The gateway of some entries. An entry that is wrong here is wrong among all of them as well."""
         try:
-            return _load(documents, first.read, SpecProblems(problems), hostname, gateway, root, language)
+            return _load(documents, yaml, first.read, SpecProblems(problems), hostname, gateway, root, language)
         except SpecError as error:
             found = SpecProblems()
             found.add(error)
@@ -110,11 +118,12 @@ def load_texts(
         loaded = refuse_early(first.of(documents), problems)
         if loaded and not first.left_out:
             return loaded
-    return _load(documents, first.whole, problems, hostname, gateway, root, language)
+    return _load(documents, yaml, first.whole, problems, hostname, gateway, root, language)
 
 
 def _load(
     documents: Sequence[Part],
+    yaml: Mapping[str, bytes | str],
     entries: ReadEntries,
     problems: SpecProblems,
     hostname: str | None,
@@ -138,8 +147,9 @@ def _load(
     if problems:
         raise SpecError(_in_order(problems))
     files = tuple(dict.fromkeys(part.source.file for part in chosen))
+    texts = {part.source.file: encoded(yaml[part.source.file]) for part in chosen if part.source.raw is None}
     shared = frozenset(part.source.file for part in parts if part.name != name) & {*files}
-    return LoadedSpec(name, spec, where, files, shared, claims, language)
+    return LoadedSpec(name, spec, where, files, shared, claims, language, texts)
 
 
 def _in_order(problems: SpecProblems) -> SpecProblems:

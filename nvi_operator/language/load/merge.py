@@ -23,6 +23,10 @@ class Source(Protocol):
     @property
     def file(self) -> str: ...
 
+    @property
+    def raw(self) -> bytes | None:
+        """The whole file, its lines ending in one way, where the source keeps it."""
+
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
 

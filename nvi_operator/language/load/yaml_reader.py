@@ -48,6 +48,10 @@ class Document:
     data: Any
     places: Places
 
+    @property
+    def raw(self) -> None:
+        """See `merge.Source`."""
+
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key); of its nearest parent where it is missing."""
         node = self.places

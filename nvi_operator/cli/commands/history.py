@@ -1,0 +1,52 @@
+"""`nvictl history`: what was tried on this gateway."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from nvi_operator.cli import options
+from nvi_operator.cli.command import Command, Exits
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.output import show
+
+
+def run(context: Context) -> int:
+    from nvi_operator.view.history import history_table, revision_json
+
+    arguments = context.arguments
+    with context.history() as history:
+        if arguments.verify:
+            damaged = history.verify()
+            found = {"path": str(history.path), "damaged": damaged}
+            show(arguments, lambda: found, lambda: "\n".join(damaged) or f"{history.path}: sound")
+            return 1 if damaged else 0
+        revisions = history.revisions(arguments.last)
+    show(
+        arguments,
+        lambda: {"revisions": [revision_json(each) for each in revisions]},
+        lambda: history_table(revisions),
+    )
+    return 0
+
+
+def _last(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", "--last", metavar="NUMBER", type=options.count, default=20, help="the last so many (default: 20)"
+    )
+
+
+def _verify(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read all of it, and compare every checksum; exit with 1 where one differs",
+    )
+
+
+COMMAND = Command(
+    "history",
+    "list the specs that were tried on this gateway, and what came of them",
+    (_last, _verify, options.netns, options.output),
+    run,
+    Exits("0 done, 1 damaged, or an error"),
+)

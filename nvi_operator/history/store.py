@@ -1,0 +1,355 @@
+"""The store of revisions: one SQLite file, bounded, readable with sqlite3(1) (docs/adr/0025-history.md).
+
+Written after an apply and before it is reported, by the holder of the gateway's lock; read by anyone with the right.
+It is no truth about the kernel. A damaged file is renamed, and a new one begun: `warnings` names both.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import TypeVar
+
+from nvi_operator.errors import KernelError, NviError
+from nvi_operator.history.contents import SMALL, difference, rebuilt, whole
+from nvi_operator.history.revision import Content, Files, Revision, Standing
+from nvi_operator.history.rows import CHAIN, PLACES, REVISION, SCHEMA, TABLES, UNUSED, kept_of, revision_of, row_of
+from nvi_operator.store.directory import file_errors, open_file
+
+NAME = "history.sqlite"
+MOST = 1000  # revisions that are kept
+MOST_BYTES = 192 << 20  # of the file
+SYNCHRONOUS = "FULL"  # sqlite.org/pragma.html#pragma_synchronous
+_BUSY = 5.0  # seconds to wait for another process's transaction
+
+T = TypeVar("T")
+
+
+class HistoryError(NviError):
+    """The store cannot be read or written. Never a reason to leave a gateway alone."""
+
+
+class History:
+    """Close it. `directory` is this gateway's own, below `/var/lib/nvi-operator`."""
+
+    def __init__(self, directory: Path, *, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self.path = directory / NAME
+        self.warnings: tuple[str, ...] = ()
+        self._most = most
+        self._most_bytes = most_bytes
+        self._db: sqlite3.Connection | None = None
+        self._writable = False
+        self._last: tuple[int, Files] | None = None  # the newest revision with files, as it was written or read here
+
+    def take_warnings(self) -> tuple[str, ...]:
+        """Those since the last call."""
+        found, self.warnings = self.warnings, ()
+        return found
+
+    def close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(sqlite3.Error):
+                db.close()
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- reading
+
+    def revisions(self, most: int = MOST) -> list[Revision]:
+        """The newest ones, the newest first."""
+
+        def read(db: sqlite3.Connection) -> list[Revision]:
+            rows = db.execute(f"SELECT {REVISION} FROM revision ORDER BY number DESC LIMIT ?", (most,)).fetchall()
+            names: dict[int, list[str]] = {}
+            for number, name in db.execute("SELECT revision, name FROM file"):
+                names.setdefault(number, []).append(name)
+            return [revision_of(row, names.get(row[0], ())) for row in rows]
+
+        return self._read(read, [])
+
+    def revision(self, number: int) -> Revision | None:
+        def read(db: sqlite3.Connection) -> Revision | None:
+            row = db.execute(f"SELECT {REVISION} FROM revision WHERE number = ?", (number,)).fetchone()
+            names = db.execute("SELECT name FROM file WHERE revision = ? ORDER BY name", (number,))
+            return revision_of(row, [name for (name,) in names]) if row else None
+
+        return self._read(read, None)
+
+    def newest(self, standing: Standing | None = None) -> Revision | None:
+        """The newest one of this standing; of any that holds or held without."""
+
+        def read(db: sqlite3.Connection) -> int | None:
+            where = "standing = ?" if standing else "standing != ?"
+            query = f"SELECT number FROM revision WHERE {where} ORDER BY number DESC LIMIT 1"
+            row = db.execute(query, (standing or Standing.NONE,)).fetchone()
+            return int(row[0]) if row else None
+
+        number = self._read(read, None)
+        return None if number is None else self.revision(number)
+
+    def content(self, number: int) -> Content:
+        """HistoryError if there is no such revision, or it is damaged."""
+
+        def read(db: sqlite3.Connection) -> Content | None:
+            row = db.execute("SELECT gateway FROM revision WHERE number = ?", (number,)).fetchone()
+            return Content(row[0], dict(self._files(db, number))) if row else None
+
+        found = self._read(read, None)
+        if found is None:
+            raise HistoryError(
+                f"history: there is no revision {number}", hint="`nvictl history` lists those that are kept"
+            )
+        return found
+
+    def verify(self) -> list[str]:
+        """What is damaged: each kept file is read, and its checksum compared."""
+
+        def read(db: sqlite3.Connection) -> list[str]:
+            found = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            for (number,) in db.execute("SELECT number FROM revision ORDER BY number").fetchall():
+                try:
+                    dict(self._files(db, number))
+                except HistoryError as error:
+                    found.append(error.message)
+            return found
+
+        return self._read(read, [])
+
+    def _files(self, db: sqlite3.Connection, number: int) -> Iterator[tuple[str, bytes]]:
+        rows = db.execute("SELECT name, content FROM file WHERE revision = ? ORDER BY name", (number,)).fetchall()
+        for name, content in rows:
+            try:
+                yield name, rebuilt(kept_of(row) for row in db.execute(CHAIN, (content,)))
+            except (ValueError, zlib.error) as error:
+                raise HistoryError(f"history: revision {number}: {name}: {error}") from error
+
+    # ---------------------------------------------------------------- writing
+
+    def add(self, revision: Revision, content: Content, *, durable: bool = True) -> Revision:
+        """The revision with its number. Survives a power cut if `durable`, and a kill in any case."""
+
+        def write(db: sqlite3.Connection) -> Revision:
+            number = int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM revision").fetchone()[0])
+            made = replace(revision, number=number, files=tuple(sorted(content.files)))
+            db.execute(f"INSERT INTO revision ({REVISION}) VALUES ({PLACES})", row_of(made))
+            for name, data in content.files.items():
+                kept = self._keep(db, name, data)
+                db.execute("INSERT INTO file VALUES (?, ?, ?)", (number, name, kept))
+            self._bound(db)
+            return made
+
+        made = self._write(write, durable=durable)
+        if content.files:
+            self._last = made.number, dict(content.files)
+        return made
+
+    def change(self, revision: Revision) -> None:
+        """What came of it. Its files stay as they are."""
+        assignments = ", ".join(f"{name.strip()} = ?" for name in REVISION.split(","))
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(f"UPDATE revision SET {assignments} WHERE number = ?", (*row_of(revision), revision.number))
+
+        self._write(write)
+
+    def forget(self, number: int) -> None:
+        """A try that changed nothing, and is the newest."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM file WHERE revision = ?", (number,))
+            db.execute("DELETE FROM revision WHERE number = ?", (number,))
+
+        self._write(write)
+
+    def is_newest(self, content: Content) -> bool:
+        """Does the newest revision consist of these files?"""
+        newest = self.revisions(1)
+        if not newest or newest[0].gateway != content.gateway or set(newest[0].files) != content.files.keys():
+            return False
+        with suppress(HistoryError):
+            return self._known_files(newest[0].number) == dict(content.files)
+        return False
+
+    def _known_files(self, number: int) -> Files:
+        if self._last is None or self._last[0] != number:
+            self._last = number, self.content(number).files
+        return self._last[1]
+
+    def _keep(self, db: sqlite3.Connection, name: str, data: bytes) -> int:
+        """The number under which this version of a file is kept."""
+        kept = whole(data) if len(data) <= SMALL else None
+        before = db.execute(
+            'SELECT c.number, c.data, c.packed, c.base, c.depth, c.start, c."end", c.proof, f.revision '
+            "FROM file f JOIN content c ON c.number = f.content WHERE f.name = ? ORDER BY f.revision DESC LIMIT 1",
+            (name,),
+        ).fetchone()
+        if before is not None:
+            number, *columns, revision = before
+            base = kept_of(columns)
+            if kept is not None and kept.proof == base.proof:
+                return int(number)
+            if kept is None:
+                old = self._version(db, revision, name)
+                if old == data:
+                    return int(number)
+                kept = difference(number, base, old, data) if old is not None else None
+        row = astuple(kept or whole(data))
+        done = db.execute(
+            'INSERT INTO content (data, packed, base, depth, start, "end", proof) VALUES (?, ?, ?, ?, ?, ?, ?)', row
+        )
+        assert done.lastrowid is not None
+        return done.lastrowid
+
+    def _version(self, db: sqlite3.Connection, revision: int, name: str) -> bytes | None:
+        """A file of a revision; None where it is damaged: the next one is kept as a whole then."""
+        if self._last is not None and self._last[0] == revision:
+            return self._last[1].get(name)
+        with suppress(HistoryError):
+            return dict(self._files(db, revision)).get(name)
+        return None
+
+    def _bound(self, db: sqlite3.Connection) -> None:
+        """Drops the oldest revisions beyond the limits, but for the ones to return to."""
+        (pages,), (free,), (size,) = (
+            db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
+        )
+        (count,) = db.execute("SELECT count(*) FROM revision").fetchone()
+        most = min(self._most, count - count // 4) if (pages - free) * size > self._most_bytes else self._most
+        if count <= most:
+            return
+        keep = "number = (SELECT max(number) FROM revision WHERE standing = 'confirmed') OR standing = 'pending'"
+        old = f"SELECT number FROM revision WHERE NOT ({keep}) ORDER BY number LIMIT {int(count - most)}"
+        db.execute(f"DELETE FROM file WHERE revision IN ({old})")
+        db.execute(f"DELETE FROM revision WHERE number IN ({old})")
+        db.execute(UNUSED)
+
+    # ---------------------------------------------------------------- the file
+
+    def _read(self, read: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        if self._db is None and not self.path.exists():
+            return otherwise
+        try:
+            return read(self._opened(writes=False))
+        except sqlite3.OperationalError as error:
+            if _is_missing_table(error):
+                return otherwise
+            raise HistoryError(f"{self.path}: reading: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise HistoryError(
+                f"{self.path}: damaged: {error}", hint="the next apply renames it and begins a new one"
+            ) from error
+
+    def _write(self, write: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
+        for last in (False, True):
+            try:
+                db = self._opened(writes=True)
+                db.execute(f"PRAGMA synchronous = {SYNCHRONOUS if durable else 'NORMAL'}")
+                with _transaction(db):
+                    return write(db)
+            except sqlite3.OperationalError as error:
+                self.close()
+                raise HistoryError(f"{self.path}: writing: {error}") from error
+            except sqlite3.DatabaseError as error:
+                self.close()
+                if last:
+                    raise HistoryError(f"{self.path}: writing: {error}") from error
+                self._set_aside(error)
+            except KernelError as error:
+                raise HistoryError(error.message, hint=error.hint) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _opened(self, *, writes: bool) -> sqlite3.Connection:
+        if self._db is not None and writes and not self._writable:
+            self.close()
+        if self._db is None:
+            self._db, self._writable = self._open(writes=writes), writes
+        return self._db
+
+    def _open(self, *, writes: bool) -> sqlite3.Connection:
+        if writes:
+            with file_errors(f"{self.path}: opening the history"):
+                os.close(open_file(self.path, os.O_RDWR))  # which looks at its owner
+        db = _connect(self.path, writes=writes)
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > SCHEMA:
+                raise HistoryError(
+                    f"{self.path}: made by a newer nvictl (schema {version})",
+                    hint="use that one, or move the file away",
+                )
+            if writes:
+                db.execute("PRAGMA journal_mode = WAL")
+                _create(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        with file_errors(f"{self.path}: renaming the damaged file"):
+            for suffix in ("-wal", "-shm", ""):
+                with suppress(FileNotFoundError):
+                    os.rename(f"{self.path}{suffix}", f"{aside}{suffix}")
+        self._last = None
+        self.warnings += (f"{self.path}: was damaged: {error}; renamed to {aside}, and a new history begun",)
+
+
+def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:
+    """On a read-only disk the file is read as it is: nothing can be written to it meanwhile."""
+    quoted = path.absolute().as_uri()
+    modes = ("rw",) if writes else ("ro", "ro&immutable=1")
+    for mode in modes:
+        db = sqlite3.connect(f"{quoted}?mode={mode}", uri=True, timeout=_BUSY, isolation_level=None)
+        try:
+            db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+        except sqlite3.OperationalError:
+            db.close()
+            if mode == modes[-1]:
+                raise
+        except BaseException:
+            db.close()
+            raise
+        else:
+            return db
+    raise AssertionError("the last mode returns or raises")
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """The tables, where there are none."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA:
+        return
+    with _transaction(db):
+        if db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+            for statement in TABLES.split(";")[:-1]:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+def _is_missing_table(error: sqlite3.Error) -> bool:
+    """A process was killed between making the file and its tables."""
+    return "no such table" in str(error)

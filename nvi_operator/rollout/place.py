@@ -1,0 +1,49 @@
+"""Where the records of this network namespace's gateway are, and who asks for a change of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from nvi_operator.history.revision import Asked
+from nvi_operator.kernel.netns import cookie, is_host
+
+STATE = Path("/var/lib/nvi-operator")
+VARIABLE = "STATE_DIRECTORY"  # of a service (systemd.exec(5))
+_NOBODY = 0xFFFFFFFF  # what the kernel says where nobody has logged in (include/uapi/linux/audit.h, AUDIT_UID_UNSET)
+
+
+def boot_id() -> str:
+    """Another one after each boot (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def state_directory() -> Path:
+    """The host's own; of another network namespace, which ends with the boot, a directory in it."""
+    state = Path(os.environ.get(VARIABLE, "").partition(":")[0] or STATE)
+    return state if is_host() else state / f"netns-{boot_id()[:8]}-{cookie()}"
+
+
+def sweep() -> None:
+    """Remove the records of network namespaces that ended with an earlier boot."""
+    directory, now = state_directory(), f"netns-{boot_id()[:8]}-"
+    state = directory.parent if directory.name.startswith(now) else directory
+    for left in state.glob("netns-????????-*"):
+        if not left.name.startswith(now):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def asked(command: str) -> Asked:
+    """This process, and the login that it belongs to."""
+    login = _number("/proc/self/loginuid")
+    return Asked(os.getuid() if login is None else login, os.getpid(), _number("/proc/self/sessionid"), command)
+
+
+def _number(path: str) -> int | None:
+    """None where there is no login, or the kernel was built without auditing."""
+    try:
+        number = int(Path(path).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if number == _NOBODY else number
