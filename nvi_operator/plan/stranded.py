@@ -3,8 +3,8 @@
 By what they are, and not by what was done: a flow is stranded if
 
 - its translated source is an address that no uplink has any more, or of one that does not work, and the rule that
-  applies to it gives another one, of an uplink that works. Where no other works nothing is stranded: ending it would
-  help nobody. With `failback: move`, also if its uplink works, and one that is preferred works again;
+  applies to it gives another one, of an uplink that works. Where no other works nothing is stranded: a new flow would
+  fare no better. With `failback: move`, also if its uplink works, and one that is preferred works again;
 - a forward sent it to a server, and is gone, or leads to another one;
 - a forward sent it to a server that is down by its probes, while another one takes the forward's new flows.
 

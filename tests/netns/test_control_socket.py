@@ -28,25 +28,15 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "spec"
-    made.mkdir()
-    (made / "gateway.yaml").write_text(spec())
-    return made
-
-
-@pytest.fixture
-def start(site: Site, directory: Path, tmp_path: Path) -> Iterator[Start]:
-    started: list[Daemon] = []
+def start(site: Site, start: Start) -> Iterator[Start]:
+    """In sync, so that its socket is there."""
 
     def begin(*options: str) -> Daemon:
-        started.append(Daemon(site.gateway, directory, tmp_path / f"log{len(started)}", *options))
-        started[-1].until("in sync", seconds=60)
-        return started[-1]
+        daemon = start(*options)
+        daemon.until("in sync", seconds=60)
+        return daemon
 
     yield begin
-    for daemon in started:
-        daemon.stop(signal.SIGKILL)
     path(site).unlink(missing_ok=True)
 
 

@@ -21,27 +21,12 @@ pytestmark = pytest.mark.netns
 Start = Callable[..., Daemon]
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "spec"
-    made.mkdir()
-    (made / "gateway.yaml").write_text(spec())
-    return made
-
-
-@pytest.fixture
-def start(site: Site, directory: Path, tmp_path: Path) -> Iterator[Start]:
-    started: list[Daemon] = []
-
-    def begin(*options: str) -> Daemon:
-        started.append(Daemon(site.gateway, directory, tmp_path / f"log{len(started)}", *options))
-        return started[-1]
-
+@pytest.fixture(autouse=True)
+def _no_leaks(site: Site) -> Iterator[None]:
+    """The daemon that a test starts is killed before the packets are counted."""
     site.far.serve(443)
     site.server.serve(443)
-    yield begin
-    for daemon in started:
-        daemon.stop(signal.SIGKILL)
+    yield
     assert site.leaks() == 0
 
 
