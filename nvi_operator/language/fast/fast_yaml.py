@@ -7,6 +7,9 @@ A run is a part of a bulk section, such as `forwards`, where entry follows entry
       ports: [25/tcp, 587/tcp]
       to: 192.168.1.25
 
+Entries of a section that the language does not have are plain by their shape alone: the section is the mistake, and
+what its entries mean is never asked.
+
 `cut` takes the runs out and leaves two marker entries in the place of each; libyaml reads what remains. Where both
 markers come out as keys of that section, the run stood in a block mapping at that indentation, and each line of it
 means what it seems to mean; two, because in a flow mapping a comma would be missing between them. What is not plain,
@@ -16,7 +19,7 @@ or wrong, is left to libyaml and pydantic. Anything else is a NotPlainError, upo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -39,6 +42,7 @@ _FIELD = rf"[A-Za-z]++: ++{_VALUE}"
 _COMMENT = r"#[\t -~\xa0-\u2027\u202a-\ud7ff]*+"
 _REST = rf" *+(?:(?<= ){_COMMENT})?\n"  # of a line: nothing, or a comment
 
+_SPEC = re.compile(rf"^spec:{_REST}", re.MULTILINE)
 _PAIR = re.compile(rf"([A-Za-z]+): +({_VALUE})")
 _PAIR_OF_LINE = re.compile(rf"^ +([A-Za-z]+): +({_VALUE})", re.MULTILINE)
 _ITEMS = re.compile(_ITEM)
@@ -52,7 +56,7 @@ class EntryRun(NamedTuple):
     """A part of a file, from byte `start` to `end`, at an indentation; and its entries."""
 
     section: str
-    model: type[Any]  # of its entries
+    model: type[Any] | None  # of its entries; None in a section that is unknown
     indent: str
     start: int
     end: int
@@ -97,7 +101,7 @@ class EntryRun(NamedTuple):
 def _plain(run: EntryRun, data: bytes) -> dict[str, Any] | None:
     """The entries of a part of a run; None if there is anything else in it."""
     plain, _ = _patterns(run.indent)
-    build = Builder(run.model, _value).build
+    build = _builder(run.model)
     entries: dict[str, Any] = {}
     place = 0
     try:
@@ -118,11 +122,13 @@ def cut(
     least: int = LEAST,
     most_wrong: int | None = None,
     first: int | None = None,
+    known: Collection[str] = (),
 ) -> tuple[bytes, str, Mapping[str, EntryRun]]:
     """The text in UTF-8; as text with two markers in the place of each run; and the runs by their first marker.
 
-    Lines end in one way in both. After `most_wrong` entries of a section that are wrong the plain ones that follow
-    are unread; after the `first` plain ones so is the rest of the section, whatever it is. Raises NotPlainError.
+    Lines end in one way in both. Runs of a section that is not among the `known` ones are cut out as well. After
+    `most_wrong` entries of a section that are wrong the plain ones that follow are unread; after the `first` plain
+    ones so is the rest of the section, whatever it is. Raises NotPlainError.
     """
     data = lines_of(text.encode())
     text = data.decode()
@@ -130,14 +136,17 @@ def cut(
     runs: dict[str, EntryRun] = {}
     remains: list[str] = []
     done = 0
-    for head in _heads(tuple(models)).finditer(text):
-        if head.start() < done:
-            continue  # within what is left unread
+    spec = _SPEC.search(text) if known else None
+    inside = _indent(text, _after(text, spec.end())) if spec else ""
+    heads = _heads(tuple(models), tuple(known or ()), inside)
+    head = heads.search(text)
+    while head is not None:
         for run in _runs_of(head, text, models, least, most_wrong, first):
             marker = f"{stem}{len(runs)}a"
             remains += (text[done : run.start], f"{run.indent}{marker}: {{}}\n{run.indent}{second(marker)}: {{}}\n")
             done = run.end
             runs[marker] = run
+        head = heads.search(text, max(head.end(), done))
     if len(data) > len(text):
         places = {place: len(text[:place].encode()) for run in runs.values() for place in (run.start, run.end)}
         runs = {marker: run._replace(start=places[run.start], end=places[run.end]) for marker, run in runs.items()}
@@ -173,8 +182,8 @@ def _runs_of(
     if len(indent) <= len(head[1]):
         return
     plain, other = _patterns(indent)
-    section, model = head[2], models[head[2]]
-    build = Builder(model, _value).build
+    section, model = head[2], models.get(head[2])
+    build = _builder(model)
     start, end = head.end(), head.end()
     entries: dict[str, Any] = {}
     wrong = read = 0
@@ -227,9 +236,10 @@ def _end_of_section(text: str, place: int, indent: str) -> int:
 
 
 @cache
-def _heads(sections: tuple[str, ...]) -> re.Pattern[str]:
-    """The line that begins one of these sections."""
-    return re.compile(rf"^( +)({'|'.join(sections)}):{_REST}", re.MULTILINE)
+def _heads(bulk: tuple[str, ...], known: tuple[str, ...], indent: str) -> re.Pattern[str]:
+    """The line that begins one of the bulk sections, or an unknown one at this indentation."""
+    unknown = rf"|(?<=\n{indent})(?!(?:{'|'.join(known)}):)[A-Za-z][A-Za-z0-9_-]*+" if indent else ""
+    return re.compile(rf"^( +)({'|'.join(bulk)}{unknown}):{_REST}", re.MULTILINE)
 
 
 def _indent(text: str, place: int) -> str:
@@ -259,6 +269,18 @@ def _add(entries: dict[str, Any], match: re.Match[str], build: Callable[[list[tu
     except WRONG:
         return False
     return True
+
+
+def _builder(model: type[Any] | None) -> Callable[[list[tuple[str, str]]], Any]:
+    return _readable if model is None else Builder(model, _value).build
+
+
+def _readable(pairs: list[tuple[str, str]]) -> None:
+    """For an entry without a model. Raises one of WRONG where libyaml has something to say against it."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a field appears twice")
+    for _, token in pairs:
+        _value(token)
 
 
 def _value(token: str) -> Any:

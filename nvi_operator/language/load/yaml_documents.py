@@ -188,7 +188,7 @@ def _cut_documents(
     if len(text) < least:
         return []
     try:
-        raw, remains, runs = cut(text, language.bulk, least, most_wrong, first)
+        raw, remains, runs = cut(text, language.bulk, least, most_wrong, first, language.attributes)
         if first is not None and len(remains) > LITTLE:
             return []
         documents = (
@@ -208,7 +208,7 @@ def _cut_document(document: Document, raw: bytes, runs: Mapping[str, EntryRun], 
     found: dict[str, EntryRun] = {}
     without: dict[str, Any] = {}
     for section, written in spec.items():
-        if section in language.bulk and isinstance(written, dict):
+        if isinstance(written, dict) and (section in language.bulk or section not in language.attributes):
             mine = {name: runs[name] for name in written if name in runs}
             markers = {marker for first in mine for marker in (first, second(first))}
             if any(run.section != section for run in mine.values()) or any(written.get(m) != {} for m in markers):

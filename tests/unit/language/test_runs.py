@@ -122,6 +122,12 @@ IN_FLOW = "    {\n    z: {to: 192.168.1.1},\n" + ENTRIES + "    }\n"
 @example(HEAD + "spec:\n  forwards:\n" + ENTRIES + "    run-0a: {to: ::1}\n" + ENTRIES.replace("2", "3"))
 @example(HEAD + "spec:\n  forwards:\n" + ENTRIES + "---\n" + HEAD + "spec:\n  static:\n  forwards:\n" + ENTRIES)
 @example(HEAD + "spec:\n - forwards:\n" + ENTRIES)
+@example(HEAD + "spec:\n  forwads:\n" + ENTRIES + "  dnat:\n" + ENTRIES + "  forwards:\n" + ENTRIES)
+@example(HEAD + "spec:\n  forwads:\n" + ENTRIES + "    c: {to: 08, ports: {}}\n    d: {to: 08}\n" + ENTRIES)
+@example(HEAD + "spec:\n  forwads:\n" + ENTRIES + "    c: {to: 1, to: 2}\n")
+@example(HEAD + "spec:\n  interfaces:\n" + ENTRIES + "    forwads:\n" + ENTRIES.replace("    ", "      "))
+@example(HEAD + "spec:\n  forwads:\n" + ENTRIES + "spec:\n  forwads:\n" + ENTRIES)
+@example(HEAD + "spec:\n  forwads: |\n" + ENTRIES + "---\nspec: a\n---\nspec:\n  forwads:\n" + ENTRIES)
 @example(HEAD + "spec: {}\nforwards:\n  forwards:\n" + ENTRIES)
 @given(st.data())
 @settings(max_examples=examples(300), deadline=None)
@@ -175,10 +181,11 @@ def texts(draw: st.DrawFn) -> str:
         tail,
     )
     good = st.integers(0, 99).map(lambda n: f"    n{n}: {{to: 192.168.1.{n}, ports: {n + 1}/tcp}}\n")
-    odd = st.sampled_from(["\n", "  # c\n", "      x: y\n", "  static:\n", "  forwards:\n", "  - a\n", "---\n", HEAD])
+    heads = ["  static:\n", "  forwards:\n", "  forwads:\n", "  uplinks:\n"]
+    odd = st.sampled_from(["\n", "  # c\n", "      x: y\n", *heads, "  - a\n", "---\n", HEAD])
     lines = draw(st.lists(st.one_of(good, good, good, flow, block, odd), min_size=1, max_size=8))
     head = draw(st.sampled_from([BASE, HEAD + "spec:\n", HEAD, "", HEAD + "spec: {\n", HEAD + "a: |\n"]))
-    return head + "  forwards:\n" + "".join(lines)
+    return head + draw(st.sampled_from(["  forwards:\n", "  forwads:\n"])) + "".join(lines)
 
 
 # --------------------------------------------------------------------------- and long ones
@@ -216,6 +223,19 @@ def test_a_long_one_is_a_run_and_errors_have_their_places() -> None:
     ]
     assert problems_in(BASE + "  forwards:\n" + MANY + "    f7: {to: 192.168.1.1}\n") == [
         ("413:5", "", "'f7' is already defined at gw.yaml:20:5", "keep one of them, or rename one")
+    ]
+
+
+def test_long_ones_of_an_unknown_section_are_runs_as_well() -> None:
+    """However many entries are under a name that is misspelt, they are read as fast as under the right one."""
+    text = BASE + "  forwads:\n" + MANY + "  routes: [{}]\n"
+    _, rest, runs = cut(text, LANGUAGE.bulk, known=LANGUAGE.attributes)
+    assert [(run.section, len(run.entries)) for run in runs.values()] == [("forwads", 399)]
+    assert "192.168.1.1}" not in rest
+    assert problems_in(text) == [
+        ("13:3", "spec.forwads", "there is no field 'forwads'", "did you mean 'forwards'?"),
+        ("413:12", "spec.routes[0].name", "name is missing", "add `name: ...` here"),
+        ("413:12", "spec.routes[0].via", "via is missing", "add `via: ...` here"),
     ]
 
 
