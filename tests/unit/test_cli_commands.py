@@ -107,37 +107,74 @@ def test_each_problem_of_a_spec_is_a_line_that_editors_and_ci_find(
 # --------------------------------------------------------------------------- completion, man page
 
 
-def completed(words: str, tmp_path: Path) -> list[str]:
-    """What bash offers for the last of these words."""
-    script = tmp_path / "completion"
-    done = subprocess.run(
-        [sys.executable, "-m", "nvi_operator", "completion", "bash"], capture_output=True, check=True
-    )
-    script.write_bytes(done.stdout)
-    subprocess.run(["bash", "-n", script], check=True)
-    code = f"""
-        source {script}
-        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_nvictl
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    asked = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    return sorted(asked.stdout.split())
+COMPLETED = {
+    "nvictl d": ["diff", "doctor", "down", "drift"],
+    "nvictl plan --det": ["--detailed-exitcode"],
+    "nvictl module un": ["uninstall"],
+    "nvictl completion z": ["zsh"],
+    "nvictl apply sp": ["spec"],
+}
 
 
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        ("nvictl d", ["diff", "doctor", "down", "drift"]),
-        ("nvictl plan --det", ["--detailed-exitcode"]),
-        ("nvictl module un", ["uninstall"]),
-        ("nvictl completion z", ["zsh"]),
-        ("nvictl apply sp", ["spec"]),
-    ],
-    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
-)
-def test_bash_completes_commands_options_and_paths(tmp_path: Path, words: str, offered: list[str]) -> None:
+@pytest.fixture
+def script(tmp_path: Path, shell: str) -> Path:
+    """The shell's completions, in a directory with one spec."""
     (tmp_path / "spec").mkdir()
-    assert completed(words, tmp_path) == offered
+    made = tmp_path / "completion"
+    command = [sys.executable, "-m", "nvi_operator", "completion", shell]
+    made.write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
+    subprocess.run([shell, "-n", made], check=True)
+    return made
+
+
+def told(shell: str, code: str, directory: Path) -> list[str]:
+    """Lines that the code prints. It reads no user's configuration."""
+    clean = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+    command = [shell, *clean, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=directory, timeout=60
+    ).stdout.splitlines()
+
+
+@pytest.mark.parametrize("shell", ["bash"])
+def test_bash_completes_commands_options_and_paths(script: Path, shell: str) -> None:
+    def offered(words: str) -> list[str]:
+        code = f"""
+            source {script}
+            COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_nvictl
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+        """
+        return sorted(told(shell, code, script.parent))
+
+    assert {words: offered(words) for words in COMPLETED} == COMPLETED
+
+
+@pytest.mark.parametrize("shell", ["fish"])
+def test_fish_completes_commands_options_and_paths(script: Path, shell: str) -> None:
+    asked = "; ".join(f"complete -C '{words}'; echo" for words in COMPLETED)
+    lines = "\n".join(told(shell, f"source {script}; {asked}", script.parent)).split("\n\n")
+    offered = [[line.partition("\t")[0].rstrip("/") for line in each.splitlines()] for each in lines]
+    assert dict(zip(COMPLETED, offered, strict=True)) == COMPLETED
+
+
+@pytest.mark.parametrize("shell", ["zsh"])
+def test_zsh_completes_commands_options_and_paths(script: Path, shell: str) -> None:
+    """As a user presses Tab in a terminal, where one word is offered."""
+    code = f"""
+        zmodload zsh/zpty
+        zpty terminal zsh -f -i
+        ask() {{
+            zpty -w -n terminal "$1"; zpty -r terminal line '*SAID:*PROMPT'
+            line=${{line##*SAID:}}; print -r ${{line%%:*}}
+        }}
+        ask $'PROMPT=PRO""MPT; autoload -Uz compinit; compinit -u -D; eval "$(<{script})"
+            nvictl() {{ print -r "SA""ID:$*:" }}; nvictl ready\n'
+    """
+    one = {words: offered[0] for words, offered in COMPLETED.items() if len(offered) == 1}
+    asked = [f"ask $'{words}\\t\\n'" for words in one]
+    lines = told(shell, "\n".join([code, *asked]), script.parent)
+    whole = [f"{words.removeprefix('nvictl ').rpartition(' ')[0]} {offered}" for words, offered in one.items()]
+    assert [line.rstrip("/") for line in lines] == ["ready", *whole]
 
 
 @pytest.fixture(scope="module")
