@@ -45,6 +45,11 @@ def up() -> bool:
     return (shown("ActiveState"), shown("SubState")) == ("active", "running") and "in sync" in shown("StatusText")
 
 
+def as_the_spec_says() -> bool:
+    """Asked of the kernel: after a file is saved, the unit's status is of the spec before until it was read."""
+    return run(NVICTL, "diff", str(SPEC.parent), check=False).returncode == 0
+
+
 def fib() -> list[str]:
     """The gateway's rules and routes, each as JSON."""
     return sorted(
@@ -67,9 +72,11 @@ def _as_it_was() -> Iterator[None]:
     """Each test begins and ends with the unit running, the first spec, and networkd's drop-in in place."""
     spec, drop_in = SPEC.read_bytes(), DROP_IN.read_bytes()
     yield
-    SPEC.write_bytes(spec)
     DROP_IN.write_bytes(drop_in)
     run("systemctl", "start", UNIT, check=False)
+    if SPEC.read_bytes() != spec:
+        SPEC.write_bytes(spec)
+        until(as_the_spec_says, "the first spec applied")
     until(up, "the unit in sync")
 
 
@@ -103,10 +110,10 @@ def test_a_saved_spec_is_applied(dataplane: str) -> None:
     more = f"  dataplane: {{ type: {dataplane} }}\n  forwards:\n    web: {{ ports: 443/tcp, to: 192.168.1.80 }}\n"
     SPEC.write_text(SPEC.read_text() + more)
     until(lambda: "192.168.1.80" in run("nft", "list", "table", "inet", "nvi").stdout, "the forward")
-    kind = {"kmod": "nvi", "bpf": "ifb"}[dataplane]
-    until(lambda: run("ip", "-br", "link", "show", "nvi0", "type", kind).stdout != "", f"a device of kind {kind}")
+    until(as_the_spec_says, "the rest of the spec")
     until(up, "the unit in sync")
-    assert run(NVICTL, "diff", str(SPEC.parent), check=False).returncode == 0
+    kind = {"kmod": "nvi", "bpf": "ifb"}[dataplane]
+    assert "nvi0" in run("ip", "-br", "link", "show", "type", kind).stdout
 
 
 def test_a_reload_is_a_look_at_everything() -> None:
