@@ -147,12 +147,12 @@ class Daemon:
         return done.read and not done.delta
 
     def _reconcile(self, trigger: Trigger) -> Outcome:
+        started = time.monotonic()
         try:
             spec = self._directory.state.in_force()
             if self._recording is not None:
                 self._recording.begin(spec, delta=False)
             self._accept(spec)
-            started = time.monotonic()
             if trigger.whole:
                 self._kernel.invalidate()
             self._kernel.health = self._prober.health
@@ -162,7 +162,7 @@ class Daemon:
                 )
                 warnings = kernel.warnings
         except NviError as error:
-            return self._failed(error, trigger)
+            return replace(self._failed(error, trigger), seconds=time.monotonic() - started)
         self._reached = outcome.plan.after
         self._prober.follow(probed(spec.spec, outcome.plan.topology))
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=time.monotonic() - started)
