@@ -35,6 +35,7 @@ from nvi_operator.language.model.fields import (
 )
 from nvi_operator.language.model.health import DnsName, SpecUrl
 from nvi_operator.language.model.nat_entries import Servers, Weight
+from nvi_operator.language.model.redirects import Answers
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.model.source_nat import Pool, Shares
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
@@ -65,6 +66,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (Networks, "prefixes"),
     (Pool, "ranges, or mapping of range to weight"),
     (Services, "services"),
+    (Answers, "`self`, or server, or one of each family"),
     (SourcePorts, "ports, or `random`"),
     (Protocols, "protocols"),
     (Weight, "1 to 1000"),

@@ -151,6 +151,13 @@ class Nat:
 
 
 @dataclass(frozen=True)
+class Redirect:
+    """Destination NAT to the first address of the in-interface. `port` None: the one that was asked."""
+
+    port: int | None = None
+
+
+@dataclass(frozen=True)
 class Vmap:
     """Jump to what the map holds for `key`."""
 
@@ -165,7 +172,7 @@ class Opaque:
     json: str
 
 
-Statement = Match | Verdict | Notrack | Count | Assign | SetBits | Nat | Vmap | Opaque
+Statement = Match | Verdict | Notrack | Count | Assign | SetBits | Nat | Redirect | Vmap | Opaque
 Rule = tuple[Statement, ...]
 
 

@@ -34,6 +34,7 @@ from nvi_operator.nft.ast import (
     Numgen,
     Opaque,
     Parts,
+    Redirect,
     Rule,
     SetBits,
     SetRef,
@@ -369,6 +370,14 @@ def _nat(kind: Literal["snat", "dnat"]) -> Callable[[Json, Ifindex], Statement]:
     return parse
 
 
+def _redirect(body: Json, ifindex: Ifindex) -> Statement:
+    if body is None:
+        return Redirect()
+    if set(members(body)) != {"port"}:
+        raise ListingError(f"a redirect with {sorted(members(body))}")
+    return Redirect(number(body["port"]))
+
+
 def _verdict(kind: str) -> Callable[[Json, Ifindex], Statement]:
     def parse(body: Json, ifindex: Ifindex) -> Statement:
         return Verdict(kind, text(member(body, "target")) if body else None)  # type: ignore[arg-type]
@@ -384,5 +393,6 @@ _STATEMENTS: Mapping[str, Callable[[Json, Ifindex], Statement]] = {
     "notrack": lambda body, ifindex: Notrack(),
     "snat": _nat("snat"),
     "dnat": _nat("dnat"),
+    "redirect": _redirect,
     **{kind: _verdict(kind) for kind in ("accept", "drop", "return", "jump")},
 }

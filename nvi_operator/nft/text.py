@@ -29,6 +29,7 @@ from nvi_operator.nft.ast import (
     Numgen,
     Opaque,
     Parts,
+    Redirect,
     Rule,
     SetBits,
     SetRef,
@@ -190,6 +191,8 @@ def statement_text(statement: Statement) -> str:
             return f"{target.name} set {kept} | {bits:#010x}" if bits else f"{target.name} set {kept}"
         case Nat():
             return _nat_text(statement)
+        case Redirect(port):
+            return "redirect" if port is None else f"redirect to :{port}"
         case Vmap(key, table):
             return f"{key_text(key)} vmap {_map_text(key, table)}"
         case Opaque(json):

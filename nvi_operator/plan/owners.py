@@ -130,6 +130,8 @@ def _labels(topology: Topology) -> Iterator[tuple[str, SpecEntry]]:
         yield source.counter, SpecEntry("sourceNat", source.name)
     for forward in topology.forward_rules:
         yield forward.counter, SpecEntry("forwards", forward.name)
+    for redirect in topology.redirects:
+        yield redirect.counter, SpecEntry("redirects", redirect.name)
 
 
 _PREFIXES = {
@@ -137,6 +139,7 @@ _PREFIXES = {
     "sources": "uplinks",
     "snat": "sourceNat",
     "dnat": "forwards",
+    "redirect": "redirects",
     "tenant": "tenants",
     "from": "tenants",
     "to": "tenants",

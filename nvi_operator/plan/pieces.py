@@ -21,6 +21,7 @@ from nvi_operator.nft.ast import (
     Match,
     NamedSet,
     Nat,
+    Redirect,
     Rule,
     SetRef,
     Table,
@@ -143,7 +144,7 @@ def _chain_pieces(name: str, before: Chain | None, after: Chain | None) -> Itera
 def counter_of(rule: Rule) -> str | None:
     """The counter of the spec's entry that a rule belongs to."""
     counters = (s.counter for s in rule if isinstance(s, CountIn))
-    return next((c for c in counters if c.startswith(("snat_", "dnat_"))), None)
+    return next((c for c in counters if c.startswith(("snat_", "dnat_", "redirect_"))), None)
 
 
 def set_label(where: str) -> str:
@@ -262,6 +263,8 @@ def rule_fact(rule: Rule, places: Mapping[str, str]) -> Fact | None:
                     becomes = host_port(becomes, to_ports)
                 else:
                     becomes = f"as {becomes}" + (f", ports {text(to_ports)}" if to_ports is not None else "")
+            case Redirect(port):
+                becomes = "the gateway" + (f", port {port}" if port else "")
             case Verdict("accept"):
                 becomes = "unchanged"
             case Verdict("drop"):

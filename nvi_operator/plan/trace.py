@@ -55,7 +55,18 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.prefixes import ANY
 
 # In the order in which they are told.
-SECTIONS = ("uplinks", "interfaces", "tenants", "forwards", "static", "twiceNat", "sourceNat", "routes", "")
+SECTIONS = (
+    "uplinks",
+    "interfaces",
+    "tenants",
+    "forwards",
+    "redirects",
+    "static",
+    "twiceNat",
+    "sourceNat",
+    "routes",
+    "",
+)
 
 
 @dataclass(frozen=True)
@@ -318,6 +329,8 @@ class _Trace:
                 return any(tenant.name == name for tenant in topology.tenants)
             case "forwards":
                 return bool(_forwards(topology, name)) or any(rule.name == name for rule in topology.forward_rules)
+            case "redirects":
+                return any(redirect.name == name for redirect in topology.redirects)
             case "static":
                 return any(static.name == name for static in topology.statics)
             case "twiceNat":

@@ -1,7 +1,7 @@
 """Destination NAT: rules for the few forwards that choose a server, one hash map for ports, interval maps for ranges.
 
-The most specific comes first: twice NAT, ports and protocols with a choice of servers, ports, port ranges, protocols
-without ports, 1:1, whole addresses.
+The most specific comes first: redirects, twice NAT, ports and protocols with a choice of servers, ports, port ranges,
+protocols without ports, 1:1, whole addresses.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from nvi_operator.nft.values import ports_value, protocol_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, twice_rules
+from nvi_operator.ruleset.redirects import redirected
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import DSTNAT
 from nvi_operator.topology.rules import ForwardEntry, ForwardRule
@@ -55,6 +56,7 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]
     servers = {rule: _servers(rule) for rule in topology.forward_rules}
     shared = {nat: name for nat, count in Counter(servers.values()).items() if count > 1 and (name := _name(nat))}
     for family in topology.families:
+        rules += redirected(topology, family)
         rules += twice_rules("dnat", topology, family)
         rules += limited_rules("dnat", topology, family)
         chosen = [

@@ -31,9 +31,9 @@ from nvi_operator.nft.values import address_range_value, network_value, ports_va
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat, twice_rules
-from nvi_operator.topology.interfaces import Inside
+from nvi_operator.ruleset.redirects import known_as_gateway, same_tenant
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import ORIGIN_MASK, ORIGIN_SHIFT, SRCNAT, TARGET_MASK
+from nvi_operator.topology.numbers import ORIGIN_MASK, SRCNAT, TARGET_MASK
 from nvi_operator.topology.rules import OneToOne, SourceRule, Spread, ToRange, Unavailable, Unchanged
 
 
@@ -45,6 +45,7 @@ def srcnat_chain(topology: Topology) -> Chain:
         for rule in topology.source_rules:
             if rule.conditions.family == family and _gives_inside_address(topology, rule):
                 rules += _rule(topology, rule)
+        rules += known_as_gateway(topology, family)
         rules += _among_inside_networks(topology, family)
         rules += _static(topology, family)
     for rule in topology.source_rules:
@@ -82,7 +83,7 @@ def _among_inside_networks(topology: Topology, family: Family) -> Iterator[Rule]
                 f.is_dnated(),
                 f.in_networks(f.daddr(family), networks),
                 Match(f.IIFNAME, "==", inside.interface.ifname),
-                *_same_tenant(inside),
+                *same_tenant(inside),
                 Nat("snat", family, f.original_daddr(family)),
             )
     shared = topology.inside_networks(family, tenant=0)
@@ -93,14 +94,6 @@ def _among_inside_networks(topology: Topology, family: Family) -> Iterator[Rule]
             *_no_tenant(topology),
             f.ACCEPT,
         )
-
-
-def _same_tenant(inside: Inside) -> tuple[Statement, ...]:
-    """The server must belong to the client's own tenant: another tenant's server may have the same address."""
-    if not inside.tenant:
-        return ()
-    both = inside.tenant << ORIGIN_SHIFT | inside.tenant
-    return (Match(Masked(f.CT_MARK, ORIGIN_MASK | TARGET_MASK), "==", both),)
 
 
 def _no_tenant(topology: Topology) -> tuple[Statement, ...]:

@@ -28,6 +28,7 @@ def table(topology: Topology) -> Table:
     """Pure and complete: equal topologies give equal tables."""
     forwards = {family: tuple(forward_maps(topology, family)) for family in topology.families}
     counters = {rule.counter for rule in topology.source_rules} | {r.counter for r in topology.forward_rules}
+    counters |= {rule.counter for rule in topology.redirects}
     return Table(
         TABLE,
         frozenset(counters) | raw.COUNTERS | mark_hook.COUNTERS | guard.COUNTERS | networks.counters(topology),

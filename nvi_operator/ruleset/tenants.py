@@ -25,6 +25,7 @@ from nvi_operator.nft.ast import (
 from nvi_operator.nft.values import network_value, ports_value, protocol_value
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.netmap import is_asked_for
+from nvi_operator.ruleset.redirects import redirected_tenants
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import ORIGIN_MASK, ORIGIN_SHIFT, TARGET_MASK, TENANTS
 
@@ -47,6 +48,7 @@ def tenant_chains(topology: Topology) -> Iterator[Chain]:
         rules.append((new, Vmap(f.protocol_key(family), SetRef(f"tenant_of_protocol_{family}"))))
         rules.append((new, Vmap(f.service_range_key(family), SetRef(f"tenant_of_service_{family}"))))
         rules += _by_asker(topology, family)
+        rules += redirected_tenants(topology, family)
     yield Chain("tenants", Hook("filter", "prerouting", TENANTS), tuple(rules))
     for tenant in topology.tenants:
         origin = SetBits(f.CT_MARK, tenant.number << ORIGIN_SHIFT, ORIGIN_MASK & ~(tenant.number << ORIGIN_SHIFT))

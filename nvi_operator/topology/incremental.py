@@ -45,7 +45,7 @@ def _alone(topology: Topology, forwards: Mapping[str, Forward]) -> Topology | No
     found = resolve_forwards(forwards, topology.uplinks, topology.inside_interfaces, tenants)
     if found["forward_rules"] or found["servers"]:
         return None  # chains, not elements; and a server's state is needed
-    return replace(topology, **found, statics=(), twice=(), source_rules=())
+    return replace(topology, **found, redirects=(), statics=(), twice=(), source_rules=())
 
 
 def _by_name(entries: Iterable[ForwardEntry]) -> Mapping[str, list[ForwardEntry]]:

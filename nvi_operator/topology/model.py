@@ -17,6 +17,7 @@ from nvi_operator.topology.rules import (
     ForwardEntry,
     ForwardRule,
     Honoured,
+    RedirectRule,
     RouteEntry,
     SourceRule,
     StaticEntry,
@@ -66,6 +67,7 @@ class Topology:
     suppressed_forwards: tuple[
         str, ...
     ]  # forwards that are not there, because one of the other name has their public port
+    redirects: tuple[RedirectRule, ...]
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]
     routes: tuple[RouteEntry, ...]

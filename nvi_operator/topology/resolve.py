@@ -27,6 +27,7 @@ from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
+from nvi_operator.topology.redirects import resolve_redirects
 from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
@@ -62,6 +63,8 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         notes.append(
             f"forward {name}: omitted: its public address is now an uplink's, and another forward uses the port"
         )
+    local = tuple(_local(facts))
+    redirects = resolve_redirects(spec, inside_interfaces, local, notes.append)
     statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
     honoured, not_honoured = judge_rules(spec, facts)
     notes += map(str, not_honoured)
@@ -84,7 +87,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         ipsec=spec.dataplane.ipsec,
         reverse_path=tuple(_reverse_path(spec, facts)),
         programs=_programs(dataplane, facts, notes.append),
-        local=tuple(_local(facts)),
+        local=local,
         # Two gateways in a row on one host must not share it: the cookie differs for every namespace. The
         # lower half is left to tc classes, whose minor numbers are kept in the same place.
         loop_tag=0x8000 | facts.netns_cookie << 4 & 0x7FF0,  # the lowest four bits are sch_gred's
@@ -104,6 +107,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, inside_interfaces, tenants, notes.append),
         **forwards,
+        redirects=redirects,
         statics=statics,
         twice=resolve_twice_nat(spec, facts, notes.append),
         routes=tuple(_routes(spec, uplinks)),

@@ -134,6 +134,35 @@ class ForwardRule:
         return f"dnat_{identifier(self.name)}"
 
 
+@dataclass(frozen=True)
+class Beside:
+    """An interface behind which a server and its clients live, and the gateway's address there."""
+
+    inside: Inside
+    own: Address
+
+
+@dataclass(frozen=True)
+class RedirectRule:
+    """A redirect in one family. `server` None: the gateway itself; `port` None: the one that was asked.
+
+    Packets from `spared_sources` and to `spared` are left alone.
+    """
+
+    name: str
+    conditions: Conditions
+    server: Address | None
+    port: int | None
+    spared_sources: tuple[Network, ...]
+    spared: tuple[Network, ...]
+    tenant: int
+    beside: tuple[Beside, ...] = ()
+
+    @property
+    def counter(self) -> str:
+        return f"redirect_{identifier(self.name)}"
+
+
 @dataclass(frozen=True, slots=True)
 class StaticEntry:
     """1:1 NAT of one family: `real` is known as `mapped`.

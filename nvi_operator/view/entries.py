@@ -35,6 +35,7 @@ _SINGULAR = {
     "interfaces": "interface",
     "tenants": "tenant",
     "forwards": "forward",
+    "redirects": "redirect",
     "routes": "route",
     "": "the gateway itself",
 }
@@ -51,6 +52,7 @@ class _Verb(NamedTuple):
 
 _VERBS = {
     "forwards": _Verb("goes to", "now goes to", "no longer goes to", "does not go to", "went to", "to "),
+    "redirects": _Verb("goes to", "now goes to", "no longer goes to", "does not go to", "went to", "to "),
     "static": _Verb(
         "is known as", "is now known as", "is no longer known as", "is not known as", "was known as", "as "
     ),

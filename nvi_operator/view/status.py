@@ -136,7 +136,11 @@ def _hook_order(counters: Counters) -> Iterator[str]:
 def _rules(topology: Topology, counters: Counters) -> Iterator[RuleStatus]:
     """Those that have a counter, in the order of the spec."""
     counts = {name: count for values in counters.values() for name, count in values.items()}
-    sections = (("sourceNat", topology.source_rules), ("forwards", topology.forward_rules))
+    sections = (
+        ("sourceNat", topology.source_rules),
+        ("forwards", topology.forward_rules),
+        ("redirects", topology.redirects),
+    )
     for section, rules in sections:
         for name, counter in dict.fromkeys((rule.name, rule.counter) for rule in rules):
             yield {"section": section, "name": name, "flows": counts.get(counter, 0)}

@@ -199,6 +199,23 @@ def test_overlapping_sites(case: Case) -> None:
     assert site["red-server"].pings("fd00:a2::80")
 
 
+@example("redirects")
+def test_redirects(case: Case) -> None:
+    site = case.site
+    site.gateway.address, site.gateway.address6 = "192.168.1.1", "fd00:1::1"
+    for protocol in ("udp", "tcp"):
+        site.server.serve(53, protocol=protocol)
+    site.gateway.serve(123, protocol="udp")
+    site.far.serve(53, protocol="udp", address="192.0.2.200")
+    for asked, own in ((site.far.address, "192.168.1.1"), (site.far.address6, "fd00:1::1")):
+        for protocol in ("udp", "tcp"):
+            with site.client.connect(asked, 53, protocol=protocol) as flow:
+                assert (flow.by, flow.seen) == ("server", own)
+        assert site.server.connect(asked, 53, protocol="udp").by == "far"
+        assert site.client.connect(asked, 123, protocol="udp").by == "gw"
+    assert site.client.connect("192.0.2.200", 53, protocol="udp").by == "far"
+
+
 @example("one-to-one")
 def test_one_to_one(case: Case) -> None:
     site = case.site

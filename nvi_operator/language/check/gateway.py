@@ -11,6 +11,7 @@ from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.check.forwards import check_forwards
 from nvi_operator.language.check.health import check_health
 from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.check.redirects import check_redirects
 from nvi_operator.language.check.references import check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
 from nvi_operator.language.check.uplinks import check_default, check_interfaces, check_uplinks
@@ -23,6 +24,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_health,
     check_default,
     check_source_nat,
+    check_redirects,
     check_static,
     check_twice_nat,
     check_routes,

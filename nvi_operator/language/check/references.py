@@ -42,6 +42,8 @@ def check_references(spec: GatewaySpec) -> Iterator[Problem]:
                 yield from known(("spec", "forwards", name, "at"), "uplink", names, spec.uplinks)
         if forward.tenant:
             yield from known(("spec", "forwards", name, "tenant"), "tenant", [forward.tenant], tenants)
+    for name, redirect in spec.redirects.items():
+        yield from known(("spec", "redirects", name, "in"), "inside interface", redirect.in_ or (), spec.interfaces)
     for name, static in spec.static.items():
         yield from known(("spec", "static", name, "tenant"), "tenant", [static.tenant], tenants)
         yield from known(("spec", "static", name, "in"), "inside interface", static.in_ or (), spec.interfaces)

@@ -17,6 +17,7 @@ from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, If
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 from nvi_operator.language.model.order import OneOrOrder
+from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
 from nvi_operator.language.model.source_nat import SourceNat
 
@@ -80,6 +81,11 @@ class GatewaySpec(Model):
     forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
     forwards_from: Maybe[EntryFiles] = Field(
         None, description="Files with more forwards, in CSV or JSON Lines, beside this file or below."
+    )
+    redirects: dict[Name, RedirectSpec] = Field(
+        default_factory=dict,
+        description="Services that inside hosts get in place of those that they ask for, such as a resolver; by "
+        "name.",
     )
     static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
     static_from: Maybe[EntryFiles] = Field(

@@ -145,6 +145,7 @@ SECTIONS = (
     Section("failback", Join.ONCE),
     Section("sourceNat", Join.IN_ORDER, "sourceNat", "sourceNat"),
     Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True),
+    Section("redirects", Join.BY_NAME, "redirect", "redirects"),
     Section("static", Join.BY_NAME, "static", "static", bulk=Static),
     Section("twiceNat", Join.BY_NAME, "twiceNat", "twiceNat", bulk=TwiceNat),
     Section("routes", Join.IN_ORDER, "route", "routes"),

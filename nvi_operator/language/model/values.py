@@ -22,6 +22,7 @@ NAME_PATTERN = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 # `all` and `default` stand for all interfaces in /proc/sys/net/ipv4/conf: Linux 6.18 refuses them as names ("Invalid
 # argument"). `lo` takes part in no NAT.
 RESERVED_IFNAMES = ("all", "default", "lo")
+SELF = "self"  # in place of an address or an interface: the gateway itself
 IFNAME_PATTERN = re.compile(rf"(?!(?:{'|'.join(RESERVED_IFNAMES)})$)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,14}}")
 HOST_PATTERN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 # No absolute path, no parent, nothing hidden: no part begins with a dot.

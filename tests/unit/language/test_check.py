@@ -295,6 +295,30 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
         "    c: {at: isp-b, ports: 22/tcp, from: 192.0.2.200, to: 192.168.1.82}",
         [("16:27", "spec.forwards.c.ports", "198.51.100.2 tcp port 22 is already used by forward 'b'", TAKEN)],
     ),
+    "redirects, one port for the same clients": (
+        "  redirects:\n    a: {ports: [53/udp, 53/tcp], to: 192.168.1.53}\n"
+        "    b: {in: lan0, ports: 50-60/tcp, to: self}\n    c: {in: wan0, ports: 1/udp, to: 192.168.1.54}\n",
+        [
+            (
+                "15:26",
+                "spec.redirects.b.ports",
+                "50-60/tcp is already redirected by 'a'",
+                "change the ports, `in` or `from`",
+            ),
+            ("16:13", "spec.redirects.c.in", "there is no inside interface 'wan0'", "did you mean 'lan0'?"),
+        ],
+    ),
+    "a redirect to the gateway by an uplink's address": (
+        "  redirects: {a: {ports: 53/udp, to: 203.0.113.2}}",
+        [
+            (
+                "13:38",
+                "spec.redirects.a.to",
+                "203.0.113.2 is the gateway's own address on an uplink",
+                "write `self`",
+            )
+        ],
+    ),
     "one protocol, two servers": (
         "  forwards:\n    a: {at: isp-b, protocol: [gre, 41], to: 192.168.1.80}\n"
         "    b: {at: isp-b, protocol: 41, to: 192.168.1.81}\n",
@@ -942,6 +966,10 @@ GOOD = {
     + "    c: {at: isp-b, ports: 500/udp, to: 192.168.1.82}\n"
     + "    d: {at: isp-b, protocol: gre, from: 192.0.2.0/25, to: 192.168.1.80}\n"
     + "    e: {at: isp-b, protocol: 47, from: 192.0.2.128/25, to: 192.168.1.81}\n",
+    "redirects of one port for other clients, or in other families": BASE
+    + "  redirects:\n    a: {ports: 53/udp, to: 192.168.1.53, from: 192.168.1.0/25}\n"
+    + "    b: {ports: 53/udp, to: '192.168.1.54:5353', from: 192.168.1.128/25}\n"
+    + "    c: {ports: 53/udp, to: '[fd00:1::53]:5353'}\n    d: {in: [lan0], ports: 123/udp, to: self}\n",
     "one port, other protocols": BASE
     + "  forwards:\n    a: {at: isp-b, ports: [53/udp, 53/tcp], to: 192.168.1.80}\n",
     "one port, other clients": BASE

@@ -630,6 +630,39 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
             )
         ],
     ),
+    "a redirect to a range of ports": (
+        "  redirects: {a: {ports: 53/udp, to: '192.168.1.53:53-54'}}",
+        [
+            (
+                "13:38",
+                "spec.redirects.a.to",
+                "'192.168.1.53:53-54': a service has one port",
+                "write a redirect for each port",
+            )
+        ],
+    ),
+    "a redirect to two servers of one family": (
+        "  redirects: {a: {ports: 53/udp, to: [192.168.1.53, 192.168.1.54]}}",
+        [
+            (
+                "13:38",
+                "spec.redirects.a.to",
+                "192.168.1.53 and 192.168.1.54 are of one family: one each, IPv4 and IPv6",
+                "",
+            )
+        ],
+    ),
+    "a redirect without a server of its clients' family": (
+        "  redirects: {a: {ports: 53/udp, from: 'fd00:1::/64', to: 192.168.1.53}}",
+        [
+            (
+                "13:18",
+                "spec.redirects.a",
+                "from fd00:1::/64 and to 192.168.1.53 mix IPv4 and IPv6",
+                "write one entry for each",
+            )
+        ],
+    ),
     "a protocol with ports as one without": (
         "  forwards: {a: {protocol: tcp, to: 192.168.1.80}}",
         [("13:17", "spec.forwards.a", "protocol tcp has ports", "write `ports: 1-65535/tcp` for all of them")],

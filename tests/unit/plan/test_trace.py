@@ -77,6 +77,13 @@ def lines(made: Plan, was: Topology | None = None, *, drift: bool = False, gatew
 
 
 EDITS: dict[str, tuple[Topology, list[str]]] = {
+    "a-redirect": (
+        edited(redirects="{dns: {ports: 53/udp, to: 192.168.1.53}, ntp: {in: lan0, ports: 123/udp, to: self}}"),
+        [
+            "+ redirect dns: new: 53/udp from 192.168.1.0/24 goes to 192.168.1.53",
+            "+ redirect ntp: new: 123/udp from 192.168.1.0/24 in by lan0 goes to the gateway",
+        ],
+    ),
     "another-server": (
         edited(forwards="web: { at: isp-a, ports: 443/tcp, to: '192.168.1.80:8443' }"),
         ["~ forward web: 443/tcp on isp-a now goes to 192.168.1.80:8443, no longer to 192.168.1.80"],
