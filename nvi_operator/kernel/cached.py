@@ -11,8 +11,9 @@ lock (RTNL) meanwhile, and a listing of links takes the same lock, which is why 
 Drivers keep a `Watch` on objects that the kernel does not report (settings). A daemon asks for those by
 `unreported_change` each second. A reconcile does not: reading thirty settings takes several times as long as
 everything else that it does where nothing changed. Neither reported nor watched, and so not noticed before
-`invalidate`, which a daemon calls at a timer: the entries of the program's map, modules on disk, and routes of the
-operator's protocol that another process adds to the tables `main` and `local`.
+`invalidate`, which a daemon calls at a timer: in-interfaces in the map of the device's program (what comes in by one
+without an entry is dropped and counted), modules on disk, and routes of the operator's protocol that another process
+adds to the tables `main` and `local`. The maps of the guards are frozen.
 """
 
 from __future__ import annotations

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import select
 import socket
 import struct
+from functools import partial
 
 import pytest
 from pyroute2 import IPRoute
 
 from bench.dataplane import asm
+from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.bpf import syscall
+from nvi_operator.kernel.bpf.egress import EGRESS
+from nvi_operator.kernel.bpf.guard import GuardProgram
+from nvi_operator.kernel.bpf.ingress import INGRESS
+from nvi_operator.kernel.bpf.live import opened_maps
 from nvi_operator.kernel.netns import entered
 from tests.lab import GatewayHost, Host, Site
 from tests.lab.net import until
@@ -54,6 +61,22 @@ def test_the_gateways_own_packets_leave_and_neighbours_are_found(site: Site, gat
     assert not site.gateway.pings(site.far.address, wait=0.3, source="192.168.1.1"), "nor an inside source of its own"
     assert site.leaks() == 0
     assert gateway.counters()["egress_untranslated"] == 1
+
+
+@pytest.mark.parametrize("guard", [EGRESS, INGRESS], ids=lambda guard: guard.hook)
+def test_nothing_is_added_to_what_a_guard_lets_past(site: Site, gateway: GatewayHost, guard: GuardProgram) -> None:
+    """The kernel would report it to no daemon."""
+    gateway.apply(spec())
+    filters = json.loads(site.gateway.run("tc", "-j", "filter", "show", "dev", "wan0", guard.hook).stdout)
+    (number,) = (f["options"]["prog"]["id"] for f in filters if guard.program in str(f))
+    with opened_maps(number) as maps:
+        table = guard.entries(1)
+        fd = maps[table.name]
+        key, *_ = syscall.keys(fd, table.key_size)
+        for write in (partial(syscall.update, fd, key, bytes(table.value_size)), partial(syscall.delete, fd, key)):
+            with pytest.raises(CapabilityError, match="Operation not permitted"):
+                write()
+    assert gateway.differences(spec()) == []
 
 
 def test_the_filters_of_others_are_asked_behind_it_and_stay(site: Site, gateway: GatewayHost) -> None:

@@ -30,6 +30,7 @@ _NR = {
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
 _MAP_LOOKUP_BATCH = 24
 _PROG_FD_BY_ID, _MAP_FD_BY_ID, _OBJ_INFO, _PROG_QUERY = 13, 14, 15, 16
+_MAP_FREEZE = 22
 
 TCX_INGRESS, TCX_EGRESS = 46, 47  # enum bpf_attach_type
 _MOST_PROGRAMS = 64  # of one place; the kernel takes no more (BPF_MPROG_MAX)
@@ -188,6 +189,11 @@ def delete(fd: int, key: bytes) -> None:
     attr, buffer = _element(fd, key, None)
     bpf(_MAP_DELETE, attr, "bpf map: deleting")
     del buffer
+
+
+def freeze(fd: int) -> None:
+    """From now on no process can write to the map, root included; programs still can. Since Linux 5.2."""
+    bpf(_MAP_FREEZE, struct.pack("=I", fd), "bpf map: freezing")
 
 
 def keys(fd: int, size: int) -> Iterator[bytes]:

@@ -109,9 +109,11 @@ class GuardDriver(Driver):
         )
 
     def _fill(self, loaded: Loaded, guard: Guard) -> None:
+        """Frozen afterwards: the kernel reports a filter that changes, but not a map."""
         table = loaded.maps[self._program.entries(0).name]
         for entry in guard.entries:
             syscall.update(table, *self._program.as_element(entry))
+        syscall.freeze(table)
 
     def _attach(self, guard: Guard, ifindex: int, place: Attached | None) -> None:
         """Load, fill, then replace in one step: no packet meets a half-made program or map."""
