@@ -249,6 +249,8 @@ def _field(item: Json) -> Field:
         return Field(name if name in ("iif", "oif", "iifname", "oifname") else f"meta {name}")
     if noun == "payload" and set(members(body)) == {"protocol", "field"}:
         return Field(f"{text(body['protocol'])} {text(body['field'])}")
+    if noun == "tcp option":
+        return Field(f"tcp option {text(member(body, 'name'))} {text(member(body, 'field'))}")
     if noun == "rt":
         return Field(f"rt {text(member(body, 'key'))}")
     if noun == "ct":

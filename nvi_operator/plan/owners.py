@@ -121,6 +121,7 @@ def owners_of(topology: Topology) -> Owners:
 
 def _labels(topology: Topology) -> Iterator[tuple[str, SpecEntry]]:
     for uplink in topology.uplinks:
+        yield f"mss_{uplink.label}", SpecEntry("uplinks", uplink.name)
         yield f"out_{uplink.label}", SpecEntry("uplinks", uplink.name)
         yield f"sources_{uplink.label}", SpecEntry("uplinks", uplink.name)
     for tenant in topology.tenants:
@@ -135,6 +136,7 @@ def _labels(topology: Topology) -> Iterator[tuple[str, SpecEntry]]:
 
 
 _PREFIXES = {
+    "mss": "uplinks",
     "out": "uplinks",
     "sources": "uplinks",
     "snat": "sourceNat",

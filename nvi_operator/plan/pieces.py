@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 
 from nvi_operator.nft.ast import (
+    Assign,
     Chain,
     Element,
     Field,
@@ -247,6 +248,15 @@ def static_fact(where: str, element: Element) -> Fact:
     becomes = data[0] if isinstance(data, tuple) else ""
     real, mapped = (given, becomes) if where.startswith("snat") else (becomes, given)
     return Fact(("static", text(real)), text(real), text(mapped))
+
+
+def segment_fact(rule: Rule) -> Fact | None:
+    """The largest TCP segment that both ends of a connection are told (ruleset/mss.py)."""
+    match rule:
+        case (Match(right=str(family)), Assign(Field("tcp option maxseg size"), int(size))):
+            what = f"{family.replace('ipv', 'IPv')} MSS"
+            return Fact(what, what, str(size))
+    return None
 
 
 def rule_fact(rule: Rule, places: Mapping[str, str]) -> Fact | None:

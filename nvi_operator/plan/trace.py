@@ -42,6 +42,7 @@ from nvi_operator.plan.pieces import (
     follow,
     forward_fact,
     rule_fact,
+    segment_fact,
     servers_of,
     set_label,
     static_fact,
@@ -279,7 +280,7 @@ class _Trace:
             entry = owners.labels.get(counter) or of_label(counter)
             return entry, rule_fact(rule, self._places) if where in TRANSLATIONS else None
         if where not in TRANSLATIONS:
-            return owners.labels.get(where) or of_label(where), None
+            return owners.labels.get(where) or of_label(where), segment_fact(rule)
         translation = translation_of(rule)
         if translation is None:
             return GATEWAY, None

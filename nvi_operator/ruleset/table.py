@@ -12,6 +12,7 @@ from nvi_operator.ruleset.dstnat import ForwardMap, dstnat_chains, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
 from nvi_operator.ruleset.ipsec import ipsec_chains
 from nvi_operator.ruleset.mark_hook import mark_chains, mark_map
+from nvi_operator.ruleset.mss import mss_chains
 from nvi_operator.ruleset.others import others_chains
 from nvi_operator.ruleset.own import own_chains
 from nvi_operator.ruleset.raw import raw_chains, uplink_maps
@@ -45,6 +46,7 @@ def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
     yield from others_chains(topology)
     yield from own_chains(topology)
     yield srcnat_chain(topology)
+    yield from mss_chains(topology)
     yield from guard_chains(topology)
     yield from mark_chains(topology)
 

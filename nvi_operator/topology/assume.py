@@ -23,7 +23,11 @@ def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
     missing = [ifname for ifname in named if ifname not in facts.links]
     made_up = {
         ifname: LinkFact(
-            ifname, number, f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}", addresses=addresses.get(ifname, ())
+            ifname,
+            number,
+            f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}",
+            mtu=1500,
+            addresses=addresses.get(ifname, ()),
         )
         for number, ifname in enumerate(missing, start=_FIRST)
     }

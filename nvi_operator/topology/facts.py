@@ -40,6 +40,7 @@ class LinkFact:
     up: bool = True
     carrier: bool = True  # is anything on the other end, as far as the interface can tell?
     group: int = 0
+    mtu: int | None = None  # bytes; None: not known
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
     narrow: tuple[InterfaceAddress, ...] = ()  # of a narrower scope, IPv6 link-local and loopback ones apart
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not

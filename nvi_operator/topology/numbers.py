@@ -66,6 +66,7 @@ CONNTRACK = -200  # NF_IP_PRI_CONNTRACK: packets have no state before it
 TENANTS = -150
 OWN = -150  # conntrack has told what a packet of the gateway belongs to
 OTHERS = -140
+MSS = -150  # of the forward hook, as tools for mangling have it
 DSTNAT = -110  # before the usual -100, so that no chain of another tool takes the packet first
 DECRYPTED = -90  # after every destination NAT, before routing
 SRCNAT = 90  # before the usual 100

@@ -166,7 +166,7 @@ def _forwards(
 
 def _for_forwards(uplinks: Iterable[Uplink]) -> list[Uplink]:
     """What forwards do not depend on is left out."""
-    return [replace(uplink, wire=(), health=UNKNOWN) for uplink in uplinks]
+    return [replace(uplink, wire=(), health=UNKNOWN, clamped_mtu=None) for uplink in uplinks]
 
 
 def _families(inside_interfaces: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
@@ -346,6 +346,7 @@ def _uplink(
         families=frozenset(family for family in FAMILIES if family in known),
         dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
         health=facts.health.uplinks.get(name, UNKNOWN),
+        clamped_mtu=fact.mtu if fact and uplink.clamp_mss else None,
     )
 
 

@@ -70,6 +70,7 @@ def links(data: dict[str, Any]) -> dict[str, LinkFact]:
             link["ifindex"],
             link.get("mac"),
             up=link.get("up", True),
+            mtu=link.get("mtu"),
             addresses=tuple(ip_interface(a) for a in link.get("addresses", ())),
             next_hops=tuple((6 if ":" in hop else 4, hop) for hop in link.get("nextHops", ())),
         )

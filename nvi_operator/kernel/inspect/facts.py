@@ -90,6 +90,7 @@ def _link(
         up=link.up,
         carrier=link.carrier,
         group=link.group,
+        mtu=link.mtu or None,
         addresses=tuple(each.interface for each in own if each.universal and each.usable),
         narrow=tuple(_narrow(own)),
         altnames=link.altnames,

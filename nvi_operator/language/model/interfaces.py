@@ -99,6 +99,12 @@ class UplinkSpec(Model):
         "`as: [isp-a, isp-b]`. 0: it is used only when none of the others works.",
     )
 
+    clamp_mss: bool = Field(
+        False,
+        description="Tell both ends of TCP connections through it to use segments that fit into the interface's MTU, "
+        "as PPPoE and tunnels need where routers drop the ICMP errors that would tell. What asks for less keeps it.",
+    )
+
     health: Annotated[Maybe[Health], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(
         None,
         description="Probes that say whether it works beyond its own wire; `nvictl run` sends them. One that is down "
