@@ -50,9 +50,10 @@ class Context:
         loaded = self.load()
         return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
 
-    def preview(self) -> tuple[str, Plan]:
-        """The gateway's name, and what an apply would do."""
+    def preview(self, *, drift: bool = False) -> tuple[str, Plan]:
+        """The gateway's name, and what an apply would do; `drift`: without what the spec's drift policy ignores."""
         from nvi_operator.kernel.kernel import Kernel
+        from nvi_operator.plan.left_alone import without_ignored
         from nvi_operator.reconcile.cycle import preview
         from nvi_operator.reconcile.flows import with_stranded
         from nvi_operator.view.progress import spinner
@@ -63,6 +64,8 @@ class Context:
             kernel.health = health
             plan = with_stranded(kernel, compiler, preview(kernel, compiler))
             warn(kernel.warnings)
+        if drift and compiler.spec:
+            plan = without_ignored(plan, compiler.spec.drift)
         self._tell_paused(plan)
         return compiler.name, plan
 

@@ -11,6 +11,8 @@ from nvi_operator.errors import NviError, SpecError
 from nvi_operator.events import event as events
 from nvi_operator.events.event import GatewayEvent
 from nvi_operator.language.model.values import FAMILIES
+from nvi_operator.language.wording import counted
+from nvi_operator.plan.change import Plan
 from nvi_operator.plan.trace import trace
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.topology.faults import uplink_state
@@ -31,6 +33,9 @@ def events_of(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Itera
     yield from (events.Note(note=note, **common) for note in outcome.notes if note not in last.notes)
     yield from _uplink_events(outcome.plan.topology, last.plan.topology, common)
     yield from _server_events(outcome.plan.topology, last.plan.topology, common)
+    if outcome.left.names - last.left.names:
+        lines = _lines(outcome, outcome.left, last, kernel, drift=True)
+        yield events.Drift(entries=tuple(lines), changed_by=outcome.changed_by, left=True, **common)
     if outcome.plan:
         yield from _changes(outcome, last, kernel, common)
         for found in outcome.plan.stranded:
@@ -62,7 +67,8 @@ def pause_event(pause: Pause, outcome: Outcome) -> GatewayEvent:
 def status_line(outcome: Outcome, paused: Collection[str]) -> str:
     """For sd_notify(3)."""
     name = GatewayEvent(**_common(outcome)).name
-    status = outcome.errors[0].message if outcome.errors else f"{name}: in sync"
+    state = f"drift of {counted(len(outcome.left.steps), 'object')} reported" if outcome.left else "in sync"
+    status = outcome.errors[0].message if outcome.errors else f"{name}: {state}"
     return f"paused: {', '.join(sorted(paused))}; {status}" if paused else status
 
 
@@ -71,7 +77,9 @@ def _common(outcome: Outcome) -> dict[str, Any]:
 
 
 def _changes(outcome: Outcome, last: Outcome, kernel: bool, common: dict[str, Any]) -> Iterator[GatewayEvent]:
-    entries, steps = tuple(_lines(outcome, last, kernel)), len(outcome.plan.steps)
+    drift = outcome.drifted or outcome.failed
+    entries = tuple(_lines(outcome, outcome.plan, last, kernel, drift=drift))
+    steps = len(outcome.plan.steps)
     if outcome.failed:
         yield events.Drift(entries=entries, beside_table=True, **common)
         yield events.Healed(steps=steps, seconds=outcome.seconds, in_sync=False, **common)
@@ -83,9 +91,8 @@ def _changes(outcome: Outcome, last: Outcome, kernel: bool, common: dict[str, An
         yield events.Applied(entries=entries, done=text, steps=steps, seconds=outcome.seconds, **common)
 
 
-def _lines(outcome: Outcome, last: Outcome, kernel: bool) -> list[str]:
+def _lines(outcome: Outcome, plan: Plan, last: Outcome, kernel: bool, *, drift: bool) -> list[str]:
     """The entries, by the names that they had before, where they are no longer in the spec."""
-    plan, drift = outcome.plan, outcome.drifted or outcome.failed
     lines = list(entry_lines(trace(plan, last.plan.topology), drift=drift))
     if kernel:
         objects = list(islice(drift_lines(plan) if drift else plan_lines(plan), SHOWN + 1))

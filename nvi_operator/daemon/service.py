@@ -36,6 +36,7 @@ from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import NO_PLAN, Change, Plan
+from nvi_operator.plan.left_alone import without_ignored
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.reconcile.outcome import Outcome, Reason
@@ -91,7 +92,7 @@ class Daemon:
         """The gateway as it is now, against the spec in force. Changes nothing. Raises NviError."""
         spec = self._accepted.spec if self._accepted else None
         with self._kernel.using(spec.numbers if spec else Numbers()) as kernel:
-            plan = preview(kernel, self._compiler)
+            plan = without_ignored(preview(kernel, self._compiler), spec.drift if spec else None)
             counters = kernel.counters(plan.before)
         return Seen(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
 

@@ -85,6 +85,11 @@ class Drift(GatewayEvent):
     entries: tuple[str, ...]
     changed_by: tuple[str, ...] = ()
     beside_table: bool = False  # while the nft table cannot be listed
+    left: bool = False  # the spec's drift policy is to report it: it stays
+
+    @property
+    def summary(self) -> str:
+        return super().summary + (", left as it is" if self.left else "")
 
     @property
     def text(self) -> str:

@@ -53,6 +53,7 @@ class Plan:
     topology: Topology | None = None
     delta: TopologyDelta | None = field(default=None, compare=False)
     stranded: tuple[Stranded, ...] = field(default=(), compare=False)
+    ignored: tuple[str, ...] = field(default=(), compare=False)  # objects that differ, and that a policy leaves out
 
     @property
     def names(self) -> frozenset[str]:

@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from nvi_operator.errors import NviError, RevertError, VerifyError
-from nvi_operator.plan.change import Change, Plan
+from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.plan.diff import plan
+from nvi_operator.plan.left_alone import split
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.flows import with_stranded
 from nvi_operator.reconcile.outcome import Outcome
@@ -75,21 +76,29 @@ def reconcile(
     """Make the kernel hold what the spec says. Returns what was done.
 
     `paused` names objects to leave alone, because another process keeps changing them. `reached` is the desired
-    state of the last reconcile: what differs from it in the kernel is drift. Raises what the check or the failing
+    state of the last reconcile: what differs from it in the kernel is drift, and the spec's policy says what becomes
+    of it. Without one all is made as the spec says. Raises what the check or the failing
     step raised, after everything is as it was; VerifyError likewise; RevertError if the revert failed as well.
     BusyError if another process is changing the gateway; then nothing was done.
     """
+    left = NO_PLAN
+
+    def look() -> Plan:
+        nonlocal left
+        seen = preview(kernel, compiler).without(paused)
+        todo, left = split(seen, compiler.spec.drift if compiler.spec else None, reached)
+        return todo
+
     with kernel.exclusive():
-        done = _reconcile(kernel, compiler, paused, on_step)
+        done = _reconcile(kernel, compiler, paused, look, on_step)
         done = with_stranded(kernel, compiler, done, end=True)
     notes = done.topology.notes if done.topology else ()
-    return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes)
+    return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes, left=left)
 
 
-def _reconcile(kernel: AnyKernel, compiler: Compiler, paused: Collection[str], on_step: OnStep) -> Plan:
-    def look() -> Plan:
-        return preview(kernel, compiler).without(paused)
-
+def _reconcile(
+    kernel: AnyKernel, compiler: Compiler, paused: Collection[str], look: Callable[[], Plan], on_step: OnStep
+) -> Plan:
     todo = look()
     if not todo:
         return todo
@@ -101,7 +110,7 @@ def _reconcile(kernel: AnyKernel, compiler: Compiler, paused: Collection[str], o
         if not _auto_chooses_another_dataplane(kernel, compiler, todo):
             error.reverted = True
             raise
-        return _reconcile(kernel, compiler, paused, on_step)
+        return _reconcile(kernel, compiler, paused, look, on_step)
 
 
 def _settle(kernel: AnyKernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:

@@ -42,6 +42,7 @@ class Outcome:
     failed: bool = False  # did the last error stop it?
     notes: tuple[str, ...] = ()  # what a user should know about this gateway on this host, beyond errors
     seconds: float = 0.0
+    left: Plan = NO_PLAN  # drift that the spec's policy only reports
 
     @property
     def drifted(self) -> bool:
@@ -79,4 +80,5 @@ class Outcome:
         The topology stays, which names the entries that a later spec removes. A reconcile that was stopped has none:
         the last one stays.
         """
-        return replace(self, plan=replace(NO_PLAN, topology=self.plan.topology or last.plan.topology))
+        left = replace(NO_PLAN, steps=self.left.steps)
+        return replace(self, plan=replace(NO_PLAN, topology=self.plan.topology or last.plan.topology), left=left)

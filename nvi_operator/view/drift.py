@@ -43,6 +43,9 @@ def drift_pieces(plan: Plan, *, kernel: bool = False, full: bool = False, width:
 
     '+' is what the spec does not know, '-' what it says and is not there.
     """
+    ignored = f"{len(plan.ignored)} ignored by the spec's drift policy: {', '.join(plan.ignored[:3])}"
+    if plan.ignored:
+        yield Text(ignored + (", ...\n" if len(plan.ignored) > 3 else "\n"))
     if not plan:
         yield Text("No drift. The gateway is as the spec says.", style="bold")
         return
@@ -63,6 +66,7 @@ def drift_pieces(plan: Plan, *, kernel: bool = False, full: bool = False, width:
 
 def drift_json(name: str, seen: Plan) -> dict[str, Any]:
     data = plan_json(name, seen, drift=True)
+    data["ignored"] = list(seen.ignored)
     for step, change in zip(data["steps"], seen.steps, strict=True):
         step["class"] = drift_class(change)
     return data

@@ -72,6 +72,7 @@ class StatusData(TypedDict):
     working: bool
     degraded: list[str]
     differences: int | None
+    ignored: list[str]  # objects that differ, and that the spec's drift policy ignores
     notes: list[str]
     devices: list[str]
     uplinks: list[UplinkStatus]
@@ -106,6 +107,7 @@ def status_data(
         "working": bool(links) and (topology is None or not (seen or broken)),
         "degraded": list(faults),
         "differences": len(seen.steps) if topology else None,
+        "ignored": list(seen.ignored),
         "notes": [*_hook_order(counters), *(topology.notes if topology else ())],
         "devices": [LINK.describe(link) for link in links],
         "uplinks": [_uplink(uplink, since or {}) for uplink in topology.uplinks] if topology else [],

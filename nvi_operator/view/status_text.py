@@ -65,6 +65,7 @@ def status_text(
     parts += _labelled("device  ", data["devices"])
     if cache := data["flowCache"]:
         parts += _labelled("cache   ", [flow_cache.summary(cache)])
+    parts += _labelled("ignored ", data["ignored"])
     if not quiet:
         parts += _labelled("note    ", data["notes"])
     if data["uplinks"]:

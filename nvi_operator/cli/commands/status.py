@@ -64,6 +64,7 @@ def _follows(daemon: Client, context: Context) -> bool:
 
 def _look(context: Context) -> StatusData:
     from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.plan.left_alone import without_ignored
     from nvi_operator.reconcile.cycle import preview
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.progress import spinner
@@ -73,7 +74,7 @@ def _look(context: Context) -> StatusData:
     health = context.health(compiler.spec)
     with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
         kernel.health = health
-        plan = preview(kernel, compiler)
+        plan = without_ignored(preview(kernel, compiler), compiler.spec.drift if compiler.spec else None)
         warn(kernel.warnings)
         counters = kernel.counters(plan.before)
     found = faults(compiler.spec, plan.topology) if compiler.spec and plan.topology else ()

@@ -8,12 +8,13 @@ No field is a mark, a table number or a rule priority, save in `Numbers`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, IfNames, Maybe, Name, Networks
+from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
+from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, IfNames, Maybe, Name, Networks, OrShort
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 from nvi_operator.language.model.order import OneOrOrder
@@ -74,6 +75,10 @@ class GatewaySpec(Model):
         "keep",
         description="What becomes of flows on an uplink that works, when one that is preferred works again. keep: "
         "they stay where they are, and new flows go back. move: they are ended as strandedFlows says.",
+    )
+    drift: Annotated[DriftPolicy, BeforeValidator(parse_drift), OrShort(DRIFT_SCHEMA)] = Field(
+        default_factory=DriftPolicy,
+        description="What becomes of objects that another process changes. Left out: they are put right at once.",
     )
     source_nat: tuple[SourceNat, ...] = Field(
         (), strict=False, description="Source NAT; the first rule that matches wins."

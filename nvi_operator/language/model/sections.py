@@ -143,6 +143,7 @@ SECTIONS = (
     Section("defaultUplink", Join.ONCE),
     Section("strandedFlows", Join.ONCE),
     Section("failback", Join.ONCE),
+    Section("drift", Join.ONCE),
     Section("sourceNat", Join.IN_ORDER, "sourceNat", "sourceNat"),
     Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True),
     Section("redirects", Join.BY_NAME, "redirect", "redirects"),
