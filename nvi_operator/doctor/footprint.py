@@ -14,6 +14,7 @@ from nvi_operator.topology.numbers import (
     TENANT_MASK,
     UPLINK_MASK,
     Priorities,
+    own_table,
     tenant_table,
     uplink_table,
 )
@@ -126,6 +127,7 @@ def footprint(spec: GatewaySpec | None) -> Footprint:
             [
                 first,
                 *(uplink_table(first, slot) for slot in range(1, slots + 1)),
+                *(own_table(first, slot) for slot in range(1, slots + 1)),
                 *(tenant_table(first, number) for number in range(1, len(tenants) + 1)),
             ]
         ),

@@ -12,12 +12,21 @@ from ipaddress import ip_network
 from itertools import product
 
 from nvi_operator.kind import Kind, Phase, command
+from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import MAIN, OWN_CONNECTED, OWN_DEFAULT, TENANT_MASK, UPLINK_MASK, uplink_bits
-from nvi_operator.topology.rules import Conditions, Unchanged
+from nvi_operator.topology.numbers import (
+    MAIN,
+    OWN_CONNECTED,
+    OWN_DEFAULT,
+    TENANT_MASK,
+    UPLINK_MASK,
+    own_table,
+    uplink_bits,
+)
+from nvi_operator.topology.rules import Conditions, OwnRule, Unchanged
 
 
 def _desired(topology: Topology) -> Iterator[FibRule]:
@@ -25,6 +34,7 @@ def _desired(topology: Topology) -> Iterator[FibRule]:
         yield from _steer(topology, family)
         yield from _before_main(topology, family)
         yield from _stage_2(topology, family)
+        yield from (rule for rule, _ in own_rules(topology, family))
         yield from _backstop(topology, family)
 
 
@@ -87,6 +97,61 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
                     mark=stage,
                     mask=stage,
                 )
+
+
+def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, OwnRule | None]]:
+    """What the gateway itself sends, with the rule of the spec that says so. Before the kernel's rule for `main`.
+
+    Behind the uplinks' sources: what is bound to one of them, as answers are, keeps to its uplink.
+    """
+    rules = topology.own_rules(family)
+    if not rules:
+        return
+    at = topology.priorities
+    for honoured in topology.honoured:
+        if honoured.family == family and honoured.mark == topology.stage_mask and honoured.iif is None:
+            foreign = FibRule(family, at.own_foreign, "lookup", honoured.table, iif="lo", source=honoured.source)
+            foreign = replace(foreign, destination=honoured.destination)
+            yield replace(foreign, suppress_prefix_length=honoured.suppress_prefix_length), None
+    bound = topology.bound(family)
+    for interface in topology.interfaces:
+        rule = FibRule(family, at.own_bound, "goto", goto=at.local_skips_backstop, iif="lo", oif=interface.ifname)
+        if interface.ifname in bound:
+            table = own_table(topology.table, bound[interface.ifname].slot)
+            rule = replace(rule, action="lookup", goto=None, table=table)
+        yield rule, None
+    for own in rules:
+        for rule in _of_own(topology, own):
+            yield rule, own
+
+
+def _of_own(topology: Topology, own: OwnRule) -> Iterator[FibRule]:
+    at, conditions = topology.priorities, own.conditions
+    way = FibRule(conditions.family, at.own(own.layer), "unreachable", iif="lo")
+    if own.action == "leave":
+        way = replace(way, action="goto", goto=at.local_skips_backstop)
+    elif own.uplink is not None:
+        way = replace(way, action="lookup", table=own_table(topology.table, topology.uplink(own.uplink).slot))
+    for _, source, destination in _combinations(replace(conditions, ifnames=())):
+        for protocol, source_ports, ports in conditions.services_of_one:
+            yield replace(
+                way,
+                source=source,
+                destination=destination,
+                protocol="ipv6-icmp" if protocol == "icmpv6" else protocol,
+                source_ports=_first_and_last(source_ports),
+                destination_ports=_first_and_last(ports),
+            )
+
+
+_LAST_PORT = 65534  # in FIB rules: fib_rule_port_range_valid(), Linux 6.18
+
+
+def _first_and_last(ports: PortRange | None) -> tuple[int, int] | None:
+    """None: every port."""
+    if ports is None or (ports.first, ports.last) == (1, 65535):
+        return None
+    return min(ports.first, _LAST_PORT), min(ports.last, _LAST_PORT)
 
 
 def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:

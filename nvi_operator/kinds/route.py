@@ -7,14 +7,14 @@ fall through to `main`, where the packet would leave untranslated or by the wron
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import UNREACHABLE_METRIC, table_name
+from nvi_operator.topology.numbers import UNREACHABLE_METRIC, own_table, table_name
 from nvi_operator.topology.prefixes import ANY
 
 
@@ -30,6 +30,7 @@ class Route:
     via: str | None = None
     metric: int = 1024
     onlink: bool = False
+    source: str | None = None  # of what the gateway itself sends this way
 
     @property
     def key(self) -> str:
@@ -45,6 +46,8 @@ def _desired(topology: Topology) -> Iterator[Route]:
                 yield from _through(uplink, family)
             if family in uplink.families or not uplink.families:  # none: it waits for its first address
                 yield _fallback(family, uplink.table)
+        for uplink in topology.own_uplinks(family):
+            yield from _own(topology, uplink, family)
     for tenant in topology.tenants:
         for inside in topology.inside_interfaces:
             if inside.tenant == tenant.number and inside.interface.up:
@@ -88,8 +91,24 @@ def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
         yield Route(family, uplink.table, ANY[family], dev=uplink.interface.ifname)
 
 
+def _own(topology: Topology, uplink: Uplink, family: Family) -> Iterator[Route]:
+    """For what the gateway itself sends: the same, with the source, which the kernel would choose by itself.
+
+    Hosts beside the gateway see the address in their network.
+    """
+    table = own_table(topology.table, uplink.slot)
+    yield _fallback(family, table)
+    source = topology.own_source(uplink, family)
+    if source is None:
+        return
+    beside = {str(network): str(address) for network, address in uplink.beside}
+    for route in _through(uplink, family):
+        yield replace(route, table=table, source=beside.get(route.destination, str(source)))
+
+
 def _phase(route: Route) -> Phase:
-    return Phase.UNREACHABLE if route.type == "unreachable" else Phase.ROUTES
+    """The gateway's own ways are there before the FIB rules that lead to them."""
+    return Phase.UNREACHABLE if route.type == "unreachable" or route.source else Phase.ROUTES
 
 
 def _words(route: Route) -> Iterator[object]:
@@ -103,6 +122,8 @@ def _words(route: Route) -> Iterator[object]:
     yield from ("table", table_name(route.table), "metric", route.metric)
     if route.onlink:
         yield "onlink"
+    if route.source:
+        yield from ("src", route.source)
 
 
 def _describe(route: Route) -> str:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
+from nvi_operator.kinds.fib_rule import own_rules
 from nvi_operator.kinds.route import Route
 from nvi_operator.nft.ast import Match, Table, Verdict, Vmap
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import Priorities
+from nvi_operator.topology.numbers import Priorities, own_table
 from nvi_operator.topology.rules import Conditions, Unchanged
 
 
@@ -45,6 +46,8 @@ class Owners:
     untranslated: tuple[tuple[Conditions, SpecEntry], ...] = ()
     twice: Mapping[tuple[str, str], SpecEntry] = field(default_factory=dict)  # by source and destination of FIB rules
     routes: tuple[SpecEntry, ...] = ()  # in the order of their FIB rules
+    own: Mapping[str, SpecEntry] = field(default_factory=dict)  # by FIB rules of the gateway's own packets
+    own_tables: Mapping[int, str] = field(default_factory=dict)  # the uplinks that they lead to
 
     def of_network(self, network: str) -> SpecEntry | None:
         """The entry that has this prefix, or the parts that it was joined of."""
@@ -62,6 +65,8 @@ class Owners:
         if at.policy(0) <= rule.priority < at.honoured(0):
             index = rule.priority - at.policy(0)
             return self.routes[index] if index < len(self.routes) else SpecEntry("routes")
+        if at.own(0) <= rule.priority < at.local_skips_backstop:
+            return self.own.get(rule.key, GATEWAY)
         if rule.priority in (at.twice, at.refused):
             return self.twice.get((rule.source or "", rule.destination or ""), SpecEntry("twiceNat"))
         if at.untranslated_within <= rule.priority <= at.untranslated:
@@ -116,6 +121,13 @@ def owners_of(topology: Topology) -> Owners:
             for pair in ((str(entry.mapped), str(entry.far)), *((str(entry.real), str(a)) for a in entry.refused))
         },
         tuple(SpecEntry("routes", route.name) for route in topology.routes),
+        {
+            rule.key: SpecEntry(own.section, own.name)
+            for family in topology.families
+            for rule, own in own_rules(topology, family)
+            if own is not None
+        },
+        {own_table(topology.table, uplink.slot): uplink.name for uplink in topology.uplinks},
     )
 
 
@@ -129,6 +141,9 @@ def _labels(topology: Topology) -> Iterator[tuple[str, SpecEntry]]:
             yield f"{prefix}_{tenant.label}", SpecEntry("tenants", tenant.name)
     for source in topology.source_rules:
         yield source.counter, SpecEntry("sourceNat", source.name)
+    for own in topology.own:
+        if own.section == "sourceNat":
+            yield own.counter, SpecEntry("sourceNat", own.name)
     for forward in topology.forward_rules:
         yield forward.counter, SpecEntry("forwards", forward.name)
     for redirect in topology.redirects:

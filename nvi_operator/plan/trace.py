@@ -50,6 +50,7 @@ from nvi_operator.plan.pieces import (
     text,
     translation_of,
 )
+from nvi_operator.plan.rule_words import address_words, service_words
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import Object
 from nvi_operator.topology.model import Topology
@@ -192,7 +193,7 @@ class _Trace:
         match obj:
             case FibRule():
                 return owners.of_rule(obj, self._topologies[0].priorities) if self._topologies else GATEWAY
-            case Route(table=table, dev=dev):
+            case Route(table=table, dev=dev) if table not in owners.own_tables:
                 return owners.tables.get(table) or owners.ifnames.get(dev or "", GATEWAY)
             case LinkGroup() | EgressGuard() | IngressGuard():
                 return owners.ifnames.get(obj.ifname, GATEWAY)
@@ -210,14 +211,27 @@ class _Trace:
                 return Fact(("address", source), "address", network_value(ip_network(source)))
             case FibRule(mark=0, source=str(source), destination=None) if entry.section == "interfaces":
                 return Fact(("network", source), "network", source)
+            case FibRule(iif="lo") if entry.section in ("routes", "sourceNat"):
+                led = any(route.name == entry.name for t in self._topologies for route in t.routes)
+                words = [] if led and entry.section == "routes" else ["own packets"]
+                what = " ".join([*words, *address_words(obj), *service_words(obj)]) or "everything"
+                by = "by " if entry.section == "sourceNat" else ""
+                return Fact((obj.family, what), what, by + self._way(obj))
             case FibRule() if entry.section == "routes":
-                words = [f"from {network_value(ip_network(obj.source))}"] if obj.source else []
-                words += [f"to {network_value(ip_network(obj.destination))}"] if obj.destination else []
-                words += [f"in by {obj.iif}"] if obj.iif else []
-                way = self._after.tables.get(obj.table or 0) or self._before.tables.get(obj.table or 0)
+                words = [*address_words(obj), *([f"in by {obj.iif}"] if obj.iif else [])]
                 what = " ".join(words) or "everything"
-                return Fact((obj.family, what), what, (way.name if way else None) or f"table {obj.table}")
+                return Fact((obj.family, what), what, self._way(obj))
         return None
+
+    def _way(self, rule: FibRule) -> str:
+        """Where a FIB rule leads."""
+        if rule.action != "lookup":
+            return "main" if rule.action == "goto" else "nothing"
+        for owners in (self._after, self._before):
+            way = owners.tables.get(rule.table or 0)
+            if name := owners.own_tables.get(rule.table or 0) or (way.name if way else None):
+                return name
+        return f"table {rule.table}"
 
     # ----------------------------------------------------------------- the nft table
 
@@ -321,6 +335,8 @@ class _Trace:
         topology, name = self._plan.topology, entry.name
         if topology is None or (entry != GATEWAY and name is None):
             return False
+        if any((own.section, own.name) == (entry.section, name) for own in topology.own):
+            return True
         match entry.section:
             case "uplinks":
                 return any(uplink.name == name for uplink in topology.uplinks)

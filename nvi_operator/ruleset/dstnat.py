@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.language.model.services import PORT_PROTOCOLS
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import (
     Chain,
@@ -53,6 +54,7 @@ class ForwardMap:
 def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]]) -> Iterator[Chain]:
     """`maps` come from `forward_maps`."""
     rules: list[Rule] = []
+    own: list[Rule] = []  # of what the gateway itself sends to what it publishes
     servers = {rule: _servers(rule) for rule in topology.forward_rules}
     shared = {nat: name for nat, count in Counter(servers.values()).items() if count > 1 and (name := _name(nat))}
     for family in topology.families:
@@ -64,19 +66,33 @@ def dstnat_chains(topology: Topology, maps: Mapping[Family, Sequence[ForwardMap]
             for rule in topology.forward_rules
             if rule.public.version == family
         ]
-        rules += [statements for rule, statements in chosen if rule.service or rule.protocol]
-        whole = [statements for rule, statements in chosen if not (rule.service or rule.protocol)]
-        for map_ in maps[family]:
-            if map_.whole_addresses:
-                rules += whole
-                whole = []
-            named, where = map_.named, () if map_.hairpin else (_from_uplinks(topology),)
-            nat = Nat("dnat", family, Lookup(_key(named, family), SetRef(named.name)), netmap=named.prefix_values)
-            rules.append((*where, nat))
-        rules += whole
+        rules += _in_order(topology, family, chosen, maps[family])
+        if not topology.tenants:
+            from_inside = [(rule, statements) for rule, statements in chosen if rule.hairpin]
+            own += _in_order(topology, family, from_inside, [map_ for map_ in maps[family] if map_.hairpin])
     yield Chain("dstnat", Hook("nat", "prerouting", DSTNAT), tuple(rules))
+    if own:
+        yield Chain("own_dstnat", Hook("nat", "output", DSTNAT), tuple(own))
     for nat, name in shared.items():
-        yield Chain(name, None, ((nat,),))
+        yield Chain(name, None, ((*_with_ports(nat), nat),))
+
+
+def _in_order(
+    topology: Topology,
+    family: Family,
+    chosen: Sequence[tuple[ForwardRule, Rule]],
+    maps: Sequence[ForwardMap],
+) -> Iterator[Rule]:
+    yield from (statements for rule, statements in chosen if rule.service or rule.protocol)
+    whole = [statements for rule, statements in chosen if not (rule.service or rule.protocol)]
+    for map_ in maps:
+        if map_.whole_addresses:
+            yield from whole
+            whole = []
+        named, where = map_.named, () if map_.hairpin else (_from_uplinks(topology),)
+        nat = Nat("dnat", family, Lookup(_key(named, family), SetRef(named.name)), netmap=named.prefix_values)
+        yield (*where, nat)
+    yield from whole
 
 
 def _key(map_: NamedSet, family: Family) -> Key:
@@ -133,6 +149,13 @@ def _name(nat: Nat) -> str | None:
     if not isinstance(nat.address, Lookup) or not isinstance(nat.address.key, Hash):
         return None
     return f"servers_{blake2b(statement_text(nat).encode(), digest_size=6).hexdigest()}"
+
+
+def _with_ports(nat: Nat) -> Iterator[Match]:
+    """nft lets a rule name ports only behind a match on protocols that have some (seen with 1.0.6)."""
+    choices = nat.address.map if isinstance(nat.address, Lookup) else ()
+    if not isinstance(choices, SetRef) and any(isinstance(to, tuple) and len(to) > 1 for _, to in choices):
+        yield Match(f.L4PROTO, "==", frozenset(PORT_PROTOCOLS))
 
 
 def _to(nat: Nat, shared: Mapping[Nat, str]) -> tuple[Statement, ...]:

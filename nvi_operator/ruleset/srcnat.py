@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 
 from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
@@ -34,11 +35,14 @@ from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat
 from nvi_operator.ruleset.redirects import known_as_gateway, same_tenant
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import ORIGIN_MASK, SRCNAT, TARGET_MASK
-from nvi_operator.topology.rules import OneToOne, SourceRule, Spread, ToRange, Unavailable, Unchanged
+from nvi_operator.topology.rules import OneToOne, OwnRule, SourceRule, Spread, ToRange, Unavailable, Unchanged
 
 
 def srcnat_chain(topology: Topology) -> Chain:
-    rules: list[Rule] = [(f.leaves_by_device(topology, op="!="), f.RETURN)]
+    elsewhere = f.leaves_by_device(topology, op="!=")
+    rules: list[Rule] = [(elsewhere, f.RETURN)]
+    if _translates_own(topology):
+        rules.insert(0, (elsewhere, Match(f.IIF, "==", 0), Verdict("jump", _OWN)))
     for family in topology.families:
         rules += twice_rules("snat", topology, family)
         rules += limited_rules("snat", topology, family)
@@ -52,6 +56,48 @@ def srcnat_chain(topology: Topology) -> Chain:
         if not _gives_inside_address(topology, rule):
             rules += _rule(topology, rule)
     return Chain("srcnat", Hook("nat", "postrouting", SRCNAT), tuple(rules))
+
+
+_OWN = "own_sources"
+
+
+def own_sources(topology: Topology) -> Iterator[Chain]:
+    """The gateway's own packets, which leave in one pass, where their route cannot give the source of the spec.
+
+    Only with the source that the route gave: what is bound to another address keeps it.
+    """
+    if not _translates_own(topology):
+        return
+    rules = [rule for own in topology.own if own.section == "sourceNat" for rule in _own_rule(topology, own)]
+    yield Chain(_OWN, None, tuple(rules))
+
+
+def _own_rule(topology: Topology, own: OwnRule) -> Iterator[Rule]:
+    """The first that matches counts, as for FIB rules: those that translate nothing are here as well."""
+    conditions = own.conditions
+    if own.uplink is None:
+        if own.action == "leave":
+            yield from _rule_for(SourceRule(own.name, conditions, Unchanged()), ())
+        return
+    uplink = topology.uplink(own.uplink)
+    source = topology.own_source(uplink, conditions.family)
+    if source is None:
+        return
+    if not conditions.sources:
+        conditions = replace(conditions, sources=(ip_network(source),))
+    by = Match(f.OIFNAME, "==", uplink.interface.ifname)
+    rule = SourceRule(own.name, conditions, own.translation or Unchanged())
+    yield from ((by, *statements) for statements in _rule_for(rule, ()))
+
+
+def _translates_own(topology: Topology) -> bool:
+    return any(own.translation for own in topology.own)
+
+
+def counters(topology: Topology) -> set[str]:
+    """Of what the table does: most of the gateway's own packets need no translation."""
+    own = {rule.counter for rule in topology.own if rule.section == "sourceNat"}
+    return {rule.counter for rule in topology.source_rules} | (own if _translates_own(topology) else set())
 
 
 def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
@@ -129,6 +175,10 @@ def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
 
 def _rule(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
     where = () if rule.conditions.ifnames else f.not_from_uplinks(topology)
+    yield from _rule_for(rule, where)
+
+
+def _rule_for(rule: SourceRule, where: tuple[Statement, ...]) -> Iterator[Rule]:
     for ports in f.by_protocol(rule.conditions):
         match = (*f.of_conditions(rule.conditions, ports), *where)  # addresses are faster than names
         has_ports = bool(ports) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})

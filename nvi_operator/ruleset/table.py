@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import Chain, NamedSet, Table
-from nvi_operator.ruleset import guard, mark_hook, raw
+from nvi_operator.ruleset import guard, mark_hook, raw, srcnat
 from nvi_operator.ruleset import netmap as networks
 from nvi_operator.ruleset.dstnat import ForwardMap, dstnat_chains, forward_maps
 from nvi_operator.ruleset.guard import guard_chains, guard_sets
@@ -16,7 +16,7 @@ from nvi_operator.ruleset.mss import mss_chains
 from nvi_operator.ruleset.others import others_chains
 from nvi_operator.ruleset.own import own_chains
 from nvi_operator.ruleset.raw import raw_chains, uplink_maps
-from nvi_operator.ruleset.srcnat import srcnat_chain, static_maps
+from nvi_operator.ruleset.srcnat import own_sources, srcnat_chain, static_maps
 from nvi_operator.ruleset.tenants import tenant_chains, tenant_maps
 from nvi_operator.topology.model import Topology
 
@@ -28,7 +28,7 @@ Forwards = Mapping[Family, Sequence[ForwardMap]]
 def table(topology: Topology) -> Table:
     """Pure and complete: equal topologies give equal tables."""
     forwards = {family: tuple(forward_maps(topology, family)) for family in topology.families}
-    counters = {rule.counter for rule in topology.source_rules} | {r.counter for r in topology.forward_rules}
+    counters = srcnat.counters(topology) | {rule.counter for rule in topology.forward_rules}
     counters |= {rule.counter for rule in topology.redirects}
     return Table(
         TABLE,
@@ -46,6 +46,7 @@ def _chains(topology: Topology, forwards: Forwards) -> Iterator[Chain]:
     yield from others_chains(topology)
     yield from own_chains(topology)
     yield srcnat_chain(topology)
+    yield from own_sources(topology)
     yield from mss_chains(topology)
     yield from guard_chains(topology)
     yield from mark_chains(topology)

@@ -7,6 +7,20 @@ from typing import Literal
 
 from nvi_operator.topology.numbers import table_name
 
+# Protocol Numbers of IANA, by their names in `ip rule`.
+PROTOCOLS = {
+    "icmp": 1,
+    "tcp": 6,
+    "udp": 17,
+    "dccp": 33,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "ipv6-icmp": 58,
+    "sctp": 132,
+    "udplite": 136,
+}
+
 
 @dataclass(frozen=True)
 class FibRule:
@@ -22,6 +36,11 @@ class FibRule:
     mask: int | None = None
     suppress_prefix_length: int | None = None
     suppress_group: int | None = None
+    # Only the gateway's own packets have these before they are routed.
+    oif: str | None = None  # of a socket that is bound to an interface
+    protocol: str | None = None  # of PROTOCOLS, or a number
+    source_ports: tuple[int, int] | None = None  # the first and the last
+    destination_ports: tuple[int, int] | None = None
     # What no rule of the operator has, but one that another process made with the same protocol number may: it is
     # shown, so that a narrower rule is never taken for an owned one.
     inverted: bool = False
@@ -40,9 +59,11 @@ class FibRule:
             words.append(f"to {self.destination}")
         if self.iif:
             words.append(f"iif {self.iif}")
+        if self.oif:
+            words.append(f"oif {self.oif}")
         if self.mark is not None:
             words.append(f"fwmark {self.mark:#x}/{self.mask:#x}")
-        words += self.other
+        words += self.narrowed
         if self.action == "lookup":
             words.append(f"lookup {self.table if self.table is None else table_name(self.table)}")
         elif self.action == "goto":
@@ -54,3 +75,12 @@ class FibRule:
         if self.suppress_group is not None:
             words.append(f"suppress_ifgroup {self.suppress_group}")
         return " ".join(words)
+
+    @property
+    def narrowed(self) -> tuple[str, ...]:
+        """What it matches beside addresses, interfaces and marks, as `ip rule` writes it."""
+        words = [f"ipproto {self.protocol}"] if self.protocol else []
+        for side, ports in (("sport", self.source_ports), ("dport", self.destination_ports)):
+            if ports:
+                words.append(f"{side} {ports[0]}" if ports[0] == ports[1] else f"{side} {ports[0]}-{ports[1]}")
+        return (*words, *self.other)

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import Network, within
+from nvi_operator.language.model.values import SELF, Network, within
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.notes import Note
 
@@ -61,9 +61,9 @@ def _is_way_out(spec: GatewaySpec, uplink: Uplink) -> bool:
 
 
 def _named(spec: GatewaySpec, uplink: Uplink) -> Iterator[Network]:
-    """The destinations of the rules that give a source of this uplink; everything, if one has no `to`."""
+    """The destinations of the rules that give hosts a source of this uplink; everything, if one has no `to`."""
     for rule in spec.source_nat:
-        if _gives(rule, uplink):
+        if _gives(rule, uplink) and rule.in_ != (SELF,):
             yield from rule.to or (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 

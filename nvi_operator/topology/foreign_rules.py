@@ -71,14 +71,15 @@ def _is_for_the_host(rule: FibRule) -> bool:
         rule.action == "nop"
         or (rule.action == "lookup" and rule.table in KERNEL_TABLES)
         or rule.iif == "lo"
-        or words & {"oif", "uidrange", "l3mdev"}
+        or rule.oif is not None
+        or words & {"uidrange", "l3mdev"}
     )
 
 
 def _honoured(spec: GatewaySpec, fact: ForeignRule) -> Honoured | None:
     """The rule as stage 2 evaluates it: translated sources; the mark is the stage bit, unless marks are kept."""
     rule, table = fact.rule, fact.table
-    if rule.action != "lookup" or rule.table is None or not table.specific or table.refuses or rule.other:
+    if rule.action != "lookup" or rule.table is None or not table.specific or table.refuses or rule.narrowed:
         return None
     stage = 1 << spec.dataplane.stage_bit
     mark, mask = stage, stage
@@ -154,8 +155,8 @@ def _verb(rule: FibRule) -> str:
 def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
     if refuses:
         return "its table ends in a route that refuses, which would refuse everything else"
-    if rule.other:
-        return f"{rule.other[0].split()[0]} matches the original packet only"
+    if rule.narrowed:
+        return f"{rule.narrowed[0].split()[0]} matches the original packet only"
     if rule.mark is not None and not rule.inverted and not spec.dataplane.keep_marks:
         return "their mark is the gateway's by then (dataplane: {keepMarks: true} keeps it)"
     return "not as it is written"

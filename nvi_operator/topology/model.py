@@ -17,6 +17,7 @@ from nvi_operator.topology.rules import (
     ForwardEntry,
     ForwardRule,
     Honoured,
+    OwnRule,
     RedirectRule,
     RouteEntry,
     SourceRule,
@@ -71,6 +72,7 @@ class Topology:
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]
     routes: tuple[RouteEntry, ...]
+    own: tuple[OwnRule, ...]  # what of all that is about the gateway's own packets
     honoured: tuple[Honoured, ...]  # in the kernel's order
     notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
 
@@ -99,6 +101,28 @@ class Topology:
 
     def default_way(self, family: Family) -> DefaultWay | None:
         return next((way for way in self.defaults if way.family == family), None)
+
+    def own_rules(self, family: Family) -> tuple[OwnRule, ...]:
+        return tuple(rule for rule in self.own if rule.conditions.family == family)
+
+    def bound(self, family: Family) -> dict[str, Uplink]:
+        """The uplinks by interface that sockets bound to it take; none where no rule is about own packets."""
+        groups: dict[str, list[Uplink]] = {}
+        for uplink in self.uplinks if self.own_rules(family) else ():
+            if family in uplink.families:
+                groups.setdefault(uplink.interface.ifname, []).append(uplink)
+        return {ifname: next((u for u in on if u.is_usable(family)), on[0]) for ifname, on in groups.items()}
+
+    def own_uplinks(self, family: Family) -> tuple[Uplink, ...]:
+        """The uplinks with a table of the gateway's own packets."""
+        named = {rule.uplink for rule in self.own_rules(family)}
+        named |= {uplink.name for uplink in self.bound(family).values()}
+        return tuple(uplink for uplink in self.uplinks if uplink.name in named)
+
+    def own_source(self, uplink: Uplink, family: Family) -> Address | None:
+        """The address of own packets by an uplink; None while it is on no interface: a route cannot have it."""
+        local = {address for _, address in self.local}
+        return next((a for a in uplink.addresses if a.version == family and a in local), None)
 
     def uplink(self, name: str) -> Uplink:
         return next(uplink for uplink in self.uplinks if uplink.name == name)

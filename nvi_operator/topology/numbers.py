@@ -15,7 +15,9 @@ DEFAULT, MAIN, LOCAL = 253, 254, 255  # RT_TABLE_*, include/uapi/linux/rtnetlink
 KERNEL_TABLES = (0, DEFAULT, MAIN, LOCAL)  # 0: unspecified
 TABLE_NAMES = {DEFAULT: "default", MAIN: "main", LOCAL: "local"}  # as ip(8) prints them on every system
 
-TABLES = 2000  # the block of tables: the device's, then the uplinks', and the tenants' in its second half
+TABLES = (
+    2000  # the block: the device's, the uplinks', from a quarter on those of own packets, in the second half tenants'
+)
 UNREACHABLE_METRIC = 0xFFFFFFFF  # of the route that ends each table: behind every other route
 
 
@@ -27,6 +29,11 @@ def table_name(table: int) -> str:
 def uplink_table(first: int, slot: int) -> int:
     """`slot` counts from 1; `first` is the table with the route into the device."""
     return first + slot
+
+
+def own_table(first: int, slot: int) -> int:
+    """Of the gateway's own packets by an uplink: the same way, and with the source that they get."""
+    return first + TABLES // 4 + slot
 
 
 def tenant_table(first: int, number: int) -> int:
@@ -81,6 +88,7 @@ MAIN_PRIORITY = 32766  # of the kernel's rule for table main
 OWN_CONNECTED = MAIN_PRIORITY - 2  # the gateway's own packets: what main knows, without its default routes
 OWN_DEFAULT = MAIN_PRIORITY - 1  # the same: the uplink to take, where main's default route leads by another one
 MAX_HONOURED_BEFORE_MAIN, MAX_HONOURED_BEHIND_MAIN = 20, 4  # rules of others, in each family
+MAX_OWN_LAYERS = 80  # changes of the way among what the spec says of the gateway's own packets
 MAX_RULED_SOURCES = 32  # source prefixes; past them an nft map finds the uplink: 100 rules cost 15 % of the rate
 
 
@@ -168,6 +176,18 @@ class Priorities:
     @property
     def untranslated(self) -> int:
         return self.base + 700
+
+    @property
+    def own_foreign(self) -> int:  # networks in tables of others, before what the spec says of own packets
+        return self.base + 702
+
+    @property
+    def own_bound(self) -> int:  # what is bound to an interface stays with it
+        return self.base + 705
+
+    def own(self, layer: int) -> int:  # what the spec says of the gateway's own packets
+        assert layer < MAX_OWN_LAYERS
+        return self.base + 710 + layer
 
     @property
     def local_skips_backstop(self) -> int:

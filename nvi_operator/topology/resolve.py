@@ -15,7 +15,7 @@ from nvi_operator.errors import CapabilityError
 from nvi_operator.kmod.verdict import judge
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
-from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
+from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network
 from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
@@ -27,6 +27,7 @@ from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
+from nvi_operator.topology.own import resolve_own
 from nvi_operator.topology.redirects import resolve_redirects
 from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
@@ -111,6 +112,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         statics=statics,
         twice=resolve_twice_nat(spec, facts, notes.append),
         routes=tuple(_routes(spec, uplinks)),
+        own=resolve_own(spec, uplinks, notes.append),
         honoured=honoured,
         notes=tuple(notes),
     )
@@ -384,11 +386,12 @@ def _found_routers(
 def _routes(spec: GatewaySpec, uplinks: Sequence[Uplink]) -> Iterable[RouteEntry]:
     by_name = {uplink.name: uplink for uplink in uplinks}
     for route in spec.routes:
-        for family in FAMILIES:
+        ifnames = tuple(name for name in route.in_ or () if name != SELF)
+        for family in FAMILIES if ifnames or not route.in_ else ():
             sources = tuple(n for n in route.from_ or () if n.version == family)
             destinations = tuple(n for n in route.to or () if n.version == family)
             if (route.from_ and not sources) or (route.to and not destinations):
                 continue
             way = first_working(route.via.first, by_name, family)
             via = way.name if way else route.via.first[0]
-            yield RouteEntry(route.name, Conditions(family, sources, destinations, route.in_ or ()), via)
+            yield RouteEntry(route.name, Conditions(family, sources, destinations, ifnames), via)

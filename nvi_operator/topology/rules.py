@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
@@ -22,6 +23,24 @@ class Conditions:
     protocols: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     source_services: tuple[Service, ...] = ()  # of the same protocols, where both are given
+
+    @property
+    def services_of_one(self) -> tuple[tuple[str | None, PortRange | None, PortRange | None], ...]:
+        """Protocol, source ports and destination ports, one of each, as a FIB rule has them."""
+        if self.services and self.source_services:
+            pairs = ((a, b) for a in self.source_services for b in self.services if a.protocol == b.protocol)
+            return tuple((b.protocol, a.ports, b.ports) for a, b in pairs)
+        if self.services or self.source_services:
+            return (
+                *((a.protocol, a.ports, None) for a in self.source_services),
+                *((b.protocol, None, b.ports) for b in self.services),
+            )
+        return tuple((protocol, None, None) for protocol in self.protocols) or ((None, None, None),)
+
+    @property
+    def combinations(self) -> int:
+        """How many FIB rules they take."""
+        return max(len(self.sources), 1) * max(len(self.destinations), 1) * len(self.services_of_one)
 
 
 @dataclass(frozen=True)
@@ -209,6 +228,28 @@ class RouteEntry:
     name: str
     conditions: Conditions
     uplink: str
+
+
+@dataclass(frozen=True)
+class OwnRule:
+    """A rule of the spec in one family, as far as it is about what the gateway itself sends.
+
+    lookup: it leaves by `uplink`; leave: no rule that follows applies; refuse: nothing works that could have its
+    source. The source is the uplink's, unless `translation` gives another. Those of one `layer` may stand in any
+    order.
+    """
+
+    section: Literal["routes", "sourceNat"]
+    name: str
+    conditions: Conditions
+    action: Literal["lookup", "leave", "refuse"]
+    uplink: str | None = None
+    translation: SourceAction | None = None
+    layer: int = 0
+
+    @property
+    def counter(self) -> str:
+        return f"snat_{identifier(self.name)}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
 from nvi_operator.language.model.source_nat import SourceNat, Translation
-from nvi_operator.language.model.values import FAMILIES, Address, AddressRange, Family, Network, within
+from nvi_operator.language.model.values import FAMILIES, SELF, Address, AddressRange, Family, Network, within
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.prefixes import fewest
@@ -74,7 +74,9 @@ def _conditions(
     rule: SourceNat, family: Family, inside_interfaces: Sequence[Inside], tenants: Mapping[str, Tenant]
 ) -> Conditions | None:
     tenant = tenants[rule.tenant].number if rule.tenant else None
-    ifnames = rule.in_ or ()
+    ifnames = tuple(name for name in rule.in_ or () if name != SELF)
+    if rule.in_ and not ifnames:
+        return None
     if tenant is not None and not ifnames:
         ifnames = tuple(i.interface.ifname for i in inside_interfaces if i.tenant == tenant)
     if rule.from_ is not None:
@@ -108,8 +110,11 @@ def _action(
     if translation.tiers:
         return _to_uplinks(rule, translation, family, uplinks, note)
     ranges = [r for r in translation.pool or () if r.family == family]
-    if not ranges:
-        return None
+    return pool_action(translation, ranges, conditions) if ranges else None
+
+
+def pool_action(translation: Translation, ranges: Sequence[AddressRange], conditions: Conditions) -> SourceAction:
+    """To one of these addresses of the pool."""
     if not translation.overload:
         return OneToOne(tuple(_pairs(conditions.sources, ranges)))
     pick = _pick(translation)

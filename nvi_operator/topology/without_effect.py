@@ -7,23 +7,20 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import Network
+from nvi_operator.language.model.values import SELF, Network
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Uplink
 
 
 def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:
-    """Rules for what the gateway itself sends, to which none apply, and a `pick` with one address to choose from."""
-    given: set[Network] = {ip_network(address) for uplink in uplinks for address in uplink.addresses}
-    own = given | {ip_network(interface.ip) for link in facts.links.values() for interface in link.addresses}
+    """Rules for the gateway's own packets that do not say so, and a `pick` with one address to choose from."""
+    own: set[Network] = {ip_network(address) for uplink in uplinks for address in uplink.addresses}
+    own |= {ip_network(interface.ip) for link in facts.links.values() for interface in link.addresses}
     for rule in spec.source_nat:
-        if rule.from_ and own.issuperset(rule.from_):
-            yield f"sourceNat {rule.name}: {_is_own(rule.from_)}: sourceNat does not apply to what it sends itself"
+        if rule.from_ and own.issuperset(rule.from_) and SELF not in (rule.in_ or ()):
+            yield f"sourceNat {rule.name}: {_is_own(rule.from_)}: for what it sends itself write in: {SELF}"
         if _has_one(rule):
             yield f"sourceNat {rule.name}: pick {rule.as_.pick}: there is only one address to choose: leave pick out"
-    for route in spec.routes:  # looked up after translation, when an uplink's address is that of inside hosts
-        if route.from_ and (own - given).issuperset(route.from_):
-            yield f"route {route.name}: {_is_own(route.from_)}: routes do not apply to what it sends itself"
 
 
 def _is_own(networks: Iterable[Network]) -> str:

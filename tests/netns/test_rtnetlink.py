@@ -40,6 +40,10 @@ RULES = (
     FibRule(4, 1500, "lookup", 254, suppress_prefix_length=0, suppress_group=78),
     FibRule(4, 1800, "goto", goto=1999, iif="lo"),
     FibRule(4, 1900, "unreachable", destination="192.168.1.0/24"),
+    FibRule(4, 1705, "lookup", 7801, iif="lo", oif="wan0"),
+    FibRule(4, 1710, "lookup", 7801, iif="lo", protocol="tcp", destination_ports=(25, 25)),
+    FibRule(4, 1710, "lookup", 7801, iif="lo", protocol="udp", source_ports=(500, 501), destination_ports=(1, 65534)),
+    FibRule(4, 1711, "lookup", 7801, iif="lo", protocol="112"),
     FibRule(4, 1999, "nop"),
     FibRule(6, 1010, "lookup", 7800, iif="eth0.100", mark=0, mask=STAGE),
     FibRule(6, 1600, "lookup", 7801, source="2001:db8:a::2/128"),
@@ -50,6 +54,8 @@ RULES = (
 ROUTES = (
     Route(4, 7800, "0.0.0.0/0", dev="wan0", via="198.18.0.1", onlink=True),
     Route(4, 7801, "0.0.0.0/0", "unreachable", metric=4294967295),
+    Route(4, 8301, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True, source="203.0.113.2"),
+    Route(6, 8301, "::/0", dev="wan0", via="2001:db8:a::1", onlink=True, source="2001:db8:a::2"),
     Route(4, 100, "10.1.0.0/16", dev="wan0", via="203.0.113.1", metric=5),
     Route(4, 7801, "10.2.0.7/32", dev="wan0", metric=7),
     Route(6, 7800, "::/0", dev="wan0", via="fe80::1", onlink=True),
@@ -99,7 +105,11 @@ def by_ip(host: Host, *objects: FibRule | Route) -> None:
             words = f"-{obj.family} rule add {obj} protocol {PROTOCOL}"
         else:
             kind = "" if obj.type == "unicast" else obj.type
-            way = "".join(f" {word} {value}" for word, value in (("via", obj.via), ("dev", obj.dev)) if value)
+            way = "".join(
+                f" {word} {value}"
+                for word, value in (("via", obj.via), ("dev", obj.dev), ("src", obj.source))
+                if value
+            )
             onlink = " onlink" if obj.onlink else ""
             words = f"-{obj.family} route add {kind} {obj.key}{way}{onlink} proto {PROTOCOL}"
         host.run("ip", *words.split())

@@ -25,7 +25,7 @@ from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Change
-from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.fib_rule import PROTOCOLS, FibRule
 from nvi_operator.state.host import HostState
 
 _NEW, _DELETE, _GET = 32, 33, 34  # RTM_*RULE
@@ -34,20 +34,21 @@ _DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK = 1, 2, 3, 4, 6, 10  # FRA_*
 _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK, _PROTOCOL = 13, 14, 15, 16, 21
 _ACTIONS: dict[str, int] = {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _ACTION_NAMES: dict[int, Any] = {value: name for name, value in _ACTIONS.items()}
+_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _UNSET = 0xFFFFFFFF  # what the kernel dumps for a suppressor that is not set
 _INVERT = 2  # FIB_RULE_INVERT
-_OIFNAME, _PAD, _L3MDEV = 17, 18, 19
+_OIFNAME, _PAD, _L3MDEV, _IP_PROTO, _SPORT, _DPORT = 17, 18, 19, 22, 23, 24
 _OURS = {_DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK, _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK}
+_OURS |= {_OIFNAME, _IP_PROTO, _SPORT, _DPORT}
+# Since Linux 6.15 a listing has the mask of a single port, as it has that of a DSCP: one of all bits says nothing.
+_WHOLE = {28: b"\xff\xff", 29: b"\xff\xff", 30: b"\x3f"}
+_PORTS = struct.Struct("=HH")  # struct fib_rule_port_range
 # Of attributes that owned rules never have: their words in `ip rule`, and their layouts.
 _OTHERS = {
     11: ("realms", "=I"),  # FRA_FLOW
     12: ("tun_id", ">Q"),
-    _OIFNAME: ("oif", ""),
     _L3MDEV: ("l3mdev", ""),
     20: ("uidrange", "=II"),
-    22: ("ipproto", "B"),
-    23: ("sport", "=HH"),
-    24: ("dport", "=HH"),
     25: ("dscp", "B"),
     26: ("flowlabel", ">I"),
     27: ("flowlabel_mask", ">I"),
@@ -174,10 +175,18 @@ class FibRuleDriver(Driver):
                 source,
                 destination,
                 text(_IIFNAME, rule.iif) if rule.iif else b"",
+                text(_OIFNAME, rule.oif) if rule.oif else b"",
+                attribute(_IP_PROTO, bytes([_protocol_number(rule.protocol)])) if rule.protocol else b"",
+                attribute(_SPORT, _PORTS.pack(*rule.source_ports)) if rule.source_ports else b"",
+                attribute(_DPORT, _PORTS.pack(*rule.destination_ports)) if rule.destination_ports else b"",
                 *(number(kind, value) for kind, value in numbers.items() if value is not None),
                 attribute(_PROTOCOL, bytes([self._protocol])),
             )
         )
+
+
+def _protocol_number(name: str) -> int:
+    return PROTOCOLS[name] if name in PROTOCOLS else int(name)
 
 
 def _action_number(action: str) -> int:
@@ -194,15 +203,22 @@ def _parse(family: Family, body: bytes) -> Listed:
         value = shown_number(attrs.get(kind))
         return None if value == _UNSET else value
 
+    def ports(kind: int) -> tuple[int, int] | None:
+        first, last = _PORTS.unpack(attrs.get(kind, bytes(4)))
+        return (first, last) if last else None
+
+    def name(kind: int) -> str | None:
+        return attrs.get(kind, b"").rstrip(b"\0").decode(errors="replace") or None
+
     mask = shown_number(attrs.get(_FWMASK))
-    iif = attrs.get(_IIFNAME)
+    protocol = attrs.get(_IP_PROTO, b"\0")[0]
     rule = FibRule(
         family,
         shown_number(attrs.get(_PRIORITY)) or 0,
         action,
         table=shown_number(attrs.get(_TABLE)) if action == "lookup" else None,
         goto=shown_number(attrs.get(_GOTO)),
-        iif=iif.rstrip(b"\0").decode() if iif else None,
+        iif=name(_IIFNAME),
         source=shown_prefix(attrs.get(_SRC), source_length),
         destination=shown_prefix(attrs.get(_DST), destination_length),
         # The kernel leaves a mark of 0 out, and keeps its mask.
@@ -210,6 +226,10 @@ def _parse(family: Family, body: bytes) -> Listed:
         mask=mask,
         suppress_prefix_length=suppressor(_SUPPRESS_PREFIXLEN),
         suppress_group=suppressor(_SUPPRESS_IFGROUP),
+        oif=name(_OIFNAME),
+        protocol=_PROTOCOL_NAMES.get(protocol, str(protocol)) if protocol else None,
+        source_ports=ports(_SPORT),
+        destination_ports=ports(_DPORT),
         inverted=bool(flags & _INVERT),
         other=tuple(_others(tos, attrs)),
     )
@@ -221,12 +241,10 @@ def _others(tos: int, attrs: Mapping[int, bytes]) -> Iterator[str]:
     if tos:
         yield f"tos {tos:#x}"
     for kind, value in sorted(attrs.items()):
-        if kind in _OURS or kind in (_PAD, _PROTOCOL) or not any(value):
+        if kind in _OURS or kind in (_PAD, _PROTOCOL) or not any(value) or value == _WHOLE.get(kind):
             continue
         word, layout = _OTHERS.get(kind, (f"attribute {kind}", ""))
-        if kind == _OIFNAME:
-            yield f"{word} {value.rstrip(bytes(1)).decode(errors='replace')}"
-        elif kind == _L3MDEV:
+        if kind == _L3MDEV:
             yield word
         elif layout and struct.calcsize(layout) == len(value):
             yield f"{word} {'-'.join(map(str, struct.unpack(layout, value)))}"

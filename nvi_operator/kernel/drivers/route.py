@@ -21,6 +21,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     OIF,
     PRIORITY,
     PROTOCOL_AT,
+    SOURCE,
     TABLE,
     UNICAST,
     VIA,
@@ -124,6 +125,8 @@ class RouteDriver(Driver):
                 parts.append(number(OIF, socket.if_nametoindex(route.dev)))
         if route.via is not None:
             parts.append(_packedgateway_of(route.family, route.via))
+        if route.source is not None:
+            parts.append(attribute(SOURCE, ip_address(route.source).packed))
         return b"".join(parts)
 
 
@@ -170,4 +173,5 @@ def _parse(family: Family, body: bytes) -> Route:
         gateway_of(attrs),
         shown_number(attrs.get(PRIORITY)) or 0,
         bool(flags & _ONLINK),
+        str(ip_address(attrs[SOURCE])) if attrs.get(SOURCE) else None,
     )

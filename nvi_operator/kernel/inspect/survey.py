@@ -130,7 +130,6 @@ def _present(ifnames: Iterable[str], links: Mapping[str, LinkFact]) -> dict[str,
 
 def _rule(listed: Listed) -> RuleFact:
     rule = listed.rule
-    oif = next((word.removeprefix("oif ") for word in rule.other if word.startswith("oif ")), None)
     return RuleFact(
         rule.family,
         rule.priority,
@@ -140,14 +139,14 @@ def _rule(listed: Listed) -> RuleFact:
         protocol=listed.protocol,
         inverted=rule.inverted,
         iif=rule.iif,
-        oif=oif,
+        oif=rule.oif,
         source=rule.source,
         destination=rule.destination,
         mark=rule.mark,
         mask=rule.mask,
         suppress_prefix_length=rule.suppress_prefix_length,
         l3mdev="l3mdev" in rule.other,
-        other=tuple(word for word in rule.other if word != "l3mdev" and not word.startswith("oif ")),
+        other=tuple(word for word in rule.narrowed if word != "l3mdev"),
     )
 
 

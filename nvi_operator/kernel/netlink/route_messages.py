@@ -15,7 +15,7 @@ NEW, DELETE, GET = 24, 25, 26  # RTM_*ROUTE
 HEADER = struct.Struct("=8BI")
 LENGTH_AT, TABLE_AT, PROTOCOL_AT, TYPE_AT = 1, 4, 5, 7
 MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
-DST, OIF, GATEWAY, PRIORITY, MULTIPATH, TABLE, VIA, OBJECT = 1, 4, 5, 6, 9, 15, 18, 30  # RTA_*
+DST, OIF, GATEWAY, PRIORITY, SOURCE, MULTIPATH, TABLE, VIA, OBJECT = 1, 4, 5, 6, 7, 9, 15, 18, 30  # RTA_*
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 UNICAST = 1  # RTN_UNICAST
 REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.check.forwards import check_forwards
 from nvi_operator.language.check.health import check_health
+from nvi_operator.language.check.own import check_own
 from nvi_operator.language.check.port_claims import Claims
 from nvi_operator.language.check.redirects import check_redirects
 from nvi_operator.language.check.references import check_references
@@ -28,6 +29,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_static,
     check_twice_nat,
     check_routes,
+    check_own,
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import SELF
 from nvi_operator.language.wording import listed, nearest
 
 
@@ -24,11 +25,11 @@ def check_references(spec: GatewaySpec) -> Iterator[Problem]:
         at: Path = ("spec", "sourceNat", number)
         for path, message, hint in known((*at, "as"), "uplink", rule.as_.names, spec.uplinks):
             yield path, message, _MASQUERADE + hint if "masquerade" in rule.as_.names else hint
-        yield from known((*at, "in"), "interface", rule.in_ or (), interfaces)
+        yield from known((*at, "in"), "interface", rule.in_ or (), {*interfaces, SELF})
         yield from known((*at, "tenant"), "tenant", [rule.tenant], tenants)
     for number, route in enumerate(spec.routes):
         yield from known(("spec", "routes", number, "via"), "uplink", route.via.first, spec.uplinks)
-        yield from known(("spec", "routes", number, "in"), "interface", route.in_ or (), interfaces)
+        yield from known(("spec", "routes", number, "in"), "interface", route.in_ or (), {*interfaces, SELF})
     if spec.default_uplink:
         yield from known(("spec", "defaultUplink"), "uplink", spec.default_uplink.first, spec.uplinks)
     unknown: dict[tuple[str, ...], list[str]] = {}  # most forwards share `at` with others

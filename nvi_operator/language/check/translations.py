@@ -25,7 +25,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import BY_KERNEL, OneTwice, Static
 from nvi_operator.language.model.one_to_one import pieces, subnets_in
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import FAMILIES, AddressRange, Network
+from nvi_operator.language.model.values import FAMILIES, SELF, AddressRange, Network
 from nvi_operator.language.wording import counted, listed
 
 MAX_ROUTES = 380  # FIB rule priorities between the first route and what follows; one for each family
@@ -122,7 +122,8 @@ def _pool(spec: GatewaySpec, at: Path, rule: SourceNat, pool: Mapping[AddressRan
             elif count > MAX_SPREAD and not _as_one(sources, ranges):
                 message = f"{count} sources, one by one: at most {MAX_SPREAD}"
                 yield path, message, "give one prefix in from, and a prefix as large in the pool"
-    if not rule.as_.overload and not any(_sources(spec, rule, r.family) for r in pool):
+    own = SELF in (rule.in_ or ())  # check/own.py has a word for it
+    if not rule.as_.overload and not own and not any(_sources(spec, rule, r.family) for r in pool):
         yield path, "overload: false gives each source its own address, and there are no sources", "name them in from"
 
 

@@ -26,14 +26,17 @@ from nvi_operator.language.model.source_nat import SourceNat
 class RouteSpec(Model):
     """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins.
 
-    They do not apply to what the gateway itself sends: bound to an uplink's address it takes that uplink,
-    unbound it follows the main table.
+    Routes without `in` lead what the gateway itself sends as well, with the uplink's address, where its program has
+    bound it to no address. Bound to an uplink's address it takes that uplink, and what goes to connected networks
+    keeps to them.
     """
 
     name: Name = Field(description="Its name in diffs and messages.")
     from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
     to: Maybe[Networks] = Field(None, description="Destination prefixes, after translation.")
-    in_: Maybe[IfNames] = Field(None, alias="in", description="Interfaces that the packet came in by.")
+    in_: Maybe[IfNames] = Field(
+        None, alias="in", description="Interfaces that the packet came in by; `self`: what the gateway itself sends."
+    )
     via: OneOrOrder = Field(
         description="The uplink to take; or several by preference, as in `{first: [isp-a, isp-b]}`: the first that "
         "works."

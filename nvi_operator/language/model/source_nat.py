@@ -237,7 +237,10 @@ _SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
 class SourceNat(Model):
     """One rule of source NAT: which packets, and what their source becomes. The first that matches wins.
 
-    What the gateway itself sends is not translated: it leaves with the address that its program or the kernel chose.
+    A rule without `in` and `from` that says which packets it is about (`to`, `protocol`, ports) is also about what
+    the gateway itself sends, where its program has bound it to no address: it leaves by that uplink, with the address
+    of the uplink; of several, by the one of the largest weight that works. What is bound to the address of an uplink
+    leaves by that one, and what goes to connected networks keeps to them.
     """
 
     name: Name = Field(description="Its name in counters, diffs and messages.")
@@ -248,7 +251,10 @@ class SourceNat(Model):
     )
     to: Maybe[Networks] = Field(None, description="Destination prefixes.")
     in_: Maybe[IfNames] = Field(
-        None, alias="in", description="Interfaces that the packet came in by. Left out: any that is no uplink's."
+        None,
+        alias="in",
+        description="Interfaces that the packet came in by; `self`: what the gateway itself sends, also of a rule "
+        "that says nothing else. Left out: any that is no uplink's.",
     )
     tenant: Maybe[Name] = Field(None, description="The tenant whose packets these are.")
     protocol: Maybe[Protocols] = Field(None, description="Protocols.")

@@ -95,6 +95,40 @@ BLOCKS: dict[str, tuple[str, int, set[str]]] = {
             "to 192.0.2.128/26 fwmark 0x80000000/0x80000000 lookup 7802",
         },
     ),
+    "own-packets-take-a-route-without-in-as-well": (
+        PLAIN + "  routes:\n    - { name: x, to: [192.0.2.0/25, 192.0.2.128/26], via: isp-b }\n"
+        "    - { name: y, in: lan0, to: 192.0.3.0/24, via: isp-b }\n",
+        1710,
+        {"to 192.0.2.0/25 iif lo lookup 8302", "to 192.0.2.128/26 iif lo lookup 8302"},
+    ),
+    "own-packets-of-rules-in-a-row-by-one-uplink-share-a-priority": (
+        PLAIN
+        + "  sourceNat:\n    - { name: a, ports: 25/tcp, as: isp-b }\n    - { name: b, in: self, to: 192.0.2.0/24, "
+        "fromPorts: 500-501/udp, as: isp-b }\n    - { name: c, protocol: icmp, as: isp-a }\n"
+        "    - { name: d, ports: 26/tcp, as: isp-b }\n",
+        1710,
+        {"iif lo ipproto tcp dport 25 lookup 8302", "to 192.0.2.0/24 iif lo ipproto udp sport 500-501 lookup 8302"},
+    ),
+    "own-packets-as-unchanged-go-on-as-before": (
+        PLAIN
+        + "  sourceNat:\n    - { name: a, in: self, ports: 25/tcp, as: unchanged }\n    - { name: all, as: isp-a }\n"
+        "    - { name: dead, ports: 26/tcp, as: isp-b }\n    - { name: rest, in: self, as: isp-b }\n",
+        1710,
+        {"iif lo ipproto tcp dport 25 goto 1800"},
+    ),
+    "all-other-own-packets": (
+        PLAIN
+        + "  sourceNat:\n    - { name: a, in: self, ports: 25/tcp, as: unchanged }\n    - { name: all, as: isp-a }\n"
+        "    - { name: dead, ports: 26/tcp, as: isp-b }\n    - { name: rest, in: self, as: isp-b }\n",
+        1711,
+        {"iif lo lookup 8302"},
+    ),
+    "own-packets-of-no-rule-have-no-table": (PLAIN + "  sourceNat:\n    - { name: all, as: isp-a }\n", 1705, set()),
+    "own-packets-that-are-bound-to-an-interface": (
+        PLAIN + "  sourceNat:\n    - { name: a, ports: 25/tcp, as: isp-b }\n",
+        1705,
+        {"iif lo oif lan0 goto 1800", "iif lo oif wan0 lookup 8301", "iif lo oif wan1 lookup 8302"},
+    ),
     "many-sources-are-one-rule-for-each-uplink": (
         PLAIN.replace("198.51.100.16/28", "[" + ", ".join(f"198.51.100.{n}" for n in range(5, 105, 3)) + "]"),
         1610,

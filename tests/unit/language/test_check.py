@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
     "route, unknown uplink and interface": (
         "  routes: [{name: a, in: x, via: y}]",
         [
-            ("13:26", "spec.routes[0].in", "there is no interface 'x'", "there are: lan0, ppp0, wan0, wan1"),
+            ("13:26", "spec.routes[0].in", "there is no interface 'x'", "there are: lan0, ppp0, self, wan0, wan1"),
             ("13:34", "spec.routes[0].via", "there is no uplink 'y'", "there are: dsl, isp-a, isp-b"),
         ],
     ),
@@ -242,6 +242,40 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
     "route": (
         "  routes: [{name: a, from: 203.0.113.17, to: '2001:db8:f::/48', via: isp-a}]",
         [("13:46", "spec.routes[0].to", MIXED + "from is IPv4 and to is IPv6", "write one route for each family")],
+    ),
+    "own packets that are bound to an uplink's address": (
+        "  sourceNat: [{name: a, in: self, from: 203.0.113.2, as: isp-b}]\n"
+        "  routes: [{name: a, in: [self, lan0], from: 198.51.100.2, to: 192.0.2.0/24, via: isp-a}]",
+        [
+            (
+                f"{line}",
+                path,
+                f"{address} is of uplink '{uplink}', and what the gateway sends from it leaves by it",
+                "leave from out: it is then about what is bound to no address",
+            )
+            for line, path, address, uplink in (
+                ("13:41", "spec.sourceNat[0].from", "203.0.113.2", "isp-a"),
+                ("14:46", "spec.routes[0].from", "198.51.100.2", "isp-b"),
+            )
+        ],
+    ),
+    "own packets with what only hosts have": (
+        "  sourceNat: [{name: a, in: self, to: 192.168.1.0/24, as: 192.168.1.7},\n"
+        "    {name: b, in: self, as: {pool: 203.0.113.16/28, overload: false}}]",
+        [
+            (
+                "13:59",
+                "spec.sourceNat[0].as",
+                "192.168.1.7 is an inside address, and what the gateway sends to the inside has one already",
+                "name an uplink, or leave self out",
+            ),
+            (
+                "14:29",
+                "spec.sourceNat[1].as",
+                "overload: false gives each of several sources its own address, and the gateway is one",
+                "leave overload out",
+            ),
+        ],
     ),
     "route by an uplink of IPv4": (
         "  routes: [{name: a, to: '2001:db8:f::/48', via: isp-b}]",

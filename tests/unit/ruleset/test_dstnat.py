@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nvi_operator.nft.ast import Chain, Lookup, Nat, SetRef, Table, Verdict
+from nvi_operator.nft.ast import Chain, Lookup, Match, Nat, SetRef, Table, Verdict
 from nvi_operator.ruleset.table import table
 from tests.unit.topology.test_resolve import LAN, TWO, topology
 
@@ -46,6 +46,27 @@ def test_what_differs_in_servers_ports_or_pick_has_its_own() -> None:
     )
     assert not [name for name in found if name.startswith("servers_")]
     assert choices(found) == 4
+
+
+def test_a_shared_choice_of_ports_says_that_there_are_ports() -> None:
+    """nft refuses ports without it, as in `dnat ip to ... map { 0 : 192.168.1.80 . 443 }`."""
+    found = chains("    web: { ports: 9001/tcp, to: { '192.168.1.80:443': 1, '192.168.1.81:444': 1 } }\n")
+    (shared,) = [chain for name, chain in found.items() if name.startswith("servers_")]
+    ((match, nat),) = shared.rules
+    assert isinstance(match, Match)
+    assert isinstance(nat, Nat)
+
+
+def test_the_gateway_reaches_what_inside_hosts_reach() -> None:
+    found = chains(
+        f"    web: {{ ports: 80/tcp, {FARM} }}\n    out: {{ ports: 81/tcp, hairpin: false, {FARM} }}\n"
+        "    one: { ports: 82/tcp, to: 192.168.1.80 }\n"
+        "    outer: { ports: 83/tcp, hairpin: false, to: 192.168.1.80 }\n"
+    )
+    own = found["own_dstnat"].rules
+    asked = {rule[0].address.map for rule in own if isinstance(rule[0], Nat) and isinstance(rule[0].address, Lookup)}
+    assert asked == {SetRef("dnat_port_4")}
+    assert len(own) == 3, "two public addresses of web, and the map"
 
 
 def test_forwards_in_turn_count_each_for_itself() -> None:

@@ -13,11 +13,13 @@ from nvi_operator.topology import numbers
 from nvi_operator.topology.numbers import (
     MAX_HONOURED_BEFORE_MAIN,
     MAX_HONOURED_BEHIND_MAIN,
+    MAX_OWN_LAYERS,
     MAX_TENANTS,
     MAX_UPLINKS,
     PRIORITIES,
     TABLES,
     Priorities,
+    own_table,
     tenant_table,
     uplink_bits,
     uplink_table,
@@ -27,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 FIXED = {name: at for name, at in getmembers(Priorities(0)) if isinstance(at, int) and name not in ("base",)}
 # In the document "..." follows the first of several.
-FIRST = {Priorities(0).policy(0), Priorities(0).honoured(0), Priorities(0).honoured_behind(0)}
+FIRST = {Priorities(0).policy(0), Priorities(0).honoured(0), Priorities(0).honoured_behind(0), Priorities(0).own(0)}
 
 
 def rows(title: str) -> list[list[str]]:
@@ -48,7 +50,10 @@ def test_no_two_rules_share_an_offset_and_what_may_be_several_has_room() -> None
     at = Priorities(0)
     honoured = {at.honoured(n) for n in range(MAX_HONOURED_BEFORE_MAIN)}
     behind = {at.honoured_behind(n) for n in range(MAX_HONOURED_BEHIND_MAIN)}
-    assert len(honoured | behind | set(FIXED.values())) == len(honoured) + len(behind) + len(FIXED)
+    own = {at.own(n) for n in range(MAX_OWN_LAYERS)}
+    assert len(honoured | behind | own | set(FIXED.values())) == len(honoured) + len(behind) + len(own) + len(FIXED)
+    assert max(at.untranslated, at.own_bound) < min(own)
+    assert max(own) < at.local_skips_backstop, "which those that are as before go to"
     assert max(honoured) < at.connected < min(behind)
     assert max({*FIXED.values(), *honoured, *behind} - {at.local_last_resort}) < PRIORITIES
 
@@ -69,9 +74,10 @@ def test_the_document_has_the_priority_of_every_chain() -> None:
 
 def test_tables_of_uplinks_and_tenants_do_not_meet() -> None:
     uplinks = {uplink_table(7800, slot) for slot in range(1, MAX_UPLINKS + 1)}
+    own = {own_table(7800, slot) for slot in range(1, MAX_UPLINKS + 1)}
     tenants = {tenant_table(7800, number) for number in range(1, MAX_TENANTS + 1)}
-    assert len({7800, *uplinks, *tenants}) == 1 + MAX_UPLINKS + MAX_TENANTS
-    assert all(7800 <= table < 7800 + TABLES for table in uplinks | tenants)
+    assert len({7800, *uplinks, *own, *tenants}) == 1 + 2 * MAX_UPLINKS + MAX_TENANTS
+    assert all(7800 <= table < 7800 + TABLES for table in uplinks | own | tenants)
     assert uplink_bits(MAX_UPLINKS) == numbers.UPLINK_MASK
     assert not numbers.UPLINK_MASK & numbers.TENANT_MASK
     assert not numbers.ORIGIN_MASK & numbers.TARGET_MASK

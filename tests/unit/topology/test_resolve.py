@@ -424,7 +424,7 @@ def test_a_route_is_split_by_family() -> None:
     [
         (
             "sourceNat: [{name: own, from: 192.168.1.1, as: isp-a}]",
-            "sourceNat own: from 192.168.1.1 is the gateway itself",
+            "sourceNat own: from 192.168.1.1 is the gateway itself: for what it sends itself write in: self",
         ),
         ("sourceNat: [{name: own, from: [192.168.1.1, 192.168.1.9], as: isp-a}]", ""),
         (
@@ -432,7 +432,7 @@ def test_a_route_is_split_by_family() -> None:
             "sourceNat one: pick random: there is only one",
         ),
         ("sourceNat: [{name: one, as: {uplinks: [isp-a, isp-b], pick: random}}]", ""),
-        ("routes: [{name: own, from: 10.9.9.9, via: isp-a}]", "route own: from 10.9.9.9 is the gateway itself"),
+        ("sourceNat: [{name: own, in: self, from: 192.168.1.1, as: isp-a}]", ""),
         ("routes: [{name: given, from: 203.0.113.2, via: isp-a}]", ""),
     ],
 )

@@ -1,0 +1,151 @@
+"""Which uplink the gateway's own packets take, where rules of the spec say so. Pure.
+
+The kernel looks for a route before a packet has a source, so FIB rules decide, and the route gives the source:
+nothing has to be translated. What a program has bound to an address keeps it, because a source that is an uplink's is
+looked up first. Only addresses that no route can give, those of pools, and ranges of source ports need source NAT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
+from nvi_operator.language.model.source_nat import SourceNat
+from nvi_operator.language.model.values import FAMILIES, SELF, AddressRange, Family
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.notes import Note
+from nvi_operator.topology.numbers import MAX_OWN_LAYERS
+from nvi_operator.topology.rules import Conditions, OwnRule, SourceAction, ToRange
+from nvi_operator.topology.source_nat import pool_action
+from nvi_operator.topology.ways import first_working, shares, working
+
+MAX_OWN = 256  # FIB rules of one family: each of the gateway's own lookups may pass them all
+
+
+def resolve_own(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tuple[OwnRule, ...]:
+    """Routes before rules of sourceNat, each in the order written, IPv4 before IPv6."""
+    by_name = {uplink.name: uplink for uplink in uplinks}
+    return tuple(
+        rule
+        for family in FAMILIES
+        for rule in _in_layers((*_routes(spec, by_name, family), *_source_nat(spec, by_name, family)), note)
+    )
+
+
+def _in_layers(rules: Sequence[OwnRule], note: Note) -> Iterator[OwnRule]:
+    """Rules in a row that lead the same way share a priority; at most so many of either."""
+    layer, size, before = -1, 0, None
+    for rule in rules:
+        way = (rule.action, rule.uplink)
+        layer += way != before
+        before = way
+        size += rule.conditions.combinations
+        if layer == MAX_OWN_LAYERS or size > MAX_OWN:
+            note(
+                f"{rule.section} {rule.name}: it and what follows do not apply to the gateway's own IPv"
+                f"{rule.conditions.family} packets: more than {MAX_OWN} FIB rules, or more than {MAX_OWN_LAYERS} "
+                "changes of the uplink: place rules with `in: self` before others"
+            )
+            return
+        yield replace(rule, layer=layer)
+
+
+# --------------------------------------------------------------------------- routes
+
+
+def is_for_own_packets(rule: RouteSpec | SourceNat) -> bool:
+    """With `in: self`, or by what it says of packets: without `in`, and of rules of sourceNat without `from`.
+
+    A rule of sourceNat for everything is about inside hosts: `defaultUplink` leads the rest of the gateway's packets.
+    """
+    if rule.in_ is not None:
+        return SELF in rule.in_
+    if isinstance(rule, RouteSpec):
+        return True
+    return _is_narrow(rule) and rule.from_ is None and rule.tenant is None and rule.as_.overload
+
+
+def _is_narrow(rule: SourceNat) -> bool:
+    return bool(rule.to or rule.protocol or rule.ports or rule.from_ports)
+
+
+def _routes(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family) -> Iterator[OwnRule]:
+    for route in spec.routes:
+        conditions = _conditions(route, family)
+        if conditions is None or not is_for_own_packets(route):
+            continue
+        way = first_working(route.via.first, uplinks, family)
+        if way is not None:
+            yield OwnRule("routes", route.name, conditions, "lookup", way.name)
+
+
+# --------------------------------------------------------------------------- source NAT
+
+
+def _source_nat(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family) -> Iterator[OwnRule]:
+    hidden = False  # by a rule for everything, which was first
+    for rule in spec.source_nat:
+        named = rule.in_ is not None
+        conditions = _conditions(rule, family)
+        hidden = hidden or not (named or _is_narrow(rule) or rule.from_ or rule.tenant)
+        if conditions is None or not is_for_own_packets(rule) or (hidden and not named):
+            continue
+        if rule.as_.unchanged:
+            yield OwnRule("sourceNat", rule.name, conditions, "leave")
+        elif rule.as_.tiers:
+            yield from _by_uplink(rule, uplinks, conditions)
+        else:
+            yield from _from_pool(rule, uplinks, conditions)
+
+
+def _by_uplink(rule: SourceNat, uplinks: Mapping[str, Uplink], conditions: Conditions) -> Iterator[OwnRule]:
+    """By one of them: a route has one source. The heaviest of those that work."""
+    family = conditions.family
+    candidates = working(shares(rule.as_.tiers, uplinks), family)
+    if not candidates:
+        return
+    uplink = max(candidates, key=lambda candidate: candidate[1])[0]
+    source = uplink.on_wire(family)
+    translation: SourceAction | None = None
+    if source is not None and (rule.as_.ports or conditions.sources):
+        translation = ToRange(AddressRange(source, source), rule.as_.ports, persistent=False)
+    yield OwnRule("sourceNat", rule.name, conditions, "lookup", uplink.name, translation)
+
+
+def _from_pool(rule: SourceNat, uplinks: Mapping[str, Uplink], conditions: Conditions) -> Iterator[OwnRule]:
+    """By the first uplink that works of those that have the pool's addresses; one of them is the source."""
+    family = conditions.family
+    ranges = [r for r in rule.as_.pool or () if r.family == family]
+    owned = {
+        name: found for name, uplink in uplinks.items() if (found := [r for r in ranges if _has(uplink, r, family)])
+    }
+    candidates = working([[(uplinks[name], 1)] for name in owned], family)
+    if candidates:
+        uplink = candidates[0][0]
+        translation = pool_action(rule.as_, owned[uplink.name], conditions)
+        yield OwnRule("sourceNat", rule.name, conditions, "lookup", uplink.name, translation)
+    elif ranges and rule.in_ is not None:
+        yield OwnRule("sourceNat", rule.name, conditions, "refuse")
+
+
+def _has(uplink: Uplink, addresses: AddressRange, family: Family) -> bool:
+    return any(addresses.first in network and addresses.last in network for network in uplink.sources(family))
+
+
+# --------------------------------------------------------------------------- conditions
+
+
+def _conditions(rule: RouteSpec | SourceNat, family: Family) -> Conditions | None:
+    """None: it is not for this family."""
+    sources = tuple(n for n in rule.from_ or () if n.version == family)
+    destinations = tuple(n for n in rule.to or () if n.version == family)
+    if (rule.from_ and not sources) or (rule.to and not destinations):
+        return None
+    if isinstance(rule, RouteSpec):
+        return Conditions(family, sources, destinations)
+    wrong = "icmpv6" if family == 4 else "icmp"
+    protocols = tuple(p for p in rule.protocol or () if p != wrong)
+    if rule.protocol and not protocols:
+        return None
+    return Conditions(family, sources, destinations, (), protocols, rule.ports or (), rule.from_ports or ())
