@@ -5,28 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nvi_operator.cli.context import Context, warn_of_instance
-from nvi_operator.cli.output import note, show_plan, warn
+from nvi_operator.cli.output import note, show_plan, tell, warn
+from nvi_operator.cli.returning import give_up_if_due
 
 if TYPE_CHECKING:
+    from nvi_operator.history.decisions import DecisionsFile, Pending
     from nvi_operator.history.revision import Content
+    from nvi_operator.history.store import History
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
+    from nvi_operator.rollout.trial import Trial
+    from nvi_operator.store.lock import GatewayLock
 
 
 def run(context: Context, loaded: LoadedSpec, content: Content, *, of: int | None = None) -> int:
     """`content` is what `loaded` was made of; `of` the revision that it is from."""
     from contextlib import closing
+    from dataclasses import replace
 
-    from nvi_operator.cli.once import reconcile_once
+    from nvi_operator.cli.once import Around, reconcile_once
     from nvi_operator.errors import NviError
+    from nvi_operator.history.decisions import Held, Target
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.rollout import waiter
+    from nvi_operator.rollout.trial import refuse_pending
     from nvi_operator.view.plan import applied
     from nvi_operator.view.progress import spinner
 
     arguments = context.arguments
+    decisions = context.decisions()
     with closing(context.lock()) as lock, context.history() as history:
-        warn_of_instance(lock)
+        if of is None:
+            warn_of_instance(lock)
+        give_up_if_due(context, lock, history, decisions)
+        trial = _trial(context, lock, history, decisions, content) if arguments.confirm else None
+        found, beside = decisions.read(), of is not None and lock.instance() is not None
+
+        def begin() -> None:
+            refuse_pending(decisions.read(), waiter.now())
+            if beside:  # the daemon is told before it sees what changes
+                held = Held(0, "", Target(of or 0, content), f"rolled back to revision {of}")
+                decisions.write(replace(found, held=held))
+
+        around = Around(begin, trial, lambda: None if beside else _settle(decisions, trial))
         attempt = context.attempt(history, content, of=of)
         try:
             _run_prechecks(loaded.spec, force=arguments.force)
@@ -36,13 +58,59 @@ def run(context: Context, loaded: LoadedSpec, content: Content, *, of: int | Non
         health = context.health(loaded.spec)
         with spinner("applying and verifying"), Kernel(loaded.spec.numbers, lock=lock) as kernel:
             kernel.health = health
-            outcome = reconcile_once(kernel, Compiler(loaded.name, loaded.spec), attempt)
+            outcome = reconcile_once(kernel, Compiler(loaded.name, loaded.spec), attempt, around)
+            if outcome.failed and beside:
+                decisions.write(found)
             outcome.raise_failure()
             warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:
         note(outcome.plan)
         show_plan(arguments, loaded.name, outcome.plan, applied)
+    if trial is not None and trial.pending is not None:
+        tell(f"confirm within {arguments.confirm:g} s: nvictl confirm; otherwise: {_back(trial.pending)}")
     return 0
+
+
+def _trial(
+    context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile, content: Content
+) -> Trial:
+    """ConflictError where there is nothing to return to, or a daemon would not keep to it."""
+    from nvi_operator.errors import ConflictError
+    from nvi_operator.history.decisions import Target
+    from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.language.model.settings import Numbers
+    from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.rollout.content import NO_GATEWAY
+    from nvi_operator.rollout.trial import Confirm, Trial, last_confirmed
+
+    if (found := lock.instance()) is not None:
+        raise ConflictError(
+            f"confirmation: {found} is running: it applies what its own source says",
+            hint="nvictl run --confirm TIME asks for confirmation of each new spec",
+        )
+    back = last_confirmed(history)
+    if back is None:
+        with Kernel(Numbers(), lock=lock, observes=True) as kernel:
+            stands = bool(preview(kernel, Compiler(content.gateway, None)))
+        if stands:
+            raise ConflictError(
+                "confirmation: the gateway that stands is in no history: there is nothing to return to",
+                hint="apply its spec without --confirm first, which confirms it",
+            )
+        back = Target(0, NO_GATEWAY)
+    return Trial(decisions, Confirm(context.arguments.confirm), content, back)
+
+
+def _settle(decisions: DecisionsFile, trial: Trial | None) -> None:
+    """Whatever was held or pending, this spec is in force now."""
+    found = decisions.read()
+    if (found.pending or found.held) and not (trial and trial.pending):
+        decisions.write(found.settled())
+
+
+def _back(pending: Pending) -> str:
+    return f"back to revision {pending.back.revision}" if pending.back.revision else "no gateway, as before"
 
 
 def _run_prechecks(spec: GatewaySpec, *, force: bool) -> None:

@@ -13,6 +13,7 @@ from nvi_operator.cli.output import warn
 
 if TYPE_CHECKING:
     from nvi_operator.daemon.control.client import Client
+    from nvi_operator.history.decisions import DecisionsFile
     from nvi_operator.history.revision import Content
     from nvi_operator.history.store import History
     from nvi_operator.language.load.loader import LoadedSpec
@@ -126,7 +127,16 @@ class Context:
 
         return History(state_directory())
 
-    def attempt(self, history: History, content: Content, *, of: int | None = None) -> Attempt:
+    def decisions(self) -> DecisionsFile:
+        """What is pending, held or suspended."""
+        from nvi_operator.history.decisions import DecisionsFile
+        from nvi_operator.rollout.place import state_directory
+
+        return DecisionsFile(state_directory())
+
+    def attempt(
+        self, history: History, content: Content, *, of: int | None = None, action: str | None = None
+    ) -> Attempt:
         """What this command tries: `content`, which is that of revision `of`."""
         import time
 
@@ -134,8 +144,8 @@ class Context:
         from nvi_operator.rollout.attempt import Attempt
         from nvi_operator.rollout.place import asked
 
-        command = self.arguments.command
-        revision = Revision(0, time.time(), content.gateway, command, asked(self._command()), of=of)
+        action = action or self.arguments.command
+        revision = Revision(0, time.time(), content.gateway, action, asked(self._command()), of=of)
         return Attempt(history, revision, content, lambda text: warn([text]))
 
     def _command(self) -> str:

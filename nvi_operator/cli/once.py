@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nvi_operator.errors import NviError
+from nvi_operator.history.revision import Standing
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.reconcile.outcome import Outcome, Reason
 
 if TYPE_CHECKING:
+    from nvi_operator.plan.change import Change
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import AnyKernel
     from nvi_operator.rollout.attempt import Attempt
+    from nvi_operator.rollout.trial import Trial
 
 
-def reconcile_once(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None = None) -> Outcome:
+@dataclass(frozen=True)
+class Around:
+    """What else happens under the lock: `before` may refuse, `done` comes before the outcome is reported."""
+
+    before: Callable[[], None] = lambda: None
+    trial: Trial | None = None
+    done: Callable[[], None] = lambda: None
+
+
+def reconcile_once(
+    kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None = None, around: Around | None = None
+) -> Outcome:
     """Never raises an NviError: what stopped it is in `errors`. `seconds` includes the wait for the lock."""
     started = time.monotonic()
+    around = around or Around()
     try:
         with kernel.exclusive():
-            outcome = _reconcile(kernel, compiler, attempt)
+            around.before()
+            outcome = _reconcile(kernel, compiler, attempt, around.trial)
+            around.done()
     except NviError as error:
         outcome = Outcome(compiler.name, errors=(error,), failed=True, reasons=frozenset({Reason.COMMAND}))
     return replace(outcome, seconds=time.monotonic() - started)
 
 
-def _reconcile(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None) -> Outcome:
+def _reconcile(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None, trial: Trial | None) -> Outcome:
+    def step(change: Change) -> None:
+        if attempt:
+            attempt.step(change)
+        if trial:
+            trial.step(attempt.revision.number if attempt else 0)
+
     try:
-        outcome = reconcile(kernel, compiler, on_step=attempt.step) if attempt else reconcile(kernel, compiler)
+        outcome = reconcile(kernel, compiler, on_step=step)
     except NviError as error:
+        if trial:
+            trial.failed(error)
         if attempt:
             attempt.stopped(error)
         raise
     outcome = replace(outcome, reasons=frozenset({Reason.COMMAND}))
-    if attempt:
-        attempt.done(outcome)
+    standing = Standing.PENDING if trial and trial.pending else Standing.CONFIRMED
+    number = attempt.done(outcome, standing=standing).number if attempt else 0
+    if trial:
+        trial.done(number)
     return outcome

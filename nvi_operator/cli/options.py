@@ -33,6 +33,25 @@ def seconds(text: str, least: int = 1) -> float:
     return value
 
 
+def duration(text: str) -> float:
+    """Seconds: `90s`, `5m`, `1h`. At least one."""
+    from nvi_operator.language.operator.values import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def confirm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--confirm",
+        metavar="TIME",
+        type=duration,
+        help="return to the confirmed revision unless `nvictl confirm` is called within this time, such as 5m",
+    )
+
+
 def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")

@@ -79,6 +79,10 @@ def warn(texts: Iterable[str]) -> None:
         print(f"warning: {text}", file=sys.stderr)
 
 
+def tell(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
 def note(plan: Plan) -> None:
     for text in plan.topology.notes if plan.topology else ():
         print(f"note: {text}", file=sys.stderr)

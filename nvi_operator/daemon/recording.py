@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nvi_operator.history.revision import Origin, Revision
+from nvi_operator.daemon.judge import InForce
+from nvi_operator.history.revision import Origin, Revision, Standing
 from nvi_operator.history.store import History
-from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.plan.change import Change
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.rollout.attempt import Attempt
-from nvi_operator.rollout.content import content_of
 from nvi_operator.rollout.place import asked
 from nvi_operator.topology.model import Topology
 
@@ -27,29 +26,32 @@ class Recording:
     def __init__(self, history: History, root: Path, say: Callable[[str], None]) -> None:
         self._history = history
         self._root = root
-        self._say = say
-        self._spec: LoadedSpec | None = None
+        self.say = say
+        self._used: InForce | None = None
         self._attempt: Attempt | None = None  # of this spec
         self._came: tuple[str, ...] | None = None  # of it: the errors; None: nothing is recorded yet
         self._delta = False
         self._before: Topology | None = None  # the last one that held
 
-    def begin(self, spec: LoadedSpec, *, delta: bool) -> None:
+    def begin(self, used: InForce, *, delta: bool) -> None:
         """Before each reconcile. `delta`: the spec is an edit of the one before; that is recorded afterwards only."""
-        if spec is self._spec:
+        if used is self._used:
             return
-        content = content_of(spec, self._root)
-        revision = Revision(0, time.time(), spec.name, "run", asked(f"nvictl run {self._root}"))
-        self._spec, self._came, self._delta = spec, None, delta
-        self._attempt = Attempt(self._history, revision, content, self._say)
+        who = asked(f"nvictl run {self._root}")
+        revision = Revision(0, time.time(), used.content.gateway, used.action, who, of=used.of)
+        self._used, self._came, self._delta = used, None, delta
+        self._attempt = Attempt(self._history, revision, used.content, self.say)
 
-    def step(self, change: Change) -> None:
-        """Before each step of a reconcile."""
-        if self._attempt is not None and self._came is None and not self._delta:
+    def step(self, change: Change) -> int:
+        """Before each step of a reconcile. The number of the revision; 0 where it has none yet."""
+        if self._attempt is None:
+            return 0
+        if self._came is None and not self._delta:
             self._attempt.step(change)
+        return self._attempt.revision.number
 
-    def end(self, outcome: Outcome) -> None:
-        """Before the outcome is reported."""
+    def end(self, outcome: Outcome, standing: Standing) -> int:
+        """Before the outcome is reported. The number of the revision; 0 where nothing was recorded."""
         came = tuple(error.message for error in outcome.errors[-1:]) if outcome.failed else ()
         if self._attempt is not None and came != self._came and self._came != ():
             self._came = came
@@ -57,9 +59,10 @@ class Recording:
             if outcome.failed:
                 self._attempt.stopped(outcome.errors[-1])
             else:
-                self._attempt.done(outcome, self._before)
+                self._attempt.done(outcome, self._before, standing)
         if not outcome.failed:
             self._before = outcome.plan.topology
+        return self._attempt.revision.number if self._attempt else 0
 
 
 def _origin(outcome: Outcome) -> Origin | None:

@@ -18,6 +18,7 @@ from nvi_operator.daemon.hooks import Hook, Hooks
 from nvi_operator.daemon.interfaces import Station
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
+from nvi_operator.daemon.judge import DeadlineStation, InForce, Judge
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.recording import Recording
@@ -25,6 +26,8 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NftCrashedError, NviError
 from nvi_operator.events.event import Note
 from nvi_operator.events.record import History
+from nvi_operator.history.decisions import DecisionsFile
+from nvi_operator.history.revision import Standing
 from nvi_operator.history.store import History as Revisions
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
@@ -42,6 +45,7 @@ from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
 from nvi_operator.rollout.place import state_directory, sweep
+from nvi_operator.rollout.trial import Confirm
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.state.host import HostState
@@ -67,9 +71,13 @@ class Daemon:
         force: bool = False,
         invalidation: Invalidation | None = None,
         recording: Recording | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._directory = directory
         self._recording = recording
+        self._judge = judge
+        self._used: InForce | None = None  # in the last reconcile
+        self._delta: LoadedSpec | None = None  # a spec that is an edit of the one before
         self._prober = prober
         self._kernel = kernel
         self._invalidation = invalidation
@@ -132,9 +140,21 @@ class Daemon:
             changed_by=trigger.changed_by,
             errors=tuple(dict.fromkeys(error for error in (state.bad, *outcome.errors) if error)),
         )
-        if self._recording is not None:
-            self._recording.end(outcome)
+        self._record(outcome)
         return outcome
+
+    def _record(self, outcome: Outcome) -> None:
+        if self._recording is None or self._judge is None or self._used is None:
+            return
+        recording = self._recording
+        try:
+            if outcome.failed:
+                self._judge.stopped(outcome.errors[-1])
+                recording.end(outcome, Standing.NONE)
+            else:
+                self._judge.reached(self._used, lambda standing: recording.end(outcome, standing))
+        except NviError as error:  # the next reconcile tries again
+            recording.say(error.message)
 
     def _load(self) -> bool:
         """Was a spec loaded as a whole?"""
@@ -143,21 +163,18 @@ class Daemon:
         good = self._directory.state.good
         if done.delta and good and self._accepted is before:  # forwards need no second precheck
             self._accepted, self._compiler = good, self._compiler.after(good.spec, done.delta)
-            if self._recording is not None:
-                self._recording.begin(good, delta=True)
+            self._delta = good
         return done.read and not done.delta
 
     def _reconcile(self, trigger: Trigger) -> Outcome:
         started = time.monotonic()
         try:
-            spec = self._directory.state.in_force()
-            if self._recording is not None:
-                self._recording.begin(spec, delta=False)
+            spec, numbers = self._in_force(self._directory.state.in_force())
             self._accept(spec)
             if trigger.whole:
                 self._kernel.invalidate()
             self._kernel.health = self._prober.health
-            with self._kernel.using(spec.spec.numbers) as kernel:
+            with self._kernel.using(numbers) as kernel:
                 outcome = reconcile(
                     kernel, self._compiler, paused=trigger.paused, reached=self._reached, on_step=self._step
                 )
@@ -165,15 +182,26 @@ class Daemon:
         except NviError as error:
             return replace(self._failed(error, trigger), seconds=time.monotonic() - started)
         self._reached = outcome.plan.after
-        self._prober.follow(probed(spec.spec, outcome.plan.topology))
+        self._prober.follow(probed(spec.spec, outcome.plan.topology) if spec else {})
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=time.monotonic() - started)
 
-    def _step(self, change: Change) -> None:
-        if self._recording is not None:
-            self._recording.step(change)
+    def _in_force(self, spec: LoadedSpec) -> tuple[LoadedSpec | None, Numbers]:
+        """The spec to reconcile with, where the directory's is `spec`. Raises NviError."""
+        if self._judge is None or self._recording is None:
+            return spec, spec.spec.numbers
+        self._used = used = self._judge.in_force(spec)
+        self._recording.begin(used, delta=used.spec is self._delta and not self._judge.on_trial)
+        return used.spec, used.spec.spec.numbers if used.spec else Numbers()
 
-    def _accept(self, spec: LoadedSpec) -> None:
+    def _step(self, change: Change) -> None:
+        if self._recording is not None and self._judge is not None:
+            self._judge.step(self._recording.step(change))
+
+    def _accept(self, spec: LoadedSpec | None) -> None:
         """Raises ConflictError where another program writes the gateway's bits of the packet mark."""
+        if spec is None:
+            self._accepted, self._compiler = None, Compiler("", None)
+            return
         if spec is self._accepted:
             return
         if not self._force:
@@ -184,7 +212,8 @@ class Daemon:
 
     def _failed(self, error: NviError, trigger: Trigger) -> Outcome:
         plan = NO_PLAN
-        if self._accepted is not None and self._accepted is self._directory.state.good:
+        used = self._used.spec if self._used else self._directory.state.good
+        if self._accepted is not None and self._accepted is used:
             self._kernel.invalidate()
             if isinstance(error, NftCrashedError):
                 try:
@@ -216,14 +245,19 @@ def run_daemon(
     kernel_lines: bool = False,
     hooks: Sequence[Hook] = (),
     metrics: Sequence[str] = (),
+    confirm: float | None = None,
 ) -> int:
-    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
+    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: seconds within
+    which each new spec is to be confirmed.
 
     Raises ConflictError if another one is running in this network namespace.
     """
 
     def say(text: str) -> None:
         print(text, flush=True)
+
+    def note(text: str) -> None:
+        history.add(Note(note=text))
 
     history = History()
     history.listeners.append(log_sink())
@@ -241,9 +275,14 @@ def run_daemon(
         Revisions(state_directory()) as revisions,
     ):
         sweep()
-        recording = Recording(revisions, path, lambda text: history.add(Note(note=text)))
-        daemon = Daemon(directory, kernel, prober, force=force, invalidation=invalidation, recording=recording)
-        stations: list[Station] = [streams, prober, told]
+        decisions, policy = DecisionsFile(state_directory()), Confirm(confirm) if confirm else None
+        recording = Recording(revisions, path, note)
+        judge = Judge(decisions, revisions, path, lock.changing, note, policy)
+        daemon = Daemon(
+            directory, kernel, prober, force=force, invalidation=invalidation, recording=recording, judge=judge
+        )
+        deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)
+        stations: list[Station] = [streams, prober, told, deadline]
         loop = Loop(
             daemon.reconcile,
             directory=directory,

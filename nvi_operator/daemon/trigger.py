@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nvi_operator.kernel.netlink.events import Event
 from nvi_operator.reconcile.outcome import Reason
 
-_READ_NOTHING = frozenset({Reason.KERNEL, Reason.OVERFLOW, Reason.RELEASE, Reason.HEALTH})
+_READ_NOTHING = frozenset({Reason.KERNEL, Reason.OVERFLOW, Reason.RELEASE, Reason.HEALTH, Reason.CONFIRM})
 _LOOK_AT_EVERYTHING = frozenset({Reason.TIMER, Reason.OVERFLOW, Reason.RETRY, Reason.SIGNAL})
 
 

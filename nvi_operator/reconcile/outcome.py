@@ -22,6 +22,7 @@ class Reason(StrEnum):
     RELEASE = "release"  # an object that was paused is reconciled again
     SIGNAL = "signal"
     HEALTH = "health"  # probes found an uplink up or down
+    CONFIRM = "confirm"  # the time to confirm a revision is over, or it was aborted
     COMMAND = "command"  # `nvictl apply` or `nvictl down`
 
 

@@ -36,12 +36,14 @@ class Attempt:
         if not self._recorded:
             self._record(self.revision, durable=False)
 
-    def done(self, outcome: Outcome, before: Topology | None = None) -> Revision:
+    def done(
+        self, outcome: Outcome, before: Topology | None = None, standing: Standing = Standing.CONFIRMED
+    ) -> Revision:
         """It holds. `before`: what the gateway was, which names the entries that are no more."""
         made = replace(
             self.revision,
             result=Result.APPLIED if outcome.plan else Result.UNCHANGED,
-            standing=Standing.CONFIRMED,
+            standing=standing,
             reasons=tuple(sorted(reason.value for reason in outcome.reasons)),
             plan=plan_text(outcome.plan, before),
             steps=len(outcome.plan.steps),

@@ -12,6 +12,8 @@ NAMES = [
     "plan",
     "diff",
     "apply",
+    "confirm",
+    "abort",
     "rollback",
     "history",
     "compare",

@@ -24,6 +24,7 @@ COMMAND = Command(
         options.changes,
         options.quiet,
         options.force,
+        options.confirm,
         options.wait,
     ),
     run,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show_plan, warn
 
+if TYPE_CHECKING:
+    from nvi_operator.history.decisions import DecisionsFile
+
 
 def run(context: Context) -> int:
     from contextlib import closing
 
-    from nvi_operator.cli.once import reconcile_once
+    from nvi_operator.cli.once import Around, reconcile_once
     from nvi_operator.history.revision import Content
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
@@ -20,6 +25,7 @@ def run(context: Context) -> int:
 
     arguments = context.arguments
     compiler, numbers = context.compiler()
+    decisions = context.decisions()
     with (
         closing(context.lock(alone=True)) as lock,
         context.history() as history,
@@ -27,12 +33,20 @@ def run(context: Context) -> int:
         Kernel(numbers, lock=lock) as kernel,
     ):
         attempt = context.attempt(history, Content(compiler.name))
-        outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt)
+        around = Around(done=lambda: _settle(decisions))
+        outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
         outcome.raise_failure()
         warn(kernel.warnings)
     if arguments.output == "json" or not arguments.quiet:
         show_plan(arguments, compiler.name, outcome.plan, removed)
     return 0
+
+
+def _settle(decisions: DecisionsFile) -> None:
+    """Nothing is left to confirm or to hold."""
+    found = decisions.read()
+    if found.pending or found.held:
+        decisions.write(found.settled())
 
 
 COMMAND = Command(

@@ -58,6 +58,7 @@ COMMAND = Command(
         options.changes,
         options.quiet,
         options.force,
+        options.confirm,
         options.wait,
     ),
     run,

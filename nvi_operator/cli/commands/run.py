@@ -35,6 +35,7 @@ def run(context: Context) -> int:
         kernel_lines=arguments.kernel,
         hooks=[*hooks, *arguments.hook],
         metrics=[*(spec.metrics if spec else ()), *arguments.metrics],
+        confirm=arguments.confirm or (spec.confirm.within if spec and spec.confirm else None),
     )
 
 
@@ -97,6 +98,16 @@ def _metrics(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "run",
     "keep the gateway as the spec says: watch files and kernel, repair drift",
-    (options.optional_spec, options.netns, _config, _rescan, options.kernel, options.force, _hook, _metrics),
+    (
+        options.optional_spec,
+        options.netns,
+        _config,
+        _rescan,
+        options.kernel,
+        options.force,
+        options.confirm,
+        _hook,
+        _metrics,
+    ),
     run,
 )

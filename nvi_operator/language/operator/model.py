@@ -44,6 +44,14 @@ Hooks = Annotated[
 ]
 
 
+class Confirmation(Model):
+    """A new spec is given up unless it is confirmed (docs/how-to/confirm.md)."""
+
+    within: Duration = Field(
+        ge=1, description="The time for `nvictl confirm`. It survives restarts; a reboot ends it, unconfirmed."
+    )
+
+
 class OperatorSpec(Model):
     """What `nvictl run` does, in place of its arguments."""
 
@@ -52,6 +60,9 @@ class OperatorSpec(Model):
     )
     source: Source
     rescan: Duration = Field(60.0, ge=1, description="Check files and kernel at least this often.")
+    confirm: Maybe[Confirmation] = Field(
+        None, description="Return to the confirmed spec unless each new one is confirmed. Left out: it stays."
+    )
     metrics: MetricsTargets = Field(
         (),
         description="Where metrics for Prometheus are: a loopback address with a port, or the path of a file for "

@@ -1,0 +1,211 @@
+"""Which spec is in force: the one of the directory, or the confirmed one that it has to give way to.
+
+A new spec needs a confirmation where the policy asks for one. `in_force` decides before each reconcile; what came of
+it is told by `step`, `reached` and `stopped`. The decisions are on disk: they may have been made by an earlier
+daemon or by a command, and are looked at each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nvi_operator.errors import NviError
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Target
+from nvi_operator.history.revision import Content, Standing
+from nvi_operator.history.store import History, HistoryError
+from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.rollout import waiter
+from nvi_operator.rollout.content import content_of, loaded_from
+from nvi_operator.rollout.trial import Confirm, Trial, gave_up, last_confirmed
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What to reconcile with. `spec` None: there is no gateway. `of` is the revision that it repeats."""
+
+    spec: LoadedSpec | None
+    content: Content
+    action: str = "run"
+    of: int | None = None
+
+
+class Judge:
+    """`root` is where specs are loaded from, `exclusive` the gateway's lock; `say` gets what a user should know."""
+
+    def __init__(
+        self,
+        decisions: DecisionsFile,
+        history: History,
+        root: Path,
+        exclusive: Callable[[], AbstractContextManager[None]],
+        say: Callable[[str], None],
+        policy: Confirm | None = None,
+        now: Callable[[], Moment] = waiter.now,
+        arm: Callable[[int, float], None] = waiter.arm,
+    ) -> None:
+        self._decisions = decisions
+        self._history = history
+        self._root = root
+        self._exclusive = exclusive
+        self._say = say
+        self._policy = policy
+        self._now = now
+        self._arm = arm
+        self._last: tuple[LoadedSpec, InForce] | None = None  # of the directory's spec
+        self._back: tuple[Target, InForce] | None = None
+        self._settled: LoadedSpec | None = None  # the spec of the directory that needs no (further) confirmation
+        self._trial: Trial | None = None
+
+    # ---------------------------------------------------------------- before a reconcile
+
+    def in_force(self, spec: LoadedSpec) -> InForce:
+        """`spec` is the good one of the directory. Raises NviError where the one to return to cannot be read."""
+        found = self._read()
+        own = self._own(spec)
+        if found.pending is not None:
+            if not found.pending.left(self._now()):
+                self._trial = None
+                return self._returned(found.pending.back)
+            if found.pending.digest == own.content.digest:
+                return own
+        if (held := found.held) is not None:
+            if not held.digest:  # a rollback: what the directory holds now is not tried
+                held = replace(held, digest=own.content.digest)
+                with self._exclusive():
+                    self._decisions.write(replace(found, held=held))
+            if held.digest == own.content.digest:
+                return self._returned(held.back)
+        if spec is not self._settled:
+            self._begin(spec, own, found)
+        return own
+
+    def _read(self) -> Decisions:
+        found = self._decisions.read()
+        for warning in self._decisions.warnings:
+            self._say(warning)
+        self._decisions.warnings = ()
+        return found
+
+    def _own(self, spec: LoadedSpec) -> InForce:
+        if self._last is None or self._last[0] is not spec:
+            self._last = spec, InForce(spec, content_of(spec, self._root))
+        return self._last[1]
+
+    def _returned(self, back: Target) -> InForce:
+        if self._back is None or self._back[0] != back:
+            spec = loaded_from(back.content, f"revision {back.revision}") if back.content.files else None
+            self._back = back, InForce(spec, back.content, "return", back.revision or None)
+        return self._back[1]
+
+    def _begin(self, spec: LoadedSpec, own: InForce, found: Decisions) -> None:
+        """A spec that is not yet confirmed. The first of all has nothing to return to, and needs no confirmation."""
+        self._trial = None
+        if self._policy is None:
+            return
+        back = found.pending.back if found.pending else None
+        try:
+            back = back or last_confirmed(self._history)
+        except HistoryError as error:
+            self._say(f"{error.message}: {spec.name} is applied without confirmation")
+        if back is not None and back.content != own.content:
+            self._trial = Trial(self._decisions, self._policy, own.content, back, now=self._now, arm=self._arm)
+
+    # ---------------------------------------------------------------- during and after it
+
+    @property
+    def on_trial(self) -> bool:
+        """Does the spec in force need a confirmation, as far as it changes anything?"""
+        return self._trial is not None
+
+    def step(self, revision: int) -> None:
+        """Before each step. Raises KernelError where the decision cannot be written."""
+        if self._trial is not None:
+            self._trial.step(revision)
+
+    def stopped(self, error: NviError) -> None:
+        if self._trial is not None:
+            self._trial.failed(error)
+
+    def reached(self, used: InForce, record: Callable[[Standing], int]) -> None:
+        """The kernel holds it. `record` puts that into the history, and returns the number of the revision."""
+        found = self._decisions.read()
+        if used.action == "return":
+            record(Standing.CONFIRMED)
+            if found.pending is not None:
+                self._given_up(found.pending)
+            return
+        self._settled = used.spec
+        if self._trial is not None and self._trial.pending is not None:
+            self._waits(self._trial, record)
+        elif found.pending is not None and found.pending.digest == used.content.digest:
+            record(Standing.PENDING)
+        else:
+            record(Standing.CONFIRMED)
+            if found != found.settled():
+                with self._exclusive():
+                    self._decisions.write(self._decisions.read().settled())
+
+    def _given_up(self, pending: Pending) -> None:
+        with self._exclusive():
+            if self._decisions.read().pending != pending:
+                return
+            why = gave_up(self._decisions, self._history, self._now())
+        self._say(f"revision {pending.revision}: {why}: {_back(pending)}")
+
+    def _waits(self, trial: Trial, record: Callable[[Standing], int]) -> None:
+        """From now on. It may have been confirmed as soon as it was begun."""
+        with self._exclusive():
+            if self._decisions.read().pending != trial.pending:
+                record(Standing.CONFIRMED)
+                self._trial = None
+                return
+            trial.done(record(Standing.PENDING))
+        pending = trial.pending
+        assert pending is not None
+        self._trial = None
+        number, seconds = pending.revision, pending.seconds
+        self._say(f"revision {number}: confirm within {seconds:g} s: nvictl confirm; otherwise {_back(pending)}")
+
+    # ---------------------------------------------------------------- time
+
+    def due_in(self) -> float | None:
+        """Seconds until a pending revision is given up; None: nothing is pending. Takes microseconds."""
+        with suppress(NviError):
+            if (pending := self._decisions.read().pending) is not None:
+                return pending.left(self._now())
+        return None
+
+
+class DeadlineStation:
+    """Wakes the daemon's loop when a confirmation is due. `on_due` is called again each second until it is not."""
+
+    def __init__(self, judge: Judge, on_due: Callable[[], None], now: Callable[[], float]) -> None:
+        import select
+
+        self._judge = judge
+        self._on_due = on_due
+        self._now = now
+        self._again = float("-inf")
+        self._epoll = select.epoll()  # nothing to read
+
+    def close(self) -> None:
+        self._epoll.close()
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def next_due(self) -> float:
+        left = self._judge.due_in()
+        return float("inf") if left is None else max(self._now() + left, self._again)
+
+    def step(self) -> None:
+        if self.next_due() <= self._now():
+            self._again = self._now() + 1.0
+            self._on_due()
+
+
+def _back(pending: Pending) -> str:
+    return f"back to revision {pending.back.revision}" if pending.back.revision else "no gateway, as before"

@@ -1,0 +1,144 @@
+"""A revision that holds only if it is confirmed: how it is begun, confirmed and given up.
+
+    before the first step      the decision is written: pending, with the spec to return to; the waiter is armed
+    after the last one         the deadline is set again, so that it counts from here
+    confirmed in time          the decision is removed
+    otherwise                  a reconcile with the spec to return to; then the decision says held
+
+A kill between any two of these leaves a decision that whoever looks next acts upon: the daemon, the waiter, or the
+next command that changes anything. All of it happens under the gateway's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from nvi_operator.errors import ConflictError, KernelError, NviError
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Target
+from nvi_operator.history.revision import Content, Revision, Standing
+from nvi_operator.history.store import History, HistoryError
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.reconcile.compiler import Compiler
+from nvi_operator.rollout import waiter
+from nvi_operator.rollout.content import loaded_from
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """`within` seconds; `by`: hand, or proof."""
+
+    within: float
+    by: str = "hand"
+
+
+class Trial:
+    """One revision that is to be confirmed. `step` before each step of its reconcile, then `done` or `failed`."""
+
+    def __init__(
+        self,
+        decisions: DecisionsFile,
+        confirm: Confirm,
+        content: Content,
+        back: Target,
+        *,
+        now: Callable[[], Moment] = waiter.now,
+        arm: Callable[[int, float], None] = waiter.arm,
+    ) -> None:
+        self._decisions = decisions
+        self._confirm = confirm
+        self._content = content
+        self._back = back
+        self._now = now
+        self._arm = arm
+        self.pending: Pending | None = None  # once it has begun
+
+    def step(self, revision: int) -> None:
+        """Before each step. Raises KernelError where the decision cannot be written: nothing is changed then."""
+        if self.pending is None:
+            self._write(revision, self._content.digest)
+            try:
+                self._arm(revision, self._confirm.within)
+            except OSError as error:
+                self._decisions.write(replace(self._decisions.read(), pending=None))
+                raise KernelError(
+                    f"confirmation: starting what waits for it: {error.strerror or error}; nothing was changed"
+                ) from error
+
+    def done(self, revision: int) -> None:
+        """It holds: the time counts from now on."""
+        if self.pending is not None:
+            self._write(revision, self.pending.digest)
+
+    def failed(self, error: NviError) -> None:
+        """It was reverted, so there is nothing to confirm. Where that failed as well, the deadline remains."""
+        if self.pending is not None and error.reverted:
+            with suppress(KernelError):  # then it is given up in time, which changes nothing
+                self._decisions.write(replace(self._decisions.read(), pending=None))
+
+    def _write(self, revision: int, digest: str) -> None:
+        now, within = self._now(), self._confirm.within
+        deadline = Moment(now.boot, now.seconds + within)
+        pending = Pending(revision, digest, self._back, deadline, within, self._confirm.by)
+        self._decisions.write(replace(self._decisions.read(), pending=pending, held=None))
+        self.pending = pending
+
+
+def last_confirmed(history: History) -> Target | None:
+    """What to return to; None where no revision was ever confirmed. Raises HistoryError."""
+    found = history.newest(Standing.CONFIRMED)
+    return Target(found.number, history.content(found.number)) if found else None
+
+
+def compiler_of(target: Target) -> tuple[Compiler, Numbers]:
+    """For the spec to return to, or to remove the gateway where there was none. Raises NviError."""
+    if not target.content.files:
+        return Compiler(target.content.gateway, None), Numbers()
+    loaded = loaded_from(target.content, f"revision {target.revision}")
+    return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
+
+
+def confirm(decisions: DecisionsFile, history: History, who: str, now: Moment) -> Revision | None:
+    """Call under the lock. ConflictError where nothing is pending, or it is too late."""
+    found = decisions.read()
+    pending = found.pending
+    if pending is None:
+        hint = f"revision {found.held.revision} was given up: {found.held.why}" if found.held else ""
+        raise ConflictError("confirmation: no revision is waiting for one", hint=hint)
+    if not pending.left(now):
+        raise ConflictError(
+            f"revision {pending.revision}: {pending.why(now)}: it is given up",
+            hint="apply it again; `nvictl abort` returns to the confirmed one at once",
+        )
+    decisions.write(found.settled())
+    return _mark(history, pending.revision, standing=Standing.CONFIRMED, confirmed_by=who)
+
+
+def gave_up(decisions: DecisionsFile, history: History, now: Moment) -> str:
+    """The confirmed spec holds again: record that. Call under the lock. Returns why."""
+    found = decisions.read()
+    assert found.pending is not None
+    why = found.pending.why(now)
+    decisions.write(found.given_up(why))
+    _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why)
+    return why
+
+
+def refuse_pending(found: Decisions, now: Moment) -> None:
+    """ConflictError while a revision waits for its confirmation: a second one could not be told from it."""
+    if found.pending is not None and (left := found.pending.left(now)):
+        raise ConflictError(
+            f"revision {found.pending.revision}: waits for its confirmation, {left:.0f} s yet",
+            hint="nvictl confirm keeps it, nvictl abort returns to the one before",
+        )
+
+
+def _mark(history: History, number: int, **changes: object) -> Revision | None:
+    """None where it was not recorded: the decision counts."""
+    with suppress(HistoryError):
+        if number and (found := history.revision(number)):
+            changed = replace(found, **changes)  # type: ignore[arg-type]
+            history.change(changed)
+            return changed
+    return None

@@ -1,0 +1,197 @@
+"""A revision that nobody confirms is given up: by a waiter, by the next command, by the daemon, after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment
+from nvi_operator.rollout.place import state_directory
+from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.lab.net import until
+from tests.netns.scenarios import A, spec
+from tests.netns.test_history import WITHOUT_WEB, revisions
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def decisions(gateway: GatewayHost) -> DecisionsFile:
+    return DecisionsFile(gateway.host.call(state_directory))
+
+
+@pytest.fixture(autouse=True)
+def waiters(gateway: GatewayHost) -> Iterator[None]:
+    yield
+    for pid in waiting(gateway):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def waiting(gateway: GatewayHost) -> list[int]:
+    """Processes of the gateway that wait for a confirmation."""
+    home = Path(f"/run/netns/{gateway.host.netns}").stat().st_ino
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"--when-due" in (entry / "cmdline").read_bytes() and (entry / "ns/net").stat().st_ino == home:
+                found.append(int(entry.name))
+    return found
+
+
+def states(gateway: GatewayHost) -> list[tuple[object, ...]]:
+    return [(each["revision"], each["action"], each["standing"]) for each in reversed(revisions(gateway))]
+
+
+def overdue(decisions: DecisionsFile, **changes: object) -> None:
+    """As if the time were over."""
+    found = decisions.read()
+    assert found.pending
+    changes = changes or {"deadline": replace(found.pending.deadline, seconds=0.0)}
+    decisions.write(replace(found, pending=replace(found.pending, **changes)))
+
+
+def test_what_nobody_confirms_is_given_up_by_itself(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec())
+    site.server.serve(443)
+    done = gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), "--confirm", "2s")
+    assert "confirm within 2 s: nvictl confirm; otherwise: back to revision 1" in done.stderr
+    assert states(gateway)[-1] == (2, "apply", "pending")
+    until(lambda: states(gateway)[-1] == (3, "return", "confirmed"), "the confirmed revision is back", seconds=40)
+    assert states(gateway)[1] == (2, "apply", "returned")
+    with site.far.connect(A, 443) as flow:
+        assert flow.by == "server"
+    until(lambda: not waiting(gateway), "nothing waits any more", seconds=20)
+    late = gateway.nvictl("confirm", check=False)
+    assert late.returncode == 1
+    assert "no revision is waiting for one\n  hint: revision 2 was given up: not confirmed within 2 s" in late.stderr
+
+
+def test_what_is_confirmed_stays(gateway: GatewayHost, decisions: DecisionsFile) -> None:
+    gateway.nvictl("apply", gateway.spec(spec()), "--confirm", "1h")
+    refused = gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), check=False)
+    assert "revision 1: waits for its confirmation, " in refused.stderr
+    assert gateway.nvictl("confirm").stdout == "Confirmed: revision 1.\n"
+    assert decisions.read() == Decisions()
+    assert revisions(gateway)[0]["confirmedBy"] == f"user {os.getuid()}"
+    assert not gateway.differences(spec())
+    until(lambda: not waiting(gateway), "nothing waits any more", seconds=20)
+
+
+def test_an_abort_returns_at_once_and_the_first_revision_to_no_gateway(gateway: GatewayHost) -> None:
+    gateway.nvictl("apply", gateway.spec(spec()), "--confirm", "1h")
+    assert gateway.nvictl("abort").stdout == "Aborted: revision 1.\n"
+    assert gateway.owned() == []
+    assert states(gateway) == [(1, "apply", "returned"), (2, "return", "confirmed")]
+
+
+@pytest.mark.parametrize("clue", ["deadline", "boot"])
+def test_the_next_command_gives_up_what_is_due_where_the_waiter_was_killed(
+    gateway: GatewayHost, decisions: DecisionsFile, clue: str
+) -> None:
+    gateway.apply(spec())
+    gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), "--confirm", "1h")
+    for pid in waiting(gateway):
+        os.kill(pid, signal.SIGKILL)
+    if clue == "boot":  # whose clock may have any value
+        overdue(decisions, deadline=Moment("another boot", 1e9))
+    else:
+        overdue(decisions)
+    assert gateway.nvictl("confirm", check=False).returncode == 1
+    wrong = gateway.nvictl("rollback", "2", check=False)  # which applies it again, by the user's own word
+    assert "returned to revision 1" in wrong.stderr
+    assert states(gateway) == [
+        (1, "apply", "confirmed"),
+        (2, "apply", "returned"),
+        (3, "return", "confirmed"),
+        (4, "rollback", "confirmed"),
+    ]
+
+
+def test_nothing_is_changed_where_the_decision_cannot_be_written(
+    gateway: GatewayHost, decisions: DecisionsFile
+) -> None:
+    gateway.apply(spec())
+    decisions.path.mkdir()
+    refused = gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), "--confirm", "1h", check=False)
+    assert refused.returncode == 1
+    assert not gateway.differences(spec())
+
+
+# --------------------------------------------------------------------------- the daemon
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "spec").mkdir()
+    (tmp_path / "spec/gateway.yaml").write_text(spec())
+    return tmp_path / "spec"
+
+
+@pytest.fixture
+def run(gateway: GatewayHost, directory: Path, tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """Starts the daemon, as often as it is called."""
+    started: list[Daemon] = []
+
+    def start(*options: str) -> Daemon:
+        started.append(Daemon(gateway.host, directory, tmp_path / "log", *options))
+        started[-1].until("in sync")
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.stop(signal.SIGKILL)
+
+
+def test_the_daemon_gives_up_what_nobody_confirms_and_tries_it_again_only_when_it_changes(
+    gateway: GatewayHost, directory: Path, run: Callable[..., Daemon], decisions: DecisionsFile
+) -> None:
+    daemon = run("--confirm", "1h")
+    (directory / "gateway.yaml").write_text(WITHOUT_WEB)
+    daemon.until("revision 2: confirm within 3600 s: nvictl confirm; otherwise back to revision 1")
+    daemon.stop(signal.SIGKILL)  # an upgrade, say
+    daemon = run("--confirm", "1h")
+    assert not gateway.differences(WITHOUT_WEB)
+    assert states(gateway) == [(1, "run", "confirmed"), (2, "run", "pending")]
+    overdue(decisions)
+    daemon.until("revision 2: not confirmed within 3600 s: back to revision 1")
+    assert not gateway.differences(spec())
+    daemon.stop(signal.SIGKILL)
+    daemon = run("--confirm", "1h")
+    assert not gateway.differences(spec())  # though the directory says otherwise
+    (directory / "gateway.yaml").write_text(WITHOUT_WEB + "# again\n")
+    daemon.until("revision 4: confirm within 3600 s")
+    gateway.nvictl("confirm")
+    (directory / "gateway.yaml").write_text(spec())
+    daemon.until("revision 5: confirm within 3600 s: nvictl confirm; otherwise back to revision 4")
+    assert gateway.nvictl("abort").stdout == "Aborted: revision 5.\n"
+    assert not gateway.differences(WITHOUT_WEB)
+    assert [state for _, _, state in states(gateway)] == [
+        "confirmed",
+        "returned",
+        "confirmed",
+        "confirmed",
+        "returned",
+        "confirmed",
+    ]
+
+
+def test_a_rollback_holds_against_the_daemon_until_its_directory_changes(
+    gateway: GatewayHost, directory: Path, run: Callable[..., Daemon]
+) -> None:
+    daemon = run()
+    (directory / "gateway.yaml").write_text(WITHOUT_WEB)
+    daemon.until("- forward web", "in sync")
+    gateway.nvictl("rollback")
+    daemon.stop(signal.SIGKILL)
+    daemon = run()
+    assert not gateway.differences(spec())
+    (directory / "gateway.yaml").write_text(WITHOUT_WEB + "# again\n")
+    daemon.until("- forward web", "in sync")
