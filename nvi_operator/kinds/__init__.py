@@ -18,6 +18,7 @@ from nvi_operator.kinds.link import LINK
 from nvi_operator.kinds.link_group import LINK_GROUP
 from nvi_operator.kinds.module import MODULE
 from nvi_operator.kinds.nft_table import NFT_TABLE
+from nvi_operator.kinds.proxy_neighbour import PROXY_NEIGHBOUR
 from nvi_operator.kinds.route import ROUTE
 from nvi_operator.kinds.sysctl import SYSCTL
 from nvi_operator.kinds.tc_program import TC_PROGRAM
@@ -34,6 +35,7 @@ _KINDS: tuple[Kind[Any], ...] = (
     ROUTE,
     FIB_RULE,
     SYSCTL,
+    PROXY_NEIGHBOUR,
     NFT_TABLE,
 )
 

@@ -27,7 +27,13 @@ class Sysctl:
 FORWARDING: Mapping[int, str] = MappingProxyType({4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"})
 # Of one interface, or of `all`. Nothing else is ever written: the record of what was there before names paths.
 _SETTINGS = frozenset(
-    {("ipv4", "accept_local"), ("ipv4", "rp_filter"), ("ipv4", "send_redirects"), ("ipv6", "accept_ra")}
+    {
+        ("ipv4", "accept_local"),
+        ("ipv4", "rp_filter"),
+        ("ipv4", "send_redirects"),
+        ("ipv6", "accept_ra"),
+        ("ipv6", "proxy_ndp"),
+    }
 )
 # A cached flow's acknowledgements pass conntrack by: without this it takes the next one that it sees for invalid.
 LIBERAL = "net/netfilter/nf_conntrack_tcp_be_liberal"
@@ -53,6 +59,10 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
             if uplink.dynamic and uplink.interface.ifindex is not None:
                 # A forwarding host stops learning from router advertisements, save with 2.
                 yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", "2")
+        announcing = {u.interface.ifname for u in topology.uplinks if any(a.version == 6 for a in u.announced)}
+        for ifname in sorted(announcing):
+            # Without it entries of the neighbour table answer nobody; with it only they do.
+            yield Sysctl(f"net/ipv6/conf/{ifname}/proxy_ndp", "1")
     if topology.liberal:
         yield Sysctl(LIBERAL, "1")
     for family in topology.families:

@@ -23,6 +23,7 @@ from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link_group import LinkGroup
+from nvi_operator.kinds.proxy_neighbour import ProxyNeighbour
 from nvi_operator.kinds.route import Route
 from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.language.model.values import FAMILIES
@@ -195,7 +196,7 @@ class _Trace:
                 return owners.of_rule(obj, self._topologies[0].priorities) if self._topologies else GATEWAY
             case Route(table=table, dev=dev) if table not in owners.own_tables:
                 return owners.tables.get(table) or owners.ifnames.get(dev or "", GATEWAY)
-            case LinkGroup() | EgressGuard() | IngressGuard():
+            case LinkGroup() | EgressGuard() | IngressGuard() | ProxyNeighbour():
                 return owners.ifnames.get(obj.ifname, GATEWAY)
             case Sysctl(path=path):
                 return next((owners.ifnames[part] for part in path.split("/") if part in owners.ifnames), GATEWAY)

@@ -45,6 +45,7 @@ class Uplink:
     families: frozenset[Family]
     dynamic: bool
     health: ProbedState = UNKNOWN
+    announced: tuple[Address, ...] = ()  # on no interface; the gateway answers for them on the wire
     clamped_mtu: int | None = None  # bytes, that TCP segments through it have to fit into; None: any
     far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
 

@@ -49,6 +49,7 @@ TARGET_MASK = BYTE  # of the conntrack mark, of tenants' flows only: the tenant 
 ORIGIN_MASK, ORIGIN_SHIFT = BYTE << 8, 8  # of the same: the tenant of the client
 
 MAX_TENANTS = BYTE
+MAX_ANNOUNCED = 1024  # addresses of one uplink: the kernel looks for one in 16 lists (PNEIGH_HASHMASK)
 MAX_UPLINKS = BYTE
 
 

@@ -17,6 +17,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network
 from nvi_operator.topology.addresses import find_addresses, networks_beside
+from nvi_operator.topology.announced import announced
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.flow_cache import resolve_flow_cache
@@ -168,7 +169,7 @@ def _forwards(
 
 def _for_forwards(uplinks: Iterable[Uplink]) -> list[Uplink]:
     """What forwards do not depend on is left out."""
-    return [replace(uplink, wire=(), health=UNKNOWN, clamped_mtu=None) for uplink in uplinks]
+    return [replace(uplink, wire=(), health=UNKNOWN, clamped_mtu=None, announced=()) for uplink in uplinks]
 
 
 def _families(inside_interfaces: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
@@ -348,6 +349,7 @@ def _uplink(
         families=frozenset(family for family in FAMILIES if family in known),
         dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
         health=facts.health.uplinks.get(name, UNKNOWN),
+        announced=announced(name, uplink, fact, next_hops, note),
         clamped_mtu=fact.mtu if fact and uplink.clamp_mss else None,
     )
 

@@ -73,6 +73,8 @@ class GatewayHost:
             left += [f"route {route}" for route in routes if str(route.get("protocol")) == str(PROTOCOL)]
         links = json.loads(run("ip", "-j", "-N", "link").stdout)
         left += [f"link {link['ifname']}" for link in links if str(link.get("group")) in GROUPS]
+        proxied = json.loads(run("ip", "-N", "-j", "neigh", "show", "proxy").stdout or "[]")
+        left += [f"proxy {entry}" for entry in proxied if str(entry.get("protocol")) == str(PROTOCOL)]
         left += [f"tc {line}" for line in self._tc() if " nvi" in line]
         return left
 

@@ -15,6 +15,7 @@ from nvi_operator.kernel.drivers.link import LinkDriver
 from nvi_operator.kernel.drivers.link_group import LinkGroupDriver
 from nvi_operator.kernel.drivers.module import ModuleDriver
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
+from nvi_operator.kernel.drivers.proxy_neighbour import ProxyNeighbourDriver
 from nvi_operator.kernel.drivers.route import RouteDriver
 from nvi_operator.kernel.drivers.sysctl import SysctlDriver
 from nvi_operator.kernel.drivers.tc_program import TcProgramDriver
@@ -33,6 +34,7 @@ _DRIVERS: tuple[type[Driver], ...] = (
     RouteDriver,
     FibRuleDriver,
     SysctlDriver,
+    ProxyNeighbourDriver,
     NftTableDriver,
 )
 

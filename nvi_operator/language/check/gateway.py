@@ -15,13 +15,14 @@ from nvi_operator.language.check.port_claims import Claims
 from nvi_operator.language.check.redirects import check_redirects
 from nvi_operator.language.check.references import check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
-from nvi_operator.language.check.uplinks import check_default, check_interfaces, check_uplinks
+from nvi_operator.language.check.uplinks import check_announced, check_default, check_interfaces, check_uplinks
 from nvi_operator.language.model.gateway import GatewaySpec
 
 _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_references,
     check_interfaces,
     check_uplinks,
+    check_announced,
     check_health,
     check_default,
     check_source_nat,

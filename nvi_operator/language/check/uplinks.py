@@ -12,7 +12,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import FAMILIES, Address, Network, link_local, no_hosts, within
-from nvi_operator.topology.numbers import MAX_TENANTS, MAX_UPLINKS
+from nvi_operator.topology.numbers import MAX_ANNOUNCED, MAX_TENANTS, MAX_UPLINKS
 
 
 def check_interfaces(spec: GatewaySpec) -> Iterator[Problem]:
@@ -113,6 +113,22 @@ def _alias_families(path: Path, interface: InterfaceSpec) -> Iterator[Problem]:
 
 
 # --------------------------------------------------------------------------- uplinks
+
+
+def check_announced(spec: GatewaySpec) -> Iterator[Problem]:
+    for name, uplink in spec.uplinks.items():
+        path: Path = ("spec", "uplinks", name, "announce")
+        routed = uplink.routed or ()
+        named = uplink.announce if isinstance(uplink.announce, tuple) else routed if uplink.announce else ()
+        if uplink.announce is True and not routed:
+            yield path, "there is nothing to announce: the uplink has no `routed`", "name the addresses under routed"
+        for network in named:
+            if not any(within(network, other) for other in routed):
+                yield path, f"{network} is not in routed", "add it to routed: it is on no interface"
+        count = sum(network.num_addresses for network in named)
+        if count > MAX_ANNOUNCED and uplink.announce is not True:
+            message = f"{count} addresses are announced: at most {MAX_ANNOUNCED}"
+            yield path, message, "name a smaller prefix, or let the ISP route it here"
 
 
 def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:

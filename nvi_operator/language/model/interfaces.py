@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Addresses, IfName, Maybe, Name, Networks, OrShort, as_tuple
@@ -32,6 +32,10 @@ def _addresses(value: Any) -> Any:
     return value if value == "auto" else as_tuple(value)
 
 
+def _announce(value: Any) -> Any:
+    return value if isinstance(value, bool) else as_tuple(value)
+
+
 def _networks(value: Any) -> Any:
     return value if value in ("auto", "none") else as_tuple(value)
 
@@ -49,6 +53,11 @@ _AUTO_OR_ADDRESSES: dict[str, Any] = {
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
     ]
+}
+
+
+_TRUE_OR_NETWORKS: dict[str, Any] = {
+    "anyOf": [{"type": "boolean"}, {"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
 }
 
 
@@ -99,6 +108,14 @@ class UplinkSpec(Model):
         "`as: [isp-a, isp-b]`. 0: it is used only when none of the others works.",
     )
 
+    announce: Annotated[
+        Annotated[bool, Strict()] | Networks, BeforeValidator(_announce), WithJsonSchema(_TRUE_OR_NETWORKS)
+    ] = Field(
+        False,
+        description="Answer for these public addresses on the uplink's own wire, by ARP and neighbour discovery, for "
+        "an ISP that takes them to be there instead of routing them here; neighbours are told when they appear. "
+        "true: what of `routed` is in a network of the interface. Or prefixes out of `routed`.",
+    )
     clamp_mss: bool = Field(
         False,
         description="Tell both ends of TCP connections through it to use segments that fit into the interface's MTU, "

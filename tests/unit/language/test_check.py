@@ -622,6 +622,34 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
             )
         ],
     ),
+    "nothing to announce": (
+        uplinks("a: {interface: wan0, addresses: 203.0.113.2, announce: true}"),
+        [
+            (
+                "8:60",
+                "spec.uplinks.a.announce",
+                "there is nothing to announce: the uplink has no `routed`",
+                "name the addresses under routed",
+            )
+        ],
+    ),
+    "announced addresses that are elsewhere, and too many": (
+        uplinks(A.replace("203.0.113.16/28", "198.18.0.0/16, announce: [198.18.0.0/21, 198.19.0.1]")),
+        [
+            (
+                "8:83",
+                "spec.uplinks.a.announce",
+                "198.19.0.1/32 is not in routed",
+                "add it to routed: it is on no interface",
+            ),
+            (
+                "8:83",
+                "spec.uplinks.a.announce",
+                "2049 addresses are announced: at most 1024",
+                "name a smaller prefix, or let the ISP route it here",
+            ),
+        ],
+    ),
     "the same address": (
         uplinks(A, "b: {interface: wan1, addresses: 203.0.113.2}"),
         [
@@ -719,13 +747,13 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
         uplinks("a: {interface: wan0, addresses: 203.0.113.2, nextHop: '2001:db8::1'}"),
         [
             (
-                "8:59",
+                "8:60",
                 "spec.uplinks.a.nextHop",
                 "2001:db8::1 is IPv6, and the uplink has no IPv6 address",
                 "add an address of that family, or leave this next hop out",
             ),
             (
-                "8:59",
+                "8:60",
                 "spec.uplinks.a.nextHop",
                 "the uplink has IPv4 addresses, and no IPv4 next hop",
                 "add the router of that family",
@@ -736,7 +764,7 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
         uplinks("a: {interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.2}"),
         [
             (
-                "8:59",
+                "8:60",
                 "spec.uplinks.a.nextHop",
                 "203.0.113.2 is the uplink's own address",
                 "write the router's address",
