@@ -114,6 +114,18 @@ class SpecError(NviError):
         super().__init__("\n".join(told))
 
 
+class SourceError(NviError):
+    """The spec cannot be fetched, or what was fetched is refused; the one in force stays."""
+
+    retryable = True
+
+
+class RefusedError(SourceError):
+    """What was fetched is refused; waiting does not help."""
+
+    retryable = False
+
+
 class ConflictError(NviError):
     """A foreign object is in the place of an owned one; the operator never changes it."""
 

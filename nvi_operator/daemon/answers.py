@@ -10,8 +10,10 @@ from typing import Any
 
 from nvi_operator import __version__
 from nvi_operator.daemon.control.protocol import PROTOCOL, Request
-from nvi_operator.daemon.control.server import Answer
+from nvi_operator.daemon.control.server import Answer, Later
 from nvi_operator.daemon.loop import Loop
+from nvi_operator.daemon.sync import Sync
+from nvi_operator.errors import NviError
 from nvi_operator.events.event import UplinkDown, UplinkUp
 from nvi_operator.events.record import History, Record, iso
 from nvi_operator.plan.change import Plan
@@ -43,6 +45,7 @@ class Answers:
         spec: str,
         look: Callable[[], Seen],
         health: Health = dict,
+        sync: Sync | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._loop = loop
@@ -50,6 +53,7 @@ class Answers:
         self._spec = spec
         self._look = look
         self._health = health
+        self._sync = sync
         self._began = wall()
         self._since: dict[str, float] = {}  # the last time that an uplink went down or came back
         history.listeners.append(self._notice)
@@ -61,7 +65,7 @@ class Answers:
 
     @property
     def changing(self) -> dict[str, Answer]:
-        return {"reconcile": self._reconcile}
+        return {"reconcile": self._reconcile, "sync": self._fetch}
 
     def status(self, events: int = SHOWN) -> StatusData:
         """Raises NviError where the kernel cannot be read."""
@@ -73,6 +77,7 @@ class Answers:
             "revision": str(last.revision) if last.revision else None,
             "errors": [str(error) for error in last.errors],
             "paused": self._paused_now(),
+            "source": self._sync.status() if self._sync else None,
         }
         uplinks = seen.plan.topology.uplinks if seen.plan.topology else ()
         return status_data(
@@ -112,6 +117,14 @@ class Answers:
         """As SIGHUP does."""
         self._loop.trigger(Reason.SIGNAL)
         return {}
+
+    def _fetch(self, request: Request) -> Later:
+        if self._sync is None:
+            raise NviError(
+                f"nvictl run: it follows a directory, {self._spec}: there is nothing to fetch",
+                hint="a changed file is applied by itself; systemctl reload nvi-operator looks at once",
+            )
+        return self._sync.ask()
 
     def _notice(self, record: Record) -> None:
         if isinstance(record.event, (UplinkDown, UplinkUp)):

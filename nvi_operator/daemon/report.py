@@ -28,7 +28,7 @@ SHOWN = 40  # lines of the kernel's objects that are logged
 def events_of(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Iterator[GatewayEvent]:
     """What is new since the last outcome, but for the errors themselves. With `kernel` also the kernel's lines."""
     common = _common(outcome)
-    if last.spec_error and not outcome.spec_error:
+    if last.spec_error and last.spec_error.problems and not outcome.spec_error:
         yield events.SourceGood(**common)
     yield from (events.Note(note=note, **common) for note in outcome.notes if note not in last.notes)
     yield from _uplink_events(outcome.plan.topology, last.plan.topology, common)

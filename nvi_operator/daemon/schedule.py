@@ -7,6 +7,7 @@ retry       after a reconcile that failed: 1 s, 2 s ... 60 s; where another proc
 timer       a minute after the last reconcile
 signal      at once
 health      at once
+source      at once
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from nvi_operator.daemon.answers import Answers, Seen
 from nvi_operator.daemon.control.place import ControlPlace
 from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
+from nvi_operator.daemon.fetcher import Fetcher
 from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.hooks import Hook, Hooks
 from nvi_operator.daemon.interfaces import Station
@@ -22,6 +23,7 @@ from nvi_operator.daemon.judge import DeadlineStation, InForce, Judge
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.recording import Recording
+from nvi_operator.daemon.sync import Sync
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NftCrashedError, NviError
 from nvi_operator.events.event import Note
@@ -38,6 +40,7 @@ from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
+from nvi_operator.language.operator.git import GitSource
 from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.plan.left_alone import without_ignored
 from nvi_operator.reconcile.compiler import Compiler
@@ -48,6 +51,8 @@ from nvi_operator.rollout.place import state_directory, sweep
 from nvi_operator.rollout.trial import Confirm
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
+from nvi_operator.sources.git.checkouts import Checkouts
+from nvi_operator.sources.git.naming import in_the_repository, revision_of
 from nvi_operator.state.host import HostState
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.faults import faults
@@ -237,8 +242,9 @@ class Daemon:
 
 
 def run_daemon(
-    path: Path,
+    path: Path | None,
     *,
+    git: GitSource | None = None,
     gateway: str | None,
     rescan_seconds: float,
     force: bool,
@@ -250,7 +256,8 @@ def run_daemon(
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: seconds within
     which each new spec is to be confirmed.
 
-    Raises ConflictError if another one is running in this network namespace.
+    The spec is in the directory `path`, or comes from `git`. Raises ConflictError if another one is running in this
+    network namespace.
     """
 
     def say(text: str) -> None:
@@ -261,8 +268,12 @@ def run_daemon(
 
     history = History()
     history.listeners.append(log_sink())
-    directory = SpecDirectory(path, gateway)
-    lock = GatewayLock(cookie(), f"nvictl run {os.path.abspath(path)}", wait=LOCK_SECONDS, say=say)
+    checkouts = Checkouts(state_directory() / "git")
+    path = path or checkouts.spec
+    directory = SpecDirectory(path, gateway) if git is None else fetched_directory(checkouts, git, gateway)
+    lock = GatewayLock(
+        cookie(), f"nvictl run {git.url if git else os.path.abspath(path)}", wait=LOCK_SECONDS, say=say
+    )
     with (
         closing(lock),
         lock.running(),
@@ -273,6 +284,7 @@ def run_daemon(
         closing(Prober()) as prober,
         closing(Hooks(hooks, history)) as told,
         Revisions(state_directory()) as revisions,
+        ExitStack() as stack,
     ):
         sweep()
         decisions, policy = DecisionsFile(state_directory()), Confirm(confirm) if confirm else None
@@ -283,8 +295,20 @@ def run_daemon(
         )
         deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)
         stations: list[Station] = [streams, prober, told, deadline]
+        sync = None
+        if git is not None:
+            fetcher = Fetcher(git, os.uname().nodename, checkouts, history.add, lambda: loop.trigger(Reason.SOURCE))
+            stations.append(stack.enter_context(closing(fetcher)))
+            sync = Sync(fetcher)
+
+        def reconcile_and_tell(trigger: Trigger) -> Outcome:
+            outcome = daemon.reconcile(trigger)
+            if sync is not None:
+                sync.reconciled(trigger, outcome)
+            return outcome
+
         loop = Loop(
-            daemon.reconcile,
+            reconcile_and_tell,
             directory=directory,
             events=events,
             emit=history.add,
@@ -294,10 +318,20 @@ def run_daemon(
             stations=stations,
         )
         prober.on_change = lambda: loop.trigger(Reason.HEALTH)
-        answers = Answers(loop, history, os.path.abspath(path), daemon.look, prober.told)
+        answers = Answers(loop, history, os.path.abspath(path), daemon.look, prober.told, sync)
         with control(streams, history, answers), published(metrics, history, answers, stations):
             loop.run()
     return 0
+
+
+def fetched_directory(checkouts: Checkouts, git: GitSource, gateway: str | None) -> SpecDirectory:
+    """The files that a git source wrote, with the names that they have in the repository."""
+    return SpecDirectory(
+        checkouts.spec,
+        gateway,
+        revision=lambda _: revision_of(checkouts.checkout()),
+        explain=lambda error: in_the_repository(error, checkouts, git.url.text),
+    )
 
 
 @contextmanager

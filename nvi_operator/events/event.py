@@ -142,27 +142,49 @@ class Reverted(Failed):
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFailed(Failed):
-    """The newest spec is wrong. `in_force`: an earlier one stays in force."""
+    """The newest spec is wrong, or none can be fetched. `in_force`: an earlier one stays in force."""
 
     kind = "source-failed"
     in_force: bool = True
+    fetching: bool = False  # it failed before the spec was read
 
     @property
     def text(self) -> str:
-        head = f"{self.name}: the new spec is wrong; the last good one stays in force\n" if self.in_force else ""
+        what = "the source failed" if self.fetching else "the new spec is wrong"
+        head = f"{self.name}: {what}; the last good one stays in force\n" if self.in_force else ""
         return f"{head}{self.error}\n{next_attempt(self.retry)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceGood(GatewayEvent):
-    """The spec was wrong, and is right again."""
+    """The spec was wrong, and is right again; or the source failed, and works again."""
 
     kind = "source-good"
     level = Level.NOTICE
+    fetching: bool = False
 
     @property
     def text(self) -> str:
-        return f"{self.name}: the spec is right again"
+        return f"{self.name}: {'the source works' if self.fetching else 'the spec is right'} again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched(GatewayEvent):
+    """The source has another commit: it is applied next."""
+
+    kind = "fetched"
+    level = Level.NOTICE
+    remote: str
+    ref: str
+    commit: str
+    author: str
+    subject: str
+    signer: str = ""
+
+    @property
+    def text(self) -> str:
+        signed = f", signed by {self.signer}" if self.signer else ""
+        return f"{self.remote}: {self.ref}: {self.commit[:7]} by {self.author}{signed}: {self.subject}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,6 +361,7 @@ EVENTS: tuple[type[GatewayEvent], ...] = (
     Reverted,
     SourceFailed,
     SourceGood,
+    Fetched,
     Unwatched,
     Note,
     Paused,

@@ -39,6 +39,7 @@ from nvi_operator.language.model.redirects import Answers
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.model.source_nat import Pool, Shares
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
+from nvi_operator.language.operator.git import BranchName, RepositoryPath, SpecGitUrl, TagPattern, UserName
 from nvi_operator.language.operator.model import Operator
 
 Headings = Mapping[Any, str]  # each model and where it belongs
@@ -49,6 +50,11 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (SpecUrl, "page of a server by its address"),
     (DnsName, "name in the DNS"),
     (FilePath, "path"),
+    (SpecGitUrl, "address of a repository"),
+    (BranchName, "branch"),
+    (TagPattern, "pattern of tags"),
+    (RepositoryPath, "path in the repository"),
+    (UserName, "user"),
     (Duration, "duration"),
     (HookTarget, "path or address"),
     (EventKinds, "events"),

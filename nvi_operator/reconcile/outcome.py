@@ -21,6 +21,7 @@ class Reason(StrEnum):
     RETRY = "retry"  # the last reconcile failed, and waiting may have helped
     RELEASE = "release"  # an object that was paused is reconciled again
     SIGNAL = "signal"
+    SOURCE = "source"  # a fetch brought another spec
     HEALTH = "health"  # probes found an uplink up or down
     CONFIRM = "confirm"  # the time to confirm a revision is over, or it was aborted
     COMMAND = "command"  # `nvictl apply` or `nvictl down`

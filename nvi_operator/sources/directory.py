@@ -15,9 +15,9 @@ from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.fast.incremental import reload_file
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.sources.fingerprint import Fingerprint, being_written, fingerprint
-from nvi_operator.sources.git import revision
 from nvi_operator.sources.revision import Revision
 from nvi_operator.sources.state import SpecState
+from nvi_operator.sources.working_copy import revision
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Loaded:
 
 
 class SpecDirectory:
-    """`gateway` is the one to follow where the directory holds several."""
+    """`gateway` is the one to follow where the directory holds several.
+
+    `revision` knows where its content is from, `explain` the names by which the user knows its files.
+    """
 
     def __init__(
         self,
@@ -47,11 +50,15 @@ class SpecDirectory:
         gateway: str | None = None,
         *,
         being_written: Callable[[Path, list[str]], list[str]] = being_written,
+        revision: Callable[[Path], Revision | None] = revision,
+        explain: Callable[[SpecError], SpecError] = lambda error: error,
     ) -> None:
         self.path = path
         self.state = SpecState()
         self._gateway = gateway
         self._being_written = being_written
+        self._revision_of = revision
+        self._explain = explain
         self._seen: Fingerprint | None = None  # at the last look that was not pending
         self._read: Fingerprint | None = None  # when it was read last
         self._revision: Revision | None = None
@@ -87,7 +94,7 @@ class SpecDirectory:
             self.state = self.state.loaded(spec)
             self._ask_revision = True
         except SpecError as error:
-            self.state = self.state.refused(error)
+            self.state = self.state.refused(self._explain(error))
             self._ask_revision = False
         return Loaded(read=True)
 
@@ -105,5 +112,5 @@ class SpecDirectory:
     def revision(self) -> Revision | None:
         """Of the spec in force. Asked when it is needed: git takes longer than a reconcile."""
         if self._ask_revision:
-            self._revision, self._ask_revision = revision(self.path), False
+            self._revision, self._ask_revision = self._revision_of(self.path), False
         return self._revision

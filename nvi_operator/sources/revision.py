@@ -1,8 +1,10 @@
-"""The git revision of a spec. `git.py` asks for it."""
+"""The git revision of a spec. `working_copy.py` asks git for it, and a git source knows it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from nvi_operator.history.revision import Origin
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,7 @@ class Revision:
     commit: str  # abbreviated
     branch: str | None  # None: a detached HEAD
     dirty: bool  # does the spec directory differ from the commit? The rest of the repository does not count
+    origin: Origin | None = field(default=None, compare=False)  # more of the same, from a source that fetches
 
     def __str__(self) -> str:
         return f"{self.commit}{'+' if self.dirty else ''}{f' ({self.branch})' if self.branch else ''}"

@@ -51,6 +51,19 @@ class RuleStatus(TypedDict):
     flows: int  # new ones, since the table was made
 
 
+class SourceStatus(TypedDict):
+    """A git source. `fetched`: when the remote answered last; `error`: of the last attempt."""
+
+    remote: str
+    ref: str
+    commit: str | None
+    author: str | None
+    signer: str | None
+    subject: str | None
+    fetched: str | None
+    error: str | None
+
+
 class DaemonStatus(TypedDict):
     """What a running daemon adds."""
 
@@ -60,6 +73,7 @@ class DaemonStatus(TypedDict):
     revision: str | None
     errors: list[str]
     paused: dict[str, float]  # seconds left, by object
+    source: SourceStatus | None  # a git source
 
 
 class StatusData(TypedDict):

@@ -14,12 +14,14 @@ from tests.lab.net import Host, until
 class Daemon:
     """A running reconciler, and its output since it was last read."""
 
-    def __init__(self, host: Host, spec: Path, log: Path, *options: str) -> None:
+    def __init__(self, host: Host, spec: Path | None, log: Path, *options: str) -> None:
+        """`spec` None: `--config` among the options says where it comes from."""
         self._path = log
         self._shown = 0
+        directory = [] if spec is None else [str(spec)]
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nvi_operator", "run", str(spec), "--netns", host.netns, *options],
+                [sys.executable, "-m", "nvi_operator", "run", *directory, "--netns", host.netns, *options],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,

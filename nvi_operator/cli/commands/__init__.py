@@ -22,6 +22,7 @@ NAMES = [
     "show",
     "drift",
     "run",
+    "sync",
     "down",
     "doctor",
     "module",

@@ -28,7 +28,8 @@ def run(context: Context) -> int:
     spec = _document(arguments.config) if arguments.spec is None else None
     hooks = [Hook(each.to, frozenset(each.events) if each.events else None) for each in spec.hooks] if spec else []
     return run_daemon(
-        arguments.spec if spec is None else Path(spec.source.directory),
+        arguments.spec if spec is None else Path(spec.source.directory) if spec.source.directory else None,
+        git=spec.source.git if spec else None,
         gateway=arguments.gateway or (spec.gateway if spec else None),
         rescan_seconds=arguments.rescan or (spec.rescan if spec else 60.0),
         force=arguments.force,

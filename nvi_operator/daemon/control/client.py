@@ -38,7 +38,7 @@ class Client:
                 self._events.append(answer["event"])
         except TimeoutError as error:
             raise BusyError(
-                f"nvictl run: no answer within {PATIENCE:g} s: a reconcile takes long, or it hangs",
+                f"nvictl run: no answer within {self._sock.gettimeout():g} s: a reconcile takes long, or it hangs",
                 hint="see its log: journalctl -u nvi-operator",
             ) from error
         except OSError as error:
@@ -46,6 +46,10 @@ class Client:
         if problem := answer.get("error"):
             raise NviError(f"nvictl run: {problem['message']}", hint=problem.get("hint") or "")
         return answer["result"]
+
+    def wait(self, seconds: float) -> None:
+        """How long the next answers may take, in place of PATIENCE."""
+        self._sock.settimeout(seconds)
 
     def follow(self) -> Iterator[dict[str, Any]]:
         """Events, after `subscribe`; ends when the daemon does."""

@@ -10,7 +10,27 @@ from nvi_operator.daemon.control.streams import Connection, Streams, each
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.events.record import History, Record
 
-Answer = Callable[[Request], Any]  # what goes into JSON; raises NviError
+Answer = Callable[[Request], Any]  # what goes into JSON, or a `Later`; raises NviError
+
+
+class Later:
+    """An answer that is not known yet. `tell` it once; it is dropped where the peer has left."""
+
+    def __init__(self) -> None:
+        self._listener: Callable[[Any], None] | None = None
+        self._told: list[Any] = []
+
+    def tell(self, data: Any) -> None:
+        """What goes into JSON, or an NviError."""
+        if self._listener is None:
+            self._told.append(data)
+        else:
+            self._listener(data)
+
+    def to(self, listener: Callable[[Any], None]) -> None:
+        self._listener = listener
+        for data in self._told:
+            listener(data)
 
 
 class ControlServer:
@@ -59,9 +79,18 @@ class ControlServer:
         try:
             request = parse_request(line)
             number = request.id
-            return result(request, self._asked(connection, request)(request))
+            found = self._asked(connection, request)(request)
+            if isinstance(found, Later):
+                found.to(lambda data: self._send_later(connection, request, data))
+                return b""
+            return result(request, found)
         except NviError as error:
             return refusal(number, error)
+
+    def _send_later(self, connection: Connection, request: Request, data: Any) -> None:
+        if not connection.closed:
+            line = refusal(request.id, data) if isinstance(data, NviError) else result(request, data)
+            self._streams.push(connection, line)
 
     def _asked(self, connection: Connection, request: Request) -> Answer:
         if request.name in self._answers:

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe, Name, OrShort, as_tuple
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
+from nvi_operator.language.operator.git import GitSource
 from nvi_operator.language.operator.values import parse_hook
 
 
 class Source(Model):
-    """Where the gateway's spec comes from."""
+    """Where the gateway's spec comes from: one of the two."""
 
-    directory: FilePath = Field(
-        description="A directory of this machine, or a file, as with `nvictl run DIR`: changes are applied."
+    directory: Maybe[FilePath] = Field(
+        None, description="A directory of this machine, or a file, as with `nvictl run DIR`: changes are applied."
     )
+    git: Maybe[GitSource] = Field(None, description="A git repository ([how-to](how-to/git.md)).")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Source:
+        if (self.directory is None) == (self.git is None):
+            raise ValueError("give directory or git, one of them")
+        return self
 
 
 class HookSpec(Model):

@@ -14,8 +14,8 @@ import pytest
 
 from nvi_operator.sources import fingerprint as source
 from nvi_operator.sources.fingerprint import being_written, fingerprint
-from nvi_operator.sources.git import revision
 from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.working_copy import revision
 from tests.unit.sources.test_watch import git, swap
 
 OLD = 1_000_000_000

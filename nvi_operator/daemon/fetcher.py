@@ -1,0 +1,296 @@
+"""A git source in the daemon's loop: asks the remote, has what is new fetched, and tells. It never waits for git.
+
+    due --> git ls-remote --.--> nothing new: due again after the interval
+                            `--> worker (sources/git/worker.py) --> another commit: publish it, reconcile
+
+Whatever fails leaves the spec in force as it is, is told once, and is tried again later: after 1 s, 2 s ... up to the
+interval. What was refused is looked at again only by `sync`, or once the remote has something else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import random as uniform
+from typing import Any
+
+from nvi_operator.daemon.backoff import Backoff
+from nvi_operator.daemon.child import Child
+from nvi_operator.errors import NviError, SourceError
+from nvi_operator.events.event import Fetched, GatewayEvent, Note, SourceFailed, SourceGood
+from nvi_operator.language.model.values import HOST_PATTERN
+from nvi_operator.language.operator.git import HOSTNAME, GitSource
+from nvi_operator.sources.git.checkouts import Checkout, Checkouts
+from nvi_operator.sources.git.command import Remote, command, environment, explained
+from nvi_operator.sources.git.refs import HEADS, TAGS, Tip, choose, parse_refs, short_ref
+from nvi_operator.sources.git.worker import Job
+
+LEAST_WAIT = 1.0  # seconds between two attempts
+LONGEST_WAIT = 300.0  # seconds, of the backoff where the interval is shorter
+REPEAT = 600.0  # seconds after which an error that lasts is told again
+_WORKER = (sys.executable, "-I", "-m", "nvi_operator.sources.git.worker")
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True)
+class FetchState:
+    """Of the source, for `status`: times in seconds since 1970."""
+
+    remote: str
+    ref: str = ""
+    checkout: Checkout | None = None
+    fetched: float | None = None  # when the remote answered last
+    error: NviError | None = None
+
+
+# What a fetch found: was there another commit, and what went wrong.
+Done = Callable[[bool, NviError | None], None]
+
+
+class Fetcher:
+    """A station of the daemon's loop (`daemon/interfaces.py`)."""
+
+    def __init__(
+        self,
+        source: GitSource,
+        hostname: str,
+        checkouts: Checkouts,
+        emit: Callable[[GatewayEvent], None],
+        on_new: Callable[[], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        random: Callable[[], float] = uniform,
+    ) -> None:
+        """Raises SourceError or NviError where the directory or the hostname cannot be used."""
+        self._source = source
+        self._remote = remote_of(source)
+        self._path = path_of(source, hostname)
+        self._checkouts = checkouts
+        self._emit = emit
+        self._on_new = on_new
+        self._now, self._wall, self._random = now, wall, random
+        self._backoff = Backoff(LEAST_WAIT, max(LONGEST_WAIT, min(source.interval, 3600.0)), random)
+        self._epoll = select.epoll()
+        self._child: Child | None = None
+        self._fetching = False  # is it the worker that runs?
+        self._tip: Tip | None = None
+        self._refused: Tip | None = None  # asked for again only by `sync`
+        self._due = now()
+        self._deadline = _NEVER
+        self._waiting: list[Done] = []
+        self._next: list[Done] = []  # asked while a fetch was under way: it may have begun too early for them
+        self._told: tuple[str, float] = ("", float("-inf"))
+        if note := checkouts.prepare():
+            emit(Note(note=note))
+        self.state = FetchState(source.url.text, checkout=checkouts.checkout())
+
+    # ---------------------------------------------------------------- station
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def next_due(self) -> float:
+        return self._deadline if self._child is not None else self._due
+
+    def step(self) -> None:
+        if self._child is None:
+            if self._due <= self._now():
+                self._ask()
+        elif self._epoll.poll(0):
+            child, self._child, self._deadline = self._child, None, _NEVER
+            self._epoll.unregister(child.pidfd)
+            self._ended(child)
+        elif self._deadline <= self._now():
+            self._child.kill()
+            self._deadline = _NEVER  # its end is reported as soon as the kernel can
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+        self._epoll.close()
+
+    def sync(self, done: Done) -> None:
+        """Fetch now, also what was refused before. `done` is called when that is over, before any reconcile."""
+        self._refused = None
+        if self._child is not None:
+            self._next.append(done)
+            return
+        self._waiting.append(done)
+        self._due = self._now()
+
+    # ---------------------------------------------------------------- asking, fetching
+
+    def _ask(self) -> None:
+        self._fetching = False
+        if self._source.token and (error := _unsafe(self._source.token)):
+            self._failed(error)
+            return
+        self._deadline = self._now() + self._source.timeout
+        wanted = f"{TAGS}{self._source.tag}" if self._source.tag else f"{HEADS}{self._source.branch or 'main'}"
+        self._start(command(self._remote, "ls-remote", "--refs", "-q", "--", self._remote.url, wanted), b"")
+
+    def _fetch(self, tip: Tip) -> None:
+        self._fetching, self._tip = True, tip
+        job = Job(
+            remote=self._remote,
+            ref=tip.ref,
+            path=self._path,
+            directory=str(self._checkouts.directory),
+            allow_rewind=self._source.allow_rewind,
+        )
+        self._start(_WORKER, job.json())
+
+    def _start(self, arguments: list[str] | tuple[str, ...], data: bytes) -> None:
+        try:
+            self._child = Child(arguments, environment(self._remote), data, limited=not self._fetching)
+        except OSError as error:
+            hint = "install git" if isinstance(error, FileNotFoundError) else ""
+            self._failed(SourceError(f"{self._remote.url}: starting git: {error.strerror or error}", hint=hint))
+            return
+        self._epoll.register(self._child.pidfd, select.EPOLLIN)
+
+    def _ended(self, child: Child) -> None:
+        code, output, errors = child.wait()
+        try:
+            if child.killed:
+                raise SourceError(
+                    f"{self._remote.url}: no end within {self._source.timeout:g} s: ended it",
+                    hint="look at the network, or raise spec.source.git.timeout",
+                )
+            if self._fetching:
+                self._fetched(_parsed(output, errors, self._remote.url))
+            elif code != 0:
+                why, hint = explained(errors)
+                raise SourceError(f"{self._remote.url}: git ls-remote: {why}", hint=hint)
+            else:
+                self._answered(choose(parse_refs(output), self._source.branch, self._source.tag))
+        except SourceError as error:
+            self._failed(error)
+
+    def _answered(self, tip: Tip) -> None:
+        """The remote has this tip: is it new?"""
+        self.state = replace(self.state, ref=tip.name, fetched=self._wall())
+        known = self.state.checkout
+        same = known is not None and known.remote == self._remote.url and known.path == self._path
+        if tip == self._refused:
+            self._rest()  # as before
+        elif same and known is not None and known.ref == tip.ref and known.seen.get(tip.ref) == tip.object:
+            self._done(new=False)
+        else:
+            self._deadline = self._now() + self._source.timeout
+            self._fetch(tip)
+
+    def _fetched(self, answer: dict[str, Any]) -> None:
+        for note in answer.get("notes", ()):
+            self._emit(Note(note=note))
+        if "error" in answer:
+            if answer.get("refused"):
+                self._refused = self._tip
+            raise SourceError(answer["error"], hint=answer["hint"])
+        checkout = Checkout.of(answer["checkout"])
+        try:
+            self._checkouts.publish(Path(answer["tree"]))
+        except OSError as error:
+            raise SourceError(f"{self._checkouts.current}: replacing it: {error.strerror or error}") from error
+        self.state = replace(self.state, checkout=checkout, fetched=self._wall())
+        self._emit(
+            Fetched(
+                remote=checkout.remote,
+                ref=short_ref(checkout.ref),
+                commit=checkout.commit,
+                author=checkout.author,
+                subject=checkout.subject,
+                signer=checkout.signer,
+            )
+        )
+        self._done(new=True)
+
+    # ---------------------------------------------------------------- outcomes
+
+    def _done(self, *, new: bool) -> None:
+        self._refused = None
+        if self.state.error is not None:
+            self._emit(SourceGood(fetching=True))
+        self.state = replace(self.state, error=None)
+        self._told = ("", float("-inf"))
+        self._backoff.reset()
+        self._rest()
+        self._tell(new, None)
+        if new:
+            self._on_new()
+
+    def _failed(self, error: NviError) -> None:
+        self.state = replace(self.state, error=error)
+        wait = self._rest(retry=True)
+        text, now = str(error), self._now()
+        if self._told[0] != text or self._told[1] + REPEAT <= now:
+            self._told = (text, now)
+            in_force = self.state.checkout is not None
+            self._emit(SourceFailed(error=text, retry=wait, in_force=in_force, fetching=True))
+        self._tell(False, error)
+
+    def _rest(self, *, retry: bool = False) -> float | None:
+        """When is the next look due? Returns the seconds until then; None: at the next `sync`."""
+        interval = self._source.interval
+        waits = [interval + self._source.longest_jitter * self._random()] if interval else []
+        if retry and self._refused is None:
+            waits = [min([self._backoff.next(), *waits])]
+        wait = max(LEAST_WAIT, min(waits)) if waits else None
+        self._due = _NEVER if wait is None else self._now() + wait
+        return wait
+
+    def _tell(self, new: bool, error: NviError | None) -> None:
+        waiting, self._waiting, self._next = self._waiting, self._next, []
+        if self._waiting:
+            self._due = self._now()
+        for done in waiting:
+            done(new, error)
+
+
+def remote_of(source: GitSource) -> Remote:
+    return Remote(
+        url=source.url.text,
+        transport=source.url.transport,
+        key=source.key or "",
+        known_hosts=source.known_hosts or "",
+        token=source.token or "",
+        user=source.user or "",
+    )
+
+
+def path_of(source: GitSource, hostname: str) -> str:
+    """In the repository. Raises SourceError where the hostname cannot be a part of it."""
+    if HOSTNAME in source.path and not HOST_PATTERN.fullmatch(hostname):
+        raise SourceError(
+            f"hostname {hostname!r}: cannot stand in a path", hint="set another: hostnamectl hostname NAME"
+        )
+    return source.path.replace(HOSTNAME, hostname)
+
+
+def _unsafe(token: str) -> SourceError | None:
+    """As ssh refuses a key."""
+    try:
+        mode = os.stat(token).st_mode
+    except OSError as error:
+        return SourceError(f"{token}: reading the token: {error.strerror}", hint="write it, and chmod 600 it")
+    if mode & 0o077:
+        return SourceError(f"{token}: other users may read this token", hint=f"chmod 600 {token}")
+    return None
+
+
+def _parsed(output: bytes, errors: bytes, url: str) -> dict[str, Any]:
+    try:
+        found = json.loads(output)
+    except ValueError:
+        why, hint = explained(errors)
+        raise SourceError(f"{url}: the worker ended without an answer: {why}", hint=hint) from None
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,51 @@
+"""What a commit's files are called to the user: `a1b2c3d:gateways/edge/gateway.yaml`, as git itself has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nvi_operator.errors import SpecError, SpecProblems
+from nvi_operator.history.revision import Origin
+from nvi_operator.sources.git.checkouts import Checkout, Checkouts
+from nvi_operator.sources.git.refs import short_ref
+from nvi_operator.sources.revision import Revision
+
+
+class NotFetchedError(SpecError):
+    """There is no spec yet."""
+
+    def __init__(self, remote: str) -> None:
+        super().__init__([])
+        self.message = f"{remote}: not fetched yet"
+
+
+def revision_of(checkout: Checkout | None) -> Revision | None:
+    """What the events call it, and what the history keeps of it."""
+    if checkout is None:
+        return None
+    origin = Origin(checkout.commit, checkout.author, checkout.signer, checkout.remote, short_ref(checkout.ref))
+    return Revision(checkout.commit[:7], short_ref(checkout.ref), dirty=False, origin=origin)
+
+
+def in_the_repository(error: SpecError, checkouts: Checkouts, remote: str) -> SpecError:
+    """The same error, with the names that the files have in the repository."""
+    checkout = checkouts.checkout()
+    if checkout is None:
+        return NotFetchedError(remote)
+    before = f"{checkouts.spec}"
+    after = f"{checkout.commit[:7]}:{checkout.path}".removesuffix("/")
+
+    def renamed(text: str) -> str:
+        return text.replace(f"{before}/", f"{after}/" if checkout.path else after).replace(before, after)
+
+    problems = SpecProblems(
+        replace(
+            problem,
+            position=replace(problem.position, file=renamed(problem.position.file)),
+            message=renamed(problem.message),
+            hint=renamed(problem.hint),
+        )
+        for problem in error.problems
+    )
+    problems.more, problems.complete = error.more, error.complete
+    return SpecError(problems)

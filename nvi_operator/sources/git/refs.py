@@ -1,0 +1,66 @@
+"""Which branch or tag of a remote is followed, from what `git ls-remote` prints. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from nvi_operator.errors import SourceError
+
+HEADS, TAGS = "refs/heads/", "refs/tags/"
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@dataclass(frozen=True)
+class Tip:
+    """A branch or tag, and the object that it names: a commit, or a tag with a message of its own."""
+
+    ref: str
+    object: str
+
+    @property
+    def name(self) -> str:
+        return short_ref(self.ref)
+
+    @property
+    def is_tag(self) -> bool:
+        return self.ref.startswith(TAGS)
+
+
+def short_ref(ref: str) -> str:
+    return ref.removeprefix(HEADS).removeprefix(TAGS)
+
+
+def parse_refs(output: bytes) -> dict[str, str]:
+    """What each ref names. A line that is none is left out: what comes from a remote may be anything."""
+    found = {}
+    for line in output.decode(errors="replace").splitlines():
+        identity, _, ref = line.partition("\t")
+        if _ID.fullmatch(identity) and ref.startswith(("refs/heads/", "refs/tags/")) and ref.isprintable():
+            found[ref] = identity
+    return found
+
+
+def choose(refs: Mapping[str, str], branch: str | None, tag: str | None) -> Tip:
+    """The branch, or the tag with the highest version of those that match. Raises SourceError."""
+    if tag is None:
+        ref = HEADS + (branch or "main")
+        if ref not in refs:
+            raise SourceError(
+                f"branch {short_ref(ref)}: not in the remote repository", hint="push it, or name another"
+            )
+        return Tip(ref, refs[ref])
+    matching = [ref for ref in refs if ref.startswith(TAGS) and fnmatchcase(ref.removeprefix(TAGS), tag)]
+    if not matching:
+        raise SourceError(f"tags {tag}: none in the remote repository", hint="push one, or name another pattern")
+    ref = max(matching, key=lambda found: version(found.removeprefix(TAGS)))
+    return Tip(ref, refs[ref])
+
+
+def version(name: str) -> tuple[tuple[int, int, str], ...]:
+    """To compare versions: numbers as numbers, and `v2.0-rc1` before `v2.0`."""
+    parts = re.findall(r"\d+|[^\d]+", name)
+    key = [(2, int(part), "") if part.isdecimal() else (0 if part[0] in "-~" else 3, 0, part) for part in parts]
+    return (*key, (1, 0, ""))

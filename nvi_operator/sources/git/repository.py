@@ -1,0 +1,148 @@
+"""The bare repository of a git source: fetch into it, ask it. Only in the worker: each call waits for git."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from nvi_operator.errors import RefusedError, SourceError
+from nvi_operator.sources.git.command import Remote, command, environment, explained
+from nvi_operator.sources.git.tree import Blob
+
+_LOCKS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_*")  # what a killed git leaves
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_MOST_PACKS = 24  # each fetch adds one
+_FETCHED = "refs/nvi/fetched"
+_ACCEPTED = "refs/nvi/accepted"
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Repository:
+    """Raises SourceError where git fails, with its words."""
+
+    def __init__(self, path: Path, remote: Remote) -> None:
+        self._path = path
+        self._remote = remote
+
+    def prepare(self) -> str:
+        """Make it if it is missing. One that is damaged is set aside: returns what to tell of it."""
+        told = ""
+        if self._path.exists() and self._run("rev-parse", "--git-dir").returncode != 0:
+            aside = self._path.with_name("damaged.git")  # one of them, the last
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(self._path, aside)
+            told = f"{self._path}: damaged: set aside as {aside.name}; fetched again"
+        if not self._path.exists():
+            self._ask("init", "-q", "--bare", "--template=", "--", str(self._path), place=False)
+        for left in (path for pattern in _LOCKS for path in self._path.glob(pattern)):
+            left.unlink(missing_ok=True)  # no other git is at work here: the worker holds the lock
+        return told
+
+    def has(self, commit: str) -> bool:
+        return self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+    def fetch(self, ref: str, *, shallow: bool) -> str:
+        """What a ref of the remote leads to, with its objects; `shallow`: without its history."""
+        depth = ("--depth=1",) if shallow else ()
+        options = ("--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "-q")
+        self._ask("fetch", *options, *depth, "--", self._remote.url, f"+{ref}:{_FETCHED}")
+        return self._ask("rev-parse", "--verify", _FETCHED).decode().strip()
+
+    def commit_of(self, identity: str) -> str:
+        """Of a commit, or of a tag that is one."""
+        try:
+            return self._ask("rev-parse", "--verify", f"{identity}^{{commit}}").decode().strip()
+        except SourceError as error:
+            raise RefusedError(f"{self._remote.url}: {identity[:12]} is no commit") from error
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        done = self._run("merge-base", "--is-ancestor", ancestor, commit)
+        if done.returncode not in (0, 1):
+            raise self._failed("merge-base", done.stderr)
+        return done.returncode == 0
+
+    def describe(self, commit: str) -> tuple[str, str]:
+        """Author and subject."""
+        raw = self._ask("log", "-1", "--format=%an <%ae>%x00%s", commit).decode(errors="replace")
+        author, _, subject = raw.rstrip("\n").partition("\0")
+        return _plain(author), _plain(subject)
+
+    def tree(self, commit: str, path: str) -> bytes:
+        """What `git ls-tree -r -z -l` prints of a directory in a commit."""
+        where = f"{commit}:{path}"
+        kind = self._run("cat-file", "-t", where).stdout.decode().strip()
+        if kind != "tree":
+            there = self._top(commit)
+            what = "it is a file: name its directory" if kind == "blob" else f"there are: {there}"
+            raise RefusedError(f"{commit[:12]}: no directory {path or '/'!r} in this commit", hint=what)
+        return self._ask("ls-tree", "-r", "-z", "-l", "--full-tree", where)
+
+    def _top(self, commit: str) -> str:
+        names = self._ask("ls-tree", "-d", "--name-only", "-z", commit).decode(errors="replace").split("\0")
+        return ", ".join(_plain(name) for name in names[:8] if name) or "no directories"
+
+    def contents(self, blobs: Sequence[Blob]) -> Iterator[bytes]:
+        """Of each, as it is in the repository: without filters, line endings and attributes."""
+        if not blobs:
+            return
+        with subprocess.Popen(
+            command(self._remote, "cat-file", "--batch", repository=self._path),
+            env=environment(self._remote),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            preexec_fn=end_with_parent,
+        ) as git:
+            assert git.stdin is not None
+            assert git.stdout is not None
+            for blob in blobs:
+                git.stdin.write(f"{blob.object}\n".encode())
+                git.stdin.flush()
+                head = git.stdout.readline().decode().split()
+                if head != [blob.object, "blob", str(blob.size)]:
+                    raise SourceError(f"{self._path}: {blob.path}: the repository has lost it")
+                content = git.stdout.read(blob.size + 1)[:-1]
+                if len(content) != blob.size:
+                    raise SourceError(f"{self._path}: {blob.path}: the repository has lost a part of it")
+                yield content
+
+    def accept(self, identity: str) -> None:
+        """Keep its objects, and forget what was fetched before it."""
+        self._ask("update-ref", _ACCEPTED, identity)
+        packs = self._path / "objects" / "pack"
+        if len(list(packs.glob("*.pack"))) > _MOST_PACKS:
+            with suppress(SourceError):  # it is only for the space
+                self._ask("repack", "-a", "-d", "-q")
+
+    def _run(self, *arguments: str, place: bool = True) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command(self._remote, *arguments, repository=self._path if place else None),
+            env=environment(self._remote),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            preexec_fn=end_with_parent,
+        )
+
+    def _ask(self, *arguments: str, place: bool = True) -> bytes:
+        done = self._run(*arguments, place=place)
+        if done.returncode != 0:
+            raise self._failed(arguments[0], done.stderr)
+        return done.stdout
+
+    def _failed(self, what: str, errors: bytes) -> SourceError:
+        why, hint = explained(errors)
+        return SourceError(f"{self._remote.url}: git {what}: {why}", hint=hint)
+
+
+def _plain(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]

@@ -1,0 +1,102 @@
+"""`nvictl run` with a git source: a push is in force as soon as it is fetched, and what fails changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nvi_operator.kernel.netns import entered
+from nvi_operator.rollout.place import state_directory
+from tests.lab import GatewayHost, Site
+from tests.lab.daemon import Daemon
+from tests.lab.remote import GitRemote
+from tests.netns.scenarios import A, B, spec
+
+pytestmark = pytest.mark.netns
+
+Start = Callable[..., Daemon]
+
+
+def everyone_as(uplink: str) -> str:
+    return spec().replace("    - name: everyone\n      as: isp-a", f"    - name: everyone\n      as: {uplink}")
+
+
+def seen(site: Site) -> str:
+    with site.client.connect(site.far.address, 443) as flow:
+        return flow.seen
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> GitRemote:
+    return GitRemote(tmp_path)
+
+
+@pytest.fixture
+def start(site: Site, remote: GitRemote, tmp_path: Path) -> Iterator[Start]:
+    started: list[Daemon] = []
+    with entered(site.gateway.netns):
+        state = state_directory()
+
+    def begin(more: str = "interval: 0", source: str = "") -> Daemon:
+        config = tmp_path / "operator.yaml"
+        config.write_text(
+            "apiVersion: nvi-operator/v1\nkind: Operator\nspec:\n"
+            f"  source: {{git: {{url: {source or remote.url}, path: 'gateways/edge', {more}}}}}\n"
+        )
+        log = tmp_path / f"log{len(started)}"
+        started.append(Daemon(site.gateway, None, log, "--config", str(config)))
+        return started[-1]
+
+    site.far.serve(443)
+    yield begin
+    for daemon in started:
+        daemon.stop(signal.SIGKILL)
+    shutil.rmtree(state, ignore_errors=True)
+    assert site.leaks() == 0
+
+
+def test_a_push_is_in_force_after_sync_and_survives_restarts_without_the_remote(
+    site: Site, gateway: GatewayHost, remote: GitRemote, start: Start
+) -> None:
+    first = remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-a"), "README.md": "# gateways\n"})
+    daemon = start()
+    log = daemon.until("in sync")
+    assert f"main: {first[:7]} by Ada <ada@example.net>: a change" in log
+    assert seen(site) == A
+    assert gateway.nvictl("sync").stdout.splitlines()[-1] == "nothing new"
+
+    second = remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-b")})
+    told = gateway.nvictl("sync").stdout
+    assert f"main at {second[:7]} by Ada" in told
+    assert "applied and verified" in told
+    assert seen(site) == B
+
+    # A wrong spec is named as git names it, and the last good one stays in force.
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("nowhere")})
+    done = gateway.nvictl("sync", check=False)
+    assert done.returncode == 1
+    assert ":gateways/edge/gateway.yaml:" in done.stdout
+    status = json.loads(gateway.nvictl("status", "-o", "json", check=False).stdout)
+    assert status["daemon"]["revision"] == f"{second[:7]} (main)"
+    assert seen(site) == B
+
+    # A history that was rewound is refused; a restart without the remote goes on with what was accepted.
+    remote.git("reset", "-q", "--hard", first)
+    remote.push()
+    done = gateway.nvictl("sync", check=False)
+    assert done.returncode == 1
+    assert "branch main: refused: its history was rewound" in done.stderr
+    remote.git("reset", "-q", "--hard", second)
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-a")})
+    remote.path.rename(remote.path.with_name("away.git"))
+    done = gateway.nvictl("sync", check=False)
+    assert "does not appear to be a git repository" in done.stderr
+    assert daemon.stop() == 0
+    daemon = start()
+    daemon.until("the source failed; the last good one stays in force")
+    assert seen(site) == B
