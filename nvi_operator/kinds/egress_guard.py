@@ -47,11 +47,16 @@ class GuardEntry:
 
 @dataclass(frozen=True)
 class EgressGuard:
-    """`stage_mask` is None when the live program is not one that this version would have loaded."""
+    """`stage_mask` is None when the live program is not one that this version would have loaded.
+
+    `tcx`: attached by tcx where the kernel has it, as the programs of the flow cache are, because cached packets pass
+    it and a filter costs them more. Without a cache it is a filter, which every version of the operator finds.
+    """
 
     ifname: str
     stage_mask: int | None
     entries: frozenset[GuardEntry]
+    tcx: bool = False
 
     @property
     def key(self) -> str:
@@ -64,16 +69,17 @@ _BITS = 32  # rules that have a bit of their own; more share them, and then let 
 def _desired(topology: Topology) -> Iterator[EgressGuard]:
     if not topology.programs:
         return
+    tcx = topology.flow_cache is not None
     present = {interface.ifname for interface in topology.interfaces if interface.ifindex is not None}
     for ifname in topology.uplink_ifnames:
         if ifname in present:
             entries = (entry for family in topology.families for entry in _entries(topology, ifname, family))
-            yield EgressGuard(ifname, topology.stage_mask, frozenset(entries))
+            yield EgressGuard(ifname, topology.stage_mask, frozenset(entries), tcx)
     public = frozenset(entry for family in topology.families for entry in _answers(topology, family))
     for ifname in (
         sorted({inside.interface.ifname for inside in topology.inside_interfaces} & present) if public else ()
     ):
-        yield EgressGuard(ifname, topology.stage_mask, public)
+        yield EgressGuard(ifname, topology.stage_mask, public, tcx)
 
 
 def _answers(topology: Topology, family: Family) -> Iterator[GuardEntry]:
@@ -171,7 +177,8 @@ def _describe(guard: EgressGuard) -> str:
     ]
     if any(entry.standing & Standing.FREE for entry in sources):
         parts = [*(part.replace("own", "public", 1) for part in parts), "all else leaves"]
-    return f"{guard.key}: {'; '.join(parts)}{_exceptions(guard.entries)}"
+    tcx = "; by tcx, where the kernel has it" if guard.tcx else ""
+    return f"{guard.key}: {'; '.join(parts)}{_exceptions(guard.entries)}{tcx}"
 
 
 def _exceptions(entries: frozenset[GuardEntry]) -> str:

@@ -23,6 +23,7 @@ from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.language.model.values import Family
 from nvi_operator.store.saved_settings import SavedSettings
 
+_ETH_P_ALL = 3
 _PARENTS: dict[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 
 
@@ -76,7 +77,8 @@ class FlowCache:
                 moved = syscall.program_fd(other.program)
                 _put(ipr, ifindex, hook, moved, other.name, other.preference + 10)
                 os.close(moved)
-                ipr.tc("del-filter", index=ifindex, parent=_PARENTS[hook], prio=other.preference, protocol=0)
+                place = {"parent": _PARENTS[hook], "prio": other.preference, "protocol": _ETH_P_ALL}
+                ipr.tc("del-filter", "bpf", ifindex, f":{other.handle}", **place)
             _put(ipr, ifindex, hook, fd, name, 1)
 
     def detach(self, *ifnames: str) -> None:
@@ -208,7 +210,7 @@ def _filters(ifindex: int, hook: Hook) -> list[Filter]:
 
 
 def _put(ipr: Any, ifindex: int, hook: Hook, fd: int, name: str, preference: int) -> None:
-    place = {"parent": _PARENTS[hook], "prio": preference, "protocol": 3, "classid": 1}
+    place = {"parent": _PARENTS[hook], "prio": preference, "protocol": _ETH_P_ALL, "classid": 1}
     ipr.tc("replace-filter", "bpf", ifindex, ":1", fd=fd, name=name, direct_action=True, **place)
 
 

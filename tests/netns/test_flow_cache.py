@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 
 import pytest
 
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import objects, syscall, tcx
+from nvi_operator.kernel.bpf.egress import EGRESS
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.model.settings import Numbers
@@ -50,7 +52,7 @@ def test_it_comes_and_goes_with_the_setting(site: Site, gateway: GatewayHost) ->
     gateway.apply(spec(ON))
     assert gateway.differences(spec(ON)) == []
     on = programs(site.gateway)
-    assert {on[name] for name in ("lan0", "wan0", "wan1")} == {2}
+    assert {on[name] for name in ("lan0", "wan0", "wan1")} == {3}, "with the guard at the egress"
     gateway.apply(spec(OFF))
     assert not any(programs(site.gateway).values())
     gateway.apply(spec(ON))
@@ -68,6 +70,40 @@ def test_an_established_flow_takes_the_fast_path(site: Site, gateway: GatewayHos
             flow.again()
         assert flow.seen == A
     assert cache(gateway)["fast"] > 40
+
+
+def test_cached_packets_pass_the_guard_of_their_uplink(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec(ON))
+    site.far.serve(443)
+    with site.client.connect(site.far.address, 443) as flow:
+        for _ in range(40):
+            flow.again()
+        site.gateway.call(_guard_without_own_sources, "wan0")
+        before = gateway.counters()
+        with pytest.raises(OSError):
+            flow.again()
+    after = gateway.counters()
+    assert after["fast"] > before["fast"]
+    assert after["egress_foreign"] > before["egress_foreign"]
+    assert gateway.differences(spec(ON)) == ["update egress-guard wan0 egress"]
+
+
+def _guard_without_own_sources(ifname: str) -> None:
+    """In place of the guard one with an empty map."""
+    ifindex = socket.if_nametoindex(ifname)
+    listing = tcx.programs(ifindex, "egress")
+    for number in listing.programs:
+        fd = syscall.program_fd(number)
+        if syscall.program_info(fd).name == EGRESS.program:
+            with objects.load(EGRESS.object, constants=EGRESS.constants(1 << 31)) as loaded:
+                tcx.replace(ifindex, "egress", loaded.programs[EGRESS.program], fd, listing.revision)
+        os.close(fd)
+
+
+def test_doctor_does_not_mind_the_gateways_own_programs(site: Site, gateway: GatewayHost) -> None:
+    gateway.apply(spec(ON))
+    found = gateway.nvictl("doctor", gateway.spec(spec(ON)), check=False).stdout
+    assert "tcx" not in found
 
 
 def test_the_largest_flows_are_shown_before_and_after_translation(site: Site, gateway: GatewayHost) -> None:
@@ -119,7 +155,7 @@ def test_programs_of_another_version_are_replaced_and_two_are_never_left(site: S
     assert gateway.differences(spec(ON)) == ["update flow-cache wan0 egress"]
     gateway.apply(spec(ON))
     assert gateway.differences(spec(ON)) == []
-    assert programs(site.gateway)["wan0"] == 2
+    assert programs(site.gateway)["wan0"] == 3
     site.gateway.call(_attach_another_build, "lan0")
     gateway.down()
     assert not any(programs(site.gateway).values())
@@ -145,7 +181,7 @@ def test_a_rule_that_counts_packets_switches_it_off_and_its_removal_on_again(
     assert not any(programs(site.gateway).values())
     site.gateway.run("nft", "delete", "table", "inet", "guard")
     gateway.apply(spec(ON))
-    assert programs(site.gateway)["lan0"] == 2
+    assert programs(site.gateway)["lan0"] == 3
 
 
 def test_where_the_kernel_has_no_tcx_its_programs_are_filters_of_clsact(

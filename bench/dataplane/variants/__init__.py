@@ -26,6 +26,7 @@ VARIANTS: dict[str, Build] = {
     "bpf-skb_iif": two_stages("bpf", "skb_iif"),
     "bpf-cache": two_stages("bpf", "mark", "auto"),
     "bpf-cache-clsact": cached_by_clsact,
+    "bpf-cache-512k": two_stages("bpf", "mark", "auto", 1 << 19),
     "bpf-cache-4m": two_stages("bpf", "mark", "auto", 1 << 22),
     "bpf-10-addresses": many_addresses(10),
     "bpf-10k-addresses": many_addresses(10_000),

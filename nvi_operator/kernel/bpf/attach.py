@@ -88,17 +88,19 @@ class Attachments:
         *,
         replaces: Attached | None = None,
         first: int = 1,
+        mechanism: Mechanism | None = None,
     ) -> None:
         """Attach a loaded program before or after the others of that place, or instead of one.
 
         The first of several at clsact is the one that came first: a filter takes the lowest preference that is free,
         from `first` on. `name` is the filter's. A replacement by the same mechanism is one step, in which every
-        packet meets either program; otherwise both run for a moment.
+        packet meets either program; otherwise both run for a moment. `mechanism` is the driver's by default.
         """
-        if replaces is not None and replaces.mechanism == self.mechanism:
+        mechanism = mechanism or self.mechanism
+        if replaces is not None and replaces.mechanism == mechanism:
             self._replace(replaces, fd, name)
             return
-        if self.mechanism == "tcx":
+        if mechanism == "tcx":
             tcx.attach(ifindex, hook, fd, order, tcx.programs(ifindex, hook).revision)
         else:
             self._clsact.attach(ifindex, hook, fd, name, order, first=first)

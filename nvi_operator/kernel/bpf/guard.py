@@ -49,6 +49,10 @@ class GuardProgram:
         match = _NAME.fullmatch(name)
         return match is not None and match[1] == self.hook
 
+    def is_attached(self, name: str) -> bool:
+        """The same, of a filter or of a program at tcx, which has no other name than its own."""
+        return name == self.program or self.is_own(name)
+
 
 _NAME = re.compile(r"nvi_(ingress|egress)_[01][0-9a-f]")
 

@@ -11,17 +11,17 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
-from nvi_operator.errors import KernelError, NviError
+from nvi_operator.errors import KernelError
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import live_flow_cache as cache
-from nvi_operator.kernel.bpf import objects, tcx
+from nvi_operator.kernel.bpf import objects
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
-from nvi_operator.kernel.bpf.tcx import Listing
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.flows import as_flow, traffic_group
+from nvi_operator.kernel.drivers.tcx_watch import TcxWatch
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.flow_cache import FLOW_CACHE, HOOKS, FlowCacheOptions, FlowCacheProgram, Hook
 from nvi_operator.language.model.values import FAMILIES
@@ -80,11 +80,9 @@ class FlowCacheDriver(Driver):
             yield FlowCacheProgram(names[place.ifindex], place.hook, options)
 
     def watch(self, found: HostState) -> TcxWatch | None:
-        """The kernel reports no changes of tcx programs."""
-        names = {obj.ifname for obj in found.of_kind(self.kind) if isinstance(obj, FlowCacheProgram)}
-        if not names or not tcx.available():
-            return None
-        return TcxWatch([number for number, name in socket.if_nameindex() if name in names])
+        return TcxWatch.of(
+            {obj.ifname for obj in found.of_kind(self.kind) if isinstance(obj, FlowCacheProgram)}, HOOKS
+        )
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         maps = self._maps()
@@ -191,24 +189,3 @@ class FlowCacheDriver(Driver):
         flows = [(family, number) for family in FAMILIES for name, number in maps if name == layout.FLOWS[family]]
         with cache.opened(generations) as fds:
             self._generations.follow({int(number): fd for number, fd in fds.items()}, flows)
-
-
-class TcxWatch:
-    """The programs of some interfaces, by their numbers."""
-
-    def __init__(self, ifindexes: Iterable[int]) -> None:
-        self._places = tuple((ifindex, hook) for ifindex in ifindexes for hook in HOOKS)
-        self._before = self._listings()
-
-    def unchanged(self) -> bool:
-        return self._listings() == self._before
-
-    def close(self) -> None:
-        return
-
-    def _listings(self) -> list[Listing] | None:
-        """None where an interface has gone, which is reported."""
-        try:
-            return [tcx.programs(ifindex, hook) for ifindex, hook in self._places]
-        except NviError:
-            return None

@@ -1,19 +1,20 @@
 """The programs that guard an interface, at its egress (uplinks) and its ingress.
 
 The interface is another's, and so may be its clsact qdisc and other filters. The gateway's filter is known by the
-program's name. It takes the first free preference, so that it is asked early; an earlier filter that ends in a
+program's name. It takes the first free preference, so that it is asked early; what runs earlier and ends in a
 verdict takes it out of the path, which `nvictl doctor` names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from itertools import groupby
 from typing import Any, ClassVar, Self
 
 from nvi_operator.errors import CapabilityError, KernelError
 from nvi_operator.kernel.bpf import objects, syscall
-from nvi_operator.kernel.bpf.attach import Attached, Attachments
+from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
 from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
 from nvi_operator.kernel.bpf.libbpf import Loaded
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants, read_counters
@@ -45,15 +46,17 @@ class GuardDriver(Driver):
 
     @classmethod
     def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> Self:
-        filters = Attachments(handles.ipr, handles.rtnetlink, handles.saved, cls.program.is_own, mechanism="clsact")
-        return cls(filters)
+        return cls(Attachments(handles.ipr, handles.rtnetlink, handles.saved, cls.program.is_attached))
 
     def observe(self, desired: HostState) -> Iterator[Guard]:
         """Every owned guard, on whatever interface."""
-        for place in self._places():
-            ifname = ifname_of(place.ifindex)
+        for ifindex, places in groupby(self._places(), lambda place: place.ifindex):
+            ifname = ifname_of(ifindex)
             if ifname is not None:
-                yield self.type(ifname, *self._contents(place.program))
+                yield self._guard(ifname, list(places), desired)
+
+    def _guard(self, ifname: str, places: Sequence[Attached], desired: HostState) -> Guard:
+        return self.type(ifname, *self._contents(places[0].program))
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """Packets by reason, over all interfaces and CPUs; empty where there is no guard."""
@@ -74,20 +77,22 @@ class GuardDriver(Driver):
     def apply(self, change: Change) -> None:
         assert isinstance(change.present, Guard)
         ifindex = ifindex_of(change.present.ifname)
-        place = None if ifindex is None else next(iter(self._places(ifindex)), None)
-        if not isinstance(change.after, Guard):
-            if place is not None:
-                self._attachments.detach(place)
-            return
-        if ifindex is None:
-            raise KernelError(f"{self.kind} {change.after.key}: attaching: no such interface")
-        self._attach(change.after, ifindex, place)
+        places = [] if ifindex is None else list(self._places(ifindex))
+        if isinstance(change.after, Guard):
+            if ifindex is None:
+                raise KernelError(f"{self.kind} {change.after.key}: attaching: no such interface")
+            self._attach(change.after, ifindex, places.pop(0) if places else None)
+        for place in places:
+            self._attachments.detach(place)
 
     # ---------------------------------------------------------------- where it is
 
     def _places(self, ifindex: int = 0) -> Iterator[Attached]:
-        """All owned filters, or those of one interface."""
+        """All owned ones, or those of one interface; the ones of an interface together."""
         return self._attachments.filters(self._program.hook, ifindex)
+
+    def _mechanism(self, guard: Guard) -> Mechanism:
+        return "clsact"
 
     # ---------------------------------------------------------------- to and from the kernel
 
@@ -130,6 +135,7 @@ class GuardDriver(Driver):
                 "first",
                 replaces=place,
                 first=_FIRST[self._program.hook],
+                mechanism=self._mechanism(guard),
             )
 
     def _contents(self, number: int) -> tuple[int | None, frozenset[Any]]:

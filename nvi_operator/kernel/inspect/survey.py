@@ -13,7 +13,6 @@ from ipaddress import ip_network
 from nvi_operator.doctor.flow_cache import SETTINGS
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import FilterFact, MultipathFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
-from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, programs_at
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.census import Census
@@ -31,7 +30,7 @@ from nvi_operator.kernel.inspect.machine import (
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.inspect.nft import ForeignNft, nft_version, probe_binding, read_ruleset
 from nvi_operator.kernel.inspect.settings import legacy_tables, read_settings
-from nvi_operator.kernel.inspect.tc import ingress_filters, ingress_programs, list_filters
+from nvi_operator.kernel.inspect.tc import egress_programs, ingress_filters, ingress_programs, list_filters
 from nvi_operator.kernel.inspect.xfrm import policies
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
@@ -117,8 +116,7 @@ def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Footprin
 def _tcx(links: Mapping[str, LinkFact], need: Footprint) -> Iterator[TcxFact]:
     yield from ingress_programs(_present(need.interfaces, links))
     for ifname, link in _present((*need.uplinks, need.device), links).items():
-        found = programs_at(link.ifindex, TCX_EGRESS)
-        yield from (TcxFact(ifname, "egress", program) for program in found)
+        yield from egress_programs(ifname, link.ifindex)
 
 
 def _present(ifnames: Iterable[str], links: Mapping[str, LinkFact]) -> dict[str, LinkFact]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from nvi_operator.doctor.survey import FilterFact, TcxFact
 from nvi_operator.errors import KernelError
+from nvi_operator.kernel.bpf.egress import EGRESS
 from nvi_operator.kernel.bpf.names import is_own
-from nvi_operator.kernel.bpf.syscall import TCX_INGRESS, programs_at
+from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, TCX_INGRESS, programs_at
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
@@ -44,6 +45,16 @@ def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
         for program in programs_at(link.ifindex, TCX_INGRESS):
             if not is_own(program.partition(" ")[0]):
                 yield TcxFact(ifname, "ingress", program)
+
+
+def egress_programs(ifname: str, ifindex: int) -> Iterator[TcxFact]:
+    """At tcx of a link before the gateway's guard, but for the operator's own."""
+    for program in programs_at(ifindex, TCX_EGRESS):
+        name = program.partition(" ")[0]
+        if name == EGRESS.program:
+            return
+        if not is_own(name):
+            yield TcxFact(ifname, "egress", program)
 
 
 def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
