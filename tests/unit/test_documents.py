@@ -51,3 +51,11 @@ def test_words_are_plain(page: Path) -> None:
 def test_the_first_spec_that_a_reader_sees_is_valid() -> None:
     (spec,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
     assert len(load_texts({"README.md": spec}).spec.uplinks) == 2
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    decisions = sorted((ROOT / "docs/adr").glob("*.md"))
+    numbers = [int(decision.name[:4]) for decision in decisions]
+    assert numbers == list(range(1, len(decisions) + 1))
+    for number, decision in zip(numbers, decisions, strict=True):
+        assert decision.read_text(encoding="utf-8").startswith(f"# {number:04}: ")
