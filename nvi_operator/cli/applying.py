@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nvi_operator.cli.asking import ask_about_flows
 from nvi_operator.cli.context import Context, warn_of_instance
 from nvi_operator.cli.output import note, show_plan, tell, warn
 from nvi_operator.cli.returning import give_up_if_due
@@ -14,12 +15,21 @@ if TYPE_CHECKING:
     from nvi_operator.history.store import History
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
+    from nvi_operator.rollout.saved_plan import SavedPlan
     from nvi_operator.rollout.trial import Trial
     from nvi_operator.store.lock import GatewayLock
 
 
-def run(context: Context, loaded: LoadedSpec, content: Content, *, of: int | None = None) -> int:
-    """`content` is what `loaded` was made of; `of` the revision that it is from."""
+def run(
+    context: Context,
+    loaded: LoadedSpec,
+    content: Content,
+    *,
+    of: int | None = None,
+    saved: SavedPlan | None = None,
+) -> int:
+    """`content` is what `loaded` was made of; `of` the revision that it is from. `saved`: its steps, or none."""
+    import time
     from contextlib import closing
     from dataclasses import replace
 
@@ -28,8 +38,9 @@ def run(context: Context, loaded: LoadedSpec, content: Content, *, of: int | Non
     from nvi_operator.history.decisions import Held, Target
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.reconcile.cycle import preview
     from nvi_operator.rollout import waiter
-    from nvi_operator.rollout.trial import refuse_pending
+    from nvi_operator.rollout.trial import refuse_pending, refuse_suspended
     from nvi_operator.view.plan import applied
     from nvi_operator.view.progress import spinner
 
@@ -44,10 +55,14 @@ def run(context: Context, loaded: LoadedSpec, content: Content, *, of: int | Non
 
         def begin() -> None:
             refuse_pending(decisions.read(), waiter.now())
+            refuse_suspended(decisions.read(), time.time())
+            if saved is not None:
+                saved.refuse_other_plan(preview(kernel, compiler))
             if beside:  # the daemon is told before it sees what changes
                 held = Held(0, "", Target(of or 0, content), f"rolled back to revision {of}")
                 decisions.write(replace(found, held=held))
 
+        compiler = Compiler(loaded.name, loaded.spec)
         around = Around(begin, trial, lambda: None if beside else _settle(decisions, trial))
         attempt = context.attempt(history, content, of=of)
         try:
@@ -58,7 +73,8 @@ def run(context: Context, loaded: LoadedSpec, content: Content, *, of: int | Non
         health = context.health(loaded.spec)
         with spinner("applying and verifying"), Kernel(loaded.spec.numbers, lock=lock) as kernel:
             kernel.health = health
-            outcome = reconcile_once(kernel, Compiler(loaded.name, loaded.spec), attempt, around)
+            ask_about_flows(arguments, kernel, compiler)
+            outcome = reconcile_once(kernel, compiler, attempt, around)
             if outcome.failed and beside:
                 decisions.write(found)
             outcome.raise_failure()

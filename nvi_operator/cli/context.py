@@ -31,6 +31,11 @@ class Context:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
+        self._loaded: LoadedSpec | None = None
+
+    def loaded(self) -> LoadedSpec:
+        """What `load` returned last; it may have been read from a pipe."""
+        return self._loaded or self.load()
 
     def load(self) -> LoadedSpec:
         """Raises SpecError."""
@@ -39,7 +44,9 @@ class Context:
         with spinner(f"reading {self.arguments.spec}"):
             from nvi_operator.language.load.loader import load_directory
 
-            return load_directory(self.arguments.spec, hostname=os.uname().nodename, gateway=self.arguments.gateway)
+            spec, name = self.arguments.spec, self.arguments.gateway
+            self._loaded = load_directory(spec, hostname=os.uname().nodename, gateway=name)
+        return self._loaded
 
     def compiler(self) -> tuple[Compiler, Numbers]:
         """For the spec; without a spec, for the removal of the gateway."""
@@ -108,6 +115,39 @@ class Context:
         from nvi_operator.daemon.control.client import connect
 
         return connect()
+
+    def tell_decision(self, outcome: str, text: str) -> None:
+        """Into the audit log and the journal."""
+        from nvi_operator.rollout.audit import tell_decision
+        from nvi_operator.rollout.place import asked, state_directory
+
+        with self.history() as history:
+            newest = next(iter(history.revisions(1)), None)
+        gateway = newest.gateway if newest else ""
+        if problem := tell_decision(state_directory(), gateway, asked(self._command()), outcome, text):
+            warn([problem])
+
+    def wake_daemon(self) -> None:
+        """It looks at what was decided, where one runs; otherwise whoever changes the gateway next does."""
+        from contextlib import suppress
+
+        from nvi_operator.errors import NviError
+
+        with suppress(NviError), self.daemon() or nullcontext() as daemon:
+            if daemon is not None:
+                daemon.ask("reconcile")
+
+    def person(self) -> str:
+        """Who calls, as the login has it."""
+        import pwd
+
+        from nvi_operator.rollout.place import asked
+
+        uid = asked("").uid
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return f"user {uid}"
 
     def require_daemon(self) -> Client:
         """The same. NviError where none runs."""

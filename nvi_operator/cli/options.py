@@ -158,6 +158,10 @@ def force(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-y", "--yes", action="store_true", help="ask nothing; without a terminal nothing is asked")
+
+
 def wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",

@@ -16,9 +16,11 @@ from nvi_operator.daemon.sync import Sync
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import UplinkDown, UplinkUp
 from nvi_operator.events.record import History, Record, iso
+from nvi_operator.history.decisions import NOTHING, Decisions
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
-from nvi_operator.view.status import DaemonStatus, StatusData, status_data
+from nvi_operator.rollout.waiter import now
+from nvi_operator.view.status import DaemonStatus, StatusData, status_data, suspended, unconfirmed
 
 Health = Callable[[], Mapping[str, Any]]  # what `health` answers
 
@@ -46,6 +48,7 @@ class Answers:
         look: Callable[[], Seen],
         health: Health = dict,
         sync: Sync | None = None,
+        decided: Callable[[], Decisions] = lambda: NOTHING,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._loop = loop
@@ -54,6 +57,8 @@ class Answers:
         self._look = look
         self._health = health
         self._sync = sync
+        self._decided = decided
+        self._wall = wall
         self._began = wall()
         self._since: dict[str, float] = {}  # the last time that an uplink went down or came back
         history.listeners.append(self._notice)
@@ -88,6 +93,8 @@ class Answers:
             since={uplink.name: self._since.get(uplink.name, self._began) for uplink in uplinks},
             daemon=daemon,
             events=[record.json() for record in self._history.last(events)],
+            suspended=suspended(decisions := self._decided(), self._wall()),
+            unconfirmed=unconfirmed(decisions, now()),
         )
 
     def _status(self, request: Request) -> StatusData:

@@ -7,13 +7,14 @@ daemon or by a command, and are looked at each time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nvi_operator.errors import NviError
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Target
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Suspension, Target
 from nvi_operator.history.revision import Content, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
@@ -45,7 +46,10 @@ class Judge:
         policy: Confirm | None = None,
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self._wall = wall
+        self._was_suspended = False  # at the last reconcile
         self._decisions = decisions
         self._history = history
         self._root = root
@@ -169,14 +173,27 @@ class Judge:
         number, seconds = pending.revision, pending.seconds
         self._say(f"revision {number}: confirm within {seconds:g} s: nvictl confirm; otherwise {_back(pending)}")
 
+    def suspended(self, used: InForce) -> Suspension | None:
+        """Is nothing to be changed now? A return that is due is not suspended: the way back in may depend on it."""
+        found = self._decisions.read()
+        if found.suspension is None or found.suspension.is_over(self._wall()):
+            self._was_suspended = False
+            return None
+        self._was_suspended = True
+        return None if used.action == "return" and found.pending is not None else found.suspension
+
     # ---------------------------------------------------------------- time
 
     def due_in(self) -> float | None:
-        """Seconds until a pending revision is given up; None: nothing is pending. Takes microseconds."""
+        """Seconds until a pending revision is given up, or a suspension ends; None: neither. Takes microseconds."""
+        times = []
         with suppress(NviError):
-            if (pending := self._decisions.read().pending) is not None:
-                return pending.left(self._now())
-        return None
+            found = self._decisions.read()
+            if found.pending is not None:
+                times.append(found.pending.left(self._now()))
+            if found.suspension is not None and found.suspension.until is not None and self._was_suspended:
+                times.append(max(0.0, found.suspension.until - self._wall()))
+        return min(times, default=None)
 
 
 class DeadlineStation:

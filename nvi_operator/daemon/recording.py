@@ -67,6 +67,6 @@ class Recording:
 
 def _origin(outcome: Outcome) -> Origin | None:
     found = outcome.revision
-    if found is not None and found.origin is not None:
-        return found.origin
-    return Origin(commit=f"{found.commit}{'+' if found.dirty else ''}", ref=found.branch or "") if found else None
+    if found is None:
+        return None
+    return found.origin or Origin(commit=f"{found.commit}{'+' if found.dirty else ''}", ref=found.branch or "")

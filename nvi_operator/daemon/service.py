@@ -28,7 +28,7 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NftCrashedError, NviError
 from nvi_operator.events.event import Note
 from nvi_operator.events.record import History
-from nvi_operator.history.decisions import DecisionsFile
+from nvi_operator.history.decisions import DecisionsFile, Suspension
 from nvi_operator.history.revision import Standing
 from nvi_operator.history.store import History as Revisions
 from nvi_operator.kernel.cached import CachedKernel
@@ -41,6 +41,7 @@ from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.language.operator.git import GitSource
+from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.plan.left_alone import without_ignored
 from nvi_operator.reconcile.compiler import Compiler
@@ -179,6 +180,8 @@ class Daemon:
             if trigger.whole:
                 self._kernel.invalidate()
             self._kernel.health = self._prober.health
+            if self._judge and self._used and (suspension := self._judge.suspended(self._used)):
+                return self._only_look(suspension, spec, numbers)
             with self._kernel.using(numbers) as kernel:
                 outcome = reconcile(
                     kernel, self._compiler, paused=trigger.paused, reached=self._reached, on_step=self._step
@@ -189,6 +192,16 @@ class Daemon:
         self._reached = outcome.plan.after
         self._prober.follow(probed(spec.spec, outcome.plan.topology) if spec else {})
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=time.monotonic() - started)
+
+    def _only_look(self, suspension: Suspension, spec: LoadedSpec | None, numbers: Numbers) -> Outcome:
+        """Changes are suspended. Raises NviError."""
+        self._used = None  # nothing is tried
+        with self._kernel.using(numbers) as kernel:
+            plan = without_ignored(preview(kernel, self._compiler), spec.spec.drift if spec else None)
+        left = f": {counted(len(plan.steps), 'change')} not made" if plan else ""
+        note = f"suspended by {suspension.author}: {suspension.reason}{left}"
+        seen = replace(NO_PLAN, topology=plan.topology)
+        return Outcome(self._compiler.name, plan=seen, requested=False, notes=(note,))
 
     def _in_force(self, spec: LoadedSpec) -> tuple[LoadedSpec | None, Numbers]:
         """The spec to reconcile with, where the directory's is `spec`. Raises NviError."""
@@ -318,7 +331,8 @@ def run_daemon(
             stations=stations,
         )
         prober.on_change = lambda: loop.trigger(Reason.HEALTH)
-        answers = Answers(loop, history, os.path.abspath(path), daemon.look, prober.told, sync)
+        where = os.path.abspath(path)
+        answers = Answers(loop, history, where, daemon.look, prober.told, sync, decisions.read)
         with control(streams, history, answers), published(metrics, history, answers, stations):
             loop.run()
     return 0

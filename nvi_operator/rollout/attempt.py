@@ -15,6 +15,7 @@ from nvi_operator.history.revision import Content, Result, Revision, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.reconcile.outcome import Outcome
+from nvi_operator.rollout.audit import tell
 from nvi_operator.topology.model import Topology
 
 _LONGEST = 1 << 16  # characters of a plan that are kept
@@ -81,6 +82,8 @@ class Attempt:
         for warning in self._history.take_warnings():
             self._say(warning)
         self.revision = revision
+        if problem := tell(self._history.path.parent, revision, revision.result.value):
+            self._say(f"{problem}: this is not in it")
 
 
 def plan_text(plan: Plan, before: Topology | None = None) -> str:

@@ -22,6 +22,7 @@ from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.rollout import waiter
+from nvi_operator.rollout.audit import tell
 from nvi_operator.rollout.content import loaded_from
 
 
@@ -125,6 +126,15 @@ def gave_up(decisions: DecisionsFile, history: History, now: Moment) -> str:
     return why
 
 
+def refuse_suspended(found: Decisions, wall: float) -> None:
+    """ConflictError while changes are suspended. `wall` in seconds since 1970."""
+    away = found.suspension
+    if away is not None and not away.is_over(wall):
+        raise ConflictError(
+            f"gateway: changes are suspended by {away.author}: {away.reason}", hint="nvictl resume ends that"
+        )
+
+
 def refuse_pending(found: Decisions, now: Moment) -> None:
     """ConflictError while a revision waits for its confirmation: a second one could not be told from it."""
     if found.pending is not None and (left := found.pending.left(now)):
@@ -140,5 +150,6 @@ def _mark(history: History, number: int, **changes: object) -> Revision | None:
         if number and (found := history.revision(number)):
             changed = replace(found, **changes)  # type: ignore[arg-type]
             history.change(changed)
+            tell(history.path.parent, changed, changed.standing.value)
             return changed
     return None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 from nvi_operator.events.record import iso
+from nvi_operator.history.decisions import Decisions, Moment
 from nvi_operator.kinds.link import LINK, Link
 from nvi_operator.language.model.values import FAMILIES
 from nvi_operator.plan.change import Plan
@@ -76,6 +77,18 @@ class DaemonStatus(TypedDict):
     source: SourceStatus | None  # a git source
 
 
+class Suspended(TypedDict):
+    reason: str
+    author: str
+    since: str
+    until: str | None  # None: until `nvictl resume`
+
+
+class Unconfirmed(TypedDict):
+    revision: int
+    secondsLeft: float
+
+
 class StatusData(TypedDict):
     """Stable for programs: fields are only ever added."""
 
@@ -95,6 +108,8 @@ class StatusData(TypedDict):
     objects: int
     flowCache: FlowCacheStatus | None
     counters: dict[str, dict[str, int]]
+    suspended: Suspended | None
+    unconfirmed: Unconfirmed | None
     daemon: DaemonStatus | None
     events: list[dict[str, Any]]  # the last ones, of docs/events.md
 
@@ -108,6 +123,8 @@ def status_data(
     since: Mapping[str, float] | None = None,
     daemon: DaemonStatus | None = None,
     events: Sequence[dict[str, Any]] = (),
+    suspended: Suspended | None = None,
+    unconfirmed: Unconfirmed | None = None,
 ) -> StatusData:
     """`faults` are of topology/faults.py, `since` when the state of each uplink began, in seconds since 1970."""
     links = [obj for obj in seen.before.of_kind("link") if isinstance(obj, Link)]
@@ -130,9 +147,25 @@ def status_data(
         "objects": len(seen.before),
         "flowCache": flow_cache_status(seen, counters),
         "counters": {group: dict(values) for group, values in counters.items()},
+        "suspended": suspended,
+        "unconfirmed": unconfirmed,
         "daemon": daemon,
         "events": list(events),
     }
+
+
+def suspended(decisions: Decisions, wall: float) -> Suspended | None:
+    """`wall` in seconds since 1970."""
+    found = decisions.suspension
+    if found is None or found.is_over(wall):
+        return None
+    until = None if found.until is None else iso(found.until)
+    return {"reason": found.reason, "author": found.author, "since": iso(found.since), "until": until}
+
+
+def unconfirmed(decisions: Decisions, now: Moment) -> Unconfirmed | None:
+    found = decisions.pending
+    return {"revision": found.revision, "secondsLeft": round(found.left(now), 1)} if found else None
 
 
 def exit_code(data: StatusData) -> int:

@@ -62,6 +62,12 @@ def status_text(
         parts += _labelled("paused  ", paused, "yellow")
         age = _age(daemon["since"], now)
         parts += _labelled("daemon  ", [f"nvictl run {daemon['spec']} (pid {daemon['pid']}), for {age}"])
+    if (away := data["suspended"]) is not None:
+        until = f" until {away['until']}" if away["until"] else ""
+        parts += _labelled("suspend ", [f"by {away['author']}{until}: {away['reason']}"], "yellow")
+    if (waits := data["unconfirmed"]) is not None:
+        text = f"revision {waits['revision']}: {waits['secondsLeft']:.0f} s left for nvictl confirm"
+        parts += _labelled("confirm ", [text], "yellow")
     parts += _labelled("device  ", data["devices"])
     if cache := data["flowCache"]:
         parts += _labelled("cache   ", [flow_cache.summary(cache)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -142,7 +143,7 @@ def run(gateway: GatewayHost, directory: Path, tmp_path: Path) -> Iterator[Calla
 
     def start(*options: str) -> Daemon:
         started.append(Daemon(gateway.host, directory, tmp_path / "log", *options))
-        started[-1].until("in sync")
+        started[-1].until("in sync", seconds=60)
         return started[-1]
 
     yield start
@@ -155,22 +156,22 @@ def test_the_daemon_gives_up_what_nobody_confirms_and_tries_it_again_only_when_i
 ) -> None:
     daemon = run("--confirm", "1h")
     (directory / "gateway.yaml").write_text(WITHOUT_WEB)
-    daemon.until("revision 2: confirm within 3600 s: nvictl confirm; otherwise back to revision 1")
+    daemon.until("revision 2: confirm within 3600 s: nvictl confirm; otherwise back to revision 1", seconds=60)
     daemon.stop(signal.SIGKILL)  # an upgrade, say
     daemon = run("--confirm", "1h")
     assert not gateway.differences(WITHOUT_WEB)
     assert states(gateway) == [(1, "run", "confirmed"), (2, "run", "pending")]
     overdue(decisions)
-    daemon.until("revision 2: not confirmed within 3600 s: back to revision 1")
+    daemon.until("revision 2: not confirmed within 3600 s: back to revision 1", seconds=60)
     assert not gateway.differences(spec())
     daemon.stop(signal.SIGKILL)
     daemon = run("--confirm", "1h")
     assert not gateway.differences(spec())  # though the directory says otherwise
     (directory / "gateway.yaml").write_text(WITHOUT_WEB + "# again\n")
-    daemon.until("revision 4: confirm within 3600 s")
+    daemon.until("revision 4: confirm within 3600 s", seconds=60)
     gateway.nvictl("confirm")
     (directory / "gateway.yaml").write_text(spec())
-    daemon.until("revision 5: confirm within 3600 s: nvictl confirm; otherwise back to revision 4")
+    daemon.until("revision 5: confirm within 3600 s: nvictl confirm; otherwise back to revision 4", seconds=60)
     assert gateway.nvictl("abort").stdout == "Aborted: revision 5.\n"
     assert not gateway.differences(WITHOUT_WEB)
     assert [state for _, _, state in states(gateway)] == [
@@ -188,10 +189,34 @@ def test_a_rollback_holds_against_the_daemon_until_its_directory_changes(
 ) -> None:
     daemon = run()
     (directory / "gateway.yaml").write_text(WITHOUT_WEB)
-    daemon.until("- forward web", "in sync")
+    daemon.until("- forward web", "in sync", seconds=60)
     gateway.nvictl("rollback")
     daemon.stop(signal.SIGKILL)
     daemon = run()
     assert not gateway.differences(spec())
     (directory / "gateway.yaml").write_text(WITHOUT_WEB + "# again\n")
-    daemon.until("- forward web", "in sync")
+    daemon.until("- forward web", "in sync", seconds=60)
+
+
+def test_while_changes_are_suspended_nothing_is_changed_and_everything_is_told(
+    gateway: GatewayHost, directory: Path, run: Callable[..., Daemon]
+) -> None:
+    daemon = run()
+    assert gateway.nvictl("suspend", "--reason", "works on the line", "--for", "1h").stdout
+    daemon.until("suspended by root: works on the line\n", seconds=60)
+    (directory / "gateway.yaml").write_text(WITHOUT_WEB)
+    daemon.until("suspended by root: works on the line: 1 change not made", seconds=60)
+    daemon.stop(signal.SIGKILL)
+    assert not gateway.differences(spec())
+    for command in (("apply", directory), ("rollback", "1"), ("down",)):
+        refused = gateway.nvictl(*command, check=False)
+        assert (refused.returncode, "suspended by root: works on the line" in refused.stderr) == (1, True)
+    status = json.loads(gateway.nvictl("status", directory, "-o", "json", check=False).stdout)
+    assert (status["suspended"]["reason"], status["unconfirmed"]) == ("works on the line", None)
+    daemon = Daemon(gateway.host, directory, directory.parent / "log")
+    try:
+        daemon.until("suspended by root: works on the line: 1 change not made", seconds=60)
+        gateway.nvictl("resume")
+        daemon.until("removed forward", "in sync", seconds=60)
+    finally:
+        daemon.stop(signal.SIGKILL)

@@ -21,6 +21,8 @@ NAMES = [
     "events",
     "show",
     "drift",
+    "suspend",
+    "resume",
     "run",
     "sync",
     "down",

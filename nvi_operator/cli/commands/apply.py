@@ -9,9 +9,28 @@ from nvi_operator.cli.context import Context
 
 def run(context: Context) -> int:
     from nvi_operator.rollout.content import content_of
+    from nvi_operator.rollout.saved_plan import is_saved_plan
 
+    if is_saved_plan(context.arguments.spec):
+        return _saved(context)
     loaded = context.load()
     return applying.run(context, loaded, content_of(loaded, context.arguments.spec))
+
+
+def _saved(context: Context) -> int:
+    """Of a file that `nvictl plan --out` wrote."""
+    from pathlib import Path
+
+    from nvi_operator.rollout.content import content_of, loaded_from
+    from nvi_operator.rollout.saved_plan import read
+
+    arguments = context.arguments
+    path, saved = arguments.spec, read(arguments.spec)
+    arguments.spec, arguments.gateway = Path(saved.root), saved.content.gateway
+    now = content_of(context.load(), arguments.spec) if arguments.spec.exists() else None
+    saved.refuse_other_spec(now)
+    arguments.spec = path
+    return applying.run(context, loaded_from(saved.content, str(path)), saved.content, saved=saved)
 
 
 COMMAND = Command(
@@ -23,6 +42,7 @@ COMMAND = Command(
         options.output,
         options.changes,
         options.quiet,
+        options.yes,
         options.force,
         options.confirm,
         options.wait,

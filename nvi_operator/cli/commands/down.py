@@ -14,18 +14,22 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> int:
+    import time
     from contextlib import closing
 
+    from nvi_operator.cli.asking import ask
     from nvi_operator.cli.once import Around, reconcile_once
     from nvi_operator.history.revision import Content
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.rollout.trial import refuse_suspended
     from nvi_operator.view.plan import removed
     from nvi_operator.view.progress import spinner
 
     arguments = context.arguments
     compiler, numbers = context.compiler()
     decisions = context.decisions()
+    ask(arguments, "Remove the gateway? Inside hosts lose their way out.")
     with (
         closing(context.lock(alone=True)) as lock,
         context.history() as history,
@@ -33,7 +37,7 @@ def run(context: Context) -> int:
         Kernel(numbers, lock=lock) as kernel,
     ):
         attempt = context.attempt(history, Content(compiler.name))
-        around = Around(done=lambda: _settle(decisions))
+        around = Around(lambda: refuse_suspended(decisions.read(), time.time()), done=lambda: _settle(decisions))
         outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
         outcome.raise_failure()
         warn(kernel.warnings)
@@ -52,6 +56,6 @@ def _settle(decisions: DecisionsFile) -> None:
 COMMAND = Command(
     "down",
     "remove everything that nvictl made and restore what it changed; DIR only if spec.numbers was changed",
-    (options.optional_spec, options.netns, options.output, options.changes, options.quiet, options.wait),
+    (options.optional_spec, options.netns, options.output, options.changes, options.quiet, options.yes, options.wait),
     run,
 )

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
+from typing import TYPE_CHECKING
 
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import note, show_plan
 
+if TYPE_CHECKING:
+    from nvi_operator.plan.change import Plan
+
 
 def run(context: Context) -> int:
     from nvi_operator.view.plan import summary
 
+    arguments = context.arguments
     name, plan = context.preview()
     note(plan)
+    if arguments.out:
+        _save(context, plan)
     show_plan(context.arguments, name, plan, summary)
     return 2 if plan and context.arguments.detailed_exitcode else 0
+
+
+def _save(context: Context, plan: Plan) -> None:
+    from nvi_operator.rollout.content import content_of
+    from nvi_operator.rollout.saved_plan import SavedPlan
+
+    arguments = context.arguments
+    saved = SavedPlan.of(arguments.spec, content_of(context.loaded(), arguments.spec), plan)
+    with open(os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(saved.json())
+
+
+def _out(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=options.path,
+        help="save it: `nvictl apply FILE` does just that, or nothing",
+    )
 
 
 def _detailed(parser: ArgumentParser) -> None:
@@ -26,7 +53,7 @@ def _detailed(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "plan",
     "show what apply would do",
-    (options.spec, options.netns, options.output, options.changes, _detailed),
+    (options.spec, options.netns, options.output, options.changes, _out, _detailed),
     run,
     Exits("0 no changes, 1 error, 2 changes", option="--detailed-exitcode"),
 )

@@ -57,6 +57,7 @@ COMMAND = Command(
         options.output,
         options.changes,
         options.quiet,
+        options.yes,
         options.force,
         options.confirm,
         options.wait,

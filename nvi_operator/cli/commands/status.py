@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, cast
 
@@ -66,10 +67,12 @@ def _look(context: Context) -> StatusData:
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.plan.left_alone import without_ignored
     from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.rollout.waiter import now
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.progress import spinner
-    from nvi_operator.view.status import status_data
+    from nvi_operator.view.status import status_data, suspended, unconfirmed
 
+    decisions = context.decisions().read()
     compiler, numbers = context.compiler()
     health = context.health(compiler.spec)
     with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
@@ -78,7 +81,14 @@ def _look(context: Context) -> StatusData:
         warn(kernel.warnings)
         counters = kernel.counters(plan.before)
     found = faults(compiler.spec, plan.topology) if compiler.spec and plan.topology else ()
-    return status_data(compiler.name, plan, counters, found)
+    return status_data(
+        compiler.name,
+        plan,
+        counters,
+        found,
+        suspended=suspended(decisions, time.time()),
+        unconfirmed=unconfirmed(decisions, now()),
+    )
 
 
 def _watch(parser: ArgumentParser) -> None:

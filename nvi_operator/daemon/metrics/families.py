@@ -97,6 +97,10 @@ def _of_gateway(data: StatusData) -> Iterator[Metric]:
     yield _gauge("nvi_objects", "Objects of the gateway in the kernel.", value=data["objects"])
     errors, paused = (len(daemon["errors"]), len(daemon["paused"])) if daemon else (0, 0)
     yield _gauge("nvi_errors", "Errors of the newest spec and of the last reconcile.", value=errors)
+    yield _gauge("nvi_suspended", "Are changes suspended?", value=data["suspended"] is not None)
+    yield _gauge(
+        "nvi_unconfirmed", "Does a revision wait for its confirmation?", value=data["unconfirmed"] is not None
+    )
     yield _gauge("nvi_paused_objects", "Objects left alone, because another process changes them.", value=paused)
 
 

@@ -1,0 +1,130 @@
+"""A plan in a file: what was reviewed is what gets applied, or nothing is.
+
+The file holds the spec, and of each step what it does and the hashes of the object before and after it: of 100,000
+forwards the objects themselves would be megabytes. It is applied if a new plan has just the same steps.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nvi_operator.errors import ConflictError, NviError
+from nvi_operator.history.revision import Content
+from nvi_operator.plan.change import Change, Plan
+from nvi_operator.view.plain import plain_object
+from nvi_operator.view.plan import change_lines
+
+MAGIC = b'{"nviPlan": 1,'
+_SHOWN = 40  # lines of a difference
+_LARGE = 1 << 16  # bytes: of larger files only the name is told
+
+
+@dataclass(frozen=True)
+class Step:
+    kind: str
+    key: str
+    action: str
+    before: str  # SHA-256
+    after: str
+    text: str  # the first line of it, for people
+
+    @property
+    def line(self) -> str:
+        return f"{self.action} {self.kind} {self.key}: {self.text}"
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """`root` is where the spec was loaded from."""
+
+    root: str
+    content: Content
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, root: Path, content: Content, plan: Plan) -> SavedPlan:
+        return cls(str(root.absolute()), content, tuple(map(_step, plan.steps)))
+
+    def refuse_other_spec(self, found: Content | None) -> None:
+        """`found` is what `root` holds now; None: it is not there any more. ConflictError for another spec."""
+        if found is not None and found != self.content:
+            raise _changed(self.root, _files(self.content, found))
+
+    def refuse_other_plan(self, plan: Plan) -> None:
+        """`plan` is what would be done now. ConflictError where that is something else."""
+        now = tuple(map(_step, plan.steps))
+        if now == self.steps:
+            return
+        gone = [f"- {step.line}" for step in self.steps if step not in now]
+        new = [f"+ {step.line}" for step in now if step not in self.steps]
+        raise _changed("the kernel", [*gone, *new] or ["  the same steps, in another order"])
+
+    def json(self) -> bytes:
+        files = {name: b64encode(data).decode() for name, data in self.content.files.items()}
+        rest = {
+            "root": self.root,
+            "gateway": self.content.gateway,
+            "files": files,
+            "steps": [asdict(step) for step in self.steps],
+        }
+        return MAGIC + json.dumps(rest, indent=1).encode()[1:] + b"\n"
+
+
+def is_saved_plan(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return path.is_file() and file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def read(path: Path) -> SavedPlan:
+    """Raises NviError."""
+    try:
+        data = json.loads(path.read_bytes())
+        files = {str(name): b64decode(text, validate=True) for name, text in data["files"].items()}
+        steps = tuple(Step(**step) for step in data["steps"])
+        return SavedPlan(str(data["root"]), Content(str(data["gateway"]), files), steps)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NviError(
+            f"{path}: reading the plan: {error}", hint="make it again: nvictl plan --out FILE DIR"
+        ) from error
+
+
+def _step(change: Change) -> Step:
+    ref = change.ref
+    text = next((line for _, line in change_lines(change)), "")
+    before, after = (_hash(ref.kind, obj) for obj in (change.before, change.after))
+    return Step(ref.kind, ref.key, change.action.value, before, after, text)
+
+
+def _hash(kind: str, obj: Any) -> str:
+    return hashlib.sha256(json.dumps(plain_object(kind, obj), sort_keys=True).encode()).hexdigest() if obj else ""
+
+
+def _files(before: Content, after: Content) -> list[str]:
+    return [line for name in sorted({*before.files, *after.files}) for line in _file(name, before, after)]
+
+
+def _file(name: str, before: Content, after: Content) -> Iterator[str]:
+    old, new = (content.files.get(name, b"") for content in (before, after))
+    if old != new and max(len(old), len(new)) > _LARGE:
+        yield f"~ {name}"
+    elif old != new:
+        one, two = (data.decode(errors="replace").splitlines() for data in (old, new))
+        yield from difflib.unified_diff(one, two, f"planned/{name}", f"now/{name}", n=0, lineterm="")
+
+
+def _changed(what: str, lines: list[str]) -> ConflictError:
+    more = [f"... and {len(lines) - _SHOWN} more lines"] if len(lines) > _SHOWN else []
+    shown = "\n  ".join([*lines[:_SHOWN], *more])
+    return ConflictError(
+        f"plan: {what} is no longer what the plan was made of; nothing was changed:\n  {shown}", hint="plan again"
+    )
