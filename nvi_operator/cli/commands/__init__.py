@@ -7,6 +7,7 @@ from importlib import import_module
 from nvi_operator.cli.command import Command
 
 NAMES = [
+    "init",
     "validate",
     "render",
     "plan",
