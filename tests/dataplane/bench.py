@@ -95,6 +95,7 @@ class Bench:
         self.rtnetlink = gateway.call(Rtnetlink)
         self.driver = gateway.call(TcProgramDriver, self.ipr, self.rtnetlink, lambda desired: ["nvi0"])
         self.live: TcProgram | None = None
+        self._counted: dict[str, int] = {}
 
     # ---------------------------------------------------------------- either device
 
@@ -105,6 +106,12 @@ class Bench:
 
     def counters(self) -> dict[str, int]:
         return self.device.counters(self)
+
+    def counted(self) -> dict[str, int]:
+        """What was counted since the last call."""
+        before, self._counted = self._counted, self.counters()
+        new = {reason: number - before.get(reason, 0) for reason, number in self._counted.items()}
+        return {reason: number for reason, number in new.items() if number}
 
     def nonzero(self) -> dict[str, int]:
         return {reason: number for reason, number in self.counters().items() if number}

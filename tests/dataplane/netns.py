@@ -89,9 +89,10 @@ class Netns:
         chain = f"chain {name} {{ type filter hook {hook} priority {priority};\n{rules} }}"
         self.nft(f"table inet watch {{\ncounter {name} {{ }}\n{chain}\n}}")
 
-    def packets(self, counter: str) -> tuple[int, int]:
-        """Packets and bytes of a named counter of table `inet watch`."""
-        found = re.search(r"packets (\d+) bytes (\d+)", self.run(f"nft list counter inet watch {counter}"))
+    def packets(self, counter: str, *, reset: bool = False) -> tuple[int, int]:
+        """Packets and bytes of a named counter of table `inet watch`; with `reset` it then begins from 0."""
+        verb = "reset" if reset else "list"
+        found = re.search(r"packets (\d+) bytes (\d+)", self.run(f"nft {verb} counter inet watch {counter}"))
         assert found
         return int(found[1]), int(found[2])
 

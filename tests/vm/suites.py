@@ -86,7 +86,7 @@ _HEART = (
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
         # The module by itself, beside the eBPF program where they owe the same.
-        "module": Suite((*PYTEST, "tests/kmod", "tests/dataplane"), 2400, debug=True, at_once=True),
+        "module": Suite((*PYTEST, "tests/kmod", "tests/dataplane"), 7200, debug=True, at_once=True),
         # The operator as a service, beside systemd-networkd.
         "systemd": Suite((*PYTEST, "tests/systemd"), 3600, debug=False, parameters=_JOURNAL, systemd=True),
         # The operator with either dataplane: the same expectations.
