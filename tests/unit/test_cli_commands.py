@@ -80,7 +80,7 @@ def test_a_new_command_is_parsed_and_run_and_has_exit_codes_of_its_own(
 
 
 def test_every_file_of_a_command_is_listed_and_named_after_it() -> None:
-    files = {file.stem for file in Path(commands.__file__).parent.glob("*.py")} - {"__init__"}
+    files = {file.stem.replace("_", "-") for file in Path(commands.__file__).parent.glob("*.py")} - {"--init--"}
     assert files == set(commands.NAMES)
     assert all(name == command.name for name, command in commands.load().items())
     assert all((command.run is None) == bool(command.actions) for command in commands.load().values())

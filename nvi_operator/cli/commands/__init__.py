@@ -21,6 +21,7 @@ NAMES = [
     "status",
     "events",
     "show",
+    "nat-log",
     "drift",
     "suspend",
     "resume",
@@ -36,4 +37,4 @@ NAMES = [
 
 def load() -> dict[str, Command]:
     """The commands by name. Quick: what is heavy is imported when a command runs."""
-    return {name: import_module(f"{__name__}.{name}").COMMAND for name in NAMES}
+    return {name: import_module(f"{__name__}.{name.replace('-', '_')}").COMMAND for name in NAMES}
