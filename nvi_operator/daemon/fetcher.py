@@ -25,10 +25,11 @@ from nvi_operator.daemon.child import Child
 from nvi_operator.errors import NviError, SourceError
 from nvi_operator.events.event import Fetched, GatewayEvent, Note, SourceFailed, SourceGood
 from nvi_operator.language.model.values import HOST_PATTERN
-from nvi_operator.language.operator.git import HOSTNAME, GitSource
+from nvi_operator.language.operator.git import HOSTNAME, GitSource, SignaturesSpec
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote, command, environment, explained
 from nvi_operator.sources.git.refs import HEADS, TAGS, Tip, choose, parse_refs, short_ref
+from nvi_operator.sources.git.verify import Signatures
 from nvi_operator.sources.git.worker import Job
 
 LEAST_WAIT = 1.0  # seconds between two attempts
@@ -64,6 +65,7 @@ class Fetcher:
         emit: Callable[[GatewayEvent], None],
         on_new: Callable[[], None],
         *,
+        signatures: SignaturesSpec | None = None,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         random: Callable[[], float] = uniform,
@@ -71,6 +73,7 @@ class Fetcher:
         """Raises SourceError or NviError where the directory or the hostname cannot be used."""
         self._source = source
         self._remote = remote_of(source)
+        self._signatures = signatures_of(signatures)
         self._path = path_of(source, hostname)
         self._checkouts = checkouts
         self._emit = emit
@@ -145,6 +148,7 @@ class Fetcher:
             path=self._path,
             directory=str(self._checkouts.directory),
             allow_rewind=self._source.allow_rewind,
+            signatures=self._signatures,
         )
         self._start(_WORKER, job.json())
 
@@ -180,6 +184,7 @@ class Fetcher:
         self.state = replace(self.state, ref=tip.name, fetched=self._wall())
         known = self.state.checkout
         same = known is not None and known.remote == self._remote.url and known.path == self._path
+        same = same and known is not None and (self._signatures is None or bool(known.signer))
         if tip == self._refused:
             self._rest()  # as before
         elif same and known is not None and known.ref == tip.ref and known.seen.get(tip.ref) == tip.object:
@@ -264,6 +269,12 @@ def remote_of(source: GitSource) -> Remote:
         token=source.token or "",
         user=source.user or "",
     )
+
+
+def signatures_of(spec: SignaturesSpec | None) -> Signatures | None:
+    if spec is None:
+        return None
+    return Signatures(spec.allowed_signers or "", spec.revoked_keys or "", spec.keyring or "")
 
 
 def path_of(source: GitSource, hostname: str) -> str:

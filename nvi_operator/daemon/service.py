@@ -40,7 +40,7 @@ from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
-from nvi_operator.language.operator.git import GitSource
+from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.plan.left_alone import without_ignored
@@ -258,6 +258,7 @@ def run_daemon(
     path: Path | None,
     *,
     git: GitSource | None = None,
+    signatures: SignaturesSpec | None = None,
     gateway: str | None,
     rescan_seconds: float,
     force: bool,
@@ -310,7 +311,14 @@ def run_daemon(
         stations: list[Station] = [streams, prober, told, deadline]
         sync = None
         if git is not None:
-            fetcher = Fetcher(git, os.uname().nodename, checkouts, history.add, lambda: loop.trigger(Reason.SOURCE))
+            fetcher = Fetcher(
+                git,
+                os.uname().nodename,
+                checkouts,
+                history.add,
+                lambda: loop.trigger(Reason.SOURCE),
+                signatures=signatures,
+            )
             stations.append(stack.enter_context(closing(fetcher)))
             sync = Sync(fetcher)
 

@@ -65,7 +65,7 @@ def test_a_push_is_in_force_after_sync_and_survives_restarts_without_the_remote(
 ) -> None:
     first = remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-a"), "README.md": "# gateways\n"})
     daemon = start()
-    log = daemon.until("in sync")
+    log = daemon.until("in sync", seconds=60)
     assert f"main: {first[:7]} by Ada <ada@example.net>: a change" in log
     assert seen(site) == A
     assert gateway.nvictl("sync").stdout.splitlines()[-1] == "nothing new"

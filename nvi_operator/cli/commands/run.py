@@ -30,6 +30,7 @@ def run(context: Context) -> int:
     return run_daemon(
         arguments.spec if spec is None else Path(spec.source.directory) if spec.source.directory else None,
         git=spec.source.git if spec else None,
+        signatures=spec.signatures if spec else None,
         gateway=arguments.gateway or (spec.gateway if spec else None),
         rescan_seconds=arguments.rescan or (spec.rescan if spec else 60.0),
         force=arguments.force,

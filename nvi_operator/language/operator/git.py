@@ -116,6 +116,31 @@ RepositoryPath = Annotated[
 UserName = Annotated[str, BeforeValidator(_user), WithJsonSchema({"type": "string", "examples": ["git"]})]
 
 
+class SignaturesSpec(Model):
+    """Whose signature a commit needs, or with `tag` the tag. Without this section none is needed.
+
+    git judges it ([how-to](how-to/git.md)): the signature is good, and its key neither expired nor revoked.
+    """
+
+    allowed_signers: Maybe[FilePath] = Field(
+        None, description="ssh: the file with the keys that may sign, in the form of ssh-keygen(1), ALLOWED SIGNERS."
+    )
+    revoked_keys: Maybe[FilePath] = Field(
+        None, description="ssh: the file with keys that may not, as a list of `ssh-keygen -k` or as public keys."
+    )
+    keyring: Maybe[FilePath] = Field(
+        None, description="GnuPG: the file with the public keys that may sign, as `gpg --export` writes it."
+    )
+
+    @model_validator(mode="after")
+    def _names_keys(self) -> SignaturesSpec:
+        if not (self.allowed_signers or self.keyring):
+            raise ValueError("give at least one of allowedSigners and keyring")
+        if self.revoked_keys and not self.allowed_signers:
+            raise ValueError("revokedKeys goes with allowedSigners")
+        return self
+
+
 class GitSource(Model):
     """A repository that is fetched again and again. git itself does it; nothing of the repository is run."""
 

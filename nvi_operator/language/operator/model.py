@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe, Name, OrShort, as_tuple
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
-from nvi_operator.language.operator.git import GitSource
+from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
 
 
@@ -67,6 +67,7 @@ class OperatorSpec(Model):
         None, description="The gateway to follow, where the source has several. Left out: the one of this host."
     )
     source: Source
+    signatures: Maybe[SignaturesSpec] = Field(None, description="Whose signature a commit of `source.git` needs.")
     rescan: Duration = Field(60.0, ge=1, description="Check files and kernel at least this often.")
     confirm: Maybe[Confirmation] = Field(
         None, description="Return to the confirmed spec unless each new one is confirmed. Left out: it stays."
@@ -77,6 +78,12 @@ class OperatorSpec(Model):
         "node_exporter.",
     )
     hooks: Hooks = Field((), description="Programs and web addresses that are told of events.")
+
+    @model_validator(mode="after")
+    def _signs_commits(self) -> OperatorSpec:
+        if self.signatures and not self.source.git:
+            raise ValueError("signatures are of commits: they go with source.git")
+        return self
 
 
 class Operator(Model):

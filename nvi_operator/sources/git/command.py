@@ -6,7 +6,7 @@ The settings are of git 2.39; an older git ignores those that it does not know.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +50,9 @@ class Remote:
     user: str = ""
 
 
-def command(remote: Remote, *arguments: str, repository: Path | None = None) -> list[str]:
-    """`git ARGUMENTS`, as it may talk to the remote."""
-    settings = [*_SETTINGS, f"protocol.{remote.transport}.allow=always"]
+def command(remote: Remote, *arguments: str, repository: Path | None = None, more: Sequence[str] = ()) -> list[str]:
+    """`git ARGUMENTS`, as it may talk to the remote. `more`: further settings."""
+    settings = [*_SETTINGS, *more, f"protocol.{remote.transport}.allow=always"]
     if remote.token:
         # A shell of git's: printf is built in, so that no process has the token among its arguments.
         says = f"printf 'username={remote.user or 'git'}\\npassword=' && cat {remote.token}"

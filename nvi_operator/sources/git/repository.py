@@ -14,6 +14,7 @@ from pathlib import Path
 from nvi_operator.errors import RefusedError, SourceError
 from nvi_operator.sources.git.command import Remote, command, environment, explained
 from nvi_operator.sources.git.tree import Blob
+from nvi_operator.sources.git.verify import Signatures, check_files, make_home, settings, signer
 
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_*")  # what a killed git leaves
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -114,6 +115,27 @@ class Repository:
                 if len(content) != blob.size:
                     raise SourceError(f"{self._path}: {blob.path}: the repository has lost a part of it")
                 yield content
+
+    def verify(self, identity: str, name: str, signatures: Signatures, home: Path) -> str:
+        """Whose signature a commit or tag has; `name` is the ref's. Raises RefusedError where git refuses it."""
+        is_tag = self._ask("cat-file", "-t", identity) == b"tag\n"
+        what = f"{'tag' if is_tag else 'commit'} {name if is_tag else identity[:12]}"
+        if is_tag:
+            head = self._ask("cat-file", "tag", identity).partition(b"\n\n")[0].splitlines()
+            if f"tag {name}".encode() not in head:  # a signed tag under another name is another promise
+                raise RefusedError(f"{what}: refused: it was signed under another name")
+        check_files(signatures)
+        make_home(signatures, home)
+        arguments = ("verify-tag" if is_tag else "verify-commit", "--raw", identity)
+        done = subprocess.run(
+            command(self._remote, *arguments, repository=self._path, more=settings(signatures)),
+            env=environment(self._remote, GNUPGHOME=str(home)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            preexec_fn=end_with_parent,
+        )
+        return signer(what, done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 
     def accept(self, identity: str) -> None:
         """Keep its objects, and forget what was fetched before it."""

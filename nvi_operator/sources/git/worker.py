@@ -24,6 +24,7 @@ from nvi_operator.sources.git.command import Remote
 from nvi_operator.sources.git.refs import TAGS, short_ref, version
 from nvi_operator.sources.git.repository import Repository, end_with_parent
 from nvi_operator.sources.git.tree import check_content, check_link, spec_blobs
+from nvi_operator.sources.git.verify import Signatures
 
 MOST_BYTES = 1 << 30  # of a pack; setrlimit(2): git's own limit, receive.maxInputSize, is of pushes only
 
@@ -37,6 +38,7 @@ class Job:
     path: str
     directory: str
     allow_rewind: bool = False
+    signatures: Signatures | None = None  # None: none is needed
 
     def json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -44,7 +46,8 @@ class Job:
     @staticmethod
     def of(data: bytes) -> Job:
         fields = json.loads(data)
-        return Job(**{**fields, "remote": Remote(**fields["remote"])})
+        signatures = Signatures(**fields["signatures"]) if fields["signatures"] else None
+        return Job(**{**fields, "remote": Remote(**fields["remote"]), "signatures": signatures})
 
 
 def fetch(job: Job) -> dict[str, Any]:
@@ -67,6 +70,15 @@ def fetch(job: Job) -> dict[str, Any]:
     commit = repository.commit_of(identity)
     if not job.allow_rewind:
         _refuse_rewind(job, repository, identity, commit, last, before)
+    signer = ""
+    if job.signatures is not None:
+        if is_tag and identity == commit:
+            raise RefusedError(
+                f"tag {short_ref(job.ref)}: refused: it is a name only, without a signature",
+                hint="sign it: git tag -s",
+            )
+        home = checkouts.directory / "gnupg"
+        signer = repository.verify(identity, short_ref(job.ref), job.signatures, home)
     author, subject = repository.describe(commit)
     where = f"{commit[:12]}:{job.path}" if job.path else commit[:12]
     blobs = spec_blobs(repository.tree(commit, job.path), where)
@@ -90,6 +102,7 @@ def fetch(job: Job) -> dict[str, Any]:
         remote=job.remote.url,
         path=job.path,
         author=author,
+        signer=signer,
         subject=subject,
         seen={**{ref: seen[ref] for ref in seen if not (is_tag and ref.startswith(TAGS))}, job.ref: identity},
         files={blob.path: blob.object for blob in blobs},

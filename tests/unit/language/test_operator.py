@@ -87,6 +87,36 @@ WRONG = {
         "operator.yaml:5:40: spec.hooks[0].events[1]: there is no event 'uplinkdown'",
         "did you mean 'uplink-down'?",
     ),
+    "a signature without git": (
+        f"{SOURCE}  signatures: {{keyring: /k}}\n",
+        "operator.yaml:4:3: spec: signatures are of commits: they go with source.git",
+        "",
+    ),
+    "two sources": (
+        "  source: {directory: /x, git: {url: /y}}\n",
+        "operator.yaml:4:11: spec.source: give directory or git, one of them",
+        "",
+    ),
+    "a token in the address": (
+        "  source: {git: {url: 'https://u:t@git.example.net/x'}}\n",
+        "operator.yaml:4:23: spec.source.git.url: the address holds a user or a password: addresses are logged",
+        "put the token into a file: `token: /path`",
+    ),
+    "ssh without keys": (
+        "  source: {git: {url: 'git@git.example.net:x.git'}}\n",
+        "operator.yaml:4:17: spec.source.git: an ssh remote needs key and knownHosts",
+        "name the file of a deploy key, and one with the output of `ssh-keyscan HOST`",
+    ),
+    "a program as an address": (
+        "  source: {git: {url: 'ext::sh -c x'}}\n",
+        "operator.yaml:4:23: spec.source.git.url: 'ext::sh -c x' is not the address of a repository",
+        "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, or file:///PATH",
+    ),
+    "a path out of the repository": (
+        "  source: {git: {url: /y, path: ../x}}\n",
+        "operator.yaml:4:33: spec.source.git.path: '../x' is not a path in the repository",
+        "write it from the top, as in gateways/edge",
+    ),
     "a field": (
         f"{SOURCE}  metric: 127.0.0.1:1\n",
         "operator.yaml:5:3: spec.metric: there is no field 'metric'",
@@ -97,7 +127,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("text", "message", "hint"), WRONG.values(), ids=WRONG)
 def test_a_wrong_document_is_told_with_place_and_hint(text: str, message: str, hint: str, tmp_path: Path) -> None:
-    assert problems(HEAD + text, tmp_path) == [message, f"  hint: {hint}"]
+    assert problems(HEAD + text, tmp_path) == [message, *([f"  hint: {hint}"] if hint else [])]
 
 
 def test_it_is_one_document_of_its_kind(tmp_path: Path) -> None:
