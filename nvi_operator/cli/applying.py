@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli.asking import ask_about_flows
 from nvi_operator.cli.context import Context, warn_of_instance
 from nvi_operator.cli.output import note, show_plan, tell, warn
-from nvi_operator.cli.returning import give_up_if_due
+from nvi_operator.cli.returning import give_up, give_up_if_due
 
 if TYPE_CHECKING:
-    from nvi_operator.history.decisions import DecisionsFile, Pending
+    from nvi_operator.history.decisions import DecisionsFile, Pending, Target
     from nvi_operator.history.revision import Content
     from nvi_operator.history.store import History
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
+    from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.rollout.saved_plan import SavedPlan
     from nvi_operator.rollout.trial import Trial
     from nvi_operator.store.lock import GatewayLock
@@ -50,7 +51,8 @@ def run(
         if of is None:
             warn_of_instance(lock)
         give_up_if_due(context, lock, history, decisions)
-        trial = _trial(context, lock, history, decisions, content) if arguments.confirm else None
+        compiler = Compiler(loaded.name, loaded.spec)
+        trial = _trial(context, lock, history, decisions, content, compiler)
         found, beside = decisions.read(), of is not None and lock.instance() is not None
 
         def begin() -> None:
@@ -62,8 +64,15 @@ def run(
                 held = Held(0, "", Target(of or 0, content), f"rolled back to revision {of}")
                 decisions.write(replace(found, held=held))
 
-        compiler = Compiler(loaded.name, loaded.spec)
-        around = Around(begin, trial, lambda: None if beside else _settle(decisions, trial))
+        bad: list[str] = []
+
+        def finish() -> None:
+            if trial is not None:
+                bad.extend(filter(None, [_judge(trial, decisions, history)]))
+            if not beside:
+                _settle(decisions, trial)
+
+        around = Around(begin, trial, finish)
         attempt = context.attempt(history, content, of=of)
         try:
             _run_prechecks(loaded.spec, force=arguments.force)
@@ -79,18 +88,50 @@ def run(
                 decisions.write(found)
             outcome.raise_failure()
             warn(kernel.warnings)
+        if bad:
+            give_up(context, lock, history, decisions)
+            raise NviError(f"{loaded.name}: {bad[0]}: the change was given up")
     if arguments.output == "json" or not arguments.quiet:
         note(outcome.plan)
         show_plan(arguments, loaded.name, outcome.plan, applied)
-    if trial is not None and trial.pending is not None:
+    if trial is not None and trial.pending is not None and arguments.confirm:
         tell(f"confirm within {arguments.confirm:g} s: nvictl confirm; otherwise: {_back(trial.pending)}")
     return 0
 
 
 def _trial(
-    context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile, content: Content
-) -> Trial:
-    """ConflictError where there is nothing to return to, or a daemon would not keep to it."""
+    context: Context,
+    lock: GatewayLock,
+    history: History,
+    decisions: DecisionsFile,
+    content: Content,
+    compiler: Compiler,
+) -> Trial | None:
+    """None where the spec needs no confirmation: not by hand, and not by checks.
+
+    ConflictError where one was asked for, and there is nothing to return to, or a daemon would not keep to it.
+    """
+    from nvi_operator.daemon.probes.checks import failing
+    from nvi_operator.errors import ConflictError
+    from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial
+
+    assert compiler.spec is not None
+    asked, checks = context.arguments.confirm, compiler.spec.checks
+    if not asked and not checks:
+        return None
+    try:
+        back = _target(lock, history, content)
+    except ConflictError as error:
+        if asked:
+            raise
+        tell(f"checks: not asked: {error.message}")
+        return None
+    confirm = Confirm(asked) if asked else BY_CHECKS
+    return Trial(decisions, confirm, content, back, failing=lambda: failing(checks, compiler.topology))
+
+
+def _target(lock: GatewayLock, history: History, content: Content) -> Target:
+    """What to return to. ConflictError."""
     from nvi_operator.errors import ConflictError
     from nvi_operator.history.decisions import Target
     from nvi_operator.kernel.kernel import Kernel
@@ -98,7 +139,7 @@ def _trial(
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import preview
     from nvi_operator.rollout.content import NO_GATEWAY
-    from nvi_operator.rollout.trial import Confirm, Trial, last_confirmed
+    from nvi_operator.rollout.trial import last_confirmed
 
     if (found := lock.instance()) is not None:
         raise ConflictError(
@@ -106,16 +147,29 @@ def _trial(
             hint="nvictl run --confirm TIME asks for confirmation of each new spec",
         )
     back = last_confirmed(history)
-    if back is None:
-        with Kernel(Numbers(), lock=lock, observes=True) as kernel:
-            stands = bool(preview(kernel, Compiler(content.gateway, None)))
-        if stands:
-            raise ConflictError(
-                "confirmation: the gateway that stands is in no history: there is nothing to return to",
-                hint="apply its spec without --confirm first, which confirms it",
-            )
-        back = Target(0, NO_GATEWAY)
-    return Trial(decisions, Confirm(context.arguments.confirm), content, back)
+    if back is not None:
+        return back
+    with Kernel(Numbers(), lock=lock, observes=True) as kernel:
+        stands = bool(preview(kernel, Compiler(content.gateway, None)))
+    if stands:
+        raise ConflictError(
+            "confirmation: the gateway that stands is in no history: there is nothing to return to",
+            hint="apply its spec without --confirm first, which confirms it",
+        )
+    return Target(0, NO_GATEWAY)
+
+
+def _judge(trial: Trial, decisions: DecisionsFile, history: History) -> str:
+    """Which check failed, and why; empty if none did."""
+    from nvi_operator.rollout import waiter
+    from nvi_operator.rollout.trial import confirm
+
+    why = trial.judge()
+    for text in trial.unproven:
+        tell(text)
+    if not why and trial.pending is not None and trial.pending.by == "checks":
+        confirm(decisions, history, "checks", waiter.now())
+    return why
 
 
 def _settle(decisions: DecisionsFile, trial: Trial | None) -> None:

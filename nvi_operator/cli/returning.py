@@ -1,4 +1,4 @@
-"""Return to the confirmed spec, as nobody confirmed the one that was applied."""
+"""Return to the confirmed spec, as the one that was applied was not confirmed."""
 
 from __future__ import annotations
 

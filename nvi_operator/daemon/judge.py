@@ -8,7 +8,7 @@ daemon or by a command, and are looked at each time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.rollout import waiter
 from nvi_operator.rollout.content import content_of, loaded_from
-from nvi_operator.rollout.trial import Confirm, Trial, gave_up, last_confirmed
+from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, last_confirmed
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Judge:
         self._exclusive = exclusive
         self._say = say
         self._policy = policy
+        self.failing: Callable[[], Mapping[str, str]] = dict  # checks of the spec in force that do not work, and why
         self._now = now
         self._arm = arm
         self._last: tuple[LoadedSpec, InForce] | None = None  # of the directory's spec
@@ -107,7 +108,8 @@ class Judge:
     def _begin(self, spec: LoadedSpec, own: InForce, found: Decisions) -> None:
         """A spec that is not yet confirmed. The first of all has nothing to return to, and needs no confirmation."""
         self._trial = None
-        if self._policy is None:
+        policy = self._policy or (BY_CHECKS if spec.spec.checks else None)
+        if policy is None:
             return
         back = found.pending.back if found.pending else None
         try:
@@ -115,7 +117,15 @@ class Judge:
         except HistoryError as error:
             self._say(f"{error.message}: {spec.name} is applied without confirmation")
         if back is not None and back.content != own.content:
-            self._trial = Trial(self._decisions, self._policy, own.content, back, now=self._now, arm=self._arm)
+            self._trial = Trial(
+                self._decisions,
+                policy,
+                own.content,
+                back,
+                now=self._now,
+                arm=self._arm,
+                failing=lambda: self.failing(),
+            )
 
     # ---------------------------------------------------------------- during and after it
 
@@ -167,9 +177,16 @@ class Judge:
                 self._trial = None
                 return
             trial.done(record(Standing.PENDING))
-        pending = trial.pending
-        assert pending is not None
-        self._trial = None
+            why, pending = trial.judge(), trial.pending
+            assert pending is not None
+            self._trial = None
+            for text in trial.unproven:
+                self._say(text)
+            if why:
+                return  # the loop finds it overdue
+            if pending.by == "checks":
+                confirm(self._decisions, self._history, "checks", self._now())
+                return
         number, seconds = pending.revision, pending.seconds
         self._say(f"revision {number}: confirm within {seconds:g} s: nvictl confirm; otherwise {_back(pending)}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.judge import DeadlineStation, InForce, Judge
 from nvi_operator.daemon.loop import Loop
+from nvi_operator.daemon.probes.checks import failing
 from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.sync import Sync
@@ -109,6 +110,11 @@ class Daemon:
             plan = without_ignored(preview(kernel, self._compiler), spec.drift if spec else None)
             counters = kernel.counters(plan.before)
         return Seen(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
+
+    def failing_checks(self) -> Mapping[str, str]:
+        """Those of the spec in force that do not work, and why. Waits for answers."""
+        spec = self._compiler.spec
+        return failing(spec.checks, self._compiler.topology) if spec and spec.checks else {}
 
     def _faults_of(self, spec: GatewaySpec | None, topology: Topology | None) -> tuple[str, ...]:
         """Worked out once for each topology: it takes a look at each of 100,000 forwards."""
@@ -307,6 +313,7 @@ def run_daemon(
         daemon = Daemon(
             directory, kernel, prober, force=force, invalidation=invalidation, recording=recording, judge=judge
         )
+        judge.failing = daemon.failing_checks
         deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)
         stations: list[Station] = [streams, prober, told, deadline]
         sync = None

@@ -56,7 +56,7 @@ class Pending:
     given_up: str = ""  # why, although there was time left
 
     def left(self, now: Moment) -> float:
-        """Seconds. None after a reboot: nobody who was locked out could have confirmed it in a better way. The time
+        """Seconds. None after a reboot, which may have been the way out of a lock-out. The time
         of day is not asked: it may jump.
         """
         if self.given_up or now.boot != self.deadline.boot:

@@ -55,6 +55,11 @@ class Compiler:
         return self._meaning is not None
 
     @property
+    def topology(self) -> Topology | None:
+        """As it was compiled last."""
+        return self._meaning.topology if self._meaning else None
+
+    @property
     def wires(self) -> frozenset[str]:
         """The interfaces of its uplinks, whose routes in `main` are facts."""
         return self.spec.wires if self.spec else frozenset()

@@ -11,7 +11,7 @@ from nvi_operator.kernel.netns import cookie, is_host
 
 STATE = Path("/var/lib/nvi-operator")
 VARIABLE = "STATE_DIRECTORY"  # of a service (systemd.exec(5))
-_NOBODY = 0xFFFFFFFF  # what the kernel says where nobody has logged in (include/uapi/linux/audit.h, AUDIT_UID_UNSET)
+_NOT_SET = 0xFFFFFFFF  # without a login (include/uapi/linux/audit.h, AUDIT_UID_UNSET)
 
 
 def boot_id() -> str:
@@ -46,4 +46,4 @@ def _number(path: str) -> int | None:
         number = int(Path(path).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    return None if number == _NOBODY else number
+    return None if number == _NOT_SET else number

@@ -11,7 +11,7 @@ next command that changes anything. All of it happens under the gateway's lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -28,10 +28,13 @@ from nvi_operator.rollout.content import loaded_from
 
 @dataclass(frozen=True)
 class Confirm:
-    """`within` seconds; `by`: hand, or proof."""
+    """`within` seconds; `by`: hand, proof, or checks alone."""
 
     within: float
     by: str = "hand"
+
+
+BY_CHECKS = Confirm(180.0, "checks")  # no confirmation by hand; longer than checks can take
 
 
 class Trial:
@@ -46,7 +49,11 @@ class Trial:
         *,
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
+        failing: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
+        """`failing`: the checks that do not work now, and why."""
+        self._failing = failing
+        self._failed_before: Mapping[str, str] = {}
         self._decisions = decisions
         self._confirm = confirm
         self._content = content
@@ -58,6 +65,7 @@ class Trial:
     def step(self, revision: int) -> None:
         """Before each step. Raises KernelError where the decision cannot be written: nothing is changed then."""
         if self.pending is None:
+            self._failed_before = self._failing()
             self._write(revision, self._content.digest)
             try:
                 self._arm(revision, self._confirm.within)
@@ -71,6 +79,26 @@ class Trial:
         """It holds: the time counts from now on."""
         if self.pending is not None:
             self._write(revision, self.pending.digest)
+
+    def judge(self) -> str:
+        """After `done`: which check fails that worked before, and why; empty if none does. Such a revision is given
+        up: whoever looks next returns. Without a wish for another confirmation the others confirm it.
+        """
+        if self.pending is None:
+            return ""
+        bad = {name: why for name, why in self._failing().items() if name not in self._failed_before}
+        if not bad:
+            return ""
+        why = "; ".join(f"check {name} failed: {why}" for name, why in bad.items())
+        found = self._decisions.read()
+        if found.pending == self.pending:
+            self._decisions.write(replace(found, pending=replace(found.pending, given_up=why)))
+        return why
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Checks that failed before the change as well: they prove nothing."""
+        return tuple(f"check {name} failed before the change: {why}" for name, why in self._failed_before.items())
 
     def failed(self, error: NviError) -> None:
         """It was reverted, so there is nothing to confirm. Where that failed as well, the deadline remains."""
@@ -122,7 +150,8 @@ def gave_up(decisions: DecisionsFile, history: History, now: Moment) -> str:
     assert found.pending is not None
     why = found.pending.why(now)
     decisions.write(found.given_up(why))
-    _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why)
+    check = why.partition("check ")[2].partition(" failed")[0] if why.startswith("check ") else ""
+    _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why, check=check)
     return why
 
 

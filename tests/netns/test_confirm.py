@@ -1,4 +1,4 @@
-"""A revision that nobody confirms is given up: by a waiter, by the next command, by the daemon, after a kill."""
+"""An unconfirmed revision is given up: by a waiter, by the next command, by the daemon, after a kill."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def overdue(decisions: DecisionsFile, **changes: object) -> None:
     decisions.write(replace(found, pending=replace(found.pending, **changes)))
 
 
-def test_what_nobody_confirms_is_given_up_by_itself(site: Site, gateway: GatewayHost) -> None:
+def test_an_unconfirmed_revision_is_given_up_by_itself(site: Site, gateway: GatewayHost) -> None:
     gateway.apply(spec())
     site.server.serve(443)
     done = gateway.nvictl("apply", gateway.spec(WITHOUT_WEB), "--confirm", "2s")
@@ -151,7 +151,7 @@ def run(gateway: GatewayHost, directory: Path, tmp_path: Path) -> Iterator[Calla
         daemon.stop(signal.SIGKILL)
 
 
-def test_the_daemon_gives_up_what_nobody_confirms_and_tries_it_again_only_when_it_changes(
+def test_the_daemon_gives_up_an_unconfirmed_spec_and_tries_it_again_only_when_it_changes(
     gateway: GatewayHost, directory: Path, run: Callable[..., Daemon], decisions: DecisionsFile
 ) -> None:
     daemon = run("--confirm", "1h")

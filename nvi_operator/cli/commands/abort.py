@@ -48,7 +48,7 @@ def _given_up(decisions: DecisionsFile) -> Pending | None:
 
 
 def _wait_and_return(context: Context, decisions: DecisionsFile) -> None:
-    """Whatever happens, until no revision is pending: nobody else may be left to do it."""
+    """Whatever happens, until no revision is pending: no other process may be left to do it."""
     from nvi_operator.errors import NviError
     from nvi_operator.rollout import waiter
 

@@ -39,7 +39,7 @@ class Probed:
 def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server, Probed]:
     """What has probes, and how it is reached now: uplinks by their names, and servers of forwards."""
     found: dict[str | Server, Probed] = {
-        uplink.name: Probed(health, {family: way for family in FAMILIES if (way := _way(uplink, family))})
+        uplink.name: Probed(health, {family: way for family in FAMILIES if (way := way_of(uplink, family))})
         for uplink in (topology.uplinks if topology else ())
         if (health := spec.uplinks[uplink.name].health)
     }
@@ -52,7 +52,7 @@ def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server
     return found
 
 
-def _way(uplink: Uplink, family: Family) -> Way | None:
+def way_of(uplink: Uplink, family: Family) -> Way | None:
     interface, source = uplink.interface, uplink.on_wire(family)
     if interface.ifindex is None or (source is None and family not in uplink.families):
         return None

@@ -48,6 +48,8 @@ def check_references(spec: GatewaySpec) -> Iterator[Problem]:
     for name, static in spec.static.items():
         yield from known(("spec", "static", name, "tenant"), "tenant", [static.tenant], tenants)
         yield from known(("spec", "static", name, "in"), "inside interface", static.in_ or (), spec.interfaces)
+    for name, check in spec.checks.items():
+        yield from known(("spec", "checks", name, "uplink"), "uplink", [check.uplink], spec.uplinks)
     for name, twice in spec.twice_nat.items():
         yield from known(("spec", "twiceNat", name, "via"), "uplink", [twice.via], spec.uplinks)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
 from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, IfNames, Maybe, Name, Networks, OrShort
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
@@ -105,6 +106,12 @@ class GatewaySpec(Model):
     )
     routes: tuple[RouteSpec, ...] = Field(
         (), strict=False, description="Stage-2 routing; the first route that matches wins."
+    )
+
+    checks: dict[Name, Check] = Field(
+        default_factory=dict,
+        description="What has to work after a change that worked before it, by name. If it does not, the gateway "
+        "returns to the revision that was confirmed last.",
     )
 
     @property

@@ -150,6 +150,7 @@ SECTIONS = (
     Section("static", Join.BY_NAME, "static", "static", bulk=Static),
     Section("twiceNat", Join.BY_NAME, "twiceNat", "twiceNat", bulk=TwiceNat),
     Section("routes", Join.IN_ORDER, "route", "routes"),
+    Section("checks", Join.BY_NAME, "check", "checks"),
     Section("guards", Join.ONCE),
     Section("dataplane", Join.ONCE),
     Section("numbers", Join.ONCE),

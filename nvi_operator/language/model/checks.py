@@ -1,0 +1,80 @@
+"""Checks: what has to work after a change that worked before it, or the change is given up."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from nvi_operator.language.model.fields import Maybe, Name, SpecAddress, as_tuple
+from nvi_operator.language.model.health import Probe
+from nvi_operator.language.model.values import as_text
+from nvi_operator.language.wording import HintedError, shown
+
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_NETNS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+def _command(value: Any) -> Any:
+    words = tuple(as_text(word, "a word of a command") for word in as_tuple(value))
+    if not _PROGRAM.fullmatch(words[0]):
+        hint = "write its name in /etc/nvi-operator/checks alone; further words are its arguments"
+        raise HintedError(f"{shown(words[0])} is not the name of a program there", hint)
+    if any("\0" in word for word in words):
+        raise ValueError("a word has a NUL in it")
+    return words
+
+
+def _netns(value: Any) -> Any:
+    text = as_text(value, "the name of a network namespace")
+    if not _NETNS.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not a name that `ip netns` has")
+    return text
+
+
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_command),
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "string"}, "minItems": 1, "examples": [["reach-portal", "-4"]]}
+    ),
+]
+NetnsName = Annotated[str, BeforeValidator(_netns), WithJsonSchema({"type": "string"})]
+
+
+class Check(Probe):
+    """Something that has to work. A change after which a check fails that worked before it is given up."""
+
+    command: Maybe[Command] = Field(
+        None,
+        description="A program in /etc/nvi-operator/checks, by its name, and its arguments. It works if it exits "
+        "with 0. It runs as root and without a shell; a spec can start no other program.",
+    )
+    uplink: Maybe[Name] = Field(None, description="The uplink that the question leaves by.")
+    from_: Maybe[SpecAddress] = Field(
+        None, alias="from", description="The gateway's own address that asks, such as one of an inside interface."
+    )
+    netns: Maybe[NetnsName] = Field(
+        None, description="The network namespace that asks (ip-netns(8)), such as that of a host inside."
+    )
+    within: float = Field(5.0, ge=0.1, le=60, description="Seconds for an answer. Probes ask again each second.")
+
+    @model_validator(mode="after")
+    def _asks_one(self) -> Check:
+        given = [field for field in ("ping", "tcp", "dns", "http", "command") if getattr(self, field) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of ping, tcp, dns, http and command")
+        if self.tcp and (not self.tcp.ports or self.tcp.ports.size > 1):
+            raise ValueError(f"tcp {self.tcp}: name one port, as in 192.0.2.80:443")
+        if self.name and not self.dns:
+            raise ValueError("name is what a name server is asked for: it goes with dns")
+        if self.host and not self.http:
+            raise ValueError("host is the name of a web server: it goes with http")
+        if self.command and (self.uplink or self.from_):
+            raise ValueError("uplink and from are for questions; a command decides by itself how it asks")
+        if self.uplink and (self.from_ or self.netns):
+            raise ValueError("uplink excludes from and netns: it says who asks as well")
+        if self.from_ and self.from_.version != self.address.version:
+            raise ValueError(f"from {self.from_} and {self.address} are of two families")
+        return self
