@@ -30,6 +30,7 @@ NAMES = [
     "down",
     "doctor",
     "module",
+    "support",
     "schema",
     "completion",
 ]
