@@ -35,6 +35,7 @@ from nvi_operator.language.model.fields import (
 )
 from nvi_operator.language.model.health import DnsName, SpecUrl
 from nvi_operator.language.model.nat_entries import Servers, Weight
+from nvi_operator.language.model.prefixes import Mapped
 from nvi_operator.language.model.redirects import Answers
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.model.source_nat import Pool, Shares
@@ -72,6 +73,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (Networks, "prefixes"),
     (Pool, "ranges, or mapping of range to weight"),
     (Services, "services"),
+    (Mapped, "prefixes, or parts of delegated ones"),
     (Answers, "`self`, or server, or one of each family"),
     (SourcePorts, "ports, or `random`"),
     (Protocols, "protocols"),

@@ -56,6 +56,7 @@ class StrandedFlows:
         for family in topology.families:
             yield from self._lost_addresses(topology, family)
             yield from self._uplinks(topology, family)
+        yield from self._prefixes(topology)
         yield from self._forwards()
         if self._is_changed:
             yield from self._servers(topology)
@@ -93,6 +94,28 @@ class StrandedFlows:
                 continue
             yield FlowQuestion(family, why, translated=ip_network(address))
 
+    def _prefixes(self, topology: Topology) -> Iterator[FlowQuestion]:
+        """Of prefix NAT: those that are not given now, where that has changed."""
+        changed = (
+            named
+            for change in self._plan.steps
+            if isinstance(change.before, Table) and isinstance(change.after, Table)
+            for named in change.before.sets ^ change.after.sets
+        )
+        if not any(named.name.startswith("snat_prefix_") for named in changed):
+            return
+        for entry in topology.statics:
+            uplink = None if entry.outgoing else _uplink_of(topology, entry.mapped)
+            if uplink is None:
+                continue
+            if not uplink.is_usable(entry.mapped.version):
+                why = f"uplink {uplink.name}: {uplink_state(uplink)}"
+            elif self._spec.failback == "move":
+                why = f"uplink {uplink.name}: a preferred one works again"
+            else:
+                continue
+            yield FlowQuestion(entry.mapped.version, why, translated=entry.mapped)
+
     @property
     def _is_changed(self) -> bool:
         """Does the plan touch more than elements of maps? An edit of forwards moves no source."""
@@ -110,7 +133,7 @@ class StrandedFlows:
 
     def _would_get_another(self, topology: Topology, flow: TrackedFlow) -> bool:
         if _is_one_to_one(topology, flow):
-            return False
+            return _would_get_another_prefix(topology, flow)
         for rule in topology.source_rules:
             if _matches(topology, rule.conditions, flow):
                 given, to = _given(rule.action), int(flow.answers_to)
@@ -191,6 +214,11 @@ def _works(topology: Topology, address: Address) -> bool:
     return any(u.is_usable(family) and any(address in n for n in u.sources(family)) for u in topology.uplinks)
 
 
+def _uplink_of(topology: Topology, network: Network) -> Uplink | None:
+    family: Family = network.version
+    return next((u for u in topology.uplinks if any(within(network, n) for n in u.sources(family))), None)
+
+
 def _given(action: SourceAction) -> list[AddressRange]:
     """The addresses that a rule gives; none where it gives no public one."""
     match action:
@@ -205,6 +233,12 @@ def _given(action: SourceAction) -> list[AddressRange]:
 def _is_one_to_one(topology: Topology, flow: TrackedFlow) -> bool:
     reals = [*(entry.real for entry in topology.statics), *(entry.real for entry in topology.twice)]
     return any(flow.source in network for network in reals if network.version == flow.family)
+
+
+def _would_get_another_prefix(topology: Topology, flow: TrackedFlow) -> bool:
+    """Of prefix NAT: does another uplink's prefix take its place, that works?"""
+    mapped = [entry.mapped for entry in topology.statics if entry.outgoing and flow.source in entry.real]
+    return bool(mapped) and not any(flow.answers_to in n for n in mapped) and _works(topology, mapped[0][0])
 
 
 def _matches(topology: Topology, conditions: Conditions, flow: TrackedFlow) -> bool:

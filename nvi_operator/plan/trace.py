@@ -379,7 +379,9 @@ class _Trace:
         pieces = sum(count for (noun, _), count in found.nouns.items() if noun in ("nft element", "nft rule"))
         if entry.section == "forwards":
             return len(found.added) < _forwards(self._plan.topology, entry.name)
-        return pieces < 2 * sum(static.name == entry.name for static in self._plan.topology.statics)
+        return pieces < sum(
+            1 + static.outgoing for static in self._plan.topology.statics if static.name == entry.name
+        )
 
 
 def _order(effect: Effect) -> tuple[int, str, str]:

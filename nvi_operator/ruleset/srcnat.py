@@ -166,7 +166,9 @@ def _static(topology: Topology, family: Family) -> Iterator[Rule]:
 def static_maps(topology: Topology, family: Family) -> Iterator[NamedSet]:
     """Real to public, without tenants: their addresses occur twice, and so are no keys."""
     yield from network_maps(
-        "snat", family, ((s.real, s.mapped) for s in topology.statics if not s.tenant and not s.limited)
+        "snat",
+        family,
+        ((s.real, s.mapped) for s in topology.statics if not s.tenant and not s.limited and s.outgoing),
     )
 
 

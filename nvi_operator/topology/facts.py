@@ -83,6 +83,10 @@ class Facts:
     # The interfaces by which the best default routes of `main` lead.
     default_interfaces: Mapping[Family, str] = field(default_factory=lambda: MappingProxyType({}))
     health: HealthFacts = NO_HEALTH
+    # IPv6 prefixes of /16 to /64 that `main` refuses, as clients of DHCPv6 leave them for what is delegated.
+    unreachable: tuple[IPv6Network, ...] = ()
+    # Of uplinks' interfaces: what their leases say is delegated, where a client keeps them in files.
+    leased_prefixes: Mapping[str, tuple[IPv6Network, ...]] = field(default_factory=lambda: MappingProxyType({}))
     rules: tuple[ForeignRule, ...] = ()  # of others, in the kernel's order; its own are not among them
     # Reverse-path filters (rp_filter) as they were before this gateway, where that of `all` is not 0: it, and what is
     # weaker, by interface; `default` is that of interfaces to come.

@@ -86,9 +86,15 @@ class Inside:
     interface: Interface
     networks: tuple[Network, ...]
     tenant: int
+    delegated: tuple[Network, ...] = ()  # of them, what an ISP delegates: public, and translated by no rule for all
 
     def of_family(self, family: Family) -> tuple[Network, ...]:
         return fewest(self.networks, family)
+
+    @property
+    def private(self) -> tuple[Network, ...]:
+        """What rules for all of the inside translate."""
+        return tuple(network for network in self.networks if network not in self.delegated)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network
 from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.announced import announced
+from nvi_operator.topology.delegated import Delegated, delegated_networks, find_delegated, resolve_prefix_nat
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.flow_cache import resolve_flow_cache
@@ -46,12 +47,15 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     """
     notes: list[str] = []
     tenants = _tenants(spec)
-    uplinks = with_far_networks(spec, _uplinks(spec, facts, notes.append), notes.append)
+    delegated = find_delegated(spec, facts, notes.append)
+    uplinks = with_far_networks(spec, _uplinks(spec, facts, delegated, notes.append), notes.append)
+    parts = delegated_networks(spec, delegated, notes.append)
     inside_interfaces = tuple(
         Inside(
             _interface(ifname, facts, notes.append),
-            interface.networks,
+            (*interface.networks, *parts[ifname]),
             tenants[interface.tenant].number if interface.tenant else 0,
+            parts[ifname],
         )
         for ifname, interface in sorted(spec.interfaces.items())
     )
@@ -68,6 +72,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     local = tuple(_local(facts))
     redirects = resolve_redirects(spec, inside_interfaces, local, notes.append)
     statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
+    statics += tuple(resolve_prefix_nat(spec, delegated, uplinks, notes.append))
     honoured, not_honoured = judge_rules(spec, facts)
     notes += map(str, not_honoured)
     for family in sorted(facts.refuses):
@@ -287,13 +292,13 @@ def _interface(ifname: str, facts: Facts, note: Note) -> Interface:
     return Interface(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
 
 
-def _uplinks(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[Uplink, ...]:
+def _uplinks(spec: GatewaySpec, facts: Facts, delegated: Delegated, note: Note) -> tuple[Uplink, ...]:
     alone = len(spec.uplinks) == 1
     addresses = find_addresses(spec, facts)
     for text in (*addresses.notes, *addresses.conflicts):
         note(text)
     return tuple(
-        _uplink(name, slot, spec, spec.uplinks[name], facts, addresses.of[name], alone, note)
+        _uplink(name, slot, spec, spec.uplinks[name], facts, addresses.of[name], delegated, alone, note)
         for slot, name in enumerate(sorted(spec.uplinks), start=1)
     )
 
@@ -305,6 +310,7 @@ def _uplink(
     uplink: UplinkSpec,
     facts: Facts,
     addresses: tuple[Address, ...],
+    delegated: Delegated,
     alone: bool,
     note: Note,
 ) -> Uplink:
@@ -319,7 +325,7 @@ def _uplink(
         next_hops, direct = _found_routers(name, uplink, fact, beside, note) if fact else ({}, frozenset())
     else:
         next_hops, direct = {hop.version: str(hop) for hop in uplink.next_hop or ()}, frozenset()
-    routed = uplink.routed or ()
+    routed = (*(uplink.routed or ()), *delegated.of.get(name, ()))
     for family in FAMILIES:
         missing = family not in next_hops and family not in direct
         if uplink.next_hop == "auto" and missing and any(a.version == family for a in addresses):

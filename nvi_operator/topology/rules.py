@@ -186,7 +186,8 @@ class RedirectRule:
 class StaticEntry:
     """1:1 NAT of one family: `real` is known as `mapped`.
 
-    With `far` to these networks only; with `askers` only to what lives behind these interfaces.
+    With `far` to these networks only; with `askers` only to what lives behind these interfaces. Not `outgoing`: new
+    flows of `real` leave as another prefix, and hosts are reached by this one as well.
     """
 
     name: str
@@ -195,6 +196,7 @@ class StaticEntry:
     tenant: int
     far: tuple[Network, ...] = ()
     askers: tuple[Inside, ...] = ()
+    outgoing: bool = True
 
     @property
     def limited(self) -> bool:

@@ -84,11 +84,11 @@ def _conditions(
     elif rule.in_:
         # By interface: whatever comes in there, for an uplink as for an inside.
         behind = [i for i in inside_interfaces if i.interface.ifname in rule.in_]
-        sources = fewest((n for i in behind for n in i.networks), family)
+        sources = fewest((n for i in behind for n in i.private), family)
         if behind and not sources:
             return None
     else:
-        sources = fewest((n for i in inside_interfaces if tenant in (None, i.tenant) for n in i.networks), family)
+        sources = fewest((n for i in inside_interfaces if tenant in (None, i.tenant) for n in i.private), family)
     if not sources and not rule.in_:
         return None
     destinations = tuple(n for n in rule.to or () if n.version == family)

@@ -199,6 +199,19 @@ def test_overlapping_sites(case: Case) -> None:
     assert site["red-server"].pings("fd00:a2::80")
 
 
+@example("nptv6-two-isps")
+def test_nptv6_two_isps(case: Case) -> None:
+    site = case.site
+    site.server.serve(80)
+    with site.client.connect(site.far.address6, 443) as flow:
+        assert flow.seen == "2001:db8:a:1::10"
+    for public, isp in (("2001:db8:a:1::80", "isp-a"), ("2001:db8:b:1::80", "isp-b")):
+        before = site.used()
+        with site.far.connect(public, 80) as flow:
+            assert flow.by == "server"
+            assert site.through(before) == ({isp}, {isp})
+
+
 @example("redirects")
 def test_redirects(case: Case) -> None:
     site = case.site

@@ -10,6 +10,7 @@ from nvi_operator.kernel.bpf.syscall import TCX_EGRESS, may_load, programs_at
 from nvi_operator.kernel.drivers.sysctl import read
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.foreign_rules import read_foreign_rules
+from nvi_operator.kernel.inspect.leases import leased_prefixes
 from nvi_operator.kernel.inspect.main_routes import MainRoutes, read_main
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kernel.netlink.interfaces import ListedAddress, ListedLink, list_addresses, list_links
@@ -44,6 +45,8 @@ def read_facts(
         liberal=LIBERAL in saved,
         programs=may_load(),
         refuses=routes.refuses,
+        unreachable=routes.unreachable,
+        leased_prefixes=MappingProxyType(leased_prefixes(sorted(wires))),
         default_interfaces=MappingProxyType(_default_interfaces(routes, names)),
         rules=read_foreign_rules(rtnetlink, protocol, names),
     )

@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
@@ -35,6 +35,7 @@ from nvi_operator.topology.numbers import MAIN
 _DST, _OIF, _PRIORITY, _PREF = 1, 4, 6, 20  # RTA_*
 _NAMES_OBJECT = struct.pack("=HH", 8, 30)  # the header of RTA_NH_ID
 _BY_KERNEL = 2  # RTPROT_KERNEL
+MAY_BE_DELEGATED = range(16, 65)  # prefix lengths of refusing routes that clients of DHCPv6 leave
 _PREFERENCES = {1: -1, 0: 0, 3: 1}  # ICMPV6_ROUTER_PREF_*: high, medium, low; the least is the best
 
 
@@ -60,6 +61,7 @@ class MainRoutes:
     wires: Mapping[int, tuple[WireRoute, ...]]
     crowded: frozenset[int]
     refuses: frozenset[Family]
+    unreachable: tuple[IPv6Network, ...] = ()  # networks of MAY_BE_DELEGATED that are refused
 
 
 def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
@@ -68,6 +70,7 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
     found: dict[int, list[WireRoute]] = {oif: [] for oif in wires}
     crowded: set[int] = set()
     refuses: set[Family] = set()
+    unreachable: list[IPv6Network] = []
     objects = read_next_hop_objects(rtnetlink)
     for family, af in AF.items():
         seen = _OnWires(family, wires, objects)
@@ -82,11 +85,13 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
             header = HEADER.pack(af, 0, 0, 0, MAIN, _BY_KERNEL, 0, 0, 0) + number(_OIF, oif)
             rtnetlink.dump(GET, header, connected.is_default)
             seen.networks[oif] = connected.networks[oif]
+        unreachable += seen.unreachable
         crowded |= seen.crowded
         for oif, networks in seen.networks.items():
             found[oif] += (WireRoute(ip_network(n), via or None) for n, (_, via) in networks.items())
     ordered = {oif: tuple(sorted(routes, key=_order)) for oif, routes in found.items()}
-    return MainRoutes(tuple(sorted(defaults, key=_best)), ordered, frozenset(crowded), frozenset(refuses))
+    refused = tuple(sorted(set(unreachable)))
+    return MainRoutes(tuple(sorted(defaults, key=_best)), ordered, frozenset(crowded), frozenset(refuses), refused)
 
 
 def _order(route: WireRoute) -> tuple[int, int, int]:
@@ -105,12 +110,18 @@ class _OnWires:
         self._wide = WIDE[family]
         self.networks: dict[int, dict[str, tuple[int, str]]] = {oif: {} for oif in wires}
         self.crowded: set[int] = set()
+        self.unreachable: list[IPv6Network] = []
+        self._may_be_delegated = MAY_BE_DELEGATED if family == 6 else range(0)
         self._numbers = pattern(wires)
 
     def is_default(self, body: bytes) -> bool:
         if body[TABLE_AT] != MAIN:
             return False
         length = body[LENGTH_AT]
+        if body[TYPE_AT] in REFUSING and length in self._may_be_delegated and len(self.unreachable) < MOST_ROUTES:
+            self.unreachable.append(
+                IPv6Network(shown_prefix(dict(attributes(body[HEADER.size :])).get(_DST), length))
+            )
         if length > self._wide and body[TYPE_AT] == UNICAST and self._numbers and self._numbers.search(body):
             self._keep(dict(attributes(body[HEADER.size :])), length)
         return length == 0 and body[TYPE_AT] in (UNICAST, *REFUSING)

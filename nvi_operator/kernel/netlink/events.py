@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Literal
 
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.inspect.main_routes import leads_by, pattern
+from nvi_operator.kernel.inspect.main_routes import MAY_BE_DELEGATED, leads_by, pattern
+from nvi_operator.kernel.netlink.route_messages import REFUSING
 from nvi_operator.kernel.netlink.rtnetlink import shown_number
 from nvi_operator.kernel.processes import is_own_process
 from nvi_operator.nft.wire.attributes import attributes
@@ -251,10 +252,11 @@ class KernelEvents:
             if not self._is_next_hop_on_wire(message):
                 return None
         elif kind == "route":
-            _, length, _, _, table, _, _, _, flags = struct.unpack_from("=8BI", message)
+            _, length, _, _, table, _, _, type_, flags = struct.unpack_from("=8BI", message)
             if flags & _CLONED or table == LOCAL:
                 return None
-            if table == MAIN and length > 0 and not self._is_on_wire(message):
+            delegated = type_ in REFUSING and length in MAY_BE_DELEGATED and message[0] == socket.AF_INET6
+            if table == MAIN and length > 0 and not delegated and not self._is_on_wire(message):
                 return None
         pid = _pid(port)
         return Event(kind, pid, _process(pid), own=is_own_process(pid))

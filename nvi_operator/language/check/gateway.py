@@ -12,6 +12,7 @@ from nvi_operator.language.check.forwards import check_forwards
 from nvi_operator.language.check.health import check_health
 from nvi_operator.language.check.own import check_own
 from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.check.prefixes import check_prefixes
 from nvi_operator.language.check.redirects import check_redirects
 from nvi_operator.language.check.references import check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
@@ -27,6 +28,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_default,
     check_source_nat,
     check_redirects,
+    check_prefixes,
     check_static,
     check_twice_nat,
     check_routes,

@@ -19,6 +19,7 @@ from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, If
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 from nvi_operator.language.model.order import OneOrOrder
+from nvi_operator.language.model.prefixes import PrefixNat
 from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
 from nvi_operator.language.model.source_nat import SourceNat
@@ -99,6 +100,10 @@ class GatewaySpec(Model):
     static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
     static_from: Maybe[EntryFiles] = Field(
         None, description="Files with more 1:1 NAT, in CSV or JSON Lines, beside this file or below."
+    )
+    prefix_nat: dict[Name, PrefixNat] = Field(
+        default_factory=dict,
+        description="IPv6 prefixes that are known by one prefix of each of several uplinks, by name.",
     )
     twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
     twice_nat_from: Maybe[EntryFiles] = Field(

@@ -7,9 +7,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import Addresses, IfName, Maybe, Name, Networks, OrShort, as_tuple
+from nvi_operator.language.model.fields import (
+    Addresses,
+    IfName,
+    Maybe,
+    Name,
+    Networks,
+    OrShort,
+    SpecNetwork,
+    as_tuple,
+)
 from nvi_operator.language.model.health import HEALTH_SCHEMAS, Health, parse_health
 from nvi_operator.language.model.nat_entries import Share
+from nvi_operator.language.model.prefixes import SubPrefixes
+from nvi_operator.language.model.values import parse_network
 
 
 class InterfaceSpec(Model):
@@ -18,6 +29,11 @@ class InterfaceSpec(Model):
     networks: Networks = Field(description="The prefixes that live behind this interface.")
     known_as: Maybe[Networks] = Field(
         None, description="Prefixes, on no uplink, under which others on this gateway know these networks."
+    )
+    delegated: Maybe[SubPrefixes] = Field(
+        None,
+        description="Parts of what ISPs delegate that live here as well, as in `{from: isp-a, subnet: 3}`. Such "
+        "networks are public: rules of sourceNat without `from` leave them as they are.",
     )
     tenant: Maybe[Name] = Field(
         None, description="Which tenant this is. Tenants may use the same addresses at the same time."
@@ -56,6 +72,11 @@ _AUTO_OR_ADDRESSES: dict[str, Any] = {
 }
 
 
+def _delegated(value: Any) -> Any:
+    return value if value == "auto" or value is None else parse_network(value)
+
+
+_AUTO_OR_PREFIX: dict[str, Any] = {"anyOf": [{"const": "auto"}, {"type": "string"}]}
 _TRUE_OR_NETWORKS: dict[str, Any] = {
     "anyOf": [{"type": "boolean"}, {"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
 }
@@ -90,6 +111,14 @@ class UplinkSpec(Model):
         "connections to inside hosts by their own addresses: the answers leave untranslated. none: no such networks. "
         "auto: the private networks that rules of sourceNat name in `to`, and the link's own, unless the spec uses "
         "the uplink for public networks or addresses as well.",
+    )
+    delegated: Annotated[
+        Maybe[Literal["auto"] | SpecNetwork], BeforeValidator(_delegated), WithJsonSchema(_AUTO_OR_PREFIX)
+    ] = Field(
+        None,
+        description="Does the ISP delegate IPv6 prefixes (DHCPv6-PD)? They are routed here, and followed when they "
+        "change. auto: every one that is there. Where several ISPs do: the prefix that this one delegates from, as "
+        "in 2001:db8::/32.",
     )
     translate_to: Maybe[Addresses] = Field(
         None,

@@ -148,6 +148,7 @@ SECTIONS = (
     Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True),
     Section("redirects", Join.BY_NAME, "redirect", "redirects"),
     Section("static", Join.BY_NAME, "static", "static", bulk=Static),
+    Section("prefixNat", Join.BY_NAME, "prefixNat", "prefixNat"),
     Section("twiceNat", Join.BY_NAME, "twiceNat", "twiceNat", bulk=TwiceNat),
     Section("routes", Join.IN_ORDER, "route", "routes"),
     Section("checks", Join.BY_NAME, "check", "checks"),

@@ -622,6 +622,44 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
             )
         ],
     ),
+    "delegated parts of uplinks that have none, and prefixes that are nobody's": (
+        uplinks(
+            A.replace("}", ", delegated: auto}"),
+            "b: {interface: wan1, addresses: 198.51.100.2, delegated: 192.0.2.0/24}",
+            "c: {interface: wan2, addresses: 198.51.100.9}",
+            interfaces="lan0: {networks: 192.168.1.0/24, delegated: [{from: c}, {from: d, subnet: 2}]}",
+            more="  prefixNat:\n    x: {address: 'fd00:1::/64', as: [{from: a}, '2001:db8:9::/64']}\n"
+            "    y: {address: 'fd00:1::/64', as: {from: a}}\n",
+        ),
+        [
+            (
+                "6:49",
+                "spec.interfaces.lan0.delegated",
+                "uplink 'c' has no delegated prefix",
+                "write `delegated: auto` there",
+            ),
+            ("6:49", "spec.interfaces.lan0.delegated", "there is no uplink 'd'", "there are: a, b, c"),
+            (
+                "9:62",
+                "spec.uplinks.b.delegated",
+                "192.0.2.0/24 is IPv4: only IPv6 prefixes are delegated",
+                "name the ISP's IPv6 prefix, or write auto",
+            ),
+            ("12:37", "spec.prefixNat.x.as", "2001:db8:9::/64 belongs to no uplink", "add it to routed of one"),
+            (
+                "13:18",
+                "spec.prefixNat.y.address",
+                "fd00:1::/64 overlaps fd00:1::/64 of prefixNat 'x'",
+                "give all prefixes of it in one entry",
+            ),
+            (
+                "13:37",
+                "spec.prefixNat.y.as",
+                "subnet 0 of a is already used by prefixNat 'x'",
+                "give each its own prefix",
+            ),
+        ],
+    ),
     "nothing to announce": (
         uplinks("a: {interface: wan0, addresses: 203.0.113.2, announce: true}"),
         [
@@ -747,13 +785,13 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
         uplinks("a: {interface: wan0, addresses: 203.0.113.2, nextHop: '2001:db8::1'}"),
         [
             (
-                "8:60",
+                "8:59",
                 "spec.uplinks.a.nextHop",
                 "2001:db8::1 is IPv6, and the uplink has no IPv6 address",
                 "add an address of that family, or leave this next hop out",
             ),
             (
-                "8:60",
+                "8:59",
                 "spec.uplinks.a.nextHop",
                 "the uplink has IPv4 addresses, and no IPv4 next hop",
                 "add the router of that family",
@@ -764,7 +802,7 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
         uplinks("a: {interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.2}"),
         [
             (
-                "8:60",
+                "8:59",
                 "spec.uplinks.a.nextHop",
                 "203.0.113.2 is the uplink's own address",
                 "write the router's address",

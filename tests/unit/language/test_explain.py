@@ -630,6 +630,36 @@ REFUSED: dict[str, tuple[str, list[Reported]]] = {
             )
         ],
     ),
+    "prefix NAT of IPv4": (
+        "  prefixNat: {a: {address: 192.168.1.0/24, as: 203.0.113.0/24}}",
+        [
+            (
+                "13:18",
+                "spec.prefixNat.a",
+                "192.168.1.0/24 is IPv4",
+                "prefixNat is of IPv6 prefixes; sourceNat translates IPv4",
+            )
+        ],
+    ),
+    "prefix NAT to another size": (
+        "  prefixNat: {a: {address: 'fd00:1::/64', as: [{from: isp-a, length: 60}]}}",
+        [
+            (
+                "13:18",
+                "spec.prefixNat.a",
+                "subnet 0 of isp-a is a /60, and fd00:1::/64 is none: they are of one length",
+                "",
+            )
+        ],
+    ),
+    "a part of a delegated prefix with an unknown field": (
+        "  prefixNat: {a: {address: 'fd00:1::/64', as: [{from: isp-a, nett: 60}]}}",
+        [("13:47", "spec.prefixNat.a.as", "there is no field 'nett'", "there are: from, length, subnet")],
+    ),
+    "a part of a delegated prefix that is no number": (
+        "  prefixNat: {a: {address: 'fd00:1::/64', as: [{from: isp-a, subnet: -1}]}}",
+        [("13:47", "spec.prefixNat.a.as", "subnet: Input should be greater than or equal to 0", "")],
+    ),
     "a redirect to a range of ports": (
         "  redirects: {a: {ports: 53/udp, to: '192.168.1.53:53-54'}}",
         [

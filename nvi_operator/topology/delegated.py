@@ -1,0 +1,107 @@
+"""The prefixes that ISPs delegate to this gateway now, and what the spec makes of them. Pure.
+
+Whatever client asked for them (systemd-networkd, dhcpcd) put an unreachable route of the whole prefix into `main`, so
+that nothing unused is sent back; of a /64 only the network on an inside interface tells. Neither says which ISP it is
+of: a lease of dhcpcd does, or else the ISP's own prefix that the spec names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Network, ip_network
+
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.nat_entries import Static
+from nvi_operator.language.model.one_to_one import pieces
+from nvi_operator.language.model.prefixes import LENGTH_OF_NETWORK, SubPrefix
+from nvi_operator.language.model.values import Network, within
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.notes import Note
+from nvi_operator.topology.rules import StaticEntry
+
+
+@dataclass(frozen=True)
+class Delegated:
+    """By the name of its uplink, each prefix that is delegated; of several the largest is the first."""
+
+    of: Mapping[str, tuple[Network, ...]]
+
+    def part(self, sub: SubPrefix, length: int | None = None) -> Network | None:
+        """None where there is none now, or it does not fit."""
+        length = sub.length or length or LENGTH_OF_NETWORK
+        whole = next(iter(self.of.get(sub.from_, ())), None)
+        if whole is None or whole.prefixlen > length or sub.subnet >> length - whole.prefixlen:
+            return None
+        first = int(whole.network_address) + (sub.subnet << whole.max_prefixlen - length)
+        return ip_network((first, length)) if whole.version == 6 else None
+
+
+def find_delegated(spec: GatewaySpec, facts: Facts, note: Note) -> Delegated:
+    asking = {name: uplink for name, uplink in spec.uplinks.items() if uplink.delegated}
+    wires = {uplink.interface for uplink in spec.uplinks.values()}
+    leased = {prefix: ifname for ifname, prefixes in facts.leased_prefixes.items() for prefix in prefixes}
+    found: dict[str, tuple[Network, ...]] = {}
+    for name, uplink in sorted(asking.items()):
+        own = [prefix for prefix, ifname in leased.items() if ifname == uplink.interface]
+        others = [prefix for prefix in facts.unreachable if prefix not in leased]
+        if uplink.delegated != "auto":
+            networks = {
+                i.network for ifname, fact in facts.links.items() if ifname not in wires for i in fact.addresses
+            }
+            others += [n for n in networks if n.version == 6 and not any(within(n, p) for p in others)]
+            own += [prefix for prefix in others if within(prefix, uplink.delegated)]  # type: ignore[arg-type]
+        elif len(asking) == 1:
+            own += others
+        elif others and not own:
+            note(
+                f"uplink {name}: delegated: {others[0]} may be of any of several ISPs: name the prefix that this one "
+                "delegates from, in place of auto"
+            )
+        found[name] = tuple(sorted(dict.fromkeys(own), key=lambda n: (n.prefixlen, int(n.network_address))))
+        if not own:
+            note(f"uplink {name}: delegated: there is no prefix now; what is to be a part of it waits for one")
+    return Delegated(found)
+
+
+def delegated_networks(spec: GatewaySpec, delegated: Delegated, note: Note) -> Mapping[str, tuple[Network, ...]]:
+    """Of inside interfaces."""
+    found: dict[str, tuple[Network, ...]] = {}
+    for ifname, interface in spec.interfaces.items():
+        parts = [(part, delegated.part(part)) for part in interface.delegated or ()]
+        found[ifname] = tuple(network for _, network in parts if network is not None)
+        for part, network in parts:
+            if network is None and delegated.of.get(part.from_):
+                whole = delegated.of[part.from_][0]
+                note(f"{ifname}: {part} as a /{part.length or LENGTH_OF_NETWORK} does not fit in {whole}")
+    return found
+
+
+def resolve_prefix_nat(
+    spec: GatewaySpec, delegated: Delegated, uplinks: Sequence[Uplink], note: Note
+) -> Iterator[StaticEntry]:
+    """Each prefix leads to the inside; new flows of the inside leave as the first whose uplink works."""
+    own = [ip_network(address) for uplink in uplinks for address in uplink.addresses]
+    for name, entry in sorted(spec.prefix_nat.items()):
+        known: list[tuple[Network, Uplink | None]] = []
+        for item in entry.as_:
+            mapped = delegated.part(item, entry.address.prefixlen) if isinstance(item, SubPrefix) else item
+            if mapped is not None:
+                known.append((mapped, _owner(mapped, uplinks)))
+            elif isinstance(item, SubPrefix) and (whole := next(iter(delegated.of.get(item.from_, ())), None)):
+                note(f"prefixNat {name}: {item} as a /{entry.address.prefixlen} does not fit in {whole}")
+        chosen = next((mapped for mapped, owner in known if owner and owner.is_usable(6)), None)
+        chosen = chosen or next((mapped for mapped, _ in known), None)
+        for mapped, _ in known:
+            static = Static(address=(entry.address,), as_=(mapped,))
+            for real, part in pieces(static, own):
+                yield StaticEntry(name, real, part, 0, outgoing=mapped == chosen)
+
+
+def _owner(mapped: Network, uplinks: Iterable[Uplink]) -> Uplink | None:
+    return next((u for u in uplinks if any(within(mapped, network) for network in u.routed)), None)
+
+
+def only_ipv6(networks: Iterable[Network]) -> tuple[IPv6Network, ...]:
+    return tuple(network for network in networks if isinstance(network, IPv6Network))
