@@ -110,6 +110,12 @@ class FlowCache:
                 found.append(flow_cache.parse_flow(key, value))
         return found
 
+    def forget(self, flow: CachedFlow) -> None:
+        """One direction, as if it had given way to others."""
+        family: Family = 4 if flow.original.source.version == 4 else 6
+        key = flow_cache.flow_key(flow.protocol, flow.iif, flow.original)
+        syscall.delete(self._loaded.maps[flow_cache.FLOWS[family]], key)
+
     def counters(self) -> dict[str, int]:
         """All that are not 0, by reason."""
         fd = self._loaded.maps[flow_cache.COUNTERS]

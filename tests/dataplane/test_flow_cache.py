@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from ipaddress import ip_address
 
 import pytest
@@ -12,6 +14,7 @@ from nvi_operator.kernel.bpf import flow_cache
 from nvi_operator.kernel.bpf.flow_cache import Tuple
 from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, SERVER6, STAGE
 from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, cached_bench
+from tests.dataplane.netns import until
 from tests.dataplane.talk import upload
 
 pytestmark = pytest.mark.netns
@@ -202,4 +205,39 @@ def test_totals_survive_the_eviction_of_entries() -> None:
 
 
 def test_both_directions_take_no_more_memory_than_promised() -> None:
-    assert flow_cache.memory({4: 1 << 16}) / (1 << 15) <= 320
+    assert flow_cache.memory({4: 1 << 16}) / (1 << 15) <= 304
+
+
+# --------------------------------------------------------------------------- what is learned
+
+
+def test_flows_that_share_a_door_are_all_learned() -> None:
+    """One is left alone until it is cached, then the next has its turn."""
+    with cached_bench(door_mask=0) as cached, ExitStack() as stack:
+        flows = [stack.enter_context(cached.talk()) for _ in range(2)]
+        for _ in range(40):  # two directions of each, one after another
+            for flow in flows:
+                flow.go_on()
+        assert len(cached.cache.flows()) == 4
+
+
+def test_a_door_is_not_left_to_a_flow_that_is_silent() -> None:
+    with cached_bench(door_mask=0) as cached, cached.talk() as flow:
+        with cached.talk() as silent:
+            silent.go_on(4)
+            before = time.monotonic()
+        until(lambda: flow.go_on() or len(cached.cache.flows()) == 2, "it has its turn", seconds=40)
+        assert time.monotonic() - before > 0.5, "a pause between two packets is not the end of a flow"
+
+
+def test_one_direction_stays_cached_while_the_other_is_not(cached: CachedBench) -> None:
+    with cached.talk() as flow:
+        cached.learned(flow)
+        lan = cached.ifindex(LAN_IFNAME)
+        cached.cache.forget(next(each for each in cached.cache.flows() if each.iif == lan))
+        before, hits = cached.cache.counters(), cached.cache.hits()
+        flow.go_on(4)
+        after = cached.cache.counters()
+        assert cached.cache.hits() - hits == 4, "the answers"
+        assert after["unknown"] - before["unknown"] == 4, "the packets out"
+        assert "reused" not in after

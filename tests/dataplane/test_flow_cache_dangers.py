@@ -193,7 +193,7 @@ def test_a_renewed_flow_keeps_its_conntrack_entry_and_port() -> None:
 
 def test_without_a_free_slot_flows_go_on_slowly(cached: CachedBench) -> None:
     with cached.talk() as flow:
-        flow.go_on(8)
+        flow.go_on(4)
         cached.cache.exhaust_slots()
         flow.go_on(10)
         assert cached.cache.count("no_slot") > 0

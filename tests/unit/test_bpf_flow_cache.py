@@ -39,6 +39,11 @@ def test_there_are_two_doors_for_each_entry(entries: int, doors: int) -> None:
     assert flow_cache.doors(entries) == doors
 
 
+def test_an_element_of_ipv4_fills_two_cache_lines() -> None:
+    """48 bytes of it are the kernel's: struct htab_elem."""
+    assert 48 + flow_cache.KEY_SIZE[4] + flow_cache.ENTRY_SIZE[4] == 2 * 64
+
+
 @pytest.mark.parametrize("pair", [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "2001:db8::2")])
 def test_a_key_is_read_as_it_was_written(pair: tuple[str, str]) -> None:
     original = Tuple(ip_address(pair[0]), 1024, ip_address(pair[1]), 53)

@@ -65,9 +65,9 @@ GENERATIONS_ENTRIES = 257  # the gateway's, then those of interfaces
 
 # The words of a key: source and destination, ports, in-interface << 8 | protocol. The last is in the host's order.
 _KEY = {4: struct.Struct("=4s4s4sI"), 6: struct.Struct("=16s16s4sI")}
-_ENTRY = struct.Struct("=5I4s6s6s5HBBQQ")
+_ENTRY = struct.Struct("=5I4s6s6s2HQQ")
 _ADDRESSES = {4: struct.Struct("=4s4s"), 6: struct.Struct("=16s16s")}
-_HOPS, _SUSPENDED = 0x03, 0x80
+_SUSPENDED = 0x8000
 _TOTAL = struct.Struct("=QQ")
 TOTAL_SIZE = _TOTAL.size
 
@@ -168,15 +168,14 @@ def parse_flow(key: bytes, value: bytes) -> CachedFlow:
     family: Family = 4 if len(key) == KEY_SIZE[4] else 6
     source, destination, ports, place = _KEY[family].unpack(key)
     fields = _ENTRY.unpack_from(value)
-    time, _, oif, mark, _, translated_ports = fields[:6]
-    size, _, _, state = fields[10:14]
+    time, _, way, mark, _, translated_ports = fields[:6]
+    size, state, packets, octets = fields[8:]
     translated = _ADDRESSES[family].unpack_from(value, _ENTRY.size)
-    packets, octets = fields[15:]
     return CachedFlow(
         "tcp" if _PROTOCOLS[place & 0xFF] == "tcp" else "udp",
         place >> 8,
         _tuple(source, destination, ports),
-        oif,
+        way >> 8,
         _tuple(translated[0], translated[1], translated_ports),
         mark,
         size,

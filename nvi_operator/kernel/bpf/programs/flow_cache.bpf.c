@@ -33,7 +33,15 @@
 
 /* ------------------------------------------------------------------ doors */
 
-#define DOOR_COUNT	15u		/* the low bits of a door; the others are a fingerprint */
+#define DOOR_COUNT	0x00fu		/* packets since it was opened */
+#define DOOR_TIME	0xff0u		/* when the last of these came, in 128 jiffies */
+#define DOOR_PRINT	(~0xfffu)	/* a fingerprint of the flow */
+#define DOOR_PATIENCE	0x080u		/* of the time: it is left to a flow that sends more often */
+
+static __always_inline __u32 door_time(void)
+{
+	return jiffies() >> 3 & DOOR_TIME;
+}
 
 static __always_inline __u32 *door_of(__u64 hash)
 {
@@ -46,38 +54,42 @@ static __always_inline __u32 fingerprint(__u64 hash, __u32 ifindex)
 {
 	__u32 changes = generation_at(0) + generation_of(ifindex);
 
-	return ((__u32)(hash >> 32) ^ changes << 4) & ~DOOR_COUNT;
+	return ((__u32)(hash >> 32) ^ changes << 12) & DOOR_PRINT;
 }
 
 /* May this direction be learned by now? Its packets are counted once its door is open. */
-static __always_inline bool admitted(const __u32 *key, __u32 ifindex, const int words)
+static __always_inline bool admitted(__u64 hash, __u32 ifindex)
 {
-	__u64 hash = hash_of(key, words);
-	__u32 *door = door_of(hash);
-
-	if (!door || (*door ^ fingerprint(hash, ifindex)) & ~DOOR_COUNT)
-		return false;
-	if ((*door & DOOR_COUNT) >= learn_after)
-		return true;
-	++*door;
-	return false;
-}
-
-static __always_inline void open_door(const __u32 *key, __u32 ifindex, const int words)
-{
-	__u64 hash = hash_of(key, words);
 	__u32 print = fingerprint(hash, ifindex), counted;
 	__u32 *door = door_of(hash);
 
-	if (!door || !((*door ^ print) & ~DOOR_COUNT))
-		return;
-	/* Of two flows that share it, one is mostly left alone while it is counted: else neither would get in. */
+	if (!door || (*door ^ print) & DOOR_PRINT)
+		return false;
 	counted = *door & DOOR_COUNT;
-	if (!counted || counted >= learn_after || !(bpf_get_prandom_u32() & 7))
-		*door = print;
+	if (counted >= learn_after)
+		return true;
+	*door = print | door_time() | (counted + 1);
+	return false;
 }
 
-/* Count again: conntrack does not vouch for the flow yet. */
+static __always_inline void open_door(const __u32 *key, __u32 ifindex, __u32 counted, const int words)
+{
+	__u64 hash = hash_of(key, words);
+	__u32 print = fingerprint(hash, ifindex), now;
+	__u32 *door = door_of(hash);
+
+	if (!door || !((*door ^ print) & DOOR_PRINT))
+		return;
+	/*
+	 * Of two flows that share it, one is left alone until it is learned: else neither would get in. But not before
+	 * one of its packets was counted, since floods open doors as well.
+	 */
+	now = door_time();
+	if (!(*door & DOOR_COUNT) || ((now - (*door & DOOR_TIME)) & DOOR_TIME) > DOOR_PATIENCE)
+		*door = print | now | counted;
+}
+
+/* Count again: the flow is learned, or conntrack does not vouch for it yet. */
 static __always_inline void close_door(const __u32 *key, const int words)
 {
 	__u32 *door = door_of(hash_of(key, words));
@@ -91,6 +103,11 @@ static __always_inline void close_door(const __u32 *key, const int words)
 static __always_inline __be32 *addresses_in(struct entry *entry)
 {
 	return (__be32 *)(entry + 1);
+}
+
+static __always_inline __u32 oif_of(const struct entry *entry)
+{
+	return entry->place >> 8;
 }
 
 static __always_inline struct entry *entry_of(const __u32 *key, const int words)
@@ -153,8 +170,8 @@ static __always_inline __u32 interval(__u32 now)
 		cpu->interval = shortest;
 	if (cpu->interval > longest)
 		cpu->interval = longest;
-	/* Up to a quarter less, so that entries made together do not end together. */
-	return cpu->interval - bpf_get_prandom_u32() % (cpu->interval / 4 + 1);
+	/* Up to an eighth less, so that entries made together do not end together. */
+	return cpu->interval - bpf_get_prandom_u32() % (cpu->interval / 8 + 1);
 }
 
 /* The number of this pair of interfaces; 0 when there are too many of them. */
@@ -180,7 +197,7 @@ static __always_inline void end(const __u32 *key, struct entry *entry, const int
 {
 	__u32 reverse[KEY_WORDS(IPV6)];
 
-	reverse_key(reverse, addresses_in(entry), entry->ports, entry->oif, key[2 * words + 1] & 0xff, words);
+	reverse_key(reverse, addresses_in(entry), entry->ports, oif_of(entry), key[2 * words + 1] & 0xff, words);
 	if (!bpf_map_delete_elem(flows(words), reverse))
 		count(&fc_counters, ENDED);
 	if (!bpf_map_delete_elem(flows(words), key))
@@ -218,14 +235,28 @@ static __always_inline int slow(struct __sk_buff *skb, __u32 tag, __u32 reason)
 	return TC_ACT_UNSPEC;		/* TC_ACT_OK would set tc_index */
 }
 
-/* As the slow way would do it. */
-static __always_inline int fast(struct __sk_buff *skb, struct packet *p, struct entry *entry, const int words)
+/* What the addresses change in a sum of 16-bit words; 0 if nothing. */
+static __always_inline __u32 difference(const __u32 *key, const __be32 *address, const int words)
 {
+	__u64 diff = 0;
+
+#pragma unroll
+	for (int i = 0; i < 2 * words; i++)
+		diff += (__u64)(__u32)~key[i] + address[i];
+	diff = fold(diff);
+	return diff == 0xffff ? 0 : diff;
+}
+
+/* As the slow way would do it. */
+static __always_inline int fast(struct __sk_buff *skb, struct packet *p, const __u32 *key, struct entry *entry,
+				const int words)
+{
+	const __u32 hops = (entry->state & STATE_HOPS) / STATE_HOP, diff = difference(key, addresses_in(entry), words);
 	const bool tcp = p->protocol == IPPROTO_TCP;
 	const __u64 flags = tcp ? 0 : BPF_F_MARK_MANGLED_0;
 	const __u32 check = ETH_HLEN + l3_length(words) + (tcp ? 16 : 6);
 	__be32 ports = ports_of(p), *address;
-	__u32 way = entry->way;
+	__u32 way = entry->state & STATE_WAY;
 	struct total *total;
 	void *data, *end;
 
@@ -238,12 +269,12 @@ static __always_inline int fast(struct __sk_buff *skb, struct packet *p, struct 
 	}
 
 	/* By the helper, which knows whether the sum is still to be made by a card. */
-	if (entry->l4_diff) {
+	if (diff) {
 		const __u64 pseudo = flags | BPF_F_PSEUDO_HDR;
 
 		/* The sum of a whole IPv6 packet stays the same: there is no header sum to make up for it. */
-		if (words == IPV4 || bpf_l4_csum_replace(skb, check, 0, entry->l4_diff, pseudo | BPF_F_IPV6))
-			bpf_l4_csum_replace(skb, check, 0, entry->l4_diff, pseudo);
+		if (words == IPV4 || bpf_l4_csum_replace(skb, check, 0, diff, pseudo | BPF_F_IPV6))
+			bpf_l4_csum_replace(skb, check, 0, diff, pseudo);
 	}
 	if (ports != entry->ports)
 		bpf_l4_csum_replace(skb, check, ports, entry->ports, flags | sizeof(ports));
@@ -259,11 +290,11 @@ static __always_inline int fast(struct __sk_buff *skb, struct packet *p, struct 
 	for (int i = 0; i < ETH_ALEN; i++)
 		((__u16 *)p->eth)[i] = entry->mac[i];
 	if (words == IPV4) {
-		p->ip->ttl -= entry->state & STATE_HOPS;
-		p->ip->check = ~fold((__u32)(__u16)~p->ip->check + entry->l3_diff);
+		p->ip->ttl -= hops;	/* the upper byte of its word */
+		p->ip->check = ~fold((__u32)(__u16)~p->ip->check + diff + (__u16)~bpf_htons(hops << 8));
 		address = (__be32 *)&p->ip->saddr;
 	} else {
-		p->ip6->hop_limit -= entry->state & STATE_HOPS;
+		p->ip6->hop_limit -= hops;
 		address = (__be32 *)&p->ip6->saddr;
 	}
 #pragma unroll
@@ -273,7 +304,7 @@ static __always_inline int fast(struct __sk_buff *skb, struct packet *p, struct 
 	skb->mark = entry->mark;
 	skb->priority = entry->priority;
 	skb->tc_index = 0;
-	return bpf_redirect(entry->oif, 0);
+	return bpf_redirect(oif_of(entry), 0);
 }
 
 static __always_inline int ingress(struct __sk_buff *skb, const int words)
@@ -283,40 +314,44 @@ static __always_inline int ingress(struct __sk_buff *skb, const int words)
 	struct entry *entry;
 	struct slot *slot = NULL;
 	int odd = parse(skb, words, &p);
+	__u32 tag;
+	__u64 hash;
 
 	if (odd >= 0)
 		return slow(skb, 0, odd);
 	key_of(key, &p, skb->ifindex, words);
 	entry = entry_of(key, words);
+	hash = hash_of(key, words);
+	tag = TAG_FIRST | TAG_HASH | (hash & (SLOTS - 1));
 	if (p.flags & TCP_FIN_SYN_RST) {
 		if (entry)
 			end(key, entry, words);
-		return slow(skb, TAG_FIRST, TCP_CONTROL);
+		return slow(skb, tag, TCP_CONTROL);
 	}
 	/* Only scans send these, and firewalls have rules for them. */
 	if (p.protocol == IPPROTO_TCP && !(p.flags & TCP_ACK))
-		return slow(skb, TAG_FIRST, TCP_CONTROL);
+		return slow(skb, tag, TCP_CONTROL);
 	if (!entry) {
-		if (!admitted(key, skb->ifindex, words))
-			return slow(skb, TAG_FIRST, UNKNOWN);
+		if (!admitted(hash, skb->ifindex))
+			return slow(skb, tag, UNKNOWN);
 		reason = LEARNING;
 		now = jiffies();
 	} else {
 		now = jiffies();
 		if (entry->state & STATE_SUSPENDED) {
 			reason = SUSPENDED;
-		} else if (entry->generation != generation(skb->ifindex, entry->oif)) {
+		} else if (entry->generation != generation(skb->ifindex, oif_of(entry))) {
 			reason = INVALIDATED;
 		} else if (entry->time - now > LONGEST) {
 			reason = EXPIRED;
-		} else if ((entry->tos ^ p.tos) & DSCP) {
+		} else if ((entry->place ^ p.tos) & DSCP) {
 			reason = DSCP_DIFFERS;
 		} else if (size_of(skb, &p, words) > entry->size) {
 			reason = TOO_BIG;
-		} else if (p.ttl <= (entry->state & STATE_HOPS)) {
-			return slow(skb, TAG_FIRST, TTL_LOW);
+		} else if (p.ttl <= (entry->state & STATE_HOPS) / STATE_HOP) {
+			return slow(skb, tag, TTL_LOW);
 		} else {
-			return fast(skb, &p, entry, words);
+			return fast(skb, &p, key, entry, words);
 		}
 		suspend(entry, now);
 		/* MTUs may have changed since; else the largest packet stays what it was. */
@@ -327,7 +362,7 @@ static __always_inline int ingress(struct __sk_buff *skb, const int words)
 
 	index = take_slot(&slot, now);
 	if (!slot)
-		return slow(skb, TAG_FIRST, reason);
+		return slow(skb, tag, reason);
 	slot->generation = generation_at(0) + generation_of(skb->ifindex);
 #pragma unroll
 	for (int i = 0; i < KEY_WORDS(words); i++)
@@ -367,17 +402,22 @@ SEC("tc") int fc_clean_in(struct __sk_buff *skb)
 
 /*
  * A packet leaves on the slow way, and answers to it come by `reverse`. If there is an entry for them that belongs
- * to another flow, conntrack has forgotten that one. Without a key of its own (no slot) the packet's flow is not
- * known: it may well be the same, and is only looked at again.
+ * to another flow, conntrack has forgotten that one. Without a slot the packet's own key is not known; `hash`, if there
+ * is one, has 12 bits of it.
  */
-static __always_inline void check_reuse(const __u32 *key, const __u32 *reverse, const int words)
+static __always_inline void check_reuse(const __u32 *key, __u32 hash, const __u32 *reverse, const int words)
 {
 	struct entry *entry = entry_of(reverse, words);
 	__u32 other[KEY_WORDS(IPV6)], differences = 0;
 
 	if (!entry || (entry->state & STATE_SUSPENDED))
 		return;
-	reverse_key(other, addresses_in(entry), entry->ports, entry->oif, reverse[2 * words + 1] & 0xff, words);
+	reverse_key(other, addresses_in(entry), entry->ports, oif_of(entry), reverse[2 * words + 1] & 0xff, words);
+	if (hash && !((hash ^ hash_of(other, words)) & (SLOTS - 1))) {
+		/* The same flow. The direction that is cached opens no doors, so this one does. */
+		open_door(other, oif_of(entry), 1, words);
+		return;
+	}
 	if (key) {
 #pragma unroll
 		for (int i = 0; i < KEY_WORDS(words); i++)
@@ -402,9 +442,9 @@ static __always_inline bool is_same(struct __sk_buff *skb, const struct packet *
 				    const int words)
 {
 	const __be32 *address = addresses_of(p, words);
-	__u32 differences = (entry->oif ^ skb->ifindex) | (entry->mark ^ skb->mark) |
+	__u32 differences = (oif_of(entry) ^ skb->ifindex) | (entry->mark ^ skb->mark) |
 			    (entry->priority ^ skb->priority) | (entry->ports ^ ports_of(p)) |
-			    ((entry->state & STATE_HOPS) ^ hops);
+			    ((entry->state & STATE_HOPS) ^ hops * STATE_HOP);
 
 #pragma unroll
 	for (int i = 0; i < ETH_ALEN; i++)
@@ -424,11 +464,9 @@ static __always_inline void learn(struct __sk_buff *skb, const struct packet *p,
 	} made = {};
 	const __be32 *address = addresses_of(p, words);
 	__u32 iif = key[2 * words + 1] >> 8;
-	__u64 diff = 0;
 
 	made.entry.time = now;
-	made.entry.generation = generation(iif, skb->ifindex);
-	made.entry.oif = skb->ifindex;
+	made.entry.place = skb->ifindex << 8 | p->tos;
 	made.entry.mark = skb->mark;
 	made.entry.priority = skb->priority;
 	made.entry.ports = ports_of(p);
@@ -436,19 +474,10 @@ static __always_inline void learn(struct __sk_buff *skb, const struct packet *p,
 	for (int i = 0; i < ETH_ALEN; i++)
 		made.entry.mac[i] = ((__u16 *)p->eth)[i];
 #pragma unroll
-	for (int i = 0; i < 2 * words; i++) {
+	for (int i = 0; i < 2 * words; i++)
 		made.address[i] = address[i];
-		diff += (__u64)(__u32)~key[i] + address[i];
-	}
-	made.entry.l4_diff = fold(diff);
-	if (made.entry.l4_diff == 0xffff)	/* nothing was translated */
-		made.entry.l4_diff = 0;
-	if (words == IPV4)			/* the TTL is the upper byte of its word */
-		made.entry.l3_diff = fold(diff + (__u16)~bpf_htons(hops << 8));
-	made.entry.way = way_of(iif, skb->ifindex);
 	/* The next packet shows that none is on the slow way any more. */
-	made.entry.state = hops | STATE_SUSPENDED;
-	made.entry.tos = p->tos;
+	made.entry.state = way_of(iif, skb->ifindex) | hops * STATE_HOP | STATE_SUSPENDED;
 	/* Exactly: what was made and neither ended nor is there has been evicted. */
 	if (!bpf_map_update_elem(flows(words), key, &made, known ? BPF_EXIST : BPF_NOEXIST))
 		count(&fc_counters, known ? CHANGED : LEARNED);
@@ -467,15 +496,15 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 		return;
 	reverse_key(reverse, addresses_of(&p, words), ports_of(&p), skb->ifindex, p.protocol, words);
 	if (!(p.flags & TCP_FIN_SYN_RST))
-		open_door(reverse, skb->ifindex, words);
-	if (index)
+		open_door(reverse, skb->ifindex, 0, words);
+	if (index && !(tag & TAG_HASH))
 		slot = bpf_map_lookup_elem(&fc_slots, &index);
 	/* Not this packet's any more, when it was held for longer than slots are. */
 	if (!slot || !slot->busy || slot->words != words || slot->length != p.length ||
 	    slot->print != print_of(skb, &p, words)) {
 		if (slot)
 			count(&fc_counters, MODIFIED);
-		check_reuse(NULL, reverse, words);
+		check_reuse(NULL, tag & TAG_HASH ? tag : 0, reverse, words);
 		return;
 	}
 	slot->busy = 0;
@@ -486,7 +515,7 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 	hops = slot->ttl - p.ttl;
 	entry = entry_of(key, words);
 	if (slot->tos != p.tos || hops == 0 || hops > 2) {
-		check_reuse(key, reverse, words);
+		check_reuse(key, 0, reverse, words);
 		count(&fc_counters, MODIFIED);
 		return;
 	}
@@ -496,10 +525,10 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 
 	now = jiffies();
 	if (!entry || !is_same(skb, &p, entry, hops, words)) {
-		check_reuse(key, reverse, words);
+		check_reuse(key, 0, reverse, words);
 		reason = objection(skb, key, reverse, words);
+		close_door(key, words);
 		if (reason >= 0) {
-			close_door(key, words);
 			count(&fc_counters, reason);
 			return;
 		}
@@ -507,14 +536,14 @@ static __always_inline void egress(struct __sk_buff *skb, __u32 tag, const int w
 		return;
 	}
 	/* Is it the last one that was sent? Should that one be lost, 2 jiffies are longer than the way. */
-	if (slot->sent != entry->sent && now - entry->time < 2)
+	if (slot->sent != (__u16)entry->sent && now - entry->time < 2)
 		return;
 	size = size_of(skb, &p, words);
 	if (words == IPV6 && size < IPV6_MIN_MTU)
 		size = IPV6_MIN_MTU;
 	if (size > entry->size)
 		entry->size = size;
-	entry->tos = p.tos;
+	entry->place = skb->ifindex << 8 | p.tos;
 	entry->generation = generation(key[2 * words + 1] >> 8, skb->ifindex);
 	entry->time = now + interval(now);
 	entry->state &= ~STATE_SUSPENDED;

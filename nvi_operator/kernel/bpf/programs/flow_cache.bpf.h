@@ -10,7 +10,8 @@
 
 #define TAG_LOOP	0x8000u		/* the device has seen the packet: its second pass */
 #define TAG_FIRST	0x4000u		/* fc_in has seen it on its first pass */
-#define SLOTS		4096u		/* the other 12 bits of tc_index; slot 0 is none */
+#define TAG_HASH	0x2000u		/* without a slot: the low 12 bits are of the key's hash */
+#define SLOTS		4096u		/* the low 12 bits of tc_index; slot 0 is none */
 #define SLOT_LIFE	256u		/* jiffies: by then a packet was dropped */
 
 /*
@@ -79,26 +80,27 @@ enum reason {
  */
 #define KEY_WORDS(words)	(2 * (words) + 2)
 
+/* 56 bytes, so that an element of fc_flows4 has two cache lines: 48 of the kernel's, key, entry, addresses. */
 struct entry {
 	__u32 time;		/* the deadline; since when, if it is suspended; in jiffies */
-	__u32 generation;
-	__u32 oif;
+	union {
+		__u32 generation;
+		__u32 sent;	/* packets that went the slow way since it is suspended */
+	};
+	__u32 place;		/* out-interface << 8 | TOS */
 	__u32 mark;
 	__u32 priority;
 	__be32 ports;		/* as they leave */
 	__u16 mac[ETH_ALEN];	/* destination and source, as they leave */
-	__u16 l4_diff;		/* of the addresses, for the checksum of TCP and UDP */
-	__u16 l3_diff;		/* of the IPv4 header */
 	__u16 size;		/* bytes of the largest IP packet that came out */
-	__u16 way;		/* index of fc_ways and fc_totals */
-	__u16 sent;		/* packets that went the slow way since it is suspended */
-	__u8 state;		/* hops by which both passes decrease the TTL, and whether it is suspended */
-	__u8 tos;
+	__u16 state;
 	__u64 packets, bytes;	/* that took the fast way */
 };				/* then source and destination, as they leave */
 
-#define STATE_HOPS	0x03
-#define STATE_SUSPENDED	0x80
+#define STATE_WAY	0x03ff	/* index of fc_ways and fc_totals */
+#define STATE_HOPS	0x3000	/* by which both passes decrease the TTL */
+#define STATE_HOP	0x1000	/* one of them */
+#define STATE_SUSPENDED	0x8000
 
 struct entry4 {
 	struct entry entry;
