@@ -80,7 +80,7 @@ class Answers:
             "spec": self._spec,
             "since": iso(self._began),
             "revision": str(last.revision) if last.revision else None,
-            "errors": [str(error) for error in last.errors],
+            "errors": [str(error) for error in last.errors] + self._source_errors(),
             "paused": self._paused_now(),
             "source": self._sync.status() if self._sync else None,
         }
@@ -96,6 +96,10 @@ class Answers:
             suspended=suspended(decisions := self._decided(), self._wall()),
             unconfirmed=unconfirmed(decisions, now()),
         )
+
+    def _source_errors(self) -> list[str]:
+        error = self._sync.status()["error"] if self._sync else None
+        return [error] if error else []
 
     def _status(self, request: Request) -> StatusData:
         return self.status(request.integer("events", SHOWN))

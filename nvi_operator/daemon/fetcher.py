@@ -28,7 +28,7 @@ from nvi_operator.language.model.values import HOST_PATTERN
 from nvi_operator.language.operator.git import HOSTNAME, GitSource, SignaturesSpec
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote, command, environment, explained
-from nvi_operator.sources.git.refs import HEADS, TAGS, Tip, choose, parse_refs, short_ref
+from nvi_operator.sources.git.refs import HEADS, TAGS, TESTING, Tip, choose, parse_refs, short_ref
 from nvi_operator.sources.git.verify import Signatures
 from nvi_operator.sources.git.worker import Job
 
@@ -75,7 +75,8 @@ class Fetcher:
         self._remote = remote_of(source)
         self._signatures = signatures_of(signatures)
         self._path = path_of(source, hostname)
-        self._checkouts = checkouts
+        self._testing = f"{TESTING}{hostname}" if source.testing else ""
+        self.checkouts = checkouts
         self._emit = emit
         self._on_new = on_new
         self._now, self._wall, self._random = now, wall, random
@@ -83,8 +84,8 @@ class Fetcher:
         self._epoll = select.epoll()
         self._child: Child | None = None
         self._fetching = False  # is it the worker that runs?
-        self._tip: Tip | None = None
-        self._refused: Tip | None = None  # asked for again only by `sync`
+        self._tip: tuple[Tip, str] | None = None  # and the testing branch's commit
+        self._refused: tuple[Tip, str] | None = None  # asked for again only by `sync`
         self._due = now()
         self._deadline = _NEVER
         self._waiting: list[Done] = []
@@ -138,17 +139,20 @@ class Fetcher:
             return
         self._deadline = self._now() + self._source.timeout
         wanted = f"{TAGS}{self._source.tag}" if self._source.tag else f"{HEADS}{self._source.branch or 'main'}"
-        self._start(command(self._remote, "ls-remote", "--refs", "-q", "--", self._remote.url, wanted), b"")
+        refs = [wanted, self._testing] if self._testing else [wanted]
+        self._start(command(self._remote, "ls-remote", "--refs", "-q", "--", self._remote.url, *refs), b"")
 
-    def _fetch(self, tip: Tip) -> None:
-        self._fetching, self._tip = True, tip
+    def _fetch(self, tip: Tip, testing: str) -> None:
+        self._fetching, self._tip = True, (tip, testing)
         job = Job(
             remote=self._remote,
             ref=tip.ref,
             path=self._path,
-            directory=str(self._checkouts.directory),
+            directory=str(self.checkouts.directory),
             allow_rewind=self._source.allow_rewind,
             signatures=self._signatures,
+            testing=self._testing if testing else "",
+            testing_object=testing,
         )
         self._start(_WORKER, job.json())
 
@@ -175,23 +179,25 @@ class Fetcher:
                 why, hint = explained(errors)
                 raise SourceError(f"{self._remote.url}: git ls-remote: {why}", hint=hint)
             else:
-                self._answered(choose(parse_refs(output), self._source.branch, self._source.tag))
+                refs = parse_refs(output)
+                tip = choose(refs, self._source.branch, self._source.tag)
+                self._answered(tip, refs.get(self._testing, ""))
         except SourceError as error:
             self._failed(error)
 
-    def _answered(self, tip: Tip) -> None:
-        """The remote has this tip: is it new?"""
+    def _answered(self, tip: Tip, testing: str) -> None:
+        """The remote has this tip, and this on its testing branch: is anything new?"""
         self.state = replace(self.state, ref=tip.name, fetched=self._wall())
         known = self.state.checkout
         same = known is not None and known.remote == self._remote.url and known.path == self._path
         same = same and known is not None and (self._signatures is None or bool(known.signer))
-        if tip == self._refused:
+        if (tip, testing) == self._refused:
             self._rest()  # as before
-        elif same and known is not None and known.ref == tip.ref and known.seen.get(tip.ref) == tip.object:
+        elif same and known is not None and known.seen.get(tip.ref) == tip.object and known.testing == testing:
             self._done(new=False)
         else:
             self._deadline = self._now() + self._source.timeout
-            self._fetch(tip)
+            self._fetch(tip, testing)
 
     def _fetched(self, answer: dict[str, Any]) -> None:
         for note in answer.get("notes", ()):
@@ -202,10 +208,18 @@ class Fetcher:
             raise SourceError(answer["error"], hint=answer["hint"])
         checkout = Checkout.of(answer["checkout"])
         try:
-            self._checkouts.publish(Path(answer["tree"]))
+            self.checkouts.publish(Path(answer["tree"]))
         except OSError as error:
-            raise SourceError(f"{self._checkouts.current}: replacing it: {error.strerror or error}") from error
+            raise SourceError(f"{self.checkouts.current}: replacing it: {error.strerror or error}") from error
+        before = self.state.checkout
         self.state = replace(self.state, checkout=checkout, fetched=self._wall())
+        if before is not None and (before.commit, before.ref, before.path) == (
+            checkout.commit,
+            checkout.ref,
+            checkout.path,
+        ):
+            self._done(new=False)  # the testing branch moved, and is not followed; or the signature is known now
+            return
         self._emit(
             Fetched(
                 remote=checkout.remote,

@@ -47,7 +47,10 @@ class Judge:
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
         wall: Callable[[], float] = time.time,
+        needs: Callable[[], Confirm | None] = lambda: None,
     ) -> None:
+        """`needs`: what the source asks for where no policy does."""
+        self._needs = needs
         self._wall = wall
         self._was_suspended = False  # at the last reconcile
         self._decisions = decisions
@@ -108,7 +111,7 @@ class Judge:
     def _begin(self, spec: LoadedSpec, own: InForce, found: Decisions) -> None:
         """A spec that is not yet confirmed. The first of all has nothing to return to, and needs no confirmation."""
         self._trial = None
-        policy = self._policy or (BY_CHECKS if spec.spec.checks else None)
+        policy = self._policy or self._needs() or (BY_CHECKS if spec.spec.checks else None)
         if policy is None:
             return
         back = found.pending.back if found.pending else None

@@ -24,7 +24,7 @@ from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.checks import failing
 from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.recording import Recording
-from nvi_operator.daemon.sync import Sync
+from nvi_operator.daemon.sync import Sync, trial_of
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NftCrashedError, NviError
 from nvi_operator.events.event import Note
@@ -54,7 +54,7 @@ from nvi_operator.rollout.trial import Confirm
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.git.checkouts import Checkouts
-from nvi_operator.sources.git.naming import in_the_repository, revision_of
+from nvi_operator.sources.git.naming import fetched_directory
 from nvi_operator.state.host import HostState
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.faults import faults
@@ -290,7 +290,7 @@ def run_daemon(
     history.listeners.append(log_sink())
     checkouts = Checkouts(state_directory() / "git")
     path = path or checkouts.spec
-    directory = SpecDirectory(path, gateway) if git is None else fetched_directory(checkouts, git, gateway)
+    directory = SpecDirectory(path, gateway) if git is None else fetched_directory(checkouts, git.url.text, gateway)
     lock = GatewayLock(
         cookie(), f"nvictl run {git.url if git else os.path.abspath(path)}", wait=LOCK_SECONDS, say=say
     )
@@ -309,7 +309,15 @@ def run_daemon(
         sweep()
         decisions, policy = DecisionsFile(state_directory()), Confirm(confirm) if confirm else None
         recording = Recording(revisions, path, note)
-        judge = Judge(decisions, revisions, path, lock.changing, note, policy)
+        judge = Judge(
+            decisions,
+            revisions,
+            path,
+            lock.changing,
+            note,
+            policy,
+            needs=lambda: trial_of(checkouts) if git else None,
+        )
         daemon = Daemon(
             directory, kernel, prober, force=force, invalidation=invalidation, recording=recording, judge=judge
         )
@@ -351,16 +359,6 @@ def run_daemon(
         with control(streams, history, answers), published(metrics, history, answers, stations):
             loop.run()
     return 0
-
-
-def fetched_directory(checkouts: Checkouts, git: GitSource, gateway: str | None) -> SpecDirectory:
-    """The files that a git source wrote, with the names that they have in the repository."""
-    return SpecDirectory(
-        checkouts.spec,
-        gateway,
-        revision=lambda _: revision_of(checkouts.checkout()),
-        explain=lambda error: in_the_repository(error, checkouts, git.url.text),
-    )
 
 
 @contextmanager

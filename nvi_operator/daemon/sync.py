@@ -10,9 +10,19 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NviError
 from nvi_operator.events.record import iso
 from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.rollout.trial import Confirm
+from nvi_operator.sources.git.checkouts import Checkouts
 from nvi_operator.sources.git.refs import short_ref
 from nvi_operator.view.plan import done
 from nvi_operator.view.status import SourceStatus
+
+TRIAL_SECONDS = 300.0  # within which a testing branch's commit is to be confirmed, where no policy says otherwise
+
+
+def trial_of(checkouts: Checkouts) -> Confirm | None:
+    """A testing branch is followed on trial."""
+    found = checkouts.checkout()
+    return Confirm(TRIAL_SECONDS) if found is not None and found.is_testing else None
 
 
 class Sync:
@@ -57,7 +67,7 @@ class Sync:
         found = state.checkout
         return {
             "remote": state.remote,
-            "ref": state.ref or (short_ref(found.ref) if found else ""),
+            "ref": short_ref(found.ref) if found else state.ref,
             "commit": found.commit if found else None,
             "author": found.author if found else None,
             "signer": (found.signer or None) if found else None,

@@ -60,6 +60,11 @@ def status_text(
         parts += _labelled("error   ", daemon["errors"], "red")
         paused = [f"{name}: for {ago(left)} yet" for name, left in daemon["paused"].items()]
         parts += _labelled("paused  ", paused, "yellow")
+        if source := daemon.get("source"):
+            asked = f", asked {_age(source['fetched'], now)} ago" if source["fetched"] else ""
+            signed = f", signed by {source['signer']}" if source["signer"] else ""
+            commit = f": {source['commit'][:7]} by {source['author']}{signed}" if source["commit"] else ""
+            parts += _labelled("source  ", [f"{source['ref']} of {source['remote']}{asked}{commit}"])
         age = _age(daemon["since"], now)
         parts += _labelled("daemon  ", [f"nvictl run {daemon['spec']} (pid {daemon['pid']}), for {age}"])
     if (away := data["suspended"]) is not None:

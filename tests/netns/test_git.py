@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.rollout.place import state_directory
 from tests.lab import GatewayHost, Site
 from tests.lab.daemon import Daemon
+from tests.lab.net import until
 from tests.lab.remote import GitRemote
 from tests.netns.scenarios import A, B, spec
 
@@ -100,3 +102,21 @@ def test_a_push_is_in_force_after_sync_and_survives_restarts_without_the_remote(
     daemon = start()
     daemon.until("the source failed; the last good one stays in force")
     assert seen(site) == B
+
+
+def test_a_testing_branch_is_tried_and_given_up_for_main_unless_it_is_confirmed(
+    site: Site, gateway: GatewayHost, remote: GitRemote, start: Start
+) -> None:
+    host = os.uname().nodename
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-a")})
+    daemon = start("interval: 0, testing: true")
+    daemon.until("in sync", seconds=60)
+    remote.git("checkout", "-q", "-b", f"testing/{host}")
+    remote.commit({"gateways/edge/gateway.yaml": everyone_as("isp-b")})
+    assert f"testing/{host} at" in gateway.nvictl("sync").stdout
+    daemon.until("confirm within 300 s", seconds=60)
+    assert seen(site) == B
+    gateway.nvictl("abort", check=False)
+    until(lambda: seen(site) == A, "main is in force again", seconds=60)
+    assert gateway.nvictl("sync").stdout.splitlines()[-1] == "nothing new"
+    assert seen(site) == A

@@ -154,6 +154,11 @@ class GitSource(Model):
     path: RepositoryPath = Field(
         "", description="Where the gateway's spec is in the repository. `{hostname}` is replaced. Left out: the top."
     )
+    testing: bool = Field(
+        False,
+        description="Where a branch `testing/HOSTNAME` exists and is ahead of `branch`, follow that one: each "
+        "commit of it is to be confirmed within `confirm.within`, or 5 minutes. It may be force-pushed.",
+    )
     interval: Duration = Field(
         60.0, description="How long after a fetch the next one is due. 0: only at the start, and by `nvictl sync`."
     )
@@ -181,6 +186,8 @@ class GitSource(Model):
     def _agrees(self) -> GitSource:
         if self.branch and self.tag:
             raise ValueError("give branch or tag, not both")
+        if self.testing and self.tag:
+            raise ValueError("testing goes with a branch, and tag is given")
         transport = self.url.transport
         if transport == "ssh" and not (self.key and self.known_hosts):
             raise HintedError(

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nvi_operator.errors import SourceError
+from nvi_operator.sources.git.refs import TESTING
 from nvi_operator.store.directory import open_directory
 
 _KEPT = 2  # trees
@@ -38,6 +39,7 @@ class Checkout:
     author: str = ""
     signer: str = ""
     subject: str = ""
+    testing: str = ""  # what the testing branch had when it was looked at last, followed or not
     seen: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # by path, the object with the content
 
@@ -47,7 +49,11 @@ class Checkout:
     @staticmethod
     def of(data: Mapping[str, Any]) -> Checkout:
         """Raises ValueError, TypeError or KeyError where it is damaged."""
-        return Checkout(**{name: data[name] for name in Checkout.__dataclass_fields__})
+        return Checkout(**{name: data[name] for name in Checkout.__dataclass_fields__ if name in data})
+
+    @property
+    def is_testing(self) -> bool:
+        return self.ref.startswith(TESTING)
 
 
 class Checkouts:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from nvi_operator.errors import SpecError, SpecProblems
 from nvi_operator.history.revision import Origin
+from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.refs import short_ref
 from nvi_operator.sources.revision import Revision
@@ -25,6 +26,16 @@ def revision_of(checkout: Checkout | None) -> Revision | None:
         return None
     origin = Origin(checkout.commit, checkout.author, checkout.signer, checkout.remote, short_ref(checkout.ref))
     return Revision(checkout.commit[:7], short_ref(checkout.ref), dirty=False, origin=origin)
+
+
+def fetched_directory(checkouts: Checkouts, remote: str, gateway: str | None) -> SpecDirectory:
+    """The files that a git source wrote, with the names that they have in the repository."""
+    return SpecDirectory(
+        checkouts.spec,
+        gateway,
+        revision=lambda _: revision_of(checkouts.checkout()),
+        explain=lambda error: in_the_repository(error, checkouts, remote),
+    )
 
 
 def in_the_repository(error: SpecError, checkouts: Checkouts, remote: str) -> SpecError:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from nvi_operator.errors import SourceError
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
+TESTING = "refs/heads/testing/"
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 

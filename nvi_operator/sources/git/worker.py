@@ -13,8 +13,9 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Job:
     directory: str
     allow_rewind: bool = False
     signatures: Signatures | None = None  # None: none is needed
+    testing: str = ""  # the ref of a testing branch, which is followed where it is ahead
+    testing_object: str = ""
 
     def json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -58,27 +61,65 @@ def fetch(job: Job) -> dict[str, Any]:
         before = None  # another repository has another history
     repository = Repository(checkouts.repository, job.remote)
     notes = [note for note in (repository.prepare(),) if note]
+    checkout = _fetch_ref(job, repository, before)
+    if job.testing:
+        try:
+            tested, testing = _fetch_testing(job, repository, checkout)
+            if tested is not None:
+                found, tree = _write(job, checkouts, repository, replace(tested, testing=testing))
+                return {"checkout": found.json(), "tree": str(tree), "notes": notes}
+        except RefusedError as error:
+            notes.append(f"{error.message}: {short_ref(job.ref)} is followed")
+        checkout = replace(checkout, testing=job.testing_object)
+    found, tree = _write(job, checkouts, repository, checkout)
+    return {"checkout": found.json(), "tree": str(tree), "notes": notes}
+
+
+def _fetch_ref(job: Job, repository: Repository, before: Checkout | None) -> Checkout:
+    """What the followed branch or tag has, once it is known to be neither a rewind nor unsigned."""
     seen = dict(before.seen) if before else {}
     last = seen.get(job.ref, "")
     is_tag = job.ref.startswith(TAGS)
     # Without history at first; from then on what is new since, which is enough to see whether it descends. Where the
     # repository was lost, the whole branch.
-    shallow = is_tag or not last or job.allow_rewind
-    if last and not is_tag and repository.has(last):
-        shallow = False
+    shallow = is_tag or not last or (job.allow_rewind and not repository.has(last))
     identity = repository.fetch(job.ref, shallow=shallow)
     commit = repository.commit_of(identity)
     if not job.allow_rewind:
         _refuse_rewind(job, repository, identity, commit, last, before)
-    signer = ""
-    if job.signatures is not None:
-        if is_tag and identity == commit:
-            raise RefusedError(
-                f"tag {short_ref(job.ref)}: refused: it is a name only, without a signature",
-                hint="sign it: git tag -s",
-            )
-        home = checkouts.directory / "gnupg"
-        signer = repository.verify(identity, short_ref(job.ref), job.signatures, home)
+    if job.signatures is not None and is_tag and identity == commit:
+        raise RefusedError(
+            f"tag {short_ref(job.ref)}: refused: it is a name only, without a signature", hint="sign it: git tag -s"
+        )
+    kept = {ref: seen[ref] for ref in seen if not (is_tag and ref.startswith(TAGS))}
+    return Checkout(
+        commit=commit,
+        ref=job.ref,
+        remote=job.remote.url,
+        path=job.path,
+        signer=_signer(job, repository, job.ref, identity),
+        seen={**kept, job.ref: identity},
+    )
+
+
+def _fetch_testing(job: Job, repository: Repository, main: Checkout) -> tuple[Checkout | None, str]:
+    """The testing branch where it is ahead of the followed one; and the commit that was looked at."""
+    repository.accept(main.commit)  # what is fetched next must not let it go
+    commit = repository.commit_of(repository.fetch(job.testing, shallow=False))
+    if commit == main.commit or not repository.descends(commit, main.commit):
+        return None, commit
+    return replace(main, commit=commit, ref=job.testing, signer=_signer(job, repository, job.testing, commit)), commit
+
+
+def _signer(job: Job, repository: Repository, ref: str, identity: str) -> str:
+    if job.signatures is None:
+        return ""
+    return repository.verify(identity, short_ref(ref), job.signatures, Path(job.directory) / "gnupg")
+
+
+def _write(job: Job, checkouts: Checkouts, repository: Repository, checkout: Checkout) -> tuple[Checkout, Path]:
+    """The files of a commit, on the disk."""
+    commit = checkout.commit
     author, subject = repository.describe(commit)
     where = f"{commit[:12]}:{job.path}" if job.path else commit[:12]
     blobs = spec_blobs(repository.tree(commit, job.path), where)
@@ -91,25 +132,15 @@ def fetch(job: Job) -> dict[str, Any]:
         for blob, content in zip(links, repository.contents(links), strict=True)
     }
 
-    def contents() -> Any:
+    def contents() -> Iterator[tuple[str, bytes]]:
         for blob, content in zip(files, repository.contents(files), strict=True):
             check_content(blob.path, content, where)
             yield blob.path, content
 
-    checkout = Checkout(
-        commit=commit,
-        ref=job.ref,
-        remote=job.remote.url,
-        path=job.path,
-        author=author,
-        signer=signer,
-        subject=subject,
-        seen={**{ref: seen[ref] for ref in seen if not (is_tag and ref.startswith(TAGS))}, job.ref: identity},
-        files={blob.path: blob.object for blob in blobs},
-    )
-    tree = checkouts.write(checkout, contents(), targets)
-    repository.accept(identity)
-    return {"checkout": checkout.json(), "tree": str(tree), "notes": notes}
+    found = replace(checkout, author=author, subject=subject, files={blob.path: blob.object for blob in blobs})
+    tree = checkouts.write(found, contents(), targets)
+    repository.accept(found.commit)
+    return found, tree
 
 
 def _refuse_rewind(

@@ -386,3 +386,35 @@ def test_a_full_disk_leaves_the_spec_in_force(
     assert "error" in json.loads(done.stdout)
     assert checkouts.found() == before
     assert fetch(remote, checkouts).commit != before.commit
+
+
+def test_a_testing_branch_is_followed_while_it_is_ahead(remote: GitRemote, watch: Callable[..., Watched]) -> None:
+    remote.commit(GOOD)
+    watched = watch(testing=True)
+    watched.until(lambda: watched.new == 1)
+
+    def followed() -> str:
+        _, error = watched.sync()
+        assert error is None
+        checkout = watched.fetcher.state.checkout
+        assert checkout is not None
+        return f"{checkout.ref} {(watched.fetcher.checkouts.spec / 'gateway.yaml').read_text()}"
+
+    remote.git("checkout", "-q", "-b", "testing/edge")
+    for text in ("a: 2\n", "a: 3\n"):  # the second is force-pushed
+        remote.git("reset", "-q", "--hard", "main")
+        remote.commit({"gateways/edge/gateway.yaml": text})
+        assert followed() == f"refs/heads/testing/edge {text}"
+    remote.git("checkout", "-q", "main")
+    remote.commit({"gateways/edge/gateway.yaml": "a: 4\n"})
+    assert followed() == "refs/heads/main a: 4\n", "it is no longer ahead"
+    seen = watched.new
+    remote.git("push", "-q", "origin", ":testing/edge")
+    assert followed() == "refs/heads/main a: 4\n"
+    assert watched.new == seen
+    remote.git("push", "-q", "-f", "origin", "main:testing/edge")
+    remote.git("checkout", "-q", "-B", "testing/edge")
+    (remote.work / "gateways/edge/out.yaml").symlink_to("/etc/shadow")
+    remote.commit({})
+    assert followed() == "refs/heads/main a: 4\n", "a refused one leaves main in force"
+    assert "out of the tree: '/etc/shadow': main is followed" in watched.events[-1].text
