@@ -72,12 +72,13 @@ test-quick: $(VENV)/.dev ## tests without a kernel: under a minute
 test-netns: $(VENV)/.dev ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
 
-soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon
+soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon, 2,000 kills
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property
 	$(SUDO) NVI_EXAMPLES=all $(BIN)/python -m pytest tests/netns/test_losses.py tests/netns/test_fail_closed.py tests/netns/test_bench_dataplane.py
 	$(SUDO) $(BIN)/python -m pytest --flow-cache both tests/netns
 	$(SUDO) NVI_ROUNDS=500 $(BIN)/python -m pytest -s tests/netns/test_two_at_once.py
 	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
+	$(BIN)/python -m pytest --soak 40000 tests/unit/rollout/test_kills.py
 
 kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), or one of tests/vm/kernels.toml
 	$(SUDO) $(BIN)/python -m tests.vm $(KERNEL)
