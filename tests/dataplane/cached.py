@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Self
 
 from nvi_operator.kernel.bpf.attach import Mechanism, preferred
-from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, WAN, WAN6, Bench, bench, options
+from tests.dataplane.bench import CLIENT, CLIENT6, LAN, LAN6, SERVER, WAN, WAN6, Bench, bench, options
 from tests.dataplane.flow_cache import FlowCache
 from tests.dataplane.netns import Netns, until
 from tests.dataplane.talk import family
 
-LAN_IFNAME, WAN_IFNAME = "lan0", "wan0"
+LAN_IFNAME, WAN_IFNAME, BRIDGE = "lan0", "wan0", "br0"
 
 
 MECHANISMS: tuple[Mechanism, ...] = ("tcx", "clsact") if preferred() == "tcx" else ("clsact",)
@@ -93,17 +93,20 @@ class CachedBench:
     """A bench with the cache's programs at both interfaces. Its device keeps the cache's tags."""
 
     def __init__(
-        self, lab: Bench, mechanism: Mechanism, *, conntrack: bool, hide_hop: bool, **constants: int
+        self, lab: Bench, mechanism: Mechanism, *, conntrack: bool, hide_hop: bool, bridged: bool, **constants: int
     ) -> None:
         self.lab = lab
         self.client, self.gateway, self.server = lab.client, lab.gateway, lab.server
-        lab.table("mark", LAN_IFNAME, WAN_IFNAME)
-        lab.load(replace(options(hide_hop=hide_hop), flow_cache=True))
+        interfaces = (BRIDGE if bridged else LAN_IFNAME, WAN_IFNAME)
+        if bridged:
+            _bridge(lab)
+        lab.table("mark", *interfaces)
+        lab.load(replace(options(hide_hop=hide_hop), flow_cache=True), *interfaces)
         self.gateway.sysctls({"net/netfilter/nf_conntrack_tcp_be_liberal": 1})
         entries = constants.pop("entries", 1024)
         times = {"interval_ms": 20_000, "longest_ms": 20_000, **constants}
         self.cache = FlowCache(self.gateway, mechanism, conntrack=conntrack, entries=entries, **times)
-        self.cache.attach(LAN_IFNAME, WAN_IFNAME)
+        self.cache.attach(*interfaces)
 
     def talk(self, address: str = SERVER, **where: str | int) -> Conversation:
         return Conversation(self.client, self.server, address, **where)  # type: ignore[arg-type]
@@ -130,6 +133,20 @@ class CachedBench:
         return self.lab.port(ifname).ifindex
 
 
+def _bridge(lab: Bench) -> None:
+    """The gateway's inside interface becomes a port of a bridge, which takes its place."""
+    lab.gateway.ip(
+        f"link add {BRIDGE} type bridge",
+        f"address flush dev {LAN_IFNAME}",
+        f"link set {LAN_IFNAME} master {BRIDGE}",
+        f"link set {BRIDGE} up",
+        f"address add {LAN}/24 dev {BRIDGE}",
+        f"address add {LAN6}/64 dev {BRIDGE} nodad",
+    )
+    lab.gateway.sysctls({f"net/ipv4/conf/{BRIDGE}/accept_local": 1})
+    lab.steer_from(BRIDGE)
+
+
 def _set_offload(netns: Netns, on: bool) -> None:
     """struct ethtool_value; ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO: include/uapi/linux/ethtool.h"""
     for command in (0x17, 0x1F, 0x24):
@@ -141,11 +158,18 @@ def _set_offload(netns: Netns, on: bool) -> None:
 
 @contextmanager
 def cached_bench(
-    mechanism: Mechanism | None = None, *, conntrack: bool = False, hide_hop: bool = False, **constants: int
+    mechanism: Mechanism | None = None,
+    *,
+    conntrack: bool = False,
+    hide_hop: bool = False,
+    bridged: bool = False,
+    **constants: int,
 ) -> Iterator[CachedBench]:
     """Without `conntrack`, which calls UDP assured after 2 s only, flows are learned at once. Entries last long."""
     with ExitStack() as stack:
         lab = stack.enter_context(bench("bpf"))
-        made = CachedBench(lab, mechanism or preferred(), conntrack=conntrack, hide_hop=hide_hop, **constants)
+        made = CachedBench(
+            lab, mechanism or preferred(), conntrack=conntrack, hide_hop=hide_hop, bridged=bridged, **constants
+        )
         stack.callback(made.cache.close)
         yield made
