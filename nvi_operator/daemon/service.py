@@ -195,9 +195,14 @@ class Daemon:
                 warnings = kernel.warnings
         except NviError as error:
             return replace(self._failed(error, trigger), seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
         self._reached = outcome.plan.after
-        self._prober.follow(probed(spec.spec, outcome.plan.topology) if spec else {})
-        return replace(outcome, notes=(*outcome.notes, *warnings), seconds=time.monotonic() - started)
+        followed = probed(spec.spec, outcome.plan.topology) if spec else {}
+        self._prober.follow(followed)
+        self._kernel.stay_ready(bool(followed))  # a failover waits neither for a process to start
+        if followed:
+            self._compiler.prepare()  # nor for a table to be worked out
+        return replace(outcome, notes=(*outcome.notes, *warnings), seconds=seconds)
 
     def _only_look(self, suspension: Suspension, spec: LoadedSpec | None, numbers: Numbers) -> Outcome:
         """Changes are suspended. Raises NviError."""

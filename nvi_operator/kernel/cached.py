@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING
 
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.driver import Watch
+from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.registry import DRIVERS
 from nvi_operator.kernel.kernel import FOLLOWED, Kernel
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.state.host import HostState, Object, Ref
@@ -53,7 +55,7 @@ class _Known:
         return (
             self.generation == generation
             and (self.numbers is numbers or self.numbers == numbers)
-            and (self.desired is desired or _not_followed(self.desired) == _not_followed(desired))
+            and (self.desired is desired or _guides(self.desired) == _guides(desired))
         )
 
     def is_unchanged(self) -> bool:
@@ -116,6 +118,12 @@ class CachedKernel(Kernel):
         """Of the flow cache that was found last."""
         return self._handles.generations
 
+    def stay_ready(self, ready: bool) -> None:
+        """Keep a process of libnftables at hand, which takes 17 MiB, because the next change may be urgent."""
+        table = self._drivers[NFT_TABLE.name]
+        assert isinstance(table, NftTableDriver)
+        table.stay_ready(ready)
+
     def forget_facts(self) -> None:
         """Read them again next time: something changed that `KernelEvents` does not report."""
         self._known_facts = None
@@ -161,7 +169,7 @@ class CachedKernel(Kernel):
             found = self._read(desired)
             watches = (self._drivers[kind].watch(found) for kind in DRIVERS)
             known = _Known(generation, numbers, desired, found, tuple(watch for watch in watches if watch))
-        elif known.desired is not desired:  # only followed objects differ; next time this is found out at once
+        elif known.desired is not desired:  # nothing to look elsewhere for; next time this is found out at once
             known = replace(known, desired=desired)
         self._known = known
         followed = tuple(self._follow(desired))
@@ -207,5 +215,9 @@ def _is_crowded(facts: Facts, ifname: str) -> bool:
     return link is not None and link.crowded
 
 
-def _not_followed(state: HostState) -> dict[Ref, Object]:
-    return {ref: obj for ref, obj in state.objects.items() if ref.kind not in FOLLOWED}
+_GUIDING = frozenset(kind for kind, driver in DRIVERS.items() if driver.looks_where_desired and not driver.follows)
+
+
+def _guides(state: HostState) -> dict[Ref, Object]:
+    """What drivers look at to know where to look."""
+    return {ref: obj for ref, obj in state.objects.items() if ref.kind in _GUIDING}

@@ -31,6 +31,8 @@ class Driver(ABC):
     # Does it follow its objects by itself from one reconcile to the next, and change no setting of the host? Then
     # CachedKernel keeps it, and asks it each time; the others are asked when rtnetlink reported a change.
     follows: ClassVar[bool] = False
+    # Does `observe` look where `desired` says? If not, what it found stays known although something else is desired.
+    looks_where_desired: ClassVar[bool] = True
     loads_programs: ClassVar[bool] = False  # does a change need the right to load eBPF programs?
 
     @classmethod

@@ -18,12 +18,18 @@ from nvi_operator.plan.diff import plan
 from nvi_operator.plan.incremental import state_after
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.health import ProbedState
 from nvi_operator.topology.incremental import TopologyDelta, topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
+
+
+_KEPT = 16  # desired states
+_PREPARED = 8  # uplinks; of a gateway with more, none: a failover of one of many moves little
+_LARGE = 10_000  # forwards, from which on a desired state takes too much memory and time to have one ready
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class _Meaning:
 class Compiler:
     """Compiles one spec by its name; None removes the gateway.
 
-    Keeps its last meaning and its last plan: a daemon asks for them at every reconcile, and they seldom change.
+    Keeps its last meaning and its last plan: a daemon asks for them at every reconcile, and they seldom change. And
+    it keeps some desired states, because uplinks fail and come back.
     """
 
     def __init__(self, name: str, spec: GatewaySpec | None) -> None:
@@ -48,6 +55,8 @@ class Compiler:
         self.lost: frozenset[Network] = frozenset()  # addresses that are no uplink's any more, and have flows still
         self._meaning: _Meaning | None = None
         self._plan: Plan | None = None
+        self._prepared: _Meaning | None = None
+        self._states: list[tuple[Topology, HostState]] = []  # the last one first
 
     @property
     def is_compiled(self) -> bool:
@@ -91,7 +100,32 @@ class Compiler:
             topology = resolve(self.name, spec, facts, last.topology)
             if topology == last.topology:  # most facts mean nothing to a gateway
                 return _Meaning(facts, last.topology, last.desired)
-        return _Meaning(facts, topology, desired_state(topology))
+        return _Meaning(facts, topology, self._desired(topology))
+
+    def _desired(self, topology: Topology) -> HostState:
+        """Since when and why an uplink is down changes nothing."""
+        key = topology.without_reasons()
+        found = next((pair for pair in self._states if pair[0] == key), None) or (key, desired_state(key))
+        few = _KEPT if len(topology.forwards) < _LARGE else 1
+        self._states = [found, *(pair for pair in self._states if pair is not found)][:few]
+        return found[1]
+
+    def prepare(self) -> None:
+        """Work out what the next verdict of the uplinks' probes would ask for: one that works fails, or the reverse.
+
+        To be called when there is time. It takes a tenth of a second at most.
+        """
+        spec, last = self.spec, self._meaning
+        if spec is None or last is None or last is self._prepared or len(last.topology.forwards) >= _LARGE:
+            return
+        self._prepared = last
+        probed = [uplink for uplink in last.topology.uplinks if spec.uplinks[uplink.name].health]
+        for uplink in probed if len(probed) <= _PREPARED else ():
+            state = ProbedState("up" if uplink.health.state == "down" else "down")
+            uplinks = {**last.facts.health.uplinks, uplink.name: state}
+            facts = replace(last.facts, health=replace(last.facts.health, uplinks=uplinks))
+            self._desired(resolve(self.name, spec, facts, last.topology))
+        self._desired(last.topology)
 
     def plan(self, topology: Topology | None, live: HostState, desired: HostState) -> Plan:
         """From live to desired; the same object as last time if both are the same objects."""

@@ -83,13 +83,13 @@ class SavedSettings:
             for path, value in forwarding.items()
             if (FORWARDING, path) not in known
         ]
-        sweep(self._path)
         if lost:
             names = ", ".join(f"{key} = {value}" for _, key, value in lost)
             self.warn(f"{self._path}: earlier values are not recorded; `down` sets: {names}")
         try:
             self._set_aside(record)
             if tuple(kept) != record.entries or record.damage:
+                sweep(self._path)
                 self._store(kept)
         except KernelError:
             if needed:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nvi_operator.language.model.settings import Guards
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
 from nvi_operator.topology.flow_cache import FlowCache
+from nvi_operator.topology.health import ProbedState
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.numbers import MAX_RULED_SOURCES, Priorities, device_group
 from nvi_operator.topology.prefixes import fewest
@@ -75,6 +76,18 @@ class Topology:
     own: tuple[OwnRule, ...]  # what of all that is about the gateway's own packets
     honoured: tuple[Honoured, ...]  # in the kernel's order
     notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
+
+    def without_reasons(self) -> Topology:
+        """The same gateway, without why and since when something is down."""
+
+        def plain(state: ProbedState) -> ProbedState:
+            return ProbedState(state.state)
+
+        return replace(
+            self,
+            uplinks=tuple(replace(each, health=plain(each.health)) for each in self.uplinks),
+            servers=tuple(replace(each, health=plain(each.health)) for each in self.servers),
+        )
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from ipaddress import collapse_addresses
 from typing import Any
 
@@ -13,8 +14,13 @@ ANY: Mapping[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 
 def fewest(networks: Iterable[Network], family: Family) -> tuple[Network, ...]:
     """The fewest prefixes of one family that cover exactly these."""
-    own: list[Any] = [network for network in networks if network.version == family]
-    return tuple(collapse_addresses(own))
+    return _collapsed(tuple(network for network in networks if network.version == family))
+
+
+@lru_cache(maxsize=1024)
+def _collapsed(networks: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Remembered, because a topology is asked for the same ones a hundred times while a table is made of it."""
+    return tuple(collapse_addresses(networks))
 
 
 class Prefixes:

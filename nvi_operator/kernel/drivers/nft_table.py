@@ -79,6 +79,7 @@ class NftTableDriver(Driver):
         self._muted = muted
         self._reported = reported
         self._served = served
+        self._stays_ready = False
         self._seen = _Seen()
         self._known = _Seen()  # the same, and after a step what has to be there now
 
@@ -108,8 +109,16 @@ class NftTableDriver(Driver):
 
     def release(self) -> None:
         """End the process of libnftables until it is needed again: few reconciles need it, and it takes 17 MiB."""
-        self._nft.close()
+        self.stay_ready(self._stays_ready)
         self._served(self._seen.generation)
+
+    def stay_ready(self, ready: bool) -> None:
+        """Between reconciles, have a process at hand that was not used yet, or none."""
+        self._stays_ready = ready
+        if ready:
+            self._nft.renew()
+        else:
+            self._nft.close()
 
     def invalidate(self) -> None:
         """The next observation reads everything."""

@@ -65,6 +65,7 @@ class Nft:
         self._shares = shares
         self._shared: tuple[int, ...] = ()
         self._worker: subprocess.Popen[bytes] | None = None
+        self._used = False
         self._started()
 
     def __enter__(self) -> Nft:
@@ -75,10 +76,16 @@ class Nft:
 
     def close(self) -> None:
         """End the process, if there is one. It is between two requests, or does not count any more."""
-        worker, self._worker = self._worker, None
+        worker, self._worker, self._used = self._worker, None, False
         if worker is not None:
             worker.kill()  # it has nothing to finish, and the end of an interpreter takes longer than a listing
             _end(worker)
+
+    def renew(self) -> None:
+        """Have a process ready that was asked nothing yet: one that was used keeps memory."""
+        if self._used:
+            self.close()
+        self._started()
 
     def list_skeleton(self, name: str) -> list[dict[str, Any]]:
         """The JSON objects of table `inet name`, sets without elements; empty if there is none.
@@ -118,6 +125,7 @@ class Nft:
 
     def _ask(self, what: bytes, text: str, name: str) -> tuple[int, str, str]:
         worker = self._started()
+        self._used = True
         data = text.encode()
         seconds = self._seconds + len(data) / _BYTES_A_SECOND
         try:

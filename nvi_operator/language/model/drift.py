@@ -15,7 +15,7 @@ from nvi_operator.language.wording import HintedError, nearest, shown
 
 Policy = Literal["heal", "report", "ignore"]
 
-LEAVABLE = ("sysctl", "route", "link-group")
+LEAVABLE = ("sysctl", "route", "link-group", "proxy-neighbour")
 ALWAYS_HEALED = (
     "nft-table",
     "fib-rule",
@@ -70,7 +70,7 @@ class DriftPolicy(Model):
 
     policy: Policy = Field("heal", description="Of all objects that may be left.")
     kinds: dict[_Kind, Policy] = Field(
-        default_factory=dict, description="Of kinds of objects: sysctl, route, link-group."
+        default_factory=dict, description="Of kinds of objects: sysctl, route, link-group, proxy-neighbour."
     )
     objects: dict[_Pattern, Policy] = Field(
         default_factory=dict,
