@@ -204,8 +204,10 @@ class RuleTranslation:
 
 
 def translation_of(rule: Rule) -> RuleTranslation | None:
-    """None of other rules, such as that of hairpins, or that of a map."""
+    """None of other rules, such as those of hairpins, or that of a map."""
     matches = {s.left.name: s for s in rule if isinstance(s, Match) and isinstance(s.left, Field)}
+    if "ct status" in matches:  # of flows whose destination another rule translated
+        return None
     equal = {name: text(match.right) for name, match in matches.items() if match.op == "=="}
     source = next((equal[name] for name in ("ip saddr", "ip6 saddr") if name in equal), "")
     original = next((equal[name] for name in equal if name.startswith("ct original ")), "")

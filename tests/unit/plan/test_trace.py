@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from nvi_operator.plan.trace import trace
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing
-from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.incremental import topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
@@ -74,6 +75,16 @@ def lines(made: Plan, was: Topology | None = None, *, drift: bool = False, gatew
 
 
 # --------------------------------------------------------------------------- an edit, in words
+
+
+def test_what_a_server_beside_its_clients_needs_is_no_entry_of_its_own() -> None:
+    spec = spec_of(BASE + "redirects: {dns: {ports: 53/udp, to: 192.168.1.53}}")
+    lan = LinkFact("lan0", 2, "02:00:00:00:00:02", addresses=(ip_interface("192.168.1.1/24"),))
+    after = resolve("edge", spec, assume_missing(spec, Facts("host", {"lan0": lan})))
+    assert any(beside.own for rule in after.redirects for beside in rule.beside)
+    made = lines(steps(None, after))
+    assert "+ redirect dns: new: 53/udp from 192.168.1.0/24 goes to 192.168.1.53" in made
+    assert not any("static" in line for line in made)
 
 
 EDITS: dict[str, tuple[Topology, list[str]]] = {

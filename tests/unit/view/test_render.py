@@ -25,7 +25,13 @@ metadata: {{ name: edge }}
 spec:
   dataplane: {{ type: {type}, flowCache: auto }}
   interfaces: {{ lan0: {{ networks: 192.168.1.0/24 }} }}
-  uplinks: {{ isp-a: {{ interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2 }} }}
+  uplinks:
+    isp-a:
+      interface: wan0
+      nextHop: 203.0.113.1
+      addresses: 203.0.113.2
+      routed: 203.0.113.5
+      announce: 203.0.113.5
 """
 
 
@@ -53,6 +59,7 @@ def test_every_kind_is_there_and_one_that_no_command_makes_says_so() -> None:
     titles = {line[2:] for line in lines if line.startswith("# ")}
     assert {kind.title for kind in KINDS.values() if kind.name != "module"} <= titles
     assert "modprobe nvi" in rendered(type_="kmod")
+    assert "ip neigh add proxy 203.0.113.5 dev wan0 protocol 78" in lines
 
 
 def test_nothing_in_a_word_of_a_command_is_interpreted_by_the_shell() -> None:
