@@ -26,7 +26,7 @@ from nvi_operator.kinds.tc_program import InInterface, ProgramOptions, TcProgram
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
-from tests.dataplane.netns import Netns, wire
+from tests.dataplane.netns import Netns, wires
 
 InInterfaceSource = Literal["mark", "skb_iif"]
 
@@ -251,6 +251,14 @@ GATEWAY_SYSCTLS = MappingProxyType(
 )
 
 
+def _addressed(ifname: str, address: str, address6: str) -> tuple[str, ...]:
+    return (
+        f"link set {ifname} up",
+        f"address add {address}/24 dev {ifname}",
+        f"address add {address6}/64 dev {ifname}",
+    )
+
+
 @contextmanager
 def bench(dataplane: str = "bpf") -> Iterator[Bench]:
     """The laboratory, addressed and steered, without table and program: `table` and `load` add them."""
@@ -261,21 +269,16 @@ def bench(dataplane: str = "bpf") -> Iterator[Bench]:
             made.append(Netns(name))
         client, gateway, server = made
         gateway.sysctls(GATEWAY_SYSCTLS)
-        wire(client, "eth0", gateway, "lan0")
-        wire(gateway, "wan0", server, "eth0")
-        for netns, ifname, addresses in (
-            (client, "eth0", (f"{CLIENT}/24", f"{CLIENT6}/64")),
-            (gateway, "lan0", (f"{LAN}/24", f"{LAN6}/64")),
-            (gateway, "wan0", (f"{WAN}/24", f"{WAN6}/64")),
-            (server, "eth0", (f"{SERVER}/24", f"{SERVER6}/64")),
-        ):
-            netns.ip(*(f"address add {address} dev {ifname}" for address in addresses))
-        client.ip(f"route add default via {LAN}", f"route add ::/0 via {LAN6}")
+        wires((client, "eth0", gateway, "lan0"), (gateway, "wan0", server, "eth0"))
+        client.ip(*_addressed("eth0", CLIENT, CLIENT6), f"route add default via {LAN}", f"route add ::/0 via {LAN6}")
         gateway.ip(
+            *_addressed("lan0", LAN, LAN6),
+            *_addressed("wan0", WAN, WAN6),
             f"link add {DEVICE} mtu {device.mtu} group {GROUP} type {device.kind}",
             f"link set {DEVICE} addrgenmode none",
             f"link set {DEVICE} up",
         )
+        server.ip(*_addressed("eth0", SERVER, SERVER6))
         lab = Bench(client, gateway, server, device)
         lab.steer("lan0", "wan0")
         try:
