@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nvi_operator.history.decisions import DecisionsFile, Pending, Target
     from nvi_operator.history.revision import Content
     from nvi_operator.history.store import History
+    from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
     from nvi_operator.reconcile.compiler import Compiler
@@ -58,6 +59,8 @@ def run(
         def begin() -> None:
             refuse_pending(decisions.read(), waiter.now())
             refuse_suspended(decisions.read(), time.time())
+            if not arguments.force:
+                _refuse_lockout(kernel, compiler)
             if saved is not None:
                 saved.refuse_other_plan(preview(kernel, compiler))
             if beside:  # the daemon is told before it sees what changes
@@ -170,6 +173,25 @@ def _judge(trial: Trial, decisions: DecisionsFile, history: History) -> str:
     if not why and trial.pending is not None and trial.pending.by == "checks":
         confirm(decisions, history, "checks", waiter.now())
     return why
+
+
+def _refuse_lockout(kernel: Kernel, compiler: Compiler) -> None:
+    """ConflictError where the gateway would take the packets of an ssh session with itself."""
+    from nvi_operator.errors import ConflictError, KernelError
+    from nvi_operator.kernel.inspect.sessions import ssh_sessions
+    from nvi_operator.topology.lockout import lost
+
+    try:
+        sessions = ssh_sessions()
+    except KernelError as error:
+        warn([f"{error.message}: ssh sessions are not looked after"])
+        return
+    topology = compiler.meaning(kernel.facts(compiler.wires, compiler.flow_cache))[0] if sessions else None
+    if topology is not None and (packets := list(lost(topology, sessions))):
+        raise ConflictError(
+            f"lock-out: {packets[0]}",
+            hint="forward another port, or leave the gateway's own out; --force continues all the same",
+        )
 
 
 def _settle(decisions: DecisionsFile, trial: Trial | None) -> None:

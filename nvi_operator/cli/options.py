@@ -154,7 +154,9 @@ def quiet(parser: argparse.ArgumentParser) -> None:
 
 def force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--force", action="store_true", help="continue although another program uses the gateway's mark bits"
+        "--force",
+        action="store_true",
+        help="continue although another program uses the mark bits, or an ssh session would be lost",
     )
 
 
