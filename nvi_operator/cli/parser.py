@@ -25,19 +25,20 @@ class _Parser(argparse.ArgumentParser):
 
 def error_code(command: str) -> int:
     """The exit code of an error. Unknown commands have one as well."""
-    found = commands.load().get(command.partition(" ")[0])
+    name = command.partition(" ")[0]
+    found = commands.load([name]).get(name)
     return found.exits.error if found else 1
 
 
 def find(arguments: argparse.Namespace) -> Command:
     """The command, or the action of one, that was given."""
-    command = commands.load()[arguments.command]
+    command = commands.load([arguments.command])[arguments.command]
     return next((action for action in command.actions if action.name == arguments.action), command)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """`command` of the result names the command."""
-    parser = make_parser()
+    parser = make_parser(_named(sys.argv[1:] if argv is None else argv))
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:  # argparse would not say to which command they were given
         parser.refuse(f"unrecognized arguments: {' '.join(unknown)}", arguments.command)
@@ -46,9 +47,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def make_parser() -> _Parser:
-    """Also what man page and shell completion are made from."""
-    found = commands.load().values()
+def _named(argv: Sequence[str]) -> str | None:
+    """The command, where it comes first, as it nearly always does: to import all of them takes longer than most."""
+    return argv[0] if argv and argv[0] in commands.NAMES else None
+
+
+def make_parser(only: str | None = None) -> _Parser:
+    """Also what man page and shell completion are made from. `only`: with no other command than this one."""
+    found = commands.load(None if only is None else [only]).values()
     parser = _Parser(
         prog="nvictl",
         description="A declarative network operator for Linux NAT gateways.",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,7 +74,7 @@ def open_file(path: Path, flags: int, *, create: bool = True) -> int:
 def write_file(path: Path, data: bytes) -> None:
     """Replaces a file atomically: writes and syncs a scratch file, renames it, syncs the directory."""
     directory = open_directory(path.parent)
-    scratch = f".{path.name}.{secrets.token_hex(8)}"
+    scratch = f".{path.name}.{os.urandom(8).hex()}"
     try:
         fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
 from nvi_operator.cli.command import Command
@@ -36,6 +37,7 @@ NAMES = [
 ]
 
 
-def load() -> dict[str, Command]:
-    """The commands by name. Quick: what is heavy is imported when a command runs."""
-    return {name: import_module(f"{__name__}.{name.replace('-', '_')}").COMMAND for name in NAMES}
+def load(names: Iterable[str] | None = None) -> dict[str, Command]:
+    """The commands by name, all or those of `names` that exist. Quick: what is heavy is imported when one runs."""
+    wanted = NAMES if names is None else [name for name in names if name in NAMES]
+    return {name: import_module(f"{__name__}.{name.replace('-', '_')}").COMMAND for name in wanted}
