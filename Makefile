@@ -7,8 +7,9 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 libbpf1 iputils-ping traceroute conntrack netbase
 BENCH_PACKAGES := iptables perl
-DEV_PACKAGES   := curl git zsh fish
+DEV_PACKAGES   := curl git systemd zsh fish
 BPF_PACKAGES   := clang llvm libbpf-dev linux-libc-dev
+DEB_PACKAGES   := debhelper dh-dkms dpkg-dev lintian unzip
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
 NETWORKD      := packaging/networkd/50-nvi-operator.conf
@@ -20,7 +21,12 @@ WORKERS       ?= $(shell expr $$(nproc) + 1)
 KERNEL        ?= all
 QUICK_KERNELS ?= debian12-6.1 debian12-6.12
 
-.PHONY: help setup dev man networkd demo lab test test-quick test-netns soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
+# Of a section of CHANGELOG.md that is not released yet: each commit is an upgrade of those before, and 0.1.0 of all.
+VERSION       := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' nvi_operator/__init__.py)
+DEB_VERSION   ?= $(VERSION)~git$(shell TZ=UTC git log -1 --format=%cd.%h --date=format-local:%Y%m%d.%H%M%S 2>/dev/null)
+DEB_BUILD     := build/deb/nvi-operator
+
+.PHONY: help setup dev man deb deb-test networkd demo lab test test-quick test-netns soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -133,6 +139,33 @@ build/man/nvictl.1: $(VENV)/.dev $(wildcard nvi_operator/cli/*.py nvi_operator/c
 	COLUMNS=100 $(BIN)/argparse-manpage --module nvi_operator.cli.parser --function make_parser \
 		--project-name nvi-operator --manual-title "System administration" --format single-commands-section \
 		--description "declarative network operator for Linux NAT gateways" --output $@
+
+# A copy of the tree, so that a build leaves nothing in it; the package itself is built without network.
+deb: $(VENV)/.dev man ## Debian packages of the operator and, for DKMS, of the module, in build/deb; for Debian 12 and 13
+	$(call install,$(DEB_PACKAGES))
+	rm -rf build/deb
+	mkdir -p $(DEB_BUILD)
+	git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read -T - | tar -x -C $(DEB_BUILD)
+	mv $(DEB_BUILD)/packaging/debian $(DEB_BUILD)/debian
+	$(BIN)/pip download -q --no-deps --require-hashes --only-binary :all: --implementation cp --python-version 3.11 \
+		--platform manylinux_2_17_$(shell uname -m) -r packaging/debian/wheels.txt -d $(DEB_BUILD)/packaging/prepared/wheels
+	mkdir -p $(DEB_BUILD)/packaging/prepared/completions
+	cp build/man/nvictl.1 $(DEB_BUILD)/packaging/prepared/
+	$(BIN)/nvictl completion bash > $(DEB_BUILD)/packaging/prepared/completions/nvictl
+	$(BIN)/nvictl completion zsh > $(DEB_BUILD)/packaging/prepared/completions/_nvictl
+	$(BIN)/nvictl completion fish > $(DEB_BUILD)/packaging/prepared/completions/nvictl.fish
+	$(PYTHON) packaging/changelog.py '$(DEB_VERSION)' "$$(git log -1 --format=%cD)" < CHANGELOG.md > $(DEB_BUILD)/debian/changelog
+	cd $(DEB_BUILD) && dpkg-buildpackage --build=binary --unsigned-changes > ../build.log 2>&1 || { tail -n 40 ../build.log; exit 1; }
+	lintian --fail-on error,warning build/deb/*.changes
+	@ls build/deb/*.deb
+
+build/roots/%.tar:
+	$(call install,mmdebstrap debian-archive-keyring)
+	mkdir -p $(@D)
+	$(SUDO) mmdebstrap --variant=minbase --include=ca-certificates $* $@
+
+deb-test: deb build/roots/bookworm.tar build/roots/trixie.tar ## install, upgrade, remove and purge them in clean roots of both releases
+	$(SUDO) NVI_DEB=$(CURDIR)/build/deb $(BIN)/python -m pytest tests/deb
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,8 +18,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from nvi_operator import __version__
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.journal import environment
 from nvi_operator.events.event import HookFailed
@@ -28,7 +30,7 @@ from nvi_operator.events.record import History, Record, line
 TIME_LIMIT = 10.0  # seconds
 ATTEMPTS = 5
 QUEUE = 256  # events
-_WEBHOOK = (sys.executable, "-I", "-m", "nvi_operator.daemon.webhook")
+_WEBHOOK = (sys.executable, "-I", str(Path(__file__).with_name("webhook.py")), __version__)
 
 
 @dataclass(frozen=True)
