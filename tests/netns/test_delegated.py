@@ -65,7 +65,10 @@ def seen(site: Site) -> str:
 
 def answered(site: Site) -> str:
     """Empty, where nobody answers."""
-    return seen(site) if site.client.reaches(site.far.address6, 7, protocol="udp") else ""
+    try:
+        return seen(site)
+    except AssertionError:
+        return ""
 
 
 def test_one_inside_prefix_is_known_by_a_prefix_of_each_isp(edge: Site, gateway: GatewayHost, dataplane: str) -> None:
