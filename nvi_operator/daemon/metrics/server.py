@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 from collections.abc import Callable
 
 from nvi_operator.daemon.control.streams import Connection
@@ -50,7 +52,9 @@ def _response(status: str, text: bytes, *, body: bool = True) -> bytes:
 
 
 def listener(address: str) -> socket.socket:
-    """`127.0.0.1:9478` or `[::1]:9478`; the command line takes loopback addresses alone. Raises NviError."""
+    """`127.0.0.1:9478` or `[::1]:9478`, loopback addresses alone; `unix:/run/metrics.sock`. Raises NviError."""
+    if address.startswith("unix:"):
+        return _unix_listener(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -64,3 +68,33 @@ def listener(address: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _unix_listener(path: str) -> socket.socket:
+    """For root and the group of the daemon. It takes the place of a socket on which no process listens any more."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with kernel_errors(f"metrics: listening on {path}"):
+            if _is_abandoned(path):
+                os.unlink(path)
+            sock.bind(path)
+            os.chmod(path, 0o660)
+            sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _is_abandoned(path: str) -> bool:
+    """Is it a socket, and does no process listen there?"""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(path)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False

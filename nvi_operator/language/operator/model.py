@@ -74,8 +74,8 @@ class OperatorSpec(Model):
     )
     metrics: MetricsTargets = Field(
         (),
-        description="Where metrics for Prometheus are: a loopback address with a port, or the path of a file for "
-        "node_exporter.",
+        description="Where metrics for Prometheus are: a loopback address with a port, `unix:` and the path of a "
+        "socket, or the path of a file for node_exporter.",
     )
     hooks: Hooks = Field((), description="Programs and web addresses that are told of events.")
 

@@ -54,9 +54,9 @@ def parse_duration(value: object) -> float:
 
 
 def parse_metrics(value: object) -> str:
-    """A loopback address with its port, or the path of a file."""
+    """A loopback address with its port, `unix:` and the path of a socket, or the path of a file."""
     text = as_text(value, "a loopback address with a port, or an absolute path")
-    if text.startswith("/"):
+    if text.startswith(("/", "unix:/")):
         return text
     host, _, port = text.rpartition(":")
     if port.isascii() and port.isdecimal() and 0 < int(port) < 65536:
@@ -65,7 +65,7 @@ def parse_metrics(value: object) -> str:
                 return text
     raise HintedError(
         f"{shown(text)} is neither a loopback address with a port nor an absolute path",
-        "write 127.0.0.1:9478, or a file for node_exporter",
+        "write 127.0.0.1:9478, unix:/run/nvi-operator/metrics.sock, or a file for node_exporter",
     )
 
 

@@ -19,7 +19,7 @@ from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.metrics.families import MOST_RULES, Metrics
 from nvi_operator.daemon.metrics.server import MetricsPage, listener
 from nvi_operator.daemon.metrics.textfile import EVERY, Textfile
-from nvi_operator.errors import KernelError
+from nvi_operator.errors import KernelError, NviError
 from nvi_operator.events.event import Applied, Drift, Healed
 from nvi_operator.events.record import History
 from nvi_operator.view.status import StatusData
@@ -188,3 +188,24 @@ def test_the_document_has_every_metric() -> None:
     documented = set(re.findall(r"^\| `(nvi_[a-z_]+)", text, re.MULTILINE))
     types = dict(re.findall(r"^# TYPE (nvi_\S+) (\S+)", measured(data())[0], re.MULTILINE))
     assert documented == set(types)
+
+
+def test_a_unix_socket_serves_the_page_and_takes_the_place_of_a_dead_one(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.sock"
+    listener(f"unix:{path}").close()  # as a killed daemon leaves it
+    streams = Streams(most=64, for_root=0)
+    streams.listen(listener(f"unix:{path}"), MetricsPage(lambda: b"nvi_in_sync 1\n"))
+    assert path.stat().st_mode & 0o777 == 0o660
+    with pytest.raises(NviError, match="in use"):
+        listener(f"unix:{path}")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(path))
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        for _ in range(4):
+            streams.step()
+        assert client.recv(4096).endswith(b"nvi_in_sync 1\n")
+    streams.close()
+    (tmp_path / "file").write_text("not a socket")
+    with pytest.raises(NviError, match="in use"):
+        listener(f"unix:{tmp_path / 'file'}")
