@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from nvi_operator.kernel.bpf import flow_cache
+from nvi_operator.kernel.bpf import flow_cache, syscall
 from nvi_operator.kernel.bpf.flow_cache import Tuple
 from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, SERVER6, STAGE
 from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, cached_bench
@@ -219,6 +219,19 @@ def test_flows_that_share_a_door_are_all_learned() -> None:
             for flow in flows:
                 flow.go_on()
         assert len(cached.cache.flows()) == 4
+
+
+def test_flows_beyond_the_entries_do_not_drive_each_other_out() -> None:
+    """Entries are made at a rate at which each of them stays for a while."""
+    with cached_bench(cpu_learns=1) as cached, ExitStack() as stack:
+        flows = [stack.enter_context(cached.talk()) for _ in range(8)]
+        began = time.monotonic()
+        for _ in range(30):
+            for flow in flows:
+                flow.go_on()
+        seconds = time.monotonic() - began
+        # Until it knows how many jiffies a second has, a CPU takes 100 for one: ten times as many at most.
+        assert 0 < len(cached.cache.flows()) <= (1 + 10 * seconds) * syscall.possible_cpus()
 
 
 def test_a_door_is_not_left_to_a_flow_that_is_silent() -> None:

@@ -60,6 +60,8 @@ _PROTOCOLS = {6: "tcp", 17: "udp"}
 _SLOTS = 4096  # as many as 12 bits of tc_index name
 _FEWEST_CPU_SLOTS = 8
 _MOST_DOORS = 1 << 23
+_RESIDENCE = 16  # seconds that an entry stays at least, if all CPUs learn as fast as they may
+_FEWEST_LEARNS = 64
 WAYS_ENTRIES = 1024  # in- and out-interfaces that are counted apart
 GENERATIONS_ENTRIES = 257  # the gateway's, then those of interfaces
 
@@ -117,6 +119,7 @@ def constants(*, stage_mask: int, entries: int, cpus: int, longest_ms: int) -> d
         "stage_mask": stage_mask,
         "door_mask": doors(entries) - 1,
         "cpu_slots": cpu_slots(cpus),
+        "cpu_learns": max(_FEWEST_LEARNS, entries // (_RESIDENCE * cpus)),
         "interval_ms": min(1000, longest_ms),
         "longest_ms": longest_ms,
     }

@@ -174,6 +174,30 @@ static __always_inline __u32 interval(__u32 now)
 	return cpu->interval - bpf_get_prandom_u32() % (cpu->interval / 8 + 1);
 }
 
+/*
+ * Is there a turn for one more entry? Where flows need more entries than there are, each would give way before it is of
+ * use; so some stay, and the others go the slow way at no more than its cost.
+ */
+static __always_inline bool may_learn(__u32 now)
+{
+	__u32 zero = 0, hz, due;
+	struct cpu *cpu = bpf_map_lookup_elem(&fc_cpu, &zero);
+
+	if (!cpu)
+		return false;
+	hz = cpu->hz < SLOWEST_HZ ? SLOWEST_HZ : cpu->hz;
+	due = now - cpu->learned;
+	due = due < hz ? (__u64)due * cpu_learns / hz : cpu_learns;
+	if (due) {
+		cpu->learned = now;
+		cpu->learns = cpu->learns + due < cpu_learns ? cpu->learns + due : cpu_learns;
+	}
+	if (!cpu->learns)
+		return false;
+	cpu->learns--;
+	return true;
+}
+
 /* The number of this pair of interfaces; 0 when there are too many of them. */
 static __always_inline __u32 way_of(__u32 iif, __u32 oif)
 {
@@ -334,8 +358,10 @@ static __always_inline int ingress(struct __sk_buff *skb, const int words)
 	if (!entry) {
 		if (!admitted(hash, skb->ifindex))
 			return slow(skb, tag, UNKNOWN);
-		reason = LEARNING;
 		now = jiffies();
+		if (!may_learn(now))
+			return slow(skb, tag, UNKNOWN);
+		reason = LEARNING;
 	} else {
 		now = jiffies();
 		if (entry->state & STATE_SUSPENDED) {

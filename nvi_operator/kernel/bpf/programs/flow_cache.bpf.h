@@ -43,6 +43,7 @@ const volatile __u32 learn_after = 6;			/* packets of a direction; at most 14 */
 const volatile __u32 interval_ms = 1000;		/* how long an entry lasts unless it is renewed */
 const volatile __u32 longest_ms = 10000;		/* the same, when there are many of them */
 const volatile __u32 cpu_renewals = 10000;		/* a second; above it the interval is stretched */
+const volatile __u32 cpu_learns = 2048;			/* a second; more would evict entries that have just been made */
 
 enum reason {
 	/* why a packet went the slow way */
@@ -133,6 +134,8 @@ struct cpu {
 	__u32 interval;		/* of an entry, in jiffies */
 	__u32 hz;		/* jiffies a second */
 	__u32 next_slot;
+	__u32 learns;		/* entries that may be made now */
+	__u32 learned;		/* when that was counted last, in jiffies */
 	__u32 pad;
 };
 
