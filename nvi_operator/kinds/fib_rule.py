@@ -94,8 +94,8 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
                     iif=iif,
                     source=source,
                     destination=destination,
-                    mark=stage,
-                    mask=stage,
+                    mark=stage | (route.conditions.mark.value if route.conditions.mark else 0),
+                    mask=stage | (route.conditions.mark.mask if route.conditions.mark else 0),
                 )
 
 
@@ -127,11 +127,22 @@ def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, Own
 
 def _of_own(topology: Topology, own: OwnRule) -> Iterator[FibRule]:
     at, conditions = topology.priorities, own.conditions
+    if own.without:
+        beyond = at.local_skips_backstop if own.last else at.own(own.layer + 1)
+        past = FibRule(conditions.family, at.own(own.layer - 1), "goto", goto=beyond, iif="lo")
+        for excepted in own.without:
+            yield from _each(past, excepted)
     way = FibRule(conditions.family, at.own(own.layer), "unreachable", iif="lo")
     if own.action == "leave":
         way = replace(way, action="goto", goto=at.local_skips_backstop)
     elif own.uplink is not None:
         way = replace(way, action="lookup", table=own_table(topology.table, topology.uplink(own.uplink).slot))
+    if conditions.mark is not None:  # of the socket (SO_MARK)
+        way = replace(way, mark=conditions.mark.value, mask=conditions.mark.mask)
+    yield from _each(way, conditions)
+
+
+def _each(way: FibRule, conditions: Conditions) -> Iterator[FibRule]:
     for _, source, destination in _combinations(replace(conditions, ifnames=())):
         for protocol, source_ports, ports in conditions.services_of_one:
             yield replace(

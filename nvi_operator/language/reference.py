@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from nvi_operator.language.model.base import Model, attributes_of, fields_of, is_model
 from nvi_operator.language.model.fields import (
     Addresses,
+    Dscps,
     EntryFiles,
     FamilyNetworks,
     HostNames,
@@ -29,6 +30,7 @@ from nvi_operator.language.model.fields import (
     Services,
     SourcePorts,
     SpecAddress,
+    SpecMark,
     SpecNetwork,
     SpecTarget,
     UplinksOrAddresses,
@@ -73,6 +75,8 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (Networks, "prefixes"),
     (Pool, "ranges, or mapping of range to weight"),
     (Services, "services"),
+    (Dscps, "DSCPs"),
+    (SpecMark, "mark"),
     (Mapped, "prefixes, or parts of delegated ones"),
     (Answers, "`self`, or server, or one of each family"),
     (SourcePorts, "ports, or `random`"),

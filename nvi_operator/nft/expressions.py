@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
+from nvi_operator.language.model.packet_fields import DSCP
 from nvi_operator.language.model.services import PORT_PROTOCOLS
 from nvi_operator.nft.ast import (
     Assign,
@@ -312,6 +313,10 @@ def _match(body: Json, ifindex: Ifindex) -> Statement:
         return Match(Masked(Field(name), mask), op, number(member(prefix, "addr")))  # type: ignore[arg-type]
     if isinstance(right, str) and right.startswith("@"):
         return Match(left, op, SetRef(right[1:]))  # type: ignore[arg-type]
+    if name in _DSCP_FIELDS:
+        several = items(right["set"]) if isinstance(right, dict) and "set" in right else [right]
+        numbers = [DSCP[value] if isinstance(value, str) and value in DSCP else number(value) for value in several]
+        return Match(left, op, numbers[0] if len(numbers) == 1 else frozenset(numbers))  # type: ignore[arg-type]
     type_ = _VALUE_TYPES.get(name, "")
     if isinstance(right, dict) and "set" in right:
         values = frozenset(_value(value, type_, ifindex) for value in items(right["set"]))
@@ -319,6 +324,7 @@ def _match(body: Json, ifindex: Ifindex) -> Statement:
     return Match(left, op, _value(right, type_, ifindex))  # type: ignore[arg-type]
 
 
+_DSCP_FIELDS = {"ip dscp", "ip6 dscp"}
 _VALUE_TYPES = {
     "meta l4proto": "inet_proto",
     "iif": "iface_index",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 
+from nvi_operator.language.model.packet_fields import Mark, dscp_name
 from nvi_operator.nft.ast import (
     Assign,
     Chain,
@@ -19,6 +20,7 @@ from nvi_operator.nft.ast import (
     Field,
     Interval,
     Lookup,
+    Masked,
     Match,
     NamedSet,
     Nat,
@@ -267,6 +269,15 @@ def rule_fact(rule: Rule, places: Mapping[str, str]) -> Fact | None:
     becomes = None
     for statement in rule:
         match statement:
+            case Match(left=Field("ip dscp" | "ip6 dscp"), op="==", right=right):
+                several = right if isinstance(right, frozenset) else [right]
+                conditions["dscp"] = ", ".join(dscp_name(int(str(number))) for number in sorted(several, key=str))
+            case Match(left=Masked(Field("meta mark"), int(mask)), op="==", right=int(value)):
+                conditions["meta mark"] = str(Mark(value, mask))
+            case Match(left=Field("meta mark"), op="==", right=int(value)):
+                conditions["meta mark"] = str(Mark(value))
+            case Match(left=Field(field), op="!=", right=right) if field.endswith((" dport", " l4proto")):
+                conditions[f"not {field}"] = _right(right)
             case Match(left=left, op="==", right=right) if name := getattr(left, "name", None):
                 conditions[name] = _right(right)
             case Nat(kind=kind, address=address, ports=to_ports):
@@ -297,7 +308,12 @@ def _flow(conditions: Mapping[str, str]) -> str:
     sent = [
         f"{value}/{name.split()[0]}"
         for name, value in conditions.items()
-        if name.endswith(" dport") and not name.startswith("th ")
+        if name.endswith(" dport") and not name.startswith(("th ", "not "))
+    ]
+    sent += [
+        f"all but {value}{'' if 'l4proto' in name else '/' + name.split()[1]}"
+        for name, value in conditions.items()
+        if name.startswith("not ")
     ]
     protocol = conditions.get("meta l4proto")
     words = [*sent, *([f"protocol {protocol}" if protocol.isdecimal() else protocol] if protocol else [])]
@@ -306,6 +322,8 @@ def _flow(conditions: Mapping[str, str]) -> str:
     words += [f"from {source}" if words else source] if source else []
     words += [f"to {target}"] if target else []
     words += [f"in by {conditions['iifname']}"] if "iifname" in conditions else []
+    words += [f"of DSCP {conditions['dscp']}"] if "dscp" in conditions else []
+    words += [f"with mark {conditions['meta mark']}"] if "meta mark" in conditions else []
     return " ".join(words) or "everything"
 
 

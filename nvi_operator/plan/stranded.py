@@ -136,6 +136,8 @@ class StrandedFlows:
             return _would_get_another_prefix(topology, flow)
         for rule in topology.source_rules:
             if _matches(topology, rule.conditions, flow):
+                if rule.conditions.by_first_packet:
+                    return False  # nothing tells now what its first packet was like
                 given, to = _given(rule.action), int(flow.answers_to)
                 return (
                     bool(given)
@@ -254,6 +256,8 @@ def _matches(topology: Topology, conditions: Conditions, flow: TrackedFlow) -> b
     ):
         return False
     if conditions.protocols and flow.protocol not in map(protocol_number, conditions.protocols):
+        return False
+    if any(_serves(service, flow.protocol, flow.destination_port) for service in conditions.excepted):
         return False
     return all(
         not services or any(_serves(service, flow.protocol, port) for service in services)

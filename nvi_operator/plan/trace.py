@@ -214,8 +214,9 @@ class _Trace:
                 return Fact(("network", source), "network", source)
             case FibRule(iif="lo") if entry.section in ("routes", "sourceNat"):
                 led = any(route.name == entry.name for t in self._topologies for route in t.routes)
-                words = [] if led and entry.section == "routes" else ["own packets"]
-                what = " ".join([*words, *address_words(obj), *service_words(obj)]) or "everything"
+                if obj.action == "goto" or (led and entry.section == "routes"):
+                    return None  # an exception; or the same as of inside hosts
+                what = " ".join(["own packets", *address_words(obj), *service_words(obj)])
                 by = "by " if entry.section == "sourceNat" else ""
                 return Fact((obj.family, what), what, by + self._way(obj))
             case FibRule() if entry.section == "routes":
@@ -227,7 +228,7 @@ class _Trace:
     def _way(self, rule: FibRule) -> str:
         """Where a FIB rule leads."""
         if rule.action != "lookup":
-            return "main" if rule.action == "goto" else "nothing"
+            return "nothing"
         for owners in (self._after, self._before):
             way = owners.tables.get(rule.table or 0)
             if name := owners.own_tables.get(rule.table or 0) or (way.name if way else None):

@@ -114,6 +114,7 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
     if rule.clients:
         yield f.in_networks(f.saddr(family), rule.clients)
     yield Match(f.daddr(family), "==", str(rule.public))
+    yield from f.of_first_packet(family, rule.dscps, rule.mark)
     if rule.source_services:
         yield f.of_services(rule.source_services, "sport")
     if rule.service:

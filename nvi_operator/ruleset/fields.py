@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
+from nvi_operator.language.model.packet_fields import WHOLE_MARK, Mark
 from nvi_operator.language.model.services import Service
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
@@ -125,10 +127,18 @@ def drop(counter: str) -> Rule:
     return (Count(counter), DROP)
 
 
-def of_services(services: tuple[Service, ...], side: _Side = "dport") -> Match:
+def of_first_packet(family: Family, dscps: tuple[int, ...], mark: Mark | None) -> Iterator[Match]:
+    """What other programs and hosts wrote on the packet; stage 1 decides by it once, when a flow opens."""
+    if dscps:
+        yield one_of(Field(f"{_IP[family]} dscp"), dscps)
+    if mark is not None:
+        yield Match(META_MARK if mark.mask == WHOLE_MARK else Masked(META_MARK, mark.mask), "==", mark.value)
+
+
+def of_services(services: tuple[Service, ...], side: _Side = "dport", *, op: Op = "==") -> Match:
     """A match on ports of one protocol; see `by_protocol`."""
     (protocol,) = {service.protocol for service in services}
-    return one_of(Field(f"{protocol} {side}"), tuple(ports_value(service.ports) for service in services))
+    return one_of(Field(f"{protocol} {side}"), tuple(ports_value(service.ports) for service in services), op=op)
 
 
 def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
@@ -137,6 +147,8 @@ def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
         ("sport", conditions.source_services),
         ("dport", conditions.services),
     )
+    if conditions.excepted and not conditions.services:
+        return list(_all_but(conditions))
     protocols = sorted({service.protocol for service in (*conditions.services, *conditions.source_services)})
     return [
         tuple(
@@ -146,6 +158,27 @@ def by_protocol(conditions: Conditions) -> list[tuple[Match, ...]]:
         )
         for protocol in protocols
     ] or [()]
+
+
+def _all_but(conditions: Conditions) -> Iterator[tuple[Match, ...]]:
+    """A rule for each protocol of which ports are excepted, and one for the others."""
+    excepted: dict[str, tuple[Service, ...]] = {}
+    for service in conditions.excepted:
+        excepted[service.protocol] = (*excepted.get(service.protocol, ()), service)
+    if conditions.source_services:
+        for protocol in sorted({service.protocol for service in conditions.source_services}):
+            sent_from = tuple(service for service in conditions.source_services if service.protocol == protocol)
+            out = excepted.get(protocol, ())
+            yield (of_services(sent_from, "sport"), *([of_services(out, op="!=")] if out else []))
+        return
+    named = set(conditions.protocols)
+    for protocol, out in sorted(excepted.items()):
+        if not named or protocol in named:
+            yield (of_services(out, op="!="),)
+    if not named:
+        yield (one_of(L4PROTO, tuple(sorted(excepted)), op="!="),)
+    elif others := named - excepted.keys():
+        yield (one_of(L4PROTO, tuple(map(protocol_value, sorted(others)))),)
 
 
 def of_conditions(conditions: Conditions, ports: tuple[Match, ...]) -> list[Statement]:
@@ -158,10 +191,11 @@ def of_conditions(conditions: Conditions, ports: tuple[Match, ...]) -> list[Stat
         statements.append(in_networks(saddr(family), conditions.sources))
     if conditions.destinations:
         statements.append(in_networks(daddr(family), conditions.destinations))
-    if conditions.protocols:
+    statements += of_first_packet(family, conditions.dscps, conditions.mark)
+    if conditions.protocols and not conditions.excepted:
         statements.append(one_of(L4PROTO, tuple(map(protocol_value, conditions.protocols))))
     statements += ports
-    if not conditions.sources and not conditions.destinations:
+    if not conditions.sources and not conditions.destinations and not conditions.dscps:
         # Last, because nft does not list a family that a protocol after it implies (icmp: ipv4).
         statements.append(of_family(family))
     return statements

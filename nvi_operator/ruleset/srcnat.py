@@ -33,9 +33,19 @@ from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.balance import Member, spread
 from nvi_operator.ruleset.netmap import limited_rules, network_maps, network_nat, twice_rules
 from nvi_operator.ruleset.redirects import known_as_gateway, same_tenant
+from nvi_operator.topology.exceptions import networks_without, services_without
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import ORIGIN_MASK, SRCNAT, TARGET_MASK
-from nvi_operator.topology.rules import OneToOne, OwnRule, SourceRule, Spread, ToRange, Unavailable, Unchanged
+from nvi_operator.topology.rules import (
+    Conditions,
+    OneToOne,
+    OwnRule,
+    SourceRule,
+    Spread,
+    ToRange,
+    Unavailable,
+    Unchanged,
+)
 
 
 def srcnat_chain(topology: Topology) -> Chain:
@@ -74,7 +84,7 @@ def own_sources(topology: Topology) -> Iterator[Chain]:
 
 def _own_rule(topology: Topology, own: OwnRule) -> Iterator[Rule]:
     """The first that matches counts, as for FIB rules: those that translate nothing are here as well."""
-    conditions = own.conditions
+    conditions = _with_exceptions(own)
     if own.uplink is None:
         if own.action == "leave":
             yield from _rule_for(SourceRule(own.name, conditions, Unchanged()), ())
@@ -88,6 +98,20 @@ def _own_rule(topology: Topology, own: OwnRule) -> Iterator[Rule]:
     by = Match(f.OIFNAME, "==", uplink.interface.ifname)
     rule = SourceRule(own.name, conditions, own.translation or Unchanged())
     yield from ((by, *statements) for statements in _rule_for(rule, ()))
+
+
+def _with_exceptions(own: OwnRule) -> Conditions:
+    """As one set of conditions, where FIB rules have further ones."""
+    conditions, family = own.conditions, own.conditions.family
+    for excepted in own.without:
+        conditions = replace(
+            conditions,
+            sources=networks_without(conditions.sources, excepted.sources if conditions.sources else (), family),
+            destinations=networks_without(conditions.destinations, excepted.destinations, family),
+            services=services_without(conditions.services, excepted.services),
+            excepted=(*conditions.excepted, *excepted.services),
+        )
+    return conditions
 
 
 def _translates_own(topology: Topology) -> bool:
@@ -183,7 +207,8 @@ def _rule(topology: Topology, rule: SourceRule) -> Iterator[Rule]:
 def _rule_for(rule: SourceRule, where: tuple[Statement, ...]) -> Iterator[Rule]:
     for ports in f.by_protocol(rule.conditions):
         match = (*f.of_conditions(rule.conditions, ports), *where)  # addresses are faster than names
-        has_ports = bool(ports) or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
+        by_port = any(isinstance(m.left, Field) and m.left.name.endswith("port") for m in ports)
+        has_ports = by_port or bool(set(rule.conditions.protocols) & {"tcp", "udp", "sctp", "dccp"})
         for limit, target in _targets(rule, has_ports):
             yield (*match, *limit, Count(rule.counter), target)
 

@@ -10,6 +10,7 @@ from nvi_operator.language.check.addresses import AddressSpan, overlapping
 from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PortRange, Service, Target
 from nvi_operator.language.model.values import FAMILIES, Address, Family
+from nvi_operator.topology.exceptions import networks_without
 from nvi_operator.topology.health import NO_HEALTH, HealthFacts, chosen
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
 from nvi_operator.topology.rules import ForwardEntry, ForwardRule
@@ -51,7 +52,7 @@ def resolve_forwards(
             if where is None:
                 where = publics[forward.at, family] = tuple(_publics(forward, family, by_name))
             for public in where:
-                if len(targets) == 1 and not (forward.from_ or forward.from_ports):
+                if len(targets) == 1 and not forward.is_limited:
                     entries += _entries(name, forward, public, targets[0], tenant)
                 else:
                     rules += _rules(name, forward, public, targets, family, tenant)
@@ -168,6 +169,9 @@ def _rules(
     clients = tuple(n for n in forward.from_ or () if n.version == family)
     if forward.from_ and not clients:
         return
+    clients = networks_without(clients, forward.except_ or (), family)
+    if not clients and (forward.from_ or any(n.version == family for n in forward.except_ or ())):
+        return
 
     def rule(
         service: Service | None,
@@ -180,7 +184,18 @@ def _rules(
             for t in targets
         )
         return ForwardRule(
-            name, public, service, clients, choices, forward.pick, tenant, forward.hairpin, source_services, protocol
+            name,
+            public,
+            service,
+            clients,
+            choices,
+            forward.pick,
+            tenant,
+            forward.hairpin,
+            source_services,
+            protocol,
+            forward.dscp or (),
+            forward.mark,
         )
 
     sent_from: dict[str, tuple[Service, ...]] = {}

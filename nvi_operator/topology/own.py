@@ -29,19 +29,24 @@ def resolve_own(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tup
     return tuple(
         rule
         for family in FAMILIES
-        for rule in _in_layers((*_routes(spec, by_name, family), *_source_nat(spec, by_name, family)), note)
+        for rule in _numbered((*_routes(spec, by_name, family), *_source_nat(spec, by_name, family)), note)
     )
+
+
+def _numbered(rules: Sequence[OwnRule], note: Note) -> Iterator[OwnRule]:
+    layered = tuple(_in_layers(rules, note))
+    return (replace(rule, last=rule is layered[-1]) for rule in layered)
 
 
 def _in_layers(rules: Sequence[OwnRule], note: Note) -> Iterator[OwnRule]:
     """Rules in a row that lead the same way share a priority; at most so many of either."""
     layer, size, before = -1, 0, None
     for rule in rules:
-        way = (rule.action, rule.uplink)
-        layer += way != before
+        way = (rule.action, rule.uplink, None if rule.without else 0)
+        layer += bool(rule.without) + (way != before or bool(rule.without))
         before = way
-        size += rule.conditions.combinations
-        if layer == MAX_OWN_LAYERS or size > MAX_OWN:
+        size += sum(conditions.combinations for conditions in (rule.conditions, *rule.without))
+        if layer >= MAX_OWN_LAYERS or size > MAX_OWN:
             note(
                 f"{rule.section} {rule.name}: it and what follows do not apply to the gateway's own IPv"
                 f"{rule.conditions.family} packets: more than {MAX_OWN} FIB rules, or more than {MAX_OWN_LAYERS} "
@@ -63,11 +68,12 @@ def is_for_own_packets(rule: RouteSpec | SourceNat) -> bool:
         return SELF in rule.in_
     if isinstance(rule, RouteSpec):
         return True
-    return _is_narrow(rule) and rule.from_ is None and rule.tenant is None and rule.as_.overload
+    of_hosts = rule.from_ or rule.tenant or rule.dscp or not rule.as_.overload
+    return _is_narrow(rule) and not of_hosts
 
 
 def _is_narrow(rule: SourceNat) -> bool:
-    return bool(rule.to or rule.protocol or rule.ports or rule.from_ports)
+    return bool(rule.to or rule.protocol or rule.ports or rule.from_ports or rule.mark)
 
 
 def _routes(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family) -> Iterator[OwnRule]:
@@ -77,7 +83,7 @@ def _routes(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family) ->
             continue
         way = first_working(route.via.first, uplinks, family)
         if way is not None:
-            yield OwnRule("routes", route.name, conditions, "lookup", way.name)
+            yield OwnRule("routes", route.name, conditions, "lookup", way.name, without=_without(route, family))
 
 
 # --------------------------------------------------------------------------- source NAT
@@ -88,15 +94,18 @@ def _source_nat(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family
     for rule in spec.source_nat:
         named = rule.in_ is not None
         conditions = _conditions(rule, family)
-        hidden = hidden or not (named or _is_narrow(rule) or rule.from_ or rule.tenant)
+        narrow = _is_narrow(rule) or rule.from_ or rule.tenant or rule.dscp or rule.except_
+        hidden = hidden or not (named or narrow)
         if conditions is None or not is_for_own_packets(rule) or (hidden and not named):
             continue
+        own: Iterator[OwnRule]
         if rule.as_.unchanged:
-            yield OwnRule("sourceNat", rule.name, conditions, "leave")
+            own = iter([OwnRule("sourceNat", rule.name, conditions, "leave")])
         elif rule.as_.tiers:
-            yield from _by_uplink(rule, uplinks, conditions)
+            own = _by_uplink(rule, uplinks, conditions)
         else:
-            yield from _from_pool(rule, uplinks, conditions)
+            own = _from_pool(rule, uplinks, conditions)
+        yield from (replace(each, without=_without(rule, family)) for each in own)
 
 
 def _by_uplink(rule: SourceNat, uplinks: Mapping[str, Uplink], conditions: Conditions) -> Iterator[OwnRule]:
@@ -143,9 +152,24 @@ def _conditions(rule: RouteSpec | SourceNat, family: Family) -> Conditions | Non
     if (rule.from_ and not sources) or (rule.to and not destinations):
         return None
     if isinstance(rule, RouteSpec):
-        return Conditions(family, sources, destinations)
+        return Conditions(family, sources, destinations, mark=rule.mark)
     wrong = "icmpv6" if family == 4 else "icmp"
     protocols = tuple(p for p in rule.protocol or () if p != wrong)
     if rule.protocol and not protocols:
         return None
-    return Conditions(family, sources, destinations, (), protocols, rule.ports or (), rule.from_ports or ())
+    sent_from = rule.from_ports or ()
+    return Conditions(family, sources, destinations, (), protocols, rule.ports or (), sent_from, mark=rule.mark)
+
+
+def _without(rule: RouteSpec | SourceNat, family: Family) -> tuple[Conditions, ...]:
+    """What it is not about: each of these by itself."""
+    if rule.except_ is None:
+        return ()
+    sources, destinations = (
+        tuple(n for n in networks or () if n.version == family) for networks in (rule.except_.from_, rule.except_.to)
+    )
+    found = [Conditions(family, sources)] if sources else []
+    found += [Conditions(family, (), destinations)] if destinations else []
+    if isinstance(rule, SourceNat) and rule.except_.ports:
+        found.append(Conditions(family, services=rule.except_.ports))
+    return tuple(found)

@@ -19,6 +19,7 @@ from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, 
 from nvi_operator.topology.addresses import find_addresses, networks_beside
 from nvi_operator.topology.announced import announced
 from nvi_operator.topology.delegated import Delegated, delegated_networks, find_delegated, resolve_prefix_nat
+from nvi_operator.topology.exceptions import networks_without
 from nvi_operator.topology.facts import MOST_ROUTES, Facts, LinkFact
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.flow_cache import resolve_flow_cache
@@ -400,6 +401,12 @@ def _routes(spec: GatewaySpec, uplinks: Sequence[Uplink]) -> Iterable[RouteEntry
             destinations = tuple(n for n in route.to or () if n.version == family)
             if (route.from_ and not sources) or (route.to and not destinations):
                 continue
+            if route.except_ is not None:
+                asked, led = sources, destinations
+                sources = networks_without(asked, route.except_.from_ or (), family)
+                destinations = networks_without(led, route.except_.to or (), family)
+                if (asked and not sources) or (led and not destinations):
+                    continue
             way = first_working(route.via.first, by_name, family)
             via = way.name if way else route.via.first[0]
-            yield RouteEntry(route.name, Conditions(family, sources, destinations, ifnames), via)
+            yield RouteEntry(route.name, Conditions(family, sources, destinations, ifnames, mark=route.mark), via)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
+from nvi_operator.language.model.packet_fields import Mark
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, AddressRange, Family, Network
 from nvi_operator.topology.interfaces import Inside, identifier
@@ -23,6 +24,14 @@ class Conditions:
     protocols: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     source_services: tuple[Service, ...] = ()  # of the same protocols, where both are given
+    excepted: tuple[Service, ...] = ()  # destination ports; where `services` are given these are without them
+    dscps: tuple[int, ...] = ()
+    mark: Mark | None = None
+
+    @property
+    def by_first_packet(self) -> bool:
+        """Do they ask what only the packet that opens a flow can tell?"""
+        return bool(self.dscps or self.mark)
 
     @property
     def services_of_one(self) -> tuple[tuple[str | None, PortRange | None, PortRange | None], ...]:
@@ -142,6 +151,8 @@ class ForwardRule:
     hairpin: bool
     source_services: tuple[Service, ...] = ()
     protocol: str | None = None
+    dscps: tuple[int, ...] = ()
+    mark: Mark | None = None
 
     @property
     def is_of_everything(self) -> bool:
@@ -238,7 +249,7 @@ class OwnRule:
 
     lookup: it leaves by `uplink`; leave: no rule that follows applies; refuse: nothing works that could have its
     source. The source is the uplink's, unless `translation` gives another. Those of one `layer` may stand in any
-    order.
+    order; one with exceptions has a layer of its own, and these have the one before.
     """
 
     section: Literal["routes", "sourceNat"]
@@ -247,7 +258,9 @@ class OwnRule:
     action: Literal["lookup", "leave", "refuse"]
     uplink: str | None = None
     translation: SourceAction | None = None
+    without: tuple[Conditions, ...] = ()  # packets that the rule is not about
     layer: int = 0
+    last: bool = True  # is there no rule behind it, in this family?
 
     @property
     def counter(self) -> str:

@@ -10,6 +10,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import BY_KERNEL, Pick
 from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import FAMILIES, SELF, Address, AddressRange, Family, Network, within
+from nvi_operator.topology.exceptions import networks_without, services_without
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.prefixes import fewest
@@ -91,14 +92,45 @@ def _conditions(
         sources = fewest((n for i in inside_interfaces if tenant in (None, i.tenant) for n in i.private), family)
     if not sources and not rule.in_:
         return None
-    destinations = tuple(n for n in rule.to or () if n.version == family)
-    if rule.to and not destinations:
+    networks = _without(rule, family, sources, inside_interfaces)
+    if networks is None:
         return None
+    sources, destinations = networks
     wrong = "icmpv6" if family == 4 else "icmp"
     protocols = tuple(p for p in rule.protocol or () if p != wrong)
     if rule.protocol and not protocols:
         return None
-    return Conditions(family, sources, destinations, ifnames, protocols, rule.ports or (), rule.from_ports or ())
+    excepted = (rule.except_.ports if rule.except_ else None) or ()
+    services = services_without(rule.ports or (), excepted)
+    if rule.ports and not services:
+        return None
+    sent_from = rule.from_ports or ()
+    return Conditions(
+        family, sources, destinations, ifnames, protocols, services, sent_from, excepted, rule.dscp or (), rule.mark
+    )
+
+
+def _without(
+    rule: SourceNat, family: Family, sources: tuple[Network, ...], inside_interfaces: Sequence[Inside]
+) -> tuple[tuple[Network, ...], tuple[Network, ...]] | None:
+    """Sources and destinations without those that are excepted; None if nothing is left of either.
+
+    Where the rule names no destinations, an inside network of which a part is excepted is left out as a whole: its
+    other parts would look as if the rule named them.
+    """
+    destinations = tuple(n for n in rule.to or () if n.version == family)
+    if rule.to and not destinations:
+        return None
+    if rule.except_ is None:
+        return sources, destinations
+    kept = networks_without(sources, rule.except_.from_ or (), family)
+    out = [n for n in rule.except_.to or () if n.version == family]
+    if not rule.to:
+        inside = [n for i in inside_interfaces for n in i.networks if n.version == family]
+        out += [n for n in inside if any(n.overlaps(e) for e in out)]
+    led = networks_without(destinations, out, family)
+    lost = (sources or rule.except_.from_) and not kept
+    return None if lost or (out and not led) else (kept, led)
 
 
 def _action(

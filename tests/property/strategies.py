@@ -57,6 +57,14 @@ def specs(draw: st.DrawFn) -> GatewaySpec:
     )
 
 
+WORDS: list[dict[str, Any]] = [
+    {"dscp": ["ef", 5]},
+    {"mark": "0x10/0xff"},
+    {"in": ["self"]},
+    {"except": {"to": ["192.0.0.7", "198.18.0.0/15"], "ports": ["22/tcp"], "from": "10.0.0.9"}},
+]
+
+
 @st.composite
 def _source_nat(draw: st.DrawFn, names: tuple[str, ...]) -> list[dict[str, Any]]:
     outcomes = st.one_of(
@@ -76,6 +84,8 @@ def _source_nat(draw: st.DrawFn, names: tuple[str, ...]) -> list[dict[str, Any]]
             line["to"] = [f"192.0.{number}.0/24", f"2001:db8:f{number}::/48"]
         if draw(st.booleans()):
             line["ports"] = [f"{draw(st.integers(1, 65535))}/tcp", "53/udp"]
+        if draw(st.booleans()):
+            line |= draw(st.sampled_from(WORDS))
         lines.append(line)
     return lines
 
@@ -94,6 +104,8 @@ def _forwards(draw: st.DrawFn, families: tuple[int, ...]) -> dict[str, Any]:
         }
         if draw(st.integers(0, 3)) == 0:
             forwards[f"f-{port}"]["health"] = draw(st.sampled_from(["tcp", "ping", {"by": "http", "interval": 2}]))
+        if draw(st.integers(0, 3)) == 0:
+            forwards[f"f-{port}"] |= draw(st.sampled_from([{"dscp": 46}, {"mark": 7}, {"except": "192.0.2.0/25"}]))
         if draw(st.booleans()):
             forwards[f"f-{port}"]["fromPorts"] = f"{draw(st.integers(1, 65535))}/tcp"
     for number, protocol in enumerate(draw(st.lists(st.sampled_from(["gre", "esp", 41]), max_size=2, unique=True))):

@@ -32,6 +32,7 @@ def names_in(topology: Topology | None) -> set[tuple[str, str | None]]:
         *(("interfaces", inside.interface.ifname) for inside in topology.inside_interfaces),
         *(("forwards", forward.name) for forward in (*topology.forwards, *topology.forward_rules)),
         *(("sourceNat", rule.name) for rule in topology.source_rules),
+        *((rule.section, rule.name) for rule in topology.own),
     }
 
 

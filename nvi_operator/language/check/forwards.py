@@ -32,7 +32,7 @@ from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static
 from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL
-from nvi_operator.language.model.values import FAMILIES, Network, parse_address
+from nvi_operator.language.model.values import FAMILIES, Network, parse_address, within
 
 MOST_SERVERS = 400  # with probes: each takes a socket, of 1,024 that a process may have
 MAX_SHIFTED = 4096  # ports of one shifted range: each becomes an entry of its own
@@ -243,7 +243,7 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             continue
         claims.disjoint = False
         spans = [_span(number, names) for number in packed]
-        limited = any(_is_limited(spec.forwards[span.owner]) for span in spans)
+        limited = any(spec.forwards[span.owner].is_limited for span in spans)
         for later, earlier in overlapping(spans, apart if limited else None):
             pair = (later.owner, earlier.owner)
             if pair in reported:
@@ -268,10 +268,6 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
             )
 
 
-def _is_limited(forward: Forward) -> bool:
-    return bool(forward.from_ or forward.from_ports)
-
-
 def _other_clients(one: Forward, other: Forward) -> bool:
     """Is there no client that is meant by both, and no port that both mean a client to send from?"""
     from_others = bool(one.from_ and other.from_) and not any(
@@ -282,7 +278,14 @@ def _other_clients(one: Forward, other: Forward) -> bool:
         for a in one.from_ports or ()
         for b in other.from_ports or ()
     )
-    return from_others or from_other_ports
+    other_dscp = bool(one.dscp and other.dscp) and not set(one.dscp or ()) & set(other.dscp or ())
+    other_mark = one.mark is not None and other.mark is not None and one.mark.excludes(other.mark)
+    return from_others or from_other_ports or other_dscp or other_mark or _excepts(one, other) or _excepts(other, one)
+
+
+def _excepts(one: Forward, other: Forward) -> bool:
+    """Are all clients of the other excepted?"""
+    return bool(other.from_) and all(any(within(n, e) for e in one.except_ or ()) for n in other.from_ or ())
 
 
 def _statics(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.check.forwards import check_forwards
 from nvi_operator.language.check.health import check_health
 from nvi_operator.language.check.own import check_own
+from nvi_operator.language.check.packet_fields import check_packet_fields
 from nvi_operator.language.check.port_claims import Claims
 from nvi_operator.language.check.prefixes import check_prefixes
 from nvi_operator.language.check.redirects import check_redirects
@@ -33,6 +34,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_twice_nat,
     check_routes,
     check_own,
+    check_packet_fields,
 )
 
 

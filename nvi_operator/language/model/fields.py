@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from nvi_operator.language.model.packet_fields import Mark, dscp_name, parse_dscp, parse_mark
 from nvi_operator.language.model.services import (
     PORT_PROTOCOLS,
     PROTOCOLS,
@@ -112,6 +113,12 @@ _TARGET_SCHEMA = {"type": "string", "examples": ["192.168.1.80", "192.168.1.80:8
 _PROTOCOL_SCHEMA: dict[str, Any] = {
     "anyOf": [{"enum": list(PROTOCOLS)}, {"type": "integer", "minimum": 1, "maximum": 255}]
 }
+_DSCP_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 0, "maximum": 63}, {"type": "string", "examples": ["ef", "af41", "cs1"]}]
+}
+_MARK_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "examples": ["0x10", "0x10/0xff"]}]
+}
 _HOST_SCHEMA = {"type": "string", "pattern": f"^{HOST_PATTERN.pattern}$"}
 _ENTRY_FILE_SCHEMA = {"type": "string", "pattern": r"\.(csv|jsonl)$", "examples": ["forwards.csv", "forwards.jsonl"]}
 _PLACE_SCHEMA = {"type": "string", "examples": ["isp-a", "192.0.2.1"]}
@@ -187,6 +194,7 @@ _IFNAME = _Parsed(parse_ifname, _IFNAME_SCHEMA)
 _HOST = _Parsed(parse_hostname, _HOST_SCHEMA)
 _ADDRESS = _Parsed(parse_address, _ADDRESS_SCHEMA, str)
 _NETWORK = _Parsed(parse_network, _NETWORK_SCHEMA, str)
+_DSCP = _Parsed(parse_dscp, _DSCP_SCHEMA)
 _STRS = PlainSerializer(_strings)
 Name = Annotated[str, _NAME]
 IfName = Annotated[str, _IFNAME]
@@ -225,4 +233,6 @@ Services = Annotated[
     _STRS,
     WithJsonSchema(_one_or_many(_SERVICE_SCHEMA)),
 ]
+Dscps = Annotated[tuple[int, ...], _Several(_DSCP, distinct, lambda values: [dscp_name(value) for value in values])]
+SpecMark = Annotated[Mark, _Parsed(parse_mark, _MARK_SCHEMA, str)]
 Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(distinct), WithJsonSchema(_one_or_many(_PROTOCOL_SCHEMA))]

@@ -15,7 +15,17 @@ from pydantic import BeforeValidator, Field, model_validator
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
-from nvi_operator.language.model.fields import EntryFiles, HostNames, IfName, IfNames, Maybe, Name, Networks, OrShort
+from nvi_operator.language.model.fields import (
+    EntryFiles,
+    HostNames,
+    IfName,
+    IfNames,
+    Maybe,
+    Name,
+    Networks,
+    OrShort,
+    SpecMark,
+)
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 from nvi_operator.language.model.order import OneOrOrder
@@ -23,6 +33,19 @@ from nvi_operator.language.model.prefixes import PrefixNat
 from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
 from nvi_operator.language.model.source_nat import SourceNat
+
+
+class RouteExceptions(Model):
+    """Packets that a route is not about: each of these that matches takes a packet out of it."""
+
+    from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
+    to: Maybe[Networks] = Field(None, description="Destination prefixes, after translation.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> RouteExceptions:
+        if not (self.from_ or self.to):
+            raise ValueError("give at least one of from and to")
+        return self
 
 
 class RouteSpec(Model):
@@ -39,6 +62,14 @@ class RouteSpec(Model):
     in_: Maybe[IfNames] = Field(
         None, alias="in", description="Interfaces that the packet came in by; `self`: what the gateway itself sends."
     )
+    mark: Maybe[SpecMark] = Field(
+        None,
+        description="Mark of another program, as in 0x10, or 0x10/0xff to compare some bits; packets of inside hosts "
+        "have one only with `dataplane.keepMarks`.",
+    )
+    except_: Maybe[RouteExceptions] = Field(
+        None, alias="except", description="What the route is not about; such packets go on to the next one."
+    )
     via: OneOrOrder = Field(
         description="The uplink to take; or several by preference, as in `{first: [isp-a, isp-b]}`: the first that "
         "works."
@@ -46,8 +77,8 @@ class RouteSpec(Model):
 
     @model_validator(mode="after")
     def _says_something(self) -> RouteSpec:
-        if not (self.from_ or self.to or self.in_):
-            raise ValueError("give at least one of from, to and in")
+        if not (self.from_ or self.to or self.in_ or self.mark):
+            raise ValueError("give at least one of from, to, in and mark")
         return self
 
 

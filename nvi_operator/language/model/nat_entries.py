@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, P
 from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.language.model.fields import (
+    Dscps,
     FamilyNetworks,
     IfNames,
     Maybe,
@@ -24,6 +25,7 @@ from nvi_operator.language.model.fields import (
     OrShort,
     Protocols,
     Services,
+    SpecMark,
     SpecTarget,
     UplinksOrAddresses,
     as_tuple,
@@ -163,6 +165,20 @@ class Forward:
             "protocols as `ports`, where both are given.",
         ),
     ] = None
+    dscp: Annotated[
+        Maybe[Dscps],
+        Field(description="Only for flows whose first packet has such a DSCP, by name or number, as in ef or 46."),
+    ] = None
+    mark: Annotated[
+        Maybe[SpecMark],
+        Field(
+            description="Only for flows whose first packet has this mark of another program, as in 0x10, or "
+            "0x10/0xff to compare some bits."
+        ),
+    ] = None
+    except_: Annotated[Maybe[Networks], Field(alias="except", description="Not for clients of these prefixes.")] = (
+        None
+    )
     hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside as well?")] = True
     health: Annotated[
         Maybe[ServerHealth],
@@ -194,6 +210,11 @@ class Forward:
                         f"{service} is {counted(service.ports.size, 'port')} and {target} is {target.ports.size}: "
                         "ranges must be of equal size"
                     )
+
+    @property
+    def is_limited(self) -> bool:
+        """Is it only for some of the packets that are sent to its public ports?"""
+        return bool(self.from_ or self.from_ports or self.dscp or self.mark or self.except_)
 
     @property
     def is_of_everything(self) -> bool:

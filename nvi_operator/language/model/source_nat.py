@@ -19,6 +19,7 @@ from nvi_operator.language.model.base import Model, fields_of
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
     RANGE_SCHEMA,
+    Dscps,
     IfNames,
     Maybe,
     Name,
@@ -27,6 +28,7 @@ from nvi_operator.language.model.fields import (
     Protocols,
     Services,
     SourcePorts,
+    SpecMark,
     SpecRange,
     as_tuple,
     distinct,
@@ -234,6 +236,20 @@ _SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
 )
 
 
+class Exceptions(Model):
+    """Packets that a rule is not about: each of these that matches takes a packet out of it."""
+
+    from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes.")
+    to: Maybe[Networks] = Field(None, description="Destination prefixes.")
+    ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 25/tcp.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Exceptions:
+        if not (self.from_ or self.to or self.ports):
+            raise ValueError("give at least one of from, to and ports")
+        return self
+
+
 class SourceNat(Model):
     """One rule of source NAT: which packets, and what their source becomes. The first that matches wins.
 
@@ -261,6 +277,17 @@ class SourceNat(Model):
     ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 443/tcp.")
     from_ports: Maybe[Services] = Field(
         None, description="Source ports with protocol, as in 5060/udp: those that the client sends from."
+    )
+    dscp: Maybe[Dscps] = Field(
+        None, description="DSCP of the packet that opens the flow, by name or number, as in ef, af41 or 46."
+    )
+    mark: Maybe[SpecMark] = Field(
+        None,
+        description="Mark that another program gave the packet that opens the flow, as in 0x10, or 0x10/0xff to "
+        "compare some bits.",
+    )
+    except_: Maybe[Exceptions] = Field(
+        None, alias="except", description="What the rule is not about; such packets go on to the next rule."
     )
     as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
         alias="as", description="What the source becomes."

@@ -29,6 +29,8 @@ INLINE = """\
     six: {at: isp-a, ports: 80/tcp, to: "[fd00:1::80]:8080", pick: random}
     sip: {at: isp-b, ports: 5060/udp, to: 192.168.1.50, fromPorts: [5060/udp, 6000-6009/udp], health: ping}
     ipsec: {at: isp-b, ports: 500/udp, protocol: [esp, 41], to: 192.168.1.50}
+    voice:
+      {at: isp-b, ports: 9/udp, to: 192.168.1.50, dscp: [ef, 34], mark: 0x10/0xff, except: [192.0.2.7, 192.0.2.9]}
   static:
     printer: {address: 192.168.1.9, as: 203.0.113.17, to: 192.0.2.0/24}
     rack:
@@ -42,13 +44,14 @@ INLINE = """\
 """
 FORWARDS_CSV = """\
 # who asked for it is in the ticket
-name, at,    ports,          to,                  from,                       hairpin, pick,fromPorts,protocol,health
-web,  isp-b, 443/tcp,        192.168.1.80:8443,   ,                           ,,,,
+name, at, ports, to, from, hairpin, pick, fromPorts, protocol, health, dscp, mark, except
+web, isp-b, 443/tcp, 192.168.1.80:8443, , , , , , , , ,
 
-mail, ,      25/tcp 587/tcp, 192.168.1.25,        192.0.2.0/24 198.18.0.0/15, false,,,,
-six,  isp-a, "80/tcp",       "[fd00:1::80]:8080", ,                           ,        random,,,
-sip,  isp-b, 5060/udp,       192.168.1.50,        ,                           ,    ,    5060/udp 6000-6009/udp,,ping
-ipsec, isp-b, 500/udp,       192.168.1.50,        ,                           ,        ,       ,           esp 41,
+mail, , 25/tcp 587/tcp, 192.168.1.25, 192.0.2.0/24 198.18.0.0/15, false, , , , , , ,
+six, isp-a, "80/tcp", "[fd00:1::80]:8080", , , random, , , , , ,
+sip, isp-b, 5060/udp, 192.168.1.50, , , , 5060/udp 6000-6009/udp, , ping, , ,
+ipsec, isp-b, 500/udp, 192.168.1.50, , , , , esp 41, , , ,
+voice, isp-b, 9/udp, 192.168.1.50, , , , , , , ef 34, 0x10/0xff, 192.0.2.7 192.0.2.9
 """
 FORWARDS_JSON = """\
 {"name": "web", "at": "isp-b", "ports": "443/tcp", "to": "192.168.1.80:8443"}
@@ -59,6 +62,8 @@ FORWARDS_JSON = """\
 {"name": "sip", "at": "isp-b", "ports": "5060/udp", "to": "192.168.1.50", "fromPorts": ["5060/udp", "6000-6009/udp"],\
  "health": {"by": "ping"}}
 {"name": "ipsec", "at": "isp-b", "ports": "500/udp", "protocol": ["esp", 41], "to": "192.168.1.50"}
+{"name": "voice", "at": "isp-b", "ports": "9/udp", "to": "192.168.1.50", "dscp": ["EF", "af41"], "mark": "0x10/0xff",\
+ "except": ["192.0.2.7", "192.0.2.9"]}
 """
 STATIC_CSV = """\
 name,    address,                   as,                            to,                       in,   except
@@ -136,7 +141,7 @@ NO_PROTOCOL = "names no protocol: write it as 443/tcp or 8000-8010/udp"
 UNEQUAL = "1/tcp is 1 port and 192.168.1.1:2-3 is 2: ranges must be of equal size"
 EQUAL = "make both ranges cover as many ports"
 ALLOWED = "names become nft identifiers: lower-case letters, digits and '-' only"
-COLUMNS = "name, at, ports, protocol, to, pick, tenant, from, fromPorts, hairpin, health"
+COLUMNS = "name, at, ports, protocol, to, pick, tenant, from, fromPorts, dscp, mark, except, hairpin, health"
 NOT_CSV = "not CSV: a quote that is not closed on its line, or text beside it"
 QUOTE = 'close it before the next comma, and write " within quotes as ""'
 COMMAS = "write a comma for each empty cell as well"
@@ -372,7 +377,7 @@ _VALUES = st.recursive(
     _SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v, max_size=2)
 )
 _FIELDS = st.sampled_from(
-    ["name", "at", "ports", "protocol", "to", "pick", "tenant", "from", "fromPorts", "hairpin", "health", "x"]
+    ["name", "at", "ports", "protocol", "to", "pick", "tenant", "from", "fromPorts", "dscp", "mark", "except", "x"]
 )
 
 
@@ -425,7 +430,9 @@ _WRITTEN = st.one_of(
     st.dictionaries(_TEXTS, st.integers(0, 2), max_size=2),
     st.none() | st.booleans() | _NUMBERS,
 )
-_OPTIONAL = dict.fromkeys(("at", "ports", "protocol", "pick", "from", "fromPorts", "hairpin"), _WRITTEN)
+_OPTIONAL = dict.fromkeys(
+    ("at", "ports", "protocol", "pick", "from", "fromPorts", "dscp", "mark", "except", "hairpin"), _WRITTEN
+)
 
 
 @given(st.fixed_dictionaries({"to": _WRITTEN}, optional=_OPTIONAL))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvi_operator.language.model import fields, services
+from nvi_operator.language.model import fields, packet_fields, services
 from nvi_operator.language.model import values as v
+from nvi_operator.language.model.packet_fields import Mark
 from nvi_operator.language.model.services import PortRange, Service, Target
 from nvi_operator.language.model.values import AddressRange
 from nvi_operator.language.wording import HintedError, nearest
@@ -44,6 +45,15 @@ TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
     (services.parse_protocol, "gre", "gre"),
     (services.parse_protocol, 47, "gre"),
     (services.parse_protocol, "041", "41"),
+    (packet_fields.parse_dscp, "ef", 46),
+    (packet_fields.parse_dscp, "AF41", 34),
+    (packet_fields.parse_dscp, "cs0", 0),
+    (packet_fields.parse_dscp, "63", 63),
+    (packet_fields.parse_dscp, 0, 0),
+    (packet_fields.parse_mark, "0x10/0xff", Mark(0x10, 0xFF)),
+    (packet_fields.parse_mark, 16, Mark(16)),
+    (packet_fields.parse_mark, "0xFFFFFFFF", Mark(0xFFFFFFFF)),
+    (packet_fields.parse_mark, "0/0xf0", Mark(0, 0xF0)),
     (v.parse_ifname, "42", "42"),
     (v.parse_ifname, "lo0", "lo0"),
     (v.parse_ifname, "all.5", "all.5"),
@@ -123,6 +133,15 @@ REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
     (services.parse_target, "web:80", "'web' is not an IPv4 or IPv6 address"),
     (v.parse_place, "203.0.113.0/28", "is not an IPv4 or IPv6 address"),
     (services.parse_protocol, "ospf", "'ospf' is not a protocol known here"),
+    (packet_fields.parse_dscp, 64, "'64': a DSCP is 0 to 63"),
+    (packet_fields.parse_dscp, "184", "'184': a DSCP is 0 to 63"),
+    (packet_fields.parse_dscp, "fe", "'fe' is not a DSCP"),
+    (packet_fields.parse_dscp, True, "expected a DSCP, found true"),
+    (packet_fields.parse_mark, "0x1ffffffff", "'0x1ffffffff' is not a mark"),
+    (packet_fields.parse_mark, "4294967296", "a mark has 32 bits"),
+    (packet_fields.parse_mark, "1/0", "a mask of 0 compares nothing"),
+    (packet_fields.parse_mark, "0x110/0xff", "no packet matches: 0x100 is outside of the mask"),
+    (packet_fields.parse_mark, -1, "-1 is not a mark"),
     (fields.as_tuple, [], "the list is empty"),
 ]
 
