@@ -175,7 +175,7 @@ def test_rules_and_routes_of_others(host: Host) -> None:
     "words",
     [
         "not from 10.0.0.0/8 to 192.0.2.0/24 iif lan0 oif wan0 fwmark 0x5 lookup 9 suppress_prefixlength 0",
-        "from all tos 0x10 tun_id 7 uidrange 0-10 ipproto 6 sport 1-9 dport 80-81 blackhole",
+        "from all ipproto tcp sport 1-9 dport 80-81 tos 0x10 tun_id 7 uidrange 0-10 blackhole",
         "from all fwmark 0x0/0x40000000 goto 32766",
         "from all l3mdev",
     ],
