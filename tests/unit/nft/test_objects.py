@@ -188,6 +188,7 @@ EXAMPLES: dict[type, tuple[Callable[[Any], Table], Any, dict[str, Any]]] = {
             "netmap": True,
         },
     ),
+    ast.Redirect: (of_rule, ast.Redirect(), {"port": 53}),
     Vmap: (of_rule, Vmap(MARK, SetRef("s")), {"key": CT, "map": SetRef("t")}),
     Opaque: (of_rule, Opaque("{}"), {"json": "[]"}),
     Hook: (
