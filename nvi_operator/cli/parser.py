@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -58,7 +59,7 @@ def make_parser(only: str | None = None) -> _Parser:
     parser = _Parser(
         prog="nvictl",
         description="A declarative network operator for Linux NAT gateways.",
-        epilog="exit codes:\n" + "".join(f"  {names:<54} {meaning}\n" for names, meaning in _exit_codes(found)),
+        epilog="exit codes:\n" + "".join(f"  {meaning}:\n{names}\n" for names, meaning in _exit_codes(found)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"nvictl {__version__}")
@@ -85,4 +86,8 @@ def _exit_codes(found: Iterable[Command]) -> Iterable[tuple[str, str]]:
         within = f"{command.name} " if command.actions else ""
         for one in command.actions or (command,):
             rows.setdefault((within, one.exits.meaning), []).append(f"{one.name} {one.exits.option}".rstrip())
-    return [(within + " ".join(names), meaning) for (within, meaning), names in rows.items()]
+    indent = "    "
+    return [
+        (textwrap.fill(within + " ".join(names), 78, initial_indent=indent, subsequent_indent=indent), meaning)
+        for (within, meaning), names in rows.items()
+    ]

@@ -180,6 +180,7 @@ def test_the_table_of_exit_codes_in_the_help_names_every_command() -> None:
     shown = nvictl("--help").stdout
     table = shown[shown.index("exit codes:") :]
     assert set(VERBS) <= set(table.split())
+    assert max(map(len, table.splitlines())) < 80
 
 
 @pytest.mark.parametrize(
