@@ -18,9 +18,10 @@ from tests.lab import Lab
 
 pytestmark = pytest.mark.netns
 
-# One kind of packets tells a gateway that is set up wrongly; `make soak` sends them all.
+# One kind of packets tells a gateway that is set up wrongly; `make soak` sends them all, through every gateway.
 SENT = tuple(KINDS) if ALL else ("udp",)
-QUICK = ("--rounds", "1", "--seconds", "0.002", "--kinds", ",".join(SENT))
+BUILT = tuple(name for name in available() if ALL or name in ("snat", "bpf", "bpf-cache"))
+QUICK = ("--rounds", "1", "--seconds", "0.002", "--kinds", ",".join(SENT), "--variants", ",".join(BUILT))
 
 
 @pytest.mark.parametrize("family", ["4", "6"] if ALL else ["4"])
@@ -29,10 +30,10 @@ def test_every_variant_translates(family: str, tmp_path: Path, capsys: pytest.Ca
     assert main([*QUICK, "--family", family, "--write", str(written), "--json", str(data)]) == 0
     text = capsys.readouterr().out
     assert written.read_text() == text
-    for name in available():
+    for name in BUILT:
         assert f"\n| {name} " in text
     results = json.loads(data.read_text())["results"]
-    assert {(r["variant"], r["kind"]) for r in results} == {(v, k) for v in available() for k in SENT}
+    assert {(r["variant"], r["kind"]) for r in results} == {(v, k) for v in BUILT for k in SENT}
     assert all(r["cost"]["median"] > 0 for r in results)
 
 
