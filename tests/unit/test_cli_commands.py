@@ -51,7 +51,7 @@ def greet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_command_is_in_the_help_with_its_exit_codes() -> None:
     text = make_parser().format_help()
     assert re.search("greet +greet a gateway", text)
-    assert re.search("greet +3 greeted, 4 error", text)
+    assert re.search("3 greeted, 4 error:\n +greet\n", text)
 
 
 @pytest.mark.usefixtures("greet")
