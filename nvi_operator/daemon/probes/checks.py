@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nvi_operator.daemon.probes.prober import way_of
 from nvi_operator.daemon.probes.targets import Stream, Target, target
-from nvi_operator.daemon.probes.way import FreeWay, Way
+from nvi_operator.daemon.probes.way import Way
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.model.checks import Check
@@ -57,7 +57,7 @@ def failing(checks: Mapping[str, Check], topology: Topology | None, programs: Pa
 def _way(check: Check, topology: Topology | None) -> Way | str:
     """How it asks; or why it cannot."""
     if check.uplink is None:
-        return FreeWay("", 0, str(check.from_) if check.from_ else None)
+        return Way(None, 0, str(check.from_) if check.from_ else None)
     uplink = next((uplink for uplink in topology.uplinks if uplink.name == check.uplink), None) if topology else None
     way = way_of(uplink, 4 if check.address.version == 4 else 6) if uplink else None
     return way or f"uplink {check.uplink} has no way out now"

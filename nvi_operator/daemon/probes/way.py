@@ -37,17 +37,3 @@ class Way:
             made.close()
             raise
         return made
-
-
-class FreeWay(Way):
-    """As the kernel routes it, from `source` if that is given. The interface means nothing."""
-
-    def socket(self, version: int, kind: int, protocol: int = 0) -> socket.socket:
-        made = socket.socket(_FAMILIES[version], kind | socket.SOCK_NONBLOCK, protocol)
-        try:
-            if self.source is not None:
-                made.bind((self.source, 0))
-        except OSError:
-            made.close()
-            raise
-        return made
