@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nvi_operator.cli import options
 from nvi_operator.cli.asking import ask_about_flows
 from nvi_operator.cli.context import Context, warn_of_instance
 from nvi_operator.cli.output import note, show_plan, tell, warn
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from nvi_operator.rollout.saved_plan import SavedPlan
     from nvi_operator.rollout.trial import Trial
     from nvi_operator.store.lock import GatewayLock
+
+OPTIONS = (
+    options.netns,
+    options.output,
+    options.changes,
+    options.quiet,
+    options.yes,
+    options.force,
+    options.confirm,
+    options.wait,
+)
 
 
 def run(

@@ -61,7 +61,7 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
                 yield Sysctl(f"net/ipv6/conf/{uplink.interface.ifname}/accept_ra", "2")
         announcing = {u.interface.ifname for u in topology.uplinks if any(a.version == 6 for a in u.announced)}
         for ifname in sorted(announcing):
-            # Without it entries of the neighbour table answer nobody; with it only they do.
+            # Without it proxy entries of the neighbour table answer no one; with it only they do.
             yield Sysctl(f"net/ipv6/conf/{ifname}/proxy_ndp", "1")
     if topology.liberal:
         yield Sysctl(LIBERAL, "1")

@@ -36,16 +36,6 @@ def _saved(context: Context) -> int:
 COMMAND = Command(
     "apply",
     "apply the spec, verify, roll back on failure",
-    (
-        options.spec,
-        options.netns,
-        options.output,
-        options.changes,
-        options.quiet,
-        options.yes,
-        options.force,
-        options.confirm,
-        options.wait,
-    ),
+    (options.spec, *applying.OPTIONS),
     run,
 )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from typing import TYPE_CHECKING
 
-from nvi_operator.cli import applying, options, revisions
+from nvi_operator.cli import applying, revisions
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
+
+if TYPE_CHECKING:
+    from nvi_operator.history.store import History
 
 
 def run(context: Context) -> int:
@@ -15,7 +19,7 @@ def run(context: Context) -> int:
 
     arguments = context.arguments
     with context.history() as history:
-        found = revisions.find(history, arguments.revision or _before(context))
+        found = revisions.find(history, arguments.revision or _before(history))
         content = history.content(found.number)
     if not content.files:
         raise NviError(
@@ -25,13 +29,12 @@ def run(context: Context) -> int:
     return applying.run(context, loaded_from(content, f"revision {found.number}"), content, of=found.number)
 
 
-def _before(context: Context) -> str:
+def _before(history: History) -> str:
     """The revision that was confirmed before the one that holds now."""
     from nvi_operator.history.revision import Standing
     from nvi_operator.history.store import HistoryError
 
-    with context.history() as history:
-        held = [each for each in history.revisions() if each.standing is not Standing.NONE]
+    held = [each for each in history.revisions() if each.standing is not Standing.NONE]
     for each in held[1:]:
         if each.standing is Standing.CONFIRMED and each.files and each.of != held[0].number:
             return str(each.number)
@@ -51,16 +54,6 @@ def _revision(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "rollback",
     "apply the spec of an earlier revision, which is one more revision",
-    (
-        _revision,
-        options.netns,
-        options.output,
-        options.changes,
-        options.quiet,
-        options.yes,
-        options.force,
-        options.confirm,
-        options.wait,
-    ),
+    (_revision, *applying.OPTIONS),
     run,
 )

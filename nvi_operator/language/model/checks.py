@@ -12,13 +12,12 @@ from nvi_operator.language.model.health import Probe
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.wording import HintedError, shown
 
-_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_NETNS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")  # of a program, or below /run/netns
 
 
 def _command(value: Any) -> Any:
     words = tuple(as_text(word, "a word of a command") for word in as_tuple(value))
-    if not _PROGRAM.fullmatch(words[0]):
+    if not _FILE_NAME.fullmatch(words[0]):
         hint = "write its name in /etc/nvi-operator/checks alone; further words are its arguments"
         raise HintedError(f"{shown(words[0])} is not the name of a program there", hint)
     if any("\0" in word for word in words):
@@ -28,7 +27,7 @@ def _command(value: Any) -> Any:
 
 def _netns(value: Any) -> Any:
     text = as_text(value, "the name of a network namespace")
-    if not _NETNS.fullmatch(text):
+    if not _FILE_NAME.fullmatch(text):
         raise ValueError(f"{shown(text)} is not a name that `ip netns` has")
     return text
 
