@@ -14,9 +14,10 @@ from tests.netns.scenarios import spec
 pytestmark = pytest.mark.netns
 
 GROWTH = 1.10  # of what is resident after the first hundred
-KEPT = (
-    1  # objects, of each reconcile after them: a short soak tells a leak by these long before it shows in the other
-)
+# Objects, of each reconcile after them: a short soak tells a leak by these long before it shows in the other.
+KEPT = 1
+# Objects of one more table: the live table is one with the desired one, or a copy, as it was last read.
+COPY = 1000
 
 
 def test_edits_and_heals_leave_nothing_behind(site: Site, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -27,4 +28,4 @@ def test_edits_and_heals_leave_nothing_behind(site: Site, tmp_path: Path, reques
     )
     for what, ((first, few), (last, many)) in json.loads(done.stdout).items():
         assert last <= GROWTH * first, f"{what}: {first} KiB after 100, {last} KiB after {count}"
-        assert many - few <= KEPT * (count - 100), f"{what}: {few} objects after 100, {many} after {count}"
+        assert many - few <= KEPT * (count - 100) + COPY, f"{what}: {few} objects after 100, {many} after {count}"
