@@ -1,0 +1,58 @@
+"""All that decides about a packet, as typed objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from nvi_operator.explain.flow import Entry
+from nvi_operator.explain.step import HostRoute, Origin, Subject
+from nvi_operator.language.model.values import Family
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.facts import InterfaceAddress
+
+
+@dataclass(frozen=True)
+class HostInterface:
+    """An interface of the host."""
+
+    name: str
+    ifindex: int
+    group: int = 0
+    mtu: int | None = None  # bytes; None: not known
+    up: bool = True
+    addresses: tuple[InterfaceAddress, ...] = ()
+    kind: str | None = None
+
+
+def nowhere(subject: Subject) -> Origin | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a walk reads. `machine_of` (surroundings.py) makes it of a topology and facts.
+
+    state: the owned objects: `desired_state(topology)`, or what was observed.
+    interfaces: of the host, by name, and `lo`; those that are up have routes and receive packets.
+    routes: those that are not owned: of `main` and of tables of others.
+    rules: FIB rules that are not owned, but for the kernel's own (0, 32766, 32767).
+    entries: conntrack entries, made by earlier walks (`Walk.entry`) or read; a packet of one of them belongs to it.
+    origin: the entry of the spec that asks for a rule, an element, a FIB rule or a route.
+    """
+
+    state: HostState
+    interfaces: Mapping[str, HostInterface]
+    routes: tuple[HostRoute, ...]
+    rules: tuple[FibRule, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    origin: Callable[[Subject], Origin | None] = nowhere
+    device: str = "nvi0"
+    dataplane: Literal["kmod", "bpf"] = "bpf"
+    cache: MappingProxyType[str, object] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+
+    def families(self) -> tuple[Family, ...]:
+        return tuple(sorted({a.version for i in self.interfaces.values() for a in i.addresses}))
