@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+from nvi_operator.language.model.assertions import Ends, Nothing, Places, Receivers, SeveralTraffics, Sources, Uplinks
 from nvi_operator.language.model.base import Model, attributes_of, fields_of, is_model
 from nvi_operator.language.model.fields import (
     Addresses,
@@ -80,6 +81,13 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (Mapped, "prefixes, or parts of delegated ones"),
     (Answers, "`self`, or server, or one of each family"),
     (SourcePorts, "ports, or `random`"),
+    (Ends, "prefixes, or `inside`, `outside`, `self`"),
+    (Places, "uplinks or prefixes"),
+    (SeveralTraffics, "services or protocols"),
+    (Nothing, "services or protocols, or `all`"),
+    (Receivers, "servers, or `self`"),
+    (Sources, "ranges, or `unchanged`"),
+    (Uplinks, "uplinks"),
     (Protocols, "protocols"),
     (Weight, "1 to 1000"),
     (Servers, "server, servers, or mapping of server to weight"),

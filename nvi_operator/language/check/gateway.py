@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from nvi_operator.language.check.addresses import Problem
+from nvi_operator.language.check.assertions import check_assertions
 from nvi_operator.language.check.forwards import check_forwards
 from nvi_operator.language.check.health import check_health
 from nvi_operator.language.check.own import check_own
@@ -35,6 +36,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_routes,
     check_own,
     check_packet_fields,
+    check_assertions,
 )
 
 

@@ -52,6 +52,12 @@ def check_references(spec: GatewaySpec) -> Iterator[Problem]:
         yield from known(("spec", "checks", name, "uplink"), "uplink", [check.uplink], spec.uplinks)
     for name, twice in spec.twice_nat.items():
         yield from known(("spec", "twiceNat", name, "via"), "uplink", [twice.via], spec.uplinks)
+    for number, assertion in enumerate(spec.assert_):
+        at = ("spec", "assert", number)
+        places = [place for place in assertion.at or () if isinstance(place, str)]
+        yield from known((*at, "at"), "uplink", places, spec.uplinks)
+        yield from known((*at, "by"), "uplink", assertion.by or (), spec.uplinks)
+        yield from known((*at, "in"), "interface", assertion.in_ or (), interfaces)
 
 
 _MASQUERADE = "an uplink's name does what masquerade does; "

@@ -71,13 +71,13 @@ def _rule_families(spec: GatewaySpec, at: Path, rule: SourceNat) -> Iterator[Pro
     uplinks = [spec.uplinks[name] for name in rule.as_.names if name in spec.uplinks]
     if uplinks:
         sides.append(("as", {family for uplink in uplinks for family in families_of(uplink)}))
-    _, clash = _common_families(sides)
+    _, clash = common_families(sides)
     if clash:
         name, shown = clash
         yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one rule for each family"
 
 
-def _common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple[str, str] | None]:
+def common_families(sides: list[tuple[str, set[int]]]) -> tuple[set[int], tuple[str, str] | None]:
     """The families that all sides have; if none, the field that takes the last away, and what it does not fit."""
     common: set[int] = set(FAMILIES)
     for number, (name, families) in enumerate(sides):
@@ -364,7 +364,7 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
         if uplinks and all(uplink.addresses != "auto" for uplink in uplinks):
             routed = {network.version for uplink in uplinks for network in uplink.routed or ()}
             sides.append(("via", {family for uplink in uplinks for family in families_of(uplink)} | routed))
-        common, clash = _common_families(sides)
+        common, clash = common_families(sides)
         if clash:
             name, shown = clash
             yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one route for each family"

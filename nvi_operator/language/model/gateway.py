@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nvi_operator.language.model.assertions import Assertion
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
@@ -148,6 +149,12 @@ class GatewaySpec(Model):
         default_factory=dict,
         description="What has to work after a change that worked before it, by name. If it does not, the gateway "
         "returns to the revision that was confirmed last.",
+    )
+    assert_: tuple[Assertion, ...] = Field(
+        (),
+        alias="assert",
+        strict=False,
+        description="What has to hold of packets, whatever the rest of the spec says.",
     )
 
     @property
