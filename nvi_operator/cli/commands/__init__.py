@@ -11,6 +11,7 @@ NAMES = [
     "init",
     "validate",
     "render",
+    "graph",
     "plan",
     "diff",
     "apply",

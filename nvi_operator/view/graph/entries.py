@@ -1,0 +1,179 @@
+"""Entries of the spec that stage 1 translates by, in words, and with the interfaces and uplinks that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
+from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
+from nvi_operator.language.model.packet_fields import dscp_name
+from nvi_operator.language.model.prefixes import PrefixNat, SubPrefix
+from nvi_operator.language.model.redirects import RedirectSpec
+from nvi_operator.language.model.source_nat import SourceNat, Translation
+from nvi_operator.language.model.values import SELF
+from nvi_operator.view.graph.model import Opened
+from nvi_operator.view.graph.places import Places
+
+
+@dataclass(frozen=True, slots=True)  # there may be 100,000
+class Entry:
+    """One entry. `servers` are what flows from outside are given to, without ports."""
+
+    section: str
+    name: str
+    lines: tuple[str, ...]
+    insides: frozenset[str]
+    uplinks: frozenset[str]
+    opened: Opened
+    number: int | None = None  # its place in a section where the first that matches wins
+    servers: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.name if self.number is None else f"{self.number}. {self.name}"
+
+
+def entries(spec: GatewaySpec, places: Places) -> Iterator[Entry]:
+    """Section by section; within one in the order that counts, and otherwise by name."""
+    for number, rule in enumerate(spec.source_nat, start=1):
+        yield _rule(rule, number, places)
+    yield from (_forward(name, each, places) for name, each in sorted(spec.forwards.items()))
+    yield from (_redirect(name, each, places) for name, each in sorted(spec.redirects.items()))
+    yield from (_static(name, each, places) for name, each in sorted(spec.static.items()))
+    yield from (_prefix_nat(name, each, places) for name, each in sorted(spec.prefix_nat.items()))
+    yield from (_twice(name, each, places) for name, each in sorted(spec.twice_nat.items()))
+
+
+def route_words(route: RouteSpec) -> tuple[str, ...]:
+    """What a route is about."""
+    words = _about(route.from_, route.to, route.in_, (f"mark {route.mark}",) if route.mark else ())
+    out = route.except_
+    return (words, *((f"but not {_about(out.from_, out.to, None, ())}",) if out else ()))
+
+
+def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
+    fields = [str(each) for each in (*(rule.protocol or ()), *(rule.ports or ()))]
+    fields += [f"sent from {service}" for service in rule.from_ports or ()]
+    fields += [f"dscp {dscp_name(each)}" for each in rule.dscp or ()]
+    fields += [f"mark {rule.mark}"] if rule.mark else []
+    everything = f"everything of {rule.tenant}" if rule.tenant else "everything inside"
+    about = _about(rule.from_, rule.to, rule.in_, fields) or everything
+    translation = rule.as_
+    if translation.unchanged:
+        uplinks = places.default
+    elif translation.pool:
+        uplinks = frozenset(u for r in translation.pool for u in places.uplinks_of(ip_network(r.first)))
+    else:
+        uplinks = frozenset(translation.names)
+    insides = _insides_of_rule(rule, places)
+    return Entry(
+        "sourceNat", rule.name, (about, _becomes(translation)), insides, uplinks, Opened.INSIDE, number=number
+    )
+
+
+def _insides_of_rule(rule: SourceNat, places: Places) -> frozenset[str]:
+    if rule.in_:
+        return frozenset(name for name in rule.in_ if name in places.insides)
+    if rule.from_ is None:
+        return places.insides_of_tenant(rule.tenant)
+    return frozenset(name for network in rule.from_ for name in places.insides_of(network, rule.tenant))
+
+
+def _becomes(translation: Translation) -> str:
+    if translation.unchanged:
+        return "unchanged"
+    if translation.pool:
+        text = _listed(translation.pool)
+    else:
+        tiers = (
+            " + ".join(name if weight is None else f"{name}:{weight}" for name, weight in tier.items())
+            for tier in translation.tiers
+        )
+        text = ", else ".join(tiers)
+    return f"as {text}" + (f", ports {translation.ports}" if translation.ports else "")
+
+
+def _forward(name: str, forward: Forward, places: Places) -> Entry:
+    what = _listed((*(forward.ports or ()), *(forward.protocol or ()))) or "everything"
+    at = _listed(forward.at) if forward.at else "every uplink"
+    clients = f" from {_listed(forward.from_)}" if forward.from_ else ""
+    uplinks = (
+        frozenset(u for place in forward.at for u in places.uplink_or_owner(place))
+        if forward.at
+        else frozenset(places.uplinks)
+    )
+    insides = frozenset(n for target in forward.to for n in places.inside_of(target.address, forward.tenant))
+    lines = (f"{what} at {at}{clients}", f"to {_listed(forward.to)}")
+    servers = tuple(str(target.address) for target in forward.to)
+    return Entry("forwards", name, lines, insides, uplinks, Opened.OUTSIDE, servers=servers)
+
+
+def _redirect(name: str, redirect: RedirectSpec, places: Places) -> Entry:
+    if isinstance(redirect.to, tuple):
+        servers = tuple(map(str, redirect.to))
+    else:
+        servers = (SELF if redirect.to is None else f"{SELF}:{redirect.to}",)
+    if redirect.in_:
+        insides = frozenset(redirect.in_)
+    elif redirect.from_:
+        insides = frozenset(n for network in redirect.from_ for n in places.insides_of(network))
+    else:
+        insides = frozenset(places.insides)
+    lines = (_listed(redirect.ports), f"to {_listed(servers)}")
+    return Entry("redirects", name, lines, insides, frozenset(), Opened.INSIDE)
+
+
+def _static(name: str, static: Static, places: Places) -> Entry:
+    pairs = tuple(f"{plain(real)} = {plain(mapped)}" for real, mapped in static.pairs)
+    limits = f"only to {_listed(static.to)}" if static.to else ""
+    limits = f"only for {_listed(static.in_)}" if static.in_ else limits
+    insides = frozenset(i for real in static.address for i in places.insides_of(real, static.tenant))
+    insides |= frozenset(static.in_ or ()) & frozenset(places.insides)
+    uplinks = frozenset(u for mapped in static.as_ for u in places.uplinks_of(mapped))
+    lines = (*pairs, *filter(None, (limits,)))
+    return Entry("static", name, lines, insides, uplinks, Opened.BOTH)
+
+
+def _prefix_nat(name: str, entry: PrefixNat, places: Places) -> Entry:
+    uplinks: set[str] = set()
+    for item in entry.as_:
+        uplinks |= {item.from_} if isinstance(item, SubPrefix) else places.uplinks_of(item)
+    lines = (f"{entry.address} =", *map(str, entry.as_))
+    return Entry("prefixNat", name, lines, places.insides_of(entry.address), frozenset(uplinks), Opened.BOTH)
+
+
+def _twice(name: str, twice: TwiceNat, places: Places) -> Entry:
+    lines = tuple(
+        line
+        for pair in twice.families
+        for line in (f"source {pair.from_} = {pair.as_}", f"destination {pair.to} = {pair.becomes}")
+    )
+    insides = frozenset(i for network in twice.from_ for i in places.insides_of(network))
+    opened = Opened.BOTH if twice.opens == "both" else Opened.INSIDE
+    return Entry("twiceNat", name, lines, insides, frozenset({twice.via}), opened)
+
+
+def _about(
+    sources: Iterable[object] | None,
+    destinations: Iterable[object] | None,
+    ifnames: Iterable[str] | None,
+    fields: Iterable[str],
+) -> str:
+    parts = [
+        f"{word} {_listed(values)}"
+        for word, values in (("in", ifnames), ("from", sources), ("to", destinations))
+        if values
+    ]
+    told = _listed(fields)
+    return " ".join([*parts, told] if told else parts)
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(plain, values))
+
+
+def plain(value: object) -> str:
+    """A prefix of one address is written as the address."""
+    return str(value).removesuffix("/32").removesuffix("/128")
