@@ -35,6 +35,7 @@ from nvi_operator.sources.git.worker import Job
 LEAST_WAIT = 1.0  # seconds between two attempts
 LONGEST_WAIT = 300.0  # seconds, of the backoff where the interval is shorter
 REPEAT = 600.0  # seconds after which an error that lasts is told again
+REACH_SECONDS = 15.0  # for an answer, where a proof waits for it: it is asked again then
 _WORKER = (sys.executable, "-I", "-m", "nvi_operator.sources.git.worker")
 _NEVER = float("inf")
 
@@ -52,6 +53,7 @@ class FetchState:
 
 # What a fetch found: was there another commit, and what went wrong.
 Done = Callable[[bool, NviError | None], None]
+Reached = Callable[[NviError | None], None]  # did the remote answer? If not, why not
 
 
 class Fetcher:
@@ -87,9 +89,11 @@ class Fetcher:
         self._tip: tuple[Tip, str] | None = None  # and the testing branch's commit
         self._refused: tuple[Tip, str] | None = None  # asked for again only by `sync`
         self._due = now()
-        self._deadline = _NEVER
+        self._deadline, self._limit = _NEVER, _NEVER
         self._waiting: list[Done] = []
         self._next: list[Done] = []  # asked while a fetch was under way: it may have begun too early for them
+        self._reaching: list[Reached] = []  # for the question that is under way
+        self._reach_next: list[Reached] = []
         self._told: tuple[str, float] = ("", float("-inf"))
         if note := checkouts.prepare():
             emit(Note(note=note))
@@ -130,14 +134,22 @@ class Fetcher:
         self._waiting.append(done)
         self._due = self._now()
 
+    def reach(self, done: Reached) -> None:
+        """Ask the remote as soon as possible. `done` is told of the first question that begins after this call."""
+        self._reach_next.append(done)
+        if self._child is None:
+            self._due = self._now()
+
     # ---------------------------------------------------------------- asking, fetching
 
     def _ask(self) -> None:
         self._fetching = False
+        self._reaching, self._reach_next = self._reach_next, []
         if self._source.token and (error := _unsafe(self._source.token)):
             self._failed(error)
             return
-        self._deadline = self._now() + self._source.timeout
+        self._limit = min(self._source.timeout, REACH_SECONDS if self._reaching else _NEVER)
+        self._deadline = self._now() + self._limit
         wanted = f"{TAGS}{self._source.tag}" if self._source.tag else f"{HEADS}{self._source.branch or 'main'}"
         refs = [wanted, self._testing] if self._testing else [wanted]
         self._start(command(self._remote, "ls-remote", "--refs", "-q", "--", self._remote.url, *refs), b"")
@@ -170,7 +182,7 @@ class Fetcher:
         try:
             if child.killed:
                 raise SourceError(
-                    f"{self._remote.url}: no end within {self._source.timeout:g} s: ended it",
+                    f"{self._remote.url}: no end within {self._limit:g} s: ended it",
                     hint="look at the network, or raise spec.source.git.timeout",
                 )
             if self._fetching:
@@ -188,6 +200,7 @@ class Fetcher:
     def _answered(self, tip: Tip, testing: str) -> None:
         """The remote has this tip, and this on its testing branch: is anything new?"""
         self.state = replace(self.state, ref=tip.name, fetched=self._wall())
+        self._tell_reached(None)
         known = self.state.checkout
         same = known is not None and known.remote == self._remote.url and known.path == self._path
         same = same and known is not None and (self._signatures is None or bool(known.signer))
@@ -196,7 +209,8 @@ class Fetcher:
         elif same and known is not None and known.seen.get(tip.ref) == tip.object and known.testing == testing:
             self._done(new=False)
         else:
-            self._deadline = self._now() + self._source.timeout
+            self._limit = self._source.timeout
+            self._deadline = self._now() + self._limit
             self._fetch(tip, testing)
 
     def _fetched(self, answer: dict[str, Any]) -> None:
@@ -247,6 +261,7 @@ class Fetcher:
             self._on_new()
 
     def _failed(self, error: NviError) -> None:
+        self._tell_reached(error)
         self.state = replace(self.state, error=error)
         wait = self._rest(retry=True)
         text, now = str(error), self._now()
@@ -268,10 +283,15 @@ class Fetcher:
 
     def _tell(self, new: bool, error: NviError | None) -> None:
         waiting, self._waiting, self._next = self._waiting, self._next, []
-        if self._waiting:
+        if self._waiting or self._reach_next:
             self._due = self._now()
         for done in waiting:
             done(new, error)
+
+    def _tell_reached(self, error: NviError | None) -> None:
+        reaching, self._reaching = self._reaching, []
+        for done in reaching:
+            done(error)
 
 
 def remote_of(source: GitSource) -> Remote:
@@ -282,6 +302,7 @@ def remote_of(source: GitSource) -> Remote:
         known_hosts=source.known_hosts or "",
         token=source.token or "",
         user=source.user or "",
+        ca=source.ca or "",
     )
 
 

@@ -13,14 +13,14 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nvi_operator.errors import NviError
+from nvi_operator.errors import ConflictError, NviError
 from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Suspension, Target
 from nvi_operator.history.revision import Content, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.rollout import waiter
 from nvi_operator.rollout.content import content_of, loaded_from
-from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, last_confirmed
+from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, judge, last_confirmed
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Judge:
     ) -> None:
         """`needs`: what the source asks for where no policy does."""
         self._needs = needs
+        self.proven: Callable[[Pending], bool] = lambda pending: False  # as `daemon/proof.py` has it
+        self._checked: str | None = None  # the digest of the pending content whose checks pass
         self._wall = wall
         self._was_suspended = False  # at the last reconcile
         self._decisions = decisions
@@ -164,6 +166,7 @@ class Judge:
             if found != found.settled():
                 with self._exclusive():
                     self._decisions.write(self._decisions.read().settled())
+        self._prove()
 
     def _given_up(self, pending: Pending) -> None:
         with self._exclusive():
@@ -190,8 +193,22 @@ class Judge:
             if pending.by == "checks":
                 confirm(self._decisions, self._history, "checks", self._now())
                 return
-        number, seconds = pending.revision, pending.seconds
-        self._say(f"revision {number}: confirm within {seconds:g} s: nvictl confirm; otherwise {_back(pending)}")
+        self._checked = pending.digest
+        how = "waits for its source to answer" if pending.by == "proof" else "confirm"
+        how, hand = f"{how} within {pending.seconds:g} s", "or " if pending.by == "proof" else ""
+        self._say(f"revision {pending.revision}: {how}: {hand}nvictl confirm; otherwise {_back(pending)}")
+
+    def _prove(self) -> None:
+        """A revision with this proof is confirmed once the source answers and the checks pass."""
+        pending = self._decisions.read().pending
+        if pending is None or pending.by != "proof" or not pending.left(self._now()) or not self.proven(pending):
+            return
+        failing = {} if self._checked == pending.digest else self.failing()
+        with self._exclusive(), suppress(ConflictError):  # where its time ended meanwhile
+            if judge(self._decisions, pending, failing):
+                return  # the loop finds it overdue
+            confirm(self._decisions, self._history, "proof", self._now())
+            self._say(f"revision {pending.revision}: confirmed: its source answers through the gateway")
 
     def suspended(self, used: InForce) -> Suspension | None:
         """Is nothing to be changed now? A return that is due is not suspended: the way back in may depend on it."""

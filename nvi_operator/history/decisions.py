@@ -52,8 +52,10 @@ class Pending:
     back: Target
     deadline: Moment
     seconds: float
-    by: str = "hand"  # or "proof"
+    by: str = "hand"  # or "proof", or "checks" alone
     given_up: str = ""  # why, although there was time left
+    missing: str = ""  # what its proof lacks yet, and why
+    unproven: tuple[str, ...] = ()  # checks that failed before the change as well
 
     def left(self, now: Moment) -> float:
         """Seconds. None after a reboot, which may have been the way out of a lock-out. The time
@@ -69,7 +71,7 @@ class Pending:
             return self.given_up
         if now.boot != self.deadline.boot:
             return "not confirmed before the reboot"
-        return f"not confirmed within {self.seconds:g} s"
+        return f"not confirmed within {self.seconds:g} s" + (f": {self.missing}" if self.missing else "")
 
 
 @dataclass(frozen=True)
@@ -191,10 +193,15 @@ def _decisions(data: Mapping[str, Any]) -> Decisions:
         raise ValueError(f"version {data['version']} is not known")
     pending, held, suspension = data["pending"], data["held"], data["suspension"]
     return Decisions(
-        pending and Pending(**{**pending, "back": _back(pending), "deadline": Moment(**pending["deadline"])}),
+        pending and _pending(pending),
         held and Held(**{**held, "back": _back(held)}),
         suspension and Suspension(**suspension),
     )
+
+
+def _pending(data: Mapping[str, Any]) -> Pending:
+    deadline, unproven = Moment(**data["deadline"]), tuple(map(str, data.get("unproven", ())))
+    return Pending(**{**data, "back": _back(data), "deadline": deadline, "unproven": unproven})
 
 
 def _back(data: Mapping[str, Any]) -> Target:

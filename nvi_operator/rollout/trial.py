@@ -28,13 +28,14 @@ from nvi_operator.rollout.content import loaded_from
 
 @dataclass(frozen=True)
 class Confirm:
-    """`within` seconds; `by`: hand, proof, or checks alone."""
+    """`within` seconds; `by`: hand; proof, which the daemon finds (`daemon/proof.py`); or checks alone."""
 
     within: float
     by: str = "hand"
 
 
 BY_CHECKS = Confirm(180.0, "checks")  # no confirmation by hand; longer than checks can take
+NO_ANSWER = "the source did not answer"
 
 
 class Trial:
@@ -86,14 +87,7 @@ class Trial:
         """
         if self.pending is None:
             return ""
-        bad = {name: why for name, why in self._failing().items() if name not in self._failed_before}
-        if not bad:
-            return ""
-        why = "; ".join(f"check {name} failed: {why}" for name, why in bad.items())
-        found = self._decisions.read()
-        if found.pending == self.pending:
-            self._decisions.write(replace(found, pending=replace(found.pending, given_up=why)))
-        return why
+        return judge(self._decisions, self.pending, self._failing())
 
     @property
     def unproven(self) -> tuple[str, ...]:
@@ -109,9 +103,23 @@ class Trial:
     def _write(self, revision: int, digest: str) -> None:
         now, within = self._now(), self._confirm.within
         deadline = Moment(now.boot, now.seconds + within)
-        pending = Pending(revision, digest, self._back, deadline, within, self._confirm.by)
+        by = self._confirm.by
+        missing, unproven = NO_ANSWER if by == "proof" else "", tuple(self._failed_before)
+        pending = Pending(revision, digest, self._back, deadline, within, by, missing=missing, unproven=unproven)
         self._decisions.write(replace(self._decisions.read(), pending=pending, held=None))
         self.pending = pending
+
+
+def judge(decisions: DecisionsFile, pending: Pending, failing: Mapping[str, str]) -> str:
+    """Which check fails that worked before, and why; empty if none does. The revision is given up then."""
+    bad = {name: why for name, why in failing.items() if name not in pending.unproven}
+    if not bad:
+        return ""
+    why = "; ".join(f"check {name} failed: {why}" for name, why in bad.items())
+    found = decisions.read()
+    if found.pending == pending:
+        decisions.write(replace(found, pending=replace(pending, given_up=why)))
+    return why
 
 
 def last_confirmed(history: History) -> Target | None:

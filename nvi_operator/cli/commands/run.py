@@ -12,6 +12,7 @@ from nvi_operator.cli.context import Context
 
 if TYPE_CHECKING:
     from nvi_operator.language.operator.model import OperatorSpec
+    from nvi_operator.rollout.trial import Confirm
 
 
 CONFIG = Path("/etc/nvi-operator/operator.yaml")
@@ -19,7 +20,7 @@ CONFIG = Path("/etc/nvi-operator/operator.yaml")
 
 def run(context: Context) -> int:
     from nvi_operator.daemon.hooks import Hook
-    from nvi_operator.daemon.service import run_daemon
+    from nvi_operator.daemon.run import run_daemon
     from nvi_operator.errors import NviError
 
     arguments = context.arguments
@@ -37,8 +38,18 @@ def run(context: Context) -> int:
         kernel_lines=arguments.kernel,
         hooks=[*hooks, *arguments.hook],
         metrics=[*(spec.metrics if spec else ()), *arguments.metrics],
-        confirm=arguments.confirm or (spec.confirm.within if spec and spec.confirm else None),
+        confirm=_confirm(arguments.confirm, spec),
     )
+
+
+def _confirm(within: float | None, spec: OperatorSpec | None) -> Confirm | None:
+    """`within` seconds, where the command line says so."""
+    from nvi_operator.rollout.trial import Confirm
+
+    found = spec.confirm if spec else None
+    if within is None and found is None:
+        return None
+    return Confirm(within or (found.within if found else 0.0), found.by if found else "hand")
 
 
 def _document(path: Path | None) -> OperatorSpec:

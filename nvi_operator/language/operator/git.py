@@ -176,6 +176,11 @@ class GitSource(Model):
         None, description="https: the file with a token that may read. Only its owner may have the right to read it."
     )
     user: Maybe[UserName] = Field(None, description="https: the user that the token is of. Left out: `git`.")
+    ca: Maybe[FilePath] = Field(
+        None,
+        description="https: the file with the certificates (PEM) of the authorities that may vouch for the server, "
+        "such as one of your own. Left out: those that the machine trusts.",
+    )
     allow_rewind: bool = Field(
         False,
         description="Follow a branch also to a commit that does not descend from the one before, and a tag that "
@@ -194,7 +199,8 @@ class GitSource(Model):
                 "an ssh remote needs key and knownHosts",
                 "name the file of a deploy key, and one with the output of `ssh-keyscan HOST`",
             )
-        for name, needed in (("key", "ssh"), ("known_hosts", "ssh"), ("token", "https"), ("user", "https")):
+        needs = {"key": "ssh", "known_hosts": "ssh", "token": "https", "user": "https", "ca": "https"}
+        for name, needed in needs.items():
             if getattr(self, name) is not None and transport != needed:
                 shown_name = "knownHosts" if name == "known_hosts" else name
                 raise ValueError(f"{shown_name} is of {needed}, and the address is of {transport}")

@@ -15,6 +15,7 @@ from nvi_operator.language.model.fields import Maybe, Name, OrShort, as_tuple
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
+from nvi_operator.language.wording import HintedError
 
 
 class Source(Model):
@@ -56,7 +57,12 @@ class Confirmation(Model):
     """A new spec is given up unless it is confirmed (docs/how-to/confirm.md)."""
 
     within: Duration = Field(
-        ge=1, description="The time for `nvictl confirm`. It survives restarts; a reboot ends it, unconfirmed."
+        ge=1, description="The time for the confirmation. It survives restarts; a reboot ends it, unconfirmed."
+    )
+    by: Literal["hand", "proof"] = Field(
+        "hand",
+        description="hand: by `nvictl confirm`. proof: by itself, when after the apply the remote of `source.git` "
+        "answers through the new gateway, and the checks pass; `nvictl confirm` does it as well.",
     )
 
 
@@ -83,6 +89,15 @@ class OperatorSpec(Model):
     def _signs_commits(self) -> OperatorSpec:
         if self.signatures and not self.source.git:
             raise ValueError("signatures are of commits: they go with source.git")
+        return self
+
+    @model_validator(mode="after")
+    def _can_prove(self) -> OperatorSpec:
+        if self.confirm and self.confirm.by == "proof" and not self.source.git:
+            raise HintedError(
+                "confirm.by: the proof is that the remote of source.git answers, and there is none",
+                "write `by: hand`, or let checks of the Gateway decide",
+            )
         return self
 
 

@@ -48,6 +48,7 @@ class Remote:
     known_hosts: str = ""
     token: str = ""
     user: str = ""
+    ca: str = ""
 
 
 def command(remote: Remote, *arguments: str, repository: Path | None = None, more: Sequence[str] = ()) -> list[str]:
@@ -69,6 +70,8 @@ def environment(remote: Remote, inherited: Mapping[str, str] = os.environ, **mor
     if remote.key:
         found["GIT_SSH_COMMAND"] = f"{_SSH} -o UserKnownHostsFile={remote.known_hosts} -i {remote.key}"
         found["GIT_SSH_VARIANT"] = "ssh"
+    if remote.ca:
+        found["GIT_SSL_CAINFO"] = remote.ca
     return {
         **found,
         "LC_ALL": "C",
@@ -103,6 +106,10 @@ _HINTS = (
     ("does not appear to be a git repository", "look at the address"),
     ("not found", "look at the address, and whether the key or token may read the repository"),
     ("Could not resolve host", "look at the name servers of this machine"),
+    (
+        "certificate",
+        "name the file with your own authority's certificate, spec.source.git.ca, or look at this machine's clock",
+    ),
     ("redirect", "write the address that the server redirects to"),
 )
 

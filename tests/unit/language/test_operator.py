@@ -62,6 +62,11 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
 SOURCE = "  source: {directory: /x}\n"
 WRONG = {
     "no source": ("  rescan: 5\n", "operator.yaml:4:3: spec.source: source is missing", "add `source: ...` here"),
+    "proof without git": (
+        f"{SOURCE}  confirm: {{within: 5m, by: proof}}\n",
+        "operator.yaml:4:3: spec: confirm.by: the proof is that the remote of source.git answers, and there is none",
+        "write `by: hand`, or let checks of the Gateway decide",
+    ),
     "relative path": (
         "  source: {directory: etc}\n",
         "operator.yaml:4:23: spec.source.directory: 'etc' is not an absolute path",

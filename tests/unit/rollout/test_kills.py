@@ -19,7 +19,7 @@ import pytest
 from nvi_operator.daemon.judge import Judge
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.errors import KernelError, NviError
-from nvi_operator.history.decisions import DecisionsFile, Moment
+from nvi_operator.history.decisions import DecisionsFile, Moment, Pending
 from nvi_operator.history.revision import Standing
 from nvi_operator.history.store import History
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
@@ -64,8 +64,10 @@ class World:
     kernel: FakeKernel = field(default_factory=lambda: FakeKernel.for_spec(OLD.spec))
     moment: Moment = field(default_factory=lambda: Moment("boot-1", 1000.0))
 
-    def start(self, fault: Callable[[str], None], spec: LoadedSpec) -> None:
-        """A daemon starts, and makes one reconcile."""
+    answers: bool = False  # does the remote, through the gateway as it is?
+
+    def start(self, fault: Callable[[str], None], spec: LoadedSpec, by: str = "hand") -> None:
+        """A daemon starts, and makes one reconcile; a second one where its question was answered meanwhile."""
         decisions, history = DecisionsFile(self.directory), History(self.directory)
         with faults(self.kernel, fault), history:
             judge = Judge(
@@ -74,10 +76,17 @@ class World:
                 Path("."),
                 nullcontext,
                 lambda text: None,
-                Confirm(60.0),
+                Confirm(60.0, by),
                 lambda: self.moment,
                 lambda *_: fault("arm"),
             )
+            asked: list[Pending] = []
+
+            def proven(pending: Pending) -> bool:
+                asked.append(pending)
+                return len(asked) > 1 and self.answers
+
+            judge.proven = proven
             recording = Recording(history, Path("."), lambda text: None)
             try:
                 used = judge.in_force(spec)
@@ -89,6 +98,8 @@ class World:
 
                 outcome = reconcile(self.kernel, compiler, on_step=step)
                 judge.reached(used, lambda standing: recording.end(outcome, standing))
+                if asked:
+                    judge.reached(judge.in_force(spec), lambda standing: recording.end(outcome, standing))
             except NviError as error:
                 judge.stopped(error)
 
@@ -184,6 +195,32 @@ def test_the_next_start_ends_in_the_revision_that_its_record_says(tmp_path: Path
             assert history.verify() == [], seed
             assert history.newest(Standing.CONFIRMED) is not None, seed
     assert ended == {("old", False), ("new", True), ("new", False)}
+
+
+def test_a_proof_that_was_interrupted_is_begun_again_and_ends_as_the_remote_answers(
+    tmp_path: Path, rounds: int
+) -> None:
+    ended = set()
+    for seed in range(rounds // 2):
+        draw, world = Random(seed), World(tmp_path / str(seed))
+        world.start(no_fault, OLD, "proof")
+        world.answers = draw.random() < 0.5
+        with suppress(Killed):
+            world.start(fault_at(draw.randrange(1, 60), "kill"), NEW, "proof")
+        world.start(no_fault, NEW, "proof")
+        found = DecisionsFile(world.directory).read()
+        assert (world.holds, found.pending is None) == ("new", world.answers), seed
+        world.moment = replace(world.moment, seconds=9000.0)
+        world.start(no_fault, NEW, "proof")
+        world.start(no_fault, NEW, "proof")
+        assert world.holds == ("new" if world.answers else "old"), seed
+        with History(world.directory) as history:
+            returned = history.newest(Standing.RETURNED)
+        if not world.answers:
+            assert returned is not None
+            assert returned.error == "not confirmed within 60 s: the source did not answer", seed
+        ended.add(world.holds)
+    assert ended == {"old", "new"}
 
 
 def test_a_damaged_or_lost_record_never_stops_the_gateway_from_being_kept(tmp_path: Path) -> None:

@@ -328,6 +328,22 @@ def test_a_push_is_found_once_and_told(remote: GitRemote, watch: Callable[..., W
     assert watched.new == 2
 
 
+def test_a_proof_is_an_answer_to_a_question_that_begins_after_it_is_asked_for(
+    remote: GitRemote, watch: Callable[..., Watched]
+) -> None:
+    remote.commit(GOOD)
+    watched = watch()
+    told: list[NviError | None] = []
+    watched.fetcher.step()  # asks; that may have begun too early
+    watched.fetcher.reach(told.append)
+    watched.until(lambda: bool(told))
+    assert (told, watched.new) == ([None], 1), "the first answer was fetched before the second question"
+    remote.path.rename(remote.path.with_name("away.git"))
+    watched.fetcher.reach(told.append)
+    watched.until(lambda: len(told) == 2)
+    assert "does not appear to be a git repository" in str(told[1])
+
+
 def test_a_refusal_is_told_once_until_something_changes(remote: GitRemote, watch: Callable[..., Watched]) -> None:
     first = remote.commit(GOOD)
     remote.commit({"gateways/edge/gateway.yaml": "a: 2\n"})

@@ -1,0 +1,198 @@
+"""`nvictl run`, put together: the loop, what it reconciles with, and the stations that share it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from nvi_operator.daemon.answers import Answers
+from nvi_operator.daemon.control.place import ControlPlace
+from nvi_operator.daemon.control.server import ControlServer
+from nvi_operator.daemon.control.streams import Streams
+from nvi_operator.daemon.fetcher import Fetcher
+from nvi_operator.daemon.hooks import Hook, Hooks
+from nvi_operator.daemon.interfaces import Station
+from nvi_operator.daemon.invalidation import Invalidation
+from nvi_operator.daemon.journal import log_sink
+from nvi_operator.daemon.judge import DeadlineStation, Judge
+from nvi_operator.daemon.loop import Loop
+from nvi_operator.daemon.probes.prober import Prober
+from nvi_operator.daemon.proof import Proof
+from nvi_operator.daemon.recording import Recording
+from nvi_operator.daemon.service import Daemon
+from nvi_operator.daemon.sync import Sync, trial_of
+from nvi_operator.daemon.trigger import Trigger
+from nvi_operator.errors import CapabilityError, NviError
+from nvi_operator.events.event import Note
+from nvi_operator.events.record import History
+from nvi_operator.history.decisions import DecisionsFile
+from nvi_operator.history.store import History as Revisions
+from nvi_operator.kernel.cached import CachedKernel
+from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kernel.netlink.flow_changes import FlowReports
+from nvi_operator.kernel.netns import cookie
+from nvi_operator.language.operator.git import GitSource, SignaturesSpec
+from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.rollout.place import state_directory, sweep
+from nvi_operator.rollout.trial import Confirm
+from nvi_operator.ruleset.table import TABLE
+from nvi_operator.sources.directory import SpecDirectory
+from nvi_operator.sources.git.checkouts import Checkouts
+from nvi_operator.sources.git.naming import fetched_directory
+from nvi_operator.store.lock import GatewayLock
+
+LOCK_SECONDS = 10.0  # that a reconcile waits for another process's change; then it is tried again later
+
+
+def run_daemon(
+    path: Path | None,
+    *,
+    git: GitSource | None = None,
+    signatures: SignaturesSpec | None = None,
+    gateway: str | None,
+    rescan_seconds: float,
+    force: bool,
+    kernel_lines: bool = False,
+    hooks: Sequence[Hook] = (),
+    metrics: Sequence[str] = (),
+    confirm: Confirm | None = None,
+) -> int:
+    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: how each new spec
+    is to be confirmed.
+
+    The spec is in the directory `path`, or comes from `git`. Raises ConflictError if another one is running in this
+    network namespace.
+    """
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    def note(text: str) -> None:
+        history.add(Note(note=text))
+
+    history = History()
+    history.listeners.append(log_sink())
+    checkouts = Checkouts(state_directory() / "git")
+    path = path or checkouts.spec
+    directory = SpecDirectory(path, gateway) if git is None else fetched_directory(checkouts, git.url.text, gateway)
+    lock = GatewayLock(
+        cookie(), f"nvictl run {git.url if git else os.path.abspath(path)}", wait=LOCK_SECONDS, say=say
+    )
+    with (
+        closing(lock),
+        lock.running(),
+        KernelEvents([TABLE]) as events,
+        CachedKernel(events, lock) as kernel,
+        Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
+        closing(Streams()) as streams,
+        closing(Prober()) as prober,
+        closing(Hooks(hooks, history)) as told,
+        Revisions(state_directory()) as revisions,
+        ExitStack() as stack,
+    ):
+        sweep()
+        decisions = DecisionsFile(state_directory())
+        recording = Recording(revisions, path, note)
+        judge = Judge(
+            decisions,
+            revisions,
+            path,
+            lock.changing,
+            note,
+            confirm,
+            needs=lambda: trial_of(checkouts) if git else None,
+        )
+        daemon = Daemon(
+            directory, kernel, prober, force=force, invalidation=invalidation, recording=recording, judge=judge
+        )
+        judge.failing = daemon.failing_checks
+        deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)
+        stations: list[Station] = [streams, prober, told, deadline]
+        sync = None
+        if git is not None:
+            fetcher = Fetcher(
+                git,
+                os.uname().nodename,
+                checkouts,
+                history.add,
+                lambda: loop.trigger(Reason.SOURCE),
+                signatures=signatures,
+            )
+            proof = Proof(decisions, lock.changing, fetcher.reach, lambda: loop.trigger(Reason.CONFIRM))
+            judge.proven = proof.of
+            stations += [stack.enter_context(closing(fetcher)), stack.enter_context(closing(proof))]
+            sync = Sync(fetcher)
+
+        def reconcile_and_tell(trigger: Trigger) -> Outcome:
+            outcome = daemon.reconcile(trigger)
+            if sync is not None:
+                sync.reconciled(trigger, outcome)
+            return outcome
+
+        loop = Loop(
+            reconcile_and_tell,
+            directory=directory,
+            events=events,
+            emit=history.add,
+            glance=daemon.glance,
+            rescan_seconds=rescan_seconds,
+            kernel_lines=kernel_lines,
+            stations=stations,
+        )
+        prober.on_change = lambda: loop.trigger(Reason.HEALTH)
+        where = os.path.abspath(path)
+        answers = Answers(loop, history, where, daemon.look, prober.told, sync, decisions.read)
+        with control(streams, history, answers), published(metrics, history, answers, stations):
+            loop.run()
+    return 0
+
+
+@contextmanager
+def control(streams: Streams, history: History, answers: Answers) -> Iterator[None]:
+    """Within, the control socket is there. A gateway works without it."""
+
+    def note(text: str) -> None:
+        history.add(Note(note=text))
+
+    try:
+        place = ControlPlace(note)
+    except NviError as error:
+        note(f"{error.message}: nvictl events and status cannot ask this daemon")
+        yield
+        return
+    trusted = frozenset({0, os.geteuid()})
+    streams.listen(place.listener, ControlServer(streams, history, answers.reading, answers.changing, trusted))
+    with closing(place):
+        yield
+
+
+@contextmanager
+def published(targets: Sequence[str], history: History, answers: Answers, stations: list[Station]) -> Iterator[None]:
+    """Within, metrics are there: at a loopback address, or in a file. Raises NviError where that cannot be."""
+    if not targets:
+        yield
+        return
+    try:
+        from nvi_operator.daemon.metrics.families import Metrics
+    except ImportError as error:
+        raise CapabilityError(
+            f"metrics: {error}", hint="install python3-prometheus-client, or nvi-operator with the extra `metrics`"
+        ) from error
+    from nvi_operator.daemon.metrics.server import MOST, MetricsPage, listener
+    from nvi_operator.daemon.metrics.textfile import Textfile
+
+    metrics = Metrics(lambda: answers.status(events=0), history)
+    with ExitStack() as stack:
+        for target in targets:
+            if target.startswith("/"):
+                station: Station = stack.enter_context(
+                    closing(Textfile(Path(target), metrics.text, lambda text: history.add(Note(note=text))))
+                )
+            else:
+                station = streams = stack.enter_context(closing(Streams(most=MOST, for_root=0)))
+                streams.listen(listener(target), MetricsPage(metrics.text))
+            stations.append(station)
+        yield
