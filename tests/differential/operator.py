@@ -1,0 +1,64 @@
+"""The operator on the gateway of a world, in this process: specs are applied one after the other."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from nvi_operator.kernel.kernel import Kernel
+from nvi_operator.kernel.netns import entered
+from nvi_operator.language.load.loader import LoadedSpec, load_texts
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.reconcile.compiler import Compiler
+from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.health import HealthFacts, ProbedState
+from nvi_operator.topology.model import Topology
+from tests.differential.case import Case
+
+
+def load(case: Case) -> LoadedSpec:
+    """Raises SpecErrors where the spec is not valid."""
+    return load_texts({"gateway.yaml": case.text.encode()})
+
+
+class Operator:
+    """Bound to one network namespace; close it. Not thread-safe."""
+
+    def __init__(self, netns: str) -> None:
+        self._netns = netns
+        self._kernel: Kernel | None = None
+        self._numbers = Numbers()
+
+    def close(self) -> None:
+        if self._kernel is not None:
+            with entered(self._netns):
+                self._kernel.close()
+        self._kernel = None
+
+    def apply(self, case: Case, loaded: LoadedSpec) -> tuple[Facts, Topology, HostState]:
+        """One reconcile; what it was about. Raises NviError. AssertionError where the next plan is not empty."""
+        numbers = loaded.spec.numbers
+        with entered(self._netns):
+            if numbers != self._numbers:
+                self.down()
+                self.close()
+                self._numbers = numbers
+            if self._kernel is None:
+                self._kernel = Kernel(numbers)
+            kernel, compiler = self._kernel, Compiler(loaded.name, loaded.spec)
+            health = {name: ProbedState(state) for name, state in case.host.health.items()}
+            kernel.health = HealthFacts(MappingProxyType(health))
+            reconcile(kernel, compiler)
+            left = preview(kernel, compiler)
+            assert not left, f"after apply: {', '.join(str(step.ref) for step in left.steps)}"
+            facts = kernel.facts(compiler.wires, compiler.flow_cache)
+            topology, desired = compiler.meaning(facts)
+            assert topology is not None
+            return facts, topology, desired
+
+    def down(self) -> None:
+        """Remove the gateway."""
+        with entered(self._netns):
+            if self._kernel is not None:
+                reconcile(self._kernel, Compiler("edge", None))
