@@ -26,7 +26,7 @@ VERSION       := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' nvi_operator/__
 DEB_VERSION   ?= $(VERSION)~git$(shell TZ=UTC git log -1 --format=%cd.%h --date=format-local:%Y%m%d.%H%M%S 2>/dev/null)
 DEB_BUILD     := build/deb/nvi-operator
 
-.PHONY: help setup dev man deb deb-test networkd demo lab test test-quick test-netns soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
+.PHONY: help setup dev man deb deb-test networkd demo lab test test-quick test-netns differential soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ test-quick: $(VENV)/.dev ## tests without a kernel: under a minute
 
 test-netns: $(VENV)/.dev ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract
+
+differential: dev ## explain beside the kernel, by N random packets (default 20000); SEED=... repeats a run
+	$(SUDO) $(BIN)/python -m tests.differential --packets $(or $(N),20000) $(if $(SEED),--seed $(SEED)) --out $(or $(OUT),build)
 
 soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon, 2,000 kills
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property

@@ -33,7 +33,7 @@ OUTSIDE = ("wan0", "wan1", "wan2")
 INTERFACES = (*INSIDE, *OUTSIDE, "mgmt0")
 
 SELF = "self"  # in place of an interface: the gateway itself sends
-FOLLOW = ("reply", "again", "error", "next")
+FOLLOW = ("reply", "again", "error")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Talk:
-    """A packet and what follows on it: `reply` from the far host, the same or the `next` packet `again`, an `error`."""
+    """A packet and what follows: `reply` from the far host, the flow's next packet (`again`), an ICMP `error`."""
 
     send: Sent
     then: tuple[str, ...] = ()
@@ -184,7 +184,9 @@ def to_yaml(case: Case, comment: str = "") -> str:
     data = {
         "host": {name: value for name, value in surroundings.items() if value},
         "spec": case.spec,
-        "talks": [{"send": str(talk.send), **({"then": list(talk.then)} if talk.then else {})} for talk in case.talks],
+        "talks": [
+            {"send": str(talk.send), **({"then": list(talk.then)} if talk.then else {})} for talk in case.talks
+        ],
     }
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     return lines + yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)

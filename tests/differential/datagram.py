@@ -52,7 +52,13 @@ class Datagram:
 
     def __str__(self) -> str:
         def end(address: Address, port: int | None) -> str:
-            return f"{address}" if port is None else f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+            return (
+                f"{address}"
+                if port is None
+                else f"[{address}]:{port}"
+                if address.version == 6
+                else f"{address}:{port}"
+            )
 
         words = [_WORDS.get(self.protocol, str(self.protocol))]
         words += [",".join(sorted(self.flags))] if self.flags else []
@@ -75,9 +81,14 @@ def build(packet: Datagram) -> bytes:
     addresses = packet.source.packed + packet.destination.packed
     traffic = packet.dscp << 2
     if packet.version == 6:
-        return struct.pack("!IHBB", 6 << 28 | traffic << 20, len(body), packet.protocol, packet.ttl) + addresses + body
+        return (
+            struct.pack("!IHBB", 6 << 28 | traffic << 20, len(body), packet.protocol, packet.ttl) + addresses + body
+        )
     fragment = 0x4000 if packet.keep_whole else 0
-    ip = struct.pack("!BBHHHBBH", 0x45, traffic, 20 + len(body), 1, fragment, packet.ttl, packet.protocol, 0) + addresses
+    ip = (
+        struct.pack("!BBHHHBBH", 0x45, traffic, 20 + len(body), 1, fragment, packet.ttl, packet.protocol, 0)
+        + addresses
+    )
     return ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:] + body
 
 
@@ -151,7 +162,9 @@ def parse(data: bytes, *, quoted: bool = False) -> Datagram | None:
 def _with_body(plain: Datagram, body: bytes, quoted: bool) -> Datagram:
     fields = dict(vars(plain))
     protocol, version = plain.protocol, plain.version
-    fields["intact"] = quoted or protocol not in (UDP, TCP, ICMP, ICMP6) or not checksum(_pseudo(plain, len(body)) + body)
+    fields["intact"] = (
+        quoted or protocol not in (UDP, TCP, ICMP, ICMP6) or not checksum(_pseudo(plain, len(body)) + body)
+    )
     if protocol in (UDP, TCP):
         fields["source_port"], fields["destination_port"] = struct.unpack("!HH", body[:4])
     if protocol == TCP:

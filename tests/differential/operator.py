@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Literal
 
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netns import entered
@@ -15,6 +16,8 @@ from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.model import Topology
 from tests.differential.case import Case
+
+_STATES: dict[str, Literal["up", "down", "unknown"]] = {"up": "up", "down": "down", "unknown": "unknown"}
 
 
 def load(case: Case) -> LoadedSpec:
@@ -47,7 +50,7 @@ class Operator:
             if self._kernel is None:
                 self._kernel = Kernel(numbers)
             kernel, compiler = self._kernel, Compiler(loaded.name, loaded.spec)
-            health = {name: ProbedState(state) for name, state in case.host.health.items()}
+            health = {name: ProbedState(_STATES[state]) for name, state in case.host.health.items()}
             kernel.health = HealthFacts(MappingProxyType(health))
             reconcile(kernel, compiler)
             left = preview(kernel, compiler)

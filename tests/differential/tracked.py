@@ -15,7 +15,8 @@ from tests.lab.net import Host
 
 _DELETE = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
 _SOL_NETLINK, _ADD_MEMBERSHIP, _NEW_ENTRIES = 270, 1, 1  # NFNLGRP_CONNTRACK_NEW
-_ORIGINAL, _REPLY, _MARK, _ID, _ZONE = 1, 2, 8, 12, 18  # CTA_*
+_ORIGINAL, _REPLY, _STATUS, _MARK, _ID, _ZONE = 1, 2, 3, 8, 12, 18  # CTA_*
+_TRANSLATED = {"snat": 1 << 4, "dnat": 1 << 5}  # IPS_SRC_NAT, IPS_DST_NAT
 _IDENTITY = (_ORIGINAL, _ID, _ZONE)
 _IP, _PROTOCOL, _TUPLE_ZONE = 1, 2, 3  # CTA_TUPLE_*
 _PORTS = (2, 3)  # CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT
@@ -32,12 +33,13 @@ class Tuple(NamedTuple):
     destination_port: int | None
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Entry:
     original: Tuple
     reply: Tuple
     mark: int = 0
     zones: tuple[int, int] = (0, 0)  # of the original direction, of the reply
+    translated: frozenset[str] = frozenset()  # snat, dnat
 
     def __str__(self) -> str:
         def way(t: Tuple) -> str:
@@ -83,7 +85,11 @@ class Tracked:
         self._there.clear()
 
     def _delete(self, event: bytes) -> None:
-        parts = [attribute(NESTED * (kind == _ORIGINAL) | kind, value) for kind, value in attributes(event[4:]) if kind in _IDENTITY]
+        parts = [
+            attribute(NESTED * (kind == _ORIGINAL) | kind, value)
+            for kind, value in attributes(event[4:])
+            if kind in _IDENTITY
+        ]
         body = event[:1] + b"\0\0\0" + b"".join(parts)
         self._sequence += 1
         self._netlink.send(header(_DELETE, REQUEST | ACK, self._sequence, len(body)) + body)
@@ -101,7 +107,9 @@ def _entry(body: bytes) -> Entry | None:
     (original, zone), (reply, reply_zone) = (_tuple(parts[kind]) for kind in (_ORIGINAL, _REPLY))
     both = int.from_bytes(parts.get(_ZONE, b""), "big")
     zones = (both, both) if _ZONE in parts else (zone, reply_zone)
-    return Entry(original, reply, int.from_bytes(parts.get(_MARK, b""), "big"), zones)
+    status = int.from_bytes(parts.get(_STATUS, b""), "big")
+    translated = frozenset(name for name, bit in _TRANSLATED.items() if status & bit)
+    return Entry(original, reply, int.from_bytes(parts.get(_MARK, b""), "big"), zones, translated)
 
 
 def _tuple(data: bytes) -> tuple[Tuple, int]:

@@ -11,7 +11,6 @@ caused.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import socket
@@ -146,7 +145,7 @@ class World:
         for _ in range(_TICKS):
             self._tick.send(b"\xff" * 6 + b"\x02\0\0\0\0\x02" + _TICK.to_bytes(2, "big") + b"tick")
             self._tock.recv(64)
-        found = []
+        found: list[Seen] = []
         while ready := self._poll.poll(0):
             for number, _ in ready:
                 found += self._receive(self._by_number[number])
@@ -203,7 +202,9 @@ class World:
         self._sources.clear()
 
 
-def _with_header(sock: socket.socket, data: bytes, ancillary: list[tuple[int, int, bytes]], source: str) -> Datagram | None:
+def _with_header(
+    sock: socket.socket, data: bytes, ancillary: list[tuple[int, int, bytes]], source: str
+) -> Datagram | None:
     """IPv6 raw sockets give no header; it is made of what comes beside the data."""
     told = {kind: value for level, kind, value in ancillary if level == socket.IPPROTO_IPV6}
     destination = told[socket.IPV6_PKTINFO][:16]
@@ -215,4 +216,6 @@ def _with_header(sock: socket.socket, data: bytes, ancillary: list[tuple[int, in
 
 def _is_noise(packet: Datagram) -> bool:
     """Multicast listener reports, neighbour discovery, router solicitations."""
-    return packet.icmp is not None and packet.version == 6 and packet.icmp[0] in (130, 131, 132, 133, 134, 135, 136, 143)
+    return (
+        packet.icmp is not None and packet.version == 6 and packet.icmp[0] in (130, 131, 132, 133, 134, 135, 136, 143)
+    )

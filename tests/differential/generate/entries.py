@@ -96,7 +96,10 @@ class Drawn:
     def hosts(self, lan: Lan, *, both: bool = True) -> list[str]:
         """One host of the network, by its address of each family."""
         host = self.random.choice([10, 20, 80, 81])
-        found = [str(ip_network(network)[host]) for network in self.random.choice([lan.networks, lan.behind or lan.networks])]
+        found = [
+            str(ip_network(network)[host])
+            for network in self.random.choice([lan.networks, lan.behind or lan.networks])
+        ]
         return found if both and self._chance(0.7) else [self.random.choice(found)]
 
     def publics(self, provider: Provider, *, count: int = 1) -> list[str]:
@@ -128,7 +131,10 @@ class Drawn:
         networks = [ip_network(network) for network in (*lan.networks, *lan.behind)]
         if self._chance(0.5):
             return [str(network) for network in networks]
-        return [str(ip_network(f"{n[80]}/{n.max_prefixlen - self.random.choice([0, 2, 4])}", strict=False)) for n in networks]
+        return [
+            str(ip_network(f"{n[80]}/{n.max_prefixlen - self.random.choice([0, 2, 4])}", strict=False))
+            for n in networks
+        ]
 
     # ---------------------------------------------------------------- entries
 
@@ -151,7 +157,9 @@ class Drawn:
         if self._chance(0.1):
             rule["mark"] = self.mark()
         if self._chance(0.15):
-            rule["except"] = self.random.choice([{"to": self.far()}, {"ports": self.services()}, {"from": self.inside()}])
+            rule["except"] = self.random.choice(
+                [{"to": self.far()}, {"ports": self.services()}, {"from": self.inside()}]
+            )
         tenants = [lan.tenant for lan in self.networks.lans if lan.tenant]
         if tenants and self._chance(0.5):
             rule["tenant"] = self.random.choice(tenants)
@@ -166,7 +174,9 @@ class Drawn:
         names = [provider.name for provider in self.networks.providers]
         self.random.shuffle(names)
         some = names[: self.random.randint(1, len(names))]
-        kind = self.random.choices(["uplink", "uplinks", "first", "pool", "address", "unchanged"], [6, 2, 2, 3, 2, 1])[0]
+        kind = self.random.choices(
+            ["uplink", "uplinks", "first", "pool", "address", "unchanged"], [6, 2, 2, 3, 2, 1]
+        )[0]
         if kind == "uplink":
             return names[0]
         if kind == "uplinks":
@@ -237,9 +247,15 @@ class Drawn:
         entry: dict[str, Any] = {"address": real, "as": [public.get(version, "192.0.2.1") for version in versions]}
         if self._chance(0.3) and provider.routed:
             at = self.random.choice([0, 4, 8])
-            ours = {ip_network(n).version: ip_network(f"{ip_network(n)[at]}/{ip_network(n).max_prefixlen - 2}") for n in provider.routed}
+            ours = {
+                ip_network(n).version: ip_network(f"{ip_network(n)[at]}/{ip_network(n).max_prefixlen - 2}")
+                for n in provider.routed
+            }
             theirs = [ip_network(f"{address}/{30 if '.' in address else 126}", strict=False) for address in real]
-            entry = {"address": [str(n) for n in theirs], "as": [str(ours.get(n.version, "192.0.2.0/30")) for n in theirs]}
+            entry = {
+                "address": [str(n) for n in theirs],
+                "as": [str(ours.get(n.version, "192.0.2.0/30")) for n in theirs],
+            }
         if lan.tenant:
             entry["tenant"] = lan.tenant
         if self._chance(0.2):
@@ -287,5 +303,7 @@ class Drawn:
         if self._chance(0.2):
             entry["except"] = {"to": self.far()}
         names = [provider.name for provider in self.networks.providers]
-        entry["via"] = self.random.choice([self.random.choice(names), {"first": self.random.sample(names, len(names))}])
+        entry["via"] = self.random.choice(
+            [self.random.choice(names), {"first": self.random.sample(names, len(names))}]
+        )
         return entry

@@ -8,7 +8,10 @@ from random import Random
 
 from tests.differential.case import OUTSIDE, Surroundings
 
-FAR = {4: ("192.0.2.80", "192.0.2.200", "198.18.0.5", "198.18.7.9"), 6: ("2001:db8:f::80", "2001:db8:f::200", "2001:db8:e::5")}
+FAR = {
+    4: ("192.0.2.80", "192.0.2.200", "198.18.0.5", "198.18.7.9"),
+    6: ("2001:db8:f::80", "2001:db8:f::200", "2001:db8:e::5"),
+}
 MARKS = {101: 0x10, 111: 0x20, 121: 0x11, 131: 0x310}  # of another program, by the TTL of a packet
 _V4 = ("203.0.113", "198.51.100", "198.19.3")
 
@@ -84,7 +87,9 @@ def _provider(random: Random, number: int, families: tuple[int, ...]) -> Provide
     return Provider(name, OUTSIDE[number], addresses, _of(mine, f"{v4}.1", f"{v6}::1"), routed)
 
 
-def _host(random: Random, lans: tuple[Lan, ...], providers: tuple[Provider, ...], families: tuple[int, ...]) -> Surroundings:
+def _host(
+    random: Random, lans: tuple[Lan, ...], providers: tuple[Provider, ...], families: tuple[int, ...]
+) -> Surroundings:
     links: dict[str, tuple[str, ...]] = {}
     lines: list[str] = []
     for lan in lans:
@@ -102,7 +107,9 @@ def _host(random: Random, lans: tuple[Lan, ...], providers: tuple[Provider, ...]
     elif random.random() < 0.3:
         lines += [f"route add default via {hop}" for hop in _of(families, "172.30.0.254", "fd00:30::fe")]
     if random.random() < 0.2:  # a network that main knows, by an interface that is not the gateway's
-        lines += [f"route add {n}" for n in _of(families, "10.90.0.0/16 via 172.30.0.9", "fd00:90::/32 via fd00:30::9")]
+        lines += [
+            f"route add {n}" for n in _of(families, "10.90.0.0/16 via 172.30.0.9", "fd00:90::/32 via fd00:30::9")
+        ]
     if random.random() < 0.15:  # a specific route by an uplink
         hop = random.choice(random.choice(providers).next_hops)
         lines.append(f"route add {'2001:db8:e::/48' if ':' in hop else '198.18.0.0/16'} via {hop}")

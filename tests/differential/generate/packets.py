@@ -19,7 +19,9 @@ _FLAGS = (("syn",), ("syn",), ("syn",), ("ack",), ("rst",), ("syn", "ack"), ("fi
 _THEN: tuple[tuple[str, ...], ...] = ((), ("reply",), ("reply", "again"), ("again",), ("error",), ("reply", "error"))
 
 
-def draw_talks(random: Random, networks: Networks, host: Surroundings, spec: dict[str, Any], count: int) -> tuple[Talk, ...]:
+def draw_talks(
+    random: Random, networks: Networks, host: Surroundings, spec: dict[str, Any], count: int
+) -> tuple[Talk, ...]:
     packets = Packets(random, networks, host, spec)
     return tuple(Talk(packets.draw(), random.choice(_THEN)) for _ in range(count))
 
@@ -76,7 +78,9 @@ class Packets:
 
     def _in(self, family: int) -> tuple[str, str, str] | None:
         provider = self.random.choice(self.networks.providers)
-        source = self.random.choice(FAR[family]) if self.random.random() < 0.8 else self.random.choice(self.named[family])
+        source = (
+            self.random.choice(FAR[family]) if self.random.random() < 0.8 else self.random.choice(self.named[family])
+        )
         if self.random.random() < 0.75 and self.publics[family]:
             return provider.ifname, source, self.random.choice(self.publics[family])
         return provider.ifname, source, self.random.choice(self.named[family])
@@ -135,7 +139,9 @@ class Packets:
 
 
 def _is_public(address: str) -> bool:
-    return not ip_address(address).is_private or address.startswith(("203.0.113.", "198.51.100.", "198.19.3.", "2001:db8:"))
+    return not ip_address(address).is_private or address.startswith(
+        ("203.0.113.", "198.51.100.", "198.19.3.", "2001:db8:")
+    )
 
 
 _WORD = re.compile(r"[0-9a-fA-F:.]+(?:/\d+)?")
@@ -155,7 +161,9 @@ def _words(value: Any) -> Iterator[str]:
 
 def _addresses(random: Random, spec: dict[str, Any]) -> Iterator[IPv4Address | IPv6Address]:
     """Those that the spec names, and of prefixes the ends, one between, and those just outside."""
-    for text in sorted({found for word in _words(spec) for found in _WORD.findall(word.replace("[", "").replace("]:", " "))}):
+    for text in sorted(
+        {found for word in _words(spec) for found in _WORD.findall(word.replace("[", "").replace("]:", " "))}
+    ):
         if text.count(".") != 3 and text.count(":") < 2:
             continue
         for candidate in (text, text.rpartition(":")[0]):

@@ -20,7 +20,11 @@ def draw_spec(random: Random, networks: Networks) -> tuple[Surroundings, dict[st
     """The host may change with it: uplinks fail, probes say so."""
     drawn = Drawn(random, networks)
     host = networks.host
-    spec = {"dataplane": drawn.dataplane(), "guards": drawn.guards(), "interfaces": drawn.interfaces()}
+    spec: dict[str, Any] = {
+        "dataplane": drawn.dataplane(),
+        "guards": drawn.guards(),
+        "interfaces": drawn.interfaces(),
+    }
     spec |= {"uplinks": drawn.uplinks(), **drawn.default_uplink()}
     if not is_valid(host, spec):
         spec |= {"dataplane": {}, "guards": {}, "uplinks": drawn.uplinks(plain=True)}
@@ -31,8 +35,8 @@ def draw_spec(random: Random, networks: Networks) -> tuple[Surroundings, dict[st
             for _ in range(4):
                 one = entry()
                 name = f"{section[:2].lower()}{number}"
-                there = spec.get(section, [] if listed else {})
-                more = [*there, {"name": name, **one}] if listed else {**there, name: one}
+                there: Any = spec.get(section, [] if listed else {})
+                more: Any = [*there, {"name": name, **one}] if listed else {**there, name: one}
                 if is_valid(host, {**spec, section: more}):
                     spec[section] = more
                     break

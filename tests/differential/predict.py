@@ -1,0 +1,91 @@
+"""What the engine says of a packet, from the same facts and objects that `nvictl explain` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from nvi_operator.explain.flow import Entry as ExplainedEntry
+from nvi_operator.explain.flow import Tuple as ExplainedTuple
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.step import HostRoute
+from nvi_operator.explain.surroundings import machine_of
+from nvi_operator.explain.walk import Walk, walks
+from tests.differential.case import SELF, Sent
+from tests.differential.generate.networks import MARKS
+from tests.differential.scene import Gateway
+from tests.differential.tracked import Entry
+
+_NAMED_TABLES = {"main": 254, "default": 253, "local": 255}
+_ANY: dict[object, str] = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def machine(gateway: Gateway) -> Machine:
+    """With what the host's tables hold, as `--live` reads them."""
+    return machine_of(gateway.topology, gateway.state, gateway.facts, routes=_routes(gateway))
+
+
+def predicted(machine: Machine, sent: Sent, *, marked: bool) -> tuple[Walk, ...]:
+    """`marked`: does another table of the host mark packets by their TTL?"""
+    return walks(machine, packet(sent, marked=marked))
+
+
+def packet(sent: Sent, *, marked: bool) -> Packet:
+    own, one = sent.interface == SELF, sent.packet
+    mark = MARKS.get(one.ttl, 0) if marked and not own else sent.mark
+    return Packet(
+        None if own else sent.interface,
+        one.protocol,
+        one.source,
+        one.destination,
+        one.source_port,
+        one.destination_port,
+        one.icmp[0] if one.icmp else None,
+        one.icmp[1] if one.icmp else 0,
+        one.flags if one.flags else frozenset({"syn"}),
+        one.dscp,
+        mark,
+        one.ttl,
+        one.size or None,
+        sent.bound or None,
+        one.keep_whole or one.version == 6,
+    )
+
+
+def with_entries(machine: Machine, made: frozenset[Entry]) -> Machine:
+    """The machine after these entries were made."""
+    return replace(machine, entries=(*machine.entries, *map(explained, made)))
+
+
+def explained(entry: Entry) -> ExplainedEntry:
+    def way(ends: Any) -> ExplainedTuple:
+        return ExplainedTuple(
+            int(ends.source), int(ends.destination), ends.source_port or 0, ends.destination_port or 0
+        )
+
+    family = entry.original.source.version
+    zone = entry.zones[0]
+    return ExplainedEntry(
+        family, entry.original.protocol, way(entry.original), way(entry.reply), zone, entry.mark, entry.translated
+    )
+
+
+def _routes(gateway: Gateway) -> Iterator[HostRoute]:
+    """Those that are not owned, of `main` and of the tables of others."""
+    for route in gateway.routes:
+        table = route.get("table", "main")
+        number = _NAMED_TABLES.get(str(table)) or int(str(table))
+        if str(route.get("protocol")) == str(gateway.topology.protocol) or number == _NAMED_TABLES["local"]:
+            continue
+        destination = str(route["dst"])
+        yield HostRoute(
+            ip_network(_ANY[route["version"]] if destination == "default" else destination),
+            None if route.get("type") in ("unreachable", "blackhole", "prohibit") else str(route["dev"]),
+            ip_address(str(route["gateway"])) if "gateway" in route else None,
+            int(str(route.get("metric", 0))),
+            number,
+            ip_address(str(route["prefsrc"])) if "prefsrc" in route else None,
+        )

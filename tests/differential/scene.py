@@ -1,0 +1,153 @@
+"""A case on the gateway: what is sent, and what is seen of it, packet by packet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.model import Topology
+from tests.differential.case import SELF, Case, Sent, Talk
+from tests.differential.datagram import ECHO, ICMP, ICMP6, TCP, Datagram
+from tests.differential.operator import Operator, load
+from tests.differential.tracked import Entry, Tracked
+from tests.differential.world import Seen, World
+from tests.lab.net import Host
+
+_EXCEEDED = {4: (11, 0), 6: (3, 0)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A packet of a talk: `what` is `send`, or the word of `then`."""
+
+    what: str
+    sent: Sent
+    seen: tuple[Seen, ...]
+    made: frozenset[Entry]  # entries of conntrack that it opened
+    refused: str = ""  # what the kernel said to a socket of the gateway
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What was applied, and what the host knows besides."""
+
+    case: Case
+    facts: Facts
+    topology: Topology
+    state: HostState
+    routes: tuple[dict[str, object], ...]  # of all tables, as `ip -j route` tells them
+
+
+class Stage:
+    """A world and the operator on it, for any number of cases; close it."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self._tracked = Tracked(self.world.gateway)
+        self._operator = Operator(self.world.gateway.netns)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._operator.close()
+        self._tracked.close()
+        self.world.close()
+
+    def apply(self, case: Case) -> Gateway:
+        """Raises NviError where the spec is refused on this host."""
+        loaded = load(case)
+        self.world.settle(case.host)
+        facts, topology, state = self._operator.apply(case, loaded)
+        return Gateway(case, facts, topology, state, tuple(_routes(self.world.gateway)))
+
+    def play(self, talk: Talk) -> Iterator[Step]:
+        """Each packet of a talk. It ends where nothing is there to follow on."""
+        self._tracked.flush()
+        first = self._step("send", talk.send)
+        yield first
+        out = main(first)
+        for what in talk.then:
+            if out is None:
+                return
+            if what == "again":
+                step = self._step(what, replace(talk.send, packet=_later(talk.send.packet)))
+            elif out.place == SELF:
+                return
+            elif what == "reply":
+                step = self._step(what, Sent(out.place, answer(out.packet)))
+            else:
+                step = self._step(what, Sent(out.place, _error(out.packet)))
+            yield step
+
+    def _step(self, what: str, sent: Sent) -> Step:
+        before = self._tracked.entries()
+        refused = ""
+        try:
+            seen = self.world.send(sent)
+        except OSError as error:
+            seen, refused = [], error.strerror or str(error)
+        return Step(what, sent, tuple(seen), self._tracked.entries() - before, refused)
+
+    def rest(self) -> None:
+        """After the last packet of a talk."""
+        self._tracked.flush()
+        self.world.forget()
+
+
+def main(step: Step) -> Seen | None:
+    """The packet that came out of the one that was sent, if one did."""
+    return next((seen for seen in step.seen if is_of(step.sent.packet, seen.packet)), None)
+
+
+def is_of(sent: Datagram, seen: Datagram) -> bool:
+    """Is it the packet that was sent, as far as translation leaves it recognisable?"""
+    return (sent.protocol, sent.icmp, sent.flags) == (seen.protocol, seen.icmp, seen.flags) and seen.ttl <= sent.ttl
+
+
+def answer(packet: Datagram) -> Datagram:
+    """What the far host sends back."""
+    flags = packet.flags
+    if packet.protocol == TCP:
+        flags = frozenset({"syn", "ack"}) if flags == {"syn"} else frozenset({"ack"})
+    icmp = packet.icmp
+    if icmp is not None and icmp[0] in ECHO[packet.version]:
+        icmp = (ECHO[packet.version][icmp[0] == ECHO[packet.version][0]], 0)
+        return replace(_back(packet), icmp=icmp, source_port=packet.source_port, destination_port=None)
+    return replace(_back(packet), flags=flags)
+
+
+def _back(packet: Datagram) -> Datagram:
+    return replace(
+        packet,
+        source=packet.destination,
+        destination=packet.source,
+        source_port=packet.destination_port,
+        destination_port=packet.source_port,
+        ttl=64,
+        size=0,
+    )
+
+
+def _later(packet: Datagram) -> Datagram:
+    return replace(packet, flags=frozenset({"ack"})) if packet.flags == {"syn"} else packet
+
+
+def _error(packet: Datagram) -> Datagram:
+    """A router beyond says that the TTL ended there."""
+    router = ip_address("192.0.2.254" if packet.version == 4 else "2001:db8:f::fe")
+    protocol = ICMP if packet.version == 4 else ICMP6
+    return Datagram(router, packet.source, protocol, icmp=_EXCEEDED[packet.version], inner=replace(packet, ttl=1))
+
+
+def _routes(host: Host) -> Iterator[dict[str, object]]:
+    for version in (4, 6):
+        listed = host.run("ip", f"-{version}", "-j", "-N", "route", "show", "table", "all").stdout
+        yield from ({"version": version, **route} for route in json.loads(listed or "[]"))

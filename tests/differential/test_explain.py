@@ -1,0 +1,46 @@
+"""What the engine says of packets is what the kernel does: random ones, and cases that once disagreed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from random import randrange
+
+import pytest
+
+from tests.differential.case import from_yaml
+from tests.differential.generate import draw_case
+from tests.differential.run import PER_CASE, Disagreement, Tally, run, shows
+from tests.differential.scene import Stage
+
+pytestmark = pytest.mark.netns
+
+PACKETS = int(os.environ.get("NVI_PACKETS", "2000"))
+CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage() as made:
+        yield made
+
+
+def test_what_once_disagreed_agrees(stage: Stage) -> None:
+    found = {file.name: shows(stage, from_yaml(file.read_text(encoding="utf-8"))) for file in CASES}
+    assert {name: text for name, text in found.items() if text} == {}
+
+
+def test_random_packets_go_as_predicted(stage: Stage) -> None:
+    seed = randrange(1 << 31)
+    print(f"seed {seed}")
+    tally, found = Tally(), list[Disagreement]()
+
+    def disagreed(disagreement: Disagreement) -> bool:
+        found.append(disagreement)
+        return False
+
+    run(stage, (draw_case(seed, number, PER_CASE) for number in count()), PACKETS, tally, disagreed)
+    print(tally)
+    assert not found, f"python -m tests.differential --seed {seed}: {found[0].text}"
