@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
@@ -12,15 +13,18 @@ from nvi_operator.topology.facts import Facts, LinkFact
 _FIRST = 1001
 
 
-def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
-    """`facts`, and every interface that the spec names and the host lacks, up and with the spec's addresses."""
+def assume_missing(spec: GatewaySpec, facts: Facts, also: Collection[str] = ()) -> Facts:
+    """`facts`, and every interface that the spec names and the host lacks, up and with the spec's addresses.
+
+    `also`: further interfaces that take up a number, so that two specs have the same ones.
+    """
     addresses = {
         uplink.interface: tuple(ip_interface(a) for a in uplink.addresses)
         for uplink in spec.uplinks.values()
         if uplink.addresses != "auto"
     }
-    named = sorted({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})
-    missing = [ifname for ifname in named if ifname not in facts.links]
+    named = named_interfaces(spec)
+    missing = [ifname for ifname in sorted({*named, *also}) if ifname not in facts.links]
     made_up = {
         ifname: LinkFact(
             ifname,
@@ -30,5 +34,10 @@ def assume_missing(spec: GatewaySpec, facts: Facts) -> Facts:
             addresses=addresses.get(ifname, ()),
         )
         for number, ifname in enumerate(missing, start=_FIRST)
+        if ifname in named
     }
-    return replace(facts, links=MappingProxyType({**facts.links, **made_up}), assumed=bool(missing))
+    return replace(facts, links=MappingProxyType({**facts.links, **made_up}), assumed=bool(made_up))
+
+
+def named_interfaces(spec: GatewaySpec) -> frozenset[str]:
+    return frozenset({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})

@@ -13,6 +13,7 @@ NAMES = [
     "render",
     "graph",
     "plan",
+    "preview",
     "diff",
     "apply",
     "confirm",

@@ -121,6 +121,27 @@ def load_texts(
     return _load(documents, yaml, first.whole, problems, hostname, gateway, root, language)
 
 
+def load_gateways(
+    texts: Mapping[str, bytes], *, root: str, entries: ReadEntries
+) -> dict[str, LoadedSpec | SpecError]:
+    """Every gateway in some texts by its name, or what is wrong with it as a whole.
+
+    Raises SpecError for what is wrong by itself: it may be any one's.
+    """
+    problems = SpecProblems()
+    documents = [part for file in sorted(texts) for part in parts_of(texts[file], file, problems)]
+    parts = _parts(documents, entries, problems, LANGUAGE)
+    if not parts:
+        raise _no_documents(root)
+    found: dict[str, LoadedSpec | SpecError] = {}
+    for name in dict.fromkeys(part.name for part in parts):
+        try:
+            found[name] = _merged(parts, name, texts, SpecProblems(), LANGUAGE)
+        except SpecError as error:
+            found[name] = error
+    return found
+
+
 def _load(
     documents: Sequence[Part],
     yaml: Mapping[str, bytes | str],
@@ -134,9 +155,19 @@ def _load(
     """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
     parts = _parts(documents, entries, problems, language)
     if not parts:
-        message, hint = "there is no document of kind Gateway in it", "see `nvictl schema` and examples/"
-        raise SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
+        raise _no_documents(root)
     name = _choose(parts, hostname, gateway)
+    return _merged(parts, name, yaml, problems, language)
+
+
+def _merged(
+    parts: Sequence[Part],
+    name: str,
+    yaml: Mapping[str, bytes | str],
+    problems: SpecProblems,
+    language: Language,
+) -> LoadedSpec:
+    """The gateway of this name. Raises SpecError with `problems` and those of the whole."""
     chosen = [part for part in parts if part.name == name]
     spec, where, _ = merge(chosen, language)
     claims = Claims()
@@ -150,6 +181,11 @@ def _load(
     texts = {part.source.file: encoded(yaml[part.source.file]) for part in chosen if part.source.raw is None}
     shared = frozenset(part.source.file for part in parts if part.name != name) & {*files}
     return LoadedSpec(name, spec, where, files, shared, claims, language, texts)
+
+
+def _no_documents(root: str) -> SpecError:
+    message, hint = "there is no document of kind Gateway in it", "see `nvictl schema` and examples/"
+    return SpecError([SpecProblem(Position(root, 1, 1), "", message, hint)])
 
 
 def _in_order(problems: SpecProblems) -> SpecProblems:

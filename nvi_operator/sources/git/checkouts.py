@@ -107,17 +107,8 @@ class Checkouts:
         made = {scratch / "spec"}
         try:
             (scratch / "spec").mkdir(parents=True)
-            for path, content in contents:
-                file = scratch / "spec" / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                made.add(file.parent)
-                _write(file, content)
-            for path, target in links.items():  # last: nothing is ever written through one
-                file = scratch / "spec" / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                made.add(file.parent)
-                os.symlink(target, file)
-            _write(scratch / "origin.json", json.dumps(checkout.json()).encode())
+            made |= write_files(scratch / "spec", contents, links, sync=True)
+            _write(scratch / "origin.json", json.dumps(checkout.json()).encode(), sync=True)
             for directory in (*made, scratch):
                 _sync(directory)
             os.rename(scratch, place)
@@ -154,6 +145,27 @@ class Checkouts:
                 left.unlink()
 
 
+def write_files(
+    root: Path, contents: Iterable[tuple[str, bytes]], links: Mapping[str, str], *, sync: bool
+) -> set[Path]:
+    """Files and symlinks below an empty directory, by paths that were checked. Returns the directories with files.
+
+    Raises OSError.
+    """
+    made = set()
+    for path, content in contents:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made.add(file.parent)
+        _write(file, content, sync=sync)
+    for path, target in links.items():  # last: nothing is ever written through one
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made.add(file.parent)
+        os.symlink(target, file)
+    return made
+
+
 def blob_id(content: bytes, digits: int = 40) -> str:
     """The name that git gives to a content, with SHA-1 or SHA-256 (gitformat-pack(5))."""
     made = hashlib.sha1(usedforsecurity=False) if digits == 40 else hashlib.sha256()
@@ -161,12 +173,13 @@ def blob_id(content: bytes, digits: int = 40) -> str:
     return made.hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, sync: bool) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
 
 
 def _sync(directory: Path) -> None:

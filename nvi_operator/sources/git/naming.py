@@ -43,18 +43,22 @@ def in_the_repository(error: SpecError, checkouts: Checkouts, remote: str) -> Sp
     checkout = checkouts.checkout()
     if checkout is None:
         return NotFetchedError(remote)
-    before = f"{checkouts.spec}"
     after = f"{checkout.commit[:7]}:{checkout.path}".removesuffix("/")
+    return renamed(error, f"{checkouts.spec}", after, between="/" if checkout.path else "")
 
-    def renamed(text: str) -> str:
-        return text.replace(f"{before}/", f"{after}/" if checkout.path else after).replace(before, after)
+
+def renamed(error: SpecError, before: str, after: str, *, between: str = "/") -> SpecError:
+    """The same error, where directory `before` is called `after`; `between` it and the names of its files."""
+
+    def name(text: str) -> str:
+        return text.replace(f"{before}/", f"{after}{between}").replace(before, after)
 
     problems = SpecProblems(
         replace(
             problem,
-            position=replace(problem.position, file=renamed(problem.position.file)),
-            message=renamed(problem.message),
-            hint=renamed(problem.hint),
+            position=replace(problem.position, file=name(problem.position.file)),
+            message=name(problem.message),
+            hint=name(problem.hint),
         )
         for problem in error.problems
     )

@@ -30,6 +30,10 @@ class Tip:
         return self.ref.startswith(TAGS)
 
 
+def is_object_name(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def short_ref(ref: str) -> str:
     return ref.removeprefix(HEADS).removeprefix(TAGS)
 

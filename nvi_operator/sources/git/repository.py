@@ -13,7 +13,8 @@ from pathlib import Path
 
 from nvi_operator.errors import RefusedError, SourceError
 from nvi_operator.sources.git.command import Remote, command, environment, explained
-from nvi_operator.sources.git.tree import Blob
+from nvi_operator.sources.git.refs import is_object_name
+from nvi_operator.sources.git.tree import Blob, check_content, check_link
 from nvi_operator.sources.git.verify import Signatures, check_files, make_home, settings, signer
 
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_*")  # what a killed git leaves
@@ -51,6 +52,17 @@ class Repository:
 
     def has(self, commit: str) -> bool:
         return self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+    def find(self, name: str) -> str | None:
+        """The object that git understands by a name, which may be anything that a user wrote."""
+        done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        found = done.stdout.decode(errors="replace").strip()
+        return found if done.returncode == 0 and is_object_name(found) else None
+
+    def directories(self, tree: str) -> list[str]:
+        """The paths of all in a tree."""
+        names = self._ask("ls-tree", "-d", "-r", "-z", "--name-only", "--full-tree", tree).split(b"\0")
+        return [os.fsdecode(name) for name in names if name]
 
     def fetch(self, ref: str, *, shallow: bool) -> str:
         """What a ref of the remote leads to, with its objects; `shallow`: without its history."""
@@ -164,6 +176,28 @@ class Repository:
     def _failed(self, what: str, errors: bytes) -> SourceError:
         why, hint = explained(errors)
         return SourceError(f"{self._remote.url}: git {what}: {why}", hint=hint)
+
+
+def read_blobs(
+    repository: Repository, blobs: Sequence[Blob], where: str
+) -> tuple[Iterator[tuple[str, bytes]], dict[str, str]]:
+    """The files among the blobs with their contents, each checked when it is read; and the symlinks' targets.
+
+    Raises RefusedError.
+    """
+    links = [blob for blob in blobs if blob.is_link]
+    files = [blob for blob in blobs if not blob.is_link]
+    targets = {
+        blob.path: check_link(blob.path, content, where)
+        for blob, content in zip(links, repository.contents(links), strict=True)
+    }
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        for blob, content in zip(files, repository.contents(files), strict=True):
+            check_content(blob.path, content, where)
+            yield blob.path, content
+
+    return contents(), targets
 
 
 def _plain(text: str) -> str:

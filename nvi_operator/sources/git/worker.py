@@ -13,7 +13,6 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,8 +22,8 @@ from nvi_operator.errors import NviError, RefusedError
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote
 from nvi_operator.sources.git.refs import TAGS, short_ref, version
-from nvi_operator.sources.git.repository import Repository, end_with_parent
-from nvi_operator.sources.git.tree import check_content, check_link, spec_blobs
+from nvi_operator.sources.git.repository import Repository, end_with_parent, read_blobs
+from nvi_operator.sources.git.tree import spec_blobs
 from nvi_operator.sources.git.verify import Signatures
 
 MOST_BYTES = 1 << 30  # of a pack; setrlimit(2): git's own limit, receive.maxInputSize, is of pushes only
@@ -125,20 +124,9 @@ def _write(job: Job, checkouts: Checkouts, repository: Repository, checkout: Che
     blobs = spec_blobs(repository.tree(commit, job.path), where)
     if not blobs:
         raise RefusedError(f"{where}: no YAML files in this directory", hint="look at spec.source.git.path")
-    links = [blob for blob in blobs if blob.is_link]
-    files = [blob for blob in blobs if not blob.is_link]
-    targets = {
-        blob.path: check_link(blob.path, content, where)
-        for blob, content in zip(links, repository.contents(links), strict=True)
-    }
-
-    def contents() -> Iterator[tuple[str, bytes]]:
-        for blob, content in zip(files, repository.contents(files), strict=True):
-            check_content(blob.path, content, where)
-            yield blob.path, content
-
+    contents, targets = read_blobs(repository, blobs, where)
     found = replace(checkout, author=author, subject=subject, files={blob.path: blob.object for blob in blobs})
-    tree = checkouts.write(found, contents(), targets)
+    tree = checkouts.write(found, contents, targets)
     repository.accept(found.commit)
     return found, tree
 

@@ -1,0 +1,37 @@
+"""A preview for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from nvi_operator.preview.model import Preview
+from nvi_operator.state.lines import Line
+from nvi_operator.view.plan import coloured, wrapped
+from nvi_operator.view.preview.blocks import Block, blocks, clean, headline, same_line
+
+
+def preview_pieces(preview: Preview, width: int | None) -> Iterator[Text]:
+    """Lines as the other commands have them, not wider than `width`."""
+    for block in blocks(preview):
+        yield Text(f"{_title(block)}\n", style="bold")
+        yield from coloured(wrapped(_lines(block), width))
+        yield Text("\n")
+    if same := same_line(preview):
+        yield Text(f"{same}\n")
+    yield Text(f"From {clean(preview.base)} to {clean(preview.head)}: {headline(preview)}.", style="bold")
+
+
+def _title(block: Block) -> str:
+    place = f" ({block.place})" if block.place not in (".", block.title) else ""
+    return f"{block.title}{place}: {block.word}"
+
+
+def _lines(block: Block) -> Iterator[Line]:
+    if not block.is_wrong:  # otherwise it is on stderr, as each error
+        yield from ((" ", line) for line in block.error)
+    yield from block.plan
+    yield from ((" ", f"note: {note}") for note in block.notes)
+    if block.steps:
+        yield " ", block.steps
