@@ -11,11 +11,16 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
+from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.fib_rule import own_rules
+from nvi_operator.kinds.ingress_guard import IngressGuard
+from nvi_operator.kinds.link_group import LinkGroup
+from nvi_operator.kinds.proxy_neighbour import ProxyNeighbour
 from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.nft.ast import Match, Table, Verdict, Vmap
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.state.host import HostState
+from nvi_operator.state.host import HostState, Object
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import Priorities, own_table
 from nvi_operator.topology.rules import Conditions, Unchanged
@@ -77,6 +82,19 @@ class Owners:
             return self.ifnames.get(str(rule.iif), GATEWAY)
         network = rule.source or rule.destination
         return (self.of_network(network) if network else None) or GATEWAY
+
+    def of_object(self, obj: Object, at: Priorities | None) -> SpecEntry:
+        """The entry that an object other than the table belongs to. `at`: the gateway's priorities, where known."""
+        match obj:
+            case FibRule():
+                return self.of_rule(obj, at) if at else GATEWAY
+            case Route(table=table, dev=dev) if table not in self.own_tables:
+                return self.tables.get(table) or self.ifnames.get(dev or "", GATEWAY)
+            case LinkGroup() | EgressGuard() | IngressGuard() | ProxyNeighbour():
+                return self.ifnames.get(obj.ifname, GATEWAY)
+            case Sysctl(path=path):
+                return next((self.ifnames[part] for part in path.split("/") if part in self.ifnames), GATEWAY)
+        return GATEWAY
 
     def _of_untranslated(self, rule: FibRule) -> SpecEntry:
         for conditions, entry in self.untranslated:

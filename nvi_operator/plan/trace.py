@@ -22,12 +22,9 @@ from operator import attrgetter
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard
-from nvi_operator.kinds.link_group import LinkGroup
-from nvi_operator.kinds.proxy_neighbour import ProxyNeighbour
 from nvi_operator.kinds.route import Route
-from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.language.model.values import FAMILIES
-from nvi_operator.nft.ast import Element, Rule, Table
+from nvi_operator.nft.ast import Table
 from nvi_operator.nft.values import network_value
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.names import Names
@@ -35,23 +32,16 @@ from nvi_operator.plan.owners import GATEWAY, Owners, SpecEntry, of_label, owner
 from nvi_operator.plan.pieces import (
     FORWARDS,
     STATICS,
-    TRANSLATIONS,
     Fact,
     Many,
     TablePiece,
-    counter_of,
     follow,
-    forward_fact,
-    rule_fact,
-    segment_fact,
     servers_of,
     set_label,
-    static_fact,
     table_pieces,
-    text,
-    translation_of,
 )
 from nvi_operator.plan.rule_words import address_words, service_words
+from nvi_operator.plan.table_owners import entry_of_element, entry_of_rule
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import Object
 from nvi_operator.topology.model import Topology
@@ -191,16 +181,7 @@ class _Trace:
                 yield _Piece(number, added, entry, noun, change.ref.key, self._fact(obj, entry))
 
     def _owner(self, obj: Object, owners: Owners) -> SpecEntry:
-        match obj:
-            case FibRule():
-                return owners.of_rule(obj, self._topologies[0].priorities) if self._topologies else GATEWAY
-            case Route(table=table, dev=dev) if table not in owners.own_tables:
-                return owners.tables.get(table) or owners.ifnames.get(dev or "", GATEWAY)
-            case LinkGroup() | EgressGuard() | IngressGuard() | ProxyNeighbour():
-                return owners.ifnames.get(obj.ifname, GATEWAY)
-            case Sysctl(path=path):
-                return next((owners.ifnames[part] for part in path.split("/") if part in owners.ifnames), GATEWAY)
-        return GATEWAY
+        return owners.of_object(obj, self._topologies[0].priorities if self._topologies else None)
 
     def _fact(self, obj: Object, entry: SpecEntry) -> Fact | None:
         match obj:
@@ -258,53 +239,17 @@ class _Trace:
 
     def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[SpecEntry, Fact | None]:
         where, thing = piece.where, piece.thing
+        owners = self._owners(piece.added)
         if piece.noun == "nft element":
             assert thing is not None
-            return self._of_element(where, thing, piece.added, names)  # type: ignore[arg-type]
-        owners = self._owners(piece.added)
+            return entry_of_element(where, thing, owners, self._places, names, piece.added)  # type: ignore[arg-type]
         if piece.noun == "nft set":
             return owners.labels.get(set_label(where), GATEWAY), None
         assert table is not None
         servers = self._servers(table)
         if piece.noun == "nft rule":
-            return self._of_nft_rule(where, thing, piece.added, names, servers)  # type: ignore[arg-type]
+            return entry_of_rule(where, thing, owners, self._places, names, servers, piece.added)  # type: ignore[arg-type]
         return owners.labels.get(where) or of_label(servers.get(where, where)), None
-
-    def _of_element(self, where: str, element: Element, added: bool, names: Names) -> tuple[SpecEntry, Fact | None]:
-        (first, *_), _ = element
-        if where.startswith(FORWARDS):
-            return SpecEntry("forwards", names.forward(element[0], added)), forward_fact(element, self._places)
-        if where.startswith(STATICS):
-            fact = static_fact(where, element)
-            return SpecEntry("static", names.static((fact.what, fact.value), added)), fact
-        if where.startswith("tenant_of_"):
-            name = names.forward(element[0], added)
-            return SpecEntry("forwards", name) if name else GATEWAY, None
-        owners = self._owners(added)
-        if where == "ifindex_mark":
-            return owners.ifindexes.get(int(str(first)), GATEWAY), None
-        if entry := owners.labels.get(set_label(where)):
-            return entry, None if where.endswith("_hosts") else Fact(("address", first), "address", text(first))
-        return (owners.of_network(str(first)) if isinstance(first, str) else None) or GATEWAY, None
-
-    def _of_nft_rule(
-        self, where: str, rule: Rule, added: bool, names: Names, servers: Mapping[str, str]
-    ) -> tuple[SpecEntry, Fact | None]:
-        owners = self._owners(added)
-        counter = counter_of(rule) or servers.get(where)
-        if counter:
-            entry = owners.labels.get(counter) or of_label(counter)
-            return entry, rule_fact(rule, self._places) if where in TRANSLATIONS else None
-        if where not in TRANSLATIONS:
-            return owners.labels.get(where) or of_label(where), segment_fact(rule)
-        translation = translation_of(rule)
-        if translation is None:
-            return GATEWAY, None
-        if translation.asked:  # both ends are named
-            name = names.twice((translation.source, translation.asked), added)
-            if name or (translation.is_twice and not names.static(translation.pair, added)):
-                return SpecEntry("twiceNat", name), translation.twice_fact
-        return SpecEntry("static", names.static(translation.pair, added)), translation.static_fact
 
     # ----------------------------------------------------------------- an effect as a whole
 
