@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.step import HostRoute, Origin, Subject
-from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import InterfaceAddress
@@ -32,7 +30,7 @@ def nowhere(subject: Subject) -> Origin | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Machine:
     """What a walk reads. `machine_of` (surroundings.py) makes it of a topology and facts.
 
@@ -52,7 +50,7 @@ class Machine:
     origin: Callable[[Subject], Origin | None] = nowhere
     device: str = "nvi0"
     dataplane: Literal["kmod", "bpf"] = "bpf"
-    cache: MappingProxyType[str, object] = field(default_factory=lambda: MappingProxyType({}), compare=False)
 
-    def families(self) -> tuple[Family, ...]:
-        return tuple(sorted({a.version for i in self.interfaces.values() for a in i.addresses}))
+    def knowing(self, *entries: Entry | None) -> Machine:
+        """With the entries of earlier walks as well: of the same flow a further packet is then no new one."""
+        return replace(self, entries=(*self.entries, *(entry for entry in entries if entry is not None)))

@@ -31,10 +31,11 @@ class RuleAt:
 
 @dataclass(frozen=True)
 class ElementOf:
-    """An element of a named set or map of the table."""
+    """An element of a named set or map of the table, that a rule asked."""
 
     set: str
     element: Element
+    asked_by: RuleAt | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,189 @@
+"""What conntrack makes of a packet: the flow that it opens or belongs to, and the translation of a known flow.
+
+Source: net/netfilter/nf_conntrack_core.c, nf_conntrack_proto_{tcp,icmp,icmpv6}.c, nf_nat_core.c, Linux 6.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from nvi_operator.explain.flow import Entry, Tuple
+from nvi_operator.explain.packet import ICMP_OF, TCP, WITH_PORTS
+from nvi_operator.explain.passing import Direction, Passing, Terms, Track
+from nvi_operator.explain.space import Point, Term
+from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.step import Hook
+from nvi_operator.language.model.values import Family
+
+# Types of ICMP that open a flow: echo, timestamp, information and address mask requests; node information queries.
+_OPENS: Mapping[Family, Spans] = {
+    4: Spans.of((t, t) for t in (8, 13, 15, 17)),
+    6: Spans.of((t, t) for t in (128, 139)),
+}
+# Neighbour discovery and MLD (nf_conntrack_icmpv6_error()).
+_UNTRACKED = Spans.of(((130, 132), (133, 137), (143, 143)))
+
+
+def track(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Iterator[Passing]:
+    """The packet with its flow."""
+    if passing.state == "untracked" or passing.track is not None:
+        yield passing
+        return
+    known = _of_entry(passing, entries, hook)
+    if known is not None:
+        yield known
+        return
+    icmp, others = passing.of_protocols(ICMP_OF[passing.family])
+    if icmp is not None:
+        yield from _icmp(icmp, hook)
+    if others is not None:
+        # nf_conntrack_tcp_loose: a connection may be picked up by an acknowledgement.
+        if others.flags & {"syn", "ack", "rst", "fin"} in ({"syn"}, {"ack"}):
+            yield _opened(others, hook)
+            return
+        tcp, rest = others.of_protocols(TCP)
+        if tcp is not None:
+            yield _invalid(tcp, hook)
+        if rest is not None:
+            yield _opened(rest, hook)
+
+
+def answered(passing: Passing, hook: Hook) -> Passing:
+    """An answer to an earlier walk, of which the flow is known."""
+    made = replace(passing, track=passing.expected, state="established", expected=None)
+    return made.noted(hook, "tracked", note="established, reply direction")
+
+
+def _icmp(passing: Passing, hook: Hook) -> Iterator[Passing]:
+    term = passing.now["icmp_type"]
+    opens, rest = passing.split(term, _OPENS[passing.family])
+    if opens is not None:
+        yield _opened(opens, hook)
+    if rest is not None and passing.family == 6:
+        untracked, rest = rest.split(term, _UNTRACKED)
+        if untracked is not None:
+            yield replace(untracked, state="untracked")
+    if rest is not None:
+        yield _invalid(rest, hook)
+
+
+def _opened(passing: Passing, hook: Hook) -> Passing:
+    made = replace(passing, state="new", track=Track(passing.now, passing.now, zone=passing.zone))
+    return made.noted(hook, "tracked", note="new" if not passing.zone else f"new, in zone {passing.zone}")
+
+
+def _invalid(passing: Passing, hook: Hook) -> Passing:
+    return replace(passing, state="invalid").noted(
+        hook, "tracked", note="invalid: it belongs to no flow, and opens none"
+    )
+
+
+def _of_entry(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Passing | None:
+    """Of one packet: the flow that it belongs to. A region is one of packets that open flows."""
+    if not entries or not passing.is_point(*passing.now.values()):
+        return None
+    packet = tuple_at(passing.now, {v: passing.value(Term(v)) or 0 for v in _variables(passing.now)}, passing.family)
+    protocol = passing.value(passing.now["protocol"])
+    for entry in entries:
+        if entry.family != passing.family or entry.protocol != protocol:
+            continue
+        if entry.original == packet and entry.zone == passing.zone:
+            return _known(passing, entry, "original", hook)
+        if entry.reply == packet:  # zones are of the original direction: answers are in none
+            return _known(passing, entry, "reply", hook)
+    return None
+
+
+def _known(passing: Passing, entry: Entry, direction: Direction, hook: Hook) -> Passing:
+    def terms(name: str, values: Mapping[str, int]) -> Mapping[str, Term]:
+        nonlocal passing
+        found = dict(passing.now)
+        for field, value in values.items():
+            passing, found[field] = passing.fresh(f"{name} {field}", Spans.one(value))
+        return found
+
+    original = terms("original", _fields(entry.original))
+    translated = terms("translated", _fields(_inverse(entry.reply)))
+    made = Track(original, translated, direction, entry.zone, entry.mark, entry.status | {"confirmed"}, entry)
+    known = replace(passing, track=made, state="established")
+    return known.noted(hook, "tracked", note=f"established, {direction} direction")
+
+
+def _fields(one: Tuple) -> dict[str, int]:
+    return {
+        "source": one.source,
+        "destination": one.destination,
+        "source_port": one.source_port,
+        "destination_port": one.destination_port,
+    }
+
+
+def _inverse(one: Tuple) -> Tuple:
+    return Tuple(one.destination, one.source, one.destination_port, one.source_port)
+
+
+def _variables(terms: Terms) -> set[str]:
+    return {term.variable for term in terms.values()}
+
+
+# ---------------------------------------------------------------------- the translation of a known flow
+
+
+def destination_of_known(passing: Passing, hook: Hook) -> Passing:
+    """At prerouting or output: a further packet goes where the first was sent; an answer back to who asked."""
+    known = passing.track
+    if known is None or passing.state == "new":
+        return passing
+    if known.direction == "original" and "dnat" in known.status:
+        return _rewritten(passing, hook, "destination", known.translated, "destination")
+    if known.direction == "reply" and "snat" in known.status:
+        return _rewritten(passing, hook, "destination", known.original, "source")
+    return passing
+
+
+def source_of_known(passing: Passing, hook: Hook) -> Passing:
+    """At postrouting or input."""
+    known = passing.track
+    if known is None or passing.state == "new":
+        return passing
+    if known.direction == "original" and "snat" in known.status:
+        return _rewritten(passing, hook, "source", known.translated, "source")
+    if known.direction == "reply" and "dnat" in known.status:
+        return _rewritten(passing, hook, "source", known.original, "destination")
+    return passing
+
+
+def _rewritten(passing: Passing, hook: Hook, side: str, terms: Terms, of: str) -> Passing:
+    before = passing.shown(side)  # type: ignore[arg-type]
+    icmp = passing.protocols <= {ICMP_OF[passing.family]}
+    given = {side: terms[of]}
+    if icmp:
+        given["source_port"] = terms["source_port"]  # the identifier (icmp_manip_pkt())
+    else:
+        given[f"{side}_port"] = terms[f"{of}_port"]
+    made = passing.with_now(**given)
+    return made.noted(hook, "translated", changes=((side, before, made.shown(side)),))  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- entries
+
+
+def tuple_at(terms: Terms, point: Point, family: Family) -> Tuple:
+    """As conntrack writes it: an ICMP echo has its identifier as both ports, others without ports have 0."""
+    value = {name: term.at(point) for name, term in terms.items()}
+    source_port = destination_port = 0
+    if value["protocol"] in WITH_PORTS:
+        source_port, destination_port = value["source_port"], value["destination_port"]
+    elif value["protocol"] == ICMP_OF[family]:
+        source_port = destination_port = value["source_port"]
+    return Tuple(value["source"], value["destination"], source_port, destination_port)
+
+
+def entry_at(track: Track, point: Point, family: Family) -> Entry:
+    if track.known is not None:
+        return track.known
+    protocol = track.original["protocol"].at(point)
+    original = tuple_at(track.original, point, family)
+    reply = _inverse(tuple_at(track.translated, point, family))
+    return Entry(family, protocol, original, reply, track.zone, track.mark, track.status - {"confirmed"})

@@ -1,0 +1,243 @@
+"""The way of a packet: hook after hook, from where it comes in to where it leaves, through both passes.
+
+docs/architecture.md has the same as a drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from nvi_operator.explain import conntrack
+from nvi_operator.explain.chains import Chains, indexes_of, table_of
+from nvi_operator.explain.fields import Reader, own_addresses
+from nvi_operator.explain.index import Index
+from nvi_operator.explain.limits import Limit
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.matching import Matcher
+from nvi_operator.explain.passing import Ends, Passing
+from nvi_operator.explain.programs import Programs
+from nvi_operator.explain.routing import Asked, Router, Way, reverse_path
+from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.step import Hook
+from nvi_operator.explain.translation import Translator, apply
+from nvi_operator.explain.unique import Range
+from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
+from nvi_operator.nft.ast import Chain
+from nvi_operator.topology.numbers import CONNTRACK
+
+_NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
+# Sources and destinations that are never routed (ip_route_input_slow(), ip6_rcv_core()).
+_LOOPBACK_4 = Spans(((127 << 24, (128 << 24) - 1),))
+_MARTIAN_SOURCES = {
+    4: Spans.of([(0, (1 << 24) - 1), *_LOOPBACK_4, (0xE0000000, 0xEFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF)]),
+    6: Spans.of([(0, 1), (0xFF << 120, (1 << 128) - 1), (0xFFFF << 32, (0x10000 << 32) - 1)]),
+}
+_MARTIAN_DESTINATIONS = {4: Spans.of([(0, (1 << 24) - 1), *_LOOPBACK_4]), 6: Spans.of([(0, 1)])}
+_GROUPS = {
+    4: Spans.of([(0xE0000000, 0xEFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF)]),
+    6: Spans(((0xFF << 120, (1 << 128) - 1),)),
+}
+
+
+class Passes:
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.programs = Programs(machine)
+        self.router = Router(machine)
+        reader = Reader(machine)
+        indexes = indexes_of(table_of(machine))
+        matcher = Matcher(reader, indexes, lambda passing: reverse_path(self.router, passing))
+        self._chains = Chains(machine, matcher, reader, Translator(machine, reader, indexes))
+        self._indexes = indexes
+
+    def index(self, name: str) -> Index:
+        """The elements of a named set or map."""
+        return self._indexes[name]
+
+    # ------------------------------------------------------------------ in
+
+    def receive(self, passing: Passing, ends: Ends) -> None:
+        """From the wire, or handed back by the device."""
+        interface = self.machine.interfaces.get(passing.in_interface or "")
+        if interface is None or not interface.up:
+            ends.put(passing, NotModelled(Limit.LINK_DOWN, passing.in_interface or ""))
+            return
+        arrived = self.programs.arrived(passing, ends)
+        if arrived is None:
+            return
+        through = self._hook("prerouting", [arrived], ends)
+        for each in through:
+            for checked in self._checked(each, ends):
+                for part, way in self.router.routed(checked):
+                    self._forward(part, way, ends)
+
+    def _checked(self, passing: Passing, ends: Ends) -> Iterator[Passing]:
+        """Without what no host sends, or what is for groups."""
+        family = passing.family
+        rest: Passing | None = passing
+        groups, rest = passing.split(passing.now["destination"], _GROUPS[family])
+        if groups is not None:
+            ends.put(groups, NotModelled(Limit.MULTICAST))
+        for name, spans in (("source", _MARTIAN_SOURCES), ("destination", _MARTIAN_DESTINATIONS)):
+            if rest is not None:
+                martian, rest = rest.split(rest.now[name], spans[family])
+                if martian is not None:
+                    ends.put(martian.noted("routing", "dropped", note=f"martian {name}"), Dropped(f"martian {name}"))
+        if rest is not None and family == 4 and not self._accepts_local(rest):
+            martian, rest = rest.split(rest.now["source"], own_addresses(self.machine, 4))
+            if martian is not None:
+                ends.put(martian.noted("routing", "dropped", note="martian source"), Dropped("martian source"))
+        if rest is not None:
+            yield rest
+
+    def _accepts_local(self, passing: Passing) -> bool:
+        path = f"net/ipv4/conf/{passing.in_interface}/accept_local"
+        return passing.in_interface == "lo" or any(
+            getattr(each, "path", None) == path and getattr(each, "value", None) == "1"
+            for each in self.machine.state.of_kind("sysctl")
+        )
+
+    # ------------------------------------------------------------------ through
+
+    def _forward(self, passing: Passing, way: Way, ends: Ends) -> None:
+        if way.refused is not None:
+            ends.put(_routed(passing, way, "refused"), way.refused)
+            return
+        passing = _routed(passing, way)
+        if way.local:
+            for each in self._hook("input", [passing], ends):
+                ends.put(each, Delivered())
+            return
+        assert way.dev is not None
+        fits = self._fits(passing, way.dev, ends)
+        if fits is None:
+            return
+        going = replace(fits, out_interface=way.dev, ttl=fits.ttl - 1)
+        for each in self._hook("forward", [going], ends):
+            self._send(each, way, ends)
+
+    def _fits(self, passing: Passing, dev: str, ends: Ends) -> Passing | None:
+        """ip_forward(), ip6_forward(): the TTL first, and then the MTU of the way out."""
+        if passing.ttl <= 1:
+            step = passing.noted("forward", "refused", note="the TTL ends here")
+            ends.put(step, Refused("time-exceeded", f"stage {passing.stage}"))
+            return None
+        length, mtu, like = passing.region.like.length, self.machine.interfaces[dev].mtu, passing.region.like
+        if length is not None and mtu is not None and length > mtu and (passing.family == 6 or like.dont_fragment):
+            step = passing.noted("forward", "refused", note=f"larger than the MTU of {dev}, {mtu}")
+            ends.put(step, Refused("too-big", dev, mtu))
+            return None
+        return passing
+
+    def _send(self, passing: Passing, way: Way, ends: Ends) -> None:
+        """From routing to the wire, or into the device."""
+        for each in self._hook("postrouting", [passing], ends):
+            if each.out_interface == self.machine.device:
+                back = self.programs.returned(each, ends)
+                if back is not None:
+                    self.receive(back, ends)
+                continue
+            for out in self.programs.leaving(each, ends):
+                assert way.dev is not None
+                ends.put(out, Forwarded(way.dev, way.via))
+
+    # ------------------------------------------------------------------ the gateway itself
+
+    def emit(self, passing: Passing, ends: Ends) -> None:
+        """What the gateway itself sends: routed first, and again where the table changed what routing looks at."""
+        bound = passing.region.like.bound_interface
+        for part, way in self._own_way(passing, bound):
+            if way.refused is not None:
+                ends.put(_routed(part, way, "refused"), way.refused)
+                continue
+            first = replace(_routed(part, way), out_interface="lo" if way.local else way.dev)
+            for each in self._hook("output", [first], ends):
+                if each.mark == first.mark and each.now["destination"] == first.now["destination"]:
+                    self._leave(each, way, ends)
+                    continue
+                for again, other in self._own_way(each, bound):
+                    if other.refused is not None:
+                        ends.put(_routed(again, other, "refused"), other.refused)
+                        continue
+                    out = "lo" if other.local else other.dev
+                    self._leave(replace(_routed(again, other), out_interface=out), other, ends)
+
+    def _own_way(self, passing: Passing, bound: str | None) -> list[tuple[Passing, Way]]:
+        asked = Asked("lo", passing.now["source"], passing.now["destination"], passing.mark, bound, own=True)
+        return self.router.routed(passing, asked)
+
+    def _leave(self, passing: Passing, way: Way, ends: Ends) -> None:
+        if not way.local:
+            self._send(passing, way, ends)
+            return
+        for each in self._hook("postrouting", [passing], ends):
+            ends.put(each, Delivered())
+
+    # ------------------------------------------------------------------ hooks
+
+    def _hook(self, hook: Hook, passings: list[Passing], ends: Ends) -> list[Passing]:
+        """The chains of a hook, with conntrack and NAT at their places among them."""
+        stages: list[tuple[int, int, Callable[[list[Passing]], list[Passing]]]] = []
+        for order, chain in enumerate(self._chains.base(hook)):
+            assert chain.hook is not None
+            if chain.hook.type != "nat":
+                stages.append((chain.hook.priority, order, self._chain(chain, hook, ends)))
+        if hook in ("prerouting", "output"):
+            stages.append((CONNTRACK, -1, lambda found: list(self._tracked(found, hook))))
+        if hook in _NAT:
+            stages.append((_NAT[hook], -1, lambda found: self._nat(found, hook, ends)))
+        current = passings
+        for _, _, stage in sorted(stages, key=lambda item: item[:2]):
+            if not current:
+                break
+            current = stage(current)
+        if hook in ("postrouting", "input"):
+            current = [self._confirmed(each) for each in current]
+        return current
+
+    def _chain(self, chain: Chain, hook: Hook, ends: Ends) -> Callable[[list[Passing]], list[Passing]]:
+        return lambda found: self._chains.run(chain, found, hook, ends)
+
+    def _tracked(self, passings: Iterable[Passing], hook: Hook) -> Iterator[Passing]:
+        for passing in passings:
+            if passing.expected is not None and passing.state is None:
+                yield conntrack.answered(passing, hook)
+            else:
+                yield from conntrack.track(passing, self.machine.entries, hook)
+
+    def _nat(self, passings: list[Passing], hook: Hook, ends: Ends) -> list[Passing]:
+        """Chains of NAT see the first packet of a flow only."""
+        known = conntrack.destination_of_known if hook in ("prerouting", "output") else conntrack.source_of_known
+        new = [each for each in passings if each.state == "new" and each.track is not None]
+        others = [known(each, hook) for each in passings if each.state != "new" or each.track is None]
+        before = {id(each.track) for each in new}
+        for chain in self._chains.base(hook):
+            if chain.hook is not None and chain.hook.type == "nat" and new:
+                new = self._chains.run(chain, new, hook, ends)
+        if hook == "postrouting" and self.machine.entries:
+            new = [made for each in new for made in self._kept(each, before)]
+        return [*new, *others]
+
+    def _kept(self, passing: Passing, before: set[int]) -> Iterator[Passing]:
+        """A flow that no rule translates gets another port where an earlier flow has its tuple."""
+        if id(passing.track) not in before:
+            yield passing
+            return
+        given = Range(passing.now["source"])
+        yield from apply(passing, "snat", given, None, "postrouting", self.machine.entries)
+
+    def _confirmed(self, passing: Passing) -> Passing:
+        if passing.track is None:
+            return passing
+        track = replace(passing.track, status=passing.track.status | {"confirmed"})
+        return replace(passing, track=track, flow=passing.flow or track)
+
+
+def _routed(passing: Passing, way: Way, did: str = "routed") -> Passing:
+    for subject in way.by[:-1]:
+        passing = passing.noted("routing", did if len(way.by) == 1 else "routed", subject)
+    if way.by:
+        note = "to the gateway itself" if way.local else ""
+        passing = passing.noted("routing", did, way.by[-1], note=note)
+    return passing

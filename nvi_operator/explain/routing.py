@@ -1,0 +1,252 @@
+"""FIB rules and routes: where a class of packets goes. Split by each rule, and by the longest prefix of each table.
+
+Source: net/core/fib_rules.c, net/ipv4/fib_rules.c, net/ipv4/fib_trie.c, net/ipv6/fib6_rules.c, Linux 6.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from nvi_operator.explain.fields import own_addresses
+from nvi_operator.explain.limits import Limit
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.numbers import address_span, protocol_number
+from nvi_operator.explain.packet import WITH_PORTS
+from nvi_operator.explain.passing import Passing
+from nvi_operator.explain.space import Term
+from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.step import HostRoute
+from nvi_operator.explain.verdict import NotModelled, Refused, Verdict
+from nvi_operator.kinds.route import Route
+from nvi_operator.language.model.values import Address, Family
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.numbers import LOCAL, MAIN, MAIN_PRIORITY
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """Where it goes: to the gateway itself, out by `dev`, or nowhere. `by` are the FIB rule and the route."""
+
+    dev: str | None = None
+    via: Address | None = None
+    local: bool = False
+    refused: Verdict | None = None
+    by: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is looked up: mostly the packet as it is. `iif` is `lo` for what the gateway itself sends."""
+
+    iif: str | None
+    source: Term
+    destination: Term
+    mark: int
+    oif: str | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    routes: Sequence[tuple[int, Spans, Route | HostRoute, bool]]  # prefix length, addresses; True: it refuses
+
+
+class Router:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._tables: dict[tuple[Family, int], _Table] = {}
+
+    @cached_property
+    def _rules(self) -> dict[Family, Sequence[FibRule]]:
+        machine = self._machine
+        owned = [rule for rule in machine.state.of_kind("fib-rule") if isinstance(rule, FibRule)]
+        found: dict[Family, Sequence[FibRule]] = {}
+        for family in (4, 6):
+            kernels = [
+                FibRule(family, 0, "lookup", LOCAL),
+                FibRule(family, MAIN_PRIORITY, "lookup", MAIN),
+                FibRule(family, MAIN_PRIORITY + 1, "lookup", 253),
+            ]
+            all_ = [*kernels, *(rule for rule in (*owned, *machine.rules) if rule.family == family)]
+            found[family] = sorted(all_, key=lambda rule: rule.priority)
+        return found
+
+    def table(self, family: Family, number: int) -> _Table:
+        key = family, number
+        if key not in self._tables:
+            self._tables[key] = _Table(tuple(_in_order(self._machine, family, number)))
+        return self._tables[key]
+
+    # ------------------------------------------------------------------ the lookup
+
+    def routed(self, passing: Passing, asked: Asked | None = None) -> list[tuple[Passing, Way]]:
+        """The parts of the class, each with its way."""
+        asked = asked or Asked(
+            passing.in_interface or "lo",
+            passing.now["source"],
+            passing.now["destination"],
+            passing.mark,
+            own=passing.is_own,
+        )
+        found: list[tuple[Passing, Way]] = []
+        self._from(0, [passing], asked, found)
+        return found
+
+    def _from(self, start: int, passings: list[Passing], asked: Asked, found: list[tuple[Passing, Way]]) -> None:
+        if not passings:
+            return
+        rules = self._rules[passings[0].family]
+        current = passings
+        for at in range(start, len(rules)):
+            rule, following = rules[at], list[Passing]()
+            for passing in current:
+                yes, no = self._matching(rule, passing, asked)
+                following += no
+                for each in yes:
+                    if rule.action == "goto":
+                        target = next((i for i, r in enumerate(rules) if r.priority == rule.goto), None)
+                        if target is None:  # an unresolved goto is passed over
+                            following.append(each)
+                        else:
+                            self._from(target, [each], asked, found)
+                    else:
+                        following += self._act(rule, each, asked, found)
+            current = following
+            if not current:
+                return
+        found += [(passing, Way(refused=Refused("unreachable", "no FIB rule leads anywhere"))) for passing in current]
+
+    def _act(self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]) -> list[Passing]:
+        """What the rule passes on to the next one."""
+        if rule.action == "nop":
+            return [passing]
+        if rule.action == "unreachable":
+            found.append((passing, Way(refused=Refused("unreachable", f"rule {rule.priority}"), by=(rule,))))
+            return []
+        if rule.other or rule.inverted:
+            found.append((passing, Way(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)))))
+            return []
+        return self._lookup(rule, passing, asked, found)
+
+    def _lookup(
+        self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]
+    ) -> list[Passing]:
+        if rule.table == LOCAL:
+            return self._local(rule, passing, asked, found)
+        on: list[Passing] = []
+        rest: Passing | None = passing
+        for length, addresses, route, refuses in self.table(passing.family, rule.table or 0).routes:
+            if rest is None:
+                break
+            if asked.oif is not None and not refuses and route.dev != asked.oif:
+                continue  # a lookup for one interface passes over routes by others
+            inside, rest = rest.split(asked.destination, addresses)
+            if inside is None:
+                continue
+            if refuses:
+                refused = Refused("unreachable", f"table {rule.table}")
+                found.append((inside, Way(refused=refused, by=(rule, route))))
+            elif self._suppressed(rule, length, route):
+                on.append(inside)
+            else:
+                via = ip_address(route.via) if isinstance(route.via, str) else route.via
+                found.append((inside, Way(route.dev, via, by=(rule, route))))
+        return [*on, rest] if rest is not None else on
+
+    def _suppressed(self, rule: FibRule, length: int, route: Route | HostRoute) -> bool:
+        if rule.suppress_prefix_length is not None and length <= rule.suppress_prefix_length:
+            return True
+        interface = self._machine.interfaces.get(route.dev or "")
+        return rule.suppress_group is not None and interface is not None and interface.group == rule.suppress_group
+
+    def _local(
+        self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]
+    ) -> list[Passing]:
+        own = own_addresses(self._machine, passing.family)
+        inside, rest = passing.split(asked.destination, own)
+        if inside is not None:
+            found.append((inside, Way(local=True, by=(rule,))))
+        if rest is None or passing.family == 6:
+            return [] if rest is None else [rest]
+        broadcast, rest = rest.split(asked.destination, self._broadcast)
+        if broadcast is not None:
+            found.append((broadcast, Way(refused=NotModelled(Limit.MULTICAST, "broadcast"), by=(rule,))))
+        return [] if rest is None else [rest]
+
+    @cached_property
+    def _broadcast(self) -> Spans:
+        """The last address of each connected network: that of broadcasts."""
+        networks = [
+            a.network for i in self._machine.interfaces.values() for a in i.addresses if i.up and a.version == 4
+        ]
+        ends = [int(n[-1]) for n in networks if n.prefixlen < 31]
+        return Spans.of((end, end) for end in (*ends, 0xFFFFFFFF))
+
+    # ------------------------------------------------------------------ rules
+
+    def _matching(self, rule: FibRule, passing: Passing, asked: Asked) -> tuple[list[Passing], list[Passing]]:
+        if rule.iif is not None and rule.iif != asked.iif:
+            return [], [passing]
+        if rule.oif is not None and rule.oif != (asked.oif if asked.own else None):
+            return [], [passing]
+        if rule.mark is not None and (asked.mark ^ rule.mark) & (0xFFFFFFFF if rule.mask is None else rule.mask):
+            return [], [passing]
+        no: list[Passing] = []
+        current: Passing | None = passing
+        for term, values in _conditions(rule, passing, asked):
+            if current is not None:
+                current, rest = current.split(term, values)
+                if rest is not None:
+                    no.append(rest)
+        return ([current] if current is not None else []), no
+
+
+def _conditions(rule: FibRule, passing: Passing, asked: Asked) -> Iterator[tuple[Term, Spans]]:
+    if rule.source is not None:
+        yield asked.source, Spans((address_span(rule.source),))
+    if rule.destination is not None:
+        yield asked.destination, Spans((address_span(rule.destination),))
+    if rule.protocol is not None:
+        yield passing.now["protocol"], Spans.one(protocol_number(rule.protocol))
+    for side, ports in (("source_port", rule.source_ports), ("destination_port", rule.destination_ports)):
+        if ports is not None:
+            yield passing.now["protocol"], Spans.of((p, p) for p in WITH_PORTS)
+            yield passing.now[side], Spans((ports,))
+
+
+def _in_order(machine: Machine, family: Family, table: int) -> Iterable[tuple[int, Spans, Route | HostRoute, bool]]:
+    """The longest prefix first, of equal ones the smallest metric. Routes by interfaces that are down are gone."""
+    owned = [r for r in machine.state.of_kind("route") if isinstance(r, Route) and r.table == table]
+    found: list[tuple[int, int, Any]] = []
+    for route in owned:
+        if route.family == family and (route.type == "unreachable" or _is_up(machine, route.dev)):
+            found.append((int(route.destination.rpartition("/")[2]), route.metric, route))
+    for known in machine.routes:
+        mine = known.destination.version == family and known.table == table
+        if mine and (known.dev is None or _is_up(machine, known.dev)):
+            found.append((known.destination.prefixlen, known.metric, known))
+    found.sort(key=lambda item: (-item[0], item[1]))
+    for length, _, route in found:
+        network = ip_network(str(route.destination))
+        yield length, Spans.networks([network]), route, route.dev is None
+
+
+def _is_up(machine: Machine, dev: str | None) -> bool:
+    interface = machine.interfaces.get(dev or "")
+    return interface is not None and interface.up
+
+
+def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[Passing]]:
+    """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
+    ifname = passing.in_interface
+    only = ifname if passing.family == 6 else None
+    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, only)
+    yes: list[Passing] = []
+    no: list[Passing] = []
+    for part, way in router.routed(passing, asked):
+        (yes if way.dev == ifname and way.dev is not None else no).append(replace(part))
+    return yes, no
