@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,13 +56,19 @@ def print_json(data: Any) -> None:
 
 
 def show_plan(
-    arguments: Namespace, name: str, plan: Plan, last: Callable[[Plan], str], before: Topology | None = None
+    arguments: Namespace,
+    name: str,
+    plan: Plan,
+    last: Callable[[Plan], str],
+    before: Topology | None = None,
+    more: Callable[[], Mapping[str, Any]] = dict,
 ) -> None:
+    """`more` goes into the JSON as well."""
     from nvi_operator.view.plan import plan_json, plan_pieces
 
     shown, width = arguments, terminal_width()
     pieces = plan_pieces(plan, kernel=shown.kernel, full=shown.full, width=width, last=last, before=before)
-    show_pieces(arguments, lambda: plan_json(name, plan, before=before), pieces)
+    show_pieces(arguments, lambda: {**plan_json(name, plan, before=before), **more()}, pieces)
 
 
 def terminal_width() -> int | None:

@@ -57,13 +57,13 @@ def srcnat_chain(topology: Topology) -> Chain:
         rules += twice_rules("snat", topology, family)
         rules += limited_rules("snat", topology, family)
         for rule in topology.source_rules:
-            if rule.conditions.family == family and _gives_inside_address(topology, rule):
+            if rule.conditions.family == family and topology.gives_inside_address(rule):
                 rules += _rule(topology, rule)
         rules += known_as_gateway(topology, family)
         rules += _among_inside_networks(topology, family)
         rules += _static(topology, family)
     for rule in topology.source_rules:
-        if not _gives_inside_address(topology, rule):
+        if not topology.gives_inside_address(rule):
             rules += _rule(topology, rule)
     return Chain("srcnat", Hook("nat", "postrouting", SRCNAT), tuple(rules))
 
@@ -122,26 +122,6 @@ def counters(topology: Topology) -> set[str]:
     """Of what the table does: most of the gateway's own packets need no translation."""
     own = {rule.counter for rule in topology.own if rule.section == "sourceNat"}
     return {rule.counter for rule in topology.source_rules} | (own if _translates_own(topology) else set())
-
-
-def _gives_inside_address(topology: Topology, rule: SourceRule) -> bool:
-    """Does it translate a part of the inside (language/check/translations.py), which is otherwise left alone?"""
-    match rule.action:
-        case ToRange(addresses, _, _):
-            given = [addresses.first, addresses.last]
-        case Spread(choices, _, _):
-            given = [choice.address for choice in choices]
-        case OneToOne(pairs):
-            given = [mapped[0] for _, mapped in pairs]
-        case _:
-            given = []
-    family = rule.conditions.family
-    inside = topology.inside_networks(family)
-    public = [network for uplink in topology.uplinks for network in uplink.sources(family)]
-    return bool(given and rule.conditions.destinations) and all(
-        any(address in network for network in inside) and not any(address in network for network in public)
-        for address in given
-    )
 
 
 def _among_inside_networks(topology: Topology, family: Family) -> Iterator[Rule]:

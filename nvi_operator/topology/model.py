@@ -18,11 +18,14 @@ from nvi_operator.topology.rules import (
     ForwardEntry,
     ForwardRule,
     Honoured,
+    OneToOne,
     OwnRule,
     RedirectRule,
     RouteEntry,
     SourceRule,
+    Spread,
     StaticEntry,
+    ToRange,
     TwiceEntry,
     Unchanged,
 )
@@ -174,6 +177,28 @@ class Topology:
         """Does it name a part of an inside network, and none of them whole?"""
         declared = [n for inside in self.inside_interfaces for n in inside.networks]
         return any(within(network, n) for n in declared) and not any(within(n, network) for n in declared)
+
+    def gives_inside_address(self, rule: SourceRule) -> bool:
+        """Does it translate a part of the inside (language/check/translations.py), which is otherwise left alone?
+
+        Such rules are asked before the others.
+        """
+        match rule.action:
+            case ToRange(addresses, _, _):
+                given = [addresses.first, addresses.last]
+            case Spread(choices, _, _):
+                given = [choice.address for choice in choices]
+            case OneToOne(pairs):
+                given = [mapped[0] for _, mapped in pairs]
+            case _:
+                given = []
+        family = rule.conditions.family
+        inside = self.inside_networks(family)
+        public = [network for uplink in self.uplinks for network in uplink.sources(family)]
+        return bool(given and rule.conditions.destinations) and all(
+            any(address in network for network in inside) and not any(address in network for network in public)
+            for address in given
+        )
 
     @property
     def by_source_map(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from nvi_operator.cli import options
+from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import note, show_plan
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> int:
+    from nvi_operator.view.invariants import results_json
     from nvi_operator.view.plan import summary
 
     arguments = context.arguments
@@ -23,7 +25,14 @@ def run(context: Context) -> int:
     note(plan)
     if arguments.out:
         _save(context, plan)
-    show_plan(context.arguments, name, plan, summary)
+    loaded = context.loaded()
+    results = checking.of_plan(loaded, plan)
+    failed = checking.report(loaded, results, arguments.junit)
+    show_plan(arguments, name, plan, summary, more=lambda: {"checks": results_json(results, loaded.where)})
+    if failed:
+        sys.stdout.flush()
+        print(failed, file=sys.stderr)
+        return 1
     return 2 if plan and context.arguments.detailed_exitcode else 0
 
 
@@ -52,8 +61,8 @@ def _detailed(parser: ArgumentParser) -> None:
 
 COMMAND = Command(
     "plan",
-    "show what apply would do",
-    (options.spec, options.netns, options.output, options.changes, _out, _detailed),
+    "show what apply would do, and check invariants and assertions",
+    (options.spec, options.netns, options.output, options.changes, _out, _detailed, checking.junit),
     run,
     Exits("0 no changes, 1 error, 2 changes", option="--detailed-exitcode"),
 )

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nvi_operator.cli import options
+from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import print_json
+
+if TYPE_CHECKING:
+    from nvi_operator.invariants.result import Result
+    from nvi_operator.language.load.loader import LoadedSpec
 
 
 def run(context: Context) -> int:
@@ -18,15 +24,35 @@ def run(context: Context) -> int:
         else:
             print("\n".join(f"{file}: valid Operator document" for file in operators))
         return 0
-    loaded = context.load()
+    loaded, results = _checked(context)
     if context.arguments.output == "json":
         found = {"operator": operators} if operators else {}
-        print_json({"gateway": loaded.name, "files": list(loaded.files), **loaded.counts, **found})
+        from nvi_operator.view.invariants import results_json
+
+        checks = {"checks": results_json(results, loaded.where)}
+        print_json({"gateway": loaded.name, "files": list(loaded.files), **loaded.counts, **checks, **found})
     else:
         for file in operators:
             print(f"{file}: valid Operator document")
         print(f"gateway {loaded.name}: valid: {loaded.counts_text}")
     return 0
+
+
+def _checked(context: Context) -> tuple[LoadedSpec, Sequence[Result]]:
+    """Raises SpecError where it is wrong, or where an invariant or an assertion does not hold."""
+    from nvi_operator.errors import SpecError
+
+    file = context.arguments.junit
+    try:
+        loaded = context.load()
+    except SpecError as error:
+        if file is not None:
+            checking.report_unreadable(error, file)
+        raise
+    results = checking.of_spec(loaded)
+    if failed := checking.report(loaded, results, file):
+        raise failed
+    return loaded, results
 
 
 def _operators(context: Context) -> tuple[list[str], bool]:
@@ -75,4 +101,9 @@ def _check_operators(data: bytes, name: str) -> bool:
     return all(map(is_operator, documents))
 
 
-COMMAND = Command("validate", "check a spec; needs no root and no kernel", (options.spec, options.output), run)
+COMMAND = Command(
+    "validate",
+    "check a spec, its invariants and assertions; needs no root and no kernel",
+    (options.spec, options.output, checking.junit),
+    run,
+)

@@ -707,6 +707,48 @@ WHOLE: dict[str, tuple[str, list[Reported]]] = {
             ),
         ],
     ),
+    "prefixes that two entries have, and those that an interface has natively": (
+        uplinks(
+            A.replace("203.0.113.16/28}", "'2001:db8:a::/48', delegated: auto}"),
+            interfaces="lan0: {networks: 192.168.1.0/24, delegated: {from: a, subnet: 1}}",
+            more="  static: {s: {address: 'fd00:2::/64', as: '2001:db8:a:1::/64'}}\n"
+            "  prefixNat:\n    x: {address: 'fd00:1::/64', as: ['2001:db8:a:1::/64', {from: a, subnet: 18}]}\n"
+            "    y: {address: 'fd00:2::/60', as: ['2001:db8:a:20::/60', {from: a, subnet: 1}]}\n"
+            "    z: {address: 'fd00:3::/64', as: ['2001:db8:a:21::/64', {from: a, subnet: 1}]}\n",
+        ),
+        [
+            (
+                "11:37",
+                "spec.prefixNat.x.as",
+                "2001:db8:a:1::/64 is already used by static 's'",
+                "give each its own prefix",
+            ),
+            (
+                "12:18",
+                "spec.prefixNat.y.address",
+                "fd00:2::/60 overlaps fd00:2::/64 of static 's'",
+                "translate it by one of them",
+            ),
+            (
+                "12:37",
+                "spec.prefixNat.y.as",
+                "subnet 1 of a overlaps subnet 18 of a of prefixNat 'x'",
+                "give each its own prefix",
+            ),
+            (
+                "13:37",
+                "spec.prefixNat.z.as",
+                "2001:db8:a:21::/64 overlaps 2001:db8:a:20::/60 of prefixNat 'y'",
+                "give each its own prefix",
+            ),
+            (
+                "13:37",
+                "spec.prefixNat.z.as",
+                "subnet 1 of a is already used by interface 'lan0'",
+                "give each its own prefix",
+            ),
+        ],
+    ),
     "nothing to announce": (
         uplinks("a: {interface: wan0, addresses: 203.0.113.2, announce: true}"),
         [

@@ -1,0 +1,71 @@
+"""What `validate` and `plan` say of invariants and assertions."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nvi_operator.cli import options
+
+if TYPE_CHECKING:
+    from nvi_operator.errors import SpecError
+    from nvi_operator.invariants.result import Result
+    from nvi_operator.language.load.loader import LoadedSpec
+    from nvi_operator.plan.change import Plan
+    from nvi_operator.view.junit import Case
+
+
+def junit(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--junit",
+        metavar="FILE",
+        type=options.path,
+        help="write the result of each invariant and assertion as JUnit XML, as CI systems show it",
+    )
+
+
+def of_spec(loaded: LoadedSpec) -> Sequence[Result]:
+    """The checks of a gateway as its spec says it should be, on a host that has all of it."""
+    from nvi_operator.invariants.check import check
+    from nvi_operator.topology.assume import assume_missing
+    from nvi_operator.topology.facts import Facts
+    from nvi_operator.topology.resolve import resolve
+
+    topology = resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, Facts("")))
+    return check(loaded.spec, topology)
+
+
+def of_plan(loaded: LoadedSpec, plan: Plan) -> Sequence[Result]:
+    """The same of this host, as it is now."""
+    from nvi_operator.invariants.check import check
+
+    return check(loaded.spec, plan.topology) if plan.topology else ()
+
+
+def report(loaded: LoadedSpec, results: Sequence[Result], file: Path | None) -> SpecError | None:
+    """Warnings on stderr, all of it into `file`. The error to raise or to tell, where something fails."""
+    from nvi_operator.errors import SpecError
+    from nvi_operator.view.invariants import junit_cases, problems, warning_lines
+
+    if file is not None:
+        _write(file, loaded.name, tuple(junit_cases(results, loaded.where)))
+    warnings = problems([result for result in results if result.severity == "warning"], loaded.where)
+    for line in warning_lines(warnings):
+        print(line, file=sys.stderr)
+    failed = tuple(problems([result for result in results if result.severity == "error"], loaded.where))
+    return SpecError(failed) if failed else None
+
+
+def report_unreadable(error: SpecError, file: Path) -> None:
+    from nvi_operator.view.invariants import unreadable_cases
+
+    _write(file, "", unreadable_cases(error))
+
+
+def _write(file: Path, gateway: str, cases: Sequence[Case]) -> None:
+    from nvi_operator.view.junit import junit_xml
+
+    file.write_text(junit_xml(f"nvictl {gateway}".rstrip(), cases), encoding="utf-8")

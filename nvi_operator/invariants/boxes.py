@@ -1,0 +1,123 @@
+"""Which packets the conditions of an entry are about: boxes, and what is left of them when others took theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from nvi_operator.explain.packet import ECHO_REQUEST, Packet, address
+from nvi_operator.explain.region import Region
+from nvi_operator.explain.space import Space
+from nvi_operator.explain.spans import ADDRESSES, BYTE, PORTS, Spans
+from nvi_operator.language.model.packet_fields import Mark
+from nvi_operator.language.model.services import Service, protocol_number
+from nvi_operator.language.model.values import Family
+from nvi_operator.topology.rules import Conditions
+
+OTHER = "*"  # an interface that the spec does not name
+_DSCPS = Spans(((0, 63),))
+
+
+@dataclass(frozen=True)
+class Box:
+    """All packets of one family with each field in a set. `mark` None: any."""
+
+    family: Family
+    ifnames: frozenset[str | None]  # None: the gateway itself
+    sources: Spans
+    destinations: Spans
+    protocols: Spans = BYTE
+    source_ports: Spans = PORTS
+    destination_ports: Spans = PORTS
+    dscps: Spans = _DSCPS
+    mark: Mark | None = None
+
+    def less(self, other: Box) -> tuple[Box, ...]:
+        """The packets that are not in the other; itself where the two have none in common.
+
+        Of marks only what is certain is taken away: where the other asks for one, that the packets have it.
+        """
+        if self.family != other.family or not self._has_the_mark_of(other) or not self.ifnames & other.ifnames:
+            return (self,)
+        common = {name: getattr(self, name) & getattr(other, name) for name in _SPANS}
+        if not all(common.values()):
+            return (self,)
+        left: list[Box] = []
+        rest = self
+        if alone := self.ifnames - other.ifnames:
+            left.append(replace(rest, ifnames=alone))
+            rest = replace(rest, ifnames=self.ifnames & other.ifnames)
+        for name in _SPANS:
+            mine: Spans = getattr(rest, name)
+            if common[name] != mine:
+                left.append(replace(rest, **{name: mine - common[name]}))
+                rest = replace(rest, **{name: common[name]})
+        return tuple(left)
+
+    def _has_the_mark_of(self, other: Box) -> bool:
+        if other.mark is None:
+            return True
+        mine, theirs = self.mark, other.mark
+        return mine is not None and mine.mask & theirs.mask == theirs.mask and not mine.excludes(theirs)
+
+
+_SPANS = ("sources", "destinations", "protocols", "source_ports", "destination_ports", "dscps")
+
+
+def boxes_of(conditions: Conditions, ifnames: Iterable[str | None]) -> Iterator[Box]:
+    """The packets that match. `ifnames`: the interfaces that conditions without any are about."""
+    family = conditions.family
+    whole = Box(
+        family,
+        frozenset(conditions.ifnames or ifnames),
+        Spans.networks(conditions.sources) if conditions.sources else ADDRESSES[family],
+        Spans.networks(conditions.destinations) if conditions.destinations else ADDRESSES[family],
+        dscps=Spans.of((dscp, dscp) for dscp in conditions.dscps) if conditions.dscps else _DSCPS,
+        mark=conditions.mark,
+    )
+    found = [_narrowed(whole, conditions, protocol) for protocol in _protocols(conditions)]
+    for hole in conditions.excepted:
+        out = replace(whole, protocols=Spans.one(protocol_number(hole.protocol)), destination_ports=_ports([hole]))
+        found = [piece for box in found for piece in box.less(out)]
+    yield from found
+
+
+def example(box: Box) -> Packet | None:
+    """A likely packet of it; None where it is empty."""
+    family = box.family
+    known = frozenset(name for name in box.ifnames if name != OTHER) or box.ifnames
+    none = address(family, 0)
+    like = Packet(None, 0, none, none, dscp=box.dscps.first, mark=box.mark.value if box.mark else 0)
+    domains = {
+        "protocol": box.protocols,
+        "source": box.sources,
+        "destination": box.destinations,
+        "source_port": box.source_ports,
+        "destination_port": box.destination_ports,
+        "icmp_type": Spans.one(ECHO_REQUEST[family]),
+    }
+    return Region(family, known, Space(domains), like).example()
+
+
+def _protocols(conditions: Conditions) -> Sequence[str | None]:
+    named = (service.protocol for service in (*conditions.services, *conditions.source_services))
+    return [*dict.fromkeys(named)] or [*conditions.protocols] or [None]
+
+
+def _narrowed(whole: Box, conditions: Conditions, protocol: str | None) -> Box:
+    if protocol is None:
+        return whole
+    to, sent_from = (
+        [service for service in services if service.protocol == protocol]
+        for services in (conditions.services, conditions.source_services)
+    )
+    return replace(
+        whole,
+        protocols=Spans.one(protocol_number(protocol)),
+        destination_ports=_ports(to) if to else PORTS,
+        source_ports=_ports(sent_from) if sent_from else PORTS,
+    )
+
+
+def _ports(services: Iterable[Service]) -> Spans:
+    return Spans.of((service.ports.first, service.ports.last) for service in services)

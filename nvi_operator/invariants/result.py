@@ -1,0 +1,44 @@
+"""What a check says of a gateway: which invariants and assertions hold, and of the others why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nvi_operator.explain.packet import Packet
+from nvi_operator.language.load.yaml_reader import Path
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing for which it does not hold. `path` is where to look in the spec, `others` what it names as well.
+
+    `packet` is one for which it does not hold, as it comes in.
+    """
+
+    path: Path
+    message: str
+    hint: str = ""
+    packet: Packet | None = None
+    others: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one invariant, or of one assertion. `name` never changes its meaning; `what` is a sentence that has to hold.
+
+    `unknown`: what of it could not be decided, and why.
+    """
+
+    name: str
+    what: str
+    severity: Severity
+    findings: tuple[Finding, ...] = ()
+    unknown: tuple[str, ...] = ()
+    path: Path = ("spec",)
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings

@@ -1,0 +1,72 @@
+"""Results of checks as JUnit XML, which CI systems show like those of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+from nvi_operator.errors import Position, printable
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test case. `failures`: why it failed; `notes`: what did not fail it; `skipped`: why it says nothing."""
+
+    name: str
+    position: Position | None = None
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    skipped: str = ""
+
+
+def junit_xml(suite: str, cases: Sequence[Case]) -> str:
+    """One suite. Names and texts may hold anything."""
+    failed = sum(bool(case.failures) for case in cases)
+    skipped = sum(bool(case.skipped and not case.failures) for case in cases)
+    counts = f'tests="{len(cases)}" failures="{failed}" errors="0" skipped="{skipped}"'
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f"<testsuites {counts}>",
+        f"  <testsuite name={_quoted(suite)} {counts}>",
+        *(line for case in cases for line in _case(suite, case)),
+        "  </testsuite>",
+        "</testsuites>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _case(suite: str, case: Case) -> Iterator[str]:
+    place = f' file={_quoted(case.position.file)} line="{case.position.line}"' if case.position else ""
+    inner = [*_failures(case), *_others(case)]
+    head = f"    <testcase classname={_quoted(suite)} name={_quoted(case.name)}{place}"
+    if not inner:
+        yield f"{head}/>"
+        return
+    yield f"{head}>"
+    yield from inner
+    yield "    </testcase>"
+
+
+def _failures(case: Case) -> Iterator[str]:
+    """In one element: some readers take the first only."""
+    if case.failures:
+        first = case.failures[0].splitlines()[0]
+        text = "\n".join(case.failures)
+        yield f"      <failure message={_quoted(first)}>{_escaped(text)}</failure>"
+
+
+def _others(case: Case) -> Iterator[str]:
+    if case.skipped and not case.failures:
+        yield f"      <skipped message={_quoted(case.skipped)}/>"
+    if case.notes:
+        text = "\n".join(case.notes)
+        yield f"      <system-out>{_escaped(text)}</system-out>"
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(printable(text))
+
+
+def _escaped(text: str) -> str:
+    return escape("\n".join(map(printable, text.splitlines())))
