@@ -7,7 +7,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 PACKAGES       := kmod nftables python3-nftables python3-venv iproute2 libbpf1 iputils-ping traceroute conntrack netbase
 BENCH_PACKAGES := iptables perl
-DEV_PACKAGES   := curl git systemd zsh fish
+DEV_PACKAGES   := curl git jq systemd zsh fish
 BPF_PACKAGES   := clang llvm libbpf-dev linux-libc-dev
 DEB_PACKAGES   := debhelper dh-dkms dpkg-dev lintian unzip
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio

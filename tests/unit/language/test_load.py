@@ -15,7 +15,9 @@ from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_t
 from tests.examples import examples
 from tests.unit.language.specs import BASE, HEAD, Reported, load, problems_in
 
-EXAMPLES = sorted(path for path in (Path(__file__).parents[3] / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[3] / "examples").iterdir() if (path / "gateway.yaml").exists()
+)
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

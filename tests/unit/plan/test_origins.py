@@ -17,7 +17,9 @@ from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 
-EXAMPLES = sorted(path for path in (Path(__file__).parents[3] / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[3] / "examples").iterdir() if (path / "gateway.yaml").exists()
+)
 
 
 def subjects(state: HostState) -> Iterator[Subject]:

@@ -18,7 +18,7 @@ from nvi_operator.view.graph.model import Box, Change, Column, Drawing, Highligh
 from nvi_operator.view.graph.svg import svg
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if (path / "gateway.yaml").exists())
 
 
 def of_example(name: str, *highlights: Highlight) -> Drawing:

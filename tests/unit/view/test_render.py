@@ -17,7 +17,9 @@ from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.render import render_lines
 
-EXAMPLES = sorted(path for path in (Path(__file__).parents[3] / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[3] / "examples").iterdir() if (path / "gateway.yaml").exists()
+)
 SPEC = """
 apiVersion: nvi-operator/v1
 kind: Gateway
