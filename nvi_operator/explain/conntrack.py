@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from nvi_operator.explain.flow import Entry, Tuple
 from nvi_operator.explain.packet import ICMP_OF, TCP, WITH_PORTS
-from nvi_operator.explain.passing import Direction, Passing, Terms, Track
+from nvi_operator.explain.passing import Direction, Passing, State, Terms, Track
 from nvi_operator.explain.space import Point, Term
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Hook
@@ -22,6 +22,7 @@ _OPENS: Mapping[Family, Spans] = {
     6: Spans.of((t, t) for t in (128, 139)),
 }
 # Neighbour discovery and MLD (nf_conntrack_icmpv6_error()).
+_STATES = {"syn", "ack", "rst", "fin"}
 _UNTRACKED = Spans.of(((130, 132), (133, 137), (143, 143)))
 
 
@@ -39,7 +40,7 @@ def track(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Iterator[
         yield from _icmp(icmp, hook)
     if others is not None:
         # nf_conntrack_tcp_loose: a connection may be picked up by an acknowledgement.
-        if others.flags & {"syn", "ack", "rst", "fin"} in ({"syn"}, {"ack"}):
+        if others.flags & _STATES in ({"syn"}, {"ack"}):
             yield _opened(others, hook)
             return
         tcp, rest = others.of_protocols(TCP)
@@ -50,9 +51,11 @@ def track(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Iterator[
 
 
 def answered(passing: Passing, hook: Hook) -> Passing:
-    """An answer to an earlier walk, of which the flow is known."""
-    made = replace(passing, track=passing.expected, state="established", expected=None)
-    return made.noted(hook, "tracked", note="established, reply direction")
+    """An answer to an earlier walk, or an error about it: its flow is known."""
+    assert passing.expected is not None
+    state: State = "related" if passing.is_error else "established"
+    made = replace(passing, track=passing.expected, state=state, expected=None)
+    return made.noted(hook, "tracked", note=f"{state}, {passing.expected.direction} direction")
 
 
 def _icmp(passing: Passing, hook: Hook) -> Iterator[Passing]:
@@ -69,7 +72,8 @@ def _icmp(passing: Passing, hook: Hook) -> Iterator[Passing]:
 
 
 def _opened(passing: Passing, hook: Hook) -> Passing:
-    made = replace(passing, state="new", track=Track(passing.now, passing.now, zone=passing.zone))
+    track = Track(passing.now, passing.now, zone=passing.zone, answered="ack" in passing.flags)
+    made = replace(passing, state="new", track=track)
     return made.noted(hook, "tracked", note="new" if not passing.zone else f"new, in zone {passing.zone}")
 
 
@@ -89,6 +93,8 @@ def _of_entry(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Passi
         if entry.family != passing.family or entry.protocol != protocol:
             continue
         if entry.original == packet and entry.zone == passing.zone:
+            if protocol == TCP and not entry.answered and passing.flags & _STATES not in ({"syn"}, {"rst"}):
+                return _invalid(passing, hook)
             return _known(passing, entry, "original", hook)
         if entry.reply == packet:  # zones are of the original direction: answers are in none
             return _known(passing, entry, "reply", hook)
@@ -158,7 +164,9 @@ def _rewritten(passing: Passing, hook: Hook, side: str, terms: Terms, of: str) -
     before = passing.shown(side)  # type: ignore[arg-type]
     icmp = passing.protocols <= {ICMP_OF[passing.family]}
     given = {side: terms[of]}
-    if icmp:
+    if passing.state == "related":
+        pass  # the packet within is rewritten as a whole, and of the error itself the addresses
+    elif icmp:
         given["source_port"] = terms["source_port"]  # the identifier (icmp_manip_pkt())
     else:
         given[f"{side}_port"] = terms[f"{of}_port"]
@@ -182,8 +190,9 @@ def tuple_at(terms: Terms, point: Point, family: Family) -> Tuple:
 
 def entry_at(track: Track, point: Point, family: Family) -> Entry:
     if track.known is not None:
-        return track.known
+        return replace(track.known, answered=track.known.answered or track.direction == "reply")
     protocol = track.original["protocol"].at(point)
     original = tuple_at(track.original, point, family)
     reply = _inverse(tuple_at(track.translated, point, family))
-    return Entry(family, protocol, original, reply, track.zone, track.mark, track.status - {"confirmed"})
+    status, answered = track.status - {"confirmed"}, track.answered or track.direction == "reply"
+    return Entry(family, protocol, original, reply, track.zone, track.mark, status, answered)

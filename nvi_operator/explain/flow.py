@@ -20,7 +20,8 @@ class Tuple:
 class Entry:
     """A conntrack entry: the packet that opened the flow, and the answer that is expected.
 
-    `zone` is that of the original direction; replies are in zone 0. `status` has snat, dnat.
+    `zone` is that of the original direction; replies are in zone 0. `status` has snat, dnat. `answered`: a TCP
+    connection that is not takes no further segments but SYN and RST of who opened it.
     """
 
     family: Literal[4, 6]
@@ -30,3 +31,4 @@ class Entry:
     zone: int = 0
     mark: int = 0
     status: frozenset[str] = frozenset()
+    answered: bool = True

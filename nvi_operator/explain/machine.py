@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.step import HostRoute, Origin, Subject
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
-from nvi_operator.topology.facts import InterfaceAddress
+from nvi_operator.topology.facts import InterfaceAddress, RouteTableFact
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Machine:
     interfaces: of the host, by name, and `lo`; those that are up have routes and receive packets.
     routes: those that are not owned: of `main` and of tables of others.
     rules: FIB rules that are not owned, but for the kernel's own (0, 32766, 32767).
+    tables: those of others of which no routes are known, but only what the facts tell.
     entries: conntrack entries, made by earlier walks (`Walk.entry`) or read; a packet of one of them belongs to it.
     origin: the entry of the spec that asks for a rule, an element, a FIB rule or a route.
     """
@@ -47,10 +48,14 @@ class Machine:
     routes: tuple[HostRoute, ...]
     rules: tuple[FibRule, ...] = ()
     entries: tuple[Entry, ...] = ()
+    tables: Mapping[int, RouteTableFact] = field(default_factory=dict)
     origin: Callable[[Subject], Origin | None] = nowhere
     device: str = "nvi0"
     dataplane: Literal["kmod", "bpf"] = "bpf"
 
     def knowing(self, *entries: Entry | None) -> Machine:
         """With the entries of earlier walks as well: of the same flow a further packet is then no new one."""
-        return replace(self, entries=(*self.entries, *(entry for entry in entries if entry is not None)))
+        later = tuple(entry for entry in entries if entry is not None)
+        flows = {(entry.original, entry.protocol, entry.zone) for entry in later}
+        kept = (e for e in self.entries if (e.original, e.protocol, e.zone) not in flows)
+        return replace(self, entries=(*kept, *later))

@@ -12,6 +12,7 @@ WITH_PORTS = frozenset({TCP, UDP, DCCP, SCTP, UDPLITE})
 ECHO_REQUEST = {4: 8, 6: 128}
 ECHO_REPLY = {4: 0, 6: 129}
 ICMP_OF = {4: ICMP, 6: ICMPV6}
+WITH_IDENTIFIER = {4: frozenset({0, 8, 13, 14, 15, 16, 17, 18}), 6: frozenset({128, 129})}  # types of ICMP
 
 
 @dataclass(frozen=True)

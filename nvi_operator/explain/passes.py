@@ -18,6 +18,7 @@ from nvi_operator.explain.matching import Matcher
 from nvi_operator.explain.passing import Ends, Passing
 from nvi_operator.explain.programs import Programs
 from nvi_operator.explain.routing import Asked, Router, Way, reverse_path
+from nvi_operator.explain.source import own_ways
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Hook
 from nvi_operator.explain.translation import Translator, apply
@@ -147,7 +148,7 @@ class Passes:
     def emit(self, passing: Passing, ends: Ends) -> None:
         """What the gateway itself sends: routed first, and again where the table changed what routing looks at."""
         bound = passing.region.like.bound_interface
-        for part, way in self._own_way(passing, bound):
+        for part, way in own_ways(self.machine, self._own_way, passing, bound):
             if way.refused is not None:
                 ends.put(_routed(part, way, "refused"), way.refused)
                 continue
@@ -165,7 +166,11 @@ class Passes:
 
     def _own_way(self, passing: Passing, bound: str | None) -> list[tuple[Passing, Way]]:
         asked = Asked("lo", passing.now["source"], passing.now["destination"], passing.mark, bound, own=True)
-        return self.router.routed(passing, asked)
+        found = self.router.routed(passing, asked)
+        if bound is None or passing.family == 6:
+            return found
+        # What is bound to an interface is sent there without a route too, as if it were for a neighbour.
+        return [(part, Way(bound) if isinstance(way.refused, Refused) else way) for part, way in found]
 
     def _leave(self, passing: Passing, way: Way, ends: Ends) -> None:
         if not way.local:

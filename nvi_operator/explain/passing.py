@@ -63,6 +63,7 @@ class Track:
     mark: int = 0
     status: frozenset[str] = frozenset()
     known: Entry | None = None  # the entry of an earlier packet
+    answered: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,8 @@ class Passing:
     ttl: int = 64
     passes: int = 0  # through the device
     flow: Track | None = None  # the entry that was confirmed first, in stage 1
-    expected: Track | None = None  # of an answer: the flow that it belongs to
+    expected: Track | None = None  # of an answer, or an error: the flow that it belongs to
+    is_error: bool = False  # of ICMP, about a packet of that flow
     steps: tuple[Noted, ...] = ()
     chosen: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from nvi_operator.explain.packet import ECHO_REQUEST, ICMP_OF, TCP, UDP, WITH_PORTS, Packet, address
+from nvi_operator.explain.packet import ECHO_REQUEST, ICMP_OF, TCP, UDP, WITH_IDENTIFIER, WITH_PORTS, Packet, address
 from nvi_operator.explain.space import Point, Space, Term
 from nvi_operator.explain.spans import ADDRESSES, PORTS, Spans
 from nvi_operator.language.model.values import Address, Family, Network
@@ -119,6 +119,7 @@ def packet_of(family: Family, terms: Mapping[str, Term], point: Point, like: Pac
     value = {name: term.at(point) for name, term in terms.items()}
     protocol = value["protocol"]
     is_icmp = protocol == ICMP_OF[family]
+    has_id = is_icmp and value["icmp_type"] in WITH_IDENTIFIER[family]
     ports = protocol in WITH_PORTS
     source: Address = address(family, value["source"])
     return replace(
@@ -126,7 +127,7 @@ def packet_of(family: Family, terms: Mapping[str, Term], point: Point, like: Pac
         protocol=protocol,
         source=source,
         destination=address(family, value["destination"]),
-        source_port=value["source_port"] if ports or is_icmp else None,
+        source_port=value["source_port"] if ports or has_id else None,
         destination_port=value["destination_port"] if ports else None,
         icmp_type=value["icmp_type"] if is_icmp else None,
     )

@@ -18,12 +18,13 @@ from nvi_operator.explain.numbers import address_span, protocol_number
 from nvi_operator.explain.packet import WITH_PORTS
 from nvi_operator.explain.passing import Passing
 from nvi_operator.explain.space import Term
-from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.verdict import NotModelled, Refused, Verdict
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Address, Family
 from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.facts import RouteTableFact
 from nvi_operator.topology.numbers import LOCAL, MAIN, MAIN_PRIORITY
 
 
@@ -139,6 +140,10 @@ class Router:
             return self._local(rule, passing, asked, found)
         on: list[Passing] = []
         rest: Passing | None = passing
+        known = self._machine.tables.get(rule.table or 0)
+        if known is not None and _may_hold(known, rule):
+            found.append((passing, Way(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)), by=(rule,))))
+            return []
         for length, addresses, route, refuses in self.table(passing.family, rule.table or 0).routes:
             if rest is None:
                 break
@@ -166,7 +171,7 @@ class Router:
     def _local(
         self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]
     ) -> list[Passing]:
-        own = own_addresses(self._machine, passing.family)
+        own = own_addresses(self._machine, passing.family) | (self._anycast if passing.family == 6 else NOTHING)
         inside, rest = passing.split(asked.destination, own)
         if inside is not None:
             found.append((inside, Way(local=True, by=(rule,))))
@@ -176,6 +181,12 @@ class Router:
         if broadcast is not None:
             found.append((broadcast, Way(refused=NotModelled(Limit.MULTICAST, "broadcast"), by=(rule,))))
         return [] if rest is None else [rest]
+
+    @cached_property
+    def _anycast(self) -> Spans:
+        """The first address of each IPv6 network: that of every router there (RFC 4291, 2.6.1)."""
+        networks = [a.network for i in self._machine.interfaces.values() if i.up for a in i.addresses]
+        return Spans.of((int(n[0]), int(n[0])) for n in networks if n.version == 6 and n.prefixlen < 127)
 
     @cached_property
     def _broadcast(self) -> Spans:
@@ -233,6 +244,11 @@ def _in_order(machine: Machine, family: Family, table: int) -> Iterable[tuple[in
     for length, _, route in found:
         network = ip_network(str(route.destination))
         yield length, Spans.networks([network]), route, route.dev is None
+
+
+def _may_hold(table: RouteTableFact, rule: FibRule) -> bool:
+    """Can a table of which only this is known hold a route that the rule takes?"""
+    return table.specific or table.refuses or (bool(table.default) and rule.suppress_prefix_length is None)
 
 
 def _is_up(machine: Machine, dev: str | None) -> bool:

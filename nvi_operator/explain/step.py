@@ -58,6 +58,21 @@ Hook = Literal[
 ]
 
 
+Did = Literal[
+    "received",
+    "chosen",
+    "counted",
+    "tracked",
+    "translated",
+    "marked",
+    "routed",
+    "passed",
+    "dropped",
+    "refused",
+    "returned",
+]
+
+
 @dataclass(frozen=True)
 class Change:
     """A field of the packet, of its mark or its conntrack entry, before and after; None: it had none."""
@@ -77,7 +92,17 @@ class Step:
     stage: Literal[0, 1, 2]
     hook: Hook
     did: Literal[
-        "received", "counted", "tracked", "translated", "marked", "routed", "passed", "dropped", "refused", "returned"
+        "received",
+        "chosen",
+        "counted",
+        "tracked",
+        "translated",
+        "marked",
+        "routed",
+        "passed",
+        "dropped",
+        "refused",
+        "returned",
     ]
     subject: object | None = None
     changes: tuple[Change, ...] = ()

@@ -39,12 +39,14 @@ def machine_of(
         interfaces[link.ifname] = HostInterface(link.ifname, ifindex, link.group, link.mtu, link.up)
     known = tuple(routes if routes is not None else _routes(topology, facts, interfaces.values()))
     rules = tuple(foreign.rule for foreign in facts.rules)
+    tables = {foreign.rule.table or 0: foreign.table for foreign in facts.rules} if routes is None else {}
     return Machine(
         state,
         interfaces,
         known,
         rules,
         tuple(entries),
+        tables,
         origin,
         topology.device,
         topology.dataplane,

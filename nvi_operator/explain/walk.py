@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -56,7 +56,7 @@ def walks(machine: Machine, packet: Packet | Region) -> tuple[Walk, ...]:
     """
     region = packet if isinstance(packet, Region) else Region.of_packet(packet)
     terms = {name: Term(name) for name in FIELDS}
-    passes, ends = _passes(machine), Ends()
+    begun = []
     for ifname in sorted(region.in_interfaces, key=lambda name: name or ""):
         like = region.like
         passing = Passing(
@@ -71,8 +71,8 @@ def walks(machine: Machine, packet: Packet | Region) -> tuple[Walk, ...]:
             flags=like.tcp_flags,
             ttl=like.ttl,
         )
-        _start(passes, passing, ends)
-    return tuple(walk for passing, verdict in ends.found if (walk := _finished(machine, passing, verdict)))
+        begun.append(passing)
+    return walked(machine, begun)
 
 
 def reply(machine: Machine, walk: Walk) -> tuple[Walk, ...]:
@@ -83,22 +83,23 @@ def reply(machine: Machine, walk: Walk) -> tuple[Walk, ...]:
     """
     if not isinstance(walk.verdict, Forwarded | Delivered):
         return ()
+    return walked(machine, _answers(walk))
+
+
+def walked(machine: Machine, begun: Iterable[Passing]) -> tuple[Walk, ...]:
+    """The ways of classes of packets, from where they come in or are sent."""
     passes, ends = _passes(machine), Ends()
-    for passing in _answers(walk):
-        _start(passes, passing, ends)
-    return tuple(made for passing, verdict in ends.found if (made := _finished(machine, passing, verdict)))
+    for passing in begun:
+        if passing.is_own:
+            passes.emit(passing, ends)
+        else:
+            passes.receive(passing, ends)
+    return tuple(walk for passing, verdict in ends.found if (walk := _finished(machine, passing, verdict)))
 
 
 @lru_cache(maxsize=8)
 def _passes(machine: Machine) -> Passes:
     return Passes(machine)
-
-
-def _start(passes: Passes, passing: Passing, ends: Ends) -> None:
-    if passing.is_own:
-        passes.emit(passing, ends)
-    else:
-        passes.receive(passing, ends)
 
 
 def _answers(walk: Walk) -> Iterator[Passing]:

@@ -16,7 +16,7 @@ from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.walk import Walk, walks
 from tests.differential.case import SELF, Sent
 from tests.differential.generate.networks import MARKS
-from tests.differential.scene import Gateway
+from tests.differential.scene import Gateway, Step
 from tests.differential.tracked import Entry
 
 _NAMED_TABLES = {"main": 254, "default": 253, "local": 255}
@@ -55,9 +55,14 @@ def packet(sent: Sent, *, marked: bool) -> Packet:
     )
 
 
-def with_entries(machine: Machine, made: frozenset[Entry]) -> Machine:
-    """The machine after these entries were made."""
-    return replace(machine, entries=(*machine.entries, *map(explained, made)))
+def with_entries(machine: Machine, step: Step) -> Machine:
+    """The machine after the step, with the entries that it made; an answer is one to all that there were."""
+    known = machine.entries
+    if step.what == "reply":
+        known = tuple(replace(entry, answered=True) for entry in known)
+    opened = "ack" in (step.sent.packet.flags or ())
+    made = (replace(explained(entry), answered=opened) for entry in step.made)
+    return replace(machine, entries=(*known, *made))
 
 
 def explained(entry: Entry) -> ExplainedEntry:

@@ -65,7 +65,7 @@ def play(stage: Stage, case: Case, tally: Tally) -> Iterator[Disagreement]:
                 yield Disagreement(replace(case, talks=(talk,)), report(walks, step))
                 break
             tally.verdicts[f"{step.what} {type(agreed.verdict).__name__}"] += 1
-            now = with_entries(now, step.made)
+            now = with_entries(now, step)
         stage.rest()
 
 

@@ -107,11 +107,20 @@ def test_a_second_packet_belongs_to_the_flow_of_the_first() -> None:
     edge = gateway(EDGE)
     words = "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443"
     first = the_walk(edge, words)
-    again = the_walk(edge.knowing(first.entry), words, tcp_flags=frozenset({"ack"}))
+    assert where(edge.knowing(first.entry), words) == told(first)
+    (back,) = reply(edge, first)
+    again = the_walk(edge.knowing(first.entry).knowing(back.entry), words, tcp_flags=frozenset({"ack"}))
     assert told(again) == told(first)
     assert [step.note for step in again.steps if step.did == "tracked"] == ["established, original direction"]
     answer = the_walk(edge.knowing(first.entry), "wan0 tcp 192.0.2.1:443 -> 203.0.113.2:40000")
     assert told(answer) == "lan0 192.0.2.1:443 -> 192.168.1.5:40000"
+
+
+def test_a_connection_takes_no_data_before_its_answer() -> None:
+    edge = gateway(EDGE)
+    words = "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443"
+    first = the_walk(edge, words)
+    assert where(edge.knowing(first.entry), words, tcp_flags=frozenset({"ack"})) == "unreachable: rule 1900"
 
 
 def test_two_flows_never_share_a_translated_port() -> None:
