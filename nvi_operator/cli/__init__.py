@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nvi_operator.cli.parser import error_code, find, parse
 
@@ -42,11 +42,15 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _run_command(arguments: Namespace) -> int:
-    """Its exit code. An error is printed on stderr, and also as JSON on stdout where that was asked for."""
+    return with_errors_told(arguments, lambda: run(arguments))
+
+
+def with_errors_told(arguments: Namespace, function: Callable[[], int]) -> int:
+    """The exit code of a command. An error is printed on stderr, and also as JSON on stdout if that was asked for."""
     from nvi_operator.errors import NviError, SpecError
 
     try:
-        return run(arguments)
+        return function()
     except NviError as error:
         reported = error
     except OSError as error:

@@ -45,6 +45,36 @@ def entered(name: str | None) -> Iterator[None]:
             _setns(before.fileno(), "the namespace before: going back")
 
 
+@contextmanager
+def within(fd: int) -> Iterator[None]:
+    """Within, the calling thread is in the namespace of this descriptor."""
+    with open("/proc/thread-self/ns/net", "rb") as before:
+        _setns(fd, "namespace: entering")
+        try:
+            yield
+        finally:
+            _setns(before.fileno(), "the namespace before: going back")
+
+
+def unshare() -> None:
+    """Move the calling thread into a new namespace without a name, which ends with what is in it. CapabilityError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with kernel_errors("namespace: making"):
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+
+def create() -> int:
+    """A descriptor of a new namespace, which ends when the last one, and the last socket in it, is closed."""
+    with open("/proc/thread-self/ns/net", "rb") as before:
+        unshare()
+        try:
+            return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            _setns(before.fileno(), "the namespace before: going back")
+
+
 def _setns(fd: int, what: str) -> None:
     """Not os.setns: Python has it from 3.12 on only."""
     libc = ctypes.CDLL(None, use_errno=True)

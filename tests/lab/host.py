@@ -17,35 +17,11 @@ from typing import Any, TypeVar
 import nftables
 
 from nvi_operator.kernel.netns import enter
+from nvi_operator.simulate.fresh import write_fresh
 from tests.lab.leftovers import undisturbed
 from tests.lab.traffic import Flow, Server, connect
 
 T = TypeVar("T")
-
-# IPv4 settings of a new namespace are copies of the machine's (net.core.devconf_inherit_init_net), and a
-# machine with containers forwards already. These are the kernel's own defaults, but for IPv6 addresses,
-# which are ready at once. ip_forward is first: writing it resets others.
-FRESH = {
-    "net/ipv4/ip_forward": "0",
-    **{
-        f"net/ipv4/conf/{where}/{name}": value
-        for where in ("all", "default", "lo")
-        for name, value in {
-            "rp_filter": "0",
-            "accept_local": "0",
-            "arp_ignore": "0",
-            "arp_announce": "0",
-            "send_redirects": "1",
-            "accept_redirects": "1",
-        }.items()
-    },
-    "net/ipv6/conf/all/forwarding": "0",
-    **{
-        f"net/ipv6/conf/{where}/{name}": "0"
-        for where in ("all", "default")
-        for name in ("accept_dad", "router_solicitations")
-    },
-}
 
 _LIBNFTABLES = threading.Lock()  # contexts share a parser
 
@@ -68,7 +44,7 @@ class Host:
             subprocess.run(["ip", "netns", "add", self.netns], check=True, process_group=0)
         # A thread that lives in the namespace: sockets made there stay there.
         self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.netns,))
-        self.call(lambda: [_write(*setting) for setting in FRESH.items()])
+        self.call(write_fresh)
         self.ip("link set dev lo up")
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from nvi_operator.simulate.fresh import FRESH
 from tests.lab import GatewayHost, Lab, Site, add_lan, dual_wan, packets, partner_link, tenants
-from tests.lab.host import FRESH
 from tests.lab.leftovers import namespaces
 from tests.lab.probe import Prober
 from tests.lab.topologies import TOPOLOGIES

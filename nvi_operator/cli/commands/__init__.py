@@ -12,6 +12,7 @@ NAMES = [
     "validate",
     "render",
     "graph",
+    "simulate",
     "plan",
     "preview",
     "diff",

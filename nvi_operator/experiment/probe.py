@@ -1,0 +1,73 @@
+"""A packet to send, and what has to become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from nvi_operator.explain.packet import Packet
+from nvi_operator.language.model.services import PortRange
+from nvi_operator.language.model.values import Address, AddressRange, Network
+
+Addresses = tuple[AddressRange, ...]  # empty: any
+
+
+class Fate(Enum):
+    ARRIVES = "arrives"  # at a far end, and the answer returns
+    ANSWERED = "answered"  # by the gateway itself
+    DROPPED = "dropped"  # nothing of it is seen
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Where a packet arrives, and how. Empty: anything.
+
+    ifnames: the interfaces behind which it may; uplinks: those whose router may get it, where an uplink is there.
+    """
+
+    fate: Fate = Fate.ARRIVES
+    ifnames: frozenset[str] = frozenset()
+    uplinks: frozenset[str] = frozenset()
+    sources: Addresses = ()
+    destinations: Addresses = ()
+    source_ports: tuple[PortRange, ...] = ()
+    destination_ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """`law`: the heading under which it is told; `entry`: the name of what in the spec it is about; `what`: in words.
+
+    `uplink`: by whose router it comes in; None: a host on the interface sends it.
+    """
+
+    law: str
+    entry: str
+    what: str
+    packet: Packet
+    expected: Expected
+    uplink: str | None = None
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """How many entries of a section are tried, of how many; `left_out` says why others are not, by entry."""
+
+    law: str
+    tried: int
+    total: int
+    left_out: tuple[tuple[str, str], ...] = field(default=())
+
+
+def ranges(addresses: Iterable[Address]) -> Addresses:
+    return tuple(AddressRange(address, address) for address in addresses)
+
+
+def range_of(network: Network) -> AddressRange:
+    return AddressRange(network[0], network[-1])
+
+
+def is_in(address: Address, addresses: Addresses) -> bool:
+    number = int(address)
+    return any(r.family == address.version and int(r.first) <= number <= int(r.last) for r in addresses)

@@ -1,0 +1,115 @@
+"""Sends probes, gives answers from where they arrive, and says what became of each."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from nvi_operator.experiment import frames
+from nvi_operator.experiment.judge import Observation, Result, judge
+from nvi_operator.experiment.probe import Fate, Probe
+from nvi_operator.simulate.wire import Arrival, WireEnd
+
+_BATCH = 64  # probes at once: what is sent fits into the receivers' buffers
+_PATIENCE = 1.5  # seconds without an arrival, after which what is missing is lost
+_QUIET = 0.3  # seconds in which nothing of what must be dropped may be seen
+_ANSWER = 1 << 31  # in the number of a probe: this is its answer
+
+
+@dataclass
+class _Sent:
+    probe: Probe
+    arrival: Arrival | None = None
+    returned: Arrival | None = None
+    refused: Arrival | None = None
+    extra: list[Arrival] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        wanted = self.returned if self.probe.expected.fate is Fate.ARRIVES else self.refused
+        return wanted is not None or (self.refused is not None)
+
+
+class Exchange:
+    """Over these wires. `tell` is called with the number of probes that are done."""
+
+    def __init__(self, ends: Iterable[WireEnd], tell: Callable[[int], None] = lambda done: None) -> None:
+        self._ends = {end.wire.ifname: end for end in ends}
+        self._tell = tell
+        self._sent: dict[int, _Sent] = {}
+        self._flows: dict[tuple[str, int | None, object], int] = {}
+
+    def run(self, probes: Sequence[Probe]) -> list[Result]:
+        """In their order. Raises KernelError."""
+        numbers = list(range(len(probes)))
+        dropped = [n for n in numbers if probes[n].expected.fate is Fate.DROPPED]
+        others = [n for n in numbers if probes[n].expected.fate is not Fate.DROPPED]
+        for start in range(0, len(others), _BATCH):
+            self._batch(probes, others[start : start + _BATCH], _PATIENCE)
+            self._tell(start)
+        for start in range(0, len(dropped), _BATCH):
+            self._batch(probes, dropped[start : start + _BATCH], _QUIET)
+        return [self._result(self._sent[number]) for number in numbers]
+
+    def _batch(self, probes: Sequence[Probe], numbers: Sequence[int], patience: float) -> None:
+        for number in numbers:
+            probe = probes[number]
+            self._sent[number] = _Sent(probe)
+            packet = probe.packet
+            assert packet.in_interface is not None
+            self._flows[packet.in_interface, packet.source_port, packet.destination] = number
+            self._ends[packet.in_interface].send(frames.probe_bytes(packet, number), router=probe.uplink)
+        deadline = time.monotonic() + patience
+        while not all(self._sent[number].done for number in numbers):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            for end in select.select(list(self._ends.values()), (), (), left)[0]:
+                for arrival in end.arrivals():
+                    if self._take(arrival):
+                        deadline = time.monotonic() + patience
+
+    def _take(self, arrival: Arrival) -> bool:
+        """Does it belong to a probe?"""
+        number = arrival.seen.number
+        if number is None:
+            return self._unnumbered(arrival)
+        sent = self._sent.get(number & ~_ANSWER)
+        if sent is None:
+            return False
+        if arrival.seen.error:
+            sent.refused = sent.refused or arrival
+        elif number & _ANSWER:
+            sent.returned = sent.returned or arrival
+        elif sent.arrival is None:
+            sent.arrival = arrival
+            self._answer(number, arrival)
+        else:
+            sent.extra.append(arrival)
+        return True
+
+    def _answer(self, number: int, arrival: Arrival) -> None:
+        packet = frames.probe_bytes(frames.answer(arrival.seen.packet), number | _ANSWER)
+        self._ends[arrival.ifname].send(packet, router=arrival.router)
+
+    def _unnumbered(self, arrival: Arrival) -> bool:
+        """A reset of the gateway itself has no payload: its addresses and port tell to which probe it belongs."""
+        packet = arrival.seen.packet
+        number = self._flows.get((arrival.ifname, packet.destination_port, packet.source))
+        if number is None or "rst" not in packet.tcp_flags:
+            return False
+        sent = self._sent[number]
+        sent.refused = sent.refused or arrival
+        return True
+
+    def _result(self, sent: _Sent) -> Result:
+        def observed(arrival: Arrival | None) -> Observation | None:
+            if arrival is None:
+                return None
+            uplinks = self._ends[arrival.ifname].wire.uplinks
+            uplink = arrival.router or (uplinks[0] if len(uplinks) == 1 else None)
+            return Observation(arrival.ifname, uplink, arrival.seen.packet)
+
+        return judge(sent.probe, observed(sent.arrival), observed(sent.returned), observed(sent.refused))

@@ -1,0 +1,89 @@
+"""A simulation in its order: wires, the real apply, probes. In a process that has its namespaces to itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+from nvi_operator.experiment.outcome import Tried
+from nvi_operator.experiment.probes import make_probes
+from nvi_operator.experiment.surroundings import Surroundings, surroundings
+from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.handles import open_iproute
+from nvi_operator.kernel.kernel import Kernel
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.reconcile.compiler import Compiler
+from nvi_operator.reconcile.cycle import reconcile
+from nvi_operator.simulate.capture import Capture
+from nvi_operator.simulate.exchange import Exchange
+from nvi_operator.simulate.wire import WireEnd, add_routes, connect
+from nvi_operator.topology.model import Topology
+
+_LOADED = "/sys/module/nvi"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that stands, in the network namespace of this process, with what is around it."""
+
+    name: str
+    topology: Topology
+    around: Surroundings
+    ends: tuple[WireEnd, ...]
+
+
+@contextmanager
+def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> Iterator[Gateway]:
+    """Apply the spec in the namespace of the calling thread, which has nothing in it. Raises NviError."""
+    spec, other = with_loaded_dataplane(spec)
+    around = surroundings(spec)
+    written = Capture(capture, [wire.ifname for wire in around.wires]) if capture else None
+    with ExitStack() as stack:
+        ipr = open_iproute()
+        stack.callback(ipr.close)
+        _loopback_up(ipr)
+        ends = []
+        for wire in around.wires:
+            end = connect(ipr, wire, written)
+            stack.callback(end.close)
+            ends.append(end)
+        for wire in around.wires:
+            add_routes(ipr, wire)
+        compiler = Compiler(name, spec)
+        with Kernel(spec.numbers) as kernel:
+            reconcile(kernel, compiler).raise_failure()
+        assert compiler.topology is not None
+        around = Surroundings(around.wires, around.far, around.taken, (*around.assumed, *other))
+        yield Gateway(name, compiler.topology, around, tuple(ends))
+
+
+def try_out(gateway: Gateway, most: int, tell: Callable[[int], None] = lambda done: None) -> Tried:
+    """Send the packets that try it; `most` entries of each section. Raises KernelError."""
+    trial = make_probes(gateway.topology, gateway.around, most)
+    results = Exchange(gateway.ends, tell).run(trial.probes)
+    return Tried(
+        gateway.name,
+        gateway.topology.dataplane,
+        gateway.around.assumed,
+        gateway.topology.notes,
+        trial.sampled,
+        tuple(results),
+    )
+
+
+def with_loaded_dataplane(spec: GatewaySpec) -> tuple[GatewaySpec, tuple[str, ...]]:
+    """To load a module would change the machine: without it the gateway is made with eBPF, which does the same."""
+    if spec.dataplane.type == "bpf" or os.path.exists(_LOADED):
+        return spec, ()
+    asked = spec.dataplane.type
+    dataplane = spec.dataplane.model_copy(update={"type": "bpf"})
+    told = ("dataplane: bpf: nvi.ko is not loaded, and a simulation loads no module",) if asked == "kmod" else ()
+    return spec.model_copy(update={"dataplane": dataplane}), told
+
+
+def _loopback_up(ipr: Any) -> None:
+    with kernel_errors("lo: setting it up"):
+        ipr.link("set", index=1, state="up")

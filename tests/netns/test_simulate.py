@@ -1,0 +1,239 @@
+"""`nvictl simulate`: a spec is tried in namespaces of its own, and the host is as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from nvi_operator.cli import main
+from nvi_operator.experiment.outcome import Tried
+from nvi_operator.language.load.loader import load_directory
+from nvi_operator.simulate.isolation import isolated
+from nvi_operator.simulate.simulation import Gateway, standing, try_out
+from tests.lab.command import ROOT
+from tests.lab.net import until
+
+pytestmark = pytest.mark.netns
+
+EXAMPLES = ("nptv6-two-isps", "overlapping-sites", "partner-link", "public-pool", "tenants")
+# What examples have not: leases, a delegated prefix, a tunnel without a router, two uplinks on one wire, announced
+# addresses, a single host behind an interface, an order of uplinks, own routes, protocols, rules by DSCP and port.
+WIDE = """\
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: wide }
+spec:
+  interfaces:
+    lan0: { networks: [192.168.1.0/24, 10.9.9.9], delegated: { from: cable, subnet: 1 } }
+    dmz0.5: { networks: [10.1.0.0/24, fd00:2::/64] }
+  uplinks:
+    cable: { interface: eth1, nextHop: auto, delegated: auto, default: true }
+    lte: { interface: wwan0, nextHop: auto }
+    vpn: { interface: wg0, addresses: 10.99.0.2 }
+    a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, routed: 203.0.113.64/27, announce: true }
+    b: { interface: wan0, nextHop: 198.51.100.1, addresses: 198.51.100.2 }
+  sourceNat:
+    - { name: site, to: 10.50.0.0/16, as: vpn }
+    - { name: to-dmz, to: 10.1.0.0/24, from: 192.168.1.0/28, as: { pool: 10.1.0.1 } }
+    - { name: host, from: 192.168.1.5, as: b }
+    - { name: pool, from: 192.168.1.32/28, as: { pool: 203.0.113.64/28, overload: false } }
+    - { name: dmz, in: dmz0.5, as: { first: [lte, cable] } }
+    - { name: rest, as: cable }
+  forwards:
+    web: { at: [a, b], ports: [80/tcp, 8000-8003/tcp], to: 10.1.0.80, except: 192.0.2.0/24 }
+    farm: { at: 203.0.113.65, ports: 443/tcp, to: { 10.1.0.81: 2, 10.1.0.82: 1 } }
+    voice: { at: cable, ports: 5060/udp, dscp: ef, to: 192.168.1.6 }
+    ike: { at: cable, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.7 }
+    tunnel: { at: cable, protocol: [gre, esp], to: 192.168.1.7 }
+    sctp: { at: cable, ports: 3868/sctp, to: 192.168.1.7 }
+    marked: { at: cable, ports: 5070/udp, mark: 0x10, to: 192.168.1.6 }
+    all: { at: lte, to: 10.1.0.9 }
+  static:
+    net: { address: 10.1.0.128/28, as: 203.0.113.80/28 }
+  redirects:
+    dns: { ports: [53/udp, 53/tcp], to: self }
+  routes:
+    - { name: far, to: 192.0.2.128/25, via: lte }
+"""
+
+
+def in_gateway(spec: Path, tmp_path: Path, do: Callable[[Gateway], dict[str, Any]]) -> dict[str, Any]:
+    """What `do` returns of the spec's gateway, in a process that has it to itself."""
+    loaded, result = load_directory(spec), tmp_path / "result.json"
+
+    def run() -> int:
+        with standing(loaded.name, loaded.spec) as gateway:
+            result.write_text(json.dumps(do(gateway)))
+        return 0
+
+    assert isolated(run) == 0
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
+
+
+def told(tried: Tried) -> dict[str, Any]:
+    return {
+        "laws": sorted({result.probe.law for result in tried.results}),
+        "problems": [f"{r.probe.entry}: {r.probe.what}: {p}" for r in tried.failed for p in r.problems],
+        "left_out": {name for each in tried.sampled for name, _ in each.left_out},
+    }
+
+
+def plain(tried: Tried) -> dict[str, Any]:
+    found = told(tried)
+    return {**found, "left_out": sorted(found["left_out"])}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_passes(example: str, tmp_path: Path) -> None:
+    found = in_gateway(ROOT / "examples" / example, tmp_path, lambda gateway: plain(try_out(gateway, 100)))
+    assert found["problems"] == []
+    assert found["left_out"] == []
+
+
+def test_a_spec_with_nearly_everything_passes_and_what_cannot_be_tried_is_named(tmp_path: Path) -> None:
+    (tmp_path / "wide.yaml").write_text(WIDE)
+    found = in_gateway(tmp_path / "wide.yaml", tmp_path, lambda gateway: plain(try_out(gateway, 100)))
+    assert found["problems"] == []
+    assert found["left_out"] == ["marked"]
+    assert found["laws"] == ["1:1 NAT", "forwards", "hairpin", "inside networks", "redirects", "source NAT"]
+
+
+def test_a_gateway_without_its_table_fails_and_says_what_happened(tmp_path: Path) -> None:
+    def broken(gateway: Gateway) -> dict[str, Any]:
+        subprocess.run(["nft", "delete", "table", "inet", "nvi"], check=True)
+        return plain(try_out(gateway, 100))
+
+    problems = "\n".join(in_gateway(ROOT / "examples/hairpin", tmp_path, broken)["problems"])
+    assert "192.168.1.10 to the Internet: expected at isp-a: nothing arrived" in problems
+    assert "web: the Internet to 203.0.113.2 443/tcp by isp-a: expected at lan0: " in problems
+
+
+def test_a_source_that_leaves_untranslated_fails(tmp_path: Path) -> None:
+    """A foreign rule takes the packets away from the gateway."""
+
+    def broken(gateway: Gateway) -> dict[str, Any]:
+        rule = ["ip", "rule", "add", "pref", "1", "iif", "lan0", "lookup", "main"]
+        subprocess.run(rule, check=True)
+        for command in ("delete table inet nvi", "flush ruleset"):
+            subprocess.run(["nft", *command.split()], check=False)
+        subprocess.run(["tc", "qdisc", "del", "dev", "wan0", "clsact"], check=True)
+        return plain(try_out(gateway, 100))
+
+    problems = "\n".join(in_gateway(ROOT / "examples/hairpin", tmp_path, broken)["problems"])
+    assert "expected the source 203.0.113.2: it was 192.168.1.10" in problems
+    assert "of no connection: expected to be dropped, and left by isp-a (wan0) as 192.168.1.10" in problems
+
+
+# --------------------------------------------------------------------------- the command
+
+DUAL_WAN = str(ROOT / "examples/dual-wan")
+
+
+LOOKS = (
+    ["ip", "-j", "addr"],
+    ["ip", "-j", "route", "show", "table", "all"],
+    ["ip", "-j", "rule"],
+    ["nft", "list", "ruleset"],
+    ["ip", "netns"],
+    ["find", "/run", "/var/lib/nvi-operator", "-printf", r"%p %i %T@\n"],
+    ["sysctl", "-a", "--pattern", "^net.ipv[46].(ip_forward|conf)"],
+    ["grep", "-v", " nsfs ", "/proc/self/mounts"],  # others name and remove namespaces meanwhile
+)
+
+
+def looked() -> list[str]:
+    """The host, as far as a gateway could change it."""
+    return [subprocess.run(look, capture_output=True, text=True, check=False).stdout for look in LOOKS]
+
+
+def others() -> list[str]:
+    """Processes in the PID namespace of this test, but itself, which is the first: orphans become its children."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    return [name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()]
+
+
+def as_host(tmp_path: Path, do: Callable[[], object]) -> Any:
+    """What `do` returns, on a host that nothing else uses at the same time."""
+    result = tmp_path / "result.json"
+
+    def run() -> int:
+        result.write_text(json.dumps(do()))
+        return 0
+
+    assert isolated(run) == 0
+    return json.loads(result.read_text())
+
+
+def command(*arguments: str, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
+    """The process of `nvictl simulate`: a fork, which has all imports."""
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, stream in enumerate((stdin, stdout, stderr)):
+            os.dup2(stream, number)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        code = main(["simulate", *arguments])
+        sys.stdout.flush()
+        os._exit(code)
+    return pid
+
+
+def test_the_host_is_as_it_was(tmp_path: Path) -> None:
+    report, capture, output = tmp_path / "report.xml", tmp_path / "wires.pcapng", tmp_path / "output.json"
+
+    def use() -> object:
+        before = looked()
+        with output.open("w") as file:
+            options = ("--junit", str(report), "--pcap", str(capture), "-o", "json")
+            pid = command(DUAL_WAN, *options, stdout=file.fileno())
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return before, looked(), code
+
+    before, after, code = as_host(tmp_path, use)
+    assert before == after
+    assert code == 0
+    results = json.loads(output.read_text())["results"]
+    assert {"192.168.1.10", "fd00:1::a"} <= {word for result in results for word in result["what"].split()}
+    cases = ElementTree.parse(report).getroot().findall("testsuite/testcase")
+    assert len(cases) == len(results)
+    assert b"wan1" in capture.read_bytes()[:200]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_however_it_ends(number: signal.Signals, tmp_path: Path) -> None:
+    """With a shell that waits, and programs that it has started in the background."""
+
+    def kill() -> object:
+        before = looked()
+        (asked, ask), (told, tell) = os.pipe(), os.pipe()
+        pid = command(DUAL_WAN, "--most", "0", "--shell", stdin=asked, stdout=tell)
+        os.write(ask, b"sleep 1000 & lan0 sleep 1000 & echo ready\n")
+        with open(told) as lines:
+            assert any(line.strip() == "ready" for line in lines)
+        os.kill(pid, number)
+        os.waitpid(pid, 0)
+        until(lambda: not others(), "no process is left", seconds=10)
+        return before, looked()
+
+    before, after = as_host(tmp_path, kill)
+    assert before == after
+
+
+def test_a_wrong_spec_has_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: {name: x}\nspec: {uplinks: 1}\n")
+    assert main(["simulate", str(wrong)]) == 2
+    assert "wrong.yaml:4" in capsys.readouterr().err
