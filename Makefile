@@ -130,6 +130,7 @@ lint: dev ## style, types, layers
 
 schema: $(VENV)/.ready ## write schemas/
 	$(BIN)/nvictl schema > schemas/gateway.schema.json
+	$(BIN)/nvictl schema host > schemas/host.schema.json
 	$(BIN)/nvictl schema operator > schemas/operator.schema.json
 
 tutorial: dev ## run docs/tutorial.md, and update its output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,24 @@ def report(loaded: LoadedSpec, results: Sequence[Result], file: Path | None) -> 
         print(line, file=sys.stderr)
     failed = tuple(problems([result for result in results if result.severity == "error"], loaded.where))
     return SpecError(failed) if failed else None
+
+
+def report_all(hosts: Sequence[tuple[str, LoadedSpec, Sequence[Result]]], file: Path | None) -> Iterator[SpecError]:
+    """The same for a spec on several hosts, by the words for each."""
+    from dataclasses import replace
+
+    from nvi_operator.view.invariants import junit_cases
+
+    if file is not None:
+        cases = [
+            replace(case, name=f"{host}: {case.name}")
+            for host, loaded, results in hosts
+            for case in junit_cases(results, loaded.where)
+        ]
+        _write(file, "", cases)
+    for _, loaded, results in hosts:
+        if error := report(loaded, results, None):
+            yield error
 
 
 def report_unreadable(error: SpecError, file: Path) -> None:

@@ -45,8 +45,12 @@ class Context:
             from nvi_operator.language.load.loader import load_directory
 
             spec, name = self.arguments.spec, self.arguments.gateway
-            self._loaded = load_directory(spec, hostname=os.uname().nodename, gateway=name)
+            self._loaded = load_directory(spec, hostname=self.hostname(), gateway=name)
         return self._loaded
+
+    def hostname(self) -> str:
+        """The host that the spec is read for."""
+        return str(self.arguments.host or os.uname().nodename)
 
     def compiler(self) -> tuple[Compiler, Numbers]:
         """For the spec; without a spec, for the removal of the gateway."""

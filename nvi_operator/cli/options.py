@@ -97,9 +97,39 @@ def seconds_or_zero(text: str) -> float:
     return seconds(text, 0)
 
 
+ALL_HOSTS = "all"
+
+
+def one_host(text: str) -> str:
+    if text == ALL_HOSTS:
+        raise argparse.ArgumentTypeError("name one host; `nvictl validate` checks all of them")
+    return any_host(text)
+
+
+def any_host(text: str) -> str:
+    from nvi_operator.language.model.values import parse_hostname
+
+    try:
+        return parse_hostname(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
     _gateway(parser)
+
+
+def spec_of_hosts(parser: argparse.ArgumentParser) -> None:
+    """The same, for one host or for all of them."""
+    parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
+    _gateway(parser, host=False)
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        type=any_host,
+        help="read the spec as on this host, not on this machine; all: as on every host that it names",
+    )
 
 
 def optional_spec(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +139,10 @@ def optional_spec(parser: argparse.ArgumentParser) -> None:
     _gateway(parser)
 
 
-def _gateway(parser: argparse.ArgumentParser) -> None:
+def _gateway(parser: argparse.ArgumentParser, *, host: bool = True) -> None:
     parser.add_argument("--gateway", metavar="NAME", help="use this gateway, not the one of this host")
+    if host:
+        parser.add_argument("--host", metavar="NAME", type=one_host, help="read the spec as on this host")
 
 
 def output(parser: argparse.ArgumentParser) -> None:

@@ -53,6 +53,7 @@ def run_daemon(
     git: GitSource | None = None,
     signatures: SignaturesSpec | None = None,
     gateway: str | None,
+    host: str | None = None,
     rescan_seconds: float,
     force: bool,
     kernel_lines: bool = False,
@@ -61,7 +62,7 @@ def run_daemon(
     confirm: Confirm | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: how each new spec
-    is to be confirmed.
+    is to be confirmed. `host` replaces this machine's name.
 
     The spec is in the directory `path`, or comes from `git`. Raises ConflictError if another one is running in this
     network namespace.
@@ -77,7 +78,11 @@ def run_daemon(
     history.listeners.append(log_sink())
     checkouts = Checkouts(state_directory() / "git")
     path = path or checkouts.spec
-    directory = SpecDirectory(path, gateway) if git is None else fetched_directory(checkouts, git.url.text, gateway)
+    directory = (
+        SpecDirectory(path, gateway, host)
+        if git is None
+        else fetched_directory(checkouts, git.url.text, gateway, host)
+    )
     lock = GatewayLock(
         cookie(), f"nvictl run {git.url if git else os.path.abspath(path)}", wait=LOCK_SECONDS, say=say
     )
@@ -115,7 +120,7 @@ def run_daemon(
         if git is not None:
             fetcher = Fetcher(
                 git,
-                os.uname().nodename,
+                host or os.uname().nodename,
                 checkouts,
                 history.add,
                 lambda: loop.trigger(Reason.SOURCE),

@@ -22,6 +22,7 @@ from nvi_operator.language.model.fields import (
     Dscps,
     EntryFiles,
     FamilyNetworks,
+    HostName,
     HostNames,
     IfName,
     IfNames,
@@ -35,8 +36,10 @@ from nvi_operator.language.model.fields import (
     SpecNetwork,
     SpecTarget,
     UplinksOrAddresses,
+    VariableValue,
 )
 from nvi_operator.language.model.health import DnsName, SpecUrl
+from nvi_operator.language.model.host import Host, HostMetadata
 from nvi_operator.language.model.nat_entries import Servers, Weight
 from nvi_operator.language.model.prefixes import Mapped
 from nvi_operator.language.model.redirects import Answers
@@ -50,6 +53,9 @@ Headings = Mapping[Any, str]  # each model and where it belongs
 
 _WORDS: tuple[tuple[Any, str], ...] = (
     (Name, "name"),
+    (HostName, "hostname"),
+    (VariableValue, "value"),
+    (Any, "value"),
     (float, "number"),
     (SpecUrl, "page of a server by its address"),
     (DnsName, "name in the DNS"),
@@ -123,6 +129,9 @@ in one file, and directories nested more than 32 deep.
 | range | an address, `192.0.2.1-192.0.2.9`, or a prefix: every address of it |
 | service | ports with protocol: `443/tcp`, `8000-8010/udp` |
 | server | an address with or without ports: `192.168.1.80`, `192.168.1.80:8443`, `[fd00::80]:8443` |
+
+In the place of any value in `spec` a variable may stand, `${name}`, and a document of kind Host says what is
+different on one host ([how-to](how-to/many-hosts.md)).
 """
 
 _ENTRIES = """\
@@ -183,8 +192,8 @@ spec:
 
 `nvictl validate FILE` checks it, with file, line and column for each problem. For editors there is
 [schemas/operator.schema.json](../schemas/operator.schema.json). It may stand among the files of a gateway's spec,
-where `nvictl validate DIR` checks it as well, but only the file that `nvictl run` reads has an effect. `--gateway`
-and `--rescan` of `nvictl run` replace what the document says, `--hook` and `--metrics` are added to it.
+where `nvictl validate DIR` checks it as well, but only the file that `nvictl run` reads has an effect. `--gateway`,
+`--host` and `--rescan` of `nvictl run` replace what the document says, `--hook` and `--metrics` are added to it.
 
 | written as | means |
 |---|---|
@@ -204,7 +213,10 @@ def operator_text() -> str:
 def reference_text(language: Language = LANGUAGE) -> str:
     """What stands in docs/spec.md: deterministic, so that a test can compare."""
     headings = _headings(language)
-    return "\n".join([_INTRODUCTION, _ENTRIES, *(_section(model, headings) for model in headings)])
+    hosts: dict[Any, str] = {Host: "Document of a host"}
+    hosts[HostMetadata] = "host.metadata"
+    models = (*(_section(model, headings) for model in headings), *(_section(model, hosts) for model in hosts))
+    return "\n".join([_INTRODUCTION, _ENTRIES, *models])
 
 
 def _headings(language: Language) -> dict[Any, str]:

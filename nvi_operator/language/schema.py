@@ -1,4 +1,4 @@
-"""The JSON Schemas of the spec language and of the Operator document, for editors and for CI.
+"""The JSON Schemas of the spec language, of hosts and of the Operator document, for editors and for CI.
 
 An editor reads `# yaml-language-server: $schema=...`. Made of the models, so that they cannot fall behind. They know
 the form of a value; what needs the whole gateway is in `check/gateway.py` and told by `nvictl validate`.
@@ -12,16 +12,34 @@ from typing import Any
 from pydantic import BaseModel
 
 from nvi_operator.language.model.sections import LANGUAGE, Language
+from nvi_operator.language.schema_values import with_variables
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "https://nvi-operator.example/schemas/gateway.schema.json"
+HOST_ID = "https://nvi-operator.example/schemas/host.schema.json"
 OPERATOR_ID = "https://nvi-operator.example/schemas/operator.schema.json"
 
 
 def schema(language: Language = LANGUAGE) -> dict[str, Any]:
     """Draft 2020-12."""
     what = "One document of a gateway's spec. Documents of one name, in one or many files, are merged."
-    return _schema(language.document, ID, "nvi-operator gateway", what)
+    return with_variables(_schema(language.document, ID, "nvi-operator gateway", what))
+
+
+def host_schema(language: Language = LANGUAGE) -> dict[str, Any]:
+    """Of what one host changes: the sections of a gateway in which nothing is required, and `null` removes."""
+    from nvi_operator.language.model.host import Host
+
+    gateway = _schema(language.document, "", "", "")
+    what = "What one host changes of the spec of its gateway."
+    host = _schema(Host, HOST_ID, "nvi-operator host", what)
+    spec = gateway["$defs"][language.spec.__name__]
+    del spec["properties"]["host"]
+    metadata = gateway["properties"]["metadata"]["$ref"].rpartition("/")[2]
+    models = {name: node for name, node in gateway["$defs"].items() if name != metadata}
+    host["$defs"] = host.get("$defs", {}) | models
+    host["properties"]["spec"] = gateway["properties"]["spec"]
+    return with_variables(host, partial=True)
 
 
 def operator_schema() -> dict[str, Any]:

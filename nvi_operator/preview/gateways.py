@@ -14,8 +14,9 @@ from typing import Protocol
 from nvi_operator.errors import NviError, SpecError, printable
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.fast.incremental import reload
+from nvi_operator.language.load.every_host import load_each
 from nvi_operator.language.load.files import beside
-from nvi_operator.language.load.loader import LoadedSpec, load_gateways
+from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.preview.model import Refused
 
 
@@ -155,7 +156,7 @@ class _Loaded:
             return data
 
         self.yaml = texts.specs(prefix)
-        for name, found in load_gateways(self.yaml, root=prefix or ".", entries=read).items():
+        for name, found in load_each(self.yaml, root=prefix or ".", entries=read).items():
             if isinstance(found, SpecError):
                 self.refused.append(Refused(self.directory, found, name))
             else:

@@ -39,7 +39,7 @@ class Loaded:
 
 
 class SpecDirectory:
-    """`gateway` is the one to follow where the directory holds several.
+    """`gateway` is the one to follow where the directory holds several, `host` the name of this machine in it.
 
     `revision` knows where its content is from, `explain` the names by which the user knows its files.
     """
@@ -48,6 +48,7 @@ class SpecDirectory:
         self,
         path: Path,
         gateway: str | None = None,
+        host: str | None = None,
         *,
         being_written: Callable[[Path, list[str]], list[str]] = being_written,
         revision: Callable[[Path], Revision | None] = revision,
@@ -56,6 +57,7 @@ class SpecDirectory:
         self.path = path
         self.state = SpecState()
         self._gateway = gateway
+        self._host = host
         self._being_written = being_written
         self._revision_of = revision
         self._explain = explain
@@ -90,7 +92,8 @@ class SpecDirectory:
         if before is not None and (delta := self._load_delta(before.only_change(found))):
             return Loaded(read=True, delta=delta)
         try:
-            spec = load_directory(self.path, hostname=socket.gethostname(), gateway=self._gateway)
+            hostname = self._host or socket.gethostname()
+            spec = load_directory(self.path, hostname=hostname, gateway=self._gateway)
             self.state = self.state.loaded(spec)
             self._ask_revision = True
         except SpecError as error:

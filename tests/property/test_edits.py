@@ -77,9 +77,20 @@ def _several_files(rows: Sequence[Row]) -> dict[str, str]:
     }
 
 
-_FORMS = [_csv, _json_lines, _yaml, _several_files]
+def _layered(rows: Sequence[Row]) -> dict[str, str]:
+    """With variables, and a host that changes and removes forwards."""
+    head, entries = _yaml(rows)["edge.yaml"].split("  forwards:\n")
+    host = "  vars: {wan: wan-a}\n  forwards: {odd: null, own: {at: isp-a, ports: 7/tcp, to: 10.0.0.7}}\n"
+    return {
+        "a.yaml": head.replace("interface: wan-a", "interface: ${wan}"),
+        "b.yaml": _HEAD.partition("  dataplane:")[0] + "  forwards:\n" + entries,
+        "c.yaml": f"apiVersion: nvi-operator/v1\nkind: Host\nmetadata: {{name: edge}}\nspec:\n{host}",
+    }
 
-names = st.sampled_from(["f1", "f2", "f50", "f51", "new", "Wrong name", "odd", ""])
+
+_FORMS = [_csv, _json_lines, _yaml, _several_files, _layered]
+
+names = st.sampled_from(["f1", "f2", "f50", "f51", "new", "Wrong name", "odd", "own", ""])
 publics = st.sampled_from(
     ["203.0.113.1", "203.0.113.200", "isp-a", "2001:db8::2", "192.0.2.1", "203.0.113.250", "isp-x"]
 )
@@ -102,7 +113,7 @@ def test_an_edit_of_rows_reads_as_everything_would(
     form: Callable[[Sequence[Row]], dict[str, str]], several: list[Callable[[list[Row]], list[Row]]]
 ) -> None:
     rows, texts = list(ROWS), form(ROWS)
-    loaded = load_texts(texts)
+    loaded = load_texts(texts, hostname="edge")
     gateway = _gateway(loaded)
     for edit in several:
         rows = edit(rows)
@@ -123,7 +134,7 @@ def test_an_edit_anywhere_reads_as_everything_would(
     form: Callable[[Sequence[Row]], dict[str, str]], place: int, length: int, come: str
 ) -> None:
     texts = form(ROWS)
-    loaded = load_texts(texts)
+    loaded = load_texts(texts, hostname="edge")
     file = max(texts, key=lambda name: len(texts[name]))
     text = texts[file]
     place %= len(text)
@@ -144,7 +155,7 @@ def _follows(
     if len(changed) == 1:
         quick = reload(loaded, changed[0], after[changed[0]].encode())
     try:
-        full = load_texts(after)
+        full = load_texts(after, hostname="edge")
     except SpecError:
         assert quick is None
         return None
@@ -179,7 +190,7 @@ def test_a_plain_edit_is_read_by_itself(
     texts, edited = form(ROWS), form(edit(ROWS))
     if form is _yaml:
         assert len(texts["edge.yaml"]) > LEAST
-    loaded = load_texts(texts)
+    loaded = load_texts(texts, hostname="edge")
     gateway = _gateway(loaded)
     file = next(file for file in texts if texts[file] != edited[file])
     found = reload(loaded, file, edited[file].encode())

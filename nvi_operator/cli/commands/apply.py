@@ -21,12 +21,13 @@ def _saved(context: Context) -> int:
     """Of a file that `nvictl plan --out` wrote."""
     from pathlib import Path
 
-    from nvi_operator.rollout.content import content_of, loaded_from
+    from nvi_operator.rollout.content import content_of, host_of, loaded_from
     from nvi_operator.rollout.saved_plan import read
 
     arguments = context.arguments
     path, saved = arguments.spec, read(arguments.spec)
     arguments.spec, arguments.gateway = Path(saved.root), saved.content.gateway
+    arguments.host = host_of(saved.content) or arguments.host
     now = content_of(context.load(), arguments.spec) if arguments.spec.exists() else None
     saved.refuse_other_spec(now)
     arguments.spec = path

@@ -33,6 +33,7 @@ def run(context: Context) -> int:
         git=spec.source.git if spec else None,
         signatures=spec.signatures if spec else None,
         gateway=arguments.gateway or (spec.gateway if spec else None),
+        host=arguments.host or (spec.host if spec else None),
         rescan_seconds=arguments.rescan or (spec.rescan if spec else 60.0),
         force=arguments.force,
         kernel_lines=arguments.kernel,

@@ -1,4 +1,4 @@
-"""`nvictl schema`: the JSON Schema of the spec language, or of the Operator document."""
+"""`nvictl schema`: the JSON Schema of the spec language, of a host or of the Operator document."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from nvi_operator.cli.context import Context
 
 
 def run(context: Context) -> int:
-    from nvi_operator.language.schema import operator_schema, schema_text
+    from nvi_operator.language.schema import host_schema, operator_schema, schema, schema_text
 
-    sys.stdout.write(schema_text(operator_schema() if context.arguments.kind == "operator" else None))
+    kinds = {"gateway": schema, "host": host_schema, "operator": operator_schema}
+    sys.stdout.write(schema_text(kinds[context.arguments.kind]()))
     return 0
 
 
@@ -21,9 +22,9 @@ def _kind(parser: ArgumentParser) -> None:
         "kind",
         metavar="KIND",
         nargs="?",
-        choices=("gateway", "operator"),
+        choices=("gateway", "host", "operator"),
         default="gateway",
-        help="of which document: gateway (default) or operator",
+        help="of which document: gateway (default), host or operator",
     )
 
 

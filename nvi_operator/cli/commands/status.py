@@ -54,6 +54,8 @@ def _follows(daemon: Client, context: Context) -> bool:
     arguments = context.arguments
     if arguments.spec is None:
         return True
+    if arguments.host is not None:
+        return False
     hello = daemon.ask("hello")
     if arguments.gateway not in (None, hello["gateway"]):
         return False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,24 +65,29 @@ def run(context: Context) -> int:
         "Read it before you give it away.",
     ]
     cleaned = Redactor(hostname, hostname.partition(".")[0]) if arguments.redact else without_secrets
-    count = write(path, _members(arguments.spec, arguments.gateway), cleaned, about)
+    count = write(path, _members(arguments.spec, _options(arguments)), cleaned, about)
     print(f"{path}: {count} files; {removed}. Read it before you give it away.")
     if not arguments.redact:
         print("nvictl support --redact also replaces public addresses and names.")
     return 0
 
 
-def _members(directory: Path | None, gateway: str | None) -> Iterator[Member]:
+def _options(arguments: Namespace) -> list[str]:
+    given = (("--gateway", arguments.gateway), ("--host", arguments.host))
+    return [word for name, value in given if value for word in (name, value)]
+
+
+def _members(directory: Path | None, chosen: Sequence[str]) -> Iterator[Member]:
     from nvi_operator.cli.report import of_file, of_nvictl, of_program, spec_files
 
-    spec = [] if directory is None else [str(directory), *(["--gateway", gateway] if gateway else [])]
+    spec = [] if directory is None else [str(directory), *chosen]
     yield of_nvictl("versions/nvictl.txt", "--version")
     yield of_nvictl("versions/module.txt", "module", "status")
     yield of_nvictl("doctor.txt", "doctor", *spec)
     yield of_nvictl("status.txt", "status", *spec)
     yield of_nvictl("status.json", "status", *spec, "-o", "json")
     if spec:
-        yield of_nvictl("validate.txt", "validate", str(directory))
+        yield of_nvictl("validate.txt", "validate", *spec)
         yield of_nvictl("plan.txt", "plan", *spec, "--kernel")
         yield of_nvictl("render.txt", "render", *spec)
     yield of_nvictl("history.txt", "history")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command
@@ -13,6 +13,7 @@ from nvi_operator.cli.output import print_json
 
 if TYPE_CHECKING:
     from nvi_operator.invariants.result import Result
+    from nvi_operator.language.load.every_host import OnHost
     from nvi_operator.language.load.loader import LoadedSpec
 
 
@@ -24,6 +25,8 @@ def run(context: Context) -> int:
         else:
             print("\n".join(f"{file}: valid Operator document" for file in operators))
         return 0
+    if context.arguments.host == options.ALL_HOSTS:
+        return _every_host(context, operators)
     loaded, results = _checked(context)
     if context.arguments.output == "json":
         found = {"operator": operators} if operators else {}
@@ -53,6 +56,48 @@ def _checked(context: Context) -> tuple[LoadedSpec, Sequence[Result]]:
     if failed := checking.report(loaded, results, file):
         raise failed
     return loaded, results
+
+
+def _every_host(context: Context, operators: list[str]) -> int:
+    from nvi_operator.errors import SpecError, SpecProblems
+    from nvi_operator.language.load.every_host import load_every_host
+
+    arguments = context.arguments
+    try:
+        found = load_every_host(arguments.spec, gateway=arguments.gateway)
+    except SpecError as error:
+        if arguments.junit is not None:
+            checking.report_unreadable(error, arguments.junit)
+        raise
+    results = {each.where: checking.of_spec(each.loaded) for each in found}
+    failed = SpecProblems()
+    of_all = [(each.where, each.loaded, results[each.where]) for each in found]
+    for wrong in checking.report_all(of_all, arguments.junit):
+        failed.add(wrong)
+    if failed:
+        raise SpecError(failed)
+    if arguments.output == "json":
+        hosts = [_host_json(each, results[each.where]) for each in found]
+        print_json({"hosts": hosts, **({"operator": operators} if operators else {})})
+        return 0
+    for file in operators:
+        print(f"{file}: valid Operator document")
+    for each in found:
+        print(f"{each.where}: gateway {each.loaded.name}: valid: {each.loaded.counts_text}")
+    return 0
+
+
+def _host_json(each: OnHost, results: Sequence[Result]) -> dict[str, Any]:
+    from nvi_operator.view.invariants import results_json
+
+    loaded = each.loaded
+    return {
+        "host": each.host,
+        "gateway": loaded.name,
+        "files": list(loaded.files),
+        **loaded.counts,
+        "checks": results_json(results, loaded.where),
+    }
 
 
 def _operators(context: Context) -> tuple[list[str], bool]:
@@ -104,6 +149,6 @@ def _check_operators(data: bytes, name: str) -> bool:
 COMMAND = Command(
     "validate",
     "check a spec, its invariants and assertions; needs no root and no kernel",
-    (options.spec, options.output, checking.junit),
+    (options.spec_of_hosts, options.output, checking.junit),
     run,
 )

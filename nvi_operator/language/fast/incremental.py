@@ -46,7 +46,8 @@ def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Delt
         return None
     attribute = loaded.language.attributes[delta.section]
     entries = getattr(loaded.spec, attribute)
-    if any(name in entries for name in delta.added.keys() - delta.removed.keys()):
+    taken = loaded.taken.get(delta.section, frozenset())
+    if any(name in entries or name in taken for name in delta.added.keys() - delta.removed.keys()):
         return None
     claims = _claims(loaded, delta, attribute)
     if claims is None:

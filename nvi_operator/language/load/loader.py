@@ -7,12 +7,13 @@ must be is in the models in `model/`, what the whole must be in `check/gateway.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.check.gateway import check
 from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.layers.layers import Layers, layers_of
 from nvi_operator.language.load.entries import read_entries
 from nvi_operator.language.load.files import (
     ENTRY_SUFFIXES,
@@ -24,7 +25,7 @@ from nvi_operator.language.load.files import (
 )
 from nvi_operator.language.load.first_entries import FirstEntries
 from nvi_operator.language.load.merge import Part, Positions, Source, dotted, merge
-from nvi_operator.language.load.yaml_documents import parts_of
+from nvi_operator.language.load.yaml_documents import parts_of, validated
 from nvi_operator.language.load.yaml_errors import encoded
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -46,6 +47,8 @@ class LoadedSpec:
     claims: Claims = field(repr=False, compare=False)
     language: Language = field(default=LANGUAGE, repr=False)
     texts: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)  # that no source keeps
+    host: str | None = None  # the one that it was read for, where it may differ from host to host
+    taken: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)  # names that no edit may add
 
     @property
     def counts(self) -> dict[str, int]:
@@ -71,7 +74,8 @@ def load_directory(
     gateway: str | None = None,
     language: Language = LANGUAGE,
 ) -> LoadedSpec:
-    """The one gateway in `path` (a directory or a file) that matches `hostname`, or is called `gateway`.
+    """The one gateway in `path` (a directory or a file) that matches `hostname`, or is called `gateway`; as it is on
+    the host of that name.
 
     Raises SpecError with every problem found.
     """
@@ -97,6 +101,8 @@ def load_texts(
     """
     yaml = {file: texts[file] for file in sorted(texts) if not file.endswith(ENTRY_SUFFIXES)}
     first = FirstEntries(entries or entries_among(texts), language)
+    if (layers := layers_of(yaml, hostname, gateway, language)) is not None:
+        return _load_layers(layers, yaml, first.whole, hostname, gateway, root, language)
 
     def refuse_early(documents: Sequence[Part], problems: SpecProblems) -> LoadedSpec | None:
         """The gateway of some entries. An entry that is wrong here is wrong among all of them as well."""
@@ -140,6 +146,27 @@ def load_gateways(
         except SpecError as error:
             found[name] = error
     return found
+
+
+def _load_layers(
+    layers: Layers,
+    yaml: Mapping[str, bytes | str],
+    entries: ReadEntries,
+    hostname: str | None,
+    gateway: str | None,
+    root: str,
+    language: Language,
+) -> LoadedSpec:
+    """See `_load`."""
+    problems = SpecProblems(layers.problems)
+    try:
+        documents = validated(layers.documents, problems, language)
+        loaded = _load(documents, yaml, entries, problems, hostname, gateway, root, language)
+    except SpecError as error:
+        raise layers.explain(error) from None
+    more = [file for file in (layers.overlay,) if file is not None and file not in loaded.files]
+    texts = {**loaded.texts, **{file: encoded(yaml[file]) for file in more}}
+    return replace(loaded, files=(*loaded.files, *more), texts=texts, host=layers.host, taken=layers.names)
 
 
 def _load(

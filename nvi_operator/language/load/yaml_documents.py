@@ -50,6 +50,17 @@ def parts_of(
     return _parts(found, problems, language)
 
 
+def documents_of(text: str, file: str, language: Language) -> Sequence[Document | CutDocument]:
+    """The documents of one file, not validated. Raises SpecError with every problem of the file."""
+    return _cut_documents(text, file, language, LEAST, None) or parse(text, file)
+
+
+def validated(documents: Iterable[Document | CutDocument], problems: SpecProblems, language: Language) -> list[Part]:
+    """Those of the documents that are valid; what is wrong is added to `problems`."""
+    found = [(document, _validated(document, language)) for document in documents if not _is_operators(document)]
+    return _parts(found, problems, language)
+
+
 def _parts(
     found: Sequence[tuple[Document | CutDocument, Gateway | ValidationError]],
     problems: SpecProblems,
@@ -140,6 +151,8 @@ class CutDocument:
             if path[:2] == ("spec", run.section) and len(path) > 2 and path[2] in run.entries:
                 return run.find(path[2:], self.raw, self.file, key=key)
         position = self.rest.find(path, key=key)
+        if position.file != self.file:
+            return position
         line = position.line
         for run in self.cuts:
             if line > self.raw.count(b"\n", 0, run.start) + 2:  # the markers
@@ -162,6 +175,10 @@ class CutDocument:
                 runs = {first: after[r.start] for first, r in self.runs.items()}
                 return replace(self, raw=raw, cuts=now, runs=runs), patch
         return None
+
+    def of(self, rest: Document, language: Language) -> CutDocument:
+        """The same runs in `rest`, which has the same markers."""
+        return _cut_document(rest, self.raw, self.runs, language, self.cuts) if rest is not self.rest else self
 
     def with_runs(self, sections: Mapping[str, Any]) -> Mapping[str, Any]:
         """The sections that have runs, with all their entries in the order written."""
@@ -200,11 +217,15 @@ def _cut_documents(
     return documents if found == len(runs) else []  # else one is in a text, or in a section of another meaning
 
 
-def _cut_document(document: Document, raw: bytes, runs: Mapping[str, EntryRun], language: Language) -> CutDocument:
+def _cut_document(
+    document: Document, raw: bytes, runs: Mapping[str, EntryRun], language: Language, cuts: Sequence[EntryRun] = ()
+) -> CutDocument:
+    """`cuts` are all of the file, where `runs` are not."""
+    cuts = cuts or tuple(runs.values())
     data = document.data
     spec = data.get("spec") if isinstance(data, dict) else None
     if not isinstance(spec, dict):
-        return CutDocument(document, data, raw, tuple(runs.values()), {})
+        return CutDocument(document, data, raw, cuts, {})
     found: dict[str, EntryRun] = {}
     without: dict[str, Any] = {}
     for section, written in spec.items():
@@ -216,7 +237,7 @@ def _cut_document(document: Document, raw: bytes, runs: Mapping[str, EntryRun], 
             without[section] = {name: entry for name, entry in written.items() if name not in markers}
             _no_name_twice([without[section], *(run.entries for run in mine.values())])
             found |= mine
-    return CutDocument(document, {**data, "spec": {**spec, **without}}, raw, tuple(runs.values()), found)
+    return CutDocument(document, {**data, "spec": {**spec, **without}}, raw, cuts, found)
 
 
 def _no_name_twice(parts: Iterable[Mapping[str, Any]]) -> None:

@@ -79,6 +79,11 @@ def syntax_problem(error: Any, text: str, file: str) -> SpecProblem:
     mark, begun = error.problem_mark or error.context_mark, error.context_mark
     if mark is None:
         return SpecProblem(Position(file, 1, 1), "", f"not YAML: {error.problem}", _INDENT)
+    if text[mark.index - 1 : mark.index + 1] == "${":
+        name = text[mark.index + 1 :].partition("}")[0]
+        hint = f'write "${{{short(name)}}}"'
+        message = "not YAML: a variable within [ ] or { } needs quotes"
+        return SpecProblem(Position(file, mark.line + 1, mark.column), "", message, hint)
     if found := _glued(error.problem or "", mark, begun, text):
         line, column, message, hint = found
         return SpecProblem(Position(file, line + 1, column + 1), "", f"not YAML: {message}", hint)

@@ -30,7 +30,8 @@ _MASK = 0xFFFF_FFFF
 class Branch(NamedTuple):
     """Places of a mapping or list: its own, and those of what is in it.
 
-    A place is one number, line and column packed, because there are two of them for each value of a file.
+    A place is one number, line and column packed, because there are two of them for each value of a file. Above them
+    is the number of the file, where a document was put together from several.
     """
 
     place: int
@@ -42,11 +43,15 @@ Places = int | Branch
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document of a file: plain data, and the same shape again with places."""
+    """One YAML document of a file: plain data, and the same shape again with places.
+
+    `others` are further files that parts of it are from, counted from 1.
+    """
 
     file: str
     data: Any
     places: Places
+    others: tuple[str, ...] = ()
 
     @property
     def raw(self) -> None:
@@ -55,24 +60,30 @@ class Document:
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key); of its nearest parent where it is missing."""
         node = self.places
-        place = _own(node)
+        place = own_place(node)
         for number, step in enumerate(path):
             children = node.children if isinstance(node, Branch) else None
             if isinstance(children, dict) and step in children:
                 at_key, node = children[step]
-                place = at_key if key and number == len(path) - 1 else _own(node)
+                place = at_key if key and number == len(path) - 1 else own_place(node)
             elif isinstance(children, list) and isinstance(step, int) and 0 <= step < len(children):
                 node = children[step]
-                place = _own(node)
+                place = own_place(node)
             else:
                 break
-        return Position(self.file, place >> 32, place & _MASK)
+        return self.position(place)
+
+    def position(self, place: int) -> Position:
+        """Where a packed place is."""
+        number = place >> 64
+        return Position(self.others[number - 1] if number else self.file, place >> 32 & _MASK, place & _MASK)
 
     def edited(self, data: bytes) -> None:
         """See `merge.Source`: what is anywhere in it may mean anything."""
 
 
-def _own(node: Places) -> int:
+def own_place(node: Places) -> int:
+    """Where a value begins."""
     return node.place if isinstance(node, Branch) else node
 
 
@@ -177,7 +188,7 @@ class _Reader:
         while type(event := self._next()) is not yaml.MappingEndEvent:
             problems = self._found()
             key, key_places = self._node(event, depth)
-            at = _own(key_places)
+            at = own_place(key_places)
             if not isinstance(key, str):
                 if self._found() == problems:  # otherwise the key is wrong in another way, which is reported
                     written = event.value if isinstance(event, yaml.ScalarEvent) else ""

@@ -138,6 +138,14 @@ class _NoNullSchema:
         return forms[0] if len(forms) == 1 else {"anyOf": forms}
 
 
+def _variable(value: Any) -> Any:
+    if isinstance(value, str) and "${" in value:
+        raise ValueError("a variable cannot refer to another one: write the value")
+    return _no_null(value)
+
+
+VariableValue = Annotated[Any, BeforeValidator(_variable)]
+
 # A field that may be left out; what is written is no null.
 Maybe = Annotated[T | None, BeforeValidator(_no_null), _NoNullSchema()]
 

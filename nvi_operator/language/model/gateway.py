@@ -26,6 +26,7 @@ from nvi_operator.language.model.fields import (
     Networks,
     OrShort,
     SpecMark,
+    VariableValue,
 )
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
@@ -87,6 +88,10 @@ class GatewaySpec(Model):
     """What one gateway does."""
 
     host: Maybe[HostNames] = Field(None, description="Hostnames of the gateway; `any`, or left out: every host.")
+    vars: dict[Name, VariableValue] = Field(
+        default_factory=dict,
+        description="Variables, by name: `${name}` stands for the value, in the spec's YAML and in that of hosts.",
+    )
     dataplane: Dataplane = Field(default_factory=Dataplane)
     numbers: Numbers = Field(default_factory=Numbers)
     guards: Guards = Field(default_factory=Guards)

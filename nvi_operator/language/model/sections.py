@@ -138,6 +138,7 @@ class Language:
 
 SECTIONS = (
     Section("host", Join.ONCE),
+    Section("vars", Join.BY_NAME, "variable", "variables"),
     Section("interfaces", Join.BY_NAME, "interface", "interfaces"),
     Section("uplinks", Join.BY_NAME, "uplink", "uplinks"),
     Section("defaultUplink", Join.ONCE),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import Maybe, Name, OrShort, as_tuple
+from nvi_operator.language.model.fields import HostName, Maybe, Name, OrShort, as_tuple
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
@@ -71,6 +71,11 @@ class OperatorSpec(Model):
 
     gateway: Maybe[Name] = Field(
         None, description="The gateway to follow, where the source has several. Left out: the one of this host."
+    )
+    host: Maybe[HostName] = Field(
+        None,
+        description="The name of this machine in the spec (`spec.host`, documents of kind Host, `{hostname}`). Left "
+        "out: its hostname.",
     )
     source: Source
     signatures: Maybe[SignaturesSpec] = Field(None, description="Whose signature a commit of `source.git` needs.")

@@ -28,11 +28,14 @@ def revision_of(checkout: Checkout | None) -> Revision | None:
     return Revision(checkout.commit[:7], short_ref(checkout.ref), dirty=False, origin=origin)
 
 
-def fetched_directory(checkouts: Checkouts, remote: str, gateway: str | None) -> SpecDirectory:
+def fetched_directory(
+    checkouts: Checkouts, remote: str, gateway: str | None, host: str | None = None
+) -> SpecDirectory:
     """The files that a git source wrote, with the names that they have in the repository."""
     return SpecDirectory(
         checkouts.spec,
         gateway,
+        host,
         revision=lambda _: revision_of(checkouts.checkout()),
         explain=lambda error: in_the_repository(error, checkouts, remote),
     )

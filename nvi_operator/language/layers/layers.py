@@ -1,0 +1,290 @@
+"""One spec for many hosts: documents as they are on one of them, before anything is validated.
+
+A directory may hold documents of kind Host, one for each host (`hosts/NAME.yaml` by custom). The one of this host is
+merged over the gateway's documents (`overlay.py`), after variables are filled in (`variables.py`). What comes out are
+documents as if they had been written for this host, each value with the place where it is from. A spec that has
+neither never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
+from nvi_operator.language.layers.overlay import lay_over, mapping_of
+from nvi_operator.language.layers.variables import HOSTNAME, MARK, Filling, Variable
+from nvi_operator.language.load.merge import dotted
+from nvi_operator.language.load.validation_messages import explained
+from nvi_operator.language.load.yaml_documents import CutDocument, documents_of
+from nvi_operator.language.load.yaml_errors import decoded
+from nvi_operator.language.load.yaml_reader import Branch, Document, own_place, parse
+from nvi_operator.language.model.host import Host
+from nvi_operator.language.model.sections import Language
+from nvi_operator.language.wording import listed, nearest
+
+_MARKS = (MARK, "Host")  # without any of them there is but one layer
+
+AnyDocument = Document | CutDocument
+
+
+@dataclass(frozen=True)
+class _HostRoot:
+    document: type[Host] = Host
+
+
+@dataclass
+class Layers:
+    """The documents of a spec on one host; `host` is None where they are the same on every host.
+
+    `overlay` is the file with the document of that host, `names` are the entries that it names, by section.
+    """
+
+    host: str | None = None
+    documents: list[AnyDocument] = field(default_factory=list)
+    overlay: str | None = None
+    problems: SpecProblems = field(default_factory=SpecProblems)
+    notes: dict[Position, str] = field(default_factory=dict)
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def explain(self, error: SpecError) -> SpecError:
+        """The same, with the place of everything that a value was made of."""
+        own = set(self.problems)
+        known = {problem.position for problem in own}
+        told = SpecProblems()
+        told.more, told.complete = error.more, error.complete
+        for problem in error.problems:
+            if problem in own or problem.position not in known:
+                note = self.notes.get(problem.position)
+                told.append(replace(problem, message=f"{problem.message} ({note})") if note else problem)
+        return SpecError(told)
+
+
+def layers_of(
+    texts: Mapping[str, bytes | str], hostname: str | None, gateway: str | None, language: Language
+) -> Layers | None:
+    """Of YAML files by name; None where there is nothing but one layer without variables."""
+    if not has_layers(texts):
+        return None
+    return _Reading(texts, hostname, gateway, language).layers()
+
+
+def has_layers(texts: Mapping[str, bytes | str]) -> bool:
+    """A quick no, before anything is parsed."""
+    return any(
+        mark in text if isinstance(text, str) else mark.encode() in text for text in texts.values() for mark in _MARKS
+    )
+
+
+def hosts_of(texts: Mapping[str, bytes | str], language: Language) -> tuple[dict[str, str | None], list[str]]:
+    """The hosts that a spec names, in documents of their own or in `spec.host`, with the gateway that is on each, if
+    it is one; and all gateways. What is wrong in it is told when it is loaded.
+    """
+    reading = _Reading(texts, None, None, language)
+    on = _hosts_of_gateways(document for file in texts for document in reading.read(file))
+    hosts = {host for names in on.values() for host in names if host != "any"} | reading.overlays.keys()
+    return {host: _one_on(host, on) for host in sorted(hosts)}, list(on)
+
+
+def _one_on(host: str | None, gateways: Mapping[str, set[str]]) -> str | None:
+    """The gateway that is on a host; None where several are, or none."""
+    mine = [name for name, on in gateways.items() if not on or "any" in on or host is None or host in on]
+    return mine[0] if len(mine) == 1 else None
+
+
+class _Reading:
+    def __init__(
+        self, texts: Mapping[str, bytes | str], hostname: str | None, gateway: str | None, language: Language
+    ) -> None:
+        self._texts = texts
+        self._hostname = hostname
+        self._gateway = gateway
+        self._language = language
+        self._result = Layers()
+        self.overlays: dict[str, Document] = {}
+        self._is_layered = False
+
+    def layers(self) -> Layers:
+        result = self._result
+        documents = [document for file in self._texts for document in self.read(file)]
+        chosen = self._chosen(documents)
+        over = self.overlays.get(self._hostname or "") if chosen is not None else None
+        filling = Filling({}, self._instead)
+        for name in dict.fromkeys(filter(None, map(_name_of, documents))):
+            mine = [document for document in documents if _name_of(document) == name]
+            filling.variables = self._variables(mine, over if name == chosen else None)
+            if over is not None and name == chosen:
+                over = filling.fill(over)
+            documents = [self._filled(d, filling, name == chosen) if _name_of(d) == name else d for d in documents]
+        if over is not None and chosen is not None:
+            documents = self._lay_over(documents, over, chosen)
+        result.documents = documents
+        for problem in filling.problems:
+            self._problem(problem)
+        for position, origin in filling.origins.items():
+            result.notes[position] = f"{result.notes[position]}; {origin}" if position in result.notes else origin
+        if self.overlays or self._is_layered:
+            result.host = self._hostname
+        return result
+
+    # ---------------------------------------------------------------- reading
+
+    def read(self, file: str) -> list[AnyDocument]:
+        """The documents of a file, without those of hosts, which are kept."""
+        try:
+            text = decoded(self._texts[file], file)
+            has_layers = MARK in text or "Host" in text
+            self._is_layered = self._is_layered or MARK in text
+            found = parse(text, file) if has_layers else documents_of(text, file, self._language)
+        except SpecError as error:
+            self._result.problems.add(error)
+            return []
+        others: list[AnyDocument] = []
+        for document in found:
+            if isinstance(document, Document) and _kind_of(document) == "Host":
+                self._keep(document)
+            else:
+                others.append(document)
+        return others
+
+    def _keep(self, document: Document) -> None:
+        try:
+            host = Host.model_validate(document.data)
+        except ValidationError as error:
+            for problem in explained(document, error, _HostRoot()):
+                self._problem(problem)
+            return
+        name = host.metadata.name
+        if (first := self.overlays.setdefault(name, document)) is not document:
+            path = ("metadata", "name")
+            message = f"host {name!r} is already described at {first.find(path)}"
+            self._problem(SpecProblem(document.find(path), dotted(path), message, "join the two, or rename one"))
+
+    # ---------------------------------------------------------------- layers
+
+    def _chosen(self, documents: Iterable[AnyDocument]) -> str | None:
+        """The gateway that the host's document belongs to; the loader tells where that cannot be known."""
+        if self._gateway is not None:
+            return self._gateway
+        return _one_on(self._hostname, _hosts_of_gateways(documents))
+
+    def _lay_over(self, documents: list[AnyDocument], over: Document, chosen: str) -> list[AnyDocument]:
+        result = self._result
+        result.overlay = over.file
+        documents = self._uncut(documents, over)
+        mine = [index for index, document in enumerate(documents) if _name_of(document) == chosen]
+        overlay = lay_over([_rest_of(documents[index]) for index in mine], over, chosen, self._language)
+        for index, merged in zip(mine, overlay.documents, strict=True):
+            document = documents[index]
+            documents[index] = document.of(merged, self._language) if isinstance(document, CutDocument) else merged
+        for problem in overlay.problems:
+            self._problem(problem)
+        result.notes |= overlay.notes
+        result.names = overlay.names
+        return [overlay.rest, *documents] if overlay.rest else documents
+
+    def _uncut(self, documents: list[AnyDocument], over: Document) -> list[AnyDocument]:
+        """Files of which the host names an entry within a long run are read as a whole."""
+        spec = _spec_of(over)
+        whole = {
+            document.file
+            for document in documents
+            if isinstance(document, CutDocument)
+            for marker, run in document.runs.items()
+            for name in mapping_of(spec.get(run.section))
+            if name in run.entries or name in (marker, f"{marker[:-1]}b")
+        }
+        if not whole:
+            return documents
+        found: list[AnyDocument] = []
+        for file in dict.fromkeys(document.file for document in documents):
+            if file in whole:
+                found += parse(self._texts[file], file)
+            else:
+                found += [document for document in documents if document.file == file]
+        return found
+
+    def _variables(self, documents: Iterable[AnyDocument], over: Document | None) -> dict[str, Variable]:
+        """Of one gateway. Of two of one name the first counts: merging the documents tells."""
+        variables: dict[str, Variable] = {}
+        if self._hostname is not None:
+            variables[HOSTNAME] = Variable(self._hostname, None)
+        for document in (*([over] if over else ()), *map(_rest_of, documents)):
+            spec = _spec_of(document)
+            written = mapping_of(spec.get("vars"))
+            for name in written:
+                path = ("spec", "vars", name)
+                if name == HOSTNAME:
+                    hint = "give yours another name"
+                    message = f"{name!r} is the name of the host, in every spec"
+                    self._problem(SpecProblem(document.find(path, key=True), dotted(path), message, hint))
+                else:
+                    variables.setdefault(name, Variable(written[name], document.find(path)))
+        return {name: variable for name, variable in variables.items() if variable.value is not None}
+
+    def _filled(self, document: AnyDocument, filling: Filling, is_chosen: bool) -> AnyDocument:
+        """The document with its variables. Of a gateway that is not this host's, one may be missing here."""
+        before = len(filling.problems)
+        filled = filling.fill(_rest_of(document))
+        if len(filling.problems) > before and not is_chosen:
+            del filling.problems[before:]
+            return _stub(_rest_of(document))
+        return document.of(filled, self._language) if isinstance(document, CutDocument) else filled
+
+    def _instead(self, name: str, there_are: Iterable[str]) -> str:
+        having = [host for host, over in self.overlays.items() if name in mapping_of(_spec_of(over).get("vars"))]
+        if having:
+            this = f"this is {self._hostname}" if self._hostname else "no host is chosen"
+            return f"it is set for {listed(having)}, and {this}: set it in `vars`, or choose another with --host"
+        if close := nearest(name, there_are):
+            return f"did you mean {close!r}?"
+        return f"set it in spec.vars: `vars: {{{name}: ...}}`" if name else "write a name: ${name}"
+
+    def _problem(self, problem: SpecProblem) -> None:
+        if not self._result.problems.is_full():
+            self._result.problems.append(problem)
+
+
+def _hosts_of_gateways(documents: Iterable[AnyDocument]) -> dict[str, set[str]]:
+    """What `spec.host` of each gateway says."""
+    hosts: dict[str, set[str]] = {}
+    for document in documents:
+        if (name := _name_of(document)) is not None:
+            given = _spec_of(document).get("host") or []
+            on = hosts.setdefault(name, set())
+            on.update(host for host in (given if isinstance(given, list) else [given]) if isinstance(host, str))
+    return hosts
+
+
+def _stub(document: Document) -> Document:
+    """A document of which only the gateway's name and its hosts are known."""
+    spec = {key: value for key, value in _spec_of(document).items() if key == "host"}
+    root = document.places
+    assert isinstance(root, Branch)
+    places = {key: at for key, at in root.children["spec"][1].children.items() if key == "host"}
+    at, spec_places = root.children["spec"]
+    children = {**root.children, "spec": (at, Branch(own_place(spec_places), places))}
+    return replace(document, data={**document.data, "spec": spec}, places=Branch(root.place, children))
+
+
+def _rest_of(document: AnyDocument) -> Document:
+    return document.rest if isinstance(document, CutDocument) else document
+
+
+def _kind_of(document: AnyDocument) -> Any:
+    return document.data.get("kind") if isinstance(document.data, dict) else None
+
+
+def _spec_of(document: AnyDocument) -> dict[str, Any]:
+    return mapping_of(mapping_of(document.data).get("spec"))
+
+
+def _name_of(document: AnyDocument) -> str | None:
+    if _kind_of(document) == "Operator" or not isinstance(document.data, dict):
+        return None
+    metadata = document.data.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else None

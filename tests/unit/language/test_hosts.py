@@ -1,0 +1,315 @@
+"""One spec for many hosts: variables are values where they are used, and a host's document changes its site's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from nvi_operator.errors import SpecError
+from nvi_operator.history.revision import Content
+from nvi_operator.language.fast.incremental import reload
+from nvi_operator.language.load.every_host import load_every_host
+from nvi_operator.language.load.loader import LoadedSpec, load_texts
+from nvi_operator.language.load.yaml_reader import parse
+from nvi_operator.language.schema import host_schema, schema
+from nvi_operator.rollout.content import content_of, loaded_from
+from tests.unit.language.specs import HEAD
+
+SITE = (
+    HEAD
+    + """\
+spec:
+  vars:
+    lan: lan0
+    net: "10.1"
+    clients: [10.1.2.0/24, 10.1.3.0/24]
+    share: 3
+  interfaces:
+    ${lan}: {networks: ["${net}.0.0/16"]}
+  uplinks:
+    isp-a: {interface: wan0, addresses: "${wan}", weight: "${share}"}
+    isp-b: {interface: wan1, addresses: 198.51.100.2, nextHop: 198.51.100.1}
+  sourceNat:
+    - {name: clients, from: "${clients}", as: isp-b}
+    - {name: all, as: [isp-a, isp-b]}
+  forwards:
+    web: {at: isp-a, ports: 443/tcp, to: "${net}.0.80:8443"}
+"""
+)
+
+
+def host(name: str, spec: str) -> str:
+    return f"apiVersion: nvi-operator/v1\nkind: Host\nmetadata: {{name: {name}}}\nspec:\n{spec}"
+
+
+EDGE_1 = host("edge-1", "  vars: {wan: 203.0.113.2}\n")
+
+
+def load(*specs: str, on: str | None = "edge-1", **texts: str) -> LoadedSpec:
+    files = {f"hosts/{number}.yaml": text for number, text in enumerate(specs)}
+    return load_texts({"site.yaml": SITE, **files, **texts}, hostname=on)
+
+
+def refused(texts: Mapping[str, str], on: str | None = "edge-1") -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        load_texts(texts, hostname=on)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def meaning(loaded: LoadedSpec) -> object:
+    return loaded.spec.model_copy(update={"vars": {}}).model_dump()
+
+
+# --------------------------------------------------------------------------- variables
+
+
+def test_a_variable_means_what_its_value_would_where_it_stands() -> None:
+    written = (
+        SITE.replace("${lan}", "lan0")
+        .replace("${net}", "10.1")
+        .replace('"${clients}"', "[10.1.2.0/24, 10.1.3.0/24]")
+        .replace('"${share}"', "3")
+        .replace("${wan}", "203.0.113.2")
+    )
+    assert meaning(load(EDGE_1)) == meaning(load_texts({"site.yaml": written}))
+
+
+def test_the_name_of_the_host_is_a_variable_of_every_spec() -> None:
+    text = SITE.replace("${wan}", "203.0.113.2").replace(
+        "  forwards:\n", "  forwardsFrom: ${hostname}.csv\n  forwards:\n"
+    )
+    rows = "name,at,ports,to\nmail,isp-a,25/tcp,10.1.0.25\n"
+    loaded = load_texts({"site.yaml": text, "edge-1.csv": rows}, hostname="edge-1")
+    assert list(loaded.spec.forwards) == ["web", "mail"]
+
+
+def test_two_dollars_are_one_and_no_variable() -> None:
+    text = SITE.replace("${wan}", "203.0.113.2") + "  checks: {door: {command: [door, '$${wan}', '$5']}}\n"
+    assert load_texts({"site.yaml": text}).spec.checks["door"].command == ("door", "${wan}", "$5")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        (
+            "${clients}",
+            "${clinets}",
+            "site.yaml:16:29: spec.sourceNat[0].from: there is no variable 'clinets' here\n  hint: did you mean "
+            "'clients'?",
+        ),
+        (
+            '"${net}.0.80:8443"',
+            '"${net}"',
+            "site.yaml:19:42: spec.forwards.web.to: '10.1' is not an IPv4 or IPv6 address (${net} is set at "
+            "site.yaml:7:10)\n  hint: write an address such as 192.0.2.1 or 2001:db8::1",
+        ),
+        (
+            '"10.1"',
+            "10.10",
+            "site.yaml:11:25: spec.interfaces.lan0.networks[0]: ${net} is 10.1, and cannot be a part of a text "
+            "(${net} is set at site.yaml:7:10)\n  hint: put the variable's value in quotes",
+        ),
+        (
+            '"${net}.0.80:8443"',
+            '"${net.0.80:8443"',
+            "site.yaml:19:42: spec.forwards.web.to: '${net.0.80:8443': a variable that is not closed\n"
+            "  hint: write ${name}, or $${ for the characters themselves",
+        ),
+        (
+            "share: 3",
+            "share: many",
+            "site.yaml:13:59: spec.uplinks.isp-a.weight: expected a whole number, found 'many' (${share} is set at "
+            "site.yaml:9:12)\n  hint: write a number such as 1",
+        ),
+        (
+            "share: 3",
+            'share: "${net}"',
+            "site.yaml:9:12: spec.vars.share: a variable cannot refer to another one: write the value\n  hint: ",
+        ),
+        (
+            "lan: lan0",
+            "lan: lan0\n    hostname: x",
+            "site.yaml:7:5: spec.vars.hostname: 'hostname' is the name of the host, in every spec\n"
+            "  hint: give yours another name",
+        ),
+    ],
+)
+def test_a_wrong_variable_is_told_where_it_is_used_and_where_it_is_set(before: str, after: str, problem: str) -> None:
+    found = refused({"site.yaml": SITE.replace(before, after), "hosts/edge-1.yaml": EDGE_1})
+    assert any(problem.removesuffix("\n  hint: ") in text for text in found), found
+    assert len(found) <= 2
+
+
+def test_a_variable_within_brackets_needs_quotes() -> None:
+    assert refused({"site.yaml": SITE.replace('"${wan}"', "${wan}")}) == [
+        'site.yaml:13:41: not YAML: a variable within [ ] or { } needs quotes\n  hint: write "${wan}"'
+    ]
+
+
+def test_a_variable_that_other_hosts_have_is_told_with_their_names() -> None:
+    assert refused({"site.yaml": SITE, "hosts/edge-1.yaml": EDGE_1}, on="laptop") == [
+        "site.yaml:13:41: spec.uplinks.isp-a.addresses: there is no variable 'wan' here\n"
+        "  hint: it is set for edge-1, and this is laptop: set it in `vars`, or choose another with --host"
+    ]
+
+
+def test_another_gateway_in_the_directory_may_need_variables_that_this_host_does_not_have() -> None:
+    other = SITE.replace("name: gw", "name: other").replace("spec:", "spec:\n  host: elsewhere", 1)
+    site = SITE.replace("spec:", "spec:\n  host: edge-1", 1)
+    assert load_texts({"a.yaml": site, "b.yaml": other, "e.yaml": EDGE_1}, hostname="edge-1").name == "gw"
+
+
+# --------------------------------------------------------------------------- the host's document
+
+
+def test_a_host_changes_adds_and_removes_what_the_site_has() -> None:
+    loaded = load(
+        host(
+            "edge-1",
+            "  vars: {wan: 203.0.113.2, share: 5}\n"
+            "  uplinks:\n"
+            "    isp-b: {nextHop: null, interface: ppp0}\n"
+            "    lte: {interface: wwan0}\n"
+            "  sourceNat:\n"
+            "    - {name: clients, as: lte}\n"
+            "    - {name: guests, from: 10.1.9.0/24, as: isp-b}\n"
+            "  forwards: {web: null}\n"
+            "  failback: move\n"
+            "  dataplane: {hideHop: true}\n",
+        )
+    )
+    spec = loaded.spec
+    assert (spec.uplinks["isp-b"].interface, spec.uplinks["isp-b"].next_hop) == ("ppp0", None)
+    assert str(spec.uplinks["isp-b"].addresses[0]) == "198.51.100.2", "what the host does not name stays"
+    assert spec.uplinks["isp-a"].weight == 5
+    assert [rule.name for rule in spec.source_nat] == ["guests", "clients", "all"], "rules of the host go first"
+    assert list(spec.source_nat[1].as_.names) == ["lte"]
+    assert spec.source_nat[1].from_ is not None
+    assert not spec.forwards
+    assert spec.failback == "move"
+    assert spec.dataplane.hide_hop
+
+
+def test_a_host_finds_what_the_site_calls_by_a_variable() -> None:
+    over = "  vars: {wan: 203.0.113.2, lan: br0}\n  interfaces: {br0: {networks: 10.7.0.0/16}}\n"
+    assert [str(n) for n in load(host("edge-1", over)).spec.interfaces["br0"].networks] == ["10.7.0.0/16"]
+
+
+def test_on_another_host_nothing_of_it_counts() -> None:
+    second = host("edge-2", "  vars: {wan: 203.0.113.9}\n  forwards: {web: null}\n")
+    assert list(load(EDGE_1, second).spec.forwards) == ["web"]
+    assert not load(EDGE_1, second, on="edge-2").spec.forwards
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (
+            "  uplinks: {isp-b: {nextHop: 198.51.100.300}}\n",
+            "edge-1.yaml:5:30: spec.uplinks.isp-b.nextHop: '198.51.100.300' is not an IPv4 or IPv6 address (in the "
+            "place of site.yaml:14:64)",
+        ),
+        (
+            "  sourceNat: [{name: all, as: {uplinks: isp-a, unchanged: true}}]\n",
+            "edge-1.yaml:5:31: spec.sourceNat[1].as: give exactly one of unchanged, uplinks, first and pool (in the "
+            "place of site.yaml:17:23)",
+        ),
+        (
+            "  uplinks: {isp-b: {nexthop: null}}\n",
+            "edge-1.yaml:5:21: spec.uplinks.isp-b.nexthop: there is no 'nexthop' to remove in the site's spec\n"
+            "  hint: did you mean 'nextHop'?",
+        ),
+        (
+            "  uplinks: {isp-c: null}\n",
+            "edge-1.yaml:5:13: spec.uplinks.isp-c: there is no 'isp-c' to remove in the site's spec",
+        ),
+        (
+            "  uplink: {}\n",
+            "edge-1.yaml:5:3: spec.uplink: there is no field 'uplink'\n  hint: did you mean 'uplinks'?",
+        ),
+        ("  host: edge-1\n", "edge-1.yaml:5:3: spec.host: a host cannot choose its gateway"),
+        ("  uplinks: {lte: {}}\n", "edge-1.yaml:5:18: spec.uplinks.lte.interface: interface is missing"),
+        (
+            "  interfaces: {lan0: {networks: [10.1.0.0/16, 10.2.0.1/16]}}\n",
+            "edge-1.yaml:5:47: spec.interfaces.lan0.networks[1]: '10.2.0.1/16' has host bits set",
+        ),
+        (
+            "  forwards: {web: {at: isp-b, to: 192.0.2.99, tenant: red}}\n",
+            "edge-1.yaml:5:55: spec.forwards.web.tenant: there is no tenant 'red'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_place_of_both(spec: str, problem: str) -> None:
+    site = SITE.replace("${wan}", "203.0.113.2").replace("${lan}", "lan0")
+    found = refused({"site.yaml": site, "edge-1.yaml": host("edge-1", spec)})
+    assert any(text.startswith(problem) for text in found), found
+
+
+def test_two_documents_of_one_host_are_refused() -> None:
+    assert refused({"site.yaml": SITE, "a.yaml": EDGE_1, "b.yaml": EDGE_1}) == [
+        "b.yaml:3:18: metadata.name: host 'edge-1' is already described at a.yaml:3:18\n"
+        "  hint: join the two, or rename one"
+    ]
+
+
+def test_a_host_changes_one_of_very_many_entries() -> None:
+    many = "".join(f"    f{n}: {{at: isp-a, ports: {1000 + n}/tcp, to: 10.1.4.1}}\n" for n in range(500))
+    over = host("edge-1", "  vars: {wan: 203.0.113.2}\n  forwards: {f7: {to: 10.1.4.7}, f9: null}\n")
+    forwards = load(over, **{"z.yaml": HEAD + "spec:\n  forwards:\n" + many}).spec.forwards
+    assert str(forwards["f7"].to[0]) == "10.1.4.7"
+    assert (len(forwards), "f9" in forwards) == (500, False)
+
+
+# --------------------------------------------------------------------------- every host, history, schema
+
+
+def test_every_host_is_checked_and_a_problem_names_those_that_have_it(tmp_path: Path) -> None:
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "hosts/edge-1.yaml").write_text(EDGE_1)
+    (tmp_path / "hosts/edge-2.yaml").write_text(host("edge-2", "  vars: {wan: 203.0.113.9}\n"))
+    assert [(on.host, on.loaded.name) for on in load_every_host(tmp_path)] == [("edge-1", "gw"), ("edge-2", "gw")]
+    (tmp_path / "hosts/edge-2.yaml").write_text(host("edge-2", "  vars: {wan: wan0}\n"))
+    with pytest.raises(SpecError) as caught:
+        load_every_host(tmp_path)
+    assert [problem.message for problem in caught.value.problems] == [
+        f"'wan0' is not an IPv4 or IPv6 address (${{wan}} is set at {tmp_path}/hosts/edge-2.yaml:5:15); on edge-2"
+    ]
+
+
+def test_a_spec_without_hosts_is_checked_as_it_is_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(SITE.replace("${wan}", "203.0.113.2"))
+    assert [(on.host, on.loaded.name) for on in load_every_host(tmp_path)] == [(None, "gw")]
+
+
+def test_a_kept_revision_means_what_it_meant_on_its_host() -> None:
+    loaded = load(EDGE_1, host("edge-2", "  vars: {wan: 203.0.113.9}\n"))
+    content = content_of(loaded, Path())
+    assert sorted(content.files) == [".host", "hosts/0.yaml", "site.yaml"]
+    assert loaded_from(content, "revision 1").spec == loaded.spec
+    assert isinstance(content, Content)
+
+
+def test_editors_know_variables_and_documents_of_hosts() -> None:
+    def errors(text: str, known: object) -> list[str]:
+        validator = jsonschema.Draft202012Validator(known)  # type: ignore[arg-type]
+        (document,) = parse(text, "f")
+        return [error.message for error in validator.iter_errors(document.data)]
+
+    assert errors(SITE, schema()) == []
+    over = host("edge-1", "  uplinks: {isp-b: {nextHop: null, weight: '${share}'}, isp-a: null}\n")
+    assert errors(over, host_schema()) == []
+    assert errors(over.replace("nextHop", "nexthop"), host_schema())
+    assert errors(over.replace("kind: Host", "kind: Gateway"), host_schema())
+
+
+def test_an_edit_of_a_name_that_the_host_removes_is_read_as_a_whole() -> None:
+    rows = "name,at,ports,to\nmail,isp-a,25/tcp,10.1.0.25\n"
+    site = SITE.replace("  forwards:\n", "  forwardsFrom: f.csv\n  forwards:\n")
+    over = host("edge-1", "  vars: {wan: 203.0.113.2}\n  forwards: {web: null}\n")
+    loaded = load_texts({"site.yaml": site, "e.yaml": over, "f.csv": rows}, hostname="edge-1")
+    assert reload(loaded, "f.csv", rows.replace("25/tcp", "26/tcp").encode()) is not None
+    assert reload(loaded, "f.csv", f"{rows}web,isp-a,80/tcp,10.1.0.80\n".encode()) is None
