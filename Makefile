@@ -10,6 +10,7 @@ BENCH_PACKAGES := iptables perl
 DEV_PACKAGES   := curl git jq systemd zsh fish
 BPF_PACKAGES   := clang llvm libbpf-dev linux-libc-dev
 DEB_PACKAGES   := debhelper dh-dkms dpkg-dev lintian unzip
+BROWSER_PACKAGES := chromium
 VM_PACKAGES    := qemu-system-x86 mmdebstrap debian-archive-keyring cpio
 
 NETWORKD      := packaging/networkd/50-nvi-operator.conf
@@ -80,6 +81,10 @@ test-netns: $(VENV)/.dev ## those with real packets
 
 differential: dev ## explain beside the kernel, by N random packets (default 20000); SEED=... repeats a run
 	$(SUDO) $(BIN)/python -m tests.differential --packets $(or $(N),20000) $(if $(SEED),--seed $(SEED)) --out $(or $(OUT),build)
+
+browser-test: dev ## the page of nvictl preview, in a real browser; leaves pictures of it in build/
+	$(call install,$(BROWSER_PACKAGES))
+	NVI_BROWSER=chromium $(BIN)/python -m pytest tests/browser
 
 soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon, 2,000 kills
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property

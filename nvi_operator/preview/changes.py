@@ -42,7 +42,7 @@ def change_of(pair: Pair, facts: Facts) -> GatewayChange:
     if found is None:
         after, new = _meaning(pair.after, facts, names)
         found = replace(plan(old, new), topology=after)
-    return GatewayChange(pair.name, pair.directory, found, before, pair.moved)
+    return GatewayChange(pair.name, pair.directory, both[-1], found, before, pair.moved)
 
 
 def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> tuple[Topology | None, HostState]:

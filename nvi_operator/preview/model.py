@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nvi_operator.errors import NviError
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Plan
 from nvi_operator.topology.model import Topology
 
@@ -13,11 +14,12 @@ from nvi_operator.topology.model import Topology
 class GatewayChange:
     """One gateway that differs. Without `before` it is new, without a topology in the plan it is removed.
 
-    `directory` holds its spec; where it moved there, `moved` is where it was.
+    `directory` holds its spec; where it moved there, `moved` is where it was. `spec` is the one after, or the last.
     """
 
     name: str
     directory: str
+    spec: GatewaySpec
     plan: Plan
     before: Topology | None
     moved: str = ""

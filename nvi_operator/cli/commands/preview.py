@@ -59,10 +59,12 @@ def _write_files(context: Context, found: Preview) -> None:
     import json
 
     from nvi_operator.view.preview.markdown import preview_markdown
+    from nvi_operator.view.preview.page import preview_page
     from nvi_operator.view.preview.problems import code_quality
 
     made: dict[str, Callable[[], str]] = {
         "markdown": lambda: preview_markdown(found),
+        "html": lambda: preview_page(found),
         "code_quality": lambda: json.dumps(code_quality(found), indent=2) + "\n",
     }
     for name, text in made.items():
@@ -91,6 +93,7 @@ def _revisions(parser: ArgumentParser) -> None:
 
 def _files(parser: ArgumentParser) -> None:
     parser.add_argument("--markdown", metavar="FILE", type=options.path, help="write a comment for a pull request")
+    parser.add_argument("--html", metavar="FILE", type=options.path, help="write a page with the gateways drawn")
     parser.add_argument(
         "--code-quality",
         metavar="FILE",
