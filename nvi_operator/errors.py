@@ -130,6 +130,10 @@ class ConflictError(NviError):
     """A foreign object is in the place of an owned one; the operator never changes it."""
 
 
+class LockOutError(ConflictError):
+    """The change would cut the gateway off from where it is managed; nothing was changed."""
+
+
 class BusyError(NviError):
     """Another process is changing this gateway, and did not end in time; nothing was changed."""
 

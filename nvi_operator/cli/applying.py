@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli import options
 from nvi_operator.cli.asking import ask_about_flows
 from nvi_operator.cli.context import Context, warn_of_instance
+from nvi_operator.cli.document import config
 from nvi_operator.cli.output import note, show_plan, tell, warn
 from nvi_operator.cli.returning import give_up, give_up_if_due
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
     from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.rollout.lockout import LockOut
     from nvi_operator.rollout.saved_plan import SavedPlan
     from nvi_operator.rollout.trial import Trial
     from nvi_operator.store.lock import GatewayLock
@@ -31,6 +33,7 @@ OPTIONS = (
     options.force,
     options.confirm,
     options.wait,
+    config,
 )
 
 
@@ -59,7 +62,7 @@ def run(
     from nvi_operator.view.progress import spinner
 
     arguments = context.arguments
-    decisions = context.decisions()
+    decisions, lock_out = context.decisions(), context.lock_out()
     with closing(context.lock()) as lock, context.history() as history:
         if of is None:
             warn_of_instance(lock)
@@ -72,7 +75,7 @@ def run(
             refuse_pending(decisions.read(), waiter.now())
             refuse_suspended(decisions.read(), time.time())
             if not arguments.force:
-                _refuse_lockout(kernel, compiler)
+                _refuse_lock_out(lock_out, kernel, compiler)
             if saved is not None:
                 saved.refuse_other_plan(preview(kernel, compiler))
             if beside:  # the daemon is told before it sees what changes
@@ -187,23 +190,14 @@ def _judge(trial: Trial, decisions: DecisionsFile, history: History) -> str:
     return why
 
 
-def _refuse_lockout(kernel: Kernel, compiler: Compiler) -> None:
-    """ConflictError where the gateway would take the packets of an ssh session with itself."""
-    from nvi_operator.errors import ConflictError, KernelError
-    from nvi_operator.kernel.inspect.sessions import ssh_sessions
-    from nvi_operator.topology.lockout import lost
+def _refuse_lock_out(lock_out: LockOut, kernel: Kernel, compiler: Compiler) -> None:
+    """Raises LockOutError."""
+    from nvi_operator.errors import LockOutError
+    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.rollout.lockout import HINT
 
-    try:
-        sessions = ssh_sessions()
-    except KernelError as error:
-        warn([f"{error.message}: ssh sessions are not looked after"])
-        return
-    topology = compiler.meaning(kernel.facts(compiler.wires, compiler.flow_cache))[0] if sessions else None
-    if topology is not None and (packets := list(lost(topology, sessions))):
-        raise ConflictError(
-            f"lock-out: {packets[0]}",
-            hint="forward another port, or leave the gateway's own out; --force continues all the same",
-        )
+    if packets := lock_out.packets(kernel, compiler, preview(kernel, compiler), sessions=True):
+        raise LockOutError(f"lock-out: {packets[0]}", hint=HINT)
 
 
 def _settle(decisions: DecisionsFile, trial: Trial | None) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nvi_operator.plan.change import Plan
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.rollout.attempt import Attempt
+    from nvi_operator.rollout.lockout import LockOut
     from nvi_operator.store.lock import GatewayLock
     from nvi_operator.topology.health import HealthFacts
 
@@ -62,8 +63,10 @@ class Context:
         loaded = self.load()
         return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
 
-    def preview(self, *, drift: bool = False) -> tuple[str, Plan]:
-        """The gateway's name, and what an apply would do; `drift`: without what the spec's drift policy ignores."""
+    def preview(self, *, drift: bool = False, lock_out: LockOut | None = None) -> tuple[str, Plan]:
+        """The gateway's name, and what an apply would do; `drift`: without what the spec's drift policy ignores.
+        What `lock_out` finds is a warning.
+        """
         from nvi_operator.kernel.kernel import Kernel
         from nvi_operator.plan.left_alone import without_ignored
         from nvi_operator.reconcile.cycle import preview
@@ -75,6 +78,9 @@ class Context:
         with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
             kernel.health = health
             plan = with_stranded(kernel, compiler, preview(kernel, compiler))
+            if lock_out is not None:
+                for packet in lock_out.packets(kernel, compiler, plan, sessions=True):
+                    warn([f"lock-out: {packet}: apply refuses that without --force"])
             warn(kernel.warnings)
         if drift and compiler.spec:
             plan = without_ignored(plan, compiler.spec.drift)
@@ -152,6 +158,15 @@ class Context:
             return pwd.getpwuid(uid).pw_name
         except KeyError:
             return f"user {uid}"
+
+    def lock_out(self) -> LockOut:
+        """What the Operator document, where there is one, has to be reached. Raises NviError."""
+        from nvi_operator.cli.document import document
+        from nvi_operator.rollout.lockout import LockOut
+
+        spec = document(self.arguments.config)
+        remote = spec.source.git.url if spec and spec.source.git else None
+        return LockOut((spec.protect if spec else None) or (), remote, lambda text: warn([text]))
 
     def require_daemon(self) -> Client:
         """The same. NviError where none runs."""

@@ -20,7 +20,7 @@ from nvi_operator.history.decisions import NOTHING, Decisions
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.rollout.waiter import now
-from nvi_operator.view.status import DaemonStatus, StatusData, status_data, suspended, unconfirmed
+from nvi_operator.view.status import DaemonStatus, StatusData, given_up, status_data, suspended, unconfirmed
 
 Health = Callable[[], Mapping[str, Any]]  # what `health` answers
 
@@ -95,6 +95,7 @@ class Answers:
             events=[record.json() for record in self._history.last(events)],
             suspended=suspended(decisions := self._decided(), self._wall()),
             unconfirmed=unconfirmed(decisions, now()),
+            given_up=given_up(decisions),
         )
 
     def _source_errors(self) -> list[str]:

@@ -14,23 +14,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nvi_operator.errors import ConflictError, NviError
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Suspension, Target
-from nvi_operator.history.revision import Content, Standing
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, Pending, Suspension, Target
+from nvi_operator.history.revision import Content, Origin, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.rollout import waiter
 from nvi_operator.rollout.content import content_of, loaded_from
-from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, judge, last_confirmed
+from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, hold, judge, last_confirmed
 
 
 @dataclass(frozen=True)
 class InForce:
-    """What to reconcile with. `spec` None: there is no gateway. `of` is the revision that it repeats."""
+    """What to reconcile with. `spec` None: there is no gateway. `of` is the revision that it repeats, and `origin`
+    where that came from.
+    """
 
     spec: LoadedSpec | None
     content: Content
     action: str = "run"
     of: int | None = None
+    origin: Origin | None = None
 
 
 class Judge:
@@ -55,6 +58,7 @@ class Judge:
         self._checked: str | None = None  # the digest of the pending content whose checks pass
         self._wall = wall
         self._was_suspended = False  # at the last reconcile
+        self._look_again = False  # the confirmed spec is in force by now
         self._decisions = decisions
         self._history = history
         self._root = root
@@ -74,6 +78,7 @@ class Judge:
     def in_force(self, spec: LoadedSpec) -> InForce:
         """`spec` is the good one of the directory. Raises NviError where the one to return to cannot be read."""
         found = self._read()
+        self._look_again = False
         own = self._own(spec)
         if found.pending is not None:
             if not found.pending.left(self._now()):
@@ -87,6 +92,7 @@ class Judge:
                 with self._exclusive():
                     self._decisions.write(replace(found, held=held))
             if held.digest == own.content.digest:
+                self._trial = None
                 return self._returned(held.back)
         if spec is not self._settled:
             self._begin(spec, own, found)
@@ -107,7 +113,10 @@ class Judge:
     def _returned(self, back: Target) -> InForce:
         if self._back is None or self._back[0] != back:
             spec = loaded_from(back.content, f"revision {back.revision}") if back.content.files else None
-            self._back = back, InForce(spec, back.content, "return", back.revision or None)
+            origin = None
+            with suppress(HistoryError):
+                origin = found.origin if (found := self._history.revision(back.revision)) else None
+            self._back = back, InForce(spec, back.content, "return", back.revision or None, origin)
         return self._back[1]
 
     def _begin(self, spec: LoadedSpec, own: InForce, found: Decisions) -> None:
@@ -132,7 +141,28 @@ class Judge:
                 failing=lambda: self.failing(),
             )
 
+    def is_new(self, used: InForce) -> bool:
+        """Is it a spec that never held, as far as is known?"""
+        if used.action != "run" or used.spec is self._settled:
+            return False
+        pending = self._decisions.read().pending
+        if pending is not None and pending.digest == used.content.digest:
+            return False
+        with suppress(HistoryError):
+            back = last_confirmed(self._history)
+            return back is None or back.content != used.content
+        return True
+
     # ---------------------------------------------------------------- during and after it
+
+    def hold(self, used: InForce, revision: int, why: str) -> None:
+        """The spec is refused, and not tried until it changes; the confirmed one is kept, where there is one."""
+        with suppress(HistoryError), self._exclusive():
+            found = self._read()
+            back = found.pending.back if found.pending else last_confirmed(self._history)
+            if back is not None and back.content.files:
+                hold(self._decisions, self._history, Held(revision, used.content.digest, back, why))
+                self._look_again = True
 
     @property
     def on_trial(self) -> bool:
@@ -223,7 +253,7 @@ class Judge:
 
     def due_in(self) -> float | None:
         """Seconds until a pending revision is given up, or a suspension ends; None: neither. Takes microseconds."""
-        times = []
+        times = [0.0] if self._look_again else []
         with suppress(NviError):
             found = self._decisions.read()
             if found.pending is not None:

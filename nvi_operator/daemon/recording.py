@@ -55,7 +55,8 @@ class Recording:
         came = tuple(error.message for error in outcome.errors[-1:]) if outcome.failed else ()
         if self._attempt is not None and came != self._came and self._came != ():
             self._came = came
-            self._attempt.revision = replace(self._attempt.revision, origin=_origin(outcome))
+            of = self._used.origin if self._used and self._used.action == "return" else _origin(outcome)
+            self._attempt.revision = replace(self._attempt.revision, origin=of)
             if outcome.failed:
                 self._attempt.stopped(outcome.errors[-1])
             else:

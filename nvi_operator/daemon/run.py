@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -34,8 +34,10 @@ from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netlink.flow_changes import FlowReports
 from nvi_operator.kernel.netns import cookie
+from nvi_operator.language.model.values import Address
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.reconcile.outcome import Outcome, Reason
+from nvi_operator.rollout.lockout import LockOut
 from nvi_operator.rollout.place import state_directory, sweep
 from nvi_operator.rollout.trial import Confirm
 from nvi_operator.ruleset.table import TABLE
@@ -60,6 +62,7 @@ def run_daemon(
     hooks: Sequence[Hook] = (),
     metrics: Sequence[str] = (),
     confirm: Confirm | None = None,
+    protect: Collection[Address] = (),
 ) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: how each new spec
     is to be confirmed. `host` replaces this machine's name.
@@ -111,7 +114,14 @@ def run_daemon(
             needs=lambda: trial_of(checkouts) if git else None,
         )
         daemon = Daemon(
-            directory, kernel, prober, force=force, invalidation=invalidation, recording=recording, judge=judge
+            directory,
+            kernel,
+            prober,
+            force=force,
+            invalidation=invalidation,
+            recording=recording,
+            judge=judge,
+            lock_out=LockOut(protect, git.url if git else None, note),
         )
         judge.failing = daemon.failing_checks
         deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)

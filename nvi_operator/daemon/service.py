@@ -14,7 +14,7 @@ from nvi_operator.daemon.probes.checks import failing
 from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.trigger import Trigger
-from nvi_operator.errors import NftCrashedError, NviError
+from nvi_operator.errors import LockOutError, NftCrashedError, NviError
 from nvi_operator.history.decisions import Suspension
 from nvi_operator.history.revision import Standing
 from nvi_operator.kernel.cached import CachedKernel
@@ -27,10 +27,12 @@ from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.plan.left_alone import without_ignored
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import AnyKernel, preview, reconcile
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
+from nvi_operator.rollout.lockout import HINT, LockOut
 from nvi_operator.sources.directory import SpecDirectory
+from nvi_operator.sources.revision import Revision
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import faults
 from nvi_operator.topology.model import Topology
@@ -52,7 +54,9 @@ class Daemon:
         invalidation: Invalidation | None = None,
         recording: Recording | None = None,
         judge: Judge | None = None,
+        lock_out: LockOut | None = None,
     ) -> None:
+        self._lock_out = lock_out
         self._directory = directory
         self._recording = recording
         self._judge = judge
@@ -120,13 +124,19 @@ class Daemon:
         outcome = replace(
             outcome,
             gateway=state.good.name if state.good else "",
-            revision=self._directory.revision if state.good else None,
+            revision=self._revision(),
             reasons=trigger.reasons,
             changed_by=trigger.changed_by,
             errors=tuple(dict.fromkeys(error for error in (state.bad, *outcome.errors) if error)),
         )
         self._record(outcome)
         return outcome
+
+    def _revision(self) -> Revision | None:
+        """Of the spec in force."""
+        if self._used is not None and self._used.action == "return":
+            return Revision.of(self._used.origin) if self._used.origin else None
+        return self._directory.revision if self._directory.state.good else None
 
     def _record(self, outcome: Outcome) -> None:
         if self._recording is None or self._judge is None or self._used is None:
@@ -135,7 +145,9 @@ class Daemon:
         try:
             if outcome.failed:
                 self._judge.stopped(outcome.errors[-1])
-                recording.end(outcome, Standing.NONE)
+                number = recording.end(outcome, Standing.NONE)
+                if isinstance(outcome.errors[-1], LockOutError):
+                    self._judge.hold(self._used, number, outcome.errors[-1].message)
             else:
                 self._judge.reached(self._used, lambda standing: recording.end(outcome, standing))
         except NviError as error:  # the next reconcile tries again
@@ -162,6 +174,7 @@ class Daemon:
             if self._judge and self._used and (suspension := self._judge.suspended(self._used)):
                 return self._only_look(suspension, spec, numbers)
             with self._kernel.using(numbers) as kernel:
+                self._refuse_lock_out(kernel)
                 outcome = reconcile(
                     kernel, self._compiler, paused=trigger.paused, reached=self._reached, on_step=self._step
                 )
@@ -176,6 +189,16 @@ class Daemon:
         if followed:
             self._compiler.prepare()  # nor for a table to be worked out
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=seconds)
+
+    def _refuse_lock_out(self, kernel: AnyKernel) -> None:
+        """Raises LockOutError where a spec that never held would cut the gateway off. An edit of forwards cannot."""
+        used = self._used
+        if self._lock_out is None or self._judge is None or used is None or self._force or used.spec is self._delta:
+            return
+        if self._judge.is_new(used):
+            plan = preview(kernel, self._compiler)
+            if packets := self._lock_out.packets(kernel, self._compiler, plan, sessions=False):
+                raise LockOutError(f"lock-out: {packets[0]}", hint=HINT)
 
     def _only_look(self, suspension: Suspension, spec: LoadedSpec | None, numbers: Numbers) -> Outcome:
         """Changes are suspended. Raises NviError."""

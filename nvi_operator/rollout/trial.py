@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nvi_operator.errors import ConflictError, KernelError, NviError
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment, Pending, Target
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, Pending, Target
 from nvi_operator.history.revision import Content, Revision, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.model.settings import Numbers
@@ -161,6 +161,18 @@ def gave_up(decisions: DecisionsFile, history: History, now: Moment) -> str:
     check = why.partition("check ")[2].partition(" failed")[0] if why.startswith("check ") else ""
     _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why, check=check)
     return why
+
+
+def hold(decisions: DecisionsFile, history: History, held: Held) -> None:
+    """A revision was refused, and is not tried until it changes. One that is pending is given up for it.
+
+    Call under the lock.
+    """
+    found = decisions.read()
+    decisions.write(replace(found, pending=None, held=held))
+    if found.pending is not None:
+        why = f"revision {held.revision} came instead, and was refused"
+        _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why)
 
 
 def refuse_suspended(found: Decisions, wall: float) -> None:

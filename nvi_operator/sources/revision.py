@@ -16,5 +16,11 @@ class Revision:
     dirty: bool  # does the spec directory differ from the commit? The rest of the repository does not count
     origin: Origin | None = field(default=None, compare=False)  # more of the same, from a source that fetches
 
+    @staticmethod
+    def of(origin: Origin) -> Revision:
+        """As the history kept it."""
+        commit = origin.commit.removesuffix("+")
+        return Revision(commit[:7], origin.ref or None, dirty=commit != origin.commit, origin=origin)
+
     def __str__(self) -> str:
         return f"{self.commit}{'+' if self.dirty else ''}{f' ({self.branch})' if self.branch else ''}"

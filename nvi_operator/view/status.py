@@ -87,6 +87,16 @@ class Suspended(TypedDict):
 class Unconfirmed(TypedDict):
     revision: int
     secondsLeft: float
+    by: str  # `hand`, `proof` or `checks`
+    missing: str | None  # of a proof: what it lacks yet
+
+
+class GivenUp(TypedDict):
+    """A revision that is not tried until the source changes, and the one that is in force in its place."""
+
+    revision: int
+    why: str
+    inForce: int
 
 
 class StatusData(TypedDict):
@@ -110,6 +120,7 @@ class StatusData(TypedDict):
     counters: dict[str, dict[str, int]]
     suspended: Suspended | None
     unconfirmed: Unconfirmed | None
+    givenUp: GivenUp | None
     daemon: DaemonStatus | None
     events: list[dict[str, Any]]  # the last ones, of docs/events.md
 
@@ -125,6 +136,7 @@ def status_data(
     events: Sequence[dict[str, Any]] = (),
     suspended: Suspended | None = None,
     unconfirmed: Unconfirmed | None = None,
+    given_up: GivenUp | None = None,
 ) -> StatusData:
     """`faults` are of topology/faults.py, `since` when the state of each uplink began, in seconds since 1970."""
     links = [obj for obj in seen.before.of_kind("link") if isinstance(obj, Link)]
@@ -149,6 +161,7 @@ def status_data(
         "counters": {group: dict(values) for group, values in counters.items()},
         "suspended": suspended,
         "unconfirmed": unconfirmed,
+        "givenUp": given_up,
         "daemon": daemon,
         "events": list(events),
     }
@@ -165,7 +178,15 @@ def suspended(decisions: Decisions, wall: float) -> Suspended | None:
 
 def unconfirmed(decisions: Decisions, now: Moment) -> Unconfirmed | None:
     found = decisions.pending
-    return {"revision": found.revision, "secondsLeft": round(found.left(now), 1)} if found else None
+    if found is None:
+        return None
+    left = round(found.left(now), 1)
+    return {"revision": found.revision, "secondsLeft": left, "by": found.by, "missing": found.missing or None}
+
+
+def given_up(decisions: Decisions) -> GivenUp | None:
+    found = decisions.held
+    return {"revision": found.revision, "why": found.why, "inForce": found.back.revision} if found else None
 
 
 def exit_code(data: StatusData) -> int:

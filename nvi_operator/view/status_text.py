@@ -71,8 +71,12 @@ def status_text(
         until = f" until {away['until']}" if away["until"] else ""
         parts += _labelled("suspend ", [f"by {away['author']}{until}: {away['reason']}"], "yellow")
     if (waits := data["unconfirmed"]) is not None:
-        text = f"revision {waits['revision']}: {waits['secondsLeft']:.0f} s left for nvictl confirm"
+        proof = f"its proof ({waits['missing']}) or " if waits["by"] == "proof" else ""
+        text = f"revision {waits['revision']}: {waits['secondsLeft']:.0f} s left for {proof}nvictl confirm"
         parts += _labelled("confirm ", [text], "yellow")
+    if (gone := data["givenUp"]) is not None:
+        what = f"revision {gone['revision']}: " if gone["revision"] else ""
+        parts += _labelled("given up", [f"{what}{gone['why']}; revision {gone['inForce']} is in force"], "yellow")
     parts += _labelled("device  ", data["devices"])
     if cache := data["flowCache"]:
         parts += _labelled("cache   ", [flow_cache.summary(cache)])

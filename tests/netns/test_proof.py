@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -102,3 +103,26 @@ def test_a_proof_that_fails_until_the_deadline_names_what_failed(
     assert "git ls-remote: unable to access" in log.partition("revision 2: not confirmed within 6 s: ")[2]
     assert standings(gateway) == ["confirmed", "returned", "confirmed"]
     assert not gateway.differences(spec())
+
+
+def test_a_revision_without_a_route_to_the_remote_is_refused_and_the_confirmed_one_is_kept(
+    site: Site, gateway: GatewayHost, remote: GitRemote, start: Start
+) -> None:
+    daemon = start()
+    daemon.until("in sync", seconds=60)
+    first = remote.git("rev-parse", "HEAD")
+    swallowed = spec().replace("networks: [192.168.1.0/24,", "networks: [192.168.1.0/24, 192.0.2.0/24,")
+    remote.commit({"gateways/edge/gateway.yaml": swallowed})
+    told = gateway.nvictl("sync", check=False)
+    assert told.returncode == 1
+    packet = "lock-out: tcp to 192.0.2.80:443, the way to the git remote 192.0.2.80, would be refused by the FIB rule"
+    assert packet in told.stdout
+    site.gateway.run("nft", "delete", "table", "inet", "nvi")  # and the confirmed one is healed
+    until(lambda: not gateway.differences(spec()), "the confirmed revision is kept", seconds=60)
+    status = json.loads(gateway.nvictl("status", "-o", "json", check=False).stdout)
+    assert (status["givenUp"]["revision"], status["givenUp"]["inForce"]) == (2, 1)
+    remote.commit({"gateways/edge/gateway.yaml": WITHOUT_WEB})
+    gateway.nvictl("sync")
+    until(lambda: not gateway.differences(WITHOUT_WEB), "the next one is applied", seconds=60)
+    assert [each["result"] for each in reversed(revisions(gateway))] == ["applied", "refused", "applied", "applied"]
+    assert (revisions(gateway)[1]["action"], revisions(gateway)[1]["origin"]["commit"]) == ("return", first)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
+from nvi_operator.cli.document import config
 from nvi_operator.cli.output import note, show_plan
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def run(context: Context) -> int:
     from nvi_operator.view.plan import summary
 
     arguments = context.arguments
-    name, plan = context.preview()
+    name, plan = context.preview(lock_out=context.lock_out())
     note(plan)
     if arguments.out:
         _save(context, plan)
@@ -62,7 +63,7 @@ def _detailed(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "plan",
     "show what apply would do, and check invariants and assertions",
-    (options.spec, options.netns, options.output, options.changes, _out, _detailed, checking.junit),
+    (options.spec, options.netns, options.output, options.changes, _out, _detailed, checking.junit, config),
     run,
     Exits("0 no changes, 1 error, 2 changes", option="--detailed-exitcode"),
 )

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
+from nvi_operator.cli.document import config
 
 if TYPE_CHECKING:
     from nvi_operator.language.operator.model import OperatorSpec
     from nvi_operator.rollout.trial import Confirm
-
-
-CONFIG = Path("/etc/nvi-operator/operator.yaml")
 
 
 def run(context: Context) -> int:
@@ -40,6 +38,7 @@ def run(context: Context) -> int:
         hooks=[*hooks, *arguments.hook],
         metrics=[*(spec.metrics if spec else ()), *arguments.metrics],
         confirm=_confirm(arguments.confirm, spec),
+        protect=(spec.protect if spec else None) or (),
     )
 
 
@@ -55,25 +54,15 @@ def _confirm(within: float | None, spec: OperatorSpec | None) -> Confirm | None:
 
 def _document(path: Path | None) -> OperatorSpec:
     """Raises NviError."""
+    from nvi_operator.cli.document import CONFIG, document
     from nvi_operator.errors import NviError
-    from nvi_operator.events.event import KINDS
-    from nvi_operator.language.operator.load import load_operator
 
-    if path is None and not CONFIG.exists():
+    if (found := document(path)) is None:
         raise NviError(
             f"nvictl run: no DIR given, and there is no {CONFIG}",
             hint="name the directory of the gateway's spec, or write the file: docs/operator.md",
         )
-    return load_operator(path or CONFIG, KINDS)
-
-
-def _config(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=options.path,
-        help=f"without DIR: the Operator document, which says where the spec comes from (default: {CONFIG})",
-    )
+    return found
 
 
 def _rescan(parser: ArgumentParser) -> None:
@@ -115,7 +104,7 @@ COMMAND = Command(
     (
         options.optional_spec,
         options.netns,
-        _config,
+        config,
         _rescan,
         options.kernel,
         options.force,

@@ -72,7 +72,7 @@ def _look(context: Context) -> StatusData:
     from nvi_operator.rollout.waiter import now
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.progress import spinner
-    from nvi_operator.view.status import status_data, suspended, unconfirmed
+    from nvi_operator.view.status import given_up, status_data, suspended, unconfirmed
 
     decisions = context.decisions().read()
     compiler, numbers = context.compiler()
@@ -90,6 +90,7 @@ def _look(context: Context) -> StatusData:
         found,
         suspended=suspended(decisions, time.time()),
         unconfirmed=unconfirmed(decisions, now()),
+        given_up=given_up(decisions),
     )
 
 

@@ -17,6 +17,7 @@ from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
 from nvi_operator.language.model.fields import (
+    Addresses,
     EntryFiles,
     HostNames,
     IfName,
@@ -154,6 +155,11 @@ class GatewaySpec(Model):
         default_factory=dict,
         description="What has to work after a change that worked before it, by name. If it does not, the gateway "
         "returns to the revision that was confirmed last.",
+    )
+    protect: Maybe[Addresses] = Field(
+        None,
+        description="Addresses that the gateway has to go on reaching, such as that of a bastion: a change after "
+        "which no route leads to one that it reaches now is refused.",
     )
     assert_: tuple[Assertion, ...] = Field(
         (),

@@ -153,6 +153,7 @@ SECTIONS = (
     Section("twiceNat", Join.BY_NAME, "twiceNat", "twiceNat", bulk=TwiceNat),
     Section("routes", Join.IN_ORDER, "route", "routes"),
     Section("checks", Join.BY_NAME, "check", "checks"),
+    Section("protect", Join.ONCE),
     Section("assert", Join.IN_ORDER, "assertion", "assertions"),
     Section("guards", Join.ONCE),
     Section("dataplane", Join.ONCE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
@@ -37,6 +38,16 @@ class GitUrl:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """The host and its TCP port; None: a file."""
+        if self.transport == "file":
+            return None
+        if "://" not in self.text:  # USER@HOST:PATH
+            return self.text.partition(":")[0].rpartition("@")[2], 22
+        parts = urlsplit(self.text)
+        return parts.hostname or "", parts.port or (443 if self.transport == "https" else 22)
 
 
 def parse_git_url(value: object) -> GitUrl:

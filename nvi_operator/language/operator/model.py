@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import HostName, Maybe, Name, OrShort, as_tuple
+from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, OrShort, as_tuple
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
@@ -82,6 +82,11 @@ class OperatorSpec(Model):
     rescan: Duration = Field(60.0, ge=1, description="Check files and kernel at least this often.")
     confirm: Maybe[Confirmation] = Field(
         None, description="Return to the confirmed spec unless each new one is confirmed. Left out: it stays."
+    )
+    protect: Maybe[Addresses] = Field(
+        None,
+        description="Addresses that the gateway has to go on reaching, such as that of a bastion: a change after "
+        "which no route leads to one that it reaches now is refused. The remote of `source.git` is one by itself.",
     )
     metrics: MetricsTargets = Field(
         (),

@@ -11,6 +11,7 @@ from nvi_operator.cli import main
 from nvi_operator.errors import SpecError
 from nvi_operator.events.event import KINDS
 from nvi_operator.language.load.yaml_reader import parse
+from nvi_operator.language.operator.git import parse_git_url
 from nvi_operator.language.operator.load import load_operator
 from nvi_operator.language.operator.model import OperatorSpec
 from nvi_operator.language.schema import operator_schema
@@ -57,6 +58,20 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     validator = jsonschema.Draft202012Validator(operator_schema())
     (document,) = parse(WHOLE, "f")
     assert list(validator.iter_errors(document.data)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://git.example.net/net.git", ("git.example.net", 443)),
+        ("https://git.example.net:8443/net.git", ("git.example.net", 8443)),
+        ("git@git.example.net:net/gateways.git", ("git.example.net", 22)),
+        ("ssh://git@[2001:db8::1]:2222/net.git", ("2001:db8::1", 2222)),
+        ("file:///srv/net.git", None),
+    ],
+)
+def test_where_packets_to_a_remote_go(url: str, endpoint: tuple[str, int] | None) -> None:
+    assert parse_git_url(url).endpoint == endpoint
 
 
 SOURCE = "  source: {directory: /x}\n"
