@@ -155,6 +155,21 @@ def output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def drawn_output(parser: argparse.ArgumentParser) -> None:
+    """Of what can be drawn as well."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json", "mermaid", "svg"),
+        default="text",
+        help='default: text; with json an error is also printed as {"error": ...} on stdout',
+    )
+    for form in ("json", "mermaid", "svg"):
+        parser.add_argument(
+            f"--{form}", dest="output", action="store_const", const=form, help=f"the same as -o {form}"
+        )
+
+
 def netns(parser: argparse.ArgumentParser) -> None:
     # Without a default: it would replace a value that was given before the command.
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nvi_operator.plan.change import Plan
     from nvi_operator.topology.model import Topology
+    from nvi_operator.view.segment import Segment
 
 
 def console() -> Console:
@@ -41,6 +42,18 @@ def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[
         else:
             print(piece.plain, end="")
     print()
+
+
+def print_lines(lines: Iterable[Sequence[Segment]]) -> None:
+    """With styles where there are colours."""
+    if not _draws():
+        sys.stdout.writelines(f"{''.join(part.text for part in line)}\n" for line in lines)
+        return
+    from rich.text import Text
+
+    screen = console()
+    for line in lines:
+        screen.print(Text.assemble(*((part.text, part.style) for part in line)))
 
 
 def _draws() -> bool:

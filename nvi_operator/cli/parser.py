@@ -6,7 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nvi_operator import __version__
 from nvi_operator.cli import commands, options
@@ -15,6 +15,10 @@ from nvi_operator.cli.command import Command
 
 class _Parser(argparse.ArgumentParser):
     """argparse exits with 2 on wrong usage, which means that there are changes (`plan --detailed-exitcode`)."""
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        """The arrow of a packet (`nvictl explain`) is no option."""
+        return None if arg_string == "->" else super()._parse_optional(arg_string)
 
     def error(self, message: str) -> NoReturn:
         self.refuse(message, self.prog.partition(" ")[2])

@@ -12,6 +12,7 @@ NAMES = [
     "validate",
     "render",
     "graph",
+    "explain",
     "simulate",
     "plan",
     "preview",

@@ -18,8 +18,8 @@ from nvi_operator import __version__
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import KINDS, Applied, Healed
 from nvi_operator.events.record import History, Record
+from nvi_operator.view.counters import MEANINGS
 from nvi_operator.view.status import StatusData
-from nvi_operator.view.status_text import MEANINGS
 
 MOST_RULES = 50
 

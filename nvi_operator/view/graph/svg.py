@@ -6,12 +6,11 @@ It has no script, and nothing from elsewhere. Whatever comes from a spec is text
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
-from nvi_operator.errors import printable
 from nvi_operator.view.graph import layout as places
 from nvi_operator.view.graph.layout import Layout, Path, Rectangle, fitting, layout
 from nvi_operator.view.graph.model import Box, Change, Column, Drawing, Opened
+from nvi_operator.view.graph.style import CHANGES, markers, style, xml_text
 
 _TITLES = {
     Column.INSIDE: "inside",
@@ -25,20 +24,7 @@ _LEGEND = (
     ("in", "opened from outside"),
     ("both", "opened from both sides"),
 )
-_CHANGES = {Change.NEW: "new", Change.CHANGED: "changed", Change.GONE: "gone"}
 _MOST_NAMES = 40  # in the text that a pointer on a box shows
-
-_LIGHT = {
-    "page": "#ffffff", "frame": "#f4f5f7", "edge": "#c9ced6", "box": "#ffffff", "text": "#1b1f24", "dim": "#57606a",
-    "badge": "#e7ebf0", "plain": "#8b949e", "out": "#1f6feb", "in": "#0f7b6c", "both": "#8250df",
-    "new": "#1a7f37", "changed": "#bc6c00", "gone": "#cf222e",
-}  # fmt: skip
-_DARK = {
-    "page": "#0d1117", "frame": "#161b22", "edge": "#3d444d", "box": "#0d1117", "text": "#e6edf3", "dim": "#9ba5b0",
-    "badge": "#2a313b", "plain": "#6e7681", "out": "#58a6ff", "in": "#3fb9a5", "both": "#bc8cff",
-    "new": "#3fb950", "changed": "#e3a13a", "gone": "#ff7b72",
-}  # fmt: skip
-_FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
 def svg(drawing: Drawing) -> str:
@@ -47,14 +33,14 @@ def svg(drawing: Drawing) -> str:
 
 
 def _elements(drawing: Drawing, at: Layout) -> Iterator[str]:
-    title = _text(f"gateway {drawing.name}")
+    title = xml_text(f"gateway {drawing.name}")
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="nvi-graph" role="img" aria-label="{title}" '
         f'width="{at.width:.0f}" height="{at.height:.0f}" viewBox="0 0 {at.width:.0f} {at.height:.0f}">'
     )
     yield f"<title>{title}</title>"
-    yield f"<style>{_style()}</style>"
-    yield f"<defs>{''.join(_markers())}</defs>"
+    yield f"<style>{style()}</style>"
+    yield f"<defs>{''.join(markers())}</defs>"
     yield '<rect class="page" width="100%" height="100%"/>'
     yield from _frames(drawing, at)
     plain = [path for path in at.paths if not path.line.change]
@@ -63,9 +49,10 @@ def _elements(drawing: Drawing, at: Layout) -> Iterator[str]:
     for junction in drawing.junctions:
         x, y = at.junctions[junction.key]
         yield f'<circle class="joint" cx="{x:.1f}" cy="{y:.1f}" r="{places.JUNCTION_RADIUS}"/>'
-        yield f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{y + 3.5:.1f}">{_text(junction.title)}</text>'
+        title = xml_text(junction.title)
+        yield f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{y + 3.5:.1f}">{title}</text>'
     for heading in at.headings:
-        yield f'<text class="head" x="{heading.x:.1f}" y="{heading.y:.1f}">{_text(heading.text)}</text>'
+        yield f'<text class="head" x="{heading.x:.1f}" y="{heading.y:.1f}">{xml_text(heading.text)}</text>'
     for box in drawing.boxes:
         yield from _box(box, at.boxes[box.key], drawing.changes.get(box.key))
     yield from _legend(drawing, at)
@@ -82,7 +69,7 @@ def _frames(drawing: Drawing, at: Layout) -> Iterator[str]:
         f'<rect class="gateway" rx="10" x="{first.x - 24:.1f}" y="{top - 50:.1f}" '
         f'width="{second.right - first.x + 48:.1f}" height="{height + 62:.1f}"/>'
     )
-    yield f'<text class="name" x="{first.x - 10:.1f}" y="{top - 31:.1f}">{_text(f"gateway {drawing.name}")}</text>'
+    yield f'<text class="name" x="{first.x - 10:.1f}" y="{top - 31:.1f}">{xml_text(f"gateway {drawing.name}")}</text>'
     for column, place in at.columns.items():
         yield f'<text class="stage" x="{place.x:.1f}" y="{top - 8:.1f}">{_TITLES[column]}</text>'
     for place in (first, second):
@@ -91,14 +78,14 @@ def _frames(drawing: Drawing, at: Layout) -> Iterator[str]:
             f'width="{place.width + 20:.1f}" height="{height:.1f}"/>'
         )
     yield f'<line class="device" x1="{at.device:.1f}" x2="{at.device:.1f}" y1="{top:.1f}" y2="{top + height:.1f}"/>'
-    device = _text(drawing.device)
+    device = xml_text(drawing.device)
     yield f'<text class="stage" text-anchor="middle" x="{at.device:.1f}" y="{top - 8:.1f}">{device}</text>'
 
 
 def _box(box: Box, place: Rectangle, change: Change | None) -> Iterator[str]:
-    kind = f" {_CHANGES[change]}" if change else ""
+    kind = f" {CHANGES[change]}" if change else ""
     yield "<g>"
-    yield f"<title>{_text(_whole(box))}</title>"
+    yield f"<title>{xml_text(_whole(box))}</title>"
     yield (
         f'<rect class="box{kind}" rx="5" x="{place.x:.1f}" y="{place.y:.1f}" '
         f'width="{place.width:.1f}" height="{place.height:.1f}"/>'
@@ -109,13 +96,13 @@ def _box(box: Box, place: Rectangle, change: Change | None) -> Iterator[str]:
         room = len(badge) * places.CHARACTER + 16
         x = place.right - room + 2
         yield (f'<rect class="badge" rx="4" x="{x:.1f}" y="{place.y + 6:.1f}" width="{room - 8:.1f}" height="16"/>')
-        yield f'<text class="small" x="{x + 4:.1f}" y="{place.y + 17.5:.1f}">{_text(badge)}</text>'
+        yield f'<text class="small" x="{x + 4:.1f}" y="{place.y + 17.5:.1f}">{xml_text(badge)}</text>'
     x, y = place.x + places.PADDING, place.y + places.PADDING + 10
     title = fitting(box.title, box.column, title=True, room=room)
-    yield f'<text class="title" x="{x:.1f}" y="{y:.1f}">{_text(title)}</text>'
+    yield f'<text class="title" x="{x:.1f}" y="{y:.1f}">{xml_text(title)}</text>'
     for number, line in enumerate(box.lines, start=1):
         text = fitting(line, box.column)
-        yield f'<text class="line" x="{x:.1f}" y="{y + places.TEXT * number:.1f}">{_text(text)}</text>'
+        yield f'<text class="line" x="{x:.1f}" y="{y + places.TEXT * number:.1f}">{xml_text(text)}</text>'
     yield "</g>"
 
 
@@ -129,7 +116,7 @@ def _whole(box: Box) -> str:
 
 def _path(path: Path) -> str:
     line = path.line
-    kind = _CHANGES[line.change] if line.change else _OPENED[line.opened]
+    kind = CHANGES[line.change] if line.change else _OPENED[line.opened]
     weight = " strong" if line.change else ""
     heads = f' marker-end="url(#nvi-{kind})"' if line.opened in (Opened.INSIDE, Opened.BOTH) else ""
     heads += f' marker-start="url(#nvi-{kind})"' if line.opened in (Opened.OUTSIDE, Opened.BOTH) else ""
@@ -145,19 +132,10 @@ def _curve(path: Path) -> str:
     return f"M{x1:.1f},{y1:.1f} C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}"
 
 
-def _markers() -> Iterator[str]:
-    for kind in (*filter(None, (kind for kind, _ in _LEGEND)), *_CHANGES.values()):
-        yield (
-            f'<marker id="nvi-{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-            'markerUnits="userSpaceOnUse" orient="auto-start-reverse">'
-            f'<path class="tip {kind}" d="M0,0 L8,4 L0,8 z"/></marker>'
-        )
-
-
 def _legend(drawing: Drawing, at: Layout) -> Iterator[str]:
     found = {_OPENED[path.line.opened] for path in at.paths}
     told = [(kind, text) for kind, text in _LEGEND if kind in found]
-    told += [(kind, kind) for change, kind in _CHANGES.items() if change in drawing.changes.values()]
+    told += [(kind, kind) for change, kind in CHANGES.items() if change in drawing.changes.values()]
     x, y = at.columns[Column.INSIDE].x, at.height - 16
     for kind, text in told:
         yield f'<path class="way {kind}" d="M{x:.1f},{y - 4:.1f} h26" marker-end="url(#nvi-{kind})"/>'
@@ -165,51 +143,3 @@ def _legend(drawing: Drawing, at: Layout) -> Iterator[str]:
         x += 52 + len(text) * places.CHARACTER
     hint = "answers take the same line back"
     yield f'<text class="small" x="{x:.1f}" y="{y:.1f}">{hint}</text>'
-
-
-# --------------------------------------------------------------------------- style and text
-
-
-def _style() -> str:
-    return f"{_rules(_LIGHT)} {_fixed()} @media (prefers-color-scheme: dark) {{ {_rules(_DARK)} }}"
-
-
-def _fixed() -> str:
-    """What both schemes have. Every rule begins with the class of the picture: HTML around it keeps its own style."""
-    rules = {
-        "text": f"font-family: {_FONT}; font-size: 11px",
-        ".title": "font-size: 12px; font-weight: bold",
-        ".name": "font-size: 14px; font-weight: bold",
-        ".stage": "font-size: 12px",
-        ".small": "font-size: 10.5px",
-        ".way": "fill: none; stroke-width: 1.3",
-        ".strong": "stroke-width: 3.5",
-        "path.gone": "stroke-dasharray: 6 4",
-        ".tip": "stroke: none; stroke-dasharray: none",
-        ".device": "stroke-width: 2; stroke-dasharray: 3 4",
-        "rect.new, .nvi-graph rect.changed, .nvi-graph rect.gone": "stroke-width: 2.5",
-    }
-    return " ".join(f".nvi-graph {name} {{ {rule} }}" for name, rule in rules.items())
-
-
-def _rules(colours: dict[str, str]) -> str:
-    rules = {
-        ".page": f"fill: {colours['page']}",
-        ".gateway": f"fill: {colours['frame']}; stroke: {colours['edge']}",
-        ".stage-frame": f"fill: none; stroke: {colours['edge']}",
-        ".box, .nvi-graph .joint": f"fill: {colours['box']}; stroke: {colours['edge']}",
-        ".badge": f"fill: {colours['badge']}",
-        "text": f"fill: {colours['text']}",
-        ".line, .nvi-graph .small, .nvi-graph .head, .nvi-graph .stage": f"fill: {colours['dim']}",
-        ".device": f"stroke: {colours['dim']}",
-    }
-    kinds = ("plain", *(kind for kind, _ in _LEGEND), *_CHANGES.values())
-    rules |= {f".way.{kind}": f"stroke: {colours[kind]}" for kind in kinds}
-    rules |= {f".tip.{kind}": f"fill: {colours[kind]}" for kind in kinds}
-    rules |= {f"rect.{kind}": f"stroke: {colours[kind]}" for kind in _CHANGES.values()}
-    return " ".join(f".nvi-graph {name} {{ {rule} }}" for name, rule in rules.items())
-
-
-def _text(text: str) -> str:
-    """Line feeds stay; other characters that do not print have no place in XML."""
-    return "\n".join(escape(printable(line)) for line in text.split("\n"))

@@ -1,0 +1,114 @@
+"""The machine that a packet is explained on: a spec's, a revision's, or this host as it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+from nvi_operator.cli import revisions
+from nvi_operator.cli.context import Context
+from nvi_operator.errors import NviError
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.surroundings import machine_of
+from nvi_operator.explain.walk import Walk, reply, walks
+from nvi_operator.explain.words import PacketError, parse_packet
+from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.wording import nearest, shown
+from nvi_operator.plan.compile import desired_state
+from nvi_operator.plan.origins import Origins
+from nvi_operator.state.host import HostState
+from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.resolve import resolve
+from nvi_operator.view.explain.model import Explanation, Way
+
+
+@dataclass(frozen=True)
+class _Host:
+    """`about`: which one it is, in words. `state`: its owned objects."""
+
+    about: str
+    facts: Facts
+    topology: Topology
+    state: HostState
+
+
+def explanation_of(context: Context) -> Explanation:
+    """What the arguments ask for. Raises NviError."""
+    arguments = context.arguments
+    packet = parse_packet(arguments.packet, arguments.in_interface)
+    loaded, source = _loaded(context)
+    host = _live(context, loaded, source) if arguments.live else _planned(loaded, source)
+    origins = Origins(host.topology, loaded.spec, host.state, loaded.where)
+    machine = machine_of(host.topology, host.state, host.facts, origin=origins)
+    _check_interfaces(packet, machine)
+    ways = tuple(_way(machine, walk, with_answer=arguments.reply) for walk in walks(machine, packet))
+    return Explanation(loaded.name, host.about, host.facts.assumed, host.topology, machine, ways)
+
+
+def _way(machine: Machine, walk: Walk, *, with_answer: bool) -> Way:
+    answers = (Way(each, "answer") for each in reply(machine, walk)) if with_answer else ()
+    return Way(walk, "packet", tuple(answers))
+
+
+def _loaded(context: Context) -> tuple[LoadedSpec, str]:
+    """The spec, and where it is from."""
+    arguments = context.arguments
+    if not (arguments.live or arguments.rev):
+        spec = str(arguments.spec)
+        return context.load(), "the spec here" if spec == "." else spec
+    from nvi_operator.rollout.content import loaded_from
+
+    with context.history() as history:
+        found = revisions.find(history, arguments.rev or revisions.LAST)
+        content = history.content(found.number)
+    name = f"revision {found.number}"
+    if not content.files:
+        raise NviError(
+            f"{name}: it removed the gateway: there is no spec", hint="`nvictl history` lists the revisions"
+        )
+    return loaded_from(content, name), name
+
+
+def _planned(loaded: LoadedSpec, source: str) -> _Host:
+    """As an apply would make it: on this host if it has the spec's interfaces, otherwise on one made up for it."""
+    here = {*loaded.spec.interfaces, *loaded.spec.wires} <= {name for _, name in socket.if_nameindex()}
+    facts = _facts(loaded) if here else assume_missing(loaded.spec, Facts(os.uname().nodename))
+    topology = resolve(loaded.name, loaded.spec, facts)
+    on = "this host" if here else "a host as the spec says"
+    return _Host(f"by {source}, on {on}", facts, topology, desired_state(topology))
+
+
+def _facts(loaded: LoadedSpec) -> Facts:
+    from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.reconcile.compiler import Compiler
+
+    compiler = Compiler(loaded.name, loaded.spec)
+    with Kernel(loaded.spec.numbers) as kernel:
+        return kernel.facts(compiler.wires, compiler.flow_cache)
+
+
+def _live(context: Context, loaded: LoadedSpec, source: str) -> _Host:
+    """By the objects that the kernel holds; the spec names whose they are."""
+    from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.reconcile.compiler import Compiler
+
+    compiler = Compiler(loaded.name, loaded.spec)
+    with Kernel(loaded.spec.numbers, observes=True) as kernel:
+        kernel.health = context.health(loaded.spec)
+        facts = kernel.facts(compiler.wires, compiler.flow_cache)
+        topology = resolve(loaded.name, loaded.spec, facts)
+        state = kernel.observe(desired_state(topology))
+    return _Host(f"as this host is now; names by {source}", facts, topology, state)
+
+
+def _check_interfaces(packet: Packet, machine: Machine) -> None:
+    for name in filter(None, (packet.in_interface, packet.bound_interface)):
+        if name not in machine.interfaces or name == machine.device:
+            known = sorted(set(machine.interfaces) - {machine.device, "lo"})
+            close = nearest(name, known)
+            hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
+            raise PacketError(f"packet: there is no interface {shown(name)}", hint=hint)

@@ -1,0 +1,251 @@
+"""Each step of a walk, its end and what conntrack remembers, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from typing import Any
+
+from nvi_operator.explain.flow import Entry, Tuple
+from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet, address
+from nvi_operator.explain.step import Change, ElementOf, HostRoute, Origin, RuleAt, Step
+from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
+from nvi_operator.explain.walk import Walk
+from nvi_operator.explain.words import end_words, packet_words
+from nvi_operator.kinds import KINDS
+from nvi_operator.kinds.route import Route
+from nvi_operator.nft.text import rule_text, value_text
+from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.interfaces import Uplink
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.numbers import table_name
+from nvi_operator.view.counters import MEANINGS
+from nvi_operator.view.explain.model import Explanation, Way
+
+_SINGULAR = {
+    "uplinks": "uplink",
+    "interfaces": "interface",
+    "tenants": "tenant",
+    "forwards": "forward",
+    "redirects": "redirect",
+}
+_PORT = re.compile(r"(?:\[([0-9a-f:]+)\]|([0-9.]+)):(\d+)\b")
+_MARKS = frozenset({"mark", "ct mark"})
+_NOTES = {"new": "new flow"}
+_DID = {"passed": "passes", "dropped": "dropped", "refused": "refused"}
+_ERRORS = {"unreachable": "unreachable", "time-exceeded": "time exceeded", "too-big": "packet too big"}
+
+
+@dataclass(frozen=True)
+class StepWords:
+    """`label`: what decided, such as a chain; `text`: what it did; `object`: the same as the kernel has it."""
+
+    stage: int
+    label: str
+    text: str
+    origin: str = ""
+    object: str = ""
+
+
+def steps_of(way: Way) -> Iterator[StepWords]:
+    for step in way.walk.steps:
+        told = step_words(step)
+        # An ICMP echo has its identifier where others have a port.
+        yield told if way.walk.entering.icmp_type is None else replace(told, text=_PORT.sub(r"\1\2 id \3", told.text))
+
+
+def step_words(step: Step) -> StepWords:
+    label, text, thing = _subject(step)
+    told = [text, *map(_change, step.changes), _NOTES.get(step.note, step.note), _DID.get(step.did, "")]
+    words = "; ".join(filter(None, told)) or step.did
+    return StepWords(step.stage, label, words, origin_words(step.origin), thing)
+
+
+def origin_words(origin: Origin | None) -> str:
+    """`forward web (services.yaml:8)`"""
+    if origin is None:
+        return ""
+    name = " ".join(filter(None, (_SINGULAR.get(origin.section, origin.section), origin.name)))
+    return f"{name} ({origin.place})" if origin.place else name
+
+
+def _subject(step: Step) -> tuple[str, str, str]:
+    """What decided, what there is to say of it, and the object itself."""
+    match step.subject:
+        case None:
+            return ("conntrack" if step.did in ("tracked", "translated") else step.hook), "", ""
+        case RuleAt(chain, _, rule):
+            return chain, "", rule_text(rule)
+        case ElementOf(name, (key, data), asked):
+            values = " . ".join(value_text(part) for part in key)
+            becomes = " . ".join(value_text(part) for part in data) if isinstance(data, tuple) else str(data or "")
+            element = f"{values} : {becomes}" if becomes else values
+            return (asked.chain if asked else name), "", f"element {{ {element} }} of {name}"
+        case FibRule() as rule:
+            return "ip rule", str(rule), ""
+        case Route() as route:
+            return "ip route", _route(route), KINDS["route"].describe(route)
+        case HostRoute() as route:
+            return "ip route", _host_route(route), ""
+    return _object(step)
+
+
+def _object(step: Step) -> tuple[str, str, str]:
+    """Of other owned kinds: the device, programs and guards."""
+    for kind in KINDS.values():
+        if isinstance(step.subject, kind.type):
+            subject: Any = step.subject
+            label = subject.ifname if step.hook == "device" else kind.noun or kind.name
+            return label, "", kind.describe(subject)
+    return step.hook, "", str(step.subject)
+
+
+def _route(route: Route) -> str:
+    way = f" via {route.via}" if route.via else ""
+    dev = f" dev {route.dev}" if route.dev else " unreachable"
+    return f"{_destination(route.destination)}{way}{dev} table {table_name(route.table)}"
+
+
+def _host_route(route: HostRoute) -> str:
+    way = f" via {route.via}" if route.via else ""
+    dev = f" dev {route.dev}" if route.dev else " unreachable"
+    return f"{_destination(str(route.destination))}{way}{dev} table {table_name(route.table)}"
+
+
+def _destination(text: str) -> str:
+    network = ip_network(text)
+    if not network.prefixlen:
+        return "default"
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else text
+
+
+def _change(change: Change) -> str:
+    before, after = (
+        f"{value:#x}" if change.field in _MARKS and isinstance(value, int) else value
+        for value in (change.before, change.after)
+    )
+    return f"{change.field} {after}" if before is None else f"{change.field} {before} becomes {after}"
+
+
+# --------------------------------------------------------------------------- packets and ends
+
+
+def heading(way: Way) -> str:
+    """`tcp 192.168.1.10:40000 to 192.0.2.80:443, in by lan0`"""
+    packet = way.walk.entering
+    by = f", in by {packet.in_interface}" if packet.in_interface else ", sent by the gateway itself"
+    kind = {"packet": "", "answer": "answer: ", "error": "ICMP error: "}[way.kind]
+    return f"{kind}{packet_words(_without_flags(packet) if way.kind == 'answer' else packet)}{by}"
+
+
+def _without_flags(packet: Packet) -> Packet:
+    """An answer has those that answers have."""
+    return Packet(packet.in_interface, packet.protocol, packet.source, packet.destination, **_ports(packet))
+
+
+def _ports(packet: Packet) -> dict[str, Any]:
+    return {
+        "source_port": packet.source_port,
+        "destination_port": packet.destination_port,
+        "icmp_type": packet.icmp_type,
+    }
+
+
+def verdict_words(walk: Walk, uplink: Uplink | None) -> str:
+    match walk.verdict:
+        case Forwarded(interface, next_hop):
+            hop = f"the next hop {next_hop}" if next_hop else f"{walk.packet.destination}, which is on its wire"
+            return f"leaves by {interface}{f' (uplink {uplink.name})' if uplink else ''} to {hop}"
+        case Delivered():
+            return "the gateway itself takes it"
+        case Dropped(where, counter):
+            return f"dropped: {where}" + (f", counter {counter}" if counter else "")
+        case Refused(error, where, mtu):
+            told = f", {mtu} bytes fit" if mtu else ""
+            return f"refused: {where}: the sender gets an ICMP error, {_ERRORS[error]}{told}"
+        case NotModelled(what, detail):
+            return f"not modelled: {what.value}" + (f": {detail}" if detail else "")
+
+
+def ending_words(explanation: Explanation, way: Way) -> Iterator[tuple[str, str]]:
+    """(label, text) of what holds at the end: the packet as it leaves, what is remembered, the uplink's state."""
+    walk, topology = way.walk, explanation.topology
+    verdict, packet = walk.verdict, walk.packet
+    uplink = uplink_of(topology, walk)
+    if isinstance(verdict, Forwarded | Delivered):
+        yield "as", f"{packet_words(_plain(packet))}, TTL {packet.ttl}"
+    if isinstance(verdict, Dropped) and verdict.counter in MEANINGS:
+        yield "because", MEANINGS[verdict.counter].removeprefix("dropped: ")
+    if walk.entry is not None and way.kind == "packet" and isinstance(verdict, Forwarded | Delivered):
+        yield "conntrack", entry_words(walk.entry)
+    if uplink is not None:
+        yield "uplink", _uplink_words(explanation, uplink, packet)
+    if isinstance(verdict, Forwarded):
+        yield "MTU", _mtu_words(explanation, verdict, packet)
+        if way.kind == "packet":
+            yield "flow cache", _cache_words(topology, walk, verdict)
+
+
+def _plain(packet: Packet) -> Packet:
+    """As it is on the wire, without what is of this host alone."""
+    return Packet(None, packet.protocol, packet.source, packet.destination, **_ports(packet), dscp=packet.dscp)
+
+
+def entry_words(entry: Entry) -> str:
+    """`answers 192.0.2.80:443 to 203.0.113.2:40000; snat`"""
+    zone = f", zone {entry.zone}" if entry.zone else ""
+    mark = f", mark {entry.mark:#x}" if entry.mark else ""
+    status = f" ({', '.join(sorted(entry.status & {'snat', 'dnat'}))})" if entry.status & {"snat", "dnat"} else ""
+    return f"answers come from {tuple_words(entry, entry.reply)}{status}{zone}{mark}"
+
+
+def tuple_words(entry: Entry, side: Tuple) -> str:
+    ports = entry.protocol in WITH_PORTS
+    source = end_words(address(entry.family, side.source), side.source_port if ports else None)
+    to = end_words(address(entry.family, side.destination), side.destination_port if ports else None)
+    echo = f", id {side.source_port}" if entry.protocol == ICMP_OF[entry.family] else ""
+    return f"{source} to {to}{echo}"
+
+
+def uplink_of(topology: Topology, walk: Walk) -> Uplink | None:
+    """The uplink by which a packet leaves: of several on one interface, the one of its source."""
+    if not isinstance(walk.verdict, Forwarded):
+        return None
+    there = [uplink for uplink in topology.uplinks if uplink.interface.ifname == walk.verdict.interface]
+    packet = walk.packet
+    owner = (u for u in there if any(packet.source in network for network in u.sources(packet.family)))
+    return next(owner, there[0] if there else None)
+
+
+def _uplink_words(explanation: Explanation, uplink: Uplink, packet: Packet) -> str:
+    if explanation.is_assumed:
+        return f"{uplink.name}: assumed to work"
+    if not uplink.is_linked(packet.family):
+        return f"{uplink.name}: down: no carrier, address or router"
+    if uplink.health.state == "down":
+        return f"{uplink.name}: down: {uplink.health.reason}"
+    return f"{uplink.name}: up" + (", by its probes" if uplink.health.state == "up" else "")
+
+
+def _mtu_words(explanation: Explanation, verdict: Forwarded, packet: Packet) -> str:
+    interface = explanation.machine.interfaces.get(verdict.interface)
+    mtu = interface.mtu if interface else None
+    if mtu is None:
+        return f"that of {verdict.interface} is not known"
+    if packet.length is None:
+        return f"{mtu} bytes fit"
+    return f"{packet.length} of {mtu} bytes" + (", in fragments" if packet.length > mtu else "")
+
+
+def _cache_words(topology: Topology, walk: Walk, verdict: Forwarded) -> str:
+    cache = topology.flow_cache
+    if cache is None:
+        return "off: each packet takes both passes"
+    if walk.entering.protocol not in (6, 17):
+        return "only TCP and UDP are cached"
+    ends = {walk.entering.in_interface, verdict.interface}
+    if not ends <= cache.cached:
+        return "not between these interfaces"
+    return "takes the flow once it is established"

@@ -1,0 +1,224 @@
+"""What `nvictl explain` prints of a packet: a tree for people, JSON for programs, pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from nvi_operator.cli import main
+from nvi_operator.explain.limits import Limit
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.verdict import NotModelled
+from nvi_operator.explain.walk import Walk, walks
+
+ROOT = Path(__file__).parents[3]
+DUAL_WAN = str(ROOT / "examples" / "dual-wan")
+OUT = ["-i", "lan0", "tcp", "192.168.1.10:40000", "to", "192.0.2.80:443"]
+
+
+class Told:
+    """What a call of the command printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.strip("│├└─ ") for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def explain(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*arguments: str, on: str = DUAL_WAN) -> Told:
+        code = main(["explain", *arguments, "--on", on])
+        printed = capsys.readouterr()
+        return Told(code, printed.out, printed.err)
+
+    return call
+
+
+def test_the_tree_tells_each_hook_with_the_line_of_the_spec(explain: Any) -> None:
+    told = explain(*OUT)
+    assert told.code == 0
+    expected = [
+        "tcp 192.168.1.10:40000 to 192.0.2.80:443, in by lan0",
+        "stage 1: translate",
+        "new flow",
+        "lookup 7800",
+        "default via 192.0.0.8 dev nvi0 table 7800",
+        "source 192.168.1.10:40000 becomes 203.0.113.2:40000",
+        "sourceNat everyone (" + DUAL_WAN + "/gateway.yaml:28)",
+        "mark 0x0 becomes 0x800003e9",
+        "stage 2: route",
+        "received again on lan0",
+        "from 203.0.113.2/32 lookup 7801",
+        "uplink isp-a (" + DUAL_WAN + "/gateway.yaml:13)",
+        "default via 203.0.113.1 dev wan0 table 7801",
+        "out_isp_a",
+        "leaves by wan0 (uplink isp-a) to the next hop 203.0.113.1",
+        "tcp 203.0.113.2:40000 to 192.0.2.80:443, TTL 62",
+        "answers come from 192.0.2.80:443 to 203.0.113.2:40000 (snat)",
+        "1500 bytes fit",
+        "each packet takes both passes",
+    ]
+    at = 0
+    for text in expected:
+        at = next(number for number, line in enumerate(told.lines[at:], at) if text in line)
+
+
+def test_reply_tells_the_answers_way_back(explain: Any) -> None:
+    told = explain(*OUT, "--reply")
+    answer = told.out[told.out.index("answer: tcp 192.0.2.80:443 to 203.0.113.2:40000, in by wan0") :]
+    assert "destination 203.0.113.2:40000 becomes 192.168.1.10:40000" in answer
+    assert "leaves by lan0 to 192.168.1.10, which is on its wire" in answer
+
+
+def test_without_an_interface_the_gateway_itself_sends_it(explain: Any) -> None:
+    told = explain("udp", "203.0.113.2:5000", "to", "192.0.2.80:53")
+    assert "sent by the gateway itself" in told.out
+    assert "before the first pass" in told.out
+
+
+def test_an_echo_has_an_identifier_and_no_port(explain: Any) -> None:
+    told = explain("-i", "lan0", "icmp", "192.168.1.10", "to", "192.0.2.80", "id", "7")
+    assert "source 192.168.1.10 id 7 becomes 203.0.113.2 id 7" in told.out
+
+
+@pytest.mark.parametrize("arrow", ["to", "->", "→"])
+def test_an_arrow_is_a_word_and_no_option(explain: Any, arrow: str) -> None:
+    told = explain("-i", "lan0", "tcp", "192.168.1.10:40000", arrow, "192.0.2.80:443")
+    assert told.code == 0
+    assert "leaves by wan0" in told.out
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["-i", "lna0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"], "there is no interface 'lna0'"),
+        (["-i", "nvi0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"], "there is no interface 'nvi0'"),
+        (["-i", "lan0", "tcp", "192.168.1.10", "to", "192.0.2.80:443", "bound", "x"], "there is no interface 'x'"),
+        (["-i", "lan0", "tcp", "192.168.1.10:40000", "-"], "a shell takes the > of -> for a redirection"),
+        (["-i", "lan0", "tpc", "192.168.1.10", "to", "192.0.2.80:443"], "'tpc' is not a protocol"),
+    ],
+)
+def test_wrong_words_are_one_error_with_a_hint_and_nothing_on_stdout(
+    explain: Any, words: list[str], error: str
+) -> None:
+    told = explain(*words)
+    assert (told.code, told.out) == (1, "")
+    assert told.err.count("nvictl: packet: ") == 1
+    assert error in told.err
+    assert "  hint: " in told.err
+
+
+def test_what_is_dropped_says_by_what_and_why(explain: Any) -> None:
+    told = explain("-i", "lan0", "tcp", "192.168.9.10", "to", "192.0.2.80:443")
+    assert told.code == 0
+    assert "refused: rule 1900: the sender gets an ICMP error, unreachable" in told.out
+
+
+def test_what_is_not_modelled_is_named_and_has_an_exit_code_of_its_own(
+    explain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nvi_operator.cli import explaining
+
+    def unknown(machine: Machine, packet: Packet) -> tuple[Walk, ...]:
+        return tuple(replace(walk, verdict=NotModelled(Limit.IPSEC, "lan0")) for walk in walks(machine, packet))
+
+    monkeypatch.setattr(explaining, "walks", unknown)
+    told = explain(*OUT)
+    assert told.code == 3
+    assert f"not modelled: {Limit.IPSEC.value}: lan0" in told.out
+    (way,) = json.loads(explain(*OUT, "--json").out)["ways"]
+    assert way["verdict"]["limit"] == "IPSEC"
+
+
+def test_json_has_every_step_with_its_origin_and_the_words_of_each_packet(explain: Any) -> None:
+    told = json.loads(explain(*OUT, "--reply", "--json").out)
+    (way,) = told["ways"]
+    assert told["assumed"] is True
+    assert way["packet"]["words"] == "tcp 192.168.1.10:40000 to 192.0.2.80:443"
+    assert way["verdict"] == {
+        "kind": "forwarded",
+        "interface": "wan0",
+        "nextHop": "203.0.113.1",
+        "text": "leaves by wan0 (uplink isp-a) to the next hop 203.0.113.1",
+    }
+    assert way["leaves"]["words"].startswith("tcp 203.0.113.2:40000 to 192.0.2.80:443")
+    assert way["uplink"] == "isp-a"
+    assert way["conntrack"]["reply"]["destination"] == "203.0.113.2"
+    (translated,) = [step for step in way["steps"] if step["did"] == "translated"]
+    assert translated["origin"] == {
+        "section": "sourceNat",
+        "name": "everyone",
+        "place": f"{DUAL_WAN}/gateway.yaml:28",
+    }
+    assert translated["by"]["chain"] == "srcnat"
+    assert "snat ip to 203.0.113.2" in translated["by"]["text"]
+    (answer,) = way["after"]
+    assert answer["kind"] == "answer"
+    assert answer["verdict"]["interface"] == "lan0"
+
+
+def test_an_element_of_a_map_is_told_with_the_chain_that_asked(explain: Any) -> None:
+    told = json.loads(explain("-i", "wan1", "tcp", "192.0.2.80:4", "to", "198.51.100.2:443", "-o", "json").out)
+    (step,) = [step for step in told["ways"][0]["steps"] if step["did"] == "translated"]
+    assert step["by"]["set"] == "dnat_port_4"
+    assert step["by"]["chain"] == "dstnat"
+    assert step["origin"]["name"] == "web"
+
+
+def test_kernel_shows_rules_as_nft_and_ip_have_them(explain: Any) -> None:
+    assert "snat ip to 203.0.113.2" in explain(*OUT, "--kernel").out
+    assert "snat ip to 203.0.113.2" not in explain(*OUT).out
+
+
+def test_the_pictures_are_well_formed_and_have_each_step(explain: Any) -> None:
+    root = ElementTree.fromstring(explain(*OUT, "--reply", "--svg").out)
+    texts = " ".join(element.text or "" for element in root.iter())
+    chart = explain(*OUT, "--reply", "--mermaid").out
+    for text in ("sourceNat everyone", "stage 1: translate", "leaves by wan0 (uplink isp-a)"):
+        assert text in texts
+        assert text in chart
+    assert chart.startswith("flowchart TB\n")
+    names = re.findall(r"subgraph (\w+)", chart) + re.findall(r"^ +(\w+)[\[(]", chart, re.MULTILINE)
+    assert len(names) == len(set(names))  # Mermaid draws what has the same name once
+
+
+def test_ways_that_the_kernel_chooses_from_are_told_one_by_one(explain: Any) -> None:
+    told = explain(
+        "-i", "lan0", "tcp", "192.168.1.10:40000", "to", "192.0.2.80:443", on=str(ROOT / "examples/weighted-uplinks")
+    )
+    assert [line for line in told.lines if line.startswith("way ")] == [
+        "way 1 of 2: 198.51.100.2 at random",
+        "way 2 of 2: 203.0.113.2 at random",
+    ]
+
+
+def test_lines_fit_a_terminal(explain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nvi_operator.cli.commands import explain as command
+
+    monkeypatch.setattr(command, "terminal_width", lambda: 80)
+    told = explain(*OUT, "--reply", "--kernel")
+    assert max(map(len, told.out.replace(DUAL_WAN + "/", "").splitlines())) <= 80
+
+
+def test_the_how_to_shows_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "how-to" / "explain.md").read_text()
+    monkeypatch.chdir(DUAL_WAN)
+    blocks = re.findall(r"```console\n\$ nvictl (.*?)\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) > 4
+    for command, shown in blocks:
+        main(shlex.split(command))
+        printed = capsys.readouterr()
+        assert printed.out + printed.err == shown, command
