@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
 from nvi_operator.errors import NviError
+from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.surroundings import machine_of
@@ -45,13 +48,19 @@ def explanation_of(context: Context) -> Explanation:
     origins = Origins(host.topology, loaded.spec, host.state, loaded.where)
     machine = machine_of(host.topology, host.state, host.facts, origin=origins)
     _check_interfaces(packet, machine)
-    ways = tuple(_way(machine, walk, with_answer=arguments.reply) for walk in walks(machine, packet))
+    _check_source(packet, machine)
+    by = arguments.error_by
+    if by is not None and by.version != packet.family:
+        raise PacketError(f"packet: it is IPv{packet.family}, and {by} is not", hint="name a router of its family")
+    ways = tuple(Way(walk, "packet", tuple(_following(machine, walk, arguments))) for walk in walks(machine, packet))
     return Explanation(loaded.name, host.about, host.facts.assumed, host.topology, machine, ways)
 
 
-def _way(machine: Machine, walk: Walk, *, with_answer: bool) -> Way:
-    answers = (Way(each, "answer") for each in reply(machine, walk)) if with_answer else ()
-    return Way(walk, "packet", tuple(answers))
+def _following(machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[Way]:
+    if arguments.reply:
+        yield from (Way(each, "answer") for each in reply(machine, walk))
+    if arguments.error or arguments.error_by:
+        yield from (Way(each, "error") for each in error(machine, walk, by=arguments.error_by))
 
 
 def _loaded(context: Context) -> tuple[LoadedSpec, str]:
@@ -112,3 +121,13 @@ def _check_interfaces(packet: Packet, machine: Machine) -> None:
             close = nearest(name, known)
             hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
             raise PacketError(f"packet: there is no interface {shown(name)}", hint=hint)
+
+
+def _check_source(packet: Packet, machine: Machine) -> None:
+    """What the gateway sends has an address of its own: mostly, `-i` was forgotten."""
+    own = {address.ip for interface in machine.interfaces.values() for address in interface.addresses}
+    if packet.in_interface is None and not packet.source.is_unspecified and packet.source not in own:
+        raise PacketError(
+            f"packet: {packet.source} is no address of the gateway, which sends it where there is no -i",
+            hint="name the interface that it comes in by, as in -i lan0; or write self as the source",
+        )

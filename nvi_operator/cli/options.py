@@ -117,13 +117,13 @@ def any_host(text: str) -> str:
 
 def spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
-    _gateway(parser)
+    gateway(parser)
 
 
 def spec_of_hosts(parser: argparse.ArgumentParser) -> None:
     """The same, for one host or for all of them."""
     parser.add_argument("spec", metavar="DIR", type=path, help="directory (or file) with the gateway's YAML")
-    _gateway(parser, host=False)
+    gateway(parser, host=False)
     parser.add_argument(
         "--host",
         metavar="NAME",
@@ -136,10 +136,10 @@ def optional_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "spec", metavar="DIR", type=path, nargs="?", help="directory (or file) with the gateway's YAML"
     )
-    _gateway(parser)
+    gateway(parser)
 
 
-def _gateway(parser: argparse.ArgumentParser, *, host: bool = True) -> None:
+def gateway(parser: argparse.ArgumentParser, *, host: bool = True) -> None:
     parser.add_argument("--gateway", metavar="NAME", help="use this gateway, not the one of this host")
     if host:
         parser.add_argument("--host", metavar="NAME", type=one_host, help="read the spec as on this host")

@@ -3,7 +3,8 @@
     PROTOCOL SOURCE to DESTINATION [FIELD VALUE] ...
 
 `to` may be written `->`, which a shell takes for a redirection unless it is quoted. IPv6 addresses with a port stand
-in brackets. The interface that a packet comes in by is not among the words: it is an option of every command.
+in brackets. `self` as the source is the gateway itself, with the address that it chooses. The interface that a packet
+comes in by is not among the words: it is an option of every command.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 from nvi_operator.errors import NviError
 from nvi_operator.explain.packet import ECHO_REQUEST, ICMP, ICMP_OF, ICMPV6, TCP, WITH_PORTS, Packet
+from nvi_operator.explain.packet import address as address_of
 from nvi_operator.language.model.packet_fields import dscp_name, parse_dscp, parse_mark
 from nvi_operator.language.model.services import PROTOCOL_NAMES, PortRange, parse_port_range, parse_protocol
 from nvi_operator.language.model.services import protocol_number as number_of
-from nvi_operator.language.model.values import Address, parse_address
+from nvi_operator.language.model.values import SELF, Address, parse_address
 from nvi_operator.language.wording import HintedError, nearest, shown
 
 EXAMPLE = "tcp 10.0.0.5:40000 to 203.0.113.9:443"
@@ -59,7 +61,9 @@ def packet_words(packet: Packet) -> str:
 
 
 def end_words(address: Address, port: int | None) -> str:
-    """`10.0.0.5:40000`, `[fd00::5]:40000`, `10.0.0.5`"""
+    """`10.0.0.5:40000`, `[fd00::5]:40000`, `10.0.0.5`, `self`"""
+    if address.is_unspecified:
+        return SELF if port is None else f"{SELF}:{port}"
     if port is None:
         return str(address)
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
@@ -83,8 +87,10 @@ def _packet(words: Sequence[str], in_interface: str | None) -> Packet:
     if arrow > 1:
         raise ValueError(f"expected `to` behind the source, found {shown(rest[1])}")
     protocol = _protocol(name)
-    source, source_port = _end(rest[0])
     destination, destination_port = _end(rest[2])
+    source, source_port = _own(rest[0], destination) if rest[0].partition(":")[0] == SELF else _end(rest[0])
+    if source.is_unspecified and in_interface is not None:
+        raise HintedError(f"{SELF} sends nothing that comes in by {in_interface}", "leave -i out")
     if source.version != destination.version:
         raise ValueError(f"{source} and {destination} are of two families: both IPv4, or both IPv6")
     if protocol in (ICMP, ICMPV6):
@@ -122,6 +128,12 @@ def _end(word: str) -> tuple[Address, int | None]:
             ) from error
         raise
     return address, None if port is None else _port(port)
+
+
+def _own(word: str, destination: Address) -> tuple[Address, int | None]:
+    """`self` and `self:123`: whatever address the gateway gives it."""
+    _, colon, port = word.partition(":")
+    return address_of(destination.version, 0), _port(port) if colon else None
 
 
 def _port(text: str) -> int:

@@ -13,6 +13,7 @@ from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import print_json, terminal_width
 
 if TYPE_CHECKING:
+    from nvi_operator.language.model.values import Address
     from nvi_operator.view.explain.model import Explanation
 
 NOT_MODELLED = 3
@@ -66,6 +67,26 @@ def _packet(parser: ArgumentParser) -> None:
 
 def _what_follows(parser: ArgumentParser) -> None:
     parser.add_argument("--reply", action="store_true", help="explain the answer's way back as well")
+    parser.add_argument(
+        "--error",
+        action="store_true",
+        help="explain the way of an ICMP error about it as well: of the host that it is sent to, or of the gateway "
+        "where that refuses it",
+    )
+    parser.add_argument(
+        "--error-by", metavar="ADDRESS", type=_address, help="the same, of a router on the way beyond the gateway"
+    )
+
+
+def _address(text: str) -> Address:
+    from argparse import ArgumentTypeError
+
+    from nvi_operator.language.model.values import parse_address
+
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _where(parser: ArgumentParser) -> None:
@@ -84,7 +105,7 @@ def _where(parser: ArgumentParser) -> None:
     where.add_argument(
         "--rev", metavar="REV", type=revisions.number, help="by the spec of a revision: a number, last, confirmed"
     )
-    parser.add_argument("--gateway", metavar="NAME", help="use this gateway, not the one of this host")
+    options.gateway(parser)
 
 
 COMMAND = Command(

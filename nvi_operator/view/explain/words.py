@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from nvi_operator.explain.flow import Entry, Tuple
+from nvi_operator.explain.flow_cache import flow_cache
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet, address
 from nvi_operator.explain.step import Change, ElementOf, HostRoute, Origin, RuleAt, Step
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
@@ -136,8 +137,12 @@ def heading(way: Way) -> str:
     """`tcp 192.168.1.10:40000 to 192.0.2.80:443, in by lan0`"""
     packet = way.walk.entering
     by = f", in by {packet.in_interface}" if packet.in_interface else ", sent by the gateway itself"
-    kind = {"packet": "", "answer": "answer: ", "error": "ICMP error: "}[way.kind]
-    return f"{kind}{packet_words(_without_flags(packet) if way.kind == 'answer' else packet)}{by}"
+    if way.kind == "error":
+        ends = f"{end_words(packet.source, None)} to {packet.destination}"
+        return f"ICMP error (type {packet.icmp_type}): {ends}{by}"
+    if way.kind == "answer":
+        return f"answer: {packet_words(_without_flags(packet))}{by}"
+    return f"{packet_words(packet)}{by}"
 
 
 def _without_flags(packet: Packet) -> Packet:
@@ -185,7 +190,7 @@ def ending_words(explanation: Explanation, way: Way) -> Iterator[tuple[str, str]
     if isinstance(verdict, Forwarded):
         yield "MTU", _mtu_words(explanation, verdict, packet)
         if way.kind == "packet":
-            yield "flow cache", _cache_words(topology, walk, verdict)
+            yield "flow cache", _cache_words(explanation, walk)
 
 
 def _plain(packet: Packet) -> Packet:
@@ -239,13 +244,6 @@ def _mtu_words(explanation: Explanation, verdict: Forwarded, packet: Packet) -> 
     return f"{packet.length} of {mtu} bytes" + (", in fragments" if packet.length > mtu else "")
 
 
-def _cache_words(topology: Topology, walk: Walk, verdict: Forwarded) -> str:
-    cache = topology.flow_cache
-    if cache is None:
-        return "off: each packet takes both passes"
-    if walk.entering.protocol not in (6, 17):
-        return "only TCP and UDP are cached"
-    ends = {walk.entering.in_interface, verdict.interface}
-    if not ends <= cache.cached:
-        return "not between these interfaces"
-    return "takes the flow once it is established"
+def _cache_words(explanation: Explanation, walk: Walk) -> str:
+    cached = flow_cache(explanation.machine, walk)
+    return "takes the flow once it is established" if cached.taken else f"does not take the flow: {cached.why}"

@@ -61,6 +61,12 @@ def test_words_are_a_packet_and_a_packet_is_words(words: str, packet: Packet) ->
     assert parse_packet([packet_words(packet)], "lan0") == packet
 
 
+def test_self_is_a_source_without_an_address() -> None:
+    packet = parse_packet(["udp", "self:123", "to", "[2001:db8::1]:123"], None)
+    assert (packet.source, packet.source_port) == (ip_address("::"), 123)
+    assert packet_words(packet) == "udp self:123 to [2001:db8::1]:123"
+
+
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [

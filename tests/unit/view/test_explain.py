@@ -67,7 +67,7 @@ def test_the_tree_tells_each_hook_with_the_line_of_the_spec(explain: Any) -> Non
         "tcp 203.0.113.2:40000 to 192.0.2.80:443, TTL 62",
         "answers come from 192.0.2.80:443 to 203.0.113.2:40000 (snat)",
         "1500 bytes fit",
-        "each packet takes both passes",
+        "does not take the flow: the flow cache is off",
     ]
     at = 0
     for text in expected:
@@ -85,6 +85,18 @@ def test_without_an_interface_the_gateway_itself_sends_it(explain: Any) -> None:
     told = explain("udp", "203.0.113.2:5000", "to", "192.0.2.80:53")
     assert "sent by the gateway itself" in told.out
     assert "before the first pass" in told.out
+
+
+def test_self_is_the_gateway_with_the_address_that_it_chooses(explain: Any) -> None:
+    assert "as          udp 203.0.113.2:40000 to 192.0.2.80:53" in explain("udp", "self", "to", "192.0.2.80:53").out
+
+
+def test_error_tells_the_way_of_an_icmp_error(explain: Any) -> None:
+    told = explain(*OUT, "--error-by", "198.18.0.9").out
+    error = told[told.index("ICMP error (type 3): 198.18.0.9 to 203.0.113.2, in by wan0") :]
+    assert "destination 203.0.113.2 becomes 192.168.1.10" in error
+    assert "leaves by lan0 to 192.168.1.10" in error
+    assert "ICMP error (type 11): self to 192.168.1.10" in explain(*OUT, "ttl", "1", "--error").out
 
 
 def test_an_echo_has_an_identifier_and_no_port(explain: Any) -> None:
@@ -105,6 +117,9 @@ def test_an_arrow_is_a_word_and_no_option(explain: Any, arrow: str) -> None:
         (["-i", "lna0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"], "there is no interface 'lna0'"),
         (["-i", "nvi0", "tcp", "192.168.1.10", "to", "192.0.2.80:443"], "there is no interface 'nvi0'"),
         (["-i", "lan0", "tcp", "192.168.1.10", "to", "192.0.2.80:443", "bound", "x"], "there is no interface 'x'"),
+        (["tcp", "192.168.1.10", "to", "192.0.2.80:443"], "192.168.1.10 is no address of the gateway"),
+        (["-i", "lan0", "tcp", "self", "to", "192.0.2.80:443"], "self sends nothing that comes in by lan0"),
+        (["-i", "lan0", "tcp", "192.168.1.10", "to", "192.0.2.80:443", "--error-by", "::2"], "and ::2 is not"),
         (["-i", "lan0", "tcp", "192.168.1.10:40000", "-"], "a shell takes the > of -> for a redirection"),
         (["-i", "lan0", "tpc", "192.168.1.10", "to", "192.0.2.80:443"], "'tpc' is not a protocol"),
     ],
