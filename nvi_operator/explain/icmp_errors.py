@@ -56,7 +56,7 @@ def _about(walk: Walk, ifname: str | None, kind: Kind, by: Address | None) -> Pa
     now = {name: terms[name] for name in FIELDS}
     flags = frozenset[str]()
     like = replace(
-        walk.region.like, tcp_flags=flags, mark=0, ttl=64, length=None, icmp_code=code, bound_interface=None
+        walk.region.like, tcp_flags=flags, dscp=0, mark=0, ttl=64, length=None, icmp_code=code, bound_interface=None
     )
     expected = _answering(walk.tracked) if walk.tracked is not None else None
     return Passing(

@@ -62,34 +62,27 @@ def _local(machine: Machine, passing: Passing) -> Iterator[Passing]:
                 if further is not None:
                     made, term = further.fresh("source", Spans.one(primary))
                     yield made.with_now(source=term)
-    if rest is None:
-        return
-    if passing.family == 6:
-        anycast, rest = _anycast(machine, rest)
-        yield from anycast
+    for network, own in _anycast(machine) if passing.family == 6 else ():
+        if rest is not None:
+            asked, rest = rest.split(rest.now["destination"], Spans.one(network))
+            if asked is not None:
+                made, term = asked.fresh("source", Spans.one(own))
+                yield made.with_now(source=term)
     if rest is not None:
         yield rest.with_now(source=rest.now["destination"])
 
 
-def _anycast(machine: Machine, passing: Passing) -> tuple[list[Passing], Passing | None]:
-    """What asks the anycast address of a network speaks as its own address there."""
-    found: list[Passing] = []
-    rest: Passing | None = passing
-    for address in [a for i in machine.interfaces.values() for a in i.addresses if a.version == 6]:
-        if rest is not None and address.ip != address.network[0]:
-            inside, rest = rest.split(rest.now["destination"], Spans.one(int(address.network[0])))
-            if inside is not None:
-                made, term = inside.fresh("source", Spans.one(int(address.ip)))
-                found.append(made.with_now(source=term))
-    return found, rest
+def _anycast(machine: Machine) -> Iterator[tuple[int, int]]:
+    """The first address of each IPv6 network, which is no source, and the gateway's own address there."""
+    for interface in machine.interfaces.values():
+        for address in interface.addresses:
+            if address.version == 6 and address.network.prefixlen < 127 and address.ip != address.network[0]:
+                yield int(address.network[0]), int(address.ip)
 
 
 def _of_interface(machine: Machine, passing: Passing, way: Way) -> Address | None:
     interface = machine.interfaces.get(way.dev or "")
     mine = [a for a in interface.addresses if a.version == passing.family] if interface else []
-    if not mine:  # that of any interface, the first one
-        others = sorted(machine.interfaces.values(), key=lambda other: other.ifindex)
-        mine = [a for i in others if i.name != "lo" for a in i.addresses if a.version == passing.family]
     if not mine:
         return None
     if passing.family == 4:
