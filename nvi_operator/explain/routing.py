@@ -53,7 +53,9 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    routes: Sequence[tuple[int, Spans, Route | HostRoute, bool]]  # prefix length, addresses; True: it refuses
+    """`routes`: prefix length, addresses, and those with this prefix and metric, in the kernel's order."""
+
+    routes: Sequence[tuple[int, Spans, Sequence[Route | HostRoute]]]
 
 
 class Router:
@@ -146,15 +148,16 @@ class Router:
         if known is not None and _may_hold(known, rule):
             found.append((passing, Way(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)), by=(rule,))))
             return []
-        for length, addresses, route, refuses in self.table(passing.family, rule.table or 0).routes:
+        for length, addresses, routes in self.table(passing.family, rule.table or 0).routes:
             if rest is None:
                 break
-            if asked.oif is not None and not refuses and route.dev != asked.oif:
-                continue  # a lookup for one interface passes over routes by others
+            route = _best(routes, asked, passing.family)
+            if route is None:
+                continue
             inside, rest = rest.split(asked.destination, addresses)
             if inside is None:
                 continue
-            if refuses:
+            if route.dev is None:
                 refused = Refused("unreachable", f"table {rule.table}")
                 found.append((inside, Way(refused=refused, by=(rule, route))))
             elif self._suppressed(rule, length, route):
@@ -248,7 +251,9 @@ def _conditions(rule: FibRule, passing: Passing, asked: Asked) -> Iterator[tuple
             yield passing.now[side], Spans((ports,))
 
 
-def _in_order(machine: Machine, family: Family, table: int) -> Iterable[tuple[int, Spans, Route | HostRoute, bool]]:
+def _in_order(
+    machine: Machine, family: Family, table: int
+) -> Iterable[tuple[int, Spans, Sequence[Route | HostRoute]]]:
     """The longest prefix first, of equal ones the smallest metric. Routes by interfaces that are down are gone."""
     owned = [r for r in machine.state.of_kind("route") if isinstance(r, Route) and r.table == table]
     found: list[tuple[int, int, Any]] = []
@@ -259,10 +264,23 @@ def _in_order(machine: Machine, family: Family, table: int) -> Iterable[tuple[in
         mine = known.destination.version == family and known.table == table
         if mine and (known.dev is None or _is_up(machine, known.dev)):
             found.append((known.destination.prefixlen, known.metric, known))
-    found.sort(key=lambda item: (-item[0], item[1]))
-    for length, _, route in found:
-        network = ip_network(str(route.destination))
-        yield length, Spans.networks([network]), route, route.dev is None
+    groups: dict[tuple[int, int, str], list[Any]] = {}
+    for length, metric, route in found:
+        groups.setdefault((-length, metric, str(route.destination)), []).append(route)
+    for length, metric, destination in sorted(groups, key=lambda key: key[:2]):
+        yield -length, Spans.networks([ip_network(destination)]), groups[length, metric, destination]
+
+
+def _best(routes: Sequence[Route | HostRoute], asked: Asked, family: Family) -> Route | HostRoute | None:
+    """A lookup for one interface passes over routes by others; of IPv4 not over what refuses.
+
+    Of several to one IPv6 network, as tenants with equal networks have, that by the in-interface is preferred
+    (ip6_pol_route_input(), rt6_check_dev()).
+    """
+    if asked.oif is not None:
+        routes = [r for r in routes if r.dev == asked.oif or (r.dev is None and family == 4)]
+    preferred = [r for r in routes if r.dev == asked.iif] if family == 6 else []
+    return next(iter((*preferred, *routes)), None)
 
 
 def _may_hold(table: RouteTableFact, rule: FibRule) -> bool:
@@ -278,8 +296,7 @@ def _is_up(machine: Machine, dev: str | None) -> bool:
 def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[Passing]]:
     """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
     ifname = passing.in_interface
-    only = ifname if passing.family == 6 else None
-    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, only)
+    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0)
     yes: list[Passing] = []
     no: list[Passing] = []
     for part, way in router.routed(passing, asked):
