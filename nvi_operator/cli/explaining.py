@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
 from nvi_operator.errors import NviError
-from nvi_operator.explain.flow import Entry, entry_of, tuple_of
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.packet import WITH_PORTS, Packet
+from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.explain.words import PacketError, parse_packet
@@ -31,24 +30,23 @@ from nvi_operator.view.explain.model import Explanation, Way
 
 
 @dataclass(frozen=True)
-class _Host:
-    """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows."""
+class Host:
+    """`about`: which one it is, in words. `state`: its owned objects."""
 
     about: str
     facts: Facts
     topology: Topology
     state: HostState
-    entries: tuple[Entry, ...] = ()
 
 
 def explanation_of(context: Context) -> Explanation:
     """What the arguments ask for. Raises NviError."""
     arguments = context.arguments
     packet = parse_packet(arguments.packet, arguments.in_interface)
-    loaded, source = _loaded(context)
-    host = _live(context, loaded, source, packet) if arguments.live else _planned(loaded, source)
+    loaded, source = named_spec(context)
+    host = live_host(context, loaded, source) if arguments.live else _planned(loaded, source)
     origins = Origins(host.topology, loaded.spec, host.state, loaded.where)
-    machine = machine_of(host.topology, host.state, host.facts, entries=host.entries, origin=origins)
+    machine = machine_of(host.topology, host.state, host.facts, origin=origins)
     _check_interfaces(packet, machine)
     _check_source(packet, machine)
     by = arguments.error_by
@@ -65,7 +63,7 @@ def _following(machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[W
         yield from (Way(each, "error") for each in error(machine, walk, by=arguments.error_by))
 
 
-def _loaded(context: Context) -> tuple[LoadedSpec, str]:
+def named_spec(context: Context) -> tuple[LoadedSpec, str]:
     """The spec, and where it is from."""
     arguments = context.arguments
     if not (arguments.live or arguments.rev):
@@ -84,13 +82,13 @@ def _loaded(context: Context) -> tuple[LoadedSpec, str]:
     return loaded_from(content, name), name
 
 
-def _planned(loaded: LoadedSpec, source: str) -> _Host:
+def _planned(loaded: LoadedSpec, source: str) -> Host:
     """As an apply would make it: on this host if it has the spec's interfaces, otherwise on one made up for it."""
     here = {*loaded.spec.interfaces, *loaded.spec.wires} <= {name for _, name in socket.if_nameindex()}
     facts = _facts(loaded) if here else assume_missing(loaded.spec, Facts(os.uname().nodename))
     topology = resolve(loaded.name, loaded.spec, facts)
     on = "this host" if here else "a host as the spec says"
-    return _Host(f"by {source}, on {on}", facts, topology, desired_state(topology))
+    return Host(f"by {source}, on {on}", facts, topology, desired_state(topology))
 
 
 def _facts(loaded: LoadedSpec) -> Facts:
@@ -102,8 +100,8 @@ def _facts(loaded: LoadedSpec) -> Facts:
         return kernel.facts(compiler.wires, compiler.flow_cache)
 
 
-def _live(context: Context, loaded: LoadedSpec, source: str, packet: Packet) -> _Host:
-    """By the objects and the translated flows that the kernel holds; the spec names whose they are."""
+def live_host(context: Context, loaded: LoadedSpec, source: str) -> Host:
+    """By the objects that the kernel holds; the spec names whose they are."""
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
 
@@ -113,19 +111,7 @@ def _live(context: Context, loaded: LoadedSpec, source: str, packet: Packet) -> 
         facts = kernel.facts(compiler.wires, compiler.flow_cache)
         topology = resolve(loaded.name, loaded.spec, facts)
         state = kernel.observe(desired_state(topology))
-    return _Host(f"as this host is now; names by {source}", facts, topology, state, tuple(_entries(packet)))
-
-
-def _entries(packet: Packet) -> Iterator[Entry]:
-    """The flows that the packet may belong to: it is a further one of such a flow, or an answer."""
-    from nvi_operator.kernel.inspect.translations import Question, translations
-
-    if packet.protocol not in WITH_PORTS:  # an echo's identifier is not among what is listed
-        return
-    for flow in translations(Question(address=packet.source)):
-        entry = entry_of(flow)
-        if entry.protocol == packet.protocol and tuple_of(packet) in (entry.original, entry.reply):
-            yield entry
+    return Host(f"as this host is now; names by {source}", facts, topology, state)
 
 
 def _check_interfaces(packet: Packet, machine: Machine) -> None:

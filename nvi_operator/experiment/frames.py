@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.explain.headers import FLAGS, packet_in
 from nvi_operator.explain.packet import (
     ECHO_REPLY,
     ECHO_REQUEST,
@@ -19,14 +20,12 @@ from nvi_operator.explain.packet import (
     TCP,
     UDP,
     UDPLITE,
-    WITH_PORTS,
     Packet,
 )
 from nvi_operator.language.model.values import Address
 
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
 MAGIC = b"nvi-probe:"
-_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
 _ERRORS = {ICMP: (3, 4, 5, 11, 12), ICMPV6: (1, 2, 3, 4)}
 _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 135, 136
 _ETHERNET = 14
@@ -72,7 +71,7 @@ def _transport(packet: Packet, payload: bytes) -> bytes:
     ports = struct.pack("!HH", packet.source_port or 0, packet.destination_port or 0)
     protocol = packet.protocol
     if protocol == TCP:
-        flags = sum(_FLAGS[flag] for flag in packet.tcp_flags)
+        flags = sum(FLAGS[flag] for flag in packet.tcp_flags)
         acknowledged = 2 if "ack" in packet.tcp_flags else 0  # the SYN had number 1 and its payload: enough to be new
         if acknowledged:
             acknowledged += len(payload)
@@ -133,36 +132,12 @@ def _header(packet: Packet, text: bytes) -> bytes:
 
 def parse(data: bytes) -> Seen | None:
     """None for what is no IP packet."""
-    packet = _parse_header(data)
+    packet = packet_in(data)
     if packet is None:
         return None
     at = data.find(MAGIC)
     number = struct.unpack_from("!I", data, at + len(MAGIC))[0] if 0 <= at <= len(data) - len(MAGIC) - 4 else None
     return Seen(packet, number, packet.icmp_type in _ERRORS.get(packet.protocol, ()))
-
-
-def _parse_header(data: bytes) -> Packet | None:
-    version = data[0] >> 4 if data else 0
-    if version == 4 and len(data) >= 20:
-        dscp, protocol, ttl, at = data[1] >> 2, data[9], data[8], (data[0] & 15) * 4
-        source, destination = (IPv4Address(data[start : start + 4]) for start in (12, 16))
-        made = Packet(None, protocol, source, destination, dscp=dscp, ttl=ttl)
-    elif version == 6 and len(data) >= 40:
-        dscp, protocol, ttl, at = struct.unpack_from("!I", data)[0] >> 22 & 63, data[6], data[7], 40
-        made = Packet(None, protocol, IPv6Address(data[8:24]), IPv6Address(data[24:40]), dscp=dscp, ttl=ttl)
-    else:
-        return None
-    text = data[at:]
-    if protocol in WITH_PORTS and len(text) >= 8:
-        source_port, destination_port = struct.unpack_from("!HH", text)
-        made = replace(made, source_port=source_port, destination_port=destination_port)
-        if protocol == TCP and len(text) >= 20:
-            made = replace(made, tcp_flags=frozenset(name for name, bit in _FLAGS.items() if text[13] & bit))
-    elif protocol in (ICMP, ICMPV6) and len(text) >= 8:
-        echo = text[0] in (*ECHO_REQUEST.values(), *ECHO_REPLY.values())
-        identifier = struct.unpack_from("!H", text, 4)[0] if echo else None
-        made = replace(made, icmp_type=text[0], icmp_code=text[1], source_port=identifier)
-    return made
 
 
 def answer(packet: Packet) -> Packet:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.probe import Expected, Fate, Probe, is_in
 from nvi_operator.explain.packet import ICMP, ICMPV6, Packet
+from nvi_operator.explain.words import end_words
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,9 @@ def _any(names: object) -> str:
 
 
 def endpoints(packet: Packet) -> str:
-    return f"{_end(packet.source, packet.source_port)} -> {_end(packet.destination, packet.destination_port)}"
-
-
-def _end(address: object, port: int | None) -> str:
-    if port is None:
-        return str(address)
-    return f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
+    """`192.0.2.80:443 to 203.0.113.2:40000`"""
+    port = packet.source_port if packet.icmp_type is None else None
+    return f"{end_words(packet.source, port)} to {end_words(packet.destination, packet.destination_port)}"
 
 
 def _reason(packet: Packet) -> str:

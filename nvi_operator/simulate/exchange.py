@@ -13,7 +13,7 @@ from nvi_operator.experiment.probe import Fate, Probe
 from nvi_operator.simulate.wire import Arrival, WireEnd
 
 _BATCH = 64  # probes at once: what is sent fits into the receivers' buffers
-_PATIENCE = 1.5  # seconds without an arrival, after which what is missing is lost
+_PATIENCE = 1.5
 _QUIET = 0.3  # seconds in which nothing of what must be dropped may be seen
 _ANSWER = 1 << 31  # in the number of a probe: this is its answer
 
@@ -33,10 +33,20 @@ class _Sent:
 
 
 class Exchange:
-    """Over these wires. `tell` is called with the number of probes that are done."""
+    """Over these wires. `tell` is called with the number of probes that are done.
 
-    def __init__(self, ends: Iterable[WireEnd], tell: Callable[[int], None] = lambda done: None) -> None:
+    `patience`: seconds without an arrival, after which what is missing is lost.
+    """
+
+    def __init__(
+        self,
+        ends: Iterable[WireEnd],
+        tell: Callable[[int], None] = lambda done: None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._ends = {end.wire.ifname: end for end in ends}
+        self._patience = patience
         self._tell = tell
         self._sent: dict[int, _Sent] = {}
         self._flows: dict[tuple[str, int | None, object], int] = {}
@@ -47,7 +57,7 @@ class Exchange:
         dropped = [n for n in numbers if probes[n].expected.fate is Fate.DROPPED]
         others = [n for n in numbers if probes[n].expected.fate is not Fate.DROPPED]
         for start in range(0, len(others), _BATCH):
-            self._batch(probes, others[start : start + _BATCH], _PATIENCE)
+            self._batch(probes, others[start : start + _BATCH], self._patience)
             self._tell(start)
         for start in range(0, len(dropped), _BATCH):
             self._batch(probes, dropped[start : start + _BATCH], _QUIET)

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.text import Text
 
-from nvi_operator.experiment.judge import Result, endpoints
+from nvi_operator.experiment.judge import Result
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.probe import Sampled
-from nvi_operator.language.model.services import PROTOCOL_NAMES
+from nvi_operator.explain.words import packet_words
 from nvi_operator.language.wording import counted
 from nvi_operator.view.junit import Case
 
@@ -124,9 +124,7 @@ def _problems(result: Result, *, sent_too: bool = True) -> Text:
 
 def sent(result: Result) -> str:
     """The packet, as `nvictl explain` takes it."""
-    packet = result.probe.packet
-    protocol = PROTOCOL_NAMES.get(packet.protocol, str(packet.protocol))
-    return f"-i {packet.in_interface} {protocol} {endpoints(packet)}"
+    return f"-i {result.probe.packet.in_interface} {packet_words(result.probe.packet)}"
 
 
 def _verdict(tried: Tried) -> str:

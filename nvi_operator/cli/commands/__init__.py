@@ -13,6 +13,7 @@ NAMES = [
     "render",
     "graph",
     "explain",
+    "trace",
     "simulate",
     "plan",
     "preview",

@@ -31,6 +31,7 @@ from nvi_operator.nft.wire.tables import (
     table_fact,
     verdict_map,
 )
+from nvi_operator.nft.wire.trace import base_chain, rule_place
 
 _MOST_DUMPS = 20  # of a set that another process keeps changing
 
@@ -107,6 +108,18 @@ class Nfnetlink:
                 for body in self._listed("elements", partial(get_contents, table=fact, name=name)):
                     digest.update(body[4:])
         return digest.digest()
+
+    def rule_handles(self, table: str) -> dict[str, list[int]]:
+        """The handles of the rules of `inet TABLE` by chain, in their order."""
+        found: dict[str, list[int]] = {}
+        for body in self._listed("rules", partial(get_rules, table=NftTableFact("inet", table))):
+            chain, handle = rule_place(body)
+            found.setdefault(chain, []).append(handle)
+        return found
+
+    def hooks(self) -> dict[tuple[str, str, str], str]:
+        """The hook of each base chain, by family, table and name."""
+        return dict(found for body in self._listed("chains", get_chains) if (found := base_chain(body)) is not None)
 
     def counters(self, table: str) -> dict[str, int]:
         """Packets by the names of the counters of `inet TABLE`; empty where there is no such table."""

@@ -25,7 +25,7 @@ _SET_TABLE, _SET_NAME, _SET_DATA_TYPE = (
     6,
 )  # NFTA_SET_*, of which the first two are those of its elements as well
 _VERDICT = 0xFFFFFF00  # NFT_DATA_VERDICT
-_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
+FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
 _INET_INGRESS = 5  # NF_INET_INGRESS
 
 
@@ -117,11 +117,11 @@ def ingress_chain(body: bytes) -> IngressChain | None:
 
 
 def _family(body: bytes) -> str:
-    return _FAMILIES.get(body[0], f"family {body[0]}")
+    return FAMILIES.get(body[0], f"family {body[0]}")
 
 
 def _number_of(table: NftTableFact) -> int:
-    return next((number for number, name in _FAMILIES.items() if name == table.family), 0)
+    return next((number for number, name in FAMILIES.items() if name == table.family), 0)
 
 
 def _string(kind: int, text: str) -> bytes:

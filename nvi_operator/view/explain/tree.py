@@ -47,12 +47,16 @@ def tree(explanation: Explanation, *, width: int | None = None, kernel: bool = F
 
 def _way(explanation: Explanation, way: Way, width: int | None, kernel: bool) -> Iterator[TreeLine]:
     yield (Segment(heading(way), "bold"),)
-    steps = list(steps_of(way))
+    yield from step_lines(list(steps_of(way)), width, kernel)
+    yield from _ending(explanation, way, width)
+
+
+def step_lines(steps: Sequence[StepWords], width: int | None, kernel: bool) -> Iterator[TreeLine]:
+    """By stage; the end of the way follows below them."""
     size = min(max((len(step.label) for step in steps), default=0), _LONGEST_LABEL)
     for stage, group in groupby(steps, key=lambda step: step.stage):
         yield Segment("├─ ", "dim"), Segment(STAGES[stage], "cyan")
         yield from _steps(list(group), size, width, kernel)
-    yield from _ending(explanation, way, width)
 
 
 def _steps(steps: Sequence[StepWords], size: int, width: int | None, kernel: bool) -> Iterator[TreeLine]:

@@ -1,0 +1,180 @@
+"""Which live packets to trace: the words of a packet, where addresses may be `any` and ports left out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet
+from nvi_operator.explain.words import ARROWS, PacketError, parse_packet
+from nvi_operator.language.model.services import PROTOCOL_NAMES
+from nvi_operator.language.model.values import Address, Family
+
+ANY = "any"
+_SOMEBODY = {4: "192.0.2.1", 6: "2001:db8::1"}
+_OUT_OF_REACH = -500  # a chain before the gateway's first, which is at -450 (topology/numbers.py)
+_BEHIND_CONNTRACK = -190
+_OTHERS = 8  # packets for each one that is wanted: of other flows, sent again, answers to what was there before
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Packets of one flow, or of several: None is any."""
+
+    in_interface: str | None
+    family: Family
+    protocol: int
+    source: Address | None = None
+    source_port: int | None = None
+    destination: Address | None = None
+    destination_port: int | None = None
+
+    def covers(self, packet: Packet) -> bool:
+        asked = (
+            (self.in_interface, packet.in_interface),
+            (self.source, packet.source),
+            (self.source_port, packet.source_port),
+            (self.destination, packet.destination),
+            (self.destination_port, packet.destination_port),
+        )
+        return packet.protocol == self.protocol and all(want in (None, has) for want, has in asked)
+
+
+def parse_wanted(words: Sequence[str], in_interface: str | None) -> Wanted:
+    """`tcp any to 203.0.113.9:443`. Raises PacketError."""
+    split = [part for word in words for part in word.split()]
+    arrow = next((number for number, word in enumerate(split) if word in ARROWS), None)
+    if arrow is None or arrow + 1 >= len(split) or arrow < 2:
+        parse_packet(split, in_interface)  # says what is wrong
+        raise PacketError("packet: nothing is known of it", hint="write it as in tcp any to 203.0.113.9:443")
+    ends = {-1: split[arrow - 1], 1: split[arrow + 1]}
+    hosts = {side: _host(end) for side, end in ends.items()}
+    family = 6 if any(":" in host for host in hosts.values()) else 4
+    for side, end in ends.items():
+        if hosts[side] == ANY:
+            somebody = _SOMEBODY[family]
+            split[arrow + side] = end.replace(ANY, f"[{somebody}]" if family == 6 else somebody)
+    without_port = {side: not _has_port(split[arrow + side]) for side in ends}
+    if without_port[1] and _protocol_has_ports(split[0]):
+        text = split[arrow + 1]
+        split[arrow + 1] = f"[{text}]:1" if ":" in text and not text.startswith("[") else f"{text}:1"
+    packet = parse_packet(split, in_interface)
+    echo = packet.protocol in ICMP_OF.values()
+    return Wanted(
+        in_interface,
+        packet.family,
+        packet.protocol,
+        None if hosts[-1] == ANY else packet.source,
+        None if without_port[-1] and not (echo and "id" in split) else packet.source_port,
+        None if hosts[1] == ANY else packet.destination,
+        None if without_port[1] else packet.destination_port,
+    )
+
+
+def _host(word: str) -> str:
+    if word.startswith("["):
+        return word[1:].partition("]")[0]
+    return word.partition(":")[0] if word.count(":") == 1 else word
+
+
+def _has_port(word: str) -> bool:
+    return "]:" in word or word.count(":") == 1
+
+
+def _protocol_has_ports(name: str) -> bool:
+    numbers = {text: number for number, text in PROTOCOL_NAMES.items()}
+    return numbers.get(name.lower(), int(name) if name.isdecimal() else 0) in WITH_PORTS
+
+
+# --------------------------------------------------------------------------- the table
+
+
+def table_text(name: str, wanted: Wanted, stage_mask: int, count: int, *, answers: bool) -> str:
+    """nft commands: a table that traces at most `count` packets, in both passes.
+
+    In the second pass addresses are translated, and which they are now is not known beforehand: of source and
+    destination the one that stayed is asked, and what else matches is sorted out by the reports.
+    """
+    first = f"meta mark & {stage_mask:#x} == 0"
+    second = f"meta mark & {stage_mask:#x} == {stage_mask:#x}"
+    trace = "meta nftrace set 1"
+    once, again = (f"limit rate 1/hour burst {n} packets" for n in (count, count * _OTHERS))
+    exact = " ".join(_interface(wanted) + _flow(wanted))
+    lines = [f"{first} {exact} {once} {trace}"]
+    halves = [_half(wanted, "s"), _half(wanted, "d")]
+    lines += [f"{second} {' '.join(_interface(wanted) + half)} {again} {trace}" for half in halves if half]
+    commands = [f"add table inet {name} {{ flags owner; }}"]
+    hooks = ["prerouting", *(["output"] if wanted.in_interface is None else [])]
+    for hook in hooks:
+        chain = f"packets_{hook}"
+        commands.append(_chain(name, chain, hook, _OUT_OF_REACH))
+        commands += [f"add rule inet {name} {chain} {line}" for line in lines]
+    if answers:
+        commands.append(_chain(name, "answers", "prerouting", _BEHIND_CONNTRACK))
+        known = " ".join(_original(wanted))
+        commands.append(f"add rule inet {name} answers {first} ct direction reply {known} {again} {trace}")
+        back = " ".join(_flow(_reversed(wanted)))
+        commands.append(f"add rule inet {name} answers {second} {back} {again} {trace}")
+    return "\n".join(commands) + "\n"
+
+
+def _chain(table: str, name: str, hook: str, priority: int) -> str:
+    kind = "filter"
+    return f"add chain inet {table} {name} {{ type {kind} hook {hook} priority {priority}; policy accept; }}"
+
+
+def _interface(wanted: Wanted) -> list[str]:
+    return [f'iifname "{wanted.in_interface}"'] if wanted.in_interface else []
+
+
+def _protocol(wanted: Wanted) -> list[str]:
+    return [f"meta nfproto ipv{wanted.family}", f"meta l4proto {wanted.protocol}"]
+
+
+def _flow(wanted: Wanted) -> list[str]:
+    return [*_protocol(wanted), *_end(wanted, "s"), *_end(wanted, "d")]
+
+
+def _half(wanted: Wanted, side: str) -> list[str]:
+    """Empty where nothing is known of this side."""
+    end = _end(wanted, side)
+    return [*_protocol(wanted), *end] if end else []
+
+
+def _end(wanted: Wanted, side: str) -> list[str]:
+    word = "ip" if wanted.family == 4 else "ip6"
+    address, port = _of(wanted, side)
+    found = [f"{word} {side}addr {address}"] if address else []
+    if port is not None and wanted.protocol in WITH_PORTS:
+        found.append(f"th {side}port {port}")
+    return found
+
+
+def _of(wanted: Wanted, side: str) -> tuple[Address | None, int | None]:
+    if side == "s":
+        return wanted.source, wanted.source_port
+    return wanted.destination, wanted.destination_port
+
+
+def _original(wanted: Wanted) -> Iterator[str]:
+    """What conntrack knows of the flow that is answered."""
+    yield from _protocol(wanted)
+    word = "ip" if wanted.family == 4 else "ip6"
+    for side in ("s", "d"):
+        address, port = _of(wanted, side)
+        if address:
+            yield f"ct original {word} {side}addr {address}"
+        if port is not None and wanted.protocol in WITH_PORTS:
+            yield f"ct original proto-{'src' if side == 's' else 'dst'} {port}"
+
+
+def _reversed(wanted: Wanted) -> Wanted:
+    return Wanted(
+        None,
+        wanted.family,
+        wanted.protocol,
+        wanted.destination,
+        wanted.destination_port,
+        wanted.source,
+        wanted.source_port,
+    )
