@@ -1,4 +1,8 @@
 """What a change of specs means: for each gateway that it touches the plan, and what becomes of packets. Pure.
 
-`gateways.py` finds the gateways on both sides, `changes.py` plans from one side to the other.
+gateways   the gateways on both sides, as pairs of specs
+changes    the plan from one side to the other. Start here
+regions    the flows that are asked about
+classes    those that fare otherwise
+outcome    how
 """

@@ -1,21 +1,22 @@
-"""Each gateway that differs, with the plan from one side to the other."""
+"""Each gateway that differs, with the plan from one side to the other, and the flows that fare otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.language.load.loader import LoadedSpec
-from nvi_operator.plan.change import Plan
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.incremental import state_after
+from nvi_operator.preview.classes import FlowChange, Gateway, flow_changes
 from nvi_operator.preview.gateways import Pair, Side, pairs
 from nvi_operator.preview.model import GatewayChange, Preview
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing, named_interfaces
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.incremental import topology_after
+from nvi_operator.topology.incremental import TopologyDelta, topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
@@ -35,27 +36,58 @@ def preview(base: Side, head: Side, patterns: Sequence[str], facts: Facts) -> Pr
 
 def change_of(pair: Pair, facts: Facts) -> GatewayChange:
     """What becomes of one gateway."""
-    both = [loaded.spec for loaded in (pair.before, pair.after) if loaded]
-    names = frozenset().union(*map(named_interfaces, both))
-    before, old = _meaning(pair.before, facts, names)
-    found = _edited(pair, before, old)
-    if found is None:
-        after, new = _meaning(pair.after, facts, names)
-        found = replace(plan(old, new), topology=after)
-    return GatewayChange(pair.name, pair.directory, both[-1], found, before, pair.moved)
+    specs = [loaded.spec for loaded in (pair.before, pair.after) if loaded]
+    names = frozenset().union(*map(named_interfaces, specs))
+    before = _meaning(pair.before, facts, names)
+    delta = topology_after(before.topology, pair.delta) if before.topology and pair.delta else None
+    new = state_after(before.state, delta) if delta else None
+    if delta is not None and new is not None:
+        found = replace(plan(before.state, new), topology=delta.whole, delta=delta)
+        flows = _flows_of_edit(before, delta) if found else []
+    else:
+        after = _meaning(pair.after, facts, names)
+        found = replace(plan(before.state, after.state), topology=after.topology)
+        flows = _flows(before, after) if found else []
+    return GatewayChange(pair.name, pair.directory, specs[-1], found, before.topology, pair.moved, tuple(flows))
 
 
-def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> tuple[Topology | None, HostState]:
+@dataclass(frozen=True)
+class _Meaning:
+    """What a spec means; nothing where there is none."""
+
+    facts: Facts
+    topology: Topology | None = None
+    state: HostState = field(default_factory=HostState)
+
+
+def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> _Meaning:
     if loaded is None:
-        return None, HostState()
-    topology = resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, facts, names))
-    return topology, desired_state(topology)
+        return _Meaning(facts)
+    known = assume_missing(loaded.spec, facts, names)
+    topology = resolve(loaded.name, loaded.spec, known)
+    return _Meaning(known, topology, desired_state(topology))
 
 
-def _edited(pair: Pair, before: Topology | None, old: HostState) -> Plan | None:
-    """The plan of an edit of a few forwards. None: the whole has to be compiled."""
-    delta = topology_after(before, pair.delta) if before and pair.delta else None
-    new = state_after(old, delta) if delta else None
-    if delta is None or new is None:
-        return None
-    return replace(plan(old, new), topology=delta.whole, delta=delta)
+def _flows(before: _Meaning, after: _Meaning) -> list[FlowChange]:
+    """Of a gateway that is new or removed none: all of its flows are."""
+    if before.topology is None or after.topology is None:
+        return []
+    old, new = (
+        Gateway(topology, machine_of(topology, meaning.state, meaning.facts))
+        for meaning, topology in ((before, before.topology), (after, after.topology))
+    )
+    return flow_changes(old, new)
+
+
+def _flows_of_edit(before: _Meaning, delta: TopologyDelta) -> list[FlowChange]:
+    """Only what is sent to the public addresses of these forwards can fare otherwise, and of all forwards only those
+    of the same addresses have a part in it.
+    """
+    publics = {entry.public for side in (delta.removed, delta.added) for entry in side.forwards}
+
+    def side(topology: Topology | None) -> Gateway:
+        assert topology is not None
+        few = replace(topology, forwards=tuple(entry for entry in topology.forwards if entry.public in publics))
+        return Gateway(few, machine_of(few, desired_state(few), before.facts))
+
+    return flow_changes(side(before.topology), side(delta.whole), sorted(publics, key=str))

@@ -177,11 +177,13 @@ def _edited(before: _Loaded, texts: SpecTexts, prefix: str) -> list[Pair] | None
         return None
     found: dict[str, Pair] = {}
     for file, data in changed.items():
-        users = [loaded for loaded in before.gateways.values() if file in loaded.files]
-        after = reload(users[0], file, data) if len(users) == 1 and users[0].name not in found else None
-        if after is None:
+        users = [(name, loaded) for name, loaded in before.gateways.items() if file in loaded.files]
+        if len(users) != 1 or users[0][0] in found:
             return None
-        found[users[0].name] = Pair(users[0].name, before.directory, users[0], *after)
+        ((name, loaded),) = users
+        if (after := reload(loaded, file, data)) is None:
+            return None
+        found[name] = Pair(name, before.directory, loaded, *after)
     return list(found.values())
 
 

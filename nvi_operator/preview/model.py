@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Plan
+from nvi_operator.preview.classes import FlowChange
 from nvi_operator.topology.model import Topology
 
 
@@ -23,6 +24,7 @@ class GatewayChange:
     plan: Plan
     before: Topology | None
     moved: str = ""
+    flows: tuple[FlowChange, ...] = ()
 
     @property
     def word(self) -> str:

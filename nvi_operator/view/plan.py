@@ -26,7 +26,7 @@ from nvi_operator.view.plain import plain_object
 HINT = "(--kernel shows the objects in the kernel)"
 
 _PIECE = 500
-_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "bold"}
+_STYLES = {"+": "green", "-": "red", "~": "yellow", "!": "red", " ": "bold"}
 _SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
 _TO_DO = {
     Action.CREATE: "to create",

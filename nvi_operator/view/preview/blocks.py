@@ -5,7 +5,7 @@ No line has a control character, nor one that turns the direction of writing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nvi_operator.errors import NviError, printable
@@ -15,6 +15,7 @@ from nvi_operator.preview.model import GatewayChange, Preview, Refused
 from nvi_operator.state.lines import Line
 from nvi_operator.view.entries import entry_lines
 from nvi_operator.view.plan import stranded_lines, summary
+from nvi_operator.view.preview.flows import MOST, flow_lines
 
 _LONGEST = 400  # characters of a line: a message may quote what a stranger wrote
 _NOTES = 8
@@ -28,6 +29,7 @@ class Block:
     place: str  # its directory
     word: str  # new, changed, removed, refused, wrong before
     plan: tuple[Line, ...] = ()  # in the words of the spec
+    flows: tuple[Line, ...] = ()  # what becomes of packets
     steps: str = ""  # how many, by action
     notes: tuple[str, ...] = ()
     error: tuple[str, ...] = ()
@@ -37,9 +39,9 @@ class Block:
         return self.word == "refused"
 
 
-def blocks(preview: Preview) -> list[Block]:
-    """What is refused comes first: nothing else counts before it is mended."""
-    return [*map(_refused, preview.refused), *map(_changed, preview.changes)]
+def blocks(preview: Preview, most: int | None = MOST) -> list[Block]:
+    """What is refused comes first: nothing else counts before it is mended. `most`: classes of flows of a gateway."""
+    return [*map(_refused, preview.refused), *(_changed(change, most) for change in preview.changes)]
 
 
 def headline(preview: Preview) -> str:
@@ -58,7 +60,7 @@ def same_line(preview: Preview) -> str:
     return f"nothing in the kernel changes: {short(', '.join(names), _LONGEST)}" if names else ""
 
 
-def _changed(change: GatewayChange) -> Block:
+def _changed(change: GatewayChange, most: int | None) -> Block:
     notes = [f"its spec moved here from {change.moved}"] if change.moved else []
     notes += _new_notes(change)
     more = [f"and {len(notes) - _NOTES} more notes"] if len(notes) > _NOTES else []
@@ -66,14 +68,19 @@ def _changed(change: GatewayChange) -> Block:
         clean(change.name),
         clean(change.directory),
         change.word,
-        tuple((sign, clean(text)) for sign, text in _plan_lines(change)),
+        _clean_lines(entry_lines(trace(change.plan, change.before))),
+        _clean_lines(_flow_lines(change, most)),
         summary(change.plan) if change.plan else "",
         tuple(clean(note) for note in [*notes[:_NOTES], *more]),
     )
 
 
-def _plan_lines(change: GatewayChange) -> Iterator[Line]:
-    yield from entry_lines(trace(change.plan, change.before))
+def _clean_lines(lines: Iterable[Line]) -> tuple[Line, ...]:
+    return tuple((sign, clean(text)) for sign, text in lines)
+
+
+def _flow_lines(change: GatewayChange, most: int | None) -> Iterator[Line]:
+    yield from flow_lines(change.flows, most)
     yield from (("!", line) for line in stranded_lines(change.plan.stranded))
 
 

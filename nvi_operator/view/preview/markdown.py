@@ -46,6 +46,8 @@ def _body(block: Block) -> Iterator[str]:
         yield fenced(block.error)
     if block.plan:
         yield fenced((f"{sign} {line}" for sign, line in block.plan), "diff")
+    if block.flows:
+        yield f"Flows:\n\n{fenced((f'{sign} {line}' for sign, line in block.flows), 'diff')}"
     if block.notes:
         yield fenced((f"note: {note}" for note in block.notes), "text")
     if block.steps:

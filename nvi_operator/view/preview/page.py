@@ -18,6 +18,7 @@ from nvi_operator.view.preview.blocks import Block, blocks, clean, headline, sam
 from nvi_operator.view.preview.highlights import highlights
 
 MOST_PICTURES = 20  # of gateways; one may take 100 KiB
+_MOST_FLOWS = 200
 _MOST_LINES = 2000  # of the kernel's objects
 _WORDS = {"+": "new", "-": "gone", "~": "changed", "!": "stranded"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -58,7 +59,7 @@ def _page(preview: Preview) -> Iterator[str]:
     yield f'<p class="dim">from {_code(clean(preview.base))} to {_code(clean(preview.head))}</p>'
     if same := same_line(preview):
         yield f'<p class="dim">{escape(same)}</p>'
-    every = blocks(preview)
+    every = blocks(preview, _MOST_FLOWS)
     if len(every) > 1:
         yield f"<nav><ul>{''.join(_entry(number, block) for number, block in enumerate(every))}</ul></nav>"
     changes: list[GatewayChange | None] = [*(None for _ in preview.refused), *preview.changes]
@@ -79,6 +80,8 @@ def _section(number: int, block: Block, change: GatewayChange | None, *, has_pic
         yield _pre((" ", line) for line in block.error)
     if change is not None and has_picture:
         yield f'<div class="picture">{svg(drawing(change.name, change.spec, highlights(change)))}</div>'
+    if block.flows:
+        yield f"<h3>Flows</h3>\n{_pre(block.flows)}"
     if block.plan:
         yield f"<h3>Plan</h3>\n{_pre(block.plan)}"
     if block.notes:

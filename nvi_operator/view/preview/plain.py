@@ -7,6 +7,7 @@ from typing import Any
 from nvi_operator.preview.model import GatewayChange, Preview, Refused
 from nvi_operator.view.error import error_json
 from nvi_operator.view.plan import plan_json
+from nvi_operator.view.preview.flows import flow_json
 
 
 def preview_json(preview: Preview) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def _change(change: GatewayChange) -> dict[str, Any]:
         "directory": change.directory,
         "movedFrom": change.moved or None,
         "change": change.word,
+        "flows": [flow_json(flow) for flow in change.flows],
         **plan_json(change.name, change.plan, before=change.before),
     }
 

@@ -32,6 +32,9 @@ def _lines(block: Block) -> Iterator[Line]:
     if not block.is_wrong:  # otherwise it is on stderr, as each error
         yield from ((" ", line) for line in block.error)
     yield from block.plan
+    if block.flows:
+        yield " ", "flows:"
+        yield from ((sign, f"  {line}") for sign, line in block.flows)
     yield from ((" ", f"note: {note}") for note in block.notes)
     if block.steps:
         yield " ", block.steps

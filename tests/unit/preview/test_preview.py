@@ -24,6 +24,9 @@ def test_a_change_is_told_as_its_plan_and_gateways_that_stay_are_not_mentioned(
         0,
         "b (gateways/b): changed\n"
         "~ forward web: 443/tcp on isp-a now goes to 192.168.1.81, no longer to 192.168.1.80\n"
+        "flows:\n"
+        "~   443/tcp from isp-a, isp-b, lan0, the gateway itself to 203.0.113.2: "
+        "now reaches 192.168.1.81, no longer 192.168.1.80\n"
         "1 to update.\n"
         "\n"
         f"From HEAD^ ({short(repository, 'HEAD^')}) to HEAD ({short(repository, 'HEAD')}): 1 gateway changes.\n",

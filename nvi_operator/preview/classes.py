@@ -1,0 +1,195 @@
+"""The classes of flows that a change treats otherwise than before: all of them, by the walker over regions.
+
+A region is walked through the gateway as it was. What comes out are classes that each have one fate, and each of them
+is walked through the gateway as it will be, which splits it further. So no packet is left out, and none is a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.region import Region
+from nvi_operator.explain.space import Bundle, Space, Term
+from nvi_operator.explain.spans import NOTHING, Spans
+from nvi_operator.explain.verdict import Delivered, Forwarded
+from nvi_operator.explain.walk import Walk, reply, walks
+from nvi_operator.language.model.values import Address, Family
+from nvi_operator.preview.outcome import Outcome, outcome_of
+from nvi_operator.preview.regions import regions
+from nvi_operator.topology.model import Topology
+
+MOST_ROWS = 100  # of a map, that are told one by one
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One side: what the spec means, and the machine that packets are walked through."""
+
+    topology: Topology
+    machine: Machine
+
+    def outcome(self, walk: Walk) -> Outcome:
+        """With that of its answers."""
+        return outcome_of(walk, reply(self.machine, walk), self.topology)
+
+
+@dataclass(frozen=True)
+class FlowChange:
+    """Flows that have another fate than before.
+
+    sources: by the interface that they come in by; None: the gateway itself, where 0 is what its route chooses.
+    services: destination ports by protocol; of protocols without ports they mean nothing.
+    before, after: several where the kernel chooses. `example` is one packet that opens such a flow.
+    """
+
+    family: Family
+    sources: Mapping[str | None, Spans]
+    destinations: Spans
+    services: tuple[tuple[int, Spans], ...]
+    before: frozenset[Outcome]
+    after: frozenset[Outcome]
+    example: Packet
+    asked: Mapping[str | None, Spans]  # all sources that were looked at
+    names: Mapping[str, str]  # of uplinks by interface, where it has one
+
+    @property
+    def fates(self) -> tuple[frozenset[Outcome], frozenset[Outcome]]:
+        return self.before, self.after
+
+    def joined(self, other: FlowChange) -> FlowChange:
+        """Of two with the same outcomes."""
+        sources, services = dict(self.sources), dict(self.services)
+        asked = {**self.asked, **other.asked}
+        for ifname, spans in other.sources.items():
+            sources[ifname] = sources.get(ifname, NOTHING) | spans
+        for protocol, ports in other.services:
+            services[protocol] = services.get(protocol, NOTHING) | ports
+        return replace(
+            self,
+            sources=sources,
+            destinations=self.destinations | other.destinations,
+            services=tuple(sorted(services.items())),
+            asked=asked,
+        )
+
+
+def flow_changes(before: Gateway, after: Gateway, only: Sequence[Address] | None = None) -> list[FlowChange]:
+    """Flows of one fate are one change. `only`: of flows to these addresses."""
+    found: dict[object, FlowChange] = {}
+    own = {a.ip for side in (before, after) for i in side.machine.interfaces.values() for a in i.addresses}
+    for region in regions(before.topology, after.topology, own, only):
+        for change in _changes_of(region, before, after):
+            _join(found, (change.family, change.fates, tuple(change.sources)), change)
+    alike: dict[object, FlowChange] = {}
+    for change in found.values():
+        _join(alike, (change.family, change.fates, change.destinations, change.services), change)
+    return list(alike.values())
+
+
+def _join(found: dict[object, FlowChange], key: object, change: FlowChange) -> None:
+    found[key] = found[key].joined(change) if key in found else change
+
+
+# --------------------------------------------------------------------------- one region
+
+
+def _changes_of(region: Region, before: Gateway, after: Gateway) -> Iterator[FlowChange]:
+    names = _names(before, after)
+    for was in walks(before.machine, region):
+        for now in walks(after.machine, was.region):
+            if _is_lost(was) and _is_lost(now):
+                continue
+            if was.chosen or now.chosen:
+                yield from _chosen(region, now.region, before, after)
+                continue
+            for space in _parts(was, now):
+                old, new = before.outcome(_narrowed(was, space)), after.outcome(_narrowed(now, space))
+                if old != new:
+                    yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
+
+
+def _names(*sides: Gateway) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for uplink in (uplink for side in sides for uplink in side.topology.uplinks):
+        found.setdefault(uplink.interface.ifname, set()).add(uplink.name)
+    return {ifname: name for ifname, (name, *others) in found.items() if not others}
+
+
+def _chosen(whole: Region, region: Region, before: Gateway, after: Gateway) -> Iterator[FlowChange]:
+    """Where the kernel chooses, all that it may choose is compared."""
+    old, new = ({side.outcome(walk) for walk in walks(side.machine, region)} for side in (before, after))
+    if old != new:
+        yield from _change(whole, region, old, new, _names(before, after))
+
+
+def _change(
+    whole: Region, region: Region, old: Iterable[Outcome], new: Iterable[Outcome], names: Mapping[str, str]
+) -> Iterator[FlowChange]:
+    example = region.example()
+    if example is None:  # all of it is what another class has
+        return
+    services = []
+    for first, last in region.values("protocol"):
+        for protocol in range(first, last + 1):
+            of_protocol, _ = region.space.split(Term("protocol"), Spans.one(protocol))
+            if of_protocol is not None:
+                services.append((protocol, of_protocol.values(Term("destination_port"))))
+    (ifname,) = region.in_interfaces
+    yield FlowChange(
+        region.family,
+        {ifname: region.values("source")},
+        region.values("destination"),
+        tuple(services),
+        frozenset(old),
+        frozenset(new),
+        example,
+        {ifname: whole.values("source")},
+        names,
+    )
+
+
+def _is_lost(walk: Walk) -> bool:
+    return not isinstance(walk.verdict, Forwarded | Delivered)
+
+
+def _narrowed(walk: Walk, space: Space) -> Walk:
+    return replace(walk, region=replace(walk.region, space=space), space=space)
+
+
+# --------------------------------------------------------------------------- rows of maps
+
+
+def _parts(was: Walk, now: Walk) -> Iterator[Space]:
+    """Of the class: rows of maps that are translated to something else than before one by one, and all others."""
+    space = now.space
+    bundle = max(space.bundles, key=len, default=None)
+    if bundle is None:
+        yield space
+        return
+    moved = _moved_rows(bundle, was, now)
+    rest = [row for row in range(len(bundle)) if row not in moved]
+    for rows in (*([row] for row in moved), rest) if len(moved) <= MOST_ROWS else (list(moved), rest):
+        if rows:
+            yield space.with_bundle(bundle.picked(rows), bundle)
+
+
+def _moved_rows(bundle: Bundle, was: Walk, now: Walk) -> dict[int, None]:
+    found: dict[int, None] = {}
+    for name in ("source", "destination", "destination_port"):
+        old, new = (_by_row(now.space, bundle, walk.terms[name]) for walk in (was, now))
+        if was.terms[name] != now.terms[name] and old is not None and new is not None:
+            found.update((row, None) for row in range(len(bundle)) if old(row) != new(row))
+    return found
+
+
+def _by_row(space: Space, bundle: Bundle, term: Term) -> Callable[[int], tuple[int, int]] | None:
+    """The values of the term in a row; None where the rows do not tell."""
+    if (column := bundle.columns.get(term.variable)) is not None:
+        return lambda row: (column.lows[row] + term.offset, column.highs[row] + term.offset)
+    if space.is_point(term):
+        value = space.values(term).first
+        return lambda row: (value, value)
+    return None

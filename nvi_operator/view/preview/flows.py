@@ -1,0 +1,208 @@
+"""What becomes of flows, in a sentence for each class. Computes nothing: preview/classes.py does.
+
+lan0 to anywhere: now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2
+443/tcp from isp-a to 203.0.113.2: loses its server 192.168.1.80:8443: now is refused (unreachable)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nvi_operator.explain.packet import WITH_PORTS, address
+from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.words import packet_words
+from nvi_operator.language.model.services import PROTOCOL_NAMES
+from nvi_operator.preview.classes import FlowChange
+from nvi_operator.preview.outcome import End, Outcome
+from nvi_operator.state.lines import Line
+
+MOST = 12  # sentences, where there is not room for all
+_FEW = 3
+_PORTS = Spans(((1, 65535),))
+_WIDE = {4: 1 << 31, 6: 1 << 127}  # addresses: more than half of them are anywhere
+_NAMES = {1: "ping", 58: "ping"}
+
+
+def flow_lines(changes: Iterable[FlowChange], most: int | None = MOST) -> Iterator[Line]:
+    """What a reader has to know comes first: answers that go astray, what is lost, then the widest classes.
+
+    Classes that differ in who opens the flows are told together where the same becomes of them.
+    """
+    alike: dict[tuple[str, ...], list[FlowChange]] = {}
+    for change in sorted(changes, key=_order):
+        alike.setdefault((_sign(change), _services(change), _where(change), _fate(change)), []).append(change)
+    for (sign, services, where, fate), group in list(alike.items())[:most]:
+        yield sign, _sentence(services, ", ".join(dict.fromkeys(map(_who, group))), where, fate)
+    if most is not None and len(alike) > most:
+        yield " ", f"and {len(alike) - most} more, in the page and in the JSON"
+
+
+def flow_text(change: FlowChange) -> str:
+    """One class."""
+    return _sentence(_services(change), _who(change), _where(change), _fate(change))
+
+
+def _sentence(services: str, who: str, where: str, fate: str) -> str:
+    return f"{f'{services} from {who}' if services else who} to {where}: {fate}"
+
+
+def flow_json(change: FlowChange) -> dict[str, Any]:
+    return {
+        "text": flow_text(change),
+        "from": {name or "": _spans(change, spans) for name, spans in change.sources.items()},
+        "to": _spans(change, change.destinations),
+        "services": [_service(protocol, ports) for protocol, ports in change.services],
+        "before": sorted(_outcome(change, each) for each in change.before),
+        "after": sorted(_outcome(change, each) for each in change.after),
+        "example": packet_words(change.example),
+    }
+
+
+# --------------------------------------------------------------------------- which flows
+
+
+def _who(change: FlowChange) -> str:
+    """Who opens them: an interface, some of its hosts, or the gateway itself."""
+    return ", ".join(_hosts(change, name, spans) for name, spans in change.sources.items())
+
+
+def _hosts(change: FlowChange, ifname: str | None, spans: Spans) -> str:
+    if ifname is None:
+        return "the gateway itself"
+    missing = change.asked[ifname] - spans
+    name = change.names.get(ifname, ifname)
+    if not missing or (ifname in change.names and _size(missing) < _size(spans)):
+        return name
+    if len(missing.parts) < min(len(spans.parts), _FEW):
+        return f"{name} but {_few(_spans(change, missing))}"
+    return f"{_few(_spans(change, spans))} ({name})"
+
+
+def _where(change: FlowChange) -> str:
+    if _size(change.destinations) > _WIDE[change.family]:
+        return "anywhere"
+    return _few(_spans(change, change.destinations))
+
+
+def _services(change: FlowChange) -> str:
+    """Empty where it is all of them."""
+    is_all = all(ports == _PORTS for _, ports in change.services)
+    return "" if is_all else _few((_service(*each) for each in change.services), last=" and ")
+
+
+def _service(protocol: int, ports: Spans) -> str:
+    name = _NAMES.get(protocol) or PROTOCOL_NAMES.get(protocol, str(protocol))
+    if protocol not in WITH_PORTS or ports == _PORTS:
+        return name
+    return f"{_few(f'{first}-{last}' if first < last else str(first) for first, last in ports)}/{name}"
+
+
+def _size(spans: Spans) -> int:
+    """More than `len` can tell, of IPv6."""
+    return sum(last - first + 1 for first, last in spans)
+
+
+def _spans(change: FlowChange, spans: Spans) -> list[str]:
+    """Addresses and ranges."""
+    ends = ((address(change.family, first), address(change.family, last)) for first, last in spans)
+    return [str(first) if first == last else f"{first}-{last}" for first, last in ends]
+
+
+# --------------------------------------------------------------------------- what becomes of them
+
+
+_VERBS = ("leaves by ", "reaches ", "goes in by ")
+
+
+def _fate(change: FlowChange) -> str:
+    old, new = (_outcomes(change, outcomes) for outcomes in (change.before, change.after))
+    if server := _server(change):
+        return f"loses its server {server}: now {new}"
+    if old == new:
+        return f"now {new}, and not as before"
+    return f"now {new}, no longer {_without_verb(old, new)}"
+
+
+def _without_verb(text: str, other: str) -> str:
+    """Of two phrases with the same verb the second has none."""
+    verb = next((verb for verb in _VERBS if text.startswith(verb) and other.startswith(verb)), "")
+    return text.removeprefix(verb.removesuffix("by "))
+
+
+def _server(change: FlowChange) -> str:
+    """What they reached by a forward, and reach no more."""
+    if any(each.end is End.INSIDE and each.destination for each in change.after):
+        return ""
+    return _few(_target(change, each) for each in change.before if each.end is End.INSIDE and each.destination)
+
+
+def _outcomes(change: FlowChange, outcomes: frozenset[Outcome]) -> str:
+    first, *others = sorted(_outcome(change, each) for each in outcomes)
+    return _few([first, *(_without_verb(each, first) for each in others)], last=" or ")
+
+
+def _outcome(change: FlowChange, found: Outcome) -> str:
+    match found.end:
+        case End.NOWHERE:
+            return f"is {found.by}"
+        case End.UNKNOWN:
+            return f"is not modelled ({found.by})"
+        case End.UPLINK:
+            way = f"leaves by {found.by}"
+        case End.INSIDE:
+            way = f"reaches {_target(change, found)}" if found.destination else f"goes in by {found.by}"
+        case End.GATEWAY:
+            way = "reaches the gateway itself"
+    if found.destination is not None and found.end is End.UPLINK:
+        way = f"{way} to {_target(change, found)}"
+    if None not in change.sources and found.end is not End.GATEWAY:
+        if found.source is not None:
+            way += f" as {_few(_spans(change, found.source))}"
+        elif found.end is End.UPLINK:
+            way += " untranslated"
+    return f"{way}, and its answers {_astray(found.answer)}" if found.answer else way
+
+
+def _target(change: FlowChange, found: Outcome) -> str:
+    hosts = _few(_spans(change, found.destination or Spans()))
+    if found.port is None or all(ports == found.port for _, ports in change.services):
+        return hosts
+    return f"{f'[{hosts}]' if change.family == 6 else hosts}:{_few(str(first) for first, _ in found.port)}"
+
+
+def _astray(answer: str) -> str:
+    verbs = {"by": "leave", "to": "go"}
+    return f"{verbs.get(answer.partition(' ')[0], 'are')} {answer}"
+
+
+def _few(texts: Iterable[str], *, last: str = ", ") -> str:
+    once = list(dict.fromkeys(texts))
+    if len(once) > _FEW:
+        return f"{', '.join(once[:_FEW])} and {len(once) - _FEW:,} more"
+    return last.join((", ".join(once[:-1]), once[-1])) if len(once) > 1 else "".join(once)
+
+
+# --------------------------------------------------------------------------- their order
+
+
+def _sign(change: FlowChange) -> str:
+    reached = [
+        any(each.end not in (End.NOWHERE, End.UNKNOWN) for each in side) for side in (change.before, change.after)
+    ]
+    if reached == [True, False] or _server(change):
+        return "-"
+    if _is_astray(change):
+        return "!"
+    return "+" if reached == [False, True] else "~"
+
+
+def _is_astray(change: FlowChange) -> bool:
+    return any(each.answer for each in change.after) and not any(each.answer for each in change.before)
+
+
+def _order(change: FlowChange) -> tuple[int, bool, bool, bool]:
+    rank = {"!": 0, "-": 1, "~": 2, "+": 2}[_sign(change)]
+    has_server = any(each.destination is not None for side in (change.before, change.after) for each in side)
+    is_from_outside = any(ifname in change.names for ifname in change.sources)
+    return rank, _size(change.destinations) <= _WIDE[change.family], not has_server, not is_from_outside

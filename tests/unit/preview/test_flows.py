@@ -1,0 +1,140 @@
+"""What a change does to packets: each class of flows that fares otherwise, and no flow that does not."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import ip_address
+
+import pytest
+
+from nvi_operator.explain.packet import TCP, UDP, Packet
+from nvi_operator.explain.surroundings import machine_of
+from nvi_operator.explain.walk import walks
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.plan.compile import desired_state
+from nvi_operator.preview.classes import FlowChange, Gateway, flow_changes
+from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.resolve import resolve
+from nvi_operator.view.preview.flows import flow_lines
+
+HEAD = """\
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces: { lan0: { networks: 192.168.1.0/24 } }
+  uplinks:
+    isp-a: { interface: wan0, nextHop: 203.0.113.1, addresses: [203.0.113.2, 203.0.113.3], default: true }
+    isp-b: { interface: wan1, nextHop: 198.51.100.1, addresses: 198.51.100.2 }
+"""
+EVERYONE = "  sourceNat: [{ name: everyone, as: isp-a }]\n"
+WEB = "  forwards: { web: { ports: 443/tcp, at: isp-a, to: '192.168.1.80:8443' } }\n"
+
+
+def gateway(text: str) -> Gateway:
+    spec = load_texts({"g.yaml": text}).spec
+    facts = assume_missing(spec, Facts(""))
+    topology = resolve("edge", spec, facts)
+    return Gateway(topology, machine_of(topology, desired_state(topology), facts))
+
+
+def changes(before: str, after: str) -> list[FlowChange]:
+    return flow_changes(gateway(HEAD + before), gateway(HEAD + after))
+
+
+def told(before: str, after: str) -> list[str]:
+    return [f"{sign} {line}" for sign, line in flow_lines(changes(before, after))]
+
+
+CASES = {
+    "another uplink": (
+        EVERYONE,
+        EVERYONE.replace("isp-a", "isp-b"),
+        ["~ lan0 to anywhere: now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2"],
+    ),
+    "another address of the same uplink": (
+        EVERYONE,
+        EVERYONE.replace("isp-a", "203.0.113.3"),
+        ["~ lan0 to anywhere: now leaves by isp-a as 203.0.113.3, no longer by isp-a as 203.0.113.2"],
+    ),
+    "one host of its own": (
+        EVERYONE,
+        EVERYONE.replace("[{", "[{ name: mail, from: 192.168.1.25, as: isp-b }, {"),
+        ["~ 192.168.1.25 (lan0) to anywhere: now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203.0.113.2"],
+    ),
+    "a forward is removed": (
+        EVERYONE + WEB,
+        EVERYONE,
+        [
+            "- 443/tcp from isp-a, isp-b, lan0, the gateway itself to 203.0.113.2: "
+            "loses its server 192.168.1.80:8443: now reaches the gateway itself"
+        ],
+    ),
+    "a forward has another server": (
+        EVERYONE + WEB,
+        EVERYONE + WEB.replace("1.80:8443", "1.81"),
+        [
+            "~ 443/tcp from isp-a, isp-b, lan0, the gateway itself to 203.0.113.2: "
+            "now reaches 192.168.1.81, no longer 192.168.1.80:8443",
+        ],
+    ),
+    "two servers, by chance": (
+        EVERYONE + WEB,
+        EVERYONE + WEB.replace("to: '192.168.1.80:8443'", "to: [192.168.1.81, 192.168.1.82]"),
+        [
+            "~ 443/tcp from isp-a, isp-b to 203.0.113.2: "
+            "now reaches 192.168.1.81 or 192.168.1.82, no longer 192.168.1.80:8443",
+            "~ 443/tcp from lan0 to 203.0.113.2: "
+            "now reaches 192.168.1.81 as 203.0.113.2 or 192.168.1.82 as 203.0.113.2, "
+            "no longer 192.168.1.80:8443 as 203.0.113.2",
+            # which one is by its source, and the gateway has one
+            "~ 443/tcp from the gateway itself to 203.0.113.2: now reaches 192.168.1.81, no longer 192.168.1.80:8443",
+        ],
+    ),
+    "a word that packets do not feel": (EVERYONE, EVERYONE + "  failback: move\n", []),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_is_told_in_packets(name: str) -> None:
+    before, after, expected = CASES[name]
+    assert told(before, after) == expected
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_of_random_packets_just_those_that_fare_otherwise_are_in_a_class(name: str) -> None:
+    """Walked one by one, as they are before and after."""
+    before, after = (gateway(HEAD + text) for text in CASES[name][:2])
+    found = flow_changes(before, after)
+    chance = random.Random(name)
+    inside, outside = [f"192.168.1.{n}" for n in (2, 25, 80, 81, 254)], ["192.0.2.80", "8.8.8.8"]
+    public = ["203.0.113.2", "203.0.113.3", "198.51.100.2"]
+    for _ in range(60):
+        ifname = chance.choice(["lan0", "wan0", "wan1"])
+        source = chance.choice(inside if ifname == "lan0" else outside)
+        destination = chance.choice([*public, *outside, *inside[:2]] if ifname == "lan0" else public)
+        protocol, port = chance.choice([(TCP, 443), (TCP, 80), (UDP, 443)])
+        packet = Packet(ifname, protocol, ip_address(source), ip_address(destination), 40000, port)
+        fates = [fate(side, packet) for side in (before, after)]
+        if fates[0] != fates[1]:
+            assert any(has(change, packet) for change in found), packet
+        else:
+            assert not any(has(change, packet) for change in found), packet
+
+
+def fate(side: Gateway, packet: Packet) -> frozenset[object]:
+    return frozenset(
+        (str(walk.verdict), walk.packet.source, walk.packet.destination, walk.packet.destination_port)
+        for walk in walks(side.machine, packet)
+    )
+
+
+def has(change: FlowChange, packet: Packet) -> bool:
+    services = dict(change.services)
+    return (
+        packet.in_interface in change.sources
+        and int(packet.source) in change.sources[packet.in_interface]
+        and int(packet.destination) in change.destinations
+        and (packet.destination_port or 0) in services.get(packet.protocol, ())
+    )
