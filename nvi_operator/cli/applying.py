@@ -131,10 +131,12 @@ def _trial(
     """
     from nvi_operator.daemon.probes.checks import failing
     from nvi_operator.errors import ConflictError
+    from nvi_operator.language.model.checks import together
     from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial
 
     assert compiler.spec is not None
-    asked, checks = context.arguments.confirm, compiler.spec.checks
+    asked, document = context.arguments.confirm, context.operator()
+    checks = together(compiler.spec.checks, document.checks if document else {})
     if not asked and not checks:
         return None
     try:

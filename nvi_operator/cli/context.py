@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.language.model.gateway import GatewaySpec
     from nvi_operator.language.model.settings import Numbers
+    from nvi_operator.language.operator.model import OperatorSpec
     from nvi_operator.plan.change import Plan
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.rollout.attempt import Attempt
@@ -33,6 +34,7 @@ class Context:
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
         self._loaded: LoadedSpec | None = None
+        self._operator: OperatorSpec | None = None
 
     def loaded(self) -> LoadedSpec:
         """What `load` returned last; it may have been read from a pipe."""
@@ -159,12 +161,19 @@ class Context:
         except KeyError:
             return f"user {uid}"
 
+    def operator(self) -> OperatorSpec | None:
+        """The Operator document, where there is one. Raises NviError."""
+        from nvi_operator.cli.document import document
+
+        if self._operator is None:
+            self._operator = document(self.arguments.config)
+        return self._operator
+
     def lock_out(self) -> LockOut:
         """What the Operator document, where there is one, has to be reached. Raises NviError."""
-        from nvi_operator.cli.document import document
         from nvi_operator.rollout.lockout import LockOut
 
-        spec = document(self.arguments.config)
+        spec = self.operator()
         remote = spec.source.git.url if spec and spec.source.git else None
         return LockOut((spec.protect if spec else None) or (), remote, lambda text: warn([text]))
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
 from nvi_operator.errors import NviError
+from nvi_operator.explain.flow import Entry, entry_of, tuple_of
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.packet import WITH_PORTS, Packet
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.explain.words import PacketError, parse_packet
@@ -31,12 +32,13 @@ from nvi_operator.view.explain.model import Explanation, Way
 
 @dataclass(frozen=True)
 class Host:
-    """`about`: which one it is, in words. `state`: its owned objects."""
+    """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows."""
 
     about: str
     facts: Facts
     topology: Topology
     state: HostState
+    entries: tuple[Entry, ...] = ()
 
 
 def explanation_of(context: Context) -> Explanation:
@@ -44,9 +46,9 @@ def explanation_of(context: Context) -> Explanation:
     arguments = context.arguments
     packet = parse_packet(arguments.packet, arguments.in_interface)
     loaded, source = named_spec(context)
-    host = live_host(context, loaded, source) if arguments.live else _planned(loaded, source)
+    host = live_host(context, loaded, source, packet) if arguments.live else _planned(loaded, source)
     origins = Origins(host.topology, loaded.spec, host.state, loaded.where)
-    machine = machine_of(host.topology, host.state, host.facts, origin=origins)
+    machine = machine_of(host.topology, host.state, host.facts, entries=host.entries, origin=origins)
     _check_interfaces(packet, machine)
     _check_source(packet, machine)
     by = arguments.error_by
@@ -100,8 +102,8 @@ def _facts(loaded: LoadedSpec) -> Facts:
         return kernel.facts(compiler.wires, compiler.flow_cache)
 
 
-def live_host(context: Context, loaded: LoadedSpec, source: str) -> Host:
-    """By the objects that the kernel holds; the spec names whose they are."""
+def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet | None = None) -> Host:
+    """By the objects, and the flows of the packet, that the kernel holds; the spec names whose they are."""
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
 
@@ -111,7 +113,20 @@ def live_host(context: Context, loaded: LoadedSpec, source: str) -> Host:
         facts = kernel.facts(compiler.wires, compiler.flow_cache)
         topology = resolve(loaded.name, loaded.spec, facts)
         state = kernel.observe(desired_state(topology))
-    return Host(f"as this host is now; names by {source}", facts, topology, state)
+    entries = tuple(_entries(packet)) if packet else ()
+    return Host(f"as this host is now; names by {source}", facts, topology, state, entries)
+
+
+def _entries(packet: Packet) -> Iterator[Entry]:
+    """The flows that the packet may belong to: it is a further one of such a flow, or an answer."""
+    from nvi_operator.kernel.inspect.translations import Question, translations
+
+    if packet.protocol not in WITH_PORTS:  # an echo's identifier is not among what is listed
+        return
+    for flow in translations(Question(address=packet.source)):
+        entry = entry_of(flow)
+        if entry.protocol == packet.protocol and tuple_of(packet) in (entry.original, entry.reply):
+            yield entry
 
 
 def _check_interfaces(packet: Packet, machine: Machine) -> None:

@@ -19,7 +19,7 @@ from nvi_operator.history.revision import Content, Origin, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.rollout import waiter
-from nvi_operator.rollout.content import content_of, loaded_from
+from nvi_operator.rollout.content import NO_GATEWAY, content_of, loaded_from
 from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, hold, judge, last_confirmed
 
 
@@ -65,6 +65,8 @@ class Judge:
         self._exclusive = exclusive
         self._say = say
         self._policy = policy
+        self.has_checks = False  # beside those of specs
+        self.is_first: Callable[[], bool] = lambda: False  # may a spec be given up for no gateway? May raise NviError
         self.failing: Callable[[], Mapping[str, str]] = dict  # checks of the spec in force that do not work, and why
         self._now = now
         self._arm = arm
@@ -120,9 +122,11 @@ class Judge:
         return self._back[1]
 
     def _begin(self, spec: LoadedSpec, own: InForce, found: Decisions) -> None:
-        """A spec that is not yet confirmed. The first of all has nothing to return to, and needs no confirmation."""
+        """A spec that is not yet confirmed. The first of all can only be given up for no gateway, which checks and
+        proof do; it needs no confirmation by hand.
+        """
         self._trial = None
-        policy = self._policy or self._needs() or (BY_CHECKS if spec.spec.checks else None)
+        policy = self._policy or self._needs() or (BY_CHECKS if self.has_checks or spec.spec.checks else None)
         if policy is None:
             return
         back = found.pending.back if found.pending else None
@@ -130,6 +134,9 @@ class Judge:
             back = back or last_confirmed(self._history)
         except HistoryError as error:
             self._say(f"{error.message}: {spec.name} is applied without confirmation")
+        else:
+            if back is None and policy.by != "hand" and self.is_first():
+                back = Target(0, NO_GATEWAY)
         if back is not None and back.content != own.content:
             self._trial = Trial(
                 self._decisions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.proof import Proof
 from nvi_operator.daemon.recording import Recording
-from nvi_operator.daemon.service import Daemon
+from nvi_operator.daemon.service import NO_CHECKS, Daemon
 from nvi_operator.daemon.sync import Sync, trial_of
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NviError
@@ -34,6 +34,7 @@ from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netlink.flow_changes import FlowReports
 from nvi_operator.kernel.netns import cookie
+from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.values import Address
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.reconcile.outcome import Outcome, Reason
@@ -63,6 +64,7 @@ def run_daemon(
     metrics: Sequence[str] = (),
     confirm: Confirm | None = None,
     protect: Collection[Address] = (),
+    checks: Mapping[str, Check] = NO_CHECKS,
 ) -> int:
     """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: how each new spec
     is to be confirmed. `host` replaces this machine's name.
@@ -122,8 +124,10 @@ def run_daemon(
             recording=recording,
             judge=judge,
             lock_out=LockOut(protect, git.url if git else None, note),
+            checks=checks,
         )
-        judge.failing = daemon.failing_checks
+        judge.failing, judge.has_checks = daemon.failing_checks, bool(checks)
+        judge.is_first = lambda: not revisions.was_damaged and daemon.is_vacant()
         deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)
         stations: list[Station] = [streams, prober, told, deadline]
         sync = None
@@ -138,6 +142,10 @@ def run_daemon(
             )
             proof = Proof(decisions, lock.changing, fetcher.reach, lambda: loop.trigger(Reason.CONFIRM))
             judge.proven = proof.of
+            # What was not reached before proves nothing, where no gateway was there yet.
+            judge.is_first = lambda: (
+                fetcher.state.fetched is not None and not revisions.was_damaged and daemon.is_vacant()
+            )
             stations += [stack.enter_context(closing(fetcher)), stack.enter_context(closing(proof))]
             sync = Sync(fetcher)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from nvi_operator.daemon.answers import Seen
 from nvi_operator.daemon.garbage import Garbage
@@ -21,6 +22,7 @@ from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.inspect.survey import take_survey
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.model.checks import Check, together
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.language.wording import counted
@@ -36,6 +38,8 @@ from nvi_operator.sources.revision import Revision
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import faults
 from nvi_operator.topology.model import Topology
+
+NO_CHECKS: Mapping[str, Check] = MappingProxyType({})
 
 
 class Daemon:
@@ -55,8 +59,11 @@ class Daemon:
         recording: Recording | None = None,
         judge: Judge | None = None,
         lock_out: LockOut | None = None,
+        checks: Mapping[str, Check] = NO_CHECKS,
     ) -> None:
+        """`checks`: beside those of the spec."""
         self._lock_out = lock_out
+        self._checks = checks
         self._directory = directory
         self._recording = recording
         self._judge = judge
@@ -89,9 +96,16 @@ class Daemon:
         return Seen(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
 
     def failing_checks(self) -> Mapping[str, str]:
-        """Those of the spec in force that do not work, and why. Waits for answers."""
+        """Those that do not work with the spec in force, and why. Waits for answers."""
         spec = self._compiler.spec
-        return failing(spec.checks, self._compiler.topology) if spec and spec.checks else {}
+        checks = together(spec.checks, self._checks) if spec else NO_CHECKS
+        return failing(checks, self._compiler.topology) if checks else {}
+
+    def is_vacant(self) -> bool:
+        """Is no gateway in the kernel? Raises NviError."""
+        spec = self._directory.state.in_force().spec
+        with self._kernel.using(spec.numbers) as kernel:
+            return not preview(kernel, Compiler("", None))
 
     def _faults_of(self, spec: GatewaySpec | None, topology: Topology | None) -> tuple[str, ...]:
         """Worked out once for each topology: it takes a look at each of 100,000 forwards."""

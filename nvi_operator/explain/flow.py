@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.explain.packet import Packet
+from nvi_operator.language.model.services import protocol_number
+from nvi_operator.state.translation import Translation
+
 
 @dataclass(frozen=True)
 class Tuple:
@@ -32,3 +36,24 @@ class Entry:
     mark: int = 0
     status: frozenset[str] = frozenset()
     answered: bool = True
+
+
+def entry_of(flow: Translation) -> Entry:
+    """The entry of a flow as the kernel lists it."""
+    new_source, new_destination = flow.new_source != flow.source, flow.new_destination != flow.destination
+    ports = (flow.new_source_port != flow.source_port, flow.new_destination_port != flow.destination_port)
+    status = {"snat": new_source or ports[0], "dnat": new_destination or ports[1]}
+    return Entry(
+        flow.source.version,
+        protocol_number(flow.protocol),
+        Tuple(int(flow.source), int(flow.destination), flow.source_port, flow.destination_port),
+        Tuple(int(flow.new_destination), int(flow.new_source), flow.new_destination_port, flow.new_source_port),
+        flow.zone,
+        flow.mark,
+        frozenset(name for name, is_so in status.items() if is_so),
+    )
+
+
+def tuple_of(packet: Packet) -> Tuple:
+    """Of a packet of a protocol with ports."""
+    return Tuple(int(packet.source), int(packet.destination), packet.source_port or 0, packet.destination_port or 0)

@@ -55,9 +55,10 @@ def _about(walk: Walk, ifname: str | None, kind: Kind, by: Address | None) -> Pa
         space = space.narrowed(terms[name].variable, Spans.one(value))
     now = {name: terms[name] for name in FIELDS}
     flags = frozenset[str]()
-    like = replace(
-        walk.region.like, tcp_flags=flags, mark=0, ttl=64, length=None, icmp_code=code, bound_interface=None
-    )
+    # icmp_send(): the precedence of network control; everything else sends errors without.
+    dscp = 48 | walk.region.like.dscp & 7 if ifname is None and family == 4 else 0
+    like = replace(walk.region.like, tcp_flags=flags, mark=0, ttl=64, length=None, icmp_code=code, dscp=dscp)
+    like = replace(like, bound_interface=None)
     expected = _answering(walk.tracked) if walk.tracked is not None else None
     return Passing(
         replace(walk.region, like=like),

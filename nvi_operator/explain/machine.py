@@ -22,6 +22,7 @@ class HostInterface:
     group: int = 0
     mtu: int | None = None  # bytes; None: not known
     up: bool = True
+    carrier: bool = True
     addresses: tuple[InterfaceAddress, ...] = ()
     kind: str | None = None
 

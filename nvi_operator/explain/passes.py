@@ -61,7 +61,7 @@ class Passes:
     def receive(self, passing: Passing, ends: Ends) -> None:
         """From the wire, or handed back by the device."""
         interface = self.machine.interfaces.get(passing.in_interface or "")
-        if interface is None or not interface.up:
+        if interface is None or not (interface.up and interface.carrier):
             ends.put(passing, NotModelled(Limit.LINK_DOWN, passing.in_interface or ""))
             return
         arrived = self.programs.arrived(passing, ends)
@@ -141,7 +141,10 @@ class Passes:
                 continue
             for out in self.programs.leaving(each, ends):
                 assert way.dev is not None
-                ends.put(out, Forwarded(way.dev, way.via))
+                if self.machine.interfaces[way.dev].carrier:
+                    ends.put(out, Forwarded(way.dev, way.via))
+                else:
+                    ends.put(out.noted("egress", "dropped", note=f"{way.dev} has no carrier"), Dropped(way.dev))
 
     # ------------------------------------------------------------------ the gateway itself
 

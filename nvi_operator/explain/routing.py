@@ -5,7 +5,7 @@ Source: net/core/fib_rules.c, net/ipv4/fib_rules.c, net/ipv4/fib_trie.c, net/ipv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -53,7 +53,9 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    routes: Sequence[tuple[int, Spans, Route | HostRoute, bool]]  # prefix length, addresses; True: it refuses
+    """`routes`: prefix length, addresses, and those with this prefix and metric, in the kernel's order."""
+
+    routes: Sequence[tuple[int, Spans, Sequence[Route | HostRoute]]]
 
 
 class Router:
@@ -95,6 +97,8 @@ class Router:
         )
         found: list[tuple[Passing, Way]] = []
         self._from(0, [passing], asked, found)
+        if asked.own and asked.oif is not None and passing.family == 4:
+            return [(part, _on_wire(way, asked.oif)) for part, way in found]
         return found
 
     def _from(self, start: int, passings: list[Passing], asked: Asked, found: list[tuple[Passing, Way]]) -> None:
@@ -144,15 +148,16 @@ class Router:
         if known is not None and _may_hold(known, rule):
             found.append((passing, Way(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)), by=(rule,))))
             return []
-        for length, addresses, route, refuses in self.table(passing.family, rule.table or 0).routes:
+        for length, addresses, routes in self.table(passing.family, rule.table or 0).routes:
             if rest is None:
                 break
-            if asked.oif is not None and not refuses and route.dev != asked.oif:
-                continue  # a lookup for one interface passes over routes by others
+            route = _best(routes, asked, passing.family)
+            if route is None:
+                continue
             inside, rest = rest.split(asked.destination, addresses)
             if inside is None:
                 continue
-            if refuses:
+            if route.dev is None:
                 refused = Refused("unreachable", f"table {rule.table}")
                 found.append((inside, Way(refused=refused, by=(rule, route))))
             elif self._suppressed(rule, length, route):
@@ -171,31 +176,41 @@ class Router:
     def _local(
         self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]
     ) -> list[Passing]:
-        own = own_addresses(self._machine, passing.family) | (self._anycast if passing.family == 6 else NOTHING)
+        own = own_addresses(self._machine, passing.family, asked.oif)
+        own |= self._anycast(asked.oif) if passing.family == 6 else NOTHING
         inside, rest = passing.split(asked.destination, own)
         if inside is not None:
             found.append((inside, Way(local=True, by=(rule,))))
         if rest is None or passing.family == 6:
             return [] if rest is None else [rest]
-        broadcast, rest = rest.split(asked.destination, self._broadcast)
-        if broadcast is not None:
-            found.append((broadcast, Way(refused=NotModelled(Limit.MULTICAST, "broadcast"), by=(rule,))))
+        for dev, ends in self._broadcast.items():
+            if rest is not None:
+                broadcast, rest = rest.split(asked.destination, ends)
+                if broadcast is not None:
+                    refused = NotModelled(Limit.MULTICAST, "broadcast")
+                    found.append((broadcast, Way(dev, refused=refused, by=(rule,))))
         return [] if rest is None else [rest]
 
-    @cached_property
-    def _anycast(self) -> Spans:
+    def _anycast(self, dev: str | None) -> Spans:
         """The first address of each IPv6 network: that of every router there (RFC 4291, 2.6.1)."""
-        networks = [a.network for i in self._machine.interfaces.values() if i.up for a in i.addresses]
+        networks = [
+            a.network
+            for i in self._machine.interfaces.values()
+            if i.up and dev in (None, i.name)
+            for a in i.addresses
+        ]
         return Spans.of((int(n[0]), int(n[0])) for n in networks if n.version == 6 and n.prefixlen < 127)
 
     @cached_property
-    def _broadcast(self) -> Spans:
-        """The last address of each connected network: that of broadcasts."""
-        networks = [
-            a.network for i in self._machine.interfaces.values() for a in i.addresses if i.up and a.version == 4
-        ]
-        ends = [int(n[-1]) for n in networks if n.prefixlen < 31]
-        return Spans.of((end, end) for end in (*ends, 0xFFFFFFFF))
+    def _broadcast(self) -> Mapping[str, Spans]:
+        """The last address of each connected network, by its interface: that of broadcasts."""
+        found: dict[str, Spans] = {"": Spans.one(0xFFFFFFFF)}
+        for interface in self._machine.interfaces.values():
+            networks = {a.network for a in interface.addresses if interface.up and a.version == 4}
+            ends = Spans.of((int(n[-1]), int(n[-1])) for n in networks if n.prefixlen < 31)
+            if ends:
+                found[interface.name] = ends
+        return found
 
     # ------------------------------------------------------------------ rules
 
@@ -216,6 +231,13 @@ class Router:
         return ([current] if current is not None else []), no
 
 
+def _on_wire(way: Way, dev: str) -> Way:
+    """What an IPv4 socket sends that is bound to an interface goes out there, to the wire where no route leads
+    (ip_route_output_key_hash_rcu()).
+    """
+    return Way(dev, by=way.by[:1]) if isinstance(way.refused, Refused) else way
+
+
 def _conditions(rule: FibRule, passing: Passing, asked: Asked) -> Iterator[tuple[Term, Spans]]:
     if rule.source is not None:
         yield asked.source, Spans((address_span(rule.source),))
@@ -229,7 +251,9 @@ def _conditions(rule: FibRule, passing: Passing, asked: Asked) -> Iterator[tuple
             yield passing.now[side], Spans((ports,))
 
 
-def _in_order(machine: Machine, family: Family, table: int) -> Iterable[tuple[int, Spans, Route | HostRoute, bool]]:
+def _in_order(
+    machine: Machine, family: Family, table: int
+) -> Iterable[tuple[int, Spans, Sequence[Route | HostRoute]]]:
     """The longest prefix first, of equal ones the smallest metric. Routes by interfaces that are down are gone."""
     owned = [r for r in machine.state.of_kind("route") if isinstance(r, Route) and r.table == table]
     found: list[tuple[int, int, Any]] = []
@@ -240,10 +264,23 @@ def _in_order(machine: Machine, family: Family, table: int) -> Iterable[tuple[in
         mine = known.destination.version == family and known.table == table
         if mine and (known.dev is None or _is_up(machine, known.dev)):
             found.append((known.destination.prefixlen, known.metric, known))
-    found.sort(key=lambda item: (-item[0], item[1]))
-    for length, _, route in found:
-        network = ip_network(str(route.destination))
-        yield length, Spans.networks([network]), route, route.dev is None
+    groups: dict[tuple[int, int, str], list[Any]] = {}
+    for length, metric, route in found:
+        groups.setdefault((-length, metric, str(route.destination)), []).append(route)
+    for length, metric, destination in sorted(groups, key=lambda key: key[:2]):
+        yield -length, Spans.networks([ip_network(destination)]), groups[length, metric, destination]
+
+
+def _best(routes: Sequence[Route | HostRoute], asked: Asked, family: Family) -> Route | HostRoute | None:
+    """A lookup for one interface passes over routes by others; of IPv4 not over what refuses.
+
+    Of several to one IPv6 network, as tenants with equal networks have, that by the in-interface is preferred
+    (ip6_pol_route_input(), rt6_check_dev()).
+    """
+    if asked.oif is not None:
+        routes = [r for r in routes if r.dev == asked.oif or (r.dev is None and family == 4)]
+    preferred = [r for r in routes if r.dev == asked.iif] if family == 6 else []
+    return next(iter((*preferred, *routes)), None)
 
 
 def _may_hold(table: RouteTableFact, rule: FibRule) -> bool:
@@ -259,8 +296,7 @@ def _is_up(machine: Machine, dev: str | None) -> bool:
 def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[Passing]]:
     """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
     ifname = passing.in_interface
-    only = ifname if passing.family == 6 else None
-    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, only)
+    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0)
     yes: list[Passing] = []
     no: list[Passing] = []
     for part, way in router.routed(passing, asked):

@@ -14,6 +14,7 @@ from nvi_operator.explain.passing import Passing
 from nvi_operator.explain.routing import Way
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import HostRoute
+from nvi_operator.explain.verdict import Refused
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Address
 
@@ -27,12 +28,23 @@ def own_ways(machine: Machine, routed: _Routed, passing: Passing, bound: str | N
         yield from routed(rest, bound)
     for part, way in routed(unbound, bound) if unbound is not None else ():
         if way.refused is not None:
-            yield part, way
+            yield from _second_try(machine, routed, part, way, bound)
             continue
         for made in _with_source(machine, part, way):
             # What connects looks for its way again with the source that it got (ip_route_connect()).
             connects = made.protocols == {TCP} and made is not part
             yield from routed(made, bound) if connects else [(made, way)]
+
+
+def _second_try(
+    machine: Machine, routed: _Routed, passing: Passing, way: Way, bound: str | None
+) -> Iterator[tuple[Passing, Way]]:
+    """IPv6 looks again with the source that suits the destination best (ip6_dst_lookup_tail())."""
+    if passing.family == 6 and isinstance(way.refused, Refused):
+        for made in _with_source(machine, passing, Way()):
+            yield from routed(made, bound)
+    else:
+        yield passing, way
 
 
 def _with_source(machine: Machine, passing: Passing, way: Way) -> Iterator[Passing]:
@@ -62,8 +74,22 @@ def _local(machine: Machine, passing: Passing) -> Iterator[Passing]:
                 if further is not None:
                     made, term = further.fresh("source", Spans.one(primary))
                     yield made.with_now(source=term)
+    for network, own in _anycast(machine) if passing.family == 6 else ():
+        if rest is not None:
+            asked, rest = rest.split(rest.now["destination"], Spans.one(network))
+            if asked is not None:
+                made, term = asked.fresh("source", Spans.one(own))
+                yield made.with_now(source=term)
     if rest is not None:
         yield rest.with_now(source=rest.now["destination"])
+
+
+def _anycast(machine: Machine) -> Iterator[tuple[int, int]]:
+    """The first address of each IPv6 network, which is no source, and the gateway's own address there."""
+    for interface in machine.interfaces.values():
+        for address in interface.addresses:
+            if address.version == 6 and address.network.prefixlen < 127 and address.ip != address.network[0]:
+                yield int(address.network[0]), int(address.ip)
 
 
 def _of_interface(machine: Machine, passing: Passing, way: Way) -> Address | None:

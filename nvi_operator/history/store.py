@@ -47,6 +47,11 @@ class History:
         self._writable = False
         self._last: tuple[int, Files] | None = None  # the newest revision with files, as it was written or read here
 
+    @property
+    def was_damaged(self) -> bool:
+        """Was a damaged file set aside, now or earlier? Then there may have been more than is known."""
+        return any(self.path.parent.glob(f"{NAME}.damaged-*"))
+
     def take_warnings(self) -> tuple[str, ...]:
         """Those since the last call."""
         found, self.warnings = self.warnings, ()

@@ -141,7 +141,8 @@ def _servers(rule: ForwardRule) -> Nat:
         if weight:
             members.append(Member(key, (name, port or own_port) if with_ports else (name,), weight))
         times[name] += 1
-    client = (f.saddr(family), f.SPORT) if rule.pick == "client-port" else (f.saddr(family),)
+    by_port = rule.pick == "client-port" and not rule.protocol  # such protocols have no ports
+    client = (f.saddr(family), f.SPORT) if by_port else (f.saddr(family),)
     return Nat("dnat", family, spread(rule.pick, client, members))
 
 

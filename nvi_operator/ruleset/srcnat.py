@@ -6,12 +6,13 @@ translated, unless destination NAT sent them there (hairpin), or tenants are inv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 
 from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
+from nvi_operator.language.model.services import PORT_PROTOCOLS
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import (
     Chain,
@@ -193,11 +194,11 @@ def _rule_for(rule: SourceRule, where: tuple[Statement, ...]) -> Iterator[Rule]:
             yield (*match, *limit, Count(rule.counter), target)
 
 
-def _client(family: Family, pick: Pick) -> tuple[Field, ...]:
-    """The fields that the choice depends on."""
-    if pick == "client-port":
+def _client(family: Family, pick: Pick, protocols: Collection[str]) -> tuple[Field, ...]:
+    """The fields that the choice depends on; no port where none of the rule's protocols has one."""
+    if pick == "client-port" and (not protocols or set(protocols) & set(PORT_PROTOCOLS)):
         return f.saddr(family), f.SPORT
-    return (f.saddr(family),) if pick == "client" else (f.saddr(family), f.daddr(family))
+    return (f.saddr(family),) if pick in ("client", "client-port") else (f.saddr(family), f.daddr(family))
 
 
 def _with_ports(
@@ -226,7 +227,7 @@ def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statemen
             yield from _with_ports(Nat("snat", family, address_range_value(addresses), None, flags), ports, has_ports)
         case Spread(choices, pick, ports):
             members = [Member(c.key, (str(c.address),), c.weight) for c in choices]
-            nat = Nat("snat", family, spread(pick, _client(family, pick), members))
+            nat = Nat("snat", family, spread(pick, _client(family, pick, rule.conditions.protocols), members))
             yield from _with_ports(nat, ports, has_ports)
         case OneToOne(pairs):
             single = frozenset(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.differential.case import Case, from_yaml, to_yaml
 from tests.differential.generate import draw_case
-from tests.differential.run import PER_CASE, Disagreement, Tally, run, shows
+from tests.differential.run import PER_CASE, Disagreement, Tally, disagreement, run, shows
 from tests.differential.scene import Stage
 from tests.differential.shrink import shrink
 
@@ -39,7 +39,7 @@ def _options() -> argparse.Namespace:
 
 
 def _one(stage: Stage, file: Path) -> int:
-    text = shows(stage, from_yaml(file.read_text(encoding="utf-8")))
+    text = disagreement(stage, from_yaml(file.read_text(encoding="utf-8")))
     print(text or "agreed")
     return 1 if text else 0
 
@@ -53,11 +53,11 @@ def _many(stage: Stage, options: argparse.Namespace) -> int:
         for number[0] in count(options.first):
             yield draw_case(options.seed, number[0], PER_CASE)
 
-    def disagreed(disagreement: Disagreement) -> bool:
+    def disagreed(one: Disagreement) -> bool:
         found[0] += 1
-        print(f"\ncase {number[0]}\n{disagreement.text}", flush=True)
+        print(f"\ncase {number[0]}\n{one.text}", flush=True)
         file = options.out / f"disagreement-{options.seed}-{number[0]}-{found[0]}.yaml"
-        file.write_text(to_yaml(disagreement.case, f"seed {options.seed}, case {number[0]}\n{disagreement.text}"))
+        file.write_text(to_yaml(one.case, f"seed {options.seed}, case {number[0]}\n{one.text}"))
         print(f"python -m tests.differential {file}", flush=True)
         return bool(found[0] < options.most)
 
@@ -73,11 +73,11 @@ def _many(stage: Stage, options: argparse.Namespace) -> int:
 def _shrink(stage: Stage, file: Path) -> None:
     """In its file. A case that agrees when it is run alone stays as it is: the earlier gateway mattered."""
     case = from_yaml(file.read_text(encoding="utf-8"))
-    if shows(stage, case) is None:
+    if not shows(stage, case):
         print(f"{file}: agrees alone")
         return
-    small = shrink(case, lambda candidate: shows(stage, candidate) is not None)
-    file.write_text(to_yaml(small, shows(stage, small) or ""), encoding="utf-8")
+    small = shrink(case, lambda candidate: shows(stage, candidate))
+    file.write_text(to_yaml(small, disagreement(stage, small) or ""), encoding="utf-8")
     print(f"{file}: shrunk")
 
 

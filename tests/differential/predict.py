@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from nvi_operator.explain.flow import Entry as ExplainedEntry
 from nvi_operator.explain.flow import Tuple as ExplainedTuple
+from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.surroundings import machine_of
-from nvi_operator.explain.walk import Walk, walks
+from nvi_operator.explain.walk import Walk, reply, walks
 from tests.differential.case import SELF, Sent
 from tests.differential.generate.networks import MARKS
-from tests.differential.scene import Gateway, Step
+from tests.differential.scene import Gateway, Step, router
 from tests.differential.tracked import Entry
 
 _NAMED_TABLES = {"main": 254, "default": 253, "local": 255}
@@ -31,6 +32,27 @@ def machine(gateway: Gateway) -> Machine:
 def predicted(machine: Machine, sent: Sent, *, marked: bool) -> tuple[Walk, ...]:
     """`marked`: does another table of the host mark packets by their TTL?"""
     return walks(machine, packet(sent, marked=marked))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What follows on the walk that the first packet of a talk took. Not where the kernel chose: a walk is of all of
+    its choices."""
+
+    first: Walk
+
+    def to(self, machine: Machine, what: str) -> list[tuple[Walk, ...]]:
+        """What the engine says of a `reply` or an `error` by itself."""
+        first = self.first
+        if first.chosen or first.entry is None or first.entering.tcp_flags != {"syn"}:
+            return []
+        if first.entering.icmp_type not in (None, ECHO_REQUEST[first.region.family]):
+            return []
+        if what == "reply":
+            return [reply(machine, self.first)]
+        return (
+            [error(machine, self.first, "time-exceeded", router(self.first.region.family))] if what == "error" else []
+        )
 
 
 def packet(sent: Sent, *, marked: bool) -> Packet:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from nvi_operator.errors import NviError
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.verdict import NotModelled
+from nvi_operator.explain.walk import Walk
 from tests.differential.case import Case, Talk
-from tests.differential.compare import agreeing, report, unmodelled
-from tests.differential.predict import machine, predicted, with_entries
-from tests.differential.scene import Stage, Step
+from tests.differential.compare import agreeing, report
+from tests.differential.predict import Answers, machine, predicted, with_entries
+from tests.differential.scene import Stage
 
-PER_CASE = 250  # packets, about: an apply takes as long as many packets
+PER_CASE = 250  # talks: an apply takes as long as some hundred packets
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,13 @@ class Tally:
     packets: int = 0
     cases: int = 0
     refused: Counter[str] = field(default_factory=Counter)  # specs that the host refuses, by message
-    verdicts: Counter[str] = field(default_factory=Counter)
+    agreed: Counter[str] = field(default_factory=Counter)
     limits: Counter[str] = field(default_factory=Counter)  # packets that the engine does not model, by reason
 
     def __str__(self) -> str:
         lines = [f"{self.packets} packets of {self.cases} gateways"]
         for title, counts in (
-            ("agreed", self.verdicts),
+            ("agreed", self.agreed),
             ("not modelled", self.limits),
             ("specs refused", self.refused),
         ):
@@ -47,51 +50,62 @@ def play(stage: Stage, case: Case, tally: Tally) -> Iterator[Disagreement]:
     """Each disagreement of the case, of which the talk ends there. NviError where the host refuses the spec."""
     gateway = stage.apply(case)
     start = machine(gateway)
-    marked = bool(case.host.nft)
     tally.cases += 1
     for talk in case.talks:
-        now = start
-        for step in stage.play(talk):
-            tally.packets += 1
-            if step.what == "error":  # the engine makes errors itself: `nvi_operator.explain.errors`
-                break
-            walks = predicted(now, step.sent, marked=marked)
-            limit = unmodelled(walks)
+        text = _talk(stage, case, talk, start, tally)
+        stage.rest()
+        if text:
+            yield Disagreement(replace(case, talks=(talk,)), text)
+
+
+def _talk(stage: Stage, case: Case, talk: Talk, machine: Machine, tally: Tally) -> str | None:
+    """What does not agree; None: all of it does, as far as it is modelled."""
+    answers: Answers | None = None
+    for step in stage.play(talk):
+        tally.packets += 1
+        told = [predicted(machine, step.sent, marked=bool(case.host.nft))] if step.what != "error" else []
+        told += answers.to(machine, step.what) if answers is not None else []
+        for walks in told:
+            limit = _limit(walks)
             if limit is not None:
                 tally.limits[f"{limit.what.name} {limit.detail}".strip()] += 1
-                break
-            agreed = agreeing(walks, step)
+                return None
+            agreed = agreeing(walks, step, case.host.down)
             if agreed is None:
-                yield Disagreement(replace(case, talks=(talk,)), report(walks, step))
-                break
-            tally.verdicts[f"{step.what} {type(agreed.verdict).__name__}"] += 1
-            now = with_entries(now, step)
-        stage.rest()
+                return report(walks, step)
+            tally.agreed[f"{step.what} {type(agreed.verdict).__name__}"] += 1
+            answers = answers or Answers(agreed)
+        machine = with_entries(machine, step)
+    return None
 
 
-def shows(stage: Stage, case: Case) -> str | None:
-    """The disagreement that the case shows, in words; None: it shows none, or is not valid."""
+def _limit(walks: tuple[Walk, ...]) -> NotModelled | None:
+    return next((walk.verdict for walk in walks if isinstance(walk.verdict, NotModelled)), None)
+
+
+def disagreement(stage: Stage, case: Case) -> str | None:
+    """The first one that the case shows, in words; None: all agrees. NviError where the host refuses the spec."""
+    return next((found.text for found in play(stage, case, Tally())), None)
+
+
+def shows(stage: Stage, case: Case) -> bool:
+    """Does the case show a disagreement? One that is not valid shows none."""
     try:
-        return next((found.text for found in play(stage, case, Tally())), None)
+        return disagreement(stage, case) is not None
     except (NviError, AssertionError):
-        return None
-    finally:
-        stage.rest()
+        return False
 
 
 def run(
-    stage: Stage, cases: Iterator[Case], packets: int, tally: Tally, found: Callable[[Disagreement], bool]
+    stage: Stage, cases: Iterable[Case], packets: int, tally: Tally, found: Callable[[Disagreement], bool]
 ) -> None:
     """Until so many packets were sent, or `found` returns False."""
     for case in cases:
         try:
-            for disagreement in play(stage, case, tally):
-                if not found(disagreement):
+            for each in play(stage, case, tally):
+                if not found(each):
                     return
         except NviError as error:
             tally.refused[str(error)[:200]] += 1
         if tally.packets >= packets:
             return
-
-
-__all__ = ["PER_CASE", "Disagreement", "Step", "Talk", "Tally", "play", "run", "shows"]

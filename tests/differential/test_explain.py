@@ -12,7 +12,7 @@ import pytest
 
 from tests.differential.case import from_yaml
 from tests.differential.generate import draw_case
-from tests.differential.run import PER_CASE, Disagreement, Tally, run, shows
+from tests.differential.run import PER_CASE, Disagreement, Tally, disagreement, run
 from tests.differential.scene import Stage
 
 pytestmark = pytest.mark.netns
@@ -28,7 +28,7 @@ def stage() -> Iterator[Stage]:
 
 
 def test_what_once_disagreed_agrees(stage: Stage) -> None:
-    found = {file.name: shows(stage, from_yaml(file.read_text(encoding="utf-8"))) for file in CASES}
+    found = {file.name: disagreement(stage, from_yaml(file.read_text(encoding="utf-8"))) for file in CASES}
     assert {name: text for name, text in found.items() if text} == {}
 
 
@@ -37,8 +37,8 @@ def test_random_packets_go_as_predicted(stage: Stage) -> None:
     print(f"seed {seed}")
     tally, found = Tally(), list[Disagreement]()
 
-    def disagreed(disagreement: Disagreement) -> bool:
-        found.append(disagreement)
+    def disagreed(one: Disagreement) -> bool:
+        found.append(one)
         return False
 
     run(stage, (draw_case(seed, number, PER_CASE) for number in count()), PACKETS, tally, disagreed)

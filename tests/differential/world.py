@@ -32,6 +32,9 @@ _PROTOCOLS = {socket.AF_INET: (ICMP, TCP, UDP, GRE, 50), socket.AF_INET6: (ICMP6
 _TO_OTHERS_TOO, _OUTGOING = 3, 4
 _IP_MTU_DISCOVER, _DO, _DONT = 10, 2, 0
 
+_OTHERS = "99"  # the protocol of FIB rules of other programs
+_MADE_BY = {"route": "static", "rule": _OTHERS}
+
 SETTINGS = {
     # Errors are compared, and so none may be held back.
     "net/ipv4/icmp_ratelimit": "0",
@@ -107,6 +110,7 @@ class World:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         sock.setblocking(False)
         return sock
 
@@ -116,14 +120,19 @@ class World:
         """Make the host what the case says. An applied gateway stays; the next reconcile adapts it."""
         lines = [f"addr flush dev {ifname} scope global" for ifname in INTERFACES]
         for family in ("-4", "-6"):
-            self.gateway.run("ip", family, "route", "flush", "table", "main", "proto", "static")
+            self.gateway.run("ip", family, "route", "flush", "table", "all", "proto", "static")
+            self.gateway.run("ip", family, "rule", "flush", "protocol", _OTHERS)
         lines += [f"link set dev {ifname} mtu {host.mtu.get(ifname, 1500)}" for ifname in INTERFACES]
         for ifname, addresses in host.links.items():
             lines += [f"addr add {each} dev {ifname}" + (" nodad" if ":" in each else "") for each in addresses]
+        self.gateway.nft(f"table inet other\ndelete table inet other\n{host.nft}")
         self._outside.ip(
             *(f"link set dev {ifname} {'down' if ifname in host.down else 'up'}" for ifname in INTERFACES)
         )
-        self.gateway.ip(*lines, *(f"{line} proto static" if "route add" in line else line for line in host.ip))
+        self.gateway.ip(*lines, *(_marked(line) for line in host.ip if not line.startswith("-")))
+        for line in host.ip:
+            if line.startswith("-"):  # a batch has one family, unless an address says another
+                self.gateway.run("ip", *_marked(line).split())
 
     # ---------------------------------------------------------------- packets
 
@@ -202,15 +211,25 @@ class World:
         self._sources.clear()
 
 
+def _marked(line: str) -> str:
+    """A line for `ip`, so that what it makes is found again."""
+    words = line.split()
+    return f"{line} protocol {_MADE_BY[words[1] if words[0].startswith('-') else words[0]]}"
+
+
 def _with_header(
     sock: socket.socket, data: bytes, ancillary: list[tuple[int, int, bytes]], source: str
 ) -> Datagram | None:
     """IPv6 raw sockets give no header; it is made of what comes beside the data."""
     told = {kind: value for level, kind, value in ancillary if level == socket.IPPROTO_IPV6}
     destination = told[socket.IPV6_PKTINFO][:16]
-    (limit,) = struct.unpack("=i", told[socket.IPV6_HOPLIMIT])
+    limit, traffic = (struct.unpack("=i", told[kind])[0] for kind in (socket.IPV6_HOPLIMIT, socket.IPV6_TCLASS))
     plain = source.partition("%")[0]
-    header = struct.pack("!IHBB", 6 << 28, len(data), sock.proto, limit) + ip_address(plain).packed + destination
+    header = (
+        struct.pack("!IHBB", 6 << 28 | traffic << 20, len(data), sock.proto, limit)
+        + ip_address(plain).packed
+        + destination
+    )
     return parse(header + data)
 
 

@@ -11,6 +11,7 @@ from nvi_operator.daemon.probes.checks import failing
 from nvi_operator.language.model.checks import Check
 from tests.lab import GatewayHost, Site
 from tests.lab.daemon import Daemon
+from tests.lab.net import until
 from tests.netns.scenarios import spec
 from tests.netns.test_history import revisions
 
@@ -51,6 +52,31 @@ def test_a_change_after_which_a_check_fails_is_given_up(site: Site, gateway: Gat
     finally:
         daemon.stop()
     assert not gateway.differences(checked(site))
+
+
+def test_the_first_revision_is_given_up_for_no_gateway_by_a_check_of_the_operator(
+    site: Site, gateway: GatewayHost, tmp_path: Path
+) -> None:
+    directory, config = tmp_path / "spec", tmp_path / "operator.yaml"
+    directory.mkdir()
+    swallows = spec().replace("networks: [192.168.1.0/24,", "networks: [192.168.1.0/24, 192.0.2.0/24,")
+    (directory / "gateway.yaml").write_text(swallows)
+    config.write_text(
+        f"apiVersion: nvi-operator/v1\nkind: Operator\nspec:\n  source: {{directory: {directory}}}\n"
+        f"  checks: {{far: {{ping: {site.far.address}, within: 2}}}}\n"
+    )
+    daemon = Daemon(gateway.host, None, tmp_path / "log", "--config", str(config))
+    try:
+        daemon.until("check far failed: ", "no gateway, as before", seconds=60)
+        assert gateway.owned() == []
+        (directory / "gateway.yaml").write_text(spec())
+        until(lambda: not gateway.differences(spec()), "the next one is applied", seconds=60)
+    finally:
+        daemon.stop()
+    (directory / "gateway.yaml").write_text(swallows + "# by hand\n")
+    refused = gateway.nvictl("apply", directory, "--config", config, check=False)
+    assert "check far failed: " in refused.stderr
+    assert not gateway.differences(spec())
 
 
 def test_each_way_to_ask(site: Site, gateway: GatewayHost, tmp_path: Path) -> None:

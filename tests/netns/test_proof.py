@@ -73,7 +73,7 @@ def test_a_revision_stays_where_the_remote_answers_through_it_and_is_given_up_wh
     site: Site, gateway: GatewayHost, remote: GitRemote, start: Start, forge: HttpsGit
 ) -> None:
     daemon = start()
-    daemon.until("in sync", seconds=60)
+    daemon.until("revision 1: confirmed: its source answers through the gateway", seconds=60)
     remote.commit({"gateways/edge/gateway.yaml": WITHOUT_WEB})
     gateway.nvictl("sync")
     daemon.until("revision 2: confirmed: its source answers through the gateway", seconds=60)
@@ -96,7 +96,7 @@ def test_a_proof_that_fails_until_the_deadline_names_what_failed(
     gateway: GatewayHost, remote: GitRemote, start: Start
 ) -> None:
     daemon = start("6s")
-    daemon.until("in sync", seconds=60)
+    daemon.until("revision 1: confirmed: its source answers through the gateway", seconds=60)
     remote.commit({"gateways/edge/gateway.yaml": AWAY})
     gateway.nvictl("sync", check=False)
     log = daemon.until("revision 2: not confirmed within 6 s: ", "back to revision 1", seconds=60)
@@ -109,7 +109,7 @@ def test_a_revision_without_a_route_to_the_remote_is_refused_and_the_confirmed_o
     site: Site, gateway: GatewayHost, remote: GitRemote, start: Start
 ) -> None:
     daemon = start()
-    daemon.until("in sync", seconds=60)
+    daemon.until("revision 1: confirmed: its source answers through the gateway", seconds=60)
     first = remote.git("rev-parse", "HEAD")
     swallowed = spec().replace("networks: [192.168.1.0/24,", "networks: [192.168.1.0/24, 192.0.2.0/24,")
     remote.commit({"gateways/edge/gateway.yaml": swallowed})

@@ -46,7 +46,7 @@ def test_every_model_has_a_section() -> None:
 
 def test_every_model_of_the_operator_has_a_section() -> None:
     found = headings(operator_text())
-    assert len(found) == len(set(found)) == models("operator")
+    assert len(found) == len(set(found)) == models("operator") + len(["Check, of the spec language"])
 
 
 @pytest.mark.parametrize("text", PAGES.values(), ids=PAGES)

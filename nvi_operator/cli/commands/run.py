@@ -39,6 +39,7 @@ def run(context: Context) -> int:
         metrics=[*(spec.metrics if spec else ()), *arguments.metrics],
         confirm=_confirm(arguments.confirm, spec),
         protect=(spec.protect if spec else None) or (),
+        checks=spec.checks if spec else {},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -40,6 +41,11 @@ Command = Annotated[
     ),
 ]
 NetnsName = Annotated[str, BeforeValidator(_netns), WithJsonSchema({"type": "string"})]
+
+
+def together(spec: Mapping[str, Check], operator: Mapping[str, Check]) -> dict[str, Check]:
+    """The checks of a gateway's spec, and those of the Operator document, which may have the same names."""
+    return {**spec, **{f"{name} (operator)" if name in spec else name: check for name, check in operator.items()}}
 
 
 class Check(Probe):

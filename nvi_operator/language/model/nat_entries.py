@@ -152,7 +152,8 @@ class Forward:
         Field(
             description="How one of several servers is chosen. hash, or client: by the client's address; a client "
             "keeps its server whatever else changes; where a server is added or removed, only its share moves. "
-            "client-port: by address and port. random, round-robin: each connection by itself."
+            "client-port: by address and port, where the protocol has ports. random, round-robin: each connection by "
+            "itself."
         ),
     ] = "hash"
     tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None

@@ -163,7 +163,8 @@ class Translation(Model):
         "hash",
         description="How one of several is chosen. hash: by client and destination; the same as long as that one is "
         "there, whatever else changes; where one is added or removed, only its share moves. client: by the client. "
-        "client-port: by the client and its port. random, round-robin: each connection by itself.",
+        "client-port: by the client and its port, where the protocol has ports. random, round-robin: each connection "
+        "by itself.",
     )
     persistent: bool = Field(
         False, description="A client keeps its address for all destinations: the same as `pick: client`."

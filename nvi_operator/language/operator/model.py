@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, OrShort, as_tuple
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
@@ -82,6 +83,11 @@ class OperatorSpec(Model):
     rescan: Duration = Field(60.0, ge=1, description="Check files and kernel at least this often.")
     confirm: Maybe[Confirmation] = Field(
         None, description="Return to the confirmed spec unless each new one is confirmed. Left out: it stays."
+    )
+    checks: dict[Name, Check] = Field(
+        default_factory=dict,
+        description="What has to work after a change that worked before it, by name, beside the checks of the "
+        "gateway's spec. If it does not, the gateway returns to the revision that was confirmed last.",
     )
     protect: Maybe[Addresses] = Field(
         None,

@@ -79,6 +79,7 @@ class Drawn:
         return (
             ("static", self.static, 2),
             ("forwards", self.forward, 4),
+            ("prefixNat", self.prefixes, 1 if self._chance(0.2) else 0),
             ("redirects", self.redirect, 1),
             ("twiceNat", self.twice, 1),
             ("sourceNat", self.source_rule, 4),
@@ -241,6 +242,8 @@ class Drawn:
 
     def static(self) -> dict[str, Any]:
         lan, provider = self.lan(), self.provider()
+        if self._chance(0.15):
+            return self._whole(lan, provider)
         real = self.hosts(lan)
         versions = [6 if ":" in each else 4 for each in real]
         public = {6 if ":" in each else 4: each for each in self.publics(provider)}
@@ -263,6 +266,24 @@ class Drawn:
         elif self._chance(0.15):
             entry["in"] = [self.random.choice([self.lan().ifname, provider.ifname])]
         return entry
+
+    def _whole(self, lan: Lan, provider: Provider) -> dict[str, Any]:
+        """Every host of a network by a prefix of the same length."""
+        networks = [n for n in lan.networks if ":" in n]
+        public = [n for n in provider.routed if ":" in n]
+        entry: dict[str, Any] = {"address": networks, "as": public}
+        if self._chance(0.5):
+            entry = {
+                "address": [n.replace("/64", "/48") for n in networks],
+                "as": [n.replace("/64", "/48") for n in public],
+            }
+            entry["nptv6"] = True
+        return entry
+
+    def prefixes(self) -> dict[str, Any]:
+        lan = self.lan()
+        public = [n for provider in self.networks.providers for n in provider.routed if ":" in n]
+        return {"address": next(iter(n for n in lan.networks if ":" in n), ""), "as": public}
 
     def redirect(self) -> dict[str, Any]:
         lan = self.lan()

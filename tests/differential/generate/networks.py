@@ -113,6 +113,12 @@ def _host(
     if random.random() < 0.15:  # a specific route by an uplink
         hop = random.choice(random.choice(providers).next_hops)
         lines.append(f"route add {'2001:db8:e::/48' if ':' in hop else '198.18.0.0/16'} via {hop}")
+    if random.random() < 0.15:  # a mesh VPN's rule and table
+        priority = random.choice([5270, 32764])
+        mesh = _of(families, "100.64.7.0/24 via 172.30.0.7", "fd00:64::/48 via fd00:30::7")
+        lines += [f"route add {each} table 52" for each in mesh]
+        rule = f"rule add from all lookup 52 priority {priority}"
+        lines += [rule] * (4 in families) + [f"-6 {rule}"] * (6 in families)
     mtu = {random.choice(providers).ifname: 1400} if random.random() < 0.1 else {}
     return Surroundings(links, tuple(lines), MARKING if random.random() < 0.25 else "", mtu=mtu)
 

@@ -73,11 +73,16 @@ class Packets:
         inside = self._inside(family)
         if inside is None:
             return None
-        pool = self.random.choice([FAR[family], self.named[family], self.publics[family] or FAR[family]])
+        beyond = ("100.64.7.9", "10.90.1.1") if family == 4 else ("fd00:64::9", "fd00:90::1")
+        pools = [FAR[family], self.named[family], self.publics[family] or FAR[family], beyond]
+        pool = self.random.choices(pools, [6, 6, 6, 1])[0]
         return *inside, self.random.choice(pool)
 
     def _in(self, family: int) -> tuple[str, str, str] | None:
-        provider = self.random.choice(self.networks.providers)
+        working = [each for each in self.networks.providers if each.ifname not in self.host.down]
+        if not working:
+            return None
+        provider = self.random.choice(working)
         source = (
             self.random.choice(FAR[family]) if self.random.random() < 0.8 else self.random.choice(self.named[family])
         )
@@ -94,7 +99,7 @@ class Packets:
 
     def _any(self, family: int) -> tuple[str, str, str] | None:
         """Any source by any interface: most are spoofed."""
-        ifname = self.random.choice(list(self.host.links))
+        ifname = self.random.choice([ifname for ifname in self.host.links if ifname not in self.host.down])
         own = self._own_address(family)
         source = own[1] if own and self.random.random() < 0.2 else self.random.choice(self.named[family])
         return ifname, source, self.random.choice(self.named[family])
@@ -126,7 +131,7 @@ class Packets:
             flags = frozenset(("syn",) if own else random.choice(_FLAGS)) if protocol == TCP else frozenset()
             ports = self._port(client=True), self._port()
             packet = Datagram(source, destination, protocol, *ports, None, flags, **common)
-            if not own and protocol == UDP and random.random() < 0.05:
+            if not own and protocol == UDP and interface not in self.host.mtu and random.random() < 0.05:
                 packet = Datagram(source, destination, protocol, *ports, size=1450, keep_whole=True, **common)
         else:
             packet = Datagram(source, destination, protocol, **common)

@@ -69,6 +69,22 @@ def test_the_gateway_reaches_what_inside_hosts_reach() -> None:
     assert len(own) == 3, "two public addresses of web, and the map"
 
 
+def test_a_protocol_without_ports_is_spread_by_client_alone() -> None:
+    found = chains(f"    tunnel: {{ at: isp-a, protocol: gre, pick: client-port, {FARM} }}\n")
+    assert choices(found) == 1
+    assert "th sport" not in str(found)
+
+
+def test_sources_of_a_protocol_without_ports_are_spread_by_client_alone() -> None:
+    def rules(protocols: str) -> str:
+        outcome = "{ uplinks: [isp-a, isp-b], pick: client-port }"
+        lines = f"  sourceNat:\n    - {{ name: all, protocol: {protocols}, as: {outcome} }}\n"
+        return str(table(topology(f"{LAN}{TWO}{lines}")))
+
+    assert "th sport" not in rules("gre")
+    assert "th sport" in rules("[gre, tcp]")
+
+
 def test_forwards_in_turn_count_each_for_itself() -> None:
     found = chains(f"    web: {{ at: isp-a, pick: round-robin, ports: [80/tcp, 443/tcp], {FARM} }}\n")
     assert not [name for name in found if name.startswith("servers_")]

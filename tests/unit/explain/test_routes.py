@@ -1,0 +1,63 @@
+"""Which route the kernel takes, where several could be meant."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from nvi_operator.explain.packet import Packet
+from nvi_operator.explain.step import HostRoute
+from nvi_operator.explain.walk import walks
+from tests.unit.explain.gateways import EDGE, gateway, link, told, where
+
+LAN = {"lan0": link("lan0", 5, "192.168.1.1/24", "fd00:1::1/64")}
+
+
+def test_nothing_comes_in_nor_out_by_an_interface_without_a_carrier() -> None:
+    down = {"wan0": link("wan0", 9, "203.0.113.2/29", carrier=False)}
+    edge = gateway(EDGE, links=LAN | down)
+    assert where(edge, "wan0 tcp 192.0.2.1:1 -> 203.0.113.2:2") == "not modelled: LINK_DOWN"
+    assert where(edge, "self tcp 203.0.113.2:1 -> 192.0.2.1:2") == "dropped: wan0"
+
+
+def test_of_equal_ipv6_networks_that_of_the_in_interface_is_taken() -> None:
+    spec = """
+interfaces:
+  lan0: { networks: "fd00:1::/64", tenant: one }
+  lan1: { networks: "fd00:1::/64", tenant: two }
+uplinks:
+  isp: { interface: wan0, addresses: "2001:db8:a::2", nextHop: "2001:db8:a::1" }
+"""
+    links = {name: link(name, at, "fd00:1::1/64") for name, at in (("lan0", 5), ("lan1", 6))}
+    edge = gateway(spec, links=links)
+    for ifname in ("lan0", "lan1"):
+        assert (
+            where(edge, f"{ifname} udp [fd00:1::5]:1 -> [fd00:1::6]:2") == f"{ifname} [fd00:1::5]:1 -> [fd00:1::6]:2"
+        )
+
+
+def test_a_strict_guard_asks_for_the_way_back_from_the_address_that_was_asked() -> None:
+    strict = "guards: { antiSpoof: strict }"
+    links = LAN | {
+        "wan0": link("wan0", 9, "203.0.113.2/29", "2001:db8:a::2/64", next_hops=((4, "203.0.113.1"),)),
+        "wan1": link("wan1", 10, "198.51.100.2/29"),
+    }
+    edge = gateway(EDGE, strict, links)
+    assert where(edge, "wan1 tcp 192.0.2.1:1 -> 198.51.100.2:22") == "self 192.0.2.1:1 -> 198.51.100.2:22"
+    assert where(edge, "wan0 tcp [2001:db8:f::1]:1 -> [2001:db8:a::2]:22") == (
+        "self [2001:db8:f::1]:1 -> [2001:db8:a::2]:22"
+    )
+    assert where(edge, "wan1 tcp 192.0.2.1:1 -> 203.0.113.2:22") == "dropped: raw_prerouting (spoofed)"
+
+
+def test_a_bound_socket_of_ipv6_chooses_its_source_before_it_gives_up() -> None:
+    edge = gateway(EDGE, links=LAN | {"wan0": link("wan0", 9, "2001:db8:a::2/64")})
+    sent: Packet = Packet(
+        None, 17, ip_network("::/128")[0], ip_network("2001:db8:a:7::1/128")[0], 1, 2, bound_interface="wan0"
+    )
+    assert [told(walk) for walk in walks(edge, sent)] == ["wan0 [2001:db8:a::2]:1 -> [2001:db8:a:7::1]:2"]
+
+
+def test_a_route_of_the_host_that_refuses_ends_the_way() -> None:
+    edge = gateway(EDGE)
+    refusing = type(edge)(edge.state, edge.interfaces, (*edge.routes, HostRoute(ip_network("10.9.0.0/16"))))
+    assert where(refusing, "lan0 tcp 192.168.1.5:1 -> 10.9.0.1:2") == "unreachable: table 254"
