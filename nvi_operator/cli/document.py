@@ -11,19 +11,19 @@ from nvi_operator.cli import options
 if TYPE_CHECKING:
     from nvi_operator.language.operator.model import OperatorSpec
 
-CONFIG = Path("/etc/nvi-operator/operator.yaml")
+DIRECTORY = Path("/etc/nvi-operator")
+CONFIG = DIRECTORY / "operator.yaml"
 
 
-def document(config: Path | None) -> OperatorSpec | None:
-    """Of the file that `config` names; left out: of CONFIG, where that is there and the host's gateway is meant.
-
-    Raises NviError.
+def document(config: Path | None, *, host_only: bool = True) -> OperatorSpec | None:
+    """Of the file that `config` names; left out: of CONFIG, where that is there. `host_only`: not in other network
+    namespaces than the host's. Raises NviError.
     """
     from nvi_operator.events.event import KINDS
     from nvi_operator.kernel.netns import is_host
     from nvi_operator.language.operator.load import load_operator
 
-    if config is None and not (CONFIG.exists() and is_host()):
+    if config is None and not (CONFIG.exists() and (is_host() or not host_only)):
         return None
     return load_operator(config or CONFIG, KINDS)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.child import Child
 from nvi_operator.errors import NviError, SourceError
 from nvi_operator.events.event import Fetched, GatewayEvent, Note, SourceFailed, SourceGood
+from nvi_operator.kernel.again import module_command
 from nvi_operator.language.model.values import HOST_PATTERN
 from nvi_operator.language.operator.git import HOSTNAME, GitSource, SignaturesSpec
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
@@ -36,7 +36,7 @@ LEAST_WAIT = 1.0  # seconds between two attempts
 LONGEST_WAIT = 300.0  # seconds, of the backoff where the interval is shorter
 REPEAT = 600.0  # seconds after which an error that lasts is told again
 REACH_SECONDS = 15.0  # for an answer, where a proof waits for it: it is asked again then
-_WORKER = (sys.executable, "-I", "-m", "nvi_operator.sources.git.worker")
+_WORKER = "nvi_operator.sources.git.worker"
 _NEVER = float("inf")
 
 
@@ -166,7 +166,7 @@ class Fetcher:
             testing=self._testing if testing else "",
             testing_object=testing,
         )
-        self._start(_WORKER, job.json())
+        self._start(module_command(_WORKER), job.json())
 
     def _start(self, arguments: list[str] | tuple[str, ...], data: bytes) -> None:
         try:

@@ -175,9 +175,10 @@ _OPERATOR = """\
 
 # The Operator document
 
-`nvictl run` without DIR reads `/etc/nvi-operator/operator.yaml`, or the file that `--config` names; `nvictl run
-DIR` needs no such file. It is one YAML document (YAML 1.2), read when `nvictl run` starts. Unknown fields are
-refused. Where a list may stand, one value may stand as well.
+`nvictl run` without DIR, as the unit has it, reads `/etc/nvi-operator/operator.yaml`, or the file that `--config`
+names. Where there is none it follows the directory `/etc/nvi-operator`; `nvictl run DIR` needs none. It is one
+YAML document (YAML 1.2), read when `nvictl run` starts; `apply`, `rollback` and `plan` read `checks`, `protect` and
+`source` of it. Unknown fields are refused. Where a list may stand, one value may stand as well.
 
 ```yaml
 # yaml-language-server: $schema=https://nvi-operator.example/schemas/operator.schema.json

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from nvi_operator.history.decisions import DecisionsFile, Moment
+from nvi_operator.kernel.again import module_command
 from nvi_operator.kernel.netns import is_host
 from nvi_operator.rollout.place import boot_id
 
-COMMAND = (sys.executable, "-I", "-m", "nvi_operator", "abort", "--when-due")
+WORDS = ("abort", "--when-due")
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
 _LOOK = 2.0  # seconds between looks at the decision
 _PATIENCE = 20.0  # seconds for systemd to answer
@@ -45,7 +45,7 @@ def timer(revision: int, seconds: float) -> list[str]:
         "--timer-property=AccuracySec=100ms",
         "--property=Restart=on-failure",
         "--property=RestartSec=5",
-        *COMMAND,
+        *module_command("nvi_operator", *WORDS),
     ]
 
 
@@ -59,7 +59,8 @@ def _by_systemd(command: list[str]) -> bool:
 def _detached() -> None:
     """Of a session of its own: it outlives the terminal and a kill of this process."""
     null = subprocess.DEVNULL
-    subprocess.Popen(COMMAND, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/")
+    command = module_command("nvi_operator", *WORDS)
+    subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/")
 
 
 def wait(decisions: DecisionsFile, look: Callable[[], Moment] = now) -> bool:

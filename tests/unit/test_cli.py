@@ -460,3 +460,22 @@ def test_a_command_looks_for_no_cycles_and_leaves_its_caller_to_do_so(monkeypatc
     monkeypatch.setattr(cli, "run", lambda arguments: seen.append(gc.isenabled()) or 0)
     assert main(["schema"]) == 0
     assert (seen, gc.isenabled()) == ([False], True)
+
+
+def test_run_without_a_directory_follows_the_operator_document_or_else_the_directory_that_it_would_be_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[object] = []
+
+    def run_daemon(path: Path | None, **options: object) -> int:
+        followed.append(path)
+        return 0
+
+    monkeypatch.setattr("nvi_operator.daemon.run.run_daemon", run_daemon)
+    monkeypatch.setattr("nvi_operator.cli.document.CONFIG", tmp_path / "operator.yaml")
+    monkeypatch.setattr("nvi_operator.cli.commands.run.DIRECTORY", tmp_path)
+    assert main(["run"]) == 0
+    head = "apiVersion: nvi-operator/v1\nkind: Operator\nspec:\n"
+    (tmp_path / "operator.yaml").write_text(f"{head}  source: {{directory: /srv/spec}}\n")
+    assert main(["run"]) == 0
+    assert followed == [tmp_path, Path("/srv/spec")]

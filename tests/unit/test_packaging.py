@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -63,6 +64,31 @@ def test_a_unit_has_no_mistake_and_is_confined(unit: Path, tmp_path: Path) -> No
     assert (verified.returncode, unit.name in verified.stdout + verified.stderr) == (0, False), verified.stderr
     scored = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", str(path))
     assert scored.returncode == 0, scored.stdout.splitlines()[-1]
+
+
+# Modules that only one process finds, as those in /usr/lib/nvi-operator.
+ELSEWHERE = """
+import subprocess, sys
+sys.path[:0] = sys.argv[1].split(":")
+from nvi_operator.kernel.again import module_command
+sys.exit(subprocess.run(module_command("nvi_operator", "--version")).returncode)
+"""
+
+
+def test_a_process_that_is_started_again_has_the_same_modules(tmp_path: Path) -> None:
+    paths = [path for path in sys.path if "site-packages" in path or "dist-packages" in path]
+    (tmp_path / "nvi_operator").symlink_to(ROOT / "nvi_operator")
+    python = Path("/usr/bin/python3")
+    assert "ModuleNotFoundError" in run(str(python), "-I", "-m", "nvi_operator", "--version").stderr.replace(
+        "No module named", "ModuleNotFoundError"
+    )
+    done = run(str(python), "-I", "-c", ELSEWHERE, ":".join([str(tmp_path), *paths]))
+    assert (done.returncode, done.stdout.partition(" ")[0]) == (0, "nvictl"), done.stderr
+
+
+def test_the_unit_follows_the_operator_document_where_there_is_one() -> None:
+    unit = (ROOT / "packaging/nvi-operator.service").read_text()
+    assert re.findall(r"^ExecStart=\S*/nvictl (.*)$", unit, re.MULTILINE) == ["run"]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

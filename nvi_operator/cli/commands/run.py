@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.document import config
+from nvi_operator.cli.document import DIRECTORY, config, document
 
 if TYPE_CHECKING:
     from nvi_operator.language.operator.model import OperatorSpec
@@ -24,10 +24,10 @@ def run(context: Context) -> int:
     arguments = context.arguments
     if arguments.spec is not None and arguments.config is not None:
         raise NviError("nvictl run: both DIR and --config are given", hint="the Operator document names the source")
-    spec = _document(arguments.config) if arguments.spec is None else None
+    spec = document(arguments.config, host_only=False) if arguments.spec is None else None
     hooks = [Hook(each.to, frozenset(each.events) if each.events else None) for each in spec.hooks] if spec else []
     return run_daemon(
-        arguments.spec if spec is None else Path(spec.source.directory) if spec.source.directory else None,
+        _directory(arguments.spec, spec),
         git=spec.source.git if spec else None,
         signatures=spec.signatures if spec else None,
         gateway=arguments.gateway or (spec.gateway if spec else None),
@@ -53,17 +53,20 @@ def _confirm(within: float | None, spec: OperatorSpec | None) -> Confirm | None:
     return Confirm(within or (found.within if found else 0.0), found.by if found else "hand")
 
 
-def _document(path: Path | None) -> OperatorSpec:
-    """Raises NviError."""
-    from nvi_operator.cli.document import CONFIG, document
+def _directory(given: Path | None, spec: OperatorSpec | None) -> Path | None:
+    """The directory to follow; None: the source is git. Raises NviError."""
     from nvi_operator.errors import NviError
 
-    if (found := document(path)) is None:
+    if given is not None:
+        return given
+    if spec is not None:
+        return Path(spec.source.directory) if spec.source.directory else None
+    if not DIRECTORY.is_dir():
         raise NviError(
-            f"nvictl run: no DIR given, and there is no {CONFIG}",
-            hint="name the directory of the gateway's spec, or write the file: docs/operator.md",
+            f"nvictl run: no DIR given, and there is no {DIRECTORY}",
+            hint="name the directory of the gateway's spec, or make a first one: nvictl init",
         )
-    return found
+    return DIRECTORY
 
 
 def _rescan(parser: ArgumentParser) -> None:

@@ -99,18 +99,19 @@ def _run(check: Check, programs: Path) -> str:
     assert check.command is not None
     name, *arguments = check.command
     command = [str(programs / name), *arguments]
-    if check.netns is not None:
-        command = ["ip", "netns", "exec", check.netns, *command]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=check.within,
-            env=_ENVIRONMENT,
-            cwd="/",
-            check=False,
-        )
+        with entered(check.netns):  # `ip netns exec` makes a mount namespace too, which a confined service may not
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=check.within,
+                env=_ENVIRONMENT,
+                cwd="/",
+                check=False,
+            )
+    except NviError as error:
+        return error.message
     except subprocess.TimeoutExpired:
         return f"not done within {check.within:g} s"
     except OSError as error:

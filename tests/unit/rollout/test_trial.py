@@ -99,4 +99,4 @@ def test_the_timer_of_systemd_outlives_the_operator_and_looks_at_the_decision() 
     command = waiter.timer(7, 300.0)
     assert "--on-active=300s" in command
     assert any(word.startswith("--unit=nvi-operator-confirm-7-") for word in command)
-    assert command[-4:] == ["-m", "nvi_operator", "abort", "--when-due"]
+    assert command[-3:] == ["nvi_operator", "abort", "--when-due"]
