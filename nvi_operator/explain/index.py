@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence, Set
 from functools import cached_property
+from typing import Any
 
 from nvi_operator.explain.numbers import span_of
 from nvi_operator.explain.space import Column
@@ -87,13 +88,13 @@ class Index:
         assert codec is not None
         key, value = codec.key, codec.value
         middle = len(key.padding) + (8 if value else 0)
-        code = f"!12x{key.code}{middle}x{value.code if value else ''}{len(value.padding) if value else 0}x"
-        columns = zip(*struct.iter_unpack(code, b"".join(self._raw)), strict=True)
+        code = f"12x{key.code}{middle}x{value.code if value else ''}{len(value.padding) if value else 0}x"
+        columns = _columns(code, len(codec.key.types) + len(value.types if value else ()), self._raw)
         found = []
         for column in columns:
-            numbers = [int.from_bytes(v, "big") for v in column] if isinstance(column[0], bytes) else list(column)
+            numbers = [int.from_bytes(v, "big") if isinstance(v, bytes) else v for v in column]
             found.append(Column(numbers, numbers))
-        return tuple(found) or tuple(Column((), ()) for _ in range(len(self.types) + len(self._named.values)))
+        return tuple(found)
 
     @property
     def elements(self) -> Set[Element]:
@@ -126,3 +127,17 @@ class Index:
     @cached_property
     def _exact(self) -> dict[tuple[int, ...], int]:
         return {key: row for row, key in enumerate(zip(*(c.lows for c in self.columns), strict=True))}
+
+
+_AT_ONCE = 4096  # rows
+
+
+def _columns(code: str, fields: int, rows: Sequence[bytes]) -> list[list[Any]]:
+    """Many rows at once, as one flat tuple: a tuple for each is what the garbage collector takes long for."""
+    columns: list[list[Any]] = [[] for _ in range(fields)]
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        flat = struct.unpack("!" + code * len(part), b"".join(part))
+        for at, column in enumerate(columns):
+            column += flat[at::fields]
+    return columns

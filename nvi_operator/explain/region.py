@@ -99,7 +99,14 @@ class Region:
     def contains(self, packet: Packet) -> bool:
         if packet.family != self.family or packet.in_interface not in self.in_interfaces:
             return False
-        return self.space.contains(values_of(packet))
+        given = values_of(packet)
+        if packet.source_port is None:
+            del given["source_port"]
+        if packet.destination_port is None:
+            del given["destination_port"]
+        if packet.icmp_type is None:
+            del given["icmp_type"]
+        return self.space.contains(given)
 
 
 def values_of(packet: Packet) -> dict[str, int]:

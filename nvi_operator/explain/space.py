@@ -9,6 +9,7 @@ test splits the bundle only if it tells its rows apart.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -84,9 +85,10 @@ class Bundle:
         """The rows, and parts of rows, with one of the values, and the others."""
         column = self.columns[variable]
         low, high = column.bounds
-        if any(first <= low and high <= last for first, last in values):
+        values &= Spans(((low, high),))
+        if values.parts == ((low, high),):
             return self, None
-        if not values or values.last < low or high < values.first:
+        if not values:
             return None, self
         if not column.exact:
             return self._cut(variable, values), self._cut(variable, Spans(((low, high),)) - values)
@@ -97,8 +99,10 @@ class Bundle:
             for row, value in enumerate(column.lows):
                 (inside if first <= value <= last else outside).append(row)
         else:
+            firsts, lasts = ([span[end] for span in values.parts] for end in (0, 1))
             for row, value in enumerate(column.lows):
-                (inside if value in values else outside).append(row)
+                at = bisect_right(firsts, value)
+                (inside if at and value <= lasts[at - 1] else outside).append(row)
         return self.picked(inside) if inside else None, self.picked(outside) if outside else None
 
     def _cut(self, variable: str, values: Spans) -> Bundle | None:
