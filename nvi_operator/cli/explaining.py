@@ -23,7 +23,7 @@ from nvi_operator.language.wording import nearest, shown
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.origins import Origins
 from nvi_operator.state.host import HostState
-from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.assume import assume_leases, assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
@@ -32,13 +32,16 @@ from nvi_operator.view.explain.model import Explanation, Way
 
 @dataclass(frozen=True)
 class Host:
-    """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows."""
+    """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows; `notes`:
+    what was assumed.
+    """
 
     about: str
     facts: Facts
     topology: Topology
     state: HostState
     entries: tuple[Entry, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def explanation_of(context: Context) -> Explanation:
@@ -55,7 +58,7 @@ def explanation_of(context: Context) -> Explanation:
     if by is not None and by.version != packet.family:
         raise PacketError(f"packet: it is IPv{packet.family}, and {by} is not", hint="name a router of its family")
     ways = tuple(Way(walk, "packet", tuple(_following(machine, walk, arguments))) for walk in walks(machine, packet))
-    return Explanation(loaded.name, host.about, host.facts.assumed, host.topology, machine, ways)
+    return Explanation(loaded.name, host.about, host.facts.assumed, host.notes, host.topology, machine, ways)
 
 
 def _following(machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[Way]:
@@ -87,10 +90,15 @@ def named_spec(context: Context) -> tuple[LoadedSpec, str]:
 def _planned(loaded: LoadedSpec, source: str) -> Host:
     """As an apply would make it: on this host if it has the spec's interfaces, otherwise on one made up for it."""
     here = {*loaded.spec.interfaces, *loaded.spec.wires} <= {name for _, name in socket.if_nameindex()}
-    facts = _facts(loaded) if here else assume_missing(loaded.spec, Facts(os.uname().nodename))
+    notes: list[str] = []
+    if here:
+        facts = _facts(loaded)
+    else:
+        assumed = assume_missing(loaded.spec, Facts(os.uname().nodename))
+        facts = assume_leases(loaded.spec, assumed, notes.append)
     topology = resolve(loaded.name, loaded.spec, facts)
     on = "this host" if here else "a host as the spec says"
-    return Host(f"by {source}, on {on}", facts, topology, desired_state(topology))
+    return Host(f"by {source}, on {on}", facts, topology, desired_state(topology), notes=tuple(notes))
 
 
 def _facts(loaded: LoadedSpec) -> Facts:

@@ -1,4 +1,4 @@
-"""What the walker does not model, by name. docs/reference/explain-limits.md has one entry for each."""
+"""What the walker does not model, by name, and what it takes to be so: docs/reference/explain-limits.md."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from enum import Enum
 
 
 class Limit(Enum):
-    """The value is a sentence: what is not known, as a user reads it."""
+    """A walk that meets it ends there, and says so. The value is what is not known, as a user reads it."""
 
-    NOT_BUILT = "this part of the way is not modelled yet"
     FOREIGN_STATEMENT = "a rule of the table has a statement that the ruleset never writes"
-    FOREIGN_CHAIN = "a chain of another table may change or drop the packet"
-    FOREIGN_FIB_RULE = "a FIB rule of another tool matches, and its table is not known"
-    FOREIGN_PROGRAM = "an eBPF program that is not the gateway's own is at the interface"
-    FRAGMENT = "a fragment: conntrack puts it together first, and the whole packet is what is walked"
-    HELPER = "a conntrack helper (FTP, SIP, ...) may expect a further flow"
-    IPSEC = "an IPsec policy may take the packet"
-    MULTICAST = "multicast and broadcast are not forwarded by routes of a table"
-    INVALID = "a packet that belongs to no flow and opens none: conntrack calls it invalid"
+    FOREIGN_FIB_RULE = "a FIB rule of another tool matches, and what it leads to is not known"
+    FOREIGN_PROGRAM = "the program that guards an interface is of another version"
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
-    VRF = "an interface in a VRF is looked up in its own table"
-    BRIDGE = "a bridge may hand the packet to another of its ports"
-    ROUTE_TYPE = "a route has a type or several next hops that are not modelled"
-    NEIGHBOUR = "whether the next hop answers ARP or neighbour discovery is not known"
-    OFFLINE_ADDRESS = "the address of the interface is not known offline"
+    PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
+    MULTICAST = "multicast and broadcast are not forwarded by routes of a table"
+
+
+class Assumption(Enum):
+    """What no walk looks at. The value is what is taken to be so."""
+
+    NEIGHBOUR = "the next hop, or the host on the wire, answers ARP or neighbour discovery"
+    INSIDE_ROUTER = "an inside network is on the wire of its interface, whatever router `main` has there"
+    FOREIGN_CHAIN = "no chain of another nft table changes or drops the packet; `nvictl doctor` looks"
+    TRAFFIC_CONTROL = "no tc filter, XDP program or queue of another tool drops it"
+    IPSEC = "no IPsec policy takes the packet, and none decrypted it"
+    HELPER = "no conntrack helper (FTP, SIP, ...) expects further flows"
+    FRAGMENT = "the packet is whole: conntrack puts fragments together before any rule"
+    LEASE = "without the host, an uplink's lease gives addresses of 198.18.0.0/15 and 2001:2::/48"

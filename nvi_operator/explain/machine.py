@@ -25,6 +25,7 @@ class HostInterface:
     carrier: bool = True
     addresses: tuple[InterfaceAddress, ...] = ()
     kind: str | None = None
+    master: str | None = None  # the bridge, bond, team or VRF that it is a port of
 
 
 def nowhere(subject: Subject) -> Origin | None:

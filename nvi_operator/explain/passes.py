@@ -64,6 +64,9 @@ class Passes:
         if interface is None or not (interface.up and interface.carrier):
             ends.put(passing, NotModelled(Limit.LINK_DOWN, passing.in_interface or ""))
             return
+        if interface.master is not None:
+            ends.put(passing, NotModelled(Limit.PORT, f"{interface.name} is one of {interface.master}"))
+            return
         arrived = self.programs.arrived(passing, ends)
         if arrived is None:
             return

@@ -59,7 +59,9 @@ def _interface(fact: LinkFact, topology: Topology, facts: Facts, state: HostStat
     if not addresses and facts.assumed:
         addresses = tuple(_assumed(topology, fact.ifname))
     group = groups.get(fact.ifname, fact.group)
-    return HostInterface(fact.ifname, fact.ifindex, group, fact.mtu, fact.up, fact.carrier, addresses, fact.kind)
+    return HostInterface(
+        fact.ifname, fact.ifindex, group, fact.mtu, fact.up, fact.carrier, addresses, fact.kind, fact.master
+    )
 
 
 def _assumed(topology: Topology, ifname: str) -> Iterator[InterfaceAddress]:

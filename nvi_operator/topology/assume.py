@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from types import MappingProxyType
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import Facts, LinkFact
+from nvi_operator.topology.notes import Note
 
 _FIRST = 1001
 
@@ -41,3 +42,27 @@ def assume_missing(spec: GatewaySpec, facts: Facts, also: Collection[str] = ()) 
 
 def named_interfaces(spec: GatewaySpec) -> frozenset[str]:
     return frozenset({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})
+
+
+def assume_leases(spec: GatewaySpec, facts: Facts, note: Note) -> Facts:
+    """The same with an address and a router for each uplink that has them by a lease, where the host has none.
+
+    Of RFC 2544 and RFC 5180, which no ISP gives; `note` is told which stand for what.
+    """
+    links = dict(facts.links)
+    for number, (name, uplink) in enumerate(sorted(spec.uplinks.items()), start=1):
+        link = links.get(uplink.interface)
+        if link is None or link.next_hops or "auto" not in (uplink.addresses, uplink.next_hop):
+            continue
+        networks = [ip_network(f"198.18.{number}.0/24")]
+        if any(network.version == 6 for each in spec.interfaces.values() for network in each.networks):
+            networks.append(ip_network(f"2001:2:0:{number:x}::/64"))
+        leased = link
+        if uplink.addresses == "auto" and not link.addresses:
+            leased = replace(leased, addresses=tuple(ip_interface((n[2], n.prefixlen)) for n in networks))
+        if uplink.next_hop == "auto":
+            leased = replace(leased, next_hops=tuple((n.version, str(n[1])) for n in networks))
+        links[uplink.interface] = leased
+        told = [*(str(address.ip) for address in leased.addresses), *(f"router {hop}" for _, hop in leased.next_hops)]
+        note(f"uplink {name}: {', '.join(told)} stand for what its lease will say")
+    return replace(facts, links=MappingProxyType(links))

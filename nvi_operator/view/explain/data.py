@@ -21,6 +21,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "gateway": explanation.gateway,
         "about": explanation.about,
         "assumed": explanation.is_assumed,
+        "notes": list(explanation.notes),
         "ways": [_way(explanation, way) for way in explanation.ways],
     }
 

@@ -28,11 +28,15 @@ class Way:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`about`: what was asked, in words. `is_assumed`: the host is one that is as the spec says, and not this one."""
+    """`about`: what was asked, in words. `is_assumed`: the host is one that is as the spec says, and not this one.
+
+    `notes`: what else was assumed.
+    """
 
     gateway: str
     about: str
     is_assumed: bool
+    notes: tuple[str, ...]
     topology: Topology
     machine: Machine
     ways: tuple[Way, ...]

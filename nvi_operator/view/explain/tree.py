@@ -31,6 +31,8 @@ TreeLine = tuple[Segment, ...]
 def tree(explanation: Explanation, *, width: int | None = None, kernel: bool = False) -> Iterator[TreeLine]:
     """Lines without line feeds. `width`: of a terminal, None for any; `kernel`: with rules as nft has them."""
     yield (Segment(f"gateway {explanation.gateway}: {explanation.about}", "bold"),)
+    for note in explanation.notes:
+        yield from ((Segment(text),) for text in _wrapped(note, "", width))
     ways = explanation.ways
     for number, way in enumerate(ways[:MOST_WAYS], start=1):
         if len(ways) > 1:

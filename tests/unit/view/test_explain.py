@@ -21,6 +21,15 @@ from nvi_operator.explain.walk import Walk, walks
 
 ROOT = Path(__file__).parents[3]
 DUAL_WAN = str(ROOT / "examples" / "dual-wan")
+LEASED = """
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces: { lan0: { networks: 192.168.1.0/24 } }
+  uplinks: { isp-a: { interface: wan0, nextHop: auto } }
+  sourceNat: [{ name: everyone, as: isp-a }]
+"""
 OUT = ["-i", "lan0", "tcp", "192.168.1.10:40000", "to", "192.0.2.80:443"]
 
 
@@ -91,6 +100,13 @@ def test_self_is_the_gateway_with_the_address_that_it_chooses(explain: Any) -> N
     assert "as          udp 203.0.113.2:40000 to 192.0.2.80:53" in explain("udp", "self", "to", "192.0.2.80:53").out
 
 
+def test_an_uplink_with_a_lease_has_one_that_stands_for_it(explain: Any, tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(LEASED)
+    told = explain(*OUT, on=str(tmp_path)).out
+    assert "uplink isp-a: 198.18.1.2, router 198.18.1.1 stand for what its lease will say" in told
+    assert "leaves by wan0 (uplink isp-a) to the next hop 198.18.1.1" in told
+
+
 def test_error_tells_the_way_of_an_icmp_error(explain: Any) -> None:
     told = explain(*OUT, "--error-by", "198.18.0.9").out
     error = told[told.index("ICMP error (type 3): 198.18.0.9 to 203.0.113.2, in by wan0") :]
@@ -146,14 +162,14 @@ def test_what_is_not_modelled_is_named_and_has_an_exit_code_of_its_own(
     from nvi_operator.cli import explaining
 
     def unknown(machine: Machine, packet: Packet) -> tuple[Walk, ...]:
-        return tuple(replace(walk, verdict=NotModelled(Limit.IPSEC, "lan0")) for walk in walks(machine, packet))
+        return tuple(replace(walk, verdict=NotModelled(Limit.PORT, "lan0")) for walk in walks(machine, packet))
 
     monkeypatch.setattr(explaining, "walks", unknown)
     told = explain(*OUT)
     assert told.code == 3
-    assert f"not modelled: {Limit.IPSEC.value}: lan0" in told.out
+    assert f"not modelled: {Limit.PORT.value}: lan0" in told.out
     (way,) = json.loads(explain(*OUT, "--json").out)["ways"]
-    assert way["verdict"]["limit"] == "IPSEC"
+    assert way["verdict"]["limit"] == "PORT"
 
 
 def test_json_has_every_step_with_its_origin_and_the_words_of_each_packet(explain: Any) -> None:
