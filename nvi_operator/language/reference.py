@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+from nvi_operator.language.model.address_sets import SelectedNetworks
 from nvi_operator.language.model.assertions import Ends, Nothing, Places, Receivers, SeveralTraffics, Sources, Uplinks
-from nvi_operator.language.model.base import Model, attributes_of, fields_of, is_model
+from nvi_operator.language.model.base import Entry, Model, attributes_of, fields_of, is_model
 from nvi_operator.language.model.fields import (
     Addresses,
     Dscps,
@@ -80,6 +81,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
     (SpecNetwork, "prefix"),
     (FamilyNetworks, "prefix, or one of each family"),
     (Networks, "prefixes"),
+    (SelectedNetworks, "prefixes, or address sets"),
     (Pool, "ranges, or mapping of range to weight"),
     (Services, "services"),
     (Dscps, "DSCPs"),
@@ -155,8 +157,9 @@ mail,203.0.113.17,25/tcp 587/tcp,192.168.1.10,,
 admin,isp-a,9443/tcp,192.168.1.80:443,192.0.2.0/24 198.51.100.0/24,false
 ```
 
-An empty cell is a field left out. Several values of one cell are separated by spaces; a mapping of server to weight
-needs YAML or JSON Lines. Blank lines, lines that begin with `#`, and spaces around a cell have no meaning.
+An empty cell is a field left out. Several values of one cell are separated by spaces, save in `description`, which is
+one text with spaces; a mapping of server to weight needs YAML or JSON Lines. Blank lines, lines that begin with `#`,
+and spaces around a cell have no meaning.
 
 **JSON Lines** has one object on each line, with `name` and the fields as below:
 
@@ -249,7 +252,10 @@ def _section(model: type, headings: Headings) -> str:
 def _rows(model: type, headings: Headings) -> Iterator[str]:
     hints = get_type_hints(model, include_extras=True)
     attributes = attributes_of(model)
-    for name, field in fields_of(model).items():
+    known = fields_of(model)
+    own = [name for name in known if name not in fields_of(Entry)] if "enabled" in known else list(known)
+    for name in dict.fromkeys((*own, *known)):  # what all entries have comes last
+        field = known[name]
         cells = (
             f"`{name}`",
             _bounds(field) or _type(_bare(hints[attributes[name]]), headings),

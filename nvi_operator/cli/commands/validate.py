@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nvi_operator.cli import checking, options
@@ -12,6 +13,7 @@ from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import print_json
 
 if TYPE_CHECKING:
+    from nvi_operator.errors import SpecProblem
     from nvi_operator.invariants.result import Result
     from nvi_operator.language.load.every_host import OnHost
     from nvi_operator.language.load.loader import LoadedSpec
@@ -32,9 +34,11 @@ def run(context: Context) -> int:
         found = {"operator": operators} if operators else {}
         from nvi_operator.view.invariants import results_json
 
-        checks = {"checks": results_json(results, loaded.where)}
+        checks: dict[str, Any] = {"checks": results_json(results, loaded.where)}
+        checks |= {"notes": [str(note) for note in loaded.notes]} if loaded.notes else {}
         print_json({"gateway": loaded.name, "files": list(loaded.files), **loaded.counts, **checks, **found})
     else:
+        _tell_notes(loaded.notes)
         for file in operators:
             print(f"{file}: valid Operator document")
         print(f"gateway {loaded.name}: valid: {loaded.counts_text}")
@@ -60,7 +64,7 @@ def _checked(context: Context) -> tuple[LoadedSpec, Sequence[Result]]:
 
 def _every_host(context: Context, operators: list[str]) -> int:
     from nvi_operator.errors import SpecError, SpecProblems
-    from nvi_operator.language.load.every_host import load_every_host
+    from nvi_operator.language.load.every_host import load_every_host, on_every_host
 
     arguments = context.arguments
     try:
@@ -80,11 +84,17 @@ def _every_host(context: Context, operators: list[str]) -> int:
         hosts = [_host_json(each, results[each.where]) for each in found]
         print_json({"hosts": hosts, **({"operator": operators} if operators else {})})
         return 0
+    _tell_notes(on_every_host(found))
     for file in operators:
         print(f"{file}: valid Operator document")
     for each in found:
         print(f"{each.where}: gateway {each.loaded.name}: valid: {each.loaded.counts_text}")
     return 0
+
+
+def _tell_notes(notes: Iterable[SpecProblem]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _host_json(each: OnHost, results: Sequence[Result]) -> dict[str, Any]:

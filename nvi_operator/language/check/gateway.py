@@ -5,8 +5,9 @@ The rules themselves are in the other files of this folder, by section. A new on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
+from nvi_operator.language.check.address_sets import check_address_sets
 from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.check.assertions import check_assertions
 from nvi_operator.language.check.forwards import check_forwards
@@ -16,13 +17,13 @@ from nvi_operator.language.check.packet_fields import check_packet_fields
 from nvi_operator.language.check.port_claims import Claims
 from nvi_operator.language.check.prefixes import check_prefixes
 from nvi_operator.language.check.redirects import check_redirects
-from nvi_operator.language.check.references import check_references
+from nvi_operator.language.check.references import NONE_DISABLED, check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
 from nvi_operator.language.check.uplinks import check_announced, check_default, check_interfaces, check_uplinks
 from nvi_operator.language.model.gateway import GatewaySpec
 
 _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
-    check_references,
+    check_address_sets,
     check_interfaces,
     check_uplinks,
     check_announced,
@@ -40,10 +41,16 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
 )
 
 
-def check(spec: GatewaySpec, claims: Claims | None = None) -> list[Problem]:
-    """Every problem of a spec whose parts are each valid. The ports that its forwards claim are added to `claims`."""
+def check(
+    spec: GatewaySpec, claims: Claims | None = None, disabled: Mapping[str, Collection[str]] = NONE_DISABLED
+) -> list[Problem]:
+    """Every problem of a spec whose parts are each valid. The ports that its forwards claim are added to `claims`.
+
+    `disabled` are entries that are not in the spec, by section: for hints.
+    """
     if not spec.interfaces and not spec.uplinks:
         message = "there is nothing to do: no interfaces and no uplinks"
         return [(("spec",), message, "add spec.uplinks and spec.interfaces")]
-    found = [problem for rule in _RULES for problem in rule(spec)]
+    found = list(check_references(spec, disabled))
+    found += [problem for rule in _RULES for problem in rule(spec)]
     return found + list(check_forwards(spec, Claims() if claims is None else claims))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from nvi_operator.language.check.addresses import Problem
 from nvi_operator.language.load.yaml_reader import Path
@@ -10,16 +10,23 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import SELF
 from nvi_operator.language.wording import listed, nearest
 
+NONE_DISABLED: Mapping[str, Collection[str]] = {}
 
-def check_references(spec: GatewaySpec) -> Iterator[Problem]:
+
+def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]] = NONE_DISABLED) -> Iterator[Problem]:
     """Each name of an uplink, interface or tenant is declared."""
+    off = {"uplink": disabled.get("uplinks", ()), "inside interface": disabled.get("interfaces", ())}
+    off["interface"] = off["inside interface"]
     tenants = {i.tenant for i in spec.interfaces.values() if i.tenant}
     interfaces = {*spec.interfaces, *(u.interface for u in spec.uplinks.values())}
 
     def known(path: Path, what: str, names: Iterable[str | None], there_are: Iterable[str]) -> Iterator[Problem]:
         for name in names:
             if name is not None and name not in there_are:
-                yield path, f"there is no {what} {name!r}", _instead(name, there_are)
+                if name in off.get(what, ()):
+                    yield path, f"the {what} {name!r} is disabled", "enable it, or disable this as well"
+                else:
+                    yield path, f"there is no {what} {name!r}", _instead(name, there_are)
 
     for number, rule in enumerate(spec.source_nat):
         at: Path = ("spec", "sourceNat", number)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.base import attributes_of, fields_of
 
 MOST = 1 << 14  # texts remembered of one field: enough for what repeats, and little beside 100,000 that do not
@@ -60,7 +61,7 @@ class _Read(NamedTuple):
     """How a field is read."""
 
     attribute: str
-    validate: Callable[[Any], Any]
+    validate: Callable[..., Any]
     default: Any
 
 
@@ -75,20 +76,33 @@ def _reads(model: Any) -> Mapping[str, _Read]:
     }
 
 
-def _validator(info: FieldInfo) -> Callable[[Any], Any]:
+def _validator(info: FieldInfo) -> Callable[..., Any]:
     hint: Any = info.annotation
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
     return adapter.validator.validate_python
 
 
 class Builder:
-    """Builds entries of one model. `read` makes of a text, as it is written, what it would be in YAML."""
+    """Builds entries of one model. `read` makes of a text, as it is written, what it would be in YAML; of another
+    field than the others it may be another function (`reads`).
+    """
 
-    def __init__(self, model: type[Any], read: Callable[[str], Any]) -> None:
+    def __init__(
+        self,
+        model: type[Any],
+        read: Callable[[str], Any],
+        reads: Mapping[str, Callable[[str], Any]] | None = None,
+        *,
+        sets: KnownSets | None = None,
+    ) -> None:
         known = _reads(model)  # type: ignore[arg-type]
         self._model: Callable[..., Any] = model
         self._attributes = {name: item.attribute for name, item in known.items()}
-        self._fields = {name: _Field(item.validate, read, item.default) for name, item in known.items()}
+        readers = {name: (reads or {}).get(name, read) for name in known}
+        self._fields = {
+            name: _Field(partial(item.validate, context=sets) if sets else item.validate, readers[name], item.default)
+            for name, item in known.items()
+        }
 
     def build(self, values: Collection[tuple[str, Any]]) -> Any:
         """An entry of its fields by name. Raises one of WRONG."""

@@ -46,7 +46,10 @@ def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Delt
         return None
     attribute = loaded.language.attributes[delta.section]
     entries = getattr(loaded.spec, attribute)
-    taken = loaded.taken.get(delta.section, frozenset())
+    changed = (*delta.removed.values(), *delta.added.values())
+    if delta.section in loaded.language.switched and not all(entry.enabled for entry in changed):
+        return None
+    taken = loaded.taken.get(delta.section, frozenset()) | loaded.where.disabled.get(delta.section, frozenset())
     if any(name in entries or name in taken for name in delta.added.keys() - delta.removed.keys()):
         return None
     claims = _claims(loaded, delta, attribute)

@@ -8,25 +8,30 @@ neither never comes here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.layers.overlay import lay_over, mapping_of
 from nvi_operator.language.layers.variables import HOSTNAME, MARK, Filling, Variable
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.validation_messages import explained
-from nvi_operator.language.load.yaml_documents import CutDocument, documents_of
+from nvi_operator.language.load.yaml_documents import CutDocument, documents_of, name_of
 from nvi_operator.language.load.yaml_errors import decoded
 from nvi_operator.language.load.yaml_reader import Branch, Document, own_place, parse
+from nvi_operator.language.model.address_sets import AddressSet, KnownSets, SetOrNetworks
 from nvi_operator.language.model.host import Host
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import listed, nearest
 
-_MARKS = (MARK, "Host")  # without any of them there is but one layer
+_MARKS = (MARK, "Host", "addressSets")  # without any of them there is but one layer
+
+_SET: TypeAdapter[AddressSet] = TypeAdapter(SetOrNetworks)
+_WHATEVER = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 AnyDocument = Document | CutDocument
 
@@ -41,6 +46,7 @@ class Layers:
     """The documents of a spec on one host; `host` is None where they are the same on every host.
 
     `overlay` is the file with the document of that host, `names` are the entries that it names, by section.
+    `sets` are the address sets of each gateway, and `places` where they are written.
     """
 
     host: str | None = None
@@ -49,6 +55,8 @@ class Layers:
     problems: SpecProblems = field(default_factory=SpecProblems)
     notes: dict[Position, str] = field(default_factory=dict)
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sets: dict[str, KnownSets] = field(default_factory=dict)
+    places: dict[str, dict[str, Position]] = field(default_factory=dict)
 
     def explain(self, error: SpecError) -> SpecError:
         """The same, with the place of everything that a value was made of."""
@@ -61,6 +69,15 @@ class Layers:
                 note = self.notes.get(problem.position)
                 told.append(replace(problem, message=f"{problem.message} ({note})") if note else problem)
         return SpecError(told)
+
+    def notes_on(self, gateway: str) -> Iterator[SpecProblem]:
+        """What a gateway has and does not use."""
+        if (sets := self.sets.get(gateway)) is not None:
+            for name in sets.networks:
+                if name not in sets.used:
+                    path = dotted(("spec", "addressSets", name))
+                    message, hint = f"address set {name!r} is not used", "remove it, or name it in a condition"
+                    yield SpecProblem(self.places[gateway][name], path, message, hint)
 
 
 def layers_of(
@@ -113,15 +130,16 @@ class _Reading:
         chosen = self._chosen(documents)
         over = self.overlays.get(self._hostname or "") if chosen is not None else None
         filling = Filling({}, self._instead)
-        for name in dict.fromkeys(filter(None, map(_name_of, documents))):
-            mine = [document for document in documents if _name_of(document) == name]
+        for name in dict.fromkeys(filter(None, map(name_of, documents))):
+            mine = [document for document in documents if name_of(document) == name]
             filling.variables = self._variables(mine, over if name == chosen else None)
             if over is not None and name == chosen:
                 over = filling.fill(over)
-            documents = [self._filled(d, filling, name == chosen) if _name_of(d) == name else d for d in documents]
+            documents = [self._filled(d, filling, name == chosen) if name_of(d) == name else d for d in documents]
         if over is not None and chosen is not None:
             documents = self._lay_over(documents, over, chosen)
         result.documents = documents
+        self._find_sets()
         for problem in filling.problems:
             self._problem(problem)
         for position, origin in filling.origins.items():
@@ -175,7 +193,7 @@ class _Reading:
         result = self._result
         result.overlay = over.file
         documents = self._uncut(documents, over)
-        mine = [index for index, document in enumerate(documents) if _name_of(document) == chosen]
+        mine = [index for index, document in enumerate(documents) if name_of(document) == chosen]
         overlay = lay_over([_rest_of(documents[index]) for index in mine], over, chosen, self._language)
         for index, merged in zip(mine, overlay.documents, strict=True):
             document = documents[index]
@@ -225,6 +243,25 @@ class _Reading:
                     variables.setdefault(name, Variable(written[name], document.find(path)))
         return {name: variable for name, variable in variables.items() if variable.value is not None}
 
+    def _find_sets(self) -> None:
+        """What is wrong in a set is told when its document is validated; here it is any address."""
+        result = self._result
+        for document in result.documents:
+            name = name_of(document)
+            for key, written in mapping_of(_spec_of(document).get("addressSets")).items() if name else ():
+                known = result.sets.setdefault(name or "", KnownSets({}))
+                try:
+                    found = _SET.validate_python(written)
+                    networks = found.networks
+                except ValidationError:
+                    found, networks = None, _WHATEVER
+                if found is not None and not found.enabled:
+                    known.disabled |= {key}
+                else:
+                    known.networks = {**known.networks, key: networks}
+                    at = document.find(("spec", "addressSets", key), key=True)
+                    result.places.setdefault(name or "", {}).setdefault(key, at)
+
     def _filled(self, document: AnyDocument, filling: Filling, is_chosen: bool) -> AnyDocument:
         """The document with its variables. Of a gateway that is not this host's, one may be missing here."""
         before = len(filling.problems)
@@ -252,7 +289,7 @@ def _hosts_of_gateways(documents: Iterable[AnyDocument]) -> dict[str, set[str]]:
     """What `spec.host` of each gateway says."""
     hosts: dict[str, set[str]] = {}
     for document in documents:
-        if (name := _name_of(document)) is not None:
+        if (name := name_of(document)) is not None:
             given = _spec_of(document).get("host") or []
             on = hosts.setdefault(name, set())
             on.update(host for host in (given if isinstance(given, list) else [given]) if isinstance(host, str))
@@ -280,11 +317,3 @@ def _kind_of(document: AnyDocument) -> Any:
 
 def _spec_of(document: AnyDocument) -> dict[str, Any]:
     return mapping_of(mapping_of(document.data).get("spec"))
-
-
-def _name_of(document: AnyDocument) -> str | None:
-    if _kind_of(document) == "Operator" or not isinstance(document.data, dict):
-        return None
-    metadata = document.data.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else None

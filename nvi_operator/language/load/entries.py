@@ -24,6 +24,7 @@ from nvi_operator.language.load.entry_rows import Rows
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.model.values import is_name
 from nvi_operator.language.wording import shown
@@ -71,9 +72,12 @@ class EntryFile:
         return lines
 
 
-def read_entries(data: bytes | str, file: str, section: str, language: Language) -> tuple[EntryFile, dict[str, Any]]:
+def read_entries(
+    data: bytes | str, file: str, section: str, language: Language, sets: KnownSets | None = None
+) -> tuple[EntryFile, dict[str, Any]]:
     """The entries of one file, by name. Raises SpecError with every problem of the file."""
-    rows = _FORMATS[PurePath(file).suffix](decoded(data, file).encode(), file, section, language.bulk[section])
+    read = _FORMATS[PurePath(file).suffix]
+    rows = read(decoded(data, file).encode(), file, section, language.bulk[section], sets)
     source = EntryFile(file, section, rows)
     problems = SpecProblems()
     entries: dict[str, Any] = {}
@@ -108,7 +112,9 @@ def _slowly(rows: Rows, section: str, line: int, name: str, language: Language) 
     """The entry as pydantic reads it. Raises SpecError in the words for the same entry in a document."""
     document = rows.document(line)
     try:
-        return getattr(language.document.model_validate(document.data).spec, language.attributes[section])[name]
+        return getattr(
+            language.document.model_validate(document.data, context=rows.sets).spec, language.attributes[section]
+        )[name]
     except ValidationError as error:
         raise SpecError(list(explained(document, error, language, several=rows.several))) from error
 

@@ -1,14 +1,14 @@
 """Entries in CSV (RFC 4180): a header that names fields as in YAML, and a row for each entry.
 
 Cells are text and mean what they would mean in YAML; an empty one is a field left out, several values in one cell are
-separated by spaces. Blank lines and lines that begin with `#` are passed over. A cell never goes over lines, so that
-each row is a line and a wrong one harms no other.
+separated by spaces, save in a description. Blank lines and lines that begin with `#` are passed over. A cell never
+goes over lines, so that each row is a line and a wrong one harms no other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ class CsvTable(Rows):
         names = [cell.text for cell in header]
         width, at_name = len(names), names.index("name")
         columns = [(name, index) for index, name in enumerate(names) if name != "name"]
-        build = Builder(self._model, _value).of_columns(columns)
+        build = Builder(self._model, _value, _READ, sets=self.sets).of_columns(columns)
         for line, text in enumerate(self.raw.decode().split("\n"), start=1):
             text = text.strip()
             if line <= number or not text or text[0] == "#":
@@ -94,7 +94,8 @@ class CsvTable(Rows):
         fields: dict[str, tuple[int, Places]] = {}
         for column, cell in cells.items():
             with suppress(Absent):
-                data[column] = _value(cell.text)
+                read = _READ.get(column, _value)
+                data[column] = read(cell.text)
             words = [place(line, cell.start + word.start() + 1) for word in re.finditer(r"\S+", cell.text)]
             first = words[0] if words else place(line, cell.start + 1)
             fields[column] = (first, Branch(first, list(words)) if len(words) > 1 else first)
@@ -164,6 +165,16 @@ def _value(cell: str) -> Any:
     if not words:
         raise Absent
     return _BOOLEANS.get(words[0], words[0]) if len(words) == 1 else words
+
+
+def _text(cell: str) -> str:
+    """A cell that is one text, spaces and all."""
+    if not (text := cell.strip()):
+        raise Absent
+    return text
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {"description": _text}
 
 
 def _cells(line: str) -> list[_Cell]:

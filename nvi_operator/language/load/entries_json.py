@@ -55,7 +55,7 @@ class JsonLines(Rows):
 
     def entries(self, problems: SpecProblems) -> Iterator[tuple[int, str, Any]]:
         """See `Rows`. Blank lines are passed over."""
-        build = Builder(self._model, str).build
+        build = Builder(self._model, str, sets=self.sets).build
         for number, line in enumerate(self.raw.decode().split("\n"), start=1):
             if not line or line.isspace():
                 continue

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from nvi_operator.errors import Position, SpecProblem, SpecProblems
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places
+from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.wording import AS_A_LIST
 
 
@@ -17,8 +18,9 @@ class Rows(ABC):
 
     several = AS_A_LIST  # how a field has several values
 
-    def __init__(self, raw: bytes, file: str, section: str, model: type[Any]) -> None:
+    def __init__(self, raw: bytes, file: str, section: str, model: type[Any], sets: KnownSets | None = None) -> None:
         self.raw = raw
+        self.sets = sets
         self._file = file
         self._section = section
         self._model = model
@@ -30,7 +32,7 @@ class Rows(ABC):
 
     def of(self, raw: bytes) -> Self:
         """Those of the same file with other bytes in it."""
-        return type(self)(raw, self._file, self._section, self._model)
+        return type(self)(raw, self._file, self._section, self._model, self.sets)
 
     @abstractmethod
     def part(self, start: int, end: int) -> Self | None:

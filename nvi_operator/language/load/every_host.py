@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,6 +68,17 @@ def load_every_host(path: Path | str, *, gateway: str | None = None, language: L
         ]
         raise SpecError(counted)
     return found
+
+
+def on_every_host(found: Sequence[OnHost]) -> list[SpecProblem]:
+    """The notes that all hosts of a gateway have: what one of them uses has an effect."""
+    notes: dict[SpecProblem, set[str | None]] = {}
+    hosts: dict[str, set[str | None]] = {}
+    for each in found:
+        hosts.setdefault(each.loaded.name, set()).add(each.host)
+        for note in each.loaded.notes:
+            notes.setdefault(note, set()).add(each.host)
+    return [note for note, on in notes.items() if on in hosts.values()]
 
 
 def load_each(

@@ -28,9 +28,12 @@ from nvi_operator.language.load.merge import Part, Positions, Source, dotted, me
 from nvi_operator.language.load.yaml_documents import parts_of, validated
 from nvi_operator.language.load.yaml_errors import encoded
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.wording import LONGEST_NAME, short
+
+_NO_SETS: Mapping[str, KnownSets] = {}  # of a gateway without
 
 __all__ = ["LoadedSpec", "Positions", "load_directory", "load_texts"]
 
@@ -49,6 +52,7 @@ class LoadedSpec:
     texts: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)  # that no source keeps
     host: str | None = None  # the one that it was read for, where it may differ from host to host
     taken: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)  # names that no edit may add
+    notes: tuple[SpecProblem, ...] = ()  # what is right, and has no effect
 
     @property
     def counts(self) -> dict[str, int]:
@@ -57,8 +61,9 @@ class LoadedSpec:
 
     @property
     def counts_text(self) -> str:
-        """The same for people: `2 uplinks, 1 forward`."""
-        return self.language.counts_text(self.spec)
+        """The same for people: `2 uplinks, 1 forward`; and how many more are disabled."""
+        disabled = sum(map(len, self.where.disabled.values()))
+        return self.language.counts_text(self.spec) + (f" ({disabled} more disabled)" if disabled else "")
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -160,13 +165,16 @@ def _load_layers(
     """See `_load`."""
     problems = SpecProblems(layers.problems)
     try:
-        documents = validated(layers.documents, problems, language)
-        loaded = _load(documents, yaml, entries, problems, hostname, gateway, root, language)
+        documents = validated(layers.documents, problems, language, layers.sets)
+        loaded = _load(documents, yaml, entries, problems, hostname, gateway, root, language, layers.sets)
     except SpecError as error:
         raise layers.explain(error) from None
     more = [file for file in (layers.overlay,) if file is not None and file not in loaded.files]
     texts = {**loaded.texts, **{file: encoded(yaml[file]) for file in more}}
-    return replace(loaded, files=(*loaded.files, *more), texts=texts, host=layers.host, taken=layers.names)
+    notes = tuple(layers.notes_on(loaded.name))
+    return replace(
+        loaded, files=(*loaded.files, *more), texts=texts, host=layers.host, taken=layers.names, notes=notes
+    )
 
 
 def _load(
@@ -178,9 +186,10 @@ def _load(
     gateway: str | None,
     root: str,
     language: Language,
+    sets: Mapping[str, KnownSets] = _NO_SETS,
 ) -> LoadedSpec:
     """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
-    parts = _parts(documents, entries, problems, language)
+    parts = _parts(documents, entries, problems, language, sets)
     if not parts:
         raise _no_documents(root)
     name = _choose(parts, hostname, gateway)
@@ -198,7 +207,7 @@ def _merged(
     chosen = [part for part in parts if part.name == name]
     spec, where, _ = merge(chosen, language)
     claims = Claims()
-    for path, message, hint in check(spec, claims):
+    for path, message, hint in check(spec, claims, where.disabled):
         if not problems.is_full():  # to find a place takes longer than to find a problem
             source, written = where.written(path)
             problems.append(SpecProblem(source.find(written), dotted(written), message, hint))
@@ -221,13 +230,19 @@ def _in_order(problems: SpecProblems) -> SpecProblems:
     return ordered
 
 
-def _parts(documents: Sequence[Part], entries: ReadEntries, problems: SpecProblems, language: Language) -> list[Part]:
+def _parts(
+    documents: Sequence[Part],
+    entries: ReadEntries,
+    problems: SpecProblems,
+    language: Language,
+    sets: Mapping[str, KnownSets] = _NO_SETS,
+) -> list[Part]:
     """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
     parts: list[Part] = []
     named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
     for part in documents:
         parts.append(part)
-        parts += _named_by(part, entries, named, problems, language)
+        parts += _named_by(part, entries, named, problems, language, sets.get(part.name))
     for name in dict.fromkeys(part.name for part in parts):
         problems += merge([part for part in parts if part.name == name], language)[2]
     if problems:
@@ -241,6 +256,7 @@ def _named_by(
     named: dict[tuple[str, str, str], tuple[Source, Path]],
     problems: SpecProblems,
     language: Language,
+    sets: KnownSets | None,
 ) -> Iterator[Part]:
     """The files of entries that a document names, except those that are in `named` already."""
     document = part.source
@@ -258,7 +274,7 @@ def _named_by(
             if problems.is_enough():
                 return
             try:
-                source, found = read_entries(entries(document.file, file), found_at, section, language)
+                source, found = read_entries(entries(document.file, file), found_at, section, language, sets)
             except SpecError as error:
                 problems.add(error)
             except OSError as error:

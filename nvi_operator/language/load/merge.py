@@ -51,6 +51,7 @@ class Positions:
     sections: Mapping[str, int]  # section -> the first source that has it
     entries: Mapping[str, Sequence[tuple[int, Mapping[str, Any]]]]  # section that is a mapping -> (source, its own)
     lines: Mapping[str, Sequence[tuple[int, int]]]  # section that is a list -> (source, index in it) of each
+    disabled: Mapping[str, frozenset[str]]  # section -> entries that are written, and not in the spec
 
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
@@ -88,11 +89,12 @@ class _Merged:
     sections: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[tuple[int, Mapping[str, Any]]]] = field(default_factory=dict)
     lines: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    disabled: dict[str, frozenset[str]] = field(default_factory=dict)
     problems: list[SpecProblem] = field(default_factory=list)
 
     @property
     def where(self) -> Positions:
-        return Positions(self.sources, self.sections, self.entries, self.lines)
+        return Positions(self.sources, self.sections, self.entries, self.lines, self.disabled)
 
 
 def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Positions, list[SpecProblem]]:
@@ -104,6 +106,8 @@ def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Posit
                 continue  # the files are parts of their own
             _JOINED[language.by_name[section].join](merged, number, section, value)
             merged.sections.setdefault(section, number)
+    for section in language.switched & merged.data.keys():
+        _leave_out_disabled(merged, section)
     fields = {
         language.attributes[section]: tuple(value) if language.by_name[section].join is Join.IN_ORDER else value
         for section, value in merged.data.items()
@@ -144,6 +148,19 @@ def _list(merged: _Merged, number: int, section: str, value: Sequence[Any]) -> N
             names[item.name] = len(target)
         target.append(item)
         lines.append((number, index))
+
+
+def _leave_out_disabled(merged: _Merged, section: str) -> None:
+    value = merged.data[section]
+    if isinstance(value, list):
+        if disabled := frozenset(item.name for item in value if not item.enabled):
+            kept = [index for index, item in enumerate(value) if item.enabled]
+            merged.data[section] = [value[index] for index in kept]
+            merged.lines[section] = [merged.lines[section][index] for index in kept]
+            merged.disabled[section] = disabled
+    elif disabled := frozenset(name for name, entry in value.items() if not entry.enabled):
+        merged.data[section] = {name: entry for name, entry in value.items() if name not in disabled}
+        merged.disabled[section] = disabled
 
 
 _JOINED = {Join.ONCE: _single, Join.IN_ORDER: _list, Join.BY_NAME: _mapping}

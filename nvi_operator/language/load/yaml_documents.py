@@ -18,8 +18,11 @@ from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Document, Path, parse
+from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.gateway import Gateway
 from nvi_operator.language.model.sections import LANGUAGE, Language
+
+_NO_SETS: Mapping[str, KnownSets] = {}
 
 LITTLE = 1 << 18  # characters of YAML that libyaml may read twice
 
@@ -55,9 +58,16 @@ def documents_of(text: str, file: str, language: Language) -> Sequence[Document 
     return _cut_documents(text, file, language, LEAST, None) or parse(text, file)
 
 
-def validated(documents: Iterable[Document | CutDocument], problems: SpecProblems, language: Language) -> list[Part]:
-    """Those of the documents that are valid; what is wrong is added to `problems`."""
-    found = [(document, _validated(document, language)) for document in documents if not _is_operators(document)]
+def validated(
+    documents: Iterable[Document | CutDocument],
+    problems: SpecProblems,
+    language: Language,
+    sets: Mapping[str, KnownSets],
+) -> list[Part]:
+    """Those of the documents that are valid; what is wrong is added to `problems`. `sets` are by gateway."""
+    found = [
+        (document, _validated(document, language, sets)) for document in documents if not _is_operators(document)
+    ]
     return _parts(found, problems, language)
 
 
@@ -103,9 +113,18 @@ def first_parts(
     return parts, any(map(_unread, documents))
 
 
-def _validated(document: Document | CutDocument, language: Language) -> Gateway | ValidationError:
+def name_of(document: Document | CutDocument) -> str | None:
+    """Of the gateway that a document is of, valid or not."""
+    metadata = document.data.get("metadata") if isinstance(document.data, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) and not _is_operators(document) else None
+    return name if isinstance(name, str) else None
+
+
+def _validated(
+    document: Document | CutDocument, language: Language, sets: Mapping[str, KnownSets] = _NO_SETS
+) -> Gateway | ValidationError:
     try:
-        return language.document.model_validate(document.data)
+        return language.document.model_validate(document.data, context=sets.get(name_of(document) or ""))
     except ValidationError as error:
         return error
 

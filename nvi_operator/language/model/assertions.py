@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.address_sets import networks_of
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
     RANGE_SCHEMA,
@@ -52,12 +61,14 @@ Traffic = Service | str  # ports with protocol, or a protocol by its name or num
 _WORDS = (INSIDE, OUTSIDE, SELF)
 
 
-def _parse_end(value: object) -> End:
-    if value in _WORDS:
-        return value  # type: ignore[return-value]
-    if _is_word(value):
-        raise HintedError(f"{shown(value)} is not a prefix", f"write a prefix, or one of {', '.join(_WORDS)}")
-    return parse_network(value)
+def _parse_ends(value: Any, info: ValidationInfo) -> tuple[End, ...]:
+    found: list[End] = []
+    for item in distinct(value):
+        if item in _WORDS:
+            found.append(item)
+        else:
+            found += networks_of(item, info.context, _WORDS)
+    return tuple(dict.fromkeys(found))
 
 
 def _is_word(value: object) -> bool:
@@ -122,7 +133,7 @@ _STRS = PlainSerializer(_written)
 
 Ends = Annotated[
     tuple[End, ...],
-    PlainValidator(lambda value: tuple(_parse_end(item) for item in distinct(value))),
+    PlainValidator(_parse_ends),
     _STRS,
     _several(_END_SCHEMA),
 ]
@@ -153,7 +164,7 @@ Receivers = Annotated[
 Uplinks = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), _several(NAME_SCHEMA)]
 
 
-class Assertion(Model):
+class Assertion(Entry):
     """What has to hold of packets that open a flow, whatever the rest of the spec says.
 
     The first fields say which packets: as they are sent (`from`, `in`, `at`, `protocol`, `ports`, `dscp`, `mark`),

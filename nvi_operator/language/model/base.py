@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+
+DESCRIPTION = "What it is for; for people only."
+ENABLED = "false: it is checked by itself, and otherwise counts as if it were not there."
 
 
 class Model(BaseModel):
@@ -21,6 +24,13 @@ class Model(BaseModel):
         alias_generator=to_camel,  # and by no other name: source_nat must not pass beside sourceNat
         serialize_by_alias=True,
     )
+
+
+class Entry(Model):
+    """One of several of a section."""
+
+    description: str = Field("", description=DESCRIPTION)
+    enabled: bool = Field(True, description=ENABLED)
 
 
 def is_model(item: Any) -> bool:

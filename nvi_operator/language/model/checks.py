@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Maybe, Name, SpecAddress, as_tuple
 from nvi_operator.language.model.health import Probe
 from nvi_operator.language.model.values import as_text
@@ -48,7 +49,7 @@ def together(spec: Mapping[str, Check], operator: Mapping[str, Check]) -> dict[s
     return {**spec, **{f"{name} (operator)" if name in spec else name: check for name, check in operator.items()}}
 
 
-class Check(Probe):
+class Check(Entry, Probe):  # pydantic takes the fields of the last base first
     """Something that has to work. A change after which a check fails that worked before it is given up."""
 
     command: Maybe[Command] = Field(

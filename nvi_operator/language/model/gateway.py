@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nvi_operator.language.model.address_sets import SelectedNetworks, SetOrNetworks
 from nvi_operator.language.model.assertions import Assertion
-from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.base import Entry, Model
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
 from nvi_operator.language.model.fields import (
@@ -24,7 +25,6 @@ from nvi_operator.language.model.fields import (
     IfNames,
     Maybe,
     Name,
-    Networks,
     OrShort,
     SpecMark,
     VariableValue,
@@ -41,8 +41,8 @@ from nvi_operator.language.model.source_nat import SourceNat
 class RouteExceptions(Model):
     """Packets that a route is not about: each of these that matches takes a packet out of it."""
 
-    from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
-    to: Maybe[Networks] = Field(None, description="Destination prefixes, after translation.")
+    from_: Maybe[SelectedNetworks] = Field(None, alias="from", description="Source prefixes, after translation.")
+    to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes, after translation.")
 
     @model_validator(mode="after")
     def _says_something(self) -> RouteExceptions:
@@ -51,7 +51,7 @@ class RouteExceptions(Model):
         return self
 
 
-class RouteSpec(Model):
+class RouteSpec(Entry):
     """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins.
 
     Routes without `in` lead what the gateway itself sends as well, with the uplink's address, where its program has
@@ -60,8 +60,8 @@ class RouteSpec(Model):
     """
 
     name: Name = Field(description="Its name in diffs and messages.")
-    from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes, after translation.")
-    to: Maybe[Networks] = Field(None, description="Destination prefixes, after translation.")
+    from_: Maybe[SelectedNetworks] = Field(None, alias="from", description="Source prefixes, after translation.")
+    to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes, after translation.")
     in_: Maybe[IfNames] = Field(
         None, alias="in", description="Interfaces that the packet came in by; `self`: what the gateway itself sends."
     )
@@ -94,6 +94,12 @@ class GatewaySpec(Model):
         description="Variables, by name: `${name}` stands for the value, in the spec's YAML and in that of hosts.",
     )
     dataplane: Dataplane = Field(default_factory=Dataplane)
+    address_sets: dict[Name, SetOrNetworks] = Field(
+        default_factory=dict,
+        description="Addresses by name, as in `office: [192.0.2.0/24, 2001:db8::/48]`. The name may stand wherever a "
+        "condition has prefixes: in `from`, `to` and `except` of rules, routes, forwards, redirects, 1:1 NAT and "
+        "assertions.",
+    )
     numbers: Numbers = Field(default_factory=Numbers)
     guards: Guards = Field(default_factory=Guards)
     interfaces: dict[IfName, InterfaceSpec] = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
-from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import (
     Addresses,
     IfName,
@@ -23,7 +23,7 @@ from nvi_operator.language.model.prefixes import SubPrefixes
 from nvi_operator.language.model.values import parse_network
 
 
-class InterfaceSpec(Model):
+class InterfaceSpec(Entry):
     """An interface that takes part in NAT and is no uplink."""
 
     networks: Networks = Field(description="The prefixes that live behind this interface.")
@@ -82,7 +82,7 @@ _TRUE_OR_NETWORKS: dict[str, Any] = {
 }
 
 
-class UplinkSpec(Model):
+class UplinkSpec(Entry):
     """A way out: an ISP, a tunnel, a partner link. Packets take the uplink that owns their translated source."""
 
     interface: IfName = Field(description="The interface that it is reached through.")

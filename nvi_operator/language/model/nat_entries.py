@@ -15,13 +15,14 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from nvi_operator.language.model.address_sets import SelectedNetworks
+from nvi_operator.language.model.base import DESCRIPTION, ENABLED
 from nvi_operator.language.model.fields import (
     Dscps,
     FamilyNetworks,
     IfNames,
     Maybe,
     Name,
-    Networks,
     OrShort,
     Protocols,
     Services,
@@ -157,7 +158,9 @@ class Forward:
         ),
     ] = "hash"
     tenant: Annotated[Maybe[Name], Field(description="The tenant in which the server lives.")] = None
-    from_: Annotated[Maybe[Networks], Field(alias="from", description="Only for clients of these prefixes.")] = None
+    from_: Annotated[
+        Maybe[SelectedNetworks], Field(alias="from", description="Only for clients of these prefixes.")
+    ] = None
     from_ports: Annotated[
         Maybe[Services],
         Field(
@@ -177,9 +180,9 @@ class Forward:
             "0x10/0xff to compare some bits."
         ),
     ] = None
-    except_: Annotated[Maybe[Networks], Field(alias="except", description="Not for clients of these prefixes.")] = (
-        None
-    )
+    except_: Annotated[
+        Maybe[SelectedNetworks], Field(alias="except", description="Not for clients of these prefixes.")
+    ] = None
     hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside as well?")] = True
     health: Annotated[
         Maybe[ServerHealth],
@@ -190,6 +193,8 @@ class Forward:
             "where none works, the one that failed last stays. Left out: each takes its share."
         ),
     ] = None
+    description: Annotated[str, Field(strict=True, description=DESCRIPTION)] = ""
+    enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
         if self.ports and self.from_ports:
@@ -259,7 +264,7 @@ class Static:
     address: Annotated[FamilyNetworks, Field(description="The real address or prefix; one of each family.")]
     as_: Annotated[FamilyNetworks, Field(alias="as", description="What it is known as; of the same size.")]
     to: Annotated[
-        Maybe[Networks],
+        Maybe[SelectedNetworks],
         Field(
             description="Only for what is sent to these prefixes, and for what comes from them. Such an entry is "
             "matched before those without, and before the rules for inside networks."
@@ -275,7 +280,7 @@ class Static:
         ),
     ] = None
     except_: Annotated[
-        Maybe[Networks],
+        Maybe[SelectedNetworks],
         Field(
             alias="except",
             description="Parts of `address`, or of `as`, that stay out of it. An uplink's own address within a "
@@ -292,6 +297,8 @@ class Static:
         ),
     ] = False
     tenant: Annotated[Maybe[Name], Field(description="The tenant that it lives in.")] = None
+    description: Annotated[str, Field(strict=True, description=DESCRIPTION)] = ""
+    enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
         pairs = _same_families_and_sizes(self.address, self.as_, "address", "as")
@@ -344,6 +351,8 @@ class TwiceNat:
             "addresses of `as`."
         ),
     ] = "both"
+    description: Annotated[str, Field(strict=True, description=DESCRIPTION)] = ""
+    enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
         near = _same_families_and_sizes(self.from_, self.as_, "from", "as")

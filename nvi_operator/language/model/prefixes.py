@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from nvi_operator.language.model.base import Model, fields_of
+from nvi_operator.language.model.base import Entry, Model, fields_of
 from nvi_operator.language.model.fields import Name, SpecNetwork, as_tuple
 from nvi_operator.language.model.values import Network, check_hosts, parse_network
 from nvi_operator.language.wording import HintedError, nearest, shown
@@ -90,7 +90,7 @@ Mapped = Annotated[
 ]
 
 
-class PrefixNat(Model):
+class PrefixNat(Entry):
     """One inside IPv6 prefix, known by a prefix of each of several uplinks (NPTv6).
 
     New flows of the inside take the first uplink that works; by each of the prefixes hosts are reached. Host parts

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.fields import IfNames, Maybe, Networks, Services, as_tuple
+from nvi_operator.language.model.address_sets import SelectedNetworks
+from nvi_operator.language.model.base import Entry
+from nvi_operator.language.model.fields import IfNames, Maybe, Services, as_tuple
 from nvi_operator.language.model.services import PortRange, Target, parse_port_range, parse_target
 from nvi_operator.language.model.values import SELF, Family
 from nvi_operator.language.wording import HintedError, shown
@@ -58,7 +59,7 @@ Answers = Annotated[
 ]
 
 
-class RedirectSpec(Model):
+class RedirectSpec(Entry):
     """What inside hosts send to these ports goes to one server, whatever address they sent it to.
 
     Answers come from the address that was asked. What the server itself sends is not redirected, so that a resolver
@@ -72,7 +73,7 @@ class RedirectSpec(Model):
         description="Inside interfaces that it comes in by. Left out: every one; with a server of a tenant, the "
         "tenant's.",
     )
-    from_: Maybe[Networks] = Field(
+    from_: Maybe[SelectedNetworks] = Field(
         None, alias="from", description="Only from these prefixes. Left out: from whatever lives behind them."
     )
     ports: Services = Field(description="The ports that are asked, with protocol, as in [53/udp, 53/tcp].")
@@ -80,7 +81,7 @@ class RedirectSpec(Model):
         description="The server, one for each family, with a port where that is another one; `self` or `self:PORT`: "
         "the gateway itself, by its first address on the interface."
     )
-    except_: Maybe[Networks] = Field(
+    except_: Maybe[SelectedNetworks] = Field(
         None,
         alias="except",
         description="What is sent from these prefixes, or to them, is left alone: other resolvers that may be asked.",

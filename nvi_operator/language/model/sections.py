@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any, cast, get_args, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 from nvi_operator.language.model.base import attributes_of, fields_of, is_model
 from nvi_operator.language.model.gateway import Gateway, GatewaySpec
@@ -24,6 +24,12 @@ class Join(Enum):
     BY_NAME = "a mapping: no two documents may have the same name"
     IN_ORDER = "a list of entries with names, in the order of files and documents"
     ONCE = "one document may have it"
+
+
+def _model_of(annotation: Any) -> Any:
+    """The model of an entry, which may have short forms."""
+    found = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return found if is_model(found) else None
 
 
 _JOINS: Mapping[Any, Join] = {dict: Join.BY_NAME, tuple: Join.IN_ORDER}
@@ -112,6 +118,17 @@ class Language:
         return {section.files: section.name for section in self.sections if section.bulk}
 
     @cached_property
+    def switched(self) -> frozenset[str]:
+        """The sections whose entries may be disabled."""
+        fields = fields_of(self.spec)
+        entries = {s.name: get_args(fields[s.name].annotation) for s in self.sections if s.join is not Join.ONCE}
+        return frozenset(
+            name
+            for name, arguments in entries.items()
+            if any("enabled" in fields_of(model) for model in map(_model_of, arguments) if model)
+        )
+
+    @cached_property
     def field_names(self) -> frozenset[str]:
         """Every field of the language, wherever it belongs."""
         names: set[str] = set()
@@ -139,6 +156,7 @@ class Language:
 SECTIONS = (
     Section("host", Join.ONCE),
     Section("vars", Join.BY_NAME, "variable", "variables"),
+    Section("addressSets", Join.BY_NAME, "address set", "address sets"),
     Section("interfaces", Join.BY_NAME, "interface", "interfaces"),
     Section("uplinks", Join.BY_NAME, "uplink", "uplinks"),
     Section("defaultUplink", Join.ONCE),

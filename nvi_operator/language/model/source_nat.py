@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from nvi_operator.language.model.base import Model, fields_of
+from nvi_operator.language.model.address_sets import SelectedNetworks
+from nvi_operator.language.model.base import Entry, Model, fields_of
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
     RANGE_SCHEMA,
@@ -23,7 +24,6 @@ from nvi_operator.language.model.fields import (
     IfNames,
     Maybe,
     Name,
-    Networks,
     OrShort,
     Protocols,
     Services,
@@ -240,8 +240,8 @@ _SHORT_TRANSLATIONS: tuple[dict[str, Any], ...] = (
 class Exceptions(Model):
     """Packets that a rule is not about: each of these that matches takes a packet out of it."""
 
-    from_: Maybe[Networks] = Field(None, alias="from", description="Source prefixes.")
-    to: Maybe[Networks] = Field(None, description="Destination prefixes.")
+    from_: Maybe[SelectedNetworks] = Field(None, alias="from", description="Source prefixes.")
+    to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes.")
     ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 25/tcp.")
 
     @model_validator(mode="after")
@@ -251,7 +251,7 @@ class Exceptions(Model):
         return self
 
 
-class SourceNat(Model):
+class SourceNat(Entry):
     """One rule of source NAT: which packets, and what their source becomes. The first that matches wins.
 
     A rule without `in` and `from` that says which packets it is about (`to`, `protocol`, ports) is also about what
@@ -261,12 +261,12 @@ class SourceNat(Model):
     """
 
     name: Name = Field(description="Its name in counters, diffs and messages.")
-    from_: Maybe[Networks] = Field(
+    from_: Maybe[SelectedNetworks] = Field(
         None,
         alias="from",
         description="Source prefixes. Left out: everything behind the inside interfaces.",
     )
-    to: Maybe[Networks] = Field(None, description="Destination prefixes.")
+    to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes.")
     in_: Maybe[IfNames] = Field(
         None,
         alias="in",

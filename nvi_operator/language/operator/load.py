@@ -53,7 +53,7 @@ def operator_of(document: Document, event_kinds: Collection[str]) -> OperatorSpe
     problems += _unknown_events(document, spec, event_kinds)
     if problems:
         raise SpecError(problems)
-    return spec
+    return spec.model_copy(update={"checks": {name: check for name, check in spec.checks.items() if check.enabled}})
 
 
 def is_operator(document: Document) -> bool:

@@ -54,8 +54,8 @@ def test_how_packets_leave_and_where_they_arrive() -> None:
         (
             "from: outsid, never: all",
             ".from",
-            "'outsid' is not a prefix",
-            "write a prefix, or one of inside, outside, self",
+            "there is no address set 'outsid'",
+            "did you mean 'outside'?",
         ),
         ("only: 443", ".only", "443 names no protocol: write 443/tcp or 443/udp", ""),
         ("as: isp-a", ".as", "'isp-a' is not an address", "write `by: isp-a` where it is an uplink"),

@@ -142,6 +142,7 @@ UNEQUAL = "1/tcp is 1 port and 192.168.1.1:2-3 is 2: ranges must be of equal siz
 EQUAL = "make both ranges cover as many ports"
 ALLOWED = "names become nft identifiers: lower-case letters, digits and '-' only"
 COLUMNS = "name, at, ports, protocol, to, pick, tenant, from, fromPorts, dscp, mark, except, hairpin, health"
+COLUMNS += ", description, enabled"
 NOT_CSV = "not CSV: a quote that is not closed on its line, or text beside it"
 QUOTE = 'close it before the next comma, and write " within quotes as ""'
 COMMAS = "write a comma for each empty cell as well"

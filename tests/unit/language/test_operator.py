@@ -176,3 +176,10 @@ def test_run_takes_a_directory_or_a_document(tmp_path: Path, capsys: pytest.Capt
     assert "both DIR and --config" in capsys.readouterr().err
     assert main(["run", "--config", str(tmp_path / "operator.yaml")]) == 1
     assert "operator.yaml: cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_disabled_check_is_not_asked(tmp_path: Path) -> None:
+    path = tmp_path / "operator.yaml"
+    checks = "{portal: {ping: 192.0.2.1, enabled: false}, mail: {ping: 192.0.2.2}}"
+    path.write_text(f"{HEAD}{SOURCE}  checks: {checks}\n")
+    assert list(load_operator(path, ()).checks) == ["mail"]

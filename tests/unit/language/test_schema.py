@@ -12,7 +12,7 @@ import pytest
 from nvi_operator.errors import SpecError
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.load.yaml_reader import parse
-from nvi_operator.language.schema import operator_schema, schema, schema_text
+from nvi_operator.language.schema import host_schema, operator_schema, schema, schema_text
 from tests.unit.language.specs import BASE, HEAD
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,8 @@ def test_it_is_a_schema_of_its_draft() -> None:
 
 
 def test_the_files_are_in_step_with_the_models() -> None:
-    texts = {"gateway": schema_text(), "operator": schema_text(operator_schema())}
+    schemas = {"gateway": schema(), "host": host_schema(), "operator": operator_schema()}
+    texts = {kind: schema_text(found) for kind, found in schemas.items()}
     for kind, text in texts.items():
         assert (ROOT / "schemas" / f"{kind}.schema.json").read_text(encoding="utf-8") == text, "run `make schema`"
 
