@@ -4,6 +4,7 @@ surroundings: what a spec says of the networks around the gateway, and what is a
 places: who may send or get a packet.
 translation: what a new flow has to leave as, read off the resolved gateway.
 probe, probes, forward_probes: the packets, and what has to become of each.
+assertions: those of the spec, held against all packets that were sent.
 frames: packets as bytes, and bytes as packets.
 judge: what was seen, and whether that is what was expected.
 outcome: all of it, of one gateway.

@@ -26,11 +26,16 @@ class Observation:
 
 @dataclass(frozen=True)
 class Result:
-    """`problems` is empty where all was as expected; `way` says in words what was seen."""
+    """`problems` is empty where all was as expected; `way` says in words what was seen.
+
+    `refused`: an ICMP error or a reset that came back about it.
+    """
 
     probe: Probe
     way: str
     problems: tuple[str, ...]
+    arrived: Observation | None = None
+    refused: Observation | None = None
 
     @property
     def passed(self) -> bool:
@@ -40,9 +45,8 @@ class Result:
 def judge(
     probe: Probe, arrived: Observation | None, returned: Observation | None, refused: Observation | None
 ) -> Result:
-    """`refused`: an ICMP error or a reset that came back about it."""
-    problems = tuple(_problems(probe, arrived, returned, refused))
-    return Result(probe, _way(arrived, refused), problems)
+    problems = () if probe.expected.fate is Fate.ANY else tuple(_problems(probe, arrived, returned, refused))
+    return Result(probe, _way(arrived, refused), problems, arrived, refused)
 
 
 def _way(arrived: Observation | None, refused: Observation | None) -> str:

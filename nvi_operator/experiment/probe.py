@@ -17,6 +17,7 @@ class Fate(Enum):
     ARRIVES = "arrives"  # at a far end, and the answer returns
     ANSWERED = "answered"  # by the gateway itself
     DROPPED = "dropped"  # nothing of it is seen
+    ANY = "any"  # it is only looked at
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,11 @@ from typing import TypeVar
 from nvi_operator.experiment.forward_probes import ForwardProbes
 from nvi_operator.experiment.places import SERVICES, Places, spread
 from nvi_operator.experiment.probe import Expected, Fate, Probe, Sampled, is_in, ranges
-from nvi_operator.experiment.surroundings import Surroundings
 from nvi_operator.experiment.translation import counterpart, leaving
 from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, Network
 from nvi_operator.topology.interfaces import Inside
-from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import RedirectRule, SourceRule, StaticEntry, TwiceEntry
 
 T = TypeVar("T", SourceRule, StaticEntry, TwiceEntry, RedirectRule)
@@ -29,9 +27,9 @@ class Trial:
     sampled: tuple[Sampled, ...]
 
 
-def make_probes(topology: Topology, around: Surroundings, most: int) -> Trial:
+def make_probes(places: Places, most: int) -> Trial:
     """`most`: entries of each section that are tried."""
-    return _Maker(Places(topology, around), most).trial()
+    return _Maker(places, most).trial()
 
 
 class _Maker:

@@ -54,8 +54,9 @@ class Exchange:
     def run(self, probes: Sequence[Probe]) -> list[Result]:
         """In their order. Raises KernelError."""
         numbers = list(range(len(probes)))
-        dropped = [n for n in numbers if probes[n].expected.fate is Fate.DROPPED]
-        others = [n for n in numbers if probes[n].expected.fate is not Fate.DROPPED]
+        unsure = (Fate.DROPPED, Fate.ANY)
+        dropped = [n for n in numbers if probes[n].expected.fate in unsure]
+        others = [n for n in numbers if probes[n].expected.fate not in unsure]
         for start in range(0, len(others), _BATCH):
             self._batch(probes, others[start : start + _BATCH], self._patience)
             self._tell(start)

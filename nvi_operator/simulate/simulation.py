@@ -8,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+from nvi_operator.experiment.assertions import Assertions
 from nvi_operator.experiment.outcome import Tried
+from nvi_operator.experiment.places import Places
 from nvi_operator.experiment.probes import make_probes
 from nvi_operator.experiment.surroundings import Surroundings, surroundings
 from nvi_operator.kernel.errors import kernel_errors
@@ -30,6 +32,7 @@ class Gateway:
     """A gateway that stands, in the network namespace of this process, with what is around it."""
 
     name: str
+    spec: GatewaySpec
     topology: Topology
     around: Surroundings
     ends: tuple[WireEnd, ...]
@@ -57,19 +60,24 @@ def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> 
             reconcile(kernel, compiler).raise_failure()
         assert compiler.topology is not None
         around = Surroundings(around.wires, around.far, around.taken, (*around.assumed, *other))
-        yield Gateway(name, compiler.topology, around, tuple(ends))
+        yield Gateway(name, spec, compiler.topology, around, tuple(ends))
 
 
 def try_out(gateway: Gateway, most: int, tell: Callable[[int], None] = lambda done: None) -> Tried:
     """Send the packets that try it; `most` entries of each section. Raises KernelError."""
-    trial = make_probes(gateway.topology, gateway.around, most)
-    results = Exchange(gateway.ends, tell).run(trial.probes)
+    places = Places(gateway.topology, gateway.around)
+    trial = make_probes(places, most)
+    assertions = Assertions(gateway.spec.assert_, places)
+    asked = tuple(assertions.probes())
+    results = Exchange(gateway.ends, tell).run((*trial.probes, *asked))
+    judged, sampled = assertions.results(results)
+    results = [*results[: len(trial.probes)], *judged]
     return Tried(
         gateway.name,
         gateway.topology.dataplane,
         gateway.around.assumed,
         gateway.topology.notes,
-        trial.sampled,
+        (*trial.sampled, *([sampled] if sampled else [])),
         tuple(results),
     )
 

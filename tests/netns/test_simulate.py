@@ -65,6 +65,26 @@ spec:
   routes:
     - { name: far, to: 192.0.2.128/25, via: lte }
 """
+ASSERTING = """\
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces: { lan0: { networks: 192.168.1.0/24 }, dmz0: { networks: 10.1.0.0/24 } }
+  uplinks:
+    isp-a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, default: true }
+    isp-b: { interface: wan1, nextHop: 198.51.100.1, addresses: 198.51.100.2 }
+  sourceNat: [{ name: dmz, in: dmz0, as: isp-b }, { name: all, as: isp-a }]
+  forwards:
+    web: { at: isp-a, ports: 443/tcp, to: "192.168.1.80:8443" }
+    ssh: { at: isp-b, ports: 2222/tcp, to: "10.1.0.5:22" }
+  assert:
+    - { name: dmz-by-b, from: 10.1.0.0/24, to: outside, by: isp-b, as: 198.51.100.2 }
+    - { name: no-ssh, from: outside, to: inside, never: 22/tcp }
+    - { name: web, from: outside, at: isp-a, ports: 443/tcp, reaches: "192.168.1.80:8443" }
+    - { name: lan-dmz, from: 192.168.1.0/24, to: 10.1.0.0/24, never: all }
+    - { name: own, from: self, to: outside, by: isp-a }
+"""
 
 
 def in_gateway(spec: Path, tmp_path: Path, do: Callable[[Gateway], dict[str, Any]]) -> dict[str, Any]:
@@ -107,6 +127,14 @@ def test_a_spec_with_nearly_everything_passes_and_what_cannot_be_tried_is_named(
     assert found["problems"] == []
     assert found["left_out"] == ["marked"]
     assert found["laws"] == ["1:1 NAT", "forwards", "hairpin", "inside networks", "redirects", "source NAT"]
+
+
+def test_assertions_are_held_against_the_packets_that_were_sent(tmp_path: Path) -> None:
+    (tmp_path / "edge.yaml").write_text(ASSERTING)
+    found = in_gateway(tmp_path / "edge.yaml", tmp_path, lambda gateway: plain(try_out(gateway, 100)))
+    assert {problem.partition(":")[0] for problem in found["problems"]} == {"no-ssh", "lan-dmz"}
+    assert any("arrives at dmz0 as 192.0.2.80:" in problem for problem in found["problems"])
+    assert found["left_out"] == ["own"]
 
 
 def test_a_gateway_without_its_table_fails_and_says_what_happened(tmp_path: Path) -> None:

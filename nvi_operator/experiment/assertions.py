@@ -1,0 +1,221 @@
+"""Assertions of a spec, held against packets that were sent: every one that an assertion is about. Pure.
+
+`validate` decides about all packets by computing; here some are sent for each assertion, and what became of these and
+of all others that it is about has to be as it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from nvi_operator.experiment.judge import Observation, Result, endpoints
+from nvi_operator.experiment.places import SERVICES, Places
+from nvi_operator.experiment.probe import Expected, Fate, Probe, Sampled
+from nvi_operator.explain.packet import ECHO_REQUEST, Packet
+from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, UNCHANGED, Assertion, End, Traffic
+from nvi_operator.language.model.services import Service, protocol_number
+from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
+
+LAW = "assertions"
+_MOST = 48  # packets for one assertion
+_SHOWN = 3  # of those that are not as it says
+
+
+class Assertions:
+    """Of one gateway."""
+
+    def __init__(self, assertions: Sequence[Assertion], places: Places) -> None:
+        self._assertions = assertions
+        self._places = places
+
+    def probes(self) -> Iterator[Probe]:
+        """Whatever becomes of them is right, as far as they are alone."""
+        for assertion in self._assertions:
+            for packet, uplink in islice(self._packets(assertion), _MOST):
+                yield Probe(LAW, assertion.name, "", packet, Expected(Fate.ANY), uplink)
+
+    def results(self, results: Sequence[Result]) -> tuple[list[Result], Sampled | None]:
+        """Of each assertion the first packets that oppose it, or one that it is about."""
+        found: list[Result] = []
+        left_out: list[tuple[str, str]] = []
+        for assertion in self._assertions:
+            about = [result for result in results if self._is_about(assertion, result)]
+            if not about:
+                left_out.append((assertion.name, "no packet that was sent is one that it is about"))
+                continue
+            opposed = [(each, problem) for each in about if (problem := self._problem(assertion, each))]
+            for result, problem in opposed[:_SHOWN] or [(about[0], "")]:
+                probe = replace(result.probe, law=LAW, entry=assertion.name)
+                found.append(replace(result, probe=probe, problems=(problem,) if problem else ()))
+        total = len(self._assertions)
+        return found, Sampled(LAW, total - len(left_out), total, tuple(left_out)) if total else None
+
+    # ------------------------------------------------------------------ which packets
+
+    def _packets(self, assertion: Assertion) -> Iterator[tuple[Packet, str | None]]:
+        for family in FAMILIES:
+            targets = list(self._targets(assertion, family))
+            for ifname, source, uplink in self._senders(assertion, family):
+                for target in targets:
+                    if target == source:
+                        continue
+                    for service in self._services(assertion, family):
+                        dscp = next(iter(assertion.dscp or ()), 0)
+                        yield self._places.packet(ifname, source, target, service, dscp=dscp), uplink
+
+    def _senders(self, assertion: Assertion, family: Family) -> Iterator[tuple[str, Address, str | None]]:
+        topology = self._places.topology
+        for end in assertion.from_ or (INSIDE, OUTSIDE):
+            if end == INSIDE:
+                for inside in topology.inside_interfaces:
+                    yield from ((inside.interface.ifname, a, None) for a in self._places.clients(inside, family))
+            elif end == OUTSIDE or (not isinstance(end, str) and self._host(end, family) is None):
+                among = () if isinstance(end, str) else (end,)
+                stranger = self._places.stranger(family, among) if end == OUTSIDE or _of(end, family) else None
+                for uplink in topology.uplinks if stranger else ():
+                    if family in uplink.families and stranger is not None:
+                        yield uplink.interface.ifname, stranger, uplink.name
+            elif not isinstance(end, str) and (host := self._host(end, family)) is not None:
+                home = self._places.home(host)
+                assert home is not None
+                yield home.interface.ifname, host, None
+
+    def _host(self, network: Network, family: Family) -> Address | None:
+        """An inside host of a network."""
+        if network.version != family:
+            return None
+        return next((h for h in self._places.hosts(network) if self._places.home(h) is not None), None)
+
+    def _targets(self, assertion: Assertion, family: Family) -> Iterator[Address]:
+        topology = self._places.topology
+        for place in assertion.at or ():
+            if isinstance(place, str):
+                yield from (a for a in topology.uplink(place).addresses if a.version == family)
+            elif place.version == family:
+                yield from islice(self._places.hosts(place), 1)
+        for end in () if assertion.at else assertion.to or (OUTSIDE,):
+            if end == INSIDE:
+                for inside in topology.inside_interfaces:
+                    yield from self._places.clients(inside, family)
+            elif end == OUTSIDE:
+                stranger = self._places.stranger(family)
+                yield from (stranger,) if stranger else ()
+            elif not isinstance(end, str) and end.version == family:
+                yield from islice(self._places.hosts(end), 1)
+
+    def _services(self, assertion: Assertion, family: Family) -> list[Service | str | None]:
+        """Those that it names, and others: `only` is about these."""
+        wrong = "icmpv6" if family == 4 else "icmp"
+        if assertion.ports:
+            return list(assertion.ports)
+        if assertion.protocol:
+            return [protocol for protocol in assertion.protocol if protocol != wrong]
+        named = [*(assertion.only or ()), *(assertion.never if isinstance(assertion.never, tuple) else ())]
+        return [*(item for item in named if item != wrong and item != "dccp"), *SERVICES]
+
+    # ------------------------------------------------------------------ what became of them
+
+    def _is_about(self, assertion: Assertion, result: Result) -> bool:
+        packet, arrived = result.probe.packet, result.arrived
+        if packet.icmp_type is not None and packet.icmp_type != ECHO_REQUEST[packet.family]:
+            return False  # it opens nothing
+        asked = (
+            not assertion.from_ or any(self._is_from(end, result) for end in assertion.from_),
+            not assertion.in_ or packet.in_interface in assertion.in_,
+            not assertion.at or any(self._is_at(place, packet.destination) for place in assertion.at),
+            not assertion.protocol or packet.protocol in map(protocol_number, assertion.protocol),
+            not assertion.ports or _is_traffic(packet, assertion.ports),
+            not assertion.dscp or packet.dscp in assertion.dscp,
+            not assertion.mark,
+            not assertion.to or (arrived is not None and any(_is_to(end, arrived) for end in assertion.to)),
+        )
+        return all(asked) and not self._is_excepted(assertion, packet)
+
+    def _is_excepted(self, assertion: Assertion, packet: Packet) -> bool:
+        out = assertion.except_
+        if out is None:
+            return False
+        sources, targets = out.from_ or (), out.to or ()
+        return (
+            _within(packet.source, sources)
+            or _within(packet.destination, targets)
+            or bool(out.ports and _is_traffic(packet, out.ports))
+        )
+
+    def _is_from(self, end: End, result: Result) -> bool:
+        if end == OUTSIDE:
+            return result.probe.uplink is not None
+        if end == INSIDE:
+            return result.probe.uplink is None
+        return not isinstance(end, str) and _within(result.probe.packet.source, (end,))
+
+    def _is_at(self, place: Network | str, destination: Address) -> bool:
+        if isinstance(place, str):
+            return destination in self._places.topology.uplink(place).addresses
+        return _within(destination, (place,))
+
+    def _problem(self, assertion: Assertion, result: Result) -> str:
+        """What opposes it, in words; empty where nothing does."""
+        arrived = result.arrived
+        if arrived is None:
+            return f"arrives nowhere: {result.way}" if isinstance(assertion.reaches, tuple) else ""
+        packet, seen = arrived.packet, f"arrives at {arrived.place} as {endpoints(arrived.packet)}"
+        wrong = (
+            assertion.only is not None and not _is_traffic(packet, assertion.only),
+            assertion.never == ALL,
+            isinstance(assertion.never, tuple) and _is_traffic(packet, assertion.never),
+            assertion.reaches is not None and not _reaches(assertion, packet),
+            assertion.by is not None and arrived.uplink is not None and arrived.uplink not in assertion.by,
+            assertion.as_ is not None and arrived.uplink is not None and not _has_source(assertion, result, packet),
+        )
+        return seen if any(wrong) else ""
+
+
+def _of(end: Network | str, family: Family) -> bool:
+    return not isinstance(end, str) and end.version == family
+
+
+def _within(address: Address, networks: Iterable[Network]) -> bool:
+    return any(network.version == address.version and address in network for network in networks)
+
+
+def _is_to(end: End, arrived: Observation) -> bool:
+    if end == OUTSIDE:
+        return arrived.uplink is not None
+    if end == INSIDE:
+        return arrived.uplink is None
+    return not isinstance(end, str) and _within(arrived.packet.destination, (end,))
+
+
+def _is_traffic(packet: Packet, items: Iterable[Traffic]) -> bool:
+    return any(_is_of(packet, item) for item in items)
+
+
+def _is_of(packet: Packet, item: Traffic) -> bool:
+    if isinstance(item, str):
+        return packet.protocol == protocol_number(item)
+    port = packet.destination_port or 0
+    return packet.protocol == protocol_number(item.protocol) and item.ports.first <= port <= item.ports.last
+
+
+def _reaches(assertion: Assertion, packet: Packet) -> bool:
+    if not isinstance(assertion.reaches, tuple):
+        return False
+    return any(
+        packet.destination == server.address
+        and (server.ports is None or packet.destination_port == server.ports.first)
+        for server in assertion.reaches
+    )
+
+
+def _has_source(assertion: Assertion, result: Result, packet: Packet) -> bool:
+    if assertion.as_ == UNCHANGED:
+        return packet.source == result.probe.packet.source
+    number = int(packet.source)
+    return any(
+        r.family == packet.family and int(r.first) <= number <= int(r.last)
+        for r in assertion.as_ or ()
+        if not isinstance(r, str)
+    )
