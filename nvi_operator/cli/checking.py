@@ -12,9 +12,14 @@ from nvi_operator.cli import options
 
 if TYPE_CHECKING:
     from nvi_operator.errors import SpecError
+    from nvi_operator.explain.machine import Machine
+    from nvi_operator.invariants.gateway import Gateway
     from nvi_operator.invariants.result import Result
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.plan.change import Plan
+    from nvi_operator.state.host import HostState
+    from nvi_operator.topology.facts import Facts
+    from nvi_operator.topology.model import Topology
     from nvi_operator.view.junit import Case
 
 
@@ -27,30 +32,45 @@ def junit(parser: ArgumentParser) -> None:
     )
 
 
-def of_spec(loaded: LoadedSpec) -> Sequence[Result]:
-    """The checks of a gateway as its spec says it should be, on a host that has all of it."""
+def of_spec(loaded: LoadedSpec, *, thorough: bool) -> Sequence[Result]:
+    """The checks of a gateway on a host that has all that its spec names."""
     from nvi_operator.invariants.check import check
-    from nvi_operator.topology.assume import assume_missing
-    from nvi_operator.topology.facts import Facts
+    from nvi_operator.topology.assume import assume_working
     from nvi_operator.topology.resolve import resolve
 
-    topology = resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, Facts("")))
-    return check(loaded.spec, topology)
+    facts = assume_working(loaded.spec)
+    return check(_gateway(loaded, resolve(loaded.name, loaded.spec, facts), facts), thorough=thorough)
 
 
-def of_plan(loaded: LoadedSpec, plan: Plan) -> Sequence[Result]:
+def of_plan(loaded: LoadedSpec, plan: Plan, facts: Facts | None, *, thorough: bool) -> Sequence[Result]:
     """The same of this host, as it is now."""
     from nvi_operator.invariants.check import check
 
-    return check(loaded.spec, plan.topology) if plan.topology else ()
+    if plan.topology is None or facts is None:
+        return ()
+    return check(_gateway(loaded, plan.topology, facts, plan.after), thorough=thorough)
+
+
+def _gateway(loaded: LoadedSpec, topology: Topology, facts: Facts, desired: HostState | None = None) -> Gateway:
+    from nvi_operator.invariants.gateway import Gateway
+
+    def machine() -> Machine:
+        from nvi_operator.explain.surroundings import machine_of
+        from nvi_operator.plan.compile import desired_state
+
+        return machine_of(topology, desired or desired_state(topology), facts)
+
+    return Gateway(loaded.spec, topology, machine, bool(facts.rules))
 
 
 def report(loaded: LoadedSpec, results: Sequence[Result], file: Path | None) -> SpecError | None:
     """Warnings on stderr, all of it into `file`. The error to raise or to tell, where something fails."""
     from nvi_operator.errors import SpecError
-    from nvi_operator.view.invariants import junit_cases, problems, warning_lines
+    from nvi_operator.view.invariants import problems, warning_lines
 
     if file is not None:
+        from nvi_operator.view.junit import junit_cases
+
         _write(file, loaded.name, tuple(junit_cases(results, loaded.where)))
     warnings = problems([result for result in results if result.severity == "warning"], loaded.where)
     for line in warning_lines(warnings):
@@ -63,9 +83,9 @@ def report_all(hosts: Sequence[tuple[str, LoadedSpec, Sequence[Result]]], file: 
     """The same for a spec on several hosts, by the words for each."""
     from dataclasses import replace
 
-    from nvi_operator.view.invariants import junit_cases
-
     if file is not None:
+        from nvi_operator.view.junit import junit_cases
+
         cases = [
             replace(case, name=f"{host}: {case.name}")
             for host, loaded, results in hosts
@@ -78,7 +98,7 @@ def report_all(hosts: Sequence[tuple[str, LoadedSpec, Sequence[Result]]], file: 
 
 
 def report_unreadable(error: SpecError, file: Path) -> None:
-    from nvi_operator.view.invariants import unreadable_cases
+    from nvi_operator.view.junit import unreadable_cases
 
     _write(file, "", unreadable_cases(error))
 

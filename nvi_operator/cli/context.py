@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nvi_operator.rollout.attempt import Attempt
     from nvi_operator.rollout.lockout import LockOut
     from nvi_operator.store.lock import GatewayLock
+    from nvi_operator.topology.facts import Facts
     from nvi_operator.topology.health import HealthFacts
 
 
@@ -35,6 +36,7 @@ class Context:
         self.arguments = arguments
         self._loaded: LoadedSpec | None = None
         self._operator: OperatorSpec | None = None
+        self.facts: Facts | None = None  # of the host that `preview` compared with
 
     def loaded(self) -> LoadedSpec:
         """What `load` returned last; it may have been read from a pipe."""
@@ -84,6 +86,7 @@ class Context:
                 for packet in lock_out.packets(kernel, compiler, plan, sessions=True):
                     warn([f"lock-out: {packet}: apply refuses that without --force"])
             warn(kernel.warnings)
+        self.facts = compiler.facts
         if drift and compiler.spec:
             plan = without_ignored(plan, compiler.spec.drift)
         self._tell_paused(plan)

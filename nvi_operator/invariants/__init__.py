@@ -1,6 +1,11 @@
 """What has to hold of every gateway, and what its spec asserts: checked by `validate` and `plan`. Pure.
 
-result      what a check says: Result and Finding
-dead        no entry is dead: shadowed by others, or about no packet
-boxes       which packets an entry is about, less those that others take
+check       all of it: begin here
+result      what a check says: Result, Finding, Unknown
+dead        no entry is dead (shadows: taken by others before it; boxes: the packets it is about)
+claims      no two entries give away one address
+walked      the checks that walk packets with the engine (classes: which packets there are)
+ways        nothing leaves untranslated, and nothing goes round
+forwards    every forward reaches its server, and its answers return (published: what forwards publish)
+plain       gateways that need no walk
 """

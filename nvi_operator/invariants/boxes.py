@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nvi_operator.explain.packet import ECHO_REQUEST, Packet, address
-from nvi_operator.explain.region import Region
-from nvi_operator.explain.space import Space
 from nvi_operator.explain.spans import ADDRESSES, BYTE, PORTS, Spans
 from nvi_operator.language.model.packet_fields import Mark
 from nvi_operator.language.model.services import Service, protocol_number
@@ -80,23 +77,6 @@ def boxes_of(conditions: Conditions, ifnames: Iterable[str | None]) -> Iterator[
         out = replace(whole, protocols=Spans.one(protocol_number(hole.protocol)), destination_ports=_ports([hole]))
         found = [piece for box in found for piece in box.less(out)]
     yield from found
-
-
-def example(box: Box) -> Packet | None:
-    """A likely packet of it; None where it is empty."""
-    family = box.family
-    known = frozenset(name for name in box.ifnames if name != OTHER) or box.ifnames
-    none = address(family, 0)
-    like = Packet(None, 0, none, none, dscp=box.dscps.first, mark=box.mark.value if box.mark else 0)
-    domains = {
-        "protocol": box.protocols,
-        "source": box.sources,
-        "destination": box.destinations,
-        "source_port": box.source_ports,
-        "destination_port": box.destination_ports,
-        "icmp_type": Spans.one(ECHO_REQUEST[family]),
-    }
-    return Region(family, known, Space(domains), like).example()
 
 
 def _protocols(conditions: Conditions) -> Sequence[str | None]:

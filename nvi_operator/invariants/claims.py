@@ -7,10 +7,10 @@ What would be the same key of a map (two forwards of one port, two 1:1 entries o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nvi_operator.explain.packet import Packet
-from nvi_operator.invariants.boxes import boxes_of, example
+from nvi_operator.invariants.boxes import boxes_of
+from nvi_operator.invariants.gateway import Gateway
 from nvi_operator.invariants.result import Finding
 from nvi_operator.language.check.addresses import (
     AddressSpan,
@@ -27,6 +27,9 @@ from nvi_operator.language.model.one_to_one import pieces
 from nvi_operator.language.model.values import FAMILIES, Address
 from nvi_operator.topology.model import Topology
 
+if TYPE_CHECKING:
+    from nvi_operator.explain.packet import Packet
+
 
 class _Claim(NamedTuple):
     section: str
@@ -39,8 +42,9 @@ class _Claim(NamedTuple):
         return f"{self.section} {self.name!r}"
 
 
-def claimed_twice(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
+def claimed_twice(gateway: Gateway) -> Iterator[Finding]:
     """Addresses that `overload: false` promises to one source each, and that others are given as well."""
+    spec, topology = gateway.spec, gateway.topology
     if all(rule.as_.overload for rule in spec.source_nat):
         return
 
@@ -83,6 +87,8 @@ def _primary(uplink: UplinkSpec) -> Iterator[Address]:
 
 def _packet(topology: Topology, claim: _Claim) -> Packet | None:
     """One that the entry is about."""
+    from nvi_operator.invariants.examples import example
+
     rule = next((rule for rule in topology.source_rules if rule.name == claim.name), None)
     inside = [i.interface.ifname for i in topology.inside_interfaces]
     return example(next(boxes_of(rule.conditions, inside))) if rule else None

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.spans import ADDRESSES, Spans
-from nvi_operator.invariants.boxes import OTHER, Box, boxes_of, example
+from nvi_operator.invariants.boxes import OTHER, Box, boxes_of
+from nvi_operator.invariants.gateway import Gateway
 from nvi_operator.invariants.result import Finding
 from nvi_operator.invariants.shadows import Entry, takers
 from nvi_operator.language.load.yaml_reader import Path
@@ -25,11 +26,15 @@ from nvi_operator.language.wording import listed
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import OwnRule, SourceRule
 
+if TYPE_CHECKING:
+    from nvi_operator.explain.packet import Packet
+
 Names = dict[tuple[str, str], Path]  # section and name -> path, of lists
 
 
-def dead_entries(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
+def dead_entries(gateway: Gateway) -> Iterator[Finding]:
     """Of every section."""
+    spec, topology = gateway.spec, gateway.topology
     yield from _hidden(spec, topology)
     yield from _redirects(spec, topology)
     yield from _static(spec, topology)
@@ -60,8 +65,7 @@ def _hidden(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
             yield from _of_nothing(spec, path)
         elif found := _hiders(fate.of_hosts or fate.own):
             leads_own = bool(fate.of_hosts and fate.own and not _hiders(fate.own))
-            packet = example(fate.example) if fate.of_hosts and path[1] == "sourceNat" else None  # as it comes in
-            yield _taken(spec, path, found, packet, leads_own)
+            yield _taken(spec, path, found, _packet(fate, path), leads_own)
 
 
 @dataclass
@@ -71,9 +75,14 @@ class _Fate:
     of_hosts: list[tuple[Entry, tuple[Entry, ...]]] = field(default_factory=list)
     own: list[tuple[Entry, tuple[Entry, ...]]] = field(default_factory=list)
 
-    @property
-    def example(self) -> Box:
-        return (self.of_hosts or self.own)[0][0].boxes[0]
+
+def _packet(fate: _Fate, path: Path) -> Packet | None:
+    """One that the entry is about, as it comes in; routes are asked about translated ones."""
+    if not fate.of_hosts or path[1] != "sourceNat":
+        return None
+    from nvi_operator.invariants.examples import example
+
+    return example(fate.of_hosts[0][0].boxes[0])
 
 
 def _hiders(parts: Sequence[tuple[Entry, tuple[Entry, ...]]]) -> tuple[Path, ...]:

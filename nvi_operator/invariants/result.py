@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from nvi_operator.explain.packet import Packet
 from nvi_operator.language.load.yaml_reader import Path
+
+if TYPE_CHECKING:
+    from nvi_operator.explain.packet import Packet
+    from nvi_operator.explain.verdict import NotModelled
 
 Severity = Literal["error", "warning"]
 
@@ -26,17 +29,27 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Result:
-    """Of one invariant, or of one assertion. `name` never changes its meaning; `what` is a sentence that has to hold.
+class Unknown:
+    """What could not be decided of it: `message` is a sentence."""
 
-    `unknown`: what of it could not be decided, and why.
-    """
+    path: Path
+    message: str
+
+
+def not_modelled(verdict: NotModelled) -> str:
+    """Why a walk says nothing, as a sentence."""
+    return f"not modelled: {verdict.what.value}{f' ({verdict.detail})' if verdict.detail else ''}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one invariant or assertion. `name` never changes its meaning; `what` is a sentence that has to hold."""
 
     name: str
     what: str
     severity: Severity
     findings: tuple[Finding, ...] = ()
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
     path: Path = ("spec",)
 
     @property

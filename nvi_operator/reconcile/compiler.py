@@ -69,6 +69,11 @@ class Compiler:
         return self._meaning.topology if self._meaning else None
 
     @property
+    def facts(self) -> Facts | None:
+        """Of the host that it was compiled for last."""
+        return self._meaning.facts if self._meaning else None
+
+    @property
     def wires(self) -> frozenset[str]:
         """The interfaces of its uplinks, whose routes in `main` are facts."""
         return self.spec.wires if self.spec else frozenset()

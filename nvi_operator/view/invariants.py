@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nvi_operator.errors import Position, SpecError, SpecProblem
-from nvi_operator.explain.packet import Packet
+from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.invariants.result import Finding, Result
 from nvi_operator.language.load.merge import Positions, dotted
-from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.wording import counted
-from nvi_operator.view.junit import Case
+
+if TYPE_CHECKING:
+    from nvi_operator.explain.packet import Packet
 
 MOST = 20  # findings of one result in text
 
@@ -20,38 +20,29 @@ def problems(results: Iterable[Result], where: Positions) -> Iterator[SpecProble
     """Each finding, with its place; of one result the first."""
     for result in results:
         for finding in result.findings[:MOST]:
-            yield _problem(finding, where)
+            yield problem_of(finding, where)
         if len(result.findings) > MOST:
             path = result.findings[MOST].path
             message = f"{result.name}: {counted(len(result.findings) - MOST, 'more finding')}"
             yield SpecProblem(where.find(path), dotted(path), message, "--junit FILE has all")
 
 
-def _problem(finding: Finding, where: Positions) -> SpecProblem:
+def problem_of(finding: Finding, where: Positions) -> SpecProblem:
     source, written = where.written(finding.path)
     message = finding.message
     if finding.others:
         message += f" ({', '.join(str(where.find(other)) for other in finding.others[:MOST])})"
     if finding.packet is not None:
-        message += f"; for example {packet_words(finding.packet)}"
+        message += f"; for example {example_words(finding.packet)}"
     return SpecProblem(source.find(written), dotted(written), message, finding.hint)
 
 
-def packet_words(packet: Packet) -> str:
-    """`tcp 192.168.1.9:40000 -> 192.0.2.80:443 in by lan0`"""
-    protocol = PROTOCOL_NAMES.get(packet.protocol, f"protocol {packet.protocol}")
-    ends = (packet.source, packet.source_port), (packet.destination, packet.destination_port)
-    if packet.icmp_type is not None:
-        ends = (packet.source, None), (packet.destination, None)
-    source, destination = (_end(str(address), port) for address, port in ends)
-    origin = f"in by {packet.in_interface}" if packet.in_interface else "of the gateway itself"
-    return f"{protocol} {source} -> {destination} {origin}"
+def example_words(packet: Packet) -> str:
+    """As `nvictl explain` takes them: `-i lan0 tcp 192.168.1.9:40000 to 192.0.2.80:443`."""
+    from nvi_operator.explain.words import packet_words
 
-
-def _end(address: str, port: int | None) -> str:
-    if port is None:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    words = packet_words(packet)
+    return f"-i {packet.in_interface} {words}" if packet.in_interface else words
 
 
 def warning_lines(found: Iterable[SpecProblem]) -> Iterator[str]:
@@ -69,7 +60,7 @@ def results_json(results: Sequence[Result], where: Positions) -> list[dict[str, 
             "severity": result.severity,
             "holds": result.holds,
             "findings": [_finding_json(finding, where) for finding in result.findings],
-            "unknown": list(result.unknown),
+            "unknown": [{**_place(where.find(u.path)), "message": u.message} for u in result.unknown],
         }
         for result in results
     ]
@@ -80,30 +71,10 @@ def _finding_json(finding: Finding, where: Positions) -> dict[str, Any]:
         **_place(where.find(finding.path)),
         "message": finding.message,
         "hint": finding.hint,
-        "packet": packet_words(finding.packet) if finding.packet else None,
+        "packet": example_words(finding.packet) if finding.packet else None,
         "others": [_place(where.find(other)) for other in finding.others],
     }
 
 
 def _place(position: Position) -> dict[str, Any]:
     return {"file": position.file, "line": position.line, "column": position.column}
-
-
-def junit_cases(results: Sequence[Result], where: Positions) -> Iterator[Case]:
-    for result in results:
-        found = tuple(str(_problem(finding, where)) for finding in result.findings)
-        failed = result.severity == "error"
-        position = where.find(result.path) if len(result.path) > 1 else None
-        yield Case(
-            f"{result.name}: {result.what}",
-            position,
-            failures=found if failed else (),
-            notes=() if failed else found,
-            skipped="; ".join(result.unknown) if result.unknown and not found else "",
-        )
-
-
-def unreadable_cases(error: SpecError) -> tuple[Case, ...]:
-    """Of a spec in which nothing else could be checked."""
-    first = error.problems[0].position if error.problems else None
-    return (Case("spec: it is valid", first, failures=tuple(map(str, error.problems))),)

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from nvi_operator.errors import Position, printable
+from nvi_operator.errors import Position, SpecError, printable
+from nvi_operator.invariants.result import Result
+from nvi_operator.language.load.merge import Positions
+from nvi_operator.view.invariants import problem_of
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,27 @@ def _quoted(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return escape("\n".join(map(printable, text.splitlines())))
+
+
+# --------------------------------------------------------------------------- of checks
+
+
+def junit_cases(results: Sequence[Result], where: Positions) -> Iterator[Case]:
+    for result in results:
+        found = tuple(str(problem_of(finding, where)) for finding in result.findings)
+        unknown = tuple(f"{where.find(u.path)}: not decided: {u.message}" for u in result.unknown)
+        failed = result.severity == "error"
+        position = where.find(result.path) if len(result.path) > 1 else None
+        yield Case(
+            f"{result.name}: {result.what}",
+            position,
+            failures=found if failed else (),
+            notes=(*(() if failed else found), *unknown),
+            skipped=unknown[0] if unknown and not found else "",
+        )
+
+
+def unreadable_cases(error: SpecError) -> tuple[Case, ...]:
+    """Of a spec in which nothing else could be checked."""
+    first = error.problems[0].position if error.problems else None
+    return (Case("spec: it is valid", first, failures=tuple(map(str, error.problems))),)

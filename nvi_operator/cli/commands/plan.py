@@ -27,7 +27,7 @@ def run(context: Context) -> int:
     if arguments.out:
         _save(context, plan)
     loaded = context.loaded()
-    results = checking.of_plan(loaded, plan)
+    results = checking.of_plan(loaded, plan, context.facts, thorough=arguments.junit is not None)
     failed = checking.report(loaded, results, arguments.junit)
     show_plan(arguments, name, plan, summary, more=lambda: {"checks": results_json(results, loaded.where)})
     if failed:

@@ -56,7 +56,7 @@ def _checked(context: Context) -> tuple[LoadedSpec, Sequence[Result]]:
         if file is not None:
             checking.report_unreadable(error, file)
         raise
-    results = checking.of_spec(loaded)
+    results = checking.of_spec(loaded, thorough=file is not None)
     if failed := checking.report(loaded, results, file):
         raise failed
     return loaded, results
@@ -73,7 +73,7 @@ def _every_host(context: Context, operators: list[str]) -> int:
         if arguments.junit is not None:
             checking.report_unreadable(error, arguments.junit)
         raise
-    results = {each.where: checking.of_spec(each.loaded) for each in found}
+    results = {each.where: checking.of_spec(each.loaded, thorough=arguments.junit is not None) for each in found}
     failed = SpecProblems()
     of_all = [(each.where, each.loaded, results[each.where]) for each in found]
     for wrong in checking.report_all(of_all, arguments.junit):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from tests.unit.invariants.gateways import findings
+from nvi_operator.invariants.claims import claimed_twice
+from tests.unit.invariants.gateways import gateway
 
 POOL = "{name: one, from: 192.168.1.0/29, as: {pool: 203.0.113.16/29, overload: false}}"
 
 
 def claims(text: str) -> list[str]:
-    return [finding.message for finding in findings("no-shared-claim", text)]
+    return [finding.message for finding in claimed_twice(gateway(text))]
 
 
 def test_two_pools_of_single_addresses_do_not_share_one() -> None:
     other = "{name: two, from: 192.168.1.8/29, as: {pool: 203.0.113.16/29, overload: false}}"
-    (found,) = findings("no-shared-claim", f"  sourceNat:\n    - {POOL}\n    - {other}\n")
+    (found,) = claimed_twice(gateway(f"  sourceNat:\n    - {POOL}\n    - {other}\n"))
     assert (found.path, found.others) == (("spec", "sourceNat", 1, "as"), (("spec", "sourceNat", 0),))
     assert found.packet is not None
 

@@ -35,7 +35,7 @@ def test_a_dead_entry_is_a_warning(spec: Path, tmp_path: Path, capsys: pytest.Ca
     assert told.out == "gateway gw: valid: 1 interface, 3 uplinks, 2 sourceNat\n"
     assert told.err == (
         f"{spec}:15:7: warning: spec.sourceNat[1]: sourceNat 'host' has no effect: every packet that it is about is "
-        f"taken by sourceNat 'all' ({spec}:14:7); for example tcp 192.168.1.9:40000 -> 192.0.2.80:443 in by lan0\n"
+        f"taken by sourceNat 'all' ({spec}:14:7); for example -i lan0 tcp 192.168.1.9:40000 to 192.0.2.80:443\n"
         "  hint: place it before 'all', or delete it\n"
     )
     dead = cases(tmp_path / "out.xml")["no-dead-entry"]
@@ -62,7 +62,7 @@ def test_the_same_as_json(spec: Path, capsys: pytest.CaptureFixture[str]) -> Non
     (dead,) = [check for check in json.loads(capsys.readouterr().out)["checks"] if check["name"] == "no-dead-entry"]
     assert (dead["holds"], dead["severity"]) == (False, "warning")
     (finding,) = dead["findings"]
-    assert (finding["line"], finding["packet"]) == (15, "tcp 192.168.1.9:40000 -> 192.0.2.80:443 in by lan0")
+    assert (finding["line"], finding["packet"]) == (15, "-i lan0 tcp 192.168.1.9:40000 to 192.0.2.80:443")
     spec.write_text(SHARED)
     assert main(["validate", str(spec), "-o", "json"]) == 1
     (problem,) = json.loads(capsys.readouterr().out)["error"]["problems"]

@@ -1,0 +1,162 @@
+"""The classes of packets that checks ask about, and their walks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from ipaddress import ip_network
+
+from nvi_operator.explain.packet import ECHO_REQUEST, Packet, address
+from nvi_operator.explain.region import Region
+from nvi_operator.explain.space import Bundle, Space
+from nvi_operator.explain.spans import ADDRESSES, Spans
+from nvi_operator.explain.walk import Walk, walks
+from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.published import Asking, Row, Server, published
+from nvi_operator.language.model.values import FAMILIES, Address, Family
+from nvi_operator.topology.interfaces import Inside
+
+# No host sends with these, and none is asked by them but for groups, which no route leads to (RFC 6890, RFC 4291).
+_NO_HOSTS = {
+    4: ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"),
+    6: ("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"),
+}
+_PORTS = Spans(((1, 65535),))
+_OTHER_ICMP = {4: 58, 6: 1}  # of the other family
+
+
+class Classes:
+    """Which packets there are on a gateway, and what becomes of them."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.spec = gateway.spec
+        self.topology = gateway.topology
+        self.machine = gateway.make_machine()
+
+    # ------------------------------------------------------------------ addresses
+
+    def hosts(self, family: Family) -> Spans:
+        """Every address that a host may have."""
+        return self._hosts[family]
+
+    @cached_property
+    def _hosts(self) -> dict[Family, Spans]:
+        found = {
+            family: ADDRESSES[family] - Spans.networks(map(ip_network, _NO_HOSTS[family])) for family in FAMILIES
+        }
+        wires = {a.network for i in self.machine.interfaces.values() for a in i.addresses}
+        # Broadcasts, and what routers of a subnet answer to (RFC 4291, section 2.6.1).
+        shared = [n[-1] if n.version == 4 else n[0] for n in wires if n.max_prefixlen - n.prefixlen > 1]
+        for family in FAMILIES:
+            found[family] = found[family] - Spans.addresses(a for a in shared if a.version == family)
+        return found
+
+    def own(self, family: Family) -> Spans:
+        """The gateway's own addresses, those of its interfaces that were made up as well."""
+        found = (a.ip for i in self.machine.interfaces.values() for a in i.addresses)
+        return Spans.addresses(a for a in found if a.version == family)
+
+    def inside(self, family: Family) -> Spans:
+        """What lives behind inside interfaces."""
+        return Spans.networks(self.topology.inside_networks(family))
+
+    def public(self, family: Family) -> Spans:
+        """The uplinks' addresses, and what is routed to the gateway."""
+        return Spans.networks(n for uplink in self.topology.uplinks for n in uplink.sources(family))
+
+    def outside(self, family: Family) -> Spans:
+        """Everyone else."""
+        return self.hosts(family) - self.inside(family) - self.public(family) - self.own(family)
+
+    def behind(self, inside: Inside, family: Family) -> Spans:
+        """The hosts behind an interface: the gateway's own addresses are none of them."""
+        return self.hosts(family) & Spans.networks(inside.of_family(family)) - self.own(family)
+
+    @cached_property
+    def servers(self) -> Mapping[Address, tuple[Server, ...]]:
+        """Of all forwards of an address."""
+        found: defaultdict[Address, dict[Server, None]] = defaultdict(dict)
+        for rows in self.published.values():
+            for row in rows:
+                found[row.public].update(dict.fromkeys(row.servers))
+        return {public: tuple(servers) for public, servers in found.items()}
+
+    @cached_property
+    def published(self) -> Mapping[Asking, Sequence[Row]]:
+        return published(self.topology)
+
+    # ------------------------------------------------------------------ packets
+
+    def is_uplink(self, ifname: str) -> bool:
+        return ifname in self.topology.uplink_ifnames
+
+    @cached_property
+    def leaving(self) -> tuple[Walk, ...]:
+        """What inside hosts send to the outside: all of it."""
+        return tuple(
+            walk
+            for family in self.topology.families
+            for inside in self.topology.inside_interfaces
+            for walk in self.walks(
+                region(
+                    family,
+                    [inside.interface.ifname],
+                    sources=self.behind(inside, family),
+                    destinations=self.outside(family),
+                )
+            )
+        )
+
+    @cached_property
+    def coming(self) -> tuple[Walk, ...]:
+        """What the outside sends to the public addresses: all of it."""
+        return tuple(
+            walk
+            for family in self.topology.families
+            for walk in self.walks(
+                region(
+                    family,
+                    self.topology.uplink_ifnames,
+                    sources=self.outside(family),
+                    destinations=self.public(family),
+                )
+            )
+        )
+
+    def walks(self, packets: Region) -> tuple[Walk, ...]:
+        return walks(self.machine, packets)
+
+
+def region(
+    family: Family,
+    in_interfaces: Iterable[str | None],
+    *,
+    sources: Spans,
+    destinations: Spans | None = None,
+    protocols: Spans | None = None,
+    source_ports: Spans = _PORTS,
+    destination_ports: Spans = _PORTS,
+    rows: Bundle | None = None,
+    dscp: int = 0,
+    mark: int = 0,
+) -> Region:
+    """Packets that open a flow. `rows` may have some of the fields, tied together; these are then left out."""
+    domains = {
+        "protocol": every_protocol(family) if protocols is None else protocols,
+        "source": sources,
+        "destination": ADDRESSES[family] if destinations is None else destinations,
+        "source_port": source_ports,
+        "destination_port": destination_ports,
+        "icmp_type": Spans.one(ECHO_REQUEST[family]),
+    }
+    none = address(family, 0)
+    space = Space(domains)
+    if rows is not None:
+        space = space.with_bundle(rows)
+    return Region(family, frozenset(in_interfaces), space, Packet(None, 0, none, none, dscp=dscp, mark=mark))
+
+
+def every_protocol(family: Family) -> Spans:
+    """But for what opens no flow by itself: the other family's ICMP, and the header of hop-by-hop options."""
+    return Spans(((1, 255),)) - Spans.one(_OTHER_ICMP[family])

@@ -1,0 +1,22 @@
+"""The checks that walk packets: the invariants of ways, and the assertions of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nvi_operator.invariants.check import ARRIVE, LOOP, UNTRANSLATED
+from nvi_operator.invariants.classes import Classes
+from nvi_operator.invariants.forwards import forwards_arrive
+from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.result import Result
+from nvi_operator.invariants.ways import no_loop, nothing_leaves_untranslated
+
+
+def walked(gateway: Gateway) -> Iterator[Result]:
+    classes = Classes(gateway)
+    for invariant, checked in (
+        (UNTRANSLATED, nothing_leaves_untranslated),
+        (ARRIVE, forwards_arrive),
+        (LOOP, no_loop),
+    ):
+        yield invariant.result(checked(classes))

@@ -1,0 +1,54 @@
+"""Nothing from inside leaves an uplink untranslated, and no packet goes round in circles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nvi_operator.explain.limits import Limit
+from nvi_operator.explain.packet import address
+from nvi_operator.explain.spans import Spans
+from nvi_operator.explain.verdict import Dropped, Forwarded, NotModelled
+from nvi_operator.explain.walk import Walk
+from nvi_operator.invariants.classes import Classes
+from nvi_operator.invariants.result import Finding, Unknown, not_modelled
+from nvi_operator.language.load.yaml_reader import Path
+
+
+def nothing_leaves_untranslated(classes: Classes) -> Iterator[Finding | Unknown]:
+    """Of what inside hosts send to the outside: all of it is walked."""
+    for walk in classes.leaving:
+        if isinstance(walk.verdict, NotModelled) and walk.verdict.what is not Limit.MULTICAST:
+            yield Unknown(_inside_of(walk), not_modelled(walk.verdict))
+        if not isinstance(walk.verdict, Forwarded) or not classes.is_uplink(walk.verdict.interface):
+            continue
+        family = walk.region.family
+        if wrong := walk.leaving("source") & classes.inside(family) - _free(classes, walk):
+            source = address(family, wrong.first)
+            message = f"inside source {source} leaves by {walk.verdict.interface} untranslated"
+            kept = walk.region.values("source") & wrong
+            packet = replace(walk.entering, source=address(family, kept.first)) if kept else walk.entering
+            yield Finding(_inside_of(walk), message, "write a rule of sourceNat for it", packet)
+
+
+def _free(classes: Classes, walk: Walk) -> Spans:
+    """What may leave as it is: by rules that say so, and prefixes that an ISP delegates or routes here."""
+    topology, family = classes.topology, walk.region.family
+    sent_to = walk.leaving("destination")
+    free = [n for inside in topology.inside_interfaces for n in inside.delegated if n.version == family]
+    for conditions in topology.unchanged(family):
+        if not conditions.destinations or not sent_to - Spans.networks(conditions.destinations):
+            free += conditions.sources or topology.inside_networks(family)
+    return Spans.networks(free) | classes.public(family)
+
+
+def _inside_of(walk: Walk) -> Path:
+    return ("spec", "interfaces", walk.entering.in_interface or "")
+
+
+def no_loop(classes: Classes) -> Iterator[Finding | Unknown]:
+    """Of everything that comes in by an interface of the spec, and may be sent on."""
+    for walk in (*classes.leaving, *classes.coming):
+        if isinstance(walk.verdict, Dropped) and walk.verdict.counter == "loop":
+            device = classes.topology.device
+            yield Finding(("spec",), f"a packet comes to {device} twice, and is dropped there", packet=walk.entering)
