@@ -60,7 +60,7 @@ def count(text: str) -> int:
 
 def event_kinds(text: str) -> frozenset[str]:
     """`uplink-down,uplink-up`"""
-    from nvi_operator.events.event import KINDS
+    from nvi_operator.events.kinds import KINDS
 
     kinds = frozenset(kind.strip() for kind in text.split(","))
     if wrong := sorted(kinds - set(KINDS)):

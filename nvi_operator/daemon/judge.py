@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nvi_operator.errors import ConflictError, NviError
+from nvi_operator.events import revisions as events
+from nvi_operator.events.event import GatewayEvent, Note
+from nvi_operator.events.revisions import Confirmed, GivenUp
 from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, Pending, Suspension, Target
 from nvi_operator.history.revision import Content, Origin, Standing
 from nvi_operator.history.store import History, HistoryError
@@ -37,7 +40,7 @@ class InForce:
 
 
 class Judge:
-    """`root` is where specs are loaded from, `exclusive` the gateway's lock; `say` gets what a user should know."""
+    """`root` is where specs are loaded from, `exclusive` the gateway's lock; `emit` gets what happens."""
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class Judge:
         history: History,
         root: Path,
         exclusive: Callable[[], AbstractContextManager[None]],
-        say: Callable[[str], None],
+        emit: Callable[[GatewayEvent], None],
         policy: Confirm | None = None,
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
@@ -63,7 +66,8 @@ class Judge:
         self._history = history
         self._root = root
         self._exclusive = exclusive
-        self._say = say
+        self._emit = emit
+        self._waiting: tuple[int, str] | None = None  # the pending revision at the last reconcile, and its digest
         self._policy = policy
         self.has_checks = False  # beside those of specs
         self.is_first: Callable[[], bool] = lambda: False  # may a spec be given up for no gateway? May raise NviError
@@ -103,7 +107,7 @@ class Judge:
     def _read(self) -> Decisions:
         found = self._decisions.read()
         for warning in self._decisions.warnings:
-            self._say(warning)
+            self._emit(Note(note=warning))
         self._decisions.warnings = ()
         return found
 
@@ -133,7 +137,7 @@ class Judge:
         try:
             back = back or last_confirmed(self._history)
         except HistoryError as error:
-            self._say(f"{error.message}: {spec.name} is applied without confirmation")
+            self._emit(Note(note=f"{error.message}: {spec.name} is applied without confirmation"))
         else:
             if back is None and policy.by != "hand" and self.is_first():
                 back = Target(0, NO_GATEWAY)
@@ -169,6 +173,7 @@ class Judge:
             back = found.pending.back if found.pending else last_confirmed(self._history)
             if back is not None and back.content.files:
                 hold(self._decisions, self._history, Held(revision, used.content.digest, back, why))
+                self._emit(GivenUp(attempt=revision, why=why, back=back.revision))
                 self._look_again = True
 
     @property
@@ -190,6 +195,7 @@ class Judge:
         found = self._decisions.read()
         if used.action == "return":
             record(Standing.CONFIRMED)
+            self._waiting = None
             if found.pending is not None:
                 self._given_up(found.pending)
             return
@@ -204,13 +210,14 @@ class Judge:
                 with self._exclusive():
                     self._decisions.write(self._decisions.read().settled())
         self._prove()
+        self._tell_confirmed(used)
 
     def _given_up(self, pending: Pending) -> None:
         with self._exclusive():
             if self._decisions.read().pending != pending:
                 return
             why = gave_up(self._decisions, self._history, self._now())
-        self._say(f"revision {pending.revision}: {why}: {_back(pending)}")
+        self._emit(GivenUp(attempt=pending.revision, why=why, back=pending.back.revision))
 
     def _waits(self, trial: Trial, record: Callable[[Standing], int]) -> None:
         """From now on. It may have been confirmed as soon as it was begun."""
@@ -224,16 +231,25 @@ class Judge:
             assert pending is not None
             self._trial = None
             for text in trial.unproven:
-                self._say(text)
+                self._emit(Note(note=text))
             if why:
                 return  # the loop finds it overdue
             if pending.by == "checks":
                 confirm(self._decisions, self._history, "checks", self._now())
                 return
         self._checked = pending.digest
-        how = "waits for its source to answer" if pending.by == "proof" else "confirm"
-        how, hand = f"{how} within {pending.seconds:g} s", "or " if pending.by == "proof" else ""
-        self._say(f"revision {pending.revision}: {how}: {hand}nvictl confirm; otherwise {_back(pending)}")
+        back = pending.back.revision
+        self._emit(events.Pending(attempt=pending.revision, by=pending.by, within=pending.seconds, back=back))
+
+    def _tell_confirmed(self, used: InForce) -> None:
+        """A command may have done it."""
+        before, pending = self._waiting, self._decisions.read().pending
+        self._waiting = (pending.revision, pending.digest) if pending else None
+        if before is not None and pending is None and before[1] == used.content.digest:
+            with suppress(HistoryError):
+                found = self._history.revision(before[0])
+                by = found.confirmed_by if found else ""
+                self._emit(Confirmed(attempt=before[0], by=by or "an unknown user"))
 
     def _prove(self) -> None:
         """A revision with this proof is confirmed once the source answers and the checks pass."""
@@ -245,7 +261,6 @@ class Judge:
             if judge(self._decisions, pending, failing):
                 return  # the loop finds it overdue
             confirm(self._decisions, self._history, "proof", self._now())
-            self._say(f"revision {pending.revision}: confirmed: its source answers through the gateway")
 
     def suspended(self, used: InForce) -> Suspension | None:
         """Is nothing to be changed now? A return that is due is not suspended: the way back in may depend on it."""
@@ -296,7 +311,3 @@ class DeadlineStation:
         if self.next_due() <= self._now():
             self._again = self._now() + 1.0
             self._on_due()
-
-
-def _back(pending: Pending) -> str:
-    return f"back to revision {pending.back.revision}" if pending.back.revision else "no gateway, as before"

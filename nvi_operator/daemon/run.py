@@ -111,7 +111,7 @@ def run_daemon(
             revisions,
             path,
             lock.changing,
-            note,
+            lambda event: history.add(daemon.named(event)),
             confirm,
             needs=lambda: trial_of(checkouts) if git else None,
         )

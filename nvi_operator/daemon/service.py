@@ -16,6 +16,7 @@ from nvi_operator.daemon.probes.prober import Prober, probed
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import LockOutError, NftCrashedError, NviError
+from nvi_operator.events.event import GatewayEvent
 from nvi_operator.history.decisions import Suspension
 from nvi_operator.history.revision import Standing
 from nvi_operator.kernel.cached import CachedKernel
@@ -151,6 +152,11 @@ class Daemon:
         if self._used is not None and self._used.action == "return":
             return Revision.of(self._used.origin) if self._used.origin else None
         return self._directory.revision if self._directory.state.good else None
+
+    def named(self, event: GatewayEvent) -> GatewayEvent:
+        """With the gateway and the revision that it is about."""
+        name = self._used.content.gateway if self._used else ""
+        return replace(event, gateway=name, revision=str(self._revision() or ""))
 
     def _record(self, outcome: Outcome) -> None:
         if self._recording is None or self._judge is None or self._used is None:

@@ -1,7 +1,8 @@
 """The events of a gateway, each with the words that tell it. Pure.
 
-A new event is a class here and a line in docs/events.md. Fields hold text and numbers only: an event is kept, sent
-as JSON and put into the journal long after the objects that it tells of are gone. Text is bounded where it is made.
+A new event is a class here or in `revisions.py`, a line in `kinds.py` and one in docs/events.md. Fields hold text and
+numbers only: an event is kept, sent as JSON and put into the journal long after the objects that it tells of are
+gone. Text is bounded where it is made.
 """
 
 from __future__ import annotations
@@ -350,31 +351,6 @@ class HookFailed(GatewayEvent):
     def text(self) -> str:
         dropped = f"; {self.dropped:,} events dropped: its queue was full" if self.dropped else ""
         return f"hook {self.hook}: {self.error}{dropped}"
-
-
-EVENTS: tuple[type[GatewayEvent], ...] = (
-    InSync,
-    Applied,
-    Drift,
-    Healed,
-    Failed,
-    Reverted,
-    SourceFailed,
-    SourceGood,
-    Fetched,
-    Unwatched,
-    Note,
-    Paused,
-    Resumed,
-    UplinkDown,
-    UplinkUp,
-    ServerDown,
-    ServerUp,
-    Lease,
-    Stranded,
-    HookFailed,
-)
-KINDS = tuple(event.kind for event in EVENTS)
 
 
 def next_attempt(wait: float | None) -> str:

@@ -48,9 +48,9 @@ def site() -> Iterator[Site]:
 
 @contextmanager
 def daemon(root: Root, site: Site, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """`nvictl run` of the root, when it is in sync."""
+    """`nvictl run` of the root, as the unit has it, when it is in sync."""
     with log.open("w") as output:
-        process = site.gateway.popen(*root.argv("nvictl", "run", "/etc/nvi-operator"), stdout=output, stderr=output)
+        process = site.gateway.popen(*root.argv("nvictl", "run"), stdout=output, stderr=output)
         try:
             until(lambda: DONE in log.read_text() or process.poll() is not None, DONE, seconds=60)
             assert process.poll() is None, log.read_text()
@@ -86,6 +86,42 @@ def test_the_how_to_makes_a_gateway(root: Root, site: Site) -> None:
         assert flow.seen == "203.0.113.2"
     site.gateway.run(*root.argv("nvictl", "down", "--quiet"), timeout=300)
     (root.path / "etc/nvi-operator/gateway.yaml").unlink()
+
+
+OPERATOR = """\
+apiVersion: nvi-operator/v1
+kind: Operator
+spec:
+  source: { git: { url: file:///srv/net.git, interval: 0 } }
+"""
+
+
+def test_a_git_source_and_a_confirmation_work_as_installed(root: Root, site: Site, tmp_path: Path) -> None:
+    """By processes of their own, which have to find what only the package knows: the fetcher's, and the waiter."""
+    gateway = GatewayHost(site.gateway)
+    root.run("apt-get", "install", "-y", "-qq", "git")
+    etc, work = root.path / "etc/nvi-operator", root.path / "srv/net"
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.net", "-C", "/srv/net")
+    root.run("git", "init", "-q", "-b", "main", "/srv/net")
+    (work / "gateway.yaml").write_text(spec())
+    (etc / "operator.yaml").write_text(OPERATOR)
+    for words in (("add", "-A"), ("commit", "-q", "-m", "first"), ("clone", "-q", "--bare", ".", "/srv/net.git")):
+        root.run(*git, *words)
+    with daemon(root, site, tmp_path / "log"):
+        assert not gateway.differences(spec())
+    (etc / "operator.yaml").unlink()
+    other = spec().replace("443/tcp", "8443/tcp")
+    (etc / "gateway.yaml").write_text(other)
+    apply = root.argv("sh", "-c", "nvictl apply --confirm 3s --quiet /etc/nvi-operator && sleep 60")
+    process = site.gateway.popen(*apply)  # the waiter ends with what /proc is mounted for
+    try:
+        until(lambda: not gateway.differences(other), "it is applied", seconds=60)
+        until(lambda: not gateway.differences(spec()), "it is given up", seconds=60)
+    finally:
+        process.kill()
+        process.wait()
+    site.gateway.run(*root.argv("nvictl", "down", "--quiet"), timeout=300)
+    (etc / "gateway.yaml").unlink()
 
 
 def test_a_gateway_outlives_upgrade_and_removal_and_a_purge_takes_it_down(

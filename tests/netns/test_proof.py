@@ -77,6 +77,8 @@ def test_a_revision_stays_where_the_remote_answers_through_it_and_is_given_up_wh
     remote.commit({"gateways/edge/gateway.yaml": WITHOUT_WEB})
     gateway.nvictl("sync")
     daemon.until("revision 2: confirmed: its source answers through the gateway", seconds=60)
+    told = json.loads(gateway.nvictl("events", "-o", "json", "--kind", "pending,confirmed").stdout.splitlines()[-1])
+    assert (told["event"], told["attempt"], told["by"]) == ("confirmed", 2, "proof")
     assert (standings(gateway), revisions(gateway)[0]["confirmedBy"]) == (["confirmed", "confirmed"], "proof")
 
     # The wait for a remote that is away survives a kill, and ends with its answer.

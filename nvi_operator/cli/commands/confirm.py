@@ -19,6 +19,7 @@ def run(context: Context) -> int:
         pending = decisions.read().pending
         confirm(decisions, history, f"user {asked('').uid}", waiter.now())
     assert pending is not None
+    context.wake_daemon()
     print(f"Confirmed: revision {pending.revision}.")
     return 0
 

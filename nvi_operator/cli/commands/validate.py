@@ -146,7 +146,7 @@ def _operators(context: Context) -> tuple[list[str], bool]:
 
 def _check_operators(data: bytes, name: str) -> bool:
     """Is there nothing else in the file? Raises SpecError."""
-    from nvi_operator.events.event import KINDS
+    from nvi_operator.events.kinds import KINDS
     from nvi_operator.language.load.yaml_reader import parse
     from nvi_operator.language.operator.load import is_operator, operator_of
 

@@ -16,10 +16,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from nvi_operator import __version__
 from nvi_operator.errors import NviError
-from nvi_operator.events.event import KINDS, Applied, Healed
+from nvi_operator.events.event import Applied, Healed
+from nvi_operator.events.kinds import KINDS
 from nvi_operator.events.record import History, Record
 from nvi_operator.view.counters import MEANINGS
-from nvi_operator.view.status import StatusData
+from nvi_operator.view.status import SourceStatus, StatusData
 
 MOST_RULES = 50
 
@@ -101,7 +102,32 @@ def _of_gateway(data: StatusData) -> Iterator[Metric]:
     yield _gauge(
         "nvi_unconfirmed", "Does a revision wait for its confirmation?", value=data["unconfirmed"] is not None
     )
+    waits = data["unconfirmed"]
+    text = "Seconds until a pending revision is given up; 0: none is."
+    yield _gauge("nvi_unconfirmed_seconds", text, value=waits["secondsLeft"] if waits else 0)
+    text = "Is a revision given up, and not tried again until it changes?"
+    yield _gauge("nvi_given_up", text, value=data["givenUp"] is not None)
     yield _gauge("nvi_paused_objects", "Objects left alone, because another process changes them.", value=paused)
+    if daemon and (source := daemon.get("source")):
+        yield from _of_source(source)
+
+
+def _of_source(source: SourceStatus) -> Iterator[Metric]:
+    """A git source."""
+    labels = {
+        "remote": source["remote"],
+        "ref": source["ref"],
+        "commit": source["commit"] or "",
+        "author": source["author"] or "",
+        "signer": source["signer"] or "",
+    }
+    yield _gauge("nvi_source_info", "The commit that was accepted last, and where it comes from.", labels)
+    yield _gauge(
+        "nvi_source_failing", "Did the last fetch fail, or refuse what it found?", value=bool(source["error"])
+    )
+    if source["fetched"]:
+        moment = datetime.fromisoformat(source["fetched"]).timestamp()
+        yield _gauge("nvi_source_last_fetch_timestamp_seconds", "When the remote answered last.", value=moment)
 
 
 def _of_uplinks(data: StatusData) -> Iterator[Metric]:

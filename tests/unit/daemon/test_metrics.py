@@ -65,6 +65,35 @@ def test_a_gateway_is_measured() -> None:
     assert (samples["nvi_apply_duration_seconds_count",], samples["nvi_apply_duration_seconds_sum",]) == (1, 0.25)
 
 
+def on_trial() -> StatusData:
+    found = data(
+        unconfirmed={"revision": 8, "secondsLeft": 40.0, "by": "proof", "missing": "no answer"},
+        givenUp={"revision": 7, "why": "not confirmed within 300 s", "inForce": 6},
+    )
+    assert found["daemon"]
+    found["daemon"]["source"] = {
+        "remote": "https://git.example.net/net.git",
+        "ref": "main",
+        "commit": "a1b2c3d",
+        "author": "Ada <ada@example.net>",
+        "signer": None,
+        "subject": "a change",
+        "fetched": "1970-01-01T00:16:10.000Z",
+        "error": "no answer",
+    }
+    return found
+
+
+def test_a_git_source_and_a_revision_on_trial_are_measured() -> None:
+    found = on_trial()
+    _, samples = measured(found)
+    info = ("Ada <ada@example.net>", "a1b2c3d", "main", "https://git.example.net/net.git", "")
+    assert samples["nvi_source_info", *info] == 1
+    assert (samples["nvi_source_failing",], samples["nvi_source_last_fetch_timestamp_seconds",]) == (1, 970.0)
+    assert (samples["nvi_unconfirmed_seconds",], samples["nvi_given_up",]) == (40.0, 1)
+    assert "nvi_source_info" not in measured(data())[0]
+
+
 def test_100_000_rules_make_few_series_and_nothing_is_lost_of_their_sum() -> None:
     rules = [{"section": "forwards", "name": f"f{number}", "flows": number} for number in range(100_000)]
     text, samples = measured(data(rules=rules))
@@ -82,7 +111,7 @@ def test_a_kernel_that_cannot_be_read_is_measured_as_that() -> None:
 
 def test_names_follow_the_conventions() -> None:
     """What `promtool check metrics` looks at; it is not part of every machine's packages."""
-    for family in text_string_to_metric_families(measured(data())[0]):
+    for family in text_string_to_metric_families(measured(on_trial())[0]):
         assert family.documentation.endswith((".", "?")), family.name
         assert re.fullmatch(r"(nvi|process)_[a-z_]+", family.name)
         for sample in family.samples:
@@ -164,7 +193,7 @@ def test_what_others_could_reach_is_refused(text: str) -> None:
 
 
 def exposed() -> set[str]:
-    text, samples = measured(data(), Applied(entries=(), done="", steps=1, seconds=1.0))
+    text, samples = measured(on_trial(), Applied(entries=(), done="", steps=1, seconds=1.0))
     return {name for name, *_ in samples} | set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)) | {"up"}
 
 
@@ -186,7 +215,7 @@ def test_alerts_and_dashboard_use_metrics_that_exist() -> None:
 def test_the_document_has_every_metric() -> None:
     text = (ROOT / "docs/how-to/monitoring.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(nvi_[a-z_]+)", text, re.MULTILINE))
-    types = dict(re.findall(r"^# TYPE (nvi_\S+) (\S+)", measured(data())[0], re.MULTILINE))
+    types = dict(re.findall(r"^# TYPE (nvi_\S+) (\S+)", measured(on_trial())[0], re.MULTILINE))
     assert documented == set(types)
 
 

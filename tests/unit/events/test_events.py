@@ -6,7 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from nvi_operator.events.event import EVENTS, KINDS, Applied, GatewayEvent, InSync, Note, Paused, UplinkDown
+from nvi_operator.events.event import Applied, GatewayEvent, InSync, Note, Paused, UplinkDown
+from nvi_operator.events.kinds import EVENTS, KINDS
 from nvi_operator.events.record import KEPT, History, Record
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs/events.md"

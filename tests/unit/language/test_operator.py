@@ -9,7 +9,7 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.errors import SpecError
-from nvi_operator.events.event import KINDS
+from nvi_operator.events.kinds import KINDS
 from nvi_operator.language.load.yaml_reader import parse
 from nvi_operator.language.operator.git import parse_git_url
 from nvi_operator.language.operator.load import load_operator

@@ -75,7 +75,7 @@ class World:
                 history,
                 Path("."),
                 nullcontext,
-                lambda text: None,
+                lambda event: None,
                 Confirm(60.0, by),
                 lambda: self.moment,
                 lambda *_: fault("arm"),
