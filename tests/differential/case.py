@@ -9,7 +9,7 @@
     spec: {...}                                                  # `spec` of a gateway, as in docs/spec.md
     talks:
       - send: lan0 tcp 192.168.1.10:40000 > 192.0.2.80:443
-        then: [reply, again, error]                              # with the packet that came out last
+        then: [reply, again, error, clash]                       # what follows: see `Talk`
 
 A talk begins with an empty conntrack table.
 """
@@ -33,7 +33,7 @@ OUTSIDE = ("wan0", "wan1", "wan2")
 INTERFACES = (*INSIDE, *OUTSIDE, "mgmt0")
 
 SELF = "self"  # in place of an interface: the gateway itself sends
-FOLLOW = ("reply", "again", "error")
+FOLLOW = ("reply", "again", "error", "clash")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ class Sent:
 
 @dataclass(frozen=True)
 class Talk:
-    """A packet and what follows: `reply` from the far host, the flow's next packet (`again`), an ICMP `error`."""
+    """A packet and what follows: `reply` from where it came out, the flow's next packet (`again`), an ICMP `error`
+    from a router there, the same packet from the next address (`clash`).
+    """
 
     send: Sent
     then: tuple[str, ...] = ()

@@ -40,6 +40,8 @@ class Datagram:
     size: int = 0  # bytes of the whole packet; 0: as few as it takes
     keep_whole: bool = False  # IPv4: do not fragment
     mtu: int = 0  # of an ICMP error that names one
+    sequence: int = 0  # of TCP; 0: some number
+    acknowledged: int = 0
     intact: bool = True  # are the checksums right? Of what was read
 
     @property
@@ -98,7 +100,8 @@ def _body(packet: Datagram) -> bytes:
         return struct.pack("!HHHH", source, destination, 0, 0) + PAYLOAD
     if packet.protocol == TCP:
         flags = sum(_FLAGS[flag] for flag in packet.flags)
-        sequence, acknowledged = (1000, 0) if packet.flags == {"syn"} else (1001, 1001)
+        first = packet.flags == {"syn"}
+        sequence, acknowledged = packet.sequence or 1000 + (not first), packet.acknowledged or 1001 * (not first)
         return struct.pack("!HHIIBBHHH", source, destination, sequence, acknowledged, 5 << 4, flags, 65535, 0, 0)
     if packet.icmp and packet.inner:
         quoted = build(packet.inner)
@@ -169,6 +172,7 @@ def _with_body(plain: Datagram, body: bytes, quoted: bool) -> Datagram:
         fields["source_port"], fields["destination_port"] = struct.unpack("!HH", body[:4])
     if protocol == TCP:
         fields["flags"] = frozenset(flag for flag, bit in _FLAGS.items() if body[13] & bit)
+        fields["sequence"], fields["acknowledged"] = struct.unpack("!II", body[4:12])
     if (protocol, version) in ((ICMP, 4), (ICMP6, 6)):
         fields["icmp"] = (body[0], body[1])
         if body[0] in ECHO[version]:

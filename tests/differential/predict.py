@@ -77,10 +77,12 @@ def packet(sent: Sent, *, marked: bool) -> Packet:
     )
 
 
-def with_entries(machine: Machine, step: Step) -> Machine:
-    """The machine after the step, with the entries that it made; an answer is one to all that there were."""
+def with_entries(machine: Machine, step: Step, walk: Walk | None) -> Machine:
+    """The machine after the step, with the entries that it made; an answer is one to all that there were, unless
+    it was dropped before conntrack saw it.
+    """
     known = machine.entries
-    if step.what == "reply":
+    if step.what == "reply" and walk is not None and walk.entry is not None:
         known = tuple(replace(entry, answered=True) for entry in known)
     opened = "ack" in (step.sent.packet.flags or ())
     made = (replace(explained(entry), answered=opened) for entry in step.made)

@@ -61,6 +61,7 @@ def play(stage: Stage, case: Case, tally: Tally) -> Iterator[Disagreement]:
 def _talk(stage: Stage, case: Case, talk: Talk, machine: Machine, tally: Tally) -> str | None:
     """What does not agree; None: all of it does, as far as it is modelled."""
     answers: Answers | None = None
+    agreed: Walk | None = None
     for step in stage.play(talk):
         tally.packets += 1
         told = [predicted(machine, step.sent, marked=bool(case.host.nft))] if step.what != "error" else []
@@ -75,7 +76,7 @@ def _talk(stage: Stage, case: Case, talk: Talk, machine: Machine, tally: Tally) 
                 return report(walks, step)
             tally.agreed[f"{step.what} {type(agreed.verdict).__name__}"] += 1
             answers = answers or Answers(agreed)
-        machine = with_entries(machine, step)
+        machine = with_entries(machine, step, agreed)
     return None
 
 

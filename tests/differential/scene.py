@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
@@ -77,10 +77,12 @@ class Stage:
         for what in talk.then:
             if out is None:
                 return
-            if what == "again" and talk.send.interface == SELF:
+            if what in ("again", "clash") and talk.send.interface == SELF:
                 return  # a socket sends the rest by itself
             if what == "again":
                 step = self._step(what, replace(talk.send, packet=_later(talk.send.packet)))
+            elif what == "clash":
+                step = self._step(what, replace(talk.send, packet=_neighbour(talk.send.packet)))
             elif out.place == SELF:
                 return
             elif what == "reply":
@@ -135,7 +137,15 @@ def _back(packet: Datagram) -> Datagram:
         destination_port=packet.source_port,
         ttl=64,
         size=0,
+        sequence=packet.acknowledged,
+        acknowledged=packet.sequence + 1,
     )
+
+
+def _neighbour(packet: Datagram) -> Datagram:
+    """The same from the host with the next address: translated to one address, both would have one tuple."""
+    number = int(packet.source) ^ 1
+    return replace(packet, source=IPv4Address(number) if packet.version == 4 else IPv6Address(number))
 
 
 def _later(packet: Datagram) -> Datagram:

@@ -16,7 +16,16 @@ from tests.differential.generate.networks import FAR, MARKS, Networks
 _PROTOCOLS = (TCP, UDP, ICMP, GRE, 50)
 _DSCP = (0, 0, 0, 46, 34, 8, 5)
 _FLAGS = (("syn",), ("syn",), ("syn",), ("ack",), ("rst",), ("syn", "ack"), ("fin", "ack"))
-_THEN: tuple[tuple[str, ...], ...] = ((), ("reply",), ("reply", "again"), ("again",), ("error",), ("reply", "error"))
+_THEN: tuple[tuple[str, ...], ...] = (
+    (),
+    ("reply",),
+    ("reply", "again"),
+    ("again",),
+    ("error",),
+    ("reply", "error"),
+    ("clash",),
+    ("clash", "reply"),
+)
 
 
 def draw_talks(
