@@ -174,6 +174,17 @@ def _rewritten(passing: Passing, hook: Hook, side: str, terms: Terms, of: str) -
     return made.noted(hook, "translated", changes=((side, before, made.shown(side)),))  # type: ignore[arg-type]
 
 
+def clashes(passing: Passing, entries: tuple[Entry, ...]) -> bool:
+    """Would the answers be those of an earlier flow? The packet is dropped then (nf_ct_resolve_clash())."""
+    if not entries or passing.track is None or not passing.is_point(*passing.track.translated.values()):
+        return False
+    terms = passing.track.translated
+    point = {variable: passing.value(Term(variable)) or 0 for variable in _variables(terms)}
+    answer = _inverse(tuple_at(terms, point, passing.family))
+    protocol = passing.value(passing.now["protocol"])
+    return any((entry.family, entry.protocol, entry.reply) == (passing.family, protocol, answer) for entry in entries)
+
+
 # ---------------------------------------------------------------------- entries
 
 

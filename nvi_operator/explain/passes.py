@@ -89,7 +89,10 @@ class Passes:
                 if martian is not None:
                     ends.put(martian.noted("routing", "dropped", note=f"martian {name}"), Dropped(f"martian {name}"))
         if rest is not None and family == 4 and not self._accepts_local(rest):
-            martian, rest = rest.split(rest.now["source"], own_addresses(self.machine, 4))
+            no_sources = own_addresses(self.machine, 4)
+            for ends_of_networks in self.router.broadcasts.values():
+                no_sources |= ends_of_networks
+            martian, rest = rest.split(rest.now["source"], no_sources)
             if martian is not None:
                 ends.put(martian.noted("routing", "dropped", note="martian source"), Dropped("martian source"))
         if rest is not None:
@@ -204,7 +207,7 @@ class Passes:
                 break
             current = stage(current)
         if hook in ("postrouting", "input"):
-            current = [self._confirmed(each) for each in current]
+            current = [made for each in current for made in self._confirmed(each, hook, ends)]
         return current
 
     def _chain(self, chain: Chain, hook: Hook, ends: Ends) -> Callable[[list[Passing]], list[Passing]]:
@@ -238,11 +241,16 @@ class Passes:
         given = Range(passing.now["source"])
         yield from apply(passing, "snat", given, None, "postrouting", self.machine.entries)
 
-    def _confirmed(self, passing: Passing) -> Passing:
+    def _confirmed(self, passing: Passing, hook: Hook, ends: Ends) -> Iterator[Passing]:
         if passing.track is None:
-            return passing
+            yield passing
+            return
+        if passing.state == "new" and conntrack.clashes(passing, self.machine.entries):
+            note = "an earlier flow has the tuple of its answers, and there is no other port"
+            ends.put(passing.noted(hook, "dropped", note=note), Dropped("conntrack"))
+            return
         track = replace(passing.track, status=passing.track.status | {"confirmed"})
-        return replace(passing, track=track, flow=passing.flow or track)
+        yield replace(passing, track=track, flow=passing.flow or track)
 
 
 def _routed(passing: Passing, way: Way, did: str = "routed") -> Passing:

@@ -183,7 +183,7 @@ class Router:
             found.append((inside, Way(local=True, by=(rule,))))
         if rest is None or passing.family == 6:
             return [] if rest is None else [rest]
-        for dev, ends in self._broadcast.items():
+        for dev, ends in self.broadcasts.items():
             if rest is not None:
                 broadcast, rest = rest.split(asked.destination, ends)
                 if broadcast is not None:
@@ -202,7 +202,7 @@ class Router:
         return Spans.of((int(n[0]), int(n[0])) for n in networks if n.version == 6 and n.prefixlen < 127)
 
     @cached_property
-    def _broadcast(self) -> Mapping[str, Spans]:
+    def broadcasts(self) -> Mapping[str, Spans]:
         """The last address of each connected network, by its interface: that of broadcasts."""
         found: dict[str, Spans] = {"": Spans.one(0xFFFFFFFF)}
         for interface in self._machine.interfaces.values():

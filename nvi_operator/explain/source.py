@@ -95,6 +95,9 @@ def _anycast(machine: Machine) -> Iterator[tuple[int, int]]:
 def _of_interface(machine: Machine, passing: Passing, way: Way) -> Address | None:
     interface = machine.interfaces.get(way.dev or "")
     mine = [a for a in interface.addresses if a.version == passing.family] if interface else []
+    if not mine and passing.family == 4:  # inet_select_addr(): then of any other
+        others = sorted(machine.interfaces.values(), key=lambda other: other.ifindex)
+        mine = [a for other in others for a in other.addresses if a.version == 4 and not a.is_loopback]
     if not mine:
         return None
     if passing.family == 4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.step import HostRoute
@@ -55,6 +55,17 @@ def test_a_bound_socket_of_ipv6_chooses_its_source_before_it_gives_up() -> None:
         None, 17, ip_network("::/128")[0], ip_network("2001:db8:a:7::1/128")[0], 1, 2, bound_interface="wan0"
     )
     assert [told(walk) for walk in walks(edge, sent)] == ["wan0 [2001:db8:a::2]:1 -> [2001:db8:a:7::1]:2"]
+
+
+def test_a_broadcast_address_is_no_source_where_own_addresses_are_none() -> None:
+    edge = gateway(EDGE, links=LAN | {"mgmt0": link("mgmt0", 12, "172.30.0.1/24")})
+    assert where(edge, "mgmt0 udp 192.168.1.255:1 -> 172.30.0.1:2") == "dropped: martian source"
+
+
+def test_an_interface_without_an_address_sends_with_that_of_another() -> None:
+    edge = gateway(EDGE, links=LAN | {"mgmt0": link("mgmt0", 12)})
+    sent: Packet = Packet(None, 17, ip_address("0.0.0.0"), ip_address("10.9.9.9"), 1, 2, bound_interface="mgmt0")
+    assert [told(walk) for walk in walks(edge, sent)] == ["mgmt0 192.168.1.1:1 -> 10.9.9.9:2"]
 
 
 def test_a_route_of_the_host_that_refuses_ends_the_way() -> None:

@@ -132,6 +132,13 @@ def test_two_flows_never_share_a_translated_port() -> None:
     assert (second.leaving("source_port").first, second.leaving("source_port").last) == (1024, 65535)
 
 
+def test_a_protocol_without_ports_has_one_flow_between_two_addresses() -> None:
+    edge = gateway(EDGE)
+    first = the_walk(edge, "lan0 gre 192.168.1.5 -> 192.0.2.1")
+    assert where(edge.knowing(first.entry), "lan0 gre 192.168.1.6 -> 192.0.2.1") == "dropped: conntrack"
+    assert where(edge.knowing(first.entry), "lan0 gre 192.168.1.6 -> 192.0.2.2") == "wan0 203.0.113.2 -> 192.0.2.2"
+
+
 def test_every_step_names_what_decided() -> None:
     out = the_walk(gateway(EDGE), "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443")
     rules = [step.subject.chain for step in out.steps if isinstance(step.subject, RuleAt)]
