@@ -1,8 +1,8 @@
 """Specs and what they mean, to the letter: a change of meaning is a diff in review.
 
-A case is a directory. `spec.yaml` is the spec, or the example of the same name if there is none; `facts.json`
-says what the host is like where that matters. `edit-*` has two specs and the way from one to the other, and
-back. After a change that is meant: `pytest tests/golden --regen`, and read the diff.
+A case is a directory. `spec.yaml` is the spec, or the example of the same name if there is none, as on the host
+behind `@`; `facts.json` says what the host is like where that matters. `edit-*` has two specs and the way from one to
+the other, and back. After a change that is meant: `pytest tests/golden --regen`, and read the diff.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ edit = pytest.mark.parametrize("edit", EDITS, ids=lambda path: path.name)
 
 def topology_of(directory: Path) -> Topology:
     written = directory / "spec.yaml"
-    loaded = load_directory(written if written.exists() else EXAMPLES / directory.name)
+    example, _, host = directory.name.partition("@")
+    loaded = load_directory(written if written.exists() else EXAMPLES / example, hostname=host or None)
     given = directory / "facts.json"
     if not given.exists():
         return resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, Facts("golden")))
@@ -117,9 +118,9 @@ def compare(path: Path, found: str, *, regen: bool) -> None:
 
 
 def test_every_example_is_a_case() -> None:
-    assert {path.name for path in EXAMPLES.iterdir() if (path / "gateway.yaml").exists()} <= {
-        path.name for path in CASES
-    }
+    specs = {path.name for path in EXAMPLES.iterdir() if (path / "gateway.yaml").exists()}
+    on_hosts = {f"{path.parents[1].name}@{path.stem}" for path in EXAMPLES.glob("*/hosts/*.yaml")}
+    assert specs | on_hosts <= {path.name for path in CASES}
 
 
 @case

@@ -46,7 +46,7 @@ class Layers:
     """The documents of a spec on one host; `host` is None where they are the same on every host.
 
     `overlay` is the file with the document of that host, `names` are the entries that it names, by section.
-    `sets` are the address sets of each gateway, and `places` where they are written.
+    `hosts` are all that have a document, `sets` the address sets of each gateway, `places` where they are written.
     """
 
     host: str | None = None
@@ -55,6 +55,7 @@ class Layers:
     problems: SpecProblems = field(default_factory=SpecProblems)
     notes: dict[Position, str] = field(default_factory=dict)
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     sets: dict[str, KnownSets] = field(default_factory=dict)
     places: dict[str, dict[str, Position]] = field(default_factory=dict)
 
@@ -71,7 +72,12 @@ class Layers:
         return SpecError(told)
 
     def notes_on(self, gateway: str) -> Iterator[SpecProblem]:
-        """What a gateway has and does not use."""
+        """What a gateway has and does not use; and that no document is of this host."""
+        if self.host is not None and self.hosts and self.overlay is None:
+            message = f"host {self.host!r} has no document of its own; there are some of {listed(self.hosts)}"
+            document = next(d for d in self.documents if name_of(d) == gateway)
+            at = ("metadata", "name")
+            yield SpecProblem(document.find(at), dotted(at), message, "choose one of them with --host, or add one")
         if (sets := self.sets.get(gateway)) is not None:
             for name in sets.networks:
                 if name not in sets.used:
@@ -144,6 +150,7 @@ class _Reading:
             self._problem(problem)
         for position, origin in filling.origins.items():
             result.notes[position] = f"{result.notes[position]}; {origin}" if position in result.notes else origin
+        result.hosts = tuple(self.overlays)
         if self.overlays or self._is_layered:
             result.host = self._hostname
         return result

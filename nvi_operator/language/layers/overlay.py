@@ -126,6 +126,10 @@ class _Merging:
             base = next((base for base in self.bases if name in mapping_of(base.spec.get(section))), None)
             if base is not None:
                 self._into_mapping(base, section, name, entry, at_name, of_entry)
+            elif entry is None and any(f"{section}From" in base.spec for base in self.bases):
+                message = f"there is no {shown(name)} to remove in the site's YAML"
+                hint = "a host changes no entries of CSV and JSON Lines files: name one by host, as ${hostname}.csv"
+                self._problem(path, at_name, message, hint)
             elif entry is None:
                 names = [name for base in self.bases for name in mapping_of(base.spec.get(section))]
                 self._nothing_to_remove(path, at_name, name, names)

@@ -299,7 +299,7 @@ def _choose(parts: Sequence[Part], hostname: str | None, gateway: str | None) ->
         return mine[0]
     host = "this host" if hostname is None else f"host {hostname!r}"
     if not mine:
-        hint = f"add it to spec.host of one, or name one with --gateway; {there_are}"
+        hint = f"add it to spec.host of one, or name one with --gateway, or a host with --host; {there_are}"
         raise _no_choice(parts[0], f"no gateway matches {host}", hint)
     second = next(part for part in parts if part.name == mine[1])
     names = ", ".join(sorted(mine))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any, Protocol
 
 from nvi_operator.errors import Position, SpecProblem
@@ -168,12 +169,15 @@ _JOINED = {Join.ONCE: _single, Join.IN_ORDER: _list, Join.BY_NAME: _mapping}
 
 def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Position) -> None:
     in_list = isinstance(path[-2], int)
+    hint = "keep one of them" if len(path) == 2 else "keep one of them, or give one another name"
+    if "hosts" in (PurePath(source.file).parent.name, PurePath(first.file).parent.name):
+        hint += "; a document that changes it for one host is of kind Host"
     merged.problems.append(
         SpecProblem(
             source.find(path, key=not in_list),
             dotted(path),
             f"{what} is already defined at {first}",
-            "keep one of them" if len(path) == 2 else "keep one of them, or give one another name",
+            hint,
         )
     )
 

@@ -313,3 +313,29 @@ def test_an_edit_of_a_name_that_the_host_removes_is_read_as_a_whole() -> None:
     loaded = load_texts({"site.yaml": site, "e.yaml": over, "f.csv": rows}, hostname="edge-1")
     assert reload(loaded, "f.csv", rows.replace("25/tcp", "26/tcp").encode()) is not None
     assert reload(loaded, "f.csv", f"{rows}web,isp-a,80/tcp,10.1.0.80\n".encode()) is None
+
+
+def test_a_gateway_of_the_site_that_a_host_does_not_change_is_noted() -> None:
+    site = SITE.replace("${wan}", "203.0.113.2")
+    loaded = load_texts({"site.yaml": site, "hosts/edge-1.yaml": EDGE_1}, hostname="laptop")
+    assert [str(note) for note in loaded.notes] == [
+        "site.yaml:3:18: metadata.name: host 'laptop' has no document of its own; there are some of edge-1\n"
+        "  hint: choose one of them with --host, or add one"
+    ]
+
+
+def test_what_looks_like_a_document_of_a_host_is_told_to_become_one() -> None:
+    site = SITE.replace("${wan}", "203.0.113.2")
+    over = HEAD + "spec:\n  forwards: {web: {to: 10.1.0.81}}\n"
+    (problem,) = refused({"site.yaml": site, "hosts/edge-1.yaml": over})
+    assert problem.endswith("give one another name; a document that changes it for one host is of kind Host")
+
+
+def test_a_host_does_not_remove_what_is_in_a_file_of_entries() -> None:
+    site = SITE.replace("${wan}", "203.0.113.2").replace("  forwards:\n", "  forwardsFrom: f.csv\n  forwards:\n")
+    over = host("edge-1", "  forwards: {mail: null}\n")
+    rows = "name,at,ports,to\nmail,isp-a,25/tcp,10.1.0.25\n"
+    assert refused({"site.yaml": site, "e.yaml": over, "f.csv": rows}) == [
+        "e.yaml:5:14: spec.forwards.mail: there is no 'mail' to remove in the site's YAML\n"
+        "  hint: a host changes no entries of CSV and JSON Lines files: name one by host, as ${hostname}.csv"
+    ]

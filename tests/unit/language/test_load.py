@@ -273,7 +273,7 @@ NO_CHOICE = {
             "a.yaml:3:18",
             "metadata.name",
             "no gateway matches host 'gw9'",
-            "add it to spec.host of one, or name one with --gateway; there are: one, two",
+            "add it to spec.host of one, or name one with --gateway, or a host with --host; there are: one, two",
         ),
     ),
     "several": (

@@ -18,6 +18,8 @@ from tests.unit.language.specs import BASE, HEAD
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
 
+HOSTS = sorted((ROOT / "examples").glob("*/hosts/*.yaml"))
+
 
 def errors_in(text: str | bytes) -> list[str]:
     """What an editor would underline."""
@@ -54,6 +56,13 @@ def test_it_takes_every_example(file: Path) -> None:
     assert errors_in(file.read_bytes()) == []
     relative = "../../schemas/gateway.schema.json"
     assert file.read_text(encoding="utf-8").startswith(f"# yaml-language-server: $schema={relative}\n")
+
+
+@pytest.mark.parametrize("file", HOSTS, ids=[file.stem for file in HOSTS])
+def test_the_schema_of_hosts_takes_those_of_examples(file: Path) -> None:
+    (document,) = parse(file.read_bytes(), file.name)
+    assert not list(jsonschema.Draft202012Validator(host_schema()).iter_errors(document.data))
+    assert file.read_text().startswith("# yaml-language-server: $schema=../../../schemas/host.schema.json\n")
 
 
 SHORT_FORMS = {

@@ -160,3 +160,23 @@ def gateways(output: str) -> list[dict[str, object]]:
 
 def short(repository: GitRemote, revision: str) -> str:
     return repository.git("rev-parse", revision)[:12]
+
+
+def test_a_change_of_what_many_hosts_share_is_told_for_each_of_them(repository: GitRemote, preview: Preview) -> None:
+    def host(name: str, lines: str) -> str:
+        return f"apiVersion: nvi-operator/v1\nkind: Host\nmetadata: {{name: {name}}}\nspec:\n{lines}"
+
+    hosts = {
+        "hosts/one.yaml": host("one", "  vars: {weight: 2}\n"),
+        "hosts/two.yaml": host("two", "  vars: {weight: 3}\n  forwards: {web: null}\n"),
+    }
+    repository.commit({"gateway.yaml": spec("branch"), **hosts})
+    repository.commit({"gateway.yaml": spec("branch", server="192.168.1.81")})
+    repository.commit({"hosts/two.yaml": host("two", "  forwards: {web: {to: '192.168.1.82:8443'}}\n")})
+    assert _changed(preview, "HEAD^^", "HEAD^") == [("branch on one", ["web"])]
+    assert _changed(preview, "HEAD^", "HEAD") == [("branch on two", ["web"])]
+
+
+def _changed(preview: Preview, base: str, head: str) -> list[tuple[str, list[str]]]:
+    found = gateways(preview(base, head, "-o", "json")[1])
+    return [(gateway["gateway"], [entry["name"] for entry in gateway["entries"]]) for gateway in found]
