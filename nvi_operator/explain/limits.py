@@ -14,6 +14,7 @@ class Limit(Enum):
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
     PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
     MULTICAST = "multicast and broadcast are not forwarded by routes of a table"
+    ROUTE_TYPE = "a route has several next hops, of which the kernel chooses one"
 
 
 class Assumption(Enum):

@@ -20,7 +20,7 @@ from nvi_operator.explain.passing import Passing
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.step import HostRoute
-from nvi_operator.explain.verdict import NotModelled, Refused, Verdict
+from nvi_operator.explain.verdict import Dropped, NotModelled, Refused, Verdict
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Address, Family
 from nvi_operator.state.fib_rule import FibRule
@@ -110,9 +110,14 @@ class Router:
             rule, following = rules[at], list[Passing]()
             for passing in current:
                 yes, no = self._matching(rule, passing, asked)
+                if rule.inverted:  # the rule as a whole
+                    yes, no = no, yes
                 following += no
                 for each in yes:
-                    if rule.action == "goto":
+                    if rule.other:
+                        refused = NotModelled(Limit.FOREIGN_FIB_RULE, str(rule))
+                        found.append((each, Way(refused=refused, by=(rule,))))
+                    elif rule.action == "goto":
                         target = next((i for i, r in enumerate(rules) if r.priority == rule.goto), None)
                         if target is None:  # an unresolved goto is passed over
                             following.append(each)
@@ -131,9 +136,6 @@ class Router:
             return [passing]
         if rule.action == "unreachable":
             found.append((passing, Way(refused=Refused("unreachable", f"rule {rule.priority}"), by=(rule,))))
-            return []
-        if rule.other or rule.inverted:
-            found.append((passing, Way(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)))))
             return []
         return self._lookup(rule, passing, asked, found)
 
@@ -158,8 +160,13 @@ class Router:
             if inside is None:
                 continue
             if route.dev is None:
-                refused = Refused("unreachable", f"table {rule.table}")
-                found.append((inside, Way(refused=refused, by=(rule, route))))
+                refused = _refusal(rule, route)
+                if refused is None:
+                    on.append(inside)
+                else:
+                    found.append((inside, Way(refused=refused, by=(rule, route))))
+            elif isinstance(route, HostRoute) and route.shared:
+                found.append((inside, Way(refused=NotModelled(Limit.ROUTE_TYPE, str(route.destination)), by=(rule,))))
             elif self._suppressed(rule, length, route):
                 on.append(inside)
             else:
@@ -229,6 +236,14 @@ class Router:
                 if rest is not None:
                     no.append(rest)
         return ([current] if current is not None else []), no
+
+
+def _refusal(rule: FibRule, route: Route | HostRoute) -> Verdict | None:
+    """None: the lookup continues with the next rule."""
+    kind = route.refuses if isinstance(route, HostRoute) else route.type
+    if kind == "throw":
+        return None
+    return Dropped(f"table {rule.table}") if kind == "blackhole" else Refused("unreachable", f"table {rule.table}")
 
 
 def _on_wire(way: Way, dev: str) -> Way:

@@ -38,9 +38,15 @@ class ElementOf:
     asked_by: RuleAt | None = None
 
 
+Refusing = Literal["unreachable", "prohibit", "blackhole", "throw"]
+
+
 @dataclass(frozen=True)
 class HostRoute:
-    """A route that is not owned, mostly of `main`. `dev` None: one that refuses."""
+    """A route that is not owned, mostly of `main`. `dev` None: one that refuses, or passes on (`throw`).
+
+    `shared`: one of several next hops of a route.
+    """
 
     destination: Network
     dev: str | None = None
@@ -48,6 +54,8 @@ class HostRoute:
     metric: int = 0
     table: int = 254
     source: Address | None = None
+    refuses: Refusing = "unreachable"
+    shared: bool = False
 
 
 # What decided in a step; `object` of an owned kind: the device, a program, a guard.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from nvi_operator.explain.packet import Packet
-from nvi_operator.explain.step import HostRoute
+from nvi_operator.explain.step import HostRoute, Refusing
 from nvi_operator.explain.walk import walks
+from nvi_operator.state.fib_rule import FibRule
 from tests.unit.explain.gateways import EDGE, gateway, link, told, where
 
 LAN = {"lan0": link("lan0", 5, "192.168.1.1/24", "fd00:1::1/64")}
@@ -70,5 +72,15 @@ def test_an_interface_without_an_address_sends_with_that_of_another() -> None:
 
 def test_a_route_of_the_host_that_refuses_ends_the_way() -> None:
     edge = gateway(EDGE)
-    refusing = type(edge)(edge.state, edge.interfaces, (*edge.routes, HostRoute(ip_network("10.9.0.0/16"))))
-    assert where(refusing, "lan0 tcp 192.168.1.5:1 -> 10.9.0.1:2") == "unreachable: table 254"
+    kinds: dict[Refusing, str] = {"unreachable": "unreachable: table 254", "blackhole": "dropped: table 254"}
+    for kind, end in kinds.items():
+        route = HostRoute(ip_network("10.9.0.0/16"), refuses=kind)
+        assert where(replace(edge, routes=(*edge.routes, route)), "lan0 tcp 192.168.1.5:1 -> 10.9.0.1:2") == end
+
+
+def test_a_rule_with_not_takes_what_it_does_not_name() -> None:
+    edge = gateway(EDGE)
+    inverted = FibRule(4, 900, "unreachable", inverted=True, source="192.168.1.0/24")
+    other = replace(edge, rules=(inverted,))
+    assert where(other, "lan0 tcp 192.168.1.5:1 -> 172.16.0.9:2") == "dmz0 192.168.1.5:1 -> 172.16.0.9:2"
+    assert where(other, "dmz0 tcp 172.16.0.9:1 -> 192.168.1.5:2") == "unreachable: rule 900"
