@@ -16,7 +16,7 @@ import pytest
 from tests.deb.root import Root, next_version
 from tests.lab import GatewayHost, Lab, Site, dual_wan
 from tests.lab.net import until
-from tests.netns.scenarios import spec
+from tests.netns.scenarios import A, spec
 
 pytestmark = pytest.mark.netns
 
@@ -98,7 +98,6 @@ spec:
 
 def test_a_git_source_and_a_confirmation_work_as_installed(root: Root, site: Site, tmp_path: Path) -> None:
     """By processes of their own, which have to find what only the package knows: the fetcher's, and the waiter."""
-    gateway = GatewayHost(site.gateway)
     root.run("apt-get", "install", "-y", "-qq", "git")
     etc, work = root.path / "etc/nvi-operator", root.path / "srv/net"
     git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.net", "-C", "/srv/net")
@@ -107,16 +106,18 @@ def test_a_git_source_and_a_confirmation_work_as_installed(root: Root, site: Sit
     (etc / "operator.yaml").write_text(OPERATOR)
     for words in (("add", "-A"), ("commit", "-q", "-m", "first"), ("clone", "-q", "--bare", ".", "/srv/net.git")):
         root.run(*git, *words)
+    site.server.serve(443)
+    site.server.serve(8443)
     with daemon(root, site, tmp_path / "log"):
-        assert not gateway.differences(spec())
+        assert site.far.reaches(A, 443)
     (etc / "operator.yaml").unlink()
     other = spec().replace("443/tcp", "8443/tcp")
     (etc / "gateway.yaml").write_text(other)
-    apply = root.argv("sh", "-c", "nvictl apply --confirm 3s --quiet /etc/nvi-operator && sleep 60")
+    apply = root.argv("sh", "-c", "nvictl apply --confirm 5s --quiet /etc/nvi-operator && sleep 60")
     process = site.gateway.popen(*apply)  # the waiter ends with what /proc is mounted for
     try:
-        until(lambda: not gateway.differences(other), "it is applied", seconds=60)
-        until(lambda: not gateway.differences(spec()), "it is given up", seconds=60)
+        until(lambda: site.far.reaches(A, 8443), "it is applied", seconds=60)
+        until(lambda: site.far.reaches(A, 443), "it is given up", seconds=60)
     finally:
         process.kill()
         process.wait()

@@ -145,11 +145,9 @@ class Journal:
         if verb in ("enable", "start"):
             command = re.search(r"^ExecStart=(.*)$", UNIT.read_text(encoding="utf-8"), re.M)
             assert command
-            argv = [
-                "bash",
-                "-c",
-                "exec " + self._session.local(command[1].replace("/opt/nvi-operator/.venv/bin/", "")),
-            ]
+            line = command[1].replace("/opt/nvi-operator/.venv/bin/", "")
+            assert line == "nvictl run"  # which follows this directory where no operator.yaml is in it
+            argv = ["bash", "-c", "exec " + self._session.local(f"{line} /etc/nvi-operator")]
             with self._log.open("a", encoding="utf-8") as log:
                 self._process = self._session.hosts["gw"].popen(
                     *argv, stdout=log, stderr=log, env=self._session.environment
