@@ -23,6 +23,9 @@ def run(context: Context) -> int:
 
 def _output(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=("svg", "mermaid"), default="svg", help="default: svg")
+    parser.add_argument(
+        "--mermaid", dest="output", action="store_const", const="mermaid", help="the same as -o mermaid"
+    )
 
 
 COMMAND = Command(

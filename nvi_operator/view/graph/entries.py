@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
@@ -19,16 +20,20 @@ from nvi_operator.view.graph.places import Places
 
 @dataclass(frozen=True, slots=True)  # there may be 100,000
 class Entry:
-    """One entry. `servers` are what flows from outside are given to, without ports."""
+    """One entry. `tell` words it; `servers` are what flows from outside are given to."""
 
     section: str
     name: str
-    lines: tuple[str, ...]
+    tell: Callable[[], tuple[str, ...]]  # of entries that share a box no one asks
     insides: frozenset[str]
     uplinks: frozenset[str]
     opened: Opened
     number: int | None = None  # its place in a section where the first that matches wins
-    servers: tuple[str, ...] = ()
+    servers: tuple[object, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.tell()
 
     @property
     def title(self) -> str:
@@ -53,13 +58,16 @@ def route_words(route: RouteSpec) -> tuple[str, ...]:
     return (words, *((f"but not {_about(out.from_, out.to, None, ())}",) if out else ()))
 
 
-def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
+def _rule_words(rule: SourceNat) -> tuple[str, ...]:
     fields = [str(each) for each in (*(rule.protocol or ()), *(rule.ports or ()))]
     fields += [f"sent from {service}" for service in rule.from_ports or ()]
     fields += [f"dscp {dscp_name(each)}" for each in rule.dscp or ()]
     fields += [f"mark {rule.mark}"] if rule.mark else []
     everything = f"everything of {rule.tenant}" if rule.tenant else "everything inside"
-    about = _about(rule.from_, rule.to, rule.in_, fields) or everything
+    return _about(rule.from_, rule.to, rule.in_, fields) or everything, _becomes(rule.as_)
+
+
+def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
     translation = rule.as_
     if translation.unchanged:
         uplinks = places.default
@@ -68,9 +76,8 @@ def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
     else:
         uplinks = frozenset(translation.names)
     insides = _insides_of_rule(rule, places)
-    return Entry(
-        "sourceNat", rule.name, (about, _becomes(translation)), insides, uplinks, Opened.INSIDE, number=number
-    )
+    words = partial(_rule_words, rule)
+    return Entry("sourceNat", rule.name, words, insides, uplinks, Opened.INSIDE, number=number)
 
 
 def _insides_of_rule(rule: SourceNat, places: Places) -> frozenset[str]:
@@ -95,64 +102,81 @@ def _becomes(translation: Translation) -> str:
     return f"as {text}" + (f", ports {translation.ports}" if translation.ports else "")
 
 
-def _forward(name: str, forward: Forward, places: Places) -> Entry:
+def _forward_words(forward: Forward) -> tuple[str, ...]:
     what = _listed((*(forward.ports or ()), *(forward.protocol or ()))) or "everything"
     at = _listed(forward.at) if forward.at else "every uplink"
     clients = f" from {_listed(forward.from_)}" if forward.from_ else ""
+    return f"{what} at {at}{clients}", f"to {_listed(forward.to)}"
+
+
+def _forward(name: str, forward: Forward, places: Places) -> Entry:
     uplinks = (
         frozenset(u for place in forward.at for u in places.uplink_or_owner(place))
         if forward.at
         else frozenset(places.uplinks)
     )
     insides = frozenset(n for target in forward.to for n in places.inside_of(target.address, forward.tenant))
-    lines = (f"{what} at {at}{clients}", f"to {_listed(forward.to)}")
-    servers = tuple(str(target.address) for target in forward.to)
-    return Entry("forwards", name, lines, insides, uplinks, Opened.OUTSIDE, servers=servers)
+    servers = tuple(target.address for target in forward.to)
+    words = partial(_forward_words, forward)
+    return Entry("forwards", name, words, insides, uplinks, Opened.OUTSIDE, servers=servers)
+
+
+def _redirect_words(redirect: RedirectSpec) -> tuple[str, ...]:
+    if isinstance(redirect.to, tuple):
+        to = _listed(redirect.to)
+    else:
+        to = SELF if redirect.to is None else f"{SELF}:{redirect.to}"
+    return _listed(redirect.ports), f"to {to}"
 
 
 def _redirect(name: str, redirect: RedirectSpec, places: Places) -> Entry:
-    if isinstance(redirect.to, tuple):
-        servers = tuple(map(str, redirect.to))
-    else:
-        servers = (SELF if redirect.to is None else f"{SELF}:{redirect.to}",)
     if redirect.in_:
         insides = frozenset(redirect.in_)
     elif redirect.from_:
         insides = frozenset(n for network in redirect.from_ for n in places.insides_of(network))
     else:
         insides = frozenset(places.insides)
-    lines = (_listed(redirect.ports), f"to {_listed(servers)}")
-    return Entry("redirects", name, lines, insides, frozenset(), Opened.INSIDE)
+    return Entry("redirects", name, partial(_redirect_words, redirect), insides, frozenset(), Opened.INSIDE)
 
 
-def _static(name: str, static: Static, places: Places) -> Entry:
+def _static_words(static: Static) -> tuple[str, ...]:
     pairs = tuple(f"{plain(real)} = {plain(mapped)}" for real, mapped in static.pairs)
     limits = f"only to {_listed(static.to)}" if static.to else ""
     limits = f"only for {_listed(static.in_)}" if static.in_ else limits
+    return (*pairs, *filter(None, (limits,)))
+
+
+def _static(name: str, static: Static, places: Places) -> Entry:
     insides = frozenset(i for real in static.address for i in places.insides_of(real, static.tenant))
     insides |= frozenset(static.in_ or ()) & frozenset(places.insides)
     uplinks = frozenset(u for mapped in static.as_ for u in places.uplinks_of(mapped))
-    lines = (*pairs, *filter(None, (limits,)))
-    return Entry("static", name, lines, insides, uplinks, Opened.BOTH)
+    return Entry("static", name, partial(_static_words, static), insides, uplinks, Opened.BOTH)
+
+
+def _prefix_nat_words(entry: PrefixNat) -> tuple[str, ...]:
+    return (f"{entry.address} =", *map(str, entry.as_))
 
 
 def _prefix_nat(name: str, entry: PrefixNat, places: Places) -> Entry:
     uplinks: set[str] = set()
     for item in entry.as_:
         uplinks |= {item.from_} if isinstance(item, SubPrefix) else places.uplinks_of(item)
-    lines = (f"{entry.address} =", *map(str, entry.as_))
-    return Entry("prefixNat", name, lines, places.insides_of(entry.address), frozenset(uplinks), Opened.BOTH)
+    words = partial(_prefix_nat_words, entry)
+    return Entry("prefixNat", name, words, places.insides_of(entry.address), frozenset(uplinks), Opened.BOTH)
 
 
-def _twice(name: str, twice: TwiceNat, places: Places) -> Entry:
-    lines = tuple(
+def _twice_words(twice: TwiceNat) -> tuple[str, ...]:
+    return tuple(
         line
         for pair in twice.families
         for line in (f"source {pair.from_} = {pair.as_}", f"destination {pair.to} = {pair.becomes}")
     )
+
+
+def _twice(name: str, twice: TwiceNat, places: Places) -> Entry:
     insides = frozenset(i for network in twice.from_ for i in places.insides_of(network))
     opened = Opened.BOTH if twice.opens == "both" else Opened.INSIDE
-    return Entry("twiceNat", name, lines, insides, frozenset({twice.via}), opened)
+    return Entry("twiceNat", name, partial(_twice_words, twice), insides, frozenset({twice.via}), opened)
 
 
 def _about(

@@ -7,8 +7,9 @@ from functools import cached_property
 from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.values import Address, Network
+from nvi_operator.language.model.values import Address, Network, parse_address
 
+_Span = tuple[int, int, int, int]  # family, bits of an address, first and last
 _Owners = dict[tuple[int, int], dict[int, list[str]]]
 
 
@@ -22,23 +23,29 @@ class Places:
 
     def insides_of(self, network: Network, tenant: str | None = None) -> frozenset[str]:
         """Interfaces with hosts of `network` behind them; with `tenant` only that tenant's."""
-        found = _overlapping(self._networks, network)
-        return frozenset(n for n in found if tenant in (None, self._spec.interfaces[n].tenant))
+        return self._insides(_span(network), tenant)
 
     def inside_of(self, address: Address, tenant: str | None = None) -> frozenset[str]:
         """The interface of a server: the first one, where no tenant tells."""
-        return frozenset(sorted(self.insides_of(ip_network(address), tenant))[:1])
+        found = self._insides(_alone(address), tenant)
+        return found if len(found) < 2 else frozenset(sorted(found)[:1])
+
+    def _insides(self, span: _Span, tenant: str | None) -> frozenset[str]:
+        found = _overlapping(self._networks, span)
+        return frozenset(n for n in found if tenant in (None, self._spec.interfaces[n].tenant))
 
     def insides_of_tenant(self, tenant: str | None) -> frozenset[str]:
         return frozenset(n for n, each in self._spec.interfaces.items() if tenant in (None, each.tenant))
 
     def uplinks_of(self, network: Network) -> frozenset[str]:
         """Uplinks that own addresses of `network`, as far as the spec names them."""
-        return frozenset(_overlapping(self._owned, network))
+        return frozenset(_overlapping(self._owned, _span(network)))
 
     def uplink_or_owner(self, place: str) -> frozenset[str]:
         """Of an uplink's name or a public address."""
-        return frozenset({place}) if place in self._spec.uplinks else self.uplinks_of(ip_network(place))
+        if place in self._spec.uplinks:
+            return frozenset({place})
+        return frozenset(_overlapping(self._owned, _alone(parse_address(place))))
 
     @cached_property
     def default(self) -> frozenset[str]:
@@ -75,14 +82,21 @@ def _index(owned: Iterable[tuple[str, Network]]) -> _Owners:
     return index
 
 
-def _overlapping(index: _Owners, network: Network) -> Iterator[str]:
-    first = int(network.network_address)
-    for (version, length), same in index.items():
-        shift = network.max_prefixlen - length
-        if version != network.version:
+def _span(network: Network) -> _Span:
+    return network.version, network.max_prefixlen, int(network.network_address), int(network.broadcast_address)
+
+
+def _alone(address: Address) -> _Span:
+    return address.version, address.max_prefixlen, int(address), int(address)
+
+
+def _overlapping(index: _Owners, span: _Span) -> Iterator[str]:
+    version, bits, first, last = span
+    for (of_version, length), same in index.items():
+        if of_version != version:
             continue
-        if length <= network.prefixlen:
-            yield from same.get(first >> shift, ())
+        low, high = first >> (bits - length), last >> (bits - length)
+        if low == high:
+            yield from same.get(low, ())
         else:
-            last = int(network.broadcast_address) >> shift
-            yield from (name for number, names in same.items() if first >> shift <= number <= last for name in names)
+            yield from (name for number, names in same.items() if low <= number <= high for name in names)
