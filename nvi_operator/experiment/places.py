@@ -13,7 +13,7 @@ from nvi_operator.language.model.values import Address, Family, Network, no_host
 from nvi_operator.topology.interfaces import Inside, Uplink
 from nvi_operator.topology.model import Topology
 
-_FIRST_PORT, _PORTS = 20000, 40000
+FIRST_PORT, _PORTS = 20000, 40000  # of clients, each another one
 _NO_SERVICE = 47808  # a port that few specs name
 _CANDIDATES = 64  # hosts of a network that are looked at
 
@@ -98,7 +98,7 @@ class Places:
     ) -> Packet:
         """`service`: a port of a protocol, or a protocol; None: an echo request."""
         family = source.version
-        port = _FIRST_PORT + next(self._ports) % _PORTS
+        port = FIRST_PORT + next(self._ports) % _PORTS
         port = next((r.first for r in source_ports), port)
         if service is None or service in ("icmp", "icmpv6"):
             request = ECHO_REQUEST[family]

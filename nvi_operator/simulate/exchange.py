@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nvi_operator.experiment import frames
@@ -33,21 +33,11 @@ class _Sent:
 
 
 class Exchange:
-    """Over these wires. `tell` is called with the number of probes that are done.
+    """Over these wires. `patience`: seconds without an arrival, after which what is missing is lost."""
 
-    `patience`: seconds without an arrival, after which what is missing is lost.
-    """
-
-    def __init__(
-        self,
-        ends: Iterable[WireEnd],
-        tell: Callable[[int], None] = lambda done: None,
-        *,
-        patience: float = _PATIENCE,
-    ) -> None:
+    def __init__(self, ends: Iterable[WireEnd], *, patience: float = _PATIENCE) -> None:
         self._ends = {end.wire.ifname: end for end in ends}
         self._patience = patience
-        self._tell = tell
         self._sent: dict[int, _Sent] = {}
         self._flows: dict[tuple[str, int | None, object], int] = {}
 
@@ -59,7 +49,6 @@ class Exchange:
         others = [n for n in numbers if probes[n].expected.fate not in unsure]
         for start in range(0, len(others), _BATCH):
             self._batch(probes, others[start : start + _BATCH], self._patience)
-            self._tell(start)
         for start in range(0, len(dropped), _BATCH):
             self._batch(probes, dropped[start : start + _BATCH], _QUIET)
         return [self._result(self._sent[number]) for number in numbers]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -11,8 +11,11 @@ from typing import IO, Any
 from nvi_operator.experiment.assertions import Assertions
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.places import Places
+from nvi_operator.experiment.predicted import predictions
 from nvi_operator.experiment.probes import make_probes
 from nvi_operator.experiment.surroundings import Surroundings, surroundings
+from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import open_iproute
 from nvi_operator.kernel.kernel import Kernel
@@ -34,6 +37,7 @@ class Gateway:
     name: str
     spec: GatewaySpec
     topology: Topology
+    machine: Machine
     around: Surroundings
     ends: tuple[WireEnd, ...]
 
@@ -57,21 +61,28 @@ def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> 
             add_routes(ipr, wire)
         compiler = Compiler(name, spec)
         with Kernel(spec.numbers) as kernel:
-            reconcile(kernel, compiler).raise_failure()
+            outcome = reconcile(kernel, compiler)
+            outcome.raise_failure()
+            facts = kernel.facts(compiler.wires, compiler.flow_cache)
         assert compiler.topology is not None
+        machine = machine_of(compiler.topology, outcome.plan.after, facts)
         around = Surroundings(around.wires, around.far, around.taken, (*around.assumed, *other))
-        yield Gateway(name, spec, compiler.topology, around, tuple(ends))
+        yield Gateway(name, spec, compiler.topology, machine, around, tuple(ends))
 
 
-def try_out(gateway: Gateway, most: int, tell: Callable[[int], None] = lambda done: None) -> Tried:
-    """Send the packets that try it; `most` entries of each section. Raises KernelError."""
+def try_out(gateway: Gateway, most: int, *, explain: bool = False) -> Tried:
+    """Send the packets that try it; `most` entries of each section. Raises KernelError.
+
+    `explain`: hold what is predicted of each against what became of it as well.
+    """
     places = Places(gateway.topology, gateway.around)
     trial = make_probes(places, most)
     assertions = Assertions(gateway.spec.assert_, places)
     asked = tuple(assertions.probes())
-    results = Exchange(gateway.ends, tell).run((*trial.probes, *asked))
+    results = Exchange(gateway.ends).run((*trial.probes, *asked))
     judged, sampled = assertions.results(results)
-    results = [*results[: len(trial.probes)], *judged]
+    predicted = predictions(gateway.machine, results) if explain else ()
+    results = [*results[: len(trial.probes)], *judged, *predicted]
     return Tried(
         gateway.name,
         gateway.topology.dataplane,

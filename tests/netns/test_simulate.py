@@ -116,17 +116,27 @@ def plain(tried: Tried) -> dict[str, Any]:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_passes(example: str, tmp_path: Path) -> None:
-    found = in_gateway(ROOT / "examples" / example, tmp_path, lambda gateway: plain(try_out(gateway, 100)))
+    found = in_gateway(
+        ROOT / "examples" / example, tmp_path, lambda gateway: plain(try_out(gateway, 100, explain=True))
+    )
     assert found["problems"] == []
     assert found["left_out"] == []
 
 
 def test_a_spec_with_nearly_everything_passes_and_what_cannot_be_tried_is_named(tmp_path: Path) -> None:
     (tmp_path / "wide.yaml").write_text(WIDE)
-    found = in_gateway(tmp_path / "wide.yaml", tmp_path, lambda gateway: plain(try_out(gateway, 100)))
+    found = in_gateway(tmp_path / "wide.yaml", tmp_path, lambda gateway: plain(try_out(gateway, 100, explain=True)))
     assert found["problems"] == []
     assert found["left_out"] == ["marked"]
-    assert found["laws"] == ["1:1 NAT", "forwards", "hairpin", "inside networks", "redirects", "source NAT"]
+    assert found["laws"] == [
+        "1:1 NAT",
+        "explain",
+        "forwards",
+        "hairpin",
+        "inside networks",
+        "redirects",
+        "source NAT",
+    ]
 
 
 def test_assertions_are_held_against_the_packets_that_were_sent(tmp_path: Path) -> None:

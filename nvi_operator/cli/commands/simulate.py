@@ -42,7 +42,7 @@ def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, r
 
     arguments = context.arguments
     with standing(loaded.name, loaded.spec, capture) as gateway:
-        tried = try_out(gateway, arguments.most)
+        tried = try_out(gateway, arguments.most, explain=arguments.explain)
         show(arguments, lambda: tried_json(tried), lambda: tried_text(tried, full=arguments.verbose))
         if report is not None:
             report.write(junit_xml(f"simulate {loaded.name}", list(tried_cases(tried))))
@@ -62,6 +62,9 @@ def _options(parser: ArgumentParser) -> None:
         help=f"try at most this many entries of each section, evenly chosen (default: {_MOST})",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="print every packet, and what became of it")
+    parser.add_argument(
+        "--explain", action="store_true", help="hold what `nvictl explain` predicts of each packet against it as well"
+    )
     parser.add_argument(
         "--junit", metavar="FILE", type=options.path, help="write the results as JUnit XML, as CI systems show it"
     )
