@@ -17,11 +17,9 @@ from nvi_operator.invariants.published import Asking, Row, Server, published
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.topology.interfaces import Inside
 
-# No host sends with these, and none is asked by them but for groups, which no route leads to (RFC 6890, RFC 4291).
-_NO_HOSTS = {
-    4: ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"),
-    6: ("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"),
-}
+# The addresses of hosts (RFC 6890): without those of links and groups. Of IPv6 what is assigned (RFC 4291, RFC 4193).
+_NO_HOSTS: tuple[str, ...] = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+_HOSTS_6 = ("2000::/3", "fc00::/7", "64:ff9b::/96")
 _PORTS = Spans(((1, 65535),))
 _OTHER_ICMP = {4: 58, 6: 1}  # of the other family
 
@@ -42,8 +40,9 @@ class Classes:
 
     @cached_property
     def _hosts(self) -> dict[Family, Spans]:
-        found = {
-            family: ADDRESSES[family] - Spans.networks(map(ip_network, _NO_HOSTS[family])) for family in FAMILIES
+        found: dict[Family, Spans] = {
+            4: ADDRESSES[4] - Spans.networks(map(ip_network, _NO_HOSTS)),
+            6: Spans.networks(map(ip_network, _HOSTS_6)),
         }
         wires = {a.network for i in self.machine.interfaces.values() for a in i.addresses}
         # Broadcasts, and what routers of a subnet answer to (RFC 4291, section 2.6.1).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nvi_operator.invariants.assertions import check_assertions
 from nvi_operator.invariants.check import ARRIVE, LOOP, UNTRANSLATED
 from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.forwards import forwards_arrive
@@ -20,3 +21,4 @@ def walked(gateway: Gateway) -> Iterator[Result]:
         (LOOP, no_loop),
     ):
         yield invariant.result(checked(classes))
+    yield from check_assertions(classes)

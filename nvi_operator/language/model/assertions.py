@@ -179,14 +179,14 @@ class Assertion(Entry):
         None,
         alias="from",
         description="Who sends, by addresses before translation: prefixes; `inside`, what the interfaces of the spec "
-        "declare; `outside`, everyone whose packets come in by an uplink; `self`, the gateway. Left out: inside and "
-        "outside.",
+        "declare; `outside`, everyone whose packets come in by an uplink; `self`, the gateway "
+        "with the address that it chooses; its own addresses, what is bound to them. Left out: inside and outside.",
     )
     in_: Maybe[IfNames] = Field(None, alias="in", description="Interfaces that the packets come in by.")
     at: Maybe[Places] = Field(
         None,
         description="Where they are sent, by addresses before translation: prefixes, or uplinks by name, which stand "
-        "for their addresses. Left out: anywhere.",
+        "for their addresses. Left out: anywhere; from the outside, what is routed to the gateway.",
     )
     protocol: Maybe[Protocols] = Field(None, description="Protocols.")
     ports: Maybe[Services] = Field(
@@ -198,11 +198,11 @@ class Assertion(Entry):
     )
     to: Maybe[Ends] = Field(
         None,
-        description="Who gets them, by addresses after translation: prefixes; `inside`, `outside` or `self`. Left "
-        "out: whoever does.",
+        description="Who gets them, by addresses after translation: prefixes, for the hosts there; `inside`, "
+        "`outside`, or `self`, the gateway. Left out: whoever does.",
     )
     except_: Maybe[Exceptions] = Field(
-        None, alias="except", description="Packets that it is not about: as `from`, `to` and `ports` have them."
+        None, alias="except", description="Packets that it is not about, as `from`, `to` and `ports` have them."
     )
     only: Maybe[SeveralTraffics] = Field(
         None,
@@ -217,13 +217,15 @@ class Assertion(Entry):
         None, description="Each arrives, at one of these servers, with or without a port; or at `self`."
     )
     by: Maybe[Uplinks] = Field(
-        None, description="Each leaves by one of these uplinks, save what is sent to the inside or to the gateway."
+        None,
+        description="Each leaves by one of these uplinks; save what is sent to the inside, to the gateway, or to the "
+        "network on an uplink's wire.",
     )
     as_: Maybe[Sources] = Field(
         None,
         alias="as",
-        description="Each leaves by an uplink with one of these source addresses, save the same: addresses, ranges, "
-        "prefixes; or `unchanged`.",
+        description="Each leaves by an uplink with one of these source addresses, save as for `by`: addresses, "
+        "ranges, prefixes; or `unchanged`.",
     )
 
     @model_validator(mode="after")
