@@ -38,6 +38,7 @@ def trace(context: Context, tell: Callable[[str], None]) -> tuple[str, list[Sigh
         host.topology,
         host.state,
         host.facts,
+        routes=host.routes,
         origin=Origins(host.topology, loaded.spec, host.state, loaded.where),
     )
     rules = _rules(host)
