@@ -197,4 +197,4 @@ def test_a_change_of_what_many_hosts_share_is_told_for_each_of_them(repository: 
 
 def _changed(preview: Preview, base: str, head: str) -> list[tuple[str, list[str]]]:
     found = gateways(preview(base, head, "-o", "json")[1])
-    return [(gateway["gateway"], [entry["name"] for entry in gateway["entries"]]) for gateway in found]
+    return [(gateway["gateway"], [e["name"] for e in gateway["entries"] if e["name"]]) for gateway in found]
