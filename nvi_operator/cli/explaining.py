@@ -127,11 +127,11 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
         topology = resolve(loaded.name, loaded.spec, facts)
         state = kernel.observe(desired_state(topology))
         routes = read_host_routes(facts.links, loaded.spec.numbers.protocol)
-    entries = tuple(_entries(packet)) if packet else ()
+    entries = tuple(known_flows(packet)) if packet else ()
     return Host(f"as this host is now; names by {source}", facts, topology, state, entries, routes=routes)
 
 
-def _entries(packet: Packet) -> Iterator[Entry]:
+def known_flows(packet: Packet) -> Iterator[Entry]:
     """The flows that the packet may belong to: it is a further one of such a flow, or an answer."""
     from nvi_operator.kernel.inspect.translations import Question, translations
 
