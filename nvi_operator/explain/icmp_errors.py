@@ -74,8 +74,6 @@ def _about(walk: Walk, ifname: str | None, kind: Kind, by: Address | None) -> Pa
     )
 
 
-def _answering(track: Track) -> Track | None:
-    """The flow, in the direction of its answers; None before it is confirmed: its first packet went no further."""
-    if "confirmed" not in track.status:
-        return None
+def _answering(track: Track) -> Track:
+    """The flow, in the direction of its answers; also where its first packet went no further (nf_ct_attach())."""
     return replace(track, direction="reply" if track.direction == "original" else "original")

@@ -174,12 +174,8 @@ class Passes:
                     self._leave(replace(_routed(again, other), out_interface=out), other, ends)
 
     def _own_way(self, passing: Passing, bound: str | None) -> list[tuple[Passing, Way]]:
-        asked = Asked("lo", passing.now["source"], passing.now["destination"], passing.mark, bound, own=True)
-        found = self.router.routed(passing, asked)
-        if bound is None or passing.family == 6:
-            return found
-        # What is bound to an interface is sent there without a route too, as if it were for a neighbour.
-        return [(part, Way(bound) if isinstance(way.refused, Refused) else way) for part, way in found]
+        ends = passing.now["source"], passing.now["destination"]
+        return self.router.routed(passing, Asked("lo", *ends, passing.mark, bound, own=True, near=passing.near))
 
     def _leave(self, passing: Passing, way: Way, ends: Ends) -> None:
         if not way.local:

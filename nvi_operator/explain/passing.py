@@ -86,6 +86,7 @@ class Passing:
     flow: Track | None = None  # the entry that was confirmed first, in stage 1
     expected: Track | None = None  # of an answer, or an error: the flow that it belongs to
     is_error: bool = False  # of ICMP, about a packet of that flow
+    near: str | None = None  # of an echo that the gateway answers: by which interface it came
     steps: tuple[Noted, ...] = ()
     chosen: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()

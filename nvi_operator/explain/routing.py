@@ -47,8 +47,9 @@ class Asked:
     source: Term
     destination: Term
     mark: int
-    oif: str | None = None
+    oif: str | None = None  # the only interface to leave by
     own: bool = False
+    near: str | None = None  # the interface to leave by, of several that are as good (IPv6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +225,7 @@ class Router:
     def _matching(self, rule: FibRule, passing: Passing, asked: Asked) -> tuple[list[Passing], list[Passing]]:
         if rule.iif is not None and rule.iif != asked.iif:
             return [], [passing]
-        if rule.oif is not None and rule.oif != (asked.oif if asked.own else None):
+        if rule.oif is not None and rule.oif != ((asked.oif or asked.near) if asked.own else None):
             return [], [passing]
         if rule.mark is not None and (asked.mark ^ rule.mark) & (0xFFFFFFFF if rule.mask is None else rule.mask):
             return [], [passing]
@@ -294,7 +295,7 @@ def _best(routes: Sequence[Route | HostRoute], asked: Asked, family: Family) -> 
     """
     if asked.oif is not None:
         routes = [r for r in routes if r.dev == asked.oif or (r.dev is None and family == 4)]
-    preferred = [r for r in routes if r.dev == asked.iif] if family == 6 else []
+    preferred = [r for r in routes if r.dev in (asked.iif, asked.near)] if family == 6 else []
     return next(iter((*preferred, *routes)), None)
 
 

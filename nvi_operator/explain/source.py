@@ -31,9 +31,10 @@ def own_ways(machine: Machine, routed: _Routed, passing: Passing, bound: str | N
             yield from _second_try(machine, routed, part, way, bound)
             continue
         for made in _with_source(machine, part, way):
-            # What connects looks for its way again with the source that it got (ip_route_connect()).
-            connects = made.protocols == {TCP} and made is not part
-            yield from routed(made, bound) if connects else [(made, way)]
+            # What connects looks for its way again with the source that it got (ip_route_connect()), and so does an
+            # error of IPv6.
+            connects = made.protocols == {TCP} or _asker(made) is not None
+            yield from routed(made, bound) if connects and made is not part else [(made, way)]
 
 
 def _second_try(
@@ -92,12 +93,21 @@ def _anycast(machine: Machine) -> Iterator[tuple[int, int]]:
                 yield int(address.network[0]), int(address.ip)
 
 
+def _asker(passing: Passing) -> str | None:
+    """Of an IPv6 error the interface by which the packet came in that it is about: the address there is the source of
+    the error, where no route has one (icmp6_send()).
+    """
+    if not passing.is_error or passing.family == 4:
+        return None
+    return next(iter(passing.region.in_interfaces), None)
+
+
 def _of_interface(machine: Machine, passing: Passing, way: Way) -> Address | None:
-    interface = machine.interfaces.get(way.dev or "")
+    interface = machine.interfaces.get(_asker(passing) or way.dev or "")
     mine = [a for a in interface.addresses if a.version == passing.family] if interface else []
-    if not mine and passing.family == 4:  # inet_select_addr(): then of any other
+    if not mine:  # then of any other
         others = sorted(machine.interfaces.values(), key=lambda other: other.ifindex)
-        mine = [a for other in others for a in other.addresses if a.version == 4 and not a.is_loopback]
+        mine = [a for other in others for a in other.addresses if a.version == passing.family and not a.is_loopback]
     if not mine:
         return None
     if passing.family == 4:

@@ -137,6 +137,8 @@ def _answers(walk: Walk) -> Iterator[Passing]:
         made = made.with_now(
             source_port=terms["source_port"], destination_port=terms["destination_port"], icmp_type=type_
         )
+        if ifname is None and region.family == 6:  # icmpv6_echo_reply()
+            made = replace(made, near=next(iter(region.in_interfaces), None))
         yield replace(made, began=made.now)
 
 

@@ -41,8 +41,11 @@ def test_an_error_of_a_router_reaches_the_sender(edge: Machine, sent: str, back:
 @pytest.mark.parametrize(
     ("sent", "options", "back"),
     [
-        # In the first pass conntrack does not know the flow yet: the error goes the gateway's own way.
+        # In the first pass nothing but a forward is translated yet.
         ("lan0 udp 192.168.1.5:4 -> 192.0.2.1:4", {"ttl": 1}, "lan0 192.168.1.1 -> 192.168.1.5"),
+        ("wan1 tcp 192.0.2.1:4 -> 198.51.100.2:443", {"ttl": 1}, "wan1 198.51.100.2 -> 192.0.2.1"),
+        # Of IPv6 it has the address of the interface that the packet came in by, and so does not leave to who spoofs.
+        ("lan0 udp [2001:db8:f::1]:4 -> [2001:db8:f::2]:4", {"ttl": 1}, "dropped: out_isp_a (leak_untranslated)"),
         # In the second it is about a translated packet, and takes both passes to the host that sent it.
         ("lan0 udp 192.168.1.5:4 -> 192.0.2.1:4", {"ttl": 2}, "lan0 203.0.113.2 -> 192.168.1.5"),
         ("lan0 udp 192.168.1.5:4 -> 192.0.2.1:4", {"length": 1600}, "lan0 203.0.113.2 -> 192.168.1.5"),
