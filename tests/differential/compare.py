@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, Refused
 from nvi_operator.explain.walk import Walk
 from tests.differential.case import SELF
+from tests.differential.datagram import Datagram
 from tests.differential.predict import explained
 from tests.differential.scene import Step, main
 from tests.differential.world import Seen
@@ -38,7 +39,18 @@ def differences(walk: Walk, step: Step, cut: Collection[str] = ()) -> Iterator[s
         if out.place != SELF:
             yield f"{_words(walk)}, and it came out by {out.place}"
         yield from _fields(walk, out)
+    if step.about is not None and out is not None:
+        yield from _quoted(step.about, out)
     yield from _entries(walk, step)
+
+
+def _quoted(about: Datagram, out: Seen) -> Iterator[str]:
+    """Who is told of an error knows the packet that it quotes: every translation of it is undone."""
+    inner = out.packet.inner
+    for name in ("source", "destination", "source_port", "destination_port"):
+        expected, seen = getattr(about, name), getattr(inner, name, None)
+        if expected != seen and not (name == "source" and expected.is_unspecified):
+            yield f"the error quotes {name} {seen}, and it was {expected}"
 
 
 def _fields(walk: Walk, out: Seen) -> Iterator[str]:
@@ -64,6 +76,9 @@ def _entries(walk: Walk, step: Step) -> Iterator[str]:
     made = [entry for entry in map(explained, step.made) if entry.protocol == step.sent.packet.protocol]
     told = walk.entry
     if not made:
+        is_new = told is not None and told.original not in {explained(entry).original for entry in step.known}
+        if is_new and isinstance(walk.verdict, Forwarded | Delivered) and step.what != "reaction":
+            yield f"the entry {told} expected, and there is none"
         return
     if told is None:
         yield f"no entry of conntrack expected, and there is {made[0]}"

@@ -14,6 +14,7 @@ from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.surroundings import machine_of
+from nvi_operator.explain.verdict import Refused
 from nvi_operator.explain.walk import Walk, reply, walks
 from tests.differential.case import SELF, Sent
 from tests.differential.generate.networks import MARKS
@@ -53,6 +54,11 @@ class Answers:
         return (
             [error(machine, self.first, "time-exceeded", router(self.first.region.family))] if what == "error" else []
         )
+
+
+def of_gateway(machine: Machine, walk: Walk) -> tuple[Walk, ...]:
+    """What the gateway itself sends because of the packets of a walk: an answer, or an error."""
+    return error(machine, walk) if isinstance(walk.verdict, Refused) else reply(machine, walk)
 
 
 def packet(sent: Sent, *, marked: bool) -> Packet:

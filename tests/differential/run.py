@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from nvi_operator.errors import NviError
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.verdict import NotModelled
+from nvi_operator.explain.verdict import Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
 from tests.differential.case import Case, Talk
 from tests.differential.compare import agreeing, report
-from tests.differential.predict import Answers, machine, predicted, with_entries
-from tests.differential.scene import Stage
+from tests.differential.predict import Answers, machine, of_gateway, predicted, with_entries
+from tests.differential.scene import Stage, Step, reaction
 
 PER_CASE = 250  # talks: an apply takes as long as some hundred packets
 
@@ -77,7 +77,20 @@ def _talk(stage: Stage, case: Case, talk: Talk, machine: Machine, tally: Tally) 
             tally.agreed[f"{step.what} {type(agreed.verdict).__name__}"] += 1
             answers = answers or Answers(agreed)
         machine = with_entries(machine, step, agreed)
+        reacted = reaction(step) if agreed is not None else None
+        if reacted is not None and agreed is not None and _is_told(agreed, reacted):
+            walks = of_gateway(machine, agreed)
+            if _limit(walks) is None and agreeing(walks, reacted, case.host.down) is None:
+                return report(walks, reacted)
+            tally.agreed["reaction"] += 1
     return None
+
+
+def _is_told(walk: Walk, reacted: Step) -> bool:
+    """Does the engine say what the gateway sends because of it? Not that nothing listens on a port."""
+    if walk.chosen or isinstance(walk.verdict, Forwarded):
+        return False
+    return isinstance(walk.verdict, Refused) == reacted.sent.packet.is_error
 
 
 def _limit(walks: tuple[Walk, ...]) -> NotModelled | None:

@@ -27,7 +27,9 @@ class Step:
     what: str
     sent: Sent
     seen: tuple[Seen, ...]
-    made: frozenset[Entry]  # entries of conntrack that it opened
+    made: frozenset[Entry] = frozenset()  # entries of conntrack that it opened
+    known: frozenset[Entry] = frozenset()  # those that were there before
+    about: Datagram | None = None  # of an ICMP error: the packet as its sender knows it
     refused: str = ""  # what the kernel said to a socket of the gateway
 
 
@@ -88,17 +90,17 @@ class Stage:
             elif what == "reply":
                 step = self._step(what, Sent(out.place, answer(out.packet)))
             else:
-                step = self._step(what, Sent(out.place, _error(out.packet)))
+                step = self._step(what, Sent(out.place, _error(out.packet)), talk.send.packet)
             yield step
 
-    def _step(self, what: str, sent: Sent) -> Step:
+    def _step(self, what: str, sent: Sent, about: Datagram | None = None) -> Step:
         before = self._tracked.entries()
         refused = ""
         try:
             seen = self.world.send(sent)
         except OSError as error:
             seen, refused = [], error.strerror or str(error)
-        return Step(what, sent, tuple(seen), self._tracked.entries() - before, refused)
+        return Step(what, sent, tuple(seen), self._tracked.entries() - before, before, about, refused)
 
     def rest(self) -> None:
         """After the last packet of a talk."""
@@ -109,6 +111,24 @@ class Stage:
 def main(step: Step) -> Seen | None:
     """The packet that came out of the one that was sent, if one did."""
     return next((seen for seen in step.seen if is_of(step.sent.packet, seen.packet)), None)
+
+
+def reaction(step: Step) -> Step | None:
+    """What the gateway itself sent because of the packet: an answer, or an error about it. None: nothing."""
+    sent, out = step.sent.packet, main(step)
+    for seen in step.seen:
+        packet = seen.packet
+        is_answer = out is not None and out.place == SELF and _ends(packet) == _ends(_back(out.packet))
+        is_echo = packet.icmp is not None and packet.icmp[0] == ECHO[packet.version][1]
+        if seen is not out and (packet.is_error or (is_answer and (is_echo or packet.protocol == TCP))):
+            about = sent if packet.is_error else None
+            return Step("reaction", Sent(SELF, replace(packet, ttl=255)), (seen,), about=about)
+    return None
+
+
+def _ends(packet: Datagram) -> tuple[object, ...]:
+    ports = () if packet.icmp else (packet.source_port, packet.destination_port)
+    return packet.protocol, packet.source, packet.destination, *ports
 
 
 def is_of(sent: Datagram, seen: Datagram) -> bool:
