@@ -56,10 +56,11 @@ def _hidden(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
     seen: dict[Path, _Fate] = {path: _Fate() for path in names.values()}
     for order in (_source_rules(spec, topology, names), _routes(topology, names)):
         for entry, others in takers(order):
-            if fate := seen.get(entry.paths[0]):
+            if entry.boxes and (fate := seen.get(entry.paths[0])):
                 fate.of_hosts.append((entry, others))
     for entry, others in takers(_own(topology, names)):
-        seen[entry.paths[0]].own.append((entry, others))
+        if entry.boxes:
+            seen[entry.paths[0]].own.append((entry, others))
     for path, fate in seen.items():
         if not (fate.of_hosts or fate.own):
             yield from _of_nothing(spec, path)

@@ -36,7 +36,10 @@ def forwards_arrive(classes: Classes) -> Iterator[Finding | Unknown]:
             for family in FAMILIES:
                 public = Spans.networks(uplink.sources(family))
                 mine = [row for row in rows if row.public.version == family and int(row.public) in public]
-                if mine:
+                if mine and not uplink.is_linked(family):
+                    why = f"uplink {uplink.name!r} has no address, router or carrier now: its forwards wait for it"
+                    yield Unknown(("spec", "uplinks", uplink.name), why)
+                elif mine:
                     yield from _of_uplink(classes, uplink, family, asking, mine)
 
 
@@ -156,16 +159,17 @@ def _leaves(classes: Classes, walk: Walk, interface: str) -> bool:
 
 
 def _is_home_known(classes: Classes, row: Row) -> bool:
-    """Does the spec say where its servers live?"""
+    """Does the spec say where its servers live, and is that interface up?"""
     family = row.public.version
-    known = classes.inside(family) | classes.own(family)
-    return all(address in known for address, _ in row.servers)
+    there = [i for i in classes.topology.inside_interfaces if i.interface.up]
+    known = Spans.networks(network for inside in there for network in inside.of_family(family))
+    return all(address in known | classes.own(family) for address, _ in row.servers)
 
 
 def _why_unknown(verdict: Verdict) -> str:
     if isinstance(verdict, NotModelled):
         return not_modelled(verdict)
-    return "no interface has its server in `networks`: whether there is a route to it only the host knows"
+    return "no interface that is up has its server in `networks`: whether there is a route to it only the host knows"
 
 
 def _end(walk: Walk, arrival: _Arrival, whose: str) -> str:
@@ -221,5 +225,5 @@ def _answers(
             arrival = _Arrival(((int(answer.packet.destination),) * 2,), ())
             how = _end(answer, arrival, "them")
             message = f"forward {row.name!r} on {row.public}: answers do not return by uplink {uplink.name!r}: {how}"
-            asked = replace(answer.region.example() or walk.entering, in_interface=walk.entering.in_interface)
-            yield Finding(_path(row), message, packet=_packet(asked, asking, values))
+            asked = replace(answer.region, in_interfaces=walk.region.in_interfaces, like=walk.region.like).example()
+            yield Finding(_path(row), message, packet=_packet(asked or walk.entering, asking, values))

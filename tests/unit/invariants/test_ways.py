@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from nvi_operator.explain.machine import Machine
+from nvi_operator.explain.words import packet_words
 from nvi_operator.invariants.check import check
 from nvi_operator.invariants.plain import is_plain
 from nvi_operator.invariants.result import Result
@@ -76,14 +77,16 @@ def test_a_route_may_lead_the_answers_of_a_forward_astray() -> None:
     assert found.path == ("spec", "forwards", "web")
     assert found.message.startswith("forward 'web' on 203.0.113.2: answers do not return by uplink 'isp-a'")
     assert found.packet is not None
-    assert (found.packet.in_interface, str(found.packet.source)[:8]) == ("wan0", "192.0.2.")
+    assert packet_words(found.packet) == "tcp 192.0.2.1:40000 to 203.0.113.2:443"
+    assert found.packet.in_interface == "wan0"
 
 
 def test_whether_a_server_in_no_declared_network_is_reached_only_the_host_knows() -> None:
     text = "  forwards: {web: {at: isp-a, ports: 443/tcp, to: 10.9.9.9}}\n"
     assert told(text) == {}
     assert undecided(text) == [
-        "forward 'web': no interface has its server in `networks`: whether there is a route to it only the host knows"
+        "forward 'web': no interface that is up has its server in `networks`: whether there is a route to it "
+        "only the host knows"
     ]
 
 
@@ -133,6 +136,26 @@ def test_without_table_rules_and_guards_inside_sources_leave_as_they_are() -> No
     assert found[0].message.startswith("inside source 192.168.1.")
     assert found[0].packet is not None
     assert found[0].packet.in_interface == "lan0"
+
+
+# --------------------------------------------------------------------------- a host on which something is missing
+
+
+@pytest.mark.parametrize(
+    ("ifname", "message"),
+    [
+        ("lan0", "forward 'web': no interface that is up has its server in `networks`"),
+        ("wan0", "uplink 'isp-a' has no address, router or carrier now"),
+    ],
+)
+def test_forwards_wait_for_an_interface_that_is_not_there(ifname: str, message: str) -> None:
+    text = "  forwards: {web: {at: isp-a, ports: 443/tcp, to: 192.168.1.80}}\n"
+    facts = assume_working(gateway(text).spec)
+    links = {name: link for name, link in facts.links.items() if name != ifname}
+    checked = check(gateway(text, facts=replace(facts, links=MappingProxyType(links))))
+    (arrive,) = [result for result in checked if result.name == "forwards-arrive"]
+    assert arrive.holds
+    assert any(unknown.message.startswith(message) for unknown in arrive.unknown)
 
 
 # --------------------------------------------------------------------------- plain gateways
