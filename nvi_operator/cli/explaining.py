@@ -15,6 +15,7 @@ from nvi_operator.explain.flow import Entry, entry_of, tuple_of
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import WITH_PORTS, Packet
+from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.explain.words import PacketError, parse_packet
@@ -33,7 +34,7 @@ from nvi_operator.view.explain.model import Explanation, Way
 @dataclass(frozen=True)
 class Host:
     """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows; `notes`:
-    what was assumed.
+    what was assumed. `routes`: those of the host; None: as the facts tell of them.
     """
 
     about: str
@@ -42,6 +43,7 @@ class Host:
     state: HostState
     entries: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = ()
+    routes: tuple[HostRoute, ...] | None = None
 
 
 def explanation_of(context: Context) -> Explanation:
@@ -51,7 +53,9 @@ def explanation_of(context: Context) -> Explanation:
     loaded, source = named_spec(context)
     host = live_host(context, loaded, source, packet) if arguments.live else _planned(loaded, source)
     origins = Origins(host.topology, loaded.spec, host.state, loaded.where)
-    machine = machine_of(host.topology, host.state, host.facts, entries=host.entries, origin=origins)
+    machine = machine_of(
+        host.topology, host.state, host.facts, routes=host.routes, entries=host.entries, origin=origins
+    )
     _check_interfaces(packet, machine)
     _check_source(packet, machine)
     by = arguments.error_by
@@ -112,6 +116,7 @@ def _facts(loaded: LoadedSpec) -> Facts:
 
 def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet | None = None) -> Host:
     """By the objects, and the flows of the packet, that the kernel holds; the spec names whose they are."""
+    from nvi_operator.kernel.inspect.host_routes import read_host_routes
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
 
@@ -121,11 +126,12 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
         facts = kernel.facts(compiler.wires, compiler.flow_cache)
         topology = resolve(loaded.name, loaded.spec, facts)
         state = kernel.observe(desired_state(topology))
-    entries = tuple(_entries(packet)) if packet else ()
-    return Host(f"as this host is now; names by {source}", facts, topology, state, entries)
+        routes = read_host_routes(facts.links, loaded.spec.numbers.protocol)
+    entries = tuple(known_flows(packet)) if packet else ()
+    return Host(f"as this host is now; names by {source}", facts, topology, state, entries, routes=routes)
 
 
-def _entries(packet: Packet) -> Iterator[Entry]:
+def known_flows(packet: Packet) -> Iterator[Entry]:
     """The flows that the packet may belong to: it is a further one of such a flow, or an answer."""
     from nvi_operator.kernel.inspect.translations import Question, translations
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Literal
 
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.explaining import Host, live_host, named_spec
+from nvi_operator.cli.explaining import Host, known_flows, live_host, named_spec
 from nvi_operator.errors import NviError
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, Packet
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.traced import Rules, Traced, differences, ending, steps, traced, with_elements
 from nvi_operator.explain.walk import Walk, reply, walks
-from nvi_operator.explain.wanted import Wanted, parse_wanted
+from nvi_operator.explain.wanted import Stages, Wanted, parse_wanted
 from nvi_operator.kernel.netlink.nfnetlink import Nfnetlink
 from nvi_operator.kernel.nft.tracing import Tracer, interface_names
 from nvi_operator.nft.ast import Table
@@ -38,10 +38,12 @@ def trace(context: Context, tell: Callable[[str], None]) -> tuple[str, list[Sigh
         host.topology,
         host.state,
         host.facts,
+        routes=host.routes,
         origin=Origins(host.topology, loaded.spec, host.state, loaded.where),
     )
     rules = _rules(host)
-    with Tracer(wanted, host.topology.stage_mask, arguments.count, answers=arguments.reply) as tracer:
+    stages = Stages(host.topology.stage_mask, host.topology.device)
+    with Tracer(wanted, stages, arguments.count, answers=arguments.reply) as tracer:
         tell(f"waiting for {arguments.count} packet(s), at most {arguments.seconds:g} s")
         sights = _followed(tracer, wanted, rules, host.topology.stage_mask, arguments)
         lost = tracer.lost
@@ -120,9 +122,12 @@ class _Predicting:
 
     def _packet(self, way: Traced) -> tuple[tuple[Walk, ...], str]:
         packet = way.entering
-        if packet.protocol == TCP and packet.tcp_flags != {"syn"}:
-            return (), "it belongs to a connection that was open before"
-        return walks(self._machine, packet), "it predicts nothing"
+        if packet.protocol != TCP or packet.tcp_flags == {"syn"}:
+            return walks(self._machine, packet), ""
+        entries = tuple(known_flows(packet))
+        if not entries:
+            return (), "the connection that it belongs to is not translated, or ended meanwhile"
+        return walks(self._machine.knowing(*entries), packet), ""
 
     def _answer(self, way: Traced) -> tuple[tuple[Walk, ...], str]:
         asked = next((walk for left, walk in self._nearest.items() if _is_answer(way.entering, left)), None)

@@ -6,6 +6,7 @@ translation: what a new flow has to leave as, read off the resolved gateway.
 probe, probes, forward_probes: the packets, and what has to become of each.
 assertions: those of the spec, held against all packets that were sent.
 frames: packets as bytes, and bytes as packets.
+predicted: what `explain` says of them.
 judge: what was seen, and whether that is what was expected.
 outcome: all of it, of one gateway.
 """

@@ -21,7 +21,7 @@ class Assumption(Enum):
     """What no walk looks at. The value is what is taken to be so."""
 
     NEIGHBOUR = "the next hop, or the host on the wire, answers ARP or neighbour discovery"
-    INSIDE_ROUTER = "an inside network is on the wire of its interface, whatever router `main` has there"
+    INSIDE_ROUTER = "without `--live`, an inside network is on the wire of its interface, behind no router"
     FOREIGN_CHAIN = "no chain of another nft table changes or drops the packet; `nvictl doctor` looks"
     TRAFFIC_CONTROL = "no tc filter, XDP program or queue of another tool drops it"
     IPSEC = "no IPsec policy takes the packet, and none decrypted it"

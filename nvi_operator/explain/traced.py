@@ -141,12 +141,19 @@ def _grouped(events: Sequence[TraceEvent]) -> Iterator[list[TraceEvent]]:
     open_: dict[int, _Open] = {}
     order: list[_Open] = []
     for event in events:
-        begins = event.table.startswith(_TRACING) and event.kind == "rule"
-        if begins or event.packet not in open_:
+        before = open_.get(event.packet)
+        if before is None or _begins(event, before.events):
             open_[event.packet] = _Open()
             order.append(open_[event.packet])
         open_[event.packet].events.append(event)
     yield from (each.events for each in order)
+
+
+def _begins(event: TraceEvent, before: Sequence[TraceEvent]) -> bool:
+    """Was the packet marked for tracing here? An answer may have been so already: then it is still being received."""
+    if not event.table.startswith(_TRACING) or event.kind != "rule":
+        return False
+    return event.chain.startswith("packets_") or (event.chain == "answers" and any(each.oif for each in before))
 
 
 def _pass(events: Sequence[TraceEvent], rules: Rules, stage_mask: int) -> Pass | None:

@@ -12,8 +12,9 @@ from nvi_operator.language.model.values import Address, Family
 
 ANY = "any"
 _SOMEBODY = {4: "192.0.2.1", 6: "2001:db8::1"}
-_OUT_OF_REACH = -500  # a chain before the gateway's first, which is at -450 (topology/numbers.py)
-_BEHIND_CONNTRACK = -190
+_BEFORE_ALL = -500  # the gateway's first chain is at -450, and conntrack at -200 (topology/numbers.py)
+_BEHIND_CONNTRACK, _BEHIND_ALL = -190, 350  # the guard is at 300, every translation before it
+_ROOM, _REMEMBERED = 4096, 10  # translated packets; seconds
 _OTHERS = 8  # packets for each one that is wanted: of other flows, sent again, answers to what was there before
 
 
@@ -38,6 +39,14 @@ class Wanted:
             (self.destination_port, packet.destination_port),
         )
         return packet.protocol == self.protocol and all(want in (None, has) for want, has in asked)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """How a gateway tells its passes apart: the bit of the second one, and the device between them."""
+
+    mask: int
+    device: str
 
 
 def parse_wanted(words: Sequence[str], in_interface: str | None) -> Wanted:
@@ -89,33 +98,50 @@ def _protocol_has_ports(name: str) -> bool:
 # --------------------------------------------------------------------------- the table
 
 
-def table_text(name: str, wanted: Wanted, stage_mask: int, count: int, *, answers: bool) -> str:
+def table_text(name: str, wanted: Wanted, gateway: Stages, count: int, *, answers: bool) -> str:
     """nft commands: a table that traces at most `count` packets, in both passes.
 
-    In the second pass addresses are translated, and which they are now is not known beforehand: of source and
-    destination the one that stayed is asked, and what else matches is sorted out by the reports.
+    What a packet is in the second pass only conntrack knows, in the first one: behind all translation there, its
+    addresses and ports go into a set, and the second pass is traced where they are in it.
     """
-    first = f"meta mark & {stage_mask:#x} == 0"
-    second = f"meta mark & {stage_mask:#x} == {stage_mask:#x}"
+    first = f"meta mark & {gateway.mask:#x} == 0"
+    second = f"meta mark & {gateway.mask:#x} == {gateway.mask:#x}"
     trace = "meta nftrace set 1"
     once, again = (f"limit rate 1/hour burst {n} packets" for n in (count, count * _OTHERS))
-    exact = " ".join(_interface(wanted) + _flow(wanted))
-    lines = [f"{first} {exact} {once} {trace}"]
-    halves = [_half(wanted, "s"), _half(wanted, "d")]
-    lines += [f"{second} {' '.join(_interface(wanted) + half)} {again} {trace}" for half in halves if half]
+    exact, known = " ".join(_interface(wanted) + _flow(wanted)), " ".join(_original(wanted))
+    key = _key(wanted)
+    family = " ".join(_protocol(wanted))
     commands = [f"add table inet {name} {{ flags owner; }}"]
-    hooks = ["prerouting", *(["output"] if wanted.in_interface is None else [])]
-    for hook in hooks:
+    types = " . ".join(key.values())
+    room = f"size {_ROOM}; flags dynamic,timeout; timeout {_REMEMBERED}s;"
+    commands.append(f"add set inet {name} translated {{ type {types}; {room} }}")
+    fields = " . ".join(key)
+    for hook in ("prerouting", *(["output"] if wanted.in_interface is None else [])):
         chain = f"packets_{hook}"
-        commands.append(_chain(name, chain, hook, _OUT_OF_REACH))
-        commands += [f"add rule inet {name} {chain} {line}" for line in lines]
+        commands += [
+            _chain(name, chain, hook, _BEFORE_ALL),
+            f"add rule inet {name} {chain} {first} {exact} {once} {trace}",
+            f"add rule inet {name} {chain} {second} {family} {fields} @translated {again} {trace}",
+        ]
+    commands.append(_chain(name, "translated", "postrouting", _BEHIND_ALL))
+    directions = ("original", "reply") if answers else ("original",)
+    add = f"add @translated {{ {fields} }}"
+    left = f'add rule inet {name} translated oifname "{gateway.device}"'
+    commands += [f"{left} ct direction {direction} {known} {add}" for direction in directions]
+    commands.append(f"{left} {' '.join(_flow(wanted))} {add}")
     if answers:
         commands.append(_chain(name, "answers", "prerouting", _BEHIND_CONNTRACK))
-        known = " ".join(_original(wanted))
         commands.append(f"add rule inet {name} answers {first} ct direction reply {known} {again} {trace}")
-        back = " ".join(_flow(_reversed(wanted)))
-        commands.append(f"add rule inet {name} answers {second} {back} {again} {trace}")
     return "\n".join(commands) + "\n"
+
+
+def _key(wanted: Wanted) -> dict[str, str]:
+    """What tells a translated packet from others: fields, and the types that they have in a set."""
+    word, type_ = ("ip", "ipv4_addr") if wanted.family == 4 else ("ip6", "ipv6_addr")
+    key = {f"{word} saddr": type_, f"{word} daddr": type_}
+    if wanted.protocol in WITH_PORTS:
+        key |= {"th sport": "inet_service", "th dport": "inet_service"}
+    return key
 
 
 def _chain(table: str, name: str, hook: str, priority: int) -> str:
@@ -133,12 +159,6 @@ def _protocol(wanted: Wanted) -> list[str]:
 
 def _flow(wanted: Wanted) -> list[str]:
     return [*_protocol(wanted), *_end(wanted, "s"), *_end(wanted, "d")]
-
-
-def _half(wanted: Wanted, side: str) -> list[str]:
-    """Empty where nothing is known of this side."""
-    end = _end(wanted, side)
-    return [*_protocol(wanted), *end] if end else []
 
 
 def _end(wanted: Wanted, side: str) -> list[str]:
@@ -166,15 +186,3 @@ def _original(wanted: Wanted) -> Iterator[str]:
             yield f"ct original {word} {side}addr {address}"
         if port is not None and wanted.protocol in WITH_PORTS:
             yield f"ct original proto-{'src' if side == 's' else 'dst'} {port}"
-
-
-def _reversed(wanted: Wanted) -> Wanted:
-    return Wanted(
-        None,
-        wanted.family,
-        wanted.protocol,
-        wanted.destination,
-        wanted.destination_port,
-        wanted.source,
-        wanted.source_port,
-    )

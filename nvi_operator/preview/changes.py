@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.model.values import Address
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.incremental import state_after
 from nvi_operator.preview.classes import FlowChange, Gateway, flow_changes
+from nvi_operator.preview.few import with_few_forwards
 from nvi_operator.preview.gateways import Pair, Side, pairs
 from nvi_operator.preview.model import GatewayChange, Preview
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing, named_interfaces
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.incremental import TopologyDelta, topology_after
+from nvi_operator.topology.incremental import topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
@@ -36,6 +38,7 @@ def preview(base: Side, head: Side, patterns: Sequence[str], facts: Facts) -> Pr
 
 def change_of(pair: Pair, facts: Facts) -> GatewayChange:
     """What becomes of one gateway."""
+    pair = with_few_forwards(pair)
     specs = [loaded.spec for loaded in (pair.before, pair.after) if loaded]
     names = frozenset().union(*map(named_interfaces, specs))
     before = _meaning(pair.before, facts, names)
@@ -43,7 +46,9 @@ def change_of(pair: Pair, facts: Facts) -> GatewayChange:
     new = state_after(before.state, delta) if delta else None
     if delta is not None and new is not None:
         found = replace(plan(before.state, new), topology=delta.whole, delta=delta)
-        flows = _flows_of_edit(before, delta) if found else []
+        after = _Meaning(before.facts, delta.whole, new)
+        publics = {entry.public for side in (delta.removed, delta.added) for entry in side.forwards}
+        flows = _flows(before, after, sorted(publics, key=str)) if found else []
     else:
         after = _meaning(pair.after, facts, names)
         found = replace(plan(before.state, after.state), topology=after.topology)
@@ -68,26 +73,12 @@ def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> 
     return _Meaning(known, topology, desired_state(topology))
 
 
-def _flows(before: _Meaning, after: _Meaning) -> list[FlowChange]:
-    """Of a gateway that is new or removed none: all of its flows are."""
+def _flows(before: _Meaning, after: _Meaning, only: Sequence[Address] | None = None) -> list[FlowChange]:
+    """Of a gateway that is new or removed none: all of its flows are. `only`: of flows to these addresses."""
     if before.topology is None or after.topology is None:
         return []
     old, new = (
         Gateway(topology, machine_of(topology, meaning.state, meaning.facts))
         for meaning, topology in ((before, before.topology), (after, after.topology))
     )
-    return flow_changes(old, new)
-
-
-def _flows_of_edit(before: _Meaning, delta: TopologyDelta) -> list[FlowChange]:
-    """Only what is sent to the public addresses of these forwards can fare otherwise, and of all forwards only those
-    of the same addresses have a part in it.
-    """
-    publics = {entry.public for side in (delta.removed, delta.added) for entry in side.forwards}
-
-    def side(topology: Topology | None) -> Gateway:
-        assert topology is not None
-        few = replace(topology, forwards=tuple(entry for entry in topology.forwards if entry.public in publics))
-        return Gateway(few, machine_of(few, desired_state(few), before.facts))
-
-    return flow_changes(side(before.topology), side(delta.whole), sorted(publics, key=str))
+    return flow_changes(old, new, only)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import add
 
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import Packet
@@ -169,11 +170,32 @@ def _parts(was: Walk, now: Walk) -> Iterator[Space]:
     if bundle is None:
         yield space
         return
+    there = _rows_there(space, bundle)
+    if not there:
+        return
+    space = space.with_bundle(bundle.picked(there), bundle)
+    bundle = max(space.bundles, key=len, default=None)
+    if bundle is None:  # one row
+        yield space
+        return
     moved = _moved_rows(bundle, was, now)
     rest = [row for row in range(len(bundle)) if row not in moved]
     for rows in (*([row] for row in moved), rest) if len(moved) <= MOST_ROWS else (list(moved), rest):
         if rows:
             yield space.with_bundle(bundle.picked(rows), bundle)
+
+
+def _rows_there(space: Space, bundle: Bundle) -> list[int]:
+    """Without those that other classes have: a class that a map does not match leaves out the keys of the map."""
+    rows = list(range(len(bundle)))
+    for each in space.without:
+        columns = [bundle.columns.get(term.variable) for term in each.terms]
+        if all(column is not None and column.exact for column in columns):
+            offsets = [term.offset for term in each.terms]
+            keys = zip(*(column.lows for column in columns if column), strict=True)
+            known = [tuple(map(add, key, offsets)) in each.keys for key in keys]
+            rows = [row for row in rows if not known[row]]
+    return rows
 
 
 def _moved_rows(bundle: Bundle, was: Walk, now: Walk) -> dict[int, None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
@@ -21,7 +22,11 @@ class End(Enum):
     INSIDE = "inside"
     GATEWAY = "gateway"
     NOWHERE = "nowhere"
+    ABSENT = "absent"  # the interface that they would come in by is not there
     UNKNOWN = "unknown"
+
+
+ARRIVED = frozenset({End.UPLINK, End.INSIDE, End.GATEWAY})
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> Outco
     translated = {
         name: _translated(walk, name) for name in ("source", "source_port", "destination", "destination_port")
     }
-    if end in (End.NOWHERE, End.UNKNOWN):
+    if end not in ARRIVED:
         return Outcome(end, by)
     return Outcome(
         end,
@@ -72,6 +77,8 @@ def _end(walk: Walk, topology: Topology) -> tuple[End, str]:
             return End.NOWHERE, f"dropped ({counter or where})"
         case Refused(error=error):
             return End.NOWHERE, f"refused ({error})"
+        case NotModelled(what=Limit.LINK_DOWN):
+            return End.ABSENT, ""
         case NotModelled(what=what):
             return End.UNKNOWN, what.value
     raise AssertionError(walk.verdict)

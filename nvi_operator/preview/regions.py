@@ -44,7 +44,7 @@ def regions(
         for ifname, networks in sorted(insides(before, after, family).items()):
             yield from region(ifname, networks & others)
         for ifname in sorted({*before.uplink_ifnames, *after.uplink_ifnames}):
-            yield from region(ifname, others)
+            yield from region(ifname, others - _never_outside(before, after, ifname, family))
         yield from region(None, _UNBOUND)
 
 
@@ -63,6 +63,15 @@ def insides(before: Topology, after: Topology, family: Family) -> dict[str, Span
     for each in (*before.inside_interfaces, *after.inside_interfaces):
         found.setdefault(each.interface.ifname, []).extend(each.of_family(family))
     return {ifname: Spans.networks(networks) for ifname, networks in found.items() if networks}
+
+
+def _never_outside(before: Topology, after: Topology, ifname: str, family: Family) -> Spans:
+    """What no host behind this uplink has: public addresses of the gateway, and inside ones but for twice NAT."""
+    both = (before, after)
+    public = Spans.networks(n for t in both for uplink in t.uplinks for n in uplink.sources(family))
+    if any(ifname in t.uplink_ifnames and t.may_share_addresses(ifname) for t in both):
+        return public
+    return public | Spans.of(span for spans in insides(before, after, family).values() for span in spans.parts)
 
 
 def _narrowed(make: partial[Region], to: Spans, ifname: str | None, sources: Spans) -> Iterable[Region]:

@@ -40,6 +40,11 @@ def test_live_tells_what_the_kernel_holds_and_a_spec_what_it_should(site: Site, 
         assert (way["verdict"]["interface"], way["leaves"]["source"]) == ("wan0", A)
         origins = {step["origin"]["place"] for step in way["steps"] if step["did"] == "translated"}
         assert all(str(place).rpartition("/")[2].startswith("gateway.yaml:") for place in origins)
+    site.gateway.ip(f"route add 10.99.0.0/16 via {client}", "route add blackhole 10.98.0.0/16")
+    behind = explained("-i", "lan0", "udp", f"{client}:4", "to", "10.99.0.1:4", "--live")
+    assert (behind["verdict"]["interface"], behind["verdict"]["nextHop"]) == ("lan0", client)
+    nowhere = explained("-i", "lan0", "udp", f"{client}:4", "to", "10.98.0.1:4", "--live")
+    assert nowhere["verdict"]["text"] == "dropped: table 254"
     assert site.gateway.run("ip", "rule", "del", "from", A, "priority", "1600").returncode == 0
     assert explained(*packet, "--live")["verdict"]["kind"] == "refused"
     assert explained(*packet, "--on", directory)["verdict"]["kind"] == "forwarded"

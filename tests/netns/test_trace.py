@@ -78,8 +78,9 @@ IN = Probe("", "", "", Packet("wan0", TCP, FAR, A), Expected(), "isp-a")
     [
         (OUT, ("-i", "lan0", "tcp", "any", "to", "192.0.2.80:443"), "203.0.113.2", "sourceNat everyone"),
         (IN, ("tcp", "192.0.2.80", "to", "any"), "192.168.1.80:8443", "forward web"),
+        (IN, ("-i", "wan0", "tcp", "any", "to", "203.0.113.2"), "192.168.1.80:8443", "forward web"),
     ],
-    ids=["out", "in"],
+    ids=["out", "in", "in-by-address"],
 )
 def test_a_packet_and_its_answer_go_as_explain_predicts(
     probe: Probe, words: tuple[str, ...], leaves: str, origin: str, tmp_path: Path
@@ -96,7 +97,8 @@ def test_a_packet_and_its_answer_go_as_explain_predicts(
     ]
     assert leaves in packet["leaves"]
     assert any((step["origin"] or "").startswith(f"{origin} (") for step in packet["steps"])
-    assert {step["stage"] for step in packet["steps"]} == {1, 2}
+    for each in (packet, answer):
+        assert {step["stage"] for step in each["steps"] if step["label"] == "mark_hook"} == {1, 2}
     assert tables == "table inet nvi\n"
 
 

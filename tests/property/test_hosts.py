@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvi_operator.errors import SpecError
+from nvi_operator.errors import SpecError, SpecProblem
 from nvi_operator.language.load.loader import load_texts
 
 _SITE: dict[str, Any] = {
@@ -101,26 +101,18 @@ def meaning(texts: dict[str, str]) -> object:
         return None
 
 
-@given(overlays)
-def test_a_host_over_its_site_means_what_both_mean_written_out(host: dict[str, Any]) -> None:
-    texts = {"site.yaml": document("Gateway", "gw", _SITE), "hosts/edge.yaml": document("Host", "edge", host)}
-    try:
-        whole = written_out(_SITE, host)
-    except NothingToRemoveError:
-        assert meaning(texts) is None
-        return
-    assert meaning(texts) == meaning({"site.yaml": document("Gateway", "gw", whole)})
-
-
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path] if len(path) > 1 else []
+    found = [path] if path else []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return found + [leaf for key, item in items for leaf in _leaves(item, (*path, key))]
 
 
-@given(st.lists(st.sampled_from(_leaves(_SITE)), max_size=4, unique=True), st.booleans())
-def test_any_value_of_a_spec_may_be_a_variable(paths: list[tuple[Any, ...]], of_host: bool) -> None:
-    spec = deepcopy(_SITE)
+places = st.lists(st.sampled_from(_leaves(_SITE)), max_size=4, unique=True)
+
+
+def with_variables(site: dict[str, Any], paths: list[tuple[Any, ...]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same spec with variables for what is at these paths, and those."""
+    spec = deepcopy(site)
     variables: dict[str, Any] = {}
     for number, path in enumerate(sorted(paths, key=len, reverse=True)):
         node: Any = spec
@@ -130,9 +122,51 @@ def test_any_value_of_a_spec_may_be_a_variable(paths: list[tuple[Any, ...]], of_
             continue  # it holds a variable already
         variables[f"v{number}"] = node[path[-1]]
         node[path[-1]] = f"${{v{number}}}"
-    host = {"vars": variables} if of_host else {}
+    return spec, variables
+
+
+@given(overlays, places, st.booleans())
+def test_a_host_over_its_site_means_what_both_mean_written_out(
+    host: dict[str, Any], paths: list[tuple[Any, ...]], of_host: bool
+) -> None:
+    """Wherever there are variables, and whoever sets them."""
+    site, variables = with_variables(_SITE, paths)
     texts = {
-        "site.yaml": document("Gateway", "gw", spec if of_host else {**spec, "vars": variables}),
-        "hosts/edge.yaml": document("Host", "edge", host),
+        "site.yaml": document("Gateway", "gw", site if of_host else {**site, "vars": variables}),
+        "hosts/edge.yaml": document("Host", "edge", {**host, "vars": variables} if of_host else host),
     }
+    try:
+        whole = written_out(_SITE, host)
+    except NothingToRemoveError:
+        assert meaning(texts) is None
+        return
+    assert meaning(texts) == meaning({"site.yaml": document("Gateway", "gw", whole)})
+
+
+@given(places)
+def test_any_value_of_a_spec_may_be_a_variable(paths: list[tuple[Any, ...]]) -> None:
+    spec, variables = with_variables(_SITE, paths)
+    texts = {"site.yaml": document("Gateway", "gw", {**spec, "vars": variables})}
     assert meaning(texts) == meaning({"site.yaml": document("Gateway", "gw", _SITE)}) is not None
+
+
+_words = st.sampled_from(
+    [*_SITE, "vars", "addressSets", "host", "web", "isp-a", "name", "one", "${v}", "$${", "${", "to"]
+)
+_any = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | st.floats(0, 9) | _words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(_words, _any, max_size=3) | _any, st.dictionaries(_words, _any, max_size=3))
+def test_whatever_a_host_says_is_taken_or_refused_with_places(host: Any, site: dict[str, Any]) -> None:
+    texts = {"site.yaml": document("Gateway", "gw", {**_SITE, **site}), "h.yaml": document("Host", "edge", host)}
+    problems: tuple[SpecProblem, ...] = ()
+    try:
+        load_texts(texts, hostname="edge")
+    except SpecError as error:
+        problems = error.problems
+        assert problems
+    assert all(problem.position.file in texts for problem in problems)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 
-from nvi_operator.explain.wanted import Wanted, table_text
+from nvi_operator.explain.wanted import Stages, Wanted, table_text
 from nvi_operator.kernel.netlink.events import subscribed
 from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.nft.wire.trace import GROUP, TraceEvent, trace_event
@@ -27,14 +27,14 @@ _BUFFER = 8 << 20
 class Tracer:
     """While it is open, the packets that are wanted are reported. Raises KernelError, CapabilityError."""
 
-    def __init__(self, wanted: Wanted, stage_mask: int, count: int, *, answers: bool = False) -> None:
+    def __init__(self, wanted: Wanted, gateway: Stages, count: int, *, answers: bool = False) -> None:
         self.table = f"nvi_trace_{os.getpid()}"
         self.lost = False
         self._socket = subscribed(_NETFILTER, (GROUP,), _BUFFER)
         self._nft: Nft | None = None
         try:
             self._nft = Nft()
-            self._nft.apply(table_text(self.table, wanted, stage_mask, count, answers=answers))
+            self._nft.apply(table_text(self.table, wanted, gateway, count, answers=answers))
         except BaseException:
             self.close()
             raise

@@ -8,6 +8,7 @@ neither never comes here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
@@ -21,14 +22,15 @@ from nvi_operator.language.layers.variables import HOSTNAME, MARK, Filling, Vari
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_documents import CutDocument, documents_of, name_of
-from nvi_operator.language.load.yaml_errors import decoded
+from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Branch, Document, own_place, parse
 from nvi_operator.language.model.address_sets import AddressSet, KnownSets, SetOrNetworks
 from nvi_operator.language.model.host import Host
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import listed, nearest
 
-_MARKS = (MARK, "Host", "addressSets")  # without any of them there is but one layer
+_VARIABLE = MARK.encode()
+_HOST = re.compile(rb"""\bkind["']? *: *["']?Host\b""")
 
 _SET: TypeAdapter[AddressSet] = TypeAdapter(SetOrNetworks)
 _WHATEVER = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
@@ -98,8 +100,12 @@ def layers_of(
 def has_layers(texts: Mapping[str, bytes | str]) -> bool:
     """A quick no, before anything is parsed."""
     return any(
-        mark in text if isinstance(text, str) else mark.encode() in text for text in texts.values() for mark in _MARKS
+        _VARIABLE in data or b"addressSets" in data or _may_have_host(data) for data in map(encoded, texts.values())
     )
+
+
+def _may_have_host(data: bytes) -> bool:
+    return b"Host" in data and _HOST.search(data) is not None
 
 
 def hosts_of(texts: Mapping[str, bytes | str], language: Language) -> tuple[dict[str, str | None], list[str]]:
@@ -161,9 +167,10 @@ class _Reading:
         """The documents of a file, without those of hosts, which are kept."""
         try:
             text = decoded(self._texts[file], file)
-            has_layers = MARK in text or "Host" in text
-            self._is_layered = self._is_layered or MARK in text
-            found = parse(text, file) if has_layers else documents_of(text, file, self._language)
+            has_variables = MARK in text
+            self._is_layered = self._is_layered or has_variables
+            is_whole = has_variables or _may_have_host(encoded(self._texts[file]))
+            found = parse(text, file) if is_whole else documents_of(text, file, self._language)
         except SpecError as error:
             self._result.problems.add(error)
             return []

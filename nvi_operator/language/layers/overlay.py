@@ -7,7 +7,7 @@ document of its own, which comes first, so that rules of the host go before thos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -107,21 +107,22 @@ class _Merging:
         if section == "host":
             hint = "write it in the gateway's own document: it says which hosts the gateway is on"
             self._problem(("spec", "host"), at, "a host cannot choose its gateway", hint)
-        elif join is Join.BY_NAME and isinstance(value, dict) and isinstance(places, Branch):
+        elif join is Join.BY_NAME and isinstance(value, dict):
             self._by_name(section, value, at, places)
-        elif join is Join.IN_ORDER and isinstance(value, list) and isinstance(places, Branch):
+        elif join is Join.IN_ORDER and isinstance(value, list):
             self._in_order(section, value, at, places)
         elif join is Join.ONCE:
             self._once(section, value, at, places)
         else:
             self._leave(section, value, at, places)
 
-    def _by_name(self, section: str, value: dict[str, Any], at: int, places: Branch) -> None:
+    def _by_name(self, section: str, value: dict[str, Any], at: int, places: Places) -> None:
         self.result.names[section] = frozenset(value)
         left: dict[str, Any] = {}
         left_places: dict[str, tuple[int, Places]] = {}
+        value_places = _places_in(places, value)
         for name, entry in value.items():
-            at_name, of_entry = places.children[name]
+            at_name, of_entry = value_places[name]
             path: Path = ("spec", section, name)
             base = next((base for base in self.bases if name in mapping_of(base.spec.get(section))), None)
             if base is not None:
@@ -136,11 +137,12 @@ class _Merging:
             else:
                 left[name], left_places[name] = entry, (at_name, of_entry)
         if left:
-            self._leave(section, left, at, Branch(places.place, left_places))
+            self._leave(section, left, at, Branch(own_place(places), left_places))
 
     def _into_mapping(self, base: _Base, section: str, name: str, entry: Any, at: int, places: Places) -> None:
         at_section, of_section = base.places[section]
-        entries, of_entries = dict(base.spec[section]), dict(of_section.children)  # type: ignore[union-attr]
+        entries = dict(base.spec[section])
+        of_entries = _places_in(of_section, entries)
         if entry is None:
             del entries[name], of_entries[name]
         elif section == _OPAQUE:
@@ -154,9 +156,10 @@ class _Merging:
         base.places[section] = (at_section, Branch(own_place(of_section), of_entries))
         base.changed = True
 
-    def _in_order(self, section: str, value: list[Any], at: int, places: Branch) -> None:
+    def _in_order(self, section: str, value: list[Any], at: int, places: Places) -> None:
         left: list[Any] = []
         left_places: list[Places] = []
+        value_places = places.children if isinstance(places, Branch) else [places] * len(value)
         for index, item in enumerate(value):
             name = item.get("name") if isinstance(item, dict) else None
             found = next(
@@ -170,20 +173,22 @@ class _Merging:
             )
             if found is None:
                 left.append(item)
-                left_places.append(places.children[index])
+                left_places.append(value_places[index])
                 continue
             base, number = found
             at_section, of_section = base.places[section]
-            items, of_items = list(base.spec[section]), list(of_section.children)  # type: ignore[union-attr]
+            items = list(base.spec[section])
+            of_items = of_section.children if isinstance(of_section, Branch) else [of_section] * len(items)
+            of_items = list(of_items)
             path: Path = ("spec", section, number)
             items[number], of_items[number] = self._merged(
-                base, path, items[number], of_items[number], item, places.children[index]
+                base, path, items[number], of_items[number], item, value_places[index]
             )
             base.spec[section] = items
             base.places[section] = (at_section, Branch(own_place(of_section), of_items))
             base.changed = True
         if left:
-            self._leave(section, left, at, Branch(places.place, left_places))
+            self._leave(section, left, at, Branch(own_place(places), left_places))
 
     def _once(self, section: str, value: Any, at: int, places: Places) -> None:
         base = next((base for base in self.bases if section in base.spec), None)
@@ -212,16 +217,15 @@ class _Merging:
     ) -> tuple[Any, Places]:
         """The value, and its places in the document of `base`."""
         was, now = base.document.position(own_place(before_places)), self._over.position(own_place(places))
-        if not (isinstance(before, dict) and isinstance(value, dict)) or not (
-            isinstance(before_places, Branch) and isinstance(places, Branch)
-        ):
+        if not (isinstance(before, dict) and isinstance(value, dict)):
             self.result.notes.setdefault(now, f"in the place of {was}")
             return value, _moved(places, base.number)
         self.result.notes.setdefault(was, f"merged with {now}")
         self.result.notes.setdefault(now, f"merged over {was}")
-        merged, merged_places = dict(before), dict(before_places.children)
+        merged, merged_places = dict(before), _places_in(before_places, before)
+        value_places = _places_in(places, value)
         for key, item in value.items():
-            at, of_item = places.children[key]
+            at, of_item = value_places[key]
             if item is None and key not in merged:
                 self._nothing_to_remove((*path, key), at, key, list(merged))
             elif item is None:
@@ -232,7 +236,7 @@ class _Merging:
                 merged_places[key] = (at_key, after)
             else:
                 merged[key], merged_places[key] = item, (_moved(at, base.number), _moved(of_item, base.number))
-        return merged, Branch(before_places.place, merged_places)
+        return merged, Branch(own_place(before_places), merged_places)
 
     def _nothing_to_remove(self, path: Path, at: int, name: str, names: Sequence[str]) -> None:
         close = nearest(name, names)
@@ -246,6 +250,13 @@ class _Merging:
 def mapping_of(value: Any) -> dict[str, Any]:
     """Nothing where it is none."""
     return value if isinstance(value, dict) else {}
+
+
+def _places_in(places: Places, value: Mapping[str, Any]) -> dict[str, tuple[int, Places]]:
+    """Of the keys of a mapping. What a variable holds is all in one place."""
+    if isinstance(places, Branch):
+        return dict(places.children)
+    return dict.fromkeys(value, (places, places))
 
 
 def _list(value: Any) -> list[Any]:

@@ -83,6 +83,8 @@ def explained(
         if _is_choice(item) and any(len(p) > len(path) and p[: len(path)] == path for p in found):
             continue
         message, hint = _sentence(item, path, language)
+        if isinstance(item["input"], str) and "${" in item["input"]:
+            hint = "write the value: variables are filled in in YAML only, in the spec of a gateway or a host"
         if item["type"] == "value_error" and (weights := _weights(item["input"])):
             hint = _instead_of_weights(_type_at(_field(path), language), _field(path), weights) or hint
         elif (

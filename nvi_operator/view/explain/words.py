@@ -53,8 +53,13 @@ class StepWords:
 def steps_of(way: Way) -> Iterator[StepWords]:
     for step in way.walk.steps:
         told = step_words(step)
-        # An ICMP echo has its identifier where others have a port.
-        yield told if way.walk.entering.icmp_type is None else replace(told, text=_PORT.sub(r"\1\2 id \3", told.text))
+        yield told if way.walk.entering.icmp_type is None else replace(told, text=_PORT.sub(_identifier, told.text))
+
+
+def _identifier(found: re.Match[str]) -> str:
+    """An ICMP echo has its identifier where others have a port, and an error has none."""
+    address = found[1] or found[2]
+    return address if found[3] == "0" else f"{address} id {found[3]}"
 
 
 def step_words(step: Step) -> StepWords:

@@ -7,14 +7,17 @@ lan0 to anywhere: now leaves by isp-b as 198.51.100.2, no longer by isp-a as 203
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import summarize_address_range
+from itertools import islice
 from typing import Any
 
 from nvi_operator.explain.packet import WITH_PORTS, address
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.words import packet_words
 from nvi_operator.language.model.services import PROTOCOL_NAMES
+from nvi_operator.language.model.values import Address
 from nvi_operator.preview.classes import FlowChange
-from nvi_operator.preview.outcome import End, Outcome
+from nvi_operator.preview.outcome import ARRIVED, End, Outcome
 from nvi_operator.state.lines import Line
 
 MOST = 12  # sentences, where there is not room for all
@@ -22,6 +25,7 @@ _FEW = 3
 _PORTS = Spans(((1, 65535),))
 _WIDE = {4: 1 << 31, 6: 1 << 127}  # addresses: more than half of them are anywhere
 _NAMES = {1: "ping", 58: "ping"}
+_VERBS = ("leaves by ", "reaches ", "goes in by ")
 
 
 def flow_lines(changes: Iterable[FlowChange], most: int | None = MOST) -> Iterator[Line]:
@@ -104,21 +108,26 @@ def _size(spans: Spans) -> int:
 
 
 def _spans(change: FlowChange, spans: Spans) -> list[str]:
-    """Addresses and ranges."""
-    ends = ((address(change.family, first), address(change.family, last)) for first, last in spans)
-    return [str(first) if first == last else f"{first}-{last}" for first, last in ends]
+    """Addresses, prefixes and ranges."""
+    return [_range(address(change.family, first), address(change.family, last)) for first, last in spans]
+
+
+def _range(first: Address, last: Address) -> str:
+    if first == last:
+        return str(first)
+    (network, *others) = islice(summarize_address_range(first, last), 2)
+    return f"{first}-{last}" if others else str(network)
 
 
 # --------------------------------------------------------------------------- what becomes of them
-
-
-_VERBS = ("leaves by ", "reaches ", "goes in by ")
 
 
 def _fate(change: FlowChange) -> str:
     old, new = (_outcomes(change, outcomes) for outcomes in (change.before, change.after))
     if server := _server(change):
         return f"loses its server {server}: now {new}"
+    if any(each.end is End.ABSENT for each in change.before):
+        return f"new: {new}"
     if old == new:
         return f"now {new}, and not as before"
     return f"now {new}, no longer {_without_verb(old, new)}"
@@ -146,6 +155,8 @@ def _outcome(change: FlowChange, found: Outcome) -> str:
     match found.end:
         case End.NOWHERE:
             return f"is {found.by}"
+        case End.ABSENT:
+            return "does not come in"
         case End.UNKNOWN:
             return f"is not modelled ({found.by})"
         case End.UPLINK:
@@ -187,22 +198,27 @@ def _few(texts: Iterable[str], *, last: str = ", ") -> str:
 
 
 def _sign(change: FlowChange) -> str:
-    reached = [
-        any(each.end not in (End.NOWHERE, End.UNKNOWN) for each in side) for side in (change.before, change.after)
-    ]
-    if reached == [True, False] or _server(change):
+    was, now = (any(_works(each) for each in side) for side in (change.before, change.after))
+    if (was and not now) or _server(change):
         return "-"
-    if _is_astray(change):
+    if _is_astray(change.after) and not _is_astray(change.before):
         return "!"
-    return "+" if reached == [False, True] else "~"
+    return "+" if now and not was else "~"
 
 
-def _is_astray(change: FlowChange) -> bool:
-    return any(each.answer for each in change.after) and not any(each.answer for each in change.before)
+def _works(found: Outcome) -> bool:
+    """Do packets arrive, and answers leave?"""
+    return found.end in ARRIVED and (found.answer is None or found.answer.startswith("by "))
+
+
+def _is_astray(outcomes: frozenset[Outcome]) -> bool:
+    """Do answers leave by another way than they should?"""
+    return any(each.answer is not None and _works(each) for each in outcomes)
 
 
 def _order(change: FlowChange) -> tuple[int, bool, bool, bool]:
-    rank = {"!": 0, "-": 1, "~": 2, "+": 2}[_sign(change)]
+    works = any(map(_works, (*change.before, *change.after)))
+    rank = {"!": 0, "-": 1, "~": 2, "+": 2}[_sign(change)] if works else 3
     has_server = any(each.destination is not None for side in (change.before, change.after) for each in side)
     is_from_outside = any(ifname in change.names for ifname in change.sources)
     return rank, _size(change.destinations) <= _WIDE[change.family], not has_server, not is_from_outside

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nvi_operator.explain.packet import ICMP, ICMPV6, TCP, UDP, Packet
-from nvi_operator.explain.wanted import Wanted, parse_wanted, table_text
+from nvi_operator.explain.wanted import Stages, Wanted, parse_wanted, table_text
 from nvi_operator.explain.words import PacketError
 
 A, B, B6 = ip_address("10.0.0.5"), ip_address("203.0.113.9"), ip_address("2001:db8::9")
@@ -48,10 +48,11 @@ def test_a_packet_of_another_flow_is_not_wanted() -> None:
 
 
 def test_every_rule_of_the_table_is_bounded_and_the_kernel_removes_it() -> None:
-    text = table_text("nvi_trace_7", parse_wanted(["tcp any to 203.0.113.9:443"], None), 1 << 31, 3, answers=True)
+    wanted, gateway = parse_wanted(["tcp any to 203.0.113.9:443"], None), Stages(1 << 31, "nvi0")
+    text = table_text("nvi_trace_7", wanted, gateway, 3, answers=True)
     first, *rest = text.splitlines()
     assert first == "add table inet nvi_trace_7 { flags owner; }"
-    rules = [line for line in rest if line.startswith("add rule")]
-    assert len(rules) == 6
-    assert all(" limit rate 1/hour burst " in rule and rule.endswith(" meta nftrace set 1") for rule in rules)
+    rules = [line for line in rest if line.endswith(" meta nftrace set 1")]
+    assert len(rules) == 5
+    assert all(" limit rate 1/hour burst " in rule for rule in rules)
     assert sum("burst 3 packets" in rule for rule in rules) == 2

@@ -6,11 +6,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from nvi_operator.plan.trace import trace
+from nvi_operator.preview import few
 from nvi_operator.preview.changes import change_of
 from nvi_operator.preview.gateways import pairs
 from nvi_operator.sources.git.local import LocalRepository
 from nvi_operator.sources.side import RevisionSide
 from nvi_operator.topology.facts import Facts
+from nvi_operator.view.entries import entry_lines
+from nvi_operator.view.preview.flows import flow_lines
 from tests.lab.remote import GitRemote
 from tests.unit.preview.conftest import Preview, spec
 
@@ -140,8 +146,13 @@ def test_what_is_no_revision_is_refused_and_a_directory_of_that_name_is_mentione
     assert preview("HEAD", "HEAD", "--path", "none")[2].startswith("nvictl: none: no YAML files in HEAD")
 
 
-def test_an_edit_is_planned_as_the_whole_would_be(repository: GitRemote) -> None:
-    forwards = "".join(f"    f{n}: {{ ports: {1000 + n}/tcp, to: 192.168.1.{n % 200 + 1} }}\n" for n in range(500))
+def test_an_edit_means_the_same_by_itself_and_as_a_part_of_the_whole(
+    repository: GitRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forwards = "".join(
+        f"    f{n}: {{ ports: {1000 + n}/tcp, at: {('isp-a', '198.51.100.2')[n % 2]}, to: 192.168.1.{n % 99 + 2} }}\n"
+        for n in range(500)
+    )
     repository.commit({"g.yaml": spec() + forwards})
     repository.commit({"g.yaml": spec() + forwards.replace("1007/tcp", "7/tcp").replace("    f9:", "    x9:")})
     revisions = LocalRepository.around(Path())
@@ -149,8 +160,15 @@ def test_an_edit_is_planned_as_the_whole_would_be(repository: GitRemote) -> None
     ((pair,), _) = pairs(base, head, ["."])
     assert pair.delta is not None
     edited, whole = (change_of(each, Facts("")) for each in (pair, replace(pair, delta=None)))
-    assert edited.plan.steps
-    assert (edited.plan.steps, edited.plan.topology) == (whole.plan.steps, whole.plan.topology)
+    monkeypatch.setattr(few, "MANY", 100)
+    assert len(few.with_few_forwards(pair).before.spec.forwards) == 250
+    alone = change_of(pair, Facts(""))
+    assert edited.plan.steps == whole.plan.steps
+    words = [
+        [*entry_lines(trace(change.plan, change.before)), *flow_lines(change.flows)] for change in (whole, alone)
+    ]
+    assert words[0] == words[1] == [*entry_lines(trace(edited.plan, edited.before)), *flow_lines(edited.flows)]
+    assert len(words[0]) == 4
 
 
 def gateways(output: str) -> list[dict[str, object]]:
@@ -179,4 +197,4 @@ def test_a_change_of_what_many_hosts_share_is_told_for_each_of_them(repository: 
 
 def _changed(preview: Preview, base: str, head: str) -> list[tuple[str, list[str]]]:
     found = gateways(preview(base, head, "-o", "json")[1])
-    return [(gateway["gateway"], [entry["name"] for entry in gateway["entries"]]) for gateway in found]
+    return [(gateway["gateway"], [e["name"] for e in gateway["entries"] if e["name"]]) for gateway in found]
