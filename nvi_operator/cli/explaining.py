@@ -7,6 +7,7 @@ import socket
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
@@ -30,11 +31,16 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.explain.model import Explanation, Way
 
+if TYPE_CHECKING:
+    from nvi_operator.doctor.ruleset import Ruleset
+
 
 @dataclass(frozen=True)
 class Host:
-    """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows; `notes`:
-    what was assumed. `routes`: those of the host; None: as the facts tell of them.
+    """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows.
+
+    `notes`: what was assumed, or not looked at. `routes`: those of the host; None: as the facts tell of them.
+    `others`: the nft tables of other tools; None: they were not read.
     """
 
     about: str
@@ -44,6 +50,7 @@ class Host:
     entries: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = ()
     routes: tuple[HostRoute, ...] | None = None
+    others: Ruleset | None = None
 
 
 def explanation_of(context: Context) -> Explanation:
@@ -61,15 +68,27 @@ def explanation_of(context: Context) -> Explanation:
     by = arguments.error_by
     if by is not None and by.version != packet.family:
         raise PacketError(f"packet: it is IPv{packet.family}, and {by} is not", hint="name a router of its family")
-    ways = tuple(Way(walk, "packet", tuple(_following(machine, walk, arguments))) for walk in walks(machine, packet))
+    ways = tuple(
+        _way(host, walk, "packet", tuple(_following(host, machine, walk, arguments)))
+        for walk in walks(machine, packet)
+    )
     return Explanation(loaded.name, host.about, host.facts.assumed, host.notes, host.topology, machine, ways)
 
 
-def _following(machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[Way]:
+def _way(host: Host, walk: Walk, kind: Literal["packet", "answer", "error"], after: tuple[Way, ...] = ()) -> Way:
+    if host.others is None:
+        return Way(walk, kind, after)
+    from nvi_operator.doctor.passage import through_others
+
+    met = through_others(host.others, host.topology, walk)
+    return Way(met.walk, kind, after if met.walk is walk else (), met.uncertain)
+
+
+def _following(host: Host, machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[Way]:
     if arguments.reply:
-        yield from (Way(each, "answer") for each in reply(machine, walk))
+        yield from (_way(host, each, "answer") for each in reply(machine, walk))
     if arguments.error or arguments.error_by:
-        yield from (Way(each, "error") for each in error(machine, walk, by=arguments.error_by))
+        yield from (_way(host, each, "error") for each in error(machine, walk, by=arguments.error_by))
 
 
 def named_spec(context: Context) -> tuple[LoadedSpec, str]:
@@ -116,9 +135,12 @@ def _facts(loaded: LoadedSpec) -> Facts:
 
 def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet | None = None) -> Host:
     """By the objects, and the flows of the packet, that the kernel holds; the spec names whose they are."""
+    from nvi_operator.doctor.ruleset import parse_ruleset
     from nvi_operator.kernel.inspect.host_routes import read_host_routes
+    from nvi_operator.kernel.inspect.nft import read_ruleset
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
+    from nvi_operator.ruleset.table import TABLE
 
     compiler = Compiler(loaded.name, loaded.spec)
     with Kernel(loaded.spec.numbers, observes=True) as kernel:
@@ -128,7 +150,11 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
         state = kernel.observe(desired_state(topology))
         routes = read_host_routes(facts.links, loaded.spec.numbers.protocol)
     entries = tuple(known_flows(packet)) if packet else ()
-    return Host(f"as this host is now; names by {source}", facts, topology, state, entries, routes=routes)
+    foreign = read_ruleset(TABLE)
+    others = parse_ruleset(foreign.objects, foreign.tables)
+    notes = tuple(f"not looked at: {failure}" for failure in foreign.failures)
+    about = f"as this host is now; names by {source}"
+    return Host(about, facts, topology, state, entries, notes, routes, others)
 
 
 def known_flows(packet: Packet) -> Iterator[Entry]:

@@ -22,7 +22,7 @@ class Assumption(Enum):
 
     NEIGHBOUR = "the next hop, or the host on the wire, answers ARP or neighbour discovery"
     INSIDE_ROUTER = "without `--live`, an inside network is on the wire of its interface, behind no router"
-    FOREIGN_CHAIN = "no chain of another nft table changes or drops the packet; `nvictl doctor` looks"
+    FOREIGN_CHAIN = "no chain of another nft table changes the packet, nor, without `--live`, drops it"
     TRAFFIC_CONTROL = "no tc filter, XDP program or queue of another tool drops it"
     IPSEC = "no IPsec policy takes the packet, and none decrypted it"
     HELPER = "no conntrack helper (FTP, SIP, ...) expects further flows"

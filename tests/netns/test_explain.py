@@ -45,6 +45,18 @@ def test_live_tells_what_the_kernel_holds_and_a_spec_what_it_should(site: Site, 
     assert (behind["verdict"]["interface"], behind["verdict"]["nextHop"]) == ("lan0", client)
     nowhere = explained("-i", "lan0", "udp", f"{client}:4", "to", "10.98.0.1:4", "--live")
     assert nowhere["verdict"]["text"] == "dropped: table 254"
+    site.gateway.run(
+        "nft",
+        "add table inet firewall; add chain inet firewall forward "
+        "{ type filter hook forward priority filter; policy drop; }",
+    )
+    site.gateway.run("nft", "add rule inet firewall forward iifname lan0 oifname nvi0 tcp dport 443 accept")
+    dropped = explained(*packet, "--live")
+    assert dropped["verdict"]["kind"] == "dropped"
+    assert dropped["verdict"]["where"] == "inet firewall forward policy"
+    assert dropped["steps"][-1]["stage"] == 2  # the rule that may accept it is of the first pass
+    assert explained(*packet, "--live")["mayDrop"] == ["stage 1, forward: inet firewall forward"]
+    site.gateway.run("nft", "delete table inet firewall")
     assert site.gateway.run("ip", "rule", "del", "from", A, "priority", "1600").returncode == 0
     assert explained(*packet, "--live")["verdict"]["kind"] == "refused"
     assert explained(*packet, "--on", directory)["verdict"]["kind"] == "forwarded"

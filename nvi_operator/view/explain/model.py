@@ -14,11 +14,15 @@ from nvi_operator.topology.model import Topology
 
 @dataclass(frozen=True)
 class Way:
-    """One walk: of the packet, of the answer to it, or of an ICMP error about it. `after` follows from it."""
+    """One walk: of the packet, of the answer to it, or of an ICMP error about it. `after` follows from it.
+
+    `others`: chains of other tables on its way that may drop it.
+    """
 
     walk: Walk
     kind: Literal["packet", "answer", "error"] = "packet"
     after: tuple[Way, ...] = ()
+    others: tuple[str, ...] = ()
 
     def all(self) -> Iterator[Way]:
         yield self

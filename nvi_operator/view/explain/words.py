@@ -196,6 +196,8 @@ def ending_words(explanation: Explanation, way: Way) -> Iterator[tuple[str, str]
         yield "MTU", _mtu_words(explanation, verdict, packet)
         if way.kind == "packet":
             yield "flow cache", _cache_words(explanation, walk)
+    for place in way.others:
+        yield "not certain", f"{place} may drop it: what it asks is not known here"
 
 
 def _plain(packet: Packet) -> Packet:

@@ -1,0 +1,133 @@
+"""What the tables of other tools do with a packet on its way: the walks of explain beside those of doctor. Pure.
+
+A chain that drops the packet by every path ends its way there. One that may drop it, or of which a rule is not
+understood, is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from typing import Literal
+
+from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.ruleset import ListedChain, Ruleset
+from nvi_operator.doctor.walk import walk as walk_chain
+from nvi_operator.explain.step import Step
+from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded
+from nvi_operator.explain.walk import Walk
+from nvi_operator.topology.model import Topology
+from nvi_operator.topology.numbers import CONNTRACK
+
+_ORDER = (
+    "ingress",
+    "prerouting",
+    "routing",
+    "input",
+    "forward",
+    "output",
+    "postrouting",
+    "device",
+    "egress",
+    "cache",
+)
+_PROTOCOLS = {6: "tcp", 17: "udp"}  # the others have several names in nft
+_FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
+
+
+@dataclass(frozen=True)
+class Met:
+    """Chains of other tables that may drop the packet: `uncertain`; the walk ends in one that does."""
+
+    walk: Walk
+    uncertain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Crossing:
+    """One hook of one pass. `stage` 0: the gateway itself sends it."""
+
+    stage: Literal[0, 1, 2]
+    hook: Literal["prerouting", "input", "forward", "output", "postrouting"]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.stage, _ORDER.index(self.hook)
+
+
+def through_others(ruleset: Ruleset, topology: Topology, walk: Walk) -> Met:
+    """The walk as it ends by the chains of `ruleset`, which are those of other tools."""
+    uncertain: list[str] = []
+    for crossing in _crossings(walk):
+        for chain in sorted(ruleset.base_chains(crossing.hook), key=lambda chain: chain.priority):
+            if chain.family not in _FAMILIES[walk.region.family]:
+                continue
+            found = walk_chain(ruleset, chain, _packet(topology, walk, crossing, chain))
+            if found.dropped and not found.unreadable:
+                rule = next((ending.rule for ending in found.endings if ending.rule), None)
+                return Met(_ended(walk, crossing, rule.place if rule else f"{chain.place} policy"), tuple(uncertain))
+            if any(ending.end != "accept" for ending in found.endings):
+                uncertain.append(f"stage {crossing.stage}, {crossing.hook}: {chain.place}")
+    return Met(walk, tuple(uncertain))
+
+
+def _crossings(walk: Walk) -> Iterator[_Crossing]:
+    """The hooks that the packet passes, in their order, as far as its way goes."""
+    passed = [*_all(walk)]
+    if isinstance(walk.verdict, Forwarded | Delivered):
+        yield from passed
+        return
+    last = max((_place(step) for step in walk.steps), default=(0, 0))
+    yield from (crossing for crossing in passed if crossing.place <= last)
+
+
+def _place(step: Step) -> tuple[int, int]:
+    return step.stage, _ORDER.index(step.hook)
+
+
+def _all(walk: Walk) -> Iterator[_Crossing]:
+    stages: list[Literal[0, 1, 2]] = [1, 2] if any(step.did == "returned" for step in walk.steps) else [1]
+    if walk.entering.in_interface is None:
+        yield _Crossing(0, "output")
+        yield _Crossing(0, "postrouting")
+        stages = [stage for stage in stages if stage == 2]
+    for stage in stages:
+        yield _Crossing(stage, "prerouting")
+        if stage == stages[-1] and isinstance(walk.verdict, Delivered):
+            yield _Crossing(stage, "input")
+            return
+        yield _Crossing(stage, "forward")
+        yield _Crossing(stage, "postrouting")
+
+
+def _packet(topology: Topology, walk: Walk, crossing: _Crossing, chain: ListedChain) -> Packet:
+    twice = any(step.did == "returned" for step in walk.steps)
+    second = crossing.stage == 2
+    out = walk.verdict.interface if isinstance(walk.verdict, Forwarded) else None
+    early = crossing.hook == "prerouting" and chain.priority <= CONNTRACK
+    source = walk.packet.source if second or crossing.hook == "postrouting" else walk.entering.source
+    entry = walk.entry
+    return Packet(
+        walk.region.family,
+        2 if second else 1,
+        topology.device,
+        topology.stage_mask,
+        None if crossing.stage == 0 else walk.entering.in_interface,
+        None if crossing.hook in ("prerouting", "input") else out if second or not twice else topology.device,
+        "untracked" if second else None if early else _state(walk),
+        _PROTOCOLS.get(walk.entering.protocol),
+        entry is not None and "dnat" in entry.status,
+        (ip_network(source),),
+    )
+
+
+def _state(walk: Walk) -> str | None:
+    note = next((step.note for step in walk.steps if step.did == "tracked"), "")
+    return next((state for state in ("new", "established", "related", "invalid") if note.startswith(state)), None)
+
+
+def _ended(walk: Walk, crossing: _Crossing, place: str) -> Walk:
+    steps = tuple(step for step in walk.steps if _place(step) <= crossing.place)
+    step = Step(crossing.stage, crossing.hook, "dropped", note=f"{place} of another tool")
+    return replace(walk, steps=(*steps, step), verdict=Dropped(place), entry=None)

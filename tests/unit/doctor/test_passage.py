@@ -1,0 +1,82 @@
+"""A chain of another table that drops the packet ends its way there; one that may is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nvi_operator.doctor.passage import Met, through_others
+from nvi_operator.doctor.ruleset import parse_ruleset
+from nvi_operator.explain.surroundings import machine_of
+from nvi_operator.explain.verdict import Delivered, Dropped
+from nvi_operator.explain.walk import walks
+from nvi_operator.explain.words import parse_packet
+from nvi_operator.language.load.loader import load_texts
+from nvi_operator.plan.compile import desired_state
+from nvi_operator.topology.assume import assume_missing
+from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.resolve import resolve
+
+SPEC = """
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces: { lan0: { networks: 192.168.1.0/24 } }
+  uplinks: { isp-a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2 } }
+  sourceNat: [{ name: everyone, as: isp-a }]
+"""
+OUT = ("lan0", "tcp 192.168.1.10:40000 to 192.0.2.80:443")
+IN = ("wan0", "tcp 192.0.2.80:40000 to 203.0.113.2:22")
+DROP: dict[str, Any] = {"drop": None}
+
+
+def interface(key: str, name: str) -> dict[str, Any]:
+    return {"match": {"op": "==", "left": {"meta": {"key": key}}, "right": name}}
+
+
+def port(number: int) -> dict[str, Any]:
+    return {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": number}}
+
+
+def through(packet: tuple[str, str], hook: str, *rules: list[dict[str, Any]], policy: str = "accept") -> Met:
+    """By a table with one chain."""
+    at = {"family": "inet", "table": "filter"}
+    chain = {**at, "name": "chain", "type": "filter", "hook": hook, "prio": 0, "policy": policy}
+    objects: list[dict[str, Any]] = [{"table": {"family": "inet", "name": "filter"}}, {"chain": chain}]
+    objects += [{"rule": {**at, "chain": "chain", "handle": n, "expr": rule}} for n, rule in enumerate(rules, 1)]
+    loaded = load_texts({"g.yaml": SPEC})
+    facts = assume_missing(loaded.spec, Facts("host"))
+    topology = resolve(loaded.name, loaded.spec, facts)
+    (walk,) = walks(machine_of(topology, desired_state(topology), facts), parse_packet([packet[1]], packet[0]))
+    return through_others(parse_ruleset(objects), topology, walk)
+
+
+def test_a_chain_that_accepts_changes_nothing() -> None:
+    met = through(OUT, "forward", [interface("iifname", "wan9"), DROP])
+    assert met.walk.verdict != Dropped("inet filter chain policy")
+    assert met.uncertain == ()
+
+
+def test_a_policy_ends_the_first_pass_into_the_device() -> None:
+    met = through(OUT, "forward", policy="drop")
+    assert met.walk.verdict == Dropped("inet filter chain policy")
+    assert (met.walk.steps[-1].stage, met.walk.steps[-1].hook) == (1, "forward")
+    assert all(step.stage == 1 for step in met.walk.steps)
+
+
+def test_a_rule_for_the_way_out_ends_the_second_pass() -> None:
+    met = through(OUT, "forward", [interface("oifname", "wan0"), DROP])
+    assert met.walk.verdict == Dropped("inet filter chain handle 1")
+    assert met.walk.steps[-1].stage == 2
+
+
+def test_a_chain_of_a_hook_that_the_packet_does_not_pass_is_not_asked() -> None:
+    assert through(OUT, "input", policy="drop").walk.verdict != Dropped("inet filter chain policy")
+    assert through(IN, "forward", policy="drop").walk.verdict == Delivered()
+    assert through(IN, "input", policy="drop").walk.verdict == Dropped("inet filter chain policy")
+
+
+def test_what_is_not_understood_is_named_and_ends_nothing() -> None:
+    met = through(OUT, "forward", [port(443), DROP])
+    assert met.uncertain == ("stage 1, forward: inet filter chain", "stage 2, forward: inet filter chain")
+    assert not isinstance(met.walk.verdict, Dropped)
