@@ -11,6 +11,7 @@ from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.step import Change, Did, ElementOf, Hook, Origin, RuleAt, Step, Subject
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk
+from nvi_operator.explain.wanted import WITNESSES
 from nvi_operator.nft.ast import Table
 from nvi_operator.nft.wire.trace import TraceEvent
 
@@ -173,7 +174,11 @@ def _hops(events: Sequence[TraceEvent], rules: Rules) -> Iterator[Hop]:
     for group in groups:
         first = group[0]
         packet = packet_in(first.headers, rules.interfaces.get(first.iif), first.mark)
-        if packet is None or first.table.startswith(_TRACING):
+        if packet is None:
+            continue
+        if first.table.startswith(_TRACING):
+            if hook := WITNESSES.get(first.chain):
+                yield Hop(hook, "", True, packet, rules.interfaces.get(first.oif), (), "accept")
             continue
         own = (first.family, first.table) == ("inet", rules.table.name)
         yield Hop(

@@ -14,6 +14,8 @@ ANY = "any"
 _SOMEBODY = {4: "192.0.2.1", 6: "2001:db8::1"}
 _BEFORE_ALL = -500  # the gateway's first chain is at -450, and conntrack at -200 (topology/numbers.py)
 _BEHIND_CONNTRACK, _BEHIND_ALL = -190, 350  # the guard is at 300, every translation before it
+# Chains that tell where a packet was where no other chain does, such as that the gateway itself takes it.
+WITNESSES = {"translated": "postrouting", "received": "input"}
 _ROOM, _REMEMBERED = 4096, 10  # translated packets; seconds
 _OTHERS = 8  # packets for each one that is wanted: of other flows, sent again, answers to what was there before
 
@@ -123,7 +125,7 @@ def table_text(name: str, wanted: Wanted, gateway: Stages, count: int, *, answer
             f"add rule inet {name} {chain} {first} {exact} {once} {trace}",
             f"add rule inet {name} {chain} {second} {family} {fields} @translated {again} {trace}",
         ]
-    commands.append(_chain(name, "translated", "postrouting", _BEHIND_ALL))
+    commands += [_chain(name, chain, hook, _BEHIND_ALL) for chain, hook in WITNESSES.items()]
     directions = ("original", "reply") if answers else ("original",)
     add = f"add @translated {{ {fields} }}"
     left = f'add rule inet {name} translated oifname "{gateway.device}"'

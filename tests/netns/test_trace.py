@@ -102,6 +102,16 @@ def test_a_packet_and_its_answer_go_as_explain_predicts(
     assert tables == "table inet nvi\n"
 
 
+def test_a_packet_for_the_gateway_itself_goes_as_explain_predicts(tmp_path: Path) -> None:
+    probe = Probe("", "", "", Packet("lan0", TCP, CLIENT, ip_address("192.168.1.1")), Expected())
+
+    def trace(gateway: Gateway) -> Any:
+        return traced(gateway, tmp_path, probe, "-i", "lan0", "tcp", "any", "to", "192.168.1.1")
+
+    (packet,) = in_gateway(tmp_path, trace)["packets"]
+    assert (packet["end"], packet["differences"]) == ("reaches the gateway itself", [])
+
+
 def test_a_drop_of_another_program_is_named_and_differs_from_the_prediction(tmp_path: Path) -> None:
     def trace(gateway: Gateway) -> Any:
         subprocess.run(["nft", FIREWALL], check=True)
