@@ -29,7 +29,7 @@ def run(context: Context) -> int:
 
     arguments = context.arguments
     base, head = _sides(arguments.base, arguments.head)
-    found = preview(base, head, arguments.path or ["."], Facts(""))
+    found = preview(base, head, arguments.path or ["."], Facts(""), draws=arguments.html is not None)
     _write_files(context, found)
     if arguments.annotations:
         sys.stdout.writelines(f"{line}\n" for line in workflow_commands(found))
