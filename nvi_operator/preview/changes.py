@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Address
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
@@ -24,13 +25,17 @@ from nvi_operator.topology.incremental import topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
+FactsOf = Callable[[GatewaySpec], Facts]  # of the host of a gateway, as far as they are known
 
-def preview(base: Side, head: Side, patterns: Sequence[str], facts: Facts, *, draws: bool = False) -> Preview:
+
+def preview(
+    base: Side, head: Side, patterns: Sequence[str], facts: FactsOf = lambda _: Facts(""), *, draws: bool = False
+) -> Preview:
     """From `base` to `head`, in the directories that match. What `facts` lack is assumed; `draws`: with the ways of
     flows through entries of the spec. Raises NviError.
     """
     found, refused = pairs(base, head, patterns)
-    changes = [change_of(pair, facts, draws=draws) for pair in found]
+    changes = [change_of(pair, facts(_spec_of(pair)), draws=draws) for pair in found]
     return Preview(
         base.label,
         head.label,
@@ -60,11 +65,16 @@ def change_of(pair: Pair, facts: Facts, *, draws: bool = False) -> GatewayChange
     old_side, new_side = before.gateway(), after.gateway()
     flows = flow_changes(old_side, new_side, only) if found and old_side and new_side else []
     drawn = way_changes(before.traced(), after.traced(), flows) if draws and flows else []
-    shown = whole.after or whole.before
-    assert shown is not None
     return GatewayChange(
-        pair.name, pair.directory, shown.spec, found, before.topology, pair.moved, tuple(flows), tuple(drawn)
+        pair.name, pair.directory, _spec_of(whole), found, before.topology, pair.moved, tuple(flows), tuple(drawn)
     )
+
+
+def _spec_of(pair: Pair) -> GatewaySpec:
+    """The one after, or the last."""
+    loaded = pair.after or pair.before
+    assert loaded is not None
+    return loaded.spec
 
 
 @dataclass(frozen=True)
