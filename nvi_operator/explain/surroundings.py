@@ -49,7 +49,6 @@ def machine_of(
         tables,
         origin,
         topology.device,
-        topology.dataplane,
     )
 
 

@@ -18,7 +18,7 @@ from nvi_operator.explain.verdict import Refused
 from nvi_operator.explain.walk import Walk, reply, walks
 from tests.differential.case import SELF, Sent
 from tests.differential.generate.networks import MARKS
-from tests.differential.scene import Gateway, Step, router
+from tests.differential.scene import Gateway, Step, main, router
 from tests.differential.tracked import Entry
 
 _NAMED_TABLES = {"main": 254, "default": 253, "local": 255}
@@ -90,7 +90,8 @@ def with_entries(machine: Machine, step: Step, walk: Walk | None) -> Machine:
     known = machine.entries
     if step.what == "reply" and walk is not None and walk.entry is not None:
         known = tuple(replace(entry, answered=True) for entry in known)
-    opened = "ack" in (step.sent.packet.flags or ())
+    out = main(step)  # what the gateway itself takes it answers, with a reset if nothing listens
+    opened = "ack" in (step.sent.packet.flags or ()) or (out is not None and out.place == SELF)
     made = (replace(explained(entry), answered=opened) for entry in step.made)
     return replace(machine, entries=(*known, *made))
 
