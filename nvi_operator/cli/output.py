@@ -27,8 +27,14 @@ def console() -> Console:
 def show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], RenderableType]) -> None:
     if arguments.output == "json":
         print_json(data())
+        return
+    from nvi_operator.view.table import TextTable
+
+    found = text()
+    if not _draws() and isinstance(found, str | TextTable):
+        print(found if isinstance(found, str) else "\n".join(found.lines(None)))
     else:
-        console().print(text())
+        console().print(found)
 
 
 def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[Text]) -> None:

@@ -15,7 +15,8 @@ from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.sync import Sync
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import UplinkDown, UplinkUp
-from nvi_operator.events.record import History, Record, iso
+from nvi_operator.events.moment import iso
+from nvi_operator.events.record import History, Record
 from nvi_operator.history.decisions import NOTHING, Decisions
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason

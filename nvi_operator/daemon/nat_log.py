@@ -19,7 +19,7 @@ from typing import Protocol, TextIO
 
 from nvi_operator.daemon.wakeup import Wakeup, signals
 from nvi_operator.errors import CapabilityError, NviError
-from nvi_operator.events.record import iso
+from nvi_operator.events.moment import iso
 from nvi_operator.kernel.drivers.sysctl import read
 from nvi_operator.kernel.netlink.nat_events import NatEvents
 from nvi_operator.state.nat_event import NatEvent

@@ -8,7 +8,7 @@ from nvi_operator.daemon.control.server import Later
 from nvi_operator.daemon.fetcher import Fetcher
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NviError
-from nvi_operator.events.record import iso
+from nvi_operator.events.moment import iso
 from nvi_operator.reconcile.outcome import Outcome, Reason
 from nvi_operator.rollout.trial import Confirm
 from nvi_operator.sources.git.checkouts import Checkouts

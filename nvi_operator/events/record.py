@@ -7,10 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from nvi_operator.events.event import GatewayEvent, event_fields
+from nvi_operator.events.moment import iso
 
 KEPT = 500  # records that a history holds
 
@@ -63,8 +63,3 @@ class History:
     def last(self, count: int) -> tuple[Record, ...]:
         """The last ones, the oldest first."""
         return tuple(self._records)[-count:] if count else ()
-
-
-def iso(seconds: float) -> str:
-    """RFC 3339, in UTC, with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nvi_operator.events.record import iso
+from nvi_operator.events.moment import iso
 from nvi_operator.history.revision import Revision
 from nvi_operator.store.directory import file_errors, open_file
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nvi_operator.events.record import iso
+from nvi_operator.events.moment import iso
 from nvi_operator.history.contents import Kept
 from nvi_operator.history.revision import Asked, Origin, Result, Revision, Standing
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from nvi_operator.events.record import iso
+from nvi_operator.events.moment import iso
 from nvi_operator.history.revision import Revision
 from nvi_operator.view.table import TextTable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _HEADING = ("rev", "time", "gateway", "by", "result", "", "steps", "took", "commit", "")
 _LONGEST = 60  # characters of an error in the table
 
 
-def history_table(revisions: Sequence[Revision]) -> RenderableType:
+def history_table(revisions: Sequence[Revision]) -> TextTable | str:
     """The oldest first, so that the newest is above the prompt."""
     if not revisions:
-        return Text("No revisions. An apply makes the first.")
+        return "No revisions. An apply makes the first."
     table = TextTable("revisions", _HEADING, frozenset({0, 6, 7}))
     for each in reversed(revisions):
         table.rows.append(
@@ -48,6 +48,9 @@ def _remark(revision: Revision) -> str:
 
 
 def revision_text(revision: Revision) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
     asked, origin = revision.asked, revision.origin
     session = "" if asked.session is None else f", session {asked.session}"
     rows = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
-from nvi_operator.events.record import iso
+from nvi_operator.events.moment import iso
 from nvi_operator.history.decisions import Decisions, Moment
 from nvi_operator.kinds.link import LINK, Link
 from nvi_operator.language.model.values import FAMILIES

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
 
 _GAP = "  "
 _STYLES = {0: "italic", 1: "bold"}  # title, heading
@@ -25,6 +27,8 @@ class TextTable:
     rows: list[Row] = field(default_factory=list)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
         for number, line in enumerate(self.lines(_width(console, options))):
             yield Text(line, style=_STYLES.get(number, ""))
 
@@ -74,6 +78,8 @@ class LabelledText:
     style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
         width, indent = _width(console, options), len(self.label)
         lines = [self.text] if width is None else _words(self.text, width - indent)
         yield Text.assemble(self.label, (lines[0], self.style))
