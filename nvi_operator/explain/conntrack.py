@@ -89,14 +89,19 @@ def _of_entry(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Passi
         return None
     packet = tuple_at(passing.now, {v: passing.value(Term(v)) or 0 for v in _variables(passing.now)}, passing.family)
     protocol = passing.value(passing.now["protocol"])
+    # A request of ICMP is no answer, whatever its identifier: types are parts of the tuple.
+    asks = answers = True
+    if protocol == ICMP_OF[passing.family]:
+        asks = (passing.value(passing.now["icmp_type"]) or 0) in _OPENS[passing.family]
+        answers = not asks
     for entry in entries:
         if entry.family != passing.family or entry.protocol != protocol:
             continue
-        if entry.original == packet and entry.zone == passing.zone:
+        if asks and entry.original == packet and entry.zone == passing.zone:
             if protocol == TCP and not entry.answered and passing.flags & _STATES not in ({"syn"}, {"rst"}):
                 return _invalid(passing, hook)
             return _known(passing, entry, "original", hook)
-        if entry.reply == packet:  # zones are of the original direction: answers are in none
+        if answers and entry.reply == packet:  # zones are of the original direction: answers are in none
             return _known(passing, entry, "reply", hook)
     return None
 

@@ -50,6 +50,7 @@ class Asked:
     oif: str | None = None  # the only interface to leave by
     own: bool = False
     near: str | None = None  # the interface to leave by, of several that are as good (IPv6)
+    has_ports: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +228,8 @@ class Router:
             return [], [passing]
         if rule.oif is not None and rule.oif != ((asked.oif or asked.near) if asked.own else None):
             return [], [passing]
+        if not asked.has_ports and (rule.source_ports or rule.destination_ports):
+            return [], [passing]
         if rule.mark is not None and (asked.mark ^ rule.mark) & (0xFFFFFFFF if rule.mask is None else rule.mask):
             return [], [passing]
         no: list[Passing] = []
@@ -312,7 +315,7 @@ def _is_up(machine: Machine, dev: str | None) -> bool:
 def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[Passing]]:
     """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
     ifname = passing.in_interface
-    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0)
+    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, has_ports=False)
     yes: list[Passing] = []
     no: list[Passing] = []
     for part, way in router.routed(passing, asked):

@@ -67,6 +67,7 @@ Hook = Literal[
 
 
 Did = Literal[
+    "received",
     "chosen",
     "counted",
     "tracked",
@@ -99,6 +100,7 @@ class Step:
     stage: Literal[0, 1, 2]
     hook: Hook
     did: Literal[
+        "received",
         "chosen",
         "counted",
         "tracked",

@@ -51,6 +51,20 @@ def test_a_strict_guard_asks_for_the_way_back_from_the_address_that_was_asked() 
     assert where(edge, "wan1 tcp 192.0.2.1:1 -> 203.0.113.2:22") == "dropped: raw_prerouting (spoofed)"
 
 
+def test_a_strict_guard_knows_no_ports() -> None:
+    strict = """
+guards: { antiSpoof: strict }
+sourceNat:
+  - { name: dns, to: 192.0.2.0/24, ports: 22/tcp, as: isp-b }
+  - { name: everyone, as: isp-a }
+"""
+    links = LAN | {"wan0": link("wan0", 9, "203.0.113.2/29", next_hops=((4, "203.0.113.1"),))}
+    words = "wan0 tcp 192.0.2.1:1 -> 198.51.100.9:22"
+    assert where(gateway(EDGE, strict, links), words) == where(
+        gateway(EDGE, 'guards: { antiSpoof: "off" }', links), words
+    )
+
+
 def test_a_bound_socket_of_ipv6_chooses_its_source_before_it_gives_up() -> None:
     edge = gateway(EDGE, links=LAN | {"wan0": link("wan0", 9, "2001:db8:a::2/64")})
     sent: Packet = Packet(

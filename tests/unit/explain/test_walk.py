@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.step import ElementOf, RuleAt
 from nvi_operator.explain.walk import reply
@@ -130,6 +132,13 @@ def test_two_flows_never_share_a_translated_port() -> None:
     assert second.packet.source_port != 40000
     assert 40000 not in second.leaving("source_port")
     assert (second.leaving("source_port").first, second.leaving("source_port").last) == (1024, 65535)
+
+
+def test_a_request_is_no_answer_to_the_same_request() -> None:
+    edge = gateway(EDGE, "static: { server: { address: 192.168.1.80, as: 203.0.113.29 } }")
+    first = the_walk(edge, "lan0 icmp 192.168.1.81:7 -> 203.0.113.29", icmp_type=8)
+    asked = the_walk(edge.knowing(first.entry), "lan0 icmp 192.168.1.80:7 -> 203.0.113.29", icmp_type=8)
+    assert asked.packet.destination == ip_address("192.168.1.80")
 
 
 def test_a_protocol_without_ports_has_one_flow_between_two_addresses() -> None:
