@@ -5,7 +5,7 @@
       ip: [route add default via 203.0.113.1]                    # further lines for `ip`
       nft: "table inet other { ... }"                            # what other programs have there
       down: [wan1]                                               # interfaces without a carrier
-      health: {isp-b: down}                                      # what probes say
+      health: {isp-b: down, web 192.168.1.80: down}              # what probes say of uplinks, and of servers
     spec: {...}                                                  # `spec` of a gateway, as in docs/spec.md
     talks:
       - send: lan0 tcp 192.168.1.10:40000 > 192.0.2.80:443

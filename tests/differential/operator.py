@@ -13,7 +13,7 @@ from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview, reconcile
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.health import HealthFacts, ProbedState
+from nvi_operator.topology.health import HealthFacts, ProbedState, Server
 from nvi_operator.topology.model import Topology
 from tests.differential.case import Case
 
@@ -23,6 +23,14 @@ _STATES: dict[str, Literal["up", "down", "unknown"]] = {"up": "up", "down": "dow
 def load(case: Case) -> LoadedSpec:
     """Raises SpecErrors where the spec is not valid."""
     return load_texts({"gateway.yaml": case.text.encode()})
+
+
+def _health(case: Case) -> HealthFacts:
+    """What probes say: of uplinks by name, and of servers by `FORWARD SERVER`."""
+    states = {name: ProbedState(_STATES[state]) for name, state in case.host.health.items()}
+    servers = {Server(*name.split()): state for name, state in states.items() if " " in name}
+    uplinks = {name: state for name, state in states.items() if " " not in name}
+    return HealthFacts(MappingProxyType(uplinks), MappingProxyType(servers))
 
 
 class Operator:
@@ -50,8 +58,7 @@ class Operator:
             if self._kernel is None:
                 self._kernel = Kernel(numbers)
             kernel, compiler = self._kernel, Compiler(loaded.name, loaded.spec)
-            health = {name: ProbedState(_STATES[state]) for name, state in case.host.health.items()}
-            kernel.health = HealthFacts(MappingProxyType(health))
+            kernel.health = _health(case)
             reconcile(kernel, compiler)
             left = preview(kernel, compiler)
             assert not left, f"after apply: {', '.join(str(step.ref) for step in left.steps)}"

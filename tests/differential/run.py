@@ -10,9 +10,9 @@ from nvi_operator.errors import NviError
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.verdict import Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
-from tests.differential.case import Case, Talk
+from tests.differential.case import SELF, Case, Talk
 from tests.differential.compare import agreeing, report
-from tests.differential.predict import Answers, machine, of_gateway, predicted, with_entries
+from tests.differential.predict import Answers, machine, of_gateway, predicted, told, with_entries
 from tests.differential.scene import Stage, Step, reaction
 
 PER_CASE = 250  # talks: an apply takes as long as some hundred packets
@@ -49,24 +49,29 @@ class Tally:
 def play(stage: Stage, case: Case, tally: Tally) -> Iterator[Disagreement]:
     """Each disagreement of the case, of which the talk ends there. NviError where the host refuses the spec."""
     gateway = stage.apply(case)
-    start = machine(gateway)
+    start, by_facts = machine(gateway), told(gateway)
     tally.cases += 1
     for talk in case.talks:
-        text = _talk(stage, case, talk, start, tally)
+        text = _talk(stage, case, talk, start, by_facts, tally)
         stage.rest()
         if text:
             yield Disagreement(replace(case, talks=(talk,)), text)
 
 
-def _talk(stage: Stage, case: Case, talk: Talk, machine: Machine, tally: Tally) -> str | None:
+def _talk(
+    stage: Stage, case: Case, talk: Talk, machine: Machine, by_facts: Machine | None, tally: Tally
+) -> str | None:
     """What does not agree; None: all of it does, as far as it is modelled."""
+    marked = bool(case.host.nft)
     answers: Answers | None = None
     agreed: Walk | None = None
     for step in stage.play(talk):
         tally.packets += 1
-        told = [predicted(machine, step.sent, marked=bool(case.host.nft))] if step.what != "error" else []
-        told += answers.to(machine, step.what) if answers is not None else []
-        for walks in told:
+        each = [predicted(machine, step.sent, marked=marked)] if step.what != "error" else []
+        each += answers.to(machine, step.what) if answers is not None else []
+        if by_facts is not None and step.what == "send":
+            each.append(predicted(by_facts, step.sent, marked=marked))
+        for walks in each:
             limit = _limit(walks)
             if limit is not None:
                 tally.limits[f"{limit.what.name} {limit.detail}".strip()] += 1
@@ -77,13 +82,18 @@ def _talk(stage: Stage, case: Case, talk: Talk, machine: Machine, tally: Tally) 
             tally.agreed[f"{step.what} {type(agreed.verdict).__name__}"] += 1
             answers = answers or Answers(agreed)
         machine = with_entries(machine, step, agreed)
-        reacted = reaction(step) if agreed is not None else None
+        reacted = reaction(step) if agreed is not None and _may_react(talk, step) else None
         if reacted is not None and agreed is not None and _is_told(agreed, reacted):
             walks = of_gateway(machine, agreed)
             if _limit(walks) is None and agreeing(walks, reacted, case.host.down) is None:
                 return report(walks, reacted)
             tally.agreed["reaction"] += 1
     return None
+
+
+def _may_react(talk: Talk, step: Step) -> bool:
+    """What a socket of the gateway says to an answer depends on the socket."""
+    return step.what != "reply" and talk.send.interface != SELF
 
 
 def _is_told(walk: Walk, reacted: Step) -> bool:

@@ -186,6 +186,8 @@ class World:
         self._sources.append(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, sent.mark)
+        # Closed, it is reset at once: a FIN would be sent again and again.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if sent.bound:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sent.bound.encode())
         if family == socket.AF_INET6:

@@ -14,6 +14,13 @@ _PICKS = ("hash", "client", "client-port", "random", "round-robin")
 _DSCPS: tuple[Any, ...] = ("ef", "af41", 8, ["ef", 5])
 
 
+FAR_SITES = ("10.60.0.0/16", "fd00:60::/48")  # behind an uplink, such as a tunnel
+
+
+def _fits(network: str, provider: Provider) -> bool:
+    return any((":" in network) == (":" in hop) for hop in provider.next_hops)
+
+
 class Drawn:
     """Draws with one random generator for one set of networks."""
 
@@ -34,6 +41,9 @@ class Drawn:
             drawn.pop("inInterface", None)
         if self._chance(0.2):
             drawn["hideHop"] = True
+        for name, value in (("flowCache", "auto"), ("ipsec", True)):
+            if self._chance(0.08):
+                drawn[name] = value
         return drawn
 
     def guards(self) -> dict[str, Any]:
@@ -60,6 +70,10 @@ class Drawn:
             if not plain and self._chance(0.25):
                 far = FAR[4 if any("." in hop for hop in provider.next_hops) else 6]
                 uplink["health"] = [self.random.choice(far)]
+            if not plain and self._chance(0.1):
+                uplink["clampMss"] = True
+            if not plain and self._chance(0.15):
+                uplink["networks"] = self.random.choice(["none", [net for net in FAR_SITES if _fits(net, provider)]])
             if not plain and provider.routed and self._chance(0.2):
                 uplink["translateTo"] = [str(ip_network(each)[5]) for each in provider.routed]
             made[provider.name] = uplink
@@ -192,6 +206,11 @@ class Drawn:
         if kind == "address" or not provider.routed:
             return self.publics(provider)
         nets = [ip_network(network) for network in provider.routed]
+        if self._chance(0.15):
+            rule["from"] = [
+                str(ip_network(f"{n[64]}/{n.max_prefixlen - 2}")) for n in map(ip_network, self.lan().networks)
+            ]
+            return {"pool": [f"{net[4]}/{net.max_prefixlen - 2}" for net in nets], "overload": False}
         if self._chance(0.3):
             return self._choosing({"pool": {str(net[at]): at for net in nets for at in (4, 5, 6)}})
         return self._choosing({"pool": [f"{net[3]}-{net[self.random.choice([4, 6, 10])]}" for net in nets]})
@@ -230,6 +249,8 @@ class Drawn:
             entry["from"] = self.far()
         if self._chance(0.1):
             entry["except"] = self.far()
+        if kind == "ports" and self._chance(0.15):
+            entry["health"] = "tcp"
         if kind == "ports" and self._chance(0.1):
             entry["fromPorts"] = self.services()
         if self._chance(0.08):
@@ -261,6 +282,8 @@ class Drawn:
             }
         if lan.tenant:
             entry["tenant"] = lan.tenant
+        if "/" in str(entry["as"]) and self._chance(0.3):
+            entry["except"] = [str(ip_network(n)[1]) for n in entry["address"]]
         if self._chance(0.2):
             entry["to"] = self.far()
         elif self._chance(0.15):

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.differential.case import SELF, Sent, Surroundings, Talk
 from tests.differential.datagram import ECHO, GRE, ICMP, ICMP6, TCP, UDP, Address, Datagram
-from tests.differential.generate.entries import PORTS
+from tests.differential.generate.entries import FAR_SITES, PORTS
 from tests.differential.generate.networks import FAR, MARKS, Networks
 
 _PROTOCOLS = (TCP, UDP, ICMP, GRE, 50)
@@ -92,9 +92,11 @@ class Packets:
         if not working:
             return None
         provider = self.random.choice(working)
-        source = (
-            self.random.choice(FAR[family]) if self.random.random() < 0.8 else self.random.choice(self.named[family])
-        )
+        if self.random.random() < 0.1:
+            inside = self._inside(family)
+            sites = [str(ip_network(network)[9]) for network in FAR_SITES if ip_network(network).version == family]
+            return (provider.ifname, sites[0], inside[1]) if inside else None
+        source = self.random.choice(FAR[family] if self.random.random() < 0.8 else self.named[family])
         if self.random.random() < 0.75 and self.publics[family]:
             return provider.ifname, source, self.random.choice(self.publics[family])
         return provider.ifname, source, self.random.choice(self.named[family])

@@ -46,6 +46,9 @@ def draw_spec(random: Random, networks: Networks) -> tuple[Surroundings, dict[st
 def _faults(random: Random, host: Surroundings, spec: dict[str, Any]) -> Surroundings:
     probed = [name for name, uplink in spec["uplinks"].items() if "health" in uplink]
     health = {name: random.choice(["up", "down", "unknown"]) for name in probed}
+    for name, forward in spec.get("forwards", {}).items():
+        if "health" in forward:
+            health |= {f"{name} {server}": random.choice(["up", "down"]) for server in forward["to"]}
     wires = sorted(uplink["interface"] for uplink in spec["uplinks"].values())
     down = (random.choice(wires),) if random.random() < 0.1 else ()
     return replace(host, health=health, down=down)
