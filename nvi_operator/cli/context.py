@@ -54,8 +54,11 @@ class Context:
         return self._loaded
 
     def hostname(self) -> str:
-        """The host that the spec is read for."""
-        return str(self.arguments.host or os.uname().nodename)
+        """The host that the spec is read for: as `nvictl run` does where the Operator document is beside it."""
+        from nvi_operator.language.operator.host import host_beside
+
+        beside = None if self.arguments.spec is None else host_beside(self.arguments.spec)
+        return str(self.arguments.host or beside or os.uname().nodename)
 
     def compiler(self) -> tuple[Compiler, Numbers]:
         """For the spec; without a spec, for the removal of the gateway."""

@@ -183,3 +183,14 @@ def test_a_disabled_check_is_not_asked(tmp_path: Path) -> None:
     checks = "{portal: {ping: 192.0.2.1, enabled: false}, mail: {ping: 192.0.2.2}}"
     path.write_text(f"{HEAD}{SOURCE}  checks: {checks}\n")
     assert list(load_operator(path, ()).checks) == ["mail"]
+
+
+def test_its_host_is_that_of_every_command_that_reads_the_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gateway.yaml").write_text(BASE + "  host: edge-1\n")
+    (tmp_path / "operator.yaml").write_text(f"{HEAD}  host: edge-1\n{SOURCE}")
+    assert main(["validate", str(tmp_path)]) == 0
+    assert "gateway gw: valid" in capsys.readouterr().out
+    assert main(["validate", "--host", "edge-2", str(tmp_path)]) == 1
+    assert "no gateway matches host 'edge-2'" in capsys.readouterr().err
