@@ -106,10 +106,29 @@ def _changes_of(region: Region, before: Gateway, after: Gateway) -> Iterator[Flo
             if was.chosen or now.chosen:
                 yield from _chosen(region, now.region, before, after)
                 continue
-            for space in _parts(was, now):
-                old, new = before.outcome(_narrowed(was, space)), after.outcome(_narrowed(now, space))
-                if old != new:
-                    yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
+            for part in _parts(was, now):
+                for space, old, new in _outcomes(before, after, _narrowed(was, part), _narrowed(now, part)):
+                    if old != new:
+                        yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
+
+
+def _outcomes(before: Gateway, after: Gateway, was: Walk, now: Walk) -> Iterator[tuple[Space, Outcome, Outcome]]:
+    """Of one class, and of its parts where answers part by whom they go to."""
+    for part, answers in _by_answer(after, now):
+        for space, old_answers in _by_answer(before, _narrowed(was, part)):
+            yield (
+                space,
+                outcome_of(_narrowed(was, space), (_narrowed(a, space) for a in old_answers), before.topology),
+                outcome_of(_narrowed(now, space), (_narrowed(a, space) for a in answers), after.topology),
+            )
+
+
+def _by_answer(side: Gateway, walk: Walk) -> Iterator[tuple[Space, Sequence[Walk]]]:
+    answers = reply(side.machine, walk)
+    if len(answers) < 2 or any(answer.chosen for answer in answers):
+        yield walk.space, answers
+    else:
+        yield from ((answer.region.space, (answer,)) for answer in answers)
 
 
 def _names(*sides: Gateway) -> dict[str, str]:

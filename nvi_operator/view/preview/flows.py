@@ -167,7 +167,7 @@ def _outcome(change: FlowChange, found: Outcome) -> str:
             way = "reaches the gateway itself"
     if found.destination is not None and found.end is End.UPLINK:
         way = f"{way} to {_target(change, found)}"
-    if None not in change.sources and found.end is not End.GATEWAY:
+    if found.end is End.UPLINK or (found.end is End.INSIDE and None not in change.sources):
         if found.source is not None:
             way += f" as {_few(_spans(change, found.source))}"
         elif found.end is End.UPLINK:
@@ -198,12 +198,22 @@ def _few(texts: Iterable[str], *, last: str = ", ") -> str:
 
 
 def _sign(change: FlowChange) -> str:
+    if _is_transit(change):
+        return "~"
     was, now = (any(_works(each) for each in side) for side in (change.before, change.after))
     if (was and not now) or _server(change):
         return "-"
     if _is_astray(change.after) and not _is_astray(change.before):
         return "!"
     return "+" if now and not was else "~"
+
+
+def _is_transit(change: FlowChange) -> bool:
+    """From one uplink to another: a gateway passes that on and no more, and ISPs do not send it."""
+    inner = (End.INSIDE, End.GATEWAY)
+    return all(name in change.names for name in change.sources) and not any(
+        each.end in inner for each in (*change.before, *change.after)
+    )
 
 
 def _works(found: Outcome) -> bool:
@@ -217,7 +227,7 @@ def _is_astray(outcomes: frozenset[Outcome]) -> bool:
 
 
 def _order(change: FlowChange) -> tuple[int, bool, bool, bool]:
-    works = any(map(_works, (*change.before, *change.after)))
+    works = not _is_transit(change) and any(map(_works, (*change.before, *change.after)))
     rank = {"!": 0, "-": 1, "~": 2, "+": 2}[_sign(change)] if works else 3
     has_server = any(each.destination is not None for side in (change.before, change.after) for each in side)
     is_from_outside = any(ifname in change.names for ifname in change.sources)
