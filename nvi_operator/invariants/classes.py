@@ -53,20 +53,37 @@ class Classes:
 
     def own(self, family: Family) -> Spans:
         """The gateway's own addresses, those of its interfaces that were made up as well."""
-        found = (a.ip for i in self.machine.interfaces.values() for a in i.addresses)
-        return Spans.addresses(a for a in found if a.version == family)
+        return self._own[family]
+
+    @cached_property
+    def _own(self) -> dict[Family, Spans]:
+        found = [a.ip for i in self.machine.interfaces.values() for a in i.addresses]
+        return {family: Spans.addresses(a for a in found if a.version == family) for family in FAMILIES}
 
     def inside(self, family: Family) -> Spans:
         """What lives behind inside interfaces."""
-        return Spans.networks(self.topology.inside_networks(family))
+        return self._inside[family]
+
+    @cached_property
+    def _inside(self) -> dict[Family, Spans]:
+        return {family: Spans.networks(self.topology.inside_networks(family)) for family in FAMILIES}
 
     def public(self, family: Family) -> Spans:
         """The uplinks' addresses, and what is routed to the gateway."""
-        return Spans.networks(n for uplink in self.topology.uplinks for n in uplink.sources(family))
+        return self._public[family]
+
+    @cached_property
+    def _public(self) -> dict[Family, Spans]:
+        uplinks = self.topology.uplinks
+        return {f: Spans.networks(n for uplink in uplinks for n in uplink.sources(f)) for f in FAMILIES}
 
     def outside(self, family: Family) -> Spans:
         """Everyone else."""
-        return self.hosts(family) - self.inside(family) - self.public(family) - self.own(family)
+        return self._outside[family]
+
+    @cached_property
+    def _outside(self) -> dict[Family, Spans]:
+        return {f: self.hosts(f) - self.inside(f) - self.public(f) - self.own(f) for f in FAMILIES}
 
     def behind(self, inside: Inside, family: Family) -> Spans:
         """The hosts behind an interface: the gateway's own addresses are none of them."""

@@ -76,9 +76,12 @@ def _packets(classes: Classes, uplink: Uplink, family: Family, asking: Asking, r
 def _not_arriving(classes: Classes, walk: Walk, asking: Asking, finder: Finder) -> Iterator[Finding | Unknown]:
     """The forwards of a walk whose packets do not get to one of their servers."""
     reported: set[str] = set()
+    arrives = _arrives(classes, walk)
     for values, arrival in _ends(walk, asking):
         row = finder.find(values)
-        if row.name in reported or _is_at_server(classes, walk, row, arrival) or _is_others(classes, walk, arrival):
+        if arrives and _is_at_server(classes, row, arrival):
+            continue
+        if row.name in reported or _is_others(classes, walk, arrival):
             continue
         reported.add(row.name)
         if isinstance(walk.verdict, NotModelled) or not _is_home_known(classes, row):
@@ -118,14 +121,17 @@ def _column(space: Space, rows: Bundle | None, term: Term) -> Callable[[int], tu
     return lambda row: values
 
 
-def _is_at_server(classes: Classes, walk: Walk, row: Row, arrival: _Arrival) -> bool:
+def _arrives(classes: Classes, walk: Walk) -> bool:
+    """Does a class end at hosts behind the gateway, or at the gateway itself?"""
     match walk.verdict:
-        case Forwarded(interface) if not _leaves(classes, walk, interface):
-            pass
+        case Forwarded(interface):
+            return not _leaves(classes, walk, interface)
         case Delivered():
-            pass
-        case _:
-            return False
+            return True
+    return False
+
+
+def _is_at_server(classes: Classes, row: Row, arrival: _Arrival) -> bool:
     servers = row.servers if row.ports else classes.servers[row.public]  # of those for single ports as well
     return all(
         first == last
