@@ -92,7 +92,8 @@ soak: dev ## hours: every example of the laws, 500 pairs of changers with kills,
 	$(SUDO) $(BIN)/python -m pytest --flow-cache both tests/netns
 	$(SUDO) NVI_ROUNDS=500 $(BIN)/python -m pytest -s tests/netns/test_two_at_once.py
 	$(SUDO) $(BIN)/python -m pytest --soak 10000 tests/netns/test_soak.py
-	$(BIN)/python -m pytest --soak 40000 tests/unit/rollout/test_kills.py
+	$(BIN)/python -m pytest --soak 40000 tests/unit/rollout/test_kills.py tests/unit/sources/test_git_kills.py
+	$(SUDO) NVI_ROUNDS=200 $(BIN)/python -m pytest -s tests/netns/test_confirm_kills.py
 
 kmod-test: vm-setup ## the module on real kernels, in QEMU: KERNEL=all (hours), or one of tests/vm/kernels.toml
 	$(SUDO) $(BIN)/python -m tests.vm $(KERNEL)
