@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.step import ElementOf, RuleAt
 from nvi_operator.explain.walk import reply
+from nvi_operator.kmod.facts import ModuleFacts
 from tests.unit.explain.gateways import EDGE, gateway, the_walk, told, where
 
 FORWARDS = """
@@ -159,3 +160,13 @@ def test_without_the_table_nothing_leaves_the_device() -> None:
     objects = {ref: obj for ref, obj in edge.state.objects.items() if ref.kind != "nft-table"}
     bare = Machine(type(edge.state)(objects), edge.interfaces, edge.routes)
     assert where(bare, "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443") == "dropped: device (no_stage_bit)"
+
+
+def test_both_dataplanes_take_the_same_way() -> None:
+    module = gateway(EDGE, "dataplane: { type: kmod, hideHop: true }", module=ModuleFacts(loaded=True))
+    assert [ref.kind for ref, _ in module.state if ref.kind in ("tc-program", "module")] == ["module"]
+    out = the_walk(module, "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443")
+    assert told(out) == "wan0 203.0.113.2:40000 -> 192.0.2.1:443"
+    assert out.packet.ttl == 63
+    by_index = gateway(EDGE, "dataplane: { inInterface: skb_iif, keepMarks: true }")
+    assert the_walk(by_index, "lan0 tcp 192.168.1.5:1 -> 192.0.2.1:2", mark=0x11).packet.mark == 0x80000011
