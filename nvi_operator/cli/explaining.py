@@ -25,7 +25,7 @@ from nvi_operator.language.wording import nearest, shown
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.origins import Origins
 from nvi_operator.state.host import HostState
-from nvi_operator.topology.assume import assume_leases, assume_missing
+from nvi_operator.topology.assume import assume_inside, assume_leases, assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
@@ -118,7 +118,7 @@ def _planned(loaded: LoadedSpec, source: str) -> Host:
         facts = _facts(loaded)
     else:
         assumed = assume_missing(loaded.spec, Facts(os.uname().nodename))
-        facts = assume_leases(loaded.spec, assumed, notes.append)
+        facts = assume_leases(loaded.spec, assume_inside(loaded.spec, assumed), notes.append)
     topology = resolve(loaded.name, loaded.spec, facts)
     on = "this host" if here else "a host as the spec says"
     return Host(f"by {source}, on {on}", facts, topology, desired_state(topology), notes=tuple(notes))

@@ -44,6 +44,20 @@ def named_interfaces(spec: GatewaySpec) -> frozenset[str]:
     return frozenset({*spec.interfaces, *(uplink.interface for uplink in spec.uplinks.values())})
 
 
+def assume_inside(spec: GatewaySpec, facts: Facts) -> Facts:
+    """The same with the first address of each network for an inside interface that was made up.
+
+    What is redirected to the gateway itself, or to a server beside the client, depends on it.
+    """
+    links = dict(facts.links)
+    for ifname, inside in spec.interfaces.items() if facts.assumed else ():
+        link = links[ifname]
+        if link.ifindex >= _FIRST and not link.addresses:
+            firsts = ((n[1] if n.num_addresses > 2 else n[0], n.prefixlen) for n in inside.networks)
+            links[ifname] = replace(link, addresses=tuple(map(ip_interface, firsts)))
+    return replace(facts, links=MappingProxyType(links))
+
+
 def assume_leases(spec: GatewaySpec, facts: Facts, note: Note) -> Facts:
     """The same with an address and a router for each uplink that has them by a lease, where the host has none.
 
@@ -70,4 +84,5 @@ def assume_leases(spec: GatewaySpec, facts: Facts, note: Note) -> Facts:
 
 def assume_working(spec: GatewaySpec) -> Facts:
     """A host that has all that the spec names, and to which every ISP has assigned what the spec leaves to it."""
-    return replace(assume_leases(spec, assume_missing(spec, Facts("")), lambda _: None), assumed=True)
+    known = assume_inside(spec, assume_missing(spec, Facts("")))
+    return replace(assume_leases(spec, known, lambda _: None), assumed=True)
