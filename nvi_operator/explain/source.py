@@ -114,6 +114,10 @@ def _of_interface(machine: Machine, passing: Passing, way: Way) -> Address | Non
         beside = [a for a in mine if way.via is not None and way.via in a.network]
         return (beside or mine)[0].ip
     asked = passing.space.values(passing.now["destination"]).first
+    for other in machine.interfaces.values():
+        for address in other.addresses:
+            if address.version == 6 and int(address.ip) == asked:
+                return address.ip  # RFC 6724, rule 1, wherever the address is
     return max(mine, key=lambda a: _common(int(a.ip), asked, a.network.prefixlen)).ip
 
 

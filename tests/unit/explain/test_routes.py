@@ -73,6 +73,14 @@ def test_a_bound_socket_of_ipv6_chooses_its_source_before_it_gives_up() -> None:
     assert [told(walk) for walk in walks(edge, sent)] == ["wan0 [2001:db8:a::2]:1 -> [2001:db8:a:7::1]:2"]
 
 
+def test_a_bound_socket_of_ipv6_asks_an_own_address_as_that_address() -> None:
+    links = {"wan0": link("wan0", 9, "2001:db8:a::2/64"), "mgmt0": link("mgmt0", 12, "fd00:30::1/64")}
+    edge = gateway(EDGE, links=LAN | links)
+    own = ip_address("fd00:30::1")
+    sent: Packet = Packet(None, 17, ip_address("::"), own, 1, 2, bound_interface="wan0")
+    assert {walk.packet.source for walk in walks(edge, sent)} == {own}
+
+
 def test_a_broadcast_address_is_no_source_where_own_addresses_are_none() -> None:
     edge = gateway(EDGE, links=LAN | {"mgmt0": link("mgmt0", 12, "172.30.0.1/24")})
     assert where(edge, "mgmt0 udp 192.168.1.255:1 -> 172.30.0.1:2") == "dropped: martian source"
