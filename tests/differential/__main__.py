@@ -32,6 +32,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--packets", type=int, default=20000, help="how many to send")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the cases; printed")
     parser.add_argument("--first", type=int, default=0, help="the number of the first case of the seed")
+    parser.add_argument("--talks", type=int, default=PER_CASE, help="of each case")
     parser.add_argument("--most", type=int, default=5, help="stop after so many disagreements")
     parser.add_argument("--out", type=Path, default=Path("."), help="where cases that were shrunk are written")
     parser.add_argument("--as-found", action="store_true", help="do not shrink")
@@ -51,7 +52,7 @@ def _many(stage: Stage, options: argparse.Namespace) -> int:
 
     def cases() -> Iterator[Case]:
         for number[0] in count(options.first):
-            yield draw_case(options.seed, number[0], PER_CASE)
+            yield draw_case(options.seed, number[0], options.talks)
 
     def disagreed(one: Disagreement) -> bool:
         found[0] += 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from random import randrange
 
@@ -12,12 +13,12 @@ import pytest
 
 from tests.differential.case import from_yaml
 from tests.differential.generate import draw_case
-from tests.differential.run import PER_CASE, Disagreement, Tally, disagreement, run
+from tests.differential.run import Disagreement, Tally, disagreement, run
 from tests.differential.scene import Stage
 
 pytestmark = pytest.mark.netns
 
-PACKETS = int(os.environ.get("NVI_PACKETS", "2000"))
+PACKETS, SECONDS, TALKS = int(os.environ.get("NVI_PACKETS", "1500")), 15.0, 60
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 
 
@@ -33,7 +34,8 @@ def test_what_once_disagreed_agrees(stage: Stage) -> None:
 
 
 def test_random_packets_go_as_predicted(stage: Stage) -> None:
-    seed = randrange(1 << 31)
+    """So many packets, or so many seconds of a busy machine; `make differential` takes as long as it takes."""
+    seed, end = randrange(1 << 31), time.monotonic() + SECONDS
     print(f"seed {seed}")
     tally, found = Tally(), list[Disagreement]()
 
@@ -41,6 +43,7 @@ def test_random_packets_go_as_predicted(stage: Stage) -> None:
         found.append(one)
         return False
 
-    run(stage, (draw_case(seed, number, PER_CASE) for number in count()), PACKETS, tally, disagreed)
+    numbers = takewhile(lambda number: time.monotonic() < end or not number, count())
+    run(stage, (draw_case(seed, number, TALKS) for number in numbers), PACKETS, tally, disagreed)
     print(tally)
-    assert not found, f"python -m tests.differential --seed {seed}: {found[0].text}"
+    assert not found, f"python -m tests.differential --seed {seed} --talks {TALKS}: {found[0].text}"
