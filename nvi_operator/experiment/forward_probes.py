@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 from nvi_operator.experiment.places import Places, spread
 from nvi_operator.experiment.probe import Expected, Probe, Sampled, ranges
@@ -13,6 +14,7 @@ from nvi_operator.topology.interfaces import Inside
 from nvi_operator.topology.rules import ForwardEntry, ForwardRule
 
 _FREE_PORT = 47808
+_CLIENTS = 64
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ForwardProbes:
         self.most = most
         self.sampled: list[Sampled] = []
         self._left_out: dict[str, str] = {}
+        self._turns = count()
 
     def probes(self) -> list[Probe]:
         topology = self.places.topology
@@ -68,7 +71,7 @@ class ForwardProbes:
         expected = self._expected(way)
         owner = self.places.owner(way.public)
         if owner is not None:
-            client = self.places.stranger(way.public.version, way.clients, others)
+            client = self._stranger(way, others)
             if client is not None:
                 packet = self.places.packet(
                     owner.interface.ifname,
@@ -87,6 +90,14 @@ class ForwardProbes:
         if owner is None and not way.hairpin:
             self._left_out[way.name] = f"{way.public} is an address of no uplink"
 
+    def _stranger(self, way: _Way, others: Sequence[Network]) -> Address | None:
+        """Flows without ports of one client to one server are one flow to conntrack, whatever address was asked."""
+        found = list(islice(self.places.strangers(way.public.version, way.clients, others), _CLIENTS))
+        return found[self._turn(way) % len(found)] if found else None
+
+    def _turn(self, way: _Way) -> int:
+        return next(self._turns) if isinstance(way.service, str) or way.source_ports else 0
+
     def _from_inside(self, way: _Way, expected: Expected, others: Sequence[Network]) -> Iterator[Probe]:
         """Of the server's own network, and of one other."""
         home = self.places.home(way.servers[0], way.tenant or None)
@@ -101,7 +112,7 @@ class ForwardProbes:
                 yield Probe("hairpin", way.name, what, packet, expected)
 
     def _clients(self, inside: Inside, way: _Way, others: Sequence[Network]) -> Iterator[Address]:
-        for client in self.places.clients(inside, way.public.version):
+        for client in self.places.clients(inside, way.public.version, self._turn(way)):
             allowed = not way.clients or any(client in network for network in way.clients)
             if allowed and client not in way.servers and not any(client in network for network in others):
                 yield client

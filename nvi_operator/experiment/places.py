@@ -41,13 +41,12 @@ class Places:
             usable = [a for a in usable if a not in (network[0], network[-1])]
         yield from sorted(usable, key=lambda a: a in self.around.taken)
 
-    def clients(self, inside: Inside, family: Family) -> Iterator[Address]:
-        """Hosts behind an interface, and behind no other with a narrower network."""
+    def clients(self, inside: Inside, family: Family, turn: int = 0) -> Iterator[Address]:
+        """A host of each network behind an interface, and behind no narrower one; `turn`: which of them."""
         for network in inside.of_family(family):
-            for host in self.hosts(network):
-                if self.home(host, inside.tenant) is inside:
-                    yield host
-                    break
+            hosts = [host for host in self.hosts(network) if self.home(host, inside.tenant) is inside]
+            if hosts:
+                yield hosts[turn % len(hosts)]
 
     def home(self, address: Address, tenant: int | None = None) -> Inside | None:
         """The interface behind which it lives."""
@@ -67,16 +66,23 @@ class Places:
         self, family: Family, among: Sequence[Network] = (), without: Collection[Network] = ()
     ) -> Address | None:
         """A host beyond the uplinks; of these networks, if any."""
-        far = [a for a in self.around.far[family] if not any(a in n for n in without)]
-        if among:
-            far = [a for a in far if any(a in n for n in among)]
-        if far:
-            return far[0]
+        return next(self.strangers(family, among, without), None)
+
+    def owner_name(self, address: Address) -> str | None:
+        owner = self.owner(address)
+        return owner.name if owner else None
+
+    def strangers(
+        self, family: Family, among: Sequence[Network] = (), without: Collection[Network] = ()
+    ) -> Iterator[Address]:
+        """The same, several; those first that mean nothing to the spec."""
+        far = self.around.far[family]
+        for address in (*far, *(far[0] + step for step in range(1, _CANDIDATES))):
+            left = not any(address in network for network in without)
+            if left and (not among or any(address in network for network in among)):
+                yield address
         for network in among:
-            found = next((h for h in self.hosts(network, without) if self.home(h) is None), None)
-            if found is not None:
-                return found
-        return None
+            yield from (host for host in self.hosts(network, without) if self.home(host) is None)
 
     def addressee(self, family: Family, among: Sequence[Network]) -> Address | None:
         """A stranger of these networks, or an inside host of them."""

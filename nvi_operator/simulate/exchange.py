@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.judge import Observation, Result, judge
 from nvi_operator.experiment.probe import Fate, Probe
+from nvi_operator.language.model.values import Address
 from nvi_operator.simulate.wire import Arrival, WireEnd
 
 _BATCH = 64  # probes at once: what is sent fits into the receivers' buffers
@@ -33,10 +34,20 @@ class _Sent:
 
 
 class Exchange:
-    """Over these wires. `patience`: seconds without an arrival, after which what is missing is lost."""
+    """Over these wires. `patience`: seconds without an arrival, after which what is missing is lost.
 
-    def __init__(self, ends: Iterable[WireEnd], *, patience: float = _PATIENCE) -> None:
+    `owner` tells the uplink that an address is routed to: answers to it come in there, whichever way packets left.
+    """
+
+    def __init__(
+        self,
+        ends: Iterable[WireEnd],
+        owner: Callable[[Address], str | None] = lambda address: None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._ends = {end.wire.ifname: end for end in ends}
+        self._owner = owner
         self._patience = patience
         self._sent: dict[int, _Sent] = {}
         self._flows: dict[tuple[str, int | None, object], int] = {}
@@ -91,8 +102,12 @@ class Exchange:
         return True
 
     def _answer(self, number: int, arrival: Arrival) -> None:
-        packet = frames.probe_bytes(frames.answer(arrival.seen.packet), number | _ANSWER)
-        self._ends[arrival.ifname].send(packet, router=arrival.router)
+        packet = frames.answer(arrival.seen.packet)
+        end, router = self._ends[arrival.ifname], arrival.router
+        owner = self._owner(packet.destination) if router else None
+        if owner is not None:
+            end, router = next(each for each in self._ends.values() if owner in each.wire.uplinks), owner
+        end.send(frames.probe_bytes(packet, number | _ANSWER), router=router)
 
     def _unnumbered(self, arrival: Arrival) -> bool:
         """A reset of the gateway itself has no payload: its addresses and port tell to which probe it belongs."""
