@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from typing import Literal
 
 from nvi_operator.kind import Kind, Phase
-from nvi_operator.language.model.values import Family, Network
+from nvi_operator.language.model.values import FAMILIES, Family, Network
 from nvi_operator.language.wording import counted
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.prefixes import ANY, Prefixes, fewest
@@ -28,7 +28,7 @@ class Standing(IntFlag):
     OWN = 1  # a source of this uplink; at an inside interface, of any uplink
     INSIDE = 2  # an inside network, whose addresses leave translated only
     OTHER = 4  # a source of another uplink
-    FREE = 8  # leaves: at an inside interface, what is no uplink's
+    FREE = 8  # leaves: at an inside interface, what is no uplink's; at an uplink, a family that the spec has not
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,29 @@ def _desired(topology: Topology) -> Iterator[EgressGuard]:
     present = {interface.ifname for interface in topology.interfaces if interface.ifindex is not None}
     for ifname in topology.uplink_ifnames:
         if ifname in present:
-            entries = (entry for family in topology.families for entry in _entries(topology, ifname, family))
+            entries = [entry for family in topology.families for entry in _entries(topology, ifname, family)]
+            # The table has no rule about a family that the spec does not have, and so leaves it to the host.
+            entries += [_rest_is_free(family) for family in FAMILIES if family not in topology.families]
             yield EgressGuard(ifname, topology.stage_mask, frozenset(entries), tcx)
-    public = frozenset(entry for family in topology.families for entry in _answers(topology, family))
+    public = frozenset(_answers(topology))
     for ifname in (
         sorted({inside.interface.ifname for inside in topology.inside_interfaces} & present) if public else ()
     ):
         yield EgressGuard(ifname, topology.stage_mask, public, tcx)
 
 
-def _answers(topology: Topology, family: Family) -> Iterator[GuardEntry]:
-    """At an inside interface: of uplinks' addresses the gateway's own answers are asked for their stage bit."""
-    if own := _sources(topology, family, lambda _: True):
-        yield GuardEntry("source", ANY[family], Standing.FREE)
+def _rest_is_free(family: Family) -> GuardEntry:
+    return GuardEntry("source", ANY[family], Standing.FREE)
+
+
+def _answers(topology: Topology) -> Iterator[GuardEntry]:
+    """At an inside interface: of uplinks' addresses the gateway's own answers are asked for their stage bit.
+
+    What has another source leaves, in a family without uplinks as well.
+    """
+    own = [network for family in FAMILIES for network in _sources(topology, family, lambda _: True)]
+    if own:
+        yield from map(_rest_is_free, FAMILIES)
         yield from (GuardEntry("source", str(network), Standing.OWN) for network in own)
 
 
@@ -175,7 +185,10 @@ def _describe(guard: EgressGuard) -> str:
         for word, standing in (("own", Standing.OWN), ("inside", Standing.INSIDE), ("other", Standing.OTHER))
         if (networks := sorted(entry.network for entry in sources if entry.standing & standing))
     ]
-    if any(entry.standing & Standing.FREE for entry in sources):
+    free = {entry.network for entry in sources if entry.standing & Standing.FREE}
+    if len(free) == 1:
+        parts.append(f"all of {min(free)} leaves")
+    elif free:
         parts = [*(part.replace("own", "public", 1) for part in parts), "all else leaves"]
     tcx = "; by tcx, where the kernel has it" if guard.tcx else ""
     return f"{guard.key}: {'; '.join(parts)}{_exceptions(guard.entries)}{tcx}"

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.experiment.outcome import Tried
-from nvi_operator.language.load.loader import load_directory
-from nvi_operator.simulate.isolation import isolated
-from nvi_operator.simulate.simulation import Gateway, standing, try_out
+from nvi_operator.simulate.simulation import Gateway, try_out
 from tests.lab.command import ROOT
 from tests.lab.net import until
+from tests.lab.simulated import apart, in_gateway
 
 pytestmark = pytest.mark.netns
 
@@ -85,20 +83,6 @@ spec:
     - { name: lan-dmz, from: 192.168.1.0/24, to: 10.1.0.0/24, never: all }
     - { name: own, from: self, to: outside, by: isp-a }
 """
-
-
-def in_gateway(spec: Path, tmp_path: Path, do: Callable[[Gateway], dict[str, Any]]) -> dict[str, Any]:
-    """What `do` returns of the spec's gateway, in a process that has it to itself."""
-    loaded, result = load_directory(spec), tmp_path / "result.json"
-
-    def run() -> int:
-        with standing(loaded.name, loaded.spec) as gateway:
-            result.write_text(json.dumps(do(gateway)))
-        return 0
-
-    assert isolated(run) == 0
-    found: dict[str, Any] = json.loads(result.read_text())
-    return found
 
 
 def told(tried: Tried) -> dict[str, Any]:
@@ -203,18 +187,6 @@ def others() -> list[str]:
     return [name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()]
 
 
-def as_host(tmp_path: Path, do: Callable[[], object]) -> Any:
-    """What `do` returns, on a host that nothing else uses at the same time."""
-    result = tmp_path / "result.json"
-
-    def run() -> int:
-        result.write_text(json.dumps(do()))
-        return 0
-
-    assert isolated(run) == 0
-    return json.loads(result.read_text())
-
-
 def command(*arguments: str, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> int:
     """The process of `nvictl simulate`: a fork, which has all imports."""
     pid = os.fork()
@@ -240,7 +212,7 @@ def test_the_host_is_as_it_was(tmp_path: Path) -> None:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         return before, looked(), code
 
-    before, after, code = as_host(tmp_path, use)
+    before, after, code = apart(tmp_path, use)
     assert before == after
     assert code == 0
     results = json.loads(output.read_text())["results"]
@@ -266,7 +238,7 @@ def test_nothing_is_left_however_it_ends(number: signal.Signals, tmp_path: Path)
         until(lambda: not others(), "no process is left", seconds=10)
         return before, looked()
 
-    before, after = as_host(tmp_path, kill)
+    before, after = apart(tmp_path, kill)
     assert before == after
 
 

@@ -17,12 +17,11 @@ import pytest
 from nvi_operator.cli import main
 from nvi_operator.experiment.probe import Expected, Probe
 from nvi_operator.explain.packet import TCP, Packet
-from nvi_operator.language.load.loader import load_directory
 from nvi_operator.simulate.exchange import Exchange
-from nvi_operator.simulate.isolation import isolated
-from nvi_operator.simulate.simulation import Gateway, standing
+from nvi_operator.simulate.simulation import Gateway
 from tests.lab.command import ROOT
 from tests.lab.net import until
+from tests.lab.simulated import in_gateway
 
 pytestmark = pytest.mark.netns
 
@@ -32,17 +31,8 @@ A = ip_address("203.0.113.2")
 FIREWALL = "table inet firewall { chain forward { type filter hook forward priority 0; tcp dport 443 drop; }; }"
 
 
-def in_gateway(tmp_path: Path, do: Callable[[Gateway], Any]) -> Any:
-    """What `do` returns, in a process that has the gateway of the example to itself."""
-    loaded, result = load_directory(SPEC), tmp_path / "result.json"
-
-    def run() -> int:
-        with standing(loaded.name, loaded.spec) as gateway:
-            result.write_text(json.dumps(do(gateway)))
-        return 0
-
-    assert isolated(run) == 0
-    return json.loads(result.read_text())
+def in_example(tmp_path: Path, do: Callable[[Gateway], Any]) -> Any:
+    return in_gateway(SPEC, tmp_path, do)
 
 
 def tracing(output: Path, *arguments: str) -> int:
@@ -89,7 +79,7 @@ def test_a_packet_and_its_answer_go_as_explain_predicts(
         found = traced(gateway, tmp_path, probe, *words, "--reply")
         return found, subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
 
-    found, tables = in_gateway(tmp_path, trace)
+    found, tables = in_example(tmp_path, trace)
     packet, answer = found["packets"]
     assert [(each["kind"], each["differences"], each["asPredicted"]) for each in (packet, answer)] == [
         ("packet", [], True),
@@ -108,7 +98,7 @@ def test_a_packet_for_the_gateway_itself_goes_as_explain_predicts(tmp_path: Path
     def trace(gateway: Gateway) -> Any:
         return traced(gateway, tmp_path, probe, "-i", "lan0", "tcp", "any", "to", "192.168.1.1")
 
-    (packet,) = in_gateway(tmp_path, trace)["packets"]
+    (packet,) = in_example(tmp_path, trace)["packets"]
     assert (packet["end"], packet["differences"]) == ("reaches the gateway itself", [])
 
 
@@ -117,7 +107,7 @@ def test_a_drop_of_another_program_is_named_and_differs_from_the_prediction(tmp_
         subprocess.run(["nft", FIREWALL], check=True)
         return traced(gateway, tmp_path, OUT, "-i", "lan0", "tcp", "any", "to", "192.0.2.80:443")
 
-    (packet,) = in_gateway(tmp_path, trace)["packets"]
+    (packet,) = in_example(tmp_path, trace)["packets"]
     assert packet["end"] == "is dropped in inet firewall forward"
     assert packet["differences"] == ["expected that it leaves by wan0: it is dropped in inet firewall forward"]
     assert any("rule of another program: inet firewall forward handle" in step["text"] for step in packet["steps"])
@@ -136,4 +126,4 @@ def test_its_table_ends_with_it_and_no_packet_is_an_answer_of_its_own(tmp_path: 
         arguments = ["trace", "--on", str(SPEC), "--seconds", "1", "tcp", "any", "to", "192.0.2.81:443"]
         return main(arguments), tables()
 
-    assert in_gateway(tmp_path, kill) == [3, "table inet nvi\n"]
+    assert in_example(tmp_path, kill) == [3, "table inet nvi\n"]

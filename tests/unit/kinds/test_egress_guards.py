@@ -45,6 +45,7 @@ def test_an_uplink_lets_out_its_own_sources_and_knows_the_others() -> None:
         "198.51.100.16/28": (OWN, 0),
         "203.0.113.2/32": (OTHER, 0),
         "192.168.0.0/16": (INSIDE, 0),
+        "::/0": (Standing.FREE, 0),  # of which the spec says nothing
     }
 
 
@@ -54,7 +55,14 @@ def test_an_inside_interface_asks_for_answers_from_public_addresses_alone() -> N
         "198.51.100.16/28": (OWN, 0),
         "203.0.113.2/32": (OWN, 0),
         "0.0.0.0/0": (Standing.FREE, 0),
+        "::/0": (Standing.FREE, 0),
     }
+
+
+def test_a_family_without_uplinks_is_free_between_inside_interfaces_alone() -> None:
+    lan = LAN.replace("192.168.0.0/16", "[192.168.0.0/16, fd00:1::/64]")
+    assert sources(lan + UPLINKS, "lan0")["::/0"] == (Standing.FREE, 0)
+    assert "::/0" not in sources(lan + UPLINKS, "wan0")
 
 
 def test_without_lines_no_destination_is_asked() -> None:
