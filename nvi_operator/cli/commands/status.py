@@ -13,20 +13,27 @@ from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show, warn
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from nvi_operator.daemon.control.client import Client
     from nvi_operator.view.status import StatusData
 
 
 def run(context: Context) -> int:
-    from nvi_operator.view.status_text import status_text
-
     if context.arguments.watch:
         from nvi_operator.cli.watch import watch
 
         return watch(context.arguments, lambda: look(context, events=50))
     data = look(context)
-    show(context.arguments, lambda: data, lambda: status_text(data))
+    show(context.arguments, lambda: data, lambda: _text(data))
     return 0 if data["working"] else 1
+
+
+def _text(data: StatusData) -> RenderableType:
+    """Programs that want JSON wait for none of this."""
+    from nvi_operator.view.status_text import status_text
+
+    return status_text(data)
 
 
 def look(context: Context, *, events: int | None = None) -> StatusData:
