@@ -22,7 +22,7 @@ from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
 from tests.examples import examples
 
-EXAMPLES = sorted(path.parent for path in (Path(__file__).parents[2] / "examples").glob("*/*.yaml"))
+EXAMPLES = sorted(path.parent for path in (Path(__file__).parents[2] / "examples").glob("*/gateway.yaml"))
 GRE = 47
 
 

@@ -143,6 +143,17 @@ def test_a_host_over_its_site_means_what_both_mean_written_out(
     assert meaning(texts) == meaning({"site.yaml": document("Gateway", "gw", whole)})
 
 
+@given(overlays)
+def test_a_host_changes_entries_of_files_as_those_of_the_yaml(host: dict[str, Any]) -> None:
+    over = {"hosts/edge.yaml": document("Host", "edge", host)}
+    rest = {section: value for section, value in _SITE.items() if section != "forwards"}
+    rows = "".join(json.dumps({"name": name, **entry}) + "\n" for name, entry in _SITE["forwards"].items())
+    site = document("Gateway", "gw", {**rest, "forwardsFrom": "f.jsonl"})
+    assert meaning({"site.yaml": site, "f.jsonl": rows, **over}) == meaning(
+        {"site.yaml": document("Gateway", "gw", _SITE), **over}
+    )
+
+
 @given(places)
 def test_any_value_of_a_spec_may_be_a_variable(paths: list[tuple[Any, ...]]) -> None:
     spec, variables = with_variables(_SITE, paths)

@@ -50,7 +50,9 @@ def reload(loaded: LoadedSpec, file: str, data: bytes) -> tuple[LoadedSpec, Delt
     if delta.section in loaded.language.switched and not all(entry.enabled for entry in changed):
         return None
     taken = loaded.taken.get(delta.section, frozenset()) | loaded.where.disabled.get(delta.section, frozenset())
-    if any(name in entries or name in taken for name in delta.added.keys() - delta.removed.keys()):
+    if taken and not taken.isdisjoint(delta.added.keys() | delta.removed.keys()):
+        return None
+    if any(name in entries for name in delta.added.keys() - delta.removed.keys()):
         return None
     claims = _claims(loaded, delta, attribute)
     if claims is None:

@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
+from nvi_operator.language.layers.file_entries import FileEntries
 from nvi_operator.language.layers.overlay import lay_over, mapping_of
 from nvi_operator.language.layers.variables import HOSTNAME, MARK, Filling, Variable
 from nvi_operator.language.load.merge import dotted
@@ -25,9 +27,9 @@ from nvi_operator.language.load.yaml_documents import CutDocument, documents_of,
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Branch, Document, own_place, parse
 from nvi_operator.language.model.address_sets import AddressSet, KnownSets, SetOrNetworks
-from nvi_operator.language.model.host import Host
+from nvi_operator.language.model.host import FOLDER, Host
 from nvi_operator.language.model.sections import Language
-from nvi_operator.language.wording import listed, nearest
+from nvi_operator.language.wording import listed, nearest, short
 
 _VARIABLE = MARK.encode()
 _HOST = re.compile(rb"""\bkind["']? *: *["']?Host\b""")
@@ -57,6 +59,7 @@ class Layers:
     problems: SpecProblems = field(default_factory=SpecProblems)
     notes: dict[Position, str] = field(default_factory=dict)
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    file_entries: FileEntries | None = None
     hosts: tuple[str, ...] = ()
     sets: dict[str, KnownSets] = field(default_factory=dict)
     places: dict[str, dict[str, Position]] = field(default_factory=dict)
@@ -177,12 +180,12 @@ class _Reading:
         others: list[AnyDocument] = []
         for document in found:
             if isinstance(document, Document) and _kind_of(document) == "Host":
-                self._keep(document)
+                self._keep(document, is_alone=len(found) == 1)
             else:
                 others.append(document)
         return others
 
-    def _keep(self, document: Document) -> None:
+    def _keep(self, document: Document, *, is_alone: bool) -> None:
         try:
             host = Host.model_validate(document.data)
         except ValidationError as error:
@@ -190,10 +193,14 @@ class _Reading:
                 self._problem(problem)
             return
         name = host.metadata.name
+        path = ("metadata", "name")
         if (first := self.overlays.setdefault(name, document)) is not document:
-            path = ("metadata", "name")
             message = f"host {name!r} is already described at {first.find(path)}"
             self._problem(SpecProblem(document.find(path), dotted(path), message, "join the two, or rename one"))
+        file = PurePath(document.file)
+        if is_alone and file.parent.name == FOLDER and file.stem not in (name, name.partition(".")[0]):
+            message = f"this file is called {short(file.stem)}, and describes host {name!r}"
+            self._problem(SpecProblem(document.find(path), dotted(path), message, "rename one of them"))
 
     # ---------------------------------------------------------------- layers
 
@@ -216,6 +223,8 @@ class _Reading:
             self._problem(problem)
         result.notes |= overlay.notes
         result.names = overlay.names
+        if overlay.of_files is not None:
+            result.file_entries = FileEntries(overlay.of_files, chosen, self._language, result.notes)
         return [overlay.rest, *documents] if overlay.rest else documents
 
     def _uncut(self, documents: list[AnyDocument], over: Document) -> list[AnyDocument]:

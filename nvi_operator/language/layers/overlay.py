@@ -49,11 +49,12 @@ class _Base:
 class Overlay:
     """The result. `names` are the entries that the host's document names, by section.
 
-    `rest` is what the host has alone.
+    `rest` is what the host has alone, `of_files` what may be of entries in CSV and JSON Lines files.
     """
 
     documents: list[Document] = field(default_factory=list)
     rest: Document | None = None
+    of_files: Document | None = None
     problems: list[SpecProblem] = field(default_factory=list)
     notes: dict[Position, str] = field(default_factory=dict)
     names: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -65,8 +66,12 @@ def lay_over(documents: Sequence[Document], over: Document, gateway: str, langua
     merging.run()
     found = merging.result
     found.documents = [base.merged() for base in merging.bases]
-    found.rest = merging.rest(gateway)
+    found.rest = merging.document(gateway, merging.left)
+    found.of_files = merging.document(gateway, merging.of_files)
     return found
+
+
+_Sections = dict[str, tuple[Any, int, Places]]  # value, place of the key, places
 
 
 class _Merging:
@@ -75,8 +80,8 @@ class _Merging:
         self.result = Overlay()
         self._over = over
         self._language = language
-        self._left: dict[str, Any] = {}
-        self._left_places: dict[str, tuple[int, Places]] = {}
+        self.left: _Sections = {}
+        self.of_files: _Sections = {}
 
     def run(self) -> None:
         root = self._over.places
@@ -88,15 +93,17 @@ class _Merging:
             at, of_value = places[section]
             self._section(section, value, at, of_value)
 
-    def rest(self, gateway: str) -> Document | None:
-        """What is of the host alone, as a document of the gateway."""
-        if not self._left:
+    def document(self, gateway: str, left: _Sections) -> Document | None:
+        """What the gateway's documents do not have, as one of them."""
+        if not left:
             return None
         root = self._over.places
         assert isinstance(root, Branch)
-        data = {**self._over.data, "kind": "Gateway", "metadata": {"name": gateway}, "spec": self._left}
+        data = {**self._over.data, "kind": "Gateway", "metadata": {"name": gateway}}
+        data["spec"] = {section: value for section, (value, _, _) in left.items()}
         at, spec = root.children["spec"]
-        places = Branch(root.place, {**root.children, "spec": (at, Branch(own_place(spec), self._left_places))})
+        left_places = {section: (at_section, of_section) for section, (_, at_section, of_section) in left.items()}
+        places = Branch(root.place, {**root.children, "spec": (at, Branch(own_place(spec), left_places))})
         return replace(self._over, data=data, places=places)
 
     # ---------------------------------------------------------------- sections
@@ -121,23 +128,22 @@ class _Merging:
         left: dict[str, Any] = {}
         left_places: dict[str, tuple[int, Places]] = {}
         value_places = _places_in(places, value)
+        specs = (*(base.spec for base in self.bases), self._over.data["spec"])
+        has_files = section in self._language.bulk and any(f"{section}From" in spec for spec in specs)
         for name, entry in value.items():
             at_name, of_entry = value_places[name]
             path: Path = ("spec", section, name)
             base = next((base for base in self.bases if name in mapping_of(base.spec.get(section))), None)
             if base is not None:
                 self._into_mapping(base, section, name, entry, at_name, of_entry)
-            elif entry is None and any(f"{section}From" in base.spec for base in self.bases):
-                message = f"there is no {shown(name)} to remove in the site's YAML"
-                hint = "a host changes no entries of CSV and JSON Lines files: name one by host, as ${hostname}.csv"
-                self._problem(path, at_name, message, hint)
-            elif entry is None:
+            elif entry is None and not has_files:
                 names = [name for base in self.bases for name in mapping_of(base.spec.get(section))]
                 self._nothing_to_remove(path, at_name, name, names)
             else:
                 left[name], left_places[name] = entry, (at_name, of_entry)
         if left:
-            self._leave(section, left, at, Branch(own_place(places), left_places))
+            found = self.of_files if has_files else self.left
+            found[section] = left, at, Branch(own_place(places), left_places)
 
     def _into_mapping(self, base: _Base, section: str, name: str, entry: Any, at: int, places: Places) -> None:
         at_section, of_section = base.places[section]
@@ -208,7 +214,7 @@ class _Merging:
             base.changed = True
 
     def _leave(self, section: str, value: Any, at: int, places: Places) -> None:
-        self._left[section], self._left_places[section] = value, (at, places)
+        self.left[section] = value, at, places
 
     # ---------------------------------------------------------------- values
 

@@ -23,7 +23,7 @@ from nvi_operator.language.load.entries_json import JsonLines
 from nvi_operator.language.load.entry_rows import Rows
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
-from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.language.load.yaml_reader import Document, Path
 from nvi_operator.language.model.address_sets import KnownSets
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.model.values import is_name
@@ -49,6 +49,10 @@ class EntryFile:
         """The place of the value at `path`, as in a document: spec, section, name of the entry, field, ..."""
         line = self._lines.get(path[2]) if len(path) > 2 else None
         return self.rows.document(line).find(path, key=key) if line else Position(self.file, 1, 1)
+
+    def document_of(self, name: str) -> Document:
+        """The entry's row, as a document that holds nothing else."""
+        return self.rows.document(self._lines[name])
 
     def edited(self, data: bytes) -> tuple[EntryFile, Patch] | None:
         """See `merge.Source`."""

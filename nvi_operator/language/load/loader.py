@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.check.gateway import check
 from nvi_operator.language.check.port_claims import Claims
+from nvi_operator.language.layers.file_entries import FileEntries
 from nvi_operator.language.layers.layers import Layers, layers_of
 from nvi_operator.language.load.entries import read_entries
 from nvi_operator.language.load.files import (
@@ -166,7 +167,9 @@ def _load_layers(
     problems = SpecProblems(layers.problems)
     try:
         documents = validated(layers.documents, problems, language, layers.sets)
-        loaded = _load(documents, yaml, entries, problems, hostname, gateway, root, language, layers.sets)
+        loaded = _load(
+            documents, yaml, entries, problems, hostname, gateway, root, language, layers.sets, layers.file_entries
+        )
     except SpecError as error:
         raise layers.explain(error) from None
     more = [file for file in (layers.overlay,) if file is not None and file not in loaded.files]
@@ -187,9 +190,10 @@ def _load(
     root: str,
     language: Language,
     sets: Mapping[str, KnownSets] = _NO_SETS,
+    of_host: FileEntries | None = None,
 ) -> LoadedSpec:
     """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
-    parts = _parts(documents, entries, problems, language, sets)
+    parts = _parts(documents, entries, problems, language, sets, of_host)
     if not parts:
         raise _no_documents(root)
     name = _choose(parts, hostname, gateway)
@@ -214,7 +218,11 @@ def _merged(
     if problems:
         raise SpecError(_in_order(problems))
     files = tuple(dict.fromkeys(part.source.file for part in chosen))
-    texts = {part.source.file: encoded(yaml[part.source.file]) for part in chosen if part.source.raw is None}
+    texts = {
+        part.source.file: encoded(yaml[part.source.file])
+        for part in chosen
+        if part.source.raw is None and part.source.file in yaml
+    }
     shared = frozenset(part.source.file for part in parts if part.name != name) & {*files}
     return LoadedSpec(name, spec, where, files, shared, claims, language, texts)
 
@@ -236,13 +244,18 @@ def _parts(
     problems: SpecProblems,
     language: Language,
     sets: Mapping[str, KnownSets] = _NO_SETS,
+    of_host: FileEntries | None = None,
 ) -> list[Part]:
     """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
     parts: list[Part] = []
     named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
     for part in documents:
         parts.append(part)
-        parts += _named_by(part, entries, named, problems, language, sets.get(part.name))
+        known = sets.get(part.name)
+        for found in _named_by(part, entries, named, problems, language, known):
+            parts += of_host.over(found, known, problems) if of_host else [found]
+    if of_host is not None:
+        parts += of_host.rest(sets.get(of_host.gateway), problems)
     for name in dict.fromkeys(part.name for part in parts):
         problems += merge([part for part in parts if part.name == name], language)[2]
     if problems:

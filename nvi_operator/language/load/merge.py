@@ -14,6 +14,7 @@ from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.host import FOLDER
 from nvi_operator.language.model.sections import Join, Language
 from nvi_operator.language.wording import short
 
@@ -170,8 +171,8 @@ _JOINED = {Join.ONCE: _single, Join.IN_ORDER: _list, Join.BY_NAME: _mapping}
 def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Position) -> None:
     in_list = isinstance(path[-2], int)
     hint = "keep one of them" if len(path) == 2 else "keep one of them, or give one another name"
-    if "hosts" in (PurePath(source.file).parent.name, PurePath(first.file).parent.name):
-        hint += "; a document that changes it for one host is of kind Host"
+    if FOLDER in (PurePath(source.file).parent.name, PurePath(first.file).parent.name):
+        hint += "; what changes it for one host is a document of kind Host"
     merged.problems.append(
         SpecProblem(
             source.find(path, key=not in_list),

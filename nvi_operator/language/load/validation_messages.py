@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
 from typing import Any, Protocol, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.base import fields_of, is_model
+from nvi_operator.language.model.host import FOLDER
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
@@ -91,6 +93,8 @@ def explained(
             item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path), language))
         ):
             hint = several
+        if item["type"] == "missing" and PurePath(document.find(path).file).parent.name == FOLDER:
+            hint += "; what changes it for one host is a document of kind Host"
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):
             hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"

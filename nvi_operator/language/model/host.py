@@ -9,6 +9,8 @@ from pydantic import Field
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import HostName
 
+FOLDER = "hosts"  # where people look for them
+
 
 class HostMetadata(Model):
     """Which host it is."""

@@ -49,7 +49,7 @@ EDGE_1 = host("edge-1", "  vars: {wan: 203.0.113.2}\n")
 
 
 def load(*specs: str, on: str | None = "edge-1", **texts: str) -> LoadedSpec:
-    files = {f"hosts/{number}.yaml": text for number, text in enumerate(specs)}
+    files = {f"host-{number}.yaml": text for number, text in enumerate(specs)}
     return load_texts({"site.yaml": SITE, **files, **texts}, hostname=on)
 
 
@@ -288,7 +288,7 @@ def test_a_spec_without_hosts_is_checked_as_it_is_everywhere(tmp_path: Path) -> 
 def test_a_kept_revision_means_what_it_meant_on_its_host() -> None:
     loaded = load(EDGE_1, host("edge-2", "  vars: {wan: 203.0.113.9}\n"))
     content = content_of(loaded, Path())
-    assert sorted(content.files) == [".host", "hosts/0.yaml", "site.yaml"]
+    assert sorted(content.files) == [".host", "host-0.yaml", "site.yaml"]
     assert loaded_from(content, "revision 1").spec == loaded.spec
     assert isinstance(content, Content)
 
@@ -328,14 +328,85 @@ def test_what_looks_like_a_document_of_a_host_is_told_to_become_one() -> None:
     site = SITE.replace("${wan}", "203.0.113.2")
     over = HEAD + "spec:\n  forwards: {web: {to: 10.1.0.81}}\n"
     (problem,) = refused({"site.yaml": site, "hosts/edge-1.yaml": over})
-    assert problem.endswith("give one another name; a document that changes it for one host is of kind Host")
+    assert problem.endswith("give one another name; what changes it for one host is a document of kind Host")
 
 
-def test_a_host_does_not_remove_what_is_in_a_file_of_entries() -> None:
-    site = SITE.replace("${wan}", "203.0.113.2").replace("  forwards:\n", "  forwardsFrom: f.csv\n  forwards:\n")
-    over = host("edge-1", "  forwards: {mail: null}\n")
-    rows = "name,at,ports,to\nmail,isp-a,25/tcp,10.1.0.25\n"
-    assert refused({"site.yaml": site, "e.yaml": over, "f.csv": rows}) == [
-        "e.yaml:5:14: spec.forwards.mail: there is no 'mail' to remove in the site's YAML\n"
-        "  hint: a host changes no entries of CSV and JSON Lines files: name one by host, as ${hostname}.csv"
+ROWS = """\
+name,at,ports,to,from
+mail,isp-a,25/tcp,10.1.0.25,office
+dns,isp-a,53/udp,10.1.0.53,
+vpn,isp-a,1194/udp,10.1.0.94,
+"""
+LINE = '{"name": "ntp", "at": "isp-a", "ports": "123/udp", "to": "10.1.0.123"}\n'
+
+
+def with_files(over: str, rows: str = ROWS) -> dict[str, str]:
+    site = SITE.replace("${wan}", "203.0.113.2") + "  addressSets: {office: 192.0.2.0/24}\n"
+    site = site.replace("  forwards:\n", "  forwardsFrom: [f.csv, f.jsonl]\n  forwards:\n")
+    return {"site.yaml": site, "e.yaml": host("edge-1", over), "f.csv": rows, "f.jsonl": LINE}
+
+
+def test_a_host_changes_entries_of_files_as_those_of_the_yaml() -> None:
+    over = """\
+  forwards:
+    mail: {to: 10.1.0.26, from: [office, 198.51.100.0/24]}
+    dns: null
+    vpn: {enabled: false}
+    ntp: {ports: 124/udp}
+    own: {at: isp-a, ports: 7/tcp, to: 10.1.0.7}
+"""
+    loaded = load_texts(with_files(over), hostname="edge-1")
+    forwards = loaded.spec.forwards
+    assert set(forwards) == {"web", "mail", "ntp", "own"}
+    assert (str(forwards["mail"].to[0]), len(forwards["mail"].from_ or ())) == ("10.1.0.26", 2)
+    assert str(forwards["ntp"].ports[0] if forwards["ntp"].ports else "") == "124/udp"
+    assert str(loaded.where.find(("spec", "forwards", "mail", "to"))) == "e.yaml:6:16"
+    assert str(loaded.where.find(("spec", "forwards", "mail", "at"))) == "f.csv:2:6"
+    assert sorted(loaded.contents) == ["e.yaml", "f.csv", "f.jsonl", "site.yaml"]
+    for before, after in (("1194", "1195"), ("53/udp", "54/udp"), ("0.25", "0.27")):
+        assert reload(loaded, "f.csv", ROWS.replace(before, after).encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("over", "problem"),
+    [
+        (
+            "  forwards: {mail: {to: nowhere}}\n",
+            "e.yaml:5:25: spec.forwards.mail.to: 'nowhere' is not an IPv4 or IPv6 address (in the place of "
+            "f.csv:2:19)",
+        ),
+        (
+            "  forwards: {smtp: null}\n",
+            "e.yaml:5:14: spec.forwards.smtp: there is no 'smtp' to remove in the site's spec",
+        ),
+        ("  forwards: {smtp: {at: isp-a}}\n", "e.yaml:5:20: spec.forwards.smtp.to: to is missing"),
+        (
+            "  forwards: {dns: {from: ofice}}\n",
+            "e.yaml:5:26: spec.forwards.dns.from: there is no address set 'ofice'",
+        ),
+        (
+            "  forwards: {dns: {to: 10.1.0.53, at: isp-q}}\n",
+            "e.yaml:5:39: spec.forwards.dns.at: there is no uplink 'isp-q' (in the place of f.csv:3:5)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_entry_of_a_file_is_told_with_the_place_of_both(over: str, problem: str) -> None:
+    found = refused(with_files(over))
+    assert [text.partition("\n")[0] for text in found] == [problem]
+
+
+def test_a_file_of_a_host_is_called_as_the_host() -> None:
+    site = SITE.replace("${wan}", "203.0.113.2")
+    assert refused({"site.yaml": site, "hosts/edge-2.yaml": EDGE_1}) == [
+        "hosts/edge-2.yaml:3:18: metadata.name: this file is called edge-2, and describes host 'edge-1'\n"
+        "  hint: rename one of them"
     ]
+    for file in ("hosts/edge-1.yaml", "hosts/edge-1.example.yaml", "edge-2.yaml"):
+        load_texts({"site.yaml": site, file: EDGE_1.replace("edge-1", file[6:-5] if "hosts" in file else "edge-1")})
+
+
+def test_a_part_of_a_gateway_among_hosts_is_told_what_it_may_be_meant_as() -> None:
+    site = SITE.replace("${wan}", "203.0.113.2")
+    over = HEAD + "spec:\n  uplinks: {isp-a: {weight: 2}}\n"
+    (problem,) = refused({"site.yaml": site, "hosts/edge-1.yaml": over})
+    assert problem.endswith("add `interface: ...` here; what changes it for one host is a document of kind Host")
