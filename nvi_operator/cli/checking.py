@@ -66,14 +66,14 @@ def _gateway(loaded: LoadedSpec, topology: Topology, facts: Facts, desired: Host
 def report(loaded: LoadedSpec, results: Sequence[Result], file: Path | None) -> SpecError | None:
     """Warnings on stderr, all of it into `file`. The error to raise or to tell, where something fails."""
     from nvi_operator.errors import SpecError
-    from nvi_operator.view.invariants import problems, warning_lines
+    from nvi_operator.view.invariants import problems, undecided, warning_lines
 
     if file is not None:
         from nvi_operator.view.junit import junit_cases
 
         _write(file, loaded.name, tuple(junit_cases(results, loaded.where)))
     warnings = problems([result for result in results if result.severity == "warning"], loaded.where)
-    for line in warning_lines(warnings):
+    for line in warning_lines((*warnings, *undecided(results, loaded.where))):
         print(line, file=sys.stderr)
     failed = tuple(problems([result for result in results if result.severity == "error"], loaded.where))
     return SpecError(failed) if failed else None

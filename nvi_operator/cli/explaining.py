@@ -63,7 +63,7 @@ def explanation_of(context: Context) -> Explanation:
     machine = machine_of(
         host.topology, host.state, host.facts, routes=host.routes, entries=host.entries, origin=origins
     )
-    _check_interfaces(packet, machine)
+    _check_interfaces(packet, host.topology, machine)
     _check_source(packet, machine)
     by = arguments.error_by
     if by is not None and by.version != packet.family:
@@ -169,11 +169,12 @@ def known_flows(packet: Packet) -> Iterator[Entry]:
             yield entry
 
 
-def _check_interfaces(packet: Packet, machine: Machine) -> None:
+def _check_interfaces(packet: Packet, topology: Topology, machine: Machine) -> None:
+    by_uplink = {uplink.name: uplink.interface.ifname for uplink in topology.uplinks}
     for name in filter(None, (packet.in_interface, packet.bound_interface)):
         if name not in machine.interfaces or name == machine.device:
             known = sorted(set(machine.interfaces) - {machine.device, "lo"})
-            close = nearest(name, known)
+            close = by_uplink.get(name) or nearest(name, known)
             hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
             raise PacketError(f"packet: there is no interface {shown(name)}", hint=hint)
 

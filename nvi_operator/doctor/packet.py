@@ -12,12 +12,22 @@ from typing import Any, Literal
 
 from nvi_operator.doctor.mark_bits import reads_conntrack
 from nvi_operator.doctor.ruleset import ListedRule
-from nvi_operator.language.model.values import Family, Network
+from nvi_operator.language.model.values import Address, Family, Network
 
 Answer = bool | None
 _L4 = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "esp", "ah", "comp"})
 # An interface that no rule names, for packets when there is no spec.
 UNNAMED = ""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """What one packet holds. Ports are None where its protocol has none."""
+
+    source: Address
+    destination: Address
+    source_port: int | None
+    destination_port: int | None
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class Packet:
     dnat: Answer = None
     sources: tuple[Network, ...] | None = None
     reverse_path: Answer = None  # does the route back to the source lead through the in-interface?
+    exact: Exact | None = None  # of one packet, where that is what is asked about
 
     @property
     def label(self) -> str:
@@ -159,11 +170,33 @@ def _payload(op: str, body: Any, right: Any, packet: Packet) -> Answer:
         return False
     if body.get("field") in ("protocol", "nexthdr"):
         return _negated(op, _is_protocol(packet, right))
+    if packet.exact is not None:
+        return _negated(op, _exactly(packet.exact, str(body.get("field")), right))
     if body.get("field") == "saddr" and packet.sources is not None:
         network = as_network(right)
         if network is not None:
             sources = [n for n in packet.sources if n.version == network.version]
             return _negated(op, None if any(network.overlaps(n) for n in sources) else False)
+    return None
+
+
+def _exactly(packet: Exact, field: str, right: Any) -> Answer:
+    """Has the packet this address or port?"""
+    if field in ("saddr", "daddr"):
+        address = packet.source if field == "saddr" else packet.destination
+        if isinstance(right, dict) and "range" in right:
+            first, last = map(as_network, right["range"])
+            return None if first is None or last is None else int(first[0]) <= int(address) <= int(last[0])
+        network = as_network(right)
+        return None if network is None else address in network
+    if field in ("sport", "dport"):
+        port = packet.source_port if field == "sport" else packet.destination_port
+        if port is None:
+            return False
+        if isinstance(right, dict) and "range" in right:
+            first, last = right["range"]
+            return first <= port <= last if isinstance(first, int) and isinstance(last, int) else None
+        return port == right if isinstance(right, int) else None
     return None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Literal
 
-from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.packet import Exact, Packet
 from nvi_operator.doctor.ruleset import ListedChain, Ruleset
 from nvi_operator.doctor.walk import walk as walk_chain
 from nvi_operator.explain.step import Step
@@ -32,6 +32,7 @@ _ORDER = (
     "egress",
     "cache",
 )
+_DSTNAT, _SRCNAT = -100, 100  # where the kernel calls the chains of NAT, whatever their own priorities are
 _PROTOCOLS = {6: "tcp", 17: "udp"}  # the others have several names in nft
 _FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
@@ -119,7 +120,17 @@ def _packet(topology: Topology, walk: Walk, crossing: _Crossing, chain: ListedCh
         _PROTOCOLS.get(walk.entering.protocol),
         entry is not None and "dnat" in entry.status,
         (ip_network(source),),
+        exact=_exact(walk, crossing, chain),
     )
+
+
+def _exact(walk: Walk, crossing: _Crossing, chain: ListedChain) -> Exact:
+    """Its addresses and ports there: those of the second pass are translated, those of the first in two steps."""
+    entering, left = walk.entering, walk.packet
+    first = crossing.stage == 1
+    asked = entering if first and crossing.hook == "prerouting" and chain.priority <= _DSTNAT else left
+    sender = entering if first and (crossing.hook != "postrouting" or chain.priority < _SRCNAT) else left
+    return Exact(sender.source, asked.destination, sender.source_port, asked.destination_port)
 
 
 def _state(walk: Walk) -> str | None:

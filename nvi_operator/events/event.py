@@ -152,7 +152,8 @@ class SourceFailed(Failed):
     @property
     def text(self) -> str:
         what = "the source failed" if self.fetching else "the new spec is wrong"
-        head = f"{self.name}: {what}; the last good one stays in force\n" if self.in_force else ""
+        about = f"{self.name}: " if self.name else ""  # a source belongs to no gateway
+        head = f"{about}{what}; the last good one stays in force\n" if self.in_force else ""
         return f"{head}{self.error}\n{next_attempt(self.retry)}"
 
 
@@ -166,7 +167,8 @@ class SourceGood(GatewayEvent):
 
     @property
     def text(self) -> str:
-        return f"{self.name}: {'the source works' if self.fetching else 'the spec is right'} again"
+        about = f"{self.name}: " if self.name else ""
+        return f"{about}{'the source works' if self.fetching else 'the spec is right'} again"
 
 
 @dataclass(frozen=True, kw_only=True)

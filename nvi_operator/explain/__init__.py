@@ -1,7 +1,12 @@
 """What the gateway does with a packet, before it does it: a walker over the typed objects that an apply writes. Pure.
 
-packet     one packet; a region is many (region)
-machine    what decides: the owned objects, routes of `main`, interfaces, conntrack entries
-walk       the answer: steps, verdict, the packet as it leaves, the conntrack entry. Start here
-limits     what is not modelled, by name
+A packet is a region with one point, so that one packet and whole classes of flows take the same code (ADR 0037).
+
+walk        the answer: steps, verdict, the packet as it leaves, the conntrack entry. Start here
+packet      one packet; region: many. space: what a region is made of, and how a test splits it
+machine     what decides: the owned objects, routes, interfaces, conntrack entries. surroundings makes one
+passes      the way from hook to hook, through both passes; passing: a class in the middle of it
+chains      rules of the table, with fields, matching, lookup (index), translation (unique)
+conntrack, routing, source, programs, icmp_errors, flow_cache: as the kernel and the eBPF programs have them
+limits      what is not modelled, by name
 """

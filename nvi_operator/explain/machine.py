@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.step import HostRoute, Origin, Subject
@@ -53,7 +52,6 @@ class Machine:
     tables: Mapping[int, RouteTableFact] = field(default_factory=dict)
     origin: Callable[[Subject], Origin | None] = nowhere
     device: str = "nvi0"
-    dataplane: Literal["kmod", "bpf"] = "bpf"
 
     def knowing(self, *entries: Entry | None) -> Machine:
         """With the entries of earlier walks as well: of the same flow a further packet is then no new one."""

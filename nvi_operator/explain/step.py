@@ -67,7 +67,6 @@ Hook = Literal[
 
 
 Did = Literal[
-    "received",
     "chosen",
     "counted",
     "tracked",
@@ -100,7 +99,6 @@ class Step:
     stage: Literal[0, 1, 2]
     hook: Hook
     did: Literal[
-        "received",
         "chosen",
         "counted",
         "tracked",

@@ -49,7 +49,6 @@ def machine_of(
         tables,
         origin,
         topology.device,
-        topology.dataplane,
     )
 
 
@@ -79,7 +78,7 @@ def _routes(topology: Topology, facts: Facts, interfaces: Iterable[HostInterface
         for address in interface.addresses if interface.up and interface.name != "lo" else ():
             if address.network.prefixlen < address.max_prefixlen and (address.network, interface.name) not in seen:
                 seen.add((address.network, interface.name))
-                yield HostRoute(address.network, interface.name, source=address.ip if address.version == 4 else None)
+                yield HostRoute(address.network, interface.name, source=address.ip)
     for name, fact in facts.links.items():
         for known in fact.routes if fact.up else ():
             if (known.network, name) not in seen:

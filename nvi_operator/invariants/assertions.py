@@ -12,6 +12,7 @@ from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModel
 from nvi_operator.explain.walk import Walk, walks
 from nvi_operator.explain.words import end_words
 from nvi_operator.invariants.classes import Classes
+from nvi_operator.invariants.names import entry_words
 from nvi_operator.invariants.result import Finding, Result, Unknown, not_modelled
 from nvi_operator.invariants.selection import selected
 from nvi_operator.language.load.yaml_reader import Path
@@ -64,8 +65,10 @@ def _first(
         packet = replace(walk.region, space=space).example()
         if packet is not None:
             end = next((w for w in walks(classes.machine, packet) if w.chosen == walk.chosen), walk)
-            message = f"assert {assertion.name!r} does not hold: a packet {does.format(_End(end))}"
-            return Finding(path, message, packet=packet)
+            causes = classes.causes(end)
+            why = f", because of {entry_words(classes.spec, causes)}" if causes else ""
+            message = f"assert {assertion.name!r} does not hold: a packet {does.format(_End(end))}{why}"
+            return Finding(path, message, packet=packet, others=causes)
     return None
 
 

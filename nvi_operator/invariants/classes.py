@@ -6,20 +6,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_network
+from typing import cast
 
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet, address
 from nvi_operator.explain.region import Region
 from nvi_operator.explain.space import Bundle, Space
 from nvi_operator.explain.spans import ADDRESSES, Spans
+from nvi_operator.explain.step import Subject
 from nvi_operator.explain.walk import Walk, walks
 from nvi_operator.invariants.gateway import Gateway
 from nvi_operator.invariants.published import Asking, Row, Server, published
+from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.values import FAMILIES, Address, Family
+from nvi_operator.plan.origins import Origins
 from nvi_operator.topology.interfaces import Inside
 
 # The addresses of hosts (RFC 6890): without those of links and groups. Of IPv6 what is assigned (RFC 4291, RFC 4193).
 _NO_HOSTS: tuple[str, ...] = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
 _HOSTS_6 = ("2000::/3", "fc00::/7", "64:ff9b::/96")
+_DECIDING = frozenset({"forwards", "redirects", "static", "prefixNat", "twiceNat", "sourceNat", "routes"})
 _PORTS = Spans(((1, 65535),))
 _OTHER_ICMP = {4: 58, 6: 1}  # of the other family
 
@@ -106,6 +111,19 @@ class Classes:
 
     def is_uplink(self, ifname: str) -> bool:
         return ifname in self.topology.uplink_ifnames
+
+    def causes(self, walk: Walk) -> tuple[Path, ...]:
+        """The entries of the spec that lead its example where it goes, in the order in which they do."""
+        found: dict[Path, None] = {}
+        for step in walk.steps:
+            path = None if step.subject is None else self._origins.path(cast(Subject, step.subject))
+            if path and path[1] in _DECIDING:
+                found[path] = None
+        return tuple(found)
+
+    @cached_property
+    def _origins(self) -> Origins:
+        return Origins(self.topology, self.spec, self.machine.state)
 
     @cached_property
     def leaving(self) -> tuple[Walk, ...]:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from nvi_operator.explain.spans import ADDRESSES, Spans
 from nvi_operator.invariants.boxes import OTHER, Box, boxes_of
 from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.names import entry_name, entry_words
 from nvi_operator.invariants.result import Finding
 from nvi_operator.invariants.shadows import Entry, takers
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import FAMILIES
-from nvi_operator.language.wording import listed
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import OwnRule, SourceRule
 
@@ -94,29 +94,16 @@ def _hiders(parts: Sequence[tuple[Entry, tuple[Entry, ...]]]) -> tuple[Path, ...
 
 
 def _taken(spec: GatewaySpec, path: Path, others: Sequence[Path], packet: Packet | None, leads_own: bool) -> Finding:
-    section, name = str(path[1]), _name(spec, path)
-    who = " and ".join(
-        f"{what} {listed(repr(_name(spec, other)) for other in paths)}"
-        for what, paths in groupby(others, key=lambda other: str(other[1]))
-    )
+    section, name = str(path[1]), entry_name(spec, path)
+    who = entry_words(spec, others)
     of = " on what is forwarded" if leads_own else ""
     same = [other for other in others if other[1] == section]
-    hint = f"place it before {_name(spec, same[0])!r}" if same else "its packets are translated before it is asked"
+    hint = (
+        f"place it before {entry_name(spec, same[0])!r}" if same else "its packets are translated before it is asked"
+    )
     hint += "; or write in: self, if it is about the gateway's own packets" if leads_own else ", or delete it"
     message = f"{section} {name!r} has no effect{of}: every packet that it is about is taken by {who}"
     return Finding(path, message, hint, packet, tuple(others))
-
-
-def _name(spec: GatewaySpec, path: Path) -> str:
-    """The name of an entry."""
-    match path[1:]:
-        case ("sourceNat", int(number)):
-            return spec.source_nat[number].name
-        case ("routes", int(number)):
-            return spec.routes[number].name
-        case (_, name):
-            return str(name)
-    raise LookupError(path)
 
 
 def _of_nothing(spec: GatewaySpec, path: Path) -> Iterator[Finding]:

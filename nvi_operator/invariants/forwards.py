@@ -18,6 +18,7 @@ from nvi_operator.explain.spans import PORTS, Span, Spans
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused, Verdict
 from nvi_operator.explain.walk import Walk, reply
 from nvi_operator.invariants.classes import Classes, region
+from nvi_operator.invariants.names import entry_words
 from nvi_operator.invariants.published import Asking, Finder, Row, bundle_of
 from nvi_operator.invariants.result import Finding, Unknown, not_modelled
 from nvi_operator.language.load.yaml_reader import Path
@@ -230,6 +231,10 @@ def _answers(
             reported.add(row.name)
             arrival = _Arrival(((int(answer.packet.destination),) * 2,), ())
             how = _end(answer, arrival, "them")
-            message = f"forward {row.name!r} on {row.public}: answers do not return by uplink {uplink.name!r}: {how}"
+            causes = tuple(path for path in classes.causes(answer) if path[1] != "forwards")
+            why = f", because of {entry_words(classes.spec, causes)}" if causes else ""
+            message = (
+                f"forward {row.name!r} on {row.public}: answers do not return by uplink {uplink.name!r}: {how}{why}"
+            )
             asked = replace(answer.region, in_interfaces=walk.region.in_interfaces, like=walk.region.like).example()
-            yield Finding(_path(row), message, packet=_packet(asked or walk.entering, asking, values))
+            yield Finding(_path(row), message, packet=_packet(asked or walk.entering, asking, values), others=causes)

@@ -41,6 +41,11 @@ class Origins:
             known = self._known[id(subject)] = subject, self._origin(self._entry(subject))
         return known[1]
 
+    def path(self, subject: Subject) -> Path | None:
+        """Where the entry stands in the spec; None likewise."""
+        entry = self._entry(subject)
+        return self._path(self._section(entry), entry.name) if entry.section else None
+
     @cached_property
     def _owners(self) -> Owners:
         return owners_in(self._state, owners_of(self._topology))
@@ -66,12 +71,14 @@ class Origins:
     def _origin(self, entry: SpecEntry) -> Origin | None:
         if not entry.section:
             return None
-        section = entry.section
-        if section == "static" and entry.name in self._spec.prefix_nat and entry.name not in self._spec.static:
-            section = "prefixNat"
+        section = self._section(entry)
         path = self._path(section, entry.name)
         place = self._places.find(path, key=True) if self._places and path else None
         return Origin(section, entry.name, f"{place.file}:{place.line}" if place else None)
+
+    def _section(self, entry: SpecEntry) -> str:
+        is_prefix = entry.name in self._spec.prefix_nat and entry.name not in self._spec.static
+        return "prefixNat" if entry.section == "static" and is_prefix else entry.section
 
     def _path(self, section: str, name: str | None) -> Path | None:
         if name is None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.language.load.loader import LoadedSpec
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Address
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.incremental import state_after
-from nvi_operator.preview.classes import FlowChange, Gateway, flow_changes
+from nvi_operator.plan.origins import Origins
+from nvi_operator.preview.classes import Gateway, flow_changes
 from nvi_operator.preview.few import with_few_forwards
 from nvi_operator.preview.gateways import Pair, Side, pairs
 from nvi_operator.preview.model import GatewayChange, Preview
+from nvi_operator.preview.ways import way_changes
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.assume import assume_missing, named_interfaces
 from nvi_operator.topology.facts import Facts
@@ -22,11 +25,17 @@ from nvi_operator.topology.incremental import topology_after
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
+FactsOf = Callable[[GatewaySpec], Facts]  # of the host of a gateway, as far as they are known
 
-def preview(base: Side, head: Side, patterns: Sequence[str], facts: Facts) -> Preview:
-    """From `base` to `head`, in the directories that match. What `facts` lack is assumed. Raises NviError."""
+
+def preview(
+    base: Side, head: Side, patterns: Sequence[str], facts: FactsOf = lambda _: Facts(""), *, draws: bool = False
+) -> Preview:
+    """From `base` to `head`, in the directories that match. What `facts` lack is assumed; `draws`: with the ways of
+    flows through entries of the spec. Raises NviError.
+    """
     found, refused = pairs(base, head, patterns)
-    changes = [change_of(pair, facts) for pair in found]
+    changes = [change_of(pair, facts(_spec_of(pair)), draws=draws) for pair in found]
     return Preview(
         base.label,
         head.label,
@@ -36,24 +45,36 @@ def preview(base: Side, head: Side, patterns: Sequence[str], facts: Facts) -> Pr
     )
 
 
-def change_of(pair: Pair, facts: Facts) -> GatewayChange:
+def change_of(pair: Pair, facts: Facts, *, draws: bool = False) -> GatewayChange:
     """What becomes of one gateway."""
-    pair = with_few_forwards(pair)
+    whole, pair = pair, with_few_forwards(pair)
     specs = [loaded.spec for loaded in (pair.before, pair.after) if loaded]
     names = frozenset().union(*map(named_interfaces, specs))
     before = _meaning(pair.before, facts, names)
     delta = topology_after(before.topology, pair.delta) if before.topology and pair.delta else None
     new = state_after(before.state, delta) if delta else None
+    only: list[Address] | None = None
     if delta is not None and new is not None:
+        after = _Meaning(before.facts, pair.after, delta.whole, new)
         found = replace(plan(before.state, new), topology=delta.whole, delta=delta)
-        after = _Meaning(before.facts, delta.whole, new)
         publics = {entry.public for side in (delta.removed, delta.added) for entry in side.forwards}
-        flows = _flows(before, after, sorted(publics, key=str)) if found else []
+        only = sorted(publics, key=str)
     else:
         after = _meaning(pair.after, facts, names)
         found = replace(plan(before.state, after.state), topology=after.topology)
-        flows = _flows(before, after) if found else []
-    return GatewayChange(pair.name, pair.directory, specs[-1], found, before.topology, pair.moved, tuple(flows))
+    old_side, new_side = before.gateway(), after.gateway()
+    flows = flow_changes(old_side, new_side, only) if found and old_side and new_side else []
+    drawn = way_changes(before.traced(), after.traced(), flows) if draws and flows else []
+    return GatewayChange(
+        pair.name, pair.directory, _spec_of(whole), found, before.topology, pair.moved, tuple(flows), tuple(drawn)
+    )
+
+
+def _spec_of(pair: Pair) -> GatewaySpec:
+    """The one after, or the last."""
+    loaded = pair.after or pair.before
+    assert loaded is not None
+    return loaded.spec
 
 
 @dataclass(frozen=True)
@@ -61,8 +82,22 @@ class _Meaning:
     """What a spec means; nothing where there is none."""
 
     facts: Facts
+    loaded: LoadedSpec | None = None
     topology: Topology | None = None
     state: HostState = field(default_factory=HostState)
+
+    def gateway(self) -> Gateway | None:
+        """To walk packets through."""
+        if self.topology is None:
+            return None
+        return Gateway(self.topology, machine_of(self.topology, self.state, self.facts))
+
+    def traced(self) -> Gateway:
+        """The same, which knows where in the spec everything is from."""
+        assert self.topology is not None
+        assert self.loaded is not None
+        origin = Origins(self.topology, self.loaded.spec, self.state)
+        return Gateway(self.topology, machine_of(self.topology, self.state, self.facts, origin=origin))
 
 
 def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> _Meaning:
@@ -70,15 +105,4 @@ def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> 
         return _Meaning(facts)
     known = assume_missing(loaded.spec, facts, names)
     topology = resolve(loaded.name, loaded.spec, known)
-    return _Meaning(known, topology, desired_state(topology))
-
-
-def _flows(before: _Meaning, after: _Meaning, only: Sequence[Address] | None = None) -> list[FlowChange]:
-    """Of a gateway that is new or removed none: all of its flows are. `only`: of flows to these addresses."""
-    if before.topology is None or after.topology is None:
-        return []
-    old, new = (
-        Gateway(topology, machine_of(topology, meaning.state, meaning.facts))
-        for meaning, topology in ((before, before.topology), (after, after.topology))
-    )
-    return flow_changes(old, new, only)
+    return _Meaning(known, loaded, topology, desired_state(topology))

@@ -8,6 +8,7 @@ from nvi_operator.errors import NviError
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Plan
 from nvi_operator.preview.classes import FlowChange
+from nvi_operator.preview.ways import WayChange
 from nvi_operator.topology.model import Topology
 
 
@@ -25,6 +26,7 @@ class GatewayChange:
     before: Topology | None
     moved: str = ""
     flows: tuple[FlowChange, ...] = ()
+    ways: tuple[WayChange, ...] = ()  # of the first flows, where they are asked for
 
     @property
     def word(self) -> str:

@@ -48,7 +48,7 @@ class Outcome:
 
 def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> Outcome:
     """Of the packets of a walk, and of what answers them."""
-    end, by = _end(walk, topology)
+    end, by = end_of(walk, topology)
     translated = {
         name: _translated(walk, name) for name in ("source", "source_port", "destination", "destination_port")
     }
@@ -65,7 +65,8 @@ def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> Outco
     )
 
 
-def _end(walk: Walk, topology: Topology) -> tuple[End, str]:
+def end_of(walk: Walk, topology: Topology) -> tuple[End, str]:
+    """With the uplink or interface, or why there is none."""
     match walk.verdict:
         case Forwarded(interface=ifname):
             if ifname in topology.uplink_ifnames:
@@ -104,7 +105,7 @@ def _wrong(walk: Walk, answer: Walk, topology: Topology) -> str | None:
     """None: the answer goes back to who asked, by where the question came from, or by the uplink whose address was
     asked.
     """
-    end, by = _end(answer, topology)
+    end, by = end_of(answer, topology)
     if end is End.GATEWAY:
         return None if None in walk.region.in_interfaces else "to the gateway itself"
     if end not in (End.UPLINK, End.INSIDE):

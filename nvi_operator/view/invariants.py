@@ -27,6 +27,15 @@ def problems(results: Iterable[Result], where: Positions) -> Iterator[SpecProble
             yield SpecProblem(where.find(path), dotted(path), message, "--junit FILE has all")
 
 
+def undecided(results: Iterable[Result], where: Positions) -> Iterator[SpecProblem]:
+    """Of assertions: one that says nothing must not seem to hold."""
+    for result in results:
+        if result.path[1:2] == ("assert",):
+            for unknown in result.unknown:
+                source, written = where.written(unknown.path)
+                yield SpecProblem(source.find(written), dotted(written), f"not decided: {unknown.message}")
+
+
 def problem_of(finding: Finding, where: Positions) -> SpecProblem:
     source, written = where.written(finding.path)
     message = finding.message

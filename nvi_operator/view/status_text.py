@@ -50,8 +50,8 @@ def status_text(
         text = f"revision {waits['revision']}: {waits['secondsLeft']:.0f} s left for {proof}nvictl confirm"
         parts += _labelled("confirm ", [text], "yellow")
     if (gone := data["givenUp"]) is not None:
-        what = f"revision {gone['revision']}: " if gone["revision"] else ""
-        parts += _labelled("given up", [f"{what}{gone['why']}; revision {gone['inForce']} is in force"], "yellow")
+        what = f"revision {gone['revision']} was given up: " if gone["revision"] else ""
+        parts += _labelled("kept    ", [f"revision {gone['inForce']}: {what}{gone['why']}"], "yellow")
     parts += _labelled("device  ", data["devices"])
     if cache := data["flowCache"]:
         parts += _labelled("cache   ", [flow_cache.summary(cache)])

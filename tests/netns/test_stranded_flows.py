@@ -145,3 +145,20 @@ def test_flows_of_a_forward_that_is_removed_or_moved_end_and_no_others(
         with pytest.raises((OSError, AssertionError)):
             call.again()
         assert other.again().by == "server"
+
+
+def test_a_preview_counts_the_flows_that_a_change_would_strand(
+    site: Site, gateway: GatewayHost, ordered: str, tmp_path: Path
+) -> None:
+    """On the gateway itself, between two directories; nothing is changed."""
+    gateway.apply(ordered)
+    call = phone(site)
+    after = ordered.replace(f"{A}", A.removesuffix("2") + "9")
+    sides = [tmp_path / name for name in ("old", "new")]
+    for side, text in zip(sides, (ordered, after), strict=True):
+        side.mkdir()
+        (side / "gateway.yaml").write_text(text)
+    told = gateway.nvictl("preview", *sides, "--live").stdout
+    assert f"! 1 flow stranded: {A} is no longer an uplink's" in told.replace("!   ", "! ")
+    assert "stranded" not in gateway.nvictl("preview", *sides).stdout
+    assert call.again().seen == A

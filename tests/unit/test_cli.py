@@ -13,8 +13,11 @@ import pytest
 
 from nvi_operator import cli
 from nvi_operator.cli import commands, main, options
+from nvi_operator.cli.commands.rollback import _before as revision_before
 from nvi_operator.cli.once import reconcile_once
 from nvi_operator.cli.parser import parse
+from nvi_operator.history.revision import Asked, Content, Result, Revision, Standing
+from nvi_operator.history.store import History
 from nvi_operator.kernel import kernel as kernel_module
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.settings import Numbers
@@ -479,3 +482,18 @@ def test_run_without_a_directory_follows_the_operator_document_or_else_the_direc
     (tmp_path / "operator.yaml").write_text(f"{head}  source: {{directory: /srv/spec}}\n")
     assert main(["run"]) == 0
     assert followed == [tmp_path, Path("/srv/spec")]
+
+
+def test_a_rollback_leads_to_another_spec_than_the_one_that_holds(tmp_path: Path) -> None:
+    """Also after a return, which repeats one."""
+    tried = [
+        ("web", "confirmed", None),
+        ("mail", "confirmed", None),
+        ("wrong", "returned", None),
+        ("mail", "confirmed", 2),
+    ]
+    with History(tmp_path) as history:
+        for text, standing, of in tried:
+            revision = Revision(0, 1.0, "edge", "apply", Asked(0, 1), Result.APPLIED, Standing(standing), of=of)
+            history.add(revision, Content("edge", {"a.yaml": text.encode()}))
+        assert revision_before(history) == "1"

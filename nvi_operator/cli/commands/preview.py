@@ -22,14 +22,19 @@ _HERE = "./"
 
 def run(context: Context) -> int:
     from nvi_operator.preview.changes import preview
-    from nvi_operator.topology.facts import Facts
     from nvi_operator.view.preview.plain import preview_json
     from nvi_operator.view.preview.problems import error_lines, workflow_commands
     from nvi_operator.view.preview.text import preview_pieces
 
     arguments = context.arguments
     base, head = _sides(arguments.base, arguments.head)
-    found = preview(base, head, arguments.path or ["."], Facts(""))
+    draws = arguments.html is not None
+    if arguments.live:
+        from nvi_operator.cli.live_preview import facts_here, with_flows_here
+
+        found = with_flows_here(preview(base, head, arguments.path or ["."], facts_here, draws=draws))
+    else:
+        found = preview(base, head, arguments.path or ["."], draws=draws)
     _write_files(context, found)
     if arguments.annotations:
         sys.stdout.writelines(f"{line}\n" for line in workflow_commands(found))
@@ -91,6 +96,14 @@ def _revisions(parser: ArgumentParser) -> None:
     )
 
 
+def _live(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="on the gateway: go by its interfaces and routes, and count the live flows that the change strands",
+    )
+
+
 def _files(parser: ArgumentParser) -> None:
     parser.add_argument("--markdown", metavar="FILE", type=options.path, help="write a comment for a pull request")
     parser.add_argument("--html", metavar="FILE", type=options.path, help="write a page with the gateways drawn")
@@ -110,7 +123,7 @@ def _files(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "preview",
     "show what a change means, between git revisions or directories: plans of all gateways; needs no root",
-    (_revisions, _files, options.output),
+    (_revisions, _live, _files, options.netns, options.output),
     run,
     Exits("0 done, 1 error, or a spec after the change is wrong"),
 )

@@ -35,8 +35,10 @@ def _before(history: History) -> str:
     from nvi_operator.history.store import HistoryError
 
     held = [each for each in history.revisions() if each.standing is not Standing.NONE]
+    now = history.content(held[0].number) if held else None
     for each in held[1:]:
-        if each.standing is Standing.CONFIRMED and each.files and each.of != held[0].number:
+        # What holds may repeat it: a return, or a rollback.
+        if each.standing is Standing.CONFIRMED and each.files and history.content(each.number) != now:
             return str(each.number)
     raise HistoryError("history: there is no earlier revision to return to", hint="`nvictl history` lists all")
 

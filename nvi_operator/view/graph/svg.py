@@ -134,8 +134,9 @@ def _curve(path: Path) -> str:
 
 def _legend(drawing: Drawing, at: Layout) -> Iterator[str]:
     found = {_OPENED[path.line.opened] for path in at.paths}
+    drawn = {*drawing.changes.values(), *(path.line.change for path in at.paths)}
     told = [(kind, text) for kind, text in _LEGEND if kind in found]
-    told += [(kind, kind) for change, kind in CHANGES.items() if change in drawing.changes.values()]
+    told += [(kind, kind) for change, kind in CHANGES.items() if change in drawn]
     x, y = at.columns[Column.INSIDE].x, at.height - 16
     for kind, text in told:
         yield f'<path class="way {kind}" d="M{x:.1f},{y - 4:.1f} h26" marker-end="url(#nvi-{kind})"/>'

@@ -19,8 +19,22 @@ MOST = 60  # boxes of their own: more would hide what is around them
 
 
 def highlights(change: GatewayChange) -> list[Highlight]:
-    """Of a gateway that is new or removed nothing: all of it is."""
-    return list(_of_entries(change))[:MOST] if change.word == "changed" else []
+    """The ways that flows take now, and those that they took, then entries that no flow shows.
+
+    Of a gateway that is new or removed nothing: all of it is.
+    """
+    return [*_of_ways(change), *_of_entries(change)][:MOST] if change.word == "changed" else []
+
+
+def _of_ways(change: GatewayChange) -> Iterator[Highlight]:
+    effects = trace(change.plan, change.before)
+    removed = {(e.entry.section, e.entry.name) for e in effects if e.action is Action.DELETE}
+    for each in change.ways:
+        way = each.way
+        if way.entry in removed:  # it is not drawn, and a line past it would be none of the gateway's
+            continue
+        became = Change.GONE if each.is_gone else Change.NEW if each.is_new else Change.CHANGED
+        yield Highlight(became, way.inside, way.entry, way.uplink)
 
 
 def _of_entries(change: GatewayChange) -> Iterator[Highlight]:

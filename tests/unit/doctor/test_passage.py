@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from nvi_operator.doctor.passage import Met, through_others
 from nvi_operator.doctor.ruleset import parse_ruleset
 from nvi_operator.explain.surroundings import machine_of
-from nvi_operator.explain.verdict import Delivered, Dropped
+from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded
 from nvi_operator.explain.walk import walks
 from nvi_operator.explain.words import parse_packet
 from nvi_operator.language.load.loader import load_texts
@@ -77,6 +78,19 @@ def test_a_chain_of_a_hook_that_the_packet_does_not_pass_is_not_asked() -> None:
 
 
 def test_what_is_not_understood_is_named_and_ends_nothing() -> None:
-    met = through(OUT, "forward", [port(443), DROP])
+    cpu = {"match": {"op": "==", "left": {"meta": {"key": "cpu"}}, "right": 1}}
+    met = through(OUT, "forward", [cpu, DROP])
     assert met.uncertain == ("stage 1, forward: inet filter chain", "stage 2, forward: inet filter chain")
     assert not isinstance(met.walk.verdict, Dropped)
+
+
+def test_ports_and_addresses_are_those_of_the_packet_at_the_hook() -> None:
+    accept: dict[str, Any] = {"accept": None}
+    assert through(OUT, "forward", [port(443), DROP]).walk.verdict == Dropped("inet filter chain handle 1")
+    assert through(OUT, "forward", [port(80), DROP]).uncertain == ()
+    assert through(OUT, "forward", [port(443), accept], policy="drop").walk.verdict == Forwarded(
+        "wan0", ip_address("203.0.113.1")
+    )
+    for address, stage in (("192.168.1.10", 1), ("203.0.113.2", 2)):
+        source = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": address}}
+        assert through(OUT, "postrouting", [source, DROP]).walk.steps[-1].stage == stage

@@ -6,7 +6,16 @@ import json
 import re
 from pathlib import Path
 
-from nvi_operator.events.event import Applied, GatewayEvent, InSync, Note, Paused, UplinkDown
+from nvi_operator.events.event import (
+    Applied,
+    GatewayEvent,
+    InSync,
+    Note,
+    Paused,
+    SourceFailed,
+    SourceGood,
+    UplinkDown,
+)
 from nvi_operator.events.kinds import EVENTS, KINDS
 from nvi_operator.events.record import KEPT, History, Record
 
@@ -39,6 +48,12 @@ def test_the_words_name_gateway_and_revision() -> None:
     assert (
         UplinkDown(gateway="edge", uplink="isp-a", reason="no carrier").text == "edge: uplink isp-a: down: no carrier"
     )
+
+
+def test_what_the_source_does_is_told_without_a_gateway() -> None:
+    assert SourceGood(fetching=True).text == "the source works again"
+    failed = SourceFailed(error="no answer", fetching=True)
+    assert failed.summary == "the source failed; the last good one stays in force"
 
 
 def test_a_history_numbers_events_and_keeps_the_last_ones() -> None:

@@ -79,11 +79,12 @@ def test_sentences_that_hold(assertion: str) -> None:
     [
         (
             "from: outside, to: 192.168.1.80, only: 443/tcp",
-            "arrives at 192.168.1.80:8443 (tcp) | wan0 tcp 1.0.0.1:40000 to 203.0.113.2:443",
+            "arrives at 192.168.1.80:8443 (tcp), because of forwards 'web' | "
+            "wan0 tcp 1.0.0.1:40000 to 203.0.113.2:443",
         ),
         (
             "from: outside, to: 192.168.1.0/25, only: [8443/tcp, 53/udp, icmp]",
-            "arrives at 192.168.1.7 (protocol 3) | wan0 3 1.0.0.1 to 203.0.113.18",
+            "arrives at 192.168.1.7 (protocol 3), because of static 'phone' | wan0 3 1.0.0.1 to 203.0.113.18",
         ),
         (
             "in: guest0, to: 192.168.1.80, never: 22/tcp",
@@ -91,15 +92,16 @@ def test_sentences_that_hold(assertion: str) -> None:
         ),
         (
             "from: 192.168.1.0/24, by: isp-a",
-            "leaves by uplink 'isp-b' as 198.51.100.2 | lan0 icmp 192.168.1.3 to 192.0.2.80 id 40000",
+            "leaves by uplink 'isp-b' as 198.51.100.2, because of sourceNat 'partner' | "
+            "lan0 icmp 192.168.1.3 to 192.0.2.80 id 40000",
         ),
         (
             "from: 192.168.1.16/28, protocol: udp, as: 203.0.113.2",
-            "leaves as 203.0.113.17 | lan0 udp 192.168.1.25:40000 to 192.0.2.80:443",
+            "leaves as 203.0.113.17, because of sourceNat 'mail' | lan0 udp 192.168.1.25:40000 to 192.0.2.80:443",
         ),
         (
             "at: isp-a, from: outside, ports: 443/tcp, reaches: 192.168.1.81",
-            "arrives at 192.168.1.80:8443 | wan0 tcp 1.0.0.1:40000 to 203.0.113.2:443",
+            "arrives at 192.168.1.80:8443, because of forwards 'web' | wan0 tcp 1.0.0.1:40000 to 203.0.113.2:443",
         ),
         (
             "at: 203.0.113.19, from: outside, ports: 443/tcp, reaches: 192.168.1.81",
@@ -107,7 +109,7 @@ def test_sentences_that_hold(assertion: str) -> None:
         ),
         (
             "from: inside, in: guest0, protocol: tcp, as: unchanged",
-            "leaves as 203.0.113.2 | guest0 tcp 172.16.0.3:40000 to 192.0.2.80:443",
+            "leaves as 203.0.113.2, because of sourceNat 'all' | guest0 tcp 172.16.0.3:40000 to 192.0.2.80:443",
         ),
         (
             "from: 10.9.9.0/24, in: lan0, by: isp-a",
@@ -122,7 +124,11 @@ def test_sentences_that_do_not_hold(assertion: str, does: str) -> None:
 def test_of_several_sentences_each_that_is_wrong_is_told() -> None:
     (result,) = results_of("from: 192.168.1.25, by: isp-b, as: 203.0.113.2")
     does = [finding.message.partition(": ")[2] for finding in result.findings]
-    assert does == ["a packet leaves by uplink 'isp-a' as 203.0.113.17", "a packet leaves as 203.0.113.17"]
+    why = "because of sourceNat 'mail'"
+    assert does == [
+        f"a packet leaves by uplink 'isp-a' as 203.0.113.17, {why}",
+        f"a packet leaves as 203.0.113.17, {why}",
+    ]
     assert result.what == "from 192.168.1.25/32 by isp-b as 203.0.113.2"
 
 
@@ -145,8 +151,8 @@ def test_validate_fails_with_the_place_of_the_assertion(tmp_path: Path, capsys: 
     spec.write_text(f"{OFFICE}  assert:\n{line}")
     assert main(["validate", str(spec)]) == 1
     assert capsys.readouterr().err == (
-        f"{spec}:23:7: spec.assert[0]: assert 'dns-only' does not hold: a packet arrives at 192.168.1.80:8443 (tcp); "
-        "for example -i wan0 tcp 1.0.0.1:40000 to 203.0.113.2:443\n"
+        f"{spec}:23:7: spec.assert[0]: assert 'dns-only' does not hold: a packet arrives at 192.168.1.80:8443 (tcp), "
+        f"because of forwards 'web' ({spec}:19:10); for example -i wan0 tcp 1.0.0.1:40000 to 203.0.113.2:443\n"
     )
     spec.write_text(f"{OFFICE}  assert:\n{line.replace('53/udp', '[53/udp, 8443/tcp]')}")
     assert main(["validate", str(spec)]) == 0

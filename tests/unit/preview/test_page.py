@@ -68,3 +68,15 @@ def test_what_changes_is_drawn_and_pointed_at(repository: GitRemote, preview: Pr
     assert urls == set()
     policy = next(value for name, value in page.attributes if name == "content" and "default-src" in value)
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+
+
+def test_the_way_that_flows_take_is_drawn_and_so_is_the_one_that_they_took(
+    repository: GitRemote, preview: Preview, tmp_path: Path
+) -> None:
+    repository.commit({"g.yaml": spec()})
+    repository.commit({"g.yaml": spec(uplink="isp-b")})
+    file = tmp_path / "page.html"
+    preview("HEAD^", "HEAD", "--html", str(file))
+    text = file.read_text(encoding="utf-8")
+    assert text.count('class="way changed strong"') == 3, "lan0 to everyone, to the source of isp-b, to isp-b"
+    assert text.count('class="way gone strong"') == 3, "and to isp-a before"

@@ -127,6 +127,12 @@ def test_an_arrow_is_a_word_and_no_option(explain: Any, arrow: str) -> None:
     assert "leaves by wan0" in told.out
 
 
+def test_the_name_of_an_uplink_is_taken_for_its_interface_in_the_hint(explain: Any) -> None:
+    told = explain("-i", "isp-b", "tcp", "192.0.2.80", "to", "198.51.100.2:443")
+    assert "there is no interface 'isp-b'" in told.err
+    assert "hint: did you mean 'wan1'?" in told.err
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

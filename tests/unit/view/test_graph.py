@@ -146,6 +146,19 @@ def test_what_flows_of_different_fates_share_is_changed() -> None:
     assert picture.changes["forwards web"] is Change.NEW
 
 
+def test_the_legend_names_each_change_that_is_drawn() -> None:
+    """Also one of a line alone: the boxes that it joins have others."""
+    picture = of_example(
+        "dual-wan",
+        Highlight(Change.CHANGED, "lan0", ("sourceNat", "everyone"), "isp-a"),
+        Highlight(Change.GONE, entry=("sourceNat", "everyone"), uplink="isp-b"),
+        Highlight(Change.CHANGED, uplink="isp-b"),
+    )
+    shown = [element.text for element in ElementTree.fromstring(svg(picture)).iter()]
+    assert {"changed", "gone"} <= set(shown)
+    assert "new" not in shown
+
+
 def test_text_of_a_spec_stays_text() -> None:
     evil = '</text><script>alert("1")</script>&amp; `x` #quot; \x1b[31m\x00'
     box = Box("x", Column.STAGE_1, evil, (evil,), badge=evil, panel=evil)
