@@ -17,7 +17,7 @@ class NotFetchedError(SpecError):
 
     def __init__(self, remote: str) -> None:
         super().__init__([])
-        self.message = f"{remote}: not fetched yet"
+        self.message = f"{remote}: not fetched yet: the first fetch is under way"
 
 
 def revision_of(checkout: Checkout | None) -> Revision | None:
