@@ -13,7 +13,7 @@ class Limit(Enum):
     FOREIGN_PROGRAM = "the program that guards an interface is of another version"
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
     PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
-    MULTICAST = "multicast and broadcast are not forwarded by routes of a table"
+    MULTICAST = "multicast, and what the gateway itself sends to a broadcast address"
     ROUTE_TYPE = "a route has several next hops, of which the kernel chooses one"
 
 

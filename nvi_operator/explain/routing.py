@@ -196,8 +196,9 @@ class Router:
             if rest is not None:
                 broadcast, rest = rest.split(asked.destination, ends)
                 if broadcast is not None:
-                    refused = NotModelled(Limit.MULTICAST, "broadcast")
-                    found.append((broadcast, Way(dev, refused=refused, by=(rule,))))
+                    # The gateway itself takes it; its own sockets have to ask for leave to send one.
+                    refused = NotModelled(Limit.MULTICAST, "broadcast") if asked.own else None
+                    found.append((broadcast, Way(dev, local=True, refused=refused, by=(rule,))))
         return [] if rest is None else [rest]
 
     def _anycast(self, dev: str | None) -> Spans:

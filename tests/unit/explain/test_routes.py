@@ -81,6 +81,11 @@ def test_a_bound_socket_of_ipv6_asks_an_own_address_as_that_address() -> None:
     assert {walk.packet.source for walk in walks(edge, sent)} == {own}
 
 
+def test_the_gateway_takes_what_is_sent_to_a_networks_broadcast_address() -> None:
+    words = "lan0 udp 192.168.1.5:1 -> 192.168.1.255:2"
+    assert where(gateway(EDGE, links=LAN), words) == "self 192.168.1.5:1 -> 192.168.1.255:2"
+
+
 def test_a_broadcast_address_is_no_source_where_own_addresses_are_none() -> None:
     edge = gateway(EDGE, links=LAN | {"mgmt0": link("mgmt0", 12, "172.30.0.1/24")})
     assert where(edge, "mgmt0 udp 192.168.1.255:1 -> 172.30.0.1:2") == "dropped: martian source"
