@@ -19,7 +19,7 @@ from nvi_operator.invariants.published import Asking, Row, Server, published
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.plan.origins import Origins
-from nvi_operator.topology.interfaces import Inside
+from nvi_operator.topology.interfaces import Inside, Uplink
 
 # The addresses of hosts (RFC 6890): without those of links and groups. Of IPv6 what is assigned (RFC 4291, RFC 4193).
 _NO_HOSTS: tuple[str, ...] = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
@@ -90,6 +90,11 @@ class Classes:
     def _outside(self) -> dict[Family, Spans]:
         return {f: self.hosts(f) - self.inside(f) - self.public(f) - self.own(f) for f in FAMILIES}
 
+    def clients(self, uplink: Uplink, family: Family) -> Spans:
+        """Who sends by an uplink: everyone outside but those who are known to be near another one only."""
+        others = (part for each in self.topology.uplinks if each is not uplink for part in near(each, family))
+        return self.outside(family) - (Spans.of(others) - near(uplink, family))
+
     def behind(self, inside: Inside, family: Family) -> Spans:
         """The hosts behind an interface: the gateway's own addresses are none of them."""
         return self.hosts(family) & Spans.networks(inside.of_family(family)) - self.own(family)
@@ -148,11 +153,12 @@ class Classes:
         return tuple(
             walk
             for family in self.topology.families
+            for uplink in self.topology.uplinks
             for walk in self.walks(
                 region(
                     family,
-                    self.topology.uplink_ifnames,
-                    sources=self.outside(family),
+                    [uplink.interface.ifname],
+                    sources=self.clients(uplink, family),
                     destinations=self.public(family),
                 )
             )
@@ -160,6 +166,12 @@ class Classes:
 
     def walks(self, packets: Region) -> tuple[Walk, ...]:
         return walks(self.machine, packets)
+
+
+def near(uplink: Uplink, family: Family) -> Spans:
+    """What is on an uplink's wire, and the sites behind it."""
+    networks = (*uplink.far, *uplink.on_link, *(route.network for route in uplink.wire))
+    return Spans.networks(n for n in networks if n.version == family and n.prefixlen)
 
 
 def region(

@@ -17,7 +17,7 @@ from nvi_operator.explain.space import Bundle, Space, Term
 from nvi_operator.explain.spans import PORTS, Span, Spans
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused, Verdict
 from nvi_operator.explain.walk import Walk, reply
-from nvi_operator.invariants.classes import Classes, region
+from nvi_operator.invariants.classes import Classes, near, region
 from nvi_operator.invariants.names import entry_words
 from nvi_operator.invariants.published import Asking, Finder, Row, bundle_of
 from nvi_operator.invariants.result import Finding, Unknown, not_modelled
@@ -56,7 +56,7 @@ def _of_uplink(
 
 
 def _packets(classes: Classes, uplink: Uplink, family: Family, asking: Asking, rows: Sequence[Row]) -> Region:
-    clients = classes.outside(family)
+    clients = classes.clients(uplink, family)
     if asking.clients:
         clients = clients & Spans.networks(n for n in asking.clients if n.version == family)
     sent_from = Spans.of((s.ports.first, s.ports.last) for s in asking.source_ports) if asking.source_ports else PORTS
@@ -159,10 +159,8 @@ def _leaves(classes: Classes, walk: Walk, interface: str) -> bool:
     """By an uplink, and not to a site behind it or a host on its wire."""
     uplinks = [u for u in classes.topology.uplinks if u.interface.ifname == interface]
     family = walk.region.family
-    near = Spans.networks(
-        n for u in uplinks for n in (*u.far, *u.on_link, *(w.network for w in u.wire)) if n.version == family
-    )
-    return bool(uplinks and walk.leaving("destination") - near)
+    there = Spans.of(part for uplink in uplinks for part in near(uplink, family))
+    return bool(uplinks and walk.leaving("destination") - there)
 
 
 def _is_home_known(classes: Classes, row: Row) -> bool:
@@ -237,4 +235,15 @@ def _answers(
                 f"forward {row.name!r} on {row.public}: answers do not return by uplink {uplink.name!r}: {how}{why}"
             )
             asked = replace(answer.region, in_interfaces=walk.region.in_interfaces, like=walk.region.like).example()
-            yield Finding(_path(row), message, packet=_packet(asked or walk.entering, asking, values), others=causes)
+            packet = _packet(asked or walk.entering, asking, values)
+            yield Finding(_path(row), message, _hint(causes, row), packet, causes)
+
+
+def _hint(causes: Sequence[Path], row: Row) -> str:
+    """Routes are what leads answers astray, as a rule."""
+    if not any(path[1] == "routes" for path in causes):
+        return ""
+    return (
+        f"routes match answers as well: leave these out with `except: {{from: {row.public}}}`, and "
+        "choose the uplink of inside hosts by sourceNat"
+    )

@@ -85,7 +85,7 @@ def _senders(classes: Classes, assertion: Assertion, family: Family) -> Iterator
             yield _Sender(ifname, (behind if INSIDE in ends else behind & named) - excepted, everywhere)
     for uplink in classes.topology.uplinks:
         if assertion.in_ is None or uplink.interface.ifname in assertion.in_:
-            outside = classes.outside(family)
+            outside = classes.clients(uplink, family)
             sources = (outside if OUTSIDE in ends else outside & named) - excepted
             yield from _outside(classes, assertion, uplink, family, sources)
     if assertion.in_ is None:

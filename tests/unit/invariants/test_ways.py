@@ -79,6 +79,9 @@ def test_a_route_may_lead_the_answers_of_a_forward_astray() -> None:
     assert found.packet is not None
     assert packet_words(found.packet) == "tcp 192.0.2.1:40000 to 203.0.113.2:443"
     assert found.packet.in_interface == "wan0"
+    assert found.others == (("spec", "routes", 0),)
+    assert "`except: {from: 203.0.113.2}`" in found.hint
+    assert told(web + routes.replace("via:", "except: {from: 203.0.113.2}, via:")) == {}
 
 
 def test_whether_a_server_in_no_declared_network_is_reached_only_the_host_knows() -> None:
