@@ -8,6 +8,7 @@ from itertools import count, islice
 
 from nvi_operator.experiment.places import Places, spread
 from nvi_operator.experiment.probe import Expected, Probe, Sampled, ranges
+from nvi_operator.experiment.translation import is_redirected
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, Network
 from nvi_operator.topology.interfaces import Inside
@@ -108,6 +109,8 @@ class ForwardProbes:
             client = next(self._clients(inside, way, others), None)
             if client is not None:
                 packet = self.places.packet(inside.interface.ifname, client, way.public, way.service, dscp=way.dscp)
+                if any(is_redirected(rule, packet) for rule in self.places.topology.redirects):
+                    continue  # a redirect comes first
                 what = f"{client} to {_shown(way)}"
                 yield Probe("hairpin", way.name, what, packet, expected)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_network
-from itertools import count
+from itertools import count, islice
 
 from nvi_operator.experiment.surroundings import Surroundings
 from nvi_operator.explain.packet import ECHO_REQUEST, ICMP_OF, WITH_PORTS, Packet
@@ -24,7 +24,7 @@ class Places:
     def __init__(self, topology: Topology, around: Surroundings) -> None:
         self.topology = topology
         self.around = around
-        self._ports = count()
+        self._ports, self._alone = count(), count()
         self.inside_networks = [(i, n) for i in topology.inside_interfaces for n in i.networks]
 
     # ------------------------------------------------------------------ addresses
@@ -84,11 +84,12 @@ class Places:
         for network in among:
             yield from (host for host in self.hosts(network, without) if self.home(host) is None)
 
-    def addressee(self, family: Family, among: Sequence[Network]) -> Address | None:
-        """A stranger of these networks, or an inside host of them."""
-        found = self.stranger(family, among)
+    def addressee(self, family: Family, among: Sequence[Network], *, alone: bool = False) -> Address | None:
+        """A stranger of these networks, or an inside host of them. `alone`: one that gets no other packet."""
+        found = list(islice(self.strangers(family, among), _CANDIDATES))
+        stranger = (found[-1 - next(self._alone) % len(found)] if alone else found[0]) if found else None
         hosts = (host for network in among for host in self.hosts(network) if self.home(host) is not None)
-        return found or next(hosts, None)
+        return stranger or next(hosts, None)
 
     # ------------------------------------------------------------------ packets
 

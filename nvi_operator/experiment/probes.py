@@ -9,7 +9,7 @@ from typing import TypeVar
 from nvi_operator.experiment.forward_probes import ForwardProbes
 from nvi_operator.experiment.places import SERVICES, Places, spread
 from nvi_operator.experiment.probe import Expected, Fate, Probe, Sampled, is_in, ranges
-from nvi_operator.experiment.translation import counterpart, leaving
+from nvi_operator.experiment.translation import counterpart, leaving, served
 from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, Network
@@ -131,10 +131,10 @@ class _Maker:
             for host in hosts[:80]:
                 if self.places.home(host, inside.tenant) is not inside:
                     continue
-                destination = self.places.addressee(family, conditions.destinations)
+                service = self._service(rule)
+                destination = self.places.addressee(family, conditions.destinations, alone=isinstance(service, str))
                 if destination is None:
                     continue
-                service = self._service(rule)
                 packet = self.places.packet(
                     inside.interface.ifname,
                     host,
@@ -177,15 +177,7 @@ class _Maker:
             for service in conditions.services:
                 packet = self.places.packet(inside.interface.ifname, host, far, service)
                 what = f"{host} asks {far} port {service}"
-                yield Probe("redirects", rule.name, what, packet, self._served(rule, service))
-
-    def _served(self, rule: RedirectRule, service: Service) -> Expected:
-        if rule.server is None:
-            return Expected(Fate.ANSWERED)
-        port = rule.port or service.ports.first
-        home = self.places.home(rule.server, rule.tenant)
-        ifnames = frozenset({home.interface.ifname}) if home else frozenset()
-        return Expected(ifnames=ifnames, destinations=ranges([rule.server]), destination_ports=(port,))
+                yield Probe("redirects", rule.name, what, packet, served(self.places, rule, packet))
 
     # ------------------------------------------------------------------ 1:1 and twice NAT
 

@@ -18,6 +18,7 @@ from nvi_operator.topology.interfaces import Inside
 from nvi_operator.topology.rules import (
     Conditions,
     OneToOne,
+    RedirectRule,
     SourceRule,
     StaticEntry,
     ToRange,
@@ -41,6 +42,9 @@ class Leaving:
 def leaving(places: Places, inside: Inside, packet: Packet) -> Leaving:
     """Of a packet from behind `inside` to a stranger."""
     topology = places.topology
+    for redirect in topology.redirects:
+        if is_redirected(redirect, packet):
+            return Leaving("redirects", redirect.name, served(places, redirect, packet))
     for twice in topology.twice:
         if _begins(twice, packet):
             destinations = ranges([counterpart(packet.destination, twice.alias, twice.far)])
@@ -61,6 +65,21 @@ def leaving(places: Places, inside: Inside, packet: Packet) -> Leaving:
     return Leaving("source NAT", "", Expected(Fate.DROPPED))
 
 
+def is_redirected(rule: RedirectRule, packet: Packet) -> bool:
+    spared = _in(packet.source, rule.spared_sources) or _in(packet.destination, rule.spared)
+    return matches(rule.conditions, packet) and not spared
+
+
+def served(places: Places, rule: RedirectRule, packet: Packet) -> Expected:
+    """By the server of a redirect, or the gateway itself."""
+    if rule.server is None:
+        return Expected(Fate.ANSWERED)
+    home = places.home(rule.server, rule.tenant)
+    ifnames = frozenset({home.interface.ifname}) if home else frozenset()
+    port = rule.port or packet.destination_port or 0
+    return Expected(ifnames=ifnames, destinations=ranges([rule.server]), destination_ports=(port,))
+
+
 def _begins(twice: TwiceEntry, packet: Packet) -> bool:
     return _in(packet.source, (twice.real,)) and _in(packet.destination, (twice.alias,))
 
@@ -78,7 +97,7 @@ def _by_rule(places: Places, rule: SourceRule, packet: Packet) -> Expected:
     if isinstance(action, Unavailable):
         return Expected(Fate.DROPPED)
     if isinstance(action, Unchanged):
-        return Expected(sources=ranges([packet.source]))
+        return _untranslated(places, packet)
     if isinstance(action, OneToOne):
         pairs = ((real, mapped) for real, mapped in action.pairs if packet.source in real)
         mapped = (counterpart(packet.source, real, mapped) for real, mapped in pairs)
@@ -89,6 +108,17 @@ def _by_rule(places: Places, rule: SourceRule, packet: Packet) -> Expected:
         sources = ranges(choice.address for choice in action.choices)
     ports = (action.ports,) if isinstance(action.ports, PortRange) else ()
     return _led(places, packet, sources, ports)
+
+
+def _untranslated(places: Places, packet: Packet) -> Expected:
+    """By a route that matches, or the default uplink; where there is none, not at all."""
+    topology, sources = places.topology, ranges([packet.source])
+    home = places.home(packet.destination)
+    if home is not None:
+        return Expected(ifnames=frozenset({home.interface.ifname}), sources=sources)
+    way = topology.default_way(packet.family)
+    route = next((r.uplink for r in topology.routes if matches(r.conditions, packet)), way and way.untranslated)
+    return Expected(uplinks=frozenset({route}), sources=sources) if route else Expected(Fate.DROPPED)
 
 
 def _led(places: Places, packet: Packet, sources: Addresses, ports: tuple[PortRange, ...] = ()) -> Expected:

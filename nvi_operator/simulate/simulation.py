@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -52,6 +52,7 @@ def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> 
         ipr = open_iproute()
         stack.callback(ipr.close)
         _loopback_up(ipr)
+        _answer_all()
         ends = []
         for wire in around.wires:
             end = connect(ipr, wire, written)
@@ -101,6 +102,14 @@ def with_loaded_dataplane(spec: GatewaySpec) -> tuple[GatewaySpec, tuple[str, ..
     dataplane = spec.dataplane.model_copy(update={"type": "bpf"})
     told = ("dataplane: bpf: nvi.ko is not loaded, and a simulation loads no module",) if asked == "kmod" else ()
     return spec.model_copy(update={"dataplane": dataplane}), told
+
+
+def _answer_all() -> None:
+    """Without limits of ICMP errors: many packets of one host may be refused at once."""
+    for name in ("ipv4/icmp_ratelimit", "ipv4/icmp_msgs_per_sec", "ipv6/icmp/ratelimit"):
+        value = "0" if "ratelimit" in name else "1000000"
+        with suppress(OSError), open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+            file.write(value)
 
 
 def _loopback_up(ipr: Any) -> None:
