@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from nvi_operator.history.store import History
 
 LAST, CONFIRMED = "last", "confirmed"
+_DIGITS = 18  # of numbers that SQLite can look up
 
 
 def number(text: str) -> str:
-    if text in (LAST, CONFIRMED) or (text.isascii() and text.isdecimal() and int(text) > 0):
+    if text in (LAST, CONFIRMED) or (text.isascii() and text.isdecimal() and text.strip("0")):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is no revision: write its number, `last` or `confirmed`")
 
@@ -28,7 +29,11 @@ def find(history: History, text: str) -> Revision:
     elif text == CONFIRMED:
         found = history.newest(Standing.CONFIRMED)
     else:
-        found = history.revision(int(text))
+        digits = text.lstrip("0")
+        found = history.revision(int(digits)) if len(digits) <= _DIGITS else None
+    if found is None and text == LAST:
+        hint = "`nvictl apply` and `nvictl run` make them; trace and explain take a spec with --on DIR as well"
+        raise HistoryError("history: there is no revision yet", hint=hint)
     if found is None:
         raise HistoryError(f"history: there is no revision {text}", hint="`nvictl history` lists those that are kept")
     return found

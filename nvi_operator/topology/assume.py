@@ -72,13 +72,17 @@ def assume_leases(spec: GatewaySpec, facts: Facts, note: Note) -> Facts:
         if any(network.version == 6 for each in spec.interfaces.values() for network in each.networks):
             networks.append(ip_network(f"2001:2:0:{number:x}::/64"))
         leased = link
+        told: list[str] = []
         if uplink.addresses == "auto" and not link.addresses:
             leased = replace(leased, addresses=tuple(ip_interface((n[2], n.prefixlen)) for n in networks))
+            told += [str(address.ip) for address in leased.addresses]
         if uplink.next_hop == "auto":
             leased = replace(leased, next_hops=tuple((n.version, str(n[1])) for n in networks))
+            told += [f"router {hop}" for _, hop in leased.next_hops]
         links[uplink.interface] = leased
-        told = [*(str(address.ip) for address in leased.addresses), *(f"router {hop}" for _, hop in leased.next_hops)]
-        note(f"uplink {name}: {', '.join(told)} stand for what its lease will say")
+        if told:
+            stand = "stands" if len(told) == 1 else "stand"
+            note(f"uplink {name}: {', '.join(told)} {stand} for what its lease will say")
     return replace(facts, links=MappingProxyType(links))
 
 

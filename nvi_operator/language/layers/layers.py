@@ -295,6 +295,8 @@ class _Reading:
         return document.of(filled, self._language) if isinstance(document, CutDocument) else filled
 
     def _instead(self, name: str, there_are: Iterable[str]) -> str:
+        if name == HOSTNAME:
+            return "it is the name of the host, and no host is chosen: choose one with --host"
         having = [host for host, over in self.overlays.items() if name in mapping_of(_spec_of(over).get("vars"))]
         if having:
             this = f"this is {self._hostname}" if self._hostname else "no host is chosen"

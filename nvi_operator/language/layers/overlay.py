@@ -166,8 +166,16 @@ class _Merging:
         left: list[Any] = []
         left_places: list[Places] = []
         value_places = places.children if isinstance(places, Branch) else [places] * len(value)
+        firsts: dict[str, Position] = {}
         for index, item in enumerate(value):
             name = item.get("name") if isinstance(item, dict) else None
+            if isinstance(name, str) and name in firsts:  # what was merged once has places of two documents
+                message = f"{section} {shown(name)} is already defined at {firsts[name]}"
+                at_item = own_place(value_places[index])
+                self._problem(("spec", section, index), at_item, message, "keep one of them, or join the two")
+                continue
+            if isinstance(name, str):
+                firsts[name] = self._over.position(own_place(value_places[index]))
             found = next(
                 (
                     (base, number)

@@ -86,6 +86,12 @@ def test_the_name_of_the_host_is_a_variable_of_every_spec() -> None:
     assert list(loaded.spec.forwards) == ["web", "mail"]
 
 
+def test_a_spec_that_needs_the_name_of_a_host_says_how_to_choose_one() -> None:
+    site = SITE.replace("${wan}", "203.0.113.2").replace("web:", "${hostname}:")
+    (problem,) = refused({"site.yaml": site}, on=None)
+    assert problem.endswith("hint: it is the name of the host, and no host is chosen: choose one with --host")
+
+
 def test_two_dollars_are_one_and_no_variable() -> None:
     text = SITE.replace("${wan}", "203.0.113.2") + "  checks: {door: {command: [door, '$${wan}', '$5']}}\n"
     assert load_texts({"site.yaml": text}).spec.checks["door"].command == ("door", "${wan}", "$5")
@@ -216,6 +222,10 @@ def test_on_another_host_nothing_of_it_counts() -> None:
             "  sourceNat: [{name: all, as: {uplinks: isp-a, unchanged: true}}]\n",
             "edge-1.yaml:5:31: spec.sourceNat[1].as: give exactly one of unchanged, uplinks, first and pool (in the "
             "place of site.yaml:17:23)",
+        ),
+        (
+            "  sourceNat: [{name: all, as: isp-a}, {name: all, as: isp-b}]\n",
+            "edge-1.yaml:5:39: spec.sourceNat[1]: sourceNat 'all' is already defined at edge-1.yaml:5:15",
         ),
         (
             "  uplinks: {isp-b: {nexthop: null}}\n",

@@ -107,6 +107,12 @@ def test_an_uplink_with_a_lease_has_one_that_stands_for_it(explain: Any, tmp_pat
     assert "leaves by wan0 (uplink isp-a) to the next hop 198.18.1.1" in told
 
 
+def test_an_address_of_the_spec_stands_for_no_lease(explain: Any, tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(LEASED.replace("wan0", "wan0, addresses: 203.0.113.2"))
+    told = explain(*OUT, on=str(tmp_path)).out
+    assert "uplink isp-a: router 198.18.1.1 stands for what its lease will say" in told
+
+
 def test_error_tells_the_way_of_an_icmp_error(explain: Any) -> None:
     told = explain(*OUT, "--error-by", "198.18.0.9").out
     error = told[told.index("ICMP error (type 3): 198.18.0.9 to 203.0.113.2, in by wan0") :]
