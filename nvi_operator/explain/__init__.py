@@ -1,6 +1,6 @@
 """What the gateway does with a packet, before it does it: a walker over the typed objects that an apply writes. Pure.
 
-A packet is a region with one point, so that one packet and whole classes of flows take the same code (ADR 0037).
+A packet is a region with one point, so that one packet and whole classes of flows take the same code (ADR 0039).
 
 walk        the answer: steps, verdict, the packet as it leaves, the conntrack entry. Start here
 packet      one packet; region: many. space: what a region is made of, and how a test splits it

@@ -1,6 +1,7 @@
 """What has to hold of every gateway, and what its spec asserts: checked by `validate` and `plan`. Pure.
 
 check       all of it: begin here
+catalogue   the invariants, by name
 result      what a check says: Result, Finding, Unknown
 dead        no entry is dead (shadows: taken by others before it; boxes: the packets it is about)
 claims      no two entries give away one address

@@ -1,4 +1,4 @@
-"""The checks of a gateway, in the order in which they are told. A new invariant is a line in INVARIANTS.
+"""The checks of a gateway.
 
 Those of walks need the engine, which takes longer to import than a small spec to check: they are in `walked.py`, and
 left out where the gateway is plain (`plain.py`).
@@ -6,47 +6,10 @@ left out where the gateway is plain (`plain.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-
-from nvi_operator.invariants.claims import claimed_twice
-from nvi_operator.invariants.dead import dead_entries
+from nvi_operator.invariants.catalogue import INVARIANTS
 from nvi_operator.invariants.gateway import Gateway
 from nvi_operator.invariants.plain import is_plain
-from nvi_operator.invariants.result import Finding, Result, Severity, Unknown
-
-
-@dataclass(frozen=True)
-class Invariant:
-    """What has to hold of every gateway. `name` never changes its meaning; `what` is a sentence.
-
-    `check` None: it is one of walks.
-    """
-
-    name: str
-    what: str
-    severity: Severity
-    check: Callable[[Gateway], Iterator[Finding | Unknown]] | None = None
-
-    def result(self, said: Iterable[Finding | Unknown] = ()) -> Result:
-        distinct = tuple(dict.fromkeys(said))
-        findings = tuple(each for each in distinct if isinstance(each, Finding))
-        unknown = tuple(each for each in distinct if isinstance(each, Unknown))
-        return Result(self.name, self.what, self.severity, findings, unknown)
-
-
-UNTRANSLATED = Invariant("no-untranslated-source", "no inside source leaves an uplink untranslated", "error")
-ARRIVE = Invariant(
-    "forwards-arrive", "every forward reaches its server, and answers return by the uplink of its address", "error"
-)
-LOOP = Invariant("no-loop", "no packet comes to the device twice", "error")
-INVARIANTS = (
-    Invariant("no-dead-entry", "every entry has an effect", "warning", dead_entries),
-    Invariant("no-shared-claim", "what an entry gives to one source no other gives away", "error", claimed_twice),
-    UNTRANSLATED,
-    ARRIVE,
-    LOOP,
-)
+from nvi_operator.invariants.result import Result
 
 
 def check(gateway: Gateway, *, thorough: bool = False) -> tuple[Result, ...]:

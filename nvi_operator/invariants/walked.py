@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nvi_operator.invariants.assertions import check_assertions
-from nvi_operator.invariants.check import ARRIVE, LOOP, UNTRANSLATED
+from nvi_operator.invariants.catalogue import ARRIVE, LOOP, UNTRANSLATED
 from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.forwards import forwards_arrive
 from nvi_operator.invariants.gateway import Gateway

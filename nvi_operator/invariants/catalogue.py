@@ -1,0 +1,44 @@
+"""The invariants, in the order in which they are told. A new one is a line in INVARIANTS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from nvi_operator.invariants.claims import claimed_twice
+from nvi_operator.invariants.dead import dead_entries
+from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.result import Finding, Result, Severity, Unknown
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """What has to hold of every gateway. `name` never changes its meaning; `what` is a sentence.
+
+    `check` None: it is one of walks.
+    """
+
+    name: str
+    what: str
+    severity: Severity
+    check: Callable[[Gateway], Iterator[Finding | Unknown]] | None = None
+
+    def result(self, said: Iterable[Finding | Unknown] = ()) -> Result:
+        distinct = tuple(dict.fromkeys(said))
+        findings = tuple(each for each in distinct if isinstance(each, Finding))
+        unknown = tuple(each for each in distinct if isinstance(each, Unknown))
+        return Result(self.name, self.what, self.severity, findings, unknown)
+
+
+UNTRANSLATED = Invariant("no-untranslated-source", "no inside source leaves an uplink untranslated", "error")
+ARRIVE = Invariant(
+    "forwards-arrive", "every forward reaches its server, and answers return by the uplink of its address", "error"
+)
+LOOP = Invariant("no-loop", "no packet comes to the device twice", "error")
+INVARIANTS = (
+    Invariant("no-dead-entry", "every entry has an effect", "warning", dead_entries),
+    Invariant("no-shared-claim", "what an entry gives to one source no other gives away", "error", claimed_twice),
+    UNTRANSLATED,
+    ARRIVE,
+    LOOP,
+)
