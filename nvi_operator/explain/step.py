@@ -9,6 +9,7 @@ from nvi_operator.language.model.values import Address, Network
 from nvi_operator.nft.ast import Element, Rule
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import Object
+from nvi_operator.topology.numbers import MAIN
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class HostRoute:
     dev: str | None = None
     via: Address | None = None
     metric: int = 0
-    table: int = 254
+    table: int = MAIN
     source: Address | None = None
     refuses: Refusing = "unreachable"
     shared: bool = False
