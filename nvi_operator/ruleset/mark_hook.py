@@ -31,6 +31,8 @@ from nvi_operator.topology.rules import Conditions
 
 COUNTERS = frozenset({"stage_1", "untracked", "unanswered", "marked_after_confirm"})
 _CHECK = "mark_check"
+_NO_TENANT = "no_tenant"
+_HAS_NO_TENANT = Match(Masked(f.META_MARK, TENANT_MASK), "==", 0)
 _CHECKS: tuple[Rule, ...] = (
     # Here for the second time: stage 2 is untracked. The device also tells, by a tag that only a tc filter on the
     # in-interface can remove.
@@ -38,6 +40,10 @@ _CHECKS: tuple[Rule, ...] = (
     # Of two hooks at INT_MAX the one registered later runs earlier; this tells which it was.
     (Match(Masked(f.CT_STATUS, "confirmed"), "==", "confirmed"), Count("marked_after_confirm")),
 )
+
+
+def counters(topology: Topology) -> frozenset[str]:
+    return COUNTERS | {_NO_TENANT} if _has_several(topology) else COUNTERS
 
 
 def mark_chains(topology: Topology) -> Iterator[Chain]:
@@ -55,6 +61,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
     else:
         rules += _tenant_marks(topology)
         yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
+        yield from _no_tenant_chain(topology)
     yield Chain("mark_hook", Hook("filter", "postrouting", MARK_HOOK), tuple(rules))
     yield Chain(_CHECK, None, (*_CHECKS, *_unanswered(topology)))
 
@@ -110,6 +117,39 @@ def _tenant_marks(topology: Topology) -> Iterator[Rule]:
     ):
         elements: frozenset[Element] = frozenset(((n << shift,), jump) for n, jump in jumps.items())
         yield (Match(f.CT_DIRECTION, "==", direction), Vmap(Masked(f.CT_MARK, mask), elements))
+    for family in topology.families:
+        networks = topology.of_several_tenants(family)
+        if networks:
+            yield (_HAS_NO_TENANT, f.in_networks(f.daddr(family), networks), Verdict("jump", _NO_TENANT))
+
+
+def _no_tenant_chain(topology: Topology) -> Iterator[Chain]:
+    """To an address that several tenants have, and no flow tells whose: the in-interface does, or the packet ends.
+
+    Main would give all of them to the tenant whose connected route is first. Twice NAT has its own rule for the way.
+    """
+    if not _has_several(topology):
+        return
+    rules: list[Rule] = [
+        (
+            f.in_networks(f.saddr(entry.far.version), (entry.mapped,)),
+            f.in_networks(f.daddr(entry.far.version), (entry.far,)),
+            f.RETURN,
+        )
+        for entry in topology.twice
+    ]
+    labels = {tenant.number: tenant.label for tenant in topology.tenants}
+    elements: frozenset[Element] = frozenset(
+        ((inside.interface.ifname,), Verdict("jump", f"tenant_{labels[inside.tenant]}"))
+        for inside in topology.inside_interfaces
+        if inside.tenant
+    )
+    rules += [(Vmap(f.IIFNAME, elements),), (_HAS_NO_TENANT, *f.drop(_NO_TENANT))]
+    yield Chain(_NO_TENANT, None, tuple(rules))
+
+
+def _has_several(topology: Topology) -> bool:
+    return any(topology.of_several_tenants(family) for family in topology.families)
 
 
 def _tenant_chain(topology: Topology, tenant: Tenant) -> Chain:

@@ -32,7 +32,11 @@ def table(topology: Topology) -> Table:
     counters |= {rule.counter for rule in topology.redirects}
     return Table(
         TABLE,
-        frozenset(counters) | raw.COUNTERS | mark_hook.COUNTERS | guard.COUNTERS | networks.counters(topology),
+        frozenset(counters)
+        | raw.COUNTERS
+        | mark_hook.counters(topology)
+        | guard.COUNTERS
+        | networks.counters(topology),
         frozenset(_sets(topology, forwards)),
         frozenset(_chains(topology, forwards)),
     )

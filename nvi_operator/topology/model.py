@@ -164,6 +164,21 @@ class Topology:
         )
         return fewest(alone, family)
 
+    def of_several_tenants(self, family: Family) -> tuple[Network, ...]:
+        """Networks that more than one tenant has: by address alone nothing tells whose host is meant."""
+        having = [
+            (network, inside.tenant) for inside in self.inside_interfaces for network in inside.of_family(family)
+        ]
+        found: list[Network] = []
+        around: list[tuple[Network, int]] = []  # the networks that the current one lies within
+        for network, tenant in sorted(having, key=lambda each: (int(each[0][0]), each[0].prefixlen)):
+            while around and not within(network, around[-1][0]):
+                around.pop()
+            if any(other != tenant for _, other in around):
+                found.append(network)
+            around.append((network, tenant))
+        return fewest(found, family)
+
     def unchanged(self, family: Family) -> tuple[Conditions, ...]:
         """The conditions of the rules that leave sources as they are."""
         rules = [rule.conditions for rule in self.source_rules if isinstance(rule.action, Unchanged)]

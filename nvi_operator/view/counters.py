@@ -24,6 +24,7 @@ MEANINGS = {
     "egress_wrong_uplink": "dropped by the uplink's program: the gateway's own, with another uplink's source",
     "not_opened": "dropped: opened by the far side of twiceNat",
     "unanswered": "opened from an uplink to an inside address: no answer leaves untranslated (uplinks: networks)",
+    "no_tenant": "dropped: to an address that several tenants have, and neither flow nor in-interface tells whose",
     "ingress_spoofed": "dropped by the interface's program: source is one of the gateway's own addresses",
     "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
 }

@@ -37,6 +37,44 @@ uplinks:
         )
 
 
+def test_of_equal_ipv4_networks_that_of_the_in_interfaces_tenant_is_taken() -> None:
+    spec = """
+interfaces:
+  lan0: { networks: 192.168.1.0/24, tenant: one }
+  lan1: { networks: 192.168.0.0/16, tenant: two }
+  lan2: { networks: 10.0.0.0/24 }
+uplinks:
+  isp: { interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.1 }
+"""
+    addresses = {"lan0": "192.168.1.1/24", "lan1": "192.168.0.1/16", "lan2": "10.0.0.1/24"}
+    edge = gateway(spec, links={name: link(name, at, a) for at, (name, a) in enumerate(addresses.items(), 5)})
+    for ifname in ("lan0", "lan1"):
+        asked = "192.168.1.5:1 -> 192.168.1.6:2"
+        assert where(edge, f"{ifname} udp {asked}") == f"{ifname} {asked}"
+    for packet in ("lan2 udp 10.0.0.5:1 -> 192.168.1.6:2", "wan0 udp 192.0.2.1:1 -> 192.168.1.6:2"):
+        assert where(edge, packet) == "dropped: no_tenant (no_tenant)"
+    assert where(edge, "lan2 udp 10.0.0.5:1 -> 192.168.2.6:2") == "lan1 10.0.0.5:1 -> 192.168.2.6:2", (
+        "only one has it"
+    )
+
+
+def test_twice_nat_leads_to_the_far_side_where_tenants_have_its_addresses() -> None:
+    spec = """
+interfaces:
+  lan0: { networks: 192.168.1.0/24, tenant: one }
+  lan1: { networks: 192.168.1.0/24, tenant: two }
+uplinks:
+  part: { interface: part0, addresses: 10.255.0.2, nextHop: 10.255.0.1, routed: 10.1.0.0/24 }
+twiceNat:
+  partner: { from: 192.168.1.0/24, as: 10.1.0.0/24, to: 10.2.0.0/24, becomes: 192.168.1.0/24, via: part }
+"""
+    addresses = {"lan0": "192.168.1.1/24", "lan1": "192.168.1.1/24", "part0": "10.255.0.2/30"}
+    edge = gateway(spec, links={name: link(name, at, a) for at, (name, a) in enumerate(addresses.items(), 5)})
+    for ifname in ("lan0", "lan1"):
+        asked = where(edge, f"{ifname} tcp 192.168.1.10:1 -> 10.2.0.20:443")
+        assert asked == "part0 10.1.0.10:1 -> 192.168.1.20:443"
+
+
 def test_a_strict_guard_asks_for_the_way_back_from_the_address_that_was_asked() -> None:
     strict = "guards: { antiSpoof: strict }"
     links = LAN | {

@@ -1,0 +1,55 @@
+"""Tenants of equal networks meet at published addresses only: no other packet of one arrives at the other's host."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import GatewayHost, Site, packets
+from tests.lab.command import ROOT
+from tests.lab.net import until
+
+pytestmark = pytest.mark.netns
+
+EXAMPLE = (ROOT / "examples/tenants/gateway.yaml").read_text()
+ENDS = (("192.168.1.10", "192.168.1.80"), ("fd00:1::10", "fd00:1::80"))
+COUNT = """\
+table inet lab {
+    counter arrived {}
+    chain count {
+        type filter hook prerouting priority -400;
+        udp dport 1194 counter name arrived
+        icmp type echo-reply counter name arrived
+        icmpv6 type echo-reply counter name arrived
+    }
+}
+"""
+
+
+def test_packets_that_no_flow_gives_to_a_tenant_stay_with_the_one_they_come_from(
+    tenant_site: Site, dataplane: str
+) -> None:
+    """To a neighbour by way of the gateway, translated or invalid to conntrack. From an ISP they go to no host."""
+    site, gateway = tenant_site, GatewayHost(tenant_site.gateway)
+    gateway.apply(EXAMPLE.replace("spec:\n", f"spec:\n  dataplane: {dataplane.replace('mark', 'auto')}\n"))
+    servers = {name: site[f"{name}-server"] for name in ("red", "blue")}
+    for server in servers.values():
+        server.nft(COUNT)
+
+    def arrived() -> dict[str, int]:
+        return {name: server.counter("lab", "arrived") for name, server in servers.items()}
+
+    for name, expected in (("red", {"red": 4, "blue": 0}), ("blue", {"red": 4, "blue": 4})):
+        client, mac = site[f"{name}-client"], site.gateway.mac(f"{name}0")
+        for source, destination in ENDS:
+            client.inject("eth0", packets.udp(source, destination, 1194), to=mac)
+            client.inject("eth0", packets.stray(source, destination), to=mac)
+        until(lambda: sum(arrived().values()) == sum(expected.values()), f"packets of {name} arrive")  # noqa: B023
+        assert arrived() == expected
+    assert gateway.counters()["no_tenant"] == 0
+    isp, mac = site.isps["isp-a"].host, site.gateway.mac("wan0")
+    for source, (_, destination) in zip((site.far.address, site.far.address6), ENDS, strict=True):
+        isp.inject("gwa", packets.udp(source, destination, 1194), to=mac)
+        isp.inject("gwa", packets.stray(source, destination), to=mac)
+    until(lambda: gateway.counters()["no_tenant"] == 4, "the gateway counts what it drops")
+    assert arrived() == {"red": 4, "blue": 4}
+    assert site.leaks() == 0
