@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="half",
         help="scenarios with and without flow cache (both), or with it where in-interfaces are known by skb_iif",
     )
-    parser.addoption("--soak", type=int, default=150, help="edits and heals of the test of the daemon's memory")
+    parser.addoption("--soak", type=int, default=80, help="edits and heals of the test of the daemon's memory")
 
 
 def pytest_configure(config: pytest.Config) -> None:

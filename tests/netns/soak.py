@@ -3,8 +3,8 @@
     python -m tests.netns.soak DIRECTORY EDITS HEALS
 
 Runs in the network namespace of its caller, which has the interfaces of the spec. It edits gateway.yaml in DIRECTORY,
-and prints the resident set size in KiB and the number of objects that the collector knows: after 100 edits, after
-all, after 100 heals, and after all.
+and prints the resident set size in KiB and the number of objects that the collector knows: after the `first` edits,
+after all, after as many heals, and after all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
 
-FIRST = 100
 REST = 60  # reconciles between two of the timer
 
 Taken = tuple[int, int]  # KiB, objects
@@ -65,14 +64,19 @@ def main() -> int:
 
 
 def grown(count: int, act: Callable[[], Reason], one: Callable[..., None], *, rest: int) -> tuple[Taken, Taken]:
-    """What is taken after the first 100, and after all; with a reconcile by the timer now and then."""
-    first: Taken | None = None
+    """What is taken after the first of them, and after all; with a reconcile by the timer now and then."""
+    early: Taken | None = None
     for number in range(count):
         one(act(), *([Reason.TIMER] if number % rest == 0 else []))
-        if number == FIRST - 1:
-            first = taken()
+        if number == first(count) - 1:
+            early = taken()
     last = taken()
-    return first or last, last
+    return early or last, last
+
+
+def first(count: int) -> int:
+    """How many until everything that is remembered is there."""
+    return min(100, count // 2)
 
 
 def editing(directory: Path) -> Callable[[], Reason]:

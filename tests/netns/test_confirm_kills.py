@@ -27,7 +27,7 @@ from tests.netns.test_history import WITHOUT_WEB
 
 pytestmark = pytest.mark.netns
 
-ROUNDS = int(os.environ.get("NVI_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("NVI_ROUNDS", "2"))
 SEED = int(os.environ.get("NVI_SEED", str(random.randrange(1 << 32))))
 LONGEST = 2.0  # seconds: about what an apply takes on a busy machine
 

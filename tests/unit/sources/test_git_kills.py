@@ -17,7 +17,7 @@ import pytest
 from nvi_operator.sources.git.checkouts import Checkouts
 from tests.lab.remote import GitRemote
 
-ROUNDS = 8  # and one for each hundred of `--soak`, where that is more
+ROUNDS = 5  # and one for each hundred of `--soak`, where that is more
 LONGEST = 1.5  # seconds: about what a fetch takes on a busy machine
 
 # A fetcher of its own, until the remote has nothing new.
