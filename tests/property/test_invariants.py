@@ -41,7 +41,7 @@ def gateway(spec: GatewaySpec) -> Gateway:
     return Gateway(spec, topology, machine)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(30))
 @given(specs(), st.booleans())
 def test_all_is_well_on_a_plain_gateway(spec: GatewaySpec, plainer: bool) -> None:
     if plainer:
@@ -86,7 +86,7 @@ def rules(draw: st.DrawFn) -> tuple[SourceNat, ...]:
     return tuple(found)
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(rules(), st.booleans())
 def test_a_rule_is_called_dead_exactly_if_no_packet_matches_it(rules: tuple[SourceNat, ...], static: bool) -> None:
     plain = GatewaySpec.model_validate(
