@@ -23,7 +23,7 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # netdevice(7)
 _numbers = count(1)
 
 
-def until(condition: Callable[[], T], what: str, *, seconds: float = 5.0) -> T:
+def until(condition: Callable[[], T], what: str, *, seconds: float = 15.0) -> T:
     """Wait for `condition` to be true, and return its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
