@@ -46,19 +46,25 @@ def read_host_routes(links: Mapping[str, LinkFact], protocol: int) -> tuple[Host
         objects = read_next_hop_objects(rtnetlink)
         for family, af in AF.items():
             for body in rtnetlink.dump(GET, HEADER.pack(af, *bytes(7), 0), lambda body: _counts(body, protocol)):
-                found += _routes(family, body, names, objects)
+                found += routes_in(family, body, names, objects)
                 if len(found) > MOST:
                     return None
     return tuple(found)
 
 
 def _counts(body: bytes, protocol: int) -> bool:
-    if body[PROTOCOL_AT] == protocol or body[TABLE_AT] == LOCAL or _FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED:
+    if body[PROTOCOL_AT] == protocol or body[TABLE_AT] == LOCAL or is_cached(body):
         return False
     return body[TYPE_AT] == UNICAST or body[TYPE_AT] in _REFUSING
 
 
-def _routes(family: Family, body: bytes, names: Mapping[int, str], objects: NextHopObjects) -> Iterator[HostRoute]:
+def is_cached(body: bytes) -> bool:
+    """A copy that IPv6 made of a route, for one destination."""
+    return bool(_FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED)
+
+
+def routes_in(family: Family, body: bytes, names: Mapping[int, str], objects: NextHopObjects) -> Iterator[HostRoute]:
+    """The route of a message, once for each next hop."""
     attrs = dict(attributes(body[HEADER.size :]))
     network = ip_network(shown_prefix(attrs.get(DST), body[LENGTH_AT]) or ANY[family])
     table = shown_number(attrs.get(TABLE)) or body[TABLE_AT]

@@ -5,39 +5,29 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_network
 
 from nvi_operator.explain.own_route import Routing
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.kernel.drivers.fib_rule import list_rules
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.kernel.inspect.host_routes import is_cached, routes_in
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
-    DST,
     GET,
     HEADER,
     LENGTH_AT,
-    PRIORITY,
     PROTOCOL_AT,
     REFUSING,
-    TABLE,
-    TABLE_AT,
     TYPE_AT,
     UNICAST,
-    NextHopObjects,
-    next_hops,
 )
-from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, shown_number, shown_prefix
-from nvi_operator.language.model.values import Address, Family
-from nvi_operator.nft.wire.attributes import attributes
+from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
+from nvi_operator.language.model.values import Address
 from nvi_operator.topology.facts import LinkFact
-from nvi_operator.topology.prefixes import ANY
 
 _LOCAL = 2  # RTN_LOCAL: to the host itself
-_FLAGS_AT, _CLONED = 8, 0x200  # RTM_F_CLONED: a cached route of IPv6
-_FLAGS = struct.Struct("=I")
 
 
 def read_other_routing(addresses: Collection[Address], links: Mapping[str, LinkFact], protocol: int) -> Routing:
@@ -52,7 +42,7 @@ def read_other_routing(addresses: Collection[Address], links: Mapping[str, LinkF
                 asked = [address for address in addresses if address.version == family]
                 covers = _Covering(asked, protocol)
                 for body in rtnetlink.dump(GET, HEADER.pack(af, *bytes(7), 0), covers) if asked else ():
-                    routes += _routes(family, body, names, objects)
+                    routes += routes_in(family, body, names, objects)
     groups = {name: link.group for name, link in links.items()}
     return Routing(tuple(sorted(rules, key=lambda rule: rule.priority)), tuple(routes), groups)
 
@@ -70,19 +60,7 @@ class _Covering:
     def __call__(self, body: bytes) -> bool:
         if body[PROTOCOL_AT] == self._protocol or body[TYPE_AT] not in (UNICAST, _LOCAL, *REFUSING):
             return False
-        if _FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED:
+        if is_cached(body):
             return False
         length = body[LENGTH_AT]
         return not length or any(packed in body for packed in self._networks[length])
-
-
-def _routes(family: Family, body: bytes, names: Mapping[int, str], objects: NextHopObjects) -> Iterator[HostRoute]:
-    attrs = dict(attributes(body[HEADER.size :]))
-    network = ip_network(shown_prefix(attrs.get(DST), body[LENGTH_AT]) or ANY[family])
-    table = shown_number(attrs.get(TABLE)) or body[TABLE_AT]
-    metric = shown_number(attrs.get(PRIORITY)) or 0
-    if body[TYPE_AT] in REFUSING:
-        yield HostRoute(network, None, None, metric, table)
-        return
-    for oif, _ in next_hops(attrs, objects):
-        yield HostRoute(network, names.get(oif or 0, f"interface {oif}"), None, metric, table)
