@@ -21,10 +21,11 @@ from nvi_operator.nft.ast import (
     Verdict,
 )
 from nvi_operator.ruleset import fields as f
+from nvi_operator.ruleset import guard
 from nvi_operator.ruleset.prefix_sets import prefix_sets
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import RAW, TENANT_MASK, UPLINK_MASK, uplink_bits
-from nvi_operator.topology.prefixes import fewest
+from nvi_operator.topology.prefixes import apart, fewest
 
 _STAGE_2 = "stage_2"
 COUNTERS = frozenset({"stage_2", "spoofed"})
@@ -86,6 +87,7 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
             inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
             outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
             yield (inside, *_not_beside(topology, family), *outer, *f.drop("spoofed"))
+    yield from _not_routed_here(topology, from_outside)
     yield from _not_from_there(topology)
     if topology.guards.anti_spoof == "strict":
         missing = Match(Field("fib saddr . iif oif"), "==", "missing")
@@ -100,6 +102,23 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
                 missing,
                 *f.drop("spoofed"),
             )
+
+
+def _not_routed_here(topology: Topology, from_outside: tuple[Match, ...]) -> Iterator[Rule]:
+    """Addresses that are routed to the gateway are its own to give: it sends from them what it has translated.
+
+    Another host's packet with such a source matches no rule of stage 1, and would leave in stage 2 as if translated.
+    Uplinks some of whose routed addresses other hosts may have are left out: their sets cannot tell these apart.
+    """
+    on_wires = [network for uplink in topology.uplinks for network in uplink.on_link]
+    for family in topology.families:
+        others = (*topology.inside_networks(family), *topology.far(family), *on_wires)
+        for ifname in topology.uplink_ifnames:
+            uplinks = (uplink for uplink in topology.uplinks if uplink.interface.ifname == ifname)
+            routed = fewest((network for uplink in uplinks for network in uplink.routed), family)
+            if routed and apart(routed, others) == routed:
+                for match in guard.of_uplink(topology, ifname, family, f.saddr(family)):
+                    yield (match, *from_outside, *f.drop("spoofed"))
 
 
 def _not_from_there(topology: Topology) -> Iterator[Rule]:

@@ -39,3 +39,22 @@ class Prefixes:
             for version, length in self._lengths
             if version == network.version and length <= network.prefixlen
         )
+
+
+def apart(networks: tuple[Network, ...], others: Iterable[Network]) -> tuple[Network, ...]:
+    """Those of one family that share no address with others."""
+    return _apart(networks, frozenset(others))
+
+
+@lru_cache(maxsize=64)
+def _apart(networks: tuple[Network, ...], others: frozenset[Network]) -> tuple[Network, ...]:
+    """Remembered for the same reason. By lengths of prefixes, because there may be 10,000 of both."""
+    lengths = {(network.version, network.prefixlen) for network in networks}
+    around = {
+        other.supernet(new_prefix=length)
+        for other in others
+        for version, length in lengths
+        if version == other.version and length <= other.prefixlen
+    }
+    beside = Prefixes(others)
+    return tuple(network for network in networks if network not in around and not beside.cover(network))

@@ -13,7 +13,7 @@ MEANINGS = {
     "stage_1": "packets on their way into the device",
     "stage_2": "packets on their second pass",
     "untracked": "dropped: here for the second time, or taken out of tracking by a foreign rule",
-    "spoofed": "dropped: inside source from an uplink, or one of the gateway's own addresses",
+    "spoofed": "dropped: inside source from an uplink, or one of the gateway's own or routed addresses",
     "leak_untranslated": "dropped: inside source about to leave untranslated",
     "leak_uplink": "dropped: source of another uplink",
     "ip_options": "dropped: IPv4 options, which may hold inside addresses (record route, timestamps)",

@@ -60,6 +60,20 @@ def test_an_inside_source_from_an_uplink_is_dropped(
     assert site.used() == before
 
 
+@pytest.mark.parametrize("source", ["203.0.113.20", "198.51.100.20", "2001:db8:a:1::20", "2001:db8:b:1::20"])
+def test_no_one_else_uses_an_address_that_is_routed_to_the_gateway(
+    edge: Site, gateway: GatewayHost, source: str
+) -> None:
+    """It would leave as if the gateway had translated it: a false source by the address of another."""
+    far = edge.far.address6 if ":" in source else edge.far.address
+    before = edge.used()
+    edge.isps["isp-b"].host.inject("gwa", packets.udp(source, far, 443), to=edge.gateway.mac("wan1"))
+    until(lambda: gateway.counters()["spoofed"] == 1, "the packet is counted as spoofed")
+    edge.client.inject("eth0", packets.udp(source, far, 443), to=edge.gateway.mac("lan0"))
+    until(lambda: gateway.counters()["spoofed"] == 2, "so is that of an inside host")
+    assert edge.used() == before
+
+
 @pytest.mark.parametrize("source", ["192.168.1.10", "fd00:1::10"])
 def test_strict_drops_an_inside_source_that_comes_from_outside(
     site: Site, gateway: GatewayHost, dataplane: str, source: str
