@@ -70,7 +70,10 @@ demo: $(VENV)/.ready ## the main job, in a laboratory of network namespaces
 lab: $(VENV)/.ready ## the same laboratory, with a shell
 	$(SUDO) $(BIN)/python -m tests.lab dual-wan --spec examples/dual-wan
 
+# Compiled ahead: these tests start Python some thousand times, and where the environment forbids to write bytecode each
+# start compiles what it imports.
 test: dev lint ## all tests; those with packets need root
+	$(BIN)/python -m compileall -q nvi_operator tests bench
 	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-quick: $(VENV)/.dev ## tests without a kernel: under a minute
