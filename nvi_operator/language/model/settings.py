@@ -90,6 +90,6 @@ class Guards(Model):
 
     anti_spoof: Literal["local", "strict", "off"] = Field(
         "local",
-        description="local: drop what claims one of the gateway's own addresses. strict: also what would not be "
-        "answered through the interface it came in by. off: neither.",
+        description="local: drop what claims one of the gateway's own addresses, or one that is routed to it. "
+        "strict: also what would not be answered through the interface it came in by. off: neither.",
     )
