@@ -20,6 +20,7 @@ class HostInterface:
     ifindex: int
     group: int = 0
     mtu: int | None = None  # bytes; None: not known
+    mtu6: int | None = None  # of IPv6, where that is less
     up: bool = True
     carrier: bool = True
     addresses: tuple[InterfaceAddress, ...] = ()

@@ -24,6 +24,8 @@ from nvi_operator.explain.step import Hook
 from nvi_operator.explain.translation import Translator, apply
 from nvi_operator.explain.unique import Range
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
+from nvi_operator.kinds.route import Route
+from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import Chain
 from nvi_operator.topology.numbers import CONNTRACK
 
@@ -117,20 +119,27 @@ class Passes:
                 ends.put(each, Delivered())
             return
         assert way.dev is not None
-        fits = self._fits(passing, way.dev, ends)
+        fits = self._fits(passing, way, way.dev, ends)
         if fits is None:
             return
         going = replace(fits, out_interface=way.dev, ttl=fits.ttl - 1)
         for each in self._hook("forward", [going], ends):
             self._send(each, way, ends)
 
-    def _fits(self, passing: Passing, dev: str, ends: Ends) -> Passing | None:
+    def _mtu(self, way: Way, family: Family) -> int | None:
+        """Of the route, or the interface, whichever is less; None: not known."""
+        interface = self.machine.interfaces[way.dev or ""]
+        routes = (each.mtu for each in way.by if isinstance(each, Route))
+        mtus = (interface.mtu, interface.mtu6 if family == 6 else None, *routes)
+        return min((mtu for mtu in mtus if mtu is not None), default=None)
+
+    def _fits(self, passing: Passing, way: Way, dev: str, ends: Ends) -> Passing | None:
         """ip_forward(), ip6_forward(): the TTL first, and then the MTU of the way out."""
         if passing.ttl <= 1:
             step = passing.noted("forward", "refused", note="the TTL ends here")
             ends.put(step, Refused("time-exceeded", f"stage {passing.stage}"))
             return None
-        length, mtu, like = passing.region.like.length, self.machine.interfaces[dev].mtu, passing.region.like
+        length, mtu, like = passing.region.like.length, self._mtu(way, passing.family), passing.region.like
         if length is not None and mtu is not None and length > mtu and (passing.family == 6 or like.dont_fragment):
             step = passing.noted("forward", "refused", note=f"larger than the MTU of {dev}, {mtu}")
             ends.put(step, Refused("too-big", dev, mtu))
@@ -148,7 +157,7 @@ class Passes:
             for out in self.programs.leaving(each, ends):
                 assert way.dev is not None
                 if self.machine.interfaces[way.dev].carrier:
-                    ends.put(out, Forwarded(way.dev, way.via))
+                    ends.put(out, Forwarded(way.dev, way.via, self._mtu(way, passing.family)))
                 else:
                     ends.put(out.noted("egress", "dropped", note=f"{way.dev} has no carrier"), Dropped(way.dev))
 

@@ -36,7 +36,7 @@ def machine_of(
     for link in state.of_kind("link"):
         assert isinstance(link, Link)
         ifindex = interfaces[link.ifname].ifindex if link.ifname in interfaces else 1 << 20
-        interfaces[link.ifname] = HostInterface(link.ifname, ifindex, link.group, link.mtu, link.up)
+        interfaces[link.ifname] = HostInterface(link.ifname, ifindex, link.group, link.mtu, up=link.up)
     known = tuple(routes if routes is not None else _routes(topology, facts, interfaces.values()))
     rules = tuple(foreign.rule for foreign in facts.rules)
     tables = {foreign.rule.table or 0: foreign.table for foreign in facts.rules} if routes is None else {}
@@ -59,7 +59,16 @@ def _interface(fact: LinkFact, topology: Topology, facts: Facts, state: HostStat
         addresses = tuple(_assumed(topology, fact.ifname))
     group = groups.get(fact.ifname, fact.group)
     return HostInterface(
-        fact.ifname, fact.ifindex, group, fact.mtu, fact.up, fact.carrier, addresses, fact.kind, fact.master
+        fact.ifname,
+        fact.ifindex,
+        group,
+        fact.mtu,
+        fact.mtu6,
+        fact.up,
+        fact.carrier,
+        addresses,
+        fact.kind,
+        fact.master,
     )
 
 

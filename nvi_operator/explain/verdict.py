@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nvi_operator.explain.limits import Limit
@@ -11,10 +11,11 @@ from nvi_operator.language.model.values import Address
 
 @dataclass(frozen=True)
 class Forwarded:
-    """It leaves by `interface` to `next_hop`; None: the destination itself is on the wire."""
+    """It leaves by `interface` to `next_hop`; None: the destination itself is on the wire. `mtu`: None: not known."""
 
     interface: str
     next_hop: Address | None = None
+    mtu: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

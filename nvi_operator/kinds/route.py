@@ -31,6 +31,7 @@ class Route:
     metric: int = 1024
     onlink: bool = False
     source: str | None = None  # of what the gateway itself sends this way
+    mtu: int | None = None  # bytes; None: the interface's
 
     @property
     def key(self) -> str:
@@ -75,6 +76,7 @@ def _fallback(family: Family, table: int) -> Route:
 def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
     """`onlink`, because a next hop may be known before the address that would make it reachable.
 
+    With the MTU of the routes of `main`, where a client of DHCP writes what the ISP says (dhcpcd, option 26).
     What `main` knows through the interface comes first: hosts beside the gateway, and networks behind other routers
     of that wire. The uplink's router need not lead there.
     """
@@ -82,13 +84,15 @@ def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
         return
     for known in uplink.wire:
         if known.network.version == family:
-            network, via = str(known.network), known.via
-            yield Route(family, uplink.table, network, dev=uplink.interface.ifname, via=via, onlink=via is not None)
-    next_hop = uplink.next_hops.get(family)
+            network, via, dev = str(known.network), known.via, uplink.interface.ifname
+            yield Route(family, uplink.table, network, dev=dev, via=via, onlink=via is not None, mtu=known.mtu)
+    next_hop, mtu = uplink.next_hops.get(family), uplink.route_mtus.get(family)
     if next_hop is not None:
-        yield Route(family, uplink.table, ANY[family], dev=uplink.interface.ifname, via=next_hop, onlink=True)
+        yield Route(
+            family, uplink.table, ANY[family], dev=uplink.interface.ifname, via=next_hop, onlink=True, mtu=mtu
+        )
     elif uplink.is_direct(family):
-        yield Route(family, uplink.table, ANY[family], dev=uplink.interface.ifname)
+        yield Route(family, uplink.table, ANY[family], dev=uplink.interface.ifname, mtu=mtu)
 
 
 def _own(topology: Topology, uplink: Uplink, family: Family) -> Iterator[Route]:
@@ -124,6 +128,8 @@ def _words(route: Route) -> Iterator[object]:
         yield "onlink"
     if route.source:
         yield from ("src", route.source)
+    if route.mtu:
+        yield from ("mtu", route.mtu)
 
 
 def _describe(route: Route) -> str:

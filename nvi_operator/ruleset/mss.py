@@ -1,8 +1,8 @@
 """The largest segment that TCP may use through an uplink whose MTU is smaller than that of the hosts at both ends.
 
-At the forward hook, which in stage 2 knows the in-interface and the way out. By the interface's MTU, because `rt mtu`
-of nft looks for the way back by the destination alone (get_tcp_mss()), and here it depends on the source. A smaller
-MSS stays (nft_exthdr_tcp_set_eval()).
+At the forward hook, which in stage 2 knows the in-interface and the way out. By a number that follows the uplink,
+because `rt mtu` of nft looks for the way back by the destination alone (get_tcp_mss()), and here it depends on the
+source. A smaller MSS stays (nft_exthdr_tcp_set_eval()).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HEADERS: Mapping[Family, int] = {4: 20 + 20, 6: 40 + 20}  # without options, as
 
 def mss_chains(topology: Topology) -> Iterator[Chain]:
     """Nothing where no uplink asks for it."""
-    clamped = {uplink.interface.ifname: uplink for uplink in reversed(topology.uplinks) if uplink.clamped_mtu}
+    clamped = {uplink.interface.ifname: uplink for uplink in reversed(topology.uplinks) if uplink.clamped_mtus}
     if not clamped:
         return
     yield Chain(
@@ -36,8 +36,8 @@ def mss_chains(topology: Topology) -> Iterator[Chain]:
         ),
     )
     for uplink in clamped.values():
-        mtu = uplink.clamped_mtu or 0
-        fits = ((f.of_family(family), Assign(_MAXSEG, mtu - _HEADERS[family])) for family in topology.families)
+        mtus = ((family, mtu) for family, mtu in uplink.clamped_mtus.items() if family in topology.families)
+        fits = ((f.of_family(family), Assign(_MAXSEG, mtu - _HEADERS[family])) for family, mtu in mtus)
         yield Chain(_chain(uplink), None, tuple(fits))
 
 

@@ -27,6 +27,7 @@ class WireRoute:
 
     network: IPv4Network | IPv6Network
     via: str | None = None  # None: connected
+    mtu: int | None = None  # bytes, of the route; None: it says nothing
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class LinkFact:
     carrier: bool = True  # is anything on the other end, as far as the interface can tell?
     group: int = 0
     mtu: int | None = None  # bytes; None: not known
+    mtu6: int | None = None  # what IPv6 uses, as of a router advertisement
     addresses: tuple[InterfaceAddress, ...] = ()  # global ones, in the kernel's order
     narrow: tuple[InterfaceAddress, ...] = ()  # of a narrower scope, IPv6 link-local and loopback ones apart
     altnames: tuple[str, ...] = ()  # further names, under which `ip` finds it, and nft does not
     fading: frozenset[IPv4Address | IPv6Address] = frozenset()  # of them, not for new flows: deprecated, temporary
     next_hops: tuple[tuple[Family, str], ...] = ()  # default routers of the main table, the best first
     direct: frozenset[Family] = frozenset()  # families whose best default route names no router
+    route_mtus: tuple[tuple[Family, int], ...] = ()  # of the best default routes, where they say one
     routes: tuple[WireRoute, ...] = ()  # the others of the main table, of an uplink's interface only
     crowded: bool = False  # too many to follow: `routes` are the connected ones
     tcx_egress: tuple[str, ...] = ()  # eBPF programs that see packets before tc filters; of virtual links only

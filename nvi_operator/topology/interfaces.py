@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from nvi_operator.language.model.values import Address, Family, Network
@@ -46,7 +46,10 @@ class Uplink:
     dynamic: bool
     health: ProbedState = UNKNOWN
     announced: tuple[Address, ...] = ()  # on no interface; the gateway answers for them on the wire
-    clamped_mtu: int | None = None  # bytes, that TCP segments through it have to fit into; None: any
+    route_mtus: Mapping[Family, int] = field(
+        default_factory=dict
+    )  # of its default routes in `main`, where they say one
+    clamped_mtus: Mapping[Family, int] = field(default_factory=dict)  # bytes, that TCP segments have to fit into
     far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
 
     @property

@@ -9,7 +9,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import FAMILIES, Address, Family
-from nvi_operator.topology.interfaces import Inside
+from nvi_operator.topology.interfaces import Inside, Uplink
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.prefixes import fewest
 from nvi_operator.topology.rules import Beside, Conditions, RedirectRule
@@ -27,6 +27,35 @@ def resolve_redirects(
         for name, redirect in sorted(spec.redirects.items())
         for family in FAMILIES
         if (rule := _rule(name, redirect, family, inside_interfaces, local, note)) is not None
+    )
+
+
+def left_alone(spec: GatewaySpec, inside_interfaces: Sequence[Inside], uplinks: Sequence[Uplink]) -> Iterator[str]:
+    """Notes about what goes where it is sent, because a redirect has no server of its family. To refuse it would also
+    hit what the server itself asks, by an address of that family which nothing tells.
+    """
+    for name, redirect in sorted(spec.redirects.items()):
+        for family in FAMILIES:
+            if redirect.is_to_self or redirect.server(family) or not any(family in u.families for u in uplinks):
+                continue
+            asking = [i for i in inside_interfaces if not redirect.in_ or i.interface.ifname in redirect.in_]
+            sources = redirect.from_ or fewest((n for i in asking for n in i.networks), family)
+            if not any(n.version == family for n in sources) or _is_served(spec, redirect, family):
+                continue
+            others = ", ".join(str(n) for i in asking for n in i.networks if n.version != family)
+            yield (
+                f"redirect {name}: no IPv{family} server: {', '.join(map(str, redirect.ports))} over IPv{family} "
+                f"goes where it is sent: name one in `to`, or write from: [{others}]: about IPv{10 - family} only"
+            )
+
+
+def _is_served(spec: GatewaySpec, redirect: RedirectSpec, family: Family) -> bool:
+    """By another redirect, with a server of that family."""
+    return any(
+        (other.is_to_self or other.server(family))
+        and set(redirect.ports) <= set(other.ports)
+        and (not other.in_ or (redirect.in_ and set(redirect.in_) <= set(other.in_)))
+        for other in spec.redirects.values()
     )
 
 

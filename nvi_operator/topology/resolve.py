@@ -31,7 +31,7 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
 from nvi_operator.topology.own import resolve_own
-from nvi_operator.topology.redirects import resolve_redirects
+from nvi_operator.topology.redirects import left_alone, resolve_redirects
 from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
 from nvi_operator.topology.static import resolve_static
@@ -72,6 +72,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         )
     local = tuple(_local(facts))
     redirects = resolve_redirects(spec, inside_interfaces, local, notes.append)
+    notes += left_alone(spec, inside_interfaces, uplinks)
     statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
     statics += tuple(resolve_prefix_nat(spec, delegated, uplinks, notes.append))
     honoured, not_honoured = judge_rules(spec, facts)
@@ -175,7 +176,9 @@ def _forwards(
 
 def _for_forwards(uplinks: Iterable[Uplink]) -> list[Uplink]:
     """What forwards do not depend on is left out."""
-    return [replace(uplink, wire=(), health=UNKNOWN, clamped_mtu=None, announced=()) for uplink in uplinks]
+    return [
+        replace(uplink, wire=(), health=UNKNOWN, route_mtus={}, clamped_mtus={}, announced=()) for uplink in uplinks
+    ]
 
 
 def _families(inside_interfaces: Iterable[Inside], uplinks: Iterable[Uplink]) -> tuple[Family, ...]:
@@ -357,8 +360,16 @@ def _uplink(
         dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
         health=facts.health.uplinks.get(name, UNKNOWN),
         announced=announced(name, uplink, fact, next_hops, note),
-        clamped_mtu=fact.mtu if fact and uplink.clamp_mss else None,
+        route_mtus=dict(fact.route_mtus) if fact else {},
+        clamped_mtus=_path_mtus(fact) if fact and uplink.clamp_mss else {},
     )
+
+
+def _path_mtus(fact: LinkFact) -> dict[Family, int]:
+    """What fits at the beginning of the path: less than the link's MTU where a lease or a router advertises it."""
+    routes = dict(fact.route_mtus)
+    known = {4: (fact.mtu, routes.get(4)), 6: (fact.mtu, fact.mtu6, routes.get(6))}
+    return {family: min(mtus) for family in FAMILIES if (mtus := [mtu for mtu in known[family] if mtu])}
 
 
 def _found_routers(

@@ -68,5 +68,14 @@ def test_another_mtu_is_followed(site: Site, gateway: GatewayHost, clamped: str)
     planned = gateway.nvictl("plan", str(gateway.spec(clamped)), check=False).stdout
     assert "~ uplink isp-a: IPv4 MSS now 1340, no longer 1360" in planned, planned
     gateway.apply(clamped)
-    far = site.far.address
+    far, far6 = site.far.address, site.far.address6
     assert segments(site.client, site.far, far, far) == (1340, 1340)
+    # As dhcpcd writes what a DHCP server tells, and as a router advertises it.
+    site.gateway.ip("route replace default via 203.0.113.1 mtu 1330")
+    site.gateway.write("net/ipv6/conf/wan0/mtu", "1300")
+    gateway.apply(clamped)
+    assert segments(site.client, site.far, far, far) == (1290, 1290)
+    assert segments(site.client, site.far, far6, far6) == (1240, 1240)
+    told = site.client.ping(far, size=1320, df=True).stdout
+    assert "mtu = 1330" in told, told
+    assert gateway.differences(gateway.spec(clamped)) == []

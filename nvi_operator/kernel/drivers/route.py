@@ -17,6 +17,8 @@ from nvi_operator.kernel.netlink.route_messages import (
     GATEWAY,
     GET,
     HEADER,
+    METRICS,
+    MTU,
     NEW,
     OIF,
     PRIORITY,
@@ -26,6 +28,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     UNICAST,
     VIA,
     gateway_of,
+    mtu_of,
 )
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE, REPLACE
@@ -128,6 +131,8 @@ class RouteDriver(Driver):
             parts.append(_packedgateway_of(route.family, route.via))
         if route.source is not None:
             parts.append(attribute(SOURCE, ip_address(route.source).packed))
+        if route.mtu is not None:
+            parts.append(attribute(METRICS, number(MTU, route.mtu)))
         return b"".join(parts)
 
 
@@ -175,4 +180,5 @@ def _parse(family: Family, body: bytes) -> Route:
         shown_number(attrs.get(PRIORITY)) or 0,
         bool(flags & _ONLINK),
         str(ip_address(attrs[SOURCE])) if attrs.get(SOURCE) else None,
+        mtu_of(attrs),
     )

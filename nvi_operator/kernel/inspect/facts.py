@@ -84,7 +84,7 @@ def _link(
 ) -> LinkFact:
     own = [address for address in addresses if address.index == link.index]
     defaults = [route for route in routes.defaults if route.oif == link.index]
-    best = {route.family: route.gateway for route in reversed(defaults)}
+    best = {route.family: route for route in reversed(defaults)}
     return LinkFact(
         ifname=link.ifname,
         ifindex=link.index,
@@ -94,12 +94,14 @@ def _link(
         carrier=link.carrier,
         group=link.group,
         mtu=link.mtu or None,
+        mtu6=link.mtu6,
         addresses=tuple(each.interface for each in own if each.universal and each.usable),
         narrow=tuple(_narrow(own)),
         altnames=link.altnames,
         fading=frozenset(each.interface.ip for each in own if each.fading),
         next_hops=tuple(dict.fromkeys((r.family, r.gateway) for r in defaults if r.gateway)),
-        direct=frozenset(family for family, gateway in best.items() if gateway is None),
+        direct=frozenset(family for family, route in best.items() if route.gateway is None),
+        route_mtus=tuple((family, route.mtu) for family, route in sorted(best.items()) if route.mtu),
         routes=routes.wires.get(link.index, ()),
         crowded=link.index in routes.crowded,
         tcx_egress=programs_at(link.index, TCX_EGRESS) if link.kind in _CARRIERS else (),

@@ -23,6 +23,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     TYPE_AT,
     UNICAST,
     NextHopObjects,
+    mtu_of,
     names_object_only,
     next_hops,
 )
@@ -48,6 +49,7 @@ class DefaultRoute:
     preference: int  # of a router advertisement (RFC 4191): -1 high, 1 low
     oif: int
     gateway: str | None
+    mtu: int | None = None  # bytes, of the route; None: it says nothing
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def read_main(rtnetlink: Rtnetlink, wires: Collection[int] = ()) -> MainRoutes:
         unreachable += seen.unreachable
         crowded |= seen.crowded
         for oif, networks in seen.networks.items():
-            found[oif] += (WireRoute(ip_network(n), via or None) for n, (_, via) in networks.items())
+            found[oif] += (
+                WireRoute(ip_network(n), via or None, mtu or None) for n, (_, via, mtu) in networks.items()
+            )
     ordered = {oif: tuple(sorted(routes, key=_order)) for oif, routes in found.items()}
     refused = tuple(sorted(set(unreachable)))
     return MainRoutes(tuple(sorted(defaults, key=_best)), ordered, frozenset(crowded), frozenset(refuses), refused)
@@ -98,17 +102,17 @@ def _order(route: WireRoute) -> tuple[int, int, int]:
     return route.network.version, int(route.network.network_address), route.network.prefixlen
 
 
-def _best(route: DefaultRoute) -> tuple[int, int, int, str, int]:
-    return route.family, route.metric, route.preference, route.gateway or "", route.oif
+def _best(route: DefaultRoute) -> tuple[int, int, int, str, int, int]:
+    return route.family, route.metric, route.preference, route.gateway or "", route.oif, route.mtu or 0
 
 
 class _OnWires:
-    """Looks at a listing of `main`, and keeps what lies on the wires: by network the best metric, and the gateway."""
+    """Looks at a listing of `main`, and keeps what lies on the wires: by network the best metric, gateway and MTU."""
 
     def __init__(self, family: Family, wires: Collection[int], objects: NextHopObjects) -> None:
         self._objects = objects
         self._wide = WIDE[family]
-        self.networks: dict[int, dict[str, tuple[int, str]]] = {oif: {} for oif in wires}
+        self.networks: dict[int, dict[str, tuple[int, str, int]]] = {oif: {} for oif in wires}
         self.crowded: set[int] = set()
         self.unreachable: list[IPv6Network] = []
         self._may_be_delegated = MAY_BE_DELEGATED if family == 6 else range(0)
@@ -130,12 +134,12 @@ class _OnWires:
         network = shown_prefix(attrs.get(_DST), length)
         if network is None or ip_network(network).is_multicast:  # some put 224.0.0.0/4 on an interface
             return
-        metric = shown_number(attrs.get(_PRIORITY)) or 0
+        metric, mtu = shown_number(attrs.get(_PRIORITY)) or 0, mtu_of(attrs) or 0
         for oif, gateway in next_hops(attrs, self._objects):
             networks = self.networks.get(oif or 0)
             if networks is None or oif in self.crowded:
                 continue
-            candidate = metric, gateway or ""
+            candidate = metric, gateway or "", mtu
             networks[network] = min(networks.get(network, candidate), candidate)
             if len(networks) > MOST_ROUTES:
                 self.crowded.add(oif or 0)
@@ -160,7 +164,7 @@ def _defaults(family: Family, body: bytes, objects: NextHopObjects) -> Iterator[
     preference = _PREFERENCES.get(attrs.get(_PREF, b"\0")[0], 0)
     for oif, gateway in next_hops(attrs, objects):
         if oif is not None:
-            yield DefaultRoute(family, metric, preference, oif, gateway)
+            yield DefaultRoute(family, metric, preference, oif, gateway, mtu_of(attrs))
 
 
 def leads_by(message: bytes, wires: Collection[int]) -> bool:

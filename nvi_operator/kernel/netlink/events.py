@@ -36,9 +36,10 @@ _SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
 
-# RTNLGRP_*, include/uapi/linux/rtnetlink.h: LINK, TC, v4 IFADDR ROUTE RULE NETCONF, v6 the same, NEXTHOP. When a
-# nexthop object is deleted its routes go with it, and of those of IPv4 nothing else tells (Linux 6.18).
-_ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25, 32)
+# RTNLGRP_*, include/uapi/linux/rtnetlink.h: LINK, TC, v4 IFADDR ROUTE RULE NETCONF, v6 the same and IFINFO (the MTU
+# that a router advertises), NEXTHOP. When a nexthop object is deleted its routes go with it, and of those of IPv4
+# nothing else tells (Linux 6.18).
+_ROUTE_GROUPS = (1, 4, 5, 7, 8, 24, 9, 11, 19, 25, 12, 32)
 _NEXT_HOPS = (104, 105)  # RTM_NEWNEXTHOP, RTM_DELNEXTHOP
 _NHA_OIF, _NHMSG = 5, 8  # struct nhmsg has 8 bytes
 _REPORT_KINDS: dict[int, ReportKind] = {

@@ -19,7 +19,9 @@ from nvi_operator.topology.facts import InterfaceAddress
 _NEW_LINK, _GET_LINK, _GET_ADDRESS = 16, 18, 22
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 _MAC, _NAME, _MTU, _MASTER, _INFO, _ALIAS, _GROUP = 1, 3, 4, 10, 18, 20, 27  # IFLA_*
-_EXT_MASK, _PROPERTIES, _ALTNAME = 29, 52, 53
+_AF_SPEC, _EXT_MASK, _PROPERTIES, _ALTNAME = 26, 29, 52, 53
+_INET6_CONF = 2  # IFLA_INET6_*: an array of 32-bit numbers
+_MTU6_AT = 2 * 4  # DEVCONF_MTU6
 _INFO_KIND, _INFO_DATA = 1, 2
 _SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS: they are most of a message
 _ETHERNET = 1  # ARPHRD_ETHER
@@ -42,6 +44,7 @@ class ListedLink:
     up: bool
     carrier: bool
     mtu: int
+    mtu6: int | None  # None: it has no IPv6
     group: int
     alias: str
     master: int | None
@@ -110,11 +113,19 @@ def _link(body: bytes) -> ListedLink:
         bool(flags & _UP),
         bool(flags & _LOWER_UP),
         shown_number(attrs.get(_MTU)) or 0,
+        _mtu6(attrs),
         shown_number(attrs.get(_GROUP)) or 0,
         _text(attrs.get(_ALIAS)),
         shown_number(attrs.get(_MASTER)),
         tuple(_text(name) for kind, name in attributes(attrs.get(_PROPERTIES, b"")) if kind == _ALTNAME),
     )
+
+
+def _mtu6(attrs: Mapping[int, bytes]) -> int | None:
+    """What `net/ipv6/conf/IF/mtu` says: a router may advertise less than the link has (RFC 4861, section 4.6.4)."""
+    inet6 = dict(attributes(attrs.get(_AF_SPEC, b""))).get(socket.AF_INET6, b"")
+    settings = dict(attributes(inet6)).get(_INET6_CONF, b"")
+    return shown_number(settings[_MTU6_AT : _MTU6_AT + 4])
 
 
 def _address(body: bytes) -> ListedAddress:

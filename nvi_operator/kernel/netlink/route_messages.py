@@ -15,7 +15,8 @@ NEW, DELETE, GET = 24, 25, 26  # RTM_*ROUTE
 HEADER = struct.Struct("=8BI")
 LENGTH_AT, TABLE_AT, PROTOCOL_AT, TYPE_AT = 1, 4, 5, 7
 MORE_THAN_A_BYTE = 252  # RT_TABLE_COMPAT: the table's number is in an attribute
-DST, OIF, GATEWAY, PRIORITY, SOURCE, MULTIPATH, TABLE, VIA, OBJECT = 1, 4, 5, 6, 7, 9, 15, 18, 30  # RTA_*
+DST, OIF, GATEWAY, PRIORITY, SOURCE, METRICS, MULTIPATH, TABLE, VIA, OBJECT = 1, 4, 5, 6, 7, 8, 9, 15, 18, 30  # RTA_*
+MTU = 2  # RTAX_MTU, of METRICS
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 UNICAST = 1  # RTN_UNICAST
 REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
@@ -47,6 +48,11 @@ def next_hops(
 def names_object_only(attrs: Mapping[int, bytes]) -> bool:
     """Does the route name a next-hop object, and not what it holds? See kernel/inspect/next_hop_objects.py."""
     return OBJECT in attrs and OIF not in attrs and MULTIPATH not in attrs
+
+
+def mtu_of(attrs: Mapping[int, bytes]) -> int | None:
+    """What a route itself says, in bytes."""
+    return shown_number(dict(attributes(attrs.get(METRICS, b""))).get(MTU)) or None
 
 
 def gateway_of(attrs: Mapping[int, bytes]) -> str | None:

@@ -148,7 +148,8 @@ class UplinkSpec(Entry):
     clamp_mss: bool = Field(
         False,
         description="Tell both ends of TCP connections through it to use segments that fit into the interface's MTU, "
-        "as PPPoE and tunnels need where routers drop the ICMP errors that would tell. What asks for less keeps it.",
+        "or a smaller one of its default route or of a router advertisement, as PPPoE and tunnels need where routers "
+        "drop the ICMP errors that would tell. What asks for less keeps it.",
     )
 
     health: Annotated[Maybe[Health], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(

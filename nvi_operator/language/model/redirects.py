@@ -64,7 +64,7 @@ class RedirectSpec(Entry):
 
     Answers come from the address that was asked. What the server itself sends is not redirected, so that a resolver
     can ask others. Where client and server are in one network, the server sees the gateway's address there. A family
-    without a server is not redirected.
+    without a server is not redirected; a note says so, unless `from` has prefixes of the other one only.
     """
 
     in_: Maybe[IfNames] = Field(

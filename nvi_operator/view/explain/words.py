@@ -193,7 +193,7 @@ def ending_words(explanation: Explanation, way: Way) -> Iterator[tuple[str, str]
     if uplink is not None:
         yield "uplink", _uplink_words(explanation, uplink, packet)
     if isinstance(verdict, Forwarded):
-        yield "MTU", _mtu_words(explanation, verdict, packet)
+        yield "MTU", _mtu_words(verdict, packet)
         if way.kind == "packet":
             yield "flow cache", _cache_words(explanation, walk)
     for place in way.others:
@@ -241,9 +241,8 @@ def _uplink_words(explanation: Explanation, uplink: Uplink, packet: Packet) -> s
     return f"{uplink.name}: up" + (", by its probes" if uplink.health.state == "up" else "")
 
 
-def _mtu_words(explanation: Explanation, verdict: Forwarded, packet: Packet) -> str:
-    interface = explanation.machine.interfaces.get(verdict.interface)
-    mtu = interface.mtu if interface else None
+def _mtu_words(verdict: Forwarded, packet: Packet) -> str:
+    mtu = verdict.mtu
     if mtu is None:
         return f"that of {verdict.interface} is not known"
     if packet.length is None:

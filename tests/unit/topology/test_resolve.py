@@ -441,3 +441,19 @@ def test_a_line_that_does_nothing_here_is_a_note(line: str, note: str) -> None:
     notes = [n for n in topology(LAN + TWO + f"  {line}\n", *links).notes if n.startswith(("sourceNat", "route "))]
     assert len(notes) == bool(note)
     assert all(reported.startswith(note) for reported in notes)
+
+
+@pytest.mark.parametrize(
+    ("redirects", "told"),
+    [
+        ("dns: { ports: [53/udp, 53/tcp], to: 192.168.1.53 }", True),
+        ("dns: { ports: 53/udp, to: 192.168.1.53, from: 192.168.1.0/24 }", False),
+        ("dns: { ports: 53/udp, to: [192.168.1.53, 'fd00:1::53'] }", False),
+        ("dns: { ports: 53/udp, to: self }", False),
+        ("dns: { ports: 53/udp, to: 192.168.1.53 }\n    dns6: { ports: 53/udp, to: 'fd00:1::53' }", False),
+    ],
+)
+def test_a_redirect_without_a_server_of_a_family_says_what_goes_where_it_is_sent(redirects: str, told: bool) -> None:
+    notes = topology(LAN + TWO + f"  redirects:\n    {redirects}\n").notes
+    found = [note for note in notes if "no IPv6 server" in note]
+    assert [note.startswith("redirect dns: ") and "from: [192.168.1.0/24]" in note for note in found] == [True] * told
