@@ -216,6 +216,6 @@ def published(targets: Sequence[str], history: History, answers: Answers, statio
                 )
             else:
                 station = streams = stack.enter_context(closing(Streams(most=MOST, for_root=0)))
-                streams.listen(listener(target), MetricsPage(metrics.text))
+                streams.listen(listener(target), MetricsPage(metrics.page))
             stations.append(station)
         yield

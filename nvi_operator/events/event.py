@@ -95,7 +95,8 @@ class Drift(GatewayEvent):
     @property
     def text(self) -> str:
         by = f" by {', '.join(self.changed_by)}" if self.changed_by else ""
-        return "\n".join([f"{self.name}: drift{' beside the nft table' if self.beside_table else by}", *self.entries])
+        what = " beside the nft table" if self.beside_table else by
+        return "\n".join([f"{self.name}: drift{what}{', left as it is' if self.left else ''}", *self.entries])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ Every packet meets these rules and hardly any is dropped, so the most frequent c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
@@ -34,6 +35,7 @@ from nvi_operator.topology.numbers import GUARD
 from nvi_operator.topology.prefixes import fewest
 from nvi_operator.topology.rules import Conditions, Unchanged
 
+_GROUPS, _IGMP = ip_network("224.0.0.0/4"), 2
 _NEIGHBOUR_DISCOVERY = ("nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit")
 
 COUNTERS = frozenset({"leak_untranslated", "leak_uplink", "wrong_uplink_own", "ip_options"})
@@ -48,9 +50,17 @@ def guard_chains(topology: Topology) -> Iterator[Chain]:
     yield Chain("guard", Hook("filter", "postrouting", GUARD), tuple(_ways_out(topology)))
     if any(topology.far(family) for family in topology.families):
         yield Chain(_ANSWERS, None, tuple(_answers_only(topology)))
-    yield Chain(_STRAY, None, (*_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))
+    yield Chain(_STRAY, None, (*_memberships(topology), *_may_leave(topology, f.RETURN), f.drop("leak_untranslated")))
     for ifname in topology.uplink_ifnames:
         yield Chain(_chain_name(topology, ifname), None, tuple(_out_by(topology, ifname)))
+
+
+def _memberships(topology: Topology) -> Iterator[Rule]:
+    """IGMP, by which the gateway tells an inside network which groups it is in. As with MLD the kernel gives the
+    out-interface as the in-interface of its own (Linux 5.7 and later), and it forwards none.
+    """
+    if 4 in topology.families:
+        yield (f.in_networks(f.daddr(4), (_GROUPS,)), Match(f.L4PROTO, "==", _IGMP), f.RETURN)
 
 
 def _answers_only(topology: Topology) -> Iterator[Rule]:
@@ -88,8 +98,12 @@ def _out_by(topology: Topology, ifname: str) -> Iterator[Rule]:
     """An uplink's own sources leave by it. None of them is an inside source, unless it is public."""
     if 4 in topology.families:
         # Record route and timestamps hold addresses that NAT does not translate (RFC 791, RFC 7126). The gateway's
-        # own options (IGMP has router alert) hold its own.
-        yield (Match(Field("ip hdrlength"), "!=", _NO_OPTIONS), Match(f.IIF, "!=", 0), *f.drop("ip_options"))
+        # own options hold its own, also in IGMP, which has an in-interface; stage 1 translates nothing for a group.
+        options, single = (
+            Match(Field("ip hdrlength"), "!=", _NO_OPTIONS),
+            f.in_networks(f.daddr(4), (_GROUPS,), op="!="),
+        )
+        yield (options, Match(f.IIF, "!=", 0), single, *f.drop("ip_options"))
     for family in topology.families:
         yield from ((source, f.ACCEPT) for source in of_uplink(topology, ifname, family, f.saddr(family)))
     yield from _may_leave(topology, f.ACCEPT)

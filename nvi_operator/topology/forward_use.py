@@ -18,35 +18,67 @@ _ANY = ""  # in the place of a protocol
 
 @dataclass(frozen=True)
 class ForwardUse:
-    """A public address or port, where it leads, and what uses it now. `new_flows`: None where nothing counts them."""
+    """A public address or port, where it leads, and what uses it now.
+
+    `packets` and `bytes`: of these flows, both directions; None where the host does not count them
+    (nf_conntrack_acct). `new_flows`: None where nothing counts them.
+    """
 
     name: str
     public: str
     servers: str
     flows: int
+    packets: int | None = None
+    bytes: int | None = None
     new_flows: int | None = None
+
+
+@dataclass(frozen=True)
+class _Live:
+    flows: Uses
+    packets: Uses
+    bytes: Uses
+    counted: bool
+
+    @staticmethod
+    def of(flows: Iterable[Translation]) -> _Live:
+        live, packets, octets = Uses(), Uses(), Uses()
+        counted = False
+        for flow in flows:
+            if flow.new_destination == flow.destination and flow.new_destination_port == flow.destination_port:
+                continue
+            counted |= flow.packets is not None
+            for of, port in ((flow.protocol, flow.destination_port), (flow.protocol, None), (_ANY, None)):
+                key = flow.destination, of, port
+                live[key] += 1
+                packets[key] += flow.packets or 0
+                octets[key] += flow.bytes or 0
+        return _Live(live, packets, octets, counted)
+
+    def to(
+        self, public: Address, protocol: str | None, ports: PortRange | None
+    ) -> tuple[int, int | None, int | None]:
+        """Flows, packets and bytes."""
+        sums = (_sum(uses, public, protocol, ports) for uses in (self.flows, self.packets, self.bytes))
+        flows, packets, octets = sums
+        return (flows, packets, octets) if self.counted else (flows, None, None)
 
 
 def forward_uses(topology: Topology, flows: Iterable[Translation], counts: Mapping[str, int]) -> Iterator[ForwardUse]:
     """Each public port of each forward. `counts` are the table's counters, in new flows."""
-    uses: Uses = Counter()
-    for flow in flows:
-        if flow.new_destination != flow.destination or flow.new_destination_port != flow.destination_port:
-            uses[flow.destination, flow.protocol, flow.destination_port] += 1
-            uses[flow.destination, flow.protocol, None] += 1
-            uses[flow.destination, _ANY, None] += 1
+    live = _Live.of(flows)
     for entry in topology.forwards:
-        used = _flows(uses, entry.public, entry.protocol, entry.ports)
-        yield ForwardUse(entry.name, _shown(entry.public, entry.protocol, entry.ports), _server(entry), used)
+        used = live.to(entry.public, entry.protocol, entry.ports)
+        yield ForwardUse(entry.name, _shown(entry.public, entry.protocol, entry.ports), _server(entry), *used)
     for rule in topology.forward_rules:
         servers = ", ".join(_with_port(address, port) for address, port, _ in rule.choices)
         new = counts.get(rule.counter, 0)
         protocol, ports = (rule.service.protocol, rule.service.ports) if rule.service else (rule.protocol, None)
-        used = _flows(uses, rule.public, protocol, ports)
-        yield ForwardUse(rule.name, _shown(rule.public, protocol, ports), servers, used, new)
+        used = live.to(rule.public, protocol, ports)
+        yield ForwardUse(rule.name, _shown(rule.public, protocol, ports), servers, *used, new)
 
 
-def _flows(uses: Uses, public: Address, protocol: str | None, ports: PortRange | None) -> int:
+def _sum(uses: Uses, public: Address, protocol: str | None, ports: PortRange | None) -> int:
     if ports is None or protocol is None:
         return uses[public, protocol or _ANY, None]
     if ports.size <= 64:

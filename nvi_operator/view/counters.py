@@ -28,3 +28,8 @@ MEANINGS = {
     "ingress_spoofed": "dropped by the interface's program: source is one of the gateway's own addresses",
     "marked_after_confirm": "new flows whose mark hook ran after conntrack confirm",
 }
+
+
+def is_of_rule(counter: str) -> bool:
+    """Those of the spec's entries are told as rules."""
+    return counter.startswith(("snat_", "dnat_", "redirect_"))

@@ -25,16 +25,16 @@ def rules_text(rules: Sequence[RuleStatus]) -> RenderableType:
 
 def forwards_text(uses: Sequence[ForwardUse], total: int) -> RenderableType:
     shown = counted(total, "public port or address", "s") if total > 1 else "1 public port or address"
-    heading = ("name", "public", "to", "flows now", "new flows")
-    table = TextTable(f"{shown}, the busiest {len(uses)}", heading, right=frozenset({3, 4}))
+    heading = ("name", "public", "to", "flows now", "their packets", "new flows")
+    table = TextTable(f"{shown}, the busiest {len(uses)}", heading, right=frozenset({3, 4, 5}))
     for use in uses:
-        new = "" if use.new_flows is None else str(use.new_flows)
-        table.rows.append((use.name, use.public, use.servers, str(use.flows), new))
+        counts = ("" if count is None else str(count) for count in (use.flows, use.packets, use.new_flows))
+        table.rows.append((use.name, use.public, use.servers, *counts))
     return table
 
 
 def forwards_json(uses: Sequence[ForwardUse], total: int) -> dict[str, Any]:
-    keys = ("name", "public", "servers", "flows")
+    keys = ("name", "public", "servers", "flows", "packets", "bytes")
     return {
         "total": total,
         "forwards": [{**{key: getattr(use, key) for key in keys}, "newFlows": use.new_flows} for use in uses],

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nvi_operator.language.wording import counted
 from nvi_operator.view import flow_cache
-from nvi_operator.view.counters import MEANINGS
+from nvi_operator.view.counters import MEANINGS, is_of_rule
 from nvi_operator.view.table import LabelledText, TextTable
 
 if TYPE_CHECKING:
@@ -67,15 +67,10 @@ def status_text(
         parts.append(_events(data["events"]))
     for group, values in data["counters"].items():
         brief = quiet or group == flow_cache.GROUP
-        shown = {name: n for name, n in values.items() if (n or not brief) and not _is_of_rule(name)}
+        shown = {name: n for name, n in values.items() if (n or not brief) and not is_of_rule(name)}
         if shown:
             parts.append(_counters(group, shown, rates))
     return Group(*parts)
-
-
-def _is_of_rule(counter: str) -> bool:
-    """Those of the spec's entries are told as rules."""
-    return "nat_" in counter or counter.startswith("redirect_")
 
 
 def headline(data: StatusData) -> Text:

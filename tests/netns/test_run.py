@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -217,6 +218,34 @@ def test_foreign_changes_of_owned_objects_are_healed(
     daemon.until("drift", "healed")
     assert gateway.differences(directory) == []
     assert seen(site) == A
+
+
+def test_drift_is_left_by_kind_and_pattern_and_what_keeps_packets_in_is_healed_whatever_the_policy_is(
+    site: Site, gateway: GatewayHost, directory: Path, start: Start
+) -> None:
+    drift = '  drift: { policy: report, kinds: { sysctl: ignore }, objects: { "route * table 7802 *": heal } }\n'
+    (directory / "gateway.yaml").write_text(spec() + drift)
+    daemon = start()
+    daemon.until("in sync")
+    nobody = "route replace default via {} dev {} table {} metric 1024 onlink proto 78"
+    site.gateway.write("net/ipv4/conf/lan0/send_redirects", "1")
+    site.gateway.ip(nobody.format("203.0.113.5", "wan0", 7801))
+    daemon.until(", left as it is", "203.0.113.5")
+    for command in (
+        "nft flush chain inet nvi srcnat",
+        "ip rule del pref 1600 from 203.0.113.2",
+        "ip " + nobody.format("198.51.100.5", "wan1", 7802),
+    ):
+        site.gateway.run(*command.split())
+        daemon.until("drift", "healed")
+    assert not site.client.pings(site.far.address, wait=0.3), "by a router that is not there"
+    with site.server.connect(site.far.address, 443) as flow:
+        assert flow.seen == B
+    found = json.loads(gateway.nvictl("drift", directory, "-o", "json", check=False).stdout)
+    assert found["ignored"] == ["sysctl net/ipv4/conf/lan0/send_redirects"]
+    site.gateway.ip("route del default table 7801 metric 1024")
+    daemon.until("healed")
+    assert seen(site) == A, "what is missing is put back"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.netns
 def test_flows_show_where_they_belong(site: Site, gateway: GatewayHost) -> None:
     directory = gateway.spec(spec())
     gateway.apply(directory)
+    site.gateway.write("net/netfilter/nf_conntrack_acct", "1")
 
     def shown(what: str, *more: str) -> dict[str, Any]:
         found = json.loads(gateway.nvictl("show", "nat", what, *more, "-o", "json").stdout)
@@ -46,6 +47,8 @@ def test_flows_show_where_they_belong(site: Site, gateway: GatewayHost) -> None:
         assert (pool["busiestDestination"], pool["busiestPort"]) == (site.far.address, 443)
         used = [f for f in shown("forwards", str(directory))["forwards"] if f["flows"]]
         assert [(f["public"], f["flows"]) for f in used] == [(f"{A} 443/tcp", 1)]
+        assert used[0]["packets"] >= 4
+        assert used[0]["bytes"] > 200
         rules = {rule["name"]: rule["flows"] for rule in shown("rules", str(directory))["rules"]}
         assert rules["everyone"] == 1
     assert "of its ports" in gateway.nvictl("show", "nat", "pools").stdout

@@ -19,7 +19,7 @@ from nvi_operator.errors import NviError
 from nvi_operator.events.event import Applied, Healed
 from nvi_operator.events.kinds import KINDS
 from nvi_operator.events.record import History, Record
-from nvi_operator.view.counters import MEANINGS
+from nvi_operator.view.counters import MEANINGS, is_of_rule
 from nvi_operator.view.status import SourceStatus, StatusData
 
 MOST_RULES = 50
@@ -35,13 +35,17 @@ class Metrics:
         self._seconds: dict[str, float] = {"applied": 0.0, "healed": 0.0}
         self._registry = CollectorRegistry()
         self._registry.register(cast(Any, self))  # a collector by its methods
-        ProcessCollector(registry=self._registry)
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
         history.listeners.append(self._count)
 
-    def text(self) -> bytes:
+    def page(self) -> bytes:
         """The exposition format, version 0.0.4."""
-        text: bytes = generate_latest(self._registry)
-        return text
+        return bytes(generate_latest(self._registry) + generate_latest(self._process))
+
+    def text(self) -> bytes:
+        """The same without `process_*`, of which node_exporter has its own: it refuses a name twice."""
+        return bytes(generate_latest(self._registry))
 
     def describe(self) -> list[Metric]:
         """Nothing is looked at when this is registered."""
@@ -177,7 +181,7 @@ def _of_counters(data: StatusData) -> Iterator[Metric]:
     passed = CounterMetricFamily("nvi_packets", "Packets that were not dropped.", labels=["place", "kind"])
     for place, values in data["counters"].items():
         for name, value in sorted(values.items()):
-            if "nat_" not in name:
+            if not is_of_rule(name):
                 is_drop = MEANINGS.get(name, "").startswith("dropped")
                 (dropped if is_drop else passed).add_metric([place, name], value)
     yield from (dropped, passed)

@@ -41,7 +41,9 @@ def measured(found: StatusData | Exception, *events: Any) -> tuple[str, dict[tup
     made = Metrics(look, history)
     for event in events:
         history.add(event)
-    text = made.text().decode()
+    text = made.page().decode()
+    assert text.startswith(made.text().decode())
+    assert b"process_" not in made.text(), "node_exporter has these of itself"
     samples = {
         (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
         for family in text_string_to_metric_families(text)
