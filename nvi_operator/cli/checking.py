@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nvi_operator.cli import options
+from nvi_operator.cli.output import write_file
 
 if TYPE_CHECKING:
     from nvi_operator.errors import SpecError
@@ -27,7 +28,7 @@ def junit(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--junit",
         metavar="FILE",
-        type=options.path,
+        type=options.new_file,
         help="write the result of each invariant and assertion as JUnit XML, as CI systems show it",
     )
 
@@ -106,4 +107,4 @@ def report_unreadable(error: SpecError, file: Path) -> None:
 def _write(file: Path, gateway: str, cases: Sequence[Case]) -> None:
     from nvi_operator.view.junit import junit_xml
 
-    file.write_text(junit_xml(f"nvictl {gateway}".rstrip(), cases), encoding="utf-8")
+    write_file(file, junit_xml(f"nvictl {gateway}".rstrip(), cases))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,13 @@ def non_empty(text: str) -> str:
 
 def path(text: str) -> Path:
     return Path(non_empty(text))
+
+
+def new_file(text: str) -> Path:
+    """Of what is written beside the text on stdout."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("stdout has the text of the command: name a file")
+    return path(text)
 
 
 def seconds(text: str, least: int = 1) -> float:
@@ -179,6 +187,14 @@ def netns(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="work in this network namespace (see ip-netns(8))",
     )
+
+
+def packet(
+    parser: argparse.ArgumentParser, interface: str, words: str, ifname: Callable[[str], str] = non_empty
+) -> None:
+    """`interface` and `words` say what the in-interface and the words of a packet mean to the command."""
+    parser.add_argument("-i", dest="in_interface", metavar="INTERFACE", type=ifname, help=interface)
+    parser.add_argument("packet", metavar="PACKET", nargs="+", help=f"PROTOCOL SOURCE to DESTINATION, as in: {words}")
 
 
 def kernel(parser: argparse.ArgumentParser) -> None:

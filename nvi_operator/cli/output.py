@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +17,28 @@ if TYPE_CHECKING:
     from nvi_operator.plan.change import Plan
     from nvi_operator.topology.model import Topology
     from nvi_operator.view.segment import Segment
+
+
+STDOUT = Path("-")
+
+
+def write_file(file: Path, text: str) -> None:
+    """`-` is stdout. Raises OSError with the file's name."""
+    if file == STDOUT:
+        sys.stdout.write(text)
+        return
+    with errors_named(file):
+        file.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def errors_named(file: Path) -> Iterator[None]:
+    """The error of a write, to a full disk for instance, has no file's name."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
 
 
 def console() -> Console:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import IO
 
+from nvi_operator.kernel.errors import kernel_errors
+
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _BYTE_ORDER = 0x1A2B3C4D
 _ETHERNET = 1  # LINKTYPE_ETHERNET
@@ -17,7 +19,7 @@ _NAME = 2  # if_name
 
 
 class Capture:
-    """`file` is open for bytes; it is complete after each frame."""
+    """`file` is open for bytes; it is complete after each frame. Raises KernelError, where the disk is full."""
 
     def __init__(self, file: IO[bytes], ifnames: Sequence[str]) -> None:
         self._file = file
@@ -35,8 +37,9 @@ class Capture:
 
     def _block(self, kind: int, body: bytes) -> None:
         length = struct.pack("=I", 12 + len(body))
-        self._file.write(struct.pack("=I", kind) + length + body + length)
-        self._file.flush()
+        with kernel_errors(f"{self._file.name}: writing"):
+            self._file.write(struct.pack("=I", kind) + length + body + length)
+            self._file.flush()
 
 
 def _padded(data: bytes) -> bytes:

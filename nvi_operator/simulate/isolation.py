@@ -62,10 +62,14 @@ def _run(libc: ctypes.CDLL, alive: int, function: Callable[[], int]) -> None:
         if not select.select([alive], (), (), 0)[0]:  # otherwise the parent had ended before the kernel was asked
             _separate(libc)
             code = function()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
     except NviError as error:
         print(f"nvictl: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"nvictl: output: {error.strerror or error}", file=sys.stderr)
+        code = 1
     except BaseException:  # noqa: BLE001 - it must not return into the parent's code
         traceback.print_exc()
     finally:

@@ -49,18 +49,10 @@ def _print(context: Context, explanation: Explanation) -> None:
 
 
 def _packet(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "-i",
-        dest="in_interface",
-        metavar="INTERFACE",
-        type=options.non_empty,
-        help="the interface that it comes in by; left out: the gateway itself sends it",
-    )
-    parser.add_argument(
-        "packet",
-        metavar="PACKET",
-        nargs="+",
-        help="PROTOCOL SOURCE to DESTINATION, as in: tcp 10.0.0.5:40000 to 203.0.113.9:443; then fields, as in: "
+    options.packet(
+        parser,
+        "the interface that it comes in by; left out: the gateway itself sends it",
+        "tcp 10.0.0.5:40000 to 203.0.113.9:443; then fields, as in: "
         "ttl 3 length 1500 dscp ef mark 0x10 flags syn,ack type echo-reply",
     )
 

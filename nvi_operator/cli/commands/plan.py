@@ -11,7 +11,7 @@ from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.document import config
-from nvi_operator.cli.output import note, show_plan
+from nvi_operator.cli.output import errors_named, note, show_plan
 
 if TYPE_CHECKING:
     from nvi_operator.plan.change import Plan
@@ -43,7 +43,8 @@ def _save(context: Context, plan: Plan) -> None:
 
     arguments = context.arguments
     saved = SavedPlan.of(arguments.spec, content_of(context.loaded(), arguments.spec), plan)
-    with open(os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    descriptor = os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with errors_named(arguments.out), open(descriptor, "wb") as file:
         file.write(saved.json())
 
 
@@ -51,7 +52,7 @@ def _out(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        type=options.path,
+        type=options.new_file,
         help="save it: `nvictl apply FILE` does just that, or nothing",
     )
 

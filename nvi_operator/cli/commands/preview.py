@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import show_pieces, terminal_width
+from nvi_operator.cli.output import STDOUT, show_pieces, terminal_width, write_file
 
 if TYPE_CHECKING:
     from nvi_operator.preview.gateways import Side
     from nvi_operator.preview.model import Preview
 
 _HERE = "./"
+_REPORTS = ("markdown", "html", "code_quality")
 
 
 def run(context: Context) -> int:
@@ -27,6 +28,7 @@ def run(context: Context) -> int:
     from nvi_operator.view.preview.text import preview_pieces
 
     arguments = context.arguments
+    on_stdout = _on_stdout(arguments)
     base, head = _sides(arguments.base, arguments.head)
     draws = arguments.html is not None
     if arguments.live:
@@ -38,10 +40,23 @@ def run(context: Context) -> int:
     _write_files(context, found)
     if arguments.annotations:
         sys.stdout.writelines(f"{line}\n" for line in workflow_commands(found))
-    else:
-        sys.stderr.writelines(f"{line}\n" for line in error_lines(found))
+        return 1 if found.is_wrong else 0
+    sys.stderr.writelines(f"{line}\n" for line in error_lines(found))
+    if not on_stdout or arguments.output == "json":
         show_pieces(arguments, lambda: preview_json(found), preview_pieces(found, terminal_width()))
     return 1 if found.is_wrong else 0
+
+
+def _on_stdout(arguments: Namespace) -> list[str]:
+    """The options that ask for something on stdout instead of the text: there is room for one."""
+    found = [f"--{name.replace('_', '-')} -" for name in _REPORTS if getattr(arguments, name) == STDOUT]
+    found += ["--annotations"] if arguments.annotations else []
+    found += ["-o json"] if arguments.output == "json" else []
+    if len(found) > 1:
+        from nvi_operator.errors import NviError
+
+        raise NviError(f"{found[0]} and {found[1]}: both are for stdout", hint="name a file for one of them")
+    return found
 
 
 def _sides(*names: str) -> list[Side]:
@@ -67,14 +82,14 @@ def _write_files(context: Context, found: Preview) -> None:
     from nvi_operator.view.preview.page import preview_page
     from nvi_operator.view.preview.problems import code_quality
 
-    made: dict[str, Callable[[], str]] = {
-        "markdown": lambda: preview_markdown(found),
-        "html": lambda: preview_page(found),
-        "code_quality": lambda: json.dumps(code_quality(found), indent=2) + "\n",
-    }
-    for name, text in made.items():
+    made: tuple[Callable[[], str], ...] = (
+        lambda: preview_markdown(found),
+        lambda: preview_page(found),
+        lambda: json.dumps(code_quality(found), indent=2) + "\n",
+    )
+    for name, text in zip(_REPORTS, made, strict=True):
         if (file := getattr(context.arguments, name)) is not None:
-            file.write_text(text(), encoding="utf-8")
+            write_file(file, text())
 
 
 def _revisions(parser: ArgumentParser) -> None:
@@ -105,7 +120,12 @@ def _live(parser: ArgumentParser) -> None:
 
 
 def _files(parser: ArgumentParser) -> None:
-    parser.add_argument("--markdown", metavar="FILE", type=options.path, help="write a comment for a pull request")
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        type=options.path,
+        help="write a comment for a pull request; of this option and the next two `-` is stdout, instead of the text",
+    )
     parser.add_argument("--html", metavar="FILE", type=options.path, help="write a page with the gateways drawn")
     parser.add_argument(
         "--code-quality",

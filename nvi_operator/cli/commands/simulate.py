@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import show
+from nvi_operator.cli.output import errors_named, show
 
 if TYPE_CHECKING:
     from nvi_operator.language.load.loader import LoadedSpec
@@ -45,8 +45,9 @@ def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, r
         tried = try_out(gateway, arguments.most, explain=arguments.explain)
         show(arguments, lambda: tried_json(tried), lambda: tried_text(tried, full=arguments.verbose))
         if report is not None:
-            report.write(junit_xml(f"simulate {loaded.name}", list(tried_cases(tried))))
-            report.flush()
+            with errors_named(arguments.junit):
+                report.write(junit_xml(f"simulate {loaded.name}", list(tried_cases(tried))))
+                report.flush()
         if arguments.shell:
             print(help_text(gateway), flush=True)
             open_shell(gateway)
@@ -66,13 +67,16 @@ def _options(parser: ArgumentParser) -> None:
         "--explain", action="store_true", help="hold what `nvictl explain` predicts of each packet against it as well"
     )
     parser.add_argument(
-        "--junit", metavar="FILE", type=options.path, help="write the results as JUnit XML, as CI systems show it"
+        "--junit", metavar="FILE", type=options.new_file, help="write the results as JUnit XML, as CI systems show it"
     )
     parser.add_argument(
         "--shell", action="store_true", help="then open a shell in the gateway; what was made ends with the shell"
     )
     parser.add_argument(
-        "--pcap", metavar="FILE", type=options.path, help="write all frames into this file, for Wireshark or tcpdump"
+        "--pcap",
+        metavar="FILE",
+        type=options.new_file,
+        help="write all frames into this file, for Wireshark or tcpdump",
     )
 
 

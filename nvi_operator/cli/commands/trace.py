@@ -30,19 +30,11 @@ def run(context: Context) -> int:
 
 
 def _packet(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "-i",
-        dest="in_interface",
-        metavar="INTERFACE",
-        type=_interface,
-        help="only what comes in by this interface; left out: by any, and what the gateway itself sends",
-    )
-    parser.add_argument(
-        "packet",
-        metavar="PACKET",
-        nargs="+",
-        help="PROTOCOL SOURCE to DESTINATION, as in: tcp any to 203.0.113.9:443; `any` is every address, and ports "
-        "may be left out",
+    options.packet(
+        parser,
+        "only what comes in by this interface; left out: by any, and what the gateway itself sends",
+        "tcp any to 203.0.113.9:443; `any` is every address, and ports may be left out",
+        _interface,
     )
 
 

@@ -85,7 +85,7 @@ class JsonLines(Rows):
         except _SecondKeyError:
             yield from self._second_keys(number, line)
         except (ValueError, RecursionError) as error:
-            yield self._problem(number, 1, f"not JSON for us: {_OTHERS.get(type(error), error)}", _FORM)
+            yield self._problem(number, 1, f"not readable as JSON: {_OTHERS.get(type(error), error)}", _FORM)
         else:
             if not isinstance(data, dict):
                 yield self._problem(number, 1, f"expected an object, found {shown(data)}", _FORM)

@@ -333,7 +333,7 @@ def test_what_is_wrong_after_many_right_entries_is_told_and_counted(wrong: str) 
 # --------------------------------------------------------------------------- JSON Lines that are wrong
 
 RENAME = "keep one of them, or rename one"
-FOR_US = "not JSON for us"
+BAD = "not readable as JSON"
 ADDRESS = "write an address such as 192.0.2.1 or 2001:db8::1"
 TO, LARGER, NO_IP = "did you mean 'to'?", "choose a larger number", "is not an IPv4 or IPv6 address"
 NO_ADDRESS = "expected an address with or without a port, found 2"
@@ -352,9 +352,9 @@ FORM = 'write an object on one line: {"name": "web", ...}'
         ('{"name": "a", "to": "::8,::9"}', ("21", "spec.forwards.a.to", f"'::8,::9' {NO_IP}", A_LIST)),
         ('{"name": 5, "to": "192.168.1.1"}', ("1", "", "expected a name as text, found 5", "put it in quotes")),
         ('{"name": "w", "to": "::8", "to": 1}', ("28", "", "'to' is already defined", RENAME)),
-        ('{"name": "w", "to": ' + "[" * 9999 + "]" * 9999 + "}", ("1", "", f"{FOR_US}: it is nested too deep", FORM)),
-        ('{"name": "w\\ud800", "to": "::8"}', ("1", "", f"{FOR_US}: half of a surrogate pair is no character", FORM)),
-        ('{"name": "w", "to": ' + "9" * 5000 + "}", ("1", "", f"{FOR_US}: a number is too long", FORM)),
+        ('{"name": "w", "to": ' + "[" * 9999 + "]" * 9999 + "}", ("1", "", f"{BAD}: it is nested too deep", FORM)),
+        ('{"name": "w\\ud800", "to": "::8"}', ("1", "", f"{BAD}: half of a surrogate pair is no character", FORM)),
+        ('{"name": "w", "to": ' + "9" * 5000 + "}", ("1", "", f"{BAD}: a number is too long", FORM)),
         ('{"name": "Web",\t"to": "192.168.1.1"}', ("10", "spec.forwards.Web", f"'Web' {NOT_A_NAME}", ALLOWED)),
         ('{"name": "a", "too": 1, "to": "::8"}', ("15", "spec.forwards.a.too", "there is no field 'too'", TO)),
         ('{"name": "web"}', ("10", "spec.forwards.web.to", "to is missing", "add `to: ...` here")),

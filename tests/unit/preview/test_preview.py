@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nvi_operator.cli import main
 from nvi_operator.plan.trace import trace
 from nvi_operator.preview import few
 from nvi_operator.preview.changes import change_of
@@ -132,6 +133,27 @@ def test_annotations_name_file_line_and_column(repository: GitRemote, preview: P
     assert text.startswith("::error file=g.yaml,line=9,col=37::spec.sourceNat[0].as: ")
     (found,) = json.loads(report.read_text())
     assert found["location"] == {"path": "g.yaml", "positions": {"begin": {"line": 9, "column": 37}}}
+
+
+def test_a_report_may_go_to_stdout_instead_of_the_text(
+    repository: GitRemote, preview: Preview, tmp_path: Path
+) -> None:
+    repository.commit({"g.yaml": spec()})
+    repository.commit({"g.yaml": spec(uplink="isp-b")})
+    file = tmp_path / "comment.md"
+    preview("HEAD^", "HEAD", "--markdown", str(file))
+    assert preview("HEAD^", "HEAD", "--markdown", "-") == (0, file.read_text(), "")
+    assert not Path("-").exists()
+    both = "nvictl: --markdown - and --annotations: both are for stdout\n  hint: name a file for one of them\n"
+    assert preview("HEAD^", "HEAD", "--annotations", "--markdown", "-") == (1, "", both)
+    with pytest.raises(SystemExit, match="1"):
+        main(["validate", ".", "--junit", "-"])
+
+
+def test_the_file_is_named_that_a_report_has_no_room_in(repository: GitRemote, preview: Preview) -> None:
+    repository.commit({"g.yaml": spec()})
+    told = preview("HEAD", "HEAD", "--markdown", "/dev/full")
+    assert told == (1, "", "nvictl: /dev/full: No space left on device\n")
 
 
 def test_what_is_no_revision_is_refused_and_a_directory_of_that_name_is_mentioned(
