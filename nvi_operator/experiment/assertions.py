@@ -15,7 +15,7 @@ from nvi_operator.experiment.places import SERVICES, Places
 from nvi_operator.experiment.probe import Expected, Fate, Probe, Sampled
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, UNCHANGED, Assertion, End, Traffic
-from nvi_operator.language.model.services import Service, protocol_number
+from nvi_operator.language.model.services import PortRange, Service, protocol_number
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
 
 LAW = "assertions"
@@ -58,12 +58,15 @@ class Assertions:
         for family in FAMILIES:
             targets = list(self._targets(assertion, family))
             for ifname, source, uplink in self._senders(assertion, family):
-                for target in targets:
-                    if target == source:
+                public = self._places.topology.uplink(uplink).addresses if uplink and not assertion.at else ()
+                for target in dict.fromkeys((*targets, *(a for a in public if a.version == family))):
+                    if target == source or not self._is_sent(assertion, source, target, uplink):
                         continue
                     for service in self._services(assertion, family):
                         dscp = next(iter(assertion.dscp or ()), 0)
-                        yield self._places.packet(ifname, source, target, service, dscp=dscp), uplink
+                        ports = _source_ports(assertion, service)
+                        packet = self._places.packet(ifname, source, target, service, source_ports=ports, dscp=dscp)
+                        yield packet, uplink
 
     def _senders(self, assertion: Assertion, family: Family) -> Iterator[tuple[str, Address, str | None]]:
         topology = self._places.topology
@@ -105,11 +108,28 @@ class Assertions:
             elif not isinstance(end, str) and end.version == family:
                 yield from islice(self._places.hosts(end), 1)
 
+    def _is_sent(self, assertion: Assertion, source: Address, target: Address, name: str | None) -> bool:
+        """By an uplink comes what is sent to its addresses, and from a site behind it what is sent to the inside.
+
+        Where the assertion says to which addresses it is whatever is sent there, but for those of another uplink.
+        """
+        if name is None:
+            return True
+        topology, family = self._places.topology, target.version
+        uplink = topology.uplink(name)
+        if _within(target, uplink.sources(family)):
+            return True
+        if assertion.at:
+            return not any(_within(target, other.sources(family)) for other in topology.uplinks)
+        return _within(source, uplink.far) and _within(target, topology.inside_networks(family))
+
     def _services(self, assertion: Assertion, family: Family) -> list[Service | str | None]:
         """Those that it names, and others: `only` is about these."""
         wrong = "icmpv6" if family == 4 else "icmp"
         if assertion.ports:
             return list(assertion.ports)
+        if assertion.from_ports:
+            return list(dict.fromkeys(service.protocol for service in assertion.from_ports))
         if assertion.protocol:
             return [protocol for protocol in assertion.protocol if protocol != wrong]
         named = [*(assertion.only or ()), *(assertion.never if isinstance(assertion.never, tuple) else ())]
@@ -122,27 +142,18 @@ class Assertions:
         if packet.icmp_type is not None and packet.icmp_type != ECHO_REQUEST[packet.family]:
             return False  # it opens nothing
         asked = (
+            self._is_sent(assertion, packet.source, packet.destination, result.probe.uplink),
             not assertion.from_ or any(self._is_from(end, result) for end in assertion.from_),
             not assertion.in_ or packet.in_interface in assertion.in_,
             not assertion.at or any(self._is_at(place, packet.destination) for place in assertion.at),
             not assertion.protocol or packet.protocol in map(protocol_number, assertion.protocol),
             not assertion.ports or _is_traffic(packet, assertion.ports),
+            not assertion.from_ports or _is_sent_from(packet, assertion.from_ports),
             not assertion.dscp or packet.dscp in assertion.dscp,
             not assertion.mark,
             not assertion.to or (arrived is not None and any(_is_to(end, arrived) for end in assertion.to)),
         )
-        return all(asked) and not self._is_excepted(assertion, packet)
-
-    def _is_excepted(self, assertion: Assertion, packet: Packet) -> bool:
-        out = assertion.except_
-        if out is None:
-            return False
-        sources, targets = out.from_ or (), out.to or ()
-        return (
-            _within(packet.source, sources)
-            or _within(packet.destination, targets)
-            or bool(out.ports and _is_traffic(packet, out.ports))
-        )
+        return all(asked) and not _is_excepted(assertion, packet, arrived)
 
     def _is_from(self, end: End, result: Result) -> bool:
         if end == OUTSIDE:
@@ -160,7 +171,8 @@ class Assertions:
         """What opposes it, in words; empty where nothing does."""
         arrived = result.arrived
         if arrived is None:
-            return f"arrives nowhere: {result.way}" if isinstance(assertion.reaches, tuple) else ""
+            must = isinstance(assertion.reaches, tuple) or self._leaves(assertion, result.probe.packet)
+            return f"arrives nowhere: {result.way}" if must else ""
         packet, seen = arrived.packet, f"arrives at {arrived.place} as {endpoints(arrived.packet)}"
         wrong = (
             assertion.only is not None and not _is_traffic(packet, assertion.only),
@@ -171,6 +183,26 @@ class Assertions:
             assertion.as_ is not None and arrived.uplink is not None and not _has_source(assertion, result, packet),
         )
         return seen if any(wrong) else ""
+
+    def _leaves(self, assertion: Assertion, packet: Packet) -> bool:
+        """Is it one that has to leave by an uplink?"""
+        topology, to = self._places.topology, packet.destination
+        uplinks = (uplink.sources(to.version) for uplink in topology.uplinks)
+        within = (*topology.inside_networks(to.version), *(network for mine in uplinks for network in mine))
+        own = {address for _, address in topology.local}
+        return bool(assertion.by or assertion.as_) and not _within(to, within) and to not in own
+
+
+def _is_excepted(assertion: Assertion, packet: Packet, arrived: Observation | None) -> bool:
+    out = assertion.except_
+    if out is None:
+        return False
+    end = arrived.packet if arrived else packet
+    return (
+        _within(packet.source, out.from_ or ())
+        or _within(end.destination, out.to or ())
+        or bool(out.ports and _is_traffic(packet, out.ports))
+    )
 
 
 def _of(end: Network | str, family: Family) -> bool:
@@ -191,6 +223,20 @@ def _is_to(end: End, arrived: Observation) -> bool:
 
 def _is_traffic(packet: Packet, items: Iterable[Traffic]) -> bool:
     return any(_is_of(packet, item) for item in items)
+
+
+def _source_ports(assertion: Assertion, service: Service | str | None) -> list[PortRange]:
+    """Of the protocol of the service, where the assertion names some."""
+    protocol = service.protocol if isinstance(service, Service) else service
+    return [each.ports for each in assertion.from_ports or () if each.protocol == protocol]
+
+
+def _is_sent_from(packet: Packet, services: Iterable[Service]) -> bool:
+    port = packet.source_port or 0
+    return any(
+        packet.protocol == protocol_number(each.protocol) and each.ports.first <= port <= each.ports.last
+        for each in services
+    )
 
 
 def _is_of(packet: Packet, item: Traffic) -> bool:

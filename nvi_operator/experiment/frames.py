@@ -15,6 +15,7 @@ from nvi_operator.explain.packet import (
     ECHO_REQUEST,
     GRE,
     ICMP,
+    ICMP_OF,
     ICMPV6,
     SCTP,
     TCP,
@@ -28,7 +29,7 @@ ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
 MAGIC = b"nvi-probe:"
 _ERRORS = {ICMP: (3, 4, 5, 11, 12), ICMPV6: (1, 2, 3, 4)}
 _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 135, 136
-_ETHERNET = 14
+_ETHERNET, _HEADER_6, _HEADER_OF_ERROR = 14, 40, 8  # bytes
 _ANSWER_FLAGS = frozenset({"syn", "ack"})  # of SCTP they stand for INIT ACK
 
 
@@ -36,12 +37,16 @@ _ANSWER_FLAGS = frozenset({"syn", "ack"})  # of SCTP they stand for INIT ACK
 class Seen:
     """A packet that arrived, and the number of the probe that it belongs to, where it says one.
 
-    `error`: it is an ICMP error about it.
+    `quoted`: of an ICMP error, the packet that it is about.
     """
 
     packet: Packet
     number: int | None
-    error: bool = False
+    quoted: Packet | None = None
+
+    @property
+    def error(self) -> bool:
+        return self.quoted is not None
 
 
 def checksum(data: bytes) -> int:
@@ -137,7 +142,9 @@ def parse(data: bytes) -> Seen | None:
         return None
     at = data.find(MAGIC)
     number = struct.unpack_from("!I", data, at + len(MAGIC))[0] if 0 <= at <= len(data) - len(MAGIC) - 4 else None
-    return Seen(packet, number, packet.icmp_type in _ERRORS.get(packet.protocol, ()))
+    header = (data[0] & 15) * 4 if packet.family == 4 else _HEADER_6
+    is_error = packet.icmp_type in _ERRORS.get(packet.protocol, ())
+    return Seen(packet, number, packet_in(data[header + _HEADER_OF_ERROR :]) if is_error else None)
 
 
 def answer(packet: Packet) -> Packet:
@@ -157,6 +164,14 @@ def answer(packet: Packet) -> Packet:
             back, icmp_type=ECHO_REPLY[packet.family], source_port=packet.source_port, destination_port=None
         )
     return back
+
+
+def too_big(about: Packet, number: int, by: Address, mtu: int = 1280) -> bytes:
+    """What a router says of a packet that is too large for its next link (RFC 1191, RFC 4443)."""
+    type_, code = (3, 4) if about.family == 4 else (2, 0)
+    packet = Packet(None, ICMP_OF[about.family], by, about.source, icmp_type=type_, icmp_code=code)
+    text = struct.pack("!BBHI", type_, code, 0, mtu) + probe_bytes(about, number)
+    return _header(packet, _with_checksum(packet, text, 2, pseudo=about.family == 6))
 
 
 # --------------------------------------------------------------------------- neighbours

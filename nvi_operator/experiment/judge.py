@@ -13,11 +13,15 @@ from nvi_operator.explain.words import end_words
 
 @dataclass(frozen=True)
 class Observation:
-    """A packet at the far end of an interface. `uplink`: the one whose router got it; None: a host of the wire."""
+    """A packet at the far end of an interface. `uplink`: the one whose router got it; None: a host of the wire.
+
+    `quoted`: of an ICMP error, the packet that it is about.
+    """
 
     ifname: str
     uplink: str | None
     packet: Packet
+    quoted: Packet | None = None
 
     @property
     def place(self) -> str:
@@ -76,7 +80,10 @@ def _problems(
         )
         return
     yield from _wrong(expected, arrived)
-    yield from _wrong_answer(probe, arrived, returned, refused)
+    if expected.fate is Fate.TOO_BIG:
+        yield from _wrong_error(probe, arrived, refused)
+    else:
+        yield from _wrong_answer(probe, arrived, returned, refused)
 
 
 def _wrong(expected: Expected, arrived: Observation) -> Iterator[str]:
@@ -110,6 +117,16 @@ def _wrong_answer(
     ends = (sent.source, sent.source_port, sent.destination, sent.destination_port)
     if ends != (answer.source, answer.source_port, answer.destination, answer.destination_port):
         yield f"its answer must be {endpoints(sent)}: it was {endpoints(answer)}"
+
+
+def _wrong_error(probe: Probe, arrived: Observation, refused: Observation | None) -> Iterator[str]:
+    """The sender lowers its packets' size for an error that quotes what it sent."""
+    if refused is None or refused.quoted is None:
+        yield f"an error about it, sent by the router of {arrived.place}, did not reach the sender"
+    elif refused.ifname != probe.packet.in_interface or refused.uplink != probe.uplink:
+        yield f"an error about it must reach the sender: it left by {refused.place}"
+    elif endpoints(refused.quoted) != endpoints(probe.packet):
+        yield f"an error about it must quote {endpoints(probe.packet)}: it quoted {endpoints(refused.quoted)}"
 
 
 def _place(expected: Expected) -> str:

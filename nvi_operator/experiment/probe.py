@@ -16,6 +16,7 @@ Addresses = tuple[AddressRange, ...]  # empty: any
 class Fate(Enum):
     ARRIVES = "arrives"  # at a far end, and the answer returns
     ANSWERED = "answered"  # by the gateway itself
+    TOO_BIG = "too big"  # at a far end, and what a router there says of it reaches the sender
     DROPPED = "dropped"  # nothing of it is seen
     ANY = "any"  # it is only looked at
 

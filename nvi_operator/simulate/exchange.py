@@ -96,7 +96,10 @@ class Exchange:
             sent.returned = sent.returned or arrival
         elif sent.arrival is None:
             sent.arrival = arrival
-            self._answer(number, arrival)
+            if sent.probe.expected.fate is Fate.TOO_BIG:
+                self._refuse(number, arrival)
+            else:
+                self._answer(number, arrival)
         else:
             sent.extra.append(arrival)
         return True
@@ -108,6 +111,13 @@ class Exchange:
         if owner is not None:
             end, router = next(each for each in self._ends.values() if owner in each.wire.uplinks), owner
         end.send(frames.probe_bytes(packet, number | _ANSWER), router=router)
+
+    def _refuse(self, number: int, arrival: Arrival) -> None:
+        """As the router that got it; as the host that it was sent to, where that has a link-local address only."""
+        packet, end = arrival.seen.packet, self._ends[arrival.ifname]
+        mine = (address for address, uplink in end.wire.routers if uplink == arrival.router)
+        by = next((a for a in mine if a.version == packet.family and not a.is_link_local), packet.destination)
+        end.send(frames.too_big(packet, number, by), router=arrival.router)
 
     def _unnumbered(self, arrival: Arrival) -> bool:
         """A reset of the gateway itself has no payload: its addresses and port tell to which probe it belongs."""
@@ -125,6 +135,6 @@ class Exchange:
                 return None
             uplinks = self._ends[arrival.ifname].wire.uplinks
             uplink = arrival.router or (uplinks[0] if len(uplinks) == 1 else None)
-            return Observation(arrival.ifname, uplink, arrival.seen.packet)
+            return Observation(arrival.ifname, uplink, arrival.seen.packet, arrival.seen.quoted)
 
         return judge(sent.probe, observed(sent.arrival), observed(sent.returned), observed(sent.refused))

@@ -81,6 +81,7 @@ spec:
     - { name: no-ssh, from: outside, to: inside, never: 22/tcp }
     - { name: web, from: outside, at: isp-a, ports: 443/tcp, reaches: "192.168.1.80:8443" }
     - { name: lan-dmz, from: 192.168.1.0/24, to: 10.1.0.0/24, never: all }
+    - { name: web-only, from: outside, to: 192.168.1.80, only: 8443/tcp }
     - { name: own, from: self, to: outside, by: isp-a }
 """
 
