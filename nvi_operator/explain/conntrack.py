@@ -141,28 +141,22 @@ def _variables(terms: Terms) -> set[str]:
 # ---------------------------------------------------------------------- the translation of a known flow
 
 
-def destination_of_known(passing: Passing, hook: Hook) -> Passing:
-    """At prerouting or output: a further packet goes where the first was sent; an answer back to who asked."""
+def translated(passing: Passing, hook: Hook) -> Passing:
+    """At prerouting and output the destination, at postrouting and input the source: a further packet as the first
+    one was, an answer the other way round.
+    """
     known = passing.track
     if known is None or passing.state == "new":
         return passing
-    if known.direction == "original" and "dnat" in known.status:
-        return _rewritten(passing, hook, "destination", known.translated, "destination")
-    if known.direction == "reply" and "snat" in known.status:
-        return _rewritten(passing, hook, "destination", known.original, "source")
+    side, other = ("destination", "source") if hook in ("prerouting", "output") else ("source", "destination")
+    if known.direction == "original" and _NAT[side] in known.status:
+        return _rewritten(passing, hook, side, known.translated, side)
+    if known.direction == "reply" and _NAT[other] in known.status:
+        return _rewritten(passing, hook, side, known.original, other)
     return passing
 
 
-def source_of_known(passing: Passing, hook: Hook) -> Passing:
-    """At postrouting or input."""
-    known = passing.track
-    if known is None or passing.state == "new":
-        return passing
-    if known.direction == "original" and "snat" in known.status:
-        return _rewritten(passing, hook, "source", known.translated, "source")
-    if known.direction == "reply" and "dnat" in known.status:
-        return _rewritten(passing, hook, "source", known.original, "destination")
-    return passing
+_NAT = {"source": "snat", "destination": "dnat"}
 
 
 def _rewritten(passing: Passing, hook: Hook, side: str, terms: Terms, of: str) -> Passing:

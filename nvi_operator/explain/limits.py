@@ -14,7 +14,6 @@ class Limit(Enum):
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
     PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
     MULTICAST = "multicast, and what the gateway itself sends to a broadcast address"
-    ROUTE_TYPE = "a route has several next hops, of which the kernel chooses one"
 
 
 class Assumption(Enum):

@@ -39,7 +39,7 @@ class Machine:
     state: the owned objects: `desired_state(topology)`, or what was observed.
     interfaces: of the host, by name, and `lo`; those that are up have routes and receive packets.
     routes: those that are not owned: of `main` and of tables of others.
-    rules: FIB rules that are not owned, but for the kernel's own (0, 32766, 32767).
+    rules: FIB rules that are not owned, the kernel's own as well.
     tables: those of others of which no routes are known, but only what the facts tell.
     entries: conntrack entries, made by earlier walks (`Walk.entry`) or read; a packet of one of them belongs to it.
     origin: the entry of the spec that asks for a rule, an element, a FIB rule or a route.

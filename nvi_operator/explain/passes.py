@@ -227,9 +227,8 @@ class Passes:
 
     def _nat(self, passings: list[Passing], hook: Hook, ends: Ends) -> list[Passing]:
         """Chains of NAT see the first packet of a flow only."""
-        known = conntrack.destination_of_known if hook in ("prerouting", "output") else conntrack.source_of_known
         new = [each for each in passings if each.state == "new" and each.track is not None]
-        others = [known(each, hook) for each in passings if each.state != "new" or each.track is None]
+        others = [conntrack.translated(each, hook) for each in passings if each.state != "new" or each.track is None]
         before = {id(each.track) for each in new}
         for chain in self._chains.base(hook):
             if chain.hook is not None and chain.hook.type == "nat" and new:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS
-from nvi_operator.explain.region import Region
+from nvi_operator.explain.region import FIELDS, Region
 from nvi_operator.explain.space import Space, Term
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Hook
@@ -19,6 +19,8 @@ from nvi_operator.language.model.values import Family
 Terms = Mapping[str, Term]
 State = Literal["new", "established", "related", "invalid", "untracked"]
 Direction = Literal["original", "reply"]
+
+BY_HASH = "by hash"  # ends what `chosen` says: of one packet it is computed
 
 _fresh = count()
 
@@ -153,6 +155,23 @@ class Passing:
     def changed(self, name: str, before: object, after: object) -> Passing:
         """Remembers a change for the step of the rule that is being evaluated."""
         return replace(self, changes=(*self.changes, (name, before, after)))
+
+
+def entering(region: Region, ifname: str | None) -> Passing:
+    """The packets of a region where they come in by this interface; None: where the gateway sends them."""
+    terms, like = {name: Term(name) for name in FIELDS}, region.like
+    return Passing(
+        region,
+        region.space,
+        terms,
+        ifname,
+        ifname,
+        terms,
+        stage=0 if ifname is None else 1,
+        mark=like.mark,
+        flags=like.tcp_flags,
+        ttl=like.ttl,
+    )
 
 
 @dataclass

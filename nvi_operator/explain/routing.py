@@ -22,10 +22,10 @@ from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.verdict import Dropped, NotModelled, Refused, Verdict
 from nvi_operator.kinds.route import Route
-from nvi_operator.language.model.values import Address, Family
+from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import RouteTableFact
-from nvi_operator.topology.numbers import LOCAL, MAIN, MAIN_PRIORITY
+from nvi_operator.topology.numbers import LOCAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,7 @@ class Asked:
     oif: str | None = None  # the only interface to leave by
     own: bool = False
     near: str | None = None  # the interface to leave by, of several that are as good (IPv6)
+    uses: str | None = None  # is this one of the next hops? (fib_info_nh_uses_dev())
     has_ports: bool = True
 
 
@@ -67,18 +68,10 @@ class Router:
 
     @cached_property
     def _rules(self) -> dict[Family, Sequence[FibRule]]:
-        machine = self._machine
-        owned = [rule for rule in machine.state.of_kind("fib-rule") if isinstance(rule, FibRule)]
-        found: dict[Family, Sequence[FibRule]] = {}
-        for family in (4, 6):
-            kernels = [
-                FibRule(family, 0, "lookup", LOCAL),
-                FibRule(family, MAIN_PRIORITY, "lookup", MAIN),
-                FibRule(family, MAIN_PRIORITY + 1, "lookup", 253),
-            ]
-            all_ = [*kernels, *(rule for rule in (*owned, *machine.rules) if rule.family == family)]
-            found[family] = sorted(all_, key=lambda rule: rule.priority)
-        return found
+        """In the kernel's order."""
+        owned = (rule for rule in self._machine.state.of_kind("fib-rule") if isinstance(rule, FibRule))
+        in_order = sorted((*self._machine.rules, *owned), key=lambda rule: rule.priority)
+        return {family: [rule for rule in in_order if rule.family == family] for family in FAMILIES}
 
     def table(self, family: Family, number: int) -> _Table:
         key = family, number
@@ -167,13 +160,10 @@ class Router:
                     on.append(inside)
                 else:
                     found.append((inside, Way(refused=refused, by=(rule, route))))
-            elif isinstance(route, HostRoute) and route.shared:
-                found.append((inside, Way(refused=NotModelled(Limit.ROUTE_TYPE, str(route.destination)), by=(rule,))))
             elif self._suppressed(rule, length, route):
                 on.append(inside)
             else:
-                via = ip_address(route.via) if isinstance(route.via, str) else route.via
-                found.append((inside, Way(route.dev, via, by=(rule, route))))
+                found += _by_hops(inside, rule, _next_hops(route, routes, asked))
         return [*on, rest] if rest is not None else on
 
     def _suppressed(self, rule: FibRule, length: int, route: Route | HostRoute) -> bool:
@@ -303,6 +293,25 @@ def _best(routes: Sequence[Route | HostRoute], asked: Asked, family: Family) -> 
     return next(iter((*preferred, *routes)), None)
 
 
+def _next_hops(
+    route: Route | HostRoute, routes: Sequence[Route | HostRoute], asked: Asked
+) -> Sequence[Route | HostRoute]:
+    """Those of which the kernel chooses one for each flow."""
+    if not (isinstance(route, HostRoute) and route.shared):
+        return (route,)
+    hops = [r for r in routes if isinstance(r, HostRoute) and r.shared and asked.oif in (None, r.dev)]
+    if asked.uses is None:
+        return hops
+    return [next((hop for hop in hops if hop.dev == asked.uses), hops[0])]
+
+
+def _by_hops(passing: Passing, rule: FibRule, hops: Sequence[Route | HostRoute]) -> Iterator[tuple[Passing, Way]]:
+    for hop in hops:
+        via = ip_address(hop.via) if isinstance(hop.via, str) else hop.via
+        part = passing if len(hops) == 1 else replace(passing, chosen=(*passing.chosen, f"next hop {via or hop.dev}"))
+        yield part, Way(hop.dev, via, by=(rule, hop))
+
+
 def _may_hold(table: RouteTableFact, rule: FibRule) -> bool:
     """Can a table of which only this is known hold a route that the rule takes?"""
     return table.specific or table.refuses or (bool(table.default) and rule.suppress_prefix_length is None)
@@ -316,7 +325,8 @@ def _is_up(machine: Machine, dev: str | None) -> bool:
 def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[Passing]]:
     """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
     ifname = passing.in_interface
-    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, has_ports=False)
+    uses = ifname if passing.family == 4 else None
+    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, uses=uses, has_ports=False)
     yes: list[Passing] = []
     no: list[Passing] = []
     for part, way in router.routed(passing, asked):

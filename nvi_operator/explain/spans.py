@@ -41,9 +41,6 @@ class Spans:
     def __bool__(self) -> bool:
         return bool(self.parts)
 
-    def __len__(self) -> int:
-        return sum(last - first + 1 for first, last in self.parts)
-
     def __iter__(self) -> Iterator[Span]:
         return iter(self.parts)
 

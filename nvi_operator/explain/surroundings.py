@@ -15,10 +15,18 @@ from nvi_operator.explain.step import HostRoute, Origin, Subject
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.link_group import LinkGroup
 from nvi_operator.language.model.values import FAMILIES, Network
+from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.numbers import DEFAULT, LOCAL, MAIN, MAIN_PRIORITY
 from nvi_operator.topology.prefixes import ANY
+
+KERNEL_RULES = tuple(
+    FibRule(family, priority, "lookup", table)
+    for family in FAMILIES
+    for priority, table in ((0, LOCAL), (MAIN_PRIORITY, MAIN), (MAIN_PRIORITY + 1, DEFAULT))
+)
 
 
 def machine_of(
@@ -27,10 +35,14 @@ def machine_of(
     facts: Facts,
     *,
     routes: Iterable[HostRoute] | None = None,
+    rules: Iterable[FibRule] | None = None,
     entries: Iterable[Entry] = (),
     origin: Callable[[Subject], Origin | None] = nowhere,
 ) -> Machine:
-    """`routes` are those of `main` and of tables of others, where they were read; None: as the facts tell of them."""
+    """`routes` are those of `main` and of tables of others, where they were read; None: as the facts tell of them.
+
+    `rules`: all FIB rules that are not owned; None: those of the facts, and the kernel's own.
+    """
     interfaces = {name: _interface(fact, topology, facts, state) for name, fact in facts.links.items()}
     interfaces["lo"] = HostInterface("lo", 1, mtu=65536, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1")))
     for link in state.of_kind("link"):
@@ -38,13 +50,15 @@ def machine_of(
         ifindex = interfaces[link.ifname].ifindex if link.ifname in interfaces else 1 << 20
         interfaces[link.ifname] = HostInterface(link.ifname, ifindex, link.group, link.mtu, up=link.up)
     known = tuple(routes if routes is not None else _routes(topology, facts, interfaces.values()))
-    rules = tuple(foreign.rule for foreign in facts.rules)
-    tables = {foreign.rule.table or 0: foreign.table for foreign in facts.rules} if routes is None else {}
+    rules = rules if rules is not None else (*KERNEL_RULES, *(each.rule for each in facts.rules))
+    owned = {getattr(route, "table", 0) for route in state.of_kind("route")}
+    foreign = {each.rule.table or 0: each.table for each in facts.rules} if routes is None else {}
+    tables = {number: table for number, table in foreign.items() if number not in owned}
     return Machine(
         state,
         interfaces,
         known,
-        rules,
+        tuple(rules),
         tuple(entries),
         tables,
         origin,

@@ -14,7 +14,7 @@ from nvi_operator.explain.index import Index
 from nvi_operator.explain.jhash import jhash, scaled
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.numbers import address_span, span_of
-from nvi_operator.explain.passing import Ends, Passing
+from nvi_operator.explain.passing import BY_HASH, Ends, Passing
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Hook, RuleAt
@@ -131,7 +131,7 @@ class Translator:
         if number is not None:
             yield self._to(piece, next(v for k, v in asked.map if _has(k[0], number)), common, side)
             return
-        by = "by hash" if isinstance(asked.key, Hash) else "by turn" if _by_turn(asked.key) else "at random"
+        by = BY_HASH if isinstance(asked.key, Hash) else "by turn" if _by_turn(asked.key) else "at random"
         values = sorted({value for _, value in asked.map if isinstance(value, tuple)}, key=str)
         for value in values:
             note = (f"{' '.join(map(str, value))} {by}",) if len(values) > 1 else ()

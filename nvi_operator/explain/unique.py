@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.jhash import jhash2, scaled
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, address
-from nvi_operator.explain.passing import Passing
+from nvi_operator.explain.passing import BY_HASH, Passing
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import PORTS, Span, Spans
 from nvi_operator.language.model.values import Family
@@ -69,7 +69,7 @@ def _address(piece: Passing, side: str, given: Range) -> Passing:
         space = piece.space.narrowed(given.address.variable, Spans.one(number))
         return replace(piece, space=space).with_now(**{side: given.address})
     first, last = address(piece.family, values.first), address(piece.family, values.last)
-    chosen = (*piece.chosen, f"an address of {first}-{last}, by hash")
+    chosen = (*piece.chosen, f"an address of {first}-{last}, {BY_HASH}")
     return replace(piece, chosen=chosen).with_now(**{side: given.address})
 
 

@@ -11,8 +11,8 @@ from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ECHO_REPLY, ICMP_OF, Packet, address
 from nvi_operator.explain.passes import Passes
-from nvi_operator.explain.passing import Ends, Noted, Passing, Shown, Track
-from nvi_operator.explain.region import FIELDS, Region, packet_of
+from nvi_operator.explain.passing import BY_HASH, Ends, Noted, Passing, Shown, Track, entering
+from nvi_operator.explain.region import Region, packet_of
 from nvi_operator.explain.space import Point, Space, Term
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Change, ElementOf, RuleAt, Step
@@ -43,6 +43,11 @@ class Walk:
     space: Space = field(default_factory=Space)
     tracked: Track | None = None
 
+    @property
+    def is_hashed(self) -> bool:
+        """Is something chosen of which it is known, of one packet, what the kernel chooses?"""
+        return any(each.endswith(BY_HASH) for each in self.chosen)
+
     def leaving(self, name: str) -> Spans:
         """Every value of one of FIELDS (region.py) with which packets of the class leave."""
         return self.space.values(self.terms[name])
@@ -55,24 +60,8 @@ def walks(machine: Machine, packet: Packet | Region) -> tuple[Walk, ...]:
     it: every packet of it is in one of them, or in several that differ in what the kernel chose.
     """
     region = packet if isinstance(packet, Region) else Region.of_packet(packet)
-    terms = {name: Term(name) for name in FIELDS}
-    begun = []
-    for ifname in sorted(region.in_interfaces, key=lambda name: name or ""):
-        like = region.like
-        passing = Passing(
-            region,
-            region.space,
-            terms,
-            ifname,
-            ifname,
-            terms,
-            stage=0 if ifname is None else 1,
-            mark=like.mark,
-            flags=like.tcp_flags,
-            ttl=like.ttl,
-        )
-        begun.append(passing)
-    return walked(machine, begun)
+    names = sorted(region.in_interfaces, key=lambda name: name or "")
+    return walked(machine, (entering(region, ifname) for ifname in names))
 
 
 def reply(machine: Machine, walk: Walk) -> tuple[Walk, ...]:

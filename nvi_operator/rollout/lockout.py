@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from nvi_operator.errors import KernelError
 from nvi_operator.explain.own_route import Protected, cut_off
+from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.kernel.inspect.other_routes import read_other_routing
 from nvi_operator.kernel.inspect.sessions import ssh_sessions
 from nvi_operator.language.model.values import Address
@@ -19,6 +20,7 @@ from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import AnyKernel
 from nvi_operator.topology.lockout import lost
+from nvi_operator.topology.resolve import resolve
 
 PATIENCE = 3.0  # seconds for name servers: where none answers, the remote is not looked after
 HINT = "change the route, or the rule that takes the packet; --force continues all the same"
@@ -48,8 +50,14 @@ class LockOut:
             if protected:
                 facts = kernel.facts(compiler.wires, compiler.flow_cache)
                 addresses = {address for each in protected for address in each.addresses}
-                others = read_other_routing(addresses, facts.links, spec.numbers.protocol)
-                found += cut_off(others.plus(plan.before), others.plus(plan.after), protected)
+                rules, routes = read_other_routing(addresses, facts.links, spec.numbers.protocol)
+                known = [rule for rule in rules if not rule.other]  # by user, tunnel: they are passed over
+                topology = plan.topology or resolve(compiler.name, spec, facts)
+                before, after = (
+                    machine_of(topology, state, facts, routes=routes, rules=known)
+                    for state in (plan.before, plan.after)
+                )
+                found += cut_off(before, after, protected)
         except KernelError as error:
             self._say(f"{error.message}: what would be locked out is not known")
         return found

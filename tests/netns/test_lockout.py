@@ -10,12 +10,15 @@ from ipaddress import ip_address
 import pytest
 
 from nvi_operator.explain.own_route import own_way
+from nvi_operator.explain.routing import Router
+from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.kernel.inspect.other_routes import read_other_routing
 from nvi_operator.kernel.inspect.sessions import ssh_sessions
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import preview
+from nvi_operator.topology.resolve import resolve
 from tests.lab import GatewayHost, Site
 from tests.netns.scenarios import A, B, spec
 
@@ -111,8 +114,11 @@ def test_the_way_of_own_packets_is_what_the_kernel_says(site: Site, gateway: Gat
         with Kernel(loaded.spec.numbers, observes=True) as kernel:
             owned = preview(kernel, Compiler(loaded.name, loaded.spec)).before
             asked = [ip_address(text) for text in (*ASKED, *ASKED6)]
-            routing = read_other_routing(asked, kernel.facts().links, loaded.spec.numbers.protocol).plus(owned)
-        return {str(address): own_way(routing, address, 443).dev for address in asked}
+            facts = kernel.facts()
+            rules, routes = read_other_routing(asked, facts.links, loaded.spec.numbers.protocol)
+        topology = resolve(loaded.name, loaded.spec, facts)
+        router = Router(machine_of(topology, owned, facts, routes=routes, rules=rules))
+        return {str(address): own_way(router, address, 443).dev for address in asked}
 
     for address, way in site.gateway.call(ways).items():
         family = "-6" if ":" in address else "-4"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from ipaddress import ip_network
 
-from nvi_operator.explain.own_route import Routing
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.kernel.drivers.fib_rule import list_rules
 from nvi_operator.kernel.errors import kernel_errors
@@ -25,12 +24,13 @@ from nvi_operator.kernel.netlink.route_messages import (
 )
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.language.model.values import Address
+from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import LinkFact
 
-_LOCAL = 2  # RTN_LOCAL: to the host itself
 
-
-def read_other_routing(addresses: Collection[Address], links: Mapping[str, LinkFact], protocol: int) -> Routing:
+def read_other_routing(
+    addresses: Collection[Address], links: Mapping[str, LinkFact], protocol: int
+) -> tuple[tuple[FibRule, ...], tuple[HostRoute, ...]]:
     """`protocol` is the gateway's: what has it is left out. Raises KernelError."""
     names = {link.ifindex: name for name, link in links.items()} | {1: "lo"}
     with Rtnetlink() as rtnetlink:
@@ -43,8 +43,7 @@ def read_other_routing(addresses: Collection[Address], links: Mapping[str, LinkF
                 covers = _Covering(asked, protocol)
                 for body in rtnetlink.dump(GET, HEADER.pack(af, *bytes(7), 0), covers) if asked else ():
                     routes += routes_in(family, body, names, objects)
-    groups = {name: link.group for name, link in links.items()}
-    return Routing(tuple(sorted(rules, key=lambda rule: rule.priority)), tuple(routes), groups)
+    return tuple(rules), tuple(routes)
 
 
 class _Covering:
@@ -58,7 +57,7 @@ class _Covering:
             self._networks[length] = frozenset(network.network_address.packed for network in covering)
 
     def __call__(self, body: bytes) -> bool:
-        if body[PROTOCOL_AT] == self._protocol or body[TYPE_AT] not in (UNICAST, _LOCAL, *REFUSING):
+        if body[PROTOCOL_AT] == self._protocol or body[TYPE_AT] not in (UNICAST, *REFUSING):
             return False
         if is_cached(body):
             return False

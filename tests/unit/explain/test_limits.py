@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from nvi_operator.explain.limits import Assumption, Limit
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.verdict import Forwarded, NotModelled
 from nvi_operator.explain.words import PacketError, parse_packet
 from nvi_operator.kinds.egress_guard import EgressGuard
@@ -49,7 +47,8 @@ def foreign_statement() -> Machine:
 
 
 def foreign_rule() -> Machine:
-    return replace(gateway(EDGE), rules=(FibRule(4, 500, "lookup", table=99, other=("tun_id 5",)),))
+    edge = gateway(EDGE)
+    return replace(edge, rules=(*edge.rules, FibRule(4, 500, "lookup", table=99, other=("tun_id 5",))))
 
 
 def foreign_program() -> Machine:
@@ -58,19 +57,12 @@ def foreign_program() -> Machine:
     )
 
 
-def several_next_hops() -> Machine:
-    edge = gateway(EDGE)
-    hops = (HostRoute(ip_network("172.20.0.0/16"), name, shared=True) for name in ("dmz0", "lan0"))
-    return replace(edge, routes=(*edge.routes, *hops))
-
-
 MET: dict[Limit, tuple[Callable[[], Machine], str]] = {
     Limit.FOREIGN_STATEMENT: (foreign_statement, OUT),
     Limit.FOREIGN_FIB_RULE: (foreign_rule, OUT),
     Limit.FOREIGN_PROGRAM: (foreign_program, OUT),
     Limit.LINK_DOWN: (lambda: gateway(EDGE, links={"lan0": link("lan0", 9, "192.168.1.1/24", up=False)}), OUT),
     Limit.PORT: (lambda: gateway(EDGE, links={"lan0": link("lan0", 9, "192.168.1.1/24", master="br0")}), OUT),
-    Limit.ROUTE_TYPE: (several_next_hops, "lan0 tcp 192.168.1.5:4000 -> 172.20.0.1:22"),
     Limit.MULTICAST: (lambda: gateway(EDGE), "lan0 udp 192.168.1.5:4000 -> 224.0.0.251:5353"),
 }
 

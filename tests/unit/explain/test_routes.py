@@ -9,7 +9,7 @@ from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.step import HostRoute, Refusing
 from nvi_operator.explain.walk import walks
 from nvi_operator.state.fib_rule import FibRule
-from tests.unit.explain.gateways import EDGE, gateway, link, told, where
+from tests.unit.explain.gateways import EDGE, gateway, link, packet, told, where
 
 LAN = {"lan0": link("lan0", 5, "192.168.1.1/24", "fd00:1::1/64")}
 
@@ -51,8 +51,8 @@ uplinks:
     for ifname in ("lan0", "lan1"):
         asked = "192.168.1.5:1 -> 192.168.1.6:2"
         assert where(edge, f"{ifname} udp {asked}") == f"{ifname} {asked}"
-    for packet in ("lan2 udp 10.0.0.5:1 -> 192.168.1.6:2", "wan0 udp 192.0.2.1:1 -> 192.168.1.6:2"):
-        assert where(edge, packet) == "dropped: no_tenant (no_tenant)"
+    for words in ("lan2 udp 10.0.0.5:1 -> 192.168.1.6:2", "wan0 udp 192.0.2.1:1 -> 192.168.1.6:2"):
+        assert where(edge, words) == "dropped: no_tenant (no_tenant)"
     assert where(edge, "lan2 udp 10.0.0.5:1 -> 192.168.2.6:2") == "lan1 10.0.0.5:1 -> 192.168.2.6:2", (
         "only one has it"
     )
@@ -87,6 +87,19 @@ def test_a_strict_guard_asks_for_the_way_back_from_the_address_that_was_asked() 
         "self [2001:db8:f::1]:1 -> [2001:db8:a::2]:22"
     )
     assert where(edge, "wan1 tcp 192.0.2.1:1 -> 203.0.113.2:22") == "dropped: raw_prerouting (spoofed)"
+
+
+def test_of_several_next_hops_each_may_be_taken() -> None:
+    edge = gateway(EDGE, "guards: { antiSpoof: strict }")
+    hops = (HostRoute(ip_network("172.20.0.0/16"), name, shared=True) for name in ("dmz0", "lan0"))
+    edge = replace(edge, routes=(*edge.routes, *hops))
+    ways = walks(edge, packet("wan0 tcp 203.0.113.1:4000 -> 172.20.0.1:22"))
+    assert {walk.chosen: told(walk).split()[0] for walk in ways} == {
+        ("next hop dmz0",): "dmz0",
+        ("next hop lan0",): "lan0",
+    }
+    for ifname in ("dmz0", "lan0"):  # each is a way back
+        assert where(edge, f"{ifname} tcp 172.20.0.1:1 -> 192.168.1.1:22").startswith("self")
 
 
 def test_a_strict_guard_knows_no_ports() -> None:
@@ -146,6 +159,6 @@ def test_a_route_of_the_host_that_refuses_ends_the_way() -> None:
 def test_a_rule_with_not_takes_what_it_does_not_name() -> None:
     edge = gateway(EDGE)
     inverted = FibRule(4, 900, "unreachable", inverted=True, source="192.168.1.0/24")
-    other = replace(edge, rules=(inverted,))
+    other = replace(edge, rules=(*edge.rules, inverted))
     assert where(other, "lan0 tcp 192.168.1.5:1 -> 172.16.0.9:2") == "dmz0 192.168.1.5:1 -> 172.16.0.9:2"
     assert where(other, "dmz0 tcp 172.16.0.9:1 -> 192.168.1.5:2") == "unreachable: rule 900"
