@@ -40,8 +40,8 @@ def _check(classes: Classes, assertion: Assertion, path: Path) -> Iterator[Findi
     found: set[_Rule] = set()
     is_about_any = False
     for packets in selected(classes, assertion):
-        for walk in classes.walks(packets):
-            meant = _meant(classes, assertion, walk)
+        for walk, space in classes.ways(packets):
+            meant = _meant(classes, assertion, walk, space)
             is_about_any = is_about_any or meant is not None
             if meant is None:
                 continue
@@ -85,14 +85,14 @@ class _End:
 # --------------------------------------------------------------------------- who gets them
 
 
-def _meant(classes: Classes, assertion: Assertion, walk: Walk) -> Space | None:
-    """Those packets of a walk that end at, or were on their way to, what `to` says."""
-    space: Space | None = walk.space
+def _meant(classes: Classes, assertion: Assertion, walk: Walk, asked: Space) -> Space | None:
+    """Those packets that end at, or were on their way to, what `to` says."""
+    space: Space | None = asked
     family = walk.region.family
     excepted = assertion.except_.to if assertion.except_ else None
     if excepted:
         out = Spans.networks(n for n in excepted if n.version == family)
-        _, space = walk.space.split(walk.terms["destination"], out)
+        _, space = asked.split(walk.terms["destination"], out)
     if assertion.to is None or space is None or _is_at(classes, assertion, walk):
         return space
     ends = [end for end in assertion.to if not isinstance(end, str) and end.version == family]

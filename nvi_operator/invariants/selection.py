@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -31,6 +31,7 @@ class _Sender:
 class _Kind:
     protocols: Spans
     destination_ports: Spans = _EVERY_PORT
+    source_ports: Spans = _EVERY_PORT
 
 
 def selected(classes: Classes, assertion: Assertion) -> Iterator[Region]:
@@ -52,6 +53,7 @@ def selected(classes: Classes, assertion: Assertion) -> Iterator[Region]:
                     destinations=destinations,
                     protocols=kind.protocols,
                     destination_ports=kind.destination_ports,
+                    source_ports=kind.source_ports,
                     dscp=dscp,
                     mark=mark,
                 )
@@ -133,10 +135,11 @@ def _asked(classes: Classes, assertion: Assertion, family: Family) -> Spans:
 def _kinds(assertion: Assertion, family: Family) -> Iterator[_Kind]:
     """Protocols with ports one by one, where ports are named; the others together."""
     excepted = (assertion.except_.ports if assertion.except_ else None) or ()
-    if assertion.ports:
-        for protocol in dict.fromkeys(service.protocol for service in assertion.ports):
-            asked = _ports(assertion.ports, protocol) - _ports(excepted, protocol)
-            yield _Kind(Spans.one(protocol_number(protocol)), asked)
+    named = assertion.ports or assertion.from_ports  # of the same protocols, where both are given
+    if named:
+        for protocol in dict.fromkeys(service.protocol for service in named):
+            asked, sent_from = (_named(ports, protocol) for ports in (assertion.ports, assertion.from_ports))
+            yield _Kind(Spans.one(protocol_number(protocol)), asked - _ports(excepted, protocol), sent_from)
         return
     protocols = every_protocol(family)
     if assertion.protocol:
@@ -148,6 +151,10 @@ def _kinds(assertion: Assertion, family: Family) -> Iterator[_Kind]:
             protocols = protocols - number
             yield _Kind(number, _EVERY_PORT - _ports(excepted, protocol))
     yield _Kind(protocols)
+
+
+def _named(services: Sequence[Service] | None, protocol: str) -> Spans:
+    return _ports(services, protocol) if services else _EVERY_PORT
 
 
 def _ports(services: Iterable[Service], protocol: str) -> Spans:

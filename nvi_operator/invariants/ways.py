@@ -13,6 +13,7 @@ from nvi_operator.explain.walk import Walk
 from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.result import Finding, Unknown, not_modelled
 from nvi_operator.language.load.yaml_reader import Path
+from nvi_operator.state.fib_rule import FibRule
 
 
 def nothing_leaves_untranslated(classes: Classes) -> Iterator[Finding | Unknown]:
@@ -46,9 +47,27 @@ def _inside_of(walk: Walk) -> Path:
     return ("spec", "interfaces", walk.entering.in_interface or "")
 
 
+_TWICE = (
+    "untracked",
+    "loop",
+)  # counters of what comes to the device again: of the table before it, and of the device
+
+
 def no_loop(classes: Classes) -> Iterator[Finding | Unknown]:
-    """Of everything that comes in by an interface of the spec, and may be sent on."""
+    """Of everything that comes in by an interface of the spec, and may be sent on: one packet for each FIB rule.
+
+    No spec makes a rule that leads to the device twice; another program may, and `plan` sees it.
+    """
+    device, told = classes.topology.device, set[FibRule | None]()
     for walk in (*classes.leaving, *classes.coming):
-        if isinstance(walk.verdict, Dropped) and walk.verdict.counter == "loop":
-            device = classes.topology.device
-            yield Finding(("spec",), f"a packet comes to {device} twice, and is dropped there", packet=walk.entering)
+        if not isinstance(walk.verdict, Dropped) or walk.verdict.counter not in _TWICE:
+            continue
+        rule = next((s.subject for s in reversed(walk.steps) if isinstance(s.subject, FibRule)), None)
+        if rule in told:
+            continue
+        told.add(rule)
+        why = f": the FIB rule `{rule}` leads it there in the second pass" if rule else ""
+        message = f"a packet comes to {device} twice, and is dropped there{why}"
+        yield Finding(
+            ("spec",), message, "delete the rule, or have it match no mark of the second pass", walk.entering
+        )

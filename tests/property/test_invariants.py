@@ -15,6 +15,8 @@ from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.dead import dead_entries
 from nvi_operator.invariants.gateway import Gateway
 from nvi_operator.invariants.plain import is_plain
+from nvi_operator.invariants.selection import selected
+from nvi_operator.language.model.assertions import Assertion
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.nft.ast import Count
@@ -108,3 +110,28 @@ def test_a_rule_is_called_dead_exactly_if_no_packet_matches_it(rules: tuple[Sour
     }
     for rule in rules:
         assert (f"snat_{identifier(rule.name)}" in matched) is (rule.name not in dead), rule.name
+
+
+# --------------------------------------------------------------------------- many questions, one walk
+
+ASKED = st.fixed_dictionaries(
+    {},
+    optional={
+        "from": st.sampled_from(["inside", "outside", "10.0.0.0/24", "192.0.2.7"]),
+        "at": st.sampled_from(["192.0.2.0/24", "203.0.113.2", "10.0.0.0/8", "2001:db8::/32"]),
+        "ports": st.sampled_from(PORTS),
+        "except": st.sampled_from(EXCEPTIONS),
+    },
+)
+
+
+@settings(max_examples=examples(6))
+@given(specs(), ASKED)
+def test_a_walk_that_many_questions_share_says_what_one_alone_says(
+    spec: GatewaySpec, asked: dict[str, object]
+) -> None:
+    assertion = Assertion.model_validate({"name": "asked", "never": "all", **asked})
+    classes = Classes(gateway(spec))
+    for packets in selected(classes, assertion):
+        shared = {(str(walk.verdict), walk.chosen) for walk, _ in classes.ways(packets)}
+        assert shared == {(str(walk.verdict), walk.chosen) for walk in classes.walks(packets)}

@@ -33,6 +33,7 @@ from nvi_operator.language.model.services import (
     PROTOCOLS,
     Service,
     Target,
+    check_protocols,
     parse_protocol,
     parse_service,
     parse_target,
@@ -167,9 +168,10 @@ Uplinks = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), _several(NAME_S
 class Assertion(Entry):
     """What has to hold of packets that open a flow, whatever the rest of the spec says.
 
-    The first fields say which packets: as they are sent (`from`, `in`, `at`, `protocol`, `ports`, `dscp`, `mark`),
-    and who gets them (`to`). The last ones, of which there is at least one, say what has to be true of all of them:
-    `only` and `never`, what may arrive; `reaches`, where they arrive; `by` and `as`, how they leave by an uplink.
+    The first fields say which packets: as they are sent (`from`, `in`, `at`, `protocol`, `ports`, `fromPorts`,
+    `dscp`, `mark`), and who gets them (`to`). The last ones, of which there is at least one, say what has to be true
+    of all of them: `only` and `never`, what may arrive; `reaches`, where they arrive; `by` and `as`, how they leave
+    by an uplink.
     `validate` checks assertions with every uplink working, `plan` on the gateway as it is now; each that fails is
     told with a packet. An assertion that is about no packet at all fails. Nothing in the kernel is made of it.
     """
@@ -191,6 +193,11 @@ class Assertion(Entry):
     protocol: Maybe[Protocols] = Field(None, description="Protocols.")
     ports: Maybe[Services] = Field(
         None, description="Destination ports with protocol, before translation, as in 443/tcp."
+    )
+    from_ports: Maybe[Services] = Field(
+        None,
+        alias="fromPorts",
+        description="Source ports with protocol, as in 5060/udp: those that the client sends from.",
     )
     dscp: Maybe[Dscps] = Field(None, description="DSCPs, by name or number. Left out: whichever.")
     mark: Maybe[SpecMark] = Field(
@@ -234,8 +241,10 @@ class Assertion(Entry):
             raise ValueError("nothing has to hold: give at least one of only, never, reaches, by and as")
         if self.never == ALL and (self.only or self.reaches or self.by or self.as_):
             raise ValueError("never all says that nothing arrives: leave the others out")
-        if self.ports and self.protocol:
-            raise ValueError(f"ports name their protocol already ({self.ports[0]}): leave protocol out")
+        for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
+            if services and self.protocol:
+                raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
+        check_protocols(self.ports, self.from_ports)
         if self.in_ and SELF in (self.from_ or ()):
             raise ValueError("the gateway's own packets come in by no interface: write from: self, without in")
         return self

@@ -32,7 +32,13 @@ from nvi_operator.language.model.fields import (
     as_tuple,
 )
 from nvi_operator.language.model.health import SERVER_HEALTH_SCHEMA, ServerHealth, parse_server_health
-from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PORT_PROTOCOLS, Target, parse_target
+from nvi_operator.language.model.services import (
+    FAMILY_OF_PROTOCOL,
+    PORT_PROTOCOLS,
+    Target,
+    check_protocols,
+    parse_target,
+)
 from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
 
@@ -197,10 +203,7 @@ class Forward:
     enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
-        if self.ports and self.from_ports:
-            alone = {service.protocol for service in self.ports} ^ {s.protocol for s in self.from_ports}
-            if alone:
-                raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
+        check_protocols(self.ports, self.from_ports)
         for protocol in self.protocol or ():
             self._check_protocol(protocol)
         if self.health and self.health.by == "tcp" and self.probed_port(self.to[0]) is None:

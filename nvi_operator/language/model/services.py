@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -109,6 +109,14 @@ def parse_service(value: object) -> Service:
     if protocol not in PORT_PROTOCOLS:
         raise _no_protocol(f"{shown(protocol)} is not a protocol with ports", protocol, PORT_PROTOCOLS)
     return Service(protocol, parse_port_range(ports))
+
+
+def check_protocols(ports: Iterable[Service] | None, from_ports: Iterable[Service] | None) -> None:
+    """Of `ports` and `fromPorts`, where both are given. Raises ValueError."""
+    if not ports or not from_ports:
+        return
+    if alone := {service.protocol for service in ports} ^ {service.protocol for service in from_ports}:
+        raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
 
 
 _PORTLESS = tuple(protocol for protocol in PROTOCOLS if protocol not in PORT_PROTOCOLS)

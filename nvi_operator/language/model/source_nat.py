@@ -34,6 +34,7 @@ from nvi_operator.language.model.fields import (
     distinct,
 )
 from nvi_operator.language.model.nat_entries import Pick, Share, Weight
+from nvi_operator.language.model.services import check_protocols
 from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
 from nvi_operator.language.wording import nearest, shown
 
@@ -299,7 +300,5 @@ class SourceNat(Entry):
         for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
             if services and self.protocol:
                 raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
-        alone = {service.protocol for service in self.ports or ()} ^ {s.protocol for s in self.from_ports or ()}
-        if self.ports and self.from_ports and alone:
-            raise ValueError(f"ports and fromPorts must be of the same protocols: only one names {min(alone)}")
+        check_protocols(self.ports, self.from_ports)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nvi_operator.cli import main
 from nvi_operator.explain.words import packet_words
 from nvi_operator.invariants.result import Result
+from tests.lab.command import ROOT
 from tests.unit.invariants.gateways import results
 from tests.unit.language.specs import BASE, TENANTS
 
@@ -143,6 +145,33 @@ def test_packets_are_told_apart_by_the_dscps_that_the_spec_names() -> None:
     rules = "  sourceNat:\n    - {name: voice, dscp: ef, as: isp-b}\n    - {name: all, as: isp-a}\n"
     assert wrong("from: 192.168.1.0/24, dscp: ef, by: isp-b", BASE + rules) is None
     assert str(wrong("from: 192.168.1.0/24, by: isp-a", BASE + rules)).endswith("dscp ef")
+
+
+def test_packets_are_told_apart_by_the_ports_that_they_are_sent_from() -> None:
+    rules = "  sourceNat:\n    - {name: sip, fromPorts: 5060-5069/udp, as: isp-b}\n    - {name: all, as: isp-a}\n"
+    assert wrong("from: 192.168.1.0/24, fromPorts: 5061/udp, by: isp-b", BASE + rules) is None
+    assert wrong("from: 192.168.1.0/24, ports: 53/udp, fromPorts: 5059-5070/udp, by: isp-a", BASE + rules) == (
+        "leaves by uplink 'isp-b' as 198.51.100.2, because of sourceNat 'sip' | "
+        "lan0 udp 192.168.1.3:5061 to 192.0.2.80:53"
+    )
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_how_to_is_right_about_the_gateway_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (readme,), (fails, holds) = blocks("README.md"), blocks("docs/how-to/assert.md")
+    monkeypatch.chdir(tmp_path)
+    Path("gateway.yaml").write_text(readme + holds)
+    assert main(["validate", "."]) == 0
+    assert capsys.readouterr().out.endswith("8 assertions\n")
+    Path("gateway.yaml").write_text(readme + fails)
+    assert main(["validate", "."]) == 1
+    page = " ".join((ROOT / "docs/how-to/assert.md").read_text().split())
+    assert " ".join(capsys.readouterr().err.split()) in page
 
 
 def test_validate_fails_with_the_place_of_the_assertion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

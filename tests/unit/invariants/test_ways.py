@@ -14,11 +14,12 @@ from nvi_operator.invariants.check import check
 from nvi_operator.invariants.plain import is_plain
 from nvi_operator.invariants.result import Result
 from nvi_operator.kinds.egress_guard import EgressGuard
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import Table
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object
 from nvi_operator.topology.assume import assume_working
-from nvi_operator.topology.facts import LinkFact
+from nvi_operator.topology.facts import ForeignRule, LinkFact, RouteTableFact
 from tests.unit.invariants.gateways import findings, gateway, results
 from tests.unit.language.specs import BASE, TENANTS
 
@@ -141,7 +142,17 @@ def test_without_table_rules_and_guards_inside_sources_leave_as_they_are() -> No
     assert found[0].packet.in_interface == "lan0"
 
 
-# --------------------------------------------------------------------------- a host on which something is missing
+# --------------------------------------------------------------------------- a host with rules of others, or without
+
+
+def test_a_rule_of_another_program_may_lead_packets_to_the_device_twice() -> None:
+    rule = FibRule(4, 900, "lookup", table=Numbers().table)
+    table = RouteTableFact(default=("nvi0",), refuses=True)
+    facts = replace(assume_working(gateway(RULES).spec), rules=(ForeignRule(rule, table),))
+    (loop,) = [result for result in check(gateway(RULES, facts=facts), thorough=True) if result.name == "no-loop"]
+    assert [finding.message for finding in loop.findings] == [
+        f"a packet comes to nvi0 twice, and is dropped there: the FIB rule `{rule}` leads it there in the second pass"
+    ]
 
 
 @pytest.mark.parametrize(
