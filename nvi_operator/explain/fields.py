@@ -35,7 +35,6 @@ _FAMILY = {"ip": 4, "ip6": 6}
 _NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 # Of packets that the ruleset asks for: no IP options, no IPsec policy.
 _CONSTANTS: Mapping[str, object] = {"ip hdrlength": 5, "rt ipsec": "missing", "meta ipsec": "missing"}
-_CONNTRACK = ("ct status", "ct direction", "ct mark", "ct protocol")
 
 
 class Reader:

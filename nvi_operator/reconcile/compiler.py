@@ -59,11 +59,6 @@ class Compiler:
         self._states: list[tuple[Topology, HostState]] = []  # the last one first
 
     @property
-    def is_compiled(self) -> bool:
-        """Was the spec compiled already?"""
-        return self._meaning is not None
-
-    @property
     def topology(self) -> Topology | None:
         """As it was compiled last."""
         return self._meaning.topology if self._meaning else None

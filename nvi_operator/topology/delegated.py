@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Network, ip_network
+from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import Static
@@ -101,7 +101,3 @@ def resolve_prefix_nat(
 
 def _owner(mapped: Network, uplinks: Iterable[Uplink]) -> Uplink | None:
     return next((u for u in uplinks if any(within(mapped, network) for network in u.routed)), None)
-
-
-def only_ipv6(networks: Iterable[Network]) -> tuple[IPv6Network, ...]:
-    return tuple(network for network in networks if isinstance(network, IPv6Network))

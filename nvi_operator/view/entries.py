@@ -16,6 +16,7 @@ from nvi_operator.plan.change import Action
 from nvi_operator.plan.pieces import Fact
 from nvi_operator.plan.trace import Effect
 from nvi_operator.state.lines import Line
+from nvi_operator.view.entry_words import entry_word
 
 ROOM = 16  # lines: beside notes, the summary and the prompt on a screen of 24
 _NAMES = 3  # of entries that are counted
@@ -30,15 +31,6 @@ _IS = {Action.CREATE: "missing", Action.UPDATE: "changed", Action.REPLACE: "chan
 _MANY_OF = {"forwards": "public ports", "static": "addresses"}
 _WHOLE = (Action.CREATE, Action.DELETE)
 _PLURALS = {"address": "es", "next hop": "s", "interface": "s", "network": "s"}
-_SINGULAR = {
-    "uplinks": "uplink",
-    "interfaces": "interface",
-    "tenants": "tenant",
-    "forwards": "forward",
-    "redirects": "redirect",
-    "routes": "route",
-    "": "the gateway itself",
-}
 
 
 class _Verb(NamedTuple):
@@ -125,7 +117,7 @@ def effect_text(effect: Effect, *, drift: bool = False) -> str:
     entry = effect.entry
     if effect.many:
         return f"{entry.section}: {_many(effect, _IS if drift else _BECAME)}"
-    label = _SINGULAR.get(entry.section, entry.section)
+    label = entry_word(entry.section)
     verb = _VERBS.get(entry.section)
     if not entry.section or not (effect.removed or effect.added):
         words = _counts(effect, drift=drift)

@@ -195,4 +195,4 @@ def test_a_plain_edit_is_read_by_itself(
     file = next(file for file in texts if texts[file] != edited[file])
     found = reload(loaded, file, edited[file].encode())
     assert found is not None
-    assert gateway.after(found[0].spec, found[1]).is_compiled
+    assert gateway.after(found[0].spec, found[1]).topology, "and the edit compiles it"

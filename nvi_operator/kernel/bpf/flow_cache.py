@@ -33,7 +33,6 @@ IN, OUT, CLEAN_IN, CLEAN_OUT = "fc_in", "fc_out", "fc_clean_in", "fc_clean_out"
 FLOWS: Mapping[Family, str] = MappingProxyType({4: "fc_flows4", 6: "fc_flows6"})
 DOORS, SLOTS, GENERATIONS = "fc_doors", "fc_slots", "fc_generations"
 WAYS, TOTALS, COUNTERS, CPU = "fc_ways", "fc_totals", "fc_counters", "fc_cpu"
-MAPS = (*FLOWS.values(), DOORS, SLOTS, GENERATIONS, WAYS, TOTALS, COUNTERS, CPU)
 
 # Why a packet took both passes.
 SLOW = (

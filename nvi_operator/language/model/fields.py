@@ -70,6 +70,18 @@ def distinct(value: Any) -> Any:
     return values
 
 
+def equally_weighted(value: Any, kind: type, noun: str, expected: str) -> dict[Any, int]:
+    """One or several as the mapping of value to weight that they stand for. `kind`: what parsed values are."""
+    values = as_tuple(value)
+    for each in values:
+        if not isinstance(each, str | kind):
+            raise ValueError(f"expected {expected}, found {shown(each)}")
+    weights = dict.fromkeys(values, 1)
+    if len(weights) < len(values):
+        raise ValueError(f"a {noun} is named twice: write a mapping of {noun} to weight to give it more")
+    return weights
+
+
 def _one_or_several(parse: Callable[[object], T]) -> Callable[[Any, ValidatorFunctionWrapHandler], tuple[T, ...]]:
     """distinct, with a short way for the one text that most entries have."""
 

@@ -29,7 +29,7 @@ from nvi_operator.language.model.fields import (
     SpecMark,
     SpecTarget,
     UplinksOrAddresses,
-    as_tuple,
+    equally_weighted,
 )
 from nvi_operator.language.model.health import SERVER_HEALTH_SCHEMA, ServerHealth, parse_server_health
 from nvi_operator.language.model.services import (
@@ -73,14 +73,7 @@ def _servers(value: Any) -> Any:
         if not value:
             raise ValueError("there is no server: name one")
         return value
-    servers = as_tuple(value)
-    for server in servers:
-        if not isinstance(server, str | Target):
-            raise ValueError(f"expected an address with or without a port, found {shown(server)}")
-    once = dict.fromkeys(servers, 1)
-    if len(once) < len(servers):
-        raise ValueError("a server is named twice: write a mapping of server to weight to give it more")
-    return once
+    return equally_weighted(value, Target, "server", "an address with or without a port")
 
 
 def _weighted(servers: Mapping[Target, int]) -> tuple[Target, ...]:

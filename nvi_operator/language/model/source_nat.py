@@ -32,6 +32,7 @@ from nvi_operator.language.model.fields import (
     SpecRange,
     as_tuple,
     distinct,
+    equally_weighted,
 )
 from nvi_operator.language.model.nat_entries import Pick, Share, Weight
 from nvi_operator.language.model.services import check_protocols
@@ -96,14 +97,7 @@ def _pool(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         if not value:
             raise ValueError("there is no address: name one")
         return handler(value)
-    ranges = as_tuple(value)
-    for item in ranges:
-        if not isinstance(item, str | AddressRange):
-            raise ValueError(f"expected an address, a range or a prefix, found {shown(item)}")
-    once = dict.fromkeys(ranges, 1)
-    if len(once) < len(ranges):
-        raise ValueError("a range is named twice: write a mapping of range to weight to give it more")
-    return handler(once)
+    return handler(equally_weighted(value, AddressRange, "range", "an address, a range or a prefix"))
 
 
 def _written_pool(pool: dict[AddressRange, int]) -> Any:

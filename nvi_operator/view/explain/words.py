@@ -23,15 +23,9 @@ from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import table_name
 from nvi_operator.view.counters import MEANINGS
+from nvi_operator.view.entry_words import entry_word
 from nvi_operator.view.explain.model import Explanation, Way
 
-_SINGULAR = {
-    "uplinks": "uplink",
-    "interfaces": "interface",
-    "tenants": "tenant",
-    "forwards": "forward",
-    "redirects": "redirect",
-}
 _PORT = re.compile(r"(?:\[([0-9a-f:]+)\]|([0-9.]+)):(\d+)\b")
 _MARKS = frozenset({"mark", "ct mark"})
 _NOTES = {"new": "new flow"}
@@ -73,7 +67,7 @@ def origin_words(origin: Origin | None) -> str:
     """`forward web (services.yaml:8)`"""
     if origin is None:
         return ""
-    name = " ".join(filter(None, (_SINGULAR.get(origin.section, origin.section), origin.name)))
+    name = " ".join(filter(None, (entry_word(origin.section), origin.name)))
     return f"{name} ({origin.place})" if origin.place else name
 
 
