@@ -12,7 +12,7 @@ from itertools import islice
 
 from nvi_operator.experiment.judge import Observation, Result, endpoints
 from nvi_operator.experiment.places import SERVICES, Places
-from nvi_operator.experiment.probe import Expected, Fate, Probe, Sampled
+from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, UNCHANGED, Assertion, End, Traffic
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
@@ -34,7 +34,7 @@ class Assertions:
         """Whatever becomes of them is right, as far as they are alone."""
         for assertion in self._assertions:
             for packet, uplink in islice(self._packets(assertion), _MOST):
-                yield Probe(LAW, assertion.name, "", packet, Expected(Fate.ANY), uplink)
+                yield Probe(LAW, assertion.name, "", packet, Expected(Disposition.ANY), uplink)
 
     def results(self, results: Sequence[Result]) -> tuple[list[Result], Sampled | None]:
         """Of each assertion the first packets that oppose it, or one that it is about."""

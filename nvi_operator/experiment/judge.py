@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nvi_operator.experiment import frames
-from nvi_operator.experiment.probe import Expected, Fate, Probe, is_in
+from nvi_operator.experiment.probe import Disposition, Expected, Probe, is_in
 from nvi_operator.explain.packet import ICMP, ICMPV6, Packet
 from nvi_operator.explain.words import end_words
 
@@ -49,7 +49,9 @@ class Result:
 def judge(
     probe: Probe, arrived: Observation | None, returned: Observation | None, refused: Observation | None
 ) -> Result:
-    problems = () if probe.expected.fate is Fate.ANY else tuple(_problems(probe, arrived, returned, refused))
+    problems = (
+        () if probe.expected.disposition is Disposition.ANY else tuple(_problems(probe, arrived, returned, refused))
+    )
     return Result(probe, _way(arrived, refused), problems, arrived, refused)
 
 
@@ -65,11 +67,11 @@ def _problems(
     probe: Probe, arrived: Observation | None, returned: Observation | None, refused: Observation | None
 ) -> Iterator[str]:
     expected = probe.expected
-    if expected.fate is Fate.DROPPED:
+    if expected.disposition is Disposition.DROPPED:
         if arrived is not None:
             yield f"expected to be dropped, and left by {arrived.place} as {endpoints(arrived.packet)}"
         return
-    if expected.fate is Fate.ANSWERED:
+    if expected.disposition is Disposition.ANSWERED:
         if refused is None or refused.packet.source != probe.packet.destination:
             seen = f"{arrived.place} got it" if arrived else "nothing came back"
             yield f"expected an answer of the gateway itself as {probe.packet.destination}: {seen}"

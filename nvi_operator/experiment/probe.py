@@ -8,12 +8,12 @@ from enum import Enum
 
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import PortRange
-from nvi_operator.language.model.values import Address, AddressRange, Network
+from nvi_operator.language.model.values import Address, AddressRange
 
 Addresses = tuple[AddressRange, ...]  # empty: any
 
 
-class Fate(Enum):
+class Disposition(Enum):
     ARRIVES = "arrives"  # at a far end, and the answer returns
     ANSWERED = "answered"  # by the gateway itself
     TOO_BIG = "too big"  # at a far end, and what a router there says of it reaches the sender
@@ -28,7 +28,7 @@ class Expected:
     ifnames: the interfaces behind which it may; uplinks: those whose router may get it, where an uplink is there.
     """
 
-    fate: Fate = Fate.ARRIVES
+    disposition: Disposition = Disposition.ARRIVES
     ifnames: frozenset[str] = frozenset()
     uplinks: frozenset[str] = frozenset()
     sources: Addresses = ()
@@ -64,10 +64,6 @@ class Sampled:
 
 def ranges(addresses: Iterable[Address]) -> Addresses:
     return tuple(AddressRange(address, address) for address in addresses)
-
-
-def range_of(network: Network) -> AddressRange:
-    return AddressRange(network[0], network[-1])
 
 
 def is_in(address: Address, addresses: Addresses) -> bool:

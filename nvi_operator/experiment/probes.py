@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from nvi_operator.experiment.forward_probes import ForwardProbes
 from nvi_operator.experiment.places import SERVICES, Places, spread
-from nvi_operator.experiment.probe import Expected, Fate, Probe, Sampled, is_in, ranges
+from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled, is_in, ranges
 from nvi_operator.experiment.translation import counterpart, leaving, served
 from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.services import PortRange, Service
@@ -97,7 +97,9 @@ class _Maker:
         packet = self.places.packet(inside.interface.ifname, host, far, None)
         packet = replace(packet, icmp_type=ECHO_REPLY[host.version])
         what = f"{host} to the Internet, of no connection"
-        return Probe("inside networks", f"{inside.interface.ifname} {network}", what, packet, Expected(Fate.DROPPED))
+        return Probe(
+            "inside networks", f"{inside.interface.ifname} {network}", what, packet, Expected(Disposition.DROPPED)
+        )
 
     # ------------------------------------------------------------------ source NAT
 

@@ -174,7 +174,7 @@ def _delegated_parts(maker: _Maker, ifname: str) -> Iterator[Network]:
 
 
 def _own_addresses(maker: _Maker, network: Network) -> Iterator[InterfaceAddress]:
-    """The gateway's, in an inside network: those that the spec gives it there, or the first that is nobody else's."""
+    """The gateway's, in an inside network: those that the spec gives it there, or the first that nothing else has."""
     length, family = network.prefixlen, network.version
     if length >= _WITHOUT_HOSTS[family]:
         return

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nvi_operator.experiment.places import Places
-from nvi_operator.experiment.probe import Addresses, Expected, Fate, ranges
+from nvi_operator.experiment.probe import Addresses, Disposition, Expected, ranges
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
 from nvi_operator.language.model.values import Address, Network
@@ -62,7 +62,7 @@ def leaving(places: Places, inside: Inside, packet: Packet) -> Leaving:
             return Leaving("source NAT", rule.name, _by_rule(places, rule, packet))
     if _in(packet.source, inside.delegated):  # public: it needs no translation
         return Leaving("delegated", "", _led(places, packet, ranges([packet.source])))
-    return Leaving("source NAT", "", Expected(Fate.DROPPED))
+    return Leaving("source NAT", "", Expected(Disposition.DROPPED))
 
 
 def is_redirected(rule: RedirectRule, packet: Packet) -> bool:
@@ -73,7 +73,7 @@ def is_redirected(rule: RedirectRule, packet: Packet) -> bool:
 def served(places: Places, rule: RedirectRule, packet: Packet) -> Expected:
     """By the server of a redirect, or the gateway itself."""
     if rule.server is None:
-        return Expected(Fate.ANSWERED)
+        return Expected(Disposition.ANSWERED)
     home = places.home(rule.server, rule.tenant)
     ifnames = frozenset({home.interface.ifname}) if home else frozenset()
     port = rule.port or packet.destination_port or 0
@@ -95,7 +95,7 @@ def _statics(places: Places, inside: Inside, packet: Packet) -> Iterator[StaticE
 def _by_rule(places: Places, rule: SourceRule, packet: Packet) -> Expected:
     action = rule.action
     if isinstance(action, Unavailable):
-        return Expected(Fate.DROPPED)
+        return Expected(Disposition.DROPPED)
     if isinstance(action, Unchanged):
         return _untranslated(places, packet)
     if isinstance(action, OneToOne):
@@ -118,7 +118,7 @@ def _untranslated(places: Places, packet: Packet) -> Expected:
         return Expected(ifnames=frozenset({home.interface.ifname}), sources=sources)
     way = topology.default_way(packet.family)
     route = next((r.uplink for r in topology.routes if matches(r.conditions, packet)), way and way.untranslated)
-    return Expected(uplinks=frozenset({route}), sources=sources) if route else Expected(Fate.DROPPED)
+    return Expected(uplinks=frozenset({route}), sources=sources) if route else Expected(Disposition.DROPPED)
 
 
 def _led(places: Places, packet: Packet, sources: Addresses, ports: tuple[PortRange, ...] = ()) -> Expected:
@@ -134,7 +134,7 @@ def _led(places: Places, packet: Packet, sources: Addresses, ports: tuple[PortRa
         )
         owner = places.owner(source)
         if route is None and owner is None:  # no uplink lets it out
-            return Expected(Fate.DROPPED)
+            return Expected(Disposition.DROPPED)
         uplinks.add(route.uplink if route else owner.name if owner else "")
     return Expected(uplinks=frozenset(uplinks), sources=sources, source_ports=ports)
 

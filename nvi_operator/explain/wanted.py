@@ -11,7 +11,7 @@ from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import Address, Family
 
 ANY = "any"
-_SOMEBODY = {4: "192.0.2.1", 6: "2001:db8::1"}
+_ANY_HOST = {4: "192.0.2.1", 6: "2001:db8::1"}
 _BEFORE_ALL = -500  # the gateway's first chain is at -450, and conntrack at -200 (topology/numbers.py)
 _BEHIND_CONNTRACK, _BEHIND_ALL = -190, 350  # the guard is at 300, every translation before it
 # Chains that tell where a packet was where no other chain does, such as that the gateway itself takes it.
@@ -63,8 +63,8 @@ def parse_wanted(words: Sequence[str], in_interface: str | None) -> Wanted:
     family = 6 if any(":" in host for host in hosts.values()) else 4
     for side, end in ends.items():
         if hosts[side] == ANY:
-            somebody = _SOMEBODY[family]
-            split[arrow + side] = end.replace(ANY, f"[{somebody}]" if family == 6 else somebody)
+            address = _ANY_HOST[family]
+            split[arrow + side] = end.replace(ANY, f"[{address}]" if family == 6 else address)
     without_port = {side: not _has_port(split[arrow + side]) for side in ends}
     if without_port[1] and _protocol_has_ports(split[0]):
         text = split[arrow + 1]

@@ -53,37 +53,37 @@ def _hidden(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
         for section, entries in lists
         for number, entry in enumerate(entries)
     }
-    seen: dict[Path, _Fate] = {path: _Fate() for path in names.values()}
+    seen: dict[Path, _Takers] = {path: _Takers() for path in names.values()}
     for order in (_source_rules(spec, topology, names), _routes(topology, names)):
         for entry, others in takers(order):
-            if entry.boxes and (fate := seen.get(entry.paths[0])):
-                fate.of_hosts.append((entry, others))
+            if entry.boxes and (taken := seen.get(entry.paths[0])):
+                taken.of_hosts.append((entry, others))
     for entry, others in takers(_own(topology, names)):
         if entry.boxes:
             seen[entry.paths[0]].own.append((entry, others))
-    for path, fate in seen.items():
-        if not (fate.of_hosts or fate.own):
+    for path, taken in seen.items():
+        if not (taken.of_hosts or taken.own):
             yield from _of_nothing(spec, path)
-        elif found := _hiders(fate.of_hosts or fate.own):
-            leads_own = bool(fate.of_hosts and fate.own and not _hiders(fate.own))
-            yield _taken(spec, path, found, _packet(fate, path), leads_own)
+        elif found := _hiders(taken.of_hosts or taken.own):
+            leads_own = bool(taken.of_hosts and taken.own and not _hiders(taken.own))
+            yield _taken(spec, path, found, _packet(taken, path), leads_own)
 
 
 @dataclass
-class _Fate:
+class _Takers:
     """An entry in the order of forwarded packets, and in that of the gateway's own; with what takes its packets."""
 
     of_hosts: list[tuple[Entry, tuple[Entry, ...]]] = field(default_factory=list)
     own: list[tuple[Entry, tuple[Entry, ...]]] = field(default_factory=list)
 
 
-def _packet(fate: _Fate, path: Path) -> Packet | None:
+def _packet(taken: _Takers, path: Path) -> Packet | None:
     """One that the entry is about, as it comes in; routes are asked about translated ones."""
-    if not fate.of_hosts or path[1] != "sourceNat":
+    if not taken.of_hosts or path[1] != "sourceNat":
         return None
     from nvi_operator.invariants.examples import example
 
-    return example(fate.of_hosts[0][0].boxes[0])
+    return example(taken.of_hosts[0][0].boxes[0])
 
 
 def _hiders(parts: Sequence[tuple[Entry, tuple[Entry, ...]]]) -> tuple[Path, ...]:

@@ -37,8 +37,8 @@ def _is_plain_spec(spec: GatewaySpec) -> bool:
 def _is_plain_host(topology: Topology) -> bool:
     """Are all interfaces there and apart, and does every uplink work?"""
     wires = [uplink.interface.ifname for uplink in topology.uplinks]
-    insides = [inside.interface for inside in topology.inside_interfaces]
-    if len(set(wires)) < len(wires) or any(i.ifname in wires for i in insides) or not all(i.up for i in insides):
+    inside = [each.interface for each in topology.inside_interfaces]
+    if len(set(wires)) < len(wires) or any(i.ifname in wires for i in inside) or not all(i.up for i in inside):
         return False
     if topology.displaced or topology.honoured or topology.suppressed_forwards or topology.ambiguous_publics:
         return False

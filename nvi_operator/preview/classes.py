@@ -1,7 +1,7 @@
 """The classes of flows that a change treats otherwise than before: all of them, by the walker over regions.
 
-A region is walked through the gateway as it was. What comes out are classes that each have one fate, and each of them
-is walked through the gateway as it will be, which splits it further. So no packet is left out, and none is a sample.
+A region is walked through the gateway as it was. What comes out are classes of one outcome each, and each of them is
+walked through the gateway as it will be, which splits it further. So no packet is left out, and none is a sample.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Gateway:
 
 @dataclass(frozen=True)
 class FlowChange:
-    """Flows that have another fate than before.
+    """Flows that have another outcome than before.
 
     sources: by the interface that they come in by; None: the gateway itself, where 0 is what its route chooses.
     services: destination ports by protocol; of protocols without ports they mean nothing.
@@ -57,7 +57,7 @@ class FlowChange:
     names: Mapping[str, str]  # of uplinks by interface, where it has one
 
     @property
-    def fates(self) -> tuple[frozenset[Outcome], frozenset[Outcome]]:
+    def outcomes(self) -> tuple[frozenset[Outcome], frozenset[Outcome]]:
         return self.before, self.after
 
     def joined(self, other: FlowChange) -> FlowChange:
@@ -78,15 +78,15 @@ class FlowChange:
 
 
 def flow_changes(before: Gateway, after: Gateway, only: Sequence[Address] | None = None) -> list[FlowChange]:
-    """Flows of one fate are one change. `only`: of flows to these addresses."""
+    """Flows of one outcome are one change. `only`: of flows to these addresses."""
     found: dict[object, FlowChange] = {}
     own = {a.ip for side in (before, after) for i in side.machine.interfaces.values() for a in i.addresses}
     for region in regions(before.topology, after.topology, own, only):
         for change in _changes_of(region, before, after):
-            _join(found, (change.family, change.fates, tuple(change.sources)), change)
+            _join(found, (change.family, change.outcomes, tuple(change.sources)), change)
     alike: dict[object, FlowChange] = {}
     for change in found.values():
-        _join(alike, (change.family, change.fates, change.destinations, change.services), change)
+        _join(alike, (change.family, change.outcomes, change.destinations, change.services), change)
     return list(alike.values())
 
 

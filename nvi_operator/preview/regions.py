@@ -41,7 +41,7 @@ def regions(
         protocols = (TCP, UDP, SCTP, GRE, ESP, ICMP_OF[family])
         region = partial(_narrowed, partial(Region.of, family, protocols=protocols), to)
         others = hosts(before, after, family) - Spans.addresses(a for a in own if a.version == family)
-        for ifname, networks in sorted(insides(before, after, family).items()):
+        for ifname, networks in sorted(inside_networks(before, after, family).items()):
             yield from region(ifname, networks & others)
         for ifname in sorted({*before.uplink_ifnames, *after.uplink_ifnames}):
             yield from region(ifname, others - _never_outside(before, after, ifname, family))
@@ -57,7 +57,7 @@ def hosts(before: Topology, after: Topology, family: Family) -> Spans:
     return ADDRESSES[family] - _NO_HOSTS[family] - Spans.addresses(edges)
 
 
-def insides(before: Topology, after: Topology, family: Family) -> dict[str, Spans]:
+def inside_networks(before: Topology, after: Topology, family: Family) -> dict[str, Spans]:
     """The networks by interface."""
     found: dict[str, list[Network]] = {}
     for each in (*before.inside_interfaces, *after.inside_interfaces):
@@ -71,7 +71,9 @@ def _never_outside(before: Topology, after: Topology, ifname: str, family: Famil
     public = Spans.networks(n for t in both for uplink in t.uplinks for n in uplink.sources(family))
     if any(ifname in t.uplink_ifnames and t.may_share_addresses(ifname) for t in both):
         return public
-    return public | Spans.of(span for spans in insides(before, after, family).values() for span in spans.parts)
+    return public | Spans.of(
+        span for spans in inside_networks(before, after, family).values() for span in spans.parts
+    )
 
 
 def _narrowed(make: partial[Region], to: Spans, ifname: str | None, sources: Spans) -> Iterable[Region]:

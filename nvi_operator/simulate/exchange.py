@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.judge import Observation, Result, judge
-from nvi_operator.experiment.probe import Fate, Probe
+from nvi_operator.experiment.probe import Disposition, Probe
 from nvi_operator.language.model.values import Address
 from nvi_operator.simulate.wire import Arrival, WireEnd
 
@@ -29,7 +29,7 @@ class _Sent:
 
     @property
     def done(self) -> bool:
-        wanted = self.returned if self.probe.expected.fate is Fate.ARRIVES else self.refused
+        wanted = self.returned if self.probe.expected.disposition is Disposition.ARRIVES else self.refused
         return wanted is not None or (self.refused is not None)
 
 
@@ -55,9 +55,9 @@ class Exchange:
     def run(self, probes: Sequence[Probe]) -> list[Result]:
         """In their order. Raises KernelError."""
         numbers = list(range(len(probes)))
-        unsure = (Fate.DROPPED, Fate.ANY)
-        dropped = [n for n in numbers if probes[n].expected.fate in unsure]
-        others = [n for n in numbers if probes[n].expected.fate not in unsure]
+        unsure = (Disposition.DROPPED, Disposition.ANY)
+        dropped = [n for n in numbers if probes[n].expected.disposition in unsure]
+        others = [n for n in numbers if probes[n].expected.disposition not in unsure]
         for start in range(0, len(others), _BATCH):
             self._batch(probes, others[start : start + _BATCH], self._patience)
         for start in range(0, len(dropped), _BATCH):

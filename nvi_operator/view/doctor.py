@@ -30,7 +30,7 @@ def render(findings: Iterable[Finding]) -> RenderableType:
             label = Text.assemble((f"{level:<8}", _STYLES[level]), f" {finding.topic:<{width}}  ")
             lines.append(LabelledText(label, finding.what))
             if finding.todo:
-                # No marks of our own: a line is to be pasted as it is.
+                # Nothing is added: a line is to be pasted as it is.
                 lines += [Text(f"    {line}") for line in finding.todo.splitlines()]
     lines.append(Text(summary(found), style="bold"))
     return Group(*lines)
@@ -40,7 +40,7 @@ def summary(findings: Iterable[Finding]) -> str:
     counts = Counter(finding.level for finding in findings)
     problems, warnings = counts["problem"], counts["warning"]
     if not problems and not warnings:
-        return "Nothing stands in the way."
+        return "No problems found."
     return (
         ", ".join(
             counted(number, word) if number else f"no {word}s"

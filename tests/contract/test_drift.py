@@ -42,7 +42,7 @@ def test_drift_is_seen_by_its_class_and_healed(machine: Machine, drift: Drift) -
 
 
 @pytest.mark.parametrize("drift", [*NFT_DRIFTS, *ROUTING_DRIFTS, *DEVICE_DRIFTS], ids=str)
-def test_down_clears_away_whatever_was_done_to_us(machine: Machine, drift: Drift) -> None:
+def test_down_removes_everything_after_any_drift(machine: Machine, drift: Drift) -> None:
     applied(machine, SPEC)
     machine.disturb(drift)
     applied(machine, None)

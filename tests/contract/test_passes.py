@@ -138,7 +138,7 @@ def test_a_second_apply_has_nothing_to_do(machine: Machine, spec: GatewaySpec) -
 
 
 @each_spec
-def test_down_leaves_nothing_of_ours_and_everything_of_others(machine: Machine, spec: GatewaySpec) -> None:
+def test_down_removes_what_is_owned_and_nothing_else(machine: Machine, spec: GatewaySpec) -> None:
     before = machine.foreign()
     applied(machine, spec)
     assert machine.owned()

@@ -116,7 +116,7 @@ def test_another_program_at_our_place(lab: Bench) -> None:
     assert lab.observe() == wanted
 
 
-def test_a_program_under_our_name_is_not_ours_for_that(lab: Bench) -> None:
+def test_a_program_with_the_operators_name_alone_is_foreign(lab: Bench) -> None:
     lab.foreign_filter(DEVICE, "egress", name=program.NAME)
     assert lab.observe() == TcProgram(DEVICE, None, frozenset())
 
@@ -131,7 +131,7 @@ def loaded_at_our_place(lab: Bench, *, constants: dict[str, int], sizes: dict[st
     lab.gateway.call(attach)
 
 
-def test_our_code_with_other_maps_is_not_ours(lab: Bench) -> None:
+def test_the_operators_code_with_other_maps_is_foreign(lab: Bench) -> None:
     right = program.constants(options())
     loaded_at_our_place(lab, constants=right, sizes={})
     observed = lab.observe()

@@ -1,4 +1,4 @@
-"""`--regen` writes the expected files anew; read the diff before you commit it."""
+"""`--regen` writes the expected files again; read the diff before you commit it."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def seen(site: Site) -> str:
 
 
 def answered(site: Site) -> str:
-    """Empty, where nobody answers."""
+    """Empty, where no host answers."""
     try:
         return seen(site)
     except AssertionError:

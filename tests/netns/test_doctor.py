@@ -346,7 +346,7 @@ def test_the_survey_is_of_the_namespace_and_leaves_no_trace(host: Host, lab: Lab
     assert other.call(take_survey).ruleset.tables == (("ip", "elsewhere"),)
 
 
-def test_a_gateway_of_ours_is_no_cause_for_alarm(site: Site, gateway: GatewayHost) -> None:
+def test_an_applied_gateway_is_no_cause_for_alarm(site: Site, gateway: GatewayHost) -> None:
     text = scenario()
     gateway.apply(text)
     spec = load_texts({"gateway.yaml": text.encode()}).spec

@@ -162,7 +162,7 @@ def test_a_rule_names_who_made_it_if_its_port_tells(place: Place) -> None:
     assert event.who == ""
 
 
-def test_a_rule_of_ours_is_known_as_such_by_its_port(place: Place) -> None:
+def test_an_owned_rule_is_recognised_by_its_port(place: Place) -> None:
     rule = struct.pack("=8BI", socket.AF_INET, 0, 0, 0, 254, 0, 0, 1, 0) + struct.pack("=HHI", 8, 6, 79)
     message = struct.pack("=IHHII", 16 + len(rule), 32, 0x601, 1, 0) + rule
 

@@ -146,7 +146,7 @@ def test_the_gateway_itself_answers_there_by_its_inside_address(
             assert peer.connect(own, 22, source=source).by == "gw"
 
 
-def test_with_networks_none_nobody_is_answered_and_a_network_that_is_named_always(
+def test_with_networks_none_no_host_is_answered_and_a_network_that_is_named_always(
     site: Site, gateway: GatewayHost, peer: Host, dataplane: str
 ) -> None:
     gateway.apply(spec(dataplane, ", networks: none"))

@@ -90,7 +90,7 @@ def test_forwards_are_added_and_removed_and_all_but_rules_is_healed(
     assert site.leaks() == 0
 
 
-def test_rules_are_changed_or_that_they_cannot_be_is_said(
+def test_rules_are_changed_or_reported_as_impossible_to_change(
     site: Site, gateway: GatewayHost, foreign: bool, spec_file: Path
 ) -> None:
     text = spec_file.read_text()

@@ -97,7 +97,7 @@ def test_it_is_left_while_it_is_down_and_taken_again_when_it_is_back(
 def test_where_every_uplink_is_down_the_first_is_used_and_nothing_is_worse_than_without_probes(
     site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
 ) -> None:
-    text = probed("203.0.113.250")  # which nobody has
+    text = probed("203.0.113.250")  # which no host has
     daemon = start(text)
     daemon.until("uplink isp-a: down", "uplink isp-b: down", seconds=60)
     until(lambda: states(gateway, text) == {"isp-a": "down", "isp-b": "down"}, "both are down")

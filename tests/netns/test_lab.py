@@ -55,7 +55,7 @@ def test_three_tenants_have_the_same_addresses(lab: Lab) -> None:
             assert (flow.by, flow.seen) == (f"{name}-server", "192.168.1.10")
 
 
-def test_a_partner_has_a_host_with_an_address_of_ours(lab: Lab) -> None:
+def test_a_partner_has_a_host_with_an_address_of_the_lan(lab: Lab) -> None:
     site = partner_link(lab, partner_mtu=1400)
     for address in ("10.255.0.1", "fd00:ff::1"):
         assert site.gateway.pings(address)
@@ -106,7 +106,7 @@ def test_an_isp_counts_private_destinations(site: Site, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["10.66.0.1", "172.16.0.1", "100.64.0.1"])
-def test_an_isp_drops_what_goes_to_nobodys_addresses_and_counts_it_apart(site: Site, target: str) -> None:
+def test_an_isp_drops_what_goes_to_addresses_without_a_host_and_counts_it_apart(site: Site, target: str) -> None:
     isp = site.isps["isp-a"]
     site.gateway.inject("wan0", packets.udp("203.0.113.2", target, 9), to=isp.host.mac("gwa"))
     assert (isp.bogons, isp.foreign, isp.used()[0]) == (1, 0, 0)
@@ -149,7 +149,7 @@ def test_the_server_sees_whom_it_should(site: Site) -> None:
                 assert (flow.seen, flow.by) == (own, "server")
 
 
-def test_evidence_knows_what_is_ours_and_what_is_not(site: Site) -> None:
+def test_evidence_tells_owned_objects_from_foreign_ones(site: Site) -> None:
     gateway, host = GatewayHost(site.gateway), site.gateway
     before = gateway.foreign()
     assert gateway.owned() == []

@@ -81,7 +81,7 @@ def test_a_spec_that_is_not_there_is_told_before_anything_is_built() -> None:
     assert "/nonexistent: no such directory" in output
 
 
-def test_nothing_to_build_is_said() -> None:
+def test_nothing_to_build_is_reported() -> None:
     code, output, _ = lab()
     assert code == 2
     assert "name a topology" in output

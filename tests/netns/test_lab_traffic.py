@@ -60,7 +60,7 @@ def test_the_server_says_whom_it_saw_and_who_it_is(lab: Lab, protocol: str, fami
 
 
 @FAMILIES
-def test_nobody_there_is_said_in_time(lab: Lab, family: int) -> None:
+def test_a_host_that_is_not_there_is_reported_in_time(lab: Lab, family: int) -> None:
     path = Hop(lab)
     for protocol in ("tcp", "udp", "icmp"):
         assert not path.one.reaches(address(path.two, family), 443, protocol=protocol)

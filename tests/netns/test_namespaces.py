@@ -29,7 +29,7 @@ def test_back_after_an_error(name: str) -> None:
     assert cookie() == home
 
 
-@pytest.mark.parametrize("missing", ["nvins-nobody", "../netns", ""])
+@pytest.mark.parametrize("missing", ["nvins-missing", "../netns", ""])
 def test_a_namespace_that_is_not_there(name: str, missing: str) -> None:
     home = cookie()
     with pytest.raises(NviError) as caught, entered(missing):

@@ -47,7 +47,9 @@ def test_a_tcx_program_at_the_device_is_named(site: Site, gateway: GatewayHost, 
     assert "tcx-program" in gateway.nvictl("doctor", spec_file, check=False).stdout
 
 
-def test_a_rule_with_a_word_more_does_not_stand_for_ours(site: Site, gateway: GatewayHost, spec_file: Path) -> None:
+def test_a_rule_with_a_word_more_does_not_stand_for_an_owned_one(
+    site: Site, gateway: GatewayHost, spec_file: Path
+) -> None:
     """It has the gateway's protocol number, so it is drift and is deleted; the owned one stays."""
     owned = (
         site.gateway.run("ip", "-N", "rule", "list", "pref", "1010", "iif", "lan0").stdout.split(":", 1)[1].split()
@@ -81,7 +83,7 @@ def test_a_port_of_a_bridge_is_named_in_the_plan(site: Site, gateway: GatewayHos
     assert "wan0 is a port of bridge br9" in gateway.nvictl("doctor", spec_file, check=False).stdout
 
 
-def test_policy_routes_before_ours_leak_nothing_and_are_named(
+def test_policy_routes_before_the_gateways_leak_nothing_and_are_named(
     site: Site, gateway: GatewayHost, spec_file: Path
 ) -> None:
     """As FRR's pbrd makes them of a pbr-map with two sequences on the inside interface."""

@@ -57,7 +57,7 @@ def test_ipv6_that_the_spec_does_not_have_passes_the_gateway_as_before(tmp_path:
     assert in_gateway(tmp_path / "edge.yaml", tmp_path, route) == ["lan1", "wan0", "lan0"]
 
 
-def test_inside_networks_of_a_family_without_uplinks_reach_each_other_and_nobody_else(tmp_path: Path) -> None:
+def test_inside_networks_of_a_family_without_uplinks_reach_each_other_alone(tmp_path: Path) -> None:
     def send(gateway: Gateway) -> Any:
         inside = "fd00:1::10"
         return arrivals(gateway, ("lan0", inside, "fd00:2::10"), ("lan0", inside, "2001:db8:f::80"))

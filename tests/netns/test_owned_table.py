@@ -55,7 +55,7 @@ def test_a_table_that_another_process_owns_is_named_and_nothing_is_changed(
     assert site.gateway.read("net/ipv4/ip_forward") == "0"
 
 
-def test_once_its_owner_has_gone_the_table_is_ours(
+def test_once_its_owner_has_gone_the_table_is_the_operators(
     site: Site, gateway: GatewayHost, owner: socket.socket, dataplane: str
 ) -> None:
     owner.close()

@@ -29,7 +29,7 @@ def link(gateway: GatewayHost, ifname: str) -> dict[str, Any]:
     ],
     ids=", ".join,
 )
-def test_a_device_that_lost_signs_is_named_as_drift_repaired_and_taken_away(
+def test_a_device_that_lost_signs_is_named_as_drift_repaired_and_removed(
     site: Site, gateway: GatewayHost, commands: list[str]
 ) -> None:
     directory = gateway.spec(spec())
@@ -77,7 +77,7 @@ def test_a_foreign_device_under_our_name_is_refused_by_its_signs_and_not_touched
     assert link(gateway, "nvi0") == before
 
 
-def test_a_foreign_device_that_has_one_sign_of_ours_is_left_alone(site: Site, gateway: GatewayHost) -> None:
+def test_a_foreign_device_with_one_sign_of_an_owned_one_is_left_alone(site: Site, gateway: GatewayHost) -> None:
     alias = "nvi-operator: numbers: {linkGroup: 78, protocol: 78}"
     for number, sign in enumerate(("group 79", "mtu 65535", "up")):
         site.gateway.ip(f"link add shaper{number} type ifb", f"link set shaper{number} {sign}")
@@ -90,7 +90,7 @@ def test_a_foreign_device_that_has_one_sign_of_ours_is_left_alone(site: Site, ga
         assert link(gateway, f"shaper{number}")["linkinfo"]["info_kind"] == "ifb"
 
 
-def test_a_route_of_others_in_a_table_that_holds_none_of_ours_is_refused(site: Site, gateway: GatewayHost) -> None:
+def test_a_foreign_route_in_a_table_without_owned_ones_is_refused(site: Site, gateway: GatewayHost) -> None:
     site.gateway.ip("route add default dev lan0 table 7800 metric 1024")
     before = gateway.foreign()
     done = gateway.nvictl("apply", gateway.spec(spec()), check=False)

@@ -16,7 +16,7 @@ def strictness(host: Host, ifname: str) -> int:
     return max(int(host.read(f"net/ipv4/conf/{name}/rp_filter")) for name in ("all", ifname))
 
 
-def test_interfaces_that_are_not_ours_keep_their_reverse_path_filter(site: Site, gateway: GatewayHost) -> None:
+def test_interfaces_outside_the_spec_keep_their_reverse_path_filter(site: Site, gateway: GatewayHost) -> None:
     lab, gw = site.lab, site.gateway
     dmz = lab.host("dmz")
     lab.link(gw, "dmz0", dmz, "eth0")

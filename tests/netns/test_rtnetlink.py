@@ -160,7 +160,7 @@ def test_the_right_one_of_two_rules_is_deleted(theirs: Machine, more: str) -> No
     assert theirs.seen() == {wide}
 
 
-def test_a_rule_with_a_word_more_than_ours_is_no_rule_of_ours(theirs: Machine) -> None:
+def test_a_rule_with_a_word_more_than_an_owned_one_is_foreign(theirs: Machine) -> None:
     """`not` turns a rule into another."""
     theirs.host.ip(f"rule add not from 10.0.0.0/8 pref 1900 lookup 7801 protocol {PROTOCOL}")
     (seen,) = theirs.seen()
@@ -188,7 +188,7 @@ def test_what_ip_writes_is_read_as_it_was_meant(theirs: Machine) -> None:
     assert theirs.seen() == {*RULES, *ROUTES}, "and nothing of others"
 
 
-def test_we_delete_what_ip_wrote_and_ours_alone(theirs: Machine) -> None:
+def test_of_what_ip_wrote_owned_objects_are_deleted_alone(theirs: Machine) -> None:
     by_ip(theirs.host, *RULES, *ROUTES)
     theirs.host.run("ip", "route", "add", "10.1.0.0/16", "dev", "wan0", "table", "100", "metric", "6")
     before = len(theirs.host.run("ip", "rule").stdout.splitlines())

@@ -139,7 +139,7 @@ def test_clients_keep_their_server_and_one_that_joins_takes_only_its_share(crowd
     assert moved(before, chosen(crowd, gateway)) == []
 
 
-def test_a_daemon_that_is_started_again_moves_nobody(crowd: Site, gateway: GatewayHost, tmp_path: Path) -> None:
+def test_a_daemon_that_is_started_again_moves_no_client(crowd: Site, gateway: GatewayHost, tmp_path: Path) -> None:
     directory = gateway.spec(text(translation="[isp-a, isp-b]"))
     daemon = Daemon(gateway.host, directory, tmp_path / "first.log")
     try:

@@ -70,7 +70,7 @@ def test_it_stays_where_the_spec_keeps_stranded_flows(site: Site, gateway: Gatew
         call.again()
 
 
-def test_nobodys_flow_ends_when_nothing_better_is_there(site: Site, gateway: GatewayHost, ordered: str) -> None:
+def test_no_flow_ends_when_nothing_better_is_there(site: Site, gateway: GatewayHost, ordered: str) -> None:
     gateway.apply(ordered)
     call = phone(site)
     unplug(site, "isp-b")

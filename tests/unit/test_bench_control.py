@@ -34,7 +34,7 @@ def test_every_job_of_a_step_is_there(name: str) -> None:
     assert set(step.million) <= set(step.who)
 
 
-def test_every_goal_is_about_somebody_who_takes_part() -> None:
+def test_every_goal_is_about_a_contestant_of_its_step() -> None:
     assert all(goal.who in STEPS[goal.step].who for goal in GOALS)
 
 

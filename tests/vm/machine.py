@@ -26,7 +26,7 @@ DEBUG = (f"slub_debug=FZP,{_CACHES}", "page_poison=1", "init_on_free=0", "kfence
 _KERNEL = ("console=ttyS0", "oops=panic", "panic=-1", "mitigations=off", "random.trust_cpu=on")
 
 # Two CPUs, in turns or at once. At once they find races, and the emulator has one of its own (QEMU 7.2): now and then
-# one meets the breakpoint with which the other patches the kernel's text, after it was taken away: "Oops: int3".
+# one meets the breakpoint with which the other patches the kernel's text, after it was removed: "Oops: int3".
 _IN_TURNS = ("-accel", "tcg,thread=single", "-smp", "2")
 _AT_ONCE = ("-accel", "tcg,thread=multi", "-smp", "2")
 _COUNTING = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off")

@@ -148,7 +148,7 @@ class Nft:
             self.close()  # it was started before there was a lock to share
         if self._worker is None:
             pipe, self._shared = subprocess.PIPE, self._shares()
-            # A group of its own: an interrupt at the terminal is for us, and we end it when we are done.
+            # A process group of its own: an interrupt at the terminal reaches the operator alone, which ends nft.
             self._worker = subprocess.Popen(
                 self._command, stdin=pipe, stdout=pipe, bufsize=0, process_group=0, pass_fds=self._shared
             )

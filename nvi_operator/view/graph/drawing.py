@@ -25,7 +25,7 @@ from nvi_operator.view.graph.model import (
 from nvi_operator.view.graph.places import Places
 
 FEWEST_JOINED = 3  # boxes of one side, that lines go to by way of a junction where they go to all of them
-_ALL_INSIDES = Junction("all inside", Column.INSIDE, "all")
+_ALL_INSIDE = Junction("all inside", Column.INSIDE, "all")
 _ALL_UPLINKS = Junction("all uplinks", Column.STAGE_2, "all")
 _SHOWN_SOURCES = 6
 
@@ -35,7 +35,7 @@ def drawing(name: str, spec: GatewaySpec, highlights: Sequence[Highlight] = ()) 
     places = Places(spec)
     groups = grouped(entries(spec, places), {each.entry for each in highlights if each.entry})
     boxes = (
-        *_insides(spec),
+        *_inside(spec),
         *(_box_of(group) for group in groups),
         *_routes(spec),
         *_sources(spec, places),
@@ -50,7 +50,7 @@ def drawing(name: str, spec: GatewaySpec, highlights: Sequence[Highlight] = ()) 
 # --------------------------------------------------------------------------- boxes
 
 
-def _insides(spec: GatewaySpec) -> Iterator[Box]:
+def _inside(spec: GatewaySpec) -> Iterator[Box]:
     for ifname, inside in sorted(spec.interfaces.items()):
         lines = [str(network) for network in inside.networks]
         lines += [f"known as {network}" for network in inside.known_as or ()]
@@ -100,11 +100,11 @@ def _route_key(number: int) -> str:
 
 def _lines(groups: Iterable[Group], places: Places) -> Iterator[Line]:
     for group in groups:
-        if _is_joined(group.insides, places.insides):
-            yield Line(_ALL_INSIDES.key, group.key, group.opened)
-            yield from (Line(inside_key(ifname), _ALL_INSIDES.key) for ifname in places.insides)
+        if _is_joined(group.inside, places.inside):
+            yield Line(_ALL_INSIDE.key, group.key, group.opened)
+            yield from (Line(inside_key(ifname), _ALL_INSIDE.key) for ifname in places.inside)
         else:
-            yield from (Line(inside_key(ifname), group.key, group.opened) for ifname in sorted(group.insides))
+            yield from (Line(inside_key(ifname), group.key, group.opened) for ifname in sorted(group.inside))
         if _is_joined(group.uplinks, places.uplinks):
             yield Line(group.key, _ALL_UPLINKS.key, group.opened)
             yield from (Line(_ALL_UPLINKS.key, source_key(uplink)) for uplink in places.uplinks)
@@ -123,7 +123,7 @@ def _is_joined(some: frozenset[str], every: Sequence[str]) -> bool:
 
 def _used(lines: Sequence[Line]) -> Iterator[Junction]:
     ends = {key for line in lines for key in (line.left, line.right)}
-    yield from (junction for junction in (_ALL_INSIDES, _ALL_UPLINKS) if junction.key in ends)
+    yield from (junction for junction in (_ALL_INSIDE, _ALL_UPLINKS) if junction.key in ends)
 
 
 # --------------------------------------------------------------------------- highlights
@@ -142,7 +142,7 @@ def _highlighted(whole: Drawing, groups: Sequence[Group], highlights: Sequence[H
             *((source_key(highlight.uplink), uplink_key(highlight.uplink)) if highlight.uplink else ()),
         ]
         path = [key for key in chain if key is not None and key in there]
-        for key in path:  # what flows of different fates share is changed
+        for key in path:  # what flows of different outcomes share is changed
             same = changes.setdefault(key, highlight.change) is highlight.change
             changes[key] = highlight.change if same else Change.CHANGED
         opened = group.opened if group else Opened.INSIDE

@@ -25,7 +25,7 @@ class Entry:
     section: str
     name: str
     tell: Callable[[], tuple[str, ...]]  # of entries that share a box no one asks
-    insides: frozenset[str]
+    inside: frozenset[str]
     uplinks: frozenset[str]
     opened: Opened
     number: int | None = None  # its place in a section where the first that matches wins
@@ -75,17 +75,17 @@ def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
         uplinks = frozenset(u for r in translation.pool for u in places.uplinks_of(ip_network(r.first)))
     else:
         uplinks = frozenset(translation.names)
-    insides = _insides_of_rule(rule, places)
+    inside = _inside_of_rule(rule, places)
     words = partial(_rule_words, rule)
-    return Entry("sourceNat", rule.name, words, insides, uplinks, Opened.INSIDE, number=number)
+    return Entry("sourceNat", rule.name, words, inside, uplinks, Opened.INSIDE, number=number)
 
 
-def _insides_of_rule(rule: SourceNat, places: Places) -> frozenset[str]:
+def _inside_of_rule(rule: SourceNat, places: Places) -> frozenset[str]:
     if rule.in_:
-        return frozenset(name for name in rule.in_ if name in places.insides)
+        return frozenset(name for name in rule.in_ if name in places.inside)
     if rule.from_ is None:
-        return places.insides_of_tenant(rule.tenant)
-    return frozenset(name for network in rule.from_ for name in places.insides_of(network, rule.tenant))
+        return places.interfaces_of_tenant(rule.tenant)
+    return frozenset(name for network in rule.from_ for name in places.interfaces_of(network, rule.tenant))
 
 
 def _becomes(translation: Translation) -> str:
@@ -115,10 +115,10 @@ def _forward(name: str, forward: Forward, places: Places) -> Entry:
         if forward.at
         else frozenset(places.uplinks)
     )
-    insides = frozenset(n for target in forward.to for n in places.inside_of(target.address, forward.tenant))
+    inside = frozenset(n for target in forward.to for n in places.interface_of(target.address, forward.tenant))
     servers = tuple(target.address for target in forward.to)
     words = partial(_forward_words, forward)
-    return Entry("forwards", name, words, insides, uplinks, Opened.OUTSIDE, servers=servers)
+    return Entry("forwards", name, words, inside, uplinks, Opened.OUTSIDE, servers=servers)
 
 
 def _redirect_words(redirect: RedirectSpec) -> tuple[str, ...]:
@@ -131,12 +131,12 @@ def _redirect_words(redirect: RedirectSpec) -> tuple[str, ...]:
 
 def _redirect(name: str, redirect: RedirectSpec, places: Places) -> Entry:
     if redirect.in_:
-        insides = frozenset(redirect.in_)
+        inside = frozenset(redirect.in_)
     elif redirect.from_:
-        insides = frozenset(n for network in redirect.from_ for n in places.insides_of(network))
+        inside = frozenset(n for network in redirect.from_ for n in places.interfaces_of(network))
     else:
-        insides = frozenset(places.insides)
-    return Entry("redirects", name, partial(_redirect_words, redirect), insides, frozenset(), Opened.INSIDE)
+        inside = frozenset(places.inside)
+    return Entry("redirects", name, partial(_redirect_words, redirect), inside, frozenset(), Opened.INSIDE)
 
 
 def _static_words(static: Static) -> tuple[str, ...]:
@@ -147,10 +147,10 @@ def _static_words(static: Static) -> tuple[str, ...]:
 
 
 def _static(name: str, static: Static, places: Places) -> Entry:
-    insides = frozenset(i for real in static.address for i in places.insides_of(real, static.tenant))
-    insides |= frozenset(static.in_ or ()) & frozenset(places.insides)
+    inside = frozenset(i for real in static.address for i in places.interfaces_of(real, static.tenant))
+    inside |= frozenset(static.in_ or ()) & frozenset(places.inside)
     uplinks = frozenset(u for mapped in static.as_ for u in places.uplinks_of(mapped))
-    return Entry("static", name, partial(_static_words, static), insides, uplinks, Opened.BOTH)
+    return Entry("static", name, partial(_static_words, static), inside, uplinks, Opened.BOTH)
 
 
 def _prefix_nat_words(entry: PrefixNat) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ def _prefix_nat(name: str, entry: PrefixNat, places: Places) -> Entry:
     for item in entry.as_:
         uplinks |= {item.from_} if isinstance(item, SubPrefix) else places.uplinks_of(item)
     words = partial(_prefix_nat_words, entry)
-    return Entry("prefixNat", name, words, places.insides_of(entry.address), frozenset(uplinks), Opened.BOTH)
+    return Entry("prefixNat", name, words, places.interfaces_of(entry.address), frozenset(uplinks), Opened.BOTH)
 
 
 def _twice_words(twice: TwiceNat) -> tuple[str, ...]:
@@ -174,9 +174,9 @@ def _twice_words(twice: TwiceNat) -> tuple[str, ...]:
 
 
 def _twice(name: str, twice: TwiceNat, places: Places) -> Entry:
-    insides = frozenset(i for network in twice.from_ for i in places.insides_of(network))
+    inside = frozenset(i for network in twice.from_ for i in places.interfaces_of(network))
     opened = Opened.BOTH if twice.opens == "both" else Opened.INSIDE
-    return Entry("twiceNat", name, partial(_twice_words, twice), insides, frozenset({twice.via}), opened)
+    return Entry("twiceNat", name, partial(_twice_words, twice), inside, frozenset({twice.via}), opened)
 
 
 def _about(

@@ -28,7 +28,7 @@ class Group:
     """Entries that share a box: of one section, in its order."""
 
     entries: tuple[Entry, ...]
-    insides: frozenset[str]
+    inside: frozenset[str]
     uplinks: frozenset[str]
     opened: Opened
 
@@ -80,7 +80,7 @@ def grouped(entries: Iterable[Entry], named: Collection[tuple[str, str]] = ()) -
 def _of_section(section: Sequence[Entry], named: Collection[tuple[str, str]]) -> list[Group]:
     """By the finest of these keys that leaves few enough groups; in the order of their uplinks, where none counts."""
     keys: tuple[Callable[[Entry], Hashable], ...] = (
-        lambda entry: (entry.insides, entry.uplinks, entry.opened),
+        lambda entry: (entry.inside, entry.uplinks, entry.opened),
         lambda entry: (entry.uplinks, entry.opened),
         lambda entry: entry.opened,
     )
@@ -106,7 +106,7 @@ def _mean(numbers: Iterable[int]) -> float:
 def _group(entries: Sequence[Entry]) -> Group:
     return Group(
         tuple(entries),
-        frozenset().union(*(entry.insides for entry in entries)),
+        frozenset().union(*(entry.inside for entry in entries)),
         frozenset().union(*(entry.uplinks for entry in entries)),
         entries[0].opened,
     )

@@ -18,23 +18,23 @@ class Places:
 
     def __init__(self, spec: GatewaySpec) -> None:
         self._spec = spec
-        self.insides = tuple(sorted(spec.interfaces))
+        self.inside = tuple(sorted(spec.interfaces))
         self.uplinks = tuple(sorted(spec.uplinks))
 
-    def insides_of(self, network: Network, tenant: str | None = None) -> frozenset[str]:
+    def interfaces_of(self, network: Network, tenant: str | None = None) -> frozenset[str]:
         """Interfaces with hosts of `network` behind them; with `tenant` only that tenant's."""
-        return self._insides(_span(network), tenant)
+        return self._inside(_span(network), tenant)
 
-    def inside_of(self, address: Address, tenant: str | None = None) -> frozenset[str]:
+    def interface_of(self, address: Address, tenant: str | None = None) -> frozenset[str]:
         """The interface of a server: the first one, where no tenant tells."""
-        found = self._insides(_alone(address), tenant)
+        found = self._inside(_alone(address), tenant)
         return found if len(found) < 2 else frozenset(sorted(found)[:1])
 
-    def _insides(self, span: _Span, tenant: str | None) -> frozenset[str]:
+    def _inside(self, span: _Span, tenant: str | None) -> frozenset[str]:
         found = _overlapping(self._networks, span)
         return frozenset(n for n in found if tenant in (None, self._spec.interfaces[n].tenant))
 
-    def insides_of_tenant(self, tenant: str | None) -> frozenset[str]:
+    def interfaces_of_tenant(self, tenant: str | None) -> frozenset[str]:
         return frozenset(n for n, each in self._spec.interfaces.items() if tenant in (None, each.tenant))
 
     def uplinks_of(self, network: Network) -> frozenset[str]:

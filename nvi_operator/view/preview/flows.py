@@ -35,20 +35,20 @@ def flow_lines(changes: Iterable[FlowChange], most: int | None = MOST) -> Iterat
     """
     alike: dict[tuple[str, ...], list[FlowChange]] = {}
     for change in sorted(changes, key=_order):
-        alike.setdefault((_sign(change), _services(change), _where(change), _fate(change)), []).append(change)
-    for (sign, services, where, fate), group in list(alike.items())[:most]:
-        yield sign, _sentence(services, ", ".join(dict.fromkeys(map(_who, group))), where, fate)
+        alike.setdefault((_sign(change), _services(change), _where(change), _becomes(change)), []).append(change)
+    for (sign, services, where, outcome), group in list(alike.items())[:most]:
+        yield sign, _sentence(services, ", ".join(dict.fromkeys(map(_who, group))), where, outcome)
     if most is not None and len(alike) > most:
         yield " ", f"and {len(alike) - most} more, in the page and in the JSON"
 
 
 def flow_text(change: FlowChange) -> str:
     """One class."""
-    return _sentence(_services(change), _who(change), _where(change), _fate(change))
+    return _sentence(_services(change), _who(change), _where(change), _becomes(change))
 
 
-def _sentence(services: str, who: str, where: str, fate: str) -> str:
-    return f"{f'{services} from {who}' if services else who} to {where}: {fate}"
+def _sentence(services: str, who: str, where: str, outcome: str) -> str:
+    return f"{f'{services} from {who}' if services else who} to {where}: {outcome}"
 
 
 def flow_json(change: FlowChange) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _range(first: Address, last: Address) -> str:
 # --------------------------------------------------------------------------- what becomes of them
 
 
-def _fate(change: FlowChange) -> str:
+def _becomes(change: FlowChange) -> str:
     old, new = (_outcomes(change, outcomes) for outcomes in (change.before, change.after))
     if server := _server(change):
         return f"loses its server {server}: now {new}"

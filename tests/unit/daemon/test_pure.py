@@ -21,7 +21,7 @@ def test_waits_grow_to_the_cap_and_jitter_takes_at_most_half(random: float, atte
         assert max(1.0, whole / 2) <= backoff.next() <= whole
 
 
-def test_a_success_starts_the_backoff_anew() -> None:
+def test_a_success_resets_the_backoff() -> None:
     backoff = Backoff(random=lambda: 0.0)
     assert [backoff.next() for _ in range(3)] == [1.0, 2.0, 4.0]
     backoff.reset()
@@ -58,7 +58,7 @@ def test_a_pause_names_the_object_and_whom_the_kernel_named_most() -> None:
     assert (pauses[0].heals, pauses[0].window) == (10, 60.0)
 
 
-def test_pauses_grow_while_the_fight_goes_on_and_start_anew_after_peace() -> None:
+def test_pauses_grow_while_the_fight_goes_on_and_start_again_after_peace() -> None:
     fights, now, waits = Fights(), 0.0, []
     for _ in range(8):
         waits += fight(fights, now, 10, step=0.1)
@@ -93,7 +93,7 @@ def test_objects_are_counted_apart() -> None:
     ],
     ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else str(value),
 )
-def test_when_the_spec_is_read_anew(reasons: set[Reason], reread: bool) -> None:
+def test_when_the_spec_is_read_again(reasons: set[Reason], reread: bool) -> None:
     assert Trigger(frozenset(reasons)).reread is reread
 
 

@@ -104,7 +104,7 @@ def test_iptables_rules_that_cannot_matter(rule: list[Any]) -> None:
         pytest.param(80, [ACCEPT], [], id="translates nothing"),
     ],
 )
-def test_nat_before_ours(priority: int, rule: list[Any], expected: list[str]) -> None:
+def test_nat_before_the_gateways(priority: int, rule: list[Any], expected: list[str]) -> None:
     objects = table(chain("nat", rule, hook="postrouting", prio=priority, type_="nat"), family="ip")
     assert levels("nat-order", survey(nft_objects=objects), spec()) == expected
 

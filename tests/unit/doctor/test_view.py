@@ -43,7 +43,7 @@ def test_nothing_is_said_by_colour_alone() -> None:
 def test_the_exit_code_is_about_problems_only() -> None:
     assert exit_code(FINDINGS) == 1
     assert exit_code(FINDINGS[:2]) == 0
-    assert summary(FINDINGS[:1]) == "Nothing stands in the way."
+    assert summary(FINDINGS[:1]) == "No problems found."
 
 
 def test_json() -> None:

@@ -155,7 +155,7 @@ def test_a_gateway_without_ipv6_has_no_ipv6_rules() -> None:
     assert {rule.family for rule in rules(PLAIN)} == {4}
 
 
-def test_all_rules_but_the_last_resort_are_in_the_block_that_is_ours() -> None:
+def test_all_rules_but_the_last_resort_are_in_the_gateways_block() -> None:
     """That one is behind the kernel's own: it takes packets of the gateway that no other rule takes."""
     moved = rules(PLAIN + "  numbers: { rulePriority: 5000 }\n")
     assert all(5000 <= rule.priority < 6000 for rule in moved if rule.priority <= 32767)

@@ -128,14 +128,14 @@ def test_of_random_packets_just_those_that_fare_otherwise_are_in_a_class(name: s
         destination = chance.choice([*public, *outside, *inside[:2]] if ifname == "lan0" else public)
         protocol, port = chance.choice([(TCP, 443), (TCP, 80), (UDP, 443)])
         packet = Packet(ifname, protocol, ip_address(source), ip_address(destination), 40000, port)
-        fates = [fate(side, packet) for side in (before, after)]
-        if fates[0] != fates[1]:
+        outcomes = [outcome(side, packet) for side in (before, after)]
+        if outcomes[0] != outcomes[1]:
             assert any(has(change, packet) for change in found), packet
         else:
             assert not any(has(change, packet) for change in found), packet
 
 
-def fate(side: Gateway, packet: Packet) -> frozenset[object]:
+def outcome(side: Gateway, packet: Packet) -> frozenset[object]:
     return frozenset((str(walk.verdict), side.outcome(walk)) for walk in walks(side.machine, packet))
 
 

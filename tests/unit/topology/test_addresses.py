@@ -80,7 +80,7 @@ def test_a_deprecated_address_is_used_for_want_of_another() -> None:
     ]
 
 
-def test_without_any_reason_the_kernels_first_is_used_and_that_is_said() -> None:
+def test_without_any_reason_the_kernels_first_is_used_and_that_is_reported() -> None:
     found = topology(AUTO, link("wan0", "100.64.0.9/22", "100.64.0.10/22", hops=("100.64.0.1",)))
     assert "its IPv4 address is 100.64.0.9 (the kernel lists it first); 100.64.0.10 on wan0" in notes(found)[0]
 
@@ -102,7 +102,7 @@ def test_auto_leaves_what_another_uplink_of_the_interface_names() -> None:
     assert notes(found) == []
 
 
-def test_an_address_that_two_uplinks_lease_belongs_to_one_and_that_is_said() -> None:
+def test_an_address_that_two_uplinks_lease_belongs_to_one_and_that_is_reported() -> None:
     """Two modems of one make hand out the same."""
     wans = [link(name, "192.168.0.2/24", hops=("192.168.0.1",)) for name in ("wan0", "wan1")]
     found = topology(BOTH, wans[0], replace(wans[1], ifindex=9))
@@ -112,7 +112,7 @@ def test_an_address_that_two_uplinks_lease_belongs_to_one_and_that_is_said() -> 
     assert "renumber" in notes(found)[0]
 
 
-def test_a_lease_with_the_numbers_of_an_inside_network_is_said() -> None:
+def test_a_lease_with_the_numbers_of_an_inside_network_is_reported() -> None:
     found = topology(AUTO, link("wan0", "192.168.1.77/24", hops=("192.168.1.1",)))
     assert "uplink isp: 192.168.1.77/24 is on wan0, and 192.168.1.0/24 is a network of lan0" in notes(found)[0]
 

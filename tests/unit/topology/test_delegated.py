@@ -38,7 +38,7 @@ def test_with_several_the_isps_own_prefixes_tell() -> None:
     assert found(both, ONE)[1].startswith("uplink isp-2: delegated: there is no prefix now")
 
 
-def test_with_several_and_nothing_that_tells_nobody_gets_it() -> None:
+def test_where_several_are_possible_and_nothing_tells_no_uplink_gets_it() -> None:
     of, note = found(spec("auto", "auto"), ONE)
     assert of == {"isp-1": (), "isp-2": ()}
     assert "isp-1: delegated: 2001:db8:a:100::/56 may be of any of several ISPs: name the prefix" in note

@@ -267,7 +267,7 @@ def test_uplinks_share_by_the_weights_of_the_line_or_else_by_their_own(line: str
     assert isinstance(found[6], ToRange), "only one of them has IPv6"
 
 
-def test_a_pool_is_a_range_for_the_kernel_or_choices_of_ours() -> None:
+def test_a_pool_is_a_range_for_the_kernel_or_choices_of_the_ruleset() -> None:
     assert isinstance(actions("as: { pool: '2001:db8:a:1::/64' }")[6], ToRange), "large: the kernel has a hash for it"
     assert isinstance(actions("as: { pool: 203.0.113.18-203.0.113.20 }")[4], Spread), "so that it may grow"
     picked = actions("as: { pool: [203.0.113.18-203.0.113.19, 198.51.100.20], pick: random }")[4]

@@ -26,9 +26,9 @@ def of_example(name: str, *highlights: Highlight) -> Drawing:
     return drawing(loaded.name, loaded.spec, highlights)
 
 
-def large(uplinks: int = 20, forwards: int = 200, insides: int = 5) -> str:
+def large(uplinks: int = 20, forwards: int = 200, lans: int = 5) -> str:
     lines = ["apiVersion: nvi-operator/v1", "kind: Gateway", "metadata: { name: large }", "spec:", "  interfaces:"]
-    lines += [f"    lan{n}: {{ networks: 10.{n}.0.0/16 }}" for n in range(insides)]
+    lines += [f"    lan{n}: {{ networks: 10.{n}.0.0/16 }}" for n in range(lans)]
     lines += ["  uplinks:"]
     lines += [
         f"    isp-{n:02}: {{ interface: wan{n}, nextHop: 198.18.{n}.1, addresses: 198.18.{n}.2 }}"
@@ -37,7 +37,7 @@ def large(uplinks: int = 20, forwards: int = 200, insides: int = 5) -> str:
     lines += ["  sourceNat: [{ name: everyone, as: isp-00 }]", "  forwards:"]
     for n in range(forwards):
         at = f"at: isp-{n % uplinks:02}, " if n % 7 else ""
-        lines.append(f'    web{n}: {{ {at}ports: {n + 1}/tcp, to: "10.{n % insides}.0.{n % 31 + 1}:443" }}')
+        lines.append(f'    web{n}: {{ {at}ports: {n + 1}/tcp, to: "10.{n % lans}.0.{n % 31 + 1}:443" }}')
     return "\n".join(lines)
 
 
