@@ -82,7 +82,7 @@ def _problems(
         )
         return
     yield from _wrong(expected, arrived)
-    if expected.fate is Fate.TOO_BIG:
+    if expected.disposition is Disposition.TOO_BIG:
         yield from _wrong_error(probe, arrived, refused)
     else:
         yield from _wrong_answer(probe, arrived, returned, refused)

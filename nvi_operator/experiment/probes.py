@@ -80,7 +80,7 @@ class _Maker:
                     expected = leaving(self.places, inside, packet).expected
                     what = f"{host} to the Internet"
                     yield Probe("inside networks", f"{inside.interface.ifname} {network}", what, packet, expected)
-                if expected.fate is Fate.ARRIVES:
+                if expected.disposition is Disposition.ARRIVES:
                     yield self._too_big(inside, network, host, far)
                 if not is_in(host, expected.sources):  # where sources stay as they are, strays may leave as well
                     yield self._stray(inside, network, host, far)
@@ -88,7 +88,7 @@ class _Maker:
     def _too_big(self, inside: Inside, network: Network, host: Address, far: Address) -> Probe:
         """Otherwise a connection through a narrow link hangs as soon as it sends much."""
         packet = self.places.packet(inside.interface.ifname, host, far, SERVICES[0])
-        expected = replace(leaving(self.places, inside, packet).expected, fate=Fate.TOO_BIG)
+        expected = replace(leaving(self.places, inside, packet).expected, disposition=Disposition.TOO_BIG)
         what = f"{host} to the Internet, and a router's `packet too big`"
         return Probe("inside networks", f"{inside.interface.ifname} {network}", what, packet, expected)
 

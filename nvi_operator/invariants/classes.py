@@ -211,9 +211,9 @@ class Classes:
         key = ifname, family, place, dscp, mark
         if key not in self._shared:
             topology = self.topology
-            insides = (self.behind(i, family) for i in topology.inside_interfaces if i.interface.ifname == ifname)
+            inside = (self.behind(i, family) for i in topology.inside_interfaces if i.interface.ifname == ifname)
             uplinks = (self.clients(u, family) for u in topology.uplinks if u.interface.ifname == ifname)
-            sources = Spans.of(part for senders in (*insides, *uplinks) for part in senders)
+            sources = Spans.of(part for senders in (*inside, *uplinks) for part in senders)
             whole = region(
                 family,
                 [ifname],

@@ -96,7 +96,7 @@ class Exchange:
             sent.returned = sent.returned or arrival
         elif sent.arrival is None:
             sent.arrival = arrival
-            if sent.probe.expected.fate is Fate.TOO_BIG:
+            if sent.probe.expected.disposition is Disposition.TOO_BIG:
                 self._refuse(number, arrival)
             else:
                 self._answer(number, arrival)
