@@ -11,7 +11,7 @@ from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.foreign_rules import command, judge_rules
-from nvi_operator.topology.numbers import LOCAL, MAIN_PRIORITY, PRIORITIES
+from nvi_operator.topology.numbers import LOCAL, MAIN_PRIORITY, OWN_CONNECTED, OWN_DEFAULT, PRIORITIES
 
 _DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
 
@@ -117,7 +117,8 @@ def rule_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]
     """Foreign rules with the gateway's protocol number: an apply would delete them."""
     need = footprint(spec)
     for rule in survey.rules:
-        if rule.protocol == need.protocol and not need.own_priority(rule.priority):
+        is_own = need.own_priority(rule.priority) or rule.priority in (OWN_CONNECTED, OWN_DEFAULT)
+        if rule.protocol == need.protocol and not is_own:
             yield Finding(
                 "problem",
                 "rule-protocol",

@@ -152,6 +152,7 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             "rule-before", {"rules": [RuleFact(4, 9, action="goto", goto=3000)]}, {}, ["problem"], id="leaps over"
         ),
         pytest.param("rule-protocol", {"rules": [RuleFact(4, 9, protocol=78)]}, {}, ["problem"], id="own number"),
+        pytest.param("rule-protocol", {"rules": [RuleFact(6, 32765, protocol=78)]}, {}, [], id="own, before main"),
         pytest.param("route-table", {"routes": (RouteUse(4, 7801, 4),)}, {}, ["problem"], id="table used"),
         pytest.param("route-table", {"routes": (RouteUse(4, 7801, 78),)}, {}, [], id="own table"),
         pytest.param("route-table", {"routes": (RouteUse(4, 7803, 4),)}, {}, [], id="table not needed"),
