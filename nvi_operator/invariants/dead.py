@@ -183,6 +183,8 @@ def _own(topology: Topology, names: Names) -> Iterator[Entry]:
     """What the gateway itself sends: family by family, routes first."""
     found: dict[tuple[str, str], list[OwnRule]] = {}
     for rule in sorted(topology.own, key=lambda rule: rule.section):  # stable
+        if rule.section == "uplinks":  # what no rule of the spec is about
+            continue
         found.setdefault((rule.section, rule.name), []).append(rule)
     for key, parts in found.items():
         boxes = tuple(box for part in parts for box in _own_boxes(part))

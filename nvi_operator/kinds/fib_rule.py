@@ -6,15 +6,17 @@ for its order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 from itertools import product
 
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.services import PortRange
-from nvi_operator.language.model.values import Family, Network
+from nvi_operator.language.model.values import Family, Network, within
 from nvi_operator.state.fib_rule import FibRule
+from nvi_operator.topology.exceptions import networks_without
+from nvi_operator.topology.far_side import ways_to_far
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import (
@@ -26,7 +28,7 @@ from nvi_operator.topology.numbers import (
     own_table,
     uplink_bits,
 )
-from nvi_operator.topology.rules import Conditions, OwnRule, Unchanged
+from nvi_operator.topology.rules import Conditions, Honoured, OwnRule, Unchanged
 
 
 def _desired(topology: Topology) -> Iterator[FibRule]:
@@ -82,6 +84,16 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
                 mark=stage,
                 mask=stage,
             )
+    for network in _beyond_routes(topology, family):
+        yield FibRule(
+            family,
+            at.not_routed,
+            "goto",
+            goto=at.honoured(0) if any(_before(topology, family)) else at.connected,
+            destination=str(network),
+            mark=stage,
+            mask=stage,
+        )
     for index, route in enumerate(topology.routes):
         if route.conditions.family == family:
             table = topology.uplink(route.uplink).table
@@ -99,6 +111,19 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
                 )
 
 
+def _beyond_routes(topology: Topology, family: Family) -> Iterator[Network]:
+    """Inside networks that no route of the spec is about, though some match what is sent there.
+
+    Such as answers and hairpins, where a route names no destination, or a wide one. One that names an inside network,
+    or a part of it, says that this is elsewhere.
+    """
+    routes = [route.conditions for route in topology.routes if route.conditions.family == family]
+    led = [network for conditions in routes for network in conditions.destinations]
+    for network in topology.inside_networks(family):
+        if any(within(network, n) and network != n for n in led) or not all(c.destinations for c in routes):
+            yield from networks_without([network], [n for n in led if within(n, network)], family)
+
+
 def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, OwnRule | None]]:
     """What the gateway itself sends, with the rule of the spec that says so. Before the kernel's rule for `main`.
 
@@ -113,6 +138,9 @@ def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, Own
             foreign = FibRule(family, at.own_foreign, "lookup", honoured.table, iif="lo", source=honoured.source)
             foreign = replace(foreign, destination=honoured.destination)
             yield replace(foreign, suppress_prefix_length=honoured.suppress_prefix_length), None
+    for wire in _wires(topology, rules):
+        connected = FibRule(family, at.own_foreign, "lookup", MAIN, iif="lo", destination=str(wire))
+        yield replace(connected, suppress_prefix_length=0), None
     bound = topology.bound(family)
     for interface in topology.interfaces:
         rule = FibRule(family, at.own_bound, "goto", goto=at.local_skips_backstop, iif="lo", oif=interface.ifname)
@@ -123,6 +151,16 @@ def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, Own
     for own in rules:
         for rule in _of_own(topology, own):
             yield rule, own
+
+
+def _wires(topology: Topology, rules: Sequence[OwnRule]) -> Iterator[Network]:
+    """Connected networks of uplinks: only a rule that names a part of one is about it."""
+    named = [network for rule in rules for network in rule.conditions.destinations]
+    wires = dict.fromkeys(network for uplink in topology.uplinks for network in uplink.on_link)
+    for wire in wires:
+        of_hosts = wire.version == rules[0].conditions.family and wire.prefixlen < wire.max_prefixlen
+        if of_hosts and not any(within(network, wire) for network in named):
+            yield wire
 
 
 def _of_own(topology: Topology, own: OwnRule) -> Iterator[FibRule]:
@@ -209,7 +247,7 @@ def _honoured(topology: Topology, family: Family) -> Iterator[FibRule]:
     for those to an inside network, which end before.
     """
     at = topology.priorities
-    before = [h for h in topology.honoured if h.family == family and h.before_main]
+    before = _before(topology, family)
     behind = [h for h in topology.honoured if h.family == family and not h.before_main]
     for group, priority in ((before, at.honoured), (behind, at.honoured_behind)):
         for index, honoured in enumerate(group):
@@ -234,6 +272,10 @@ def _honoured(topology: Topology, family: Family) -> Iterator[FibRule]:
                 yield replace(own, iif="lo", destination=str(network))
 
 
+def _before(topology: Topology, family: Family) -> Sequence[Honoured]:
+    return [h for h in topology.honoured if h.family == family and h.before_main]
+
+
 def _answers_of_others(topology: Topology, family: Family) -> Iterator[FibRule]:
     """In one pass, by the uplink that was asked: see ruleset/others.py."""
     mask = topology.local_mask | UPLINK_MASK
@@ -246,12 +288,7 @@ def _answers_of_others(topology: Topology, family: Family) -> Iterator[FibRule]:
 def _answers_to_the_far_side(topology: Topology, family: Family) -> Iterator[FibRule]:
     """Untranslated, by the uplink that who asked is behind. Stage 1 lets nothing by but answers (guard.py)."""
     stage = topology.stage_mask
-    ways: dict[Network, Uplink] = {}
-    for uplink in topology.uplinks:
-        for network in uplink.far:
-            if network.version == family and (network not in ways or not ways[network].is_usable(family)):
-                ways[network] = uplink
-    for network, uplink in ways.items():
+    for network, uplink in ways_to_far(topology.uplinks, family).items():
         for source in topology.answering(family):
             yield FibRule(
                 family,

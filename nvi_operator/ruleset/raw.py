@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.language.model.values import Family, Network, within
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
     Assign,
     Chain,
@@ -28,6 +28,7 @@ from nvi_operator.topology.numbers import RAW, TENANT_MASK, UPLINK_MASK, uplink_
 from nvi_operator.topology.prefixes import apart, fewest
 
 _STAGE_2 = "stage_2"
+_NO_WAY_BACK = Match(Field("fib saddr . iif oif"), "==", "missing")  # by the interface that the packet came in by
 COUNTERS = frozenset({"stage_2", "spoofed"})
 
 
@@ -86,20 +87,19 @@ def _anti_spoof(topology: Topology) -> Iterator[Rule]:
         if outside and networks:
             inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
             outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
-            yield (inside, *_not_beside(topology, family), *outer, *f.drop("spoofed"))
+            yield (inside, *_not_beside(topology, family, networks), *outer, *f.drop("spoofed"))
     yield from _not_routed_here(topology, from_outside)
     yield from _not_from_there(topology)
     if topology.guards.anti_spoof == "strict":
-        missing = Match(Field("fib saddr . iif oif"), "==", "missing")
         checked = tuple(p.ifname for p in topology.interfaces if not topology.may_share_addresses(p.ifname))
         ports = f.one_of(f.IIFNAME, checked)
         if 4 in topology.families:
-            yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, missing, *f.drop("spoofed"))
+            yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, _NO_WAY_BACK, *f.drop("spoofed"))
         if 6 in topology.families:
             yield (
                 Match(f.saddr(6), "!=", frozenset({"fe80::/10", "::"})),
                 ports,
-                missing,
+                _NO_WAY_BACK,
                 *f.drop("spoofed"),
             )
 
@@ -108,7 +108,9 @@ def _not_routed_here(topology: Topology, from_outside: tuple[Match, ...]) -> Ite
     """Addresses that are routed to the gateway are its own to give: it sends from them what it has translated.
 
     Another host's packet with such a source matches no rule of stage 1, and would leave in stage 2 as if translated.
-    Uplinks some of whose routed addresses other hosts may have are left out: their sets cannot tell these apart.
+    A host inside has one where the kernel routes it back to the interface: by a host route, or on a bridge that the
+    spec does not name. Uplinks some of whose routed addresses other hosts may have are left out: their sets cannot
+    tell these apart.
     """
     on_wires = [network for uplink in topology.uplinks for network in uplink.on_link]
     for family in topology.families:
@@ -118,7 +120,8 @@ def _not_routed_here(topology: Topology, from_outside: tuple[Match, ...]) -> Ite
             routed = fewest((network for uplink in uplinks for network in uplink.routed), family)
             if routed and apart(routed, others) == routed:
                 for match in guard.of_uplink(topology, ifname, family, f.saddr(family)):
-                    yield (match, *from_outside, *f.drop("spoofed"))
+                    yield (match, f.one_of(f.IIFNAME, topology.uplink_ifnames), *f.drop("spoofed"))
+                    yield (match, *from_outside, _NO_WAY_BACK, *f.drop("spoofed"))
 
 
 def _not_from_there(topology: Topology) -> Iterator[Rule]:
@@ -129,23 +132,18 @@ def _not_from_there(topology: Topology) -> Iterator[Rule]:
             ways = {u.interface.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
             others = tuple(name for name in topology.uplink_ifnames if name not in ways)
             if far and others:
-                yield (f.in_networks(f.saddr(family), far), f.one_of(f.IIFNAME, others), *f.drop("spoofed"))
+                outer = (*_not_beside(topology, family, far), f.one_of(f.IIFNAME, others))
+                yield (f.in_networks(f.saddr(family), far), *outer, *f.drop("spoofed"))
 
 
 def _overlap(left: Network, right: Network) -> bool:
     return left.version == right.version and left.overlaps(right)
 
 
-def _not_beside(topology: Topology, family: Family) -> Iterator[Match]:
-    """A wide inside network may contain an uplink's network, whose router is no inside host.
-
-    Only a strict part of one: a lease with the prefix of an inside network, or a wider one, lets no outsider in.
-    """
-    beside = fewest((n for u in topology.uplinks for n in u.on_link), family)
-    inside_networks = topology.inside_networks(family)
-    overlapping = tuple(n for n in beside if any(within(n, i) and n != i for i in inside_networks))
-    if overlapping:
-        yield f.in_networks(f.saddr(family), overlapping, op="!=")
+def _not_beside(topology: Topology, family: Family, networks: tuple[Network, ...]) -> Iterator[Match]:
+    """A wide network may contain that of an uplink's wire, whose router is none of its hosts."""
+    if wires := topology.wires_within(networks):
+        yield f.in_networks(f.saddr(family), fewest(wires, family), op="!=")
 
 
 def _not_expected(topology: Topology, outside: tuple[str, ...]) -> Iterator[Match]:

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
 from nvi_operator.language.model.services import PORT_PROTOCOLS
-from nvi_operator.language.model.values import Family
+from nvi_operator.language.model.values import Family, Network
 from nvi_operator.nft.ast import (
     Chain,
     Count,
@@ -37,6 +37,7 @@ from nvi_operator.ruleset.redirects import known_as_gateway, same_tenant
 from nvi_operator.topology.exceptions import networks_without, services_without
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import ORIGIN_MASK, SRCNAT, TARGET_MASK
+from nvi_operator.topology.prefixes import fewest
 from nvi_operator.topology.rules import (
     Conditions,
     OneToOne,
@@ -142,9 +143,16 @@ def _among_inside_networks(topology: Topology, family: Family) -> Iterator[Rule]
         yield (
             f.in_set(f.saddr(family), f"shared_{family}", shared),
             f.in_set(f.daddr(family), f"shared_{family}", shared),
+            *_not_on_a_wire(topology, family, shared),
             *_no_tenant(topology),
             f.ACCEPT,
         )
+
+
+def _not_on_a_wire(topology: Topology, family: Family, networks: tuple[Network, ...]) -> Iterator[Match]:
+    """Hosts beside an uplink see its address, although a wide inside network contains theirs."""
+    if wires := topology.wires_within(networks):
+        yield f.in_networks(f.daddr(family), fewest(wires, family), op="!=")
 
 
 def _no_tenant(topology: Topology) -> tuple[Statement, ...]:

@@ -7,13 +7,14 @@ sourceNat leads there. One that shares its interface with a way out is none. See
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import SELF, Network, within
+from nvi_operator.language.model.values import SELF, Family, Network, within
+from nvi_operator.topology.exceptions import networks_without
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.notes import Note
 
@@ -39,7 +40,7 @@ def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) 
         if written == "auto" and named[uplink.name] and uplink.interface.ifname not in ways_out:
             known = [*uplink.on_link, *(route.network for route in uplink.wire)]
             far = [*named[uplink.name], *(network for network in known if _is_private(network))]
-            far = tuple(dict.fromkeys(n for n in far if not any(_overlap(n, i) for i in inside)))
+            far = tuple(dict.fromkeys(_without(far, inside)))
             if far:
                 shown = ", ".join(map(str, far))
                 note(
@@ -48,6 +49,16 @@ def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) 
                 )
         found.append(replace(uplink, far=tuple(far)))
     return tuple(found)
+
+
+def ways_to_far(uplinks: Iterable[Uplink], family: Family) -> Mapping[Network, Uplink]:
+    """The networks behind uplinks, each with the one to take: of several the first that works."""
+    ways: dict[Network, Uplink] = {}
+    for uplink in uplinks:
+        for network in uplink.far:
+            if network.version == family and (network not in ways or not ways[network].is_usable(family)):
+                ways[network] = uplink
+    return ways
 
 
 def _is_all_private(uplink: Uplink, named: Sequence[Network]) -> bool:
@@ -83,5 +94,10 @@ def _is_private(network: Network) -> bool:
     return any(within(network, private) for private in _PRIVATE)
 
 
-def _overlap(left: Network, right: Network) -> bool:
-    return left.version == right.version and left.overlaps(right)
+def _without(networks: Iterable[Network], inside: Sequence[Network]) -> Iterator[Network]:
+    """A site is often named by all private addresses, the inside ones among them."""
+    for network in networks:
+        if any(network.version == i.version and network.overlaps(i) for i in inside):
+            yield from networks_without([network], inside, network.version)
+        else:
+            yield network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -187,6 +187,14 @@ class Topology:
     def far(self, family: Family, ifname: str | None = None) -> tuple[Network, ...]:
         """What is behind uplinks, or those on one interface, and may open flows to inside addresses."""
         return fewest((n for u in self.uplinks if ifname in (None, u.interface.ifname) for n in u.far), family)
+
+    def wires_within(self, networks: Collection[Network]) -> tuple[Network, ...]:
+        """The networks on uplinks' wires that lie in wider ones of these.
+
+        Not those that equal one of them: a lease with the prefix of an inside network lets no outsider in.
+        """
+        wires = dict.fromkeys(network for uplink in self.uplinks for network in uplink.on_link)
+        return tuple(wire for wire in wires if any(within(wire, n) and wire != n for n in networks))
 
     def is_part_of_inside(self, network: Network) -> bool:
         """Does it name a part of an inside network, and none of them whole?"""

@@ -123,6 +123,10 @@ class Priorities:
     def twice(self) -> int:
         return self.base + 30
 
+    @property
+    def not_routed(self) -> int:  # past the routes of the spec
+        return self.base + 99
+
     def policy(self, index: int) -> int:
         return self.base + 100 + index
 

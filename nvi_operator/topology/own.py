@@ -13,6 +13,7 @@ from dataclasses import replace
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
 from nvi_operator.language.model.source_nat import SourceNat
 from nvi_operator.language.model.values import FAMILIES, SELF, AddressRange, Family
+from nvi_operator.topology.far_side import ways_to_far
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import MAX_OWN_LAYERS
@@ -24,13 +25,21 @@ MAX_OWN = 256  # FIB rules of one family: each of the gateway's own lookups may 
 
 
 def resolve_own(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tuple[OwnRule, ...]:
-    """Routes before rules of sourceNat, each in the order written, IPv4 before IPv6."""
+    """Routes, then rules of sourceNat, each in the order written, then `networks` of uplinks; IPv4 before IPv6."""
     by_name = {uplink.name: uplink for uplink in uplinks}
-    return tuple(
-        rule
-        for family in FAMILIES
-        for rule in _numbered((*_routes(spec, by_name, family), *_source_nat(spec, by_name, family)), note)
-    )
+    return tuple(rule for family in FAMILIES for rule in _numbered(tuple(_of_family(spec, by_name, family)), note))
+
+
+def _of_family(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family) -> Iterator[OwnRule]:
+    written = (*_routes(spec, uplinks, family), *_source_nat(spec, uplinks, family))
+    yield from written
+    # Such as ICMP errors about flows from there. No rule of the spec need be about own packets.
+    led = {
+        network for rule in written if rule.conditions.is_by_destination for network in rule.conditions.destinations
+    }
+    for network, uplink in ways_to_far(uplinks.values(), family).items():
+        if network not in led:
+            yield OwnRule("uplinks", uplink.name, Conditions(family, (), (network,)), "lookup", uplink.name)
 
 
 def _numbered(rules: Sequence[OwnRule], note: Note) -> Iterator[OwnRule]:

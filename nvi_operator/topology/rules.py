@@ -34,6 +34,11 @@ class Conditions:
         return bool(self.dscps or self.mark)
 
     @property
+    def is_by_destination(self) -> bool:
+        """Do they ask for the destination network, and for nothing else?"""
+        return self == Conditions(self.family, destinations=self.destinations)
+
+    @property
     def services_of_one(self) -> tuple[tuple[str | None, PortRange | None, PortRange | None], ...]:
         """Protocol, source ports and destination ports, one of each, as a FIB rule has them."""
         if self.services and self.source_services:
@@ -252,7 +257,7 @@ class OwnRule:
     order; one with exceptions has a layer of its own, and these have the one before.
     """
 
-    section: Literal["routes", "sourceNat"]
+    section: Literal["routes", "sourceNat", "uplinks"]
     name: str
     conditions: Conditions
     action: Literal["lookup", "leave", "refuse"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from tests.lab import GatewayHost, Host, Site, packets
@@ -144,6 +146,48 @@ def test_the_gateway_itself_answers_there_by_its_inside_address(
         site.gateway.serve(22, address=own)
         for source in (FAR, LINK) if "." in own else (FAR6, LINK6):
             assert peer.connect(own, 22, source=source).by == "gw"
+
+
+def test_a_wide_network_behind_it_leaves_hosts_beside_an_uplink_where_they_are(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """Such as an ISP that translates at a carrier (100.64.0.0/10), and a mesh VPN with the same numbers."""
+    gateway.apply(spec(dataplane, ", networks: [10.50.0.0/24, 203.0.112.0/23, '2001:db8:a::/63']"))
+    isp = site.isps["isp-a"].host
+    for router, own in (("203.0.113.1", A), ("2001:db8:a::1", A6)):
+        isp.serve(80, address=router)
+        assert site.gateway.connect(router, 80).seen == own
+        assert isp.pings(own)
+        assert site.client.pings(router)
+
+
+def test_a_host_of_the_site_is_told_of_a_narrow_lan(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """By the way to the site, though no rule of the spec is about the gateway's own packets."""
+    text = spec(dataplane).replace("as: site}", 'from: [192.168.1.0/24, "fd00:1::/64"], as: site}')
+    gateway.apply(text)
+    site.gateway.ip("route del 10.50.0.0/24", "route del fd50::/64", "link set dev lan0 mtu 1300")
+    for source, inside in (ASKS[0], ASKS[2]):
+        with peer.connect(inside, 443, protocol="udp", source=source, df=True) as flow:
+            with suppress(OSError):
+                flow.again(bytes(1350))
+            assert flow.mtu == 1300
+
+
+def test_the_inside_within_all_private_addresses_stays_where_it_is(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """Of a site that is named by them, or by a wide route, hosts may have any other part."""
+    peer.ip("addr add 192.168.77.9/32 dev lo")
+    wide = spec(dataplane).replace('[10.50.0.0/24, "fd50::/64"]', '[10.0.0.0/8, 192.168.0.0/16, "fc00::/7"]')
+    routes = "  routes: [{name: site, to: [10.0.0.0/8, 192.168.0.0/16, 'fc00::/7'], via: site}]\n"
+    for text in (wide, wide + routes):
+        gateway.apply(text)
+        assert peer.connect("192.168.1.80", 443, source="192.168.77.9").by == "server"
+        assert peer.connect("fd00:1::80", 443, source=FAR6).by == "server"
+        assert site.client.pings("192.168.77.9")
+    assert site.leaks() == 0
 
 
 def test_with_networks_none_no_host_is_answered_and_a_network_that_is_named_always(

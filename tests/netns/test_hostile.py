@@ -74,6 +74,16 @@ def test_no_one_else_uses_an_address_that_is_routed_to_the_gateway(
     assert edge.used() == before
 
 
+@pytest.mark.parametrize(("source", "router"), [("203.0.113.25", "192.168.1.80"), ("2001:db8:a:1::25", "fd00:1::80")])
+def test_a_host_inside_that_has_a_routed_address_sends_from_it(edge: Site, source: str, router: str) -> None:
+    """By a host route, as a virtual machine with a public address."""
+    edge.server.ip(f"addr add {source} dev lo")
+    edge.gateway.ip(f"route add {source} via {router}")
+    far = edge.far.address6 if ":" in source else edge.far.address
+    assert edge.server.connect(far, 443, source=source).seen == source
+    assert edge.leaks() == 0
+
+
 @pytest.mark.parametrize("source", ["192.168.1.10", "fd00:1::10"])
 def test_strict_drops_an_inside_source_that_comes_from_outside(
     site: Site, gateway: GatewayHost, dataplane: str, source: str
@@ -229,6 +239,7 @@ def test_an_isp_whose_router_has_an_address_of_a_wide_inside_network_is_no_spoof
     site.far.serve(443)
     assert site.gateway.pings("203.0.113.1")
     assert site.client.connect(site.far.address, 443).seen == A
+    assert site.client.pings("203.0.113.1"), "by the uplink's address"
     assert gateway.counters()["spoofed"] == 0
 
 

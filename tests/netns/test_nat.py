@@ -163,6 +163,15 @@ def test_a_route_sends_what_it_names_through_its_uplink(site: Site, gateway: Gat
     assert site.used()["isp-a"][0] == before["isp-a"][0]
 
 
+def test_no_route_takes_what_is_for_the_inside(edge: Site, gateway: GatewayHost, dataplane: str) -> None:
+    """As hairpins are. Only one that names an inside network, or a part of it, says that this is elsewhere."""
+    ways = ("in: lan0", f"from: [{A}, {B}, '{A6}', '{B6}']", "to: [192.168.0.0/16, 'fc00::/7']")
+    routes = "".join(f"    - {{ name: wide-{n}, {way}, via: isp-b }}\n" for n, way in enumerate(ways))
+    gateway.apply(spec(dataplane, f"  routes:\n{routes}"))
+    for public in (A, B, A6, B6):
+        assert edge.client.connect(public, 443).by == "server"
+
+
 def test_changing_the_spec_changes_new_flows_and_leaves_old_ones_alone(
     edge: Site, gateway: GatewayHost, dataplane: str
 ) -> None:

@@ -132,6 +132,9 @@ def test_connected_networks_come_before_the_rules(own: Site) -> None:
     assert own.client.connect(own.server.address, 25).by == "server"
     assert own.gateway.pings("203.0.113.1")
     assert own.gateway.pings("198.51.100.1")
+    for router, source in (("203.0.113.1", A), ("2001:db8:a::1", A6)):
+        own.isps["isp-a"].host.serve(25, address=router)
+        assert own.gateway.connect(router, 25).seen == source
 
 
 def test_inside_hosts_follow_the_same_rules_where_these_are_theirs(own: Site) -> None:

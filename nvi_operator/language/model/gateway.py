@@ -54,6 +54,7 @@ class RouteExceptions(Model):
 class RouteSpec(Entry):
     """Stage-2 routing beyond 'the uplink of the translated source'. The first that matches wins.
 
+    What is for an inside network stays there, unless `to` names it or a part of it.
     Routes without `in` lead what the gateway itself sends as well, with the uplink's address, where its program has
     bound it to no address. Bound to an uplink's address it takes that uplink, and what goes to connected networks
     keeps to them.
