@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from nvi_operator.cli.output import warn
+from nvi_operator.cli.output import tell, warn
 
 if TYPE_CHECKING:
     from nvi_operator.daemon.control.client import Client
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nvi_operator.language.model.settings import Numbers
     from nvi_operator.language.operator.model import OperatorSpec
     from nvi_operator.plan.change import Plan
+    from nvi_operator.plan.observation import Observation
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.rollout.attempt import Attempt
     from nvi_operator.rollout.lockout import LockOut
@@ -37,6 +38,7 @@ class Context:
         self._loaded: LoadedSpec | None = None
         self._operator: OperatorSpec | None = None
         self.facts: Facts | None = None  # of the host that `preview` compared with
+        self.machine = os.uname().nodename  # that the command is about
 
     def loaded(self) -> LoadedSpec:
         """What `load` returned last; it may have been read from a pipe."""
@@ -58,7 +60,7 @@ class Context:
         from nvi_operator.language.operator.host import host_beside
 
         beside = None if self.arguments.spec is None else host_beside(self.arguments.spec)
-        return str(self.arguments.host or beside or os.uname().nodename)
+        return str(self.arguments.host or beside or self.machine)
 
     def compiler(self) -> tuple[Compiler, Numbers]:
         """For the spec; without a spec, for the removal of the gateway."""
@@ -93,6 +95,19 @@ class Context:
         if drift and compiler.spec:
             plan = without_ignored(plan, compiler.spec.drift)
         self._tell_paused(plan)
+        return compiler.name, plan
+
+    def preview_of(self, saved: Observation) -> tuple[str, Plan]:
+        """The same for a gateway as it was when that was taken. ConflictError where it is of other numbers."""
+        from nvi_operator.reconcile.cycle import preview
+
+        self.machine = saved.found.hostname
+        compiler, numbers = self.compiler()
+        saved.refuse_other_numbers(numbers)
+        if compiler.flow_cache is not None and not saved.flow_cache:
+            tell("flow cache: what speaks against one was not saved: use `nvictl show state DIR`, with such a spec")
+        plan = preview(saved, compiler)
+        self.facts = compiler.facts
         return compiler.name, plan
 
     def _tell_paused(self, plan: Plan) -> None:

@@ -39,16 +39,20 @@ def _ignore(change: Change) -> None:
     """For callers that do not follow the steps."""
 
 
-class AnyKernel(Protocol):
+class Observed(Protocol):
+    """What a preview needs of a kernel, or of what one held once (`plan/observation.py`)."""
+
+    def facts(self, wires: frozenset[str], flow_cache: Footprint | None) -> Facts: ...
+
+    def observe(self, desired: HostState) -> HostState: ...
+
+
+class AnyKernel(Observed, Protocol):
     """What a reconcile needs of a kernel; `kernel/` has the real one, `testing.py` a fake."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Within, no other process changes this gateway. Raises BusyError if another does not end in time."""
         ...
-
-    def facts(self, wires: frozenset[str], flow_cache: Footprint | None) -> Facts: ...
-
-    def observe(self, desired: HostState) -> HostState: ...
 
     def check(self, plan: Plan) -> None: ...
 
@@ -59,7 +63,7 @@ class AnyKernel(Protocol):
     def end_flows(self, flows: Sequence[TrackedFlow]) -> int: ...
 
 
-def preview(kernel: AnyKernel, compiler: Compiler) -> Plan:
+def preview(kernel: Observed, compiler: Compiler) -> Plan:
     """What a reconcile would do. Changes nothing."""
     topology, desired = compiler.meaning(kernel.facts(compiler.wires, compiler.flow_cache))
     return compiler.plan(topology, kernel.observe(desired), desired)

@@ -11,7 +11,7 @@ from nvi_operator.cli import checking, options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
 from nvi_operator.cli.document import config
-from nvi_operator.cli.output import errors_named, note, show_plan
+from nvi_operator.cli.output import errors_named, note, show_plan, tell
 
 if TYPE_CHECKING:
     from nvi_operator.plan.change import Plan
@@ -22,7 +22,7 @@ def run(context: Context) -> int:
     from nvi_operator.view.plan import summary
 
     arguments = context.arguments
-    name, plan = context.preview(lock_out=context.lock_out())
+    name, plan = _against(context) if arguments.against else context.preview(lock_out=context.lock_out())
     note(plan)
     if arguments.out:
         _save(context, plan)
@@ -37,6 +37,21 @@ def run(context: Context) -> int:
     return 2 if plan and context.arguments.detailed_exitcode else 0
 
 
+def _against(context: Context) -> tuple[str, Plan]:
+    """Of a gateway that is elsewhere: what it held when its state was saved."""
+    from nvi_operator.errors import printable
+    from nvi_operator.plan.observation import read_observation
+
+    path = context.arguments.against
+    saved = read_observation(path.read_bytes(), str(path))
+    tell(
+        printable(
+            f"compared with {saved.found.hostname} as it was at {saved.taken}; flows and lock-outs are not known"
+        )
+    )
+    return context.preview_of(saved)
+
+
 def _save(context: Context, plan: Plan) -> None:
     from nvi_operator.rollout.content import content_of
     from nvi_operator.rollout.saved_plan import SavedPlan
@@ -48,12 +63,19 @@ def _save(context: Context, plan: Plan) -> None:
         file.write(saved.json())
 
 
-def _out(parser: ArgumentParser) -> None:
-    parser.add_argument(
+def _files(parser: ArgumentParser) -> None:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--out",
         metavar="FILE",
         type=options.new_file,
         help="save it: `nvictl apply FILE` does just that, or nothing",
+    )
+    either.add_argument(
+        "--against",
+        metavar="FILE",
+        type=options.path,
+        help="compare with what `nvictl show state` wrote on a gateway, not with this machine; needs no root",
     )
 
 
@@ -64,7 +86,7 @@ def _detailed(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "plan",
     "show what apply would do, and check invariants and assertions",
-    (options.spec, options.netns, options.output, options.changes, _out, _detailed, checking.junit, config),
+    (options.spec, options.netns, options.output, options.changes, _files, _detailed, checking.junit, config),
     run,
     Exits("0 no changes, 1 error, 2 changes", option="--detailed-exitcode"),
 )

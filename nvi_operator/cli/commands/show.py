@@ -46,6 +46,25 @@ def _export(directory: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(data)
 
 
+def _state(context: Context) -> int:
+    import sys
+    import time
+
+    from nvi_operator.events.moment import iso
+    from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.plan.observation import Observation
+
+    compiler, numbers = context.compiler()
+    with Kernel(numbers, observes=True) as kernel:
+        kernel.health = context.health(compiler.spec)
+        everywhere = frozenset(kernel.facts().links)
+        facts = kernel.facts(everywhere, compiler.flow_cache)
+        live = kernel.observe(compiler.meaning(facts)[1])
+    saved = Observation(iso(time.time()), numbers, facts, live, compiler.flow_cache is not None)
+    sys.stdout.buffer.write(saved.json())
+    return 0
+
+
 def _number(parser: ArgumentParser) -> None:
     parser.add_argument("revision", metavar="REV", type=revisions.number, help="a number, `last` or `confirmed`")
 
@@ -75,6 +94,13 @@ COMMAND = Command(
             "show the largest flows in the flow cache, before and after translation",
             (_top, options.netns, options.output),
             _flows,
+        ),
+        Command(
+            "state",
+            "print what a plan is made of, for `nvictl plan --against` on another machine; DIR only if the spec has "
+            "numbers or a flow cache",
+            (options.optional_spec, options.netns),
+            _state,
         ),
         Command(
             "nat",
