@@ -36,6 +36,12 @@ class Protected:
     addresses: tuple[Address, ...]
     port: int | None = None
 
+    def packet(self, address: Address) -> str:
+        """What is sent to one of them, in words."""
+        shown = f"[{address}]" if address.version == 6 and self.port else f"{address}"
+        sent = f"tcp to {shown}:{self.port}" if self.port else f"what is sent to {shown}"
+        return f"{sent}, {self.what},"
+
 
 def cut_off(before: Machine, after: Machine, protected: Iterable[Protected]) -> Iterator[str]:
     """The packet that would be lost, and by what, of each that is reached now. Another way is no loss."""
@@ -45,12 +51,7 @@ def cut_off(before: Machine, after: Machine, protected: Iterable[Protected]) -> 
         ways = {to: own_way(then, to, each.port) for to in reached}
         if ways and all(way.refused for way in ways.values()):
             to, way = next(iter(ways.items()))
-            yield f"{_packet(to, each.port)}, {each.what}, would {_refused(way)}"
-
-
-def _packet(to: Address, port: int | None) -> str:
-    shown = f"[{to}]" if to.version == 6 and port else f"{to}"
-    return f"tcp to {shown}:{port}" if port else f"what is sent to {shown}"
+            yield f"{each.packet(to)} would {_refused(way)}"
 
 
 def _refused(way: Way) -> str:

@@ -75,6 +75,28 @@ def test_a_spec_that_leaves_no_route_to_a_protected_address_is_refused(site: Sit
     gateway.nvictl("apply", gateway.spec(text + "# what is lost already is no reason\n"))
 
 
+def test_a_spec_whose_guard_would_drop_what_a_protected_host_sends_is_refused(
+    site: Site, gateway: GatewayHost
+) -> None:
+    """A bastion behind an uplink, at an address that the spec takes for one inside."""
+    site.gateway.ip("route add 192.0.2.0/24 via 203.0.113.1")
+    swallowed = spec().replace("    networks: [192.168.1.0/24, fd00:1::/64]", SWALLOWED)
+    gateway.apply(spec())
+    site.gateway.serve(22, address=A)
+    site.far.serve(22)
+    with site.far.connect(A, 22, source=site.far.address):
+        (session,) = site.gateway.call(ssh_sessions)
+        refused = gateway.nvictl("apply", gateway.spec(swallowed), check=False)
+        assert f"lock-out: {session} would be dropped at raw_prerouting as spoofed" in refused.stderr
+    protected = swallowed + "  protect: 192.0.2.80\n"
+    refused = gateway.nvictl("apply", gateway.spec(protected), check=False)
+    answer = "which `protect` names, would get no answer: that would be dropped at raw_prerouting as spoofed"
+    assert f"lock-out: what is sent to 192.0.2.80, {answer}" in refused.stderr
+    assert site.gateway.reaches("192.0.2.80", 22)
+    gateway.nvictl("apply", gateway.spec(protected), "--force")
+    assert not site.gateway.reaches("192.0.2.80", 22)
+
+
 def test_another_way_to_a_protected_address_is_no_loss(site: Site, gateway: GatewayHost) -> None:
     gateway.apply(spec())
     other = "  protect: 192.0.2.80\n  routes: [{ name: far, to: 192.0.2.0/24, via: isp-b }]\n"
