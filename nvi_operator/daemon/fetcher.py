@@ -89,6 +89,7 @@ class Fetcher:
         self._tip: tuple[Tip, str] | None = None  # and the testing branch's commit
         self._refused: tuple[Tip, str] | None = None  # asked for again only by `sync`
         self._due = now()
+        self._asked = self.answered = -_NEVER  # when the last question began, and the last one that was answered
         self._deadline, self._limit = _NEVER, _NEVER
         self._waiting: list[Done] = []
         self._next: list[Done] = []  # asked while a fetch was under way: it may have begun too early for them
@@ -143,7 +144,7 @@ class Fetcher:
     # ---------------------------------------------------------------- asking, fetching
 
     def _ask(self) -> None:
-        self._fetching = False
+        self._fetching, self._asked = False, self._now()
         self._reaching, self._reach_next = self._reach_next, []
         if self._source.token and (error := _unsafe(self._source.token)):
             self._failed(error)
@@ -199,6 +200,7 @@ class Fetcher:
 
     def _answered(self, tip: Tip, testing: str) -> None:
         """The remote has this tip, and this on its testing branch: is anything new?"""
+        self.answered = self._asked
         self.state = replace(self.state, ref=tip.name, fetched=self._wall())
         self._tell_reached(None)
         known = self.state.checkout

@@ -92,6 +92,7 @@ class Judge:
                 return self._returned(found.pending.back)
             if found.pending.digest == own.content.digest:
                 return own
+            found = self._prove_before(found.pending)
         if (held := found.held) is not None:
             if not held.digest:  # a rollback: what the directory holds now is not tried
                 held = replace(held, digest=own.content.digest)
@@ -103,6 +104,13 @@ class Judge:
         if spec is not self._settled:
             self._begin(spec, own, found)
         return own
+
+    def _prove_before(self, pending: Pending) -> Decisions:
+        """Another spec came: what the pending one has shown until now counts, so that there is one to return to."""
+        if self._waiting is not None and self._waiting[1] == pending.digest:  # it held at the last reconcile
+            self._prove()
+            self._tell_confirmed(pending.digest)
+        return self._read()
 
     def _read(self) -> Decisions:
         found = self._decisions.read()
@@ -210,7 +218,7 @@ class Judge:
                 with self._exclusive():
                     self._decisions.write(self._decisions.read().settled())
         self._prove()
-        self._tell_confirmed(used)
+        self._tell_confirmed(used.content.digest)
 
     def _given_up(self, pending: Pending) -> None:
         with self._exclusive():
@@ -241,11 +249,11 @@ class Judge:
         back = pending.back.revision
         self._emit(events.Pending(attempt=pending.revision, by=pending.by, within=pending.seconds, back=back))
 
-    def _tell_confirmed(self, used: InForce) -> None:
-        """A command may have done it."""
+    def _tell_confirmed(self, digest: str) -> None:
+        """A command may have done it. `digest` is that of what is in force."""
         before, pending = self._waiting, self._decisions.read().pending
         self._waiting = (pending.revision, pending.digest) if pending else None
-        if before is not None and pending is None and before[1] == used.content.digest:
+        if before is not None and pending is None and before[1] == digest:
             with suppress(HistoryError):
                 found = self._history.revision(before[0])
                 by = found.confirmed_by if found else ""

@@ -25,7 +25,9 @@ _NEVER = float("inf")
 
 
 class Proof:
-    """`reach` asks the source, `on_reached` wakes the loop, `exclusive` is the gateway's lock."""
+    """`reach` asks the source, `on_reached` wakes the loop, `exclusive` is the gateway's lock. `answered`: when the
+    last question began that the source answered, as a fetch is one.
+    """
 
     def __init__(
         self,
@@ -33,16 +35,19 @@ class Proof:
         exclusive: Callable[[], AbstractContextManager[None]],
         reach: Callable[[Reached], None],
         on_reached: Callable[[], None],
+        answered: Callable[[], float] = lambda: -_NEVER,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decisions = decisions
         self._exclusive = exclusive
         self._reach = reach
         self._on_reached = on_reached
+        self._last_answered = answered
         self._now = now
         self._backoff = Backoff(1.0, LONGEST_WAIT)
         self._of: tuple[int, str] | None = None  # the revision that is to be proven
         self._answered = False
+        self._since = _NEVER  # when it was looked at first
         self._due = _NEVER
         self._epoll = select.epoll()  # nothing to read
 
@@ -50,8 +55,9 @@ class Proof:
         """Did the source answer since this revision holds? It is asked from the first call on."""
         if self._of != (pending.revision, pending.digest):
             self._of, self._answered, self._due = (pending.revision, pending.digest), False, self._now()
+            self._since = self._now()
             self._backoff.reset()
-        return self._answered
+        return self._answered or self._last_answered() > self._since
 
     # ---------------------------------------------------------------- station
 

@@ -140,7 +140,13 @@ def run_daemon(
                 lambda: loop.trigger(Reason.SOURCE),
                 signatures=signatures,
             )
-            proof = Proof(decisions, lock.changing, fetcher.reach, lambda: loop.trigger(Reason.CONFIRM))
+            proof = Proof(
+                decisions,
+                lock.changing,
+                fetcher.reach,
+                lambda: loop.trigger(Reason.CONFIRM),
+                lambda: fetcher.answered,
+            )
             judge.proven = proof.of
             # What was not reached before proves nothing, where no gateway was there yet.
             judge.is_first = lambda: (

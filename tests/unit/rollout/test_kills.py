@@ -223,6 +223,42 @@ def test_a_proof_that_was_interrupted_is_begun_again_and_ends_as_the_remote_answ
     assert ended == {"old", "new"}
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_what_comes_while_the_first_revision_waits_returns_to_it_where_it_was_proven(
+    tmp_path: Path, answers: bool
+) -> None:
+    world, decisions, told = World(tmp_path), DecisionsFile(tmp_path), list[str]()
+    with History(tmp_path) as history:
+        judge = Judge(
+            decisions,
+            history,
+            Path("."),
+            nullcontext,
+            lambda event: told.append(event.kind),
+            Confirm(60.0, "proof"),
+            lambda: world.moment,
+            lambda *_: None,
+        )
+        judge.is_first = lambda: True
+        recording = Recording(history, Path("."), lambda text: None)
+
+        def applied(spec: LoadedSpec) -> Pending:
+            used = judge.in_force(spec)
+            judge.proven = lambda pending: False
+            recording.begin(used, delta=False)
+            compiler = Compiler("edge", spec.spec)
+            outcome = reconcile(world.kernel, compiler, on_step=lambda step: judge.step(recording.step(step)))
+            judge.reached(used, lambda standing: recording.end(outcome, standing))
+            pending = decisions.read().pending
+            assert pending is not None
+            return pending
+
+        assert applied(OLD).back.revision == 0
+        judge.proven = lambda pending: answers  # as the fetch that brought the next commit
+        assert applied(NEW).back.revision == (1 if answers else 0)
+        assert ("confirmed" in told) is answers
+
+
 def test_a_damaged_or_lost_record_never_stops_the_gateway_from_being_kept(tmp_path: Path) -> None:
     for number, name in enumerate(("history.sqlite", "decisions.json", "audit.jsonl")):
         for damage in (b"", b"\x00" * 5000, None):
