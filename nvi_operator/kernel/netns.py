@@ -7,14 +7,16 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import glob
 from pathlib import Path
 
-from nvi_operator.errors import CapabilityError, NviError
+from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.errors import kernel_errors
 
 RUN = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
+_FIRST_PIDS = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since 5.14
 
 
@@ -82,6 +84,32 @@ def _setns(fd: int, what: str) -> None:
         if libc.setns(fd, _CLONE_NEWNET) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
+
+
+def living() -> frozenset[int]:
+    """The inode numbers of the namespaces that a thread is in, or that a mount or a descriptor keeps.
+
+    Not those that only a socket keeps (SIOCGSKNS): no process can be said to be there. KernelError in a container,
+    where processes of others are hidden.
+    """
+    if _link("/proc/self/ns/pid") != _FIRST_PIDS:
+        raise KernelError("namespaces: listing: processes of others are hidden in this PID namespace")
+    found, seen = set[str](), set[str]()
+    for process in glob("/proc/[0-9]*"):
+        with suppress(OSError):  # it has ended
+            found |= {_link(f"{thread}/ns/net") for thread in glob(f"{process}/task/[0-9]*")}
+            found |= {_link(file) for file in glob(f"{process}/fd/[0-9]*")}
+            if (mounts := _link(f"{process}/ns/mnt")) not in seen:
+                seen.add(mounts)
+                found.update(Path(f"{process}/mountinfo").read_text(encoding="utf-8", errors="replace").split())
+    return frozenset(int(name[5:-1]) for name in found if name.startswith("net:[") and name[5:-1].isdecimal())
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def is_host() -> bool:

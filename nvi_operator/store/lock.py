@@ -7,6 +7,9 @@ Two ranges of bytes are locked, each by at most one process (open file descripti
 
 The bytes of a range say who holds it. The kernel frees it when the last process that shares the descriptor has
 ended, however it ended. libnftables' process shares it, so that nothing is committed after the lock is free.
+
+Behind them stands the namespace's inode number, by which `leftovers.py` knows that it is gone. A file is removed only
+by the holder of both ranges; whoever waited for it finds that it has no name any more, and opens the new one.
 """
 
 from __future__ import annotations
@@ -17,18 +20,20 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from nvi_operator.errors import BusyError, ConflictError, printable
+from nvi_operator.errors import BusyError, ConflictError, KernelError, printable
 from nvi_operator.store.directory import RUN, file_errors, open_file
 
 WAIT = 30.0  # seconds that a command waits, unless it is told otherwise
 _RECORD = 4096  # bytes of a range
 _TELL_AFTER = 0.2  # seconds of waiting; most waits are shorter
 _PAUSES = (0.002, 0.1)  # seconds between attempts: from, to
+_NAMESPACE = 2  # the place behind the ranges
+_OWN = "/proc/thread-self/ns/net"
 _FLOCK = "@hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
@@ -66,11 +71,14 @@ class GatewayLock:
         alone: bool = False,
         say: Callable[[str], None] = _silent,
         directory: Path = RUN,
+        of_this: bool = True,
     ) -> None:
+        """`of_this`: is it the lock of the namespace that the calling thread is in?"""
         self._path = directory / f"lock-{cookie}"
         self._command = command
         self._wait = wait
         self._alone = alone
+        self._of_this = of_this
         self._say = say
         self._fd: int | None = None
         self._depth = 0  # of `changing` within `changing`
@@ -127,14 +135,20 @@ class GatewayLock:
     def instance(self) -> Holder | None:
         """The other process that runs this gateway now; None if there is none."""
         with file_errors(f"{self._path}: reading its holder"):
-            if self._fd is None:
-                try:
-                    self._fd = open_file(self._path, os.O_RDWR, create=False)
-                except FileNotFoundError:
-                    return None
-            answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, Range.INSTANCE))
+            if not self._is_there():
+                return None
+            answer = fcntl.fcntl(self.open(), fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, Range.INSTANCE))
         free = struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK
         return None if free else self._holder(Range.INSTANCE)
+
+    def _is_there(self) -> bool:
+        """Opens the file, but makes none. Raises OSError."""
+        if self._fd is None:
+            try:
+                self._fd = open_file(self._path, os.O_RDWR, create=False)
+            except FileNotFoundError:
+                return False
+        return True
 
     def _refuse_instance(self) -> None:
         if self._alone and (found := self.instance()):
@@ -159,30 +173,62 @@ class GatewayLock:
             pause = min(2 * pause, _PAUSES[1])
 
     def _try(self, what: Range) -> bool:
-        fd = self.open()
-        try:
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, what))
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
+        while True:
+            fd = self.open()
+            try:
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, what))
+            except OSError as error:
+                if error.errno in (errno.EAGAIN, errno.EACCES):
+                    return False
+                with file_errors(f"{self._path}: locking"):
+                    raise
+            if self._has_name(fd):
+                break
+            self.close()  # it was removed meanwhile
+        self._record(what.value, f"{os.getpid()} {printable(self._command)}".encode())
+        if self._of_this:
+            with suppress(KernelError):  # a full /run: then it stays until the next boot
+                self._record(_NAMESPACE, str(os.stat(_OWN).st_ino).encode())
+        return True
+
+    def _has_name(self, fd: int) -> bool:
+        with file_errors(f"{self._path}: locking"):
+            try:
+                return os.path.samestat(os.fstat(fd), os.lstat(self._path))
+            except FileNotFoundError:
                 return False
-            with file_errors(f"{self._path}: locking"):
-                raise
-        self._record(what, f"{os.getpid()} {printable(self._command)}".encode())
+
+    def namespace(self) -> int | None:
+        """The inode number of the network namespace that it is of; None: it was not recorded."""
+        with file_errors(f"{self._path}: reading its namespace"):
+            text = self._recorded(_NAMESPACE) if self._is_there() else ""
+        return int(text) if text.isdecimal() else None
+
+    def remove(self) -> bool:
+        """Remove the file, unless another process holds it: the next one to lock makes another."""
+        if not (self._try(Range.CHANGE) and self._try(Range.INSTANCE)):
+            return False
+        with file_errors(f"{self._path}: removing"):
+            self._path.unlink()
+        self.close()
         return True
 
     def _release(self, what: Range) -> None:
         if self._fd is not None:
-            self._record(what, b"")
+            self._record(what.value, b"")
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, what))
 
-    def _record(self, what: Range, text: bytes) -> None:
+    def _record(self, place: int, text: bytes) -> None:
         with file_errors(f"{self._path}: writing its holder"):
-            os.pwrite(self.open(), text[: _RECORD - 1] + b"\0", what.value * _RECORD)
+            os.pwrite(self.open(), text[: _RECORD - 1] + b"\0", place * _RECORD)
+
+    def _recorded(self, place: int) -> str:
+        with file_errors(f"{self._path}: reading its holder"):
+            text = os.pread(self.open(), _RECORD, place * _RECORD)
+        return text.partition(b"\0")[0].decode(errors="replace")
 
     def _holder(self, what: Range) -> Holder:
-        with file_errors(f"{self._path}: reading its holder"):
-            text = os.pread(self.open(), _RECORD, what.value * _RECORD)
-        pid, _, command = text.partition(b"\0")[0].decode(errors="replace").partition(" ")
+        pid, _, command = self._recorded(what.value).partition(" ")
         return Holder(command or "a process that has just begun", int(pid) if pid.isdecimal() else 0)
 
 

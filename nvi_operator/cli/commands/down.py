@@ -11,6 +11,7 @@ from nvi_operator.cli.output import show_plan, warn
 
 if TYPE_CHECKING:
     from nvi_operator.history.decisions import DecisionsFile
+    from nvi_operator.store.lock import GatewayLock
 
 
 def run(context: Context) -> int:
@@ -41,9 +42,23 @@ def run(context: Context) -> int:
         outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
         outcome.raise_failure()
         warn(kernel.warnings)
+        _tidy(lock)
     if arguments.output == "json" or not arguments.quiet:
         show_plan(arguments, compiler.name, outcome.plan, removed)
     return 0
+
+
+def _tidy(lock: GatewayLock) -> None:
+    """Its lock is needed no more, nor is what namespaces that are gone have left."""
+    from contextlib import suppress
+
+    from nvi_operator.errors import NviError
+    from nvi_operator.kernel.netns import living
+    from nvi_operator.store.leftovers import sweep
+
+    with suppress(NviError):  # the next one does it
+        lock.remove()
+        sweep(living)
 
 
 def _settle(decisions: DecisionsFile) -> None:

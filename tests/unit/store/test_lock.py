@@ -15,6 +15,7 @@ import pytest
 
 from nvi_operator.errors import BusyError, ConflictError
 from nvi_operator.kernel.nft.client import Nft
+from nvi_operator.store.leftovers import sweep
 from nvi_operator.store.lock import GatewayLock
 from tests.lab.net import until
 
@@ -151,6 +152,7 @@ _WORKER = """
 import sys, time
 from pathlib import Path
 from nvi_operator.kernel.nft.client import Nft
+from nvi_operator.store.leftovers import sweep
 from nvi_operator.store.lock import GatewayLock
 lock = GatewayLock(7, "nvictl apply /etc/edge", directory=Path(sys.argv[1]))
 nft = Nft(shares=lock.shared)  # before there is a lock to share
@@ -184,3 +186,31 @@ def _ignored(pid: int) -> int:
 def test_without_a_lock_a_worker_shares_nothing() -> None:
     with Nft() as nft:
         assert nft.list_skeleton("no-such-table") == []
+
+
+def test_a_removed_lock_is_made_again_by_who_waited_for_it(run: Path, hold: Hold) -> None:
+    with closing(lock(run)) as first, closing(lock(run)) as waiting:
+        with waiting.changing():
+            pass  # it has the file open
+        assert first.remove()
+        assert list(run.iterdir()) == []
+        with waiting.changing(), pytest.raises(BusyError), closing(lock(run)) as third, third.changing():
+            raise AssertionError("two at once")
+        assert hold("running")
+        assert not first.remove()
+
+
+def test_what_namespaces_that_are_gone_have_left_is_removed_and_nothing_else(run: Path, hold: Hold) -> None:
+    here = os.stat("/proc/self/ns/net").st_ino
+    hold("running")
+    for cookie in (8, 9, 10):
+        with closing(GatewayLock(cookie, "nvictl apply", directory=run)) as made, made.changing():
+            (run / f"settings-{cookie}.json").write_text("[]")
+    (run / "lock-9").write_bytes((run / "lock-9").read_bytes().replace(str(here).encode(), b"1"))
+    (run / "lock-10").write_bytes(b"")  # of an earlier version: nobody knows
+    sweep(lambda: {here}, run)
+    assert {path.name for path in run.iterdir()} == {
+        *("lock-7", "lock-8", "settings-8.json", "lock-10", "settings-10.json")
+    }
+    sweep(lambda: (), run)  # as if all were gone: the one that is held stays
+    assert {path.name for path in run.iterdir()} == {"lock-7", "lock-10", "settings-10.json"}

@@ -1,0 +1,44 @@
+"""Files in /run of network namespaces that are gone, and of a gateway that was removed.
+
+A container or a laboratory may end without `nvictl down`: its lock, its saved settings and the socket of a killed
+daemon stay until the next boot. They are known to be of no use when nothing refers to the namespace any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import closing, suppress
+from pathlib import Path
+
+from nvi_operator.errors import NviError
+from nvi_operator.store.directory import RUN
+from nvi_operator.store.lock import GatewayLock
+
+_OTHERS = ("settings-{}.json", "settings-{}.damaged", "control-{}.sock")
+
+
+def sweep(living: Callable[[], Collection[int]], directory: Path = RUN) -> None:
+    """Remove what is left of namespaces that are not among `living`, by inode number; never what is locked.
+
+    `living` is asked after the files were listed, as namespaces are made all the time. A number may be in use again
+    by another namespace: then the files stay.
+    """
+    names = [path.name.removeprefix("lock-") for path in directory.glob("lock-*")]
+    found = [(cookie, _namespace(int(cookie), directory)) for cookie in names if cookie.isdecimal()]
+    there = living() if found else ()
+    for cookie, number in found:
+        if number is not None and number not in there:
+            with suppress(NviError, OSError), closing(_lock(int(cookie), directory)) as lock:
+                if lock.remove():
+                    for name in _OTHERS:
+                        (directory / name.format(cookie)).unlink(missing_ok=True)
+
+
+def _namespace(cookie: int, directory: Path) -> int | None:
+    with suppress(NviError), closing(_lock(cookie, directory)) as lock:
+        return lock.namespace()
+    return None
+
+
+def _lock(cookie: int, directory: Path) -> GatewayLock:
+    return GatewayLock(cookie, "nvictl down", directory=directory, of_this=False)
