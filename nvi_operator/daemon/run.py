@@ -104,7 +104,7 @@ def run_daemon(
         ExitStack() as stack,
     ):
         sweep()
-        decisions = DecisionsFile(state_directory())
+        decisions = DecisionsFile(state_directory(), keeps_on=True)
         recording = Recording(revisions, path, note)
         judge = Judge(
             decisions,

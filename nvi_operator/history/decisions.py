@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nvi_operator.errors import ConflictError
+from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.history.revision import Content
 from nvi_operator.store.directory import file_errors, open_file, sweep, write_file
 
@@ -118,16 +118,31 @@ NOTHING = Decisions()
 
 
 class DecisionsFile:
-    """Written by the holder of the gateway's lock. `warnings` names what was damaged."""
+    """Written by the holder of the gateway's lock. `warnings` names what was damaged, or could not be read.
 
-    def __init__(self, directory: Path) -> None:
+    `keeps_on`: what cannot be read is as it was read last, or nothing, so that a disk that fails does not keep a
+    daemon from its gateway. A command refuses to decide then.
+    """
+
+    def __init__(self, directory: Path, *, keeps_on: bool = False) -> None:
         self.path = directory / NAME
         self.warnings: tuple[str, ...] = ()
+        self._keeps_on = keeps_on
+        self._warned: set[str] = set()
         self._seen: tuple[int, ...] | None = None
         self._last = NOTHING
 
     def read(self) -> Decisions:
         """Quick while the file is as it was: it is asked for at every reconcile. Raises KernelError."""
+        try:
+            return self._read()
+        except KernelError as error:
+            if not self._keeps_on:
+                raise
+            self._warn(f"{error.message}: what was decided is taken to be as it was")
+            return self._last
+
+    def _read(self) -> Decisions:
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -165,12 +180,19 @@ class DecisionsFile:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
-            with file_errors(f"{self.path}: renaming the damaged file"):
+            try:
                 self.path.rename(aside)
-            self.warnings += (
-                f"{self.path}: was damaged: {error}; renamed to {aside}: nothing is pending, held or suspended",
-            )
+                became = f"renamed to {aside}"
+            except OSError as failure:
+                became = f"renaming it failed: {failure.strerror}"
+            self._warn(f"{self.path}: was damaged: {error}; {became}: nothing is pending, held or suspended")
             return NOTHING
+
+    def _warn(self, text: str) -> None:
+        """Once: it is read again and again."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warnings += (text,)
 
 
 def _plain(decisions: Decisions) -> dict[str, Any]:

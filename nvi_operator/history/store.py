@@ -50,7 +50,10 @@ class History:
     @property
     def was_damaged(self) -> bool:
         """Was a damaged file set aside, now or earlier? Then there may have been more than is known."""
-        return any(self.path.parent.glob(f"{NAME}.damaged-*"))
+        try:
+            return any(self.path.parent.glob(f"{NAME}.damaged-*"))
+        except OSError:  # nobody knows
+            return True
 
     def take_warnings(self) -> tuple[str, ...]:
         """Those since the last call."""
@@ -242,37 +245,42 @@ class History:
     # ---------------------------------------------------------------- the file
 
     def _read(self, read: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        if self._db is None and not self.path.exists():
-            return otherwise
         try:
+            if self._db is None and not self.path.exists():
+                return otherwise
             return read(self._opened(writes=False))
         except sqlite3.OperationalError as error:
             if _is_missing_table(error):
                 return otherwise
             raise HistoryError(f"{self.path}: reading: {error}") from error
+        except OSError as error:
+            raise HistoryError(f"{self.path}: reading: {error.strerror or error}") from error
         except sqlite3.DatabaseError as error:
             raise HistoryError(
                 f"{self.path}: damaged: {error}", hint="the next apply renames it and begins a new one"
             ) from error
 
     def _write(self, write: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
-        for last in (False, True):
+        try:
             try:
-                db = self._opened(writes=True)
-                db.execute(f"PRAGMA synchronous = {SYNCHRONOUS if durable else 'NORMAL'}")
-                with _transaction(db):
-                    return write(db)
-            except sqlite3.OperationalError as error:
-                self.close()
-                raise HistoryError(f"{self.path}: writing: {error}") from error
+                return self._written(write, durable)
             except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
                 self.close()
-                if last:
-                    raise HistoryError(f"{self.path}: writing: {error}") from error
                 self._set_aside(error)
-            except KernelError as error:
-                raise HistoryError(error.message, hint=error.hint) from error
-        raise AssertionError("the last try returns or raises")
+                return self._written(write, durable)
+        except sqlite3.Error as error:
+            self.close()
+            raise HistoryError(f"{self.path}: writing: {error}") from error
+        except KernelError as error:
+            raise HistoryError(error.message, hint=error.hint) from error
+
+    def _written(self, write: Callable[[sqlite3.Connection], T], durable: bool) -> T:
+        db = self._opened(writes=True)
+        db.execute(f"PRAGMA synchronous = {SYNCHRONOUS if durable else 'NORMAL'}")
+        with _transaction(db):
+            return write(db)
 
     def _opened(self, *, writes: bool) -> sqlite3.Connection:
         if self._db is not None and writes and not self._writable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from nvi_operator.history.revision import Asked
@@ -29,9 +30,10 @@ def sweep() -> None:
     """Remove the records of network namespaces that ended with an earlier boot."""
     directory, now = state_directory(), f"netns-{boot_id()[:8]}-"
     state = directory.parent if directory.name.startswith(now) else directory
-    for left in state.glob("netns-????????-*"):
-        if not left.name.startswith(now):
-            shutil.rmtree(left, ignore_errors=True)
+    with suppress(OSError):
+        for left in state.glob("netns-????????-*"):
+            if not left.name.startswith(now):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def asked(command: str) -> Asked:

@@ -23,7 +23,8 @@ _HINTS = {
     errno.EPERM: "run as root, or use sudo",
     errno.EACCES: "run as root, or use sudo",
     errno.ENOSPC: "the disk is full: free some space; nothing was changed",
-    errno.EROFS: "it is mounted read-only; a service needs RuntimeDirectory=nvi-operator",
+    errno.EROFS: "it is mounted read-only; a service needs RuntimeDirectory= and StateDirectory=nvi-operator",
+    errno.EIO: "the disk fails: the kernel's log says more (dmesg)",
 }
 
 
