@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.state.lines import Line
 from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import KernelError
 from nvi_operator.kinds import KINDS
 from nvi_operator.language.model.gateway import GatewaySpec

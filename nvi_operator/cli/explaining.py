@@ -6,11 +6,11 @@ import os
 import socket
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.explain.flow import Entry, entry_of, tuple_of
 from nvi_operator.explain.icmp_errors import error

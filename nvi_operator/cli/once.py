@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.history.revision import Standing
 from nvi_operator.reconcile.cycle import reconcile

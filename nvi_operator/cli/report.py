@@ -9,8 +9,9 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from nvi_operator.dataclass import dataclass
 
 SECONDS = 60.0  # for each command
 LARGEST = 2 << 20  # bytes of one member

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nvi_operator import __version__
@@ -13,6 +12,7 @@ from nvi_operator.daemon.control.protocol import PROTOCOL, Request
 from nvi_operator.daemon.control.server import Answer, Later
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.sync import Sync
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import UplinkDown, UplinkUp
 from nvi_operator.events.moment import iso

@@ -14,13 +14,14 @@ import os
 import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import random as uniform
 from typing import Any
 
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.child import Child
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, SourceError
 from nvi_operator.events.event import Fetched, GatewayEvent, Note, SourceFailed, SourceGood
 from nvi_operator.kernel.again import module_command

@@ -10,9 +10,10 @@ whole    up       -> down    fewer than `quorum` targets may still work
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.health import Health
 
 _RETURN = 0.8  # of a limit, so that a value at the limit does not move flows to and fro

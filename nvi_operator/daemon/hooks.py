@@ -17,13 +17,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from nvi_operator import __version__
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.journal import environment
+from nvi_operator.dataclass import dataclass
 from nvi_operator.events.event import HookFailed
 from nvi_operator.events.record import History, Record, line
 

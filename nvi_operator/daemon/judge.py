@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError
 from nvi_operator.events import revisions as events
 from nvi_operator.events.event import GatewayEvent, Note

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.netlink.events import Event
 from nvi_operator.reconcile.outcome import Reason
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from nvi_operator.dataclass import dataclass
 
 Level = Literal["ok", "warning", "problem"]
 LEVELS: tuple[Level, ...] = ("problem", "warning", "ok")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.packet import UNNAMED, Packet
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family, Network

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
+
+from nvi_operator.dataclass import dataclass
 
 ALL = 0xFFFFFFFF
 

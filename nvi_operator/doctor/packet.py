@@ -6,10 +6,10 @@ nft's JSON is judged by structure. An expression that is not understood gives No
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.mark_bits import reads_conntrack
 from nvi_operator.doctor.ruleset import ListedRule
 from nvi_operator.language.model.values import Address, Family, Network

@@ -7,10 +7,11 @@ understood, is named.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.packet import Exact, Packet
 from nvi_operator.doctor.ruleset import ListedChain, Ruleset
 from nvi_operator.doctor.walk import walk as walk_chain

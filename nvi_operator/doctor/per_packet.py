@@ -9,9 +9,9 @@ has the table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.topology.blockers import Reason
 
 # sees: it wants every packet that passes it; decides: packets may go on differently;

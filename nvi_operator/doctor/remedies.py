@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.footprint import Footprint
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 

@@ -6,9 +6,9 @@ Most rules are none of these, and of a base chain that leads to none nothing els
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.per_packet import Effect, differs, effects, known_answer
 from nvi_operator.doctor.remedies import tool_of
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset

@@ -6,9 +6,10 @@ Statements stay the dictionaries that nft printed: `packet.py` and `mark_bits.py
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.wire.tables import NftTableFact
 
 Expression = Mapping[str, Any]

@@ -7,12 +7,13 @@ owned nft table is left out, because listing it could take seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 from typing import Any, Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.ruleset import Ruleset, parse_ruleset
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.model.values import Family, Network

@@ -7,9 +7,9 @@ match is not understood both ways are followed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.packet import Answer, Packet, element_matches, holds
 from nvi_operator.doctor.per_packet import Effect, known_answer
 from nvi_operator.doctor.rule_effects import RuleEffects

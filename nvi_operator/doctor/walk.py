@@ -7,9 +7,9 @@ if every path ends in one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.packet import Answer, Packet, element_matches, matches
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 

@@ -7,9 +7,11 @@ gone. Text is bounded where it is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import IntEnum
 from typing import Any, ClassVar
+
+from nvi_operator.dataclass import dataclass
 
 
 class Level(IntEnum):

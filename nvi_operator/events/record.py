@@ -6,9 +6,9 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.events.event import GatewayEvent, event_fields
 from nvi_operator.events.moment import iso
 

@@ -6,8 +6,7 @@ every event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from nvi_operator.dataclass import dataclass
 from nvi_operator.events.event import GatewayEvent, Level
 
 

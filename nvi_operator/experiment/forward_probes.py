@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count, islice
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.places import Places, spread
 from nvi_operator.experiment.probe import Expected, Probe, Sampled, ranges
 from nvi_operator.experiment.translation import is_redirected

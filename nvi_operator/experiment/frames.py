@@ -6,9 +6,10 @@ Sources: RFC 791, 768, 792, 826, 2784, 4443, 4861, 8200, 9293.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.headers import FLAGS, packet_in
 from nvi_operator.explain.packet import (
     ECHO_REPLY,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.probe import Disposition, Expected, Probe, is_in
 from nvi_operator.explain.packet import ICMP, ICMPV6, Packet

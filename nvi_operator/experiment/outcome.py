@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.judge import Result
 from nvi_operator.experiment.probe import Sampled
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Address, AddressRange

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.forward_probes import ForwardProbes
 from nvi_operator.experiment.places import SERVICES, Places, spread
 from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled, is_in, ranges

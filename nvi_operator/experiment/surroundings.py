@@ -7,9 +7,10 @@ administrator, DHCP or router advertisements would have set them. No host is mad
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.prefixes import LENGTH_OF_NETWORK, SubPrefix

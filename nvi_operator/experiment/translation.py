@@ -7,8 +7,8 @@ held against.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.places import Places
 from nvi_operator.experiment.probe import Addresses, Disposition, Expected, ranges
 from nvi_operator.explain.packet import Packet

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, Packet
 from nvi_operator.explain.verdict import Dropped, Refused, Verdict

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ICMP_OF, TCP, WITH_PORTS
 from nvi_operator.explain.passing import Passing

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import protocol_number
 from nvi_operator.state.translation import Translation

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, UDP
 from nvi_operator.explain.verdict import Forwarded

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.step import HostRoute, Origin, Subject
 from nvi_operator.state.fib_rule import FibRule

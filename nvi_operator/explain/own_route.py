@@ -6,8 +6,8 @@ For a socket that is bound to nothing, as those of ssh and git are: no source, n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, Packet, address
 from nvi_operator.explain.passing import entering

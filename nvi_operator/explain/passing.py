@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.flow import Entry
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS
 from nvi_operator.explain.region import FIELDS, Region

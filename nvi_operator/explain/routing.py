@@ -6,11 +6,12 @@ Source: net/core/fib_rules.c, net/ipv4/fib_rules.c, net/ipv4/fib_trie.c, net/ipv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.fields import own_addresses
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.machine import Machine

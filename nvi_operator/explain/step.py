@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Address, Network
 from nvi_operator.nft.ast import Element, Rule
 from nvi_operator.state.fib_rule import FibRule

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, get_args
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.headers import packet_in
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.step import Change, Did, ElementOf, Hook, Origin, RuleAt, Step, Subject

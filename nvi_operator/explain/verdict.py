@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.limits import Limit
 from nvi_operator.language.model.values import Address
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet
 from nvi_operator.explain.words import ARROWS, PacketError, parse_packet
 from nvi_operator.language.model.services import PROTOCOL_NAMES

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from nvi_operator.dataclass import dataclass
 
 SMALL = 1 << 16  # bytes: smaller files are kept as they are
 _LEAST_SAVED = 4  # a difference is kept where it takes a fourth of the file at most

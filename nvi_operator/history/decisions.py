@@ -15,10 +15,11 @@ import os
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.history.revision import Content
 from nvi_operator.store.directory import file_errors, open_file, sweep, write_file

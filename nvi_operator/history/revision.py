@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
+
+from nvi_operator.dataclass import dataclass
 
 Files = Mapping[str, bytes]  # by their name in the spec directory
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.spans import ADDRESSES, BYTE, PORTS, Spans
 from nvi_operator.language.model.packet_fields import Mark
 from nvi_operator.language.model.services import Service, protocol_number

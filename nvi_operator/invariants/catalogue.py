@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.invariants.claims import claimed_twice
 from nvi_operator.invariants.dead import dead_entries
 from nvi_operator.invariants.gateway import Gateway

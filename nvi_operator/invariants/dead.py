@@ -9,10 +9,11 @@ of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.spans import ADDRESSES, Spans
 from nvi_operator.invariants.boxes import OTHER, Box, boxes_of
 from nvi_operator.invariants.gateway import Gateway

@@ -7,9 +7,10 @@ do not end at their server are looked at one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.packet import address as address_of
 from nvi_operator.explain.region import Region

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.model import Topology
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.space import Bundle, Column
 from nvi_operator.explain.spans import Span
 from nvi_operator.language.model.services import PortRange, Service, protocol_number

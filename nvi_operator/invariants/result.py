@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.load.yaml_reader import Path
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.region import Region
 from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.invariants.classes import Classes, every_protocol, region

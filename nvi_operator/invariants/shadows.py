@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.spans import Spans
 from nvi_operator.invariants.boxes import Box
 from nvi_operator.language.load.yaml_reader import Path

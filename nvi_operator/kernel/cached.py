@@ -21,9 +21,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf.generations import Generations
 from nvi_operator.kernel.driver import Watch
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver

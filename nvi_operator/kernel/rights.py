@@ -10,9 +10,9 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.kernel.bpf.syscall import try_programs
 from nvi_operator.kernel.driver import Driver

@@ -8,11 +8,11 @@ address would end by its resets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntFlag
 from ipaddress import ip_network
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase
 from nvi_operator.language.model.values import FAMILIES, Family, Network
 from nvi_operator.language.wording import counted

@@ -7,9 +7,9 @@ the egress learns where that was. All of them share one set of maps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase
 from nvi_operator.topology.model import Topology
 

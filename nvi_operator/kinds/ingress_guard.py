@@ -6,9 +6,9 @@ It says what the anti-spoof guard in `ruleset/raw.py` says of local sources, and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase
 from nvi_operator.topology.model import Topology
 

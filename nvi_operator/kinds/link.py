@@ -6,8 +6,8 @@ The eBPF dataplane is carried by an `ifb`: no ARP, and it drops everything while
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.topology.model import Topology
 

@@ -6,8 +6,8 @@ Without it a specific route through an uplink in `main` beats the translated sou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.state.restorable import is_ifname, is_number
 from nvi_operator.topology.model import Topology

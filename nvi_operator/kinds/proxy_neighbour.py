@@ -7,8 +7,8 @@ which would answer for everything, stays off.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.topology.model import Topology
 

@@ -7,9 +7,10 @@ fall through to `main`, where the packet would leave untranslated or by the wron
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.interfaces import Uplink

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.state.restorable import is_ifname
 from nvi_operator.topology.model import Topology

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from nvi_operator.dataclass import dataclass
 
 Enforced = Literal["", "module.sig_enforce", "lockdown"]
 

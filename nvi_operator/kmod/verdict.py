@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 
 OLDEST = "0.3.0"  # the first with all attributes that kernel/kmod/device.py sends

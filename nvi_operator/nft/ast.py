@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Family
 
 

@@ -15,8 +15,9 @@ Deleting needs no such care: rules and maps are deleted in one batch of a few li
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.ast import Chain, NamedSet, Table
 from nvi_operator.nft.objects import is_kept, without_objects
 from nvi_operator.nft.references import set_names

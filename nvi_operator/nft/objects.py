@@ -9,9 +9,10 @@ A table with any other field is refused by `kinds_of`, so that no stage drops th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Generic, TypeVar
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.ast import Chain, Element, ForeignObject, NamedSet, Rule, Table
 from nvi_operator.nft.expressions import Ifindex, Json, member, parse_chain, parse_set, text
 from nvi_operator.nft.text import (

@@ -8,9 +8,9 @@ transaction: empty what changes, delete, define, fill.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import KernelError
 from nvi_operator.nft.ast import Table
 from nvi_operator.nft.objects import ObjectKind, is_kept, kinds_of, without_objects

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.topology.flows import Stranded
 from nvi_operator.topology.incremental import TopologyDelta

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from nvi_operator import __version__
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.module import MODULE

@@ -7,10 +7,11 @@ to entries that are no longer in the spec: chains and counters of the live table
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import ip_network
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.fib_rule import own_rules
 from nvi_operator.kinds.ingress_guard import IngressGuard

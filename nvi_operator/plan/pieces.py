@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.packet_fields import Mark, dscp_name
 from nvi_operator.nft.ast import (
     Assign,

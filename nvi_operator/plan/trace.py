@@ -14,11 +14,12 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import ip_network
 from operator import attrgetter
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.kinds.ingress_guard import IngressGuard

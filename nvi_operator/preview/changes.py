@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.language.model.gateway import GatewaySpec

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, SpecError, printable
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.fast.incremental import reload

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import NOTHING, Spans

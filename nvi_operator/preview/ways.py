@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.walk import Walk, walks
 from nvi_operator.preview.classes import FlowChange, Gateway

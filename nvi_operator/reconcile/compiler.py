@@ -5,10 +5,11 @@ The long way is `meaning`; an edit of a few forwards takes `after` (docs/adr/001
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Network

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, SpecError
 from nvi_operator.plan.change import NO_PLAN, Plan
 from nvi_operator.sources.revision import Revision

@@ -11,10 +11,11 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError
 from nvi_operator.history.revision import Content
 from nvi_operator.plan.change import Change, Plan

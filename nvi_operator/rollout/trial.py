@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, KernelError, NviError
 from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, Pending, Target
 from nvi_operator.history.revision import Content, Revision, Standing

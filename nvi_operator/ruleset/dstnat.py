@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import PORT_PROTOCOLS
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.judge import Observation, Result, judge
 from nvi_operator.experiment.probe import Disposition, Probe

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import IO, Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.assertions import Assertions
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.places import Places

@@ -12,9 +12,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.surroundings import MainRoute, Wire
 from nvi_operator.kernel.errors import kernel_errors

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import SpecError
 from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.fast.incremental import reload_file

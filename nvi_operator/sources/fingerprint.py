@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.load.files import ENTRY_SUFFIXES, SUFFIXES, SpecFiles
 
 # Two writes of one size within a tick of the filesystem's clock look alike (before 6.13; up to 10 ms).

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import SpecError
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.sources.fingerprint import Fingerprint

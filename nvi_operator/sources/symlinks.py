@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from nvi_operator.dataclass import dataclass
 
 _MOST_LINKS = 40  # as the kernel has it
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.topology.numbers import table_name
 
 # Protocol Numbers of IANA, by their names in `ip rule`.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
+
+from nvi_operator.dataclass import dataclass
 
 Address = IPv4Address | IPv6Address
 

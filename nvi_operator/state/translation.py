@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+
+from nvi_operator.dataclass import dataclass
 
 Address = IPv4Address | IPv6Address
 

@@ -21,10 +21,10 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import BusyError, ConflictError, KernelError, printable
 from nvi_operator.store.directory import RUN, file_errors, open_file
 

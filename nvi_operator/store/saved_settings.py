@@ -14,9 +14,9 @@ import errno
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, KernelError
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.sysctl import FORWARDING as FORWARDING_OF

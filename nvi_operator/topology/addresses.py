@@ -9,9 +9,9 @@ stay the uplink's: their flows go on, and what bears them leaves by it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within

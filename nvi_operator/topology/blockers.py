@@ -7,9 +7,10 @@ them in the words below. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
+
+from nvi_operator.dataclass import dataclass
 
 Reason = Literal[
     "counter",

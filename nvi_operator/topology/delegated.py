@@ -8,9 +8,9 @@ of: a lease of dhcpcd does, or else the ISP's own prefix that the spec names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.nat_entries import Static
 from nvi_operator.language.model.one_to_one import pieces

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import MappingProxyType
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.fib_rule import FibRule

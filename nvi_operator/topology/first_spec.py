@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.language.model.values import IFNAME_PATTERN, Family, Network, within
 from nvi_operator.topology.facts import Facts, LinkFact

@@ -6,10 +6,11 @@ What would be lost by it is a `Blocker`: of the spec and of settings here, of ot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.blockers import Blocker, Reason

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Address, Family, Network
 
 

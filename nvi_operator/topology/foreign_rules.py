@@ -9,9 +9,9 @@ uplink. What a rule would have done beyond that becomes a note.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.facts import Facts, ForeignRule

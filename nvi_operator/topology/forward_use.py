@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Address
 from nvi_operator.state.translation import Translation

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import Target
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Address, Family, Network
 from nvi_operator.topology.facts import WireRoute
 from nvi_operator.topology.health import UNKNOWN, ProbedState

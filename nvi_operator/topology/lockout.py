@@ -7,9 +7,9 @@ which the gateway itself is reached. A session that conntrack knows may go on, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Address
 from nvi_operator.topology.model import Topology

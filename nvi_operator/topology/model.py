@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.settings import Guards
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
 from nvi_operator.topology.flow_cache import FlowCache

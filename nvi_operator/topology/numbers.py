@@ -7,7 +7,7 @@ imports nothing of the project, so that the checks of a spec can read the limits
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nvi_operator.dataclass import dataclass
 
 # --------------------------------------------------------------------------- routing tables
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.fields import SourcePorts
 from nvi_operator.language.model.nat_entries import Pick
 from nvi_operator.language.model.packet_fields import Mark

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import Target
 from nvi_operator.topology.health import UNKNOWN, HealthFacts, ProbedState, Server
 from nvi_operator.topology.interfaces import Inside, Interface

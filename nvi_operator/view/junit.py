@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, printable
 from nvi_operator.invariants.result import Result
 from nvi_operator.language.load.merge import Positions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nvi_operator.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ Fields are only ever added; what is not known is ignored. A change that breaks a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netns import cookie
 from nvi_operator.store.directory import RUN

@@ -15,8 +15,10 @@ import struct
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from nvi_operator.dataclass import dataclass
 
 LONGEST_REQUEST = 4096  # bytes
 MOST_WAITING = 256 * 1024  # bytes that a peer has not read when more is sent unasked

@@ -9,12 +9,12 @@ import select
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nvi_operator.daemon.probes.prober import way_of
 from nvi_operator.daemon.probes.targets import Stream, Target, target
 from nvi_operator.daemon.probes.way import Way
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.model.checks import Check

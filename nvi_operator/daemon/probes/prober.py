@@ -10,13 +10,14 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.daemon.health_state import HealthState
 from nvi_operator.daemon.probes.targets import Stream, Target, target
 from nvi_operator.daemon.probes.way import Way
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.values import FAMILIES, Family

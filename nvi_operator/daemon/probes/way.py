@@ -10,7 +10,8 @@ behind, which tells tenants with equal addresses apart.
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+
+from nvi_operator.dataclass import dataclass
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 

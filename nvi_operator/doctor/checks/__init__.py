@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.checks import (
     docker,
     drops,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.hooks import forwarded, received

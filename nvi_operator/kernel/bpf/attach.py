@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import KernelError, NviError
 from nvi_operator.kernel.bpf import syscall, tcx
 from nvi_operator.kernel.bpf.clsact import Clsact, Filter

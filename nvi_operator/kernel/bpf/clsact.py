@@ -11,10 +11,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf.names import is_own
 from nvi_operator.kernel.bpf.tcx import Hook, Order
 from nvi_operator.kernel.errors import kernel_errors

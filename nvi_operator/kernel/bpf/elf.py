@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from nvi_operator.dataclass import dataclass
 
 Order = Literal["little", "big"]
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Family
 from nvi_operator.state.flow import Tuple as Tuple
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf.maps import PERCPU_ARRAY, MapInfo
 from nvi_operator.kernel.bpf.program import one_bit
 from nvi_operator.kernel.bpf.tcx import Hook

@@ -12,9 +12,9 @@ import errno
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf.elf import RODATA
 

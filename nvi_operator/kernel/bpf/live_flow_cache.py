@@ -6,9 +6,9 @@ import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from heapq import nlargest
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf import flow_cache as layout
 from nvi_operator.kernel.bpf import objects, syscall
 from nvi_operator.kernel.bpf.flow_cache import CachedFlow, Traffic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nvi_operator.dataclass import dataclass
 
 HASH, ARRAY, PERCPU_ARRAY, LPM_TRIE = 1, 2, 6, 11  # enum bpf_map_type, include/uapi/linux/bpf.h
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, which a trie asks for

@@ -9,9 +9,9 @@ import platform
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf.maps import ARRAY, MapInfo
 from nvi_operator.kernel.errors import TRANSIENT

@@ -14,8 +14,9 @@ import errno
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelError, NftCrashedError, NviError
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import HINTS, kernel_errors

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.bpf import live, objects, program, syscall
 from nvi_operator.kernel.bpf.clsact import list_filters

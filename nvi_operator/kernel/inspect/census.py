@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.netlink.route_messages import (
     DST,
     GET,

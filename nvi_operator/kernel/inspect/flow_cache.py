@@ -5,8 +5,9 @@ To list foreign tables may take half a second, so what was read of them counts u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.flow_cache import SETTINGS, host_blockers, merged, rule_blockers
 from nvi_operator.doctor.footprint import Footprint
 from nvi_operator.doctor.survey import Survey

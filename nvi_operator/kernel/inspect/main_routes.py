@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.inspect.next_hop_objects import read_next_hop_objects
 from nvi_operator.kernel.netlink.route_messages import (
     GET,

@@ -13,9 +13,9 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.ruleset import parse_ruleset
 from nvi_operator.doctor.survey import Binding
 from nvi_operator.errors import NviError

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import DONE, DUMP, NETFILTER, REQUEST, Netlink, header
 from nvi_operator.language.model.services import PROTOCOL_NAMES

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf.flow_cache import Traffic, Tuple
 from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, REQUEST, Netlink, Reply, header
 from nvi_operator.nft.wire.attributes import attribute, attributes

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.inspect.process import run
 from nvi_operator.kernel.kmod.build import built, need_headers

@@ -15,11 +15,11 @@ import socket
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.main_routes import MAY_BE_DELEGATED, leads_by, pattern
 from nvi_operator.kernel.netlink.route_messages import REFUSING

@@ -12,8 +12,9 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netlink.events import KernelEvents, subscribed
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink

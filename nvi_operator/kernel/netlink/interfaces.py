@@ -8,9 +8,10 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address, ip_interface
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink, number, shown_number, text
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE
 from nvi_operator.nft.wire.attributes import attribute, attributes

@@ -12,8 +12,8 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.nft.wire.attributes import attributes
 

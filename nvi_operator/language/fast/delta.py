@@ -6,8 +6,9 @@ Each stage has a fast way from a delta, in its `incremental.py`, beside the one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from nvi_operator.dataclass import dataclass
 
 Entries = Mapping[str, Any]
 

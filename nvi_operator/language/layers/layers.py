@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import PurePath
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.layers.file_entries import FileEntries
 from nvi_operator.language.layers.overlay import lay_over, mapping_of

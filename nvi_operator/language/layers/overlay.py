@@ -8,9 +8,10 @@ document of its own, which comes first, so that rules of the host go before thos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Branch, Document, Path, Places, own_place

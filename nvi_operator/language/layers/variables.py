@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Branch, Document, Path, Places, own_place

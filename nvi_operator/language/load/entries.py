@@ -8,13 +8,14 @@ sections may be so written is in `model/sections.py`, which file may be read in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.fast.delta import Delta, Patch
 from nvi_operator.language.fast.line_diff import changed_lines

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.layers.layers import has_layers, hosts_of
 from nvi_operator.language.load.files import ReadEntries, SpecFiles

@@ -7,9 +7,10 @@ must be is in the models in `model/`, what the whole must be in `check/gateway.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path as FilePath
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.check.gateway import check
 from nvi_operator.language.check.port_claims import Claims

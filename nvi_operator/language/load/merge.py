@@ -6,10 +6,11 @@ How the documents of a section join is declared in `model/sections.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePath
 from typing import Any, Protocol
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.load.yaml_reader import Path

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblems
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.fast.fast_yaml import LEAST, EntryRun, NotPlainError, cut, lines_of, second

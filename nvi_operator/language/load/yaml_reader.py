@@ -9,11 +9,11 @@ The scalars are in `yaml_scalars.py`, the words for libyaml's complaints in `yam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.load.yaml_errors import decoded, other_line_break, reader_problem, syntax_problem
 from nvi_operator.language.load.yaml_scalars import AmbiguousScalar, may_be_other_than_text, value_of

@@ -7,12 +7,13 @@ they hold comes as pydantic's validation context (`KnownSets`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Networks, OrShort, SpecNetwork, as_tuple
 from nvi_operator.language.model.values import Network, is_name, parse_network

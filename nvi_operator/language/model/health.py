@@ -5,11 +5,11 @@ judges by it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe, OrShort, SpecAddress, SpecTarget, as_tuple
 from nvi_operator.language.model.services import PortRange, Target

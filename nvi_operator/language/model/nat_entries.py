@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.address_sets import SelectedNetworks
 from nvi_operator.language.model.base import DESCRIPTION, ENABLED
 from nvi_operator.language.model.fields import (

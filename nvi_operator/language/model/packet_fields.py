@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.wording import HintedError, nearest, shown
 
 # RFC 2474, 2597, 3246, 5865, 8622, with the names that nft has. The first name of a number is the one written.

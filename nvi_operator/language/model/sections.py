@@ -8,11 +8,11 @@ other. What its entries must be among each other belongs to `language/check/`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Annotated, Any, cast, get_args, get_origin
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import attributes_of, fields_of, is_model
 from nvi_operator.language.model.gateway import Gateway, GatewaySpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat

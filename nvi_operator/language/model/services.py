@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, nearest, short, shown
 

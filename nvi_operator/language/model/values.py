@@ -7,11 +7,11 @@ shell. Every parser raises ValueError with a sentence; `language/load/validation
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, NoReturn
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.wording import HintedError, shown
 
 Address = IPv4Address | IPv6Address

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe
 from nvi_operator.language.model.values import as_text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.validation_messages import explained

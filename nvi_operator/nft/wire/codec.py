@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, compress, islice, repeat, starmap
 from operator import and_, itemgetter
 from typing import Any
 from zlib import crc32
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.ast import Data, Element, NamedSet, Parts, Value, Verdict
 from nvi_operator.nft.wire.attributes import WireError, attribute, attributes, only
 from nvi_operator.nft.wire.types import TYPES, Packed, Type, high_end, low_end

@@ -6,8 +6,8 @@ Read only: libnftables writes such sets, and decides what becomes of adjacent an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.ast import Data, Element, NamedSet, Value
 from nvi_operator.nft.wire.attributes import WireError, attributes, only
 from nvi_operator.nft.wire.codec import DATA, ELEMENT, FLAGS, KEY, USERDATA, Codec, Fields

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.wire.attributes import WireError, attributes
 from nvi_operator.nft.wire.messages import DELETE_ELEMENT, ELEMENTS, NEW_ELEMENT, SET_NAME, Verb, after
 

@@ -6,8 +6,8 @@ Source: include/uapi/linux/netfilter/nf_tables.h.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.nft.wire.messages import TABLE_NAME, message
 

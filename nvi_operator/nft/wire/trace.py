@@ -6,9 +6,9 @@ Source: nf_tables_trace.c, include/uapi/linux/netfilter/nf_tables.h (NFTA_TRACE_
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.wire.attributes import WireError, attributes
 from nvi_operator.nft.wire.tables import FAMILIES
 

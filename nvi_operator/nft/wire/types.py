@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft.ast import Interval, Value
 from nvi_operator.nft.values import PROTOCOLS, ends, range_value
 from nvi_operator.nft.wire.attributes import WireError

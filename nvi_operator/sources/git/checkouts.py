@@ -17,10 +17,11 @@ import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import SourceError
 from nvi_operator.sources.git.refs import TESTING
 from nvi_operator.store.directory import open_directory

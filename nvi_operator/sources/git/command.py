@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from nvi_operator.dataclass import dataclass
 
 # From https://git-scm.com/docs/git-config. `fetch.unpackLimit=1`: packs are synced to the disk as a whole.
 _SETTINGS = (

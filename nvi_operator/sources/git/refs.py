@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import SourceError
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"

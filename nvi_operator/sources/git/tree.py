@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import RefusedError
 from nvi_operator.language.load.files import (
     ENTRY_SUFFIXES,

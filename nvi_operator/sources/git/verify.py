@@ -10,9 +10,9 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import RefusedError, SourceError
 
 _GPG = re.compile(r"^\[GNUPG:\] (GOODSIG|EXPSIG|EXPKEYSIG|REVKEYSIG|BADSIG|NO_PUBKEY) (\S+) ?(.*)$", re.MULTILINE)

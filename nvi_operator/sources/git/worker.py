@@ -14,10 +14,11 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, RefusedError
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote

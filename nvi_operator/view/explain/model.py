@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.verdict import NotModelled
 from nvi_operator.explain.walk import Walk

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.flow import Entry, Tuple
 from nvi_operator.explain.flow_cache import flow_cache
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet, address

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 from nvi_operator.language.model.packet_fields import dscp_name

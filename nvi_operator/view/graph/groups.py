@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.view.graph.entries import Entry
 from nvi_operator.view.graph.model import Opened
 

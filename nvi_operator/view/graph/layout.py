@@ -7,9 +7,9 @@ monospaced font, so that its width is known without the font.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.view.graph.model import Box, Column, Drawing, Line
 
 MARGIN = 20

@@ -6,8 +6,8 @@ No line has a control character, nor one that turns the direction of writing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, printable
 from nvi_operator.language.wording import short
 from nvi_operator.plan.trace import trace

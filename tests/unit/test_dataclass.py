@@ -1,0 +1,92 @@
+"""A dataclass is made when it is first used, and is then what the standard library makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any
+
+import pytest
+
+import nvi_operator
+from nvi_operator.dataclass import dataclass
+
+
+def _made(class_: type) -> bool:
+    return isinstance(class_.__dict__["__dataclass_fields__"], dict)
+
+
+def _classes() -> tuple[type[Any], type[Any]]:
+    @dataclass(frozen=True)
+    class Address:
+        text: str
+        labels: tuple[str, ...] = field(default_factory=tuple)
+
+    @dataclass(frozen=True)
+    class Named(Address):
+        name: str = "lan0"
+
+        def __post_init__(self) -> None:
+            if not self.text:
+                raise ValueError("no address")
+
+    return Address, Named
+
+
+def test_a_class_without_instances_is_not_made() -> None:
+    assert not any(map(_made, _classes()))
+
+
+def test_an_instance_makes_its_class_and_the_bases() -> None:
+    address, named = _classes()
+    first, second = named("192.0.2.1"), named("192.0.2.1", name="lan0")
+    assert _made(address)
+    assert _made(named)
+    assert first == second
+    assert {first: "found"}[second] == "found"
+    assert repr(first).endswith("Named(text='192.0.2.1', labels=(), name='lan0')")
+    assert replace(first, name="lan1") == named("192.0.2.1", (), "lan1")
+    with pytest.raises(FrozenInstanceError):
+        first.text = "192.0.2.2"
+    with pytest.raises(TypeError, match=r"Named.__init__\(\) missing 1 required positional argument: 'text'"):
+        named()
+    with pytest.raises(ValueError, match="no address"):
+        named("")
+
+
+def test_what_asks_for_fields_makes_the_class() -> None:
+    _, named = _classes()
+    assert is_dataclass(named)
+    assert [each.name for each in fields(named)] == ["text", "labels", "name"]
+    assert named.__match_args__ == ("text", "labels", "name")
+
+
+def test_threads_that_come_at_once_find_it_made() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(20):
+                _, named = _classes()
+                assert len(set(threads.map(named, ["192.0.2.1"] * 8))) == 1
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_every_dataclass_can_be_made() -> None:
+    """A wrong one would be found when it is first used."""
+    modules = [module.name for module in walk_packages(nvi_operator.__path__, "nvi_operator.")]
+    found = {
+        value
+        for name in modules
+        if not name.endswith("__main__")
+        for value in vars(import_module(name)).values()
+        if isinstance(value, type) and value.__module__ == name and "__dataclass_fields__" in vars(value)
+    }
+    assert len(found) > 300
+    for each in found:
+        assert all(isinstance(one, dataclasses.Field) for one in fields(each))
