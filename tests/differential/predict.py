@@ -102,10 +102,14 @@ def with_entries(machine: Machine, step: Step, walk: Walk | None) -> Machine:
     """
     known = machine.entries
     if step.what == "reply" and walk is not None and walk.entry is not None:
-        known = tuple(replace(entry, answered=True) for entry in known)
+        known = answered(machine).entries
     opened = "ack" in (step.sent.packet.flags or ())
     made = (replace(explained(entry), answered=opened) for entry in step.made)
     return replace(machine, entries=(*known, *made))
+
+
+def answered(machine: Machine) -> Machine:
+    return replace(machine, entries=tuple(replace(entry, answered=True) for entry in machine.entries))
 
 
 def explained(entry: Entry) -> ExplainedEntry:

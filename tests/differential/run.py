@@ -12,7 +12,7 @@ from nvi_operator.explain.verdict import Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
 from tests.differential.case import SELF, Case, Talk
 from tests.differential.compare import agreeing, report
-from tests.differential.predict import Answers, machine, of_gateway, predicted, told, with_entries
+from tests.differential.predict import Answers, answered, machine, of_gateway, predicted, told, with_entries
 from tests.differential.scene import Stage, Step, reaction
 
 PER_CASE = 250  # talks: an apply takes as long as some hundred packets
@@ -82,8 +82,10 @@ def _talk(
             tally.agreed[f"{step.what} {type(agreed.verdict).__name__}"] += 1
             answers = answers or Answers(agreed)
         machine = with_entries(machine, step, agreed)
-        reacted = reaction(step) if agreed is not None and _may_react(talk, step) else None
-        if reacted is not None and agreed is not None and _is_told(agreed, reacted):
+        reacted = reaction(step) if agreed is not None else None
+        if reacted is not None and not reacted.sent.packet.is_error:
+            machine = answered(machine)
+        if reacted is not None and agreed is not None and _may_react(talk, step) and _is_told(agreed, reacted):
             walks = of_gateway(machine, agreed)
             if _limit(walks) is None and agreeing(walks, reacted, case.host.down) is None:
                 return report(walks, reacted)

@@ -118,7 +118,10 @@ def reaction(step: Step) -> Step | None:
     sent, out = step.sent.packet, main(step)
     for seen in step.seen:
         packet = seen.packet
-        is_answer = out is not None and out.place == SELF and _ends(packet) == _ends(_back(out.packet))
+        backwards = (
+            {_ends(_back(each)) for each in (sent, out.packet)} if out is not None and out.place == SELF else ()
+        )
+        is_answer = _ends(packet) in backwards  # as who was asked, also where another one took it
         is_echo = packet.icmp is not None and packet.icmp[0] == ECHO[packet.version][1]
         if seen is not out and (packet.is_error or (is_answer and (is_echo or packet.protocol == TCP))):
             about = sent if packet.is_error else None

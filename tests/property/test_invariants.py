@@ -125,7 +125,7 @@ ASKED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(6))
+@settings(max_examples=examples(12))
 @given(specs(), ASKED)
 def test_a_walk_that_many_questions_share_says_what_one_alone_says(
     spec: GatewaySpec, asked: dict[str, object]
