@@ -62,6 +62,7 @@ spec:
     dns: { ports: [53/udp, 53/tcp], to: self }
   routes:
     - { name: far, to: 192.0.2.128/25, via: lte }
+    - { name: as-a, from: 203.0.113.2, via: a }
 """
 ASSERTING = """\
 apiVersion: nvi-operator/v1

@@ -364,11 +364,11 @@ def check_routes(spec: GatewaySpec) -> Iterator[Problem]:
         if uplinks and all(uplink.addresses != "auto" for uplink in uplinks):
             routed = {network.version for uplink in uplinks for network in uplink.routed or ()}
             sides.append(("via", {family for uplink in uplinks for family in families_of(uplink)} | routed))
-        common, clash = common_families(sides)
+        _, clash = common_families(sides)
         if clash:
             name, shown = clash
             yield (*at, name), f"IPv4 mixed with IPv6: {shown}", "write one route for each family"
-        entries += len(common)
+        entries += sum(all(family in versions for name, versions in sides if name != "via") for family in FAMILIES)
         for network in route.from_ or ():
             if stays(network):
                 message = f"{network} is inside, and nothing leaves with such a source"

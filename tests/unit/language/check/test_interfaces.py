@@ -94,13 +94,13 @@ REFUSED: Rows = {
     ),
     "too many routes, counted by family": (
         uplinks(
-            UPLINK_A, more="  routes:\n" + "".join(f"    - {{name: r{n}, in: lan0, via: a}}\n" for n in range(381))
+            UPLINK_A, more="  routes:\n" + "".join(f"    - {{name: r{n}, in: lan0, via: a}}\n" for n in range(191))
         ),
         [
             (
                 "10:5",
                 "spec.routes",
-                "381 routes, counting IPv4 and IPv6 apart: at most 380",
+                "382 routes, counting IPv4 and IPv6 apart: at most 380",
                 "join them into fewer routes with more prefixes each",
             )
         ],
