@@ -30,6 +30,32 @@ deb() {
     export LD_LIBRARY_PATH PATH="$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH"
 }
 
+# debian13 NAME=VERSION...: with all that they depend on, unpacked in a root of their own, $root13.
+debian13() {
+    echo "packages of Debian 13: $*"
+    root13="$scratch/root13"
+    mkdir -p "$root13"/{dev,proc,tmp,run,usr/{bin,sbin,lib,lib64}} "$scratch"/apt/{state/lists,cache/archives}/partial
+    ln -s usr/{bin,sbin,lib,lib64} "$root13"
+    : >"$scratch/apt/status"
+    echo "deb http://deb.debian.org/debian trixie main" >"$scratch/apt/sources.list"
+    local options=(-qq -o Dir::State="$scratch/apt/state" -o Dir::State::status="$scratch/apt/status" -o Dir::Cache="$scratch/apt/cache"
+        -o Dir::Etc::sourcelist="$scratch/apt/sources.list" -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root)
+    if ! apt-get "${options[@]}" update ||
+        ! apt-get "${options[@]}" --yes --download-only --no-install-recommends install "$@" >/dev/null; then
+        echo "cannot download $*" >&2
+        exit 2
+    fi
+    for file in "$scratch"/apt/cache/archives/*.deb; do dpkg-deb -x "$file" "$root13"; done
+}
+
+# COMMAND... in the namespace and in $root13.
+inside13() {
+    root13="$root13" ip netns exec "$netns" unshare -m bash -c '
+        mount -t proc proc "$root13/proc"
+        mount --bind /dev "$root13/dev"
+        exec env -u LD_LIBRARY_PATH PATH=/usr/sbin:/usr/bin chroot "$root13" "$@"' - "$@"
+}
+
 # wheel NAME==VERSION...: on Python's path, not installed.
 wheel() {
     echo "packages: $*"
