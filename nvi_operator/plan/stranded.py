@@ -30,6 +30,7 @@ from nvi_operator.topology.faults import uplink_state
 from nvi_operator.topology.flows import FlowQuestion, TrackedFlow
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.prefixes import fewest
 from nvi_operator.topology.rules import Conditions, ForwardEntry, ForwardRule, SourceAction, Spread, ToRange
 from nvi_operator.topology.ways import Tier, shares
 
@@ -82,17 +83,26 @@ class StrandedFlows:
 
     def _uplinks(self, topology: Topology, family: Family) -> Iterator[FlowQuestion]:
         moves = self._spec.failback == "move"
-        for uplink in topology.uplinks:
-            address = uplink.primary(family)
-            if address is None or not self._is_changed:
-                continue
+        for uplink in topology.uplinks if self._is_changed else ():
             if not uplink.is_usable(family):
                 why = f"uplink {uplink.name}: {uplink_state(uplink)}"
             elif moves and any(self._is_behind(topology, uplink, rule.as_.tiers) for rule in self._spec.source_nat):
                 why = f"uplink {uplink.name}: a preferred one works again"
             else:
                 continue
-            yield FlowQuestion(family, why, translated=ip_network(address))
+            for network in self._given_of(uplink, family):
+                yield FlowQuestion(family, why, translated=network)
+
+    def _given_of(self, uplink: Uplink, family: Family) -> tuple[Network, ...]:
+        """What rules give of an uplink: its address, and what is in pools."""
+        pools = [r for rule in self._spec.source_nat for r in rule.as_.pool or () if r.family == family]
+        given = [
+            network
+            for network in uplink.sources(family)
+            if any(int(r.first) <= int(network[-1]) and int(network[0]) <= int(r.last) for r in pools)
+        ]
+        own = uplink.primary(family)
+        return fewest([*given, *([ip_network(own)] if own else [])], family)
 
     def _prefixes(self, topology: Topology) -> Iterator[FlowQuestion]:
         """Of prefix NAT: those that are not given now, where that has changed."""

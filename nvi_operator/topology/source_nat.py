@@ -142,20 +142,41 @@ def _action(
     if translation.tiers:
         return _to_uplinks(rule, translation, family, uplinks, note)
     ranges = [r for r in translation.pool or () if r.family == family]
-    return pool_action(translation, ranges, conditions) if ranges else None
+    return pool_action(translation, ranges, conditions, _without_dead(ranges, uplinks, family)) if ranges else None
 
 
-def pool_action(translation: Translation, ranges: Sequence[AddressRange], conditions: Conditions) -> SourceAction:
-    """To one of these addresses of the pool."""
+def pool_action(
+    translation: Translation,
+    ranges: Sequence[AddressRange],
+    conditions: Conditions,
+    working_ranges: Sequence[AddressRange] | None = None,
+) -> SourceAction:
+    """To one of these addresses of the pool, and of those that work."""
     if not translation.overload:
         return OneToOne(tuple(_pairs(conditions.sources, ranges)))
     pick = _pick(translation)
     size = sum(r.size for r in ranges)
-    if size == 1 or (len(ranges) == 1 and size > MOST_CHOSEN and pick in BY_KERNEL):
+    if len(ranges) == 1 and (size == 1 or (size > MOST_CHOSEN and pick in BY_KERNEL)):
         return ToRange(ranges[0], translation.ports, pick == "client")
     weights = translation.pool or {}
-    choices = tuple(Choice(str(a), a, weights[r]) for r in ranges for a in _addresses([r]))
+    given = ranges if working_ranges is None else working_ranges
+    choices = tuple(Choice(str(a), a, weights[r]) for r in given for a in _addresses([r]))
+    if len(choices) == 1:
+        return ToRange(given[0], translation.ports, persistent=False)
     return Spread(choices, pick, translation.ports)
+
+
+def _without_dead(
+    ranges: Sequence[AddressRange], uplinks: Sequence[Uplink], family: Family
+) -> Sequence[AddressRange]:
+    """Those of a pool whose uplink works, where it has addresses of several; all of them where none works."""
+    owners = {r: next((u for u in uplinks if any(r.first in n for n in u.sources(family))), None) for r in ranges}
+    named = dict.fromkeys(u.name for u in owners.values() if u is not None)
+    if len(named) < 2:
+        return ranges
+    by_name = {u.name: u for u in uplinks}
+    used = {u.name for u, _ in working([[(by_name[name], 1) for name in named]], family)}
+    return [r for r, owner in owners.items() if owner is None or owner.name in used]
 
 
 def _pick(translation: Translation) -> Pick:

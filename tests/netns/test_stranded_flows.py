@@ -44,9 +44,14 @@ def far(site: Site) -> None:
 
 
 def test_a_telephone_works_again_with_its_next_packet(site: Site, gateway: GatewayHost, ordered: str) -> None:
+    pool = "- {name: pool, ports: 5061/udp, as: {pool: {203.0.113.18: 1000, 198.51.100.18: 1}}}\n    "
+    ordered = ordered.replace("- name: server\n", f"{pool}- name: server\n", 1)
     gateway.apply(ordered)
     call = phone(site)
     assert call.seen == A
+    site.far.serve(5061, protocol="udp")
+    pooled = site.client.connect(site.far.address, 5061, protocol="udp")
+    assert pooled.seen == "203.0.113.18"
     with site.server.connect(site.far.address, 443) as other:
         assert other.seen == B, "always by isp-b"
         unplug(site, "isp-a")
@@ -56,6 +61,7 @@ def test_a_telephone_works_again_with_its_next_packet(site: Site, gateway: Gatew
         )
         assert "1 flow stranded: uplink isp-a: wan0 is without carrier: 1 ended" in gateway.apply(ordered).stdout
         assert call.again().seen == B
+        assert pooled.again().seen == "198.51.100.18", "an address of the pool whose uplink works"
         assert other.again().seen == B
     assert site.leaks() == 0
 

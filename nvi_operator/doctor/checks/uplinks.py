@@ -59,10 +59,11 @@ def routed_on_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
     for name, uplink in sorted(spec.uplinks.items()) if spec is not None else ():
         link = survey.links.get(uplink.interface)
         there = link.addresses if link is not None else ()
+        announced = (uplink.routed or ()) if uplink.announce is True else uplink.announce or ()
         for network in uplink.routed or ():
             on_wire = next((interface for interface in there if within(network, interface.network)), None)
             answered = {ip_network(interface.ip) for interface in there}
-            if on_wire is None or network in answered:
+            if on_wire is None or network in answered or any(within(network, n) for n in announced):
                 continue
             one = network.network_address
             yield Finding(
@@ -70,8 +71,9 @@ def routed_on_wire(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
                 "routed-on-wire",
                 f"uplink {name}: routed {network} is in {on_wire.network}, the network of {uplink.interface}: its "
                 "router asks for such addresses by ARP or neighbour discovery, and no host answers",
-                f"ip address add {one}/{one.max_prefixlen} dev {uplink.interface}  # each of them, and in the spec "
-                "under addresses\n"
+                f"# in the spec: uplinks: {{{name}: {{announce: true}}}}\n"
+                f"# or: ip address add {one}/{one.max_prefixlen} dev {uplink.interface}  # each of them, and "
+                "under addresses of the spec\n"
                 "# or ignore this, if the provider routes them to this gateway's address",
             )
 

@@ -25,6 +25,7 @@ FULL_TUNNEL = ForeignRule(
 ROUTED = {
     "uplinks": {"isp-a": {"interface": "wan0", "addresses": ["203.0.113.2"], "routed": ["203.0.113.9/32"]}},
 }
+ANNOUNCED = {"uplinks": {"isp-a": {**ROUTED["uplinks"]["isp-a"], "announce": True}}}
 AUTOS = {"uplinks": {name: {"interface": f"wan{n}", "nextHop": "auto"} for n, name in enumerate("ab")}}
 ROUTER = link("wan0", next_hops=((4, "192.0.2.80"),))
 PROBES = {"uplinks": {"a": {"interface": "wan0", "nextHop": "auto", "health": "192.0.2.80"}}}
@@ -282,6 +283,7 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
             [],
             id="on the interface as well",
         ),
+        pytest.param("routed-on-wire", {}, ANNOUNCED, [], id="announced"),
         pytest.param("routed-on-wire", {"links": [link("wan0", "10.0.0.2/30")]}, ROUTED, [], id="routed indeed"),
         pytest.param("shared-addresses", {}, {}, [], id="each its own"),
         pytest.param("shared-addresses", {"links": TWINS}, AUTOS, ["problem"], id="two modems of one make"),
