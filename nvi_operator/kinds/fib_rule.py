@@ -84,16 +84,9 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
                 mark=stage,
                 mask=stage,
             )
-    for network in _beyond_routes(topology, family):
-        yield FibRule(
-            family,
-            at.not_routed,
-            "goto",
-            goto=at.honoured(0) if any(_before(topology, family)) else at.connected,
-            destination=str(network),
-            mark=stage,
-            mask=stage,
-        )
+    for network, beyond in dict(_at_home(topology, family)).items():
+        past = FibRule(family, at.not_routed, "goto", goto=beyond, destination=str(network))
+        yield replace(past, mark=stage, mask=stage)
     for index, route in enumerate(topology.routes):
         if route.conditions.family == family:
             table = topology.uplink(route.uplink).table
@@ -111,17 +104,24 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
                 )
 
 
-def _beyond_routes(topology: Topology, family: Family) -> Iterator[Network]:
-    """Inside networks that no route of the spec is about, though some match what is sent there.
+def _at_home(topology: Topology, family: Family) -> Iterator[tuple[Network, int]]:
+    """Inside networks that no route of the spec is about, though some match what is sent there; and where to go on.
 
     Such as answers and hairpins, where a route names no destination, or a wide one. One that names an inside network,
-    or a part of it, says that this is elsewhere.
+    or a part of it, says that this is elsewhere. A foreign table is asked for networks behind the interfaces that it
+    leads to: peers of a mesh VPN may offer the numbers of the others as well.
     """
+    at, before = topology.priorities, _before(topology, family)
     routes = [route.conditions for route in topology.routes if route.conditions.family == family]
     led = [network for conditions in routes for network in conditions.destinations]
-    for network in topology.inside_networks(family):
-        if any(within(network, n) and network != n for n in led) or not all(c.destinations for c in routes):
-            yield from networks_without([network], [n for n in led if within(n, network)], family)
+    foreign = {ifname for honoured in before for ifname in honoured.ways}
+    for inside in topology.inside_interfaces:
+        beyond = at.honoured(0) if inside.interface.ifname in foreign else at.connected
+        for network in inside.of_family(family):
+            wide = any(within(network, n) and network != n for n in led) or not all(c.destinations for c in routes)
+            if wide or (before and beyond == at.connected):
+                for part in networks_without([network], [n for n in led if within(n, network)], family):
+                    yield part, beyond
 
 
 def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, OwnRule | None]]:

@@ -99,6 +99,7 @@ def _honoured(spec: GatewaySpec, fact: ForeignRule) -> Honoured | None:
         mark,
         mask,
         max(rule.suppress_prefix_length or 0, 0),
+        table.ways,
     )
 
 

@@ -285,3 +285,4 @@ class Honoured:
     mark: int
     mask: int
     suppress_prefix_length: int
+    ways: tuple[str, ...] = ()  # the interfaces that its table leads to

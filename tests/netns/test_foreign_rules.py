@@ -45,6 +45,8 @@ def peer(site: Site) -> Host:
 
 
 def test_a_mesh_vpns_routes_in_a_table_of_its_own_are_honoured(site: Site, gateway: GatewayHost, peer: Host) -> None:
+    another_router = "192.168.1.0/24 dev mesh0 table 52", "fd00:1::/64 dev mesh0 table 52"
+    site.gateway.ip(*(f"route add {route}" for route in another_router))
     done = gateway.apply(DECLARED)
     assert "5270" not in done.stderr
     for address, client, server in (
