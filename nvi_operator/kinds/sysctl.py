@@ -29,6 +29,7 @@ FORWARDING: Mapping[int, str] = MappingProxyType({4: "net/ipv4/ip_forward", 6: "
 _SETTINGS = frozenset(
     {
         ("ipv4", "accept_local"),
+        ("ipv4", "forwarding"),
         ("ipv4", "rp_filter"),
         ("ipv4", "send_redirects"),
         ("ipv6", "accept_ra"),
@@ -49,6 +50,9 @@ def _desired(topology: Topology) -> Iterator[Sysctl]:
         yield Sysctl(f"net/ipv4/conf/{ifname}/rp_filter", "0")
         # A hairpin leaves by the interface it came in by, and must not be 'redirected' past us.
         yield Sysctl(f"net/ipv4/conf/{ifname}/send_redirects", "0")
+        if 4 in topology.families:
+            # ip_forward sets it for all interfaces when it changes; networkd and sysctl.d may say otherwise of one.
+            yield Sysctl(f"net/ipv4/conf/{ifname}/forwarding", "1")
     # The larger of `all` and the interface's own counts for rp_filter; either for send_redirects.
     yield Sysctl(_EVERYWHERE, "0")
     for name, value in topology.reverse_path:
@@ -82,7 +86,12 @@ def may_change(path: str, value: str) -> bool:
 
 
 def _phase(sysctl: Sysctl) -> Phase:
-    return Phase.FORWARDING if sysctl.path in FORWARDING.values() else Phase.SYSCTL
+    return Phase.FORWARDING if is_forwarding(sysctl.path) else Phase.SYSCTL
+
+
+def is_forwarding(path: str) -> bool:
+    """Of IPv6 and of IPv4 as a whole, or of one interface?"""
+    return path in FORWARDING.values() or (path.startswith("net/ipv4/conf/") and path.endswith("/forwarding"))
 
 
 def _interface(sysctl: Sysctl) -> str | None:
@@ -92,8 +101,11 @@ def _interface(sysctl: Sysctl) -> str | None:
 
 
 def _within(sysctl: Sysctl) -> int:
-    """Foreign interfaces are as strict as before, and then `all` is no longer."""
-    return int(sysctl.path == _EVERYWHERE)
+    """Foreign interfaces are as strict as before, and then `all` is no longer.
+
+    Forwarding of single interfaces is recorded before ip_forward sets all of them.
+    """
+    return int(sysctl.path in (_EVERYWHERE, *FORWARDING.values()))
 
 
 SYSCTL = Kind(

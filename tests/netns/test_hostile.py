@@ -209,6 +209,8 @@ def test_a_neighbour_on_the_gateway_keeps_its_own_masquerade(
 def test_saved_settings_are_restored(site: Site, gateway: GatewayHost, dataplane: str) -> None:
     site.gateway.write("net/ipv4/conf/all/rp_filter", "2")
     site.gateway.write("net/ipv4/conf/lan0/rp_filter", "1")
+    site.gateway.write("net/ipv4/ip_forward", "1")
+    site.gateway.write("net/ipv4/conf/lan0/forwarding", "0")
     site.gateway.ip("link set dev wan0 group 5")
     before = gateway.foreign()
     gateway.apply(spec(dataplane))

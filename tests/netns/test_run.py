@@ -255,6 +255,7 @@ def test_drift_is_left_by_kind_and_pattern_and_what_keeps_packets_in_is_healed_w
         ("net/ipv4/conf/all/send_redirects", "1"),
         ("net/ipv4/conf/lan0/rp_filter", "1"),
         ("net/ipv4/ip_forward", "0"),
+        ("net/ipv4/conf/lan0/forwarding", "0"),
         ("net/ipv6/conf/all/forwarding", "0"),
     ],
 )

@@ -71,6 +71,17 @@ def test_down_ends_closed_whatever_was_lost(
     assert "warning" not in gateway.apply(spec()).stderr
 
 
+def test_an_interface_that_appeared_meanwhile_forwards_nothing_afterwards(site: Site, gateway: GatewayHost) -> None:
+    """The kernel has given it the value that the gateway set for all."""
+    text = spec().replace("  interfaces:\n", "  interfaces:\n    dmz0: { networks: [10.9.0.0/24] }\n")
+    gateway.apply(text)
+    site.gateway.ip("link add dmz0 type bridge")
+    assert site.gateway.read("net/ipv4/conf/dmz0/forwarding") == "1"
+    gateway.apply(text)
+    gateway.down()
+    assert site.gateway.read("net/ipv4/conf/dmz0/forwarding") == "0"
+
+
 def test_a_host_that_forwarded_before_us_does_so_after_a_kill_at_any_step(site: Site, gateway: GatewayHost) -> None:
     for path in FORWARDING:
         site.gateway.write(path, "1")

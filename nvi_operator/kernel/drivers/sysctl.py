@@ -11,7 +11,7 @@ from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kinds.route import Route
-from nvi_operator.kinds.sysctl import FORWARDING, SYSCTL, Sysctl
+from nvi_operator.kinds.sysctl import FORWARDING, SYSCTL, Sysctl, is_forwarding
 from nvi_operator.plan.change import Change
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
@@ -63,6 +63,12 @@ class SysctlDriver(Driver):
             return self._saved.all(saved_settings.FORWARDING).get(path, "0")
         return _default(path)
 
+    def _before(self, path: str) -> str:
+        """An interface that appeared while the gateway forwarded has had it from the gateway."""
+        if is_forwarding(path) and path not in FORWARDING.values() and self.default(FORWARDING[4]) == "0":
+            return "0"
+        return self._saved.all(self.kind).get(path) or self.default(path)
+
     @classmethod
     def writes(cls, key: str) -> str:
         return key
@@ -80,7 +86,7 @@ class SysctlDriver(Driver):
                 _write(path, change.after.value)
             return
         if read(path) is not None:
-            _write(path, self._saved.all(self.kind).get(path) or self.default(path))
+            _write(path, self._before(path))
         self._saved.discard(self.kind, path)
 
 

@@ -75,7 +75,7 @@ def test_another_process_sees_it_and_another_namespace_does_not(saved: SavedSett
 
 
 @pytest.mark.parametrize(
-    "key", ["kernel/core_pattern", "net/ipv4/conf/../ip_forward", "net/ipv4/conf/wan0/forwarding"]
+    "key", ["kernel/core_pattern", "net/ipv4/conf/../ip_forward", "net/ipv4/conf/wan0/arp_filter"]
 )
 def test_what_a_gateway_never_changes_is_not_recorded(saved: SavedSettings, key: str) -> None:
     with pytest.raises(KernelError, match="not a setting that nvictl changes"):
