@@ -105,7 +105,7 @@ class _Merging:
         at, spec = root.children["spec"]
         left_places = {section: (at_section, of_section) for section, (_, at_section, of_section) in left.items()}
         places = Branch(root.place, {**root.children, "spec": (at, Branch(own_place(spec), left_places))})
-        return replace(self._over, data=data, places=places)
+        return replace(self._over, data=data, places=places, is_left=True)
 
     # ---------------------------------------------------------------- sections
 

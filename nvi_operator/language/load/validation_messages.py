@@ -93,7 +93,9 @@ def explained(
             item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path), language))
         ):
             hint = several
-        if item["type"] == "missing" and PurePath(document.find(path).file).parent.name == FOLDER:
+        if item["type"] == "missing" and getattr(document, "is_left", False):
+            hint += "; the site's spec has no entry of this name, which it would change"
+        elif item["type"] == "missing" and PurePath(document.find(path).file).parent.name == FOLDER:
             hint += "; what changes it for one host is a document of kind Host"
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
         if word and not _is_choice(item):

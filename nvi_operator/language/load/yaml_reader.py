@@ -45,13 +45,15 @@ Places = int | Branch
 class Document:
     """One YAML document of a file: plain data, and the same shape again with places.
 
-    `others` are further files that parts of it are from, counted from 1.
+    `others` are further files that parts of it are from, counted from 1. `is_left`: it is what a host's document has
+    beyond its site's spec.
     """
 
     file: str
     data: Any
     places: Places
     others: tuple[str, ...] = ()
+    is_left: bool = False
 
     @property
     def raw(self) -> None:
