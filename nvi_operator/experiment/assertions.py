@@ -16,7 +16,7 @@ from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, UNCHANGED, Assertion, End, Traffic
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
-from nvi_operator.language.model.values import FAMILIES, Address, Family, Network
+from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network
 
 LAW = "assertions"
 _MOST = 48  # packets for one assertion
@@ -56,6 +56,8 @@ class Assertions:
 
     def _packets(self, assertion: Assertion) -> Iterator[tuple[Packet, str | None]]:
         for family in FAMILIES:
+            if family not in assertion.families:
+                continue
             targets = list(self._targets(assertion, family))
             for ifname, source, uplink in self._senders(assertion, family):
                 public = self._places.topology.uplink(uplink).addresses if uplink and not assertion.at else ()
@@ -139,11 +141,13 @@ class Assertions:
 
     def _is_about(self, assertion: Assertion, result: Result) -> bool:
         packet, arrived = result.probe.packet, result.arrived
+        senders: tuple[End, ...] = assertion.from_ or ("inside", "outside")
         if packet.icmp_type is not None and packet.icmp_type != ECHO_REQUEST[packet.family]:
             return False  # it opens nothing
         asked = (
+            packet.family in assertion.families,
             self._is_sent(assertion, packet.source, packet.destination, result.probe.uplink),
-            not assertion.from_ or any(self._is_from(end, result) for end in assertion.from_),
+            any(self._is_from(end, result) for end in senders),
             not assertion.in_ or packet.in_interface in assertion.in_,
             not assertion.at or any(self._is_at(place, packet.destination) for place in assertion.at),
             not assertion.protocol or packet.protocol in map(protocol_number, assertion.protocol),
@@ -158,8 +162,11 @@ class Assertions:
     def _is_from(self, end: End, result: Result) -> bool:
         if end == OUTSIDE:
             return result.probe.uplink is not None
+        own = result.probe.packet.in_interface is None
+        if end == SELF:
+            return own
         if end == INSIDE:
-            return result.probe.uplink is None
+            return result.probe.uplink is None and not own
         return not isinstance(end, str) and _within(result.probe.packet.source, (end,))
 
     def _is_at(self, place: Network | str, destination: Address) -> bool:

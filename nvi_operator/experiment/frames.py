@@ -65,7 +65,17 @@ def checksum(data: bytes) -> int:
 
 def probe_bytes(packet: Packet, number: int) -> bytes:
     """The packet, with the number of its probe as its payload."""
-    return ip_bytes(packet, MAGIC + struct.pack("!I", number))
+    return ip_bytes(packet, payload(number))
+
+
+def payload(number: int) -> bytes:
+    return MAGIC + struct.pack("!I", number)
+
+
+def number_in(data: bytes) -> int | None:
+    """The number of the probe; None where it is none."""
+    at = data.find(MAGIC)
+    return struct.unpack_from("!I", data, at + len(MAGIC))[0] if 0 <= at <= len(data) - len(MAGIC) - 4 else None
 
 
 def ip_bytes(packet: Packet, payload: bytes) -> bytes:
@@ -141,11 +151,9 @@ def parse(data: bytes) -> Seen | None:
     packet = packet_in(data)
     if packet is None:
         return None
-    at = data.find(MAGIC)
-    number = struct.unpack_from("!I", data, at + len(MAGIC))[0] if 0 <= at <= len(data) - len(MAGIC) - 4 else None
     header = (data[0] & 15) * 4 if packet.family == 4 else _HEADER_6
     is_error = packet.icmp_type in _ERRORS.get(packet.protocol, ())
-    return Seen(packet, number, packet_in(data[header + _HEADER_OF_ERROR :]) if is_error else None)
+    return Seen(packet, number_in(data), packet_in(data[header + _HEADER_OF_ERROR :]) if is_error else None)
 
 
 def answer(packet: Packet) -> Packet:

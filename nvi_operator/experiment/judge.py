@@ -112,6 +112,8 @@ def _wrong_answer(
         why = f": {refused.packet.source}: {_reason(refused.packet)}" if refused else ""
         yield f"its answer, sent from {arrived.place}, did not return{why}"
         return
+    if probe.packet.in_interface is None:
+        return  # the kernel gave it to the socket that had asked
     sent, answer = frames.answer(probe.packet), returned.packet
     if returned.ifname != probe.packet.in_interface or returned.uplink != probe.uplink:
         place = f"{probe.uplink} ({probe.packet.in_interface})" if probe.uplink else probe.packet.in_interface

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.forward_probes import ForwardProbes
+from nvi_operator.experiment.own_probes import own_probes
 from nvi_operator.experiment.places import SERVICES, Places, spread
 from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled, is_in, ranges
 from nvi_operator.experiment.translation import counterpart, leaving, served
@@ -42,7 +43,7 @@ class _Maker:
         self._left_out: dict[str, str] = {}
 
     def trial(self) -> Trial:
-        probes = [*self._networks()]
+        probes = [*self._networks(), *own_probes(self.places)]
         probes += self._of("source NAT", self.topology.source_rules, self._source_rule)
         forwards = ForwardProbes(self.places, self.most)
         probes += forwards.probes()

@@ -37,7 +37,7 @@ class _Kind:
 def selected(classes: Classes, assertion: Assertion) -> Iterator[Region]:
     """The packets, in disjoint classes; none where no host sends such."""
     for family in FAMILIES:
-        if family not in classes.topology.families or family not in _families(assertion):
+        if family not in classes.topology.families or family not in assertion.families:
             continue
         asked = _asked(classes, assertion, family)
         marks = (assertion.mark.value if assertion.mark else 0,)
@@ -57,19 +57,6 @@ def selected(classes: Classes, assertion: Assertion) -> Iterator[Region]:
                     dscp=dscp,
                     mark=mark,
                 )
-
-
-def _families(assertion: Assertion) -> set[int]:
-    """Those of all sides that name addresses and nothing else."""
-    common = set[int](FAMILIES)
-    for side in (assertion.from_, assertion.at, assertion.to):
-        if side and not any(isinstance(each, str) for each in side):
-            common &= {each.version for each in side if not isinstance(each, str)}
-    if isinstance(assertion.reaches, tuple):
-        common &= {target.address.version for target in assertion.reaches}
-    if isinstance(assertion.as_, tuple):
-        common &= {given.family for given in assertion.as_}
-    return common
 
 
 # --------------------------------------------------------------------------- from where

@@ -5,13 +5,17 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import field
+from itertools import chain
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment import frames
 from nvi_operator.experiment.judge import Observation, Result, judge
 from nvi_operator.experiment.probe import Disposition, Probe
+from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.values import Address
+from nvi_operator.simulate.own_sockets import OwnSockets
 from nvi_operator.simulate.wire import Arrival, WireEnd
 
 _BATCH = 64  # probes at once: what is sent fits into the receivers' buffers
@@ -50,6 +54,7 @@ class Exchange:
         self._ends = {end.wire.ifname: end for end in ends}
         self._owner = owner
         self._patience = patience
+        self._own = OwnSockets()
         self._sent: dict[int, _Sent] = {}
         self._flows: dict[tuple[str, int | None, object], int] = {}
 
@@ -59,10 +64,11 @@ class Exchange:
         unsure = (Disposition.DROPPED, Disposition.ANY)
         dropped = [n for n in numbers if probes[n].expected.disposition in unsure]
         others = [n for n in numbers if probes[n].expected.disposition not in unsure]
-        for start in range(0, len(others), _BATCH):
-            self._batch(probes, others[start : start + _BATCH], self._patience)
-        for start in range(0, len(dropped), _BATCH):
-            self._batch(probes, dropped[start : start + _BATCH], _QUIET)
+        with closing(self._own):
+            for start in range(0, len(others), _BATCH):
+                self._batch(probes, others[start : start + _BATCH], self._patience)
+            for start in range(0, len(dropped), _BATCH):
+                self._batch(probes, dropped[start : start + _BATCH], _QUIET)
         return [self._result(self._sent[number]) for number in numbers]
 
     def _batch(self, probes: Sequence[Probe], numbers: Sequence[int], patience: float) -> None:
@@ -70,7 +76,9 @@ class Exchange:
             probe = probes[number]
             self._sent[number] = _Sent(probe)
             packet = probe.packet
-            assert packet.in_interface is not None
+            if packet.in_interface is None:
+                self._own.send(packet, number)
+                continue
             self._flows[packet.in_interface, packet.source_port, packet.destination] = number
             self._ends[packet.in_interface].send(frames.probe_bytes(packet, number), router=probe.uplink)
         deadline = time.monotonic() + patience
@@ -78,10 +86,11 @@ class Exchange:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            for end in select.select(list(self._ends.values()), (), (), left)[0]:
-                for arrival in end.arrivals():
-                    if self._take(arrival):
-                        deadline = time.monotonic() + patience
+            ends = self._ends.values()
+            select.select([*(end.fileno() for end in ends), *self._own.filenos()], (), (), left)
+            for arrival in (*chain.from_iterable(end.arrivals() for end in ends), *self._own.arrivals()):
+                if self._take(arrival):
+                    deadline = time.monotonic() + patience
 
     def _take(self, arrival: Arrival) -> bool:
         """Does it belong to a probe?"""
@@ -91,7 +100,7 @@ class Exchange:
         sent = self._sent.get(number & ~_ANSWER)
         if sent is None:
             return False
-        if arrival.seen.error:
+        if arrival.seen.error or _is_pong(sent.probe.packet, arrival.seen.packet, number):
             sent.refused = sent.refused or arrival
         elif number & _ANSWER:
             sent.returned = sent.returned or arrival
@@ -134,8 +143,13 @@ class Exchange:
         def observed(arrival: Arrival | None) -> Observation | None:
             if arrival is None:
                 return None
-            uplinks = self._ends[arrival.ifname].wire.uplinks
+            uplinks = self._ends[arrival.ifname].wire.uplinks if arrival.ifname in self._ends else ()
             uplink = arrival.router or (uplinks[0] if len(uplinks) == 1 else None)
             return Observation(arrival.ifname, uplink, arrival.seen.packet, arrival.seen.quoted)
 
         return judge(sent.probe, observed(sent.arrival), observed(sent.returned), observed(sent.refused))
+
+
+def _is_pong(ping: Packet, packet: Packet, number: int) -> bool:
+    """Of the gateway itself, which sends back what it got: the number is still that of the question."""
+    return packet.icmp_type == ECHO_REPLY[packet.family] != ping.icmp_type and not number & _ANSWER

@@ -124,7 +124,8 @@ def _problems(result: Result, *, sent_too: bool = True) -> Text:
 
 def sent(result: Result) -> str:
     """The packet, as `nvictl explain` takes it."""
-    return f"-i {result.probe.packet.in_interface} {packet_words(result.probe.packet)}"
+    packet = result.probe.packet
+    return f"-i {packet.in_interface} {packet_words(packet)}" if packet.in_interface else packet_words(packet)
 
 
 def _verdict(tried: Tried) -> str:

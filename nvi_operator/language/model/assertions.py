@@ -40,6 +40,7 @@ from nvi_operator.language.model.services import (
 )
 from nvi_operator.language.model.source_nat import Exceptions
 from nvi_operator.language.model.values import (
+    FAMILIES,
     SELF,
     AddressRange,
     Network,
@@ -248,3 +249,16 @@ class Assertion(Entry):
         if self.in_ and SELF in (self.from_ or ()):
             raise ValueError("the gateway's own packets come in by no interface: write from: self, without in")
         return self
+
+    @property
+    def families(self) -> frozenset[int]:
+        """Of its packets: those of all sides that name addresses and nothing else."""
+        common = set[int](FAMILIES)
+        for side in (self.from_, self.at, self.to):
+            if side and not any(isinstance(each, str) for each in side):
+                common &= {each.version for each in side if not isinstance(each, str)}
+        if isinstance(self.reaches, tuple):
+            common &= {target.address.version for target in self.reaches}
+        if isinstance(self.as_, tuple):
+            common &= {given.family for given in self.as_}
+        return frozenset(common)
