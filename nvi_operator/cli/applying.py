@@ -62,7 +62,7 @@ def run(
     from nvi_operator.view.progress import spinner
 
     arguments = context.arguments
-    decisions, lock_out = context.decisions(), context.lock_out()
+    decisions, lock_out = context.decisions(keeps_on=True), context.lock_out()
     with closing(context.lock()) as lock, context.history() as history:
         if of is None:
             warn_of_instance(lock)

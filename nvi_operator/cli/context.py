@@ -216,12 +216,12 @@ class Context:
 
         return History(state_directory())
 
-    def decisions(self) -> DecisionsFile:
-        """What is pending, held or suspended."""
+    def decisions(self, *, keeps_on: bool = False) -> DecisionsFile:
+        """What is pending, held or suspended. `keeps_on`: a disk that fails keeps no command from its work."""
         from nvi_operator.history.decisions import DecisionsFile
         from nvi_operator.rollout.place import state_directory
 
-        return DecisionsFile(state_directory())
+        return DecisionsFile(state_directory(), keeps_on=keeps_on)
 
     def attempt(
         self, history: History, content: Content, *, of: int | None = None, action: str | None = None

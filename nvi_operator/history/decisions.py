@@ -121,14 +121,15 @@ NOTHING = Decisions()
 class DecisionsFile:
     """Written by the holder of the gateway's lock. `warnings` names what was damaged, or could not be read.
 
-    `keeps_on`: what cannot be read is as it was read last, or nothing, so that a disk that fails does not keep a
-    daemon from its gateway. A command refuses to decide then.
+    `keeps_on`: what cannot be read is as it was read last, or nothing, so that a disk that fails keeps nobody from
+    the gateway. What decides (confirm, abort, suspend, resume) is refused then.
     """
 
     def __init__(self, directory: Path, *, keeps_on: bool = False) -> None:
         self.path = directory / NAME
         self.warnings: tuple[str, ...] = ()
         self._keeps_on = keeps_on
+        self._known = False  # was it ever read?
         self._warned: set[str] = set()
         self._seen: tuple[int, ...] | None = None
         self._last = NOTHING
@@ -136,12 +137,15 @@ class DecisionsFile:
     def read(self) -> Decisions:
         """Quick while the file is as it was: it is asked for at every reconcile. Raises KernelError."""
         try:
-            return self._read()
+            found = self._read()
+            self._known = True
         except KernelError as error:
             if not self._keeps_on:
                 raise
-            self._warn(f"{error.message}: what was decided is taken to be as it was")
+            what = "what was decided stays" if self._known else "nothing is taken to be pending, held or suspended"
+            self._warn(f"{error.message}: {what}")
             return self._last
+        return found
 
     def _read(self) -> Decisions:
         try:

@@ -272,9 +272,16 @@ class History:
                 return self._written(write, durable)
         except sqlite3.Error as error:
             self.close()
-            raise HistoryError(f"{self.path}: writing: {error}") from error
+            raise HistoryError(f"{self.path}: writing: {error}{self._if_full()}") from error
         except KernelError as error:
             raise HistoryError(error.message, hint=error.hint) from error
+
+    def _if_full(self) -> str:
+        """SQLite calls it an I/O error where there is no room for its shared memory (SQLITE_IOERR_SHMSIZE)."""
+        with suppress(OSError):
+            if not os.statvfs(self.path.parent).f_bavail:
+                return ": the disk is full"
+        return ""
 
     def _written(self, write: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         db = self._opened(writes=True)

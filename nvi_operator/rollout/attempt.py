@@ -27,7 +27,7 @@ class Attempt:
     def __init__(self, history: History, revision: Revision, content: Content, say: Callable[[str], None]) -> None:
         self._history = history
         self._content = content
-        self._say = say
+        self._say_to, self._said = say, set[str]()
         self._began = time.monotonic()
         self._recorded = False  # or tried to
         self.revision = revision  # as it was recorded last; number 0 where it was not
@@ -64,6 +64,12 @@ class Attempt:
             result = Result.REVERTED if error.reverted and self._recorded else Result.REFUSED
         self._record(replace(self.revision, result=result, error=str(error), seconds=time.monotonic() - self._began))
         return self.revision
+
+    def _say(self, text: str) -> None:
+        """Once: a try is recorded twice."""
+        if text not in self._said:
+            self._said.add(text)
+            self._say_to(text)
 
     def _stands(self) -> bool:
         """Is this what the newest revision holds already?"""

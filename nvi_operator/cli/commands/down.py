@@ -29,7 +29,7 @@ def run(context: Context) -> int:
 
     arguments = context.arguments
     compiler, numbers = context.compiler()
-    decisions = context.decisions()
+    decisions = context.decisions(keeps_on=True)
     ask(arguments, "Remove the gateway? Inside hosts lose their way out.")
     with (
         closing(context.lock(alone=True)) as lock,
@@ -41,7 +41,7 @@ def run(context: Context) -> int:
         around = Around(lambda: refuse_suspended(decisions.read(), time.time()), done=lambda: _settle(decisions))
         outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
         outcome.raise_failure()
-        warn(kernel.warnings)
+        warn((*decisions.warnings, *kernel.warnings))
         _tidy(lock)
     if arguments.output == "json" or not arguments.quiet:
         show_plan(arguments, compiler.name, outcome.plan, removed)

@@ -81,7 +81,9 @@ def _look(context: Context) -> StatusData:
     from nvi_operator.view.progress import spinner
     from nvi_operator.view.status import given_up, status_data, suspended, unconfirmed
 
-    decisions = context.decisions().read()
+    file = context.decisions(keeps_on=True)
+    decisions = file.read()
+    warn(file.warnings)
     compiler, numbers = context.compiler()
     health = context.health(compiler.spec)
     with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:

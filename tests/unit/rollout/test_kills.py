@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from nvi_operator.daemon.recording import Recording
 from nvi_operator.errors import KernelError, NviError
 from nvi_operator.history.decisions import DecisionsFile, Moment, Pending
 from nvi_operator.history.revision import Standing
-from nvi_operator.history.store import History
+from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
 from nvi_operator.plan.change import Change
 from nvi_operator.plan.compile import desired_state
@@ -68,7 +69,7 @@ class World:
 
     def start(self, fault: Callable[[str], None], spec: LoadedSpec, by: str = "hand") -> None:
         """A daemon starts, and makes one reconcile; a second one where its question was answered meanwhile."""
-        decisions, history = DecisionsFile(self.directory), History(self.directory)
+        decisions, history = DecisionsFile(self.directory, keeps_on=True), History(self.directory)
         with faults(self.kernel, fault), history:
             judge = Judge(
                 decisions,
@@ -275,3 +276,60 @@ def test_a_damaged_or_lost_record_never_stops_the_gateway_from_being_kept(tmp_pa
             world.moment = replace(world.moment, seconds=9000.0)
             world.start(no_fault, NEW)
             assert world.holds == "old", (name, damage)  # a lost decision was made again, as the policy has it
+
+
+@contextmanager
+def broken(disk: Path, how: str) -> Iterator[None]:
+    """Within, this file system is full, read-only, or fails to read any file."""
+    files = [file for file in disk.iterdir() if how == "fails"]
+    if how == "is full":
+        with suppress(OSError), (disk / "others").open("wb", buffering=0) as others:
+            while others.write(bytes(4096)):
+                pass
+    elif how == "is read-only":
+        mount("-o", "remount,ro", disk)
+    for file in files:
+        mount("--bind", f"/proc/{os.getpid()}/mem", file)  # whose first bytes cannot be read: an I/O error
+    yield
+    for file in files:
+        subprocess.run(["umount", file], check=True)
+    if how == "is read-only":
+        mount("-o", "remount,rw", disk)
+    (disk / "others").unlink(missing_ok=True)
+
+
+def mount(*words: str | Path) -> None:
+    subprocess.run(["mount", *words], check=True)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("how", ["is full", "is read-only", "fails"])
+def test_the_gateway_is_kept_while_its_disk(tmp_path: Path, how: str) -> None:
+    world = World(tmp_path)
+    mount("-t", "tmpfs", "-o", "size=256k", "none", tmp_path)
+    try:
+        world.start(no_fault, OLD)
+        world.start(no_fault, NEW)  # pending
+        with broken(tmp_path, how):
+            world.kernel.drop([next(iter(world.kernel.objects))])
+            world.start(no_fault, NEW)
+            assert world.holds == "new"
+            if how == "fails":
+                with pytest.raises(KernelError, match=r"decisions.json: reading decisions: Input/output error"):
+                    DecisionsFile(tmp_path).read()
+                with (
+                    History(tmp_path) as history,
+                    pytest.raises(HistoryError, match=r"sqlite: reading: disk I/O"),
+                ):
+                    history.revisions()
+            else:
+                written = {"is full": "No space left on device", "is read-only": "Read-only file system"}[how]
+                with pytest.raises(KernelError, match=rf"decisions.json: writing decisions: {written}"):
+                    DecisionsFile(tmp_path).write(DecisionsFile(tmp_path).read())
+        world.moment = replace(world.moment, seconds=9000.0)
+        world.start(no_fault, NEW)
+        assert world.holds == "old"  # as its record, which is whole, says
+        with History(tmp_path) as history:
+            assert history.verify() == []
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
