@@ -163,7 +163,10 @@ def parse_network(value: object) -> Network:
     try:
         loose = ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{shown(text)} is not a prefix such as 192.0.2.0/24 or 2001:db8::/32") from None
+        message = f"{shown(text)} is not a prefix such as 192.0.2.0/24 or 2001:db8::/32"
+        if is_name(text):
+            raise HintedError(message, "write prefixes: address sets stand in from, to and except alone") from None
+        raise ValueError(message) from None
     address = text.partition("/")[0]
     hint = f"write {loose} for the whole prefix, or {address} for this address alone"
     raise HintedError(f"{shown(text)} has host bits set", hint)

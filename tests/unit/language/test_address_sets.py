@@ -72,9 +72,18 @@ def test_entries_in_files_name_sets_as_well_and_an_edit_of_them_is_read_by_itsel
                 "write a prefix, as in 192.0.2.0/24, or add the name to spec.addressSets",
             ),
         ),
+        (
+            "  forwards: {web: {at: office, ports: 443/tcp, to: 192.168.1.80}}\n",
+            (
+                "16:24",
+                "spec.forwards.web.at",
+                "there is no uplink 'office'",
+                "it is an address set, which stands in from, to and except alone; there are: dsl, isp-a, isp-b",
+            ),
+        ),
     ],
 )
-def test_a_name_that_no_set_has_is_told_with_what_was_meant(text: str, problem: tuple[str, ...]) -> None:
+def test_a_name_that_is_not_known_there_is_told_with_what_was_meant(text: str, problem: tuple[str, ...]) -> None:
     assert problems_in(BASE + SETS + text) == [problem]
 
 
