@@ -107,10 +107,13 @@ _HINTS = (
     ("does not appear to be a git repository", "look at the address"),
     ("not found", "look at the address, and whether the key or token may read the repository"),
     ("Could not resolve host", "look at the name servers of this machine"),
+    ("does not match target host name", "write the address with the host's name as its certificate has it"),
     (
         "certificate",
         "name the file with your own authority's certificate, spec.source.git.ca, or look at this machine's clock",
     ),
+    ("returned error: 403", "the token may not read this repository, or the server refuses this machine"),
+    ("returned error: 30", "write the address that the server redirects to"),
     ("redirect", "write the address that the server redirects to"),
 )
 

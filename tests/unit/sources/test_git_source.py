@@ -269,6 +269,13 @@ def test_what_git_says_is_told_on_a_line_with_a_hint() -> None:
     assert explained(said)[0] == "Host key verification failed"
     assert "ssh-keyscan" in explained(said)[1]
     assert explained(b"fatal: \x1b[2Jbad\n") == ("?[2Jbad", "")
+    for said, hint in (
+        ("The requested URL returned error: 403", "the token may not read"),
+        ("The requested URL returned error: 301", "redirects to"),
+        ("certificate subject name (forge) does not match target host name '192.0.2.1'", "the host's name"),
+        ("Authentication failed for 'https://git.example.net/x.git/'", "has ended"),
+    ):
+        assert hint in explained(f"fatal: unable to access 'https://x/': {said}\n".encode())[1], said
 
 
 # --------------------------------------------------------------------------- in the loop
