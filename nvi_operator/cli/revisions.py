@@ -25,7 +25,8 @@ def find(history: History, text: str) -> Revision:
     from nvi_operator.history.store import HistoryError
 
     if text == LAST:
-        found = next(iter(history.revisions(1)), None)
+        last = next(iter(history.revisions(1)), None)
+        found = history.revision(last.number) if last else None
     elif text == CONFIRMED:
         found = history.newest(Standing.CONFIRMED)
     else:

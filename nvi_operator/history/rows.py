@@ -35,6 +35,7 @@ REVISION = (
     "number, time, seconds_since_1970, gateway, action, result, standing, error, failed_check, reasons, plan, steps, "
     "seconds, repeats, confirmed_by, uid, pid, session, command, origin"
 )
+LISTED = REVISION.replace(" plan,", " '',")  # without its plan
 PLACES = ", ".join("?" * len(REVISION.split(",")))
 CHAIN = """
 WITH RECURSIVE chain(number) AS (

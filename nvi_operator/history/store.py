@@ -19,7 +19,7 @@ from typing import TypeVar
 from nvi_operator.errors import KernelError, NviError
 from nvi_operator.history.contents import SMALL, difference, rebuilt, whole
 from nvi_operator.history.revision import Content, Files, Revision, Standing
-from nvi_operator.history.rows import CHAIN, PLACES, REVISION, SCHEMA, TABLES, UNUSED, kept_of, revision_of, row_of
+from nvi_operator.history.rows import CHAIN, LISTED, PLACES, REVISION, SCHEMA, TABLES, UNUSED, kept_of, revision_of, row_of
 from nvi_operator.store.directory import file_errors, open_file
 
 NAME = "history.sqlite"
@@ -75,12 +75,13 @@ class History:
     # ---------------------------------------------------------------- reading
 
     def revisions(self, most: int = MOST) -> list[Revision]:
-        """The newest ones, the newest first."""
+        """The newest ones, the newest first; without their plans, which are most of what is read."""
 
         def read(db: sqlite3.Connection) -> list[Revision]:
-            rows = db.execute(f"SELECT {REVISION} FROM revision ORDER BY number DESC LIMIT ?", (most,)).fetchall()
+            rows = db.execute(f"SELECT {LISTED} FROM revision ORDER BY number DESC LIMIT ?", (most,)).fetchall()
             names: dict[int, list[str]] = {}
-            for number, name in db.execute("SELECT revision, name FROM file"):
+            oldest = rows[-1][0] if rows else 0
+            for number, name in db.execute("SELECT revision, name FROM file WHERE revision >= ?", (oldest,)):
                 names.setdefault(number, []).append(name)
             return [revision_of(row, names.get(row[0], ())) for row in rows]
 

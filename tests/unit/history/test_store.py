@@ -50,7 +50,8 @@ def test_a_revision_is_read_as_it_was_recorded(history: History) -> None:
     assert history.content(1) == edge(b"spec")
     failed = replace(made, result=Result.REVERTED, standing=Standing.NONE, error="refused")
     history.change(failed)
-    assert history.revisions() == [failed]
+    assert history.revision(1) == failed
+    assert history.revisions() == [replace(failed, plan="")]
     assert history.newest() is None
 
 
