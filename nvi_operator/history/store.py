@@ -19,7 +19,18 @@ from typing import TypeVar
 from nvi_operator.errors import KernelError, NviError
 from nvi_operator.history.contents import SMALL, difference, rebuilt, whole
 from nvi_operator.history.revision import Content, Files, Revision, Standing
-from nvi_operator.history.rows import CHAIN, LISTED, PLACES, REVISION, SCHEMA, TABLES, UNUSED, kept_of, revision_of, row_of
+from nvi_operator.history.rows import (
+    CHAIN,
+    LISTED,
+    PLACES,
+    REVISION,
+    SCHEMA,
+    TABLES,
+    UNUSED,
+    kept_of,
+    revision_of,
+    row_of,
+)
 from nvi_operator.store.directory import file_errors, open_file
 
 NAME = "history.sqlite"

@@ -26,8 +26,8 @@ def check_references(spec: GatewaySpec, disabled: Mapping[str, Collection[str]] 
                 if name in off.get(what, ()):
                     yield path, f"the {what} {name!r} is disabled", "enable it, or disable this as well"
                 elif name in spec.address_sets:
-                    hint = f"it is an address set, which stands in from, to and except alone; {_instead('', there_are)}"
-                    yield path, f"there is no {what} {name!r}", hint
+                    hint = "it is an address set, which stands in from, to and except alone; "
+                    yield path, f"there is no {what} {name!r}", hint + _instead("", there_are)
                 else:
                     yield path, f"there is no {what} {name!r}", _instead(name, there_are)
 
