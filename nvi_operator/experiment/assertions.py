@@ -178,7 +178,7 @@ class Assertions:
         """What opposes it, in words; empty where nothing does."""
         arrived = result.arrived
         if arrived is None:
-            must = isinstance(assertion.reaches, tuple) or self._leaves(assertion, result.probe.packet)
+            must = isinstance(assertion.reaches, tuple) or self._leaves(assertion, result)
             return f"arrives nowhere: {result.way}" if must else ""
         packet, seen = arrived.packet, f"arrives at {arrived.place} as {endpoints(arrived.packet)}"
         wrong = (
@@ -191,9 +191,11 @@ class Assertions:
         )
         return seen if any(wrong) else ""
 
-    def _leaves(self, assertion: Assertion, packet: Packet) -> bool:
-        """Is it one that has to leave by an uplink?"""
-        topology, to = self._places.topology, packet.destination
+    def _leaves(self, assertion: Assertion, result: Result) -> bool:
+        """Is it one that has to leave by an uplink? Not what is redirected to the gateway, which answers it."""
+        topology, to = self._places.topology, result.probe.packet.destination
+        if result.refused is not None and result.refused.packet.source == to:
+            return False
         uplinks = (uplink.sources(to.version) for uplink in topology.uplinks)
         within = (*topology.inside_networks(to.version), *(network for mine in uplinks for network in mine))
         own = {address for _, address in topology.local}
