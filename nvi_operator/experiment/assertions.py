@@ -144,7 +144,9 @@ class Assertions:
         senders: tuple[End, ...] = assertion.from_ or ("inside", "outside")
         if packet.icmp_type is not None and packet.icmp_type != ECHO_REQUEST[packet.family]:
             return False  # it opens nothing
+        anywhere = bool(assertion.at or assertion.only or assertion.never or assertion.reaches)
         asked = (
+            anywhere or self._is_outside(packet.destination),
             packet.family in assertion.families,
             self._is_sent(assertion, packet.source, packet.destination, result.probe.uplink),
             any(self._is_from(end, result) for end in senders),
@@ -193,13 +195,15 @@ class Assertions:
 
     def _leaves(self, assertion: Assertion, result: Result) -> bool:
         """Is it one that has to leave by an uplink? Not what is redirected to the gateway, which answers it."""
-        topology, to = self._places.topology, result.probe.packet.destination
-        if result.refused is not None and result.refused.packet.source == to:
-            return False
-        uplinks = (uplink.sources(to.version) for uplink in topology.uplinks)
-        within = (*topology.inside_networks(to.version), *(network for mine in uplinks for network in mine))
-        own = {address for _, address in topology.local}
-        return bool(assertion.by or assertion.as_) and not _within(to, within) and to not in own
+        to = result.probe.packet.destination
+        answered = result.refused is not None and result.refused.packet.source == to
+        return bool(assertion.by or assertion.as_) and not answered and self._is_outside(to)
+
+    def _is_outside(self, address: Address) -> bool:
+        topology, family = self._places.topology, address.version
+        public = (network for uplink in topology.uplinks for network in uplink.sources(family))
+        own = {mine for _, mine in topology.local}
+        return not _within(address, (*topology.inside_networks(family), *public)) and address not in own
 
 
 def _is_excepted(assertion: Assertion, packet: Packet, arrived: Observation | None) -> bool:

@@ -201,14 +201,20 @@ def _escaped(text: str) -> str:
 
 
 def _leaving(classes: Classes, walk: Walk, meant: Space) -> tuple[Space | None, str]:
-    """Those to the outside; and what becomes of them where they do not leave."""
+    """Those to the outside; and what becomes of them where they do not leave.
+
+    By an uplink leaves also what twice NAT sends to a far host with an inside host's number, and not what is sent to
+    inside hosts on the same wire.
+    """
     family = walk.region.family
-    within = classes.inside(family) | classes.own(family)
-    _, space = meant.split(walk.terms["destination"], within)
     lost = _lost(walk)
-    if lost is None and not (isinstance(walk.verdict, Forwarded) and classes.is_uplink(walk.verdict.interface)):
+    if lost is not None:
+        within = classes.inside(family) | classes.own(family)
+    elif isinstance(walk.verdict, Forwarded) and classes.is_uplink(walk.verdict.interface):
+        within = classes.inside_by(walk.verdict.interface, family)
+    else:
         return None, ""
-    return space, lost or ""
+    return meant.split(walk.terms["destination"], within)[1], lost or ""
 
 
 def _by(classes: Classes, assertion: Assertion, walk: Walk, meant: Space) -> Iterator[Wrong]:

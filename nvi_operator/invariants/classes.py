@@ -78,6 +78,11 @@ class Classes:
     def _inside(self) -> dict[Family, Spans]:
         return {family: Spans.networks(self.topology.inside_networks(family)) for family in FAMILIES}
 
+    def inside_by(self, ifname: str, family: Family) -> Spans:
+        """What lives behind one of them; nothing where it is none."""
+        mine = (inside for inside in self.topology.inside_interfaces if inside.interface.ifname == ifname)
+        return Spans.networks(network for inside in mine for network in inside.of_family(family))
+
     def public(self, family: Family) -> Spans:
         """The uplinks' addresses, and what is routed to the gateway."""
         return self._public[family]

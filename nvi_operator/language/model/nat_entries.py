@@ -328,7 +328,9 @@ def _other(families: Collection[int]) -> str:
 class TwiceNat:
     """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
 
-    A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`.
+    A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`. Where `becomes` overlaps an
+    inside network, publish no forward at an address of `as`: its hairpins look like packets to the other side, and go
+    there.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG

@@ -156,6 +156,15 @@ def test_packets_are_told_apart_by_the_ports_that_they_are_sent_from() -> None:
     )
 
 
+def test_a_far_host_may_have_the_number_of_an_inside_host() -> None:
+    twice = "{partner: {from: 192.168.1.0/24, as: 10.1.0.0/24, to: 10.2.0.0/24, becomes: 192.168.1.0/24, via: isp-b}}"
+    base = f"{BASE.replace('198.51.100.2,', '198.51.100.2, routed: 10.1.0.0/24,')}  twiceNat: {twice}\n"
+    assert wrong("from: 192.168.1.0/24, at: 10.2.0.64/26, by: isp-b, as: 10.1.0.0/24", base) is None
+    assert str(wrong("from: 192.168.1.0/24, at: 10.2.0.64/26, by: isp-a", base)).startswith(
+        "leaves by uplink 'isp-b'"
+    )
+
+
 def blocks(page: str) -> list[str]:
     return re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
 
