@@ -133,11 +133,14 @@ def _routes(gateway: Gateway) -> Iterator[HostRoute]:
         if str(route.get("protocol")) == str(gateway.topology.protocol) or number == _NAMED_TABLES["local"]:
             continue
         destination = str(route["dst"])
-        yield HostRoute(
-            ip_network(_ANY[route["version"]] if destination == "default" else destination),
-            None if route.get("type") in ("unreachable", "blackhole", "prohibit") else str(route["dev"]),
-            ip_address(str(route["gateway"])) if "gateway" in route else None,
-            int(str(route.get("metric", 0))),
-            number,
-            ip_address(str(route["prefsrc"])) if "prefsrc" in route else None,
-        )
+        hops: Any = route.get("nexthops") or (route,)
+        for hop in hops:
+            yield HostRoute(
+                ip_network(_ANY[route["version"]] if destination == "default" else destination),
+                None if route.get("type") in ("unreachable", "blackhole", "prohibit") else str(hop["dev"]),
+                ip_address(str(hop["gateway"])) if "gateway" in hop else None,
+                int(str(route.get("metric", 0))),
+                number,
+                ip_address(str(route["prefsrc"])) if "prefsrc" in route else None,
+                shared=len(hops) > 1,
+            )

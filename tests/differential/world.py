@@ -216,7 +216,8 @@ class World:
 def _marked(line: str) -> str:
     """A line for `ip`, so that what it makes is found again."""
     words = line.split()
-    return f"{line} protocol {_MADE_BY[words[1] if words[0].startswith('-') else words[0]]}"
+    what, hops, several = line.partition(" nexthop ")
+    return f"{what} protocol {_MADE_BY[words[1] if words[0].startswith('-') else words[0]]}{hops}{several}"
 
 
 def _with_header(

@@ -107,9 +107,12 @@ def _host(
     elif random.random() < 0.3:
         lines += [f"route add default via {hop}" for hop in _of(families, "172.30.0.254", "fd00:30::fe")]
     if random.random() < 0.2:  # a network that main knows, by an interface that is not the gateway's
-        lines += [
-            f"route add {n}" for n in _of(families, "10.90.0.0/16 via 172.30.0.9", "fd00:90::/32 via fd00:30::9")
-        ]
+        for network, hop in zip(
+            _of(families, "10.90.0.0/16", "fd00:90::/32"), _of(families, "172.30.0.9", "fd00:30::9"), strict=True
+        ):
+            other = next((n for n in lans[0].networks if (":" in n) == (":" in hop)), "")
+            several = f"nexthop via {hop} nexthop via {ip_interface(other).network[254]}"
+            lines.append(f"route add {network} {several if random.random() < 0.5 else f'via {hop}'}")
     if random.random() < 0.15:  # a specific route by an uplink
         hop = random.choice(random.choice(providers).next_hops)
         lines.append(f"route add {'2001:db8:e::/48' if ':' in hop else '198.18.0.0/16'} via {hop}")
