@@ -43,6 +43,7 @@ def forwards_arrive(classes: Classes) -> Iterator[Finding | Unknown]:
                     yield Unknown(("spec", "uplinks", uplink.name), why)
                 elif mine:
                     yield from _of_uplink(classes, uplink, family, asking, mine)
+                    yield from _hairpins(classes, family, asking, mine)
 
 
 def _of_uplink(
@@ -54,6 +55,37 @@ def _of_uplink(
         yield from wrong
         if not wrong and isinstance(walk.verdict, Forwarded):
             yield from _answers(classes, uplink, walk, asking, finder)
+
+
+def _hairpins(classes: Classes, family: Family, asking: Asking, rows: Sequence[Row]) -> Iterator[Finding | Unknown]:
+    """Those that leave by an uplink, or their answers: twice NAT and routes may lead them there."""
+    topology = classes.topology
+    if not topology.twice and not topology.routes:
+        return
+    finder, reported = Finder(rows, asking), set[str]()
+    for inside in topology.inside_interfaces:
+        sources = classes.behind(inside, family)
+        packets = region(family, [inside.interface.ifname], sources=sources, rows=bundle_of(rows, asking))
+        for walk in classes.walks(packets):
+            for way in (walk, *reply(classes.machine, walk)):
+                if not isinstance(way.verdict, Forwarded) or not classes.is_uplink(way.verdict.interface):
+                    continue
+                stay = classes.inside(family) - classes.inside_by(way.verdict.interface, family)
+                if way.leaving("destination") - stay:
+                    continue
+                row = finder.find(next(_ends(walk, asking))[0])
+                if row.name not in reported:
+                    reported.add(row.name)
+                    causes = classes.causes(way)
+                    yield _hairpin(classes, row, walk.entering, way.verdict.interface, causes)
+
+
+def _hairpin(classes: Classes, row: Row, packet: Packet, ifname: str, causes: tuple[Path, ...]) -> Finding:
+    others = tuple(path for path in causes if path[1] != "forwards")
+    why = f", because of {entry_words(classes.spec, others)}" if others else ""
+    message = f"forward {row.name!r} on {row.public}: {ifname} takes hairpins out{why}"
+    hint = "publish it at an address that the other entry has not, or write `hairpin: false`"
+    return Finding(_path(row), message, hint, packet, others)
 
 
 def _packets(classes: Classes, uplink: Uplink, family: Family, asking: Asking, rows: Sequence[Row]) -> Region:

@@ -85,6 +85,19 @@ def test_a_route_may_lead_the_answers_of_a_forward_astray() -> None:
     assert told(web + routes.replace("via:", "except: {from: 203.0.113.2}, via:")) == {}
 
 
+def test_twice_nat_may_lead_hairpins_to_the_other_side() -> None:
+    base = BASE.replace("198.51.100.2,", "198.51.100.2, routed: 10.1.0.0/24,")
+    twice = (
+        "  twiceNat: {partner: {from: 192.168.1.0/24, as: 10.1.0.0/24, to: 10.2.0.0/24, becomes: 192.168.1.0/24, "
+        "via: isp-b}}\n"
+    )
+    web = "  forwards: {web: {at: 10.1.0.80, ports: 443/tcp, to: 192.168.1.80}}\n"
+    hairpin = "forward 'web' on 10.1.0.80: wan1 takes hairpins out, because of twiceNat 'partner'"
+    assert hairpin in told(web + twice, base)["forwards-arrive"]
+    for other in (web.replace("to:", "hairpin: false, to:"), web.replace("10.1.0.80", "198.51.100.2")):
+        assert "hairpins" not in str(told(other + twice, base))
+
+
 def test_whether_a_server_in_no_declared_network_is_reached_only_the_host_knows() -> None:
     text = "  forwards: {web: {at: isp-a, ports: 443/tcp, to: 10.9.9.9}}\n"
     assert told(text) == {}
