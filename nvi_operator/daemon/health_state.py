@@ -11,7 +11,7 @@ whole    up       -> down    fewer than `quorum` targets may still work
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.health import Health
@@ -21,8 +21,7 @@ _RETURN = 0.8  # of a limit, so that a value at the limit does not move flows to
 State = Literal["up", "down", "unknown"]
 
 
-@dataclass(frozen=True)
-class TargetState:
+class TargetState(NamedTuple):  # a new one for each probe: a dataclass takes three times as long to make
     """`works` is None before it is known; `window` has the last answers in seconds, None for one that was lost."""
 
     works: bool | None = None
@@ -48,26 +47,27 @@ class TargetState:
         answers, losses = (0, self.losses + 1) if lost else (self.answers + 1, 0)
         seen = TargetState(self.works, answers, losses, (*self.window, latency)[-health.window :], self.reason)
         if lost and losses >= health.down:
-            return replace(seen, works=False, reason=why)
-        excess = seen._excess(health, 1.0 if self.works else _RETURN)
+            return seen._replace(works=False, reason=why)
+        excess = _excess(seen, health, 1.0 if self.works else _RETURN)
         if excess and self.works is not None:
-            return replace(seen, works=False, reason=excess)
+            return seen._replace(works=False, reason=excess)
         if not lost and not self.works and (self.works is None or answers >= health.up):
-            return replace(seen, works=True, reason="")
+            return seen._replace(works=True, reason="")
         return seen
 
-    def _excess(self, health: Health, part: float) -> str:
-        """Which limit is exceeded, once the window is full."""
-        if health.max_loss is None and health.max_latency is None:
-            return ""
-        if len(self.window) < health.window:
-            return ""
-        if health.max_loss is not None and self.loss > health.max_loss * part:
-            return f"{self.loss:.0f} % loss"
-        latency = self.latency
-        if health.max_latency is not None and latency is not None and latency > health.max_latency * part:
-            return f"{latency:.0f} ms latency"
+
+def _excess(seen: TargetState, health: Health, part: float) -> str:
+    """Which limit is exceeded, once the window is full."""
+    if health.max_loss is None and health.max_latency is None:
         return ""
+    if len(seen.window) < health.window:
+        return ""
+    if health.max_loss is not None and seen.loss > health.max_loss * part:
+        return f"{seen.loss:.0f} % loss"
+    latency = seen.latency
+    if health.max_latency is not None and latency is not None and latency > health.max_latency * part:
+        return f"{latency:.0f} ms latency"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,11 @@ class HealthState:
     def after(self, target: int, latency: float | None, now: float, health: Health, why: str = "") -> HealthState:
         """The probe of a target was answered within `latency` seconds, or lost (None), for the reason `why`."""
         targets = list(self.targets)
+        before = targets[target].works
         targets[target] = targets[target].after(latency, why, health)
         seen = HealthState(tuple(targets), self.state, self.since, self.reason)
+        if self.state == "up" and targets[target].works == before:
+            return seen
         work = sum(t.works is True for t in targets)
         fail = sum(t.works is False for t in targets)
         if self.state != "down" and len(targets) - fail < health.quorum:

@@ -24,32 +24,48 @@ from nvi_operator.topology.rules import StaticEntry
 
 @dataclass(frozen=True)
 class Delegated:
-    """By the name of its uplink, each prefix that is delegated; of several the largest is the first."""
+    """By the name of its uplink, each prefix that is delegated. Of several the first is one that inside interfaces
+    have addresses in, which is the newer one where a client leaves the route of the old one, and else the largest.
+    """
 
     of: Mapping[str, tuple[Network, ...]]
 
     def part(self, sub: SubPrefix, length: int | None = None) -> Network | None:
-        """None where there is none now, or it does not fit."""
-        length = sub.length or length or LENGTH_OF_NETWORK
-        whole = next(iter(self.of.get(sub.from_, ())), None)
-        if whole is None or whole.prefixlen > length or sub.subnet >> length - whole.prefixlen:
-            return None
-        first = int(whole.network_address) + (sub.subnet << whole.max_prefixlen - length)
-        return ip_network((first, length)) if whole.version == 6 else None
+        """Of the first. None where there is none now, or it does not fit."""
+        return next((_part(whole, sub, length) for whole in self.of.get(sub.from_, ())), None)
+
+    def parts(self, sub: SubPrefix) -> tuple[Network, ...]:
+        """Of each: hosts keep addresses of the old one for a while. None where it does not fit into the first."""
+        found = [_part(whole, sub) for whole in self.of.get(sub.from_, ())]
+        return tuple(network for network in found if network) if found and found[0] else ()
+
+
+def _part(whole: Network, sub: SubPrefix, length: int | None = None) -> Network | None:
+    length = sub.length or length or LENGTH_OF_NETWORK
+    if whole.prefixlen > length or sub.subnet >> length - whole.prefixlen:
+        return None
+    first = int(whole.network_address) + (sub.subnet << whole.max_prefixlen - length)
+    return ip_network((first, length)) if whole.version == 6 else None
 
 
 def find_delegated(spec: GatewaySpec, facts: Facts, note: Note) -> Delegated:
     asking = {name: uplink for name, uplink in spec.uplinks.items() if uplink.delegated}
     wires = {uplink.interface for uplink in spec.uplinks.values()}
     leased = {prefix: ifname for ifname, prefixes in facts.leased_prefixes.items() for prefix in prefixes}
+    inside = [fact for ifname, fact in facts.links.items() if ifname not in wires]
+    live = [i.ip for fact in inside for i in fact.addresses if i.version == 6 and i.ip not in fact.fading]
+
+    def order(prefix: Network) -> tuple[bool, bool, int, int]:
+        told = prefix in leased or prefix in facts.unreachable
+        used = any(address in prefix for address in live)
+        return not told, not used, prefix.prefixlen, int(prefix.network_address)
+
     found: dict[str, tuple[Network, ...]] = {}
     for name, uplink in sorted(asking.items()):
         own = [prefix for prefix, ifname in leased.items() if ifname == uplink.interface]
         others = [prefix for prefix in facts.unreachable if prefix not in leased]
         if uplink.delegated != "auto":
-            networks = {
-                i.network for ifname, fact in facts.links.items() if ifname not in wires for i in fact.addresses
-            }
+            networks = {i.network for fact in inside for i in fact.addresses}
             others += [n for n in networks if n.version == 6 and not any(within(n, p) for p in others)]
             own += [prefix for prefix in others if within(prefix, uplink.delegated)]  # type: ignore[arg-type]
         elif len(asking) == 1:
@@ -59,7 +75,7 @@ def find_delegated(spec: GatewaySpec, facts: Facts, note: Note) -> Delegated:
                 f"uplink {name}: delegated: {others[0]} may be of any of several ISPs: name the prefix that this one "
                 "delegates from, in place of auto"
             )
-        found[name] = tuple(sorted(dict.fromkeys(own), key=lambda n: (n.prefixlen, int(n.network_address))))
+        found[name] = tuple(sorted(dict.fromkeys(own), key=order))
         if not own:
             note(f"uplink {name}: delegated: there is no prefix now; what is to be a part of it waits for one")
     return Delegated(found)
@@ -69,10 +85,10 @@ def delegated_networks(spec: GatewaySpec, delegated: Delegated, note: Note) -> M
     """Of inside interfaces."""
     found: dict[str, tuple[Network, ...]] = {}
     for ifname, interface in spec.interfaces.items():
-        parts = [(part, delegated.part(part)) for part in interface.delegated or ()]
-        found[ifname] = tuple(network for _, network in parts if network is not None)
-        for part, network in parts:
-            if network is None and delegated.of.get(part.from_):
+        parts = [(part, delegated.parts(part)) for part in interface.delegated or ()]
+        found[ifname] = tuple(network for _, networks in parts for network in networks)
+        for part, networks in parts:
+            if not networks and delegated.of.get(part.from_):
                 whole = delegated.of[part.from_][0]
                 note(f"{ifname}: {part} as a /{part.length or LENGTH_OF_NETWORK} does not fit in {whole}")
     return found

@@ -147,13 +147,12 @@ class _Ping(_Datagrams):
         return made
 
     def _question(self) -> bytes:
-        version = self.probe.address.version
-        header = _ECHO_REQUEST[version], 0, 0, self._identifier, self._number
-        if version == 6:
-            return _ECHO.pack(*header)  # the kernel fills in the checksum
-        total = sum(struct.unpack("!4H", _ECHO.pack(*header)))
+        kind = _ECHO_REQUEST[self.probe.address.version]
+        if kind == _ECHO_REQUEST[6]:
+            return _ECHO.pack(kind, 0, 0, self._identifier, self._number)  # the kernel fills in the checksum
+        total = (kind << 8) + self._identifier + self._number
         total = (total & 0xFFFF) + (total >> 16)
-        return _ECHO.pack(header[0], 0, ~total & 0xFFFF, self._identifier, self._number)
+        return _ECHO.pack(kind, 0, ~total & 0xFFFF, self._identifier, self._number)
 
     def _is_answer(self, data: bytes) -> bool:
         version = self.probe.address.version

@@ -32,6 +32,19 @@ def test_with_one_isp_whatever_is_delegated_is_its() -> None:
     assert found(spec("auto"), ONE, TWO) == ({"isp-1": (str(ONE), str(TWO))}, "")
 
 
+def test_the_prefix_that_inside_interfaces_have_addresses_in_is_the_first_and_both_are_inside() -> None:
+    """As systemd-networkd leaves it when another prefix is delegated: with the route of the old one."""
+    new = ip_interface("2001:db9:b:203::1/64")
+    old = ip_interface("2001:db8:a:103::1/64")
+    link = LinkFact("lan0", 2, addresses=(old, new), fading=frozenset({old.ip}))
+    one = spec(
+        "auto", interfaces={"lan0": {"networks": "192.168.1.0/24", "delegated": {"from": "isp-1", "subnet": 3}}}
+    )
+    assert found(one, ONE, TWO, links={"lan0": link})[0] == {"isp-1": (str(TWO), str(ONE))}
+    delegated = find_delegated(one, Facts("host", unreachable=(ONE, TWO), links={"lan0": link}), lambda _: None)
+    assert delegated_networks(one, delegated, lambda _: None) == {"lan0": (new.network, old.network)}
+
+
 def test_with_several_the_isps_own_prefixes_tell() -> None:
     both = spec("2001:db8::/32", "2001:db9::/32")
     assert found(both, ONE, TWO) == ({"isp-1": (str(ONE),), "isp-2": (str(TWO),)}, "")
