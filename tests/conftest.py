@@ -26,19 +26,31 @@ STATE = pytest.StashKey[str]()  # where histories are kept
 
 LONGEST = (
     "test_fail_closed.py",
-    "test_losses.py",
-    "test_bench_dataplane.py",
     "test_drift.py",
-    "test_soak.py",
-    "test_many_addresses.py",
     "test_passes.py",
-    "test_lab_cleanup.py",
-    "test_many_forwards.py",
-    "test_two_at_once.py",
+    "test_flow_changes.py",
+    "test_run.py",
+    "test_hostile.py",
+    "test_many_addresses.py",
+    "test_far_side.py",
+    "test_checks.py",
     "test_saved_settings.py",
     "test_bench_control.py",
-    "test_far_side.py",
+    "test_sticky.py",
+    "test_proof.py",
+    "test_losses.py",
+    "test_bench_dataplane.py",
+    "test_own_kind.py",
+    "test_two_at_once.py",
+    "test_many_forwards.py",
+    "test_flow_cache.py",
+    "test_confirm.py",
+    "test_tutorial.py",
+    "test_soak.py",
+    "test_lab_cleanup.py",
+    "test_nft_tables.py",
     "test_translate_to.py",
+    "test_ci.py",
     "test_edits.py",
     "test_laws.py",
 )
@@ -55,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="half",
         help="scenarios with and without flow cache (both), or with it where in-interfaces are known by skb_iif",
     )
-    parser.addoption("--soak", type=int, default=80, help="edits and heals of the test of the daemon's memory")
+    parser.addoption("--soak", type=int, default=40, help="edits and heals of the test of the daemon's memory")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -85,17 +85,18 @@ class RealMachine:
     """Interfaces with a peer at the other end; foreign rules, routes, a table and settings."""
 
     def __init__(self, lab: Lab) -> None:
-        self.host = lab.host("gw")
-        other = lab.host("other")
-        for ifname, addresses in LINKS.items():
-            lab.link(self.host, ifname, other, ifname)
-            self.host.ip(*(f"addr add {address} dev {ifname}" for address in addresses))
-        self.host.ip(
-            "route add default via 203.0.113.1",
-            "rule add pref 20000 from 10.77.0.0/16 lookup 77",
-            "route add 10.77.0.0/16 dev lan0 table 77",
-            "link set wan1 group 5",
-        )
+        with lab.at_once():
+            self.host = lab.host("gw")
+            other = lab.host("other")
+            for ifname, addresses in LINKS.items():
+                lab.link(self.host, ifname, other, ifname)
+                self.host.ip(*(f"addr add {address} dev {ifname}" for address in addresses))
+            self.host.ip(
+                "route add default via 203.0.113.1",
+                "rule add pref 20000 from 10.77.0.0/16 lookup 77",
+                "route add 10.77.0.0/16 dev lan0 table 77",
+                "link set wan1 group 5",
+            )
         self.host.nft("table inet others {\nchain c {\ntype filter hook forward priority 0\ncounter\n}\n}\n")
         self.host.write("net/ipv4/conf/wan0/rp_filter", "1")
 

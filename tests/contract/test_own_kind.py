@@ -192,9 +192,7 @@ class Copy:
     def __init__(self, place: Path, machine: RealMachine) -> None:
         self._place, self.host = place, machine.host
         self._package = place / "nvi_operator"
-        shutil.copytree(
-            Path(nvi_operator.__file__).parent, self._package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(Path(nvi_operator.__file__).parent, self._package)
         (self._package / "kinds/address.py").write_text(KIND, encoding="utf-8")
         self._register("kinds/__init__.py")
         self.spec(SPEC)

@@ -86,11 +86,33 @@ class Command:
             os.kill(self.pid, number)
 
 
+class Interpreter(Command):
+    """The same in a Python of its own, which goes by the environment as it is now."""
+
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            self._started = subprocess.Popen(
+                [sys.executable, "-m", "nvi_operator", *arguments], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._started.pid
+
+    @property
+    def code(self) -> int | None:
+        return self._started.poll()
+
+    def wait(self, seconds: float = TIMEOUT) -> int:
+        return self._started.wait(seconds)
+
+
 def _main(arguments: list[str], stdout: str, stderr: str) -> None:
     from nvi_operator.cli import main
 
     os.chdir(ROOT)
     for path, number in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
     sys.exit(main(arguments))

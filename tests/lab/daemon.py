@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.lab.command import ROOT
+from tests.lab.command import Command, Interpreter
 from tests.lab.net import Host, until
 
 
 class Daemon:
     """A running reconciler, and its output since it was last read."""
 
-    def __init__(self, host: Host, spec: Path | None, log: Path, *options: str) -> None:
-        """`spec` None: `--config` among the options says where it comes from."""
-        self._path = log
+    def __init__(self, host: Host, spec: Path | None, log: Path, *options: str, forked: bool = True) -> None:
+        """`spec` None: `--config` among the options says where it comes from. Not `forked`: see `Interpreter`."""
+        log.write_bytes(b"")
         self._shown = 0
         directory = [] if spec is None else [str(spec)]
-        with log.open("w") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nvi_operator", "run", *directory, "--netns", host.netns, *options],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-            )
+        words = ["run", *directory, "--netns", host.netns, *options]
+        self.process = Command(words, log) if forked else Interpreter(words, log)
 
     @property
     def text(self) -> str:
         """New output."""
-        return self._path.read_text()[self._shown :]
+        return self.process.text[self._shown :]
 
     def until(self, *words: str, seconds: float = 15.0) -> str:
         """Its new output, once that has all of `words`."""
@@ -39,8 +32,8 @@ class Daemon:
             text = self.text
             if all(word in text for word in words):
                 return text
-            if self.process.poll() is not None:
-                raise AssertionError(f"nvictl run ended with {self.process.returncode}: {text}")
+            if self.process.code is not None:
+                raise AssertionError(f"nvictl run ended with {self.process.code}: {text}")
             return ""
 
         try:
@@ -52,6 +45,5 @@ class Daemon:
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(with_signal)
+        self.process.send(with_signal)
         return self.process.wait(10)

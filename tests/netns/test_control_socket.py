@@ -78,7 +78,7 @@ def test_what_kill_9_leaves_is_replaced_by_the_next_start(
     daemon = start()
     with connected(path(site)) as sock:
         assert "result" in asked(sock, "hello")
-    assert daemon.process.poll() is None
+    assert daemon.process.code is None
 
 
 def test_a_gateway_heals_while_peers_do_their_worst(site: Site, gateway: GatewayHost, start: Start) -> None:
@@ -131,7 +131,7 @@ def test_a_member_of_the_group_reads_and_changes_nothing_and_others_are_kept_out
     assert "result" in member["hello"]  # type: ignore[operator]
     assert "may read, and change nothing" in json.dumps(member["reconcile"])
     assert set(as_user(NOBODY - 1)) == {"refused"}
-    assert daemon.process.poll() is None
+    assert daemon.process.code is None
 
 
 def test_drift_and_plan_say_what_the_daemon_leaves_alone(

@@ -31,7 +31,7 @@ from tests.netns.scenarios import spec
 
 pytestmark = pytest.mark.netns
 
-ROUNDS = int(os.environ.get("NVI_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("NVI_ROUNDS", "5"))
 SEED = int(os.environ.get("NVI_SEED", str(random.randrange(1 << 32))))
 
 SPECS = {

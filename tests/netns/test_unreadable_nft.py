@@ -81,7 +81,7 @@ def test_the_daemon_heals_all_but_the_table_and_then_the_table(
     site: Site, gateway: GatewayHost, spec_file: Path, spoil: Callable[[bool], None], tmp_path: Path
 ) -> None:
     site.far.serve(443)
-    daemon = Daemon(site.gateway, spec_file, tmp_path / "log")
+    daemon = Daemon(site.gateway, spec_file, tmp_path / "log", forked=False)
     try:
         daemon.until("in sync")
         spoil(True)
