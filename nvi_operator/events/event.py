@@ -91,10 +91,6 @@ class Drift(GatewayEvent):
     left: bool = False  # the spec's drift policy is to report it: it stays
 
     @property
-    def summary(self) -> str:
-        return super().summary + (", left as it is" if self.left else "")
-
-    @property
     def text(self) -> str:
         by = f" by {', '.join(self.changed_by)}" if self.changed_by else ""
         what = " beside the nft table" if self.beside_table else by
