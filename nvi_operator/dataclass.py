@@ -1,60 +1,138 @@
-"""`dataclass`, as the standard library has it, whose methods are compiled when a class is first used.
+"""`dataclass`, as the standard library has it, made of a class when that is first used.
 
 Python 3.11 compiles six functions for each frozen dataclass. A command imports 200 of them and makes instances of a
-quarter: what it does not use should cost it nothing (docs/adr/0024-start-up.md).
+third: what it does not use should cost it nothing, and the rest one function, `__init__` (docs/adr/0024-start-up.md).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, FrozenInstanceError
+from operator import attrgetter
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+Class = type[Any]
+Method = Callable[..., Any]
+
+_FIELDS = "__dataclass_fields__"  # what fields(), replace(), is_dataclass() and subclasses ask for
+_POSTPONED = {"frozen", "eq", "kw_only"}  # options; with others, such as slots, a class is made at once
+_making = RLock()  # to make a class makes its bases
+
+
+def _dataclass(cls: Class | None = None, /, **options: Any) -> Any:
+    """See dataclasses.dataclass."""
+
+    def decorated(cls: Class) -> Class:
+        if options.keys() - _POSTPONED or "__init__" in cls.__dict__:
+            return dataclasses.dataclass(**options)(cls)
+        _postpone(cls, **options)
+        return cls
+
+    return decorated if cls is None else decorated(cls)
+
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
 else:
-    import dataclasses
-    from threading import RLock
+    dataclass = _dataclass
 
-    _FIELDS = "__dataclass_fields__"  # what fields(), replace(), is_dataclass() and subclasses ask for
-    _making = RLock()  # to make a class makes its bases
 
-    def dataclass(cls=None, /, **options):
-        """See dataclasses.dataclass. With slots it makes another class of the one decorated: that is done at once."""
+def _postpone(cls: Class, *, frozen: bool = False, eq: bool = True, kw_only: bool = False) -> None:
+    def make() -> None:
+        with _making:
+            if cls.__dict__["__init__"] is first:
+                cls.__doc__ = cls.__doc__ or cls.__name__  # else its signature, which takes longer than all else
+                dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
+                for name, method in _methods(cls, frozen, eq).items():
+                    if cls.__dict__.get(name) is None:
+                        setattr(cls, name, method)
+                cls.__init__ = _init(cls, frozen)  # last: then other threads see it
 
-        def decorated(cls):
-            if options.get("slots") or "__init__" in cls.__dict__:
-                return dataclasses.dataclass(cls, **options)
-            _postpone(cls, options)
-            return cls
+    def first(self: Any, *args: Any, **kwargs: Any) -> None:
+        make()
+        cls.__init__(self, *args, **kwargs)
 
-        return decorated if cls is None else decorated(cls)
+    cls.__init__ = first
+    setattr(cls, _FIELDS, _Fields(make))
 
-    def _postpone(cls, options):
-        def make():
-            with _making:
-                if cls.__init__ is first:
-                    dataclasses.dataclass(cls, init=False, **options)
-                    cls.__init__ = _init_of(cls, options.get("frozen", False))  # last: then other threads see it
 
-        def first(self, *args, **kwargs):
-            make()
-            cls.__init__(self, *args, **kwargs)
+class _Fields:
+    """Stands where the fields will."""
 
-        cls.__init__ = first
-        setattr(cls, _FIELDS, _Fields(make))
+    def __init__(self, make: Callable[[], None]) -> None:
+        self._make = make
 
-    def _init_of(cls, frozen):
-        fields = [(field.name, field.type, field) for field in dataclasses.fields(cls)]
-        methods = {name: None for name in ("__post_init__",) if hasattr(cls, name)}
-        return dataclasses.make_dataclass(
-            cls.__name__, fields, namespace=methods, frozen=frozen, repr=False, eq=False, match_args=False
-        ).__init__
+    def __get__(self, instance: Any, owner: Class) -> Any:
+        self._make()
+        return getattr(owner, _FIELDS)
 
-    class _Fields:
-        """Stands where the fields will."""
 
-        def __init__(self, make):
-            self._make = make
+# --------------------------------------------------------------------------- methods
 
-        def __get__(self, instance, owner):
-            self._make()
-            return getattr(owner, _FIELDS)
+
+def _methods(cls: Class, frozen: bool, eq: bool) -> dict[str, Method | None]:
+    """All but `__init__`."""
+    fields = dataclasses.fields(cls)
+    methods: dict[str, Method | None] = {"__repr__": _repr([field.name for field in fields if field.repr])}
+    if eq:
+        key = _key([field.name for field in fields if field.compare])
+        methods["__eq__"] = _eq(key)
+        methods["__hash__"] = (lambda self: hash(key(self))) if frozen else None
+    if frozen:
+        methods |= {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
+    return methods
+
+
+def _key(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda self: tuple(getattr(self, name) for name in names)
+
+
+def _eq(key: Callable[[Any], tuple[Any, ...]]) -> Method:
+    def equal(self: Any, other: Any) -> bool:
+        return key(self) == key(other) if other.__class__ is self.__class__ else NotImplemented
+
+    return equal
+
+
+def _repr(names: Sequence[str]) -> Method:
+    def represent(self: Any) -> str:
+        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    return represent
+
+
+def _refuse_set(self: Any, name: str, value: Any) -> None:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _refuse_delete(self: Any, name: str) -> None:
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _init(cls: Class, frozen: bool) -> Method:
+    """Compiled, because it is called most."""
+    known: dict[str, Any] = {"_set": object.__setattr__, "_LEFT_OUT": object()}
+    positional: list[str] = []
+    named: list[str] = []
+    lines: list[str] = []
+    for field in dataclasses.fields(cls):
+        name = value = parameter = field.name
+        if field.default_factory is not MISSING:
+            known[f"_make_{name}"] = field.default_factory
+            parameter, value = f"{name}=_LEFT_OUT", f"_make_{name}() if {name} is _LEFT_OUT else {name}"
+        elif field.default is not MISSING:
+            known[f"_default_{name}"] = field.default
+            parameter = f"{name}=_default_{name}"
+        (named if field.kw_only else positional).append(parameter)
+        lines.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    parameters = ", ".join(["self", *positional, *(["*", *named] if named else [])])
+    exec(f"def __init__({parameters}):\n  " + "\n  ".join(lines or ["pass"]), known)
+    made: Method = known["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made

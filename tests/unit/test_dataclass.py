@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
@@ -50,12 +49,42 @@ def test_an_instance_makes_its_class_and_the_bases() -> None:
     assert {first: "found"}[second] == "found"
     assert repr(first).endswith("Named(text='192.0.2.1', labels=(), name='lan0')")
     assert replace(first, name="lan1") == named("192.0.2.1", (), "lan1")
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'text'"):
         first.text = "192.0.2.2"
+    with pytest.raises(FrozenInstanceError, match="cannot delete field 'text'"):
+        del first.text
     with pytest.raises(TypeError, match=r"Named.__init__\(\) missing 1 required positional argument: 'text'"):
         named()
     with pytest.raises(ValueError, match="no address"):
         named("")
+
+
+def test_a_class_keeps_its_own_methods_and_options() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Counted:
+        what: str
+        count: int = field(default=0, compare=False, repr=False)
+
+        def __str__(self) -> str:
+            return self.what
+
+        def __eq__(self, other: object) -> bool:
+            return str(self) == str(other)
+
+    @dataclass(eq=False)
+    class Changing:
+        name: str = "lan0"
+
+    packets = Counted(what="packets", count=1)
+    assert packets == Counted(what="packets", count=2)
+    assert hash(packets) == hash(Counted(what="packets"))
+    assert repr(packets).endswith("Counted(what='packets')")
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
+        Counted("packets")  # type: ignore[misc]
+    one = Changing()
+    one.name = "lan1"
+    assert one != Changing("lan1")
+    assert {one: 1}
 
 
 def test_what_asks_for_fields_makes_the_class() -> None:
@@ -89,4 +118,4 @@ def test_every_dataclass_can_be_made() -> None:
     }
     assert len(found) > 300
     for each in found:
-        assert all(isinstance(one, dataclasses.Field) for one in fields(each))
+        assert all(one.init for one in fields(each)), f"{each}: every field is a parameter"

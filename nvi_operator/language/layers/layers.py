@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import PurePath
 from typing import Any
@@ -35,7 +36,6 @@ from nvi_operator.language.wording import listed, nearest, short
 _VARIABLE = MARK.encode()
 _HOST = re.compile(rb"""\bkind["']? *: *["']?Host\b""")
 
-_SET: TypeAdapter[AddressSet] = TypeAdapter(SetOrNetworks)
 _WHATEVER = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 AnyDocument = Document | CutDocument
@@ -275,7 +275,7 @@ class _Reading:
             for key, written in mapping_of(_spec_of(document).get("addressSets")).items() if name else ():
                 known = result.sets.setdefault(name or "", KnownSets({}))
                 try:
-                    found = _SET.validate_python(written)
+                    found = _address_set().validate_python(written)
                     networks = found.networks
                 except ValidationError:
                     found, networks = None, _WHATEVER
@@ -309,6 +309,11 @@ class _Reading:
     def _problem(self, problem: SpecProblem) -> None:
         if not self._result.problems.is_full():
             self._result.problems.append(problem)
+
+
+@cache
+def _address_set() -> TypeAdapter[AddressSet]:
+    return TypeAdapter(SetOrNetworks)
 
 
 def _hosts_of_gateways(documents: Iterable[AnyDocument]) -> dict[str, set[str]]:

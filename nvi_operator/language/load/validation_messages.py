@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.base import fields_of, is_model
+from nvi_operator.language.model.base import fields_of, is_model, model_of
 from nvi_operator.language.model.host import FOLDER
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
@@ -290,7 +290,7 @@ def _type_at(path: Path, language: Root) -> Any:
 
 def _item_of(annotation: Any) -> Any:
     """The model within a dict, tuple or annotated type."""
-    return next((a for a in reversed(get_args(annotation)) if is_model(a)), None)
+    return next((model for each in reversed(get_args(annotation)) if (model := model_of(each))), None)
 
 
 def _field(path: Path) -> Path:

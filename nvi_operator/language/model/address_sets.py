@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, ValidationInfo
+from pydantic import Field, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Networks, OrShort, SpecNetwork, as_tuple
+from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import Network, is_name, parse_network
 from nvi_operator.language.wording import HintedError, nearest, shown
 
@@ -35,7 +36,7 @@ def _parse_set(value: Any) -> Any:
 
 
 SetOrNetworks = Annotated[
-    AddressSet,
+    Later[AddressSet],
     BeforeValidator(_parse_set),
     OrShort({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}),
 ]

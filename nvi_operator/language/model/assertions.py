@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Field, WithJsonSchema, model_validator
 
-from nvi_operator.language.model.address_sets import networks_of
+from nvi_operator.language.model.address_sets import KnownSets, networks_of
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
@@ -39,6 +31,7 @@ from nvi_operator.language.model.services import (
     parse_target,
 )
 from nvi_operator.language.model.source_nat import Exceptions
+from nvi_operator.language.model.validators import BeforeValidator, ContextValidator, PlainSerializer, PlainValidator
 from nvi_operator.language.model.values import (
     FAMILIES,
     SELF,
@@ -63,13 +56,13 @@ Traffic = Service | str  # ports with protocol, or a protocol by its name or num
 _WORDS = (INSIDE, OUTSIDE, SELF)
 
 
-def _parse_ends(value: Any, info: ValidationInfo) -> tuple[End, ...]:
+def _parse_ends(value: Any, sets: KnownSets | None) -> tuple[End, ...]:
     found: list[End] = []
     for item in distinct(value):
         if item in _WORDS:
             found.append(item)
         else:
-            found += networks_of(item, info.context, _WORDS)
+            found += networks_of(item, sets, _WORDS)
     return tuple(dict.fromkeys(found))
 
 
@@ -135,7 +128,7 @@ _STRS = PlainSerializer(_written)
 
 Ends = Annotated[
     tuple[End, ...],
-    PlainValidator(_parse_ends),
+    ContextValidator(_parse_ends),
     _STRS,
     _several(_END_SCHEMA),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -21,6 +21,7 @@ class Model(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
+        defer_build=True,  # until a value of it is validated: see `Later`
         alias_generator=to_camel,  # and by no other name: source_nat must not pass beside sourceNat
         serialize_by_alias=True,
     )
@@ -36,6 +37,12 @@ class Entry(Model):
 def is_model(item: Any) -> bool:
     """Is it a class of the spec language?"""
     return isinstance(item, type) and (issubclass(item, BaseModel) or hasattr(item, "__pydantic_config__"))
+
+
+def model_of(annotation: Any) -> Any:
+    """The class of the spec language that an annotation is about, which may have short forms; None: of none."""
+    found = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return found if is_model(found) else None
 
 
 def fields_of(model: Any) -> Mapping[str, FieldInfo]:

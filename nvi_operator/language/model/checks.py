@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Maybe, Name, SpecAddress, as_tuple
 from nvi_operator.language.model.health import Probe
+from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.wording import HintedError, shown
 

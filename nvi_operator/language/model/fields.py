@@ -8,15 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BeforeValidator,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PlainSerializer,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
-)
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.language.model.packet_fields import Mark, dscp_name, parse_dscp, parse_mark
@@ -31,6 +23,7 @@ from nvi_operator.language.model.services import (
     parse_source_ports,
     parse_target,
 )
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer, WrapValidator
 from nvi_operator.language.model.values import (
     HOST_PATTERN,
     IFNAME_PATTERN,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from nvi_operator.language.model.address_sets import SelectedNetworks, SetOrNetworks
 from nvi_operator.language.model.assertions import Assertion
@@ -36,6 +36,7 @@ from nvi_operator.language.model.prefixes import PrefixNat
 from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
 from nvi_operator.language.model.source_nat import SourceNat
+from nvi_operator.language.model.validators import BeforeValidator, Later
 
 
 class RouteExceptions(Model):
@@ -137,28 +138,28 @@ class GatewaySpec(Model):
     forwards_from: Maybe[EntryFiles] = Field(
         None, description="Files with more forwards, in CSV or JSON Lines, beside this file or below."
     )
-    redirects: dict[Name, RedirectSpec] = Field(
+    redirects: dict[Name, Later[RedirectSpec]] = Field(
         default_factory=dict,
         description="Services that inside hosts get in place of those that they ask for, such as a resolver; by "
         "name.",
     )
-    static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
+    static: dict[Name, Later[Static]] = Field(default_factory=dict, description="1:1 NAT, by name.")
     static_from: Maybe[EntryFiles] = Field(
         None, description="Files with more 1:1 NAT, in CSV or JSON Lines, beside this file or below."
     )
-    prefix_nat: dict[Name, PrefixNat] = Field(
+    prefix_nat: dict[Name, Later[PrefixNat]] = Field(
         default_factory=dict,
         description="IPv6 prefixes that are known by one prefix of each of several uplinks, by name.",
     )
-    twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
+    twice_nat: dict[Name, Later[TwiceNat]] = Field(default_factory=dict, description="Twice NAT, by name.")
     twice_nat_from: Maybe[EntryFiles] = Field(
         None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
     )
-    routes: tuple[RouteSpec, ...] = Field(
+    routes: tuple[Later[RouteSpec], ...] = Field(
         (), strict=False, description="Stage-2 routing; the first route that matches wins."
     )
 
-    checks: dict[Name, Check] = Field(
+    checks: dict[Name, Later[Check]] = Field(
         default_factory=dict,
         description="What has to work after a change that worked before it, by name. If it does not, the gateway "
         "returns to the revision that was confirmed last.",
@@ -168,7 +169,7 @@ class GatewaySpec(Model):
         description="Addresses that the gateway has to go on reaching, such as that of a bastion: a change after "
         "which no route leads to one that it reaches now is refused.",
     )
-    assert_: tuple[Assertion, ...] = Field(
+    assert_: tuple[Later[Assertion], ...] = Field(
         (),
         alias="assert",
         strict=False,

@@ -7,12 +7,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe, OrShort, SpecAddress, SpecTarget, as_tuple
 from nvi_operator.language.model.services import PortRange, Target
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import HOST_PATTERN, Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, shown
 

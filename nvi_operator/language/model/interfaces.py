@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+from pydantic import Field, Strict, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import (
@@ -20,6 +20,7 @@ from nvi_operator.language.model.fields import (
 from nvi_operator.language.model.health import HEALTH_SCHEMAS, Health, parse_health
 from nvi_operator.language.model.nat_entries import Share
 from nvi_operator.language.model.prefixes import SubPrefixes
+from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import parse_network
 
 
@@ -152,7 +153,7 @@ class UplinkSpec(Entry):
         "drop the ICMP errors that would tell. What asks for less keeps it.",
     )
 
-    health: Annotated[Maybe[Health], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(
+    health: Annotated[Maybe[Later[Health]], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(
         None,
         description="Probes that say whether it works beyond its own wire; `nvictl run` sends them. One that is down "
         "takes no new flows while another one works. Left out: it works while it has a carrier, an address and a "

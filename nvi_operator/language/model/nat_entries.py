@@ -11,7 +11,7 @@ import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.dataclass import dataclass
@@ -39,6 +39,7 @@ from nvi_operator.language.model.services import (
     check_protocols,
     parse_target,
 )
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer
 from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
 
@@ -184,7 +185,7 @@ class Forward:
     ] = None
     hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside as well?")] = True
     health: Annotated[
-        Maybe[ServerHealth],
+        Maybe[Later[ServerHealth]],
         BeforeValidator(parse_server_health),
         OrShort(SERVER_HEALTH_SCHEMA),
         Field(

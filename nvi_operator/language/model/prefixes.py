@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.base import Entry, Model, fields_of
 from nvi_operator.language.model.fields import Name, SpecNetwork, as_tuple
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer, PlainValidator
 from nvi_operator.language.model.values import Network, check_hosts, parse_network
 from nvi_operator.language.wording import HintedError, nearest, shown
 
@@ -39,7 +32,7 @@ def _several(value: Any) -> Any:
     return as_tuple(value)
 
 
-SubPrefixes = Annotated[tuple[SubPrefix, ...], BeforeValidator(_several)]
+SubPrefixes = Annotated[tuple[Later[SubPrefix], ...], BeforeValidator(_several)]
 
 
 def _parse_mapped(value: Any) -> tuple[SubPrefix | Network, ...]:

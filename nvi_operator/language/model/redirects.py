@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.address_sets import SelectedNetworks
 from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import IfNames, Maybe, Services, as_tuple
 from nvi_operator.language.model.services import PortRange, Target, parse_port_range, parse_target
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import SELF, Family
 from nvi_operator.language.wording import HintedError, shown
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.language.model.base import attributes_of, fields_of, is_model
+from nvi_operator.language.model.base import attributes_of, fields_of, is_model, model_of
 from nvi_operator.language.model.gateway import Gateway, GatewaySpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 
@@ -24,12 +24,6 @@ class Join(Enum):
     BY_NAME = "a mapping: no two documents may have the same name"
     IN_ORDER = "a list of entries with names, in the order of files and documents"
     ONCE = "one document may have it"
-
-
-def _model_of(annotation: Any) -> Any:
-    """The model of an entry, which may have short forms."""
-    found = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    return found if is_model(found) else None
 
 
 _JOINS: Mapping[Any, Join] = {dict: Join.BY_NAME, tuple: Join.IN_ORDER}
@@ -86,7 +80,7 @@ class Language:
             raise TypeError(f"section {section.name!r}: its field joins {join.name}, and not {section.join.name}")
         if section.join is not Join.ONCE and not (section.entry and section.entries):
             raise TypeError(f"section {section.name!r}: name one entry and several")
-        models = [item for item in get_args(annotation) if is_model(item)]
+        models = [model for item in get_args(annotation) if (model := model_of(item))]
         if section.join is Join.IN_ORDER and not all("name" in fields_of(model) for model in models):
             raise TypeError(f"section {section.name!r}: entries of a list are told apart by a field `name`")
         if section.bulk and (section.join is not Join.BY_NAME or models != [section.bulk]):
@@ -125,7 +119,7 @@ class Language:
         return frozenset(
             name
             for name, arguments in entries.items()
-            if any("enabled" in fields_of(model) for model in map(_model_of, arguments) if model)
+            if any("enabled" in fields_of(model) for model in map(model_of, arguments) if model)
         )
 
     @cached_property

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema, model_validator
 
 from nvi_operator.language.model.address_sets import SelectedNetworks
 from nvi_operator.language.model.base import Entry, Model, fields_of
@@ -36,6 +28,7 @@ from nvi_operator.language.model.fields import (
 )
 from nvi_operator.language.model.nat_entries import Pick, Share, Weight
 from nvi_operator.language.model.services import check_protocols
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer, WrapValidator
 from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
 from nvi_operator.language.wording import nearest, shown
 
@@ -282,7 +275,7 @@ class SourceNat(Entry):
         description="Mark that another program gave the packet that opens the flow, as in 0x10, or 0x10/0xff to "
         "compare some bits.",
     )
-    except_: Maybe[Exceptions] = Field(
+    except_: Maybe[Later[Exceptions]] = Field(
         None, alias="except", description="What the rule is not about; such packets go on to the next rule."
     )
     as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(

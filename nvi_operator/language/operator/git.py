@@ -6,11 +6,12 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.operator.fields import Duration, FilePath
 from nvi_operator.language.wording import HintedError, shown

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, OrShort, as_tuple
+from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
