@@ -2,6 +2,7 @@
 
 Python 3.11 compiles six functions for each frozen dataclass. A command imports 200 of them and makes instances of a
 third: what it does not use should cost it nothing, and the rest one function, `__init__` (docs/adr/0024-start-up.md).
+Its base classes, where they are dataclasses, are made here as well.
 """
 
 from __future__ import annotations
@@ -77,9 +78,11 @@ def _methods(cls: Class, frozen: bool, eq: bool) -> dict[str, Method | None]:
     fields = dataclasses.fields(cls)
     methods: dict[str, Method | None] = {"__repr__": _repr([field.name for field in fields if field.repr])}
     if eq:
-        key = _key([field.name for field in fields if field.compare])
-        methods["__eq__"] = _eq(key)
-        methods["__hash__"] = (lambda self: hash(key(self))) if frozen else None
+        methods["__eq__"] = _eq(_key([field.name for field in fields if field.compare]))
+        methods["__hash__"] = None
+    if eq and frozen:
+        key = _key([field.name for field in fields if (field.compare if field.hash is None else field.hash)])
+        methods["__hash__"] = lambda self: hash(key(self))
     if frozen:
         methods |= {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
     return methods

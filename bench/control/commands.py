@@ -14,15 +14,17 @@ from bench.control.peers import ferm, iptables_save
 from bench.control.trial import Given, Job, Meter, timed
 
 _NVICTL = Path(sys.executable).with_name("nvictl")
+REVISIONS = 1000
+STATE = "state"  # directory of the records, in `Given.files`
 
 
 # As an installation is: its bytecode is kept, which some environments of developers and CI forbid.
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def run(*argv: str | Path) -> None:
+def run(*argv: str | Path, **environment: str) -> None:
     """Its output is discarded. CalledProcessError, with its stderr, if it fails."""
-    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True, env=_ENVIRONMENT)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True, env=_ENVIRONMENT | environment)
 
 
 def _job(*argv: str | Path) -> Job:
@@ -46,7 +48,11 @@ read_rules_ip = _job("ip", "-j", "rule")
 read_routes_ip = _job("ip", "-j", "route", "show", "table", "all")
 python = _job(sys.executable, "-c", "pass")
 nvictl_help = _job(str(_NVICTL), "--help")
+nvictl_completion = _job(str(_NVICTL), "completion", "bash")
 nvictl_validate = _job(str(_NVICTL), "validate", Path("yaml"))
+nvictl_explain = _job(
+    str(_NVICTL), "explain", "-i", "lan0", "--on", Path("yaml"), "tcp", "10.0.0.5:40000", "to", "192.0.2.1:443"
+)
 nvictl_plan = _job(str(_NVICTL), "plan", Path("yaml"))
 nvictl_status = _job(str(_NVICTL), "status", Path("yaml"))
 
@@ -56,6 +62,13 @@ def nvictl_apply_each_time(given: Given) -> Iterator[Meter]:
     """To a host that is no gateway, each time."""
     apply, down = ([_NVICTL, what, "--quiet", given.files / "yaml"] for what in ("apply", "down"))
     yield Meter(timed(lambda: run(*apply)), usage.peak_of_commands, prepare=lambda: run(*down))
+
+
+@contextmanager
+def nvictl_history(given: Given) -> Iterator[Meter]:
+    """Of the revisions that `files.revisions` wrote."""
+    argv = (_NVICTL, "history", "--last", str(REVISIONS))
+    yield Meter(timed(lambda: run(*argv, STATE_DIRECTORY=str(given.files / STATE))), usage.peak_of_commands)
 
 
 @contextmanager

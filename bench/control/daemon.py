@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.control import inputs, ours, usage
+from bench.control.commands import run
 from bench.control.inputs import GATEWAY, Entry
 from bench.control.listener import Listener
 from bench.control.trial import Given, Meter, timed
@@ -107,6 +108,13 @@ def _until(happened: Callable[[], bool], daemon: subprocess.Popen[bytes]) -> Non
 def _server(entry: Entry) -> bytes:
     """As an element of a map holds it: address and port."""
     return socket.inet_aton(entry.server) + entry.server_port.to_bytes(2, "big")
+
+
+@contextmanager
+def status(given: Given) -> Iterator[Meter]:
+    """The command, which asks the daemon."""
+    with _running(given.files / "yaml"):
+        yield Meter(timed(lambda: run(_NVICTL, "status")), usage.peak_of_commands)
 
 
 @contextmanager

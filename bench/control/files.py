@@ -5,22 +5,42 @@ The operator makes the nft text from its own table, so that all load the very sa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
 from bench.control import inputs, ours
+from bench.control.commands import REVISIONS, STATE
 from bench.control.steps import STEPS
 from bench.control.trial import Given, Meter, timed
+from nvi_operator.history.revision import Asked, Content, Result, Revision, Standing
+from nvi_operator.history.store import History
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.nft.ast import Table
 from nvi_operator.nft.transaction import transaction
+from nvi_operator.rollout.place import VARIABLE, state_directory
 from nvi_operator.topology.facts import Facts
 
 
 @contextmanager
 def write(given: Given) -> Iterator[Meter]:
     yield Meter(timed(lambda: _write(given)))
+
+
+@contextmanager
+def revisions(given: Given) -> Iterator[Meter]:
+    """For `commands.nvictl_history`: revisions of this network namespace, each with another port."""
+    os.environ[VARIABLE] = str(given.files / STATE)
+    yield Meter(timed(lambda: _revisions(given)))
+
+
+def _revisions(given: Given) -> None:
+    with History(state_directory()) as history:
+        for number in range(REVISIONS):
+            text = inputs.yaml(inputs.with_edit(given.size, number)).encode()
+            revision = Revision(0, 1.0, inputs.GATEWAY, "apply", Asked(0, 1), Result.APPLIED, Standing.CONFIRMED)
+            history.add(revision, Content(inputs.GATEWAY, {"gateway.yaml": text}), durable=False)
 
 
 def _write(given: Given) -> None:

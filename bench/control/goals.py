@@ -72,6 +72,9 @@ GOALS: Sequence[Goal] = (
     Goal("`nvictl apply` of it", "start", s.APPLY, 0.2, SECONDS),
     Goal("`nvictl plan`, in sync", "start-applied", s.PLAN, 0.18, SECONDS),
     Goal("`nvictl status`", "start-applied", s.STATUS, 0.18, SECONDS),
+    Goal("the same, by the socket of `nvictl run`", "start-applied", s.STATUS_OF_DAEMON, 0.06, SECONDS),
+    Goal("`nvictl explain`", "start", s.EXPLAIN, 0.2, SECONDS),
+    Goal("`nvictl history` of 1,000 revisions", "start-history", s.HISTORY, 0.15, SECONDS),
 )
 
 

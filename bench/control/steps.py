@@ -41,7 +41,9 @@ NFT, BINDING, FERM, IP, PYROUTE2 = "nft", "python3-nftables", "ferm", "ip", "pyr
 TABLE_ALONE, RECONCILE = "ours, the table alone", "ours, a daemon's reconcile"
 EMPTY = "python -c pass"
 HELP, VALIDATE, APPLY = "nvictl --help", "nvictl validate", "nvictl apply"
+EXPLAIN, COMPLETION = "nvictl explain", "nvictl completion"
 PLAN, STATUS, APPLY_AGAIN = "nvictl plan", "nvictl status", "nvictl apply, nothing to do"
+STATUS_OF_DAEMON, HISTORY = "nvictl status, by the daemon", "nvictl history"
 
 _LOADED, _APPLIED, _TABLE_IS_RIGHT = "commands:load_nft", "commands:nvictl_apply", "ours:verify"
 
@@ -139,7 +141,9 @@ STEPS: Mapping[str, Step] = {
             EMPTY: "commands:python",
             NFT: "commands:load_nft_each_time",
             HELP: "commands:nvictl_help",
+            COMPLETION: "commands:nvictl_completion",
             VALIDATE: "commands:nvictl_validate",
+            EXPLAIN: "commands:nvictl_explain",
             APPLY: "commands:nvictl_apply_each_time",
         },
         sizes=NO_SIZE,
@@ -152,9 +156,17 @@ STEPS: Mapping[str, Step] = {
             NFT: "commands:read_nft",
             PLAN: "commands:nvictl_plan",
             STATUS: "commands:nvictl_status",
+            STATUS_OF_DAEMON: "daemon:status",
             APPLY_AGAIN: "commands:nvictl_apply",
         },
         before=_APPLIED,
+        sizes=NO_SIZE,
+        times=5,
+    ),
+    "start-history": Step(
+        "Commands about 1,000 revisions",
+        {EMPTY: "commands:python", HISTORY: "commands:nvictl_history"},
+        before="files:revisions",
         sizes=NO_SIZE,
         times=5,
     ),

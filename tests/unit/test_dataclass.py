@@ -64,6 +64,7 @@ def test_a_class_keeps_its_own_methods_and_options() -> None:
     class Counted:
         what: str
         count: int = field(default=0, compare=False, repr=False)
+        names: dict[str, str] = field(default_factory=dict, hash=False)
 
         def __str__(self) -> str:
             return self.what
@@ -78,7 +79,7 @@ def test_a_class_keeps_its_own_methods_and_options() -> None:
     packets = Counted(what="packets", count=1)
     assert packets == Counted(what="packets", count=2)
     assert hash(packets) == hash(Counted(what="packets"))
-    assert repr(packets).endswith("Counted(what='packets')")
+    assert repr(packets).endswith("Counted(what='packets', names={})")
     with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
         Counted("packets")  # type: ignore[misc]
     one = Changing()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import Field as DataclassField
-from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
 
+from nvi_operator.dataclass import dataclass
 from nvi_operator.nft import ast, listing, objects
 from nvi_operator.nft.ast import (
     Assign,
@@ -130,14 +131,21 @@ def test_one_description_makes_a_new_kind_of_object_known_to_every_stage(monkeyp
 
 
 def test_a_set_or_a_chain_with_one_more_field_is_refused_and_never_changed_by_contents_alone() -> None:
-    more = make_dataclass("More", [("timeout", int, 0)], bases=(NamedSet,), frozen=True)
-    before, after = more("m", ("mark",), frozenset()), more("m", ("mark",), frozenset(), timeout=5)
+    @dataclass(frozen=True)
+    class More(NamedSet):
+        timeout: int = 0
+
+    before, after = More("m", ("mark",), frozenset()), More("m", ("mark",), frozenset(), timeout=5)
     assert not before.becomes(after)
     with pytest.raises(TypeError, match="no text for timeout"):
         transaction(Table("nvi", sets=frozenset({before})), Table("nvi", sets=frozenset({after})))
-    ingress = make_dataclass("Ingress", [("devices", tuple, ())], bases=(Chain,), frozen=True)
+
+    @dataclass(frozen=True)
+    class Ingress(Chain):
+        devices: tuple[str, ...] = ()
+
     with pytest.raises(TypeError, match="no text for devices"):
-        transaction(None, Table("nvi", chains=frozenset({ingress("c", None, (), devices=("eth0",))})))
+        transaction(None, Table("nvi", chains=frozenset({Ingress("c", None, (), devices=("eth0",))})))
 
 
 # --------------------------------------------------------------------------- every field of the AST has its text
