@@ -19,12 +19,13 @@ def document(config: Path | None, *, host_only: bool = True) -> OperatorSpec | N
     """Of the file that `config` names; left out: of CONFIG, where that is there. `host_only`: not in other network
     namespaces than the host's. Raises NviError.
     """
-    from nvi_operator.events.kinds import KINDS
     from nvi_operator.kernel.netns import is_host
-    from nvi_operator.language.operator.load import load_operator
 
     if config is None and not (CONFIG.exists() and (is_host() or not host_only)):
         return None
+    from nvi_operator.events.kinds import KINDS
+    from nvi_operator.language.operator.load import load_operator
+
     return load_operator(config or CONFIG, KINDS)
 
 
