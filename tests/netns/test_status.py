@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.lab import GatewayHost, Site
+from tests.lab.net import until
 from tests.netns.scenarios import spec
 
 pytestmark = pytest.mark.netns
@@ -40,9 +41,12 @@ def test_an_interface_that_goes_down_is_a_fault_until_it_is_back(site: Site, gat
     data = json.loads(gateway.nvictl("status", directory, "-o", "json", check=False).stdout)
     assert (data["inSync"], data["working"], len(data["degraded"])) == (True, False, 2)
 
+    def in_sync() -> bool:
+        gateway.apply(directory)
+        return gateway.nvictl("drift", directory, check=False).returncode == 0
+
     site.gateway.ip("link set wan0 up")
-    gateway.apply(directory)
-    assert gateway.nvictl("drift", directory).returncode == 0
+    until(in_sync, "it is in sync when the kernel has its routes of the interface again")
 
 
 def test_a_gateway_of_which_no_interface_is_there_is_degraded(gateway: GatewayHost) -> None:
