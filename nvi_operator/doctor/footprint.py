@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
@@ -19,10 +20,15 @@ from nvi_operator.topology.numbers import (
     uplink_table,
 )
 
+_CLIENT_PORT = 50000  # from which Linux and Windows, and what NAT makes of both, may ask
+
 
 @dataclass(frozen=True)
 class Footprint:
-    """`networks` is by inside interface; `uplinks` are interfaces. Both are empty without a spec."""
+    """`networks` is by inside interface; `uplinks` are interfaces. Both are empty without a spec.
+
+    `clients`: inside hosts ask the other side; `servers`: they are asked.
+    """
 
     device: str
     stage: int
@@ -36,6 +42,8 @@ class Footprint:
     link_group: int
     networks: Mapping[str, tuple[Network, ...]]
     uplinks: tuple[str, ...]
+    clients: bool
+    servers: bool
 
     @property
     def interfaces(self) -> tuple[str, ...]:
@@ -67,8 +75,10 @@ class Footprint:
             yield self._packet(family, 1, ifname, self.device, "established", protocol)
         for inside in inside_interfaces:
             for uplink in uplinks:
-                yield self._packet(family, 2, inside, uplink, "untracked", protocol)
-                yield self._packet(family, 2, uplink, inside, "untracked", protocol)
+                for iif, oif, replies in ((inside, uplink, self.servers), (uplink, inside, self.clients)):
+                    port = _CLIENT_PORT if replies and not unknown else None
+                    packet = self._packet(family, 2, iif, oif, "untracked", protocol)
+                    yield replace(packet, destination_port=port)
 
     def received(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
         """As `forwarded`, for the prerouting hook."""
@@ -135,4 +145,6 @@ def footprint(spec: GatewaySpec | None) -> Footprint:
         link_group=given.numbers.link_group,
         networks={ifname: interface.networks for ifname, interface in sorted(given.interfaces.items())},
         uplinks=tuple(sorted({uplink.interface for uplink in given.uplinks.values()})),
+        clients=bool(given.source_nat or given.static),
+        servers=bool(given.forwards or given.static),
     )

@@ -46,6 +46,7 @@ class Packet:
     sources: tuple[Network, ...] | None = None
     reverse_path: Answer = None  # does the route back to the source lead through the in-interface?
     exact: Exact | None = None  # of one packet, where that is what is asked about
+    destination_port: int | None = None  # of a reply, which a client receives at a port of its own choice
 
     @property
     def label(self) -> str:
@@ -172,6 +173,8 @@ def _payload(op: str, body: Any, right: Any, packet: Packet) -> Answer:
         return _negated(op, _is_protocol(packet, right))
     if packet.exact is not None:
         return _negated(op, _exactly(packet.exact, str(body.get("field")), right))
+    if body.get("field") == "dport" and packet.destination_port is not None:
+        return _negated(op, _is_port(packet.destination_port, right))
     if body.get("field") == "saddr" and packet.sources is not None:
         network = as_network(right)
         if network is not None:
@@ -191,13 +194,15 @@ def _exactly(packet: Exact, field: str, right: Any) -> Answer:
         return None if network is None else address in network
     if field in ("sport", "dport"):
         port = packet.source_port if field == "sport" else packet.destination_port
-        if port is None:
-            return False
-        if isinstance(right, dict) and "range" in right:
-            first, last = right["range"]
-            return first <= port <= last if isinstance(first, int) and isinstance(last, int) else None
-        return port == right if isinstance(right, int) else None
+        return False if port is None else _is_port(port, right)
     return None
+
+
+def _is_port(port: int, right: Any) -> Answer:
+    if isinstance(right, dict) and "range" in right:
+        first, last = right["range"]
+        return first <= port <= last if isinstance(first, int) and isinstance(last, int) else None
+    return port == right if isinstance(right, int) else None
 
 
 def as_network(value: Any) -> Network | None:

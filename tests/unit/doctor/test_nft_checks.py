@@ -153,6 +153,36 @@ def test_a_spec_less_diagnosis_accepts_a_firewall_that_names_us() -> None:
     assert levels("forward-drop", survey(nft_objects=objects), spec()) == ["problem"], "replies come in by wan0"
 
 
+FROM_INSIDE: dict[str, Any] = {"sourceNat": [{"name": "all", "as": "isp-a"}]}
+PUBLISHED: dict[str, Any] = {"forwards": {"web": {"ports": "443/tcp", "to": "192.168.1.80"}}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "into", "out_of", "expected"),
+    [
+        pytest.param(PUBLISHED, [443], None, [], id="requests to a server, and its replies"),
+        pytest.param(FROM_INSIDE, [443], None, ["wan0 -> lan0, wan1 -> lan0"], id="replies to clients are dropped"),
+        pytest.param(FROM_INSIDE, [{"range": [1024, 65535]}], [443], [], id="replies to clients"),
+        pytest.param(PUBLISHED, [443], [443], ["lan0 -> wan0, lan0 -> wan1"], id="replies of the server are dropped"),
+        pytest.param(FROM_INSIDE, [{"set": [22, 443]}], None, ["wan0 -> lan0, wan1 -> lan0"], id="a set of ports"),
+    ],
+)
+def test_a_firewall_that_lets_in_some_ports_drops_the_replies_of_stage_2(
+    sections: dict[str, Any], into: list[Any], out_of: list[Any] | None, expected: list[str]
+) -> None:
+    """Its rule for established connections does not hold in stage 2, which conntrack does not know."""
+    rules: list[list[Any]] = [
+        [match(STATE, {"set": ["established", "related"]}), ACCEPT],
+        [meta("oifname", "nvi0"), ACCEPT],
+        *([meta("iifname", f"wan{n}"), payload("tcp", "dport", port), ACCEPT] for port in into for n in (0, 1)),
+        *([meta("iifname", "lan0"), payload("tcp", "dport", port), ACCEPT] for port in out_of or []),
+        *([] if out_of else [[meta("iifname", "lan0"), ACCEPT]]),
+    ]
+    objects = table(chain("c", *rules, policy="drop", **FWD))
+    drops = found("forward-drop", survey(nft_objects=objects), spec(**sections))
+    assert [drop.what.partition("stage 2 (untracked): ")[2].partition(", by")[0] for drop in drops] == expected
+
+
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
