@@ -257,6 +257,7 @@ def test_links_and_addresses_are_listed_as_ip_lists_them(lab: Lab) -> None:
     host.ip(
         "link add br0 type bridge",
         "link add left0 mtu 1400 group 7 type veth peer name right0",
+        "link set right0 mtu 1000",  # too little for IPv6
         "link set left0 alias uplink_of_a",
         "link property add dev left0 altname enp9s9",
         "link set left0 master br0",
@@ -292,6 +293,11 @@ def test_links_and_addresses_are_listed_as_ip_lists_them(lab: Lab) -> None:
         for each in told
     ]
     assert {link.ifname: link.group for link in links}["left0"] == 7
+    assert {link.ifname: link.mtu6 for link in links if link.ifname != "lo"} == {
+        "br0": 1400,
+        "left0": 1400,
+        "right0": None,
+    }
     listed = {(names[each.index], str(each.interface)): each for each in addresses}
     assert listed.keys() == {
         (each["ifname"], f"{info['local']}/{info['prefixlen']}") for each in told for info in each["addr_info"]

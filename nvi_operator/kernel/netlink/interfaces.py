@@ -123,10 +123,13 @@ def _link(body: bytes) -> ListedLink:
 
 
 def _mtu6(attrs: Mapping[int, bytes]) -> int | None:
-    """What `net/ipv6/conf/IF/mtu` says: a router may advertise less than the link has (RFC 4861, section 4.6.4)."""
+    """What `net/ipv6/conf/IF/mtu` says: a router may advertise less than the link has (RFC 4861, section 4.6.4).
+
+    The kernel has none for an interface without IPv6: one of an MTU below 1280, or with `ipv6.disable=1`.
+    """
     inet6 = dict(attributes(attrs.get(_AF_SPEC, b""))).get(socket.AF_INET6, b"")
     settings = dict(attributes(inet6)).get(_INET6_CONF, b"")
-    return shown_number(settings[_MTU6_AT : _MTU6_AT + 4])
+    return shown_number(settings[_MTU6_AT : _MTU6_AT + 4] or None)
 
 
 def _address(body: bytes) -> ListedAddress:
