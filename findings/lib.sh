@@ -99,3 +99,28 @@ inside_with_daemons() {
         if [ -e "$scratch/networkd.conf" ]; then cp "$scratch/networkd.conf" /etc/systemd/networkd.conf.d/; fi
         exec "$@"' - "$@"
 }
+
+# FRR of Debian 12 and its libraries, for `deb`.
+frr_packages=(frr=8.4.4-1.1~deb12u2 libyang2=2.1.30-2 libunwind8=1.6.2-3 libc-ares2=1.18.1-3 libprotobuf-c1=1.4.1-1+b1)
+
+frr() { # DAEMON: with $scratch/DAEMON.conf
+    inside_with_daemons "$root/usr/lib/frr/$1" -u root -g root --vty_socket "$scratch/frr" -z "$scratch/frr/zserv.api" \
+        -i "$scratch/$1.pid" -f "$scratch/$1.conf" >"$scratch/$1.log" 2>&1 &
+}
+
+frr_answers() { # DAEMON COMMAND...: the answer to the last command
+    python3 - "$scratch/frr/$1.vty" "${@:2}" <<'P'
+import socket
+import sys
+
+with socket.socket(socket.AF_UNIX) as vty:
+    vty.connect(sys.argv[1])
+    vty.settimeout(10)
+    for command in sys.argv[2:]:
+        vty.send(command.encode() + b"\0")
+        answer = b""
+        while b"\0\0\0" not in answer:
+            answer += vty.recv(65536)
+print(answer.partition(b"\0")[0].decode())
+P
+}

@@ -7,8 +7,7 @@
 # FRR's `no zebra nexthop kernel enable` prevents it; KeepConfiguration=static does not. networkd 257 of Debian 13 deletes the routes
 # first, so that FRR 10.3 hears of it and puts them back, and has ManageForeignNextHops=no, which 252 does not know.
 . "$(dirname "$0")/lib.sh"
-deb systemd=252.39-1~deb12u2 libsystemd-shared=252.39-1~deb12u2 \
-    frr=8.4.4-1.1~deb12u2 libyang2=2.1.30-2 libunwind8=1.6.2-3 libc-ares2=1.18.1-3 libprotobuf-c1=1.4.1-1+b1
+deb systemd=252.39-1~deb12u2 libsystemd-shared=252.39-1~deb12u2 "${frr_packages[@]}"
 networkd=$(find "$root" -name systemd-networkd -type f)
 "$networkd" --version | head -1
 "$root/usr/lib/frr/zebra" --version | head -1
@@ -17,25 +16,7 @@ echo "kernel: $(uname -r)"
 printf '[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n' >"$scratch/networkd.conf"
 mkdir "$scratch/frr"
 echo "ip route 198.51.100.0/24 203.0.113.1" >"$scratch/staticd.conf"
-frr() { # DAEMON
-    inside_with_daemons "$root/usr/lib/frr/$1" -u root -g root --vty_socket "$scratch/frr" -z "$scratch/frr/zserv.api" \
-        -i "$scratch/$1.pid" -f "$scratch/$1.conf" >"$scratch/$1.log" 2>&1 &
-}
-shown() { # what zebra says
-    python3 - "$scratch/frr/zebra.vty" <<'P' | grep -o '^S.*wan0'
-import socket
-import sys
-
-with socket.socket(socket.AF_UNIX) as vty:
-    vty.connect(sys.argv[1])
-    vty.settimeout(10)
-    vty.send(b"show ip route\0")
-    answer = b""
-    while b"\0\0\0" not in answer:
-        answer += vty.recv(65536)
-print(answer.partition(b"\0")[0].decode())
-P
-}
+shown() { frr_answers zebra "show ip route" | grep -o '^S.*wan0'; }
 routes() { inside ip route show 198.51.100.0/24 table all | sed 's/nhid [0-9]* //; s/ *$//'; }
 
 run() { # LINE for zebra.conf

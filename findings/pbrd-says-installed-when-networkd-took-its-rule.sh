@@ -4,8 +4,7 @@
 # with any program that deletes the rule; networkd does at every restart, for instance at an upgrade, unless it has
 # ManageForeignRoutingPolicyRules=no.
 . "$(dirname "$0")/lib.sh"
-deb systemd=252.39-1~deb12u2 libsystemd-shared=252.39-1~deb12u2 \
-    frr=8.4.4-1.1~deb12u2 libyang2=2.1.30-2 libunwind8=1.6.2-3 libc-ares2=1.18.1-3 libprotobuf-c1=1.4.1-1+b1
+deb systemd=252.39-1~deb12u2 libsystemd-shared=252.39-1~deb12u2 "${frr_packages[@]}"
 networkd=$(find "$root" -name systemd-networkd -type f)
 "$networkd" --version | head -1
 "$root/usr/lib/frr/pbrd" --version | head -1
@@ -28,10 +27,6 @@ interface lan0
  pbr-policy LAN
 C
 
-frr() { # DAEMON
-    inside_with_daemons "$root/usr/lib/frr/$1" -u root -g root --vty_socket "$scratch/frr" -z "$scratch/frr/zserv.api" \
-        -i "$scratch/$1.pid" -f "$scratch/$1.conf" >"$scratch/$1.log" 2>&1 &
-}
 frr zebra
 until_seen test -S "$scratch/frr/zserv.api"
 frr pbrd
@@ -43,18 +38,5 @@ inside_with_daemons "$networkd" >"$scratch/networkd.log" 2>&1 &
 until_seen sh -c "! ip netns exec $netns ip rule list pref 309 | grep lan0"
 sleep 3 # time for pbrd to put it back
 same "after networkd has started" "" "$(rule)"
-same "what pbrd says of it" "Installed: yes Reason: Valid" "$(python3 - "$scratch/frr/pbrd.vty" <<'P' | grep -o 'Installed: .* Reason: .*'
-import socket
-import sys
-
-with socket.socket(socket.AF_UNIX) as vty:
-    vty.connect(sys.argv[1])
-    vty.settimeout(10)
-    for command in ("enable", "show pbr map LAN"):
-        vty.send(command.encode() + b"\0")
-        answer = b""
-        while b"\0\0\0" not in answer:
-            answer += vty.recv(65536)
-print(answer.partition(b"\0")[0].decode())
-P
-)"
+same "what pbrd says of it" "Installed: yes Reason: Valid" \
+    "$(frr_answers pbrd enable "show pbr map LAN" | grep -o 'Installed: .* Reason: .*')"
