@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import PortRange
@@ -12,7 +11,6 @@ from nvi_operator.state.translation import Translation
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import ForwardEntry
 
-Uses = Counter[tuple[Address, str, int | None]]  # by public address, protocol and port; None: of whatever port
 _ANY = ""  # in the place of a protocol
 
 
@@ -33,40 +31,47 @@ class ForwardUse:
     new_flows: int | None = None
 
 
-@dataclass(frozen=True)
 class _Live:
-    flows: Uses
-    packets: Uses
-    bytes: Uses
-    counted: bool
+    """What live flows use: by public address, protocol and port (None: of whatever port) flows, packets and bytes."""
 
-    @staticmethod
-    def of(flows: Iterable[Translation]) -> _Live:
-        live, packets, octets = Uses(), Uses(), Uses()
-        counted = False
+    def __init__(self, flows: Iterable[Translation]) -> None:
+        self._uses: dict[tuple[Address, str, int | None], list[int]] = {}
+        self._counted = False
         for flow in flows:
             if flow.new_destination == flow.destination and flow.new_destination_port == flow.destination_port:
                 continue
-            counted |= flow.packets is not None
+            self._counted |= flow.packets is not None
             for of, port in ((flow.protocol, flow.destination_port), (flow.protocol, None), (_ANY, None)):
-                key = flow.destination, of, port
-                live[key] += 1
-                packets[key] += flow.packets or 0
-                octets[key] += flow.bytes or 0
-        return _Live(live, packets, octets, counted)
+                use = self._uses.setdefault((flow.destination, of, port), [0, 0, 0])
+                use[0] += 1
+                use[1] += flow.packets or 0
+                use[2] += flow.bytes or 0
 
     def to(
         self, public: Address, protocol: str | None, ports: PortRange | None
     ) -> tuple[int, int | None, int | None]:
         """Flows, packets and bytes."""
-        sums = (_sum(uses, public, protocol, ports) for uses in (self.flows, self.packets, self.bytes))
-        flows, packets, octets = sums
-        return (flows, packets, octets) if self.counted else (flows, None, None)
+        uses = [(0, 0, 0), *self._of(public, protocol, ports)]
+        flows, packets, octets = map(sum, zip(*uses, strict=True))
+        return (flows, packets, octets) if self._counted else (flows, None, None)
+
+    def _of(self, public: Address, protocol: str | None, ports: PortRange | None) -> Iterator[Sequence[int]]:
+        if ports is None or protocol is None:
+            keys: Iterable[tuple[Address, str, int | None]] = [(public, protocol or _ANY, None)]
+        elif ports.size <= 64:
+            keys = [(public, protocol, port) for port in range(ports.first, ports.last + 1)]
+        else:
+            keys = [
+                (address, of, port)
+                for address, of, port in self._uses
+                if (address, of) == (public, protocol) and port is not None and ports.first <= port <= ports.last
+            ]
+        return (self._uses[key] for key in keys if key in self._uses)
 
 
 def forward_uses(topology: Topology, flows: Iterable[Translation], counts: Mapping[str, int]) -> Iterator[ForwardUse]:
     """Each public port of each forward. `counts` are the table's counters, in new flows."""
-    live = _Live.of(flows)
+    live = _Live(flows)
     for entry in topology.forwards:
         used = live.to(entry.public, entry.protocol, entry.ports)
         yield ForwardUse(entry.name, _shown(entry.public, entry.protocol, entry.ports), _server(entry), *used)
@@ -76,18 +81,6 @@ def forward_uses(topology: Topology, flows: Iterable[Translation], counts: Mappi
         protocol, ports = (rule.service.protocol, rule.service.ports) if rule.service else (rule.protocol, None)
         used = live.to(rule.public, protocol, ports)
         yield ForwardUse(rule.name, _shown(rule.public, protocol, ports), servers, *used, new)
-
-
-def _sum(uses: Uses, public: Address, protocol: str | None, ports: PortRange | None) -> int:
-    if ports is None or protocol is None:
-        return uses[public, protocol or _ANY, None]
-    if ports.size <= 64:
-        return sum(uses[public, protocol, port] for port in range(ports.first, ports.last + 1))
-    return sum(
-        count
-        for (address, of, port), count in uses.items()
-        if (address, of) == (public, protocol) and port is not None and ports.first <= port <= ports.last
-    )
 
 
 def _shown(public: Address, protocol: str | None, ports: PortRange | None) -> str:
