@@ -121,8 +121,8 @@ NOTHING = Decisions()
 class DecisionsFile:
     """Written by the holder of the gateway's lock. `warnings` names what was damaged, or could not be read.
 
-    `keeps_on`: what cannot be read is as it was read last, or nothing, so that a disk that fails keeps nobody from
-    the gateway. What decides (confirm, abort, suspend, resume) is refused then.
+    `keeps_on`: what cannot be read is as it was read last, or nothing, so that a gateway can be changed though
+    its disk fails. What decides (confirm, abort, suspend, resume) is refused then.
     """
 
     def __init__(self, directory: Path, *, keeps_on: bool = False) -> None:

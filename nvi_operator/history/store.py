@@ -63,7 +63,7 @@ class History:
         """Was a damaged file set aside, now or earlier? Then there may have been more than is known."""
         try:
             return any(self.path.parent.glob(f"{NAME}.damaged-*"))
-        except OSError:  # nobody knows
+        except OSError:  # then it cannot be told
             return True
 
     def take_warnings(self) -> tuple[str, ...]:

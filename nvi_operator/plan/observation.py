@@ -49,7 +49,7 @@ class Observation:
         return replace(self.found, links=MappingProxyType(links), leased_prefixes=MappingProxyType(leased))
 
     def observe(self, desired: HostState) -> HostState:
-        """A module is nobody's: it is told of only where one is desired."""
+        """A module has no owner: it is listed only where one is desired."""
         modules = desired.of_kind(MODULE.name) if judge(self.found.module).in_kernel else []
         return self.live.plus((MODULE.name, module) for module in modules)
 

@@ -227,14 +227,14 @@ def test_drift_is_left_by_kind_and_pattern_and_what_keeps_packets_in_is_healed_w
     (directory / "gateway.yaml").write_text(spec() + drift)
     daemon = start()
     daemon.until("in sync")
-    nobody = "route replace default via {} dev {} table {} metric 1024 onlink proto 78"
+    foreign = "route replace default via {} dev {} table {} metric 1024 onlink proto 78"
     site.gateway.write("net/ipv4/conf/lan0/send_redirects", "1")
-    site.gateway.ip(nobody.format("203.0.113.5", "wan0", 7801))
+    site.gateway.ip(foreign.format("203.0.113.5", "wan0", 7801))
     daemon.until(", left as it is", "203.0.113.5")
     for command in (
         "nft flush chain inet nvi srcnat",
         "ip rule del pref 1600 from 203.0.113.2",
-        "ip " + nobody.format("198.51.100.5", "wan1", 7802),
+        "ip " + foreign.format("198.51.100.5", "wan1", 7802),
     ):
         site.gateway.run(*command.split())
         daemon.until("drift", "healed")

@@ -207,7 +207,7 @@ def test_what_namespaces_that_are_gone_have_left_is_removed_and_nothing_else(run
         with closing(GatewayLock(cookie, "nvictl apply", directory=run)) as made, made.changing():
             (run / f"settings-{cookie}.json").write_text("[]")
     (run / "lock-9").write_bytes((run / "lock-9").read_bytes().replace(str(here).encode(), b"1"))
-    (run / "lock-10").write_bytes(b"")  # of an earlier version: nobody knows
+    (run / "lock-10").write_bytes(b"")  # of an earlier version: its namespace is not known
     sweep(lambda: {here}, run)
     assert {path.name for path in run.iterdir()} == {
         *("lock-7", "lock-8", "settings-8.json", "lock-10", "settings-10.json")
