@@ -14,8 +14,8 @@ from nvi_operator.cli.output import write_file
 if TYPE_CHECKING:
     from nvi_operator.errors import SpecError
     from nvi_operator.explain.machine import Machine
-    from nvi_operator.invariants.gateway import Gateway
-    from nvi_operator.invariants.result import Result
+    from nvi_operator.invariants.gateway import ResolvedGateway
+    from nvi_operator.invariants.result import InvariantResult
     from nvi_operator.language.load.loader import LoadedSpec
     from nvi_operator.plan.change import Plan
     from nvi_operator.state.host import HostState
@@ -33,7 +33,7 @@ def junit(parser: ArgumentParser) -> None:
     )
 
 
-def of_spec(loaded: LoadedSpec, *, thorough: bool) -> Sequence[Result]:
+def of_spec(loaded: LoadedSpec, *, thorough: bool) -> Sequence[InvariantResult]:
     """The checks of a gateway on a host that has all that its spec names."""
     from nvi_operator.invariants.check import check
     from nvi_operator.topology.assume import assume_working
@@ -43,7 +43,7 @@ def of_spec(loaded: LoadedSpec, *, thorough: bool) -> Sequence[Result]:
     return check(_gateway(loaded, resolve(loaded.name, loaded.spec, facts), facts), thorough=thorough)
 
 
-def of_plan(loaded: LoadedSpec, plan: Plan, facts: Facts | None, *, thorough: bool) -> Sequence[Result]:
+def of_plan(loaded: LoadedSpec, plan: Plan, facts: Facts | None, *, thorough: bool) -> Sequence[InvariantResult]:
     """The same of this host, as it is now."""
     from nvi_operator.invariants.check import check
 
@@ -52,8 +52,10 @@ def of_plan(loaded: LoadedSpec, plan: Plan, facts: Facts | None, *, thorough: bo
     return check(_gateway(loaded, plan.topology, facts, plan.after), thorough=thorough)
 
 
-def _gateway(loaded: LoadedSpec, topology: Topology, facts: Facts, desired: HostState | None = None) -> Gateway:
-    from nvi_operator.invariants.gateway import Gateway
+def _gateway(
+    loaded: LoadedSpec, topology: Topology, facts: Facts, desired: HostState | None = None
+) -> ResolvedGateway:
+    from nvi_operator.invariants.gateway import ResolvedGateway
 
     def machine() -> Machine:
         from nvi_operator.explain.surroundings import machine_of
@@ -61,10 +63,10 @@ def _gateway(loaded: LoadedSpec, topology: Topology, facts: Facts, desired: Host
 
         return machine_of(topology, desired or desired_state(topology), facts)
 
-    return Gateway(loaded.spec, topology, machine, bool(facts.rules))
+    return ResolvedGateway(loaded.spec, topology, machine, bool(facts.rules))
 
 
-def report(loaded: LoadedSpec, results: Sequence[Result], file: Path | None) -> SpecError | None:
+def report(loaded: LoadedSpec, results: Sequence[InvariantResult], file: Path | None) -> SpecError | None:
     """Warnings on stderr, all of it into `file`. The error to raise or to tell, where something fails."""
     from nvi_operator.errors import SpecError
     from nvi_operator.view.invariants import problems, undecided, warning_lines
@@ -80,7 +82,9 @@ def report(loaded: LoadedSpec, results: Sequence[Result], file: Path | None) -> 
     return SpecError(failed) if failed else None
 
 
-def report_all(hosts: Sequence[tuple[str, LoadedSpec, Sequence[Result]]], file: Path | None) -> Iterator[SpecError]:
+def report_all(
+    hosts: Sequence[tuple[str, LoadedSpec, Sequence[InvariantResult]]], file: Path | None
+) -> Iterator[SpecError]:
     """The same for a spec on several hosts, by the words for each."""
     from dataclasses import replace
 

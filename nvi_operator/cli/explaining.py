@@ -12,7 +12,7 @@ from nvi_operator.cli import revisions
 from nvi_operator.cli.context import Context
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
-from nvi_operator.explain.flow import Entry, entry_of, tuple_of
+from nvi_operator.explain.flow import ConntrackEntry, entry_of, tuple_of
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import WITH_PORTS, Packet
@@ -29,7 +29,7 @@ from nvi_operator.topology.assume import assume_inside, assume_leases, assume_mi
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
-from nvi_operator.view.explain.model import Explanation, Way
+from nvi_operator.view.explain.model import Explanation, WalkTree
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.ruleset import Ruleset
@@ -47,7 +47,7 @@ class Host:
     facts: Facts
     topology: Topology
     state: HostState
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ConntrackEntry, ...] = ()
     notes: tuple[str, ...] = ()
     routes: tuple[HostRoute, ...] | None = None
     others: Ruleset | None = None
@@ -75,16 +75,18 @@ def explanation_of(context: Context) -> Explanation:
     return Explanation(loaded.name, host.about, host.facts.assumed, host.notes, host.topology, machine, ways)
 
 
-def _way(host: Host, walk: Walk, kind: Literal["packet", "answer", "error"], after: tuple[Way, ...] = ()) -> Way:
+def _way(
+    host: Host, walk: Walk, kind: Literal["packet", "answer", "error"], after: tuple[WalkTree, ...] = ()
+) -> WalkTree:
     if host.others is None:
-        return Way(walk, kind, after)
+        return WalkTree(walk, kind, after)
     from nvi_operator.doctor.passage import through_others
 
     met = through_others(host.others, host.topology, walk)
-    return Way(met.walk, kind, after if met.walk is walk else (), met.uncertain)
+    return WalkTree(met.walk, kind, after if met.walk is walk else (), met.uncertain)
 
 
-def _following(host: Host, machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[Way]:
+def _following(host: Host, machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[WalkTree]:
     if arguments.reply:
         yield from (_way(host, each, "answer") for each in reply(machine, walk))
     if arguments.error or arguments.error_by:
@@ -157,7 +159,7 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
     return Host(about, facts, topology, state, entries, notes, routes, others)
 
 
-def known_flows(packet: Packet) -> Iterator[Entry]:
+def known_flows(packet: Packet) -> Iterator[ConntrackEntry]:
     """The flows that the packet may belong to: it is a further one of such a flow, or an answer."""
     from nvi_operator.kernel.inspect.translations import Question, translations
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from nvi_operator.doctor.footprint import Footprint
 from nvi_operator.doctor.hooks import forwarded, received
-from nvi_operator.doctor.packet import Packet
-from nvi_operator.doctor.per_packet import Effect
+from nvi_operator.doctor.packet import PartialPacket
+from nvi_operator.doctor.per_packet import PerPacketEffect
 from nvi_operator.doctor.remedies import tool_of
 from nvi_operator.doctor.rule_effects import RuleEffects
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule
@@ -87,7 +87,7 @@ def _legacy(survey: Survey) -> Iterator[Blocker]:
 def _rules(survey: Survey, need: Footprint) -> Iterator[Blocker]:
     ruleset = survey.ruleset
     rules = RuleEffects(ruleset)
-    by_chain: dict[tuple[ListedChain, Effect, str | None], set[ListedRule]] = {}
+    by_chain: dict[tuple[ListedChain, PerPacketEffect, str | None], set[ListedRule]] = {}
     at = {(chain.family, chain.table, chain.name): chain.devices for chain in survey.nft_ingress}
     for base in ruleset.chains.values():
         if not rules.lead(base):
@@ -108,7 +108,7 @@ def _rules(survey: Survey, need: Footprint) -> Iterator[Blocker]:
 
 def _met(
     survey: Survey, need: Footprint, rules: RuleEffects, base: ListedChain, ifname: str | None
-) -> Iterator[tuple[ListedRule, Effect]]:
+) -> Iterator[tuple[ListedRule, PerPacketEffect]]:
     """The effects that cached flows miss: first for packets of any interface, then for those that there are."""
     if ifname is not None:
         if ifname not in need.interfaces and not ifname.endswith("*"):
@@ -125,8 +125,8 @@ def _met(
 
 
 def _effects(
-    survey: Survey, rules: RuleEffects, base: ListedChain, packets: Iterable[Packet]
-) -> Iterator[tuple[ListedRule, Effect]]:
+    survey: Survey, rules: RuleEffects, base: ListedChain, packets: Iterable[PartialPacket]
+) -> Iterator[tuple[ListedRule, PerPacketEffect]]:
     for packet in packets:
         for protocol in _PROTOCOLS:
             of = Effects(survey.ruleset, rules, replace(packet, protocol=protocol))
@@ -136,7 +136,7 @@ def _effects(
             yield from (each for each in of.of(base) if each[1].use == "prepares")
 
 
-def _packets(base: ListedChain, need: Footprint) -> Iterator[Packet]:
+def _packets(base: ListedChain, need: Footprint) -> Iterator[PartialPacket]:
     """As the chain sees those of established flows, and within one inside network or group of uplinks as well."""
     if base.hook == "prerouting":
         found = list(received(base, need, unknown=True))
@@ -148,23 +148,23 @@ def _packets(base: ListedChain, need: Footprint) -> Iterator[Packet]:
             yield packet
 
 
-def _hairpin(found: list[Packet]) -> Iterator[Packet]:
+def _hairpin(found: list[PartialPacket]) -> Iterator[PartialPacket]:
     for packet in found:
         if packet.stage == 2:
             yield replace(packet, oif=packet.iif)
             yield replace(packet, iif=packet.oif)
 
 
-def _at_device(base: ListedChain, need: Footprint, ifname: str) -> Iterator[Packet]:
+def _at_device(base: ListedChain, need: Footprint, ifname: str) -> Iterator[PartialPacket]:
     """At a netdev hook; there is no conntrack yet, and both passes come by."""
     families: dict[str, tuple[Family, ...]] = {"ip": (4,), "ip6": (6,)}
     stages: tuple[Literal[1, 2], ...] = (1, 2)
     for family in families.get(base.family, FAMILIES):
         for stage in stages:
-            yield Packet(family, stage, need.device, need.stage, ifname, None)
+            yield PartialPacket(family, stage, need.device, need.stage, ifname, None)
 
 
-def _remedy(survey: Survey, rule: ListedRule, effect: Effect) -> str:
+def _remedy(survey: Survey, rule: ListedRule, effect: PerPacketEffect) -> str:
     if tool_of(survey.ruleset, rule.family, rule.table) == "nft":
         narrower = (
             "" if effect.use == "prepares" else "\n# or have it match `ct state new` first: it then sees new flows"

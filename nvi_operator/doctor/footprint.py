@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.doctor.packet import UNNAMED, Packet
+from nvi_operator.doctor.packet import UNNAMED, PartialPacket
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.values import Family, Network
 from nvi_operator.topology.numbers import (
@@ -58,7 +58,7 @@ class Footprint:
         """The nft match that holds in stage 2 only."""
         return f"meta mark & {self.stage:#010x} != 0"
 
-    def forwarded(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
+    def forwarded(self, family: Family, *, unknown: bool = False) -> Iterator[PartialPacket]:
         """Every kind of packet of the gateway that the forward and postrouting hooks see.
 
         With `unknown` these are all packets that it may forward, otherwise TCP alone. Without a spec the interfaces
@@ -80,7 +80,7 @@ class Footprint:
                     packet = self._packet(family, 2, iif, oif, "untracked", protocol)
                     yield replace(packet, destination_port=port)
 
-    def received(self, family: Family, *, unknown: bool = False) -> Iterator[Packet]:
+    def received(self, family: Family, *, unknown: bool = False) -> Iterator[PartialPacket]:
         """As `forwarded`, for the prerouting hook."""
         unnamed = None if unknown else UNNAMED
         protocol = None if unknown else "tcp"
@@ -100,9 +100,9 @@ class Footprint:
         oif: str | None,
         state: str,
         protocol: str | None,
-    ) -> Packet:
+    ) -> PartialPacket:
         from_inside = iif in self.networks or not self.networks
-        return Packet(
+        return PartialPacket(
             family,
             stage,
             self.device,

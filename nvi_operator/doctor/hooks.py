@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nvi_operator.doctor.footprint import Footprint
-from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.packet import PartialPacket
 from nvi_operator.doctor.ruleset import ListedChain
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.numbers import CONNTRACK, RAW
@@ -18,7 +18,7 @@ def families(chain: ListedChain) -> tuple[Family, ...]:
     return _FAMILIES[chain.family]
 
 
-def received(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
+def received(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[PartialPacket]:
     """Packets as a prerouting chain sees them: without conntrack's state in chains before conntrack."""
     for family in families(chain):
         for packet in need.received(family, unknown=unknown):
@@ -26,6 +26,6 @@ def received(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> I
             yield replace(packet, ct_state=None) if early else packet
 
 
-def forwarded(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[Packet]:
+def forwarded(chain: ListedChain, need: Footprint, *, unknown: bool = False) -> Iterator[PartialPacket]:
     for family in families(chain):
         yield from need.forwarded(family, unknown=unknown)

@@ -31,7 +31,7 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Packet:
+class PartialPacket:
     """The known properties of a packet at one hook. None: unknown."""
 
     family: Family
@@ -54,7 +54,7 @@ class Packet:
         return " -> ".join(names)
 
 
-def matches(rule: ListedRule, packet: Packet) -> Answer:
+def matches(rule: ListedRule, packet: PartialPacket) -> Answer:
     """Do all the matches of a rule hold?"""
     answers = [(body, holds(body, packet)) for body in rule.bodies("match")]
     if UNNAMED in (packet.iif, packet.oif) and any(_means_gateway(body, packet) for body, answer in answers):
@@ -72,14 +72,14 @@ def conjunction(answers: Iterable[Answer]) -> Answer:
     return None if None in found else True
 
 
-def element_matches(key: Any, value: Any, packet: Packet) -> Answer:
+def element_matches(key: Any, value: Any, packet: PartialPacket) -> Answer:
     """Does the packet match this element of a set or map?"""
     if isinstance(value, dict) and "elem" in value:
         value = value["elem"].get("val")
     return holds({"op": "==", "left": key, "right": value}, packet)
 
 
-def holds(body: Any, packet: Packet) -> Answer:
+def holds(body: Any, packet: PartialPacket) -> Answer:
     """Does one match hold?"""
     op, left, right = body.get("op", "=="), body["left"], body["right"]
     if isinstance(right, dict) and "set" in right:
@@ -94,7 +94,7 @@ def holds(body: Any, packet: Packet) -> Answer:
     return _field(op, left, right, packet)
 
 
-def _field(op: str, left: Any, right: Any, packet: Packet) -> Answer:
+def _field(op: str, left: Any, right: Any, packet: PartialPacket) -> Answer:
     if not isinstance(left, dict) or op not in ("==", "in", "!=", "!"):
         return None
     if "payload" in left:
@@ -124,7 +124,7 @@ def _field(op: str, left: Any, right: Any, packet: Packet) -> Answer:
     return None
 
 
-def _is_protocol(packet: Packet, name: Any) -> Answer:
+def _is_protocol(packet: PartialPacket, name: Any) -> Answer:
     return None if packet.protocol is None or not isinstance(name, str) else packet.protocol == name
 
 
@@ -142,7 +142,7 @@ def mark_match(left: Any, right: Any) -> tuple[int, int] | None:
     return (mask, right) if isinstance(right, int) else None
 
 
-def _mark(op: str, mask: int, value: int, packet: Packet) -> Answer:
+def _mark(op: str, mask: int, value: int, packet: PartialPacket) -> Answer:
     """Only the stage bit is known."""
     has = packet.stage_mask if packet.stage == 2 else 0
     known = mask & packet.stage_mask
@@ -151,7 +151,7 @@ def _mark(op: str, mask: int, value: int, packet: Packet) -> Answer:
     return _negated(op, True if mask == known else None)
 
 
-def _state(op: str, right: Any, packet: Packet) -> Answer:
+def _state(op: str, right: Any, packet: PartialPacket) -> Answer:
     if packet.ct_state is None:
         return None
     if isinstance(right, dict) and "|" in right:
@@ -163,7 +163,7 @@ def _state(op: str, right: Any, packet: Packet) -> Answer:
     return _negated("!=" if op == "!" else op, packet.ct_state in states)
 
 
-def _payload(op: str, body: Any, right: Any, packet: Packet) -> Answer:
+def _payload(op: str, body: Any, right: Any, packet: PartialPacket) -> Answer:
     protocol = body.get("protocol")
     if protocol in ("ip", "ip6") and protocol != ("ip" if packet.family == 4 else "ip6"):
         return False
@@ -217,7 +217,7 @@ def as_network(value: Any) -> Network | None:
     return None
 
 
-def _fib(op: str, body: Any, right: Any, packet: Packet) -> Answer:
+def _fib(op: str, body: Any, right: Any, packet: PartialPacket) -> Answer:
     """`fib saddr . iif oif missing`, with or without mark: strict reverse-path filtering."""
     flags = body.get("flags", [])
     if body.get("result") != "oif" or "saddr" not in flags or "iif" not in flags or packet.reverse_path is None:
@@ -235,7 +235,7 @@ def _name(actual: str | None, pattern: Any) -> Answer:
     return actual == pattern
 
 
-def _means_gateway(body: Any, packet: Packet) -> bool:
+def _means_gateway(body: Any, packet: PartialPacket) -> bool:
     """Does a match name the device, the state or the mark that only packets of the gateway have?"""
     if not holds(body, packet):
         return False

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.doctor.packet import Exact, Packet
+from nvi_operator.doctor.packet import Exact, PartialPacket
 from nvi_operator.doctor.ruleset import ListedChain, Ruleset
 from nvi_operator.doctor.walk import walk as walk_chain
 from nvi_operator.explain.step import Step
@@ -103,14 +103,14 @@ def _all(walk: Walk) -> Iterator[_Crossing]:
         yield _Crossing(stage, "postrouting")
 
 
-def _packet(topology: Topology, walk: Walk, crossing: _Crossing, chain: ListedChain) -> Packet:
+def _packet(topology: Topology, walk: Walk, crossing: _Crossing, chain: ListedChain) -> PartialPacket:
     twice = any(step.did == "returned" for step in walk.steps)
     second = crossing.stage == 2
     out = walk.verdict.interface if isinstance(walk.verdict, Forwarded) else None
     early = crossing.hook == "prerouting" and chain.priority <= CONNTRACK
     source = walk.packet.source if second or crossing.hook == "postrouting" else walk.entering.source
     entry = walk.entry
-    return Packet(
+    return PartialPacket(
         walk.region.family,
         2 if second else 1,
         topology.device,

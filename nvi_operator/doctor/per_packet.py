@@ -20,7 +20,7 @@ Use = Literal["sees", "decides", "prepares"]
 
 
 @dataclass(frozen=True)
-class Effect:
+class PerPacketEffect:
     """Something in a rule for which it matters that every packet passes. `word` is nft's own."""
 
     reason: Reason
@@ -129,7 +129,7 @@ _OPERATORS = frozenset({"&", "|", "^", "<<", ">>", "prefix", "range", "set", "co
 _INNER = frozenset({"key", "data", "expr", "val", "addr"})
 
 
-def differs(expression: Any) -> Effect | None:
+def differs(expression: Any) -> PerPacketEffect | None:
     """The first part of an expression that differs between packets of a flow, or is not known."""
     if isinstance(expression, list):
         return next((found for item in expression if (found := differs(item))), None)
@@ -141,7 +141,7 @@ def differs(expression: Any) -> Effect | None:
     return None
 
 
-def _differs(name: str, body: Any) -> Effect | None:
+def _differs(name: str, body: Any) -> PerPacketEffect | None:
     if name in _CONSTANT:
         return None
     if name in _OPERATORS or name in _INNER:
@@ -150,31 +150,35 @@ def _differs(name: str, body: Any) -> Effect | None:
         key = body["key"]
         if key in _FLOW_META:
             return None
-        return Effect("time_match" if key in _TIME else "packet_match", f"meta {key}", "decides")
+        return PerPacketEffect("time_match" if key in _TIME else "packet_match", f"meta {key}", "decides")
     if name == "ct":
-        return None if body["key"] in _FLOW_CT else Effect("packet_match", f"ct {body['key']}", "decides")
+        return None if body["key"] in _FLOW_CT else PerPacketEffect("packet_match", f"ct {body['key']}", "decides")
     if name == "payload":
         return _payload(body)
     if name == "tcp option":
-        return Effect("packet_match", f"tcp option {body.get('name', body.get('base'))}", "decides")
+        return PerPacketEffect("packet_match", f"tcp option {body.get('name', body.get('base'))}", "decides")
     if name == "numgen":
-        return Effect("packet_match", "numgen", "decides")
+        return PerPacketEffect("packet_match", "numgen", "decides")
     if name in ("len", "mod", "offset", "seed", "timeout", "comment", "counter", "expires"):
         return None
-    return Effect("unknown", name, "decides")
+    return PerPacketEffect("unknown", name, "decides")
 
 
-def _payload(body: Any) -> Effect | None:
+def _payload(body: Any) -> PerPacketEffect | None:
     protocol, field = body.get("protocol"), body.get("field")
     if "base" in body:
         ports = body["base"] == "th" and body["offset"] + body["len"] <= 32
-        return None if ports else Effect("packet_match", f"@{body['base']},{body['offset']},{body['len']}", "decides")
+        return (
+            None
+            if ports
+            else PerPacketEffect("packet_match", f"@{body['base']},{body['offset']},{body['len']}", "decides")
+        )
     if "tunnel" not in body and (protocol in _ABSENT or field in _FLOW_FIELDS.get(protocol, ())):
         return None
-    return Effect("mac_match" if protocol == "ether" else "packet_match", f"{protocol} {field}", "decides")
+    return PerPacketEffect("mac_match" if protocol == "ether" else "packet_match", f"{protocol} {field}", "decides")
 
 
-def effects(kind: str, body: Any) -> Iterator[Effect]:
+def effects(kind: str, body: Any) -> Iterator[PerPacketEffect]:
     """Of one statement; matches are `differs`."""
     if kind == "mangle":
         yield from _mangle(body)
@@ -185,47 +189,47 @@ def effects(kind: str, body: Any) -> Iterator[Effect]:
         if found is not None:
             yield found
     elif kind in _STATEMENTS:
-        yield Effect(_STATEMENTS[kind][0], kind, _STATEMENTS[kind][1])
+        yield PerPacketEffect(_STATEMENTS[kind][0], kind, _STATEMENTS[kind][1])
     elif kind not in _HARMLESS:
-        yield Effect("unknown", kind, "decides")
+        yield PerPacketEffect("unknown", kind, "decides")
 
 
-def _mangle(body: Any) -> Iterator[Effect]:
+def _mangle(body: Any) -> Iterator[PerPacketEffect]:
     key, value = body["key"], body["value"]
     name = key.get("meta", key.get("ct", {})).get("key", "")
     if "meta" in key and name in ("mark", "priority"):
         if differs(value) is not None:
-            yield Effect("mark", f"meta {name} set", "sees")
+            yield PerPacketEffect("mark", f"meta {name} set", "sees")
     elif "meta" in key and name == "nftrace":
-        yield Effect("trace", "meta nftrace set", "sees")
+        yield PerPacketEffect("trace", "meta nftrace set", "sees")
     elif "ct" in key and name == "helper":
-        yield Effect("helper", "ct helper set", "prepares")
+        yield PerPacketEffect("helper", "ct helper set", "prepares")
     elif "ct" in key and name in ("mark", "label", "zone", "event", "secmark"):
         if differs(value) is not None:
-            yield Effect("mark", f"ct {name} set", "sees")
+            yield PerPacketEffect("mark", f"ct {name} set", "sees")
     elif "tcp option" in key and key["tcp option"].get("name") == "maxseg":
         return  # packets with SYN have it, and these are never cached
     elif "payload" in key or "tcp option" in key or "exthdr" in key:
         what = key.get("payload", {})
         named = " ".join(filter(None, (what.get("protocol"), what.get("field")))) or "payload"
-        yield Effect("rewrite", f"{named} set", "sees")
+        yield PerPacketEffect("rewrite", f"{named} set", "sees")
     else:
-        yield Effect("unknown", " ".join([*key, name, "set"]), "decides")
+        yield PerPacketEffect("unknown", " ".join([*key, name, "set"]), "decides")
 
 
-def _extension(body: Any) -> Iterator[Effect]:
+def _extension(body: Any) -> Iterator[PerPacketEffect]:
     """An extension of iptables: nft 1.0.6 prints null, newer versions its type and name."""
     name = body.get("name", "") if isinstance(body, dict) else ""
     if name in _TARGETS:
         found = _TARGETS[name]
         if found is not None:
-            yield Effect(found[0], name, found[1])
+            yield PerPacketEffect(found[0], name, found[1])
     elif name in _MATCHES and body.get("type") == "match":
         reason = _MATCHES[name]
         if reason is not None:
-            yield Effect(reason, f"-m {name}", "decides")
+            yield PerPacketEffect(reason, f"-m {name}", "decides")
     else:
-        yield Effect("iptables_extension", name or "unnamed", "decides")
+        yield PerPacketEffect("iptables_extension", name or "unnamed", "decides")
 
 
 # --------------------------------------------------------------------------- what is known of a cached packet

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.doctor.per_packet import Effect, differs, effects, known_answer
+from nvi_operator.doctor.per_packet import PerPacketEffect, differs, effects, known_answer
 from nvi_operator.doctor.remedies import tool_of
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 
@@ -25,7 +25,7 @@ class Statement:
     kind: str
     body: Any
     known: bool | None
-    effects: tuple[Effect, ...]
+    effects: tuple[PerPacketEffect, ...]
 
 
 class RuleEffects:
@@ -85,7 +85,7 @@ class RuleEffects:
                 known = known_answer(body) if kind == "match" else None
                 yield Statement(kind, body, known, tuple(self._effects(rule, kind, body, known)))
 
-    def _effects(self, rule: ListedRule, kind: str, body: Any, known: bool | None) -> Iterator[Effect]:
+    def _effects(self, rule: ListedRule, kind: str, body: Any, known: bool | None) -> Iterator[PerPacketEffect]:
         if kind != "match":
             yield from (each for each in effects(kind, body) if self._matters(rule, kind, body))
         elif known is None and (found := differs(body["left"]) or differs(body["right"])):

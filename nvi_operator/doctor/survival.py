@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.doctor.packet import Answer, Packet, element_matches, holds
-from nvi_operator.doctor.per_packet import Effect, known_answer
+from nvi_operator.doctor.packet import Answer, PartialPacket, element_matches, holds
+from nvi_operator.doctor.per_packet import PerPacketEffect, known_answer
 from nvi_operator.doctor.rule_effects import RuleEffects
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 from nvi_operator.doctor.walk import is_opaque_end
@@ -26,11 +26,11 @@ _CONTINUE: dict[str, Any] = {"continue": None}
 
 
 @dataclass(frozen=True)
-class Step:
+class RuleOutcome:
     """What one rule does to a packet: its effects, the verdicts that may follow, and whether any certainly does."""
 
     rule: ListedRule
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[PerPacketEffect, ...] = ()
     verdicts: tuple[Any, ...] = ()  # none: the packet continues with the next rule
     certain: bool = False
 
@@ -38,16 +38,16 @@ class Step:
 class Effects:
     """Of one packet on its way through base chains."""
 
-    def __init__(self, ruleset: Ruleset, rules: RuleEffects, packet: Packet) -> None:
+    def __init__(self, ruleset: Ruleset, rules: RuleEffects, packet: PartialPacket) -> None:
         self._ruleset = ruleset
         self._rules = rules
         self._packet = packet
-        self._steps: dict[str, tuple[Step, ...]] = {}
+        self._steps: dict[str, tuple[RuleOutcome, ...]] = {}
         self._survives: dict[tuple[str, bool], bool] = {}
         self._returns: dict[str, bool] = {}
-        self._found: dict[tuple[ListedRule, Effect], None] = {}
+        self._found: dict[tuple[ListedRule, PerPacketEffect], None] = {}
 
-    def of(self, base: ListedChain) -> Iterator[tuple[ListedRule, Effect]]:
+    def of(self, base: ListedChain) -> Iterator[tuple[ListedRule, PerPacketEffect]]:
         """With the rules that they are in, each once."""
         self._walk(base, base.policy != "drop")
         yield from self._found
@@ -73,7 +73,7 @@ class Effects:
             survives = through or past
         return survives
 
-    def _reached(self, chain: ListedChain) -> tuple[Step, ...]:
+    def _reached(self, chain: ListedChain) -> tuple[RuleOutcome, ...]:
         """The rules that the packet may meet in this chain, up to the one that it cannot pass."""
         if chain.name not in self._steps:
             steps = []
@@ -87,7 +87,7 @@ class Effects:
             self._steps[chain.name] = tuple(steps)
         return self._steps[chain.name]
 
-    def _ends(self, step: Step) -> bool:
+    def _ends(self, step: RuleOutcome) -> bool:
         """Does no packet come to the next rule?"""
         return step.certain and bool(step.verdicts) and not any(self._goes_on(step.rule, v) for v in step.verdicts)
 
@@ -128,10 +128,10 @@ class Effects:
             return after
         return following if kind == "continue" else kind not in ("drop", "reject")
 
-    def _step(self, rule: ListedRule) -> Step | None:
+    def _step(self, rule: ListedRule) -> RuleOutcome | None:
         """None: the rule does nothing to this packet."""
         answer: Answer = True
-        met: list[Effect] = []
+        met: list[PerPacketEffect] = []
         verdicts: list[Any] = []
         for statement in self._rules.of(rule):
             kind, body = statement.kind, statement.body
@@ -153,7 +153,7 @@ class Effects:
                 met += statement.effects
                 if any(effect.use == "decides" for effect in statement.effects):
                     answer = None
-        return Step(rule, tuple(met), tuple(verdicts), answer is True) if met or verdicts else None
+        return RuleOutcome(rule, tuple(met), tuple(verdicts), answer is True) if met or verdicts else None
 
     def _vmap(self, rule: ListedRule, body: Any) -> Iterator[Any]:
         data = body["data"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.doctor.packet import Answer, Packet, element_matches, matches
+from nvi_operator.doctor.packet import Answer, PartialPacket, element_matches, matches
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
 
 End = Literal["accept", "drop", "unknown"]
@@ -69,7 +69,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Walk:
+class RulesetWalk:
     """`met` has the rules whose matches may hold, and whether they certainly do."""
 
     endings: tuple[Ending, ...]
@@ -89,15 +89,15 @@ class Walk:
         return tuple(dict.fromkeys(rule for rule in escapes if rule is not None))
 
 
-def walk(ruleset: Ruleset, base: ListedChain, packet: Packet) -> Walk:
+def walk(ruleset: Ruleset, base: ListedChain, packet: PartialPacket) -> RulesetWalk:
     walker = _Walker(ruleset, packet)
     if walker.run(base, certain=True):
         walker.endings.append(Ending("drop" if base.policy == "drop" else "accept", None))
-    return Walk(tuple(walker.endings), tuple(walker.met.items()))
+    return RulesetWalk(tuple(walker.endings), tuple(walker.met.items()))
 
 
 class _Walker:
-    def __init__(self, ruleset: Ruleset, packet: Packet) -> None:
+    def __init__(self, ruleset: Ruleset, packet: PartialPacket) -> None:
         self.ruleset = ruleset
         self.packet = packet
         self.endings: list[Ending] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from nvi_operator.explain.flow import Entry, Tuple
+from nvi_operator.explain.flow import ConntrackEntry, ConntrackTuple
 from nvi_operator.explain.packet import ICMP_OF, TCP, WITH_PORTS
 from nvi_operator.explain.passing import Direction, Passing, State, Terms, Track
 from nvi_operator.explain.space import Point, Term
@@ -26,7 +26,7 @@ _STATES = {"syn", "ack", "rst", "fin"}
 _UNTRACKED = Spans.of(((130, 132), (133, 137), (143, 143)))
 
 
-def track(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Iterator[Passing]:
+def track(passing: Passing, entries: tuple[ConntrackEntry, ...], hook: Hook) -> Iterator[Passing]:
     """The packet with its flow."""
     if passing.state == "untracked" or passing.track is not None:
         yield passing
@@ -83,7 +83,7 @@ def _invalid(passing: Passing, hook: Hook) -> Passing:
     )
 
 
-def _of_entry(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Passing | None:
+def _of_entry(passing: Passing, entries: tuple[ConntrackEntry, ...], hook: Hook) -> Passing | None:
     """Of one packet: the flow that it belongs to. A region is one of packets that open flows."""
     if not entries or not passing.is_point(*passing.now.values()):
         return None
@@ -106,7 +106,7 @@ def _of_entry(passing: Passing, entries: tuple[Entry, ...], hook: Hook) -> Passi
     return None
 
 
-def _known(passing: Passing, entry: Entry, direction: Direction, hook: Hook) -> Passing:
+def _known(passing: Passing, entry: ConntrackEntry, direction: Direction, hook: Hook) -> Passing:
     def terms(name: str, values: Mapping[str, int]) -> Mapping[str, Term]:
         nonlocal passing
         found = dict(passing.now)
@@ -121,7 +121,7 @@ def _known(passing: Passing, entry: Entry, direction: Direction, hook: Hook) -> 
     return known.noted(hook, "tracked", note=f"established, {direction} direction")
 
 
-def _fields(one: Tuple) -> dict[str, int]:
+def _fields(one: ConntrackTuple) -> dict[str, int]:
     return {
         "source": one.source,
         "destination": one.destination,
@@ -130,8 +130,8 @@ def _fields(one: Tuple) -> dict[str, int]:
     }
 
 
-def _inverse(one: Tuple) -> Tuple:
-    return Tuple(one.destination, one.source, one.destination_port, one.source_port)
+def _inverse(one: ConntrackTuple) -> ConntrackTuple:
+    return ConntrackTuple(one.destination, one.source, one.destination_port, one.source_port)
 
 
 def _variables(terms: Terms) -> set[str]:
@@ -173,7 +173,7 @@ def _rewritten(passing: Passing, hook: Hook, side: str, terms: Terms, of: str) -
     return made.noted(hook, "translated", changes=((side, before, made.shown(side)),))  # type: ignore[arg-type]
 
 
-def clashes(passing: Passing, entries: tuple[Entry, ...]) -> bool:
+def clashes(passing: Passing, entries: tuple[ConntrackEntry, ...]) -> bool:
     """Would the answers be those of an earlier flow? The packet is dropped then (nf_ct_resolve_clash())."""
     if not entries or passing.track is None or not passing.is_point(*passing.track.translated.values()):
         return False
@@ -187,7 +187,7 @@ def clashes(passing: Passing, entries: tuple[Entry, ...]) -> bool:
 # ---------------------------------------------------------------------- entries
 
 
-def tuple_at(terms: Terms, point: Point, family: Family) -> Tuple:
+def tuple_at(terms: Terms, point: Point, family: Family) -> ConntrackTuple:
     """As conntrack writes it: an ICMP echo has its identifier as both ports, others without ports have 0."""
     value = {name: term.at(point) for name, term in terms.items()}
     source_port = destination_port = 0
@@ -195,14 +195,14 @@ def tuple_at(terms: Terms, point: Point, family: Family) -> Tuple:
         source_port, destination_port = value["source_port"], value["destination_port"]
     elif value["protocol"] == ICMP_OF[family]:
         source_port = destination_port = value["source_port"]
-    return Tuple(value["source"], value["destination"], source_port, destination_port)
+    return ConntrackTuple(value["source"], value["destination"], source_port, destination_port)
 
 
-def entry_at(track: Track, point: Point, family: Family) -> Entry:
+def entry_at(track: Track, point: Point, family: Family) -> ConntrackEntry:
     if track.known is not None:
         return replace(track.known, answered=track.known.answered or track.direction == "reply")
     protocol = track.original["protocol"].at(point)
     original = tuple_at(track.original, point, family)
     reply = _inverse(tuple_at(track.translated, point, family))
     status, answered = track.status - {"confirmed"}, track.answered or track.direction == "reply"
-    return Entry(family, protocol, original, reply, track.zone, track.mark, status, answered)
+    return ConntrackEntry(family, protocol, original, reply, track.zone, track.mark, status, answered)

@@ -11,7 +11,7 @@ from nvi_operator.state.translation import Translation
 
 
 @dataclass(frozen=True)
-class Tuple:
+class ConntrackTuple:
     """One direction of a flow as conntrack has it. An ICMP echo has its identifier as both ports."""
 
     source: int
@@ -21,7 +21,7 @@ class Tuple:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ConntrackEntry:
     """A conntrack entry: the packet that opened the flow, and the answer that is expected.
 
     `zone` is that of the original direction; replies are in zone 0. `status` has snat, dnat. `answered`: a TCP
@@ -30,30 +30,34 @@ class Entry:
 
     family: Literal[4, 6]
     protocol: int
-    original: Tuple
-    reply: Tuple
+    original: ConntrackTuple
+    reply: ConntrackTuple
     zone: int = 0
     mark: int = 0
     status: frozenset[str] = frozenset()
     answered: bool = True
 
 
-def entry_of(flow: Translation) -> Entry:
+def entry_of(flow: Translation) -> ConntrackEntry:
     """The entry of a flow as the kernel lists it."""
     new_source, new_destination = flow.new_source != flow.source, flow.new_destination != flow.destination
     ports = (flow.new_source_port != flow.source_port, flow.new_destination_port != flow.destination_port)
     status = {"snat": new_source or ports[0], "dnat": new_destination or ports[1]}
-    return Entry(
+    return ConntrackEntry(
         flow.source.version,
         protocol_number(flow.protocol),
-        Tuple(int(flow.source), int(flow.destination), flow.source_port, flow.destination_port),
-        Tuple(int(flow.new_destination), int(flow.new_source), flow.new_destination_port, flow.new_source_port),
+        ConntrackTuple(int(flow.source), int(flow.destination), flow.source_port, flow.destination_port),
+        ConntrackTuple(
+            int(flow.new_destination), int(flow.new_source), flow.new_destination_port, flow.new_source_port
+        ),
         flow.zone,
         flow.mark,
         frozenset(name for name, is_so in status.items() if is_so),
     )
 
 
-def tuple_of(packet: Packet) -> Tuple:
+def tuple_of(packet: Packet) -> ConntrackTuple:
     """Of a packet of a protocol with ports."""
-    return Tuple(int(packet.source), int(packet.destination), packet.source_port or 0, packet.destination_port or 0)
+    return ConntrackTuple(
+        int(packet.source), int(packet.destination), packet.source_port or 0, packet.destination_port or 0
+    )

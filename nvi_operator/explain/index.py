@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from nvi_operator.explain.numbers import span_of
-from nvi_operator.explain.space import Column
+from nvi_operator.explain.space import VariableColumn
 from nvi_operator.nft.ast import Element, NamedSet, Value, Verdict
 from nvi_operator.nft.wire.codec import Codec
 from nvi_operator.nft.wire.packed_elements import PackedElements
@@ -51,7 +51,7 @@ class Index:
         return sorted(self._named.elements, key=str)
 
     @cached_property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[VariableColumn, ...]:
         """Of the fields of the key."""
         if self._codec:
             return self._unpacked[: len(self.types)]
@@ -60,7 +60,7 @@ class Index:
             spans = [span_of(key[at], type_) for key, _ in self._rows]
             lows = [first for first, _ in spans]
             exact = all(first == last for first, last in spans)
-            columns.append(Column(lows, lows if exact else [last for _, last in spans]))
+            columns.append(VariableColumn(lows, lows if exact else [last for _, last in spans]))
         return tuple(columns)
 
     @cached_property
@@ -83,7 +83,7 @@ class Index:
         return tuple(columns)
 
     @cached_property
-    def _unpacked(self) -> tuple[Column, ...]:
+    def _unpacked(self) -> tuple[VariableColumn, ...]:
         codec = self._codec
         assert codec is not None
         key, value = codec.key, codec.value
@@ -93,7 +93,7 @@ class Index:
         found = []
         for column in columns:
             numbers = [int.from_bytes(v, "big") if isinstance(v, bytes) else v for v in column]
-            found.append(Column(numbers, numbers))
+            found.append(VariableColumn(numbers, numbers))
         return tuple(found)
 
     @property

@@ -9,7 +9,7 @@ from itertools import product
 
 from nvi_operator.explain.index import Datum, Index
 from nvi_operator.explain.passing import Passing, fresh_term
-from nvi_operator.explain.space import Bundle, Column, Space, Term
+from nvi_operator.explain.space import Bundle, Space, Term, VariableColumn
 from nvi_operator.explain.spans import Spans
 
 Hit = tuple[Passing, int]  # with the row of the index
@@ -62,7 +62,7 @@ def translated(
     columns = dict(bundle.columns)
     for term, value in zip(new, values, strict=False):
         picked = [value[row] for row in rows]
-        columns[term.variable] = Column(picked, picked)
+        columns[term.variable] = VariableColumn(picked, picked)
     hit = _tied(passing, base, Bundle(columns, rows))
     return [(hit, tuple(new))], missed(passing, terms, index, bundle)
 
@@ -118,7 +118,7 @@ def joined(space: Space, terms: tuple[Term, ...], index: Index) -> tuple[Bundle,
 
 def _rows_of(space: Space, terms: tuple[Term, ...], index: Index) -> Bundle | None:
     rows: Sequence[int] = range(len(index))
-    spread: list[tuple[Term, Column, Spans]] = []
+    spread: list[tuple[Term, VariableColumn, Spans]] = []
     for term, column in zip(terms, index.columns, strict=True):
         if not rows:
             return None
@@ -154,11 +154,11 @@ def _within(values: Sequence[int], rows: Sequence[int], domain: Spans) -> list[i
     return [row for row in rows if values[row] in domain]
 
 
-def _shifted(column: Column, by: int) -> Column:
+def _shifted(column: VariableColumn, by: int) -> VariableColumn:
     if not by:
         return column
     lows = [value + by for value in column.lows]
-    return Column(lows, lows if column.exact else [value + by for value in column.highs])
+    return VariableColumn(lows, lows if column.exact else [value + by for value in column.highs])
 
 
 def _product(bundles: Sequence[Bundle]) -> Bundle:
@@ -194,7 +194,7 @@ def _join(space: Space, bundle: Bundle, terms: tuple[Term, ...], index: Index) -
         own, there = columns[term.variable], _shifted(column.picked(elements), -term.offset)
         lows = [max(pair) for pair in zip(own.lows, there.lows, strict=True)]
         highs = [min(pair) for pair in zip(own.highs, there.highs, strict=True)]
-        columns[term.variable] = Column(lows, lows if lows == highs else highs)
+        columns[term.variable] = VariableColumn(lows, lows if lows == highs else highs)
     for term, column, _ in free:
         columns[term.variable] = _shifted(column.picked(elements), -term.offset)
     made = Bundle(columns, elements)
@@ -203,7 +203,7 @@ def _join(space: Space, bundle: Bundle, terms: tuple[Term, ...], index: Index) -
     return made
 
 
-def _pairs(bundle: Bundle, tied: Sequence[tuple[Term, Column]], count: int) -> Iterator[tuple[int, int]]:
+def _pairs(bundle: Bundle, tied: Sequence[tuple[Term, VariableColumn]], count: int) -> Iterator[tuple[int, int]]:
     if all(column.exact and bundle.columns[term.variable].exact for term, column in tied):
         by_key: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for element, key in enumerate(zip(*(column.lows for _, column in tied), strict=True)):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.explain.flow import Entry
-from nvi_operator.explain.step import HostRoute, Origin, Subject
+from nvi_operator.explain.flow import ConntrackEntry
+from nvi_operator.explain.step import EntryOrigin, HostRoute, Subject
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import InterfaceAddress, RouteTableFact
@@ -29,7 +29,7 @@ class HostInterface:
     master: str | None = None  # the bridge, bond, team or VRF that it is a port of
 
 
-def nowhere(subject: Subject) -> Origin | None:
+def nowhere(subject: Subject) -> EntryOrigin | None:
     return None
 
 
@@ -50,12 +50,12 @@ class Machine:
     interfaces: Mapping[str, HostInterface]
     routes: tuple[HostRoute, ...]
     rules: tuple[FibRule, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ConntrackEntry, ...] = ()
     tables: Mapping[int, RouteTableFact] = field(default_factory=dict)
-    origin: Callable[[Subject], Origin | None] = nowhere
+    origin: Callable[[Subject], EntryOrigin | None] = nowhere
     device: str = "nvi0"
 
-    def knowing(self, *entries: Entry | None) -> Machine:
+    def knowing(self, *entries: ConntrackEntry | None) -> Machine:
         """With the entries of earlier walks as well: of the same flow a further packet is then no new one."""
         later = tuple(entry for entry in entries if entry is not None)
         flows = {(entry.original, entry.protocol, entry.zone) for entry in later}

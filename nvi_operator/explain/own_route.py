@@ -12,19 +12,19 @@ from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, Packet, address
 from nvi_operator.explain.passing import entering
 from nvi_operator.explain.region import Region
-from nvi_operator.explain.routing import Asked, Router, Way
+from nvi_operator.explain.routing import FibLookup, FibResult, Router
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Address
 from nvi_operator.state.fib_rule import FibRule
 
 
-def own_way(router: Router, to: Address, port: int | None) -> Way:
+def own_way(router: Router, to: Address, port: int | None) -> FibResult:
     """`port` None: none is known, and rules about ports do not match."""
     packet = Packet(None, TCP, address(to.version, 0), to, None, port)
     passing = entering(Region.of_packet(packet), None)
     ends = passing.now["source"], passing.now["destination"]
-    (_, way), *_ = router.routed(passing, Asked("lo", *ends, 0, own=True, has_ports=port is not None))
+    (_, way), *_ = router.routed(passing, FibLookup("lo", *ends, 0, own=True, has_ports=port is not None))
     return way
 
 
@@ -54,7 +54,7 @@ def cut_off(before: Machine, after: Machine, protected: Iterable[Protected]) -> 
             yield f"{each.packet(to)} would {_refused(way)}"
 
 
-def _refused(way: Way) -> str:
+def _refused(way: FibResult) -> str:
     by = way.by[-1] if way.by else None
     if isinstance(by, Route | HostRoute):
         return f"be refused by the route `unreachable {by.destination}` in table {by.table}"

@@ -17,12 +17,12 @@ from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.matching import Matcher
 from nvi_operator.explain.passing import Ends, Passing
 from nvi_operator.explain.programs import Programs
-from nvi_operator.explain.routing import Asked, Router, Way, reverse_path
+from nvi_operator.explain.routing import FibLookup, FibResult, Router, reverse_path
 from nvi_operator.explain.source import own_ways
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Hook
 from nvi_operator.explain.translation import Translator, apply
-from nvi_operator.explain.unique import Range
+from nvi_operator.explain.unique import NatRange
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Family
@@ -109,7 +109,7 @@ class Passes:
 
     # ------------------------------------------------------------------ through
 
-    def _forward(self, passing: Passing, way: Way, ends: Ends) -> None:
+    def _forward(self, passing: Passing, way: FibResult, ends: Ends) -> None:
         if way.refused is not None:
             ends.put(_routed(passing, way, "refused"), way.refused)
             return
@@ -126,14 +126,14 @@ class Passes:
         for each in self._hook("forward", [going], ends):
             self._send(each, way, ends)
 
-    def _mtu(self, way: Way, family: Family) -> int | None:
+    def _mtu(self, way: FibResult, family: Family) -> int | None:
         """Of the route, or the interface, whichever is less; None: not known."""
         interface = self.machine.interfaces[way.dev or ""]
         routes = (each.mtu for each in way.by if isinstance(each, Route))
         mtus = (interface.mtu, interface.mtu6 if family == 6 else None, *routes)
         return min((mtu for mtu in mtus if mtu is not None), default=None)
 
-    def _fits(self, passing: Passing, way: Way, dev: str, ends: Ends) -> Passing | None:
+    def _fits(self, passing: Passing, way: FibResult, dev: str, ends: Ends) -> Passing | None:
         """ip_forward(), ip6_forward(): the TTL first, and then the MTU of the way out."""
         if passing.ttl <= 1:
             step = passing.noted("forward", "refused", note="the TTL ends here")
@@ -146,7 +146,7 @@ class Passes:
             return None
         return passing
 
-    def _send(self, passing: Passing, way: Way, ends: Ends) -> None:
+    def _send(self, passing: Passing, way: FibResult, ends: Ends) -> None:
         """From routing to the wire, or into the device."""
         for each in self._hook("postrouting", [passing], ends):
             if each.out_interface == self.machine.device:
@@ -182,11 +182,11 @@ class Passes:
                     out = "lo" if other.local else other.dev
                     self._leave(replace(_routed(again, other), out_interface=out), other, ends)
 
-    def _own_way(self, passing: Passing, bound: str | None) -> list[tuple[Passing, Way]]:
+    def _own_way(self, passing: Passing, bound: str | None) -> list[tuple[Passing, FibResult]]:
         ends = passing.now["source"], passing.now["destination"]
-        return self.router.routed(passing, Asked("lo", *ends, passing.mark, bound, own=True, near=passing.near))
+        return self.router.routed(passing, FibLookup("lo", *ends, passing.mark, bound, own=True, near=passing.near))
 
-    def _leave(self, passing: Passing, way: Way, ends: Ends) -> None:
+    def _leave(self, passing: Passing, way: FibResult, ends: Ends) -> None:
         if not way.local:
             self._send(passing, way, ends)
             return
@@ -242,7 +242,7 @@ class Passes:
         if id(passing.track) not in before:
             yield passing
             return
-        given = Range(passing.now["source"])
+        given = NatRange(passing.now["source"])
         yield from apply(passing, "snat", given, None, "postrouting", self.machine.entries)
 
     def _confirmed(self, passing: Passing, hook: Hook, ends: Ends) -> Iterator[Passing]:
@@ -257,7 +257,7 @@ class Passes:
         yield replace(passing, track=track, flow=passing.flow or track)
 
 
-def _routed(passing: Passing, way: Way, did: str = "routed") -> Passing:
+def _routed(passing: Passing, way: FibResult, did: str = "routed") -> Passing:
     for subject in way.by[:-1]:
         passing = passing.noted("routing", did if len(way.by) == 1 else "routed", subject)
     if way.by:

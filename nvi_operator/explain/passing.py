@@ -8,7 +8,7 @@ from itertools import count
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.explain.flow import Entry
+from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS
 from nvi_operator.explain.region import FIELDS, Region
 from nvi_operator.explain.space import Space, Term
@@ -65,7 +65,7 @@ class Track:
     zone: int = 0
     mark: int = 0
     status: frozenset[str] = frozenset()
-    known: Entry | None = None  # the entry of an earlier packet
+    known: ConntrackEntry | None = None  # the entry of an earlier packet
     answered: bool = False
 
 

@@ -30,7 +30,7 @@ from nvi_operator.topology.numbers import LOCAL
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
+class FibResult:
     """Where it goes: to the gateway itself, out by `dev`, or nowhere. `by` are the FIB rule and the route."""
 
     dev: str | None = None
@@ -41,7 +41,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Asked:
+class FibLookup:
     """What is looked up: mostly the packet as it is. `iif` is `lo` for what the gateway itself sends."""
 
     iif: str | None
@@ -82,22 +82,24 @@ class Router:
 
     # ------------------------------------------------------------------ the lookup
 
-    def routed(self, passing: Passing, asked: Asked | None = None) -> list[tuple[Passing, Way]]:
+    def routed(self, passing: Passing, asked: FibLookup | None = None) -> list[tuple[Passing, FibResult]]:
         """The parts of the class, each with its way."""
-        asked = asked or Asked(
+        asked = asked or FibLookup(
             passing.in_interface or "lo",
             passing.now["source"],
             passing.now["destination"],
             passing.mark,
             own=passing.is_own,
         )
-        found: list[tuple[Passing, Way]] = []
+        found: list[tuple[Passing, FibResult]] = []
         self._from(0, [passing], asked, found)
         if asked.own and asked.oif is not None and passing.family == 4:
             return [(part, _on_wire(way, asked.oif)) for part, way in found]
         return found
 
-    def _from(self, start: int, passings: list[Passing], asked: Asked, found: list[tuple[Passing, Way]]) -> None:
+    def _from(
+        self, start: int, passings: list[Passing], asked: FibLookup, found: list[tuple[Passing, FibResult]]
+    ) -> None:
         if not passings:
             return
         rules = self._rules[passings[0].family]
@@ -112,7 +114,7 @@ class Router:
                 for each in yes:
                     if rule.other:
                         refused = NotModelled(Limit.FOREIGN_FIB_RULE, str(rule))
-                        found.append((each, Way(refused=refused, by=(rule,))))
+                        found.append((each, FibResult(refused=refused, by=(rule,))))
                     elif rule.action == "goto":
                         target = next((i for i, r in enumerate(rules) if r.priority == rule.goto), None)
                         if target is None:  # an unresolved goto is passed over
@@ -124,19 +126,23 @@ class Router:
             current = following
             if not current:
                 return
-        found += [(passing, Way(refused=Refused("unreachable", "no FIB rule leads anywhere"))) for passing in current]
+        found += [
+            (passing, FibResult(refused=Refused("unreachable", "no FIB rule leads anywhere"))) for passing in current
+        ]
 
-    def _act(self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]) -> list[Passing]:
+    def _act(
+        self, rule: FibRule, passing: Passing, asked: FibLookup, found: list[tuple[Passing, FibResult]]
+    ) -> list[Passing]:
         """What the rule passes on to the next one."""
         if rule.action == "nop":
             return [passing]
         if rule.action == "unreachable":
-            found.append((passing, Way(refused=Refused("unreachable", f"rule {rule.priority}"), by=(rule,))))
+            found.append((passing, FibResult(refused=Refused("unreachable", f"rule {rule.priority}"), by=(rule,))))
             return []
         return self._lookup(rule, passing, asked, found)
 
     def _lookup(
-        self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]
+        self, rule: FibRule, passing: Passing, asked: FibLookup, found: list[tuple[Passing, FibResult]]
     ) -> list[Passing]:
         if rule.table == LOCAL:
             return self._local(rule, passing, asked, found)
@@ -144,7 +150,7 @@ class Router:
         rest: Passing | None = passing
         known = self._machine.tables.get(rule.table or 0)
         if known is not None and _may_hold(known, rule):
-            found.append((passing, Way(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)), by=(rule,))))
+            found.append((passing, FibResult(refused=NotModelled(Limit.FOREIGN_FIB_RULE, str(rule)), by=(rule,))))
             return []
         for length, addresses, routes in self.table(passing.family, rule.table or 0).routes:
             if rest is None:
@@ -160,7 +166,7 @@ class Router:
                 if refused is None:
                     on.append(inside)
                 else:
-                    found.append((inside, Way(refused=refused, by=(rule, route))))
+                    found.append((inside, FibResult(refused=refused, by=(rule, route))))
             elif self._suppressed(rule, length, route):
                 on.append(inside)
             else:
@@ -174,13 +180,13 @@ class Router:
         return rule.suppress_group is not None and interface is not None and interface.group == rule.suppress_group
 
     def _local(
-        self, rule: FibRule, passing: Passing, asked: Asked, found: list[tuple[Passing, Way]]
+        self, rule: FibRule, passing: Passing, asked: FibLookup, found: list[tuple[Passing, FibResult]]
     ) -> list[Passing]:
         own = own_addresses(self._machine, passing.family, asked.oif)
         own |= self._anycast(asked.oif) if passing.family == 6 else NOTHING
         inside, rest = passing.split(asked.destination, own)
         if inside is not None:
-            found.append((inside, Way(local=True, by=(rule,))))
+            found.append((inside, FibResult(local=True, by=(rule,))))
         if rest is None or passing.family == 6:
             return [] if rest is None else [rest]
         for dev, ends in self.broadcasts.items():
@@ -189,7 +195,7 @@ class Router:
                 if broadcast is not None:
                     # The gateway itself takes it; its own sockets have to ask for leave to send one.
                     refused = NotModelled(Limit.MULTICAST, "broadcast") if asked.own else None
-                    found.append((broadcast, Way(dev, local=True, refused=refused, by=(rule,))))
+                    found.append((broadcast, FibResult(dev, local=True, refused=refused, by=(rule,))))
         return [] if rest is None else [rest]
 
     def _anycast(self, dev: str | None) -> Spans:
@@ -215,7 +221,7 @@ class Router:
 
     # ------------------------------------------------------------------ rules
 
-    def _matching(self, rule: FibRule, passing: Passing, asked: Asked) -> tuple[list[Passing], list[Passing]]:
+    def _matching(self, rule: FibRule, passing: Passing, asked: FibLookup) -> tuple[list[Passing], list[Passing]]:
         if rule.iif is not None and rule.iif != asked.iif:
             return [], [passing]
         if rule.oif is not None and rule.oif != ((asked.oif or asked.near) if asked.own else None):
@@ -242,14 +248,14 @@ def _refusal(rule: FibRule, route: Route | HostRoute) -> Verdict | None:
     return Dropped(f"table {rule.table}") if kind == "blackhole" else Refused("unreachable", f"table {rule.table}")
 
 
-def _on_wire(way: Way, dev: str) -> Way:
+def _on_wire(way: FibResult, dev: str) -> FibResult:
     """What an IPv4 socket sends that is bound to an interface goes out there, to the wire where no route leads
     (ip_route_output_key_hash_rcu()).
     """
-    return Way(dev, by=way.by[:1]) if isinstance(way.refused, Refused) else way
+    return FibResult(dev, by=way.by[:1]) if isinstance(way.refused, Refused) else way
 
 
-def _conditions(rule: FibRule, passing: Passing, asked: Asked) -> Iterator[tuple[Term, Spans]]:
+def _conditions(rule: FibRule, passing: Passing, asked: FibLookup) -> Iterator[tuple[Term, Spans]]:
     if rule.source is not None:
         yield asked.source, Spans((address_span(rule.source),))
     if rule.destination is not None:
@@ -282,7 +288,7 @@ def _in_order(
         yield -length, Spans.networks([ip_network(destination)]), groups[length, metric, destination]
 
 
-def _best(routes: Sequence[Route | HostRoute], asked: Asked, family: Family) -> Route | HostRoute | None:
+def _best(routes: Sequence[Route | HostRoute], asked: FibLookup, family: Family) -> Route | HostRoute | None:
     """A lookup for one interface passes over routes by others; of IPv4 not over what refuses.
 
     Of several to one IPv6 network, as tenants with equal networks have, that by the in-interface is preferred
@@ -295,7 +301,7 @@ def _best(routes: Sequence[Route | HostRoute], asked: Asked, family: Family) -> 
 
 
 def _next_hops(
-    route: Route | HostRoute, routes: Sequence[Route | HostRoute], asked: Asked
+    route: Route | HostRoute, routes: Sequence[Route | HostRoute], asked: FibLookup
 ) -> Sequence[Route | HostRoute]:
     """Those of which the kernel chooses one for each flow."""
     if not (isinstance(route, HostRoute) and route.shared):
@@ -306,11 +312,13 @@ def _next_hops(
     return [next((hop for hop in hops if hop.dev == asked.uses), hops[0])]
 
 
-def _by_hops(passing: Passing, rule: FibRule, hops: Sequence[Route | HostRoute]) -> Iterator[tuple[Passing, Way]]:
+def _by_hops(
+    passing: Passing, rule: FibRule, hops: Sequence[Route | HostRoute]
+) -> Iterator[tuple[Passing, FibResult]]:
     for hop in hops:
         via = ip_address(hop.via) if isinstance(hop.via, str) else hop.via
         part = passing if len(hops) == 1 else replace(passing, chosen=(*passing.chosen, f"next hop {via or hop.dev}"))
-        yield part, Way(hop.dev, via, by=(rule, hop))
+        yield part, FibResult(hop.dev, via, by=(rule, hop))
 
 
 def _may_hold(table: RouteTableFact, rule: FibRule) -> bool:
@@ -327,7 +335,7 @@ def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[
     """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
     ifname = passing.in_interface
     uses = ifname if passing.family == 4 else None
-    asked = Asked("lo", passing.now["destination"], passing.now["source"], 0, uses=uses, has_ports=False)
+    asked = FibLookup("lo", passing.now["destination"], passing.now["source"], 0, uses=uses, has_ports=False)
     yes: list[Passing] = []
     no: list[Passing] = []
     for part, way in router.routed(passing, asked):

@@ -11,17 +11,19 @@ from ipaddress import ip_address
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP
 from nvi_operator.explain.passing import Passing
-from nvi_operator.explain.routing import Way
+from nvi_operator.explain.routing import FibResult
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.verdict import Refused
 from nvi_operator.kinds.route import Route
 from nvi_operator.language.model.values import Address
 
-_Routed = Callable[[Passing, str | None], list[tuple[Passing, Way]]]
+_Routed = Callable[[Passing, str | None], list[tuple[Passing, FibResult]]]
 
 
-def own_ways(machine: Machine, routed: _Routed, passing: Passing, bound: str | None) -> Iterator[tuple[Passing, Way]]:
+def own_ways(
+    machine: Machine, routed: _Routed, passing: Passing, bound: str | None
+) -> Iterator[tuple[Passing, FibResult]]:
     """The parts of the class, each with its way, and with a source where it had none (0.0.0.0 or ::)."""
     unbound, rest = passing.split(passing.now["source"], Spans.one(0))
     if rest is not None:
@@ -38,17 +40,17 @@ def own_ways(machine: Machine, routed: _Routed, passing: Passing, bound: str | N
 
 
 def _second_try(
-    machine: Machine, routed: _Routed, passing: Passing, way: Way, bound: str | None
-) -> Iterator[tuple[Passing, Way]]:
+    machine: Machine, routed: _Routed, passing: Passing, way: FibResult, bound: str | None
+) -> Iterator[tuple[Passing, FibResult]]:
     """IPv6 looks again with the source that suits the destination best (ip6_dst_lookup_tail())."""
     if passing.family == 6 and isinstance(way.refused, Refused):
-        for made in _with_source(machine, passing, Way()):
+        for made in _with_source(machine, passing, FibResult()):
             yield from routed(made, bound)
     else:
         yield passing, way
 
 
-def _with_source(machine: Machine, passing: Passing, way: Way) -> Iterator[Passing]:
+def _with_source(machine: Machine, passing: Passing, way: FibResult) -> Iterator[Passing]:
     if way.local:
         yield from _local(machine, passing)
         return
@@ -102,7 +104,7 @@ def _asker(passing: Passing) -> str | None:
     return next(iter(passing.region.in_interfaces), None)
 
 
-def _of_interface(machine: Machine, passing: Passing, way: Way) -> Address | None:
+def _of_interface(machine: Machine, passing: Passing, way: FibResult) -> Address | None:
     interface = machine.interfaces.get(_asker(passing) or way.dev or "")
     mine = [a for a in interface.addresses if a.version == passing.family] if interface else []
     if not mine:  # then of any other

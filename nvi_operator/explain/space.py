@@ -47,7 +47,7 @@ class Without:
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class VariableColumn:
     """The value of one variable in each row, from `lows` to `highs`; these are one object where all are exact."""
 
     lows: Sequence[int]
@@ -57,9 +57,9 @@ class Column:
     def exact(self) -> bool:
         return self.lows is self.highs
 
-    def picked(self, rows: Sequence[int]) -> Column:
+    def picked(self, rows: Sequence[int]) -> VariableColumn:
         lows = [self.lows[row] for row in rows]
-        return Column(lows, lows if self.exact else [self.highs[row] for row in rows])
+        return VariableColumn(lows, lows if self.exact else [self.highs[row] for row in rows])
 
     @cached_property
     def bounds(self) -> Span:
@@ -70,7 +70,7 @@ class Column:
 class Bundle:
     """Rows of maps that matched together. `elements` has for each row what it came from."""
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, VariableColumn]
     elements: Sequence[object]
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ class Bundle:
         if not rows:
             return None
         columns = {name: each.picked(rows) for name, each in self.columns.items() if name != variable}
-        columns[variable] = Column([first for first, _ in parts], [last for _, last in parts])
+        columns[variable] = VariableColumn([first for first, _ in parts], [last for _, last in parts])
         return Bundle(columns, [self.elements[row] for row in rows])
 
     def values(self, variable: str) -> Spans:

@@ -13,7 +13,7 @@ from nvi_operator.topology.numbers import MAIN
 
 
 @dataclass(frozen=True)
-class Origin:
+class EntryOrigin:
     """The entry of the spec that asked for something, and where it stands: `gateway.yaml:12`."""
 
     section: str
@@ -82,7 +82,7 @@ Did = Literal[
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """A field of the packet, of its mark or its conntrack entry, before and after; None: it had none."""
 
     field: str
@@ -112,6 +112,6 @@ class Step:
         "returned",
     ]
     subject: object | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
     note: str = ""
-    origin: Origin | None = None
+    origin: EntryOrigin | None = None

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 
-from nvi_operator.explain.flow import Entry
+from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.machine import HostInterface, Machine, nowhere
-from nvi_operator.explain.step import HostRoute, Origin, Subject
+from nvi_operator.explain.step import EntryOrigin, HostRoute, Subject
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.link_group import LinkGroup
 from nvi_operator.language.model.values import FAMILIES, Network
@@ -36,8 +36,8 @@ def machine_of(
     *,
     routes: Iterable[HostRoute] | None = None,
     rules: Iterable[FibRule] | None = None,
-    entries: Iterable[Entry] = (),
-    origin: Callable[[Subject], Origin | None] = nowhere,
+    entries: Iterable[ConntrackEntry] = (),
+    origin: Callable[[Subject], EntryOrigin | None] = nowhere,
 ) -> Machine:
     """`routes` are those of `main` and of tables of others, where they were read; None: as the facts tell of them.
 

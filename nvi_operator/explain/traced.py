@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.headers import packet_in
 from nvi_operator.explain.packet import Packet
-from nvi_operator.explain.step import Change, Did, ElementOf, Hook, Origin, RuleAt, Step, Subject
+from nvi_operator.explain.step import Did, ElementOf, EntryOrigin, FieldChange, Hook, RuleAt, Step, Subject
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk
 from nvi_operator.explain.wanted import WITNESSES
@@ -44,7 +44,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class ForeignRule:
+class ForeignNftRule:
     """A rule of another table, or one that the table has got since it was read."""
 
     family: str
@@ -66,7 +66,7 @@ class Hop:
     own: bool
     packet: Packet
     out_interface: str | None
-    matched: tuple[tuple[RuleAt | ForeignRule, str], ...]
+    matched: tuple[tuple[RuleAt | ForeignNftRule, str], ...]
     verdict: str
 
 
@@ -193,11 +193,11 @@ def _hops(events: Sequence[TraceEvent], rules: Rules) -> Iterator[Hop]:
         )
 
 
-def _rule(event: TraceEvent, rules: Rules) -> RuleAt | ForeignRule:
+def _rule(event: TraceEvent, rules: Rules) -> RuleAt | ForeignNftRule:
     found = None
     if (event.family, event.table) == ("inet", rules.table.name) and event.handle is not None:
         found = rules.rule(event.chain, event.handle)
-    return found or ForeignRule(event.family, event.table, event.chain, event.handle)
+    return found or ForeignNftRule(event.family, event.table, event.chain, event.handle)
 
 
 def _follows(first: Pass, second: Pass) -> bool:
@@ -209,12 +209,12 @@ def _follows(first: Pass, second: Pass) -> bool:
 # --------------------------------------------------------------------------- as steps of a walk
 
 
-def steps(way: Traced, origin: Callable[[Subject], Origin | None]) -> tuple[Step, ...]:
+def steps(way: Traced, origin: Callable[[Subject], EntryOrigin | None]) -> tuple[Step, ...]:
     """As the steps of a walk are: the rules that matched, and what became of the packet between two chains."""
     return tuple(step for each in way.passes for step in _steps(each, origin))
 
 
-def _steps(way: Pass, origin: Callable[[Subject], Origin | None]) -> Iterator[Step]:
+def _steps(way: Pass, origin: Callable[[Subject], EntryOrigin | None]) -> Iterator[Step]:
     stage: Literal[1, 2] = 1 if way.stage == 1 else 2
     for number, hop in enumerate(way.hops):
         following = way.hops[number + 1] if number + 1 < len(way.hops) else None
@@ -239,9 +239,9 @@ def _hook(hop: Hop) -> Hook:
     return next((hook for hook in _HOOKS if hook == hop.hook), "prerouting")
 
 
-def _changes(before: Packet, after: Packet) -> tuple[Change, ...]:
+def _changes(before: Packet, after: Packet) -> tuple[FieldChange, ...]:
     changed = [(name, getattr(before, name), getattr(after, name)) for name in _FIELDS]
-    return tuple(Change(name.replace("_", " "), old, new) for name, old, new in changed if old != new)
+    return tuple(FieldChange(name.replace("_", " "), old, new) for name, old, new in changed if old != new)
 
 
 # --------------------------------------------------------------------------- beside the prediction

@@ -18,7 +18,7 @@ from nvi_operator.explain.passing import BY_HASH, Ends, Passing
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.step import Hook, RuleAt
-from nvi_operator.explain.unique import Range, unique
+from nvi_operator.explain.unique import NatRange, unique
 from nvi_operator.explain.verdict import Dropped
 from nvi_operator.nft.ast import (
     Element,
@@ -34,7 +34,7 @@ from nvi_operator.nft.ast import (
     Value,
 )
 
-_Given = tuple[Passing, Range]  # what a rule gives a part of the class
+_Given = tuple[Passing, NatRange]  # what a rule gives a part of the class
 
 
 class Translator:
@@ -76,14 +76,14 @@ class Translator:
             return
         address = Spans.one(int(own[0]))
         passing, term = piece.fresh("destination", address)
-        yield passing, Range(term, ports=None if nat.port is None else (nat.port, nat.port))
+        yield passing, NatRange(term, ports=None if nat.port is None else (nat.port, nat.port))
 
     def _given(self, piece: Passing, nat: Nat) -> tuple[list[_Given], list[Passing]]:
         if nat.family != piece.family:
             return [], [piece]
         side = "source" if nat.kind == "snat" else "destination"
         ports = None if nat.ports is None else span_of(nat.ports, "inet_service")
-        common = Range(piece.now[side], ports, frozenset(nat.flags))
+        common = NatRange(piece.now[side], ports, frozenset(nat.flags))
         if isinstance(nat.address, Field):
             reads, rest = self._reader.read(piece, nat.address)
             return [(r.passing, replace(common, address=r.term)) for r in reads if r.term is not None], rest
@@ -96,7 +96,7 @@ class Translator:
     # ------------------------------------------------------------------ maps
 
     def _looked_up(
-        self, piece: Passing, nat: Nat, asked: Lookup, common: Range, side: str
+        self, piece: Passing, nat: Nat, asked: Lookup, common: NatRange, side: str
     ) -> tuple[list[_Given], list[Passing]]:
         if isinstance(asked.key, Numgen | Hash):
             return list(self._chosen(piece, asked, common, side)), []
@@ -124,7 +124,7 @@ class Translator:
             rest += missed
         return given, rest
 
-    def _chosen(self, piece: Passing, asked: Lookup, common: Range, side: str) -> Iterator[_Given]:
+    def _chosen(self, piece: Passing, asked: Lookup, common: NatRange, side: str) -> Iterator[_Given]:
         """By a number: where it is a hash of one packet it is known, and otherwise each value is possible."""
         assert not isinstance(asked.map, SetRef)
         number = self._hash(piece, asked.key) if isinstance(asked.key, Hash) else None
@@ -137,7 +137,7 @@ class Translator:
             note = (f"{' '.join(map(str, value))} {by}",) if len(values) > 1 else ()
             yield self._to(replace(piece, chosen=(*piece.chosen, *note)), value, common, side)
 
-    def _to(self, piece: Passing, value: object, common: Range, side: str) -> _Given:
+    def _to(self, piece: Passing, value: object, common: NatRange, side: str) -> _Given:
         assert isinstance(value, tuple)
         passing, term = piece.fresh(side, Spans((_span(value[0]),)))
         ports = (int(value[1]), int(value[1])) if len(value) > 1 else common.ports
@@ -160,7 +160,7 @@ class Translator:
 
 
 def apply(
-    piece: Passing, kind: str, given: Range, at: RuleAt | None, hook: Hook, entries: tuple[object, ...]
+    piece: Passing, kind: str, given: NatRange, at: RuleAt | None, hook: Hook, entries: tuple[object, ...]
 ) -> Iterator[Passing]:
     """What the packet becomes, and its conntrack entry. Several where ports decide."""
     side = "source" if kind == "snat" else "destination"
@@ -195,7 +195,7 @@ def _of_map(piece: Passing, name: str, terms: tuple[Term, ...]) -> Passing:
     return replace(piece, element=(name, terms)) if name else piece
 
 
-def _to_prefix(common: Range, term: Term, index: Index, row: int) -> Range:
+def _to_prefix(common: NatRange, term: Term, index: Index, row: int) -> NatRange:
     """Host parts stay: the address moves as far as its network does."""
     key, datum = index.element(row)
     assert isinstance(datum, tuple)
@@ -203,7 +203,7 @@ def _to_prefix(common: Range, term: Term, index: Index, row: int) -> Range:
     return replace(common, address=Term(term.variable, term.offset + by))
 
 
-def _to_values(common: Range, values: tuple[Term, ...]) -> Range:
+def _to_values(common: NatRange, values: tuple[Term, ...]) -> NatRange:
     return replace(common, address=values[0], port=values[1] if len(values) > 1 else None)
 
 

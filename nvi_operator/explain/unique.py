@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.explain.flow import Entry
+from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.jhash import jhash2, scaled
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, address
 from nvi_operator.explain.passing import BY_HASH, Passing
@@ -22,7 +22,7 @@ _CHOSEN_FROM = (Spans(((1, 511),)), Spans(((600, 1023),)), Spans(((1024, 65535),
 
 
 @dataclass(frozen=True)
-class Range:
+class NatRange:
     """What a rule gives: an address or several, a port or several (None: as it was), or the port of a map."""
 
     address: Term
@@ -32,11 +32,11 @@ class Range:
     is_choice: bool = False  # of addresses, of which the kernel takes one
 
 
-def unique(piece: Passing, kind: str, given: Range, entries: Sequence[object]) -> Iterator[Passing]:
+def unique(piece: Passing, kind: str, given: NatRange, entries: Sequence[object]) -> Iterator[Passing]:
     """The classes that get the same kind of choice, translated."""
     side = "source" if kind == "snat" else "destination"
     name = f"{side}_port"
-    known = [entry for entry in entries if isinstance(entry, Entry) and _is_of(entry, piece)]
+    known = [entry for entry in entries if isinstance(entry, ConntrackEntry) and _is_of(entry, piece)]
     if kind == "snat" and known and (again := _as_before(piece, given, known)) is not None:
         yield again
         return
@@ -55,7 +55,7 @@ def unique(piece: Passing, kind: str, given: Range, entries: Sequence[object]) -
         yield _free(part, given, known)
 
 
-def _address(piece: Passing, side: str, given: Range) -> Passing:
+def _address(piece: Passing, side: str, given: NatRange) -> Passing:
     """One of the range: by a hash of the addresses, which is the same on every machine."""
     values = piece.space.values(given.address)
     if given.address.variable not in piece.space.domains or values.is_point or not given.is_choice:
@@ -103,7 +103,7 @@ def _swapped(word: int) -> int:
     return int.from_bytes(word.to_bytes(4, "little"), "big")
 
 
-def _destination_port(piece: Passing, given: Range) -> Iterator[Passing]:
+def _destination_port(piece: Passing, given: NatRange) -> Iterator[Passing]:
     """To the port of the rule; ICMP has none."""
     ports, icmp = piece.of_protocols(*WITH_PORTS)
     if icmp is not None:
@@ -119,7 +119,7 @@ def _destination_port(piece: Passing, given: Range) -> Iterator[Passing]:
     yield made.with_now(destination_port=term)
 
 
-def _source_port(piece: Passing, given: Range) -> Iterator[Passing]:
+def _source_port(piece: Passing, given: NatRange) -> Iterator[Passing]:
     term = piece.now["source_port"]
     if "fully-random" in given.flags:
         yield from _any_port(piece, given)
@@ -134,7 +134,7 @@ def _source_port(piece: Passing, given: Range) -> Iterator[Passing]:
         yield _one_of(others, Spans((given.ports,)))
 
 
-def _any_port(piece: Passing, given: Range) -> Iterator[Passing]:
+def _any_port(piece: Passing, given: NatRange) -> Iterator[Passing]:
     """From the class of ports that the flow's own is of; an identifier of ICMP has no classes."""
     if given.ports is not None:
         yield _one_of(piece, Spans((given.ports,)))
@@ -161,11 +161,11 @@ def _one_of(piece: Passing, ports: Spans) -> Passing:
 # ---------------------------------------------------------------------- beside earlier flows
 
 
-def _is_of(entry: Entry, piece: Passing) -> bool:
+def _is_of(entry: ConntrackEntry, piece: Passing) -> bool:
     return entry.family == piece.family and entry.protocol == piece.value(piece.now["protocol"])
 
 
-def _as_before(piece: Passing, given: Range, known: Sequence[Entry]) -> Passing | None:
+def _as_before(piece: Passing, given: NatRange, known: Sequence[ConntrackEntry]) -> Passing | None:
     """A socket keeps its translated address and port towards every peer (find_appropriate_src())."""
     if "fully-random" in given.flags or not piece.is_point(*piece.now.values()):
         return None
@@ -186,7 +186,7 @@ def _as_before(piece: Passing, given: Range, known: Sequence[Entry]) -> Passing 
     return None
 
 
-def _free(piece: Passing, given: Range, known: Sequence[Entry]) -> Passing:
+def _free(piece: Passing, given: NatRange, known: Sequence[ConntrackEntry]) -> Passing:
     """Another port where an earlier flow has the answer's tuple."""
     values = [piece.value(piece.now[name]) for name in ("source", "source_port")]
     source, port = values
@@ -205,11 +205,11 @@ def _class(piece: Passing, port: int) -> Spans:
     return next((chosen for own, chosen in zip(_CLASSES, _CHOSEN_FROM, strict=True) if port in own), _CHOSEN_FROM[0])
 
 
-def _taken(piece: Passing, known: Sequence[Entry], source: int, port: int) -> bool:
+def _taken(piece: Passing, known: Sequence[ConntrackEntry], source: int, port: int) -> bool:
     return port in _taken_ports(piece, known, source)
 
 
-def _taken_ports(piece: Passing, known: Sequence[Entry], source: int) -> Iterator[int]:
+def _taken_ports(piece: Passing, known: Sequence[ConntrackEntry], source: int) -> Iterator[int]:
     destination, port = (piece.value(piece.now[name]) for name in ("destination", "destination_port"))
     is_icmp = piece.value(piece.now["protocol"]) == ICMP_OF[piece.family]
     for entry in known:

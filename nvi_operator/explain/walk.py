@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.conntrack import entry_at
-from nvi_operator.explain.flow import Entry
+from nvi_operator.explain.flow import ConntrackEntry
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ECHO_REPLY, ICMP_OF, Packet, address
 from nvi_operator.explain.passes import Passes
@@ -16,7 +16,7 @@ from nvi_operator.explain.passing import BY_HASH, Ends, Noted, Passing, Shown, T
 from nvi_operator.explain.region import Region, packet_of
 from nvi_operator.explain.space import Point, Space, Term
 from nvi_operator.explain.spans import Spans
-from nvi_operator.explain.step import Change, ElementOf, RuleAt, Step
+from nvi_operator.explain.step import ElementOf, FieldChange, RuleAt, Step
 from nvi_operator.explain.verdict import Delivered, Forwarded, Verdict
 from nvi_operator.language.model.values import Family
 
@@ -37,7 +37,7 @@ class Walk:
     steps: tuple[Step, ...]
     verdict: Verdict
     packet: Packet
-    entry: Entry | None = None
+    entry: ConntrackEntry | None = None
     chosen: tuple[str, ...] = ()
     # How the leaving packet and the entry depend on the packet that came in.
     terms: Mapping[str, Term] = field(default_factory=dict)
@@ -173,7 +173,7 @@ def _step(machine: Machine, passing: Passing, noted: Noted, point: Point) -> Ste
         if row is not None:
             subject = ElementOf(name, index.element(row), subject if isinstance(subject, RuleAt) else None)
     changes = tuple(
-        Change(field, _shown(before, point, passing.family), _shown(after, point, passing.family))
+        FieldChange(field, _shown(before, point, passing.family), _shown(after, point, passing.family))
         for field, before, after in noted.changes
     )
     origin = machine.origin(subject) if subject is not None else None  # type: ignore[arg-type]

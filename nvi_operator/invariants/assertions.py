@@ -13,7 +13,7 @@ from nvi_operator.explain.walk import Walk, walks
 from nvi_operator.explain.words import end_words
 from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.names import entry_words
-from nvi_operator.invariants.result import Finding, Result, Unknown, not_modelled
+from nvi_operator.invariants.result import InvariantResult, Unknown, Violation, not_modelled
 from nvi_operator.invariants.selection import selected
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, Assertion, Traffic
@@ -24,17 +24,17 @@ Wrong = tuple[Space, str]  # packets that are not as an assertion says, and what
 _Rule = Callable[[Classes, Assertion, Walk, Space], Iterator[Wrong]]
 
 
-def check_assertions(classes: Classes) -> Iterator[Result]:
+def check_assertions(classes: Classes) -> Iterator[InvariantResult]:
     """Each of the spec, in its order."""
     for number, assertion in enumerate(classes.spec.assert_):
         path: Path = ("spec", "assert", number)
         said = tuple(dict.fromkeys(_check(classes, assertion, path)))
-        findings = tuple(each for each in said if isinstance(each, Finding))
+        findings = tuple(each for each in said if isinstance(each, Violation))
         unknown = tuple(each for each in said if isinstance(each, Unknown))
-        yield Result(f"assert {assertion.name}", sentence(assertion), "error", findings, unknown, path)
+        yield InvariantResult(f"assert {assertion.name}", sentence(assertion), "error", findings, unknown, path)
 
 
-def _check(classes: Classes, assertion: Assertion, path: Path) -> Iterator[Finding | Unknown]:
+def _check(classes: Classes, assertion: Assertion, path: Path) -> Iterator[Violation | Unknown]:
     """The first packet of each sentence for which it does not hold."""
     rules = [rule for field, rule in _RULES.items() if getattr(assertion, field)]
     found: set[_Rule] = set()
@@ -55,12 +55,12 @@ def _check(classes: Classes, assertion: Assertion, path: Path) -> Iterator[Findi
                     yield finding
     if not is_about_any and not (assertion.never or assertion.only):
         message = f"assert {assertion.name!r} is about no packet: none is as from, in, at, to and ports say"
-        yield Finding(path, message, "correct it: it would hold whatever the gateway does")
+        yield Violation(path, message, "correct it: it would hold whatever the gateway does")
 
 
 def _first(
     classes: Classes, assertion: Assertion, path: Path, walk: Walk, rule: _Rule, meant: Space
-) -> Finding | None:
+) -> Violation | None:
     for space, does in rule(classes, assertion, walk, meant):
         packet = replace(walk.region, space=space).example()
         if packet is not None:
@@ -68,7 +68,7 @@ def _first(
             causes = classes.causes(end)
             why = f", because of {entry_words(classes.spec, causes)}" if causes else ""
             message = f"assert {assertion.name!r} does not hold: a packet {does.format(_End(end))}{why}"
-            return Finding(path, message, packet=packet, others=causes)
+            return Violation(path, message, packet=packet, others=causes)
     return None
 
 

@@ -17,7 +17,7 @@ _DSCPS = Spans(((0, 63),))
 
 
 @dataclass(frozen=True)
-class Box:
+class PacketBox:
     """All packets of one family with each field in a set. `mark` None: any."""
 
     family: Family
@@ -30,7 +30,7 @@ class Box:
     dscps: Spans = _DSCPS
     mark: Mark | None = None
 
-    def less(self, other: Box) -> tuple[Box, ...]:
+    def less(self, other: PacketBox) -> tuple[PacketBox, ...]:
         """The packets that are not in the other; itself where the two have none in common.
 
         Of marks only what is certain is taken away: where the other asks for one, that the packets have it.
@@ -40,7 +40,7 @@ class Box:
         common = {name: getattr(self, name) & getattr(other, name) for name in _SPANS}
         if not all(common.values()):
             return (self,)
-        left: list[Box] = []
+        left: list[PacketBox] = []
         rest = self
         if alone := self.ifnames - other.ifnames:
             left.append(replace(rest, ifnames=alone))
@@ -52,7 +52,7 @@ class Box:
                 rest = replace(rest, **{name: common[name]})
         return tuple(left)
 
-    def _has_the_mark_of(self, other: Box) -> bool:
+    def _has_the_mark_of(self, other: PacketBox) -> bool:
         if other.mark is None:
             return True
         mine, theirs = self.mark, other.mark
@@ -62,10 +62,10 @@ class Box:
 _SPANS = ("sources", "destinations", "protocols", "source_ports", "destination_ports", "dscps")
 
 
-def boxes_of(conditions: Conditions, ifnames: Iterable[str | None]) -> Iterator[Box]:
+def boxes_of(conditions: Conditions, ifnames: Iterable[str | None]) -> Iterator[PacketBox]:
     """The packets that match. `ifnames`: the interfaces that conditions without any are about."""
     family = conditions.family
-    whole = Box(
+    whole = PacketBox(
         family,
         frozenset(conditions.ifnames or ifnames),
         Spans.networks(conditions.sources) if conditions.sources else ADDRESSES[family],
@@ -85,7 +85,7 @@ def _protocols(conditions: Conditions) -> Sequence[str | None]:
     return [*dict.fromkeys(named)] or [*conditions.protocols] or [None]
 
 
-def _narrowed(whole: Box, conditions: Conditions, protocol: str | None) -> Box:
+def _narrowed(whole: PacketBox, conditions: Conditions, protocol: str | None) -> PacketBox:
     if protocol is None:
         return whole
     to, sent_from = (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from nvi_operator.dataclass import dataclass
 from nvi_operator.invariants.claims import claimed_twice
 from nvi_operator.invariants.dead import dead_entries
-from nvi_operator.invariants.gateway import Gateway
-from nvi_operator.invariants.result import Finding, Result, Severity, Unknown
+from nvi_operator.invariants.gateway import ResolvedGateway
+from nvi_operator.invariants.result import InvariantResult, Severity, Unknown, Violation
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Invariant:
     name: str
     what: str
     severity: Severity
-    check: Callable[[Gateway], Iterator[Finding | Unknown]] | None = None
+    check: Callable[[ResolvedGateway], Iterator[Violation | Unknown]] | None = None
 
-    def result(self, said: Iterable[Finding | Unknown] = ()) -> Result:
+    def result(self, said: Iterable[Violation | Unknown] = ()) -> InvariantResult:
         distinct = tuple(dict.fromkeys(said))
-        findings = tuple(each for each in distinct if isinstance(each, Finding))
+        findings = tuple(each for each in distinct if isinstance(each, Violation))
         unknown = tuple(each for each in distinct if isinstance(each, Unknown))
-        return Result(self.name, self.what, self.severity, findings, unknown)
+        return InvariantResult(self.name, self.what, self.severity, findings, unknown)
 
 
 UNTRANSLATED = Invariant("no-untranslated-source", "no inside source leaves an uplink untranslated", "error")

@@ -7,12 +7,12 @@ left out where the gateway is plain (`plain.py`).
 from __future__ import annotations
 
 from nvi_operator.invariants.catalogue import INVARIANTS
-from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.gateway import ResolvedGateway
 from nvi_operator.invariants.plain import is_plain
-from nvi_operator.invariants.result import Result
+from nvi_operator.invariants.result import InvariantResult
 
 
-def check(gateway: Gateway, *, thorough: bool = False) -> tuple[Result, ...]:
+def check(gateway: ResolvedGateway, *, thorough: bool = False) -> tuple[InvariantResult, ...]:
     """Every invariant, and every assertion. `thorough`: walk it, plain or not."""
     results = {each.name: each.result(each.check(gateway) if each.check else ()) for each in INVARIANTS}
     if thorough or not is_plain(gateway):

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from nvi_operator.invariants.boxes import boxes_of
-from nvi_operator.invariants.gateway import Gateway
-from nvi_operator.invariants.result import Finding
+from nvi_operator.invariants.gateway import ResolvedGateway
+from nvi_operator.invariants.result import Violation
 from nvi_operator.language.check.addresses import (
     AddressSpan,
     declared_networks,
@@ -42,7 +42,7 @@ class _Claim(NamedTuple):
         return f"{self.section} {self.name!r}"
 
 
-def claimed_twice(gateway: Gateway) -> Iterator[Finding]:
+def claimed_twice(gateway: ResolvedGateway) -> Iterator[Violation]:
     """Addresses that `overload: false` promises to one source each, and that others are given as well."""
     spec, topology = gateway.spec, gateway.topology
     if all(rule.as_.overload for rule in spec.source_nat):
@@ -61,7 +61,7 @@ def claimed_twice(gateway: Gateway) -> Iterator[Finding]:
                 "some of these addresses to others"
             )
             hint = "use other addresses in one of them"
-            yield Finding((*mine.path, "as"), message, hint, _packet(topology, mine), (theirs.path,))
+            yield Violation((*mine.path, "as"), message, hint, _packet(topology, mine), (theirs.path,))
 
 
 def _claims(spec: GatewaySpec) -> Iterator[AddressSpan[_Claim]]:

@@ -14,7 +14,7 @@ from nvi_operator.explain.space import Bundle, Space, Term
 from nvi_operator.explain.spans import ADDRESSES, Spans
 from nvi_operator.explain.step import Subject
 from nvi_operator.explain.walk import Walk, walks
-from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.gateway import ResolvedGateway
 from nvi_operator.invariants.published import Asking, Row, Server, published
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.values import FAMILIES, Address, Family
@@ -34,7 +34,7 @@ Way = tuple[Walk, Space]  # a walk, and those of its packets that were asked abo
 class Classes:
     """Which packets there are on a gateway, and what becomes of them."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: ResolvedGateway) -> None:
         self.spec = gateway.spec
         self.topology = gateway.topology
         self.machine = gateway.make_machine()

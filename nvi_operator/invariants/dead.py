@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.spans import ADDRESSES, Spans
-from nvi_operator.invariants.boxes import OTHER, Box, boxes_of
-from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.boxes import OTHER, PacketBox, boxes_of
+from nvi_operator.invariants.gateway import ResolvedGateway
 from nvi_operator.invariants.names import entry_name, entry_words
-from nvi_operator.invariants.result import Finding
-from nvi_operator.invariants.shadows import Entry, takers
+from nvi_operator.invariants.result import Violation
+from nvi_operator.invariants.shadows import EntryPackets, takers
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
 from nvi_operator.language.model.source_nat import SourceNat
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Names = dict[tuple[str, str], Path]  # section and name -> path, of lists
 
 
-def dead_entries(gateway: Gateway) -> Iterator[Finding]:
+def dead_entries(gateway: ResolvedGateway) -> Iterator[Violation]:
     """Of every section."""
     spec, topology = gateway.spec, gateway.topology
     yield from _hidden(spec, topology)
@@ -44,7 +44,7 @@ def dead_entries(gateway: Gateway) -> Iterator[Finding]:
 # --------------------------------------------------------------------------- sourceNat and routes
 
 
-def _hidden(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
+def _hidden(spec: GatewaySpec, topology: Topology) -> Iterator[Violation]:
     lists: tuple[tuple[str, Sequence[SourceNat | RouteSpec]], ...] = (
         ("sourceNat", spec.source_nat),
         ("routes", spec.routes),
@@ -74,8 +74,8 @@ def _hidden(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
 class _Takers:
     """An entry in the order of forwarded packets, and in that of the gateway's own; with what takes its packets."""
 
-    of_hosts: list[tuple[Entry, tuple[Entry, ...]]] = field(default_factory=list)
-    own: list[tuple[Entry, tuple[Entry, ...]]] = field(default_factory=list)
+    of_hosts: list[tuple[EntryPackets, tuple[EntryPackets, ...]]] = field(default_factory=list)
+    own: list[tuple[EntryPackets, tuple[EntryPackets, ...]]] = field(default_factory=list)
 
 
 def _packet(taken: _Takers, path: Path) -> Packet | None:
@@ -87,14 +87,16 @@ def _packet(taken: _Takers, path: Path) -> Packet | None:
     return example(taken.of_hosts[0][0].boxes[0])
 
 
-def _hiders(parts: Sequence[tuple[Entry, tuple[Entry, ...]]]) -> tuple[Path, ...]:
+def _hiders(parts: Sequence[tuple[EntryPackets, tuple[EntryPackets, ...]]]) -> tuple[Path, ...]:
     """The entries that take every packet of all parts; none where there are no parts, or one is alive."""
     if not all(others for _, others in parts):
         return ()
     return tuple(dict.fromkeys(path for _, others in parts for other in others for path in other.paths))
 
 
-def _taken(spec: GatewaySpec, path: Path, others: Sequence[Path], packet: Packet | None, leads_own: bool) -> Finding:
+def _taken(
+    spec: GatewaySpec, path: Path, others: Sequence[Path], packet: Packet | None, leads_own: bool
+) -> Violation:
     section, name = str(path[1]), entry_name(spec, path)
     who = entry_words(spec, others)
     of = " on what is forwarded" if leads_own else ""
@@ -104,10 +106,10 @@ def _taken(spec: GatewaySpec, path: Path, others: Sequence[Path], packet: Packet
     )
     hint += "; or write in: self, if it is about the gateway's own packets" if leads_own else ", or delete it"
     message = f"{section} {name!r} has no effect{of}: every packet that it is about is taken by {who}"
-    return Finding(path, message, hint, packet, tuple(others))
+    return Violation(path, message, hint, packet, tuple(others))
 
 
-def _of_nothing(spec: GatewaySpec, path: Path) -> Iterator[Finding]:
+def _of_nothing(spec: GatewaySpec, path: Path) -> Iterator[Violation]:
     """Not where that depends on what an ISP assigns."""
     section = str(path[1])
     entry = (spec.source_nat if section == "sourceNat" else spec.routes)[int(path[2])]
@@ -117,7 +119,7 @@ def _of_nothing(spec: GatewaySpec, path: Path) -> Iterator[Finding]:
     if any(interface.delegated for interface in spec.interfaces.values()):
         return
     message = f"{section} {entry.name!r} has no effect: no packet is as it says"
-    yield Finding(path, message, "correct it, or delete it")
+    yield Violation(path, message, "correct it, or delete it")
 
 
 def _inside(topology: Topology) -> frozenset[str | None]:
@@ -127,7 +129,7 @@ def _inside(topology: Topology) -> frozenset[str | None]:
     )
 
 
-def _source_rules(spec: GatewaySpec, topology: Topology, names: Names) -> Iterator[Entry]:
+def _source_rules(spec: GatewaySpec, topology: Topology, names: Names) -> Iterator[EntryPackets]:
     inside = _inside(topology)
     rules = [(rule, topology.gives_inside_address(rule)) for rule in topology.source_rules]
     yield from _limited_statics(topology, inside)
@@ -136,15 +138,17 @@ def _source_rules(spec: GatewaySpec, topology: Topology, names: Names) -> Iterat
     yield from _parts([rule for rule, within in rules if not within], "sourceNat", names, inside)
 
 
-def _parts(rules: Iterable[SourceRule], section: str, names: Names, ifnames: Iterable[str | None]) -> Iterator[Entry]:
+def _parts(
+    rules: Iterable[SourceRule], section: str, names: Names, ifnames: Iterable[str | None]
+) -> Iterator[EntryPackets]:
     """Entry by entry: the families of one and what it has beside do not hide one another."""
     everywhere = tuple(ifnames)
     for name, parts in groupby(rules, key=lambda rule: rule.name):
         boxes = tuple(box for part in parts for box in boxes_of(part.conditions, everywhere))
-        yield Entry((names[section, name],), boxes)
+        yield EntryPackets((names[section, name],), boxes)
 
 
-def _statics(spec: GatewaySpec, topology: Topology, inside: frozenset[str | None]) -> Iterator[Entry]:
+def _statics(spec: GatewaySpec, topology: Topology, inside: frozenset[str | None]) -> Iterator[EntryPackets]:
     """All of one tenant at once: there may be 100,000."""
     whole = [s for s in topology.statics if not s.limited and s.outgoing]
     for tenant in sorted({static.tenant for static in whole}):
@@ -152,35 +156,35 @@ def _statics(spec: GatewaySpec, topology: Topology, inside: frozenset[str | None
         ifnames = frozenset[str | None](of_tenant) if tenant else inside
         mine = [static for static in whole if static.tenant == tenant]
         boxes = (
-            Box(family, ifnames, Spans.networks(reals), ADDRESSES[family])
+            PacketBox(family, ifnames, Spans.networks(reals), ADDRESSES[family])
             for family in FAMILIES
             if (reals := [static.real for static in mine if static.real.version == family])
         )
         names = dict.fromkeys(static.name for static in mine)
         paths = (("spec", "static" if name in spec.static else "prefixNat", name) for name in names)
-        yield Entry(tuple(paths), tuple(boxes))
+        yield EntryPackets(tuple(paths), tuple(boxes))
 
 
-def _limited_statics(topology: Topology, inside: frozenset[str | None]) -> Iterator[Entry]:
+def _limited_statics(topology: Topology, inside: frozenset[str | None]) -> Iterator[EntryPackets]:
     for static in topology.statics:
         if static.far and not static.askers and not static.tenant:
             family = static.real.version
-            box = Box(family, inside, Spans.networks([static.real]), Spans.networks(static.far))
-            yield Entry((("spec", "static", static.name),), (box,))
+            box = PacketBox(family, inside, Spans.networks([static.real]), Spans.networks(static.far))
+            yield EntryPackets((("spec", "static", static.name),), (box,))
 
 
-def _routes(topology: Topology, names: Names) -> Iterator[Entry]:
+def _routes(topology: Topology, names: Names) -> Iterator[EntryPackets]:
     everywhere = _inside(topology) | {*topology.uplink_ifnames}
     for twice in topology.twice:
         sources, destinations = Spans.networks([twice.mapped]), Spans.networks([twice.far])
-        box = Box(twice.real.version, everywhere, sources, destinations)
-        yield Entry((("spec", "twiceNat", twice.name),), (box,))
+        box = PacketBox(twice.real.version, everywhere, sources, destinations)
+        yield EntryPackets((("spec", "twiceNat", twice.name),), (box,))
     for name, parts in groupby(topology.routes, key=lambda route: route.name):
         boxes = tuple(box for part in parts for box in boxes_of(part.conditions, everywhere))
-        yield Entry((names["routes", name],), boxes)
+        yield EntryPackets((names["routes", name],), boxes)
 
 
-def _own(topology: Topology, names: Names) -> Iterator[Entry]:
+def _own(topology: Topology, names: Names) -> Iterator[EntryPackets]:
     """What the gateway itself sends: family by family, routes first."""
     found: dict[tuple[str, str], list[OwnRule]] = {}
     for rule in sorted(topology.own, key=lambda rule: rule.section):  # stable
@@ -189,10 +193,10 @@ def _own(topology: Topology, names: Names) -> Iterator[Entry]:
         found.setdefault((rule.section, rule.name), []).append(rule)
     for key, parts in found.items():
         boxes = tuple(box for part in parts for box in _own_boxes(part))
-        yield Entry((names[key],), boxes)
+        yield EntryPackets((names[key],), boxes)
 
 
-def _own_boxes(rule: OwnRule) -> Iterator[Box]:
+def _own_boxes(rule: OwnRule) -> Iterator[PacketBox]:
     left = list(boxes_of(rule.conditions, (None,)))
     for excepted in rule.without:
         for hole in boxes_of(excepted, (None,)):
@@ -203,8 +207,8 @@ def _own_boxes(rule: OwnRule) -> Iterator[Box]:
 # --------------------------------------------------------------------------- redirects, 1:1 NAT
 
 
-def _redirects(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
-    resolved: dict[str, list[Box]] = {name: [] for name in spec.redirects}
+def _redirects(spec: GatewaySpec, topology: Topology) -> Iterator[Violation]:
+    resolved: dict[str, list[PacketBox]] = {name: [] for name in spec.redirects}
     inside = _inside(topology)
     for rule in topology.redirects:
         family = rule.conditions.family
@@ -212,7 +216,7 @@ def _redirects(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
         for source, destination in ((rule.spared_sources, None), (None, rule.spared)):
             spared = source or destination
             if spared:
-                hole = Box(
+                hole = PacketBox(
                     family,
                     inside | {*rule.conditions.ifnames},
                     Spans.networks(source) if source else ADDRESSES[family],
@@ -223,14 +227,14 @@ def _redirects(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
     for name, boxes in resolved.items():
         if not boxes and not any(interface.delegated for interface in spec.interfaces.values()):
             message = f"redirect {name!r} has no effect: no packet of an inside host is as it says"
-            yield Finding(("spec", "redirects", name), message, "correct in, from or except, or delete it")
+            yield Violation(("spec", "redirects", name), message, "correct in, from or except, or delete it")
 
 
-def _static(spec: GatewaySpec, topology: Topology) -> Iterator[Finding]:
+def _static(spec: GatewaySpec, topology: Topology) -> Iterator[Violation]:
     if len(spec.static) == len(topology.statics):
         return
     there = {static.name for static in topology.statics}
     for name, static in spec.static.items():
         if name not in there and static.except_:
             message = f"static {name!r} has no effect: except leaves nothing of it"
-            yield Finding(("spec", "static", name, "except"), message, "name fewer addresses in except")
+            yield Violation(("spec", "static", name, "except"), message, "name fewer addresses in except")

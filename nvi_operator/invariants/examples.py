@@ -6,10 +6,10 @@ from nvi_operator.explain.packet import ECHO_REQUEST, Packet, address
 from nvi_operator.explain.region import Region
 from nvi_operator.explain.space import Space
 from nvi_operator.explain.spans import Spans
-from nvi_operator.invariants.boxes import OTHER, Box
+from nvi_operator.invariants.boxes import OTHER, PacketBox
 
 
-def example(box: Box) -> Packet | None:
+def example(box: PacketBox) -> Packet | None:
     """A likely packet of it; None where it is empty."""
     family = box.family
     known = frozenset(name for name in box.ifnames if name != OTHER) or box.ifnames

@@ -21,7 +21,7 @@ from nvi_operator.explain.walk import Walk, reply
 from nvi_operator.invariants.classes import Classes, near, region
 from nvi_operator.invariants.names import entry_words
 from nvi_operator.invariants.published import Asking, Finder, Row, bundle_of
-from nvi_operator.invariants.result import Finding, Unknown, not_modelled
+from nvi_operator.invariants.result import Unknown, Violation, not_modelled
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.values import FAMILIES, Family
 from nvi_operator.topology.interfaces import Uplink
@@ -29,7 +29,7 @@ from nvi_operator.topology.interfaces import Uplink
 MOST = 1000  # findings; the first is what matters
 
 
-def forwards_arrive(classes: Classes) -> Iterator[Finding | Unknown]:
+def forwards_arrive(classes: Classes) -> Iterator[Violation | Unknown]:
     """One finding for each forward on each address of an uplink that does not do its work."""
     if not classes.spec.forwards:
         return
@@ -48,7 +48,7 @@ def forwards_arrive(classes: Classes) -> Iterator[Finding | Unknown]:
 
 def _of_uplink(
     classes: Classes, uplink: Uplink, family: Family, asking: Asking, rows: Sequence[Row]
-) -> Iterator[Finding | Unknown]:
+) -> Iterator[Violation | Unknown]:
     finder = Finder(rows, asking)
     for walk in classes.walks(_packets(classes, uplink, family, asking, rows)):
         wrong = list(_not_arriving(classes, walk, asking, finder))
@@ -57,7 +57,7 @@ def _of_uplink(
             yield from _answers(classes, uplink, walk, asking, finder)
 
 
-def _hairpins(classes: Classes, family: Family, asking: Asking, rows: Sequence[Row]) -> Iterator[Finding | Unknown]:
+def _hairpins(classes: Classes, family: Family, asking: Asking, rows: Sequence[Row]) -> Iterator[Violation | Unknown]:
     """Those that leave by an uplink, or their answers: twice NAT and routes may lead them there."""
     topology = classes.topology
     if not topology.twice and not topology.routes:
@@ -80,12 +80,12 @@ def _hairpins(classes: Classes, family: Family, asking: Asking, rows: Sequence[R
                     yield _hairpin(classes, row, walk.entering, way.verdict.interface, causes)
 
 
-def _hairpin(classes: Classes, row: Row, packet: Packet, ifname: str, causes: tuple[Path, ...]) -> Finding:
+def _hairpin(classes: Classes, row: Row, packet: Packet, ifname: str, causes: tuple[Path, ...]) -> Violation:
     others = tuple(path for path in causes if path[1] != "forwards")
     why = f", because of {entry_words(classes.spec, others)}" if others else ""
     message = f"forward {row.name!r} on {row.public}: {ifname} takes hairpins out{why}"
     hint = "publish it at an address that the other entry has not, or write `hairpin: false`"
-    return Finding(_path(row), message, hint, packet, others)
+    return Violation(_path(row), message, hint, packet, others)
 
 
 def _packets(classes: Classes, uplink: Uplink, family: Family, asking: Asking, rows: Sequence[Row]) -> Region:
@@ -107,7 +107,7 @@ def _packets(classes: Classes, uplink: Uplink, family: Family, asking: Asking, r
 # --------------------------------------------------------------------------- the way there
 
 
-def _not_arriving(classes: Classes, walk: Walk, asking: Asking, finder: Finder) -> Iterator[Finding | Unknown]:
+def _not_arriving(classes: Classes, walk: Walk, asking: Asking, finder: Finder) -> Iterator[Violation | Unknown]:
     """The forwards of a walk whose packets do not get to one of their servers."""
     reported: set[str] = set()
     arrives = _arrives(classes, walk)
@@ -123,7 +123,7 @@ def _not_arriving(classes: Classes, walk: Walk, asking: Asking, finder: Finder) 
         else:
             how = _end(walk, arrival, "its packets")
             message = f"forward {row.name!r} on {row.public} does not reach its server: {how}"
-            yield Finding(_path(row), message, packet=_packet(walk.entering, asking, values))
+            yield Violation(_path(row), message, packet=_packet(walk.entering, asking, values))
         if len(reported) >= MOST:
             return
 
@@ -242,7 +242,7 @@ def _path(row: Row) -> Path:
 
 def _answers(
     classes: Classes, uplink: Uplink, walk: Walk, asking: Asking, finder: Finder
-) -> Iterator[Finding | Unknown]:
+) -> Iterator[Violation | Unknown]:
     """The forwards of a walk whose answers do not leave by the uplink, from the address that was asked."""
     family = walk.region.family
     public = Spans.networks(uplink.sources(family))
@@ -269,7 +269,7 @@ def _answers(
             )
             asked = replace(answer.region, in_interfaces=walk.region.in_interfaces, like=walk.region.like).example()
             packet = _packet(asked or walk.entering, asking, values)
-            yield Finding(_path(row), message, _hint(causes, row), packet, causes)
+            yield Violation(_path(row), message, _hint(causes, row), packet, causes)
 
 
 def _hint(causes: Sequence[Path], row: Row) -> str:

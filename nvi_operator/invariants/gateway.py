@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Gateway:
+class ResolvedGateway:
     """What a spec means on a host. `foreign_rules`: does the host have FIB rules of others?
 
     `make_machine` compiles all of it, and needs much code: it is called once, and only if packets are walked.

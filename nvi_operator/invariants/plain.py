@@ -6,13 +6,13 @@ named here, and a gateway that has any of it is walked. `tests/property/test_inv
 
 from __future__ import annotations
 
-from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.gateway import ResolvedGateway
 from nvi_operator.language.check.addresses import Cover
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.model import Topology
 
 
-def is_plain(gateway: Gateway) -> bool:
+def is_plain(gateway: ResolvedGateway) -> bool:
     """May the walks of what it does be left out?"""
     return not gateway.foreign_rules and _is_plain_spec(gateway.spec) and _is_plain_host(gateway.topology)
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.explain.space import Bundle, Column
+from nvi_operator.explain.space import Bundle, VariableColumn
 from nvi_operator.explain.spans import Span
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
 from nvi_operator.language.model.values import Address, Network
@@ -84,13 +84,15 @@ def _span(ports: PortRange | None) -> Span | None:
 def bundle_of(rows: Sequence[Row], asking: Asking) -> Bundle:
     """The packets of these rows."""
     addresses = [int(row.public) for row in rows]
-    columns = {"destination": Column(addresses, addresses)}
+    columns = {"destination": VariableColumn(addresses, addresses)}
     if "protocol" in asking.fields:
         protocols = [row.protocol or 0 for row in rows]
-        columns["protocol"] = Column(protocols, protocols)
+        columns["protocol"] = VariableColumn(protocols, protocols)
     if "destination_port" in asking.fields:
         lows = [row.ports[0] for row in rows if row.ports]
-        columns["destination_port"] = Column(lows, lows if asking.exact else [r.ports[1] for r in rows if r.ports])
+        columns["destination_port"] = VariableColumn(
+            lows, lows if asking.exact else [r.ports[1] for r in rows if r.ports]
+        )
     return Bundle(columns, rows)
 
 

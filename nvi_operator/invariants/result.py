@@ -15,7 +15,7 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """One thing for which it does not hold. `path` is where to look in the spec, `others` what it names as well.
 
     `packet` is one for which it does not hold, as it comes in.
@@ -42,13 +42,13 @@ def not_modelled(verdict: NotModelled) -> str:
 
 
 @dataclass(frozen=True)
-class Result:
+class InvariantResult:
     """Of one invariant or assertion. `name` never changes its meaning; `what` is a sentence that has to hold."""
 
     name: str
     what: str
     severity: Severity
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Violation, ...] = ()
     unknown: tuple[Unknown, ...] = ()
     path: Path = ("spec",)
 

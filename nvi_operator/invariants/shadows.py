@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.spans import Spans
-from nvi_operator.invariants.boxes import Box
+from nvi_operator.invariants.boxes import PacketBox
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.values import Family
 
@@ -21,14 +21,14 @@ _FEW = 64  # spans of one entry in the index
 
 
 @dataclass(frozen=True)
-class Entry:
+class EntryPackets:
     """An entry, or a part of one, and the packets that it is about. `paths`: what it stands for in the spec."""
 
     paths: tuple[Path, ...]
-    boxes: tuple[Box, ...]
+    boxes: tuple[PacketBox, ...]
 
 
-def takers(entries: Iterable[Entry]) -> Iterator[tuple[Entry, tuple[Entry, ...]]]:
+def takers(entries: Iterable[EntryPackets]) -> Iterator[tuple[EntryPackets, tuple[EntryPackets, ...]]]:
     """Each entry with those before it that take all of its packets; with none where it has some for itself."""
     earlier = _Earlier()
     for entry in entries:
@@ -36,7 +36,7 @@ def takers(entries: Iterable[Entry]) -> Iterator[tuple[Entry, tuple[Entry, ...]]
         earlier.add(entry)
 
 
-def _takers(entry: Entry, earlier: _Earlier) -> tuple[Entry, ...]:
+def _takers(entry: EntryPackets, earlier: _Earlier) -> tuple[EntryPackets, ...]:
     others = [other for other in earlier.meeting(entry) if other.paths != entry.paths]
     found = _among(entry, others)
     for other in found if len(found) <= _TRIED else ():  # the fewest are the clearest answer, and the nearest
@@ -45,10 +45,10 @@ def _takers(entry: Entry, earlier: _Earlier) -> tuple[Entry, ...]:
     return found
 
 
-def _among(entry: Entry, others: Iterable[Entry]) -> tuple[Entry, ...]:
+def _among(entry: EntryPackets, others: Iterable[EntryPackets]) -> tuple[EntryPackets, ...]:
     """Those of others that together take all packets of an entry; none where they do not."""
     left = entry.boxes
-    found: list[Entry] = []
+    found: list[EntryPackets] = []
     for other in others:
         before = left
         for box in other.boxes:
@@ -66,11 +66,11 @@ class _Earlier:
     """The entries so far, found by the addresses that they are about."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[EntryPackets] = []
         self._wide: list[int] = []
         self._starts: dict[tuple[Family, str], list[tuple[int, int]]] = {}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: EntryPackets) -> None:
         number = len(self._entries)
         self._entries.append(entry)
         for box in entry.boxes:
@@ -82,7 +82,7 @@ class _Earlier:
             for first, _ in getattr(box, side):
                 insort(starts, (first, number))
 
-    def meeting(self, entry: Entry) -> Iterator[Entry]:
+    def meeting(self, entry: EntryPackets) -> Iterator[EntryPackets]:
         """Those that may have packets in common with it, in order."""
         found = set(self._wide)
         for box in entry.boxes:
@@ -96,6 +96,6 @@ class _Earlier:
         return (self._entries[number] for number in sorted(found))
 
 
-def _is_narrow(box: Box, side: str) -> bool:
+def _is_narrow(box: PacketBox, side: str) -> bool:
     spans: Spans = getattr(box, side)
     return len(spans.parts) <= _FEW and all(last - first < _NARROW[box.family] for first, last in spans)

@@ -8,12 +8,12 @@ from nvi_operator.invariants.assertions import check_assertions
 from nvi_operator.invariants.catalogue import ARRIVE, LOOP, UNTRANSLATED
 from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.forwards import forwards_arrive
-from nvi_operator.invariants.gateway import Gateway
-from nvi_operator.invariants.result import Result
+from nvi_operator.invariants.gateway import ResolvedGateway
+from nvi_operator.invariants.result import InvariantResult
 from nvi_operator.invariants.ways import no_loop, nothing_leaves_untranslated
 
 
-def walked(gateway: Gateway) -> Iterator[Result]:
+def walked(gateway: ResolvedGateway) -> Iterator[InvariantResult]:
     classes = Classes(gateway)
     for invariant, checked in (
         (UNTRANSLATED, nothing_leaves_untranslated),

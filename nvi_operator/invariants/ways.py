@@ -11,12 +11,12 @@ from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.verdict import Dropped, Forwarded, NotModelled
 from nvi_operator.explain.walk import Walk
 from nvi_operator.invariants.classes import Classes
-from nvi_operator.invariants.result import Finding, Unknown, not_modelled
+from nvi_operator.invariants.result import Unknown, Violation, not_modelled
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.state.fib_rule import FibRule
 
 
-def nothing_leaves_untranslated(classes: Classes) -> Iterator[Finding | Unknown]:
+def nothing_leaves_untranslated(classes: Classes) -> Iterator[Violation | Unknown]:
     """Of what inside hosts send to the outside: all of it is walked."""
     for walk in classes.leaving:
         if isinstance(walk.verdict, NotModelled) and walk.verdict.what is not Limit.MULTICAST:
@@ -29,7 +29,7 @@ def nothing_leaves_untranslated(classes: Classes) -> Iterator[Finding | Unknown]
             message = f"inside source {source} leaves by {walk.verdict.interface} untranslated"
             kept = walk.region.values("source") & wrong
             packet = replace(walk.entering, source=address(family, kept.first)) if kept else walk.entering
-            yield Finding(_inside_of(walk), message, "write a rule of sourceNat for it", packet)
+            yield Violation(_inside_of(walk), message, "write a rule of sourceNat for it", packet)
 
 
 def _free(classes: Classes, walk: Walk) -> Spans:
@@ -53,7 +53,7 @@ _TWICE = (
 )  # counters of what comes to the device again: of the table before it, and of the device
 
 
-def no_loop(classes: Classes) -> Iterator[Finding | Unknown]:
+def no_loop(classes: Classes) -> Iterator[Violation | Unknown]:
     """Of everything that comes in by an interface of the spec, and may be sent on: one packet for each FIB rule.
 
     No spec makes a rule that leads to the device twice; another program may, and `plan` sees it.
@@ -68,6 +68,6 @@ def no_loop(classes: Classes) -> Iterator[Finding | Unknown]:
         told.add(rule)
         why = f": the FIB rule `{rule}` leads it there in the second pass" if rule else ""
         message = f"a packet comes to {device} twice, and is dropped there{why}"
-        yield Finding(
+        yield Violation(
             ("spec",), message, "delete the rule, or have it match no mark of the second pass", walk.entering
         )

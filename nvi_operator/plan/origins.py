@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from nvi_operator.explain.step import ElementOf, HostRoute, Origin, RuleAt, Subject
+from nvi_operator.explain.step import ElementOf, EntryOrigin, HostRoute, RuleAt, Subject
 from nvi_operator.language.load.merge import Positions
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
@@ -32,9 +32,9 @@ class Origins:
         self._spec = spec
         self._state = state
         self._places = places
-        self._known: dict[int, tuple[Subject, Origin | None]] = {}
+        self._known: dict[int, tuple[Subject, EntryOrigin | None]] = {}
 
-    def __call__(self, subject: Subject) -> Origin | None:
+    def __call__(self, subject: Subject) -> EntryOrigin | None:
         """None: the gateway itself, or another program, asks for it."""
         known = self._known.get(id(subject))
         if known is None:
@@ -68,13 +68,13 @@ class Origins:
                 return SpecEntry()
         return self._owners.of_object(subject, self._topology.priorities)
 
-    def _origin(self, entry: SpecEntry) -> Origin | None:
+    def _origin(self, entry: SpecEntry) -> EntryOrigin | None:
         if not entry.section:
             return None
         section = self._section(entry)
         path = self._path(section, entry.name)
         place = self._places.find(path, key=True) if self._places and path else None
-        return Origin(section, entry.name, f"{place.file}:{place.line}" if place else None)
+        return EntryOrigin(section, entry.name, f"{place.file}:{place.line}" if place else None)
 
     def _section(self, entry: SpecEntry) -> str:
         is_prefix = entry.name in self._spec.prefix_nat and entry.name not in self._spec.static

@@ -14,7 +14,7 @@ from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.diff import plan
 from nvi_operator.plan.incremental import state_after
 from nvi_operator.plan.origins import Origins
-from nvi_operator.preview.classes import Gateway, flow_changes
+from nvi_operator.preview.classes import GatewaySide, flow_changes
 from nvi_operator.preview.few import with_few_forwards
 from nvi_operator.preview.gateways import Pair, Side, pairs
 from nvi_operator.preview.model import GatewayChange, Preview
@@ -87,18 +87,18 @@ class _Meaning:
     topology: Topology | None = None
     state: HostState = field(default_factory=HostState)
 
-    def gateway(self) -> Gateway | None:
+    def gateway(self) -> GatewaySide | None:
         """To walk packets through."""
         if self.topology is None:
             return None
-        return Gateway(self.topology, machine_of(self.topology, self.state, self.facts))
+        return GatewaySide(self.topology, machine_of(self.topology, self.state, self.facts))
 
-    def traced(self) -> Gateway:
+    def traced(self) -> GatewaySide:
         """The same, which knows where in the spec everything is from."""
         assert self.topology is not None
         assert self.loaded is not None
         origin = Origins(self.topology, self.loaded.spec, self.state)
-        return Gateway(self.topology, machine_of(self.topology, self.state, self.facts, origin=origin))
+        return GatewaySide(self.topology, machine_of(self.topology, self.state, self.facts, origin=origin))
 
 
 def _meaning(loaded: LoadedSpec | None, facts: Facts, names: frozenset[str]) -> _Meaning:

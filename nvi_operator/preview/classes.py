@@ -19,7 +19,7 @@ from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk, reply, walks
 from nvi_operator.language.model.values import Address, Family
-from nvi_operator.preview.outcome import Outcome, outcome_of
+from nvi_operator.preview.outcome import FlowOutcome, outcome_of
 from nvi_operator.preview.regions import regions
 from nvi_operator.topology.model import Topology
 
@@ -27,13 +27,13 @@ MOST_ROWS = 100  # of a map, that are told one by one
 
 
 @dataclass(frozen=True)
-class Gateway:
+class GatewaySide:
     """One side: what the spec means, and the machine that packets are walked through."""
 
     topology: Topology
     machine: Machine
 
-    def outcome(self, walk: Walk) -> Outcome:
+    def outcome(self, walk: Walk) -> FlowOutcome:
         """With that of its answers."""
         return outcome_of(walk, reply(self.machine, walk), self.topology)
 
@@ -51,14 +51,14 @@ class FlowChange:
     sources: Mapping[str | None, Spans]
     destinations: Spans
     services: tuple[tuple[int, Spans], ...]
-    before: frozenset[Outcome]
-    after: frozenset[Outcome]
+    before: frozenset[FlowOutcome]
+    after: frozenset[FlowOutcome]
     example: Packet
     asked: Mapping[str | None, Spans]  # all sources that were looked at
     names: Mapping[str, str]  # of uplinks by interface, where it has one
 
     @property
-    def outcomes(self) -> tuple[frozenset[Outcome], frozenset[Outcome]]:
+    def outcomes(self) -> tuple[frozenset[FlowOutcome], frozenset[FlowOutcome]]:
         return self.before, self.after
 
     def joined(self, other: FlowChange) -> FlowChange:
@@ -78,7 +78,7 @@ class FlowChange:
         )
 
 
-def flow_changes(before: Gateway, after: Gateway, only: Sequence[Address] | None = None) -> list[FlowChange]:
+def flow_changes(before: GatewaySide, after: GatewaySide, only: Sequence[Address] | None = None) -> list[FlowChange]:
     """Flows of one outcome are one change. `only`: of flows to these addresses."""
     found: dict[object, FlowChange] = {}
     own = {a.ip for side in (before, after) for i in side.machine.interfaces.values() for a in i.addresses}
@@ -98,7 +98,7 @@ def _join(found: dict[object, FlowChange], key: object, change: FlowChange) -> N
 # --------------------------------------------------------------------------- one region
 
 
-def _changes_of(region: Region, before: Gateway, after: Gateway) -> Iterator[FlowChange]:
+def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iterator[FlowChange]:
     names = _names(before, after)
     for was in walks(before.machine, region):
         for now in walks(after.machine, was.region):
@@ -113,7 +113,9 @@ def _changes_of(region: Region, before: Gateway, after: Gateway) -> Iterator[Flo
                         yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
 
 
-def _outcomes(before: Gateway, after: Gateway, was: Walk, now: Walk) -> Iterator[tuple[Space, Outcome, Outcome]]:
+def _outcomes(
+    before: GatewaySide, after: GatewaySide, was: Walk, now: Walk
+) -> Iterator[tuple[Space, FlowOutcome, FlowOutcome]]:
     """Of one class, and of its parts where answers part by whom they go to."""
     for part, answers in _by_answer(after, now):
         for space, old_answers in _by_answer(before, _narrowed(was, part)):
@@ -124,7 +126,7 @@ def _outcomes(before: Gateway, after: Gateway, was: Walk, now: Walk) -> Iterator
             )
 
 
-def _by_answer(side: Gateway, walk: Walk) -> Iterator[tuple[Space, Sequence[Walk]]]:
+def _by_answer(side: GatewaySide, walk: Walk) -> Iterator[tuple[Space, Sequence[Walk]]]:
     answers = reply(side.machine, walk)
     if len(answers) < 2 or any(answer.chosen for answer in answers):
         yield walk.space, answers
@@ -132,14 +134,14 @@ def _by_answer(side: Gateway, walk: Walk) -> Iterator[tuple[Space, Sequence[Walk
         yield from ((answer.region.space, (answer,)) for answer in answers)
 
 
-def _names(*sides: Gateway) -> dict[str, str]:
+def _names(*sides: GatewaySide) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for uplink in (uplink for side in sides for uplink in side.topology.uplinks):
         found.setdefault(uplink.interface.ifname, set()).add(uplink.name)
     return {ifname: name for ifname, (name, *others) in found.items() if not others}
 
 
-def _chosen(whole: Region, region: Region, before: Gateway, after: Gateway) -> Iterator[FlowChange]:
+def _chosen(whole: Region, region: Region, before: GatewaySide, after: GatewaySide) -> Iterator[FlowChange]:
     """Where the kernel chooses, all that it may choose is compared."""
     old, new = ({side.outcome(walk) for walk in walks(side.machine, region)} for side in (before, after))
     if old != new:
@@ -147,7 +149,7 @@ def _chosen(whole: Region, region: Region, before: Gateway, after: Gateway) -> I
 
 
 def _change(
-    whole: Region, region: Region, old: Iterable[Outcome], new: Iterable[Outcome], names: Mapping[str, str]
+    whole: Region, region: Region, old: Iterable[FlowOutcome], new: Iterable[FlowOutcome], names: Mapping[str, str]
 ) -> Iterator[FlowChange]:
     example = region.example()
     if example is None:  # all of it is what another class has

@@ -18,7 +18,7 @@ from nvi_operator.language.fast.incremental import reload
 from nvi_operator.language.load.every_host import load_each
 from nvi_operator.language.load.files import beside
 from nvi_operator.language.load.loader import LoadedSpec
-from nvi_operator.preview.model import Refused
+from nvi_operator.preview.model import RefusedPreview
 
 
 class SpecTexts(Protocol):
@@ -64,10 +64,10 @@ class Pair:
     moved: str = ""  # where it was before
 
 
-def pairs(base: Side, head: Side, patterns: Sequence[str]) -> tuple[list[Pair], list[Refused]]:
+def pairs(base: Side, head: Side, patterns: Sequence[str]) -> tuple[list[Pair], list[RefusedPreview]]:
     """The gateways that may differ, and what is wrong. Raises NviError."""
     found: list[Pair] = []
-    refused: list[Refused] = []
+    refused: list[RefusedPreview] = []
     has_specs = False
     for directory in sorted(
         {name for pattern in patterns for side in (base, head) for name in side.directories(pattern)}
@@ -79,7 +79,7 @@ def pairs(base: Side, head: Side, patterns: Sequence[str]) -> tuple[list[Pair], 
             sides = [_Files.of(side, directory, stack) for side in (base, head)]
             has_specs |= any(side.texts or side.error for side in sides)
             for each in _of_directory(directory, *sides):
-                if isinstance(each, Refused):
+                if isinstance(each, RefusedPreview):
                     refused.append(each)
                 else:
                     found.append(each)
@@ -108,7 +108,7 @@ class _Files:
             return cls(side, error=error)
 
 
-def _of_directory(directory: str, old: _Files, new: _Files) -> Iterator[Pair | Refused]:
+def _of_directory(directory: str, old: _Files, new: _Files) -> Iterator[Pair | RefusedPreview]:
     prefix = new.side.prefix(directory)
     before = _Loaded(directory, old, prefix)  # by the names of the other side, so that its places stay
     if before.refused:
@@ -136,7 +136,7 @@ class _Loaded:
         self.yaml: Mapping[str, bytes] = {}
         self.entries: dict[tuple[str, str], bytes] = {}  # by document and name there
         self.gateways: dict[str, LoadedSpec] = {}
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedPreview] = []
         self.is_read = True
         try:
             if files.error is not None:
@@ -145,7 +145,7 @@ class _Loaded:
                 self._load(files.texts, prefix)
         except NviError as error:
             self.is_read = False
-            self.refused.append(Refused(directory, error))
+            self.refused.append(RefusedPreview(directory, error))
 
     @property
     def wrong(self) -> frozenset[str]:
@@ -159,7 +159,7 @@ class _Loaded:
         self.yaml = texts.specs(prefix)
         for name, found in load_each(self.yaml, root=prefix or ".", entries=read).items():
             if isinstance(found, SpecError):
-                self.refused.append(Refused(self.directory, found, name))
+                self.refused.append(RefusedPreview(self.directory, found, name))
             else:
                 self.gateways[name] = found
 

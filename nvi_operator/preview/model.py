@@ -33,7 +33,7 @@ class GatewayChange:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedPreview:
     """What cannot be previewed: a directory, or one gateway in it, and why. `is_base`: on the side before."""
 
     directory: str
@@ -49,7 +49,7 @@ class Preview:
     base: str
     head: str
     changes: tuple[GatewayChange, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedPreview, ...]
     same: tuple[str, ...]
 
     @property

@@ -30,7 +30,7 @@ ARRIVED = frozenset({End.UPLINK, End.INSIDE, End.GATEWAY})
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FlowOutcome:
     """`by` is the uplink or interface, or what drops, refuses or is not modelled.
 
     source, destination, port: what they are translated to; None: they stay. `answer` is what becomes of answers where
@@ -46,15 +46,15 @@ class Outcome:
     answer: str | None = None
 
 
-def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> Outcome:
+def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> FlowOutcome:
     """Of the packets of a walk, and of what answers them."""
     end, by = end_of(walk, topology)
     translated = {
         name: _translated(walk, name) for name in ("source", "source_port", "destination", "destination_port")
     }
     if end not in ARRIVED:
-        return Outcome(end, by)
-    return Outcome(
+        return FlowOutcome(end, by)
+    return FlowOutcome(
         end,
         by,
         translated["source"],

@@ -8,7 +8,7 @@ from itertools import islice
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.walk import Walk, walks
-from nvi_operator.preview.classes import FlowChange, Gateway
+from nvi_operator.preview.classes import FlowChange, GatewaySide
 from nvi_operator.preview.outcome import End, end_of, name_of
 
 MOST = 40  # classes: an origin takes a millisecond
@@ -35,7 +35,7 @@ class WayChange:
     is_gone: bool = False
 
 
-def way_changes(before: Gateway, after: Gateway, changes: Iterable[FlowChange]) -> list[WayChange]:
+def way_changes(before: GatewaySide, after: GatewaySide, changes: Iterable[FlowChange]) -> list[WayChange]:
     """By the example of each class. The machines know the origins of what decides."""
     found: dict[Way, WayChange] = {}
     for change in islice(changes, MOST):
@@ -45,12 +45,12 @@ def way_changes(before: Gateway, after: Gateway, changes: Iterable[FlowChange]) 
     return list(found.values())
 
 
-def _ways(side: Gateway, packet: Packet) -> list[Way]:
+def _ways(side: GatewaySide, packet: Packet) -> list[Way]:
     """Several where the kernel chooses."""
     return list(dict.fromkeys(way for walk in walks(side.machine, packet) if (way := _way(side, walk))))
 
 
-def _way(side: Gateway, walk: Walk) -> Way | None:
+def _way(side: GatewaySide, walk: Walk) -> Way | None:
     end, by = end_of(walk, side.topology)
     if end not in (End.UPLINK, End.INSIDE):
         return None

@@ -11,7 +11,7 @@ Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True)
-class Tuple:
+class FlowTuple:
     """Addresses and ports of a packet."""
 
     source: Address
@@ -30,9 +30,9 @@ class Flow:
 
     protocol: Literal["tcp", "udp"]
     in_interface: str
-    original: Tuple
+    original: FlowTuple
     out_interface: str
-    translated: Tuple
+    translated: FlowTuple
     packets: int
     bytes: int
     confirmed: bool

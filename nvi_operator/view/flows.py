@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nvi_operator.language.wording import counted
-from nvi_operator.state.flow import Flow, Tuple
+from nvi_operator.state.flow import Flow, FlowTuple
 from nvi_operator.view.table import TextTable
 
 NONE = "No flow is cached here. nvictl status says whether there is a flow cache, and why not."
@@ -56,13 +56,13 @@ def flows_json(flows: Sequence[Flow], total: int) -> dict[str, Any]:
     }
 
 
-def _shown(of: Tuple) -> str:
+def _shown(of: FlowTuple) -> str:
     brackets = "[{}]:{}" if of.source.version == 6 else "{}:{}"
     ends = ((of.source, of.source_port), (of.destination, of.destination_port))
     return " > ".join(brackets.format(*end) for end in ends)
 
 
-def _json(of: Tuple) -> dict[str, Any]:
+def _json(of: FlowTuple) -> dict[str, Any]:
     return {
         "source": str(of.source),
         "sourcePort": of.source_port,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nvi_operator.errors import Position, SpecProblem
-from nvi_operator.invariants.result import Finding, Result
+from nvi_operator.invariants.result import InvariantResult, Violation
 from nvi_operator.language.load.merge import Positions, dotted
 from nvi_operator.language.wording import counted
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST = 20  # findings of one result in text
 
 
-def problems(results: Iterable[Result], where: Positions) -> Iterator[SpecProblem]:
+def problems(results: Iterable[InvariantResult], where: Positions) -> Iterator[SpecProblem]:
     """Each finding, with its place; of one result the first."""
     for result in results:
         for finding in result.findings[:MOST]:
@@ -27,7 +27,7 @@ def problems(results: Iterable[Result], where: Positions) -> Iterator[SpecProble
             yield SpecProblem(where.find(path), dotted(path), message, "--junit FILE has all")
 
 
-def undecided(results: Iterable[Result], where: Positions) -> Iterator[SpecProblem]:
+def undecided(results: Iterable[InvariantResult], where: Positions) -> Iterator[SpecProblem]:
     """Of assertions: one that says nothing must not seem to hold."""
     for result in results:
         if result.path[1:2] == ("assert",):
@@ -36,7 +36,7 @@ def undecided(results: Iterable[Result], where: Positions) -> Iterator[SpecProbl
                 yield SpecProblem(source.find(written), dotted(written), f"not decided: {unknown.message}")
 
 
-def problem_of(finding: Finding, where: Positions) -> SpecProblem:
+def problem_of(finding: Violation, where: Positions) -> SpecProblem:
     source, written = where.written(finding.path)
     message = finding.message
     if finding.others:
@@ -61,7 +61,7 @@ def warning_lines(found: Iterable[SpecProblem]) -> Iterator[str]:
         yield f"{problem.position}: warning: {problem.path}: {problem.message}{hint}"
 
 
-def results_json(results: Sequence[Result], where: Positions) -> list[dict[str, Any]]:
+def results_json(results: Sequence[InvariantResult], where: Positions) -> list[dict[str, Any]]:
     return [
         {
             "name": result.name,
@@ -75,7 +75,7 @@ def results_json(results: Sequence[Result], where: Positions) -> list[dict[str, 
     ]
 
 
-def _finding_json(finding: Finding, where: Positions) -> dict[str, Any]:
+def _finding_json(finding: Violation, where: Positions) -> dict[str, Any]:
     return {
         **_place(where.find(finding.path)),
         "message": finding.message,

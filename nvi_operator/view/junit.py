@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, printable
-from nvi_operator.invariants.result import Result
+from nvi_operator.invariants.result import InvariantResult
 from nvi_operator.language.load.merge import Positions
 from nvi_operator.view.invariants import problem_of
 
@@ -78,7 +78,7 @@ def _escaped(text: str) -> str:
 # --------------------------------------------------------------------------- of checks
 
 
-def junit_cases(results: Sequence[Result], where: Positions) -> Iterator[Case]:
+def junit_cases(results: Sequence[InvariantResult], where: Positions) -> Iterator[Case]:
     for result in results:
         found = tuple(str(problem_of(finding, where)) for finding in result.findings)
         unknown = tuple(f"{where.find(u.path)}: not decided: {u.message}" for u in result.unknown)

@@ -21,10 +21,23 @@ from nvi_operator.kernel.bpf.live import opened_maps, read_constants
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.language.model.values import Family
+from nvi_operator.state.flow import FlowTuple
 from nvi_operator.store.saved_settings import SavedSettings
 
 _ETH_P_ALL = 3
 _PARENTS: dict[Hook, int] = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
+
+
+def next_generation(value: bytes) -> bytes:
+    (number,) = struct.unpack("=I", value)
+    return struct.pack("=I", (number + 1) & 0xFFFFFFFF)
+
+
+def flow_key(protocol: str, iif: int, original: FlowTuple) -> bytes:
+    """The key of a direction of a flow in a map of FLOWS."""
+    ports = struct.pack("!HH", original.source_port, original.destination_port)
+    place = iif << 8 | {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}[protocol]
+    return original.source.packed + original.destination.packed + ports + struct.pack("=I", place)
 
 
 class Namespace(Protocol):
@@ -113,7 +126,7 @@ class FlowCache:
     def forget(self, flow: CachedFlow) -> None:
         """One direction, as if it had given way to others."""
         family: Family = 4 if flow.original.source.version == 4 else 6
-        key = flow_cache.flow_key(flow.protocol, flow.iif, flow.original)
+        key = flow_key(flow.protocol, flow.iif, flow.original)
         syscall.delete(self._loaded.maps[flow_cache.FLOWS[family]], key)
 
     def counters(self) -> dict[str, int]:
@@ -153,7 +166,7 @@ class FlowCache:
         fd, key = self._loaded.maps[flow_cache.GENERATIONS], flow_cache.generation_key(ifindex)
         value = syscall.lookup(fd, key, 4)
         assert value is not None
-        syscall.update(fd, key, flow_cache.next_generation(value))
+        syscall.update(fd, key, next_generation(value))
 
     def exhaust_slots(self) -> None:
         """Let packets that never come out have all of them, for the next minutes."""

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import pytest
 
 from nvi_operator.kernel.bpf import flow_cache, syscall
-from nvi_operator.kernel.bpf.flow_cache import Tuple
+from nvi_operator.state.flow import FlowTuple
 from tests.dataplane.bench import CLIENT, CLIENT6, SERVER, SERVER6, STAGE
 from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, cached_bench
 from tests.dataplane.netns import until
@@ -64,10 +64,10 @@ def test_entries_say_what_becomes_of_a_flow(cached: CachedBench, far: str) -> No
         inside, server = (ip_address(near(far)), flow.source_port), (ip_address(far), flow.port)
         public = (ip_address(cached.public(far)), flow.source_port)
         found = {f.original: f for f in cached.cache.flows(6 if ":" in far else 4)}
-        there, back = found[Tuple(*inside, *server)], found[Tuple(*server, *public)]
+        there, back = found[FlowTuple(*inside, *server)], found[FlowTuple(*server, *public)]
     assert len(found) == 2
-    assert (there.iif, there.oif, there.translated, there.mark) == (lan, wan, Tuple(*public, *server), STAGE)
-    assert (back.iif, back.oif, back.translated) == (wan, lan, Tuple(*server, *inside))
+    assert (there.iif, there.oif, there.translated, there.mark) == (lan, wan, FlowTuple(*public, *server), STAGE)
+    assert (back.iif, back.oif, back.translated) == (wan, lan, FlowTuple(*server, *inside))
 
 
 @FAMILIES

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from nvi_operator.explain.flow import Entry as ExplainedEntry
-from nvi_operator.explain.flow import Tuple as ExplainedTuple
+from nvi_operator.explain.flow import ConntrackEntry as ExplainedEntry
+from nvi_operator.explain.flow import ConntrackTuple as ExplainedTuple
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet

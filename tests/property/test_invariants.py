@@ -13,7 +13,7 @@ from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.invariants.check import check
 from nvi_operator.invariants.classes import Classes
 from nvi_operator.invariants.dead import dead_entries
-from nvi_operator.invariants.gateway import Gateway
+from nvi_operator.invariants.gateway import ResolvedGateway
 from nvi_operator.invariants.plain import is_plain
 from nvi_operator.invariants.selection import selected
 from nvi_operator.language.model.assertions import Assertion
@@ -33,14 +33,14 @@ ISP = {"interface": "wan0", "addresses": "203.0.113.2", "nextHop": "203.0.113.1"
 STATIC = {"host": {"address": "10.0.0.7", "as": "198.18.1.5"}}
 
 
-def gateway(spec: GatewaySpec) -> Gateway:
+def gateway(spec: GatewaySpec) -> ResolvedGateway:
     facts = assume_working(spec)
     topology = resolve("gw", spec, facts)
 
     def machine() -> Machine:
         return machine_of(topology, desired_state(topology), facts)
 
-    return Gateway(spec, topology, machine)
+    return ResolvedGateway(spec, topology, machine)
 
 
 @settings(max_examples=examples(30))

@@ -10,7 +10,9 @@ import pytest
 
 from nvi_operator.kernel.bpf import compile as compiler
 from nvi_operator.kernel.bpf import flow_cache
-from nvi_operator.kernel.bpf.flow_cache import Traffic, Tuple
+from nvi_operator.kernel.bpf.flow_cache import Traffic
+from nvi_operator.state.flow import FlowTuple
+from tests.dataplane.flow_cache import flow_key, next_generation
 
 HEADER = (compiler.PROGRAMS / "flow_cache.bpf.h").read_text()
 
@@ -26,7 +28,7 @@ def test_an_interface_has_a_generation_beside_that_of_the_gateway() -> None:
     assert flow_cache.generation_key() == struct.pack("=I", 0)
     assert flow_cache.generation_key(7) == struct.pack("=I", 8)
     assert flow_cache.generation_key(256 + 7) == flow_cache.generation_key(7)
-    assert flow_cache.next_generation(struct.pack("=I", 0xFFFFFFFF)) == bytes(4)
+    assert next_generation(struct.pack("=I", 0xFFFFFFFF)) == bytes(4)
 
 
 @pytest.mark.parametrize(("cpus", "slots"), [(1, 4096), (2, 2048), (3, 1024), (4, 1024), (64, 64), (4096, 8)])
@@ -46,8 +48,8 @@ def test_an_element_of_ipv4_fills_two_cache_lines() -> None:
 
 @pytest.mark.parametrize("pair", [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "2001:db8::2")])
 def test_a_key_is_read_as_it_was_written(pair: tuple[str, str]) -> None:
-    original = Tuple(ip_address(pair[0]), 1024, ip_address(pair[1]), 53)
-    key = flow_cache.flow_key("udp", 300, original)
+    original = FlowTuple(ip_address(pair[0]), 1024, ip_address(pair[1]), 53)
+    key = flow_key("udp", 300, original)
     family = original.source.version
     assert len(key) == flow_cache.KEY_SIZE[4 if family == 4 else 6]
     flow = flow_cache.parse_flow(key, bytes(flow_cache.ENTRY_SIZE[4 if family == 4 else 6]))

@@ -14,7 +14,7 @@ from nvi_operator.cli.output import print_json
 
 if TYPE_CHECKING:
     from nvi_operator.errors import SpecProblem
-    from nvi_operator.invariants.result import Result
+    from nvi_operator.invariants.result import InvariantResult
     from nvi_operator.language.load.every_host import OnHost
     from nvi_operator.language.load.loader import LoadedSpec
 
@@ -45,7 +45,7 @@ def run(context: Context) -> int:
     return 0
 
 
-def _checked(context: Context) -> tuple[LoadedSpec, Sequence[Result]]:
+def _checked(context: Context) -> tuple[LoadedSpec, Sequence[InvariantResult]]:
     """Raises SpecError where it is wrong, or where an invariant or an assertion does not hold."""
     from nvi_operator.errors import SpecError
 
@@ -97,7 +97,7 @@ def _tell_notes(notes: Iterable[SpecProblem]) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def _host_json(each: OnHost, results: Sequence[Result]) -> dict[str, Any]:
+def _host_json(each: OnHost, results: Sequence[InvariantResult]) -> dict[str, Any]:
     from nvi_operator.view.invariants import results_json
 
     loaded = each.loaded

@@ -9,7 +9,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.hooks import forwarded, received
-from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.packet import PartialPacket
 from nvi_operator.doctor.remedies import accept_commands, tool_of
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule
 from nvi_operator.doctor.survey import Survey
@@ -26,7 +26,7 @@ class Drop:
 
     chain: ListedChain
     rules: tuple[ListedRule, ...]
-    packets: tuple[Packet, ...]
+    packets: tuple[PartialPacket, ...]
     unless: tuple[ListedRule, ...] = ()
 
     @property
@@ -36,7 +36,7 @@ class Drop:
 
 def _drops(survey: Survey, need: Footprint) -> Iterator[Drop]:
     for chain in survey.ruleset.base_chains("prerouting", "forward", "postrouting"):
-        by_rules: dict[tuple[tuple[ListedRule, ...], tuple[ListedRule, ...]], list[Packet]] = {}
+        by_rules: dict[tuple[tuple[ListedRule, ...], tuple[ListedRule, ...]], list[PartialPacket]] = {}
         for packet in received(chain, need) if chain.hook == "prerouting" else forwarded(chain, need):
             way = walk(survey.ruleset, chain, packet)
             if way.dropped or way.unreadable:

@@ -25,7 +25,7 @@ from typing import Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Family
-from nvi_operator.state.flow import Tuple as Tuple
+from nvi_operator.state.flow import FlowTuple
 
 OBJECT, OBJECT_WITH_CONNTRACK = "flow_cache", "flow_cache_ct"
 IN, OUT, CLEAN_IN, CLEAN_OUT = "fc_in", "fc_out", "fc_clean_in", "fc_clean_out"
@@ -90,9 +90,9 @@ class CachedFlow:
 
     protocol: Literal["tcp", "udp"]
     iif: int
-    original: Tuple
+    original: FlowTuple
     oif: int
-    translated: Tuple
+    translated: FlowTuple
     mark: int
     size: int  # bytes of the largest packet that the entry is good for
     suspended: bool
@@ -157,11 +157,6 @@ def generation_key(ifindex: int | None = None) -> bytes:
     return struct.pack("=I", 0 if ifindex is None else 1 + (ifindex & 0xFF))
 
 
-def next_generation(value: bytes) -> bytes:
-    (number,) = struct.unpack("=I", value)
-    return struct.pack("=I", (number + 1) & 0xFFFFFFFF)
-
-
 # --------------------------------------------------------------------------- flows
 
 
@@ -193,17 +188,9 @@ def bytes_of(value: bytes) -> int:
     return int.from_bytes(value[_ENTRY.size - 8 : _ENTRY.size], sys.byteorder)
 
 
-def _tuple(source: bytes, destination: bytes, ports: bytes) -> Tuple:
+def _tuple(source: bytes, destination: bytes, ports: bytes) -> FlowTuple:
     source_port, destination_port = struct.unpack("!HH", ports)
-    return Tuple(ip_address(source), source_port, ip_address(destination), destination_port)
-
-
-def flow_key(protocol: Literal["tcp", "udp"], iif: int, original: Tuple) -> bytes:
-    """The key of an element of FLOWS."""
-    family: Family = 4 if original.source.version == 4 else 6
-    number = next(number for number, name in _PROTOCOLS.items() if name == protocol)
-    ports = struct.pack("!HH", original.source_port, original.destination_port)
-    return _KEY[family].pack(original.source.packed, original.destination.packed, ports, iif << 8 | number)
+    return FlowTuple(ip_address(source), source_port, ip_address(destination), destination_port)
 
 
 # --------------------------------------------------------------------------- counters

@@ -12,9 +12,10 @@ from ipaddress import ip_address
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.kernel.bpf.flow_cache import Traffic, Tuple
+from nvi_operator.kernel.bpf.flow_cache import Traffic
 from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, REQUEST, Netlink, Reply, header
 from nvi_operator.nft.wire.attributes import attribute, attributes
+from nvi_operator.state.flow import FlowTuple
 
 _GENERIC, _CONTROL = 16, 16  # NETLINK_GENERIC, GENL_ID_CTRL
 _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 3, 1, 2  # CTRL_CMD_*, CTRL_ATTR_*
@@ -36,9 +37,9 @@ class ModuleFlow:
 
     protocol: Literal["tcp", "udp"]
     iif: int
-    original: Tuple
+    original: FlowTuple
     oif: int
-    translated: Tuple
+    translated: FlowTuple
     mark: int
     suspended: bool
     idle: int
@@ -122,9 +123,9 @@ def _flow(attrs: Mapping[int, bytes]) -> ModuleFlow:
     )
 
 
-def _tuple(attrs: Mapping[int, bytes], kinds: tuple[int, int, int, int]) -> Tuple:
+def _tuple(attrs: Mapping[int, bytes], kinds: tuple[int, int, int, int]) -> FlowTuple:
     source, destination, source_port, destination_port = (attrs[kind] for kind in kinds)
-    return Tuple(
+    return FlowTuple(
         ip_address(source),
         int.from_bytes(source_port, "big"),
         ip_address(destination),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from nvi_operator.explain.flow import Entry, Tuple
+from nvi_operator.explain.flow import ConntrackEntry, ConntrackTuple
 from nvi_operator.explain.packet import Packet, address
-from nvi_operator.explain.step import ElementOf, HostRoute, Origin, RuleAt, Step
+from nvi_operator.explain.step import ElementOf, EntryOrigin, HostRoute, RuleAt, Step
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused, Verdict
 from nvi_operator.explain.words import packet_words
 from nvi_operator.kinds import KINDS
 from nvi_operator.nft.text import rule_text
-from nvi_operator.view.explain.model import Explanation, Way
+from nvi_operator.view.explain.model import Explanation, WalkTree
 from nvi_operator.view.explain.words import ending_words, step_words, uplink_of, verdict_words
 
 
@@ -26,7 +26,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _way(explanation: Explanation, way: Way) -> dict[str, Any]:
+def _way(explanation: Explanation, way: WalkTree) -> dict[str, Any]:
     walk = way.walk
     uplink = uplink_of(explanation.topology, walk)
     return {
@@ -73,7 +73,7 @@ def _step(step: Step) -> dict[str, Any]:
             for change in step.changes
         ],
         "note": step.note or None,
-        "origin": asdict(step.origin) if isinstance(step.origin, Origin) else None,
+        "origin": asdict(step.origin) if isinstance(step.origin, EntryOrigin) else None,
         "text": step_words(step).text,
     }
 
@@ -114,7 +114,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
             return {"kind": "not-modelled", "limit": what.name, "detail": detail or None}
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: ConntrackEntry) -> dict[str, Any]:
     return {
         "protocol": entry.protocol,
         "original": _tuple(entry, entry.original),
@@ -125,7 +125,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _tuple(entry: Entry, side: Tuple) -> dict[str, Any]:
+def _tuple(entry: ConntrackEntry, side: ConntrackTuple) -> dict[str, Any]:
     return {
         "source": str(address(entry.family, side.source)),
         "destination": str(address(entry.family, side.destination)),

@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.language.wording import short
-from nvi_operator.view.explain.model import Explanation, Way
+from nvi_operator.view.explain.model import Explanation, WalkTree
 from nvi_operator.view.explain.tree import MOST_WAYS, STAGES
 from nvi_operator.view.explain.words import StepWords, heading, steps_of, uplink_of, verdict_words
 from nvi_operator.view.graph.mermaid import text
@@ -27,7 +27,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield from _way(explanation, way, f"w{number}")
 
 
-def _way(explanation: Explanation, way: Way, name: str) -> Iterator[str]:
+def _way(explanation: Explanation, way: WalkTree, name: str) -> Iterator[str]:
     """The way, and below it what follows from it."""
     yield f'  subgraph {name}["{text(short(heading(way), _LONGEST))}"]'
     yield "    direction TB"

@@ -13,7 +13,7 @@ from nvi_operator.topology.model import Topology
 
 
 @dataclass(frozen=True)
-class Way:
+class WalkTree:
     """One walk: of the packet, of the answer to it, or of an ICMP error about it. `after` follows from it.
 
     `others`: chains of other tables on its way that may drop it.
@@ -21,10 +21,10 @@ class Way:
 
     walk: Walk
     kind: Literal["packet", "answer", "error"] = "packet"
-    after: tuple[Way, ...] = ()
+    after: tuple[WalkTree, ...] = ()
     others: tuple[str, ...] = ()
 
-    def all(self) -> Iterator[Way]:
+    def all(self) -> Iterator[WalkTree]:
         yield self
         for way in self.after:
             yield from way.all()
@@ -43,7 +43,7 @@ class Explanation:
     notes: tuple[str, ...]
     topology: Topology
     machine: Machine
-    ways: tuple[Way, ...]
+    ways: tuple[WalkTree, ...]
 
     @property
     def is_whole(self) -> bool:

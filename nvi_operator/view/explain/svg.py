@@ -7,7 +7,7 @@ from itertools import groupby
 from textwrap import wrap
 
 from nvi_operator.explain.verdict import Delivered, Forwarded
-from nvi_operator.view.explain.model import Explanation, Way
+from nvi_operator.view.explain.model import Explanation, WalkTree
 from nvi_operator.view.explain.tree import MOST_WAYS, STAGES
 from nvi_operator.view.explain.words import StepWords, ending_words, heading, steps_of, uplink_of, verdict_words
 from nvi_operator.view.graph.style import markers, style, xml_text
@@ -49,7 +49,7 @@ def explanation_svg(explanation: Explanation) -> str:
 class _Column:
     """Draws one way; `y` is where the next thing goes."""
 
-    def __init__(self, explanation: Explanation, way: Way, x: float) -> None:
+    def __init__(self, explanation: Explanation, way: WalkTree, x: float) -> None:
         self._explanation = explanation
         self._way = way
         self._x = x

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from nvi_operator.explain.verdict import Delivered, Forwarded
 from nvi_operator.explain.walk import Walk
-from nvi_operator.view.explain.model import Explanation, Way
+from nvi_operator.view.explain.model import Explanation, WalkTree
 from nvi_operator.view.explain.words import (
     StepWords,
     ending_words,
@@ -47,7 +47,7 @@ def tree(explanation: Explanation, *, width: int | None = None, kernel: bool = F
         yield (Segment(f"and {more} more ways (see -o json)"),)
 
 
-def _way(explanation: Explanation, way: Way, width: int | None, kernel: bool) -> Iterator[TreeLine]:
+def _way(explanation: Explanation, way: WalkTree, width: int | None, kernel: bool) -> Iterator[TreeLine]:
     yield (Segment(heading(way), "bold"),)
     yield from step_lines(list(steps_of(way)), width, kernel)
     yield from _ending(explanation, way, width)
@@ -80,7 +80,7 @@ def _steps(steps: Sequence[StepWords], size: int, width: int | None, kernel: boo
             yield from ((Segment(hang, "dim"), Segment(text, "dim")) for text in _wrapped(step.object, hang, width))
 
 
-def _ending(explanation: Explanation, way: Way, width: int | None) -> Iterator[TreeLine]:
+def _ending(explanation: Explanation, way: WalkTree, width: int | None) -> Iterator[TreeLine]:
     walk = way.walk
     hang = " " * 3
     verdict = verdict_words(walk, uplink_of(explanation.topology, walk))

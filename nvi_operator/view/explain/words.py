@@ -9,10 +9,10 @@ from ipaddress import ip_network
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.explain.flow import Entry, Tuple
+from nvi_operator.explain.flow import ConntrackEntry, ConntrackTuple
 from nvi_operator.explain.flow_cache import flow_cache
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet, address
-from nvi_operator.explain.step import Change, ElementOf, HostRoute, Origin, RuleAt, Step
+from nvi_operator.explain.step import ElementOf, EntryOrigin, FieldChange, HostRoute, RuleAt, Step
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
 from nvi_operator.explain.walk import Walk
 from nvi_operator.explain.words import end_words, packet_words
@@ -25,7 +25,7 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import table_name
 from nvi_operator.view.counters import MEANINGS
 from nvi_operator.view.entry_words import entry_word
-from nvi_operator.view.explain.model import Explanation, Way
+from nvi_operator.view.explain.model import Explanation, WalkTree
 
 _PORT = re.compile(r"(?:\[([0-9a-f:]+)\]|([0-9.]+)):(\d+)\b")
 _MARKS = frozenset({"mark", "ct mark"})
@@ -45,7 +45,7 @@ class StepWords:
     object: str = ""
 
 
-def steps_of(way: Way) -> Iterator[StepWords]:
+def steps_of(way: WalkTree) -> Iterator[StepWords]:
     for step in way.walk.steps:
         told = step_words(step)
         yield told if way.walk.entering.icmp_type is None else replace(told, text=_PORT.sub(_identifier, told.text))
@@ -64,7 +64,7 @@ def step_words(step: Step) -> StepWords:
     return StepWords(step.stage, label, words, origin_words(step.origin), thing)
 
 
-def origin_words(origin: Origin | None) -> str:
+def origin_words(origin: EntryOrigin | None) -> str:
     """`forward web (services.yaml:8)`"""
     if origin is None:
         return ""
@@ -122,7 +122,7 @@ def _destination(text: str) -> str:
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else text
 
 
-def _change(change: Change) -> str:
+def _change(change: FieldChange) -> str:
     before, after = (
         f"{value:#x}" if change.field in _MARKS and isinstance(value, int) else value
         for value in (change.before, change.after)
@@ -133,7 +133,7 @@ def _change(change: Change) -> str:
 # --------------------------------------------------------------------------- packets and ends
 
 
-def heading(way: Way) -> str:
+def heading(way: WalkTree) -> str:
     """`tcp 192.168.1.10:40000 to 192.0.2.80:443, in by lan0`"""
     packet = way.walk.entering
     by = f", in by {packet.in_interface}" if packet.in_interface else ", sent by the gateway itself"
@@ -174,7 +174,7 @@ def verdict_words(walk: Walk, uplink: Uplink | None) -> str:
             return f"not modelled: {what.value}" + (f": {detail}" if detail else "")
 
 
-def ending_words(explanation: Explanation, way: Way) -> Iterator[tuple[str, str]]:
+def ending_words(explanation: Explanation, way: WalkTree) -> Iterator[tuple[str, str]]:
     """(label, text) of what holds at the end: the packet as it leaves, what is remembered, the uplink's state."""
     walk, topology = way.walk, explanation.topology
     verdict, packet = walk.verdict, walk.packet
@@ -200,7 +200,7 @@ def _plain(packet: Packet) -> Packet:
     return Packet(None, packet.protocol, packet.source, packet.destination, **_ports(packet), dscp=packet.dscp)
 
 
-def entry_words(entry: Entry) -> str:
+def entry_words(entry: ConntrackEntry) -> str:
     """`answers 192.0.2.80:443 to 203.0.113.2:40000; snat`"""
     zone = f", zone {entry.zone}" if entry.zone else ""
     mark = f", mark {entry.mark:#x}" if entry.mark else ""
@@ -208,7 +208,7 @@ def entry_words(entry: Entry) -> str:
     return f"answers come from {tuple_words(entry, entry.reply)}{status}{zone}{mark}"
 
 
-def tuple_words(entry: Entry, side: Tuple) -> str:
+def tuple_words(entry: ConntrackEntry, side: ConntrackTuple) -> str:
     ports = entry.protocol in WITH_PORTS
     source = end_words(address(entry.family, side.source), side.source_port if ports else None)
     to = end_words(address(entry.family, side.destination), side.destination_port if ports else None)

@@ -11,9 +11,9 @@ from nvi_operator.view.graph.entries import entries, plain, route_words
 from nvi_operator.view.graph.groups import Group, grouped
 from nvi_operator.view.graph.model import (
     Box,
-    Change,
-    Column,
+    ChangeKind,
     Drawing,
+    GraphColumn,
     Highlight,
     Junction,
     Line,
@@ -22,17 +22,17 @@ from nvi_operator.view.graph.model import (
     source_key,
     uplink_key,
 )
-from nvi_operator.view.graph.places import Places
+from nvi_operator.view.graph.places import InterfaceIndex
 
 FEWEST_JOINED = 3  # boxes of one side, that lines go to by way of a junction where they go to all of them
-_ALL_INSIDE = Junction("all inside", Column.INSIDE, "all")
-_ALL_UPLINKS = Junction("all uplinks", Column.STAGE_2, "all")
+_ALL_INSIDE = Junction("all inside", GraphColumn.INSIDE, "all")
+_ALL_UPLINKS = Junction("all uplinks", GraphColumn.STAGE_2, "all")
 _SHOWN_SOURCES = 6
 
 
 def drawing(name: str, spec: GatewaySpec, highlights: Sequence[Highlight] = ()) -> Drawing:
     """The gateway `name`. What a highlight names has a box of its own; what the spec lacks of it is left out."""
-    places = Places(spec)
+    places = InterfaceIndex(spec)
     groups = grouped(entries(spec, places), {each.entry for each in highlights if each.entry})
     boxes = (
         *_inside(spec),
@@ -55,27 +55,27 @@ def _inside(spec: GatewaySpec) -> Iterator[Box]:
         lines = [str(network) for network in inside.networks]
         lines += [f"known as {network}" for network in inside.known_as or ()]
         lines += [str(part) for part in inside.delegated or ()]
-        yield Box(inside_key(ifname), Column.INSIDE, ifname, tuple(lines), badge=inside.tenant or "")
+        yield Box(inside_key(ifname), GraphColumn.INSIDE, ifname, tuple(lines), badge=inside.tenant or "")
 
 
 def _box_of(group: Group) -> Box:
-    return Box(group.key, Column.STAGE_1, group.title, group.lines, panel=group.section, members=group.members)
+    return Box(group.key, GraphColumn.STAGE_1, group.title, group.lines, panel=group.section, members=group.members)
 
 
 def _routes(spec: GatewaySpec) -> Iterator[Box]:
     for number, route in enumerate(spec.routes, start=1):
         words = (*route_words(route), f"via {', else '.join(route.via.first)}")
-        yield Box(_route_key(number), Column.STAGE_2, f"{number}. {route.name}", words, panel="routes")
+        yield Box(_route_key(number), GraphColumn.STAGE_2, f"{number}. {route.name}", words, panel="routes")
 
 
-def _sources(spec: GatewaySpec, places: Places) -> Iterator[Box]:
+def _sources(spec: GatewaySpec, places: InterfaceIndex) -> Iterator[Box]:
     for name in places.uplinks:
         owned = [plain(network) for network in places.sources(name)]
         lines = owned[:_SHOWN_SOURCES]
         lines += [f"and {len(owned) - len(lines):,} more"] if len(owned) > len(lines) else []
         lines += ["what its lease says"] if spec.uplinks[name].addresses == "auto" else []
         lines += ["what is delegated"] if spec.uplinks[name].delegated == "auto" else []
-        yield Box(source_key(name), Column.STAGE_2, f"source of {name}", tuple(lines), panel="by source")
+        yield Box(source_key(name), GraphColumn.STAGE_2, f"source of {name}", tuple(lines), panel="by source")
 
 
 def _uplinks(spec: GatewaySpec) -> Iterator[Box]:
@@ -88,7 +88,7 @@ def _uplinks(spec: GatewaySpec) -> Iterator[Box]:
             lines += [f"leads to {network}" for network in uplink.networks]
         is_default = uplink.default or name in ordered[:1] or len(spec.uplinks) == 1
         badge = "default" if is_default else f"default {ordered.index(name) + 1}" if name in ordered else ""
-        yield Box(uplink_key(name), Column.UPLINKS, name, tuple(lines), badge=badge)
+        yield Box(uplink_key(name), GraphColumn.UPLINKS, name, tuple(lines), badge=badge)
 
 
 def _route_key(number: int) -> str:
@@ -98,7 +98,7 @@ def _route_key(number: int) -> str:
 # --------------------------------------------------------------------------- lines
 
 
-def _lines(groups: Iterable[Group], places: Places) -> Iterator[Line]:
+def _lines(groups: Iterable[Group], places: InterfaceIndex) -> Iterator[Line]:
     for group in groups:
         if _is_joined(group.inside, places.inside):
             yield Line(_ALL_INSIDE.key, group.key, group.opened)
@@ -132,7 +132,7 @@ def _used(lines: Sequence[Line]) -> Iterator[Junction]:
 def _highlighted(whole: Drawing, groups: Sequence[Group], highlights: Sequence[Highlight]) -> Drawing:
     keys = {(entry.section, entry.name): group for group in groups for entry in group.entries}
     there = {box.key for box in whole.boxes}
-    changes: dict[str, Change] = {}
+    changes: dict[str, ChangeKind] = {}
     lines: list[Line] = []
     for highlight in highlights:
         group = keys.get(highlight.entry) if highlight.entry else None
@@ -144,7 +144,7 @@ def _highlighted(whole: Drawing, groups: Sequence[Group], highlights: Sequence[H
         path = [key for key in chain if key is not None and key in there]
         for key in path:  # what flows of different outcomes share is changed
             same = changes.setdefault(key, highlight.change) is highlight.change
-            changes[key] = highlight.change if same else Change.CHANGED
+            changes[key] = highlight.change if same else ChangeKind.CHANGED
         opened = group.opened if group else Opened.INSIDE
         lines += [Line(a, b, opened, highlight.change) for a, b in pairwise(path)]
     once = tuple(dict.fromkeys(lines))

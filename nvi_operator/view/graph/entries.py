@@ -15,11 +15,11 @@ from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import SELF
 from nvi_operator.view.graph.model import Opened
-from nvi_operator.view.graph.places import Places
+from nvi_operator.view.graph.places import InterfaceIndex
 
 
 @dataclass(frozen=True, slots=True)  # there may be 100,000
-class Entry:
+class GraphEntry:
     """One entry. `tell` words it; `servers` are what flows from outside are given to."""
 
     section: str
@@ -40,7 +40,7 @@ class Entry:
         return self.name if self.number is None else f"{self.number}. {self.name}"
 
 
-def entries(spec: GatewaySpec, places: Places) -> Iterator[Entry]:
+def entries(spec: GatewaySpec, places: InterfaceIndex) -> Iterator[GraphEntry]:
     """Section by section; within one in the order that counts, and otherwise by name."""
     for number, rule in enumerate(spec.source_nat, start=1):
         yield _rule(rule, number, places)
@@ -67,7 +67,7 @@ def _rule_words(rule: SourceNat) -> tuple[str, ...]:
     return _about(rule.from_, rule.to, rule.in_, fields) or everything, _becomes(rule.as_)
 
 
-def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
+def _rule(rule: SourceNat, number: int, places: InterfaceIndex) -> GraphEntry:
     translation = rule.as_
     if translation.unchanged:
         uplinks = places.default
@@ -77,10 +77,10 @@ def _rule(rule: SourceNat, number: int, places: Places) -> Entry:
         uplinks = frozenset(translation.names)
     inside = _inside_of_rule(rule, places)
     words = partial(_rule_words, rule)
-    return Entry("sourceNat", rule.name, words, inside, uplinks, Opened.INSIDE, number=number)
+    return GraphEntry("sourceNat", rule.name, words, inside, uplinks, Opened.INSIDE, number=number)
 
 
-def _inside_of_rule(rule: SourceNat, places: Places) -> frozenset[str]:
+def _inside_of_rule(rule: SourceNat, places: InterfaceIndex) -> frozenset[str]:
     if rule.in_:
         return frozenset(name for name in rule.in_ if name in places.inside)
     if rule.from_ is None:
@@ -109,7 +109,7 @@ def _forward_words(forward: Forward) -> tuple[str, ...]:
     return f"{what} at {at}{clients}", f"to {_listed(forward.to)}"
 
 
-def _forward(name: str, forward: Forward, places: Places) -> Entry:
+def _forward(name: str, forward: Forward, places: InterfaceIndex) -> GraphEntry:
     uplinks = (
         frozenset(u for place in forward.at for u in places.uplink_or_owner(place))
         if forward.at
@@ -118,7 +118,7 @@ def _forward(name: str, forward: Forward, places: Places) -> Entry:
     inside = frozenset(n for target in forward.to for n in places.interface_of(target.address, forward.tenant))
     servers = tuple(target.address for target in forward.to)
     words = partial(_forward_words, forward)
-    return Entry("forwards", name, words, inside, uplinks, Opened.OUTSIDE, servers=servers)
+    return GraphEntry("forwards", name, words, inside, uplinks, Opened.OUTSIDE, servers=servers)
 
 
 def _redirect_words(redirect: RedirectSpec) -> tuple[str, ...]:
@@ -129,14 +129,14 @@ def _redirect_words(redirect: RedirectSpec) -> tuple[str, ...]:
     return _listed(redirect.ports), f"to {to}"
 
 
-def _redirect(name: str, redirect: RedirectSpec, places: Places) -> Entry:
+def _redirect(name: str, redirect: RedirectSpec, places: InterfaceIndex) -> GraphEntry:
     if redirect.in_:
         inside = frozenset(redirect.in_)
     elif redirect.from_:
         inside = frozenset(n for network in redirect.from_ for n in places.interfaces_of(network))
     else:
         inside = frozenset(places.inside)
-    return Entry("redirects", name, partial(_redirect_words, redirect), inside, frozenset(), Opened.INSIDE)
+    return GraphEntry("redirects", name, partial(_redirect_words, redirect), inside, frozenset(), Opened.INSIDE)
 
 
 def _static_words(static: Static) -> tuple[str, ...]:
@@ -146,23 +146,23 @@ def _static_words(static: Static) -> tuple[str, ...]:
     return (*pairs, *filter(None, (limits,)))
 
 
-def _static(name: str, static: Static, places: Places) -> Entry:
+def _static(name: str, static: Static, places: InterfaceIndex) -> GraphEntry:
     inside = frozenset(i for real in static.address for i in places.interfaces_of(real, static.tenant))
     inside |= frozenset(static.in_ or ()) & frozenset(places.inside)
     uplinks = frozenset(u for mapped in static.as_ for u in places.uplinks_of(mapped))
-    return Entry("static", name, partial(_static_words, static), inside, uplinks, Opened.BOTH)
+    return GraphEntry("static", name, partial(_static_words, static), inside, uplinks, Opened.BOTH)
 
 
 def _prefix_nat_words(entry: PrefixNat) -> tuple[str, ...]:
     return (f"{entry.address} =", *map(str, entry.as_))
 
 
-def _prefix_nat(name: str, entry: PrefixNat, places: Places) -> Entry:
+def _prefix_nat(name: str, entry: PrefixNat, places: InterfaceIndex) -> GraphEntry:
     uplinks: set[str] = set()
     for item in entry.as_:
         uplinks |= {item.from_} if isinstance(item, SubPrefix) else places.uplinks_of(item)
     words = partial(_prefix_nat_words, entry)
-    return Entry("prefixNat", name, words, places.interfaces_of(entry.address), frozenset(uplinks), Opened.BOTH)
+    return GraphEntry("prefixNat", name, words, places.interfaces_of(entry.address), frozenset(uplinks), Opened.BOTH)
 
 
 def _twice_words(twice: TwiceNat) -> tuple[str, ...]:
@@ -173,10 +173,10 @@ def _twice_words(twice: TwiceNat) -> tuple[str, ...]:
     )
 
 
-def _twice(name: str, twice: TwiceNat, places: Places) -> Entry:
+def _twice(name: str, twice: TwiceNat, places: InterfaceIndex) -> GraphEntry:
     inside = frozenset(i for network in twice.from_ for i in places.interfaces_of(network))
     opened = Opened.BOTH if twice.opens == "both" else Opened.INSIDE
-    return Entry("twiceNat", name, partial(_twice_words, twice), inside, frozenset({twice.via}), opened)
+    return GraphEntry("twiceNat", name, partial(_twice_words, twice), inside, frozenset({twice.via}), opened)
 
 
 def _about(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from itertools import groupby
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.view.graph.entries import Entry
+from nvi_operator.view.graph.entries import GraphEntry
 from nvi_operator.view.graph.model import Opened
 
 MOST_ALONE = 24  # entries in all, that have a box each
@@ -27,7 +27,7 @@ _NOUNS = {
 class Group:
     """Entries that share a box: of one section, in its order."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[GraphEntry, ...]
     inside: frozenset[str]
     uplinks: frozenset[str]
     opened: Opened
@@ -64,7 +64,7 @@ class Group:
         return tuple(entry.title for entry in self.entries) if len(self.entries) > 1 else ()
 
 
-def grouped(entries: Iterable[Entry], named: Collection[tuple[str, str]] = ()) -> list[Group]:
+def grouped(entries: Iterable[GraphEntry], named: Collection[tuple[str, str]] = ()) -> list[Group]:
     """`named`: entries (section, name) that keep a box of their own."""
     sections = [tuple(group) for _, group in groupby(entries, key=lambda entry: entry.section)]
     roomy = sum(map(len, sections)) <= MOST_ALONE
@@ -77,15 +77,15 @@ def grouped(entries: Iterable[Entry], named: Collection[tuple[str, str]] = ()) -
     return groups
 
 
-def _of_section(section: Sequence[Entry], named: Collection[tuple[str, str]]) -> list[Group]:
+def _of_section(section: Sequence[GraphEntry], named: Collection[tuple[str, str]]) -> list[Group]:
     """By the finest of these keys that leaves few enough groups; in the order of their uplinks, where none counts."""
-    keys: tuple[Callable[[Entry], Hashable], ...] = (
+    keys: tuple[Callable[[GraphEntry], Hashable], ...] = (
         lambda entry: (entry.inside, entry.uplinks, entry.opened),
         lambda entry: (entry.uplinks, entry.opened),
         lambda entry: entry.opened,
     )
     for key in keys:
-        found: dict[Hashable, list[Entry]] = {}
+        found: dict[Hashable, list[GraphEntry]] = {}
         for entry in section:
             alone = (entry.section, entry.name) in named
             found.setdefault((entry.name,) if alone else key(entry), []).append(entry)
@@ -103,7 +103,7 @@ def _mean(numbers: Iterable[int]) -> float:
     return sum(several) / len(several) if several else 0
 
 
-def _group(entries: Sequence[Entry]) -> Group:
+def _group(entries: Sequence[GraphEntry]) -> Group:
     return Group(
         tuple(entries),
         frozenset().union(*(entry.inside for entry in entries)),

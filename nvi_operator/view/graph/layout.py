@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.view.graph.model import Box, Column, Drawing, Line
+from nvi_operator.view.graph.model import Box, Drawing, GraphColumn, Line
 
 MARGIN = 20
 TITLE = 20  # height of a line of text: of titles, and of the lines below
@@ -24,13 +24,18 @@ TOP = 64  # of the columns: the gateway's name and the stages' stand above
 MOST_SPREAD = 70  # between boxes of a column that has room
 BOTTOM = 58  # below them: the legend
 
-_WIDTHS: Mapping[Column, int] = {
-    Column.INSIDE: 190,
-    Column.STAGE_1: 300,
-    Column.STAGE_2: 230,
-    Column.UPLINKS: 190,
+_WIDTHS: Mapping[GraphColumn, int] = {
+    GraphColumn.INSIDE: 190,
+    GraphColumn.STAGE_1: 300,
+    GraphColumn.STAGE_2: 230,
+    GraphColumn.UPLINKS: 190,
 }
-_BEFORE: Mapping[Column, int] = {Column.INSIDE: 0, Column.STAGE_1: 84, Column.STAGE_2: 112, Column.UPLINKS: 74}
+_BEFORE: Mapping[GraphColumn, int] = {
+    GraphColumn.INSIDE: 0,
+    GraphColumn.STAGE_1: 84,
+    GraphColumn.STAGE_2: 112,
+    GraphColumn.UPLINKS: 74,
+}
 JUNCTION_RADIUS = 13
 _JUNCTION_GAP = 30  # of a junction from the column that it stands before
 
@@ -80,7 +85,7 @@ class Path:
 class Layout:
     width: float
     height: float
-    columns: Mapping[Column, Rectangle]
+    columns: Mapping[GraphColumn, Rectangle]
     device: float  # the middle of nvi0, from the left
     boxes: Mapping[str, Rectangle]
     junctions: Mapping[str, Point]
@@ -90,19 +95,19 @@ class Layout:
 
 def layout(drawing: Drawing) -> Layout:
     lefts = _lefts()
-    stacks = (_alone(drawing.of(Column.INSIDE)), _alone(drawing.of(Column.STAGE_1)), _ways(drawing))
+    stacks = (_alone(drawing.of(GraphColumn.INSIDE)), _alone(drawing.of(GraphColumn.STAGE_1)), _ways(drawing))
     tallest = max(map(_height, stacks))
     boxes: dict[str, Rectangle] = {}
     headings: list[Heading] = []
     for rows in stacks:
         _stack(rows, tallest, lefts, boxes, headings)
-    columns = {column: Rectangle(lefts[column], TOP, _WIDTHS[column], tallest) for column in Column}
+    columns = {column: Rectangle(lefts[column], TOP, _WIDTHS[column], tallest) for column in GraphColumn}
     junctions = _junctions(drawing, columns, boxes)
     return Layout(
-        lefts[Column.UPLINKS] + _WIDTHS[Column.UPLINKS] + MARGIN,
+        lefts[GraphColumn.UPLINKS] + _WIDTHS[GraphColumn.UPLINKS] + MARGIN,
         TOP + tallest + BOTTOM,
         columns,
-        columns[Column.STAGE_1].right + _BEFORE[Column.STAGE_2] / 2 - 12,
+        columns[GraphColumn.STAGE_1].right + _BEFORE[GraphColumn.STAGE_2] / 2 - 12,
         boxes,
         junctions,
         tuple(headings),
@@ -114,17 +119,17 @@ def box_height(box: Box) -> float:
     return 2 * PADDING + TITLE - 5 + TEXT * len(box.lines)
 
 
-def fitting(text: str, column: Column, *, title: bool = False, room: float = 0) -> str:
+def fitting(text: str, column: GraphColumn, *, title: bool = False, room: float = 0) -> str:
     """As much of `text` as fits into a box of `column`, beside `room` pixels."""
     width = _WIDTHS[column] - 2 * PADDING - room
     most = int(width / (TITLE_CHARACTER if title else CHARACTER))
     return text if len(text) <= most else text[: most - 1].rstrip(" ,") + "…"
 
 
-def _lefts() -> dict[Column, float]:
-    lefts: dict[Column, float] = {}
+def _lefts() -> dict[GraphColumn, float]:
+    lefts: dict[GraphColumn, float] = {}
     x: float = MARGIN
-    for column in Column:
+    for column in GraphColumn:
         x += _BEFORE[column]
         lefts[column] = x
         x += _WIDTHS[column]
@@ -140,8 +145,8 @@ def _alone(boxes: Iterable[Box]) -> list[Row]:
 
 def _ways(drawing: Drawing) -> list[Row]:
     """Stage 2: explicit routes, and below them each uplink beside its sources."""
-    uplinks = {box.key: box for box in drawing.of(Column.UPLINKS)}
-    second = {box.key: box for box in drawing.of(Column.STAGE_2)}
+    uplinks = {box.key: box for box in drawing.of(GraphColumn.UPLINKS)}
+    second = {box.key: box for box in drawing.of(GraphColumn.STAGE_2)}
     beside = {line.left: uplinks[line.right] for line in drawing.lines if line.right in uplinks and not line.opened}
     return [(box, beside[box.key]) if box.key in beside else (box,) for box in second.values()]
 
@@ -164,7 +169,7 @@ def _panel(row: Row) -> str:
 def _stack(
     rows: Sequence[Row],
     height: float,
-    lefts: Mapping[Column, float],
+    lefts: Mapping[GraphColumn, float],
     boxes: dict[str, Rectangle],
     headings: list[Heading],
 ) -> None:
@@ -185,7 +190,7 @@ def _stack(
 
 
 def _junctions(
-    drawing: Drawing, columns: Mapping[Column, Rectangle], boxes: Mapping[str, Rectangle]
+    drawing: Drawing, columns: Mapping[GraphColumn, Rectangle], boxes: Mapping[str, Rectangle]
 ) -> dict[str, Point]:
     """Each at the height of the middle of what it stands for."""
     found = {}
@@ -194,7 +199,7 @@ def _junctions(
         ends |= {line.right for line in drawing.lines if line.left == junction.key}
         heights = [boxes[key].middle for key in ends if key in boxes]
         column = columns[junction.column]
-        x = column.right + _JUNCTION_GAP if junction.column is Column.INSIDE else column.x - _JUNCTION_GAP
+        x = column.right + _JUNCTION_GAP if junction.column is GraphColumn.INSIDE else column.x - _JUNCTION_GAP
         found[junction.key] = (x, sum(heights) / max(len(heights), 1))
     return found
 

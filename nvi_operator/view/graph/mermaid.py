@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from nvi_operator.errors import printable
 from nvi_operator.language.wording import short
-from nvi_operator.view.graph.model import Box, Change, Column, Drawing, Line, Opened
+from nvi_operator.view.graph.model import Box, ChangeKind, Drawing, GraphColumn, Line, Opened
 
 _LONGEST = 60  # of a line in a box, in characters
 _ARROWS = {None: "---", Opened.INSIDE: "-->", Opened.OUTSIDE: "---", Opened.BOTH: "<-->"}
 _OPENED = {Opened.INSIDE: "#1f6feb", Opened.OUTSIDE: "#0f7b6c", Opened.BOTH: "#8250df"}
-_COLOURS = {Change.NEW: "#1a7f37", Change.CHANGED: "#bc6c00", Change.GONE: "#cf222e"}
+_COLOURS = {ChangeKind.NEW: "#1a7f37", ChangeKind.CHANGED: "#bc6c00", ChangeKind.GONE: "#cf222e"}
 
 
 def mermaid(drawing: Drawing) -> str:
@@ -27,12 +27,12 @@ def _lines(drawing: Drawing) -> Iterator[str]:
     named = (*(box.key for box in drawing.boxes), *(junction.key for junction in drawing.junctions))
     keys = {key: f"n{number}" for number, key in enumerate(named)}
     yield "flowchart LR"
-    yield from _column(drawing, Column.INSIDE, "inside", keys, "  ")
+    yield from _column(drawing, GraphColumn.INSIDE, "inside", keys, "  ")
     yield f'  subgraph gateway["{text(f"gateway {drawing.name}")}"]'
-    yield from _column(drawing, Column.STAGE_1, "stage1", keys, "    ")
-    yield from _column(drawing, Column.STAGE_2, "stage2", keys, "    ")
+    yield from _column(drawing, GraphColumn.STAGE_1, "stage1", keys, "    ")
+    yield from _column(drawing, GraphColumn.STAGE_2, "stage2", keys, "    ")
     yield "  end"
-    yield from _column(drawing, Column.UPLINKS, "uplinks", keys, "  ")
+    yield from _column(drawing, GraphColumn.UPLINKS, "uplinks", keys, "  ")
     yield from (f'  {keys[junction.key]}(("{text(junction.title)}"))' for junction in drawing.junctions)
     shown = _shown(drawing.lines)
     yield from (f"  {keys[line.left]} {_ARROWS[line.opened]} {keys[line.right]}" for line in shown)
@@ -45,7 +45,7 @@ def _lines(drawing: Drawing) -> Iterator[str]:
         yield f"  style {keys[key]} stroke:{_COLOURS[change]},stroke-width:3px"
 
 
-def _column(drawing: Drawing, column: Column, name: str, keys: dict[str, str], indent: str) -> Iterator[str]:
+def _column(drawing: Drawing, column: GraphColumn, name: str, keys: dict[str, str], indent: str) -> Iterator[str]:
     boxes = list(drawing.of(column))
     if not boxes:
         return

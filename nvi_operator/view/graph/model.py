@@ -9,7 +9,7 @@ from enum import Enum
 from nvi_operator.dataclass import dataclass
 
 
-class Column(Enum):
+class GraphColumn(Enum):
     """From left to right."""
 
     INSIDE = "inside"
@@ -26,7 +26,7 @@ class Opened(Enum):
     BOTH = "both"
 
 
-class Change(Enum):
+class ChangeKind(Enum):
     """What becomes of a highlighted flow."""
 
     NEW = "new"
@@ -39,7 +39,7 @@ class Box:
     """An interface, an uplink, an entry of the spec, or several entries. `panel`: the heading it stands under."""
 
     key: str
-    column: Column
+    column: GraphColumn
     title: str
     lines: tuple[str, ...] = ()
     badge: str = ""
@@ -52,7 +52,7 @@ class Junction:
     """Stands for every box of a column where lines to each of them would hide all others."""
 
     key: str
-    column: Column  # INSIDE or STAGE_2
+    column: GraphColumn  # INSIDE or STAGE_2
     title: str
 
 
@@ -63,14 +63,14 @@ class Line:
     left: str
     right: str
     opened: Opened | None = None  # None: of flows of any kind
-    change: Change | None = None  # highlighted
+    change: ChangeKind | None = None  # highlighted
 
 
 @dataclass(frozen=True)
 class Highlight:
     """A flow to point at: what it passes. The entry is (section, name); what is None is not drawn."""
 
-    change: Change
+    change: ChangeKind
     inside: str | None = None
     entry: tuple[str, str] | None = None
     uplink: str | None = None
@@ -85,9 +85,9 @@ class Drawing:
     boxes: tuple[Box, ...]
     junctions: tuple[Junction, ...]
     lines: tuple[Line, ...]
-    changes: Mapping[str, Change] = field(default_factory=dict)  # of highlighted boxes, by key
+    changes: Mapping[str, ChangeKind] = field(default_factory=dict)  # of highlighted boxes, by key
 
-    def of(self, column: Column) -> Iterator[Box]:
+    def of(self, column: GraphColumn) -> Iterator[Box]:
         return (box for box in self.boxes if box.column is column)
 
 

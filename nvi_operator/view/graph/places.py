@@ -13,7 +13,7 @@ _Span = tuple[int, int, int, int]  # family, bits of an address, first and last
 _Owners = dict[tuple[int, int], dict[int, list[str]]]
 
 
-class Places:
+class InterfaceIndex:
     """Interfaces and uplinks of a spec, found by name and by address."""
 
     def __init__(self, spec: GatewaySpec) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from html import escape
 
 from nvi_operator.errors import printable
-from nvi_operator.view.graph.model import Change
+from nvi_operator.view.graph.model import ChangeKind
 
 # Classes of lines: by where flows are opened, and what becomes of a highlighted one.
 OPENED = ("out", "in", "both")
-CHANGES = {Change.NEW: "new", Change.CHANGED: "changed", Change.GONE: "gone"}
+CHANGES = {ChangeKind.NEW: "new", ChangeKind.CHANGED: "changed", ChangeKind.GONE: "gone"}
 
 _LIGHT = {
     "page": "#ffffff", "frame": "#f4f5f7", "edge": "#c9ced6", "box": "#ffffff", "text": "#1b1f24", "dim": "#57606a",

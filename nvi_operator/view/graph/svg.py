@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from nvi_operator.view.graph import layout as places
 from nvi_operator.view.graph.layout import Layout, Path, Rectangle, fitting, layout
-from nvi_operator.view.graph.model import Box, Change, Column, Drawing, Opened
+from nvi_operator.view.graph.model import Box, ChangeKind, Drawing, GraphColumn, Opened
 from nvi_operator.view.graph.style import CHANGES, markers, style, xml_text
 
 _TITLES = {
-    Column.INSIDE: "inside",
-    Column.STAGE_1: "stage 1: translate",
-    Column.STAGE_2: "stage 2: route",
-    Column.UPLINKS: "uplinks",
+    GraphColumn.INSIDE: "inside",
+    GraphColumn.STAGE_1: "stage 1: translate",
+    GraphColumn.STAGE_2: "stage 2: route",
+    GraphColumn.UPLINKS: "uplinks",
 }
 _OPENED = {None: "plain", Opened.INSIDE: "out", Opened.OUTSIDE: "in", Opened.BOTH: "both"}
 _LEGEND = (
@@ -63,7 +63,7 @@ def _elements(drawing: Drawing, at: Layout) -> Iterator[str]:
 
 
 def _frames(drawing: Drawing, at: Layout) -> Iterator[str]:
-    first, second = at.columns[Column.STAGE_1], at.columns[Column.STAGE_2]
+    first, second = at.columns[GraphColumn.STAGE_1], at.columns[GraphColumn.STAGE_2]
     top, height = first.y - 8, first.height + 16
     yield (
         f'<rect class="gateway" rx="10" x="{first.x - 24:.1f}" y="{top - 50:.1f}" '
@@ -82,7 +82,7 @@ def _frames(drawing: Drawing, at: Layout) -> Iterator[str]:
     yield f'<text class="stage" text-anchor="middle" x="{at.device:.1f}" y="{top - 8:.1f}">{device}</text>'
 
 
-def _box(box: Box, place: Rectangle, change: Change | None) -> Iterator[str]:
+def _box(box: Box, place: Rectangle, change: ChangeKind | None) -> Iterator[str]:
     kind = f" {CHANGES[change]}" if change else ""
     yield "<g>"
     yield f"<title>{xml_text(_whole(box))}</title>"
@@ -137,7 +137,7 @@ def _legend(drawing: Drawing, at: Layout) -> Iterator[str]:
     drawn = {*drawing.changes.values(), *(path.line.change for path in at.paths)}
     told = [(kind, text) for kind, text in _LEGEND if kind in found]
     told += [(kind, kind) for change, kind in CHANGES.items() if change in drawn]
-    x, y = at.columns[Column.INSIDE].x, at.height - 16
+    x, y = at.columns[GraphColumn.INSIDE].x, at.height - 16
     for kind, text in told:
         yield f'<path class="way {kind}" d="M{x:.1f},{y - 4:.1f} h26" marker-end="url(#nvi-{kind})"/>'
         yield f'<text class="small" x="{x + 32:.1f}" y="{y:.1f}">{text}</text>'

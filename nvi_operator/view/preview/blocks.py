@@ -11,7 +11,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, printable
 from nvi_operator.language.wording import short
 from nvi_operator.plan.trace import trace
-from nvi_operator.preview.model import GatewayChange, Preview, Refused
+from nvi_operator.preview.model import GatewayChange, Preview, RefusedPreview
 from nvi_operator.state.lines import Line
 from nvi_operator.view.entries import entry_lines
 from nvi_operator.view.plan import stranded_lines, summary
@@ -90,7 +90,7 @@ def _new_notes(change: GatewayChange) -> list[str]:
     return [note for note in after.notes if note not in before.notes] if before and after else []
 
 
-def _refused(refused: Refused) -> Block:
+def _refused(refused: RefusedPreview) -> Block:
     word = "wrong before" if refused.is_base else "refused"
     where = refused.gateway or refused.directory
     return Block(clean(where), clean(refused.directory), word, error=tuple(_error_lines(refused.error)))

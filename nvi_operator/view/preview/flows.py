@@ -17,7 +17,7 @@ from nvi_operator.explain.words import packet_words
 from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import Address
 from nvi_operator.preview.classes import FlowChange
-from nvi_operator.preview.outcome import ARRIVED, End, Outcome
+from nvi_operator.preview.outcome import ARRIVED, End, FlowOutcome
 from nvi_operator.state.lines import Line
 
 MOST = 12  # sentences, where there is not room for all
@@ -146,12 +146,12 @@ def _server(change: FlowChange) -> str:
     return _few(_target(change, each) for each in change.before if each.end is End.INSIDE and each.destination)
 
 
-def _outcomes(change: FlowChange, outcomes: frozenset[Outcome]) -> str:
+def _outcomes(change: FlowChange, outcomes: frozenset[FlowOutcome]) -> str:
     first, *others = sorted(_outcome(change, each) for each in outcomes)
     return _few([first, *(_without_verb(each, first) for each in others)], last=" or ")
 
 
-def _outcome(change: FlowChange, found: Outcome) -> str:
+def _outcome(change: FlowChange, found: FlowOutcome) -> str:
     match found.end:
         case End.NOWHERE:
             return f"is {found.by}"
@@ -175,7 +175,7 @@ def _outcome(change: FlowChange, found: Outcome) -> str:
     return f"{way}, and its answers {_astray(found.answer)}" if found.answer else way
 
 
-def _target(change: FlowChange, found: Outcome) -> str:
+def _target(change: FlowChange, found: FlowOutcome) -> str:
     hosts = _few(_spans(change, found.destination or Spans()))
     if found.port is None or all(ports == found.port for _, ports in change.services):
         return hosts
@@ -216,12 +216,12 @@ def _is_transit(change: FlowChange) -> bool:
     )
 
 
-def _works(found: Outcome) -> bool:
+def _works(found: FlowOutcome) -> bool:
     """Do packets arrive, and answers leave?"""
     return found.end in ARRIVED and (found.answer is None or found.answer.startswith("by "))
 
 
-def _is_astray(outcomes: frozenset[Outcome]) -> bool:
+def _is_astray(outcomes: frozenset[FlowOutcome]) -> bool:
     """Do answers leave by another way than they should?"""
     return any(each.answer is not None and _works(each) for each in outcomes)
 

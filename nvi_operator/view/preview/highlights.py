@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from nvi_operator.plan.change import Action
 from nvi_operator.plan.trace import trace
 from nvi_operator.preview.model import GatewayChange
-from nvi_operator.view.graph.model import Change, Highlight
+from nvi_operator.view.graph.model import ChangeKind, Highlight
 
 _CHANGES = {
-    Action.CREATE: Change.NEW,
-    Action.UPDATE: Change.CHANGED,
-    Action.REPLACE: Change.CHANGED,
-    Action.DELETE: Change.GONE,
+    Action.CREATE: ChangeKind.NEW,
+    Action.UPDATE: ChangeKind.CHANGED,
+    Action.REPLACE: ChangeKind.CHANGED,
+    Action.DELETE: ChangeKind.GONE,
 }
 MOST = 60  # boxes of their own: more would hide what is around them
 
@@ -33,7 +33,7 @@ def _of_ways(change: GatewayChange) -> Iterator[Highlight]:
         way = each.way
         if way.entry in removed:  # it is not drawn, and a line past it would be none of the gateway's
             continue
-        became = Change.GONE if each.is_gone else Change.NEW if each.is_new else Change.CHANGED
+        became = ChangeKind.GONE if each.is_gone else ChangeKind.NEW if each.is_new else ChangeKind.CHANGED
         yield Highlight(became, way.inside, way.entry, way.uplink)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nvi_operator.preview.model import GatewayChange, Preview, Refused
+from nvi_operator.preview.model import GatewayChange, Preview, RefusedPreview
 from nvi_operator.view.error import error_json
 from nvi_operator.view.plan import plan_json
 from nvi_operator.view.preview.flows import flow_json
@@ -31,7 +31,7 @@ def _change(change: GatewayChange) -> dict[str, Any]:
     }
 
 
-def _refused(refused: Refused) -> dict[str, Any]:
+def _refused(refused: RefusedPreview) -> dict[str, Any]:
     return {
         "directory": refused.directory,
         "gateway": refused.gateway or None,

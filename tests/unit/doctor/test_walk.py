@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.doctor.packet import Packet
+from nvi_operator.doctor.packet import PartialPacket
 from nvi_operator.doctor.ruleset import parse_ruleset
 from nvi_operator.doctor.walk import walk
 from tests.unit.doctor.nftjson import ACCEPT, DROP, STATE, chain, jump, match, meta, payload, table
 
-STAGE_1 = Packet(4, 1, "nvi0", 1 << 31, "lan0", "nvi0", "new", "tcp", dnat=False)
-STAGE_2 = Packet(4, 2, "nvi0", 1 << 31, "wan0", "lan0", "untracked", "tcp")
+STAGE_1 = PartialPacket(4, 1, "nvi0", 1 << 31, "lan0", "nvi0", "new", "tcp", dnat=False)
+STAGE_2 = PartialPacket(4, 2, "nvi0", 1 << 31, "wan0", "lan0", "untracked", "tcp")
 REJECT: dict[str, Any] = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
 
 
-def certainly_dropped(packet: Packet, *chains: Any, policy: str = "accept") -> bool:
+def certainly_dropped(packet: PartialPacket, *chains: Any, policy: str = "accept") -> bool:
     """Is the packet certainly dropped? The first chain is the base chain."""
     (head, *rules), *others = chains
     head = {"chain": {**head["chain"], "type": "filter", "hook": "forward", "prio": 0, "policy": policy}}

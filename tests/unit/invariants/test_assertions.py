@@ -9,7 +9,7 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.explain.words import packet_words
-from nvi_operator.invariants.result import Result
+from nvi_operator.invariants.result import InvariantResult
 from tests.lab.command import ROOT
 from tests.unit.invariants.gateways import results
 from tests.unit.language.specs import BASE, TENANTS
@@ -29,7 +29,7 @@ OFFICE = (
 )
 
 
-def results_of(*assertions: str, base: str = OFFICE) -> list[Result]:
+def results_of(*assertions: str, base: str = OFFICE) -> list[InvariantResult]:
     lines = "".join(f"    - {{name: a{number}, {text}}}\n" for number, text in enumerate(assertions))
     found = results(f"  assert:\n{lines}", base)
     return [result for name, result in found.items() if name.startswith("assert ")]

@@ -12,7 +12,7 @@ from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.words import packet_words
 from nvi_operator.invariants.check import check
 from nvi_operator.invariants.plain import is_plain
-from nvi_operator.invariants.result import Result
+from nvi_operator.invariants.result import InvariantResult
 from nvi_operator.kinds.egress_guard import EgressGuard
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import Table
@@ -110,7 +110,7 @@ def test_whether_a_server_in_no_declared_network_is_reached_only_the_host_knows(
 # --------------------------------------------------------------------------- of a gateway that is not as applied
 
 
-def spoilt(text: str, spoil: object) -> dict[str, Result]:
+def spoilt(text: str, spoil: object) -> dict[str, InvariantResult]:
     checked = check(gateway(text, spoil=spoil), thorough=True)  # type: ignore[arg-type]
     return {result.name: result for result in checked}
 

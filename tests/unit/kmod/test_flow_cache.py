@@ -9,11 +9,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from nvi_operator.kernel.bpf.flow_cache import Traffic, Tuple
+from nvi_operator.kernel.bpf.flow_cache import Traffic
 from nvi_operator.kernel.kmod import flow_cache
 from nvi_operator.kernel.kmod.flow_cache import ModuleFlow, ModuleFlowCache
 from nvi_operator.kernel.netlink.socket import DONE, ERROR, Reply
 from nvi_operator.nft.wire.attributes import attribute
+from nvi_operator.state.flow import FlowTuple
 
 FAMILY = 0x1C
 STAGE = 0x80000000
@@ -72,9 +73,9 @@ def test_a_flow_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ModuleFlow(
             "udp",
             2,
-            Tuple(CLIENT, 4000, SERVER, 53),
+            FlowTuple(CLIENT, 4000, SERVER, 53),
             3,
-            Tuple(WAN, 4001, SERVER, 53),
+            FlowTuple(WAN, 4001, SERVER, 53),
             0x80000000,
             False,
             250,

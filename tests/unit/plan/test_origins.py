@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.explain.step import ElementOf, Origin, RuleAt, Subject
+from nvi_operator.explain.step import ElementOf, EntryOrigin, RuleAt, Subject
 from nvi_operator.language.load.loader import LoadedSpec, load_directory
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.compile import desired_state
@@ -80,4 +80,4 @@ def test_without_places_the_entry_is_named_alone() -> None:
     topology = resolve(loaded.name, loaded.spec, assume_missing(loaded.spec, Facts("host")))
     state = desired_state(topology)
     named = {origin for subject in subjects(state) if (origin := Origins(topology, loaded.spec, state)(subject))}
-    assert all(isinstance(origin, Origin) and origin.place is None for origin in named)
+    assert all(isinstance(origin, EntryOrigin) and origin.place is None for origin in named)

@@ -12,7 +12,7 @@ from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.walk import walks
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.compile import desired_state
-from nvi_operator.preview.classes import FlowChange, Gateway, flow_changes
+from nvi_operator.preview.classes import FlowChange, GatewaySide, flow_changes
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.resolve import resolve
@@ -32,11 +32,11 @@ EVERYONE = "  sourceNat: [{ name: everyone, as: isp-a }]\n"
 WEB = "  forwards: { web: { ports: 443/tcp, at: isp-a, to: '192.168.1.80:8443' } }\n"
 
 
-def gateway(text: str) -> Gateway:
+def gateway(text: str) -> GatewaySide:
     spec = load_texts({"g.yaml": text}).spec
     facts = assume_missing(spec, Facts(""))
     topology = resolve("edge", spec, facts)
-    return Gateway(topology, machine_of(topology, desired_state(topology), facts))
+    return GatewaySide(topology, machine_of(topology, desired_state(topology), facts))
 
 
 def changes(before: str, after: str) -> list[FlowChange]:
@@ -135,7 +135,7 @@ def test_of_random_packets_just_those_that_fare_otherwise_are_in_a_class(name: s
             assert not any(has(change, packet) for change in found), packet
 
 
-def outcome(side: Gateway, packet: Packet) -> frozenset[object]:
+def outcome(side: GatewaySide, packet: Packet) -> frozenset[object]:
     return frozenset((str(walk.verdict), side.outcome(walk)) for walk in walks(side.machine, packet))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nvi_operator.errors import NviError, Position, SpecError, SpecProblem, printable
 from nvi_operator.preview.model import Preview as Found
-from nvi_operator.preview.model import Refused
+from nvi_operator.preview.model import RefusedPreview
 from nvi_operator.view.preview.markdown import MOST, code, fenced, preview_markdown
 from nvi_operator.view.preview.problems import workflow_commands
 from tests.examples import examples
@@ -39,7 +39,10 @@ texts = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=5)), max_siz
 
 def refused(text: str) -> Found:
     problem = SpecProblem(Position(f"{text}.yaml", 3, 4), text, text, text)
-    wrong = (Refused(text, SpecError([problem]), text), Refused(text, NviError(text, hint=text), is_base=True))
+    wrong = (
+        RefusedPreview(text, SpecError([problem]), text),
+        RefusedPreview(text, NviError(text, hint=text), is_base=True),
+    )
     return Found(text, text, (), wrong, (text,))
 
 
@@ -87,7 +90,7 @@ def without_code(text: str) -> str:
 
 def test_a_comment_is_never_longer_than_a_forge_takes() -> None:
     error = SpecError([SpecProblem(Position("x" * 300, 1, 1), "", "y" * 900)] * 20)
-    found = Found("a", "b", (), tuple(Refused(str(n), error) for n in range(100)), ())
+    found = Found("a", "b", (), tuple(RefusedPreview(str(n), error) for n in range(100)), ())
     text = preview_markdown(found)
     assert len(text) < MOST + 1000
     assert text.endswith("more gateways: too long for a comment, see the page.\n")

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 
 from rich.console import Console
 
-from nvi_operator.state.flow import Flow, Tuple
+from nvi_operator.state.flow import Flow, FlowTuple
 from nvi_operator.view.flows import NONE, flows_json, flows_text
 
-ORIGINAL = Tuple(ip_address("192.168.1.10"), 40000, ip_address("192.0.2.80"), 443)
-TRANSLATED = Tuple(ip_address("203.0.113.2"), 40000, ip_address("192.0.2.80"), 443)
+ORIGINAL = FlowTuple(ip_address("192.168.1.10"), 40000, ip_address("192.0.2.80"), 443)
+TRANSLATED = FlowTuple(ip_address("203.0.113.2"), 40000, ip_address("192.0.2.80"), 443)
 FLOW = Flow("tcp", "lan0", ORIGINAL, "wan0", TRANSLATED, 1200, 96000, confirmed=True)
 
 
@@ -30,7 +30,7 @@ def test_a_flow_is_shown_before_and_after_translation() -> None:
 
 
 def test_ipv6_addresses_stand_in_brackets() -> None:
-    six = Tuple(ip_address("fd00:1::10"), 1, ip_address("2001:db8:f::80"), 443)
+    six = FlowTuple(ip_address("fd00:1::10"), 1, ip_address("2001:db8:f::80"), 443)
     assert "[fd00:1::10]:1 > [2001:db8:f::80]:443" in shown(
         Flow("udp", "lan0", six, "wan0", six, 0, 0, confirmed=False), total=1
     )

@@ -14,7 +14,7 @@ from nvi_operator.language.load.loader import load_directory, load_texts
 from nvi_operator.view.graph.drawing import drawing
 from nvi_operator.view.graph.layout import layout
 from nvi_operator.view.graph.mermaid import mermaid
-from nvi_operator.view.graph.model import Box, Change, Column, Drawing, Highlight, Line, Opened
+from nvi_operator.view.graph.model import Box, ChangeKind, Drawing, GraphColumn, Highlight, Line, Opened
 from nvi_operator.view.graph.svg import svg
 
 ROOT = Path(__file__).parents[3]
@@ -89,7 +89,7 @@ def test_a_picture_is_xml_with_nothing_from_elsewhere_and_every_box_in_it(exampl
 
 def test_200_forwards_at_20_uplinks_are_few_boxes_and_each_forward_is_in_one() -> None:
     picture = of_text(large())
-    boxes = [box for box in picture.of(Column.STAGE_1) if box.panel == "forwards"]
+    boxes = [box for box in picture.of(GraphColumn.STAGE_1) if box.panel == "forwards"]
     assert len(boxes) <= 24
     assert sorted(name for box in boxes for name in box.members) == sorted(f"web{n}" for n in range(200))
     assert any(box.title == "8 forwards at isp-01" for box in boxes)
@@ -120,8 +120,8 @@ def test_the_order_of_a_mapping_changes_nothing() -> None:
 
 
 def test_a_highlighted_flow_is_drawn_by_the_box_of_its_entry_alone() -> None:
-    picture = of_text(large(), Highlight(Change.NEW, "lan0", ("forwards", "web105"), "isp-05"))
-    strong = [(line.left, line.right) for line in picture.lines if line.change is Change.NEW]
+    picture = of_text(large(), Highlight(ChangeKind.NEW, "lan0", ("forwards", "web105"), "isp-05"))
+    strong = [(line.left, line.right) for line in picture.lines if line.change is ChangeKind.NEW]
     assert strong == [
         ("inside lan0", "forwards web105"),
         ("forwards web105", "source isp-05"),
@@ -132,27 +132,27 @@ def test_a_highlighted_flow_is_drawn_by_the_box_of_its_entry_alone() -> None:
 
 
 def test_a_highlight_of_what_the_spec_does_not_have_is_left_out() -> None:
-    picture = of_example("dual-wan", Highlight(Change.GONE, "lan9", ("forwards", "mail"), "isp-b"))
+    picture = of_example("dual-wan", Highlight(ChangeKind.GONE, "lan9", ("forwards", "mail"), "isp-b"))
     assert [(line.left, line.right) for line in picture.lines if line.change] == [("source isp-b", "uplink isp-b")]
 
 
 def test_what_flows_of_different_fates_share_is_changed() -> None:
     picture = of_example(
         "dual-wan",
-        Highlight(Change.NEW, "lan0", ("forwards", "web"), "isp-b"),
-        Highlight(Change.GONE, "lan0", ("forwards", "dns"), "isp-b"),
+        Highlight(ChangeKind.NEW, "lan0", ("forwards", "web"), "isp-b"),
+        Highlight(ChangeKind.GONE, "lan0", ("forwards", "dns"), "isp-b"),
     )
-    assert picture.changes["inside lan0"] is Change.CHANGED
-    assert picture.changes["forwards web"] is Change.NEW
+    assert picture.changes["inside lan0"] is ChangeKind.CHANGED
+    assert picture.changes["forwards web"] is ChangeKind.NEW
 
 
 def test_the_legend_names_each_change_that_is_drawn() -> None:
     """Also one of a line alone: the boxes that it joins have others."""
     picture = of_example(
         "dual-wan",
-        Highlight(Change.CHANGED, "lan0", ("sourceNat", "everyone"), "isp-a"),
-        Highlight(Change.GONE, entry=("sourceNat", "everyone"), uplink="isp-b"),
-        Highlight(Change.CHANGED, uplink="isp-b"),
+        Highlight(ChangeKind.CHANGED, "lan0", ("sourceNat", "everyone"), "isp-a"),
+        Highlight(ChangeKind.GONE, entry=("sourceNat", "everyone"), uplink="isp-b"),
+        Highlight(ChangeKind.CHANGED, uplink="isp-b"),
     )
     shown = [element.text for element in ElementTree.fromstring(svg(picture)).iter()]
     assert {"changed", "gone"} <= set(shown)
@@ -161,8 +161,8 @@ def test_the_legend_names_each_change_that_is_drawn() -> None:
 
 def test_text_of_a_spec_stays_text() -> None:
     evil = '</text><script>alert("1")</script>&amp; `x` #quot; \x1b[31m\x00'
-    box = Box("x", Column.STAGE_1, evil, (evil,), badge=evil, panel=evil)
-    picture = Drawing(evil, evil, (box, Box("y", Column.STAGE_2, "y")), (), (Line("x", "y", Opened.BOTH),))
+    box = Box("x", GraphColumn.STAGE_1, evil, (evil,), badge=evil, panel=evil)
+    picture = Drawing(evil, evil, (box, Box("y", GraphColumn.STAGE_2, "y")), (), (Line("x", "y", Opened.BOTH),))
     root = ElementTree.fromstring(svg(picture))
     assert {element.tag.partition("}")[2] for element in root.iter()}.isdisjoint({"script"})
     assert any('</text><script>alert("1")</script>&amp;' in (element.text or "") for element in root.iter())
