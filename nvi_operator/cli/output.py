@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.text import Text
 
     from nvi_operator.plan.change import Plan
     from nvi_operator.topology.model import Topology
-    from nvi_operator.view.segment import Segment
+    from nvi_operator.view.segment import Piece
 
 
 STDOUT = Path("-")
@@ -61,29 +60,30 @@ def show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], Rende
         console().print(found)
 
 
-def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[Text]) -> None:
+def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[Piece]) -> None:
     if arguments.output == "json":
         print_json(data())
         return
-    screen = console() if _draws() else None
-    for piece in pieces:
-        if screen is not None:
-            screen.print(piece, end="")
-        else:
-            print(piece.plain, end="")
+    _print_pieces(pieces, end="")
     print()
 
 
-def print_lines(lines: Iterable[Sequence[Segment]]) -> None:
+def print_lines(lines: Iterable[Piece]) -> None:
+    _print_pieces(lines, end="\n")
+
+
+def _print_pieces(pieces: Iterable[Piece], end: str) -> None:
     """With styles where there are colours."""
+    from nvi_operator.view.segment import plain
+
     if not _draws():
-        sys.stdout.writelines(f"{''.join(part.text for part in line)}\n" for line in lines)
+        sys.stdout.writelines(f"{plain(piece)}{end}" for piece in pieces)
         return
     from rich.text import Text
 
     screen = console()
-    for line in lines:
-        screen.print(Text.assemble(*((part.text, part.style) for part in line)))
+    for piece in pieces:
+        screen.print(Text.assemble(*((part.text, part.style) for part in piece)), end=end)
 
 
 def _draws() -> bool:

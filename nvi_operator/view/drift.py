@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-from rich.text import Text
-
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
 from nvi_operator.view.entries import entry_lines
 from nvi_operator.view.plan import HINT, change_lines, coloured, plan_json, wrapped
+from nvi_operator.view.segment import Piece, Segment
 
 _CLASSES = {
     Action.CREATE: "owned-missing",
@@ -38,30 +37,32 @@ def drift_lines(plan: Plan, *, full: bool = False) -> Iterator[Line]:
         yield from ((_OPPOSITE[sign], f"  {line}") for sign, line in change_lines(change, full=full))
 
 
-def drift_pieces(plan: Plan, *, kernel: bool = False, full: bool = False, width: int | None = None) -> Iterator[Text]:
+def drift_pieces(
+    plan: Plan, *, kernel: bool = False, full: bool = False, width: int | None = None
+) -> Iterator[Piece]:
     """The entries that do not work as the spec says; with `kernel` what differs in the kernel. In pieces.
 
     '+' is what the spec does not know, '-' what it says and is not there.
     """
     ignored = f"{len(plan.ignored)} ignored by the spec's drift policy: {', '.join(plan.ignored[:3])}"
     if plan.ignored:
-        yield Text(ignored + (", ...\n" if len(plan.ignored) > 3 else "\n"))
+        yield [Segment(ignored + (", ...\n" if len(plan.ignored) > 3 else "\n"))]
     if not plan:
-        yield Text("No drift. The gateway is as the spec says.", style="bold")
+        yield [Segment("No drift. The gateway is as the spec says.", "bold")]
         return
     yield from coloured(wrapped(entry_lines(trace(plan), full=full, drift=True), width))
     if kernel or full:
-        yield Text("\n")
+        yield [Segment("\n")]
         yield from coloured(drift_lines(plan, full=full))
     else:
-        yield Text(f"{HINT}\n")
+        yield [Segment(f"{HINT}\n")]
     count = len(plan.steps)
     differ = "objects differ" if count > 1 else "object differs"
     text = (
         f"{count} {differ} from the spec: changed by another process, or the spec was edited and not applied. "
         "`nvictl apply` restores the spec."
     )
-    yield Text("\n".join(wrap(text, width or len(text))), style="bold")
+    yield [Segment("\n".join(wrap(text, width or len(text))), "bold")]
 
 
 def drift_json(name: str, seen: Plan) -> dict[str, Any]:

@@ -11,8 +11,6 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
-from rich.text import Text
-
 from nvi_operator.kinds import KINDS
 from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Action, Change, Plan
@@ -22,6 +20,7 @@ from nvi_operator.topology.flows import Stranded
 from nvi_operator.topology.model import Topology
 from nvi_operator.view.entries import entry_json, entry_lines
 from nvi_operator.view.plain import plain_object
+from nvi_operator.view.segment import Piece, Segment
 
 HINT = "(--kernel shows the objects in the kernel)"
 
@@ -101,21 +100,20 @@ def plan_pieces(
     width: int | None = None,
     last: Callable[[Plan], str] = summary,
     before: Topology | None = None,
-) -> Iterator[Text]:
+) -> Iterator[Piece]:
     """The entries that change, with `kernel` the kernel's lines, and the summary as the `last` line.
 
-    In colour where the terminal has any, not wider than `width`, and in pieces of a few hundred lines: all of it at
-    once would take a terminal's library seconds. `full` shows every entry and every line. `before` is what the
-    gateway was, where that is known: it names entries that are no more.
+    In colour where the terminal has any, not wider than `width`, and in pieces. `full` shows every entry and every
+    line. `before` is what the gateway was, where that is known: it names entries that are no more.
     """
     yield from coloured(wrapped(entry_lines(trace(plan, before), full=full), width))
     if plan and (kernel or full):
-        yield Text("\n")
+        yield [Segment("\n")]
         yield from coloured(plan_lines(plan, full=full))
     elif plan:
-        yield Text(f"{HINT}\n")
-    yield from (Text(f"{line}\n") for line in stranded_lines(plan.stranded))
-    yield Text(last(plan), style="bold")
+        yield [Segment(f"{HINT}\n")]
+    yield [Segment(f"{line}\n") for line in stranded_lines(plan.stranded)]
+    yield [Segment(last(plan), "bold")]
 
 
 def stranded_lines(found: Iterable[Stranded]) -> Iterator[str]:
@@ -136,16 +134,17 @@ def wrapped(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
         yield from (("", part) for part in rest)
 
 
-def coloured(lines: Iterable[Line]) -> Iterator[Text]:
+def coloured(lines: Iterable[Line]) -> Iterator[Piece]:
     """Lines as text, some hundreds at a time. A line without a sign belongs to the one before."""
-    text, style = Text(), ""
+    piece: list[Segment] = []
+    style = ""
     for number, (sign, line) in enumerate(lines, start=1):
         style = _STYLES[sign] if sign else style
-        text.append(f"{line}\n" if sign in ("", " ") else f"{sign} {line}\n", style=style)
+        piece.append(Segment(f"{line}\n" if sign in ("", " ") else f"{sign} {line}\n", style))
         if number % _PIECE == 0:
-            yield text
-            text = Text()
-    yield text
+            yield piece
+            piece = []
+    yield piece
 
 
 def plan_json(name: str, seen: Plan, *, drift: bool = False, before: Topology | None = None) -> dict[str, Any]:

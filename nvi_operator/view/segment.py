@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nvi_operator.dataclass import dataclass
 
 
@@ -11,3 +13,10 @@ class Segment:
 
     text: str
     style: str = ""
+
+
+Piece = Sequence[Segment]  # some hundreds of lines at most: a terminal's library would take seconds for all at once
+
+
+def plain(piece: Piece) -> str:
+    return "".join(part.text for part in piece)

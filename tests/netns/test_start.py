@@ -68,8 +68,9 @@ def test_looking_starts_one_process_and_imports_no_more_than_it_needs(applied: R
     assert done.modules.isdisjoint({"pyroute2", "asyncio", "nvi_operator.doctor.checks", "watchdog"})
 
 
-def test_a_plan_that_no_terminal_shows_needs_no_console(applied: Run) -> None:
-    assert "rich.console" not in applied("plan").modules
+def test_a_plan_that_no_terminal_shows_needs_no_colours_and_no_document_that_is_not_there(applied: Run) -> None:
+    unused = {"rich", "nvi_operator.language.operator.model", "nvi_operator.explain.walk"}
+    assert applied("plan").modules.isdisjoint(unused)
 
 
 def test_a_plan_lists_links_addresses_and_rules_as_often_as_it_needs_them(applied: Run) -> None:

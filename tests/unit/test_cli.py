@@ -458,6 +458,16 @@ def test_validate_needs_no_kernel_and_no_colours() -> None:
     assert modules.isdisjoint({"pyroute2", "rich", "nftables"})
 
 
+def test_a_process_that_ends_looks_for_no_cycles_either() -> None:
+    ended = (
+        "import atexit, gc, sys; sys.argv = ['nvictl', 'schema']; from nvi_operator.cli import main; "
+        "atexit.register(lambda: print(gc.get_freeze_count(), file=sys.stderr)); sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", ended], capture_output=True, text=True, check=True)
+    assert int(done.stderr) > 0
+    assert gc.get_freeze_count() == 0, "a caller goes on"
+
+
 def test_a_command_looks_for_no_cycles_and_leaves_its_caller_to_do_so(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     monkeypatch.setattr(cli, "run", lambda arguments: seen.append(gc.isenabled()) or 0)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.text import Text
-
 from nvi_operator.preview.model import Preview
 from nvi_operator.state.lines import Line
 from nvi_operator.view.plan import coloured, wrapped
 from nvi_operator.view.preview.blocks import Block, blocks, clean, headline, same_line
+from nvi_operator.view.segment import Piece, Segment
 
 
-def preview_pieces(preview: Preview, width: int | None) -> Iterator[Text]:
+def preview_pieces(preview: Preview, width: int | None) -> Iterator[Piece]:
     """Lines as the other commands have them, not wider than `width`."""
     for block in blocks(preview):
-        yield Text(f"{_title(block)}\n", style="bold")
+        yield [Segment(f"{_title(block)}\n", "bold")]
         yield from coloured(wrapped(_lines(block), width))
-        yield Text("\n")
+        yield [Segment("\n")]
     if same := same_line(preview):
-        yield Text(f"{same}\n")
-    yield Text(f"From {clean(preview.base)} to {clean(preview.head)}: {headline(preview)}.", style="bold")
+        yield [Segment(f"{same}\n")]
+    yield [Segment(f"From {clean(preview.base)} to {clean(preview.head)}: {headline(preview)}.", "bold")]
 
 
 def _title(block: Block) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,7 @@ from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
 from nvi_operator.view.plan import HINT, applied, plan_json, plan_pieces, removed, summary, wrapped
+from nvi_operator.view.segment import Piece, plain
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -91,12 +93,16 @@ def test_an_object_is_one_line_in_the_words_of_its_tool(obj: object, text: str) 
 # --------------------------------------------------------------------------- a plan
 
 
+def drawn(pieces: Iterable[Piece]) -> Text:
+    return Text.assemble(*((part.text, part.style) for piece in pieces for part in piece))
+
+
 def planned(steps: Plan) -> Text:
-    return Text().join(plan_pieces(steps, kernel=True))
+    return drawn(plan_pieces(steps, kernel=True))
 
 
 def drifted(steps: Plan) -> Text:
-    return Text().join(drift_pieces(steps, kernel=True))
+    return drawn(drift_pieces(steps, kernel=True))
 
 
 CHANGED = plan(
@@ -135,11 +141,11 @@ def test_what_was_done_is_told_as_done() -> None:
         "No changes. The gateway is as the spec says.",
         "No changes. There is no gateway here.",
     )
-    assert Text().join(plan_pieces(CHANGED, last=applied)).plain.endswith(f"Applied and verified: {counted}")
+    assert drawn(plan_pieces(CHANGED, last=applied)).plain.endswith(f"Applied and verified: {counted}")
 
 
 def test_the_kernels_lines_are_shown_where_they_are_asked_for() -> None:
-    assert Text().join(plan_pieces(CHANGED, last=applied)).plain.splitlines() == [
+    assert drawn(plan_pieces(CHANGED, last=applied)).plain.splitlines() == [
         "~ the gateway itself: 1 ip rule, 1 route, 1 setting changed",
         HINT,
         "Applied and verified: 1 created, 1 updated, 1 deleted.",
@@ -150,7 +156,7 @@ def test_a_first_apply_of_hundreds_of_objects_is_a_line_of_the_gateway_itself() 
     rules = [("fib-rule", replace(RULE, priority=n)) for n in range(1000, 1042)]
     routes = [("route", replace(ROUTE, table=n)) for n in (7801, 7802)]
     first = plan(state(), state(*rules, *routes, ("nft-table", table("10.0.0.0/8")), ("link", DEVICE)))
-    assert Text().join(plan_pieces(first, last=applied)).plain.splitlines() == [
+    assert drawn(plan_pieces(first, last=applied)).plain.splitlines() == [
         "+ the gateway itself: device nvi0, 42 ip rules, 2 routes, 3 nft objects",
         HINT,
         "Applied and verified: 46 created.",
@@ -268,7 +274,7 @@ def test_in_full_every_element_is_a_line_and_the_text_comes_in_pieces() -> None:
     after = table(*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(5000)))
     assert len(list(table_lines(table(), after, full=True))) == 5001
     changed = plan(state(("nft-table", table())), state(("nft-table", after)))
-    pieces = [piece.plain.count("\n") for piece in plan_pieces(changed, full=True)]
+    pieces = [plain(piece).count("\n") for piece in plan_pieces(changed, full=True)]
     assert max(pieces) == 500
     assert sum(pieces) == 5005
 
