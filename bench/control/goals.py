@@ -67,6 +67,7 @@ GOALS: Sequence[Goal] = (
     Goal("peak memory: from YAML to the kernel", "load", s.YAML, 150, MEMORY),
     Goal("peak memory: `nvictl apply`, the largest process", "load", s.APPLY, 150, MEMORY),
     Goal("peak memory: `nvictl run`, after edits", "edit", s.YAML, 150, MEMORY),
+    Goal("the eBPF programs loaded, with those of the flow cache", "programs", s.ALL_PROGRAMS, 0.02, SECONDS),
     Goal("`nvictl --help`", "start", s.HELP, 0.1, SECONDS),
     Goal("`nvictl validate` of a small spec", "start", s.VALIDATE, 0.1, SECONDS),
     Goal("`nvictl apply` of it", "start", s.APPLY, 0.2, SECONDS),

@@ -39,6 +39,7 @@ class Step:
 OURS, TOPOLOGY, YAML, CSV = "ours", "ours, from the topology", "ours, from YAML", "ours, from CSV"
 NFT, BINDING, FERM, IP, PYROUTE2 = "nft", "python3-nftables", "ferm", "ip", "pyroute2"
 TABLE_ALONE, RECONCILE = "ours, the table alone", "ours, a daemon's reconcile"
+WITH_CACHE, ALL_PROGRAMS = "ours, with the flow cache", "ours, with the cache that asks conntrack"
 EMPTY = "python -c pass"
 HELP, VALIDATE, APPLY = "nvictl --help", "nvictl validate", "nvictl apply"
 EXPLAIN, COMPLETION = "nvictl explain", "nvictl completion"
@@ -134,6 +135,12 @@ STEPS: Mapping[str, Step] = {
         reference=IP,
         before="commands:routes_ip",
         sizes=SIZES[:3],
+    ),
+    "programs": Step(
+        "eBPF programs, loaded",
+        {OURS: "programs:load", WITH_CACHE: "programs:load_with_cache", ALL_PROGRAMS: "programs:load_all"},
+        sizes=NO_SIZE,
+        times=10,
     ),
     "start": Step(
         "Commands, from start to end",

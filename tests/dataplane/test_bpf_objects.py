@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from ctypes import CDLL
 
 import pytest
@@ -102,16 +101,3 @@ def test_without_rights_the_error_says_so() -> None:
         finally:
             os._exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_loading_is_quick() -> None:
-    """The best of a few; libbpf's questions to the kernel, what it can do, are asked once in a process."""
-
-    def once() -> float:
-        start = time.perf_counter()
-        for name in ("device", "egress_guard", "ingress_guard"):
-            with objects.load(name):
-                pass
-        return time.perf_counter() - start
-
-    assert min(once() for _ in range(10)) < 0.02

@@ -10,7 +10,7 @@ import pytest
 
 from nvi_operator.kernel.bpf.attach import Mechanism
 from tests.dataplane.bench import DEVICE, SERVER, SERVER6, options
-from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, Conversation, cached_bench
+from tests.dataplane.cached import LAN_IFNAME, MECHANISMS, WAN_IFNAME, CachedBench, Conversation, brief, cached_bench
 from tests.dataplane.flow_cache import leave_tag, refuse_tags
 from tests.dataplane.netns import until
 
@@ -138,7 +138,7 @@ def test_a_neighbour_with_another_mac_is_followed(cached: CachedBench, far: str)
 
 
 def test_a_neighbour_with_another_mac_is_followed_within_the_interval() -> None:
-    with cached_bench(interval_ms=300, longest_ms=300) as cached, cached.talk() as flow:
+    with cached_bench(interval_ms=brief(300), longest_ms=brief(300)) as cached, cached.talk() as flow:
         until(lambda: flow.go_on() or cached.cache.hits(), "it is cached")
         mac = "02:00:00:00:00:99"
         cached.server.ip(f"link set eth0 address {mac}")

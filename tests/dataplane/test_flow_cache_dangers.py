@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.dataplane.bench import CLIENT, SERVER, WAN
-from tests.dataplane.cached import CachedBench, cached_bench
+from tests.dataplane.cached import CachedBench, brief, cached_bench
 from tests.dataplane.netns import until
 from tests.dataplane.talk import upload
 
@@ -156,7 +156,7 @@ def test_the_end_of_a_connection_ends_its_entries(reset: bool) -> None:
 
 def test_none_overtakes_a_packet_on_the_slow_path() -> None:
     """Packets that come at once: when an entry has ended, those behind the one that renews it wait their turn."""
-    with cached_bench(interval_ms=100, longest_ms=100) as cached, cached.talk() as flow:
+    with cached_bench(interval_ms=brief(100), longest_ms=brief(100)) as cached, cached.talk() as flow:
         cached.offload(False)  # segments are made before the interface, which gets them in one go
         until(lambda: flow.go_on() or cached.cache.hits(), "both directions are cached")
         flow.client.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 64)
@@ -170,7 +170,7 @@ def test_none_overtakes_a_packet_on_the_slow_path() -> None:
             number += len(burst)
             return cached.cache.count("expired") > 20 and cached.cache.hits() > 100
 
-        until(in_order, "20 renewals between packets of the fast path", seconds=20)
+        until(in_order, "20 renewals between packets of the fast path", seconds=brief(20_000) / 1000)
 
 
 def test_a_renewed_flow_keeps_its_conntrack_entry_and_port() -> None:

@@ -210,7 +210,9 @@ def test_foreign_hooks_of_interfaces_see_every_packet(caching: Bench, hook: str)
         try:
             for _ in range(5):
                 flow.ask()
-            assert "packets 5 " in caching.gateway.run("nft list counter netdev foreign seen")
+            listed = caching.gateway.run("nft list counter netdev foreign seen")
+            # Twice, if it happens to take the slow path, which hands it back.
+            assert int(listed.partition("packets ")[2].split()[0]) >= 5
         finally:
             caching.gateway.run("nft delete table netdev foreign")
 
