@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Host:
+class ObservedHost:
     """`about`: which one it is, in words. `state`: its owned objects; `entries`: flows that conntrack knows.
 
     `notes`: what was assumed, or not looked at. `routes`: those of the host; None: as the facts tell of them.
@@ -76,7 +76,7 @@ def explanation_of(context: Context) -> Explanation:
 
 
 def _way(
-    host: Host, walk: Walk, kind: Literal["packet", "answer", "error"], after: tuple[WalkTree, ...] = ()
+    host: ObservedHost, walk: Walk, kind: Literal["packet", "answer", "error"], after: tuple[WalkTree, ...] = ()
 ) -> WalkTree:
     if host.others is None:
         return WalkTree(walk, kind, after)
@@ -86,7 +86,7 @@ def _way(
     return WalkTree(met.walk, kind, after if met.walk is walk else (), met.uncertain)
 
 
-def _following(host: Host, machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[WalkTree]:
+def _following(host: ObservedHost, machine: Machine, walk: Walk, arguments: Namespace) -> Iterator[WalkTree]:
     if arguments.reply:
         yield from (_way(host, each, "answer") for each in reply(machine, walk))
     if arguments.error or arguments.error_by:
@@ -112,7 +112,7 @@ def named_spec(context: Context) -> tuple[LoadedSpec, str]:
     return loaded_from(content, name), name
 
 
-def _planned(loaded: LoadedSpec, source: str) -> Host:
+def _planned(loaded: LoadedSpec, source: str) -> ObservedHost:
     """As an apply would make it: on this host if it has the spec's interfaces, otherwise on one made up for it."""
     here = {*loaded.spec.interfaces, *loaded.spec.wires} <= {name for _, name in socket.if_nameindex()}
     notes: list[str] = []
@@ -123,7 +123,7 @@ def _planned(loaded: LoadedSpec, source: str) -> Host:
         facts = assume_leases(loaded.spec, assume_inside(loaded.spec, assumed), notes.append)
     topology = resolve(loaded.name, loaded.spec, facts)
     on = "this host" if here else "a host as the spec says"
-    return Host(f"by {source}, on {on}", facts, topology, desired_state(topology), notes=tuple(notes))
+    return ObservedHost(f"by {source}, on {on}", facts, topology, desired_state(topology), notes=tuple(notes))
 
 
 def _facts(loaded: LoadedSpec) -> Facts:
@@ -135,7 +135,7 @@ def _facts(loaded: LoadedSpec) -> Facts:
         return kernel.facts(compiler.wires, compiler.flow_cache)
 
 
-def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet | None = None) -> Host:
+def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet | None = None) -> ObservedHost:
     """By the objects, and the flows of the packet, that the kernel holds; the spec names whose they are."""
     from nvi_operator.doctor.ruleset import parse_ruleset
     from nvi_operator.kernel.inspect.host_routes import read_host_routes
@@ -156,16 +156,16 @@ def live_host(context: Context, loaded: LoadedSpec, source: str, packet: Packet 
     others = parse_ruleset(foreign.objects, foreign.tables)
     notes = tuple(f"not looked at: {failure}" for failure in foreign.failures)
     about = f"as this host is now; names by {source}"
-    return Host(about, facts, topology, state, entries, notes, routes, others)
+    return ObservedHost(about, facts, topology, state, entries, notes, routes, others)
 
 
 def known_flows(packet: Packet) -> Iterator[ConntrackEntry]:
     """The flows that the packet may belong to: it is a further one of such a flow, or an answer."""
-    from nvi_operator.kernel.inspect.translations import Question, translations
+    from nvi_operator.kernel.inspect.translations import FlowFilter, translations
 
     if packet.protocol not in WITH_PORTS:  # an echo's identifier is not among what is listed
         return
-    for flow in translations(Question(address=packet.source)):
+    for flow in translations(FlowFilter(address=packet.source)):
         entry = entry_of(flow)
         if entry.protocol == packet.protocol and tuple_of(packet) in (entry.original, entry.reply):
             yield entry

@@ -32,7 +32,7 @@ def _rules(context: Context) -> int:
 
 def _forwards(context: Context) -> int:
     from nvi_operator.errors import NviError
-    from nvi_operator.kernel.inspect.translations import Question, translations
+    from nvi_operator.kernel.inspect.translations import FlowFilter, translations
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.cycle import preview
     from nvi_operator.topology.forward_use import forward_uses
@@ -50,18 +50,18 @@ def _forwards(context: Context) -> int:
         plan = preview(kernel, compiler)
         groups = kernel.counters(plan.before)
     counts = {name: count for counters in groups.values() for name, count in counters.items()}
-    uses = list(forward_uses(plan.topology, translations(Question(sources=False)), counts)) if plan.topology else []
+    uses = list(forward_uses(plan.topology, translations(FlowFilter(sources=False)), counts)) if plan.topology else []
     busiest = nlargest(arguments.top, uses, key=lambda use: use.flows)
     show(arguments, lambda: forwards_json(busiest, len(uses)), lambda: forwards_text(busiest, len(uses)))
     return 0
 
 
 def _translations(context: Context) -> int:
-    from nvi_operator.kernel.inspect.translations import Question, translations
+    from nvi_operator.kernel.inspect.translations import FlowFilter, translations
     from nvi_operator.view.nat import translations_json, translations_text
 
     arguments = context.arguments
-    found = translations(Question(address=arguments.address, zone=arguments.zone, mark=arguments.mark))
+    found = translations(FlowFilter(address=arguments.address, zone=arguments.zone, mark=arguments.mark))
     first = list(islice(found, arguments.top))
     total = len(first) + sum(1 for _ in found)
     show(arguments, lambda: translations_json(first, total), lambda: translations_text(first, total))
@@ -69,12 +69,14 @@ def _translations(context: Context) -> int:
 
 
 def _pools(context: Context) -> int:
-    from nvi_operator.kernel.inspect.translations import Question, translations
+    from nvi_operator.kernel.inspect.translations import FlowFilter, translations
     from nvi_operator.state.translation import pool_uses
     from nvi_operator.view.nat import pools_json, pools_text
 
     arguments = context.arguments
-    uses = list(pool_uses(translations(Question(destinations=False, address=arguments.address, zone=arguments.zone))))
+    uses = list(
+        pool_uses(translations(FlowFilter(destinations=False, address=arguments.address, zone=arguments.zone)))
+    )
     shown = uses[: arguments.top]
     show(arguments, lambda: pools_json(shown), lambda: pools_text(shown))
     return 0

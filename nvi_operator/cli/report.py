@@ -19,7 +19,7 @@ LARGEST_REPORT = 32 << 20
 
 
 @dataclass(frozen=True)
-class Member:
+class ReportFile:
     """A file of the report. `note` says what is wrong with it, or nothing."""
 
     name: str
@@ -27,14 +27,14 @@ class Member:
     note: str = ""
 
 
-def of_nvictl(name: str, *argv: str) -> Member:
+def of_nvictl(name: str, *argv: str) -> ReportFile:
     """The output of one of nvictl's own commands, in a process of its own: it may hang or crash."""
     from nvi_operator.cli import main
 
     return _of_child(name, lambda: main(argv), f"nvictl {' '.join(argv)}")
 
 
-def of_program(name: str, *argv: str) -> Member:
+def of_program(name: str, *argv: str) -> ReportFile:
     def replace() -> int:
         try:
             os.execvp(argv[0], argv)
@@ -45,15 +45,15 @@ def of_program(name: str, *argv: str) -> Member:
     return _of_child(name, replace, " ".join(argv))
 
 
-def of_file(name: str, path: Path) -> Member:
+def of_file(name: str, path: Path) -> ReportFile:
     try:
         with path.open("rb") as file:
-            return Member(name, *_bounded(file))
+            return ReportFile(name, *_bounded(file))
     except OSError as error:
-        return Member(name, "", f"{path}: {error.strerror}")
+        return ReportFile(name, "", f"{path}: {error.strerror}")
 
 
-def _of_child(name: str, function: Callable[[], int], shown: str) -> Member:
+def _of_child(name: str, function: Callable[[], int], shown: str) -> ReportFile:
     """Its standard output and standard error."""
     with tempfile.TemporaryFile() as output:
         pid = os.fork()
@@ -61,7 +61,7 @@ def _of_child(name: str, function: Callable[[], int], shown: str) -> Member:
             _run(function, output.fileno())
         ended = _wait(pid)
         text, note = _bounded(output)
-    return Member(name, f"$ {shown}\n{text}", "; ".join(filter(None, (ended, note))))
+    return ReportFile(name, f"$ {shown}\n{text}", "; ".join(filter(None, (ended, note))))
 
 
 def _run(function: Callable[[], int], output: int) -> None:
@@ -112,7 +112,7 @@ def _bounded(file: io.BufferedIOBase | tempfile._TemporaryFileWrapper[bytes]) ->
     )
 
 
-def write(path: Path, members: Iterable[Member], cleaned: Callable[[str], str], about: Sequence[str]) -> int:
+def write(path: Path, members: Iterable[ReportFile], cleaned: Callable[[str], str], about: Sequence[str]) -> int:
     """A tar.gz that only its owner may read; the number of members. Raises OSError, also where the file exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     index: list[str] = []
@@ -137,7 +137,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(entry, io.BytesIO(data))
 
 
-def spec_files(directory: Path) -> Iterator[Member]:
+def spec_files(directory: Path) -> Iterator[ReportFile]:
     """Every file that the spec is made of, by its name below the directory."""
     from nvi_operator.language.load.files import SpecFiles
 

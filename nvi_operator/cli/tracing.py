@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.explaining import Host, known_flows, live_host, named_spec
+from nvi_operator.cli.explaining import ObservedHost, known_flows, live_host, named_spec
 from nvi_operator.errors import NviError
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, Packet
@@ -63,7 +63,7 @@ def _followed(
     return chosen(_collect(tracer, lambda events: len(chosen(events)) >= needed, arguments.seconds))
 
 
-def _rules(host: Host) -> Rules:
+def _rules(host: ObservedHost) -> Rules:
     table = next((each for each in host.state.of_kind("nft-table") if isinstance(each, Table)), None)
     if table is None:
         raise NviError("trace: there is no gateway in this network namespace", hint="nvictl apply DIR makes it")

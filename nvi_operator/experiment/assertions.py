@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from nvi_operator.experiment.judge import Observation, Result, endpoints
+from nvi_operator.experiment.judge import ObservedPacket, ProbeResult, endpoints
 from nvi_operator.experiment.places import SERVICES, Places
-from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled
+from nvi_operator.experiment.probe import Disposition, Expected, PacketProbe, Sampled
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, UNCHANGED, Assertion, End, Traffic
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
@@ -30,15 +30,15 @@ class Assertions:
         self._assertions = assertions
         self._places = places
 
-    def probes(self) -> Iterator[Probe]:
+    def probes(self) -> Iterator[PacketProbe]:
         """Whatever becomes of them is right, as far as they are alone."""
         for assertion in self._assertions:
             for packet, uplink in islice(self._packets(assertion), _MOST):
-                yield Probe(LAW, assertion.name, "", packet, Expected(Disposition.ANY), uplink)
+                yield PacketProbe(LAW, assertion.name, "", packet, Expected(Disposition.ANY), uplink)
 
-    def results(self, results: Sequence[Result]) -> tuple[list[Result], Sampled | None]:
+    def results(self, results: Sequence[ProbeResult]) -> tuple[list[ProbeResult], Sampled | None]:
         """Of each assertion the first packets that oppose it, or one that it is about."""
-        found: list[Result] = []
+        found: list[ProbeResult] = []
         left_out: list[tuple[str, str]] = []
         for assertion in self._assertions:
             about = [result for result in results if self._is_about(assertion, result)]
@@ -139,7 +139,7 @@ class Assertions:
 
     # ------------------------------------------------------------------ what became of them
 
-    def _is_about(self, assertion: Assertion, result: Result) -> bool:
+    def _is_about(self, assertion: Assertion, result: ProbeResult) -> bool:
         packet, arrived = result.probe.packet, result.arrived
         senders: tuple[End, ...] = assertion.from_ or ("inside", "outside")
         if packet.icmp_type is not None and packet.icmp_type != ECHO_REQUEST[packet.family]:
@@ -161,7 +161,7 @@ class Assertions:
         )
         return all(asked) and not _is_excepted(assertion, packet, arrived)
 
-    def _is_from(self, end: End, result: Result) -> bool:
+    def _is_from(self, end: End, result: ProbeResult) -> bool:
         if end == OUTSIDE:
             return result.probe.uplink is not None
         own = result.probe.packet.in_interface is None
@@ -176,7 +176,7 @@ class Assertions:
             return destination in self._places.topology.uplink(place).addresses
         return _within(destination, (place,))
 
-    def _problem(self, assertion: Assertion, result: Result) -> str:
+    def _problem(self, assertion: Assertion, result: ProbeResult) -> str:
         """What opposes it, in words; empty where nothing does."""
         arrived = result.arrived
         if arrived is None:
@@ -193,7 +193,7 @@ class Assertions:
         )
         return seen if any(wrong) else ""
 
-    def _leaves(self, assertion: Assertion, result: Result) -> bool:
+    def _leaves(self, assertion: Assertion, result: ProbeResult) -> bool:
         """Is it one that has to leave by an uplink? Not what is redirected to the gateway, which answers it."""
         to = result.probe.packet.destination
         answered = result.refused is not None and result.refused.packet.source == to
@@ -206,7 +206,7 @@ class Assertions:
         return not _within(address, (*topology.inside_networks(family), *public)) and address not in own
 
 
-def _is_excepted(assertion: Assertion, packet: Packet, arrived: Observation | None) -> bool:
+def _is_excepted(assertion: Assertion, packet: Packet, arrived: ObservedPacket | None) -> bool:
     out = assertion.except_
     if out is None:
         return False
@@ -226,7 +226,7 @@ def _within(address: Address, networks: Iterable[Network]) -> bool:
     return any(network.version == address.version and address in network for network in networks)
 
 
-def _is_to(end: End, arrived: Observation) -> bool:
+def _is_to(end: End, arrived: ObservedPacket) -> bool:
     if end == OUTSIDE:
         return arrived.uplink is not None
     if end == INSIDE:
@@ -269,7 +269,7 @@ def _reaches(assertion: Assertion, packet: Packet) -> bool:
     )
 
 
-def _has_source(assertion: Assertion, result: Result, packet: Packet) -> bool:
+def _has_source(assertion: Assertion, result: ProbeResult, packet: Packet) -> bool:
     if assertion.as_ == UNCHANGED:
         return packet.source == result.probe.packet.source
     number = int(packet.source)

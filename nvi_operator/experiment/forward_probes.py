@@ -7,7 +7,7 @@ from itertools import count, islice
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.places import Places, spread
-from nvi_operator.experiment.probe import Expected, Probe, Sampled, ranges
+from nvi_operator.experiment.probe import Expected, PacketProbe, Sampled, ranges
 from nvi_operator.experiment.translation import is_redirected
 from nvi_operator.language.model.services import PortRange, Service
 from nvi_operator.language.model.values import Address, Network
@@ -43,7 +43,7 @@ class ForwardProbes:
         self._left_out: dict[str, str] = {}
         self._turns = count()
 
-    def probes(self) -> list[Probe]:
+    def probes(self) -> list[PacketProbe]:
         topology = self.places.topology
         names = sorted({e.name for e in topology.forwards} | {rule.name for rule in topology.forward_rules})
         chosen = set(spread(names, self.most))
@@ -61,7 +61,7 @@ class ForwardProbes:
             )
         return found
 
-    def _of(self, way: _Way, limited: dict[Address, list[ForwardRule]]) -> Iterator[Probe]:
+    def _of(self, way: _Way, limited: dict[Address, list[ForwardRule]]) -> Iterator[PacketProbe]:
         if isinstance(way.service, Service) and way.service.protocol == "dccp":
             self._left_out[way.name] = "packets of DCCP are not made"
             return
@@ -83,7 +83,7 @@ class ForwardProbes:
                     dscp=way.dscp,
                 )
                 what = f"the Internet to {_shown(way)} by {owner.name}"
-                yield Probe("forwards", way.name, what, packet, expected, owner.name)
+                yield PacketProbe("forwards", way.name, what, packet, expected, owner.name)
             else:
                 self._left_out[way.name] = f"no host of the Internet is a client at {way.public}"
         if way.hairpin and not way.source_ports:
@@ -99,7 +99,7 @@ class ForwardProbes:
     def _turn(self, way: _Way) -> int:
         return next(self._turns) if isinstance(way.service, str) or way.source_ports else 0
 
-    def _from_inside(self, way: _Way, expected: Expected, others: Sequence[Network]) -> Iterator[Probe]:
+    def _from_inside(self, way: _Way, expected: Expected, others: Sequence[Network]) -> Iterator[PacketProbe]:
         """Of the server's own network, and of one other."""
         home = self.places.home(way.servers[0], way.tenant or None)
         other = next((i for i in self.places.topology.inside_interfaces if i is not home), None)
@@ -112,7 +112,7 @@ class ForwardProbes:
                 if any(is_redirected(rule, packet) for rule in self.places.topology.redirects):
                     continue  # a redirect comes first
                 what = f"{client} to {_shown(way)}"
-                yield Probe("hairpin", way.name, what, packet, expected)
+                yield PacketProbe("hairpin", way.name, what, packet, expected)
 
     def _clients(self, inside: Inside, way: _Way, others: Sequence[Network]) -> Iterator[Address]:
         for client in self.places.clients(inside, way.public.version, self._turn(way)):

@@ -35,7 +35,7 @@ _ANSWER_FLAGS = frozenset({"syn", "ack"})  # of SCTP they stand for INIT ACK
 
 
 @dataclass(frozen=True)
-class Seen:
+class ParsedFrame:
     """A packet that arrived, and the number of the probe that it belongs to, where it says one.
 
     `quoted`: of an ICMP error, the packet that it is about.
@@ -146,14 +146,14 @@ def _header(packet: Packet, text: bytes) -> bytes:
     return first + struct.pack("!H", checksum(first + b"\0\0" + addresses)) + addresses + text
 
 
-def parse(data: bytes) -> Seen | None:
+def parse(data: bytes) -> ParsedFrame | None:
     """None for what is no IP packet."""
     packet = packet_in(data)
     if packet is None:
         return None
     header = (data[0] & 15) * 4 if packet.family == 4 else _HEADER_6
     is_error = packet.icmp_type in _ERRORS.get(packet.protocol, ())
-    return Seen(packet, number_in(data), packet_in(data[header + _HEADER_OF_ERROR :]) if is_error else None)
+    return ParsedFrame(packet, number_in(data), packet_in(data[header + _HEADER_OF_ERROR :]) if is_error else None)
 
 
 def answer(packet: Packet) -> Packet:
@@ -187,7 +187,7 @@ def too_big(about: Packet, number: int, by: Address, mtu: int = 1280) -> bytes:
 
 
 @dataclass(frozen=True)
-class Question:
+class NeighbourRequest:
     """Which hardware address has `target`? Asked by ARP or neighbour discovery."""
 
     target: Address
@@ -195,19 +195,19 @@ class Question:
     asker_mac: bytes
 
 
-def question(frame: bytes) -> Question | None:
+def question(frame: bytes) -> NeighbourRequest | None:
     """None for any other frame, and for one by which an address is only looked for or announced."""
     kind, data = struct.unpack_from("!H", frame, 12)[0], frame[_ETHERNET:]
     if kind == ARP and len(data) >= 28 and struct.unpack_from("!HHBBH", data) == (1, IPV4, 6, 4, 1):
         asker, target = IPv4Address(data[14:18]), IPv4Address(data[24:28])
-        return Question(target, asker, data[8:14]) if int(asker) and asker != target else None
+        return NeighbourRequest(target, asker, data[8:14]) if int(asker) and asker != target else None
     if kind == IPV6 and len(data) >= 64 and data[6] == ICMPV6 and data[40] == _NEIGHBOUR_SOLICITATION:
         source = IPv6Address(data[8:24])
-        return None if source.is_unspecified else Question(IPv6Address(data[48:64]), source, frame[6:12])
+        return None if source.is_unspecified else NeighbourRequest(IPv6Address(data[48:64]), source, frame[6:12])
     return None
 
 
-def neighbour(asked: Question, mac: bytes) -> bytes:
+def neighbour(asked: NeighbourRequest, mac: bytes) -> bytes:
     """The frame that answers: it is `mac`."""
     if asked.target.version == 4:
         body = struct.pack("!HHBBH", 1, IPV4, 6, 4, 2) + mac + asked.target.packed + asked.asker_mac

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment import frames
-from nvi_operator.experiment.probe import Disposition, Expected, Probe, is_in
+from nvi_operator.experiment.probe import Disposition, Expected, PacketProbe, is_in
 from nvi_operator.explain.packet import ICMP, ICMPV6, Packet
 from nvi_operator.explain.words import end_words
 
 
 @dataclass(frozen=True)
-class Observation:
+class ObservedPacket:
     """A packet at the far end of an interface. `uplink`: the one whose router got it; None: a host of the wire.
 
     `quoted`: of an ICMP error, the packet that it is about.
@@ -29,17 +29,17 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Result:
+class ProbeResult:
     """`problems` is empty where all was as expected; `way` says in words what was seen.
 
     `refused`: an ICMP error or a reset that came back about it.
     """
 
-    probe: Probe
+    probe: PacketProbe
     way: str
     problems: tuple[str, ...]
-    arrived: Observation | None = None
-    refused: Observation | None = None
+    arrived: ObservedPacket | None = None
+    refused: ObservedPacket | None = None
 
     @property
     def passed(self) -> bool:
@@ -47,15 +47,18 @@ class Result:
 
 
 def judge(
-    probe: Probe, arrived: Observation | None, returned: Observation | None, refused: Observation | None
-) -> Result:
+    probe: PacketProbe,
+    arrived: ObservedPacket | None,
+    returned: ObservedPacket | None,
+    refused: ObservedPacket | None,
+) -> ProbeResult:
     problems = (
         () if probe.expected.disposition is Disposition.ANY else tuple(_problems(probe, arrived, returned, refused))
     )
-    return Result(probe, _way(arrived, refused), problems, arrived, refused)
+    return ProbeResult(probe, _way(arrived, refused), problems, arrived, refused)
 
 
-def _way(arrived: Observation | None, refused: Observation | None) -> str:
+def _way(arrived: ObservedPacket | None, refused: ObservedPacket | None) -> str:
     if arrived is not None:
         return f"{arrived.place}: {endpoints(arrived.packet)}"
     if refused is not None:
@@ -64,7 +67,10 @@ def _way(arrived: Observation | None, refused: Observation | None) -> str:
 
 
 def _problems(
-    probe: Probe, arrived: Observation | None, returned: Observation | None, refused: Observation | None
+    probe: PacketProbe,
+    arrived: ObservedPacket | None,
+    returned: ObservedPacket | None,
+    refused: ObservedPacket | None,
 ) -> Iterator[str]:
     expected = probe.expected
     if expected.disposition is Disposition.DROPPED:
@@ -88,7 +94,7 @@ def _problems(
         yield from _wrong_answer(probe, arrived, returned, refused)
 
 
-def _wrong(expected: Expected, arrived: Observation) -> Iterator[str]:
+def _wrong(expected: Expected, arrived: ObservedPacket) -> Iterator[str]:
     packet = arrived.packet
     if expected.ifnames and arrived.ifname not in expected.ifnames:
         yield f"expected behind {_any(expected.ifnames)}: arrived at {arrived.place}"
@@ -106,7 +112,7 @@ def _wrong(expected: Expected, arrived: Observation) -> Iterator[str]:
 
 
 def _wrong_answer(
-    probe: Probe, arrived: Observation, returned: Observation | None, refused: Observation | None
+    probe: PacketProbe, arrived: ObservedPacket, returned: ObservedPacket | None, refused: ObservedPacket | None
 ) -> Iterator[str]:
     if returned is None:
         why = f": {refused.packet.source}: {_reason(refused.packet)}" if refused else ""
@@ -123,7 +129,7 @@ def _wrong_answer(
         yield f"its answer must be {endpoints(sent)}: it was {endpoints(answer)}"
 
 
-def _wrong_error(probe: Probe, arrived: Observation, refused: Observation | None) -> Iterator[str]:
+def _wrong_error(probe: PacketProbe, arrived: ObservedPacket, refused: ObservedPacket | None) -> Iterator[str]:
     """The sender lowers its packets' size for an error that quotes what it sent."""
     if refused is None or refused.quoted is None:
         yield f"an error about it, sent by the router of {arrived.place}, did not reach the sender"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.experiment.judge import Result
+from nvi_operator.experiment.judge import ProbeResult
 from nvi_operator.experiment.probe import Sampled
 
 
@@ -16,8 +16,8 @@ class Tried:
     assumed: tuple[str, ...]
     notes: tuple[str, ...]
     sampled: tuple[Sampled, ...]
-    results: tuple[Result, ...]
+    results: tuple[ProbeResult, ...]
 
     @property
-    def failed(self) -> tuple[Result, ...]:
+    def failed(self) -> tuple[ProbeResult, ...]:
         return tuple(result for result in self.results if not result.passed)

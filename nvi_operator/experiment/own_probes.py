@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from nvi_operator.experiment.places import Places
-from nvi_operator.experiment.probe import Expected, Probe, ranges
+from nvi_operator.experiment.probe import Expected, PacketProbe, ranges
 from nvi_operator.experiment.translation import matches
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import PortRange, Service
@@ -18,7 +18,7 @@ _ANY = {4: ip_address("0.0.0.0"), 6: ip_address("::")}
 _TIME = Service("udp", PortRange(123, 123))
 
 
-def own_probes(places: Places) -> Iterator[Probe]:
+def own_probes(places: Places) -> Iterator[PacketProbe]:
     """To a stranger, bound to nothing, in each family that has a way out for such."""
     for family in FAMILIES:
         far = places.stranger(family)
@@ -26,7 +26,7 @@ def own_probes(places: Places) -> Iterator[Probe]:
             continue
         packet = replace(places.packet("", _ANY[family], far, _TIME), in_interface=None)
         if (expected := _expected(places, packet)) is not None:
-            yield Probe(LAW, f"IPv{family}", f"to the Internet, {far}", packet, expected)
+            yield PacketProbe(LAW, f"IPv{family}", f"to the Internet, {far}", packet, expected)
 
 
 def _expected(places: Places, packet: Packet) -> Expected | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nvi_operator.experiment.judge import Result, endpoints
+from nvi_operator.experiment.judge import ProbeResult, endpoints
 from nvi_operator.experiment.places import FIRST_PORT
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.verdict import Forwarded, NotModelled
@@ -14,7 +14,7 @@ from nvi_operator.explain.walk import Walk, walks
 LAW = "explain"
 
 
-def predictions(machine: Machine, results: Iterable[Result]) -> Iterator[Result]:
+def predictions(machine: Machine, results: Iterable[ProbeResult]) -> Iterator[ProbeResult]:
     """One for each packet that was sent, as the first one of a flow."""
     for result in results:
         predicted = walks(machine, result.probe.packet)
@@ -25,7 +25,7 @@ def predictions(machine: Machine, results: Iterable[Result]) -> Iterator[Result]
         yield replace(result, probe=replace(result.probe, law=LAW), problems=problems)
 
 
-def _agrees(walk: Walk, result: Result) -> bool:
+def _agrees(walk: Walk, result: ProbeResult) -> bool:
     arrived = result.arrived
     if not isinstance(walk.verdict, Forwarded) or arrived is None:
         return not isinstance(walk.verdict, Forwarded) and arrived is None

@@ -39,7 +39,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Probe:
+class PacketProbe:
     """`law`: the heading under which it is told; `entry`: the name of what in the spec it is about; `what`: in words.
 
     `uplink`: by whose router it comes in; None: a host on the interface sends it.

@@ -10,7 +10,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.forward_probes import ForwardProbes
 from nvi_operator.experiment.own_probes import own_probes
 from nvi_operator.experiment.places import SERVICES, Places, spread
-from nvi_operator.experiment.probe import Disposition, Expected, Probe, Sampled, is_in, ranges
+from nvi_operator.experiment.probe import Disposition, Expected, PacketProbe, Sampled, is_in, ranges
 from nvi_operator.experiment.translation import counterpart, leaving, served
 from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.services import PortRange, Service
@@ -22,14 +22,14 @@ T = TypeVar("T", SourceRule, StaticEntry, TwiceEntry, RedirectRule)
 
 
 @dataclass(frozen=True)
-class Trial:
+class ProbeSet:
     """All that is sent, and of what it is a part."""
 
-    probes: tuple[Probe, ...]
+    probes: tuple[PacketProbe, ...]
     sampled: tuple[Sampled, ...]
 
 
-def make_probes(places: Places, most: int) -> Trial:
+def make_probes(places: Places, most: int) -> ProbeSet:
     """`most`: entries of each section that are tried."""
     return _Maker(places, most).trial()
 
@@ -42,7 +42,7 @@ class _Maker:
         self.sampled: list[Sampled] = []
         self._left_out: dict[str, str] = {}
 
-    def trial(self) -> Trial:
+    def trial(self) -> ProbeSet:
         probes = [*self._networks(), *own_probes(self.places)]
         probes += self._of("source NAT", self.topology.source_rules, self._source_rule)
         forwards = ForwardProbes(self.places, self.most)
@@ -51,9 +51,9 @@ class _Maker:
         probes += self._of("redirects", self.topology.redirects, self._redirect)
         probes += self._of("1:1 NAT", self.topology.statics, self._static)
         probes += self._of("twice NAT", self.topology.twice, self._twice)
-        return Trial(tuple(probes), tuple(self.sampled))
+        return ProbeSet(tuple(probes), tuple(self.sampled))
 
-    def _of(self, law, entries: Sequence[T], make) -> Iterator[Probe]:  # type: ignore[no-untyped-def]
+    def _of(self, law, entries: Sequence[T], make) -> Iterator[PacketProbe]:  # type: ignore[no-untyped-def]
         """Of some entries of a section, by name; what cannot be tried is left out and told."""
         names = list(dict.fromkeys(entry.name for entry in entries))
         chosen = set(spread(names, self.most))
@@ -67,7 +67,7 @@ class _Maker:
 
     # ------------------------------------------------------------------ inside networks
 
-    def _networks(self) -> Iterator[Probe]:
+    def _networks(self) -> Iterator[PacketProbe]:
         """Whatever an inside host sends to a stranger leaves translated, or not at all."""
         for inside in self.topology.inside_interfaces:
             for network in inside.networks:
@@ -81,31 +81,33 @@ class _Maker:
                     packet = self.places.packet(inside.interface.ifname, host, far, service)
                     expected = leaving(self.places, inside, packet).expected
                     what = f"{host} to the Internet"
-                    yield Probe("inside networks", f"{inside.interface.ifname} {network}", what, packet, expected)
+                    yield PacketProbe(
+                        "inside networks", f"{inside.interface.ifname} {network}", what, packet, expected
+                    )
                 if expected.disposition is Disposition.ARRIVES:
                     yield self._too_big(inside, network, host, far)
                 if not is_in(host, expected.sources):  # where sources stay as they are, strays may leave as well
                     yield self._stray(inside, network, host, far)
 
-    def _too_big(self, inside: Inside, network: Network, host: Address, far: Address) -> Probe:
+    def _too_big(self, inside: Inside, network: Network, host: Address, far: Address) -> PacketProbe:
         """Otherwise a connection through a narrow link hangs as soon as it sends much."""
         packet = self.places.packet(inside.interface.ifname, host, far, SERVICES[0])
         expected = replace(leaving(self.places, inside, packet).expected, disposition=Disposition.TOO_BIG)
         what = f"{host} to the Internet, and a router's `packet too big`"
-        return Probe("inside networks", f"{inside.interface.ifname} {network}", what, packet, expected)
+        return PacketProbe("inside networks", f"{inside.interface.ifname} {network}", what, packet, expected)
 
-    def _stray(self, inside: Inside, network: Network, host: Address, far: Address) -> Probe:
+    def _stray(self, inside: Inside, network: Network, host: Address, far: Address) -> PacketProbe:
         """What belongs to no flow is not translated, and so must not leave."""
         packet = self.places.packet(inside.interface.ifname, host, far, None)
         packet = replace(packet, icmp_type=ECHO_REPLY[host.version])
         what = f"{host} to the Internet, of no connection"
-        return Probe(
+        return PacketProbe(
             "inside networks", f"{inside.interface.ifname} {network}", what, packet, Expected(Disposition.DROPPED)
         )
 
     # ------------------------------------------------------------------ source NAT
 
-    def _source_rule(self, rule: SourceRule) -> Iterator[Probe]:
+    def _source_rule(self, rule: SourceRule) -> Iterator[PacketProbe]:
         conditions = rule.conditions
         if any(service.protocol == "dccp" for service in conditions.services[:1]):
             self._left_out[rule.name] = "packets of DCCP are not made"
@@ -121,7 +123,7 @@ class _Maker:
                 found = leaving(self.places, inside, packet)
                 if found.entry == rule.name:
                     what = f"{packet.source} to {packet.destination}"
-                    yield Probe("source NAT", rule.name, what, packet, found.expected)
+                    yield PacketProbe("source NAT", rule.name, what, packet, found.expected)
                     return
                 self._left_out[rule.name] = f"{found.law} {found.entry} comes first"
         self._left_out.setdefault(rule.name, "no packet that could be sent is its")
@@ -172,7 +174,7 @@ class _Maker:
 
     # ------------------------------------------------------------------ redirects
 
-    def _redirect(self, rule: RedirectRule) -> Iterator[Probe]:
+    def _redirect(self, rule: RedirectRule) -> Iterator[PacketProbe]:
         conditions = rule.conditions
         far = self.places.stranger(conditions.family, (), rule.spared)
         for inside in self.topology.inside_interfaces:
@@ -190,11 +192,11 @@ class _Maker:
             for service in conditions.services:
                 packet = self.places.packet(inside.interface.ifname, host, far, service)
                 what = f"{host} asks {far} port {service}"
-                yield Probe("redirects", rule.name, what, packet, served(self.places, rule, packet))
+                yield PacketProbe("redirects", rule.name, what, packet, served(self.places, rule, packet))
 
     # ------------------------------------------------------------------ 1:1 and twice NAT
 
-    def _static(self, static: StaticEntry) -> Iterator[Probe]:
+    def _static(self, static: StaticEntry) -> Iterator[PacketProbe]:
         home, host = self._host_of(static)
         if home is None or host is None:
             self._left_out[static.name] = f"{static.real} is in no inside network"
@@ -208,16 +210,16 @@ class _Maker:
             packet = self.places.packet(ifname, host, far, port)
             found = leaving(self.places, home, packet)
             if (found.law, found.entry) == ("1:1 NAT", static.name):
-                yield Probe("1:1 NAT", static.name, f"{host} to the Internet", packet, found.expected)
+                yield PacketProbe("1:1 NAT", static.name, f"{host} to the Internet", packet, found.expected)
         expected = Expected(ifnames=frozenset({ifname}), destinations=ranges([host]))
         if far is not None and owner is not None and not static.askers:
             packet = self.places.packet(owner.interface.ifname, far, mapped, port)
-            yield Probe("1:1 NAT", static.name, f"the Internet to {mapped}", packet, expected, owner.name)
+            yield PacketProbe("1:1 NAT", static.name, f"the Internet to {mapped}", packet, expected, owner.name)
         for asker in static.askers or (self.topology.inside_interfaces if owner is None and not static.far else ()):
             client = next(self.places.clients(asker, host.version), None)
             if client is not None and asker is not home:
                 packet = self.places.packet(asker.interface.ifname, client, mapped, port)
-                yield Probe("1:1 NAT", static.name, f"{client} to {mapped}", packet, expected)
+                yield PacketProbe("1:1 NAT", static.name, f"{client} to {mapped}", packet, expected)
 
     def _host_of(self, static: StaticEntry) -> tuple[Inside | None, Address | None]:
         for host in self.places.hosts(static.real):
@@ -226,7 +228,7 @@ class _Maker:
                 return home, host
         return None, None
 
-    def _twice(self, twice: TwiceEntry) -> Iterator[Probe]:
+    def _twice(self, twice: TwiceEntry) -> Iterator[PacketProbe]:
         uplink = self.topology.uplink(twice.uplink)
         host = next((h for h in self.places.hosts(twice.real) if self.places.home(h) is not None), None)
         alias = next(self.places.hosts(twice.alias, [*twice.refused, *twice.own]), None)
@@ -237,7 +239,7 @@ class _Maker:
         port = Service("tcp", PortRange(47808, 47808))
         packet = self.places.packet(home.interface.ifname, host, alias, port)
         expected = leaving(self.places, home, packet).expected
-        yield Probe("twice NAT", twice.name, f"{host} to {alias}", packet, expected)
+        yield PacketProbe("twice NAT", twice.name, f"{host} to {alias}", packet, expected)
         if twice.far_opens:
             far = counterpart(alias, twice.alias, twice.far)
             mapped = counterpart(host, twice.real, twice.mapped)
@@ -245,4 +247,4 @@ class _Maker:
             expected = Expected(
                 ifnames=frozenset({home.interface.ifname}), sources=ranges([alias]), destinations=ranges([host])
             )
-            yield Probe("twice NAT", twice.name, f"{far} to {mapped}", packet, expected, twice.uplink)
+            yield PacketProbe("twice NAT", twice.name, f"{far} to {mapped}", packet, expected, twice.uplink)

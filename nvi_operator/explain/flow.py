@@ -7,7 +7,7 @@ from typing import Literal
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import protocol_number
-from nvi_operator.state.translation import Translation
+from nvi_operator.state.translation import FlowTranslation
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ConntrackEntry:
     answered: bool = True
 
 
-def entry_of(flow: Translation) -> ConntrackEntry:
+def entry_of(flow: FlowTranslation) -> ConntrackEntry:
     """The entry of a flow as the kernel lists it."""
     new_source, new_destination = flow.new_source != flow.source, flow.new_destination != flow.destination
     ports = (flow.new_source_port != flow.source_port, flow.new_destination_port != flow.destination_port)

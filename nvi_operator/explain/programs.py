@@ -17,7 +17,7 @@ from nvi_operator.explain.packet import ICMP_OF, TCP
 from nvi_operator.explain.passing import Ends, Passing
 from nvi_operator.explain.spans import Span, Spans
 from nvi_operator.explain.verdict import Dropped, NotModelled
-from nvi_operator.kinds.egress_guard import EgressGuard, GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import EgressGuard, GuardEntry, PrefixRole
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.kinds.link import Link
 from nvi_operator.kinds.tc_program import TcProgram
@@ -153,14 +153,14 @@ class Programs:
                 if inside is not None:
                     yield from self._judged(guard, inside, entry.standing, entry.rules, ends)
         if rest is not None:
-            yield from self._judged(guard, rest, Standing.NONE, 0, ends)
+            yield from self._judged(guard, rest, PrefixRole.NONE, 0, ends)
 
     def _judged(
-        self, guard: EgressGuard, passing: Passing, standing: Standing, rules: int, ends: Ends
+        self, guard: EgressGuard, passing: Passing, standing: PrefixRole, rules: int, ends: Ends
     ) -> Iterator[Passing]:
         assert guard.stage_mask is not None
         has_stage = bool(passing.mark & guard.stage_mask)
-        if standing & Standing.OWN:
+        if standing & PrefixRole.OWN:
             ending = _ends_flow(passing) if passing.is_own and not has_stage else None
             if ending is None:
                 yield passing
@@ -170,7 +170,7 @@ class Programs:
             if others is not None:
                 yield others
             return
-        if standing & Standing.FREE:
+        if standing & PrefixRole.FREE:
             yield passing
             return
         if passing.is_own:
@@ -182,9 +182,9 @@ class Programs:
                 inside, rest = rest.split(rest.now["destination"], spans)
                 if inside is not None:
                     yield inside
-        self._drop(guard, rest, "untranslated" if standing & Standing.INSIDE else "foreign", ends)
+        self._drop(guard, rest, "untranslated" if standing & PrefixRole.INSIDE else "foreign", ends)
 
-    def _own(self, guard: EgressGuard, passing: Passing, standing: Standing, ends: Ends) -> Iterator[Passing]:
+    def _own(self, guard: EgressGuard, passing: Passing, standing: PrefixRole, ends: Ends) -> Iterator[Passing]:
         rest: Passing | None = passing
         if standing and passing.family == 6:
             groups, rest = passing.split(passing.now["destination"], _MULTICAST_6)
@@ -195,12 +195,12 @@ class Programs:
             if neighbours is not None:
                 yield neighbours
             for each in (errors, others):
-                self._drop(guard, each, "untranslated" if standing & Standing.INSIDE else "wrong_uplink", ends)
+                self._drop(guard, each, "untranslated" if standing & PrefixRole.INSIDE else "wrong_uplink", ends)
             return
         if not standing:
             yield passing
         else:
-            self._drop(guard, rest, "untranslated" if standing & Standing.INSIDE else "wrong_uplink", ends)
+            self._drop(guard, rest, "untranslated" if standing & PrefixRole.INSIDE else "wrong_uplink", ends)
 
     def _drop(self, guard: EgressGuard, passing: Passing | None, counter: str, ends: Ends) -> None:
         if passing is not None:
@@ -224,8 +224,8 @@ def _flattened(entries: Iterable[GuardEntry], side: str, family: Family) -> Iter
     """Prefixes nest: each loses what lies within it."""
     mine = [(address_span(e.network), e) for e in entries if e.side == side and (":" in e.network) == (family == 6)]
     mine.sort(key=lambda item: (item[0][0], -item[0][1]))
-    parts: dict[tuple[Standing, int], list[Span]] = {}
-    first: dict[tuple[Standing, int], GuardEntry] = {}
+    parts: dict[tuple[PrefixRole, int], list[Span]] = {}
+    first: dict[tuple[PrefixRole, int], GuardEntry] = {}
     open_: list[tuple[int, GuardEntry, int]] = []  # its end, the entry, where its next part begins
 
     def close(before: int) -> None:

@@ -28,7 +28,7 @@ _REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS)
 
 
 @dataclass(frozen=True)
-class Refused:
+class MissingRight:
     """A right that is missing: for what, what the kernel answered, and what to do."""
 
     what: str
@@ -51,27 +51,27 @@ def require(plan: Plan, drivers: Mapping[str, type[Driver]]) -> None:
         )
 
 
-def refused(settings: Iterable[str] = FORWARDING.values(), *, programs: bool = False) -> tuple[Refused, ...]:
+def refused(settings: Iterable[str] = FORWARDING.values(), *, programs: bool = False) -> tuple[MissingRight, ...]:
     """The rights that are missing in the calling thread's network namespace; none changes anything when tried."""
     return tuple(_refused(settings, programs=programs))
 
 
-def _refused(settings: Iterable[str], *, programs: bool) -> Iterator[Refused]:
+def _refused(settings: Iterable[str], *, programs: bool) -> Iterator[MissingRight]:
     admin = "run as root, or with CAP_NET_ADMIN in this network namespace"
     if why := _tried(_change_a_link):
-        yield Refused("changing links, routes and rules", why, admin)
+        yield MissingRight("changing links, routes and rules", why, admin)
     if why := _tried(_ask_nftables):
-        yield Refused("changing nftables", why, admin)
+        yield MissingRight("changing nftables", why, admin)
     for path in sorted(settings):
         if why := _tried(partial(_open_to_write, path)):
-            yield Refused(f"writing {PROC / path}", why, f"{admin}, and where /proc/sys is mounted writable")
+            yield MissingRight(f"writing {PROC / path}", why, f"{admin}, and where /proc/sys is mounted writable")
             break
     if programs:
         try:
             try_programs()
         except CapabilityError as error:
             what, _, why = error.message.rpartition(": ")
-            yield Refused(what, why, error.hint)
+            yield MissingRight(what, why, error.hint)
         except NviError:
             return  # not a question of rights: the driver's own check says more
 

@@ -21,7 +21,7 @@ from nvi_operator.topology.prefixes import ANY, Prefixes, fewest
 from nvi_operator.topology.rules import Conditions, Unchanged
 
 
-class Standing(IntFlag):
+class PrefixRole(IntFlag):
     """What a prefix means to one interface. A prefix with none of these is foreign."""
 
     NONE = 0
@@ -41,7 +41,7 @@ class GuardEntry:
 
     side: Literal["source", "destination"]
     network: str
-    standing: Standing = Standing.NONE
+    standing: PrefixRole = PrefixRole.NONE
     rules: int = 0
 
 
@@ -85,7 +85,7 @@ def _desired(topology: Topology) -> Iterator[EgressGuard]:
 
 
 def _rest_is_free(family: Family) -> GuardEntry:
-    return GuardEntry("source", ANY[family], Standing.FREE)
+    return GuardEntry("source", ANY[family], PrefixRole.FREE)
 
 
 def _answers(topology: Topology) -> Iterator[GuardEntry]:
@@ -96,7 +96,7 @@ def _answers(topology: Topology) -> Iterator[GuardEntry]:
     own = [network for family in FAMILIES for network in _sources(topology, family, lambda _: True)]
     if own:
         yield from map(_rest_is_free, FAMILIES)
-        yield from (GuardEntry("source", str(network), Standing.OWN) for network in own)
+        yield from (GuardEntry("source", str(network), PrefixRole.OWN) for network in own)
 
 
 def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardEntry]:
@@ -105,11 +105,11 @@ def _entries(topology: Topology, ifname: str, family: Family) -> Iterator[GuardE
     other = Prefixes(fewest((*_sources(topology, family, lambda _: True), *topology.displaced), family))
     rules = tuple(_rules(topology, ifname, family))
 
-    def standing(network: Network) -> Standing:
-        for prefixes, found in ((own, Standing.OWN), (other, Standing.OTHER), (inside, Standing.INSIDE)):
+    def standing(network: Network) -> PrefixRole:
+        for prefixes, found in ((own, PrefixRole.OWN), (other, PrefixRole.OTHER), (inside, PrefixRole.INSIDE)):
             if prefixes.cover(network):
                 return found
-        return Standing.NONE
+        return PrefixRole.NONE
 
     for network in _distinct(inside, own, other, *(rule.sources for rule in rules)):
         bits = _bits(rule for rule in rules if rule.sources.cover(network)) if rules else 0
@@ -182,10 +182,10 @@ def _describe(guard: EgressGuard) -> str:
     sources = [entry for entry in guard.entries if entry.side == "source"]
     parts = [
         f"{word} {', '.join(networks)}"
-        for word, standing in (("own", Standing.OWN), ("inside", Standing.INSIDE), ("other", Standing.OTHER))
+        for word, standing in (("own", PrefixRole.OWN), ("inside", PrefixRole.INSIDE), ("other", PrefixRole.OTHER))
         if (networks := sorted(entry.network for entry in sources if entry.standing & standing))
     ]
-    free = {entry.network for entry in sources if entry.standing & Standing.FREE}
+    free = {entry.network for entry in sources if entry.standing & PrefixRole.FREE}
     if len(free) == 1:
         parts.append(f"all of {min(free)} leaves")
     elif free:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.state.host import HostState, Object, Ref
-from nvi_operator.topology.flows import Stranded
+from nvi_operator.topology.flows import StrandedCount
 from nvi_operator.topology.incremental import TopologyDelta
 from nvi_operator.topology.model import Topology
 
@@ -53,7 +53,7 @@ class Plan:
     after: HostState
     topology: Topology | None = None
     delta: TopologyDelta | None = field(default=None, compare=False)
-    stranded: tuple[Stranded, ...] = field(default=(), compare=False)
+    stranded: tuple[StrandedCount, ...] = field(default=(), compare=False)
     ignored: tuple[str, ...] = field(default=(), compare=False)  # objects that differ, and that a policy leaves out
 
     @property

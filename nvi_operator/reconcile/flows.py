@@ -11,7 +11,7 @@ from nvi_operator.language.model.values import Network
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.stranded import StrandedFlows
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.topology.flows import FlowQuestion, Stranded, TrackedFlow
+from nvi_operator.topology.flows import FlowQuestion, StrandedCount, TrackedFlow
 
 
 class FlowKernel(Protocol):
@@ -31,7 +31,7 @@ def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bo
     if spec is None or not plan or plan.topology is None:
         return plan
     asked = StrandedFlows(spec, plan, compiler.lost)
-    found: list[Stranded] = []
+    found: list[StrandedCount] = []
     waiting: set[Network] = set()
     for question in asked.questions():
         ended = 0 if end else None
@@ -43,10 +43,10 @@ def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bo
             if end and flows and spec.stranded_flows == "end":
                 ended = kernel.end_flows(flows)
         except NviError as error:  # the gateway is as it should be all the same
-            found.append(Stranded(f"{question.why}: {error.message}", 0, ended))
+            found.append(StrandedCount(f"{question.why}: {error.message}", 0, ended))
             continue
         if flows:
-            found.append(Stranded(question.why, len(flows), ended))
+            found.append(StrandedCount(question.why, len(flows), ended))
     if end:
         compiler.lost = frozenset(waiting)
     return replace(plan, stranded=tuple(found))

@@ -11,8 +11,8 @@ from itertools import chain
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment import frames
-from nvi_operator.experiment.judge import Observation, Result, judge
-from nvi_operator.experiment.probe import Disposition, Probe
+from nvi_operator.experiment.judge import ObservedPacket, ProbeResult, judge
+from nvi_operator.experiment.probe import Disposition, PacketProbe
 from nvi_operator.explain.packet import ECHO_REPLY, Packet
 from nvi_operator.language.model.values import Address
 from nvi_operator.simulate.own_sockets import OwnSockets
@@ -26,7 +26,7 @@ _ANSWER = 1 << 31  # in the number of a probe: this is its answer
 
 @dataclass
 class _Sent:
-    probe: Probe
+    probe: PacketProbe
     arrival: Arrival | None = None
     returned: Arrival | None = None
     refused: Arrival | None = None
@@ -38,7 +38,7 @@ class _Sent:
         return wanted is not None or (self.refused is not None)
 
 
-class Exchange:
+class ProbeRunner:
     """Over these wires. `patience`: seconds without an arrival, after which what is missing is lost.
 
     `owner` tells the uplink that an address is routed to: answers to it come in there, whichever way packets left.
@@ -58,7 +58,7 @@ class Exchange:
         self._sent: dict[int, _Sent] = {}
         self._flows: dict[tuple[str, int | None, object], int] = {}
 
-    def run(self, probes: Sequence[Probe]) -> list[Result]:
+    def run(self, probes: Sequence[PacketProbe]) -> list[ProbeResult]:
         """In their order. Raises KernelError."""
         numbers = list(range(len(probes)))
         unsure = (Disposition.DROPPED, Disposition.ANY)
@@ -71,7 +71,7 @@ class Exchange:
                 self._batch(probes, dropped[start : start + _BATCH], _QUIET)
         return [self._result(self._sent[number]) for number in numbers]
 
-    def _batch(self, probes: Sequence[Probe], numbers: Sequence[int], patience: float) -> None:
+    def _batch(self, probes: Sequence[PacketProbe], numbers: Sequence[int], patience: float) -> None:
         for number in numbers:
             probe = probes[number]
             self._sent[number] = _Sent(probe)
@@ -139,13 +139,13 @@ class Exchange:
         sent.refused = sent.refused or arrival
         return True
 
-    def _result(self, sent: _Sent) -> Result:
-        def observed(arrival: Arrival | None) -> Observation | None:
+    def _result(self, sent: _Sent) -> ProbeResult:
+        def observed(arrival: Arrival | None) -> ObservedPacket | None:
             if arrival is None:
                 return None
             uplinks = self._ends[arrival.ifname].wire.uplinks if arrival.ifname in self._ends else ()
             uplink = arrival.router or (uplinks[0] if len(uplinks) == 1 else None)
-            return Observation(arrival.ifname, uplink, arrival.seen.packet, arrival.seen.quoted)
+            return ObservedPacket(arrival.ifname, uplink, arrival.seen.packet, arrival.seen.quoted)
 
         return judge(sent.probe, observed(sent.arrival), observed(sent.returned), observed(sent.refused))
 

@@ -43,7 +43,7 @@ class OwnSockets:
                 data = own.recv(65535)
             except OSError:  # of an ICMP error about it
                 continue
-            yield Arrival(_NOWHERE, None, frames.Seen(frames.answer(packet), frames.number_in(data)))
+            yield Arrival(_NOWHERE, None, frames.ParsedFrame(frames.answer(packet), frames.number_in(data)))
 
     def close(self) -> None:
         for own, _ in self._sockets.values():

@@ -22,14 +22,14 @@ from nvi_operator.experiment.surroundings import Wire
 from nvi_operator.kernel.netns import within
 from nvi_operator.language.model.values import FAMILIES, Address
 from nvi_operator.simulate.isolation import named
-from nvi_operator.simulate.simulation import Gateway
+from nvi_operator.simulate.simulation import SimulatedGateway
 from nvi_operator.simulate.wire import PEER
 
 _SERVERS = 64  # of one interface
 _BIN, _STATE = Path("/run/simulate/bin"), Path("/run/simulate/state")  # in memory that only this process sees
 
 
-def open_shell(gateway: Gateway) -> int:
+def open_shell(gateway: SimulatedGateway) -> int:
     """Until it is left; its exit code. Raises NviError."""
     for end in gateway.ends:
         with within(end.netns):
@@ -55,14 +55,14 @@ def open_shell(gateway: Gateway) -> int:
     return subprocess.run(["bash", "--norc"], env=environment, check=False).returncode
 
 
-def help_text(gateway: Gateway) -> str:
+def help_text(gateway: SimulatedGateway) -> str:
     """What the shell offers."""
     hosts = {end.wire.ifname: ", ".join(map(str, _hosts(gateway, end.wire))) for end in gateway.ends}
     lines = (f"  {ifname} COMMAND: behind {ifname}, as {addresses}" for ifname, addresses in hosts.items())
     return "\n".join(["This shell is in the gateway, where nvictl, ip and nft work. exit ends it all.", *lines])
 
 
-def _hosts(gateway: Gateway, wire: Wire) -> Iterator[Address]:
+def _hosts(gateway: SimulatedGateway, wire: Wire) -> Iterator[Address]:
     """The addresses of the far end."""
     places = Places(gateway.topology, gateway.around)
     inside = next((i for i in gateway.topology.inside_interfaces if i.interface.ifname == wire.ifname), None)
@@ -76,7 +76,7 @@ def _hosts(gateway: Gateway, wire: Wire) -> Iterator[Address]:
         yield from (gateway.around.far[family][0] for family in gateway.topology.families)
 
 
-def _lines(gateway: Gateway, wire: Wire) -> Iterator[str]:
+def _lines(gateway: SimulatedGateway, wire: Wire) -> Iterator[str]:
     for address in dict.fromkeys(_hosts(gateway, wire)):
         near = next((a.network for a in wire.addresses if address in a.network), None)
         length = near.prefixlen if near else address.max_prefixlen

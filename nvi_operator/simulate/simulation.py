@@ -23,7 +23,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
 from nvi_operator.simulate.capture import Capture
-from nvi_operator.simulate.exchange import Exchange
+from nvi_operator.simulate.exchange import ProbeRunner
 from nvi_operator.simulate.wire import WireEnd, add_routes, connect
 from nvi_operator.topology.model import Topology
 
@@ -31,7 +31,7 @@ _LOADED = "/sys/module/nvi"
 
 
 @dataclass(frozen=True)
-class Gateway:
+class SimulatedGateway:
     """A gateway that stands, in the network namespace of this process, with what is around it."""
 
     name: str
@@ -43,7 +43,7 @@ class Gateway:
 
 
 @contextmanager
-def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> Iterator[Gateway]:
+def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> Iterator[SimulatedGateway]:
     """Apply the spec in the namespace of the calling thread, which has nothing in it. Raises NviError."""
     spec, other = with_loaded_dataplane(spec)
     around = surroundings(spec)
@@ -68,10 +68,10 @@ def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> 
         assert compiler.topology is not None
         machine = machine_of(compiler.topology, outcome.plan.after, facts)
         around = Surroundings(around.wires, around.far, around.taken, (*around.assumed, *other))
-        yield Gateway(name, spec, compiler.topology, machine, around, tuple(ends))
+        yield SimulatedGateway(name, spec, compiler.topology, machine, around, tuple(ends))
 
 
-def try_out(gateway: Gateway, most: int, *, explain: bool = False) -> Tried:
+def try_out(gateway: SimulatedGateway, most: int, *, explain: bool = False) -> Tried:
     """Send the packets that try it; `most` entries of each section. Raises KernelError.
 
     `explain`: hold what is predicted of each against what became of it as well.
@@ -80,7 +80,7 @@ def try_out(gateway: Gateway, most: int, *, explain: bool = False) -> Tried:
     trial = make_probes(places, most)
     assertions = Assertions(gateway.spec.assert_, places)
     asked = tuple(assertions.probes())
-    results = Exchange(gateway.ends, places.owner_name).run((*trial.probes, *asked))
+    results = ProbeRunner(gateway.ends, places.owner_name).run((*trial.probes, *asked))
     judged, sampled = assertions.results(results)
     predicted = predictions(gateway.machine, results) if explain else ()
     results = [*results[: len(trial.probes)], *judged, *predicted]

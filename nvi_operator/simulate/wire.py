@@ -38,7 +38,7 @@ class Arrival:
 
     ifname: str
     router: str | None
-    seen: frames.Seen
+    seen: frames.ParsedFrame
 
 
 class WireEnd:

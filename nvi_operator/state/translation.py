@@ -15,7 +15,7 @@ FULL = 0.8  # of the ports to one destination: new flows begin to search long, a
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
+class FlowTranslation:
     """The first packet's addresses, and what they became. Ports are 0 where the protocol has none.
 
     `packets` and `bytes` are of both directions; None: the host does not count them (nf_conntrack_acct).
@@ -57,7 +57,7 @@ class PoolUse:
         return self.share >= FULL
 
 
-def pool_uses(flows: Iterable[Translation]) -> Iterator[PoolUse]:
+def pool_uses(flows: Iterable[FlowTranslation]) -> Iterator[PoolUse]:
     """By translated address and protocol, the fullest first."""
     by_destination: Counter[tuple[Address, str, Address, int]] = Counter()
     for flow in flows:

@@ -37,7 +37,7 @@ _OWN = "/proc/thread-self/ns/net"
 _FLOCK = "@hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
-class Range(Enum):
+class LockRange(Enum):
     INSTANCE = 0
     CHANGE = 1
 
@@ -117,29 +117,29 @@ class GatewayLock:
         finally:
             self._depth -= 1
             if not self._depth:
-                self._release(Range.CHANGE)
+                self._release(LockRange.CHANGE)
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Within, this process is the instance. ConflictError if another is."""
-        if not self._try(Range.INSTANCE):
+        if not self._try(LockRange.INSTANCE):
             raise ConflictError(
-                f"gateway: {self._holder(Range.INSTANCE)} is already running in this network namespace",
+                f"gateway: {self._holder(LockRange.INSTANCE)} is already running in this network namespace",
                 hint="stop that one first; two would undo each other's changes",
             )
         try:
             yield
         finally:
-            self._release(Range.INSTANCE)
+            self._release(LockRange.INSTANCE)
 
     def instance(self) -> Holder | None:
         """The other process that runs this gateway now; None if there is none."""
         with file_errors(f"{self._path}: reading its holder"):
             if not self._is_there():
                 return None
-            answer = fcntl.fcntl(self.open(), fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, Range.INSTANCE))
+            answer = fcntl.fcntl(self.open(), fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, LockRange.INSTANCE))
         free = struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK
-        return None if free else self._holder(Range.INSTANCE)
+        return None if free else self._holder(LockRange.INSTANCE)
 
     def _is_there(self) -> bool:
         """Opens the file, but makes none. Raises OSError."""
@@ -159,20 +159,20 @@ class GatewayLock:
 
     def _acquire(self) -> None:
         began, told, pause = time.monotonic(), False, _PAUSES[0]
-        while not self._try(Range.CHANGE):
+        while not self._try(LockRange.CHANGE):
             waited = time.monotonic() - began
             if waited >= self._wait:
                 raise BusyError(
-                    f"gateway: waited {self._wait:g} s for {self._holder(Range.CHANGE)}, which is changing it",
+                    f"gateway: waited {self._wait:g} s for {self._holder(LockRange.CHANGE)}, which is changing it",
                     hint="wait for it to end; --wait SECONDS waits longer. Nothing was changed",
                 )
             if waited >= _TELL_AFTER and not told:
-                self._say(f"waiting for {self._holder(Range.CHANGE)}, at most {self._wait:g} s")
+                self._say(f"waiting for {self._holder(LockRange.CHANGE)}, at most {self._wait:g} s")
                 told = True
             time.sleep(min(pause, self._wait - waited))
             pause = min(2 * pause, _PAUSES[1])
 
-    def _try(self, what: Range) -> bool:
+    def _try(self, what: LockRange) -> bool:
         while True:
             fd = self.open()
             try:
@@ -206,14 +206,14 @@ class GatewayLock:
 
     def remove(self) -> bool:
         """Remove the file, unless another process holds it: the next one to lock makes another."""
-        if not (self._try(Range.CHANGE) and self._try(Range.INSTANCE)):
+        if not (self._try(LockRange.CHANGE) and self._try(LockRange.INSTANCE)):
             return False
         with file_errors(f"{self._path}: removing"):
             self._path.unlink()
         self.close()
         return True
 
-    def _release(self, what: Range) -> None:
+    def _release(self, what: LockRange) -> None:
         if self._fd is not None:
             self._record(what.value, b"")
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, what))
@@ -227,10 +227,10 @@ class GatewayLock:
             text = os.pread(self.open(), _RECORD, place * _RECORD)
         return text.partition(b"\0")[0].decode(errors="replace")
 
-    def _holder(self, what: Range) -> Holder:
+    def _holder(self, what: LockRange) -> Holder:
         pid, _, command = self._recorded(what.value).partition(" ")
         return Holder(command or "a process that has just begun", int(pid) if pid.isdecimal() else 0)
 
 
-def _flock(kind: int, what: Range) -> bytes:
+def _flock(kind: int, what: LockRange) -> bytes:
     return struct.pack(_FLOCK, kind, os.SEEK_SET, what.value * _RECORD, _RECORD, 0)

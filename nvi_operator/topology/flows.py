@@ -45,7 +45,7 @@ class FlowQuestion:
 
 
 @dataclass(frozen=True)
-class Stranded:
+class StrandedCount:
     """Flows that were found stranded, in numbers. `ended` of them were deleted; None: nothing was tried."""
 
     why: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Address
-from nvi_operator.state.translation import Translation
+from nvi_operator.state.translation import FlowTranslation
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import ForwardEntry
 
@@ -34,7 +34,7 @@ class ForwardUse:
 class _Live:
     """What live flows use: by public address, protocol and port (None: of whatever port) flows, packets and bytes."""
 
-    def __init__(self, flows: Iterable[Translation]) -> None:
+    def __init__(self, flows: Iterable[FlowTranslation]) -> None:
         self._uses: dict[tuple[Address, str, int | None], list[int]] = {}
         self._counted = False
         for flow in flows:
@@ -69,7 +69,9 @@ class _Live:
         return (self._uses[key] for key in keys if key in self._uses)
 
 
-def forward_uses(topology: Topology, flows: Iterable[Translation], counts: Mapping[str, int]) -> Iterator[ForwardUse]:
+def forward_uses(
+    topology: Topology, flows: Iterable[FlowTranslation], counts: Mapping[str, int]
+) -> Iterator[ForwardUse]:
     """Each public port of each forward. `counts` are the table's counters, in new flows."""
     live = _Live(flows)
     for entry in topology.forwards:

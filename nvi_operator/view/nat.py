@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nvi_operator.language.wording import counted
-from nvi_operator.state.translation import PORTS, Address, PoolUse, Translation
+from nvi_operator.state.translation import PORTS, Address, FlowTranslation, PoolUse
 from nvi_operator.topology.forward_use import ForwardUse
 from nvi_operator.view.table import TextTable
 
@@ -41,7 +41,7 @@ def forwards_json(uses: Sequence[ForwardUse], total: int) -> dict[str, Any]:
     }
 
 
-def translations_text(flows: Sequence[Translation], total: int) -> RenderableType:
+def translations_text(flows: Sequence[FlowTranslation], total: int) -> RenderableType:
     heading = ("protocol", "from", "to", "becomes from", "becomes to", "packets", "ends in")
     table = TextTable(f"{len(flows):,} of {counted(total, 'translated flow')}", heading, right=frozenset({5, 6}))
     for flow in flows:
@@ -62,7 +62,7 @@ def translations_text(flows: Sequence[Translation], total: int) -> RenderableTyp
     return table
 
 
-def translations_json(flows: Sequence[Translation], total: int) -> dict[str, Any]:
+def translations_json(flows: Sequence[FlowTranslation], total: int) -> dict[str, Any]:
     return {
         "total": total,
         "translations": [

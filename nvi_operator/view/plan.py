@@ -16,7 +16,7 @@ from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
-from nvi_operator.topology.flows import Stranded
+from nvi_operator.topology.flows import StrandedCount
 from nvi_operator.topology.model import Topology
 from nvi_operator.view.entries import entry_json, entry_lines
 from nvi_operator.view.plain import plain_object
@@ -116,7 +116,7 @@ def plan_pieces(
     yield [Segment(last(plan), "bold")]
 
 
-def stranded_lines(found: Iterable[Stranded]) -> Iterator[str]:
+def stranded_lines(found: Iterable[StrandedCount]) -> Iterator[str]:
     """`3 flows stranded: uplink isp-a: down: no answer`, and what became of them."""
     for each in found:
         what = "" if each.ended is None else f": {each.ended} ended" if each.ended else ": kept"

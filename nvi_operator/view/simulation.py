@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from nvi_operator.experiment.judge import Result
+from nvi_operator.experiment.judge import ProbeResult
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.probe import Sampled
 from nvi_operator.explain.words import packet_words
@@ -32,7 +32,7 @@ def tried_json(tried: Tried) -> dict[str, Any]:
     }
 
 
-def _result_json(result: Result) -> dict[str, Any]:
+def _result_json(result: ProbeResult) -> dict[str, Any]:
     probe = result.probe
     return {
         "section": probe.law,
@@ -71,10 +71,10 @@ def _share(sampled: Sampled | None) -> str:
     return f" ({sampled.tried} of {sampled.total})" if sampled and sampled.tried < sampled.total else ""
 
 
-def _entries(results: list[Result]) -> Text:
+def _entries(results: list[ProbeResult]) -> Text:
     """One line for each entry, and each problem; of many the first, and those with problems."""
     text = Text()
-    entries: dict[str, list[Result]] = {}
+    entries: dict[str, list[ProbeResult]] = {}
     for result in results:
         entries.setdefault(result.probe.entry, []).append(result)
     shown = 0
@@ -105,7 +105,7 @@ def tried_cases(tried: Tried) -> Iterator[Case]:
                 yield Case(f"{law}: {name}", skipped=why)
 
 
-def _packets(results: list[Result]) -> Text:
+def _packets(results: list[ProbeResult]) -> Text:
     text = Text()
     for result in results:
         text.append("  passed" if result.passed else "  FAILED", style="green" if result.passed else "red")
@@ -114,7 +114,7 @@ def _packets(results: list[Result]) -> Text:
     return text
 
 
-def _problems(result: Result, *, sent_too: bool = True) -> Text:
+def _problems(result: ProbeResult, *, sent_too: bool = True) -> Text:
     text = Text()
     for problem in result.problems:
         where = f"{sent(result)}: " if sent_too else ""
@@ -122,7 +122,7 @@ def _problems(result: Result, *, sent_too: bool = True) -> Text:
     return text
 
 
-def sent(result: Result) -> str:
+def sent(result: ProbeResult) -> str:
     """The packet, as `nvictl explain` takes it."""
     packet = result.probe.packet
     return f"-i {packet.in_interface} {packet_words(packet)}" if packet.in_interface else packet_words(packet)

@@ -12,7 +12,7 @@ import pytest
 
 from nvi_operator.kernel.bpf import egress, objects, syscall
 from nvi_operator.kernel.bpf.egress import EGRESS
-from nvi_operator.kinds.egress_guard import GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import GuardEntry, PrefixRole
 from nvi_operator.language.model.values import FAMILIES, Family, Network
 from tests.dataplane.run import run
 
@@ -52,11 +52,11 @@ def entries(random: Random) -> frozenset[GuardEntry]:
     for family in FAMILIES:
         for _ in range(random.randint(0, 12)):
             where = str(network(random, family))
-            found[where] = GuardEntry("source", where, random.choice([Standing.OWN, Standing.OWN, *Standing]))
+            found[where] = GuardEntry("source", where, random.choice([PrefixRole.OWN, PrefixRole.OWN, *PrefixRole]))
         if random.random() < 0.5:  # as at an inside interface
-            found = {name: each for name, each in found.items() if each.standing == Standing.OWN}
+            found = {name: each for name, each in found.items() if each.standing == PrefixRole.OWN}
             everything = "0.0.0.0/0" if family == 4 else "::/0"
-            found[everything] = GuardEntry("source", everything, Standing.FREE)
+            found[everything] = GuardEntry("source", everything, PrefixRole.FREE)
     return frozenset(found.values())
 
 
@@ -85,8 +85,8 @@ def test_a_source_is_judged_as_the_map_says(seed: int) -> None:
 
 def test_most_packets_need_no_map() -> None:
     """At an uplink and at an inside interface, by an empty map."""
-    own = GuardEntry("source", "203.0.113.2/32", Standing.OWN)
-    rest = GuardEntry("source", "0.0.0.0/0", Standing.FREE)
+    own = GuardEntry("source", "203.0.113.2/32", PrefixRole.OWN)
+    rest = GuardEntry("source", "0.0.0.0/0", PrefixRole.FREE)
     for found, source in (({own}, "203.0.113.2/32"), ({own, rest}, "192.0.2.1/32")):
         with objects.load(EGRESS.object, constants=EGRESS.constants(STAGE, found)) as loaded:
             packet = frame(int(IPv4Network(source)[0]), 4)

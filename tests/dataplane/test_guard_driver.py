@@ -21,7 +21,7 @@ from nvi_operator.kernel.drivers.egress_guard import EgressGuardDriver
 from nvi_operator.kernel.drivers.guard import Guard, GuardDriver
 from nvi_operator.kernel.drivers.ingress_guard import IngressGuardDriver
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
-from nvi_operator.kinds.egress_guard import EgressGuard, GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import EgressGuard, GuardEntry, PrefixRole
 from nvi_operator.kinds.ingress_guard import IngressGuard
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.state.host import HostState, Ref
@@ -34,7 +34,7 @@ STAGE = 1 << 31
 LINK = "up0"
 ADDRESSES = frozenset({"203.0.113.2", "2001:db8::2"})
 PREFIXES = frozenset(
-    {GuardEntry("source", "203.0.113.2/32", Standing.OWN), GuardEntry("destination", "::/0", rules=1)}
+    {GuardEntry("source", "203.0.113.2/32", PrefixRole.OWN), GuardEntry("destination", "::/0", rules=1)}
 )
 
 

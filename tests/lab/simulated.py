@@ -9,10 +9,10 @@ from typing import Any
 
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.simulate.isolation import isolated
-from nvi_operator.simulate.simulation import Gateway, standing
+from nvi_operator.simulate.simulation import SimulatedGateway, standing
 
 
-def in_gateway(spec: Path, tmp_path: Path, do: Callable[[Gateway], Any]) -> Any:
+def in_gateway(spec: Path, tmp_path: Path, do: Callable[[SimulatedGateway], Any]) -> Any:
     """What `do` returns of the spec's gateway, as far as JSON has it."""
     loaded = load_directory(spec)
 

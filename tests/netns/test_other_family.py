@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from nvi_operator.experiment.probe import Expected, Probe
+from nvi_operator.experiment.probe import Expected, PacketProbe
 from nvi_operator.explain.packet import UDP, Packet
-from nvi_operator.simulate.exchange import Exchange
-from nvi_operator.simulate.simulation import Gateway
+from nvi_operator.simulate.exchange import ProbeRunner
+from nvi_operator.simulate.simulation import SimulatedGateway
 from tests.lab.simulated import in_gateway
 
 pytestmark = pytest.mark.netns
@@ -34,18 +34,18 @@ route add ::/0 via 2001:db8:a::1
 """
 
 
-def arrivals(gateway: Gateway, *flows: tuple[str, str, str]) -> list[str]:
+def arrivals(gateway: SimulatedGateway, *flows: tuple[str, str, str]) -> list[str]:
     """Where packets arrive, and their answers return: `lan1`; otherwise what became of them."""
     probes = []
     for number, (ifname, source, to) in enumerate(flows):
         packet = Packet(ifname, UDP, ip_address(source), ip_address(to), 20000 + number, 53)
-        probes.append(Probe("", "", "", packet, Expected(), "isp" if ifname == "wan0" else None))
-    results = Exchange(gateway.ends).run(probes)
+        probes.append(PacketProbe("", "", "", packet, Expected(), "isp" if ifname == "wan0" else None))
+    results = ProbeRunner(gateway.ends).run(probes)
     return [r.arrived.ifname if r.arrived and r.passed else "; ".join(r.problems) for r in results]
 
 
 def test_ipv6_that_the_spec_does_not_have_passes_the_gateway_as_before(tmp_path: Path) -> None:
-    def route(gateway: Gateway) -> Any:
+    def route(gateway: SimulatedGateway) -> Any:
         subprocess.run(["ip", "-6", "-batch", "-"], input=HOST, text=True, check=True)
         Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
         inside, outside = "2001:db8:1::10", "2001:db8:f::80"
@@ -58,7 +58,7 @@ def test_ipv6_that_the_spec_does_not_have_passes_the_gateway_as_before(tmp_path:
 
 
 def test_inside_networks_of_a_family_without_uplinks_reach_each_other_alone(tmp_path: Path) -> None:
-    def send(gateway: Gateway) -> Any:
+    def send(gateway: SimulatedGateway) -> Any:
         inside = "fd00:1::10"
         return arrivals(gateway, ("lan0", inside, "fd00:2::10"), ("lan0", inside, "2001:db8:f::80"))
 

@@ -16,7 +16,7 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.experiment.outcome import Tried
-from nvi_operator.simulate.simulation import Gateway, try_out
+from nvi_operator.simulate.simulation import SimulatedGateway, try_out
 from tests.lab.command import ROOT
 from tests.lab.net import until
 from tests.lab.simulated import apart, in_gateway
@@ -136,7 +136,7 @@ def test_assertions_are_held_against_the_packets_that_were_sent(tmp_path: Path) 
 
 
 def test_a_gateway_without_its_table_fails_and_says_what_happened(tmp_path: Path) -> None:
-    def broken(gateway: Gateway) -> dict[str, Any]:
+    def broken(gateway: SimulatedGateway) -> dict[str, Any]:
         subprocess.run(["nft", "delete", "table", "inet", "nvi"], check=True)
         return plain(try_out(gateway, 100))
 
@@ -148,7 +148,7 @@ def test_a_gateway_without_its_table_fails_and_says_what_happened(tmp_path: Path
 def test_a_source_that_leaves_untranslated_fails(tmp_path: Path) -> None:
     """A foreign rule takes the packets away from the gateway."""
 
-    def broken(gateway: Gateway) -> dict[str, Any]:
+    def broken(gateway: SimulatedGateway) -> dict[str, Any]:
         rule = ["ip", "rule", "add", "pref", "1", "iif", "lan0", "lookup", "main"]
         subprocess.run(rule, check=True)
         for command in ("delete table inet nvi", "flush ruleset"):

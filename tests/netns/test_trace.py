@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from nvi_operator.cli import main
-from nvi_operator.experiment.probe import Expected, Probe
+from nvi_operator.experiment.probe import Expected, PacketProbe
 from nvi_operator.explain.packet import TCP, Packet
-from nvi_operator.simulate.exchange import Exchange
-from nvi_operator.simulate.simulation import Gateway
+from nvi_operator.simulate.exchange import ProbeRunner
+from nvi_operator.simulate.simulation import SimulatedGateway
 from tests.lab.command import ROOT
 from tests.lab.net import until
 from tests.lab.simulated import in_gateway
@@ -31,7 +31,7 @@ A = ip_address("203.0.113.2")
 FIREWALL = "table inet firewall { chain forward { type filter hook forward priority 0; tcp dport 443 drop; }; }"
 
 
-def in_example(tmp_path: Path, do: Callable[[Gateway], Any]) -> Any:
+def in_example(tmp_path: Path, do: Callable[[SimulatedGateway], Any]) -> Any:
     return in_gateway(SPEC, tmp_path, do)
 
 
@@ -45,7 +45,7 @@ def tracing(output: Path, *arguments: str) -> int:
     return pid
 
 
-def traced(gateway: Gateway, tmp_path: Path, probe: Probe, *arguments: str) -> dict[str, Any]:
+def traced(gateway: SimulatedGateway, tmp_path: Path, probe: PacketProbe, *arguments: str) -> dict[str, Any]:
     """What was traced while packets like that of the probe were sent, each of a flow of its own."""
     output = tmp_path / "traced.json"
     pid = tracing(output, *arguments)
@@ -53,14 +53,14 @@ def traced(gateway: Gateway, tmp_path: Path, probe: Probe, *arguments: str) -> d
     while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
         port += 1
         packet = Packet(probe.packet.in_interface, TCP, probe.packet.source, probe.packet.destination, port, 443)
-        Exchange(gateway.ends, patience=0.1).run([Probe("", "", "", packet, probe.expected, probe.uplink)])
+        ProbeRunner(gateway.ends, patience=0.1).run([PacketProbe("", "", "", packet, probe.expected, probe.uplink)])
     assert os.waitstatus_to_exitcode(ended[1]) == 0
     found: dict[str, Any] = json.loads(output.read_text())
     return found
 
 
-OUT = Probe("", "", "", Packet("lan0", TCP, CLIENT, FAR), Expected())
-IN = Probe("", "", "", Packet("wan0", TCP, FAR, A), Expected(), "isp-a")
+OUT = PacketProbe("", "", "", Packet("lan0", TCP, CLIENT, FAR), Expected())
+IN = PacketProbe("", "", "", Packet("wan0", TCP, FAR, A), Expected(), "isp-a")
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ IN = Probe("", "", "", Packet("wan0", TCP, FAR, A), Expected(), "isp-a")
     ids=["out", "in", "in-by-address"],
 )
 def test_a_packet_and_its_answer_go_as_explain_predicts(
-    probe: Probe, words: tuple[str, ...], leaves: str, origin: str, tmp_path: Path
+    probe: PacketProbe, words: tuple[str, ...], leaves: str, origin: str, tmp_path: Path
 ) -> None:
-    def trace(gateway: Gateway) -> Any:
+    def trace(gateway: SimulatedGateway) -> Any:
         found = traced(gateway, tmp_path, probe, *words, "--reply")
         return found, subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
 
@@ -93,9 +93,9 @@ def test_a_packet_and_its_answer_go_as_explain_predicts(
 
 
 def test_a_packet_for_the_gateway_itself_goes_as_explain_predicts(tmp_path: Path) -> None:
-    probe = Probe("", "", "", Packet("lan0", TCP, CLIENT, ip_address("192.168.1.1")), Expected())
+    probe = PacketProbe("", "", "", Packet("lan0", TCP, CLIENT, ip_address("192.168.1.1")), Expected())
 
-    def trace(gateway: Gateway) -> Any:
+    def trace(gateway: SimulatedGateway) -> Any:
         return traced(gateway, tmp_path, probe, "-i", "lan0", "tcp", "any", "to", "192.168.1.1")
 
     (packet,) = in_example(tmp_path, trace)["packets"]
@@ -103,7 +103,7 @@ def test_a_packet_for_the_gateway_itself_goes_as_explain_predicts(tmp_path: Path
 
 
 def test_a_drop_of_another_program_is_named_and_differs_from_the_prediction(tmp_path: Path) -> None:
-    def trace(gateway: Gateway) -> Any:
+    def trace(gateway: SimulatedGateway) -> Any:
         subprocess.run(["nft", FIREWALL], check=True)
         return traced(gateway, tmp_path, OUT, "-i", "lan0", "tcp", "any", "to", "192.0.2.80:443")
 
@@ -117,7 +117,7 @@ def test_its_table_ends_with_it_and_no_packet_is_an_answer_of_its_own(tmp_path: 
     def tables() -> str:
         return subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
 
-    def kill(gateway: Gateway) -> Any:
+    def kill(gateway: SimulatedGateway) -> Any:
         pid = tracing(tmp_path / "traced.json", "tcp", "any", "to", "192.0.2.80:443")
         until(lambda: "nvi_trace" in tables(), "it waits")
         os.kill(pid, signal.SIGKILL)

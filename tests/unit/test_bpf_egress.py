@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from nvi_operator.kernel.bpf import egress
-from nvi_operator.kinds.egress_guard import GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import GuardEntry, PrefixRole
 
 ENTRIES = [
     GuardEntry("source", "0.0.0.0/0", rules=1),
-    GuardEntry("source", "203.0.113.16/28", Standing.OWN),
-    GuardEntry("source", "192.168.1.0/24", Standing.INSIDE, 1 << 31),
+    GuardEntry("source", "203.0.113.16/28", PrefixRole.OWN),
+    GuardEntry("source", "192.168.1.0/24", PrefixRole.INSIDE, 1 << 31),
     GuardEntry("destination", "10.9.0.0/16", rules=3),
-    GuardEntry("source", "2001:db8:a::2/128", Standing.OTHER),
+    GuardEntry("source", "2001:db8:a::2/128", PrefixRole.OTHER),
     GuardEntry("destination", "::/0", rules=2),
 ]
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from nvi_operator.cli.nat import _mark
-from nvi_operator.state.translation import FULL, PORTS, Translation, pool_uses
+from nvi_operator.state.translation import FULL, PORTS, FlowTranslation, pool_uses
 from nvi_operator.topology.forward_use import ForwardUse, forward_uses
 from tests.unit.topology.test_resolve import LAN, TWO, topology
 
@@ -20,7 +20,7 @@ FORWARDS = """
     balanced: { at: isp-a, ports: 80/tcp, to: [192.168.1.80, 192.168.1.81] }
 """
 SERVER = ip_address("192.168.1.80")
-FLOW = Translation(
+FLOW = FlowTranslation(
     protocol="tcp",
     source=ip_address("192.168.1.50"),
     source_port=40000,
@@ -38,7 +38,7 @@ FLOW = Translation(
 )
 
 
-def flows(count: int, **more: object) -> Iterator[Translation]:
+def flows(count: int, **more: object) -> Iterator[FlowTranslation]:
     return (replace(FLOW, source_port=number, **more) for number in range(count))  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ from nvi_operator.cli.command import DONE, Command
 from nvi_operator.cli.context import Context
 
 if TYPE_CHECKING:
-    from nvi_operator.cli.report import Member
+    from nvi_operator.cli.report import ReportFile
 
 _PROGRAMS = {
     "kernel/links.txt": "ip -details -statistics link",
@@ -77,7 +77,7 @@ def _options(arguments: Namespace) -> list[str]:
     return [word for name, value in given if value for word in (name, value)]
 
 
-def _members(directory: Path | None, chosen: Sequence[str]) -> Iterator[Member]:
+def _members(directory: Path | None, chosen: Sequence[str]) -> Iterator[ReportFile]:
     from nvi_operator.cli.report import of_file, of_nvictl, of_program, spec_files
 
     spec = [] if directory is None else [str(directory), *chosen]

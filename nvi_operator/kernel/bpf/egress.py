@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from nvi_operator.kernel.bpf.guard import GuardProgram
 from nvi_operator.kernel.bpf.maps import LPM_TRIE, NO_PREALLOC, MapInfo
-from nvi_operator.kinds.egress_guard import GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import GuardEntry, PrefixRole
 from nvi_operator.language.model.values import FAMILIES, Network, within
 from nvi_operator.topology.prefixes import ANY
 
@@ -39,18 +39,18 @@ def parse_element(key: bytes, value: bytes) -> GuardEntry:
     standing, lines = struct.unpack("=II", value)
     packed = address if family == 6 else address[:4]
     network = f"{ip_address(packed)}/{bits - 8}"
-    return GuardEntry("source" if side == "source" else "destination", network, Standing(standing), lines)
+    return GuardEntry("source" if side == "source" else "destination", network, PrefixRole(standing), lines)
 
 
 def constants(entries: Collection[GuardEntry]) -> dict[str, int]:
     """Of which sources the program need not ask the map. The widest of the uplink's own networks are among them."""
     sources = [(ip_network(entry.network), entry) for entry in entries if entry.side == "source"]
-    own = sorted((network for network, entry in sources if entry.standing & Standing.OWN), key=_hosts, reverse=True)
+    own = sorted((network for network, entry in sources if entry.standing & PrefixRole.OWN), key=_hosts, reverse=True)
     plain = [each for each in own[:_OWN_NETWORKS] if not any(n != each and within(n, each) for n, _ in sources)]
     found = {"own": int.from_bytes(b"".join(map(_as_network, plain)), sys.byteorder), "own_networks": len(plain)}
     for family in FAMILIES:
-        others = [e for n, e in sources if n.version == family and not e.standing & Standing.OWN]
-        is_free = [(e.network, e.standing) for e in others] == [(ANY[family], Standing.FREE)]
+        others = [e for n, e in sources if n.version == family and not e.standing & PrefixRole.OWN]
+        is_free = [(e.network, e.standing) for e in others] == [(ANY[family], PrefixRole.FREE)]
         known = {network for network in own if network.version == family} <= set(plain)
         found[f"rest_is_free{family}"] = is_free and known
     return found

@@ -31,7 +31,7 @@ class _OpenOptions(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedObject:
     """File descriptors of programs and maps, by their names in the source."""
 
     programs: Mapping[str, int]
@@ -47,7 +47,7 @@ def loaded(
     sizes: Mapping[str, int],
     reuse: Mapping[str, int],
     programs: Collection[str] | None = None,
-) -> Iterator[Loaded]:
+) -> Iterator[LoadedObject]:
     """An object file in the kernel; its descriptors are valid inside the block.
 
     `rodata` replaces the contents of that section, `sizes` the number of entries of maps. `reuse` has descriptors of
@@ -75,7 +75,7 @@ def loaded(
         result = library.bpf_object__load(handle)
         if result < 0:
             raise _refused(f"bpf object {name}: loading", -result)
-        yield Loaded({each: library.bpf_program__fd(found[each]) for each in wanted}, dict(_map_fds(handle)))
+        yield LoadedObject({each: library.bpf_program__fd(found[each]) for each in wanted}, dict(_map_fds(handle)))
     finally:
         library.bpf_object__close(handle)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nvi_operator.kernel.bpf import elf, libbpf
 from nvi_operator.kernel.bpf.elf import Order
-from nvi_operator.kernel.bpf.libbpf import Loaded
+from nvi_operator.kernel.bpf.libbpf import LoadedObject
 
 DIRECTORY = Path(__file__).with_name("objects")
 BUILD = "build"
@@ -36,7 +36,7 @@ def load(
     sizes: Mapping[str, int] | None = None,
     reuse: Mapping[str, int] | None = None,
     programs: Collection[str] | None = None,
-) -> AbstractContextManager[Loaded]:
+) -> AbstractContextManager[LoadedObject]:
     """Programs and maps of an object in the kernel, as long as the block lasts or something else holds them.
 
     `constants` sets `const volatile` variables of the source. For `sizes`, `reuse`, `programs` and the errors:

@@ -17,7 +17,7 @@ from nvi_operator.kernel.bpf import live_flow_cache as cache
 from nvi_operator.kernel.bpf import objects
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
 from nvi_operator.kernel.bpf.generations import Generations
-from nvi_operator.kernel.bpf.libbpf import Loaded
+from nvi_operator.kernel.bpf.libbpf import LoadedObject
 from nvi_operator.kernel.bpf.live_flow_cache import LiveMap, LiveProgram
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.flows import as_flow, traffic_group
@@ -47,7 +47,7 @@ class FlowCacheDriver(Driver):
         self._attachments = attachments
         self._generations = generations
         self._stack = ExitStack()
-        self._loaded: dict[FlowCacheOptions, Loaded] = {}
+        self._loaded: dict[FlowCacheOptions, LoadedObject] = {}
 
     @classmethod
     def create(
@@ -151,7 +151,7 @@ class FlowCacheDriver(Driver):
         self._loaded[options] = loaded
         return loaded.programs
 
-    def _load(self, name: str, options: FlowCacheOptions, programs: list[str], stack: ExitStack) -> Loaded:
+    def _load(self, name: str, options: FlowCacheOptions, programs: list[str], stack: ExitStack) -> LoadedObject:
         found = cache.reusable((program for _, program in self._all()), options)
         with cache.opened(found) as reuse:
             load = objects.load(

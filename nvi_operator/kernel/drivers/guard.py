@@ -16,7 +16,7 @@ from nvi_operator.errors import CapabilityError, KernelError
 from nvi_operator.kernel.bpf import objects, syscall
 from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
 from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
-from nvi_operator.kernel.bpf.libbpf import Loaded
+from nvi_operator.kernel.bpf.libbpf import LoadedObject
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants, read_counters
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.handles import Handles
@@ -96,7 +96,7 @@ class GuardDriver(Driver):
 
     # ---------------------------------------------------------------- to and from the kernel
 
-    def _load(self, guard: Guard, kept: Mapping[str, int]) -> AbstractContextManager[Loaded]:
+    def _load(self, guard: Guard, kept: Mapping[str, int]) -> AbstractContextManager[LoadedObject]:
         """Counters go on in the map of the previous program, if `kept` has one of the same form."""
         assert guard.stage_mask is not None
         entries, counters = self._program.entries(len(guard.entries)), self._program.counters
@@ -113,7 +113,7 @@ class GuardDriver(Driver):
             reuse={COUNTERS: kept[COUNTERS]} if goes_on else {},
         )
 
-    def _fill(self, loaded: Loaded, guard: Guard) -> None:
+    def _fill(self, loaded: LoadedObject, guard: Guard) -> None:
         """Frozen afterwards: the kernel reports a filter that changes, but not a map."""
         table = loaded.maps[self._program.entries(0).name]
         for entry in guard.entries:

@@ -17,7 +17,7 @@ from nvi_operator.kernel.netlink.socket import DONE, DUMP, NETFILTER, REQUEST, N
 from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.nft.wire.attributes import NESTED, attribute, attributes
-from nvi_operator.state.translation import Translation
+from nvi_operator.state.translation import FlowTranslation
 
 _GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
 _ORIG, _REPLY, _STATUS, _TIMEOUT, _MARK = 1, 2, 3, 7, 8  # CTA_*
@@ -33,7 +33,7 @@ _AF: dict[Family, int] = {4: 2, 6: 10}
 
 
 @dataclass(frozen=True)
-class Question:
+class FlowFilter:
     """Which flows are meant. `address`: either end, before or after translation; `mark`: value and mask."""
 
     sources: bool = True  # those whose source is translated
@@ -43,7 +43,7 @@ class Question:
     mark: tuple[int, int] | None = None
 
 
-def translations(question: Question) -> Iterator[Translation]:
+def translations(question: FlowFilter) -> Iterator[FlowTranslation]:
     """Each flow once, in the kernel's order. Raises KernelError; CapabilityError without CAP_NET_ADMIN."""
     netlink, sequence = Netlink(NETFILTER), 0
     seen: set[bytes] = set()  # only where several dumps may tell the same
@@ -72,7 +72,7 @@ def translations(question: Question) -> Iterator[Translation]:
         netlink.close()
 
 
-def _dumps(question: Question) -> Iterator[tuple[Family, bytes]]:
+def _dumps(question: FlowFilter) -> Iterator[tuple[Family, bytes]]:
     """One for each bit of the status, because the kernel compares all bits of a mask; and for each end."""
     mark = b""
     if question.mark is not None:
@@ -96,7 +96,7 @@ def _filter(address: Address, direction: int, end: int) -> bytes:
     return attribute(NESTED | direction, ip) + attribute(NESTED | _FILTER, flags)
 
 
-def _translation(parts: dict[int, bytes]) -> Translation | None:
+def _translation(parts: dict[int, bytes]) -> FlowTranslation | None:
     """None for what is not translated, and for a protocol without the usual tuple."""
     status = int.from_bytes(parts.get(_STATUS, b""), "big")
     if not status & (_SRC_NAT | _DST_NAT) or not parts.keys() >= {_ORIG, _REPLY}:
@@ -110,7 +110,7 @@ def _translation(parts: dict[int, bytes]) -> Translation | None:
         sum(int.from_bytes(counter.get(kind, b""), "big") for counter in counters) if counters else None
         for kind in (_PACKETS, _BYTES)
     )
-    return Translation(
+    return FlowTranslation(
         protocol=PROTOCOL_NAMES.get(protocol, str(protocol)),
         source=source,
         source_port=source_port,

@@ -26,7 +26,7 @@ from nvi_operator.language.load.files import (
     entries_unreadable,
 )
 from nvi_operator.language.load.first_entries import FirstEntries
-from nvi_operator.language.load.merge import Part, Positions, Source, dotted, merge
+from nvi_operator.language.load.merge import DocumentSource, Part, Positions, dotted, merge
 from nvi_operator.language.load.yaml_documents import parts_of, validated
 from nvi_operator.language.load.yaml_errors import encoded
 from nvi_operator.language.load.yaml_reader import Path
@@ -249,7 +249,7 @@ def _parts(
 ) -> list[Part]:
     """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
     parts: list[Part] = []
-    named: dict[tuple[str, str, str], tuple[Source, Path]] = {}
+    named: dict[tuple[str, str, str], tuple[DocumentSource, Path]] = {}
     for part in documents:
         parts.append(part)
         known = sets.get(part.name)
@@ -267,7 +267,7 @@ def _parts(
 def _named_by(
     part: Part,
     entries: ReadEntries,
-    named: dict[tuple[str, str, str], tuple[Source, Path]],
+    named: dict[tuple[str, str, str], tuple[DocumentSource, Path]],
     problems: SpecProblems,
     language: Language,
     sets: KnownSets | None,

@@ -20,7 +20,7 @@ from nvi_operator.language.model.sections import Join, Language
 from nvi_operator.language.wording import short
 
 
-class Source(Protocol):
+class DocumentSource(Protocol):
     """A document, or a file of entries."""
 
     @property
@@ -33,7 +33,7 @@ class Source(Protocol):
     def find(self, path: Path, *, key: bool = False) -> Position:
         """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
 
-    def edited(self, data: bytes) -> tuple[Source, Patch] | None:
+    def edited(self, data: bytes) -> tuple[DocumentSource, Patch] | None:
         """The same source after an edit of its file, if that was of a few entries; else None. Raises SpecError."""
 
 
@@ -41,7 +41,7 @@ class Source(Protocol):
 class Part:
     """The sections of one source, valid by itself, by their names in YAML and in the order written."""
 
-    source: Source
+    source: DocumentSource
     name: str
     sections: dict[str, Any]
 
@@ -50,7 +50,7 @@ class Part:
 class Positions:
     """Where each value of a merged gateway was written. Paths are as in a document: spec, section, ..."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[DocumentSource, ...]
     sections: Mapping[str, int]  # section -> the first source that has it
     entries: Mapping[str, Sequence[tuple[int, Mapping[str, Any]]]]  # section that is a mapping -> (source, its own)
     lines: Mapping[str, Sequence[tuple[int, int]]]  # section that is a list -> (source, index in it) of each
@@ -61,7 +61,7 @@ class Positions:
         source, written = self.written(path)
         return source.find(written, key=key)
 
-    def written(self, path: Path) -> tuple[Source, Path]:
+    def written(self, path: Path) -> tuple[DocumentSource, Path]:
         """The source of a value, and its path there: list entries count from 0 in every document."""
         section = str(path[1]) if len(path) > 1 and path[0] == "spec" else ""
         number = self.sections.get(section, 0)
@@ -76,7 +76,7 @@ class Positions:
                 number = next((n for n, names in self.entries.get(section, ()) if step in names), number)
         return self.sources[number], path
 
-    def after(self, number: int, source: Source, patch: Patch) -> Positions:
+    def after(self, number: int, source: DocumentSource, patch: Patch) -> Positions:
         """The same after an edit of one source."""
         section = patch.delta.section
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
@@ -86,7 +86,7 @@ class Positions:
 
 @dataclass
 class _Merged:
-    sources: tuple[Source, ...]
+    sources: tuple[DocumentSource, ...]
     language: Language
     data: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, int] = field(default_factory=dict)
@@ -169,7 +169,7 @@ def _leave_out_disabled(merged: _Merged, section: str) -> None:
 _JOINED = {Join.ONCE: _single, Join.IN_ORDER: _list, Join.BY_NAME: _mapping}
 
 
-def _twice(merged: _Merged, source: Source, path: Path, what: str, first: Position) -> None:
+def _twice(merged: _Merged, source: DocumentSource, path: Path, what: str, first: Position) -> None:
     in_list = isinstance(path[-2], int)
     hint = "keep one of them" if len(path) == 2 else "keep one of them, or give one another name"
     if FOLDER in (PurePath(source.file).parent.name, PurePath(first.file).parent.name):

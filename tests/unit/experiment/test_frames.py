@@ -58,7 +58,7 @@ def test_neighbours_are_told_and_announcements_are_no_questions() -> None:
     mac, own = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"
     body = bytes.fromhex("0001080006040001") + own + A4.packed + bytes(6) + B4.packed
     asked = frames.question(frames.ethernet(b"\xff" * 6, own, frames.ARP, body))
-    assert asked == frames.Question(B4, A4, own)
+    assert asked == frames.NeighbourRequest(B4, A4, own)
     told = frames.neighbour(asked, mac)
     assert (told[:6], told[22:28], told[28:32]) == (own, mac, B4.packed)
     announced = body[:24] + A4.packed

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
 
-from nvi_operator.kinds.egress_guard import EGRESS_GUARD, EgressGuard, GuardEntry, Standing
+from nvi_operator.kinds.egress_guard import EGRESS_GUARD, EgressGuard, GuardEntry, PrefixRole
 from nvi_operator.kmod.facts import ModuleFacts
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.assume import assume_missing
@@ -21,7 +21,7 @@ UPLINKS = """
     isp-b: { interface: wan1, nextHop: 198.51.100.1, addresses: 198.51.100.2, routed: 198.51.100.16/28 }
 """
 LAN = "  interfaces:\n    lan0: { networks: 192.168.0.0/16 }\n"
-OWN, INSIDE, OTHER, NONE = Standing.OWN, Standing.INSIDE, Standing.OTHER, Standing.NONE
+OWN, INSIDE, OTHER, NONE = PrefixRole.OWN, PrefixRole.INSIDE, PrefixRole.OTHER, PrefixRole.NONE
 
 
 def topology(text: str, facts: Facts | None = None) -> Topology:
@@ -34,7 +34,7 @@ def guard(text: str, ifname: str = "wan0") -> EgressGuard:
     return found
 
 
-def sources(text: str, ifname: str = "wan0") -> dict[str, tuple[Standing, int]]:
+def sources(text: str, ifname: str = "wan0") -> dict[str, tuple[PrefixRole, int]]:
     entries = guard(text, ifname).entries
     return {each.network: (each.standing, each.rules) for each in entries if each.side == "source"}
 
@@ -45,7 +45,7 @@ def test_an_uplink_lets_out_its_own_sources_and_knows_the_others() -> None:
         "198.51.100.16/28": (OWN, 0),
         "203.0.113.2/32": (OTHER, 0),
         "192.168.0.0/16": (INSIDE, 0),
-        "::/0": (Standing.FREE, 0),  # of which the spec says nothing
+        "::/0": (PrefixRole.FREE, 0),  # of which the spec says nothing
     }
 
 
@@ -54,14 +54,14 @@ def test_an_inside_interface_asks_for_answers_from_public_addresses_alone() -> N
         "198.51.100.2/32": (OWN, 0),
         "198.51.100.16/28": (OWN, 0),
         "203.0.113.2/32": (OWN, 0),
-        "0.0.0.0/0": (Standing.FREE, 0),
-        "::/0": (Standing.FREE, 0),
+        "0.0.0.0/0": (PrefixRole.FREE, 0),
+        "::/0": (PrefixRole.FREE, 0),
     }
 
 
 def test_a_family_without_uplinks_is_free_between_inside_interfaces_alone() -> None:
     lan = LAN.replace("192.168.0.0/16", "[192.168.0.0/16, fd00:1::/64]")
-    assert sources(lan + UPLINKS, "lan0")["::/0"] == (Standing.FREE, 0)
+    assert sources(lan + UPLINKS, "lan0")["::/0"] == (PrefixRole.FREE, 0)
     assert "::/0" not in sources(lan + UPLINKS, "wan0")
 
 
