@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 from bench.report import machine, markdown
 from bench.stats import rotated, summary
 from nvi_operator.daemon.fetcher import Fetcher
-from nvi_operator.history.revision import Asked, Content, Result, Revision, Standing
+from nvi_operator.history.revision import Content, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import History
 from nvi_operator.language.operator.git import GitSource
 from nvi_operator.rollout.place import VARIABLE, state_directory
@@ -160,7 +160,9 @@ def fill(directory: Path) -> None:
     with History(directory) as history:
         for number in range(REVISIONS):
             text = spec().replace("443/tcp", f"{1024 + number}/tcp").encode()
-            revision = Revision(0, 1.0, "edge", "apply", Asked(0, 1), Result.APPLIED, Standing.CONFIRMED, steps=1)
+            revision = Revision(
+                0, 1.0, "edge", "apply", Requester(0, 1), RevisionResult.APPLIED, Standing.CONFIRMED, steps=1
+            )
             history.add(revision, Content("edge", {"gateway.yaml": text}), durable=False)
 
 

@@ -14,7 +14,7 @@ from bench.control import inputs, ours
 from bench.control.commands import REVISIONS, STATE
 from bench.control.steps import STEPS
 from bench.control.trial import Given, Meter, timed
-from nvi_operator.history.revision import Asked, Content, Result, Revision, Standing
+from nvi_operator.history.revision import Content, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import History
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.nft.ast import Table
@@ -39,7 +39,9 @@ def _revisions(given: Given) -> None:
     with History(state_directory()) as history:
         for number in range(REVISIONS):
             text = inputs.yaml(inputs.with_edit(given.size, number)).encode()
-            revision = Revision(0, 1.0, inputs.GATEWAY, "apply", Asked(0, 1), Result.APPLIED, Standing.CONFIRMED)
+            revision = Revision(
+                0, 1.0, inputs.GATEWAY, "apply", Requester(0, 1), RevisionResult.APPLIED, Standing.CONFIRMED
+            )
             history.add(revision, Content(inputs.GATEWAY, {"gateway.yaml": text}), durable=False)
 
 

@@ -12,7 +12,7 @@ from nvi_operator.cli.output import note, show_plan, tell, warn
 from nvi_operator.cli.returning import give_up, give_up_if_due
 
 if TYPE_CHECKING:
-    from nvi_operator.history.decisions import DecisionsFile, Pending, Target
+    from nvi_operator.history.decisions import DecisionsFile, PendingRevision, ReturnTarget
     from nvi_operator.history.revision import Content
     from nvi_operator.history.store import History
     from nvi_operator.kernel.kernel import Kernel
@@ -52,7 +52,7 @@ def run(
 
     from nvi_operator.cli.once import Around, reconcile_once
     from nvi_operator.errors import NviError
-    from nvi_operator.history.decisions import Held, Target
+    from nvi_operator.history.decisions import Held, ReturnTarget
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.cycle import preview
@@ -79,7 +79,7 @@ def run(
             if saved is not None:
                 saved.refuse_other_plan(preview(kernel, compiler))
             if beside:  # the daemon is told before it sees what changes
-                held = Held(0, "", Target(of or 0, content), f"rolled back to revision {of}")
+                held = Held(0, "", ReturnTarget(of or 0, content), f"rolled back to revision {of}")
                 decisions.write(replace(found, held=held))
 
         bad: list[str] = []
@@ -150,10 +150,10 @@ def _trial(
     return Trial(decisions, confirm, content, back, failing=lambda: failing(checks, compiler.topology))
 
 
-def _target(lock: GatewayLock, history: History, content: Content) -> Target:
+def _target(lock: GatewayLock, history: History, content: Content) -> ReturnTarget:
     """What to return to. ConflictError."""
     from nvi_operator.errors import ConflictError
-    from nvi_operator.history.decisions import Target
+    from nvi_operator.history.decisions import ReturnTarget
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.language.model.settings import Numbers
     from nvi_operator.reconcile.compiler import Compiler
@@ -176,7 +176,7 @@ def _target(lock: GatewayLock, history: History, content: Content) -> Target:
             "confirmation: the gateway that stands is in no history: there is nothing to return to",
             hint="apply its spec without --confirm first, which confirms it",
         )
-    return Target(0, NO_GATEWAY)
+    return ReturnTarget(0, NO_GATEWAY)
 
 
 def _judge(trial: Trial, decisions: DecisionsFile, history: History) -> str:
@@ -209,7 +209,7 @@ def _settle(decisions: DecisionsFile, trial: Trial | None) -> None:
         decisions.write(found.settled())
 
 
-def _back(pending: Pending) -> str:
+def _back(pending: PendingRevision) -> str:
     return f"back to revision {pending.back.revision}" if pending.back.revision else "no gateway, as before"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nvi_operator.daemon.hooks import Hook
+    from nvi_operator.daemon.hooks import EventHook
 
 _LONGEST = 86400  # seconds
 
@@ -51,6 +51,17 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def last(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n",
+        "--last",
+        metavar="NUMBER",
+        type=count,
+        default=20,
+        help="how many of the past, the last ones (default: 20)",
+    )
+
+
 def confirm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confirm",
@@ -76,9 +87,9 @@ def event_kinds(text: str) -> frozenset[str]:
     return kinds
 
 
-def hook(text: str) -> Hook:
+def hook(text: str) -> EventHook:
     """`[EVENTS=]TARGET`"""
-    from nvi_operator.daemon.hooks import Hook
+    from nvi_operator.daemon.hooks import EventHook
     from nvi_operator.language.operator.values import parse_hook
 
     kinds = None
@@ -86,7 +97,7 @@ def hook(text: str) -> Hook:
         events, equals, text = text.partition("=")
         kinds = event_kinds(events) if equals else None
     try:
-        return Hook(parse_hook(text), kinds)
+        return EventHook(parse_hook(text), kinds)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

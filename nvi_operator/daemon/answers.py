@@ -16,7 +16,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import UplinkDown, UplinkUp
 from nvi_operator.events.moment import iso
-from nvi_operator.events.record import History, Record
+from nvi_operator.events.record import EventLog, Record
 from nvi_operator.history.decisions import NOTHING, Decisions
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.outcome import Reason
@@ -29,7 +29,7 @@ SHOWN = 5  # events, where a request names no number
 
 
 @dataclass(frozen=True)
-class Seen:
+class GatewaySnapshot:
     """A gateway as it is at one moment."""
 
     gateway: str
@@ -44,16 +44,16 @@ class Answers:
     def __init__(
         self,
         loop: Loop,
-        history: History,
+        event_log: EventLog,
         spec: str,
-        look: Callable[[], Seen],
+        look: Callable[[], GatewaySnapshot],
         health: Health = dict,
         sync: Sync | None = None,
         decided: Callable[[], Decisions] = lambda: NOTHING,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._loop = loop
-        self._history = history
+        self._event_log = event_log
         self._spec = spec
         self._look = look
         self._health = health
@@ -62,7 +62,7 @@ class Answers:
         self._wall = wall
         self._began = wall()
         self._since: dict[str, float] = {}  # the last time that an uplink went down or came back
-        history.listeners.append(self._notice)
+        event_log.listeners.append(self._notice)
 
     @property
     def reading(self) -> dict[str, Answer]:
@@ -93,7 +93,7 @@ class Answers:
             seen.faults,
             since={uplink.name: self._since.get(uplink.name, self._began) for uplink in uplinks},
             daemon=daemon,
-            events=[record.json() for record in self._history.last(events)],
+            events=[record.json() for record in self._event_log.last(events)],
             suspended=suspended(decisions := self._decided(), self._wall()),
             unconfirmed=unconfirmed(decisions, now()),
             given_up=given_up(decisions),

@@ -26,7 +26,7 @@ from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.journal import environment
 from nvi_operator.dataclass import dataclass
 from nvi_operator.events.event import HookFailed
-from nvi_operator.events.record import History, Record, line
+from nvi_operator.events.record import EventLog, Record, line
 
 TIME_LIMIT = 10.0  # seconds
 ATTEMPTS = 5
@@ -35,7 +35,7 @@ _WEBHOOK = (sys.executable, "-I", str(Path(__file__).with_name("webhook.py")), _
 
 
 @dataclass(frozen=True)
-class Hook:
+class EventHook:
     """`target` is an absolute path, or an http or https address. `kinds`: of events; None: all."""
 
     target: str
@@ -58,7 +58,7 @@ class Hook:
 class _Queue:
     """What one hook has to do, and the child that is doing it."""
 
-    hook: Hook
+    hook: EventHook
     backoff: Backoff
     records: deque[Record] = field(default_factory=deque)
     dropped: int = 0
@@ -74,19 +74,19 @@ class Hooks:
 
     def __init__(
         self,
-        hooks: Sequence[Hook],
-        history: History,
+        hooks: Sequence[EventHook],
+        event_log: EventLog,
         now: Callable[[], float] = time.monotonic,
         time_limit: float = TIME_LIMIT,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        self._history = history
+        self._event_log = event_log
         self._now = now
         self._time_limit = time_limit
         self._queues = [_Queue(hook, backoff()) for hook in hooks]
         self._epoll = select.epoll()
         if hooks:
-            history.listeners.append(self._put)
+            event_log.listeners.append(self._put)
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -166,7 +166,7 @@ class Hooks:
 
     def _report(self, queue: _Queue, why: str) -> None:
         dropped, queue.dropped = queue.dropped, 0
-        self._history.add(HookFailed(hook=queue.hook.name, error=why, dropped=dropped))
+        self._event_log.add(HookFailed(hook=queue.hook.name, error=why, dropped=dropped))
 
     def _kill(self, child: subprocess.Popen[bytes]) -> None:
         """With what it started."""
@@ -174,7 +174,7 @@ class Hooks:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _start(hook: Hook, record: Record) -> subprocess.Popen[bytes]:
+def _start(hook: EventHook, record: Record) -> subprocess.Popen[bytes]:
     """No shell, and no pipe that could fill: the event is in a file in memory."""
     command = list(_WEBHOOK) if hook.is_web else [hook.target]
     head = f"{hook.target}\n".encode() if hook.is_web else b""  # not among the arguments, which every user sees

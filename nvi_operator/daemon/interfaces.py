@@ -9,7 +9,7 @@ from typing import Protocol
 from nvi_operator.kernel.netlink.events import Event
 
 
-class Events(Protocol):
+class KernelEventSource(Protocol):
     """`kernel/netlink/events.py` has the real one."""
 
     def filenos(self) -> tuple[int, ...]: ...

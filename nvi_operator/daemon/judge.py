@@ -18,7 +18,15 @@ from nvi_operator.errors import ConflictError, NviError
 from nvi_operator.events import revisions as events
 from nvi_operator.events.event import GatewayEvent, Note
 from nvi_operator.events.revisions import Confirmed, GivenUp
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, Pending, Suspension, Target
+from nvi_operator.history.decisions import (
+    Decisions,
+    DecisionsFile,
+    Held,
+    Moment,
+    PendingRevision,
+    ReturnTarget,
+    Suspension,
+)
 from nvi_operator.history.revision import Content, Origin, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
@@ -58,7 +66,7 @@ class Judge:
     ) -> None:
         """`needs`: what the source asks for where no policy does."""
         self._needs = needs
-        self.proven: Callable[[Pending], bool] = lambda pending: False  # as `daemon/proof.py` has it
+        self.proven: Callable[[PendingRevision], bool] = lambda pending: False  # as `daemon/proof.py` has it
         self._checked: str | None = None  # the digest of the pending content whose checks pass
         self._wall = wall
         self._was_suspended = False  # at the last reconcile
@@ -76,7 +84,7 @@ class Judge:
         self._now = now
         self._arm = arm
         self._last: tuple[LoadedSpec, InForce] | None = None  # of the directory's spec
-        self._back: tuple[Target, InForce] | None = None
+        self._back: tuple[ReturnTarget, InForce] | None = None
         self._settled: LoadedSpec | None = None  # the spec of the directory that needs no (further) confirmation
         self._trial: Trial | None = None
 
@@ -106,7 +114,7 @@ class Judge:
             self._begin(spec, own, found)
         return own
 
-    def _prove_before(self, pending: Pending) -> Decisions:
+    def _prove_before(self, pending: PendingRevision) -> Decisions:
         """Another spec came: what the pending one has shown until now counts, so that there is one to return to."""
         if self._waiting is not None and self._waiting[1] == pending.digest:  # it held at the last reconcile
             self._prove()
@@ -125,7 +133,7 @@ class Judge:
             self._last = spec, InForce(spec, content_of(spec, self._root))
         return self._last[1]
 
-    def _returned(self, back: Target) -> InForce:
+    def _returned(self, back: ReturnTarget) -> InForce:
         if self._back is None or self._back[0] != back:
             spec = loaded_from(back.content, f"revision {back.revision}") if back.content.files else None
             origin = None
@@ -149,7 +157,7 @@ class Judge:
             self._emit(Note(note=f"{error.message}: {spec.name} is applied without confirmation"))
         else:
             if back is None and policy.by != "hand" and self.is_first():
-                back = Target(0, NO_GATEWAY)
+                back = ReturnTarget(0, NO_GATEWAY)
         if back is not None and back.content != own.content:
             self._trial = Trial(
                 self._decisions,
@@ -221,7 +229,7 @@ class Judge:
         self._prove()
         self._tell_confirmed(used.content.digest)
 
-    def _given_up(self, pending: Pending) -> None:
+    def _given_up(self, pending: PendingRevision) -> None:
         with self._exclusive():
             if self._decisions.read().pending != pending:
                 return

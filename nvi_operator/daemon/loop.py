@@ -17,7 +17,7 @@ from pathlib import Path
 from nvi_operator.daemon import report
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.fights import Fights
-from nvi_operator.daemon.interfaces import Clock, Events, SourceWatch, Station
+from nvi_operator.daemon.interfaces import Clock, KernelEventSource, SourceWatch, Station
 from nvi_operator.daemon.schedule import Schedule
 from nvi_operator.daemon.sdnotify import Notifier
 from nvi_operator.daemon.trigger import Trigger
@@ -45,7 +45,7 @@ class Loop:
         reconcile: Callable[[Trigger], Outcome],
         *,
         directory: SpecDirectory,
-        events: Events,
+        events: KernelEventSource,
         emit: Callable[[GatewayEvent], None],
         glance: Callable[[], bool] = lambda: False,
         kernel_lines: bool = False,

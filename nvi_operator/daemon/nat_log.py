@@ -29,7 +29,7 @@ _REST = 0.02  # seconds between two reads of a quiet log, so that a line does no
 _LAST = 1000  # reads before it ends, where flows keep coming
 
 
-class Events(Protocol):
+class NatEventSource(Protocol):
     def fileno(self) -> int: ...
 
     def read(self) -> tuple[list[NatEvent], int]: ...
@@ -108,7 +108,7 @@ class NatLog:
 
     def __init__(
         self,
-        events: Events,
+        events: NatEventSource,
         file: LogFile,
         form: Format,
         say: Callable[[str], None],

@@ -18,7 +18,7 @@ from dataclasses import replace
 from nvi_operator.daemon.backoff import Backoff
 from nvi_operator.daemon.fetcher import Reached
 from nvi_operator.errors import NviError
-from nvi_operator.history.decisions import DecisionsFile, Pending
+from nvi_operator.history.decisions import DecisionsFile, PendingRevision
 
 LONGEST_WAIT = 10.0  # seconds from a failure to the next question
 _NEVER = float("inf")
@@ -51,7 +51,7 @@ class Proof:
         self._due = _NEVER
         self._epoll = select.epoll()  # nothing to read
 
-    def of(self, pending: Pending) -> bool:
+    def of(self, pending: PendingRevision) -> bool:
         """Did the source answer since this revision holds? It is asked from the first call on."""
         if self._of != (pending.revision, pending.digest):
             self._of, self._answered, self._due = (pending.revision, pending.digest), False, self._now()
@@ -78,7 +78,7 @@ class Proof:
         if of is not None and self._pending() is not None:
             self._reach(lambda error: self._told(of, error))
 
-    def _pending(self) -> Pending | None:
+    def _pending(self) -> PendingRevision | None:
         """The revision, as long as it is not decided."""
         with suppress(NviError):
             found = self._decisions.read().pending

@@ -13,7 +13,7 @@ from nvi_operator.daemon.control.place import ControlPlace
 from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
 from nvi_operator.daemon.fetcher import Fetcher
-from nvi_operator.daemon.hooks import Hook, Hooks
+from nvi_operator.daemon.hooks import EventHook, Hooks
 from nvi_operator.daemon.interfaces import Station
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
@@ -27,9 +27,9 @@ from nvi_operator.daemon.sync import Sync, trial_of
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.events.event import Note
-from nvi_operator.events.record import History
+from nvi_operator.events.record import EventLog
 from nvi_operator.history.decisions import DecisionsFile
-from nvi_operator.history.store import History as Revisions
+from nvi_operator.history.store import History
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netlink.flow_changes import FlowReports
@@ -60,7 +60,7 @@ def run_daemon(
     rescan_seconds: float,
     force: bool,
     kernel_lines: bool = False,
-    hooks: Sequence[Hook] = (),
+    hooks: Sequence[EventHook] = (),
     metrics: Sequence[str] = (),
     confirm: Confirm | None = None,
     protect: Collection[Address] = (),
@@ -77,10 +77,10 @@ def run_daemon(
         print(text, flush=True)
 
     def note(text: str) -> None:
-        history.add(Note(note=text))
+        event_log.add(Note(note=text))
 
-    history = History()
-    history.listeners.append(log_sink())
+    event_log = EventLog()
+    event_log.listeners.append(log_sink())
     checkouts = Checkouts(state_directory() / "git")
     path = path or checkouts.spec
     directory = (
@@ -99,8 +99,8 @@ def run_daemon(
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
         closing(Prober()) as prober,
-        closing(Hooks(hooks, history)) as told,
-        Revisions(state_directory()) as revisions,
+        closing(Hooks(hooks, event_log)) as told,
+        History(state_directory()) as revisions,
         ExitStack() as stack,
     ):
         sweep()
@@ -111,7 +111,7 @@ def run_daemon(
             revisions,
             path,
             lock.changing,
-            lambda event: history.add(daemon.named(event)),
+            lambda event: event_log.add(daemon.named(event)),
             confirm,
             needs=lambda: trial_of(checkouts) if git else None,
         )
@@ -136,7 +136,7 @@ def run_daemon(
                 git,
                 host or os.uname().nodename,
                 checkouts,
-                history.add,
+                event_log.add,
                 lambda: loop.trigger(Reason.SOURCE),
                 signatures=signatures,
             )
@@ -165,7 +165,7 @@ def run_daemon(
             reconcile_and_tell,
             directory=directory,
             events=events,
-            emit=history.add,
+            emit=event_log.add,
             glance=daemon.glance,
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
@@ -173,18 +173,18 @@ def run_daemon(
         )
         prober.on_change = lambda: loop.trigger(Reason.HEALTH)
         where = os.path.abspath(path)
-        answers = Answers(loop, history, where, daemon.look, prober.told, sync, decisions.read)
-        with control(streams, history, answers), published(metrics, history, answers, stations):
+        answers = Answers(loop, event_log, where, daemon.look, prober.told, sync, decisions.read)
+        with control(streams, event_log, answers), published(metrics, event_log, answers, stations):
             loop.run()
     return 0
 
 
 @contextmanager
-def control(streams: Streams, history: History, answers: Answers) -> Iterator[None]:
+def control(streams: Streams, event_log: EventLog, answers: Answers) -> Iterator[None]:
     """Within, the control socket is there. A gateway works without it."""
 
     def note(text: str) -> None:
-        history.add(Note(note=text))
+        event_log.add(Note(note=text))
 
     try:
         place = ControlPlace(note)
@@ -193,13 +193,15 @@ def control(streams: Streams, history: History, answers: Answers) -> Iterator[No
         yield
         return
     trusted = frozenset({0, os.geteuid()})
-    streams.listen(place.listener, ControlServer(streams, history, answers.reading, answers.changing, trusted))
+    streams.listen(place.listener, ControlServer(streams, event_log, answers.reading, answers.changing, trusted))
     with closing(place):
         yield
 
 
 @contextmanager
-def published(targets: Sequence[str], history: History, answers: Answers, stations: list[Station]) -> Iterator[None]:
+def published(
+    targets: Sequence[str], event_log: EventLog, answers: Answers, stations: list[Station]
+) -> Iterator[None]:
     """Within, metrics are there: at a loopback address, or in a file. Raises NviError where that cannot be."""
     if not targets:
         yield
@@ -213,12 +215,12 @@ def published(targets: Sequence[str], history: History, answers: Answers, statio
     from nvi_operator.daemon.metrics.server import MOST, MetricsPage, listener
     from nvi_operator.daemon.metrics.textfile import Textfile
 
-    metrics = Metrics(lambda: answers.status(events=0), history)
+    metrics = Metrics(lambda: answers.status(events=0), event_log)
     with ExitStack() as stack:
         for target in targets:
             if target.startswith("/"):
                 station: Station = stack.enter_context(
-                    closing(Textfile(Path(target), metrics.text, lambda text: history.add(Note(note=text))))
+                    closing(Textfile(Path(target), metrics.text, lambda text: event_log.add(Note(note=text))))
                 )
             else:
                 station = streams = stack.enter_context(closing(Streams(most=MOST, for_root=0)))

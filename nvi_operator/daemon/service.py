@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from nvi_operator.daemon.answers import Seen
+from nvi_operator.daemon.answers import GatewaySnapshot
 from nvi_operator.daemon.garbage import Garbage
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.judge import InForce, Judge
@@ -35,7 +35,7 @@ from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
 from nvi_operator.rollout.lockout import HINT, LockOut
 from nvi_operator.sources.directory import SpecDirectory
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.faults import faults
 from nvi_operator.topology.model import Topology
@@ -88,13 +88,13 @@ class Daemon:
             return True
         return self._kernel.unreported_change()
 
-    def look(self) -> Seen:
+    def look(self) -> GatewaySnapshot:
         """The gateway as it is now, against the spec in force. Changes nothing. Raises NviError."""
         spec = self._accepted.spec if self._accepted else None
         with self._kernel.using(spec.numbers if spec else Numbers()) as kernel:
             plan = without_ignored(preview(kernel, self._compiler), spec.drift if spec else None)
             counters = kernel.counters(plan.before)
-        return Seen(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
+        return GatewaySnapshot(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
 
     def failing_checks(self) -> Mapping[str, str]:
         """Those that do not work with the spec in force, and why. Waits for answers."""
@@ -147,10 +147,10 @@ class Daemon:
         self._record(outcome)
         return outcome
 
-    def _revision(self) -> Revision | None:
+    def _revision(self) -> CheckedOutCommit | None:
         """Of the spec in force."""
         if self._used is not None and self._used.action == "return":
-            return Revision.of(self._used.origin) if self._used.origin else None
+            return CheckedOutCommit.of(self._used.origin) if self._used.origin else None
         return self._directory.revision if self._directory.state.good else None
 
     def named(self, event: GatewayEvent) -> GatewayEvent:

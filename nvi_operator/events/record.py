@@ -44,7 +44,7 @@ def line(record: Record) -> bytes:
     return json.dumps(record.json(), separators=(",", ":")).encode() + b"\n"
 
 
-class History:
+class EventLog:
     """Numbers events, keeps the last ones, and hands each to every `listener`, which must not block."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:

@@ -37,7 +37,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Target:
+class ReturnTarget:
     """A spec to return to. `revision` 0: none; then `content` has no files, and there was no gateway."""
 
     revision: int
@@ -45,12 +45,12 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingRevision:
     """`digest` is that of the content that was applied, `seconds` the time that its confirmation may take."""
 
     revision: int
     digest: str
-    back: Target
+    back: ReturnTarget
     deadline: Moment
     seconds: float
     by: str = "hand"  # or "proof", or "checks" alone
@@ -81,7 +81,7 @@ class Held:
 
     revision: int
     digest: str
-    back: Target
+    back: ReturnTarget
     why: str
 
 
@@ -100,7 +100,7 @@ class Suspension:
 
 @dataclass(frozen=True)
 class Decisions:
-    pending: Pending | None = None
+    pending: PendingRevision | None = None
     held: Held | None = None
     suspension: Suspension | None = None
 
@@ -210,7 +210,7 @@ def _plain(decisions: Decisions) -> dict[str, Any]:
     }
 
 
-def _target(target: Target) -> dict[str, Any]:
+def _target(target: ReturnTarget) -> dict[str, Any]:
     files = {name: b64encode(data).decode() for name, data in target.content.files.items()}
     return {"revision": target.revision, "gateway": target.content.gateway, "files": files}
 
@@ -226,12 +226,12 @@ def _decisions(data: Mapping[str, Any]) -> Decisions:
     )
 
 
-def _pending(data: Mapping[str, Any]) -> Pending:
+def _pending(data: Mapping[str, Any]) -> PendingRevision:
     deadline, unproven = Moment(**data["deadline"]), tuple(map(str, data.get("unproven", ())))
-    return Pending(**{**data, "back": _back(data), "deadline": deadline, "unproven": unproven})
+    return PendingRevision(**{**data, "back": _back(data), "deadline": deadline, "unproven": unproven})
 
 
-def _back(data: Mapping[str, Any]) -> Target:
+def _back(data: Mapping[str, Any]) -> ReturnTarget:
     back = data["back"]
     files = {name: b64decode(text, validate=True) for name, text in back["files"].items()}
-    return Target(int(back["revision"]), Content(str(back["gateway"]), files))
+    return ReturnTarget(int(back["revision"]), Content(str(back["gateway"]), files))

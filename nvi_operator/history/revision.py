@@ -15,7 +15,7 @@ from nvi_operator.dataclass import dataclass
 Files = Mapping[str, bytes]  # by their name in the spec directory
 
 
-class Result(StrEnum):
+class RevisionResult(StrEnum):
     """What came of a try."""
 
     BEGUN = "begun"  # and no end was recorded: the process was killed, or is at it still
@@ -47,7 +47,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Requester:
     """The process that asked for it. `uid` is the one of the login, where there was one; `session` is the kernel's
     number of the login session, None where a service asked.
     """
@@ -66,8 +66,8 @@ class Revision:
     time: float
     gateway: str
     action: str  # the command: apply, down, run, rollback
-    asked: Asked
-    result: Result = Result.BEGUN
+    asked: Requester
+    result: RevisionResult = RevisionResult.BEGUN
     standing: Standing = Standing.NONE
     error: str = ""
     check: str = ""  # the declared check that failed
@@ -83,7 +83,7 @@ class Revision:
     @property
     def holds(self) -> bool:
         """Does the kernel hold it, as far as it is known?"""
-        return self.result in (Result.APPLIED, Result.UNCHANGED)
+        return self.result in (RevisionResult.APPLIED, RevisionResult.UNCHANGED)
 
     def given_up(self, why: str) -> Revision:
         return replace(self, standing=Standing.RETURNED, confirmed_by="", error=why)

@@ -12,7 +12,7 @@ from typing import Any
 
 from nvi_operator.events.moment import iso
 from nvi_operator.history.contents import Kept
-from nvi_operator.history.revision import Asked, Origin, Result, Revision, Standing
+from nvi_operator.history.revision import Origin, Requester, Revision, RevisionResult, Standing
 
 SCHEMA = 1  # `PRAGMA user_version`
 TABLES = """
@@ -88,7 +88,7 @@ def revision_of(row: tuple[Any, ...], files: Iterable[str]) -> Revision:
         time=row[2],
         gateway=row[3],
         action=row[4],
-        result=Result(row[5]),
+        result=RevisionResult(row[5]),
         standing=Standing(row[6]),
         error=row[7],
         check=row[8],
@@ -98,7 +98,7 @@ def revision_of(row: tuple[Any, ...], files: Iterable[str]) -> Revision:
         seconds=row[12],
         of=row[13],
         confirmed_by=row[14],
-        asked=Asked(row[15], row[16], row[17], row[18]),
+        asked=Requester(row[15], row[16], row[17], row[18]),
         origin=Origin(**origin) if origin else None,
         files=tuple(sorted(files)),
     )

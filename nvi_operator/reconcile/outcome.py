@@ -8,7 +8,7 @@ from enum import StrEnum
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, SpecError
 from nvi_operator.plan.change import NO_PLAN, Plan
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 
 
 class Reason(StrEnum):
@@ -36,7 +36,7 @@ class Outcome:
     """
 
     gateway: str = ""  # "" before the first good spec, and for a gateway that is removed
-    revision: Revision | None = None  # of the spec in force; None outside of a git checkout
+    revision: CheckedOutCommit | None = None  # of the spec in force; None outside of a git checkout
     reasons: frozenset[Reason] = frozenset()
     plan: Plan = NO_PLAN  # the steps that were applied and stand
     requested: bool = True  # did the spec or the host's facts ask for another state than the last reconcile reached?

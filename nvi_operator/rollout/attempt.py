@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nvi_operator.errors import NviError, RevertError
-from nvi_operator.history.revision import Content, Result, Revision, Standing
+from nvi_operator.history.revision import Content, Revision, RevisionResult, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.reconcile.outcome import Outcome
@@ -43,7 +43,7 @@ class Attempt:
         """It holds. `before`: what the gateway was, which names the entries that are no more."""
         made = replace(
             self.revision,
-            result=Result.APPLIED if outcome.plan else Result.UNCHANGED,
+            result=RevisionResult.APPLIED if outcome.plan else RevisionResult.UNCHANGED,
             standing=standing,
             reasons=tuple(sorted(reason.value for reason in outcome.reasons)),
             plan=plan_text(outcome.plan, before),
@@ -59,9 +59,9 @@ class Attempt:
     def stopped(self, error: NviError) -> Revision:
         """It does not hold."""
         if isinstance(error, RevertError):
-            result = Result.FAILED
+            result = RevisionResult.FAILED
         else:
-            result = Result.REVERTED if error.reverted and self._recorded else Result.REFUSED
+            result = RevisionResult.REVERTED if error.reverted and self._recorded else RevisionResult.REFUSED
         self._record(replace(self.revision, result=result, error=str(error), seconds=time.monotonic() - self._began))
         return self.revision
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from nvi_operator.errors import KernelError
 from nvi_operator.history.audit import AuditLog, entry_of
-from nvi_operator.history.revision import Asked, Revision
+from nvi_operator.history.revision import Requester, Revision
 
 JOURNAL = Path("/run/systemd/journal/socket")
 _BAD = ("refused", "reverted", "failed", "returned")
@@ -35,7 +35,7 @@ def tell(directory: Path, revision: Revision, outcome: str, journal: Path = JOUR
     return ""
 
 
-def tell_decision(directory: Path, gateway: str, who: Asked, outcome: str, text: str = "") -> str:
+def tell_decision(directory: Path, gateway: str, who: Requester, outcome: str, text: str = "") -> str:
     """The same of what is decided about no single revision."""
     decided = Revision(0, time.time(), gateway, outcome, who, error=text)
     return tell(directory, decided, outcome)

@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from nvi_operator.history.revision import Asked
+from nvi_operator.history.revision import Requester
 from nvi_operator.kernel.netns import cookie, is_host
 
 STATE = Path("/var/lib/nvi-operator")
@@ -36,10 +36,10 @@ def sweep() -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def asked(command: str) -> Asked:
+def asked(command: str) -> Requester:
     """This process, and the login that it belongs to."""
     login = _number("/proc/self/loginuid")
-    return Asked(os.getuid() if login is None else login, os.getpid(), _number("/proc/self/sessionid"), command)
+    return Requester(os.getuid() if login is None else login, os.getpid(), _number("/proc/self/sessionid"), command)
 
 
 def _number(path: str) -> int | None:

@@ -28,7 +28,7 @@ _LARGE = 1 << 16  # bytes: of larger files only the name is told
 
 
 @dataclass(frozen=True)
-class Step:
+class SavedStep:
     kind: str
     key: str
     action: str
@@ -47,7 +47,7 @@ class SavedPlan:
 
     root: str
     content: Content
-    steps: tuple[Step, ...]
+    steps: tuple[SavedStep, ...]
 
     @classmethod
     def of(cls, root: Path, content: Content, plan: Plan) -> SavedPlan:
@@ -91,7 +91,7 @@ def read(path: Path) -> SavedPlan:
     try:
         data = json.loads(path.read_bytes())
         files = {str(name): b64decode(text, validate=True) for name, text in data["files"].items()}
-        steps = tuple(Step(**step) for step in data["steps"])
+        steps = tuple(SavedStep(**step) for step in data["steps"])
         return SavedPlan(str(data["root"]), Content(str(data["gateway"]), files), steps)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NviError(
@@ -99,11 +99,11 @@ def read(path: Path) -> SavedPlan:
         ) from error
 
 
-def _step(change: Change) -> Step:
+def _step(change: Change) -> SavedStep:
     ref = change.ref
     text = next((line for _, line in change_lines(change)), "")
     before, after = (_hash(ref.kind, obj) for obj in (change.before, change.after))
-    return Step(ref.kind, ref.key, change.action.value, before, after, text)
+    return SavedStep(ref.kind, ref.key, change.action.value, before, after, text)
 
 
 def _hash(kind: str, obj: Any) -> str:

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, KernelError, NviError
-from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, Pending, Target
+from nvi_operator.history.decisions import Decisions, DecisionsFile, Held, Moment, PendingRevision, ReturnTarget
 from nvi_operator.history.revision import Content, Revision, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.model.settings import Numbers
@@ -47,7 +47,7 @@ class Trial:
         decisions: DecisionsFile,
         confirm: Confirm,
         content: Content,
-        back: Target,
+        back: ReturnTarget,
         *,
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
@@ -62,7 +62,7 @@ class Trial:
         self._back = back
         self._now = now
         self._arm = arm
-        self.pending: Pending | None = None  # once it has begun
+        self.pending: PendingRevision | None = None  # once it has begun
 
     def step(self, revision: int) -> None:
         """Before each step. Raises KernelError where the decision cannot be written: nothing is changed then."""
@@ -106,12 +106,14 @@ class Trial:
         deadline = Moment(now.boot, now.seconds + within)
         by = self._confirm.by
         missing, unproven = NO_ANSWER if by == "proof" else "", tuple(self._failed_before)
-        pending = Pending(revision, digest, self._back, deadline, within, by, missing=missing, unproven=unproven)
+        pending = PendingRevision(
+            revision, digest, self._back, deadline, within, by, missing=missing, unproven=unproven
+        )
         self._decisions.write(replace(self._decisions.read(), pending=pending, held=None))
         self.pending = pending
 
 
-def judge(decisions: DecisionsFile, pending: Pending, failing: Mapping[str, str]) -> str:
+def judge(decisions: DecisionsFile, pending: PendingRevision, failing: Mapping[str, str]) -> str:
     """Which check fails that worked before, and why; empty if none does. The revision is given up then."""
     bad = {name: why for name, why in failing.items() if name not in pending.unproven}
     if not bad:
@@ -123,13 +125,13 @@ def judge(decisions: DecisionsFile, pending: Pending, failing: Mapping[str, str]
     return why
 
 
-def last_confirmed(history: History) -> Target | None:
+def last_confirmed(history: History) -> ReturnTarget | None:
     """What to return to; None where no revision was ever confirmed. Raises HistoryError."""
     found = history.newest(Standing.CONFIRMED)
-    return Target(found.number, history.content(found.number)) if found else None
+    return ReturnTarget(found.number, history.content(found.number)) if found else None
 
 
-def compiler_of(target: Target) -> tuple[Compiler, Numbers]:
+def compiler_of(target: ReturnTarget) -> tuple[Compiler, Numbers]:
     """For the spec to return to, or to remove the gateway where there was none. Raises NviError."""
     if not target.content.files:
         return Compiler(target.content.gateway, None), Numbers()

@@ -15,7 +15,7 @@ from nvi_operator.language.fast.delta import Delta
 from nvi_operator.language.fast.incremental import reload_file
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.sources.fingerprint import Fingerprint, being_written, fingerprint
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.sources.state import SpecState
 from nvi_operator.sources.working_copy import revision
 
@@ -31,7 +31,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadResult:
     """What a load did."""
 
     read: bool  # was anything read?
@@ -51,7 +51,7 @@ class SpecDirectory:
         host: str | None = None,
         *,
         being_written: Callable[[Path, list[str]], list[str]] = being_written,
-        revision: Callable[[Path], Revision | None] = revision,
+        revision: Callable[[Path], CheckedOutCommit | None] = revision,
         explain: Callable[[SpecError], SpecError] = lambda error: error,
     ) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class SpecDirectory:
         self._explain = explain
         self._seen: Fingerprint | None = None  # at the last look that was not pending
         self._read: Fingerprint | None = None  # when it was read last
-        self._revision: Revision | None = None
+        self._revision: CheckedOutCommit | None = None
         self._ask_revision = False
 
     def look(self, now: float) -> Look:
@@ -82,15 +82,15 @@ class SpecDirectory:
         self._seen = found
         return Look(changed=before != found, untouched=before is not None and before.same(found), note=note)
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadResult:
         """Read the directory if it may have changed since; `state` says what came of it."""
         self._ask_revision |= self.state.bad is None  # a commit need not touch a file
         found, before = fingerprint(self.path), self._read
         if before is not None and before.same(found):
-            return Loaded(read=False)
+            return LoadResult(read=False)
         self._read = found
         if before is not None and (delta := self._load_delta(before.only_change(found))):
-            return Loaded(read=True, delta=delta)
+            return LoadResult(read=True, delta=delta)
         try:
             hostname = self._host or socket.gethostname()
             spec = load_directory(self.path, hostname=hostname, gateway=self._gateway)
@@ -99,7 +99,7 @@ class SpecDirectory:
         except SpecError as error:
             self.state = self.state.refused(self._explain(error))
             self._ask_revision = False
-        return Loaded(read=True)
+        return LoadResult(read=True)
 
     def _load_delta(self, file: str | None) -> Delta | None:
         good = self.state.good
@@ -112,7 +112,7 @@ class SpecDirectory:
         return found[1]
 
     @property
-    def revision(self) -> Revision | None:
+    def revision(self) -> CheckedOutCommit | None:
         """Of the spec in force. Asked when it is needed: git takes longer than a reconcile."""
         if self._ask_revision:
             self._revision, self._ask_revision = self._revision_of(self.path), False

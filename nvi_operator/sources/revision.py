@@ -9,7 +9,7 @@ from nvi_operator.history.revision import Origin
 
 
 @dataclass(frozen=True)
-class Revision:
+class CheckedOutCommit:
     """The commit that a spec directory is checked out at."""
 
     commit: str  # abbreviated
@@ -18,10 +18,10 @@ class Revision:
     origin: Origin | None = field(default=None, compare=False)  # more of the same, from a source that fetches
 
     @staticmethod
-    def of(origin: Origin) -> Revision:
+    def of(origin: Origin) -> CheckedOutCommit:
         """As the history kept it."""
         commit = origin.commit.removesuffix("+")
-        return Revision(commit[:7], origin.ref or None, dirty=commit != origin.commit, origin=origin)
+        return CheckedOutCommit(commit[:7], origin.ref or None, dirty=commit != origin.commit, origin=origin)
 
     def __str__(self) -> str:
         return f"{self.commit}{'+' if self.dirty else ''}{f' ({self.branch})' if self.branch else ''}"

@@ -19,7 +19,7 @@ LONGEST_SAVE = 60.0  # seconds after which it is read in any case
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingChange:
     """A change that a process is still writing. Nothing is read meanwhile: half a spec is another gateway."""
 
     fingerprint: Fingerprint
@@ -39,15 +39,15 @@ class SpecState:
 
     good: LoadedSpec | None = None  # in force; None before the first
     bad: SpecError | None = None  # of the newest spec, if that is wrong
-    pending: Pending | None = None
+    pending: PendingChange | None = None
 
     def saving(self, found: Fingerprint, files: tuple[str, ...], now: float) -> SpecState:
         """A process is writing these files; `found` is what the directory holds so far."""
         last = self.pending
         if last is None:
-            return replace(self, pending=Pending(found, files, now, now))
+            return replace(self, pending=PendingChange(found, files, now, now))
         changed = last.changed if last.fingerprint == found else now
-        return replace(self, pending=Pending(found, files, last.began, changed))
+        return replace(self, pending=PendingChange(found, files, last.began, changed))
 
     def saved(self) -> SpecState:
         """No process is writing any more, or it took too long: the directory may be read."""

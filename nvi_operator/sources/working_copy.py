@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 
 _TIMEOUT = 10.0  # seconds
 
 
-def revision(root: Path) -> Revision | None:
+def revision(root: Path) -> CheckedOutCommit | None:
     """The git revision of `root`; None outside of a checkout, before the first commit, or if git cannot tell."""
     directory = Path(os.path.realpath(root))
     if not directory.is_dir():
@@ -28,7 +28,7 @@ def revision(root: Path) -> Revision | None:
     heads = [entry.removeprefix("# branch.head ") for entry in entries if entry.startswith("# branch.head ")]
     branch = heads[0] if heads and heads[0] != "(detached)" else None
     dirty = any(not entry.startswith("# ") for entry in entries)
-    return Revision(commit.strip(), branch, dirty)
+    return CheckedOutCommit(commit.strip(), branch, dirty)
 
 
 def _git(top: Path, *arguments: str) -> str | None:

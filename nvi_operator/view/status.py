@@ -91,7 +91,7 @@ class Unconfirmed(TypedDict):
     missing: str | None  # of a proof: what it lacks yet
 
 
-class GivenUp(TypedDict):
+class GivenUpRevision(TypedDict):
     """A revision that is not tried until the source changes, and the one that is in force in its place."""
 
     revision: int
@@ -120,7 +120,7 @@ class StatusData(TypedDict):
     counters: dict[str, dict[str, int]]
     suspended: Suspended | None
     unconfirmed: Unconfirmed | None
-    givenUp: GivenUp | None
+    givenUp: GivenUpRevision | None
     daemon: DaemonStatus | None
     events: list[dict[str, Any]]  # the last ones, of docs/events.md
 
@@ -136,7 +136,7 @@ def status_data(
     events: Sequence[dict[str, Any]] = (),
     suspended: Suspended | None = None,
     unconfirmed: Unconfirmed | None = None,
-    given_up: GivenUp | None = None,
+    given_up: GivenUpRevision | None = None,
 ) -> StatusData:
     """`faults` are of topology/faults.py, `since` when the state of each uplink began, in seconds since 1970."""
     links = [obj for obj in seen.before.of_kind("link") if isinstance(obj, Link)]
@@ -184,7 +184,7 @@ def unconfirmed(decisions: Decisions, now: Moment) -> Unconfirmed | None:
     return {"revision": found.revision, "secondsLeft": left, "by": found.by, "missing": found.missing or None}
 
 
-def given_up(decisions: Decisions) -> GivenUp | None:
+def given_up(decisions: Decisions) -> GivenUpRevision | None:
     found = decisions.held
     return {"revision": found.revision, "why": found.why, "inForce": found.back.revision} if found else None
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nvi_operator.daemon.probes.targets import Target, target
-from nvi_operator.daemon.probes.way import Way
+from nvi_operator.daemon.probes.targets import ProbeTarget, target
+from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.language.model.health import Probe
 from tests.lab import GatewayHost, Site
 from tests.lab.daemon import Daemon
@@ -107,12 +107,12 @@ def test_where_every_uplink_is_down_the_first_is_used_and_nothing_is_worse_than_
 # --------------------------------------------------------------------------- one probe, and its way
 
 
-def ask(host: Host, probe: Probe, way: Way, seconds: float = 1.0) -> tuple[float | None, str]:
+def ask(host: Host, probe: Probe, way: ProbePath, seconds: float = 1.0) -> tuple[float | None, str]:
     """The latency and the cause of a failure, of one question."""
 
     def asked() -> tuple[float | None, str]:
         with select.epoll() as epoll:
-            one: Target = target(probe, way, epoll)
+            one: ProbeTarget = target(probe, way, epoll)
             one.ask()
             deadline = time.monotonic() + seconds
             while (found := one.answer()) is None and time.monotonic() < deadline and not one.why:
@@ -124,8 +124,8 @@ def ask(host: Host, probe: Probe, way: Way, seconds: float = 1.0) -> tuple[float
     return host.call(asked)
 
 
-def way(host: Host, ifname: str, source: str | None) -> Way:
-    return Way(ifname, host.call(socket.if_nametoindex, ifname), source)
+def way(host: Host, ifname: str, source: str | None) -> ProbePath:
+    return ProbePath(ifname, host.call(socket.if_nametoindex, ifname), source)
 
 
 def dns_server(host: Host, code: int) -> None:

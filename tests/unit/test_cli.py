@@ -16,7 +16,7 @@ from nvi_operator.cli import commands, main, options
 from nvi_operator.cli.commands.rollback import _before as revision_before
 from nvi_operator.cli.once import reconcile_once
 from nvi_operator.cli.parser import parse
-from nvi_operator.history.revision import Asked, Content, Result, Revision, Standing
+from nvi_operator.history.revision import Content, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import History
 from nvi_operator.kernel import kernel as kernel_module
 from nvi_operator.language.load.loader import load_directory
@@ -504,6 +504,8 @@ def test_a_rollback_leads_to_another_spec_than_the_one_that_holds(tmp_path: Path
     ]
     with History(tmp_path) as history:
         for text, standing, of in tried:
-            revision = Revision(0, 1.0, "edge", "apply", Asked(0, 1), Result.APPLIED, Standing(standing), of=of)
+            revision = Revision(
+                0, 1.0, "edge", "apply", Requester(0, 1), RevisionResult.APPLIED, Standing(standing), of=of
+            )
             history.add(revision, Content("edge", {"a.yaml": text.encode()}))
         assert revision_before(history) == "1"

@@ -12,7 +12,7 @@ from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 
 if TYPE_CHECKING:
-    from nvi_operator.history.decisions import DecisionsFile, Pending
+    from nvi_operator.history.decisions import DecisionsFile, PendingRevision
 
 _DAEMON = 15.0  # seconds for a running daemon to do it
 _AGAIN = 5.0  # seconds until the next attempt of a waiter
@@ -34,7 +34,7 @@ def run(context: Context) -> int:
     return 0
 
 
-def _given_up(decisions: DecisionsFile) -> Pending | None:
+def _given_up(decisions: DecisionsFile) -> PendingRevision | None:
     """From now on whoever looks returns."""
     from dataclasses import replace
 
@@ -62,7 +62,7 @@ def _wait_and_return(context: Context, decisions: DecisionsFile) -> None:
             time.sleep(_AGAIN)
 
 
-def _return(context: Context, decisions: DecisionsFile, pending: Pending) -> None:
+def _return(context: Context, decisions: DecisionsFile, pending: PendingRevision) -> None:
     """By the daemon where one runs; by ourselves where none does, or it does not."""
     from nvi_operator.cli.returning import give_up
     from nvi_operator.errors import NviError
@@ -82,7 +82,7 @@ def _return(context: Context, decisions: DecisionsFile, pending: Pending) -> Non
             give_up(context, lock, history, decisions)
 
 
-def _is_pending(decisions: DecisionsFile, pending: Pending) -> bool:
+def _is_pending(decisions: DecisionsFile, pending: PendingRevision) -> bool:
     found = decisions.read().pending
     return found is not None and found.revision == pending.revision
 

@@ -36,12 +36,12 @@ def _refuse_unfinished(history: History, number: int) -> None:
     from contextlib import suppress
 
     from nvi_operator.errors import ConflictError
-    from nvi_operator.history.revision import Result
+    from nvi_operator.history.revision import RevisionResult
     from nvi_operator.history.store import HistoryError
 
     with suppress(HistoryError):
         found = history.revision(number) if number else None
-        if found is not None and found.result is Result.BEGUN:
+        if found is not None and found.result is RevisionResult.BEGUN:
             raise ConflictError(
                 f"revision {number}: its apply did not end: it cannot be confirmed",
                 hint="nvictl abort returns to the confirmed one, as the end of its time does; then apply it again",

@@ -34,12 +34,6 @@ def _follow(parser: ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="print further events as they happen")
 
 
-def _last(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "-n", "--last", metavar="NUMBER", type=options.count, default=20, help="of the past, this many (default: 20)"
-    )
-
-
 def _kind(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
@@ -52,6 +46,6 @@ def _kind(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "events",
     "show what happened to the gateway of a running nvictl run; with -o json a line for each",
-    (_follow, _last, _kind, options.netns, options.output),
+    (_follow, options.last, _kind, options.netns, options.output),
     run,
 )

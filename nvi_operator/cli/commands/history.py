@@ -29,12 +29,6 @@ def run(context: Context) -> int:
     return 0
 
 
-def _last(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "-n", "--last", metavar="NUMBER", type=options.count, default=20, help="the last so many (default: 20)"
-    )
-
-
 def _verify(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--verify",
@@ -46,7 +40,7 @@ def _verify(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "history",
     "list the specs that were tried on this gateway, and what came of them",
-    (_last, _verify, options.netns, options.output),
+    (options.last, _verify, options.netns, options.output),
     run,
     Exits("0 done, 1 damaged, or an error"),
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> int:
-    from nvi_operator.daemon.hooks import Hook
+    from nvi_operator.daemon.hooks import EventHook
     from nvi_operator.daemon.run import run_daemon
     from nvi_operator.errors import NviError
 
@@ -25,7 +25,9 @@ def run(context: Context) -> int:
     if arguments.spec is not None and arguments.config is not None:
         raise NviError("nvictl run: both DIR and --config are given", hint="the Operator document names the source")
     spec = document(arguments.config, host_only=False) if arguments.spec is None else None
-    hooks = [Hook(each.to, frozenset(each.events) if each.events else None) for each in spec.hooks] if spec else []
+    hooks = (
+        [EventHook(each.to, frozenset(each.events) if each.events else None) for each in spec.hooks] if spec else []
+    )
     return run_daemon(
         _directory(arguments.spec, spec),
         git=spec.source.git if spec else None,

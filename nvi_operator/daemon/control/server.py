@@ -8,7 +8,7 @@ from typing import Any
 from nvi_operator.daemon.control.protocol import Request, event_line, parse_request, refusal, result
 from nvi_operator.daemon.control.streams import Connection, Streams, each
 from nvi_operator.errors import CapabilityError, NviError
-from nvi_operator.events.record import History, Record
+from nvi_operator.events.record import EventLog, Record
 
 Answer = Callable[[Request], Any]  # what goes into JSON, or a `Later`; raises NviError
 
@@ -43,19 +43,19 @@ class ControlServer:
     def __init__(
         self,
         streams: Streams,
-        history: History,
+        event_log: EventLog,
         answers: Mapping[str, Answer],
         changes: Mapping[str, Answer],
         trusted: frozenset[int] = frozenset({0}),
     ) -> None:
         self._streams = streams
-        self._history = history
+        self._event_log = event_log
         self._answers = {**answers, "subscribe": self._subscribe}
         self._changes = changes
         self._trusted = trusted
         self._subscribed: set[Connection] = set()
         self._current: Connection | None = None
-        history.listeners.append(self._tell)
+        event_log.listeners.append(self._tell)
 
     def serve(self, connection: Connection) -> bool:
         end = connection.received.find(b"\n")
@@ -108,7 +108,7 @@ class ControlServer:
     def _subscribe(self, request: Request) -> Any:
         assert self._current is not None
         self._subscribed.add(self._current)
-        return {"last": [record.json() for record in self._history.last(request.integer("last", 0))]}
+        return {"last": [record.json() for record in self._event_log.last(request.integer("last", 0))]}
 
     def _tell(self, record: Record) -> None:
         if self._subscribed:

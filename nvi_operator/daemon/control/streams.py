@@ -83,7 +83,7 @@ class Connection:
             self.deadline = self.now() + PATIENCE
 
 
-class Language(Protocol):
+class WireProtocol(Protocol):
     """What is spoken on the connections of one listener."""
 
     def serve(self, connection: Connection) -> bool:
@@ -108,13 +108,13 @@ class Streams:
         self._for_root = for_root  # of these connections
         _allow_descriptors(most + 256)
         self._epoll = select.epoll()
-        self._listeners: dict[int, tuple[socket.socket, Language]] = {}
-        self._connections: dict[int, tuple[Connection, Language]] = {}
+        self._listeners: dict[int, tuple[socket.socket, WireProtocol]] = {}
+        self._connections: dict[int, tuple[Connection, WireProtocol]] = {}
         self._ready: dict[int, None] = {}  # with requests that may be complete
         self._owing: set[Connection] = set()  # with a deadline
         self._muted_until: float | None = None
 
-    def listen(self, listener: socket.socket, language: Language) -> None:
+    def listen(self, listener: socket.socket, language: WireProtocol) -> None:
         listener.setblocking(False)
         self._listeners[listener.fileno()] = listener, language
         self._epoll.register(listener, select.EPOLLIN)
@@ -161,7 +161,7 @@ class Streams:
         else:
             self._watch(connection)
 
-    def _accept(self, listener: socket.socket, language: Language, end: float) -> None:
+    def _accept(self, listener: socket.socket, language: WireProtocol, end: float) -> None:
         while self._now() < end:
             try:
                 sock, _ = listener.accept()
@@ -187,7 +187,7 @@ class Streams:
         for listener, _ in self._listeners.values():
             self._epoll.modify(listener, 0)
 
-    def _transfer(self, connection: Connection, language: Language, events: int) -> None:
+    def _transfer(self, connection: Connection, language: WireProtocol, events: int) -> None:
         if events & select.EPOLLOUT:
             connection.flush()
         elif events & select.EPOLLIN and len(connection.received) < LONGEST_REQUEST:
@@ -210,7 +210,7 @@ class Streams:
         else:
             self._drop(connection)
 
-    def _serve(self, connection: Connection, language: Language) -> None:
+    def _serve(self, connection: Connection, language: WireProtocol) -> None:
         served = language.serve(connection)
         if served and not connection.waiting:
             connection.deadline = None

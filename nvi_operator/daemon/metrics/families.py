@@ -18,7 +18,7 @@ from nvi_operator import __version__
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import Applied, Healed
 from nvi_operator.events.kinds import KINDS
-from nvi_operator.events.record import History, Record
+from nvi_operator.events.record import EventLog, Record
 from nvi_operator.view.counters import MEANINGS, is_of_rule
 from nvi_operator.view.status import SourceStatus, StatusData
 
@@ -28,7 +28,7 @@ MOST_RULES = 50
 class Metrics:
     """Of one daemon. `look` raises NviError where the kernel cannot be read; then only what is known is told."""
 
-    def __init__(self, look: Callable[[], StatusData], history: History) -> None:
+    def __init__(self, look: Callable[[], StatusData], event_log: EventLog) -> None:
         self._look = look
         self._events: Counter[str] = Counter()
         self._last: dict[str, float] = {}
@@ -37,7 +37,7 @@ class Metrics:
         self._registry.register(cast(Any, self))  # a collector by its methods
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        history.listeners.append(self._count)
+        event_log.listeners.append(self._count)
 
     def page(self) -> bytes:
         """The exposition format, version 0.0.4."""

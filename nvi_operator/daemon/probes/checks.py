@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nvi_operator.daemon.probes.prober import way_of
-from nvi_operator.daemon.probes.targets import Stream, Target, target
-from nvi_operator.daemon.probes.way import Way
+from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, target
+from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.kernel.netns import entered
@@ -30,7 +30,7 @@ _LONGEST = 200  # characters of what a program says
 @dataclass
 class _Asked:
     check: Check
-    target: Target
+    target: ProbeTarget
     deadline: float
     again: float = 0.0
 
@@ -54,10 +54,10 @@ def failing(checks: Mapping[str, Check], topology: Topology | None, programs: Pa
     return {name: found[name] for name in checks if name in found}
 
 
-def _way(check: Check, topology: Topology | None) -> Way | str:
+def _way(check: Check, topology: Topology | None) -> ProbePath | str:
     """How it asks; or why it cannot."""
     if check.uplink is None:
-        return Way(None, 0, str(check.from_) if check.from_ else None)
+        return ProbePath(None, 0, str(check.from_) if check.from_ else None)
     uplink = next((uplink for uplink in topology.uplinks if uplink.name == check.uplink), None) if topology else None
     way = way_of(uplink, 4 if check.address.version == 4 else 6) if uplink else None
     return way or f"uplink {check.uplink} has no way out now"

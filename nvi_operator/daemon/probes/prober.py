@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.daemon.health_state import HealthState
-from nvi_operator.daemon.probes.targets import Stream, Target, target
-from nvi_operator.daemon.probes.way import Way
+from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, target
+from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
@@ -34,7 +34,7 @@ class Probed:
     """An uplink or a server to be probed. `ways`: how it is reached, by family, where it can be now."""
 
     health: Health
-    ways: Mapping[int, Way]
+    ways: Mapping[int, ProbePath]
 
 
 def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server, Probed]:
@@ -53,18 +53,18 @@ def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server
     return found
 
 
-def way_of(uplink: Uplink, family: Family) -> Way | None:
+def way_of(uplink: Uplink, family: Family) -> ProbePath | None:
     interface, source = uplink.interface, uplink.on_wire(family)
     if interface.ifindex is None or (source is None and family not in uplink.families):
         return None
-    return Way(interface.ifname, interface.ifindex, str(source) if source else None)
+    return ProbePath(interface.ifname, interface.ifindex, str(source) if source else None)
 
 
-def _way_inside(interface: Interface | None) -> Way | None:
+def _way_inside(interface: Interface | None) -> ProbePath | None:
     """None while the interface is absent. A server that is behind none is reached as `main` says."""
     if interface is None:
-        return Way(None, 0, None)
-    return Way(interface.ifname, interface.ifindex, None) if interface.ifindex is not None else None
+        return ProbePath(None, 0, None)
+    return ProbePath(interface.ifname, interface.ifindex, None) if interface.ifindex is not None else None
 
 
 class Prober:
@@ -173,13 +173,13 @@ class _Rounds:
         self.due = due  # the next question
         self._deadline = _NEVER  # of the answers to the last one
         self._epoll = epoll
-        self._targets: list[Target | None] = self._made()
+        self._targets: list[ProbeTarget | None] = self._made()
 
     @property
     def next(self) -> float:
         return min(self.due, self._deadline)  # which is never later: `wait` is at most `interval`
 
-    def _made(self) -> list[Target | None]:
+    def _made(self) -> list[ProbeTarget | None]:
         ways = self.probed.ways
         return [
             target(probe, ways[probe.address.version], self._epoll) if probe.address.version in ways else None

@@ -15,7 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-from nvi_operator.daemon.probes.way import Way
+from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.language.model.health import Probe
 
 _SO_TIMESTAMPNS = 35  # include/uapi/asm-generic/socket.h; the old form, of two longs
@@ -33,10 +33,10 @@ _LONGEST_ANSWER = 4096
 _LINGER_NOT = struct.pack("ii", 1, 0)  # close with a reset: no TIME_WAIT for each probe
 
 
-class Target(ABC):
+class ProbeTarget(ABC):
     """Asked with `ask`; `answer` tells the outcome so far. `why`: the cause of the last failure, in a few words."""
 
-    def __init__(self, probe: Probe, way: Way) -> None:
+    def __init__(self, probe: Probe, way: ProbePath) -> None:
         self.probe = probe
         self.way = way
         self.why = ""
@@ -53,7 +53,7 @@ class Target(ABC):
     def close(self) -> None: ...
 
 
-def target(probe: Probe, way: Way, epoll: select.epoll) -> Target:
+def target(probe: Probe, way: ProbePath, epoll: select.epoll) -> ProbeTarget:
     """For a probe. Connections are registered with `epoll`, which tells of their progress."""
     if probe.kind == "ping":
         return _Ping(probe, way)
@@ -63,10 +63,10 @@ def target(probe: Probe, way: Way, epoll: select.epoll) -> Target:
 # --------------------------------------------------------------------------- datagrams
 
 
-class _Datagrams(Target):
+class _Datagrams(ProbeTarget):
     """Over one socket that is connected to the target, so that it receives from that one alone."""
 
-    def __init__(self, probe: Probe, way: Way) -> None:
+    def __init__(self, probe: Probe, way: ProbePath) -> None:
         super().__init__(probe, way)
         self._socket: socket.socket | None = None
         self._number = int.from_bytes(os.urandom(2), "big")  # of the last question
@@ -128,7 +128,7 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
 class _Ping(_Datagrams):
     """By a raw socket: ping sockets are closed to everyone by default (net.ipv4.ping_group_range)."""
 
-    def __init__(self, probe: Probe, way: Way) -> None:
+    def __init__(self, probe: Probe, way: ProbePath) -> None:
         super().__init__(probe, way)
         self._identifier = int.from_bytes(os.urandom(2), "big")
 
@@ -193,10 +193,10 @@ class _Dns(_Datagrams):
 # --------------------------------------------------------------------------- connections
 
 
-class Stream(Target):
+class Stream(ProbeTarget):
     """A connection for each question; for HTTP also a request, and the first line of the response."""
 
-    def __init__(self, probe: Probe, way: Way, epoll: select.epoll) -> None:
+    def __init__(self, probe: Probe, way: ProbePath, epoll: select.epoll) -> None:
         super().__init__(probe, way)
         self._epoll = epoll
         self._socket: socket.socket | None = None

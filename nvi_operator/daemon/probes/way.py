@@ -17,7 +17,7 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 @dataclass(frozen=True)
-class Way:
+class ProbePath:
     """How one uplink is left, or a server reached, in one family. `source` None: the kernel chooses one of the
     interface. `ifname` None: the kernel chooses the interface as well.
     """

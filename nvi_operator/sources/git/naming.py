@@ -9,7 +9,7 @@ from nvi_operator.history.revision import Origin
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.refs import short_ref
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 
 
 class NotFetchedError(SpecError):
@@ -20,12 +20,12 @@ class NotFetchedError(SpecError):
         self.message = f"{remote}: not fetched yet: the first fetch is under way"
 
 
-def revision_of(checkout: Checkout | None) -> Revision | None:
+def revision_of(checkout: Checkout | None) -> CheckedOutCommit | None:
     """What the events call it, and what the history keeps of it."""
     if checkout is None:
         return None
     origin = Origin(checkout.commit, checkout.author, checkout.signer, checkout.remote, short_ref(checkout.ref))
-    return Revision(checkout.commit[:7], short_ref(checkout.ref), dirty=False, origin=origin)
+    return CheckedOutCommit(checkout.commit[:7], short_ref(checkout.ref), dirty=False, origin=origin)
 
 
 def fetched_directory(

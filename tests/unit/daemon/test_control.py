@@ -20,7 +20,7 @@ from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import LONGEST_REQUEST, MOST_WAITING, PATIENCE, Connection, Peer, Streams
 from nvi_operator.errors import NviError
 from nvi_operator.events.event import Note
-from nvi_operator.events.record import History
+from nvi_operator.events.record import EventLog
 
 
 class Daemon:
@@ -30,7 +30,7 @@ class Daemon:
         self.time = 0.0
         self.notes: list[str] = []
         self.reconciled = 0
-        self.history = History()
+        self.history = EventLog()
         self.streams = Streams(lambda: self.time, most)
         self.place = ControlPlace(self.notes.append, directory, "no-such-group")
         answers: dict[str, Callable[[Request], Any]] = {

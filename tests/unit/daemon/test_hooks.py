@@ -14,9 +14,9 @@ import pytest
 
 from nvi_operator.cli.options import hook
 from nvi_operator.daemon.backoff import Backoff
-from nvi_operator.daemon.hooks import ATTEMPTS, QUEUE, Hook, Hooks
+from nvi_operator.daemon.hooks import ATTEMPTS, QUEUE, EventHook, Hooks
 from nvi_operator.events.event import GatewayEvent, InSync, UplinkDown
-from nvi_operator.events.record import History
+from nvi_operator.events.record import EventLog
 from tests.lab.net import until
 
 DOWN = UplinkDown(gateway="edge", uplink="isp-a", reason="$(touch /tmp/no); \"'no carrier")
@@ -25,8 +25,8 @@ DOWN = UplinkDown(gateway="edge", uplink="isp-a", reason="$(touch /tmp/no); \"'n
 class Station:
     """Hooks as the loop calls them."""
 
-    def __init__(self, *hooks: Hook, time_limit: float = 5.0) -> None:
-        self.history = History()
+    def __init__(self, *hooks: EventHook, time_limit: float = 5.0) -> None:
+        self.history = EventLog()
         self.longest = 0.0
         self.hooks = Hooks(hooks, self.history, time_limit=time_limit, backoff=lambda: Backoff(first=0.01, cap=0.05))
 
@@ -62,7 +62,7 @@ def program(tmp_path: Path) -> Callable[[str], str]:
 def test_a_program_gets_the_event_as_json_and_in_its_environment_and_nothing_of_it_is_run(
     program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    station = Station(Hook(program('cat > got; echo "$NVI_EVENT|$NVI_UPLINK|$NVI_REASON|$NVI_SUMMARY" > env')))
+    station = Station(EventHook(program('cat > got; echo "$NVI_EVENT|$NVI_UPLINK|$NVI_REASON|$NVI_SUMMARY" > env')))
     station.tell(DOWN)
     station.until(lambda: (tmp_path / "env").exists() and (tmp_path / "env").read_text(), "the hook")
     found = json.loads((tmp_path / "got").read_text())
@@ -74,7 +74,7 @@ def test_a_program_gets_the_event_as_json_and_in_its_environment_and_nothing_of_
 def test_events_come_one_at_a_time_in_their_order_and_only_those_asked_for(
     program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    station = Station(Hook(program('echo "$NVI_NUMBER" >> got'), frozenset({"uplink-down"})))
+    station = Station(EventHook(program('echo "$NVI_NUMBER" >> got'), frozenset({"uplink-down"})))
     station.tell(*[DOWN, InSync(gateway="edge")] * 5)
     station.until(lambda: (tmp_path / "got").exists() and len((tmp_path / "got").read_text().split()) == 5, "all")
     assert (tmp_path / "got").read_text().split() == ["1", "3", "5", "7", "9"]
@@ -82,7 +82,7 @@ def test_events_come_one_at_a_time_in_their_order_and_only_those_asked_for(
 
 
 def test_a_failure_is_tried_again_and_told_in_the_end(program: Callable[[str], str], tmp_path: Path) -> None:
-    station = Station(Hook(program("echo x >> tries; exit 3")))
+    station = Station(EventHook(program("echo x >> tries; exit 3")))
     station.tell(DOWN)
     station.until(lambda: station.failures, "the report")
     assert len((tmp_path / "tries").read_text().split()) == ATTEMPTS
@@ -97,7 +97,7 @@ def test_a_failure_is_tried_again_and_told_in_the_end(program: Callable[[str], s
 def test_a_program_that_hangs_is_ended_with_its_children_and_the_loop_never_waits(
     program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    station = Station(Hook(program("sleep 1000 & echo $! >> pids; wait")), time_limit=0.2)
+    station = Station(EventHook(program("sleep 1000 & echo $! >> pids; wait")), time_limit=0.2)
     station.tell(DOWN)
     station.until(lambda: station.failures, "the report")
     assert "not done within 0.2 s" in station.failures[0]
@@ -115,7 +115,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_full_queue_drops_the_oldest_and_counts_them(program: Callable[[str], str]) -> None:
-    station = Station(Hook(program("sleep 1000")))
+    station = Station(EventHook(program("sleep 1000")))
     station.tell(DOWN)
     station.hooks.step()  # the first is being told
     station.tell(*[DOWN] * (QUEUE + 9))
@@ -125,7 +125,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(program: Callable[[str], 
 
 
 def test_a_program_that_is_not_there_is_a_failure_and_not_the_end(tmp_path: Path) -> None:
-    station = Station(Hook("/nowhere/at/all"))
+    station = Station(EventHook("/nowhere/at/all"))
     station.tell(DOWN)
     station.until(lambda: station.failures, "the report")
     assert "starting it: No such file or directory" in station.failures[0]
@@ -148,7 +148,7 @@ def test_a_web_address_is_posted_to_until_it_answers_well(tmp_path: Path) -> Non
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    station = Station(Hook(f"http://127.0.0.1:{server.server_port}/in?token=secret"), time_limit=30.0)
+    station = Station(EventHook(f"http://127.0.0.1:{server.server_port}/in?token=secret"), time_limit=30.0)
     station.tell(DOWN)
     station.until(lambda: len(got) == 2 and not station.hooks._queues[0].records, "the second attempt")
     assert got[0] == got[1]
@@ -164,14 +164,14 @@ def test_a_web_address_is_posted_to_until_it_answers_well(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "made"),
     [
-        ("/etc/x", Hook("/etc/x")),
-        ("/etc/a=b", Hook("/etc/a=b")),
-        ("https://hooks.example.net/a?b=c", Hook("https://hooks.example.net/a?b=c")),
-        ("uplink-down,uplink-up=/etc/x", Hook("/etc/x", frozenset({"uplink-down", "uplink-up"}))),
-        ("lease=https://h/x", Hook("https://h/x", frozenset({"lease"}))),
+        ("/etc/x", EventHook("/etc/x")),
+        ("/etc/a=b", EventHook("/etc/a=b")),
+        ("https://hooks.example.net/a?b=c", EventHook("https://hooks.example.net/a?b=c")),
+        ("uplink-down,uplink-up=/etc/x", EventHook("/etc/x", frozenset({"uplink-down", "uplink-up"}))),
+        ("lease=https://h/x", EventHook("https://h/x", frozenset({"lease"}))),
     ],
 )
-def test_a_hook_on_the_command_line(text: str, made: Hook) -> None:
+def test_a_hook_on_the_command_line(text: str, made: EventHook) -> None:
     assert hook(text) == made
 
 

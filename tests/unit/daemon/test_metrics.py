@@ -21,7 +21,7 @@ from nvi_operator.daemon.metrics.server import MetricsPage, listener
 from nvi_operator.daemon.metrics.textfile import EVERY, Textfile
 from nvi_operator.errors import KernelError, NviError
 from nvi_operator.events.event import Applied, Drift, Healed
-from nvi_operator.events.record import History
+from nvi_operator.events.record import EventLog
 from nvi_operator.view.status import StatusData
 from tests.unit.view.test_status import data
 
@@ -37,7 +37,7 @@ def measured(found: StatusData | Exception, *events: Any) -> tuple[str, dict[tup
             raise found
         return found
 
-    history = History(lambda: 1000.0)
+    history = EventLog(lambda: 1000.0)
     made = Metrics(look, history)
     for event in events:
         history.add(event)

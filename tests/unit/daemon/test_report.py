@@ -13,12 +13,12 @@ from nvi_operator.errors import KernelError, NftCrashedError, NviError, Position
 from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
 from nvi_operator.reconcile.outcome import Outcome
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.state.host import Ref
 from tests.unit.topology.test_resolve import AUTO, LAN, link, topology
 
 BEFORE = Outcome("edge", requested=False)
-AT = Revision("a1b2c3d", "main", dirty=False)
+AT = CheckedOutCommit("a1b2c3d", "main", dirty=False)
 WRONG = SpecError([SpecProblem(Position("gateway.yaml", 3, 5), "spec.uplinks", "no such uplink")])
 
 

@@ -17,7 +17,7 @@ from nvi_operator.events.event import (
     UplinkDown,
 )
 from nvi_operator.events.kinds import EVENTS, KINDS
-from nvi_operator.events.record import KEPT, History, Record
+from nvi_operator.events.record import KEPT, EventLog, Record
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs/events.md"
 
@@ -58,7 +58,7 @@ def test_what_the_source_does_is_told_without_a_gateway() -> None:
 
 def test_a_history_numbers_events_and_keeps_the_last_ones() -> None:
     heard: list[Record] = []
-    history = History(lambda: 0.0)
+    history = EventLog(lambda: 0.0)
     history.listeners.append(heard.append)
     for number in range(KEPT + 5):
         history.add(Note(note=str(number)))

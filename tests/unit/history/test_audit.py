@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from nvi_operator.history.audit import AuditLog
-from nvi_operator.history.revision import Asked, Origin, Result, Revision
+from nvi_operator.history.revision import Origin, Requester, Revision, RevisionResult
 from nvi_operator.rollout.audit import tell
 
 REVERTED = Revision(
@@ -15,8 +15,8 @@ REVERTED = Revision(
     1.0,
     "edge",
     "apply",
-    Asked(1000, 42, 3, "nvictl apply /etc/nvi"),
-    Result.REVERTED,
+    Requester(1000, 42, 3, "nvictl apply /etc/nvi"),
+    RevisionResult.REVERTED,
     error="nft: refused\n  hint: none",
     steps=0,
     seconds=0.5,

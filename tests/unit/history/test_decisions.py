@@ -13,14 +13,14 @@ from nvi_operator.history.decisions import (
     DecisionsFile,
     Held,
     Moment,
-    Pending,
+    PendingRevision,
+    ReturnTarget,
     Suspension,
-    Target,
 )
 from nvi_operator.history.revision import Content
 
-BACK = Target(3, Content("edge", {"gateway.yaml": b"\xef\xbb\xbf# \xc3\xa9\r\n", "lists/a.csv": b"name\n"}))
-PENDING = Pending(4, "d1", BACK, Moment("boot", 1000.0), 300.0)
+BACK = ReturnTarget(3, Content("edge", {"gateway.yaml": b"\xef\xbb\xbf# \xc3\xa9\r\n", "lists/a.csv": b"name\n"}))
+PENDING = PendingRevision(4, "d1", BACK, Moment("boot", 1000.0), 300.0)
 ALL = Decisions(PENDING, Held(4, "d1", BACK, "because"), Suspension("works", "Ada", 1.5, 99.5))
 
 

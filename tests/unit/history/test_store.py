@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.history import contents
-from nvi_operator.history.revision import Asked, Content, Origin, Result, Revision, Standing
+from nvi_operator.history.revision import Content, Origin, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import NAME, History, HistoryError
 
 TRIED = Revision(
@@ -19,8 +19,8 @@ TRIED = Revision(
     1_700_000_000.5,
     "edge",
     "apply",
-    Asked(1000, 42, 7, "nvictl apply /etc/nvi"),
-    Result.APPLIED,
+    Requester(1000, 42, 7, "nvictl apply /etc/nvi"),
+    RevisionResult.APPLIED,
     Standing.CONFIRMED,
     reasons=("command",),
     plan="+ forward web",
@@ -48,7 +48,7 @@ def test_a_revision_is_read_as_it_was_recorded(history: History) -> None:
     assert made == replace(TRIED, number=1, files=("gateway.yaml",))
     assert history.revision(1) == history.newest(Standing.CONFIRMED) == made
     assert history.content(1) == edge(b"spec")
-    failed = replace(made, result=Result.REVERTED, standing=Standing.NONE, error="refused")
+    failed = replace(made, result=RevisionResult.REVERTED, standing=Standing.NONE, error="refused")
     history.change(failed)
     assert history.revision(1) == failed
     assert history.revisions() == [replace(failed, plan="")]
@@ -89,7 +89,7 @@ def test_the_oldest_are_dropped_but_for_the_one_to_return_to(tmp_path: Path) -> 
     lines = forwards(2500)
     for number in range(12):
         lines[number] = b"\n"
-        history.add(replace(TRIED, standing=Standing.NONE, result=Result.REVERTED), edge(b"".join(lines)))
+        history.add(replace(TRIED, standing=Standing.NONE, result=RevisionResult.REVERTED), edge(b"".join(lines)))
     assert [each.number for each in history.revisions()] == [13, 12, 11, 10, 1]
     assert history.content(1) == edge(b"confirmed")
     assert history.content(10).files  # though what it is a difference from was dropped

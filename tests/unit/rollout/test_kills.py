@@ -20,7 +20,7 @@ import pytest
 from nvi_operator.daemon.judge import Judge
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.errors import KernelError, NviError
-from nvi_operator.history.decisions import DecisionsFile, Moment, Pending
+from nvi_operator.history.decisions import DecisionsFile, Moment, PendingRevision
 from nvi_operator.history.revision import Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
@@ -81,9 +81,9 @@ class World:
                 lambda: self.moment,
                 lambda *_: fault("arm"),
             )
-            asked: list[Pending] = []
+            asked: list[PendingRevision] = []
 
-            def proven(pending: Pending) -> bool:
+            def proven(pending: PendingRevision) -> bool:
                 asked.append(pending)
                 return len(asked) > 1 and self.answers
 
@@ -243,7 +243,7 @@ def test_what_comes_while_the_first_revision_waits_returns_to_it_where_it_was_pr
         judge.is_first = lambda: True
         recording = Recording(history, Path("."), lambda text: None)
 
-        def applied(spec: LoadedSpec) -> Pending:
+        def applied(spec: LoadedSpec) -> PendingRevision:
             used = judge.in_force(spec)
             judge.proven = lambda pending: False
             recording.begin(used, delta=False)

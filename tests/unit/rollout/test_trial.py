@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.errors import ConflictError, KernelError
-from nvi_operator.history.decisions import DecisionsFile, Moment, Target
-from nvi_operator.history.revision import Asked, Content, Result, Revision, Standing
+from nvi_operator.history.decisions import DecisionsFile, Moment, ReturnTarget
+from nvi_operator.history.revision import Content, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import History
 from nvi_operator.rollout import trial, waiter
 from nvi_operator.rollout.trial import Confirm, Trial
@@ -28,12 +28,12 @@ class Clock:
 def history(tmp_path: Path) -> History:
     made = History(tmp_path)
     for content, standing in ((OLD, Standing.CONFIRMED), (NEW, Standing.PENDING)):
-        made.add(Revision(0, 1.0, "edge", "apply", Asked(0, 1), Result.APPLIED, standing), content)
+        made.add(Revision(0, 1.0, "edge", "apply", Requester(0, 1), RevisionResult.APPLIED, standing), content)
     return made
 
 
 def begun(decisions: DecisionsFile, clock: Clock, armed: list[tuple[int, float]]) -> Trial:
-    made = Trial(decisions, Confirm(60.0), NEW, Target(1, OLD), now=clock, arm=lambda *what: armed.append(what))
+    made = Trial(decisions, Confirm(60.0), NEW, ReturnTarget(1, OLD), now=clock, arm=lambda *what: armed.append(what))
     made.step(2)
     made.step(2)
     return made
@@ -44,7 +44,7 @@ def test_the_decision_is_on_disk_and_something_waits_before_the_first_step(tmp_p
     made = begun(decisions, clock, armed)
     pending = decisions.read().pending
     assert pending is not None
-    assert (pending.digest, pending.back, armed) == (NEW.digest, Target(1, OLD), [(2, 60.0)])
+    assert (pending.digest, pending.back, armed) == (NEW.digest, ReturnTarget(1, OLD), [(2, 60.0)])
     clock.moment = Moment("boot", 150.0)  # the apply took 50 s
     made.done(2)
     pending = decisions.read().pending
@@ -68,7 +68,7 @@ def test_it_cannot_be_confirmed_when_it_is_too_late(tmp_path: Path, history: His
     assert trial.gave_up(decisions, history, clock()) == "not confirmed within 60 s"
     held = decisions.read().held
     assert held is not None
-    assert (held.digest, held.back) == (NEW.digest, Target(1, OLD))
+    assert (held.digest, held.back) == (NEW.digest, ReturnTarget(1, OLD))
     gone = history.revision(2)
     assert gone is not None
     assert gone.standing is Standing.RETURNED
@@ -89,7 +89,7 @@ def test_nothing_is_changed_where_nothing_could_wait(tmp_path: Path) -> None:
         raise OSError(11, "Resource temporarily unavailable")
 
     decisions = DecisionsFile(tmp_path)
-    made = Trial(decisions, Confirm(60.0), NEW, Target(1, OLD), now=Clock(), arm=fails)
+    made = Trial(decisions, Confirm(60.0), NEW, ReturnTarget(1, OLD), now=Clock(), arm=fails)
     with pytest.raises(KernelError, match="nothing was changed"):
         made.step(2)
     assert decisions.read().pending is None

@@ -14,7 +14,7 @@ import pytest
 
 from nvi_operator.sources import fingerprint as source
 from nvi_operator.sources.fingerprint import being_written, fingerprint
-from nvi_operator.sources.revision import Revision
+from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.sources.working_copy import revision
 from tests.unit.sources.test_watch import git, swap
 
@@ -146,7 +146,7 @@ def repo(root: Path) -> Path:
     return root
 
 
-def found(root: Path) -> Revision:
+def found(root: Path) -> CheckedOutCommit:
     revised = revision(root)
     assert revised is not None
     return revised
