@@ -16,6 +16,7 @@ from nvi_operator.topology.numbers import (
     UPLINK_MASK,
     Priorities,
     own_table,
+    routed_table,
     tenant_table,
     uplink_table,
 )
@@ -136,6 +137,7 @@ def footprint(spec: GatewaySpec | None) -> Footprint:
         tables=frozenset(
             [
                 first,
+                routed_table(first),
                 *(uplink_table(first, slot) for slot in range(1, slots + 1)),
                 *(own_table(first, slot) for slot in range(1, slots + 1)),
                 *(tenant_table(first, number) for number in range(1, len(tenants) + 1)),

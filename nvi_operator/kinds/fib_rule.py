@@ -26,6 +26,7 @@ from nvi_operator.topology.numbers import (
     TENANT_MASK,
     UPLINK_MASK,
     own_table,
+    routed_table,
     uplink_bits,
 )
 from nvi_operator.topology.rules import Conditions, Honoured, OwnRule, Unchanged
@@ -105,7 +106,8 @@ def _before_main(topology: Topology, family: Family) -> Iterator[FibRule]:
 
 
 def _at_home(topology: Topology, family: Family) -> Iterator[tuple[Network, int]]:
-    """Inside networks that no route of the spec is about, though some match what is sent there; and where to go on.
+    """Inside networks, and public addresses that no host outside has, that no route of the spec is about, though
+    some match what is sent there; and where to go on.
 
     Such as answers and hairpins, where a route names no destination, or a wide one. One that names an inside network,
     or a part of it, says that this is elsewhere. A foreign table is asked for networks behind the interfaces that it
@@ -118,10 +120,19 @@ def _at_home(topology: Topology, family: Family) -> Iterator[tuple[Network, int]
     for inside in topology.inside_interfaces:
         beyond = at.honoured(0) if inside.interface.ifname in foreign else at.connected
         for network in inside.of_family(family):
-            wide = any(within(network, n) and network != n for n in led) or not all(c.destinations for c in routes)
-            if wide or (before and beyond == at.connected):
+            if _is_led(network, routes) or (before and beyond == at.connected):
                 for part in networks_without([network], [n for n in led if within(n, network)], family):
                     yield part, beyond
+    for network in topology.kept_here(family):
+        if _is_led(network, routes):
+            for part in networks_without([network], [n for n in led if within(n, network)], family):
+                yield part, at.connected
+
+
+def _is_led(network: Network, routes: Sequence[Conditions]) -> bool:
+    """Does a route match what is sent there, without being about it?"""
+    led = [wide for conditions in routes for wide in conditions.destinations]
+    return any(within(network, n) and network != n for n in led) or not all(c.destinations for c in routes)
 
 
 def own_rules(topology: Topology, family: Family) -> Iterator[tuple[FibRule, OwnRule | None]]:
@@ -221,6 +232,8 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
         own = FibRule(family, at.local_to_inside, "lookup", MAIN, iif="lo", destination=str(network))
         yield replace(own, suppress_prefix_length=0)
         yield FibRule(family, at.local_backstop, "unreachable", iif="lo", destination=str(network))
+    if topology.kept_here(family):  # for everyone: containers, and the gateway itself
+        yield FibRule(family, at.routed, "lookup", routed_table(topology.table))
     for uplink in topology.uplinks:
         for network in _ruled_sources(topology, uplink, family):
             yield FibRule(family, at.sources, "lookup", uplink.table, source=str(network))

@@ -15,7 +15,7 @@ from nvi_operator.kind import Kind, Phase, command
 from nvi_operator.language.model.values import Family
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import UNREACHABLE_METRIC, own_table, table_name
+from nvi_operator.topology.numbers import UNREACHABLE_METRIC, own_table, routed_table, table_name
 from nvi_operator.topology.prefixes import ANY
 
 
@@ -50,6 +50,8 @@ def _desired(topology: Topology) -> Iterator[Route]:
                 yield _fallback(family, uplink.table)
         for uplink in topology.own_uplinks(family):
             yield from _own(topology, uplink, family)
+        for network in topology.kept_here(family):
+            yield Route(family, routed_table(topology.table), str(network), "unreachable")
     for tenant in topology.tenants:
         for inside in topology.inside_interfaces:
             if inside.tenant == tenant.number and inside.interface.up:

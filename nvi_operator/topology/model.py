@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.settings import Guards
 from nvi_operator.language.model.values import FAMILIES, Address, Family, Network, within
+from nvi_operator.topology.exceptions import networks_without
 from nvi_operator.topology.flow_cache import FlowCache
 from nvi_operator.topology.health import ProbedState
 from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
@@ -188,6 +190,20 @@ class Topology:
     def far(self, family: Family, ifname: str | None = None) -> tuple[Network, ...]:
         """What is behind uplinks, or those on one interface, and may open flows to inside addresses."""
         return fewest((n for u in self.uplinks if ifname in (None, u.interface.ifname) for n in u.far), family)
+
+    def kept_here(self, family: Family) -> tuple[Network, ...]:
+        """Public addresses that are on no interface: routed to this gateway, or announced by it.
+
+        Where `main` knows no way to one, no host has it: an ISP would only send back what is meant for it. Not those
+        that hosts beside the gateway may have, nor those that the spec says are elsewhere.
+        """
+        elsewhere = [*self.far(family)]
+        elsewhere += (network for conditions in self.unchanged(family) for network in conditions.destinations)
+        for uplink in self.uplinks:
+            elsewhere += (*uplink.on_link, *(known.network for known in uplink.wire))
+        routed = fewest((network for uplink in self.uplinks for network in uplink.routed), family)
+        kept = networks_without(routed, elsewhere, family) if routed else ()
+        return fewest([*kept, *(ip_network(a) for uplink in self.uplinks for a in uplink.announced)], family)
 
     def wires_within(self, networks: Collection[Network]) -> tuple[Network, ...]:
         """The networks on uplinks' wires that lie in wider ones of these.

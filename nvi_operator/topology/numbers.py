@@ -15,9 +15,9 @@ DEFAULT, MAIN, LOCAL = 253, 254, 255  # RT_TABLE_*, include/uapi/linux/rtnetlink
 KERNEL_TABLES = (0, DEFAULT, MAIN, LOCAL)  # 0: unspecified
 TABLE_NAMES = {DEFAULT: "default", MAIN: "main", LOCAL: "local"}  # as ip(8) prints them on every system
 
-TABLES = (
-    2000  # the block: the device's, the uplinks', from a quarter on those of own packets, in the second half tenants'
-)
+# The block: the device's, the uplinks', that of routed addresses; from a quarter on those of own packets, in the
+# second half tenants'.
+TABLES = 2000
 UNREACHABLE_METRIC = 0xFFFFFFFF  # of the route that ends each table: behind every other route
 
 
@@ -29,6 +29,11 @@ def table_name(table: int) -> str:
 def uplink_table(first: int, slot: int) -> int:
     """`slot` counts from 1; `first` is the table with the route into the device."""
     return first + slot
+
+
+def routed_table(first: int) -> int:
+    """Of addresses that are routed to the gateway: no router outside leads to a host that has one."""
+    return first + TABLES // 4 - 1
 
 
 def own_table(first: int, slot: int) -> int:
@@ -153,6 +158,10 @@ class Priorities:
     @property
     def local_backstop(self) -> int:
         return self.base + 511
+
+    @property
+    def routed(self) -> int:  # public addresses of this gateway that no host has
+        return self.base + 520
 
     @property
     def sources(self) -> int:

@@ -283,6 +283,21 @@ def test_unsolicited_packets_to_an_unused_public_address_are_not_sent_back(edge:
     assert edge.leaks() == 0
 
 
+@pytest.mark.parametrize("routes", ["", "  routes: [{ name: lan, in: [lan0], via: isp-b }]\n"], ids=["", "routes"])
+def test_an_unused_public_address_is_answered_by_the_gateway_itself(
+    site: Site, gateway: GatewayHost, dataplane: str, routes: str
+) -> None:
+    """The ISP would send the packet back, to the gateway that it came from."""
+    gateway.apply(spec(dataplane, routes))
+    before = site.used()
+    for unused in ("203.0.113.30", "198.51.100.30", "2001:db8:a:1::30"):
+        for host in (site.client, site.gateway):
+            with pytest.raises(AssertionError, match=r"No route to host|Network is unreachable"):
+                host.connect(unused, 443)
+    assert site.used() == before
+    assert site.leaks() == 0
+
+
 # --------------------------------------------------------------------------- a gateway with other numbers
 
 

@@ -107,7 +107,7 @@ def test_sentences_that_hold(assertion: str) -> None:
         ),
         (
             "at: 203.0.113.19, from: outside, ports: 443/tcp, reaches: 192.168.1.81",
-            "is refused (unreachable): rule 1900 | wan0 tcp 1.0.0.1:40000 to 203.0.113.19:443",
+            "is refused (unreachable): table 8299 | wan0 tcp 1.0.0.1:40000 to 203.0.113.19:443",
         ),
         (
             "from: inside, in: guest0, protocol: tcp, as: unchanged",
