@@ -14,10 +14,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pyroute2 import IPRoute
+
 from bench.control import inputs, ours, usage
 from bench.control.commands import run
-from bench.control.inputs import GATEWAY, Entry
-from bench.control.listener import Listener
+from bench.control.inputs import GATEWAY, LAN, UPLINK_ROUTER, Entry
+from bench.control.listener import ELEMENTS, ROUTES, RULES, Listener, Reports
 from bench.control.trial import Given, Meter, timed
 from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.service import Daemon
@@ -25,14 +27,18 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.ruleset.table import TABLE
 from nvi_operator.sources.directory import SpecDirectory
+from nvi_operator.topology.numbers import uplink_table
 
 _NVICTL = Path(sys.executable).with_name("nvictl")
 _STARTING, _ENDING = 120.0, 60.0  # seconds
 _CALM = 0.5  # seconds between two samples: the daemon is through with the last
 _SETTLED = 3.0  # seconds until the kernel has done with the addresses of a new namespace (DAD)
+
+Loss = tuple[bytes, Callable[[], object]]  # what reports about an object have in them, and how it is deleted
 
 
 # --------------------------------------------------------------------------- its reconcile
@@ -167,28 +173,68 @@ def _peak(daemon: subprocess.Popen[bytes]) -> int:
 
 @contextmanager
 def heal(given: Given) -> Iterator[Meter]:
-    """From the kernel's report that the element has gone to its report that it is there.
-
-    By a program that stays. When the nft command ends, the kernel waits with nftables locked for a grace period (10
-    to 20 ms) as it closes the socket: nf_tables_trans_destroy_flush_work() in nft_rcv_nl_event().
+    """An element, deleted by a program that stays. When the nft command ends, the kernel waits with nftables locked
+    for a grace period (10 to 20 ms) as it closes the socket: nf_tables_trans_destroy_flush_work() in
+    nft_rcv_nl_event().
     """
     import nftables
 
     other = nftables.Nftables()
-    with _running(given.files / "yaml") as daemon, Listener() as listener, ThreadPoolExecutor(1) as vandal:
-        entry = inputs.edited(given.size, 0)
-        named = ours.map_of(entry)
+    entry = inputs.edited(given.size, 0)
+
+    def find() -> Loss:
         key = f"{entry.public} . tcp . {entry.port}"
+        command = f"delete element inet {TABLE} {ours.map_of(entry)} {{ {key} }}"
+        return _server(entry), lambda: other.cmd(command)
+
+    with _heals(given, ELEMENTS, find) as meter:
+        yield meter
+
+
+@contextmanager
+def heal_rule(given: Given) -> Iterator[Meter]:
+    """The rule that leads the inside interface's packets into the device."""
+    with IPRoute() as ip:
+
+        def find() -> Loss:
+            rules = ip.get_rules(family=socket.AF_INET, match=lambda rule: rule.get("iifname") == LAN)
+            priority = rules[0].get("priority")
+            words = {"priority": priority, "iifname": LAN, "family": socket.AF_INET}
+            return priority.to_bytes(4, sys.byteorder), lambda: ip.rule("del", **words)
+
+        with _heals(given, RULES, find) as meter:
+            yield meter
+
+
+@contextmanager
+def heal_route(given: Given) -> Iterator[Meter]:
+    """The default route of the uplink's table."""
+    with IPRoute() as ip:
+
+        def find() -> Loss:
+            table = uplink_table(Numbers().table, 1)
+            route = {"dst": "0.0.0.0/0", "gateway": UPLINK_ROUTER, "table": table}
+            return socket.inet_aton(UPLINK_ROUTER), lambda: ip.route("del", **route)
+
+        with _heals(given, ROUTES, find) as meter:
+            yield meter
+
+
+@contextmanager
+def _heals(given: Given, reports: Reports, find: Callable[[], Loss]) -> Iterator[Meter]:
+    """From the kernel's report that the object is gone to its report that it is there. `find` looks at a gateway."""
+    with _running(given.files / "yaml") as daemon, Listener(reports) as listener, ThreadPoolExecutor(1) as vandal:
+        value, delete = find()
 
         def prepare() -> None:
             time.sleep(_CALM)
             listener.skip()
 
         def run() -> float:
-            deleted = vandal.submit(other.cmd, f"delete element inet {TABLE} {named} {{ {key} }}")
-            gone = listener.goes(_server(entry))
-            healed = listener.comes(_server(entry))
-            assert deleted.result()[0] == 0
+            deleted = vandal.submit(delete)
+            gone = listener.goes(value)
+            healed = listener.comes(value)
+            deleted.result()
             return healed - gone
 
         yield Meter(run, lambda: _peak(daemon), lambda: usage.cpu(daemon.pid), prepare)

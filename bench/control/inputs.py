@@ -14,6 +14,7 @@ GATEWAY = "bench"
 LAN, WAN = "lan0", "wan0"
 TABLE = 7900  # of routes
 NEXT_HOP = "10.0.0.9"
+UPLINK_ROUTER = "203.0.113.1"
 PROTOCOL = 78  # of the gateway's rules and routes
 
 _PUBLIC = int(IPv4Address("198.18.0.0"))  # RFC 2544: the network for benchmarks
@@ -46,7 +47,7 @@ spec:
   uplinks:
     isp:
       interface: {WAN}
-      nextHop: 203.0.113.1
+      nextHop: {UPLINK_ROUTER}
       addresses: 203.0.113.2
       routed: 198.18.0.0/16
       default: true

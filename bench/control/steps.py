@@ -38,6 +38,7 @@ class Step:
 
 OURS, TOPOLOGY, YAML, CSV = "ours", "ours, from the topology", "ours, from YAML", "ours, from CSV"
 NFT, BINDING, FERM, IP, PYROUTE2 = "nft", "python3-nftables", "ferm", "ip", "pyroute2"
+ELEMENT, RULE, ROUTE = "ours, an element", "ours, a FIB rule", "ours, a route"
 TABLE_ALONE, RECONCILE = "ours, the table alone", "ours, a daemon's reconcile"
 WITH_CACHE, ALL_PROGRAMS = "ours, with the flow cache", "ours, with the cache that asks conntrack"
 EMPTY = "python -c pass"
@@ -105,8 +106,8 @@ STEPS: Mapping[str, Step] = {
         delays=True,
     ),
     "heal": Step(
-        "Heal: one element that another process deletes, until it is back, by `nvictl run`",
-        {OURS: "daemon:heal"},
+        "Heal: what another process deletes, until it is back, by `nvictl run`",
+        {ELEMENT: "daemon:heal", RULE: "daemon:heal_rule", ROUTE: "daemon:heal_route"},
         times=8,  # after ten the daemon would take it for a fight
         delays=True,
     ),

@@ -2,8 +2,8 @@
 
 A number that goes up with each change is read before anything else, and what was read counts for as long as the
 number is the same: the generation of the ruleset for the nft table (`drivers/nft_table.py`, which also follows
-reports of elements), and the count of rtnetlink's reports (`KernelEvents.generation`) for all else. So a report that
-comes during or after a read ends what was read.
+reports of elements), and the counts of rtnetlink's reports (`KernelEvents.generation`) for all else. So a report that
+comes during or after a read ends what was read. After one about an owned rule or route only those are read.
 
 The kernel reports a link that goes down before the routes that disappear with it, and those not at all. It holds its
 lock (RTNL) meanwhile, and a listing of links takes the same lock, which is why a read begins with the links.
@@ -30,13 +30,14 @@ from nvi_operator.kernel.driver import Watch
 from nvi_operator.kernel.drivers.nft_table import NftTableDriver
 from nvi_operator.kernel.drivers.registry import DRIVERS
 from nvi_operator.kernel.kernel import FOLLOWED, Kernel
-from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kernel.netlink.events import Generation, KernelEvents
 from nvi_operator.kinds.nft_table import NFT_TABLE
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Change, Plan
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.store.lock import GatewayLock
 from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.numbers import TABLES
 
 if TYPE_CHECKING:
     from nvi_operator.doctor.footprint import Footprint
@@ -46,15 +47,16 @@ if TYPE_CHECKING:
 class _Known:
     """The objects that no driver follows, where `numbers` and `desired` led to."""
 
-    generation: int
+    generation: Generation
     numbers: Numbers
     desired: HostState
     found: HostState
     watches: tuple[Watch, ...]
 
-    def holds(self, generation: int, numbers: Numbers, desired: HostState) -> bool:
+    def holds(self, generation: Generation, numbers: Numbers, desired: HostState) -> bool:
+        """All but the objects that reports about owned rules and routes tell of."""
         return (
-            self.generation == generation
+            self.generation.other == generation.other
             and (self.numbers is numbers or self.numbers == numbers)
             and (self.desired is desired or _guides(self.desired) == _guides(desired))
         )
@@ -65,10 +67,24 @@ class _Known:
 
 @dataclass(frozen=True)
 class _KnownFacts:
-    generation: int
+    generation: Generation
     wires: frozenset[str]
     flow_cache: Footprint | None
     facts: Facts
+    numbers: Numbers
+
+    def holds(self, generation: Generation, wires: frozenset[str], flow_cache: Footprint | None) -> bool:
+        return (
+            self.generation.other == generation.other
+            and (self.wires, self.flow_cache) == (wires, flow_cache)
+            and (self.generation.route == generation.route or not self._tell_of_owned_tables())
+            and self.facts.hostname == socket.gethostname()
+        )
+
+    def _tell_of_owned_tables(self) -> bool:
+        """Does a rule of another process lead to a table of the gateway?"""
+        tables = range(self.numbers.table, self.numbers.table + TABLES)
+        return any(found.rule.table in tables for found in self.facts.rules)
 
 
 class CachedKernel(Kernel):
@@ -144,14 +160,12 @@ class CachedKernel(Kernel):
     def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
         """The same object as last time, if nothing was reported."""
         generation, known = self._events.generation(), self._known_facts
-        if (
-            known is None
-            or (known.generation, known.wires, known.flow_cache) != (generation, wires, flow_cache)
-            or known.facts.hostname != socket.gethostname()
-        ):
-            self._events.follow(_numbers_of(wires - self._crowded))  # first: changes during the read count
-            generation = self._events.generation()
-            known = self._known_facts = _KnownFacts(generation, wires, flow_cache, super().facts(wires, flow_cache))
+        if known is None or not known.holds(generation, wires, flow_cache):
+            numbers = self._handles.numbers
+            followed = _numbers_of(wires - self._crowded)
+            self._events.follow(followed, numbers.protocol)  # first: changes during the read count
+            generation, facts = self._events.generation(), super().facts(wires, flow_cache)
+            known = self._known_facts = _KnownFacts(generation, wires, flow_cache, facts, numbers)
             self._crowded = frozenset(ifname for ifname in wires if _is_crowded(known.facts, ifname))
         elif flow_cache is not None and self._flow_cache is not None and self._flow_cache.is_stale():
             found = self._blockers(known.facts, flow_cache)
@@ -170,6 +184,9 @@ class CachedKernel(Kernel):
             found = self._read(desired)
             watches = (self._drivers[kind].watch(found) for kind in DRIVERS)
             known = _Known(generation, numbers, desired, found, tuple(watch for watch in watches if watch))
+        elif known.generation != generation:
+            known = replace(known, generation=generation, found=self._read_reported(known, generation, desired))
+            self._all = None
         elif known.desired is not desired:  # nothing to look elsewhere for; next time this is found out at once
             known = replace(known, desired=desired)
         self._known = known
@@ -178,6 +195,14 @@ class CachedKernel(Kernel):
             self._followed, self._all = followed, known.found.plus(followed)
         return self._all
 
+    def _read_reported(self, known: _Known, generation: Generation, desired: HostState) -> HostState:
+        """What is known, with those objects read again that reports told of."""
+        found = known.found
+        for kind, driver in DRIVERS.items():
+            if driver.reported and getattr(known.generation, driver.reported) != getattr(generation, driver.reported):
+                found = found.with_kind(kind, (obj for _, obj in self._ask(self._drivers[kind], desired)))
+        return found
+
     def _require_rights(self, plan: Plan) -> None:
         """A process seldom loses a right: they are tried once."""
         if not self._rights_tried:
@@ -185,6 +210,8 @@ class CachedKernel(Kernel):
         self._rights_tried = True
 
     def _begin(self, change: Change) -> None:
+        if DRIVERS[change.ref.kind].reported and self._live:
+            return  # its report comes before the kernel's answer, and it is no setting to be recorded
         super()._begin(change)
         self._invalidate_facts_and_objects()  # not all of a change is reported
 

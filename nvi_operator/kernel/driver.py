@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.plan.change import Change
@@ -33,6 +33,9 @@ class Driver(ABC):
     follows: ClassVar[bool] = False
     # Does `observe` look where `desired` says? If not, what it found stays known although something else is desired.
     looks_where_desired: ClassVar[bool] = True
+    # Reports that tell of each change of its objects, and of nothing that another driver reads. CachedKernel asks it
+    # alone after them.
+    reported: ClassVar[Literal["rule", "route"] | None] = None
     loads_programs: ClassVar[bool] = False  # does a change need the right to load eBPF programs?
 
     @classmethod

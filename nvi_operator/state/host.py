@@ -46,6 +46,11 @@ class HostState:
         """With these (kind, object) pairs as well."""
         return HostState(MappingProxyType({**self.objects, **HostState.of(pairs).objects}))
 
+    def with_kind(self, kind: str, objects: Iterable[Object]) -> HostState:
+        """With these objects in place of all of their kind."""
+        others = {ref: obj for ref, obj in self.objects.items() if ref.kind != kind}
+        return HostState(MappingProxyType({**others, **{Ref(kind, obj.key): obj for obj in objects}}))
+
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, HostState) and dict(self.objects) == dict(other.objects))
 

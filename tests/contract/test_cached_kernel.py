@@ -10,11 +10,16 @@ import pytest
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.cached import CachedKernel
+from nvi_operator.kernel.drivers.registry import DRIVERS
 from nvi_operator.kernel.drivers.sysctl import OpenSettings
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netlink.events import KernelEvents
+from nvi_operator.kinds.fib_rule import FIB_RULE
+from nvi_operator.kinds.nft_table import NFT_TABLE
+from nvi_operator.kinds.route import ROUTE
 from nvi_operator.language.model.settings import Numbers
+from nvi_operator.store.saved_settings import SavedSettings
 from nvi_operator.topology.facts import Facts
 from nvi_operator.view.drift import drift_class
 from tests.contract.drifts import DEVICE_DRIFTS, NFT_DRIFTS, ROUTING_DRIFTS
@@ -186,6 +191,27 @@ def test_a_change_of_the_table_is_made_and_verified_without_the_rest(daemon: Cac
     daemon.disturb(NFT_DRIFTS[0])
     assert [change.ref.kind for change in applied(daemon, SPEC).steps] == ["nft-table"]
     assert not seen(daemon, SPEC)
+
+
+@pytest.mark.parametrize("drift", ["rule", "route"])
+def test_a_rule_or_route_that_is_lost_is_put_back_without_a_look_at_the_rest(
+    daemon: CachingMachine, drift: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in set(DRIVERS) - {FIB_RULE.name, ROUTE.name, NFT_TABLE.name}:
+        monkeypatch.setattr(DRIVERS[kind], "observe", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(Kernel, "facts", lambda *_: pytest.fail("facts were read"))
+    monkeypatch.setattr(SavedSettings, "begin", lambda *_: pytest.fail("settings were recorded"))
+    lost = "rule del pref 1010 iif lan0" if drift == "rule" else "route del default table 7801"
+    daemon.host.ip(lost)
+    assert len(applied(daemon, SPEC).steps) == 1
+    assert not seen(daemon, SPEC)
+
+
+def test_routes_of_an_owned_table_are_facts_where_a_foreign_rule_leads_there(daemon: CachingMachine) -> None:
+    daemon.host.ip("rule add pref 20100 from 10.77.0.0/16 lookup 7801")
+    before = daemon.facts()
+    daemon.host.ip("route del default table 7801")
+    assert daemon.facts().rules != before.rules
 
 
 def test_the_loop_hears_later_of_reports_that_the_cache_read(daemon: CachingMachine) -> None:

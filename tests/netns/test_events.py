@@ -25,6 +25,7 @@ from tests.lab.net import until
 pytestmark = pytest.mark.netns
 
 TABLE = "table inet nvi { map forwards { type inet_service : verdict; }; chain pre { accept; }; }"
+PROTOCOL = 78
 
 
 class Place:
@@ -34,7 +35,7 @@ class Place:
         self.name = name
         with entered(name):
             self.events = KernelEvents(["nvi"], **options)
-        self.events.follow(frozenset())  # no interface is an uplink's: of `main` only default routes matter
+        self.events.follow(frozenset(), PROTOCOL)  # no interface is an uplink's: of `main` only default routes matter
 
     def ip(self, line: str) -> None:
         subprocess.run(["ip", "-n", self.name, *line.split()], check=True, capture_output=True)
@@ -200,7 +201,7 @@ def test_a_route_that_names_only_a_next_hop_object_may_be_by_an_uplink(place: Pl
     """net.ipv4.nexthop_compat_mode 0: such a report names no interface."""
     with entered(place.name):
         Path("/proc/sys/net/ipv4/nexthop_compat_mode").write_text("0", encoding="ascii")
-        place.events.follow(frozenset({socket.if_nametoindex("d0")}))
+        place.events.follow(frozenset({socket.if_nametoindex("d0")}), PROTOCOL)
     place.ip("nexthop add id 4 via 192.0.2.2 dev d0")
     assert place.families("route add 198.51.100.0/24 nhid 4") == {"route"}
 
@@ -255,9 +256,27 @@ def test_the_generation_goes_up_before_a_report_is_drained_and_not_again(place: 
     before = place.events.generation()
     place.ip("rule add pref 77 lookup 1234")
     after = place.events.generation()
-    assert after > before
+    assert after.other > before.other
     assert [event.kind for event in place.events.drain()] == ["rule"], "it is not lost for the loop"
     assert place.events.generation() == after
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (f"rule add pref 77 lookup 1234 protocol {PROTOCOL}", "rule"),
+        (f"route add 198.51.100.0/24 via 192.0.2.2 table 1234 proto {PROTOCOL}", "route"),
+        (f"-6 route add unreachable 2001:db8:9::/48 table 1234 proto {PROTOCOL}", "route"),
+        ("route add 198.51.100.0/24 via 192.0.2.2 table 1234", "other"),
+        (f"route add default via 192.0.2.2 proto {PROTOCOL}", "other"),
+    ],
+)
+def test_owned_rules_and_routes_are_counted_apart(place: Place, change: str, counts: str) -> None:
+    """Those of `main` are facts, whoever made them."""
+    before = place.events.generation()
+    place.ip(change)
+    after = place.events.generation()
+    assert {name for name in before._fields if getattr(after, name) > getattr(before, name)} == {counts}
 
 
 # --------------------------------------------------------------------------- too much
@@ -268,7 +287,7 @@ def test_lost_reports_are_reported(name: str) -> None:
     before = place.events.generation()
     for number in range(100, 140):
         place.ip(f"rule add pref {number} lookup 1234")
-    assert place.events.generation() > before
+    assert place.events.generation().other > before.other
     assert Event("overflow") in place.events.drain()
     (event,) = place.after(lambda: place.ip("rule del pref 100"))
     assert event.kind == "rule"
@@ -287,7 +306,7 @@ def test_what_is_lost_before_all_was_read_is_reported_as_well(name: str, monkeyp
         first = place.events.generation()
     place.ip("rule add pref 200 lookup 1234")  # no listener hears of it
     second = place.events.generation()
-    assert second > first
+    assert second.other > first.other
     assert place.events.generation() == second
     place.events.close()
 

@@ -93,6 +93,7 @@ _Known = dict[tuple[Family, int], list[Listed]]  # by family and priority
 class FibRuleDriver(Driver):
     kind = FIB_RULE.name
     looks_where_desired = False
+    reported = "rule"
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
         self._rtnetlink = rtnetlink

@@ -48,6 +48,7 @@ _DEFAULT: dict[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 class RouteDriver(Driver):
     kind = ROUTE.name
     looks_where_desired = False
+    reported = "route"
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
         self._rtnetlink = rtnetlink

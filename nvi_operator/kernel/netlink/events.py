@@ -17,12 +17,12 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.main_routes import MAY_BE_DELEGATED, leads_by, pattern
-from nvi_operator.kernel.netlink.route_messages import REFUSING
+from nvi_operator.kernel.netlink.route_messages import PROTOCOL_AT, REFUSING, TABLE_AT
 from nvi_operator.kernel.netlink.rtnetlink import shown_number
 from nvi_operator.kernel.processes import is_own_process
 from nvi_operator.nft.wire.attributes import attributes
@@ -31,6 +31,7 @@ from nvi_operator.nft.wire.monitor import ElementReport, Monitor
 from nvi_operator.topology.numbers import LOCAL, MAIN
 
 ReportKind = Literal["link", "address", "route", "rule", "tc", "setting", "nft", "overflow"]
+About = Literal["other", "rule", "route"]
 
 _SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
 _NETLINK_NETFILTER = 12
@@ -51,6 +52,7 @@ _REPORT_KINDS: dict[int, ReportKind] = {
     **dict.fromkeys((80, 81), "setting"),  # forwarding and rp_filter; other sysctls are never reported
 }
 _CLONED = 0x200
+_RULE_HEADER, _RULE_PROTOCOL = 12, 21  # bytes of struct fib_rule_hdr, FRA_PROTOCOL
 
 _NFTABLES_GROUP = 7
 _NFTABLES = 10
@@ -80,6 +82,14 @@ class Event:
         return f"{self.process} (pid {self.pid})" if self.process else ""
 
 
+class Generation(NamedTuple):
+    """How many reports came, by what they are about. What is owned is no fact, and says nothing of other objects."""
+
+    other: int = 0
+    rule: int = 0  # owned ones
+    route: int = 0
+
+
 class KernelEvents:
     """Monitor of the network namespace that the calling thread is in. `tables`: the nft `inet` ones that matter."""
 
@@ -90,10 +100,11 @@ class KernelEvents:
         self._lossy: set[socket.socket] = set()  # of which reports may be lost until they are read to the end
         self._reports = Monitor()
         self._found: dict[Event, None] = {}  # since the last drain
-        self._generation = 0
+        self._generation = Generation()
         self._muted_with: tuple[socket.socket, ...] = ()
         self._wires: frozenset[int] | None = None  # None: `follow` has not been called yet
         self._on_wires: re.Pattern[bytes] | None = None
+        self._protocol = -1  # of owned rules and routes
         self._route = subscribed(socket.NETLINK_ROUTE, _ROUTE_GROUPS, receive_buffer)
         try:
             self._nft = subscribed(_NETLINK_NETFILTER, (_NFTABLES_GROUP,), receive_buffer)
@@ -140,11 +151,13 @@ class KernelEvents:
     def mute_without(self, sock: socket.socket) -> None:
         self._muted_with = tuple(each for each in self._muted_with if each is not sock)
 
-    def follow(self, wires: frozenset[int]) -> None:
-        """Of the routes of `main` those by these interfaces matter from now on, besides the default ones."""
-        if wires != self._wires:
+    def follow(self, wires: frozenset[int], protocol: int) -> None:
+        """Of the routes of `main` those by these interfaces matter from now on, besides the default ones. Owned are
+        rules of this protocol number, and routes of other tables.
+        """
+        if wires != self._wires or protocol != self._protocol:
             self._read(self._route)  # what came before is judged as before
-            self._wires, self._on_wires = wires, pattern(wires)
+            self._wires, self._on_wires, self._protocol = wires, pattern(wires), protocol
 
     def drain(self) -> list[Event]:
         """What came since the last call, each once, in order. Never blocks, never raises."""
@@ -154,8 +167,9 @@ class KernelEvents:
         found, self._found = self._found, {}
         return list(found)
 
-    def generation(self) -> int:
-        """Goes up with all that `drain` tells or will tell, but for nftables, which has a generation of its own.
+    def generation(self) -> Generation:
+        """Goes up, in one of its numbers, with all that `drain` tells or will tell, but for nftables, which has a
+        generation of its own.
 
         What was read of the kernel after this was asked is so still when it says the same again, as far as the kernel
         reports it. What it finds waits for `drain`, though no fileno is readable any more.
@@ -202,16 +216,19 @@ class KernelEvents:
             if sender == 0:  # the kernel
                 self._messages(view[:size], nft=sock is self._nft)
         else:
-            self._generation += 1  # there may be more
+            self._count("other")  # there may be more
         if lost:
-            self._generation += 1
+            self._count("other")
             if sock is self._nft:
                 self._reports.gap()  # where, among what was read, is not told
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Event, about: About = "other") -> None:
         self._found[event] = None
         if event.kind != "nft":
-            self._generation += 1
+            self._count(about)
+
+    def _count(self, about: About) -> None:
+        self._generation = self._generation._replace(**{about: getattr(self._generation, about) + 1})
 
     def _messages(self, data: memoryview, *, nft: bool) -> None:
         as_event = self._nft_event if nft else self._route_event
@@ -222,7 +239,7 @@ class KernelEvents:
                 return
             message = data[offset + 16 : offset + length]
             if event := as_event(message_type, message, port):
-                self._tell(event)
+                self._tell(event, self._about(event.kind, message))
             offset += length + 3 & ~3
 
     def _nft_event(self, message_type: int, message: memoryview, port: int) -> Event | None:
@@ -262,6 +279,13 @@ class KernelEvents:
         pid = _pid(port)
         return Event(kind, pid, _process(pid), own=is_own_process(pid))
 
+    def _about(self, kind: ReportKind, message: memoryview) -> About:
+        if kind == "rule" and _rule_protocol(message) == self._protocol:
+            return "rule"
+        if kind == "route" and message[PROTOCOL_AT] == self._protocol and message[TABLE_AT] != MAIN:
+            return "route"
+        return "other"
+
     def _is_on_wire(self, message: memoryview) -> bool:
         if self._wires is None:
             return True
@@ -282,6 +306,10 @@ def _attributes(message: memoryview, *, only: int | None = None) -> dict[int, by
         found[kind & 0x3FFF] = bytes(message[offset + 4 : offset + max(length, 4)])
         offset += max(length, 4) + 3 & ~3
     return found
+
+
+def _rule_protocol(message: memoryview) -> int:
+    return dict(attributes(bytes(message[_RULE_HEADER:]))).get(_RULE_PROTOCOL, b"\0")[0]
 
 
 def _pid(port: int) -> int:
