@@ -22,7 +22,7 @@ ROOM = 16  # lines: beside notes, the summary and the prompt on a screen of 24
 _NAMES = 3  # of entries that are counted
 _FACTS = 3  # of one entry
 _COLUMNS = 76  # of a line of a terminal, behind its sign
-_LONGEST = 2 * _COLUMNS
+_LONGEST = 2 * _COLUMNS  # where the screen is full
 
 _SIGNS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "~", Action.REPLACE: "~"}
 _BECAME = {Action.CREATE: "new", Action.UPDATE: "changed", Action.REPLACE: "changed", Action.DELETE: "removed"}
@@ -62,27 +62,33 @@ def entry_lines(effects: Sequence[Effect], *, full: bool = False, drift: bool = 
     sections = {section: list(group) for section, group in groupby(effects, key=lambda effect: effect.entry.section)}
     if full:
         for effect in effects:
-            yield _line(effect, drift, None)
+            yield _line(effect, drift)
         return
-    told: dict[str, list[Line]] = {
-        section: [_line(effect, drift, _LONGEST) for effect in group[: ROOM + 1]]
-        for section, group in sections.items()
-    }
+    told = {section: [_line(effect, drift) for effect in group[: ROOM + 1]] for section, group in sections.items()}
+    if _height(told) > ROOM:
+        told = {section: [(sign, _cut(text)) for sign, text in lines] for section, lines in told.items()}
     for section in sorted(filter(None, sections), key=lambda section: -len(sections[section])):
-        if sum(map(_rows, told.values())) > ROOM and len(told[section]) > 1:
+        if _height(told) > ROOM and len(told[section]) > 1:
             told[section] = [_sum(section, sections[section], drift)]
     for lines in told.values():
         yield from lines
 
 
-def _line(effect: Effect, drift: bool, longest: int | None) -> Line:
-    text = effect_text(effect, drift=drift)
-    return _sign(effect, drift), text if longest is None else short(text, longest)
+def _line(effect: Effect, drift: bool) -> Line:
+    return _sign(effect, drift), effect_text(effect, drift=drift)
 
 
-def _rows(lines: Iterable[Line]) -> int:
-    """What they take on a terminal of 80 columns."""
-    return sum(1 + (len(text) - 1) // _COLUMNS for _, text in lines)
+def _height(told: Mapping[str, Iterable[Line]]) -> int:
+    """Rows on a terminal of 80 columns."""
+    return sum(1 + (len(text) - 1) // _COLUMNS for lines in told.values() for _, text in lines)
+
+
+def _cut(text: str) -> str:
+    """As many of its phrases as two rows hold."""
+    if len(text) <= _LONGEST:
+        return text
+    phrases = text[: _LONGEST - len("; ...")].rpartition("; ")[0]
+    return f"{phrases}; ..." if phrases else short(text, _LONGEST)
 
 
 def _sign(effect: Effect, drift: bool) -> str:
@@ -199,7 +205,7 @@ def _phrases(facts: Sequence[Fact], verb: str) -> str:
     for (what, value), where in places.items():
         whats.setdefault((f" on {_few(where, _FACTS)}" if any(where) else "", value), []).append(what)
     return _few(
-        (f"{_few(what, _FACTS)}{on} {_agreed(verb, len(what))} {value}" for (on, value), what in whats.items()),
+        (f"{_few(what, _FACTS)}{on} {_agreed(verb, what)} {value}" for (on, value), what in whats.items()),
         _FACTS,
         "; ",
     )
@@ -208,8 +214,9 @@ def _phrases(facts: Sequence[Fact], verb: str) -> str:
 _PLURAL_VERBS = {"goes": "go", "is": "are", "was": "were", "leaves": "leave", "gets": "get", "does": "do"}
 
 
-def _agreed(verb: str, number: int) -> str:
-    return verb if number == 1 else " ".join(_PLURAL_VERBS.get(word, word) for word in verb.split())
+def _agreed(verb: str, subjects: Sequence[str]) -> str:
+    one = len(subjects) == 1 and not subjects[0].startswith("own packets")
+    return verb if one else " ".join(_PLURAL_VERBS.get(word, word) for word in verb.split())
 
 
 def _few(texts: Iterable[str], most: int, between: str = ", ") -> str:

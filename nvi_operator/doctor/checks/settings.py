@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import footprint
 from nvi_operator.doctor.survey import Survey
+from nvi_operator.kinds.sysctl import FORWARDING
 from nvi_operator.language.model.gateway import GatewaySpec
 
 DROP_IN = "/etc/systemd/networkd.conf.d/50-nvi-operator.conf"
@@ -90,17 +91,14 @@ def rp_filter(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 def forwarding(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Forwarding that an apply would switch on."""
-    off = [
-        path.replace("/", ".")
-        for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
-        if survey.sysctls.get(path) == "0"
-    ]
-    if off:
-        yield Finding(
-            "ok",
-            "forwarding",
-            f"this host does not forward yet: an apply switches on {' and '.join(off)}, last of all",
-        )
+    for family, path in FORWARDING.items():
+        if survey.sysctls.get(path) == "0":
+            yield Finding(
+                "ok",
+                "forwarding",
+                f"this host does not forward IPv{family}: the apply of a gateway with IPv{family} switches on "
+                f"{path.replace('/', '.')}, last of all",
+            )
 
 
 def proxy_arp(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
