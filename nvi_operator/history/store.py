@@ -183,15 +183,6 @@ class History:
 
         self._write(write)
 
-    def forget(self, number: int) -> None:
-        """A try that changed nothing, and is the newest."""
-
-        def write(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM file WHERE revision = ?", (number,))
-            db.execute("DELETE FROM revision WHERE number = ?", (number,))
-
-        self._write(write)
-
     def is_newest(self, content: Content) -> bool:
         """Does the newest revision consist of these files?"""
         newest = self.revisions(1)

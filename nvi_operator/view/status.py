@@ -189,10 +189,6 @@ def given_up(decisions: Decisions) -> GivenUpRevision | None:
     return {"revision": found.revision, "why": found.why, "inForce": found.back.revision} if found else None
 
 
-def exit_code(data: StatusData) -> int:
-    return 0 if data["working"] else 1
-
-
 def _hook_order(counters: Counters) -> Iterator[str]:
     """Of two hooks at INT_MAX the one registered later runs earlier. Packets cross correctly either way."""
     for values in counters.values():

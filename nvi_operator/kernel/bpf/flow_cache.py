@@ -76,8 +76,6 @@ KEY_SIZE: Mapping[Family, int] = MappingProxyType({4: _KEY[4].size, 6: _KEY[6].s
 ENTRY_SIZE: Mapping[Family, int] = MappingProxyType(
     {4: _ENTRY.size + _ADDRESSES[4].size, 6: _ENTRY.size + _ADDRESSES[6].size}
 )
-# struct htab_elem (kernel/bpf/hashtab.c), and a bucket; they exist before the first flow does.
-_OVERHEAD = 48 + 16
 
 
 @dataclass(frozen=True)
@@ -138,12 +136,6 @@ def doors(entries: int) -> int:
 def cpu_slots(cpus: int) -> int:
     """Packets of one CPU that may be on the slow path and teach something; a power of two."""
     return max(_FEWEST_CPU_SLOTS, _SLOTS >> max(0, cpus - 1).bit_length())
-
-
-def memory(entries: Mapping[Family, int]) -> int:
-    """Bytes that the kernel allocates for so many entries, and their doors."""
-    flows = sum(count * (KEY_SIZE[family] + ENTRY_SIZE[family] + _OVERHEAD) for family, count in entries.items())
-    return flows + 4 * doors(max(entries.values()))
 
 
 # --------------------------------------------------------------------------- generations

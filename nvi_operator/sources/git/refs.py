@@ -25,10 +25,6 @@ class Tip:
     def name(self) -> str:
         return short_ref(self.ref)
 
-    @property
-    def is_tag(self) -> bool:
-        return self.ref.startswith(TAGS)
-
 
 def is_object_name(text: str) -> bool:
     return _ID.fullmatch(text) is not None
