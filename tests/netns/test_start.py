@@ -65,7 +65,7 @@ def applied(gateway: GatewayHost) -> Run:
 def test_looking_starts_one_process_and_imports_no_more_than_it_needs(applied: Run, command: str) -> None:
     done = applied(command)
     assert done.programs == [Path(sys.executable).name], "libnftables"
-    assert done.modules.isdisjoint({"pyroute2", "asyncio", "nvi_operator.doctor.checks", "watchdog"})
+    assert done.modules.isdisjoint({"pyroute2.iproute", "asyncio", "nvi_operator.doctor.checks", "watchdog"})
 
 
 def test_a_plan_that_no_terminal_shows_needs_no_colours_and_no_document_that_is_not_there(applied: Run) -> None:
@@ -80,5 +80,8 @@ def test_a_plan_lists_links_addresses_and_rules_as_often_as_it_needs_them(applie
     assert listings[_LINKS] <= 5, "for the facts, for the device, its program, and the group of each uplink"
 
 
-def test_an_apply_that_changes_nothing_imports_no_pyroute2(applied: Run) -> None:
-    assert "pyroute2" not in applied("apply").modules
+def test_an_apply_imports_of_pyroute2_what_its_changes_need(applied: Run) -> None:
+    assert "pyroute2.iproute" not in applied("apply").modules, "there is nothing to change"
+    removal = applied("down").modules
+    assert "pyroute2.iproute" in removal
+    assert "pyroute2.ndb" not in removal

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
 
 from nvi_operator.errors import CapabilityError
 from nvi_operator.kernel.inspect.process import run
 from nvi_operator.kernel.kmod.refusal import forget_refusal, record_refusal
 from nvi_operator.kernel.kmod.survey import NAME, survey_module
+from nvi_operator.kernel.netlink.interfaces import add_link
+from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.kmod.verdict import GUIDE
 
 # Parts of what modprobe, of kmod or busybox, prints for an errno of finit_module(2); their meaning; what to do.
@@ -64,14 +67,8 @@ def _ask_for_a_link() -> None:
     """rtnl_newlink() looks up the kind before it checks the name, and calls modprobe for an unknown kind;
     CAP_NET_ADMIN is enough for that. No link can have this name, so nothing is created.
     """
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    with IPRoute() as ipr:
-        try:
-            ipr.link("add", ifname="nvi/none", kind=NAME)
-        except NetlinkError:
-            return
+    with closing(Rtnetlink()) as rtnetlink, suppress(OSError):
+        add_link(rtnetlink, "nvi/none", NAME)
 
 
 def explain(complaint: str) -> tuple[str, str]:
