@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import socket
 import struct
 from array import array
@@ -15,7 +14,7 @@ from typing import Self
 from nvi_operator.kernel.bpf.attach import Mechanism, preferred
 from tests.dataplane.bench import CLIENT, CLIENT6, LAN, LAN6, SERVER, WAN, WAN6, Bench, bench, options
 from tests.dataplane.flow_cache import FlowCache
-from tests.dataplane.netns import Netns, until
+from tests.dataplane.netns import EMULATED, Netns, until
 from tests.dataplane.talk import family
 
 LAN_IFNAME, WAN_IFNAME, BRIDGE = "lan0", "wan0", "br0"
@@ -24,12 +23,9 @@ LAN_IFNAME, WAN_IFNAME, BRIDGE = "lan0", "wan0", "br0"
 MECHANISMS: tuple[Mechanism, ...] = ("tcx", "clsact") if preferred() == "tcx" else ("clsact",)
 
 
-_EMULATED = "NVI_REPORT" in os.environ  # tests/vm/guest.py
-
-
 def brief(milliseconds: int) -> int:
     """An interval that several datagrams fit in: one takes 100 ms on an emulated CPU with the kernel's own checks."""
-    return 10 * milliseconds if _EMULATED else milliseconds
+    return 10 * milliseconds if EMULATED else milliseconds
 
 
 class Conversation:

@@ -23,6 +23,9 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # netdevice(7)
 _numbers = count(1)
 
 
+EMULATED = "NVI_REPORT" in os.environ  # tests/vm/guest.py
+
+
 def until(condition: Callable[[], T], what: str, *, seconds: float = 15.0) -> T:
     """Wait for `condition` to be true, and return its value."""
     deadline = time.monotonic() + seconds
