@@ -80,7 +80,7 @@ def number_in(data: bytes) -> int | None:
 
 def ip_bytes(packet: Packet, payload: bytes) -> bytes:
     """Of protocols whose header is not known here the payload is all there is behind the IP header."""
-    return _header(packet, _transport(packet, payload))
+    return with_header(packet, _transport(packet, payload))
 
 
 def _transport(packet: Packet, payload: bytes) -> bytes:
@@ -92,16 +92,16 @@ def _transport(packet: Packet, payload: bytes) -> bytes:
         if acknowledged:
             acknowledged += len(payload)
         text = ports + struct.pack("!IIBBHHH", 1, acknowledged, 5 << 4, flags, 65535, 0, 0) + payload
-        return _with_checksum(packet, text, 16)
+        return with_checksum(packet, text, 16)
     if protocol == UDP:
-        return _with_checksum(packet, ports + struct.pack("!HH", 8 + len(payload), 0) + payload, 6)
+        return with_checksum(packet, ports + struct.pack("!HH", 8 + len(payload), 0) + payload, 6)
     if protocol == SCTP:
         return _sctp(packet, ports, payload)
     if protocol == UDPLITE:  # a coverage of 0: all of it (RFC 3828)
-        return _with_checksum(packet, ports + bytes(4) + payload, 6)
+        return with_checksum(packet, ports + bytes(4) + payload, 6)
     if protocol in (ICMP, ICMPV6):
         text = struct.pack("!BBHHH", packet.icmp_type, packet.icmp_code, 0, packet.source_port or 0, 1) + payload
-        return _with_checksum(packet, text, 2, pseudo=protocol == ICMPV6)
+        return with_checksum(packet, text, 2, pseudo=protocol == ICMPV6)
     if protocol == GRE:
         return struct.pack("!HH", 0, IPV4) + payload
     return payload
@@ -127,7 +127,7 @@ def _crc32c(data: bytes) -> int:
     return value ^ 0xFFFFFFFF
 
 
-def _with_checksum(packet: Packet, text: bytes, at: int, *, pseudo: bool = True) -> bytes:
+def with_checksum(packet: Packet, text: bytes, at: int, *, pseudo: bool = True) -> bytes:
     covered = _pseudo_header(packet, len(text)) + text if pseudo else text
     return text[:at] + struct.pack("!H", checksum(covered) or 0xFFFF) + text[at + 2 :]
 
@@ -136,7 +136,7 @@ def _pseudo_header(packet: Packet, length: int) -> bytes:
     return packet.source.packed + packet.destination.packed + struct.pack("!IHBB", length, 0, 0, packet.protocol)
 
 
-def _header(packet: Packet, text: bytes) -> bytes:
+def with_header(packet: Packet, text: bytes) -> bytes:
     addresses = packet.source.packed + packet.destination.packed
     if packet.family == 6:
         version = 6 << 28 | packet.dscp << 22
@@ -180,7 +180,7 @@ def too_big(about: Packet, number: int, by: Address, mtu: int = 1280) -> bytes:
     type_, code = (3, 4) if about.family == 4 else (2, 0)
     packet = Packet(None, ICMP_OF[about.family], by, about.source, icmp_type=type_, icmp_code=code)
     text = struct.pack("!BBHI", type_, code, 0, mtu) + probe_bytes(about, number)
-    return _header(packet, _with_checksum(packet, text, 2, pseudo=about.family == 6))
+    return with_header(packet, with_checksum(packet, text, 2, pseudo=about.family == 6))
 
 
 # --------------------------------------------------------------------------- neighbours
@@ -216,7 +216,7 @@ def neighbour(asked: NeighbourRequest, mac: bytes) -> bytes:
     text = struct.pack("!BBHI", _NEIGHBOUR_ADVERTISEMENT, 0, 0, solicited_override) + asked.target.packed
     text += bytes((2, 1)) + mac
     packet = Packet(None, ICMPV6, asked.target, asked.asker, ttl=255)
-    return ethernet(asked.asker_mac, mac, IPV6, _header(packet, _with_checksum(packet, text, 2)))
+    return ethernet(asked.asker_mac, mac, IPV6, with_header(packet, with_checksum(packet, text, 2)))
 
 
 def ethernet(to: bytes, source: bytes, kind: int, data: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import field
 from itertools import chain
@@ -140,14 +140,17 @@ class ProbeRunner:
         return True
 
     def _result(self, sent: _Sent) -> ProbeResult:
-        def observed(arrival: Arrival | None) -> ObservedPacket | None:
-            if arrival is None:
-                return None
-            uplinks = self._ends[arrival.ifname].wire.uplinks if arrival.ifname in self._ends else ()
-            uplink = arrival.router or (uplinks[0] if len(uplinks) == 1 else None)
-            return ObservedPacket(arrival.ifname, uplink, arrival.seen.packet, arrival.seen.quoted)
+        seen = (observed(self._ends, arrival) for arrival in (sent.arrival, sent.returned, sent.refused))
+        return judge(sent.probe, *seen)
 
-        return judge(sent.probe, observed(sent.arrival), observed(sent.returned), observed(sent.refused))
+
+def observed(ends: Mapping[str, WireEnd], arrival: Arrival | None) -> ObservedPacket | None:
+    """The only uplink of a wire gets whatever arrives there."""
+    if arrival is None:
+        return None
+    uplinks = ends[arrival.ifname].wire.uplinks if arrival.ifname in ends else ()
+    uplink = arrival.router or (uplinks[0] if len(uplinks) == 1 else None)
+    return ObservedPacket(arrival.ifname, uplink, arrival.seen.packet, arrival.seen.quoted)
 
 
 def _is_pong(ping: Packet, packet: Packet, number: int) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Any
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.experiment.assertions import Assertions
+from nvi_operator.experiment.judge import ProbeResult
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.places import Places
 from nvi_operator.experiment.predicted import predictions
@@ -22,8 +23,10 @@ from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import reconcile
+from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.simulate.capture import Capture
 from nvi_operator.simulate.exchange import ProbeRunner
+from nvi_operator.simulate.health import ask
 from nvi_operator.simulate.wire import WireEnd, add_routes, connect
 from nvi_operator.topology.model import Topology
 
@@ -40,11 +43,17 @@ class SimulatedGateway:
     machine: Machine
     around: Surroundings
     ends: tuple[WireEnd, ...]
+    probed: tuple[ProbeResult, ...] = ()  # the health probes
 
 
 @contextmanager
-def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> Iterator[SimulatedGateway]:
-    """Apply the spec in the namespace of the calling thread, which has nothing in it. Raises NviError."""
+def standing(
+    name: str, spec: GatewaySpec, capture: IO[bytes] | None = None, down: Collection[str] = ()
+) -> Iterator[SimulatedGateway]:
+    """Apply the spec in the namespace of the calling thread, which has nothing in it. Raises NviError.
+
+    `down`: uplinks whose health probes get no answer.
+    """
     spec, other = with_loaded_dataplane(spec)
     around = surroundings(spec)
     written = Capture(capture, [wire.ifname for wire in around.wires]) if capture else None
@@ -62,13 +71,23 @@ def standing(name: str, spec: GatewaySpec, capture: IO[bytes] | None = None) -> 
             add_routes(ipr, wire)
         compiler = Compiler(name, spec)
         with Kernel(spec.numbers) as kernel:
-            outcome = reconcile(kernel, compiler)
-            outcome.raise_failure()
+            outcome = _applied(kernel, compiler)
+            assert compiler.topology is not None
+            asked = ask(spec, compiler.topology, {end.wire.ifname: end for end in ends}, down)
+            if asked.health != kernel.health:
+                kernel.health = asked.health
+                outcome = _applied(kernel, compiler)
             facts = kernel.facts(compiler.wires, compiler.flow_cache)
-        assert compiler.topology is not None
         machine = machine_of(compiler.topology, outcome.plan.after, facts)
-        around = Surroundings(around.wires, around.far, around.taken, (*around.assumed, *other))
-        yield SimulatedGateway(name, spec, compiler.topology, machine, around, tuple(ends))
+        cut = tuple(f"uplink {each}: its health probes get no answer (--down)" for each in down)
+        around = Surroundings(around.wires, around.far, around.taken, (*around.assumed, *other, *cut))
+        yield SimulatedGateway(name, spec, compiler.topology, machine, around, tuple(ends), asked.results)
+
+
+def _applied(kernel: Kernel, compiler: Compiler) -> Outcome:
+    outcome = reconcile(kernel, compiler)
+    outcome.raise_failure()
+    return outcome
 
 
 def try_out(gateway: SimulatedGateway, most: int, *, explain: bool = False) -> Tried:
@@ -83,7 +102,7 @@ def try_out(gateway: SimulatedGateway, most: int, *, explain: bool = False) -> T
     results = ProbeRunner(gateway.ends, places.owner_name).run((*trial.probes, *asked))
     judged, sampled = assertions.results(results)
     predicted = predictions(gateway.machine, results) if explain else ()
-    results = [*results[: len(trial.probes)], *judged, *predicted]
+    results = [*gateway.probed, *results[: len(trial.probes)], *judged, *predicted]
     return Tried(
         gateway.name,
         gateway.topology.dataplane,

@@ -34,11 +34,15 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # include/uapi/linux/sockios.h, if.h
 
 @dataclass(frozen=True)
 class Arrival:
-    """A packet that came out of the gateway. `router`: the uplink for whose next hop the frame was; None: a host."""
+    """A packet that came out of the gateway. `router`: the uplink for whose next hop the frame was; None: a host.
+
+    `data`: its bytes, from a wire.
+    """
 
     ifname: str
     router: str | None
     seen: frames.ParsedFrame
+    data: bytes = b""
 
 
 class WireEnd:
@@ -92,7 +96,7 @@ class WireEnd:
             if asked is not None:
                 self._put(frames.neighbour(asked, self._mac_of(asked.target)))
             elif (packet := frames.ip_of(frame)) is not None and (seen := frames.parse(packet)) is not None:
-                yield Arrival(self.wire.ifname, self._uplinks.get(frame[:6]), seen)
+                yield Arrival(self.wire.ifname, self._uplinks.get(frame[:6]), seen, packet)
 
     def _mac_of(self, address: Address) -> bytes:
         return self._routers.get(address, self.mac)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from nvi_operator.simulate.isolation import isolated
 from nvi_operator.simulate.simulation import SimulatedGateway, standing
 
 
-def in_gateway(spec: Path, tmp_path: Path, do: Callable[[SimulatedGateway], Any]) -> Any:
+def in_gateway(spec: Path, tmp_path: Path, do: Callable[[SimulatedGateway], Any], down: Collection[str] = ()) -> Any:
     """What `do` returns of the spec's gateway, as far as JSON has it."""
     loaded = load_directory(spec)
 
     def run() -> Any:
-        with standing(loaded.name, loaded.spec) as gateway:
+        with standing(loaded.name, loaded.spec, down=down) as gateway:
             return do(gateway)
 
     return apart(tmp_path, run)

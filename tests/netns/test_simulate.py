@@ -16,6 +16,7 @@ import pytest
 
 from nvi_operator.cli import main
 from nvi_operator.experiment.outcome import Tried
+from nvi_operator.simulate.health import ask
 from nvi_operator.simulate.simulation import SimulatedGateway, try_out
 from tests.lab.command import ROOT
 from tests.lab.net import until
@@ -38,8 +39,10 @@ spec:
     cable: { interface: eth1, nextHop: auto, delegated: auto, default: true }
     lte: { interface: wwan0, nextHop: auto }
     vpn: { interface: wg0, addresses: 10.99.0.2 }
-    a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, routed: 203.0.113.64/27, announce: true }
-    b: { interface: wan0, nextHop: 198.51.100.1, addresses: 198.51.100.2 }
+    a:
+      { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, routed: 203.0.113.64/27, announce: true,
+        health: { probes: [192.0.2.7, tcp: "192.0.2.7:443", dns: 192.0.2.7, http: http://192.0.2.7:8080/up] } }
+    b: { interface: wan0, nextHop: 198.51.100.1, addresses: 198.51.100.2, health: 192.0.2.7 }
   sourceNat:
     - { name: site, to: 10.50.0.0/16, as: vpn }
     - { name: to-dmz, to: 10.1.0.0/24, from: 192.168.1.0/28, as: { pool: 10.1.0.1 } }
@@ -49,7 +52,7 @@ spec:
     - { name: rest, as: cable }
   forwards:
     web: { at: [a, b], ports: [80/tcp, 8000-8003/tcp], to: 10.1.0.80, except: 192.0.2.0/24 }
-    farm: { at: 203.0.113.65, ports: 443/tcp, to: { 10.1.0.81: 2, 10.1.0.82: 1 } }
+    farm: { at: 203.0.113.65, ports: 443/tcp, to: { 10.1.0.81: 2, 10.1.0.82: 1 }, health: http }
     voice: { at: cable, ports: 5060/udp, dscp: ef, to: 192.168.1.6 }
     ike: { at: cable, ports: 500/udp, fromPorts: 500/udp, to: 192.168.1.7 }
     tunnel: { at: cable, protocol: [gre, esp], to: 192.168.1.7 }
@@ -120,11 +123,43 @@ def test_a_spec_with_nearly_everything_passes_and_what_cannot_be_tried_is_named(
         "explain",
         "forwards",
         "hairpin",
+        "health probes",
         "inside networks",
         "redirects",
         "source NAT",
         "the gateway itself",
     ]
+
+
+def test_flows_leave_by_the_next_uplink_where_the_probes_of_one_get_no_answer(tmp_path: Path) -> None:
+    def ways(gateway: SimulatedGateway) -> dict[str, Any]:
+        tried = try_out(gateway, 100, explain=True)
+        seen = {f"{r.probe.law}: {r.probe.entry}": r.arrived.uplink for r in tried.results if r.arrived}
+        return {**plain(tried), "states": [u.health.state for u in gateway.topology.uplinks], "ways": seen}
+
+    found = in_gateway(ROOT / "examples/failover", tmp_path, ways, down=["isp-a"])
+    assert found["problems"] == []
+    assert found["states"] == ["down", "up"]
+    assert found["ways"]["health probes: isp-a"] == "isp-a"
+    for flow in (
+        "inside networks: lan0 192.168.1.0/24",
+        "inside networks: lan0 fd00:1::/64",
+        "the gateway itself: IPv4",
+    ):
+        assert found["ways"][flow] == "isp-b"
+
+
+def test_a_probe_that_gets_no_answer_fails(tmp_path: Path) -> None:
+    """A foreign rule drops what the gateway itself sends by TCP."""
+
+    def broken(gateway: SimulatedGateway) -> list[str]:
+        table = "table inet other { chain out { type filter hook output priority 0; meta l4proto tcp drop; }; }"
+        subprocess.run(["nft", table], check=True)
+        asked = ask(gateway.spec, gateway.topology, {end.wire.ifname: end for end in gateway.ends}, ())
+        return [f"{r.probe.entry}: {r.probe.what}: {problem}" for r in asked.results for problem in r.problems]
+
+    problems = in_gateway(ROOT / "examples/failover", tmp_path, broken)
+    assert problems == ["isp-a: tcp 192.0.2.200:443: expected at isp-a: nothing arrived"]
 
 
 def test_assertions_are_held_against_the_packets_that_were_sent(tmp_path: Path) -> None:

@@ -26,12 +26,23 @@ def run(context: Context) -> int:
 
     arguments = context.arguments
     loaded = context.load()
+    _check_down(loaded, arguments.down)
     if os.geteuid() != 0:
         raise CapabilityError("simulate: making network namespaces: root is needed", hint="use sudo")
     with ExitStack() as files:  # they are opened here: the child does not see all directories
         capture = files.enter_context(open(arguments.pcap, "wb")) if arguments.pcap else None
         report = files.enter_context(open(arguments.junit, "w", encoding="utf-8")) if arguments.junit else None
         return isolated(lambda: with_errors_told(arguments, lambda: _simulate(context, loaded, capture, report)))
+
+
+def _check_down(loaded: LoadedSpec, down: list[str]) -> None:
+    """Raises NviError for an uplink that is none of the spec."""
+    from nvi_operator.errors import NviError
+
+    for name in down:
+        if name not in loaded.spec.uplinks:
+            known = ", ".join(sorted(loaded.spec.uplinks))
+            raise NviError(f"--down {name}: {loaded.name} has no such uplink", hint=f"there are: {known}")
 
 
 def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, report: IO[str] | None) -> int:
@@ -41,7 +52,7 @@ def _simulate(context: Context, loaded: LoadedSpec, capture: IO[bytes] | None, r
     from nvi_operator.view.simulation import tried_cases, tried_json, tried_text
 
     arguments = context.arguments
-    with standing(loaded.name, loaded.spec, capture) as gateway:
+    with standing(loaded.name, loaded.spec, capture, arguments.down) as gateway:
         tried = try_out(gateway, arguments.most, explain=arguments.explain)
         show(arguments, lambda: tried_json(tried), lambda: tried_text(tried, full=arguments.verbose))
         if report is not None:
@@ -61,6 +72,13 @@ def _options(parser: ArgumentParser) -> None:
         type=options.count,
         default=_MOST,
         help=f"try at most this many entries of each section, evenly chosen (default: {_MOST})",
+    )
+    parser.add_argument(
+        "--down",
+        metavar="UPLINK",
+        action="append",
+        default=[],
+        help="this uplink does not work: its health probes get no answer (may be repeated)",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="print every packet, and what became of it")
     parser.add_argument(
