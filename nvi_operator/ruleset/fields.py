@@ -86,9 +86,21 @@ def is_stage_2(topology: Topology) -> Match:
     return Match(Masked(META_MARK, topology.stage_mask), "==", topology.stage_mask)
 
 
+def is_stage_1(topology: Topology) -> Match:
+    return Match(Masked(META_MARK, topology.stage_mask), "==", 0)
+
+
 def leaves_by_device(topology: Topology, *, op: Op = "==") -> Match:
     """By the link group: the match runs twice for every packet in each pass, and a name costs three times as much."""
     return Match(OIFGROUP, op, topology.device_group)
+
+
+def is_icmp_error(family: Family) -> Match:
+    """About a packet of another flow. Without `packet-too-big` IPv6 has no PMTU; IPv4 has a code of `unreachable`."""
+    types = ("destination-unreachable", "time-exceeded", "parameter-problem")
+    if family == 4:
+        return one_of(Field("icmp type"), types)
+    return one_of(Field("icmpv6 type"), (*types, "packet-too-big"))
 
 
 def is_dnated() -> Match:

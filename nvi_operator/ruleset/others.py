@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from nvi_operator.nft.ast import Assign, Chain, Hook, Lookup, Match, Rule, SetBits, SetRef, Verdict
 from nvi_operator.ruleset import fields as f
-from nvi_operator.ruleset.raw import uplink_maps
+from nvi_operator.ruleset.raw import unrelated_errors, uplink_maps
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import OTHERS, UPLINK_MASK, uplink_bits
 
-_ANSWERS = "others_answers"
+_ANSWERS, _ERRORS = "others_answers", "unrelated_errors"
 
 
 def others_chains(topology: Topology) -> Iterator[Chain]:
@@ -25,7 +25,14 @@ def others_chains(topology: Topology) -> Iterator[Chain]:
     known = ("lo", *(interface.ifname for interface in topology.interfaces))
     answer = Match(f.CT_DIRECTION, "==", "reply")
     to_answers = (answer, f.is_dnated(), f.one_of(f.IIFNAME, known, op="!="), Verdict("jump", _ANSWERS))
-    yield Chain("others", Hook("filter", "prerouting", OTHERS), (to_answers,))
+    rules: list[Rule] = [to_answers]
+    errors = tuple(unrelated_errors(topology))
+    if errors:
+        unrelated = Match(f.CT_STATE, "not in", frozenset({"related"}))
+        jump = (unrelated, f.is_stage_1(topology), Verdict("jump", _ERRORS))
+        rules += ((f.is_icmp_error(family), *jump) for family in topology.families)
+        yield Chain(_ERRORS, None, errors)
+    yield Chain("others", Hook("filter", "prerouting", OTHERS), tuple(rules))
     yield Chain(_ANSWERS, None, tuple(_by_asked(topology)))
 
 

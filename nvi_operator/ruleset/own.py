@@ -17,10 +17,7 @@ from nvi_operator.topology.numbers import OWN, OWN_ANSWERS
 
 _SERVICES = "own_services"
 
-_ERRORS = {
-    4: ("icmp type", ("destination-unreachable", "time-exceeded", "parameter-problem")),
-    6: ("icmpv6 type", ("destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem")),
-}
+_ICMP_TYPE = {4: Field("icmp type"), 6: Field("icmpv6 type")}
 
 
 def own_chains(topology: Topology) -> Iterator[Chain]:
@@ -35,7 +32,7 @@ def _errors(topology: Topology) -> Iterator[Rule]:
     """Without these rules inbound flows have a PMTU black hole."""
     for family in topology.families:
         yield (
-            f.one_of(Field(_ERRORS[family][0]), _ERRORS[family][1]),
+            f.is_icmp_error(family),
             Match(f.CT_STATE, "in", frozenset({"related"})),
             Match(f.CT_STATUS, "in", frozenset({"snat", "dnat"})),
             SetBits(f.META_MARK, topology.local_mask),
@@ -73,7 +70,7 @@ def _ends(topology: Topology) -> Chain:
     leaves = (Match(f.OIFNAME, "!=", "lo"), f.leaves_by_device(topology, op="!="))
     rules: list[Rule] = list(_to_groups(topology))
     answers: list[Match] = [Match(Field("tcp flags"), "in", frozenset({"rst"}))]
-    answers += [Match(Field(_ERRORS[family][0]), "==", "destination-unreachable") for family in topology.families]
+    answers += [Match(_ICMP_TYPE[family], "==", "destination-unreachable") for family in topology.families]
     rules += [(answer, *leaves, SetBits(f.META_MARK, topology.stage_mask)) for answer in answers]
     return Chain("own_answers", Hook("filter", "output", OWN_ANSWERS), tuple(rules))
 

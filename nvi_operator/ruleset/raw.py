@@ -27,7 +27,7 @@ from nvi_operator.topology.model import Topology
 from nvi_operator.topology.numbers import RAW, TENANT_MASK, UPLINK_MASK, uplink_bits
 from nvi_operator.topology.prefixes import apart, fewest
 
-_STAGE_2 = "stage_2"
+_STAGE_2, _SPOOFED = "stage_2", "spoofed_source"
 _NO_WAY_BACK = Match(Field("fib saddr . iif oif"), "==", "missing")  # by the interface that the packet came in by
 COUNTERS = frozenset({"stage_2", "spoofed"})
 
@@ -35,17 +35,32 @@ COUNTERS = frozenset({"stage_2", "spoofed"})
 def raw_chains(topology: Topology) -> Iterator[Chain]:
     """Stage 2 leaves the table at once and untracked; stage 1 is checked for spoofed sources."""
     done = (Count("stage_2"), Notrack())
+    foreign = tuple(_foreign_sources(topology))
     by_map = [rule for family in topology.families for rule in _uplink_marks(topology, family)]
     if by_map:
         yield Chain(_STAGE_2, None, (*by_map, (*done, f.ACCEPT)))
     rules: list[Rule] = [(f.is_stage_2(topology), *((Verdict("jump", _STAGE_2),) if by_map else (*done, f.RETURN)))]
-    rules += _anti_spoof(topology)
+    rules += _own_sources(topology)
+    rules += ((*matches, Verdict("jump", _SPOOFED)) for matches in foreign)
     if topology.tenants:
         zones = frozenset(
             ((inside.interface.ifname,), (inside.tenant,)) for inside in topology.inside_interfaces if inside.tenant
         )
         rules.append((Assign(Field("ct original zone"), Lookup(f.IIFNAME, zones)),))
     yield Chain("raw_prerouting", Hook("filter", "prerouting", RAW), tuple(rules))
+    if foreign:
+        errors = ((f.is_icmp_error(family), f.RETURN) for family in topology.families if topology.uplinks)
+        yield Chain(_SPOOFED, None, (*errors, f.drop("spoofed")))
+
+
+def unrelated_errors(topology: Topology) -> Iterator[Rule]:
+    """ICMP errors from such sources, where conntrack has told whether they are about a flow of this gateway.
+
+    Those that are come from routers beyond an uplink, whose numbers are anything: carriers' are often in 10.0.0.0/8.
+    """
+    for family in topology.families:
+        for matches in _foreign_sources(topology, family):
+            yield (*matches, *f.drop("spoofed"))
 
 
 def _uplink_marks(topology: Topology, family: Family) -> Iterator[Rule]:
@@ -65,46 +80,54 @@ def uplink_maps(topology: Topology, family: Family) -> tuple[NamedSet, ...]:
     return prefix_sets(f"uplink_of_{family}", family, owned, ("mark",))
 
 
-def _anti_spoof(topology: Topology) -> Iterator[Rule]:
+def _own_sources(topology: Topology) -> Iterator[Rule]:
     """accept_local would let a host use one of the gateway's own addresses, and IPv6 never checks: these rules do.
 
-    They also refuse inside sources from an uplink, where the kernel's own check (rp_filter) is switched off.
     Where networks overlap the check is per interface: host-wide it would drop legitimate far hosts.
     Link-local addresses are excluded: a neighbour may well share fe80::1 with one of the gateway's interfaces.
     """
     if topology.guards.anti_spoof == "off":
         return
     is_local = Match(Field(f"fib {'saddr . iif' if topology.tenants else 'saddr'} type"), "==", "local")
-    # Not of packets that come in by `lo` or by the device: asked last, because few sources are local.
-    from_outside = (Match(f.IIF, "!=", 1), Match(f.IIFGROUP, "!=", topology.device_group))
     if 4 in topology.families:
-        yield (f.of_family(4), is_local, *from_outside, *f.drop("spoofed"))
+        yield (f.of_family(4), is_local, *_from_outside(topology), *f.drop("spoofed"))
     if 6 in topology.families:
-        yield (Match(f.saddr(6), "!=", "fe80::/10"), is_local, *from_outside, *f.drop("spoofed"))
+        yield (Match(f.saddr(6), "!=", "fe80::/10"), is_local, *_from_outside(topology), *f.drop("spoofed"))
+
+
+def _from_outside(topology: Topology) -> tuple[Match, ...]:
+    """Not of packets that come in by `lo` or by the device: asked last, because few sources are local."""
+    return Match(f.IIF, "!=", 1), Match(f.IIFGROUP, "!=", topology.device_group)
+
+
+def _foreign_sources(topology: Topology, only: Family | None = None) -> Iterator[tuple[Match, ...]]:
+    """Sources that do not come in by this interface, such as inside ones from an uplink, where the kernel's own
+    check (rp_filter) is switched off.
+    """
+    if topology.guards.anti_spoof == "off":
+        return
+    families = [family for family in topology.families if only in (None, family)]
     outside = tuple(name for name in topology.uplink_ifnames if not topology.may_share_addresses(name))
-    for family in topology.families:
+    for family in families:
         networks = topology.inside_networks(family)
         if outside and networks:
             inside = f.in_set(f.saddr(family), f"inside_{family}", networks)
             outer = (*_not_expected(topology, outside), f.one_of(f.IIFNAME, outside))
-            yield (inside, *_not_beside(topology, family, networks), *outer, *f.drop("spoofed"))
-    yield from _not_routed_here(topology, from_outside)
-    yield from _not_from_there(topology)
+            yield (inside, *_not_beside(topology, family, networks), *outer)
+    for family in families:
+        yield from _not_routed_here(topology, family)
+    for family in families:
+        yield from _not_from_there(topology, family)
     if topology.guards.anti_spoof == "strict":
         checked = tuple(p.ifname for p in topology.interfaces if not topology.may_share_addresses(p.ifname))
         ports = f.one_of(f.IIFNAME, checked)
-        if 4 in topology.families:
-            yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, _NO_WAY_BACK, *f.drop("spoofed"))
-        if 6 in topology.families:
-            yield (
-                Match(f.saddr(6), "!=", frozenset({"fe80::/10", "::"})),
-                ports,
-                _NO_WAY_BACK,
-                *f.drop("spoofed"),
-            )
+        if 4 in families:
+            yield (Match(f.saddr(4), "!=", "0.0.0.0"), ports, _NO_WAY_BACK)
+        if 6 in families:
+            yield (Match(f.saddr(6), "!=", frozenset({"fe80::/10", "::"})), ports, _NO_WAY_BACK)
 
 
-def _not_routed_here(topology: Topology, from_outside: tuple[Match, ...]) -> Iterator[Rule]:
+def _not_routed_here(topology: Topology, family: Family) -> Iterator[tuple[Match, ...]]:
     """Addresses that are routed to the gateway are its own to give: it sends from them what it has translated.
 
     Another host's packet with such a source matches no rule of stage 1, and would leave in stage 2 as if translated.
@@ -113,27 +136,25 @@ def _not_routed_here(topology: Topology, from_outside: tuple[Match, ...]) -> Ite
     tell these apart.
     """
     on_wires = [network for uplink in topology.uplinks for network in uplink.on_link]
-    for family in topology.families:
-        others = (*topology.inside_networks(family), *topology.far(family), *on_wires)
-        for ifname in topology.uplink_ifnames:
-            uplinks = (uplink for uplink in topology.uplinks if uplink.interface.ifname == ifname)
-            routed = fewest((network for uplink in uplinks for network in uplink.routed), family)
-            if routed and apart(routed, others) == routed:
-                for match in guard.of_uplink(topology, ifname, family, f.saddr(family)):
-                    yield (match, f.one_of(f.IIFNAME, topology.uplink_ifnames), *f.drop("spoofed"))
-                    yield (match, *from_outside, _NO_WAY_BACK, *f.drop("spoofed"))
+    others = (*topology.inside_networks(family), *topology.far(family), *on_wires)
+    for ifname in topology.uplink_ifnames:
+        uplinks = (uplink for uplink in topology.uplinks if uplink.interface.ifname == ifname)
+        routed = fewest((network for uplink in uplinks for network in uplink.routed), family)
+        if routed and apart(routed, others) == routed:
+            for match in guard.of_uplink(topology, ifname, family, f.saddr(family)):
+                yield (match, f.one_of(f.IIFNAME, topology.uplink_ifnames))
+                yield (match, *_from_outside(topology), _NO_WAY_BACK)
 
 
-def _not_from_there(topology: Topology) -> Iterator[Rule]:
+def _not_from_there(topology: Topology, family: Family) -> Iterator[tuple[Match, ...]]:
     """Sources behind one uplink do not come in by another: their answers would leave untranslated."""
-    for family in topology.families:
-        for uplink in topology.uplinks:
-            far = tuple(n for n in uplink.far if n.version == family)
-            ways = {u.interface.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
-            others = tuple(name for name in topology.uplink_ifnames if name not in ways)
-            if far and others:
-                outer = (*_not_beside(topology, family, far), f.one_of(f.IIFNAME, others))
-                yield (f.in_networks(f.saddr(family), far), *outer, *f.drop("spoofed"))
+    for uplink in topology.uplinks:
+        far = tuple(n for n in uplink.far if n.version == family)
+        ways = {u.interface.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
+        others = tuple(name for name in topology.uplink_ifnames if name not in ways)
+        if far and others:
+            outer = (*_not_beside(topology, family, far), f.one_of(f.IIFNAME, others))
+            yield (f.in_networks(f.saddr(family), far), *outer)
 
 
 def _overlap(left: Network, right: Network) -> bool:

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.lab import GatewayHost, Lab, Site, dual_wan
+from tests.lab import GatewayHost, Lab, Site, dual_wan, packets
+from tests.lab.net import until
 from tests.netns.scenarios import A6, B6, A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -141,3 +142,36 @@ def test_an_isps_unreachable_reaches_the_client(lab: Lab, dataplane: str, family
     site.isps["isp-a"].host.ip("route add unreachable 192.0.2.99/32", "route add unreachable 2001:db8:f::99/128")
     output = site.client.ping("192.0.2.99" if family == 4 else "2001:db8:f::99").stdout
     assert re.search(r"[Uu]nreachable|No route", output), output
+
+
+PRIVATE = "10.0.0.0/8, 'fd70::/12'"
+
+
+@pytest.mark.parametrize("whose", ["inside", "a-site"])
+def test_routers_of_a_carrier_may_have_numbers_of_the_inside_or_of_a_site(
+    lab: Lab, dataplane: str, whose: str
+) -> None:
+    """Their errors about flows of this gateway arrive; what else bears such a source is spoofed."""
+    site, text = dual_wan(lab), spec(dataplane)
+    gateway = GatewayHost(site.gateway)
+    if whose == "inside":
+        text = text.replace("[192.168.1.0/24, fd00:1::/64]", f"[192.168.1.0/24, fd00:1::/64, {PRIVATE}]")
+    else:
+        text = text.replace("      interface: wan1\n", f"      interface: wan1\n      networks: [{PRIVATE}]\n")
+    gateway.apply(text)
+    isp = site.isps["isp-a"].host
+    isp.ip("addr add 10.77.0.1 dev lo", "addr add fd77::1 dev lo nodad", "link set dev up0 mtu 1400")
+    isp.ip(f"route add {A} dev gwa src 10.77.0.1", f"route add {A6} dev gwa src fd77::1")
+    site.far.serve(443)
+    for family, router, public in ((4, "10.77.0.1", A), (6, "fd77::1", A6)):
+        assert _hop(site, family, 3) == router
+        told = site.client.ping(far(site, family), size=1400, df=True).stdout
+        assert re.search(r"mtu ?= ?1400", told), told
+        for host in (site.client, site.gateway):
+            with host.connect(far(site, family), 443) as flow:
+                assert (flow.seen, flow.again(b"x" * 200_000).size) == (public, 200_001)
+        assert gateway.counters()["spoofed"] == 2 * (family == 6)
+        for packet in (packets.udp(router, public, 443), packets.error(router, public)):
+            isp.inject("gwa", packet, to=site.gateway.mac("wan0"))
+        until(lambda: gateway.counters()["spoofed"] == (2 if family == 4 else 4), "both are counted as spoofed")  # noqa: B023
+    assert site.leaks() == 0

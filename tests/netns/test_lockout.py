@@ -87,10 +87,10 @@ def test_a_spec_whose_guard_would_drop_what_a_protected_host_sends_is_refused(
     with site.far.connect(A, 22, source=site.far.address):
         (session,) = site.gateway.call(ssh_sessions)
         refused = gateway.nvictl("apply", gateway.spec(swallowed), check=False)
-        assert f"lock-out: {session} would be dropped at raw_prerouting as spoofed" in refused.stderr
+        assert f"lock-out: {session} would be dropped at spoofed_source as spoofed" in refused.stderr
     protected = swallowed + "  protect: 192.0.2.80\n"
     refused = gateway.nvictl("apply", gateway.spec(protected), check=False)
-    answer = "which `protect` names, would get no answer: that would be dropped at raw_prerouting as spoofed"
+    answer = "which `protect` names, would get no answer: that would be dropped at spoofed_source as spoofed"
     assert f"lock-out: what is sent to 192.0.2.80, {answer}" in refused.stderr
     assert site.gateway.reaches("192.0.2.80", 22)
     gateway.nvictl("apply", gateway.spec(protected), "--force")

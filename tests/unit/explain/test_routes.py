@@ -86,7 +86,7 @@ def test_a_strict_guard_asks_for_the_way_back_from_the_address_that_was_asked() 
     assert where(edge, "wan0 tcp [2001:db8:f::1]:1 -> [2001:db8:a::2]:22") == (
         "self [2001:db8:f::1]:1 -> [2001:db8:a::2]:22"
     )
-    assert where(edge, "wan1 tcp 192.0.2.1:1 -> 203.0.113.2:22") == "dropped: raw_prerouting (spoofed)"
+    assert where(edge, "wan1 tcp 192.0.2.1:1 -> 203.0.113.2:22") == "dropped: spoofed_source (spoofed)"
 
 
 def test_of_several_next_hops_each_may_be_taken() -> None:

@@ -70,7 +70,7 @@ def test_packets_between_inside_networks_stay_as_they_are() -> None:
 def test_spoofed_sources_are_dropped_where_they_come_in() -> None:
     edge = gateway(EDGE)
     assert where(edge, "lan0 tcp 203.0.113.2:1 -> 192.0.2.1:2") == "dropped: ingress of lan0 (spoofed)"
-    assert where(edge, "wan0 tcp 192.168.1.5:1 -> 203.0.113.2:2") == "dropped: raw_prerouting (spoofed)"
+    assert where(edge, "wan0 tcp 192.168.1.5:1 -> 203.0.113.2:2") == "dropped: spoofed_source (spoofed)"
 
 
 def test_a_packet_that_belongs_to_no_flow_does_not_leave_untranslated() -> None:
