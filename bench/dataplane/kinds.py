@@ -22,6 +22,7 @@ SOURCE_PORT = 20000  # SNAT keeps it
 ASSURED = 2.2  # seconds from its first packet until UDP in both directions is a stream (udp.c of conntrack)
 LEARNED = 20  # packets after which a flow cache has learned a direction, although doors are shared
 LEARNED_MANY = 30  # the same, where three flows share one
+_UDP_TIMEOUTS = ("udp_timeout", "udp_timeout_stream")  # of flows that wait until a million others had their turn
 LOST = 0.01  # the part of the packets that may be lost before a measurement is refused
 
 
@@ -158,6 +159,8 @@ def _many(flows: int) -> Callable[[Bed, Setting], contextmanager[Measure]]:  # t
 
     @contextmanager
     def ready(bed: Bed, setting: Setting) -> Iterator[Measure]:
+        for host in {bed.inner, bed.outer}:
+            host.run("sysctl", "-q", "-w", *(f"net.netfilter.nf_conntrack_{name}=3600" for name in _UDP_TIMEOUTS))
         established = _established(bed, setting, replies=False, flows=flows, learned=LEARNED_MANY)
         with conntrack_holds(flows), established as measure:
             yield measure
