@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
-
-from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.base import Field, Model
 from nvi_operator.language.model.fields import HostName
 
 FOLDER = "hosts"  # where people look for them

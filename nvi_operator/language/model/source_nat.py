@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema, model_validator
-
 from nvi_operator.language.model.address_sets import SelectedNetworks
-from nvi_operator.language.model.base import Entry, Model, fields_of
+from nvi_operator.language.model.base import Entry, Field, Model, checked, fields_of
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
     RANGE_SCHEMA,
@@ -16,7 +14,6 @@ from nvi_operator.language.model.fields import (
     IfNames,
     Maybe,
     Name,
-    OrShort,
     Protocols,
     Services,
     SourcePorts,
@@ -26,14 +23,21 @@ from nvi_operator.language.model.fields import (
     distinct,
     equally_weighted,
 )
+from nvi_operator.language.model.form import (
+    BeforeValidator,
+    Handler,
+    OrShort,
+    PlainSerializer,
+    WithJsonSchema,
+    WrapValidator,
+)
 from nvi_operator.language.model.nat_entries import Pick, Share, Weight
 from nvi_operator.language.model.services import check_protocols
-from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer, WrapValidator
 from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
 from nvi_operator.language.wording import nearest, shown
 
 
-def _shares(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def _shares(value: Any, handler: Handler) -> Any:
     """An uplink that is named without a weight has None, which stands for its own."""
     if isinstance(value, dict):
         return handler(value)
@@ -66,7 +70,7 @@ Shares = Annotated[
 ]
 
 
-def _tiers(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def _tiers(value: Any, handler: Handler) -> Any:
     tiers: Any = handler(as_tuple(value))
     seen: set[str] = set()
     for tier in tiers:
@@ -85,7 +89,7 @@ Tiers = Annotated[
 ]
 
 
-def _pool(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def _pool(value: Any, handler: Handler) -> Any:
     if isinstance(value, dict):
         if not value:
             raise ValueError("there is no address: name one")
@@ -161,8 +165,8 @@ class Translation(Model):
         True, description="May several clients share an address? If not, the pool needs one for each."
     )
 
-    @model_validator(mode="after")
-    def _one_of(self) -> Translation:
+    @checked
+    def _one_of(self) -> None:
         given = [self.unchanged, bool(self.uplinks), self.first is not None, self.pool is not None]
         if sum(given) != 1:
             raise ValueError("give exactly one of unchanged, uplinks, first and pool")
@@ -174,7 +178,6 @@ class Translation(Model):
             raise ValueError("overload: false gives each source its own address: weights mean nothing")
         if self.persistent and self.pick not in ("hash", "client"):
             raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
-        return self
 
     @property
     def tiers(self) -> tuple[Mapping[str, int | None], ...]:
@@ -232,11 +235,10 @@ class Exceptions(Model):
     to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes.")
     ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 25/tcp.")
 
-    @model_validator(mode="after")
-    def _says_something(self) -> Exceptions:
+    @checked
+    def _says_something(self) -> None:
         if not (self.from_ or self.to or self.ports):
             raise ValueError("give at least one of from, to and ports")
-        return self
 
 
 class SourceNat(Entry):
@@ -275,17 +277,16 @@ class SourceNat(Entry):
         description="Mark that another program gave the packet that opens the flow, as in 0x10, or 0x10/0xff to "
         "compare some bits.",
     )
-    except_: Maybe[Later[Exceptions]] = Field(
+    except_: Maybe[Exceptions] = Field(
         None, alias="except", description="What the rule is not about; such packets go on to the next rule."
     )
     as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
         alias="as", description="What the source becomes."
     )
 
-    @model_validator(mode="after")
-    def _ports_bring_their_protocol(self) -> SourceNat:
+    @checked
+    def _ports_bring_their_protocol(self) -> None:
         for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
             if services and self.protocol:
                 raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
         check_protocols(self.ports, self.from_ports)
-        return self

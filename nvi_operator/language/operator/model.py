@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-
-from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.base import Field, Model, checked
 from nvi_operator.language.model.checks import Check
-from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, OrShort, as_tuple
-from nvi_operator.language.model.validators import BeforeValidator
+from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, as_tuple
+from nvi_operator.language.model.form import BeforeValidator, OrShort
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
@@ -28,11 +26,10 @@ class Source(Model):
     )
     git: Maybe[GitSource] = Field(None, description="A git repository ([how-to](how-to/git.md)).")
 
-    @model_validator(mode="after")
-    def _is_one(self) -> Source:
+    @checked
+    def _is_one(self) -> None:
         if (self.directory is None) == (self.git is None):
             raise ValueError("give directory or git, one of them")
-        return self
 
 
 class HookSpec(Model):
@@ -102,20 +99,18 @@ class OperatorSpec(Model):
     )
     hooks: Hooks = Field((), description="Programs and web addresses that are told of events.")
 
-    @model_validator(mode="after")
-    def _signs_commits(self) -> OperatorSpec:
+    @checked
+    def _signs_commits(self) -> None:
         if self.signatures and not self.source.git:
             raise ValueError("signatures are of commits: they go with source.git")
-        return self
 
-    @model_validator(mode="after")
-    def _can_prove(self) -> OperatorSpec:
+    @checked
+    def _can_prove(self) -> None:
         if self.confirm and self.confirm.by == "proof" and not self.source.git:
             raise HintedError(
                 "confirm.by: the proof is that the remote of source.git answers, and there is none",
                 "write `by: hand`, or let checks of the Gateway decide",
             )
-        return self
 
 
 class Operator(Model):
