@@ -27,7 +27,7 @@ VERSION       := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' nvi_operator/__
 DEB_VERSION   ?= $(VERSION)~git$(shell TZ=UTC git log -1 --format=%cd.%h --date=format-local:%Y%m%d.%H%M%S 2>/dev/null)
 DEB_BUILD     := build/deb/nvi-operator
 
-.PHONY: help setup dev man deb deb-test networkd demo lab test test-quick test-netns differential soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
+.PHONY: help setup dev man deb deb-test networkd demo lab test test-quick test-netns differential promtool-test soak bpf bpf-check kmod-test kmod-test-quick vm-setup kmod-checkpatch bench bench-dataplane lint schema tutorial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -90,6 +90,14 @@ differential: dev ## explain beside the kernel, by N random packets (default 200
 browser-test: dev ## the page of nvictl preview, in a real browser; leaves pictures of it in build/
 	$(call install,$(BROWSER_PACKAGES))
 	NVI_BROWSER=chromium $(BIN)/python -m pytest tests/browser
+
+# Unpacked and not installed: the package's Prometheus would run, and listen on all addresses.
+build/prometheus/usr/bin/promtool:
+	mkdir -p build/prometheus
+	cd build/prometheus && $(SUDO) apt-get update -qq && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .
+
+promtool-test: dev build/prometheus/usr/bin/promtool ## the alerts and the metrics, by Prometheus' promtool (a download of 20 MB)
+	NVI_PROMTOOL=$(CURDIR)/build/prometheus/usr/bin/promtool $(BIN)/python -m pytest tests/promtool
 
 soak: dev ## hours: every example of the laws, 500 pairs of changers with kills, 10,000 edits and heals of one daemon, 2,000 kills
 	NVI_EXAMPLES=all $(BIN)/python -m pytest -n auto tests/unit/language tests/property

@@ -8,11 +8,12 @@ from typing import Any, TypedDict
 from nvi_operator.events.moment import iso
 from nvi_operator.history.decisions import Decisions, Moment
 from nvi_operator.kinds.link import LINK, Link
-from nvi_operator.language.model.values import FAMILIES
+from nvi_operator.language.model.values import FAMILIES, Address
 from nvi_operator.plan.change import Plan
 from nvi_operator.topology.faults import interface_state, uplink_state
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
+from nvi_operator.topology.rules import OneToOne, SourceAction, Spread, ToRange
 from nvi_operator.topology.servers import ForwardServer
 from nvi_operator.view.flow_cache import FlowCacheStatus, flow_cache_status
 
@@ -23,7 +24,8 @@ class UplinkStatus(TypedDict):
     """As the spec calls it, with the addresses and routers that it has now."""
 
     name: str
-    default: bool
+    default: bool  # does the spec name it as one?
+    defaultNow: bool  # does it take what no rule leads elsewhere?
     interface: str
     state: str  # of the interface
     health: str  # `up`, or why it takes no new flows
@@ -50,6 +52,7 @@ class RuleStatus(TypedDict):
     section: str
     name: str
     flows: int  # new ones, since the table was made
+    uplinks: list[str]  # of sourceNat: those that take new ones now
 
 
 class SourceStatus(TypedDict):
@@ -153,7 +156,7 @@ def status_data(
         "ignored": list(seen.ignored),
         "notes": [*_hook_order(counters), *(topology.notes if topology else ())],
         "devices": [LINK.describe(link) for link in links],
-        "uplinks": [_uplink(uplink, since or {}) for uplink in topology.uplinks] if topology else [],
+        "uplinks": [_uplink(uplink, topology, since or {}) for uplink in topology.uplinks] if topology else [],
         "servers": [_server(server) for server in topology.servers] if topology else [],
         "rules": list(_rules(topology, counters)) if topology else [],
         "objects": len(seen.before),
@@ -209,14 +212,37 @@ def _rules(topology: Topology, counters: Counters) -> Iterator[RuleStatus]:
     )
     for section, rules in sections:
         for name, counter in dict.fromkeys((rule.name, rule.counter) for rule in rules):
-            yield {"section": section, "name": name, "flows": counts.get(counter, 0)}
+            leads = _leads_to(topology, name) if section == "sourceNat" else []
+            yield {"section": section, "name": name, "flows": counts.get(counter, 0), "uplinks": leads}
 
 
-def _uplink(uplink: Uplink, since: Mapping[str, float]) -> UplinkStatus:
+def _leads_to(topology: Topology, name: str) -> list[str]:
+    """The uplinks whose addresses new flows get by a rule of source NAT, hosts beside an uplink apart."""
+    last = {rule.conditions.family: rule.action for rule in topology.source_rules if rule.name == name}
+    addresses = [address for action in last.values() for address in _translated(action)]
+    return [
+        uplink.name
+        for uplink in topology.uplinks
+        if any(a in network for a in addresses for network in uplink.sources(a.version))
+    ]
+
+
+def _translated(action: SourceAction) -> Iterator[Address]:
+    match action:
+        case ToRange(addresses=addresses):
+            yield addresses.first
+        case Spread(choices=choices):
+            yield from (choice.address for choice in choices if choice.weight)
+        case OneToOne(pairs=pairs):
+            yield from (mapped.network_address for _, mapped in pairs)
+
+
+def _uplink(uplink: Uplink, topology: Topology, since: Mapping[str, float]) -> UplinkStatus:
     began = uplink.health.since or since.get(uplink.name)
     return {
         "name": uplink.name,
         "default": uplink.default,
+        "defaultNow": any(way.untranslated == uplink.name for way in topology.defaults),
         "interface": uplink.interface.ifname,
         "state": interface_state(uplink.interface),
         "health": uplink_state(uplink),

@@ -28,7 +28,7 @@ _SHOWN_RULES = 20
 def status_text(
     data: StatusData, *, now: float | None = None, quiet: bool = False, rates: Mapping[str, float] = NO_RATES
 ) -> RenderableType:
-    """`now`: seconds since 1970. `quiet` leaves out notes and what is 0: a screen has 24 lines. `rates`: a second."""
+    """`now`: seconds since 1970. `quiet` leaves out notes and idle rules: a screen is small. `rates`: a second."""
     parts: list[RenderableType] = [headline(data)]
     parts += _labelled("fault   ", data["degraded"], "yellow")
     if daemon := data["daemon"]:
@@ -64,12 +64,15 @@ def status_text(
         parts.append(_servers(data["servers"], now))
     parts += _rules(data, quiet)
     if data["events"]:
-        parts.append(_events(data["events"]))
+        parts.append(_events(data["events"], now))
+    idle = 0
     for group, values in data["counters"].items():
-        brief = quiet or group == flow_cache.GROUP
-        shown = {name: n for name, n in values.items() if (n or not brief) and not is_of_rule(name)}
+        shown = {name: n for name, n in values.items() if n and not is_of_rule(name)}
+        idle += sum(not n and not is_of_rule(name) for name, n in values.items())
         if shown:
             parts.append(_counters(group, shown, rates))
+    if idle and not quiet:
+        parts.append(Text(f"{counted(idle, 'other counter')} at 0 (see -o json)"))
     return Group(*parts)
 
 
@@ -131,19 +134,19 @@ def _labelled(label: str, texts: Sequence[str], style: str = "") -> Iterator[Ren
 
 def _uplinks(uplinks: Sequence[UplinkStatus], now: float | None) -> TextTable:
     with_time = any(uplink["since"] for uplink in uplinks)
+    taken = any(uplink["defaultNow"] for uplink in uplinks)
     since = ("for",) if with_time else ()
-    table = TextTable("uplinks", ("name", "interface", "state", *since, "next hop", "address", "sources"))
+    table = TextTable("uplinks", ("name", "interface", "state", *since, "next hop", "address"))
     for uplink in uplinks:
         began = uplink["since"]
         table.rows.append(
             (
-                uplink["name"] + (" (default)" if uplink["default"] else ""),
+                uplink["name"] + (" (default)" if uplink["defaultNow" if taken else "default"] else ""),
                 uplink["interface"],
                 _state(uplink),
                 *((_age(began, now) if began else "",) if with_time else ()),
                 ", ".join(uplink["nextHops"]) or ("point-to-point" if uplink["pointToPoint"] else "none"),
                 ", ".join(uplink["translateTo"]) or "none",
-                counted(len(uplink["sources"]), "prefix", "es"),
             )
         )
     return table
@@ -174,20 +177,23 @@ def _rules(data: StatusData, quiet: bool) -> Iterator[TextTable]:
     rules = [rule for rule in data["rules"] if rule["flows"] or not quiet]
     if not rules:
         return
-    table = TextTable("rules", ("section", "name", "new flows"), right=frozenset({2}))
+    table = TextTable("rules", ("section", "name", "new flows", "leave by"), right=frozenset({2}))
     busiest = sorted(rules, key=lambda rule: -rule["flows"])[:_SHOWN_RULES]
     for rule in rules if len(rules) <= _SHOWN_RULES else busiest:
-        table.rows.append((rule["section"], rule["name"], str(rule["flows"])))
+        table.rows.append((rule["section"], rule["name"], str(rule["flows"]), ", ".join(rule["uplinks"])))
     if (more := len(rules) - _SHOWN_RULES) > 0:
-        table.rows.append(("", f"and {more} more (see -o json)", ""))
+        table.rows.append(("", f"and {more} more (see -o json)", "", ""))
     yield table
 
 
-def _events(events: Sequence[Mapping[str, Any]]) -> TextTable:
+def _events(events: Sequence[Mapping[str, Any]], now: float | None) -> TextTable:
+    """With the day, where it is another than today."""
     table = TextTable("last events", ("time", "event", "what"))
+    today = datetime.fromtimestamp(time.time() if now is None else now).date()
     for event in events:
         moment = datetime.fromisoformat(event["time"]).astimezone()
-        table.rows.append((f"{moment:%H:%M:%S}", event["event"], event["summary"]))
+        day = "" if moment.date() == today else f"{moment:%Y-%m-%d} "
+        table.rows.append((f"{day}{moment:%H:%M:%S}", event["event"], event["summary"]))
     return table
 
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import nvi_operator
+from nvi_operator.cli.commands.status import look
+from nvi_operator.cli.context import Context
+from nvi_operator.cli.parser import make_parser
 from nvi_operator.daemon.control.protocol import socket_path
 from nvi_operator.kernel.netns import entered
 from tests.lab import GatewayHost, Site
@@ -175,6 +179,11 @@ def test_status_asks_the_daemon_and_says_what_only_that_knows(
     with site.client.connect(site.far.address, 443):
         found = json.loads(gateway.nvictl("status", "-o", "json").stdout)
     assert {rule["name"]: rule["flows"] for rule in found["rules"]}["everyone"] == 1
+    with pytest.MonkeyPatch.context() as upgrade:
+        upgrade.setattr(nvi_operator, "__version__", "9.9")
+        found = site.gateway.call(lambda: look(Context(make_parser().parse_args(["status"]))))
+    assert found["daemon"] is None, "fields may be missing from what an older one tells"
+    assert "nvictl run: not asked: it is version 0.1.0, and this is 9.9; restart it" in found["notes"]
 
     site.gateway.ip("link set wan1 down")
     daemon.until("uplink isp-b: down: wan1 is down", "in sync")

@@ -46,14 +46,30 @@ def look(context: Context, *, events: int | None = None) -> StatusData:
     try:
         with context.daemon() or nullcontext() as daemon:
             if daemon is not None and _follows(daemon, context):
+                _require_same_version(daemon)
                 arguments = {} if events is None else {"events": events}
                 return cast("StatusData", daemon.ask("status", **arguments))
     except CapabilityError as error:
         refused = error
     try:
-        return _look(context)
+        data = _look(context)
     except CapabilityError as error:
         raise (refused or error) from error
+    if refused is not None:
+        data["notes"].append(refused.message)
+    return data
+
+
+def _require_same_version(daemon: Client) -> None:
+    """Raises CapabilityError: fields may be missing from what it tells, as between an upgrade and a restart."""
+    from nvi_operator import __version__
+    from nvi_operator.errors import CapabilityError
+
+    if (version := daemon.ask("hello")["version"]) != __version__:
+        raise CapabilityError(
+            f"nvictl run: not asked: it is version {version}, and this is {__version__}; restart it",
+            hint="systemctl restart nvi-operator",
+        )
 
 
 def _follows(daemon: Client, context: Context) -> bool:

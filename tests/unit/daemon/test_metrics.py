@@ -112,7 +112,7 @@ def test_a_kernel_that_cannot_be_read_is_measured_as_that() -> None:
 
 
 def test_names_follow_the_conventions() -> None:
-    """What `promtool check metrics` looks at; it is not part of every machine's packages."""
+    """What `promtool check metrics` looks at (tests/promtool), without promtool."""
     for family in text_string_to_metric_families(measured(on_trial())[0]):
         assert family.documentation.endswith((".", "?")), family.name
         assert re.fullmatch(r"(nvi|process)_[a-z_]+", family.name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -32,6 +33,18 @@ spec:
     fibre-in-the-northern-building-street-1: { interface: wan0, nextHop: auto, addresses: auto, default: true }
     fibre-in-the-northern-building-street-2: { interface: wan1, nextHop: 203.0.113.1, addresses: 203.0.113.2 }
   sourceNat: [ { name: everyone, as: fibre-in-the-northern-building-street-1 } ]
+"""
+TWO_WAYS = """
+apiVersion: nvi-operator/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  interfaces: { lan0: { networks: 192.168.1.0/24 } }
+  uplinks:
+    isp-a: { interface: wan0, nextHop: 203.0.113.1, addresses: 203.0.113.2, health: [192.0.2.80] }
+    lte: { interface: wwan0, nextHop: 198.51.100.1, addresses: 198.51.100.2 }
+  defaultUplink: { first: [isp-a, lte] }
+  sourceNat: [ { name: everyone, as: { first: [isp-a, lte] } } ]
 """
 
 
@@ -68,6 +81,7 @@ def test_programs_are_told_of_the_uplinks_what_people_are() -> None:
     assert dial_in == {
         "name": "dial-in",
         "default": False,
+        "defaultNow": False,
         "interface": "ppp0",
         "state": "absent",
         "health": "ppp0 is absent",
@@ -176,7 +190,33 @@ def test_a_screen_that_is_drawn_again_leaves_out_what_is_0_and_tells_speeds() ->
     text = drawn(after, quiet=True, rates=rates(before, after, 2.0))
     assert "untracked" not in text
     assert "spoofed       13   5  dropped" in text
-    assert "untracked" in drawn(after)
+    assert "untracked" not in drawn(after)
+    assert drawn(after).endswith("\n1 other counter at 0 (see -o json)\n")
+
+
+def test_status_says_which_of_several_uplinks_takes_new_flows_now() -> None:
+    spec = load_texts({"edge.yaml": TWO_WAYS}).spec
+
+    def now(state: Literal["up", "down"]) -> tuple[list[str], list[str]]:
+        health = HealthFacts({"isp-a": ProbedState(state)})
+        topology = resolve("edge", spec, replace(assume_missing(spec, Facts("edge")), health=health))
+        found = status_data("edge", replace(EMPTY, topology=topology), {})
+        return [uplink["name"] for uplink in found["uplinks"] if uplink["defaultNow"]], found["rules"][0]["uplinks"]
+
+    assert now("up") == (["isp-a"], ["isp-a"])
+    assert now("down") == (["lte"], ["lte"])
+
+
+def test_an_event_of_another_day_has_its_date() -> None:
+    today = datetime.fromisoformat("2026-11-28T18:00:00Z").timestamp()
+    assert "\n2026" not in drawn_at(today)
+    assert "\n2026-11-28 " in drawn_at(today + 86400)
+
+
+def drawn_at(now: float) -> str:
+    file = StringIO()
+    Console(file=file, width=200).print(status_text(data(), now=now))
+    return file.getvalue()
 
 
 def test_durations_are_short() -> None:
