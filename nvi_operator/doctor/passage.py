@@ -53,10 +53,6 @@ class _Crossing:
     stage: Literal[0, 1, 2]
     hook: Literal["prerouting", "input", "forward", "output", "postrouting"]
 
-    @property
-    def place(self) -> tuple[int, int]:
-        return self.stage, _ORDER.index(self.hook)
-
 
 def through_others(ruleset: Ruleset, topology: Topology, walk: Walk) -> Met:
     """The walk as it ends by the chains of `ruleset`, which are those of other tools."""
@@ -81,10 +77,10 @@ def _crossings(walk: Walk) -> Iterator[_Crossing]:
         yield from passed
         return
     last = max((_place(step) for step in walk.steps), default=(0, 0))
-    yield from (crossing for crossing in passed if crossing.place <= last)
+    yield from (crossing for crossing in passed if _place(crossing) <= last)
 
 
-def _place(step: Step) -> tuple[int, int]:
+def _place(step: Step | _Crossing) -> tuple[int, int]:
     return step.stage, _ORDER.index(step.hook)
 
 
@@ -140,6 +136,6 @@ def _state(walk: Walk) -> str | None:
 
 
 def _ended(walk: Walk, crossing: _Crossing, place: str) -> Walk:
-    steps = tuple(step for step in walk.steps if _place(step) <= crossing.place)
+    steps = tuple(step for step in walk.steps if _place(step) <= _place(crossing))
     step = Step(crossing.stage, crossing.hook, "dropped", note=f"{place} of another tool")
     return replace(walk, steps=(*steps, step), verdict=Dropped(place), entry=None)

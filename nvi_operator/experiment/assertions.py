@@ -16,7 +16,7 @@ from nvi_operator.experiment.probe import Disposition, Expected, PacketProbe, Sa
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
 from nvi_operator.language.model.assertions import ALL, INSIDE, OUTSIDE, UNCHANGED, Assertion, End, Traffic
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
-from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network
+from nvi_operator.language.model.values import FAMILIES, SELF, Address, Family, Network, in_any
 
 LAW = "assertions"
 _MOST = 48  # packets for one assertion
@@ -119,11 +119,11 @@ class Assertions:
             return True
         topology, family = self._places.topology, target.version
         uplink = topology.uplink(name)
-        if _within(target, uplink.sources(family)):
+        if in_any(target, uplink.sources(family)):
             return True
         if assertion.at:
-            return not any(_within(target, other.sources(family)) for other in topology.uplinks)
-        return _within(source, uplink.far) and _within(target, topology.inside_networks(family))
+            return not any(in_any(target, other.sources(family)) for other in topology.uplinks)
+        return in_any(source, uplink.far) and in_any(target, topology.inside_networks(family))
 
     def _services(self, assertion: Assertion, family: Family) -> list[Service | str | None]:
         """Those that it names, and others: `only` is about these."""
@@ -169,12 +169,12 @@ class Assertions:
             return own
         if end == INSIDE:
             return result.probe.uplink is None and not own
-        return not isinstance(end, str) and _within(result.probe.packet.source, (end,))
+        return not isinstance(end, str) and in_any(result.probe.packet.source, (end,))
 
     def _is_at(self, place: Network | str, destination: Address) -> bool:
         if isinstance(place, str):
             return destination in self._places.topology.uplink(place).addresses
-        return _within(destination, (place,))
+        return in_any(destination, (place,))
 
     def _problem(self, assertion: Assertion, result: ProbeResult) -> str:
         """What opposes it, in words; empty where nothing does."""
@@ -203,7 +203,7 @@ class Assertions:
         topology, family = self._places.topology, address.version
         public = (network for uplink in topology.uplinks for network in uplink.sources(family))
         own = {mine for _, mine in topology.local}
-        return not _within(address, (*topology.inside_networks(family), *public)) and address not in own
+        return not in_any(address, (*topology.inside_networks(family), *public)) and address not in own
 
 
 def _is_excepted(assertion: Assertion, packet: Packet, arrived: ObservedPacket | None) -> bool:
@@ -212,8 +212,8 @@ def _is_excepted(assertion: Assertion, packet: Packet, arrived: ObservedPacket |
         return False
     end = arrived.packet if arrived else packet
     return (
-        _within(packet.source, out.from_ or ())
-        or _within(end.destination, out.to or ())
+        in_any(packet.source, out.from_ or ())
+        or in_any(end.destination, out.to or ())
         or bool(out.ports and _is_traffic(packet, out.ports))
     )
 
@@ -222,16 +222,12 @@ def _of(end: Network | str, family: Family) -> bool:
     return not isinstance(end, str) and end.version == family
 
 
-def _within(address: Address, networks: Iterable[Network]) -> bool:
-    return any(network.version == address.version and address in network for network in networks)
-
-
 def _is_to(end: End, arrived: ObservedPacket) -> bool:
     if end == OUTSIDE:
         return arrived.uplink is not None
     if end == INSIDE:
         return arrived.uplink is None
-    return not isinstance(end, str) and _within(arrived.packet.destination, (end,))
+    return not isinstance(end, str) and in_any(arrived.packet.destination, (end,))
 
 
 def _is_traffic(packet: Packet, items: Iterable[Traffic]) -> bool:
@@ -246,17 +242,14 @@ def _source_ports(assertion: Assertion, service: Service | str | None) -> list[P
 
 def _is_sent_from(packet: Packet, services: Iterable[Service]) -> bool:
     port = packet.source_port or 0
-    return any(
-        packet.protocol == protocol_number(each.protocol) and each.ports.first <= port <= each.ports.last
-        for each in services
-    )
+    return any(packet.protocol == protocol_number(each.protocol) and port in each.ports for each in services)
 
 
 def _is_of(packet: Packet, item: Traffic) -> bool:
     if isinstance(item, str):
         return packet.protocol == protocol_number(item)
     port = packet.destination_port or 0
-    return packet.protocol == protocol_number(item.protocol) and item.ports.first <= port <= item.ports.last
+    return packet.protocol == protocol_number(item.protocol) and port in item.ports
 
 
 def _reaches(assertion: Assertion, packet: Packet) -> bool:

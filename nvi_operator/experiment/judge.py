@@ -105,7 +105,7 @@ def _wrong(expected: Expected, arrived: ObservedPacket) -> Iterator[str]:
     if expected.destinations and not is_in(packet.destination, expected.destinations):
         yield f"expected the destination {_any(map(str, expected.destinations))}: it was {packet.destination}"
     port = packet.source_port
-    if expected.source_ports and not any(port and r.first <= port <= r.last for r in expected.source_ports):
+    if expected.source_ports and not any(port and port in r for r in expected.source_ports):
         yield f"expected the source port {_any(map(str, expected.source_ports))}: it was {port}"
     if expected.destination_ports and packet.destination_port not in expected.destination_ports:
         yield f"expected port {_any(map(str, expected.destination_ports))}: it was {packet.destination_port}"

@@ -53,7 +53,7 @@ class Places:
         found = [
             (network.prefixlen, inside)
             for inside, network in self.inside_networks
-            if network.version == address.version and address in network and tenant in (None, inside.tenant)
+            if address in network and tenant in (None, inside.tenant)
         ]
         return max(found, key=lambda pair: pair[0])[1] if found else None
 

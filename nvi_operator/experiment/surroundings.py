@@ -11,6 +11,7 @@ from dataclasses import field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.language.check.addresses import declared_networks
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.language.model.prefixes import LENGTH_OF_NETWORK, SubPrefix
@@ -183,7 +184,9 @@ def _own_addresses(maker: _Maker, network: Network) -> Iterator[InterfaceAddress
     if own:
         yield from (ip_interface(f"{address}/{length}") for address in own)
         return
-    narrower = [n for n in _all_inside(maker.spec) if n.version == family and n != network and within(n, network)]
+    narrower = [
+        n for n in declared_networks(maker.spec) if n.version == family and n != network and within(n, network)
+    ]
     first = int(network.network_address)
     numbers = (first + 1, first + min(network.num_addresses, 1 << 16) - 2, *range(first + 2, first + 250))
     for number in numbers:
@@ -197,10 +200,6 @@ def _pooled(spec: GatewaySpec) -> Iterator[Address]:
     """Addresses that rules of sourceNat give; in an inside network they are the gateway's."""
     seen = {r.first for rule in spec.source_nat for r in rule.as_.pool or () if r.size == 1}
     yield from sorted(seen, key=lambda a: (a.version, int(a)))
-
-
-def _all_inside(spec: GatewaySpec) -> list[Network]:
-    return [network for interface in spec.interfaces.values() for network in interface.networks]
 
 
 # --------------------------------------------------------------------------- uplinks

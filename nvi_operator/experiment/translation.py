@@ -13,7 +13,7 @@ from nvi_operator.experiment.places import Places
 from nvi_operator.experiment.probe import Addresses, Disposition, Expected, ranges
 from nvi_operator.explain.packet import Packet
 from nvi_operator.language.model.services import PortRange, Service, protocol_number
-from nvi_operator.language.model.values import Address, Network
+from nvi_operator.language.model.values import Address, Network, in_any
 from nvi_operator.topology.interfaces import Inside
 from nvi_operator.topology.rules import (
     Conditions,
@@ -60,13 +60,13 @@ def leaving(places: Places, inside: Inside, packet: Packet) -> Leaving:
     for rule in topology.source_rules:
         if matches(rule.conditions, packet):
             return Leaving("source NAT", rule.name, _by_rule(places, rule, packet))
-    if _in(packet.source, inside.delegated):  # public: it needs no translation
+    if in_any(packet.source, inside.delegated):  # public: it needs no translation
         return Leaving("delegated", "", _led(places, packet, ranges([packet.source])))
     return Leaving("source NAT", "", Expected(Disposition.DROPPED))
 
 
 def is_redirected(rule: RedirectRule, packet: Packet) -> bool:
-    spared = _in(packet.source, rule.spared_sources) or _in(packet.destination, rule.spared)
+    spared = in_any(packet.source, rule.spared_sources) or in_any(packet.destination, rule.spared)
     return matches(rule.conditions, packet) and not spared
 
 
@@ -81,14 +81,14 @@ def served(places: Places, rule: RedirectRule, packet: Packet) -> Expected:
 
 
 def _begins(twice: TwiceEntry, packet: Packet) -> bool:
-    return _in(packet.source, (twice.real,)) and _in(packet.destination, (twice.alias,))
+    return in_any(packet.source, (twice.real,)) and in_any(packet.destination, (twice.alias,))
 
 
 def _statics(places: Places, inside: Inside, packet: Packet) -> Iterator[StaticEntry]:
     for static in places.topology.statics:
         tenant = not static.tenant or static.tenant == inside.tenant
-        applies = static.outgoing and not static.askers and tenant and _in(packet.source, (static.real,))
-        if applies and (not static.far or _in(packet.destination, static.far)):
+        applies = static.outgoing and not static.askers and tenant and in_any(packet.source, (static.real,))
+        if applies and (not static.far or in_any(packet.destination, static.far)):
             yield static
 
 
@@ -150,8 +150,8 @@ def matches(conditions: Conditions, packet: Packet, source: Address | None = Non
     source = source or packet.source
     asked = (
         conditions.family == packet.family,
-        not conditions.sources or _in(source, conditions.sources),
-        not conditions.destinations or _in(packet.destination, conditions.destinations),
+        not conditions.sources or in_any(source, conditions.sources),
+        not conditions.destinations or in_any(packet.destination, conditions.destinations),
         not conditions.ifnames or packet.in_interface in conditions.ifnames,
         not conditions.protocols or packet.protocol in map(protocol_number, conditions.protocols),
         not conditions.services or _of(packet.protocol, packet.destination_port, conditions.services),
@@ -164,13 +164,7 @@ def matches(conditions: Conditions, packet: Packet, source: Address | None = Non
 
 
 def _of(protocol: int, port: int | None, services: Iterable[Service]) -> bool:
-    return port is not None and any(
-        protocol_number(s.protocol) == protocol and s.ports.first <= port <= s.ports.last for s in services
-    )
-
-
-def _in(address: Address, networks: Iterable[Network]) -> bool:
-    return any(network.version == address.version and address in network for network in networks)
+    return port is not None and any(protocol_number(s.protocol) == protocol and port in s.ports for s in services)
 
 
 def counterpart(address: Address, of: Network, there: Network) -> Address:

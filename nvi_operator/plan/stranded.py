@@ -244,7 +244,7 @@ def _given(action: SourceAction) -> list[AddressRange]:
 
 def _is_one_to_one(topology: Topology, flow: TrackedFlow) -> bool:
     reals = [*(entry.real for entry in topology.statics), *(entry.real for entry in topology.twice)]
-    return any(flow.source in network for network in reals if network.version == flow.family)
+    return any(flow.source in network for network in reals)
 
 
 def _would_get_another_prefix(topology: Topology, flow: TrackedFlow) -> bool:
@@ -296,9 +296,9 @@ def _leads(entry: ForwardEntry, flow: TrackedFlow) -> bool:
         entry.public == flow.destination
         and entry.protocol is not None
         and protocol_number(entry.protocol) == flow.protocol
-        and (ports is None or ports.first <= flow.destination_port <= ports.last)
+        and (ports is None or flow.destination_port in ports)
     )
 
 
 def _serves(service: Service, protocol: int, port: int) -> bool:
-    return protocol_number(service.protocol) == protocol and service.ports.first <= port <= service.ports.last
+    return protocol_number(service.protocol) == protocol and port in service.ports

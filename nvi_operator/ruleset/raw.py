@@ -150,15 +150,11 @@ def _not_from_there(topology: Topology, family: Family) -> Iterator[tuple[Match,
     """Sources behind one uplink do not come in by another: their answers would leave untranslated."""
     for uplink in topology.uplinks:
         far = tuple(n for n in uplink.far if n.version == family)
-        ways = {u.interface.ifname for u in topology.uplinks if any(_overlap(n, m) for n in u.far for m in far)}
+        ways = {u.interface.ifname for u in topology.uplinks if any(n.overlaps(m) for n in u.far for m in far)}
         others = tuple(name for name in topology.uplink_ifnames if name not in ways)
         if far and others:
             outer = (*_not_beside(topology, family, far), f.one_of(f.IIFNAME, others))
             yield (f.in_networks(f.saddr(family), far), *outer)
-
-
-def _overlap(left: Network, right: Network) -> bool:
-    return left.version == right.version and left.overlaps(right)
 
 
 def _not_beside(topology: Topology, family: Family, networks: tuple[Network, ...]) -> Iterator[Match]:

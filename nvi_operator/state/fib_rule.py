@@ -50,6 +50,10 @@ class FibRule:
     def key(self) -> str:
         return f"-{self.family} {self}"
 
+    @property
+    def command(self) -> str:
+        return "ip -6 rule" if self.family == 6 else "ip rule"
+
     def __str__(self) -> str:
         """The arguments of `ip rule add`, so that the text can be pasted."""
         words = [f"pref {self.priority}", *(["not"] if self.inverted else [])]

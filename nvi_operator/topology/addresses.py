@@ -65,7 +65,7 @@ def _share(spec: GatewaySpec, one: str, other: str) -> bool:
 def _owner(address: Address, name: str, spec: GatewaySpec, found: Mapping[str, Sequence[Address]]) -> str | None:
     """Another uplink that has it, or to which its prefix is routed."""
     for other, uplink in sorted(spec.uplinks.items()):
-        routed = any(network.version == address.version and address in network for network in uplink.routed or ())
+        routed = any(address in network for network in uplink.routed or ())
         if other != name and (address in found.get(other, ()) or routed):
             return other
     return None

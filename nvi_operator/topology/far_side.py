@@ -97,7 +97,7 @@ def _is_private(network: Network) -> bool:
 def _without(networks: Iterable[Network], inside: Sequence[Network]) -> Iterator[Network]:
     """A site is often named by all private addresses, the inside ones among them."""
     for network in networks:
-        if any(network.version == i.version and network.overlaps(i) for i in inside):
+        if any(network.overlaps(i) for i in inside):
             yield from networks_without([network], inside, network.version)
         else:
             yield network

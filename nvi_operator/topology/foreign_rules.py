@@ -34,11 +34,7 @@ class NotHonoured:
     todo: str
 
     def __str__(self) -> str:
-        return f"{command(self.rule)}: {self.rule}: {self.what}; {self.todo}"
-
-
-def command(rule: FibRule) -> str:
-    return "ip -6 rule" if rule.family == 6 else "ip rule"
+        return f"{self.rule.command}: {self.rule}: {self.what}; {self.todo}"
 
 
 def judge_rules(spec: GatewaySpec, facts: Facts) -> tuple[tuple[Honoured, ...], tuple[NotHonoured, ...]]:
@@ -165,7 +161,7 @@ def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
 
 def _refusing(rule: FibRule) -> str:
     before = str(rule).replace(f"pref {rule.priority} ", "pref 999 ", 1)
-    return f"to apply it: {command(rule)} add {before}"
+    return f"to apply it: {rule.command} add {before}"
 
 
 def _instead(fact: ForeignRule) -> str:

@@ -64,7 +64,7 @@ class _Live:
             keys = [
                 (address, of, port)
                 for address, of, port in self._uses
-                if (address, of) == (public, protocol) and port is not None and ports.first <= port <= ports.last
+                if (address, of) == (public, protocol) and port is not None and port in ports
             ]
         return (self._uses[key] for key in keys if key in self._uses)
 

@@ -58,7 +58,7 @@ def _static(topology: Topology, local: Address, peer: Address) -> str | None:
 
 
 def _has(ports: PortRange | None, port: int) -> bool:
-    return ports is None or ports.first <= port <= ports.last
+    return ports is None or port in ports
 
 
 def _with_port(address: str, port: int) -> str:

@@ -147,8 +147,9 @@ def _operators(context: Context) -> tuple[list[str], bool]:
 def _check_operators(data: bytes, name: str) -> bool:
     """Is there nothing else in the file? Raises SpecError."""
     from nvi_operator.events.kinds import KINDS
+    from nvi_operator.language.load.yaml_documents import is_operator
     from nvi_operator.language.load.yaml_reader import parse
-    from nvi_operator.language.operator.load import is_operator, operator_of
+    from nvi_operator.language.operator.load import operator_of
 
     documents = parse(data, name)
     for document in filter(is_operator, documents):

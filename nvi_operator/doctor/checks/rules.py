@@ -10,7 +10,7 @@ from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import Facts
-from nvi_operator.topology.foreign_rules import command, judge_rules
+from nvi_operator.topology.foreign_rules import judge_rules
 from nvi_operator.topology.numbers import LOCAL, MAIN_PRIORITY, OWN_CONNECTED, OWN_DEFAULT, PRIORITIES
 
 _DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
@@ -101,7 +101,7 @@ def _may_match(rule: RuleFact, need: Footprint) -> bool:
         return rule.iif is not None or rule.destination is not None
     source = ip_network(rule.source, strict=False)
     inside = [network for networks in need.networks.values() for network in networks]
-    return any(source.version == network.version and source.overlaps(network) for network in inside)
+    return any(source.overlaps(network) for network in inside)
 
 
 def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     for not_honoured in judge_rules(spec, Facts("", rules=survey.foreign_rules))[1] if spec is not None else ():
         rule = not_honoured.rule
         yield Finding(
-            "warning", "rule-behind", f"{command(rule)}: {rule}: {not_honoured.what}", f"# {not_honoured.todo}"
+            "warning", "rule-behind", f"{rule.command}: {rule}: {not_honoured.what}", f"# {not_honoured.todo}"
         )
 
 

@@ -16,9 +16,8 @@ from functools import cached_property
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.rtnetlink import RtnetlinkDriver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix, text
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE
 from nvi_operator.kinds.fib_rule import FIB_RULE
@@ -90,19 +89,14 @@ def list_rules(rtnetlink: Rtnetlink, matches: Callable[[bytes], bool]) -> Iterat
 _Known = dict[tuple[Family, int], list[Listed]]  # by family and priority
 
 
-class FibRuleDriver(Driver):
+class FibRuleDriver(RtnetlinkDriver):
     kind = FIB_RULE.name
     looks_where_desired = False
     reported = "rule"
 
     def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
-        self._rtnetlink = rtnetlink
-        self._protocol = protocol
+        super().__init__(rtnetlink, protocol)
         self._known: _Known | None = None  # owned rules, in the kernel's order, as last listed
-
-    @classmethod
-    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> FibRuleDriver:
-        return cls(handles.rtnetlink, handles.numbers.protocol)
 
     def observe(self, desired: HostState) -> Iterator[FibRule]:
         self._known = self._listed()

@@ -11,7 +11,6 @@ right before and right after, and if another process changed it between, the tab
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -21,6 +20,7 @@ from nvi_operator.errors import ConcurrentChangeError, ConflictError, KernelErro
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.errors import HINTS, kernel_errors
 from nvi_operator.kernel.handles import Handles
+from nvi_operator.kernel.netlink.interfaces import ifindex_of
 from nvi_operator.kernel.netlink.nfnetlink import ElementError, Nfnetlink
 from nvi_operator.kernel.nft.client import Nft
 from nvi_operator.kinds.nft_table import NFT_TABLE
@@ -284,7 +284,7 @@ class NftTableDriver(Driver):
     def _parsed(self) -> Table | None:
         objects = self._nft.list_skeleton(self._name)
         try:
-            return parse_table(objects, self._name, _ifindex)
+            return parse_table(objects, self._name, ifindex_of)
         except ListingError as error:
             raise NftCrashedError(
                 f"nft table inet {self._name}: listing: not as nft prints it ({error})",
@@ -322,10 +322,3 @@ def _drawn(named: NamedSet, element: bytes) -> str:
         return f"0x{element.hex()}"
     (shown,) = PackedElements(named.elements.codec, frozenset([element]))
     return element_text(shown, named.key, named.values)
-
-
-def _ifindex(ifname: str) -> int | None:
-    try:
-        return socket.if_nametoindex(ifname)
-    except OSError:
-        return None

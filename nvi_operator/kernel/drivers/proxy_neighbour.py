@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from nvi_operator.errors import ConflictError
 from nvi_operator.kernel.announcement import announce
-from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.rtnetlink import RtnetlinkDriver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink
 from nvi_operator.kernel.netlink.socket import CREATE
 from nvi_operator.kinds.proxy_neighbour import PROXY_NEIGHBOUR, ProxyNeighbour
@@ -27,16 +26,8 @@ _PROXY = 1 << 3  # NTF_PROXY
 _Entry = tuple[int, bytes, int]  # the interface's number, address, protocol
 
 
-class ProxyNeighbourDriver(Driver):
+class ProxyNeighbourDriver(RtnetlinkDriver):
     kind = PROXY_NEIGHBOUR.name
-
-    def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
-        self._rtnetlink = rtnetlink
-        self._protocol = protocol
-
-    @classmethod
-    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> ProxyNeighbourDriver:
-        return cls(handles.rtnetlink, handles.numbers.protocol)
 
     def observe(self, desired: HostState) -> Iterator[ProxyNeighbour]:
         names = dict(socket.if_nameindex())

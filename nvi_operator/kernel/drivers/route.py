@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from nvi_operator.errors import ConflictError
-from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.rtnetlink import RtnetlinkDriver
 from nvi_operator.kernel.errors import kernel_errors
-from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.route_messages import (
     DELETE,
     DST,
@@ -30,7 +29,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     gateway_of,
     mtu_of,
 )
-from nvi_operator.kernel.netlink.rtnetlink import AF, Rtnetlink, number, prefix, shown_number, shown_prefix
+from nvi_operator.kernel.netlink.rtnetlink import AF, number, prefix, shown_number, shown_prefix
 from nvi_operator.kernel.netlink.socket import CREATE, EXCLUSIVE, REPLACE
 from nvi_operator.kinds.route import ROUTE, Route
 from nvi_operator.language.model.values import Family
@@ -45,18 +44,10 @@ _ONLINK = 4
 _DEFAULT: dict[Family, str] = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-class RouteDriver(Driver):
+class RouteDriver(RtnetlinkDriver):
     kind = ROUTE.name
     looks_where_desired = False
     reported = "route"
-
-    def __init__(self, rtnetlink: Rtnetlink, protocol: int) -> None:
-        self._rtnetlink = rtnetlink
-        self._protocol = protocol
-
-    @classmethod
-    def create(cls, handles: Handles, drivers: Mapping[str, Driver]) -> RouteDriver:
-        return cls(handles.rtnetlink, handles.numbers.protocol)
 
     def observe(self, desired: HostState) -> Iterator[Route]:
         for family, af in AF.items():

@@ -271,10 +271,10 @@ def _conflicts(spec: GatewaySpec, claims: Claims) -> Iterator[Problem]:
 def _other_clients(one: Forward, other: Forward) -> bool:
     """Is there no client that is meant by both, and no port that both mean a client to send from?"""
     from_others = bool(one.from_ and other.from_) and not any(
-        a.version == b.version and a.overlaps(b) for a in one.from_ or () for b in other.from_ or ()
+        a.overlaps(b) for a in one.from_ or () for b in other.from_ or ()
     )
     from_other_ports = bool(one.from_ports and other.from_ports) and not any(
-        a.protocol == b.protocol and a.ports.first <= b.ports.last and b.ports.first <= a.ports.last
+        a.protocol == b.protocol and a.ports.overlaps(b.ports)
         for a in one.from_ports or ()
         for b in other.from_ports or ()
     )

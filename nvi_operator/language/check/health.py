@@ -42,4 +42,4 @@ def _key(probe: Probe) -> str:
 
 
 def _in(target: Network, networks: dict[Network, str]) -> str | None:
-    return next((name for n, name in networks.items() if n.version == target.version and n.overlaps(target)), None)
+    return next((name for n, name in networks.items() if n.overlaps(target)), None)

@@ -92,7 +92,7 @@ def _ports(at: Path, given: tuple[Service, ...] | None, out: tuple[Service, ...]
 
 
 def _meet(one: Service, other: Service) -> bool:
-    return one.ports.first <= other.ports.last and other.ports.first <= one.ports.last
+    return one.ports.overlaps(other.ports)
 
 
 def _within(service: Service, out: tuple[Service, ...]) -> bool:

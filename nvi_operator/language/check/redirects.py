@@ -9,8 +9,8 @@ from nvi_operator.language.check.addresses import InsideNetworks, Problem, own_a
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.redirects import RedirectSpec
-from nvi_operator.language.model.services import PortRange, Service
-from nvi_operator.language.model.values import FAMILIES, Network
+from nvi_operator.language.model.services import Service
+from nvi_operator.language.model.values import FAMILIES
 
 
 def check_redirects(spec: GatewaySpec) -> Iterator[Problem]:
@@ -36,22 +36,14 @@ def _shared(one: RedirectSpec, other: RedirectSpec) -> Service | None:
         return None
     if not _families(one) & _families(other):
         return None
-    if one.from_ and other.from_ and not any(_overlap(a, b) for a in one.from_ for b in other.from_):
+    if one.from_ and other.from_ and not any(a.overlaps(b) for a in one.from_ for b in other.from_):
         return None
-    shared = (b for a in one.ports for b in other.ports if a.protocol == b.protocol and _meet(a.ports, b.ports))
+    shared = (b for a in one.ports for b in other.ports if a.protocol == b.protocol and a.ports.overlaps(b.ports))
     return next(shared, None)
 
 
 def _families(redirect: RedirectSpec) -> set[int]:
     return {t.address.version for t in redirect.to} if isinstance(redirect.to, tuple) else set(FAMILIES)
-
-
-def _overlap(one: Network, other: Network) -> bool:
-    return one.version == other.version and one.overlaps(other)
-
-
-def _meet(one: PortRange, other: PortRange) -> bool:
-    return one.first <= other.last and other.first <= one.last
 
 
 def _tenants(spec: GatewaySpec, inside: InsideNetworks, at: Path, redirect: RedirectSpec) -> Iterator[Problem]:

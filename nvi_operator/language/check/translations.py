@@ -215,7 +215,7 @@ def _for_others(one: _Piece, other: _Piece) -> bool:
             return True
     if left.tenant != right.tenant or bool(left.to) != bool(right.to):
         return left.tenant == right.tenant
-    return bool(left.to and right.to) and not any(_overlap(a, b) for a in left.to or () for b in right.to or ())
+    return bool(left.to and right.to) and not any(a.overlaps(b) for a in left.to or () for b in right.to or ())
 
 
 def _static_in(spec: GatewaySpec, at: Path, static: Static) -> Iterator[Problem]:
@@ -300,7 +300,7 @@ def _sent_back(entries: Sequence[_Twice]) -> Iterator[Problem]:
     asked_as = [span_of(one.to, order, (name, one)) for order, (name, one) in enumerate(entries)]
     for sent, asked in _crossing(known_as, asked_as):
         (sender, one), (name, other) = sent.owner, asked.owner
-        if not _overlap(one.becomes, other.from_):
+        if not one.becomes.overlaps(other.from_):
             continue
         whose = "" if sender == name else f" of twiceNat {sender!r}"
         message = (
@@ -325,7 +325,7 @@ def _crossing(
 
 
 def _differ_in_source(one: _Twice, other: _Twice) -> bool:
-    return not _overlap(one[1].from_, other[1].from_)
+    return not one[1].from_.overlaps(other[1].from_)
 
 
 def _same_shift(one: _Twice, other: _Twice) -> bool:
@@ -338,11 +338,7 @@ def _shift(twice: OneTwice) -> int:
 
 
 def _differ_on_the_way(one: _Twice, other: _Twice) -> bool:
-    return one[1].via == other[1].via or not _overlap(one[1].as_, other[1].as_)
-
-
-def _overlap(left: Network, right: Network) -> bool:
-    return left.version == right.version and left.overlaps(right)
+    return one[1].via == other[1].via or not one[1].as_.overlaps(other[1].as_)
 
 
 # --------------------------------------------------------------------------- routes
@@ -393,8 +389,6 @@ def _stays_inside(spec: GatewaySpec) -> Callable[[Network], bool]:
     leaving = [*public, *(network for rule in unchanged for network in rule.from_ or ())]
 
     def stays(network: Network) -> bool:
-        return (
-            certain and inside.holds(network[0], network[-1]) and not any(_overlap(network, out) for out in leaving)
-        )
+        return certain and inside.holds(network[0], network[-1]) and not any(network.overlaps(out) for out in leaving)
 
     return stays

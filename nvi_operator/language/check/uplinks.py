@@ -163,7 +163,7 @@ def _beyond(spec: GatewaySpec, path: Path, uplink: UplinkSpec) -> Iterator[Probl
     yield from _hosts((*path, "networks"), uplink.networks)
     for network in uplink.networks:
         for ifname, interface in spec.interfaces.items():
-            if any(network.version == n.version and network.overlaps(n) for n in interface.networks):
+            if any(network.overlaps(n) for n in interface.networks):
                 message = f"{network} overlaps the networks of interface {ifname!r}"
                 yield (*path, "networks"), message, "use twiceNat to reach hosts whose addresses are also inside"
 

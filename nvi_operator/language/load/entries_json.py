@@ -10,7 +10,7 @@ from typing import Any
 from nvi_operator.errors import SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.fast.fast_entries import WRONG, Builder
 from nvi_operator.language.load.entry_rows import Rows, place, row_document
-from nvi_operator.language.load.yaml_reader import Branch, Document, Places, parse
+from nvi_operator.language.load.yaml_reader import Branch, Document, Places, own_place, parse
 from nvi_operator.language.model.base import fields_of
 from nvi_operator.language.wording import nearest, shown
 
@@ -104,7 +104,7 @@ class JsonLines(Rows):
         with suppress(SpecError, ValueError):  # the few things that JSON writes in another way
             (read,) = parse(text, self._file)
             fields = _moved(read.places, line - 1).children
-            at = _own(fields.pop("name")[1])
+            at = own_place(fields.pop("name")[1])
         return row_document(self._file, self._section, name, data, at, fields)
 
     def _nameless(self, line: int, data: Mapping[str, Any]) -> SpecProblem:
@@ -121,10 +121,6 @@ class JsonLines(Rows):
                 yield self._problem(number, found.position.column, found.message.rpartition(" at ")[0], found.hint)
         else:
             yield self._problem(number, 1, "a field appears twice", "keep one of them")
-
-
-def _own(places: Places) -> int:
-    return places.place if isinstance(places, Branch) else places
 
 
 def _moved(places: Places, lines: int) -> Any:

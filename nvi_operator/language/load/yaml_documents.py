@@ -47,7 +47,7 @@ def parts_of(
     except SpecError as error:
         problems.add(error)
         return []
-    found = [(document, _validated(document, language)) for document in documents if not _is_operators(document)]
+    found = [(document, _validated(document, language)) for document in documents if not is_operator(document)]
     if any(_unread(document) and not _is_wrong(gateway, most_wrong) for document, gateway in found):
         return parts_of(data, file, problems, least, None, language)
     return _parts(found, problems, language)
@@ -65,9 +65,7 @@ def validated(
     sets: Mapping[str, KnownSets],
 ) -> list[Part]:
     """Those of the documents that are valid; what is wrong is added to `problems`. `sets` are by gateway."""
-    found = [
-        (document, _validated(document, language, sets)) for document in documents if not _is_operators(document)
-    ]
+    found = [(document, _validated(document, language, sets)) for document in documents if not is_operator(document)]
     return _parts(found, problems, language)
 
 
@@ -108,7 +106,7 @@ def first_parts(
         return None
     if not documents:
         return None
-    found = [(document, _validated(document, language)) for document in documents if not _is_operators(document)]
+    found = [(document, _validated(document, language)) for document in documents if not is_operator(document)]
     parts = _parts(found, problems, language)
     return parts, any(map(_unread, documents))
 
@@ -116,7 +114,7 @@ def first_parts(
 def name_of(document: Document | CutDocument) -> str | None:
     """Of the gateway that a document is of, valid or not."""
     metadata = document.data.get("metadata") if isinstance(document.data, dict) else None
-    name = metadata.get("name") if isinstance(metadata, dict) and not _is_operators(document) else None
+    name = metadata.get("name") if isinstance(metadata, dict) and not is_operator(document) else None
     return name if isinstance(name, str) else None
 
 
@@ -129,7 +127,7 @@ def _validated(
         return error
 
 
-def _is_operators(document: Document | CutDocument) -> bool:
+def is_operator(document: Document | CutDocument) -> bool:
     """The document of the operator itself may stand beside the gateway's: /etc/nvi-operator/operator.yaml."""
     return isinstance(document.data, dict) and document.data.get("kind") == "Operator"
 

@@ -7,6 +7,7 @@ shell. Every parser raises ValueError with a sentence; `language/load/validation
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, NoReturn
@@ -68,7 +69,7 @@ def _refuse(whose: str, what: str) -> NoReturn:
 
 def link_local(network: Network) -> Network | None:
     """The link-local addresses, if any of them is in it."""
-    return next((own for own in _LINK_LOCAL if own.version == network.version and own.overlaps(network)), None)
+    return next((own for own in _LINK_LOCAL if own.overlaps(network)), None)
 
 
 def within(inner: Network, outer: Network) -> bool:
@@ -76,6 +77,10 @@ def within(inner: Network, outer: Network) -> bool:
     if isinstance(inner, IPv4Network):
         return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
+
+
+def in_any(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 def as_text(value: object, what: str) -> str:

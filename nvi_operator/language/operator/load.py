@@ -55,10 +55,6 @@ def operator_of(document: Document, event_kinds: Collection[str]) -> OperatorSpe
     return spec.model_copy(update={"checks": {name: check for name, check in spec.checks.items() if check.enabled}})
 
 
-def is_operator(document: Document) -> bool:
-    return isinstance(document.data, dict) and document.data.get("kind") == "Operator"
-
-
 def _unknown_events(document: Document, spec: OperatorSpec, kinds: Collection[str]) -> Iterator[SpecProblem]:
     for number, hook in enumerate(spec.hooks):
         for index, kind in enumerate(hook.events or ()):

@@ -37,3 +37,12 @@ def only(data: bytes) -> tuple[int, bytes]:
     if len(found) != 1:
         raise WireError(f"{len(found)} attributes where one should be")
     return found[0]
+
+
+def read_number(payload: bytes) -> int:
+    """In network byte order, as nfnetlink has numbers."""
+    return int.from_bytes(payload, "big")
+
+
+def read_text(payload: bytes) -> str:
+    return payload.rstrip(b"\0").decode(errors="replace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.nft.wire.attributes import attribute, attributes
+from nvi_operator.nft.wire.attributes import attribute, attributes, read_number, read_text
 from nvi_operator.nft.wire.messages import TABLE_NAME, message
 
 _REQUEST, _DUMP = 0x1, 0x300
@@ -74,7 +74,7 @@ def get_contents(sequence: int, table: NftTableFact, name: str) -> bytes:
 
 def chain_table(body: bytes) -> tuple[str, str]:
     """Family and name of the table of a chain or set."""
-    return _family(body), _text(dict(attributes(body[4:]))[_CHAIN_TABLE])
+    return _family(body), read_text(dict(attributes(body[4:]))[_CHAIN_TABLE])
 
 
 def rule_identity(body: bytes) -> bytes:
@@ -88,16 +88,16 @@ def rule_identity(body: bytes) -> bytes:
 def verdict_map(body: bytes) -> str | None:
     """The name of a set that maps to verdicts."""
     found = dict(attributes(body[4:]))
-    return _text(found[_SET_NAME]) if _number(found.get(_SET_DATA_TYPE, b"")) == _VERDICT else None
+    return read_text(found[_SET_NAME]) if read_number(found.get(_SET_DATA_TYPE, b"")) == _VERDICT else None
 
 
 def table_fact(body: bytes) -> NftTableFact:
     """From a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
     found = dict(attributes(body[4:]))
-    bits = _number(found.get(_TABLE_FLAGS, b""))
+    bits = read_number(found.get(_TABLE_FLAGS, b""))
     flags = {_FLAGS.get(1 << n, f"{1 << n:#x}") for n in range(bits.bit_length()) if bits >> n & 1}
-    owner = _number(found[_TABLE_OWNER]) if _TABLE_OWNER in found else None
-    return NftTableFact(_family(body), _text(found[TABLE_NAME]), frozenset(flags), owner)
+    owner = read_number(found[_TABLE_OWNER]) if _TABLE_OWNER in found else None
+    return NftTableFact(_family(body), read_text(found[TABLE_NAME]), frozenset(flags), owner)
 
 
 def ingress_chain(body: bytes) -> IngressChain | None:
@@ -105,15 +105,17 @@ def ingress_chain(body: bytes) -> IngressChain | None:
     found = dict(attributes(body[4:]))
     hook = dict(attributes(found.get(_CHAIN_HOOK, b"")))
     family = _family(body)
-    if not hook or not (family == "netdev" or (family == "inet" and _number(hook[_HOOK_NUMBER]) == _INET_INGRESS)):
+    if not hook or not (
+        family == "netdev" or (family == "inet" and read_number(hook[_HOOK_NUMBER]) == _INET_INGRESS)
+    ):
         return None
     devices = [
-        _text(name) + ("*" if kind == _DEVICE_PREFIX else "")
+        read_text(name) + ("*" if kind == _DEVICE_PREFIX else "")
         for kind, name in attributes(hook.get(_HOOK_DEVICES, b""))
     ]
     if not devices and _HOOK_DEVICE in hook:
-        devices = [_text(hook[_HOOK_DEVICE])]
-    return IngressChain(family, _text(found[_CHAIN_TABLE]), _text(found[_CHAIN_NAME]), tuple(devices))
+        devices = [read_text(hook[_HOOK_DEVICE])]
+    return IngressChain(family, read_text(found[_CHAIN_TABLE]), read_text(found[_CHAIN_NAME]), tuple(devices))
 
 
 def _family(body: bytes) -> str:
@@ -126,11 +128,3 @@ def _number_of(table: NftTableFact) -> int:
 
 def _string(kind: int, text: str) -> bytes:
     return attribute(kind, text.encode() + b"\0")
-
-
-def _number(payload: bytes) -> int:
-    return int.from_bytes(payload, "big")
-
-
-def _text(payload: bytes) -> str:
-    return payload.rstrip(b"\0").decode(errors="replace")

@@ -9,7 +9,7 @@ import struct
 from typing import Literal
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.nft.wire.attributes import WireError, attributes
+from nvi_operator.nft.wire.attributes import WireError, attributes, read_number, read_text
 from nvi_operator.nft.wire.tables import FAMILIES
 
 GROUP = 9  # NFNLGRP_NFTRACE
@@ -59,26 +59,28 @@ def trace_event(message: bytes) -> TraceEvent | None:
         return None
     code = _signed(verdict[_CODE]) if _CODE in verdict else _signed(found[_POLICY]) if _POLICY in found else -5
     return TraceEvent(
-        _number(found.get(_ID, b"")),
+        read_number(found.get(_ID, b"")),
         FAMILIES.get(message[16], f"family {message[16]}"),
-        _text(found.get(_TABLE, b"")),
-        _text(found.get(_CHAIN, b"")),
+        read_text(found.get(_TABLE, b"")),
+        read_text(found.get(_CHAIN, b"")),
         # The end of a chain is also told as a rule without a handle (Linux 6.18).
-        _KINDS.get(_number(found.get(_TYPE, b"")), "return") if _HANDLE in found or _POLICY in found else "return",
-        _number(found[_HANDLE]) if _HANDLE in found else None,
+        _KINDS.get(read_number(found.get(_TYPE, b"")), "return")
+        if _HANDLE in found or _POLICY in found
+        else "return",
+        read_number(found[_HANDLE]) if _HANDLE in found else None,
         "drop" if code >= 0 and code & 0xFF == 0 else _VERDICTS.get(code, str(code)),
-        _text(verdict[_TARGET]) if _TARGET in verdict else None,
+        read_text(verdict[_TARGET]) if _TARGET in verdict else None,
         found.get(_NETWORK, b"") + found.get(_TRANSPORT, b""),
-        _number(found.get(_IIF, b"")),
-        _number(found.get(_OIF, b"")),
-        _number(found.get(_MARK, b"")),
+        read_number(found.get(_IIF, b"")),
+        read_number(found.get(_OIF, b"")),
+        read_number(found.get(_MARK, b"")),
     )
 
 
 def rule_place(body: bytes) -> tuple[str, int]:
     """The chain and the handle of a rule, from a message of NFT_MSG_GETRULE."""
     found = dict(attributes(body[4:]))
-    return _text(found[_RULE_CHAIN]), _number(found[_RULE_HANDLE])
+    return read_text(found[_RULE_CHAIN]), read_number(found[_RULE_HANDLE])
 
 
 def base_chain(body: bytes) -> tuple[tuple[str, str, str], str] | None:
@@ -87,19 +89,11 @@ def base_chain(body: bytes) -> tuple[tuple[str, str, str], str] | None:
     hook = dict(attributes(found.get(_CHAIN_HOOK, b"")))
     if _HOOK_NUMBER not in hook:
         return None
-    number = _number(hook[_HOOK_NUMBER])
+    number = read_number(hook[_HOOK_NUMBER])
     family = FAMILIES.get(body[0], f"family {body[0]}")
     name = _HOOKS[number] if number < len(_HOOKS) else f"hook {number}"
-    return (family, _text(found[1]), _text(found[_CHAIN_NAME])), name
-
-
-def _number(payload: bytes) -> int:
-    return int.from_bytes(payload, "big")
+    return (family, read_text(found[1]), read_text(found[_CHAIN_NAME])), name
 
 
 def _signed(payload: bytes) -> int:
     return int.from_bytes(payload, "big", signed=True)
-
-
-def _text(payload: bytes) -> str:
-    return payload.rstrip(b"\0").decode(errors="replace")

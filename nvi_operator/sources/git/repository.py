@@ -15,7 +15,7 @@ from nvi_operator.errors import RefusedError, SourceError
 from nvi_operator.sources.git.command import Remote, command, environment, explained
 from nvi_operator.sources.git.refs import is_object_name
 from nvi_operator.sources.git.tree import Blob, check_content, check_link
-from nvi_operator.sources.git.verify import Signatures, check_files, make_home, settings, signer
+from nvi_operator.sources.git.verify import Signatures, check_files, make_home, plain_text, settings, signer
 
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_*")  # what a killed git leaves
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -88,7 +88,7 @@ class Repository:
         """Author and subject."""
         raw = self._ask("log", "-1", "--format=%an <%ae>%x00%s", commit).decode(errors="replace")
         author, _, subject = raw.rstrip("\n").partition("\0")
-        return _plain(author), _plain(subject)
+        return plain_text(author), plain_text(subject)
 
     def tree(self, commit: str, path: str) -> bytes:
         """What `git ls-tree -r -z -l` prints of a directory in a commit."""
@@ -102,7 +102,7 @@ class Repository:
 
     def _top(self, commit: str) -> str:
         names = self._ask("ls-tree", "-d", "--name-only", "-z", commit).decode(errors="replace").split("\0")
-        return ", ".join(_plain(name) for name in names[:8] if name) or "no directories"
+        return ", ".join(plain_text(name) for name in names[:8] if name) or "no directories"
 
     def contents(self, blobs: Sequence[Blob]) -> Iterator[bytes]:
         """Of each, as it is in the repository: without filters, line endings and attributes."""
@@ -198,7 +198,3 @@ def read_blobs(
             yield blob.path, content
 
     return contents(), targets
-
-
-def _plain(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]

@@ -81,12 +81,12 @@ def signer(what: str, code: int, output: str) -> str:
     found = _GPG.search(output)
     ssh = _SSH.search(output)
     if code == 0 and found and found[1] == "GOODSIG":
-        return _plain(f"{found[3]} ({found[2]})")
+        return plain_text(f"{found[3]} ({found[2]})")
     if code == 0 and ssh:
-        return _plain(f"{ssh[1]} ({ssh[2]})")
+        return plain_text(f"{ssh[1]} ({ssh[2]})")
     hint = "sign it: git commit -S, git tag -s"
     if found and found[1] in _REASONS:
-        why = _REASONS[found[1]].format(who=_plain(found[3]), key=found[2])
+        why = _REASONS[found[1]].format(who=plain_text(found[3]), key=found[2])
         hint = "sign it with a key that is in force, or change spec.signatures.keyring"
     elif unknown := _SSH_UNKNOWN.search(output):
         time = _SSH_TIME.search(output)
@@ -100,5 +100,6 @@ def signer(what: str, code: int, output: str) -> str:
     raise RefusedError(f"{what}: refused: {why}", hint=hint)
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """What a stranger wrote, for a terminal and a log."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]
