@@ -15,23 +15,32 @@ from nvi_operator.dataclass import dataclass
 
 SECONDS = 60.0  # for each command
 LARGEST = 2 << 20  # bytes of one member
+LARGEST_STATE = 16 << 20  # it is of use as a whole only; 100,000 forwards take 6 MB
 LARGEST_REPORT = 32 << 20
 
 
 @dataclass(frozen=True)
 class ReportFile:
-    """A file of the report. `note` says what is wrong with it, or nothing."""
+    """A file of the report. `note` says what is wrong with it, or nothing. `sealed`: it holds its own checksum."""
 
     name: str
     text: str
     note: str = ""
+    sealed: bool = False
 
 
-def of_nvictl(name: str, *argv: str) -> ReportFile:
+def of_nvictl(name: str, *argv: str, most: int = 0) -> ReportFile:
     """The output of one of nvictl's own commands, in a process of its own: it may hang or crash."""
     from nvi_operator.cli import main
 
-    return _of_child(name, lambda: main(argv), f"nvictl {' '.join(argv)}")
+    return _of_child(name, lambda: main(argv), f"nvictl {' '.join(argv)}", most)
+
+
+def of_state(name: str, *spec: str) -> ReportFile:
+    """What `nvictl show state` writes, for `nvictl plan --against`."""
+    found = of_nvictl(name, "show", "state", *spec, most=LARGEST_STATE)
+    state = next((line for line in found.text.splitlines() if line.startswith("{")), None)
+    return found if state is None or found.note else ReportFile(name, state, sealed=True)
 
 
 def of_program(name: str, *argv: str) -> ReportFile:
@@ -48,19 +57,19 @@ def of_program(name: str, *argv: str) -> ReportFile:
 def of_file(name: str, path: Path) -> ReportFile:
     try:
         with path.open("rb") as file:
-            return ReportFile(name, *_bounded(file))
+            return ReportFile(name, *_bounded(file, LARGEST))
     except OSError as error:
         return ReportFile(name, "", f"{path}: {error.strerror}")
 
 
-def _of_child(name: str, function: Callable[[], int], shown: str) -> ReportFile:
-    """Its standard output and standard error."""
+def _of_child(name: str, function: Callable[[], int], shown: str, most: int = 0) -> ReportFile:
+    """Its standard output and standard error; `most` bytes, or as many as most members have."""
     with tempfile.TemporaryFile() as output:
         pid = os.fork()
         if pid == 0:
             _run(function, output.fileno())
         ended = _wait(pid)
-        text, note = _bounded(output)
+        text, note = _bounded(output, most or LARGEST)
     return ReportFile(name, f"$ {shown}\n{text}", "; ".join(filter(None, (ended, note))))
 
 
@@ -97,31 +106,31 @@ def _wait(pid: int) -> str:
         time.sleep(0.01)
 
 
-def _bounded(file: io.BufferedIOBase | tempfile._TemporaryFileWrapper[bytes]) -> tuple[str, str]:
+def _bounded(file: io.BufferedIOBase | tempfile._TemporaryFileWrapper[bytes], most: int) -> tuple[str, str]:
     """The beginning and the end of what is longer; and a note."""
     file.seek(0)
-    data = file.read(LARGEST + 1)
-    if len(data) <= LARGEST:
+    data = file.read(most + 1)
+    if len(data) <= most:
         return data.decode(errors="replace"), ""
     size = file.seek(0, os.SEEK_END)
-    file.seek(size - LARGEST // 2)
-    left_out = size - LARGEST // 2 * 2
+    file.seek(size - most // 2)
+    left_out = size - most // 2 * 2
     cut = f"\n[{left_out} bytes are left out here]\n"
-    return data[: LARGEST // 2].decode(errors="replace") + cut + file.read().decode(errors="replace"), cut.strip(
-        "\n[]"
-    )
+    return data[: most // 2].decode(errors="replace") + cut + file.read().decode(errors="replace"), cut.strip("\n[]")
 
 
 def write(path: Path, members: Iterable[ReportFile], cleaned: Callable[[str], str], about: Sequence[str]) -> int:
     """A tar.gz that only its owner may read; the number of members. Raises OSError, also where the file exists."""
+    from nvi_operator.plan.observation import resealed
+
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     index: list[str] = []
     left = LARGEST_REPORT
     with open(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
         root = path.name.removesuffix(".tar.gz")
         for member in members:
-            data = cleaned(member.text).encode(errors="replace")
-            note = member.note
+            text, note = cleaned(member.text), member.note
+            data = (resealed(text) if member.sealed else text).encode(errors="replace")
             if len(data) > left:
                 data, note = data[:left], "the report is full"
             left -= len(data)

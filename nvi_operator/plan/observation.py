@@ -81,6 +81,13 @@ def sealed(data: dict[str, Any]) -> bytes:
     return text[:-1] + f',"sha256":"{hashlib.sha256(text).hexdigest()}"}}\n'.encode()
 
 
+def resealed(text: str) -> str:
+    """A file whose values were replaced, with the checksum of those. ValueError where it is no JSON."""
+    found = json.loads(text)
+    found.pop("sha256", None)
+    return sealed(found).decode()
+
+
 def _text(data: dict[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":"), sort_keys=True, default=written).encode()
 

@@ -64,6 +64,14 @@ def test_a_report_of_a_gateway_is_one_file_that_can_be_redacted(gateway: Gateway
     assert told.keys() >= EVERYTHING
     assert not [name for name, text in told.items() if public in text or "93.184.220" in text]
     assert "198.18.1.34/29" in told["kernel/addresses.txt"]
+    (directory / "more.yaml").unlink()
+    for name in ("plain", "redacted"):  # with the spec of either, the state is what a plan can be made against
+        state, own = tmp_path / f"{name}.json", tmp_path / name
+        own.mkdir()
+        told = contents(tmp_path / f"{name}.tar.gz")
+        state.write_text(told["state.json"])
+        (own / "gateway.yaml").write_text(told["spec/gateway.yaml"])
+        assert "uplink isp-a: 2 routes changed" in gateway.nvictl("plan", "--against", state, own).stdout
     again = gateway.nvictl("support", "--output", plain, check=False)
     assert (again.returncode, "File exists" in again.stderr) == (1, True)
 

@@ -78,7 +78,7 @@ def _options(arguments: Namespace) -> list[str]:
 
 
 def _members(directory: Path | None, chosen: Sequence[str]) -> Iterator[ReportFile]:
-    from nvi_operator.cli.report import of_file, of_nvictl, of_program, spec_files
+    from nvi_operator.cli.report import of_file, of_nvictl, of_program, of_state, spec_files
 
     spec = [] if directory is None else [str(directory), *chosen]
     yield of_nvictl("versions/nvictl.txt", "--version")
@@ -90,6 +90,7 @@ def _members(directory: Path | None, chosen: Sequence[str]) -> Iterator[ReportFi
         yield of_nvictl("validate.txt", "validate", *spec)
         yield of_nvictl("plan.txt", "plan", *spec, "--kernel")
         yield of_nvictl("render.txt", "render", *spec)
+    yield of_state("state.json", *spec)
     yield of_nvictl("history.txt", "history")
     yield of_nvictl("events.txt", "events")
     for name, command in _PROGRAMS.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 NESTED = 0x8000  # NLA_F_NESTED: libnftables sets it, the kernel's dumps do not, and both read either form
 _TYPE_MASK = 0x3FFF
+_HEADER = struct.Struct("=HH")
 
 
 class WireError(ValueError):
@@ -24,7 +25,7 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     while offset < len(data):
         if len(data) - offset < 4:
             raise WireError(f"{len(data) - offset} bytes where an attribute should be")
-        size, kind = struct.unpack_from("=HH", data, offset)
+        size, kind = _HEADER.unpack_from(data, offset)
         if size < 4 or offset + size > len(data):
             raise WireError(f"an attribute of {size} bytes where {len(data) - offset} are left")
         yield kind & _TYPE_MASK, data[offset + 4 : offset + size]
@@ -33,6 +34,10 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def only(data: bytes) -> tuple[int, bytes]:
     """The single attribute in `data`. WireError if there are several, or none."""
+    if len(data) >= 4:
+        size, kind = _HEADER.unpack_from(data)
+        if 4 <= size <= len(data) <= size + 3:
+            return kind & _TYPE_MASK, data[4:size]
     found = list(attributes(data))
     if len(found) != 1:
         raise WireError(f"{len(found)} attributes where one should be")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain, compress, islice, repeat, starmap
+from itertools import accumulate, chain, compress, islice, repeat, starmap
 from operator import and_, itemgetter
 from typing import Any
 from zlib import crc32
@@ -40,15 +40,21 @@ class Fields:
 
     types: tuple[Type, ...]
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         if len(self.types) == 1:
             return (self.types[0].size,)
         return tuple(type_.size + 3 & ~3 for type_ in self.types)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[tuple[Type, int], ...]:
         return tuple(zip(self.types, self.widths, strict=True))
+
+    @cached_property
+    def places(self) -> tuple[slice, ...]:
+        """Where the bytes of each field are."""
+        starts = accumulate(self.widths, initial=0)
+        return tuple(slice(start, start + type_.size) for type_, start in zip(self.types, starts, strict=False))
 
     def header(self, kind: int) -> bytes:
         """The header of an attribute of this kind around an NFTA_DATA_VALUE with these fields."""
@@ -69,14 +75,10 @@ class Fields:
         kind, raw = only(payload)
         if kind != _VALUE or len(raw) != sum(self.widths):
             raise WireError(f"{len(raw)} bytes where {sum(self.widths)} should be")
-        parts, offset = [], 0
-        for type_, width in self.columns:
-            parts.append(raw[offset : offset + type_.size])
-            offset += width
-        return tuple(parts)
+        return tuple([raw[place] for place in self.places])
 
     def unpack(self, payload: bytes) -> Parts:
-        return tuple(t.unpack(part) for t, part in zip(self.types, self.split(payload), strict=True))
+        return tuple([t.unpack(part) for t, part in zip(self.types, self.split(payload), strict=True)])
 
 
 @dataclass(frozen=True)

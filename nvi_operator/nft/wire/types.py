@@ -61,7 +61,7 @@ TYPES = {
     "ipv4_addr": Type(
         4,
         lambda value: IPv4Address(value).packed,
-        lambda raw: str(IPv4Address(raw)),
+        lambda raw: ".".join(map(str, raw)),
         code="I",
         column=lambda addresses: map(int, addresses),
     ),
