@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """Escapes what is not printable: names from outside must not move the cursor or imitate our messages."""
+    """Escapes what is not printable: names from outside must not move the cursor or imitate messages."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 

@@ -81,7 +81,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _open_what_is_closed() -> None:
-    """For `nvictl ... >&-`: otherwise the first file that is opened would be taken for standard output."""
+    """Opens closed standard streams (`nvictl ... >&-`): the first file that is opened would take their place."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 

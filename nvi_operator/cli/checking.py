@@ -85,7 +85,7 @@ def report(loaded: LoadedSpec, results: Sequence[InvariantResult], file: Path | 
 def report_all(
     hosts: Sequence[tuple[str, LoadedSpec, Sequence[InvariantResult]]], file: Path | None
 ) -> Iterator[SpecError]:
-    """The same for a spec on several hosts, by the words for each."""
+    """Report a spec on several hosts, each under the words for that host."""
     from dataclasses import replace
 
     if file is not None:

@@ -63,7 +63,7 @@ class Context:
         return str(self.arguments.host or beside or self.machine)
 
     def compiler(self) -> tuple[Compiler, Numbers]:
-        """For the spec; without a spec, for the removal of the gateway."""
+        """The compiler of the spec; without a spec, of the removal of the gateway."""
         from nvi_operator.language.model.settings import Numbers
         from nvi_operator.reconcile.compiler import Compiler
 
@@ -199,7 +199,7 @@ class Context:
         return LockOut((spec.protect if spec else None) or (), remote, lambda text: warn([text]))
 
     def require_daemon(self) -> Client:
-        """The same. NviError where none runs."""
+        """The daemon's client. NviError where no daemon runs."""
         from nvi_operator.errors import NviError
 
         if (daemon := self.daemon()) is None:
@@ -238,7 +238,7 @@ class Context:
         return Attempt(history, revision, content, lambda text: warn([text]))
 
     def _command(self) -> str:
-        """As it was called, without its options."""
+        """The command line without its options."""
         arguments = self.arguments
         named = next((str(found) for name in ("spec", "revision") if (found := getattr(arguments, name, None))), None)
         return " ".join(["nvictl", arguments.command, *([named] if named else [])])

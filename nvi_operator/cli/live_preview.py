@@ -25,7 +25,7 @@ def facts_here(spec: GatewaySpec) -> Facts:
 
 
 def with_flows_here(preview: Preview) -> Preview:
-    """The same, with the live flows that each change strands on this host."""
+    """The preview, with the live flows that each change strands on this host."""
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
     from nvi_operator.reconcile.flows import with_stranded

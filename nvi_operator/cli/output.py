@@ -73,7 +73,7 @@ def print_lines(lines: Iterable[Piece]) -> None:
 
 
 def _print_pieces(pieces: Iterable[Piece], end: str) -> None:
-    """With styles where there are colours."""
+    """Print text with styles, where there are colours."""
     from nvi_operator.view.segment import plain
 
     if not _draws():

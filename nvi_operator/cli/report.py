@@ -74,7 +74,7 @@ def _of_child(name: str, function: Callable[[], int], shown: str, most: int = 0)
 
 
 def _run(function: Callable[[], int], output: int) -> None:
-    """In the child, which ends with it."""
+    """Runs in the child, which ends with it."""
     code = 1
     try:
         os.setpgid(0, 0)

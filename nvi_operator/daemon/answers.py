@@ -39,7 +39,7 @@ class GatewaySnapshot:
 
 
 class Answers:
-    """Of one daemon. `spec` is the directory that it follows; `look` raises NviError."""
+    """Answers the requests to one daemon. `spec` is the directory that it follows; `look` raises NviError."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Answers:
 
     @property
     def reading(self) -> dict[str, Answer]:
-        """For everyone who may connect."""
+        """Requests that everyone who may connect may make."""
         return {"hello": self._hello, "paused": self._paused, "health": self._probed, "status": self._status}
 
     @property
@@ -127,7 +127,7 @@ class Answers:
         return dict(self._health())
 
     def _reconcile(self, request: Request) -> dict[str, Any]:
-        """As SIGHUP does."""
+        """Reconcile, as SIGHUP does."""
         self._loop.trigger(Reason.SIGNAL)
         return {}
 

@@ -46,7 +46,7 @@ class Child:
         self.pidfd = os.pidfd_open(self._process.pid)
 
     def kill(self) -> None:
-        """With everything it started."""
+        """Kill the process and everything that it started."""
         self.killed = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -47,7 +47,7 @@ class EventHook:
 
     @property
     def name(self) -> str:
-        """Without what an address may hold of passwords and tokens."""
+        """The target without what an address may hold of passwords and tokens."""
         return f"{urlsplit(self.target).scheme}://{urlsplit(self.target).hostname}" if self.is_web else self.target
 
     def asks_for(self, record: Record) -> bool:
@@ -169,7 +169,7 @@ class Hooks:
         self._event_log.add(HookFailed(hook=queue.hook.name, error=why, dropped=dropped))
 
     def _kill(self, child: subprocess.Popen[bytes]) -> None:
-        """With what it started."""
+        """Kill the process and everything that it started."""
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
 

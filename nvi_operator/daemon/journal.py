@@ -1,4 +1,4 @@
-"""Where the log goes: into the journal, with fields, where it reads our output anyway; elsewhere to standard output.
+"""Where the log goes: into the journal, with fields, where it reads the output anyway; elsewhere to standard output.
 
 The native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. One datagram is one entry, so that an event of
 several lines stays together, and `journalctl NVI_EVENT=uplink-down` finds it.
@@ -59,7 +59,7 @@ def variables(record: Record) -> dict[str, str]:
 
 
 def environment(record: Record) -> dict[str, str]:
-    """The same for a process, with a summary. The kernel takes 128 KiB for each, and no NUL."""
+    """The variables for a process, with a summary. The kernel takes 128 KiB for each, and no NUL."""
     found = {**variables(record), "NVI_SUMMARY": record.event.summary}
     return {name: value.replace("\0", "")[:LONGEST] for name, value in found.items()}
 
@@ -80,7 +80,7 @@ def _print(record: Record) -> None:
 
 
 def _is_read_by_the_journal(stream: str) -> bool:
-    """Is it our standard output that `$JOURNAL_STREAM` names, by device and inode (systemd.exec(5))?"""
+    """Does `$JOURNAL_STREAM` name our standard output, by device and inode (systemd.exec(5))?"""
     try:
         found = os.fstat(sys.stdout.fileno())
     except (OSError, ValueError):

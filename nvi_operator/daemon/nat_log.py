@@ -124,7 +124,7 @@ class NatLog:
         self._reopen = self._stopping = False
 
     def reopen(self) -> None:
-        """From a signal handler."""
+        """Reopen the file. Safe in a signal handler."""
         self._reopen = True
 
     def stop(self) -> None:

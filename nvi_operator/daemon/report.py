@@ -65,7 +65,7 @@ def pause_event(pause: Pause, outcome: Outcome) -> GatewayEvent:
 
 
 def status_line(outcome: Outcome, paused: Collection[str]) -> str:
-    """For sd_notify(3)."""
+    """The status as one line for sd_notify(3)."""
     name = GatewayEvent(**_common(outcome)).name
     state = f"drift of {counted(len(outcome.left.steps), 'object')} reported" if outcome.left else "in sync"
     status = outcome.errors[0].message if outcome.errors else f"{name}: {state}"

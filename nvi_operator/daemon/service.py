@@ -148,13 +148,13 @@ class Daemon:
         return outcome
 
     def _revision(self) -> CheckedOutCommit | None:
-        """Of the spec in force."""
+        """The revision of the spec in force."""
         if self._used is not None and self._used.action == "return":
             return CheckedOutCommit.of(self._used.origin) if self._used.origin else None
         return self._directory.revision if self._directory.state.good else None
 
     def named(self, event: GatewayEvent) -> GatewayEvent:
-        """With the gateway and the revision that it is about."""
+        """The event with the gateway and the revision that it is about."""
         name = self._used.content.gateway if self._used else ""
         return replace(event, gateway=name, revision=str(self._revision() or ""))
 

@@ -26,7 +26,7 @@ def trial_of(checkouts: Checkouts) -> Confirm | None:
 
 
 class Sync:
-    """Of a daemon with a git source."""
+    """Follows the git source of a daemon."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher

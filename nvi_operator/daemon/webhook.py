@@ -12,7 +12,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
-SECONDS = 8.0  # less than a hook may take: the answer that comes too late is told by us
+SECONDS = 8.0  # less than a hook may take: `hooks.py` tells of one that takes longer
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -82,7 +82,7 @@ class Footprint:
                     yield replace(packet, destination_port=port)
 
     def received(self, family: Family, *, unknown: bool = False) -> Iterator[PartialPacket]:
-        """As `forwarded`, for the prerouting hook."""
+        """The packets at the prerouting hook, as `forwarded`."""
         unnamed = None if unknown else UNNAMED
         protocol = None if unknown else "tcp"
         for ifname in self.networks or (unnamed,):

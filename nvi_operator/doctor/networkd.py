@@ -14,7 +14,7 @@ _NO = frozenset({"no", "n", "false", "f", "off", "0"})
 
 
 def parse_networkd(texts: Iterable[str]) -> Networkd:
-    """From the text of networkd.conf and its drop-ins, in the order in which they are read: the last wins."""
+    """Parse the text of networkd.conf and its drop-ins, in the order in which they are read: the last wins."""
     settings = {"ManageForeignRoutingPolicyRules": True, "ManageForeignRoutes": True}
     for text in texts:
         section = ""
@@ -29,7 +29,7 @@ def parse_networkd(texts: Iterable[str]) -> Networkd:
 
 
 def parse_network_file(ifname: str, file: str, texts: Iterable[str]) -> NetworkdLink:
-    """From the text of a .network file and its drop-ins."""
+    """Parse the text of a .network file and its drop-ins."""
     keeps = False
     addresses = []
     for text in texts:

@@ -179,7 +179,7 @@ def _payload(body: Any) -> PerPacketEffect | None:
 
 
 def effects(kind: str, body: Any) -> Iterator[PerPacketEffect]:
-    """Of one statement; matches are `differs`."""
+    """The effects of one statement; matches are `differs`."""
     if kind == "mangle":
         yield from _mangle(body)
     elif kind == "xt":
@@ -288,7 +288,7 @@ def _holds(any_bit: bool, value: int | None, mask: int, field: _Known) -> bool |
 
 
 def number(value: Any) -> int | None:
-    """Of flags, as nft prints them: by name, as a list, by `|`, or as a number."""
+    """The number of flags as nft prints them: by name, as a list, by `|`, or as a number."""
     if isinstance(value, int):
         return value
     if isinstance(value, str):

@@ -106,7 +106,7 @@ class RuleEffects:
         return True
 
     def _set_statements(self, rule: ListedRule, body: Any) -> Iterator[str]:
-        """Of the named sets and maps that an expression asks."""
+        """The statements in named sets and maps that an expression asks."""
         if isinstance(body, str) and body.startswith("@"):
             yield from self._ruleset.set_statements.get((rule.family, rule.table, body[1:]), ())
         elif isinstance(body, dict):

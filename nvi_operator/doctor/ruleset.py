@@ -103,7 +103,7 @@ class Ruleset:
 
 
 def parse_ruleset(objects: Iterable[Mapping[str, Any]], tables: Iterable[NftTableFact] = ()) -> Ruleset:
-    """From the objects of `nft -j list ruleset`, in any order; flags in `tables` take precedence.
+    """Parse the objects of `nft -j list ruleset`, in any order; flags in `tables` take precedence.
 
     A dormant table has flags only: nothing in it is in force.
     """

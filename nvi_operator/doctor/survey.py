@@ -49,7 +49,7 @@ class RuleFact:
     other: tuple[str, ...] = ()  # further selectors: tos, uidrange, ipproto, ports, tun_id
 
     def __str__(self) -> str:
-        """As `ip rule add` takes it."""
+        """The rule as `ip rule add` takes it."""
         words = [f"pref {self.priority}"] + (["not"] if self.inverted else [])
         words.append(f"from {self.source or 'all'}")
         for name, value in (("to", self.destination), ("iif", self.iif), ("oif", self.oif)):

@@ -14,12 +14,8 @@ from nvi_operator.doctor.packet import Answer, PartialPacket, element_matches, h
 from nvi_operator.doctor.per_packet import PerPacketEffect, known_answer
 from nvi_operator.doctor.rule_effects import RuleEffects
 from nvi_operator.doctor.ruleset import ListedChain, ListedRule, Ruleset
-from nvi_operator.doctor.walk import is_opaque_end
+from nvi_operator.doctor.walk import VERDICTS, is_opaque_end
 
-_VERDICTS = frozenset(
-    ["accept", "drop", "reject", "jump", "goto", "return", "continue", "queue", "snat", "dnat", "masquerade",
-     "redirect", "tproxy", "synproxy"]
-)  # fmt: skip
 _ACCEPT: dict[str, Any] = {"accept": None}
 _DROP: dict[str, Any] = {"drop": None}
 _CONTINUE: dict[str, Any] = {"continue": None}
@@ -36,7 +32,7 @@ class RuleOutcome:
 
 
 class Effects:
-    """Of one packet on its way through base chains."""
+    """The effects that one packet meets on its way through base chains."""
 
     def __init__(self, ruleset: Ruleset, rules: RuleEffects, packet: PartialPacket) -> None:
         self._ruleset = ruleset
@@ -48,7 +44,7 @@ class Effects:
         self._found: dict[tuple[ListedRule, PerPacketEffect], None] = {}
 
     def of(self, base: ListedChain) -> Iterator[tuple[ListedRule, PerPacketEffect]]:
-        """With the rules that they are in, each once."""
+        """The effects with the rules that they are in, each once."""
         self._walk(base, base.policy != "drop")
         yield from self._found
 
@@ -142,12 +138,12 @@ class Effects:
                 answer = answer if this or statement.known else None
             elif kind == "vmap":
                 verdicts += self._vmap(rule, body)
-            elif kind in _VERDICTS:
+            elif kind in VERDICTS:
                 verdicts.append({kind: body})
             elif kind == "xt":
                 if not isinstance(body, dict) or body.get("type") != "target":
                     answer = None
-                if not rule.has(*_VERDICTS):
+                if not rule.has(*VERDICTS):
                     verdicts += _of_target(body)
             if statement.effects:
                 met += statement.effects

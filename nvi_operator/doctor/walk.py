@@ -42,22 +42,10 @@ _PASSING = frozenset(
     ]
 )
 
-_VERDICTS = (
-    "accept",
-    "drop",
-    "reject",
-    "jump",
-    "goto",
-    "return",
-    "continue",
-    "queue",
-    "snat",
-    "dnat",
-    "masquerade",
-    "redirect",
-    "tproxy",
-    "synproxy",
-)
+VERDICTS = frozenset(
+    ["accept", "drop", "reject", "jump", "goto", "return", "continue", "queue", "snat", "dnat", "masquerade",
+     "redirect", "tproxy", "synproxy"]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,7 @@ class _Walker:
         """may the packet continue with the next rule, and may it have returned from the chain here?"""
         continues, returns = answer is None, False
         ended = False
-        native = rule.has(*_VERDICTS)
+        native = rule.has(*VERDICTS)
         for statement in rule.statements:
             for kind, body in statement.items():
                 if kind == "vmap":
@@ -132,7 +120,7 @@ class _Walker:
                     for verdict, certainly in self._vmap(rule, body):
                         on, back = self._verdict(rule, verdict, certain=certain and certainly)
                         continues, returns = continues or on, returns or back
-                elif kind in _VERDICTS or (kind == "xt" and not native and is_opaque_end(body)):
+                elif kind in VERDICTS or (kind == "xt" and not native and is_opaque_end(body)):
                     ended = True
                     on, back = self._verdict(rule, statement, certain=certain and bool(answer))
                     continues, returns = continues or on, returns or back

@@ -15,7 +15,7 @@ from nvi_operator.dataclass import dataclass
 
 
 class Level(IntEnum):
-    """As in syslog(3)."""
+    """The levels of syslog(3)."""
 
     ERROR = 3
     WARNING = 4
@@ -39,7 +39,7 @@ class GatewayEvent:
 
     @property
     def summary(self) -> str:
-        """The same on one line, for tables and notifications."""
+        """The text on one line, for tables and notifications."""
         return self.text.partition("\n")[0]
 
     @property

@@ -24,7 +24,7 @@ _SHOWN = 3  # of those that are not as it says
 
 
 class Assertions:
-    """Of one gateway."""
+    """The probes of one gateway's assertions, and what their results mean."""
 
     def __init__(self, assertions: Sequence[Assertion], places: Places) -> None:
         self._assertions = assertions

@@ -100,7 +100,7 @@ class ForwardProbes:
         return next(self._turns) if isinstance(way.service, str) or way.source_ports else 0
 
     def _from_inside(self, way: _Way, expected: Expected, others: Sequence[Network]) -> Iterator[PacketProbe]:
-        """Of the server's own network, and of one other."""
+        """Probes from the server's own network, and from one other."""
         home = self.places.home(way.servers[0], way.tenant or None)
         other = next((i for i in self.places.topology.inside_interfaces if i is not home), None)
         for inside in (home, other):

@@ -19,7 +19,7 @@ _TIME = Service("udp", PortRange(123, 123))
 
 
 def own_probes(places: Places) -> Iterator[PacketProbe]:
-    """To a stranger, bound to nothing, in each family that has a way out for such."""
+    """Probes to a stranger, bound to nothing, in each family that has a way out."""
     for family in FAMILIES:
         far = places.stranger(family)
         if family not in places.topology.families or far is None:

@@ -30,7 +30,7 @@ class Places:
     # ------------------------------------------------------------------ addresses
 
     def hosts(self, network: Network, without: Collection[Network] = ()) -> Iterator[Address]:
-        """Of a network, those first that mean nothing else; at most some."""
+        """Some hosts of a network, first those that mean nothing else."""
         first, size = int(network.network_address), network.num_addresses
         near = [first + 10, *range(first + 1, first + 1 + _CANDIDATES), first + size // 2, first + size - 2, first]
         found = [type(network.network_address)(number) for number in near if first <= number < first + size]
@@ -75,7 +75,7 @@ class Places:
     def strangers(
         self, family: Family, among: Sequence[Network] = (), without: Collection[Network] = ()
     ) -> Iterator[Address]:
-        """The same, several; those first that mean nothing to the spec."""
+        """Several strangers, first those that mean nothing to the spec."""
         far = self.around.far[family]
         for address in (*far, *(far[0] + step for step in range(1, _CANDIDATES))):
             left = not any(address in network for network in without)
@@ -127,7 +127,7 @@ SERVICES: tuple[Service | None, ...] = (
 
 
 def spread(items: Sequence[str], most: int) -> list[str]:
-    """At most so many of them, evenly: the first and the last are among them."""
+    """At most `most` of them, evenly spread: the first and the last are among them."""
     if len(items) <= most:
         return list(items)
     if most < 2:

@@ -110,7 +110,7 @@ def _far(family: Family, used: Iterable[Network]) -> tuple[Address, ...]:
 
 
 def _named_addresses(spec: GatewaySpec) -> Iterator[Address]:
-    """Of single hosts."""
+    """The addresses of single hosts that the spec names."""
     for forward in spec.forwards.values():
         yield from (target.address for target in forward.to)
     for redirect in spec.redirects.values():
@@ -247,7 +247,7 @@ def _routers(maker: _Maker, uplink: UplinkSpec, slot: int) -> Iterator[tuple[Fam
 
 
 def _families(maker: _Maker, uplink: UplinkSpec) -> tuple[Family, ...]:
-    """Of an uplink whose addresses or routers are found at run time."""
+    """The families of an uplink whose addresses or routers are found at run time."""
     if isinstance(uplink.next_hop, tuple):
         return tuple(hop.version for hop in uplink.next_hop)
     if uplink.addresses != "auto":
@@ -282,7 +282,7 @@ def _beside(maker: _Maker, hop: Address) -> InterfaceAddress:
 
 
 def _with_network(address: Address, hop: Address | None, uplink: UplinkSpec) -> InterfaceAddress:
-    """In the smallest usual network that has the router as well, and what is announced on the wire."""
+    """The address in the smallest usual network that has the router as well, and what is announced on the wire."""
     family = address.version
     if hop is None or hop.is_link_local:
         return ip_interface(f"{address}/{64 if family == 6 and hop is not None else address.max_prefixlen}")

@@ -40,7 +40,7 @@ class Leaving:
 
 
 def leaving(places: Places, inside: Inside, packet: Packet) -> Leaving:
-    """Of a packet from behind `inside` to a stranger."""
+    """What becomes of a packet from behind `inside` to a stranger."""
     topology = places.topology
     for redirect in topology.redirects:
         if is_redirected(redirect, packet):
@@ -71,7 +71,7 @@ def is_redirected(rule: RedirectRule, packet: Packet) -> bool:
 
 
 def served(places: Places, rule: RedirectRule, packet: Packet) -> Expected:
-    """By the server of a redirect, or the gateway itself."""
+    """What is expected of a packet that the server of a redirect, or the gateway itself, takes."""
     if rule.server is None:
         return Expected(Disposition.ANSWERED)
     home = places.home(rule.server, rule.tenant)
@@ -111,7 +111,7 @@ def _by_rule(places: Places, rule: SourceRule, packet: Packet) -> Expected:
 
 
 def _untranslated(places: Places, packet: Packet) -> Expected:
-    """By a route that matches, or the default uplink; where there is none, not at all."""
+    """It leaves by a route that matches, or by the default uplink; where there is none, not at all."""
     topology, sources = places.topology, ranges([packet.source])
     home = places.home(packet.destination)
     if home is not None:

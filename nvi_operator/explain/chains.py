@@ -178,7 +178,7 @@ class Chains:
     def lookup(
         self, piece: Passing, key: Key, map_: SetRef | frozenset[Element]
     ) -> tuple[list[tuple[Passing, Datum]], list[Passing]]:
-        """By what is found, and those that find nothing."""
+        """The packets by what the map has for them, and those for which it has nothing."""
         if isinstance(key, Numgen | Hash):
             raise UnknownFieldError(type(key).__name__)
         fields = key.fields if isinstance(key, Concat) else (key,)
@@ -242,7 +242,7 @@ def indexes_of(table: Table) -> dict[str, Index]:
 
 
 def _done(piece: Passing, at: RuleAt, hook: Hook, did: str = "") -> Passing:
-    """With a step where the rule had an effect, or ends the packet's way through the chain."""
+    """Add a step where the rule had an effect, or ends the packet's way through the chain."""
     if not piece.changes and not did and not piece.counted:
         return replace(piece, element=None) if piece.element is not None else piece
     if not did:

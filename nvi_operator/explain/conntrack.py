@@ -188,7 +188,7 @@ def clashes(passing: Passing, entries: tuple[ConntrackEntry, ...]) -> bool:
 
 
 def tuple_at(terms: Terms, point: Point, family: Family) -> ConntrackTuple:
-    """As conntrack writes it: an ICMP echo has its identifier as both ports, others without ports have 0."""
+    """The tuple as conntrack has it: an ICMP echo has its identifier as both ports, others without ports have 0."""
     value = {name: term.at(point) for name, term in terms.items()}
     source_port = destination_port = 0
     if value["protocol"] in WITH_PORTS:

@@ -57,7 +57,7 @@ def entry_of(flow: FlowTranslation) -> ConntrackEntry:
 
 
 def tuple_of(packet: Packet) -> ConntrackTuple:
-    """Of a packet of a protocol with ports."""
+    """The tuple of a packet of a protocol with ports."""
     return ConntrackTuple(
         int(packet.source), int(packet.destination), packet.source_port or 0, packet.destination_port or 0
     )

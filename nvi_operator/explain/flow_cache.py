@@ -20,7 +20,7 @@ class Cached:
 
 
 def flow_cache(machine: Machine, walk: Walk) -> Cached:
-    """Of the flow that the walk opens or belongs to."""
+    """What the flow cache does with the flow that the walk opens or belongs to."""
     if not isinstance(walk.verdict, Forwarded):
         return Cached(taken=False, why="it is not forwarded")
     if walk.entering.in_interface is None:

@@ -17,7 +17,7 @@ Datum = tuple[Value, ...] | Verdict | None
 
 
 class Index:
-    """Of one set. `types` are nft's names of the fields of its keys."""
+    """An index of one set. `types` are nft's names of the fields of its keys."""
 
     def __init__(self, named: NamedSet) -> None:
         self.name = named.name
@@ -33,7 +33,7 @@ class Index:
 
     @cached_property
     def _codec(self) -> Codec | None:
-        """For elements that `struct` reads at once: exact keys with plain values."""
+        """The format of elements that `struct` reads at once: exact keys with plain values."""
         elements = self._named.elements
         if not isinstance(elements, PackedElements):
             return None
@@ -52,7 +52,7 @@ class Index:
 
     @cached_property
     def columns(self) -> tuple[VariableColumn, ...]:
-        """Of the fields of the key."""
+        """The columns of the fields of the key."""
         if self._codec:
             return self._unpacked[: len(self.types)]
         columns = []

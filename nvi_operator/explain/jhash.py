@@ -42,7 +42,7 @@ def _final(a: int, b: int, c: int) -> int:
 
 
 def jhash2(words: Sequence[int], seed: int) -> int:
-    """Of words of 32 bits."""
+    """The hash of words of 32 bits."""
     a = b = c = (_INIT + (len(words) << 2) + seed) & _MASK
     left = list(words)
     while len(left) > 3:
@@ -56,7 +56,7 @@ def jhash2(words: Sequence[int], seed: int) -> int:
 
 
 def jhash(data: bytes, seed: int) -> int:
-    """Of bytes, a multiple of four of them."""
+    """The hash of bytes, a multiple of four of them."""
     return jhash2(struct.unpack(f"<{len(data) // 4}I", data), seed)
 
 

@@ -18,7 +18,7 @@ Hit = tuple[Passing, int]  # with the row of the index
 def grouped(
     passing: Passing, terms: tuple[Term, ...], index: Index
 ) -> tuple[list[tuple[Passing, Datum]], list[Passing]]:
-    """By what the elements hold: for verdicts, marks and zones, of which there are few. And the rest."""
+    """The packets by what the elements hold (verdicts, marks and zones, of which there are few), and the rest."""
     if len(terms) == 1:
         return _by_spans(passing, terms[0], index)
     found = joined(passing.space, terms, index)
@@ -50,7 +50,7 @@ def _by_spans(passing: Passing, term: Term, index: Index) -> tuple[list[tuple[Pa
 def translated(
     passing: Passing, terms: tuple[Term, ...], index: Index, names: Sequence[str]
 ) -> tuple[list[tuple[Passing, tuple[Term, ...]]], list[Passing]]:
-    """With variables for what the elements hold, an address and perhaps a port, called by `names`. And the rest."""
+    """The packets with variables, called by `names`, for the address and port that elements hold; and the rest."""
     found = joined(passing.space, terms, index)
     if found is None:
         return [], [passing]

@@ -56,7 +56,7 @@ class Machine:
     device: str = "nvi0"
 
     def knowing(self, *entries: ConntrackEntry | None) -> Machine:
-        """With the entries of earlier walks as well: of the same flow a further packet is then no new one."""
+        """A machine that also has the entries of earlier walks: a further packet of a flow is then no new one."""
         later = tuple(entry for entry in entries if entry is not None)
         flows = {(entry.original, entry.protocol, entry.zone) for entry in later}
         kept = (e for e in self.entries if (e.original, e.protocol, e.zone) not in flows)

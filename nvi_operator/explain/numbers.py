@@ -41,13 +41,13 @@ def protocol_number(value: int | str) -> int:
 
 @lru_cache(maxsize=65536)
 def address_span(value: str) -> Span:
-    """Of an address or a prefix."""
+    """The span of an address or a prefix."""
     network = ip_network(value)
     return int(network[0]), int(network[-1])
 
 
 def span_of(value: Value, type_: str) -> Span:
-    """Of a value of this nft type. KeyError, ValueError: it is none."""
+    """The span of a value of this nft type. KeyError, ValueError: it is none."""
     if isinstance(value, Interval):
         return span_of(value.first, type_)[0], span_of(value.last, type_)[1]
     if type_ in ("ipv4_addr", "ipv6_addr"):

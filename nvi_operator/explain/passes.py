@@ -61,7 +61,7 @@ class Passes:
     # ------------------------------------------------------------------ in
 
     def receive(self, passing: Passing, ends: Ends) -> None:
-        """From the wire, or handed back by the device."""
+        """Receive the packet from the wire, or from the device that hands it back."""
         interface = self.machine.interfaces.get(passing.in_interface or "")
         if interface is None or not (interface.up and interface.carrier):
             ends.put(passing, NotModelled(Limit.LINK_DOWN, passing.in_interface or ""))
@@ -127,7 +127,7 @@ class Passes:
             self._send(each, way, ends)
 
     def _mtu(self, way: FibResult, family: Family) -> int | None:
-        """Of the route, or the interface, whichever is less; None: not known."""
+        """The MTU of the route or the interface, whichever is less; None: not known."""
         interface = self.machine.interfaces[way.dev or ""]
         routes = (each.mtu for each in way.by if isinstance(each, Route))
         mtus = (interface.mtu, interface.mtu6 if family == 6 else None, *routes)
@@ -147,7 +147,7 @@ class Passes:
         return passing
 
     def _send(self, passing: Passing, way: FibResult, ends: Ends) -> None:
-        """From routing to the wire, or into the device."""
+        """Send the routed packet to the wire, or into the device."""
         for each in self._hook("postrouting", [passing], ends):
             if each.out_interface == self.machine.device:
                 back = self.programs.returned(each, ends)

@@ -27,7 +27,7 @@ _fresh = count()
 
 
 def fresh_term(name: str) -> Term:
-    """Of a variable that no space has yet."""
+    """A term of a variable that no space has yet."""
     return Term(f"{name}#{next(_fresh)}")
 
 
@@ -106,7 +106,7 @@ class Passing:
         return self.in_interface is None
 
     def split(self, term: Term, values: Spans) -> tuple[Passing | None, Passing | None]:
-        """With one of the values, and without."""
+        """The parts with one of the values, and without."""
         inside, outside = self.space.split(term, values)
         return (
             None if inside is None else self if inside is self.space else replace(self, space=inside),
@@ -117,7 +117,7 @@ class Passing:
         return self.split(self.now["protocol"], Spans.of((p, p) for p in protocols))
 
     def fresh(self, name: str, values: Spans) -> tuple[Passing, Term]:
-        """With a variable of its own for a value that is chosen now."""
+        """The class with a variable of its own for a value that is chosen now."""
         term = fresh_term(name)
         return replace(self, space=self.space.narrowed(term.variable, values)), term
 

@@ -69,7 +69,7 @@ class Router:
 
     @cached_property
     def _rules(self) -> dict[Family, Sequence[FibRule]]:
-        """In the kernel's order."""
+        """The rules in the kernel's order."""
         owned = (rule for rule in self._machine.state.of_kind("fib-rule") if isinstance(rule, FibRule))
         in_order = sorted((*self._machine.rules, *owned), key=lambda rule: rule.priority)
         return {family: [rule for rule in in_order if rule.family == family] for family in FAMILIES}

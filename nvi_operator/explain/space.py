@@ -150,7 +150,7 @@ class Space:
         return low == high
 
     def split(self, term: Term, values: Spans) -> tuple[Space | None, Space | None]:
-        """With one of the values, and without; None where no packet is left."""
+        """The parts with one of the values, and without; None where no packet is left."""
         variable, asked = term.variable, values.shifted(-term.offset)
         bundle = self.bundle_of(variable)
         if bundle is None:
@@ -172,7 +172,7 @@ class Space:
         return replace(self, domains={**self.domains, variable: values})
 
     def with_bundle(self, bundle: Bundle, instead: Bundle | None = None) -> Space:
-        """With the bundle; one row alone is made plain values."""
+        """The space with the bundle; a single row becomes plain values."""
         others = tuple(each for each in self.bundles if each is not instead)
         if len(bundle) > 1:
             domains = {name: values for name, values in self.domains.items() if name not in bundle.columns}

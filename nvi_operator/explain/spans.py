@@ -17,7 +17,7 @@ class Spans:
 
     @classmethod
     def of(cls, parts: Iterable[Span]) -> Spans:
-        """From spans in any order, which may overlap."""
+        """Make them from spans in any order, which may overlap."""
         joined: list[Span] = []
         for first, last in sorted(parts):
             if joined and first <= joined[-1][1] + 1:

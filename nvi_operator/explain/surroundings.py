@@ -95,7 +95,7 @@ def _assumed(topology: Topology, ifname: str) -> Iterator[InterfaceAddress]:
 
 
 def _routes(topology: Topology, facts: Facts, interfaces: Iterable[HostInterface]) -> Iterator[HostRoute]:
-    """Of `main`: connected networks, what is known through uplinks, and the default routes."""
+    """The routes of `main`: connected networks, what is known through uplinks, and the default routes."""
     seen: set[tuple[Network, str]] = set()
     for interface in interfaces:
         for address in interface.addresses if interface.up and interface.name != "lo" else ():

@@ -139,7 +139,7 @@ def traced(events: Sequence[TraceEvent], rules: Rules, stage_mask: int) -> list[
 
 
 def _grouped(events: Sequence[TraceEvent]) -> Iterator[list[TraceEvent]]:
-    """By packet and pass: each begins in the table that traces. Numbers of packets are used again."""
+    """Events by packet and pass: each begins in the table that traces. Numbers of packets are used again."""
     open_: dict[int, _Open] = {}
     order: list[_Open] = []
     for event in events:

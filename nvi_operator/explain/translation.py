@@ -68,7 +68,7 @@ class Translator:
         return done, rest
 
     def _redirect(self, piece: Passing, nat: Redirect, at: RuleAt, hook: Hook, ends: Ends) -> Iterator[_Given]:
-        """To the first address of the in-interface; a packet is dropped where it has none (nf_nat_redirect())."""
+        """To the first address of the in-interface; where it has none packets are dropped (nf_nat_redirect())."""
         interface = self._machine.interfaces.get(piece.in_interface or "lo")
         own = [a.ip for a in interface.addresses if a.version == piece.family] if interface else []
         if not own:

@@ -94,7 +94,7 @@ def best_address(family: Family, range_: Span, source: int, destination: int, zo
 
 
 def _words(number: int, family: Family) -> list[int]:
-    """As the machine reads the words of an address."""
+    """The words of an address as the machine reads them."""
     raw = number.to_bytes(4 if family == 4 else 16, "big")
     return [int.from_bytes(raw[at : at + 4], "little") for at in range(0, len(raw), 4)]
 
@@ -104,7 +104,7 @@ def _swapped(word: int) -> int:
 
 
 def _destination_port(piece: Passing, given: NatRange) -> Iterator[Passing]:
-    """To the port of the rule; ICMP has none."""
+    """Translate to the port of the rule; ICMP has none."""
     ports, icmp = piece.of_protocols(*WITH_PORTS)
     if icmp is not None:
         yield icmp.with_now(destination_port=piece.now["destination_port"]) if given.port is None else icmp
@@ -135,7 +135,7 @@ def _source_port(piece: Passing, given: NatRange) -> Iterator[Passing]:
 
 
 def _any_port(piece: Passing, given: NatRange) -> Iterator[Passing]:
-    """From the class of ports that the flow's own is of; an identifier of ICMP has no classes."""
+    """A port of the class that the flow's own is in; an identifier of ICMP has no classes."""
     if given.ports is not None:
         yield _one_of(piece, Spans((given.ports,)))
         return

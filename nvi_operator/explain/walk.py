@@ -93,7 +93,7 @@ def _passes(machine: Machine) -> Passes:
 
 
 def _answers(walk: Walk) -> Iterator[Passing]:
-    """With the packets of the walk swapped; an ICMP echo keeps its identifier."""
+    """The packets of the walk with source and destination swapped; an ICMP echo keeps its identifier."""
     ifname = walk.verdict.interface if isinstance(walk.verdict, Forwarded) else None
     terms, region = walk.terms, walk.region
     now = {

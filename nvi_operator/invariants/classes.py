@@ -118,7 +118,7 @@ class Classes:
 
     @cached_property
     def servers(self) -> Mapping[Address, tuple[Server, ...]]:
-        """Of all forwards of an address."""
+        """The servers of all forwards of an address."""
         found: defaultdict[Address, dict[Server, None]] = defaultdict(dict)
         for rows in self.published.values():
             for row in rows:
@@ -187,7 +187,7 @@ class Classes:
     # ------------------------------------------------------------------ many questions
 
     def ways(self, packets: Region) -> Sequence[Way]:
-        """The same as `walks`, for many questions about one interface: cut out of walks of all that comes in there.
+        """What `walks` returns, for many questions about one interface: cut out of walks of all that comes in there.
 
         Not those whose source the gateway chooses, and which it chooses by where they are sent.
         """

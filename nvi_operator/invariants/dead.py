@@ -34,7 +34,7 @@ Names = dict[tuple[str, str], Path]  # section and name -> path, of lists
 
 
 def dead_entries(gateway: ResolvedGateway) -> Iterator[Violation]:
-    """Of every section."""
+    """The dead entries of every section."""
     spec, topology = gateway.spec, gateway.topology
     yield from _hidden(spec, topology)
     yield from _redirects(spec, topology)

@@ -189,7 +189,7 @@ def _is_others(classes: Classes, walk: Walk, arrival: _Arrival) -> bool:
 
 
 def _leaves(classes: Classes, walk: Walk, interface: str) -> bool:
-    """By an uplink, and not to a site behind it or a host on its wire."""
+    """Does it leave by an uplink, and not to a site behind it or a host on its wire?"""
     uplinks = [u for u in classes.topology.uplinks if u.interface.ifname == interface]
     family = walk.region.family
     there = Spans.of(part for uplink in uplinks for part in near(uplink, family))

@@ -43,7 +43,7 @@ def not_modelled(verdict: NotModelled) -> str:
 
 @dataclass(frozen=True)
 class InvariantResult:
-    """Of one invariant or assertion. `name` never changes its meaning; `what` is a sentence that has to hold."""
+    """One invariant or assertion. `name` never changes its meaning; `what` is a sentence that has to hold."""
 
     name: str
     what: str

@@ -17,6 +17,6 @@ _START = (
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
-    """As `python -m MODULE ARGUMENTS`."""
+    """The command line of `python -m MODULE ARGUMENTS`."""
     paths = os.pathsep.join(path for path in sys.path if os.path.isabs(path))
     return (sys.executable, "-I", "-c", _START, paths, module, *arguments)

@@ -20,7 +20,7 @@ _ROUTER_OVERRIDE = 0xA000_0000
 
 
 def announce(ifname: str, address: IPv4Address | IPv6Address) -> None:
-    """To everyone on the wire of `ifname`, in the network namespace of the calling thread.
+    """Tell everyone on the wire of `ifname`, in the network namespace of the calling thread.
 
     Not told is not lost: whoever asks gets an answer. So nothing fails here where it cannot be sent, as without
     CAP_NET_RAW or while the link goes down.

@@ -88,7 +88,7 @@ class _KnownFacts:
 
 
 class CachedKernel(Kernel):
-    """Of the network namespace of `events`. Each reconcile is done within `using`. Close it, or use it in `with`."""
+    """In the network namespace of `events`. Each reconcile is done within `using`. Close it, or use it in `with`."""
 
     def __init__(self, events: KernelEvents, lock: GatewayLock | None = None) -> None:
         """CapabilityError where the nftables bindings are missing."""
@@ -111,7 +111,7 @@ class CachedKernel(Kernel):
 
     @contextmanager
     def using(self, numbers: Numbers, *, assumed: Collection[str] = ()) -> Iterator[CachedKernel]:
-        """For one reconcile: afterwards sockets and processes are closed, and nothing is forgotten.
+        """Wraps one reconcile: afterwards sockets and processes are closed, and nothing is forgotten.
 
         Objects of the `assumed` kinds cannot be read: they are taken to be as desired, and left alone.
         """
@@ -132,7 +132,7 @@ class CachedKernel(Kernel):
 
     @property
     def generations(self) -> Generations:
-        """Of the flow cache that was found last."""
+        """The generations of the flow cache that was found last."""
         return self._handles.generations
 
     def stay_ready(self, ready: bool) -> None:
@@ -158,7 +158,7 @@ class CachedKernel(Kernel):
         return found or bool(stale)
 
     def facts(self, wires: frozenset[str] = frozenset(), flow_cache: Footprint | None = None) -> Facts:
-        """The same object as last time, if nothing was reported."""
+        """The facts; the same object as last time, if nothing was reported."""
         generation, known = self._events.generation(), self._known_facts
         if known is None or not known.holds(generation, wires, flow_cache):
             numbers = self._handles.numbers
@@ -177,7 +177,7 @@ class CachedKernel(Kernel):
         return known.facts
 
     def _observe(self, desired: HostState) -> HostState:
-        """The same object as last time, if nothing changed."""
+        """The owned objects; the same object as last time, if nothing changed."""
         generation, numbers, known = self._events.generation(), self._handles.numbers, self._known
         if known is None or not known.holds(generation, numbers, desired):
             self._invalidate_objects()
@@ -233,7 +233,7 @@ def _same(some: tuple[tuple[str, Object], ...], others: tuple[tuple[str, Object]
 
 
 def _numbers_of(ifnames: frozenset[str]) -> frozenset[int]:
-    """Of the interfaces that exist."""
+    """The indexes of the interfaces that exist."""
     found = {name: number for number, name in socket.if_nameindex()} if ifnames else {}
     return frozenset(found[ifname] for ifname in ifnames if ifname in found)
 

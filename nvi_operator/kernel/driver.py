@@ -81,7 +81,7 @@ class Driver(ABC):
         return (), 0
 
     def watch(self, found: HostState) -> Watch | None:
-        """Of the objects in `found`, if the kernel does not report their changes."""
+        """A watch on the objects in `found`, if the kernel does not report their changes."""
         return None
 
     def invalidate(self) -> None:

@@ -53,7 +53,7 @@ class Handles:
 
     @cached_property
     def generations(self) -> Generations:
-        """Of the flow cache that was found last; they stay after `release`."""
+        """The generations of the flow cache that was found last; they stay after `release`."""
         return Generations()
 
     @cached_property

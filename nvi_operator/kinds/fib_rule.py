@@ -290,7 +290,7 @@ def _before(topology: Topology, family: Family) -> Sequence[Honoured]:
 
 
 def _answers_of_others(topology: Topology, family: Family) -> Iterator[FibRule]:
-    """In one pass, by the uplink that was asked: see ruleset/others.py."""
+    """Answers take one pass, by the uplink that was asked: see ruleset/others.py."""
     mask = topology.local_mask | UPLINK_MASK
     for uplink in topology.uplinks:
         if family in uplink.families or not uplink.families:

@@ -64,12 +64,12 @@ def _replaces(before: Link, after: Link) -> bool:
 
 def _describe(link: Link) -> str:
     attributes = "".join(f" {name} {_attribute(name, value)}" for name, value in link.attributes)
-    state = f"{'up' if link.up else 'down'}{'' if link.labelled else ' without our alias'}"
+    state = f"{'up' if link.up else 'down'}{'' if link.labelled else ' without its alias'}"
     return f"{link.ifname} type {link.kind}{attributes} mtu {link.mtu} group {link.group} {state}"
 
 
 def _attribute(name: str, value: int) -> str:
-    """As if_nvi.h names the values."""
+    """The value as if_nvi.h names it."""
     if name == "stage_mask":
         return f"{value:#x}"
     return ("mark", "skb_iif")[value] if name == "in_interface" else ("off", "on")[value]

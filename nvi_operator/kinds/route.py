@@ -64,7 +64,7 @@ _NEXT_HOPS = {4: "192.0.0.8", 6: "fe80::1"}
 
 
 def _into_device(topology: Topology, family: Family) -> Route:
-    """By way of one next hop: else the kernel keeps a neighbour for every destination.
+    """Routes by way of one next hop: otherwise the kernel keeps a neighbour for every destination.
 
     They count against gc_thresh3 (1024), which all interfaces and namespaces of a machine share.
     """
@@ -99,7 +99,7 @@ def _through(uplink: Uplink, family: Family) -> Iterator[Route]:
 
 
 def _own(topology: Topology, uplink: Uplink, family: Family) -> Iterator[Route]:
-    """For what the gateway itself sends: the same, with the source, which the kernel would choose by itself.
+    """Routes for what the gateway itself sends: with a source, which the kernel would otherwise choose.
 
     Hosts beside the gateway see the address in their network.
     """

@@ -44,11 +44,11 @@ _EVERYWHERE = "net/ipv4/conf/all/rp_filter"
 def _desired(topology: Topology) -> Iterator[Sysctl]:
     present = [interface.ifname for interface in topology.interfaces if interface.ifindex is not None]
     for ifname in [*present, topology.device]:
-        # Stage 2 receives packets whose source is one of our own addresses: 'martians' without this.
+        # Stage 2 receives packets whose source is one of the gateway's own addresses: 'martians' without this.
         yield Sysctl(f"net/ipv4/conf/{ifname}/accept_local", "1")
-        # The way back to a translated source is another interface; our own guard does better.
+        # The way back to a translated source is another interface; the guard does better.
         yield Sysctl(f"net/ipv4/conf/{ifname}/rp_filter", "0")
-        # A hairpin leaves by the interface it came in by, and must not be 'redirected' past us.
+        # A hairpin leaves by the interface it came in by, and must not be 'redirected' past the gateway.
         yield Sysctl(f"net/ipv4/conf/{ifname}/send_redirects", "0")
         if 4 in topology.families:
             # ip_forward sets it for all interfaces when it changes; networkd and sysctl.d may say otherwise of one.
@@ -90,12 +90,12 @@ def _phase(sysctl: Sysctl) -> Phase:
 
 
 def is_forwarding(path: str) -> bool:
-    """Of IPv6 and of IPv4 as a whole, or of one interface?"""
+    """Is it forwarding of IPv6 or IPv4 as a whole, or of one interface?"""
     return path in FORWARDING.values() or (path.startswith("net/ipv4/conf/") and path.endswith("/forwarding"))
 
 
 def _interface(sysctl: Sysctl) -> str | None:
-    """Of `net/ipv4/conf/IFNAME/rp_filter`."""
+    """The interface in `net/ipv4/conf/IFNAME/rp_filter`."""
     parts = sysctl.path.split("/")
     return parts[3] if len(parts) == 5 and parts[2] == "conf" else None
 

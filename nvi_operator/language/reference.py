@@ -261,7 +261,7 @@ def _rows(model: type, headings: Headings) -> Iterator[str]:
 
 
 def _bare(hint: Any) -> Any:
-    """Without Field, which is the other half of the row."""
+    """The type without pydantic's Field, which is the other half of the row."""
     if get_origin(hint) is not Annotated:
         return hint
     inner, *rules = get_args(hint)

@@ -27,7 +27,7 @@ def schema(language: Language = LANGUAGE) -> dict[str, Any]:
 
 
 def host_schema(language: Language = LANGUAGE) -> dict[str, Any]:
-    """Of what one host changes: the sections of a gateway in which nothing is required, and `null` removes."""
+    """The schema of what one host changes: nothing is required in its sections, and `null` removes."""
     from nvi_operator.language.model.host import Host
 
     gateway = _schema(language.document, "", "", "")
@@ -43,7 +43,7 @@ def host_schema(language: Language = LANGUAGE) -> dict[str, Any]:
 
 
 def operator_schema() -> dict[str, Any]:
-    """Of the Operator document."""
+    """The schema of the Operator document."""
     from nvi_operator.language.operator.model import Operator
 
     return _schema(Operator, OPERATOR_ID, "nvi-operator operator", "What `nvictl run` does.")

@@ -20,7 +20,7 @@ from nvi_operator.language.model.values import Family
 
 @dataclass(frozen=True, order=True)
 class Interval:
-    """From `first` to `last`, both included: ports, addresses, or slots of a hash."""
+    """The values from `first` to `last`, both included: ports, addresses, or slots of a hash."""
 
     first: int | str
     last: int | str

@@ -141,7 +141,7 @@ def kinds_of(table: Table) -> tuple[ObjectKind[Any], ...]:
 
 
 def in_file_order(table: Table) -> Iterable[ObjectKind[Any]]:
-    """As a file has them: what has no contents first, and chains behind the sets that they name."""
+    """Objects in the order of a file: what has no contents first, and chains behind the sets that they name."""
     kinds = kinds_of(table)
     yield from (kind for kind in kinds if not kind.contents)
     yield from (kind for kind in reversed(kinds) if kind.contents)
@@ -153,6 +153,6 @@ def is_kept(before: Table, after: Table) -> bool:
 
 
 def without_objects(table: Table) -> Table:
-    """The same table with nothing in it that can be added."""
+    """The table with nothing in it that can be added."""
     nothing: dict[str, Any] = {kind.field: frozenset() for kind in kinds_of(table)}
     return replace(table, **nothing)

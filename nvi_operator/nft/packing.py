@@ -17,7 +17,7 @@ from nvi_operator.nft.wire.packed_elements import PackedElements, packed, raw_el
 
 
 def pack_table(table: Table) -> Table:
-    """The same table in the form in which it is stored. It means the same for every packet."""
+    """The table in the form in which it is stored. It means the same for every packet."""
     only_nat = _asked_by_nat(table)
     stored = {named.name: _stored(named, sharded=named.name in only_nat) for named in table.sets}
     several = {name: sets for name, sets in stored.items() if len(sets) > 1}

@@ -62,7 +62,7 @@ class Plan:
         return frozenset(str(change.ref) for change in self.steps)
 
     def without(self, paused: Collection[str]) -> Plan:
-        """The same plan without the steps that touch paused objects (names as of `Ref`)."""
+        """The plan without the steps that touch paused objects (names as of `Ref`)."""
         return replace(self, steps=tuple(change for change in self.steps if str(change.ref) not in paused))
 
     def followed_by(self, other: Plan) -> Plan:

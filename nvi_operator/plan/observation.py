@@ -43,7 +43,7 @@ class Observation:
     flow_cache: bool = False
 
     def facts(self, wires: frozenset[str], flow_cache: object = None) -> Facts:
-        """As of a spec whose uplinks are at `wires`."""
+        """The facts for a spec whose uplinks are at `wires`."""
         links = {name: link if name in wires else _inside(link) for name, link in self.found.links.items()}
         leased = {name: each for name, each in self.found.leased_prefixes.items() if name in wires}
         return replace(self.found, links=MappingProxyType(links), leased_prefixes=MappingProxyType(leased))
@@ -76,7 +76,7 @@ class Observation:
 
 
 def sealed(data: dict[str, Any]) -> bytes:
-    """As a file has it: with a checksum."""
+    """The data as a file has it: with a checksum."""
     text = _text(data)
     return text[:-1] + f',"sha256":"{hashlib.sha256(text).hexdigest()}"}}\n'.encode()
 

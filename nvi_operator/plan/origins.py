@@ -20,7 +20,7 @@ from nvi_operator.topology.model import Topology
 
 
 class Origins:
-    """Of the objects of `state`. `places` are those of the spec, with which it was loaded.
+    """The spec entries behind the objects of `state`. `places` are those of the spec, with which it was loaded.
 
     A call takes a millisecond, and of a forward among 100,000 some 50: it is for the steps of a few packets.
     """

@@ -242,7 +242,7 @@ def forward_fact(element: Element, places: Mapping[str, str]) -> Fact:
 
 
 def _protocol(value: object = None) -> str:
-    """As one says it, where no ports are named."""
+    """The protocol as people say it, where no ports are named."""
     return "everything" if value is None else f"protocol {value}" if isinstance(value, int) else text(value)
 
 
@@ -355,7 +355,7 @@ def text(value: Any) -> str:
 
 
 def host_port(host: str, port: object) -> str:
-    """As one writes it in a spec."""
+    """A host and a port as a spec has them."""
     if port is None:
         return host
     try:

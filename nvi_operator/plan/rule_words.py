@@ -18,7 +18,7 @@ def address_words(rule: FibRule) -> Iterator[str]:
 
 
 def service_words(rule: FibRule) -> Iterator[str]:
-    """As the spec has them: `from 5060/udp to 5060-5070/udp`, or a protocol."""
+    """Services as the spec has them: `from 5060/udp to 5060-5070/udp`, or a protocol."""
     if rule.protocol and not rule.source_ports and not rule.destination_ports:
         yield "icmpv6" if rule.protocol == "ipv6-icmp" else rule.protocol
     if rule.mark is not None and rule.mask is not None:

@@ -39,7 +39,7 @@ _FORWARDS = ("dnat_port_", "dnat_protocol_", "dnat_all_")
 
 
 class StrandedFlows:
-    """Of one plan: `questions` for the kernel, and `is_stranded` for what it answers."""
+    """The flows that one plan strands: `questions` for the kernel, and `is_stranded` for what it answers."""
 
     def __init__(self, spec: GatewaySpec, plan: Plan, lost: Iterable[Network] = ()) -> None:
         """`lost` are addresses that were lost by earlier plans, when nothing better was there for their flows."""
@@ -248,7 +248,7 @@ def _is_one_to_one(topology: Topology, flow: TrackedFlow) -> bool:
 
 
 def _would_get_another_prefix(topology: Topology, flow: TrackedFlow) -> bool:
-    """Of prefix NAT: does another uplink's prefix take its place, that works?"""
+    """Does another uplink's prefix, that works, take the place of the one that prefix NAT gave?"""
     mapped = [entry.mapped for entry in topology.statics if entry.outgoing and flow.source in entry.real]
     return bool(mapped) and not any(flow.answers_to in n for n in mapped) and _works(topology, mapped[0][0])
 

@@ -76,7 +76,7 @@ def _scalar(type_: Any) -> Reader:
 
 
 def _one_of(types: Collection[Any]) -> Reader:
-    """Of a union: the dataclass that is named, or the first type that takes the data."""
+    """The reader of a union: of the dataclass that is named, or the first type that takes the data."""
     named = {str(each.__name__): _Late(each) for each in types if hasattr(each, "__dataclass_fields__")}
     others = [reader(each) for each in types if not is_dataclass(each)]
     as_they_are = {each for each in types if each in _SCALARS}

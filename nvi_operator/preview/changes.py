@@ -88,7 +88,7 @@ class _Meaning:
     state: HostState = field(default_factory=HostState)
 
     def gateway(self) -> GatewaySide | None:
-        """To walk packets through."""
+        """A machine to walk packets through."""
         if self.topology is None:
             return None
         return GatewaySide(self.topology, machine_of(self.topology, self.state, self.facts))

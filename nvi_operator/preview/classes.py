@@ -34,7 +34,7 @@ class GatewaySide:
     machine: Machine
 
     def outcome(self, walk: Walk) -> FlowOutcome:
-        """With that of its answers."""
+        """What becomes of the packets of a walk and of their answers."""
         return outcome_of(walk, reply(self.machine, walk), self.topology)
 
 
@@ -62,7 +62,7 @@ class FlowChange:
         return self.before, self.after
 
     def joined(self, other: FlowChange) -> FlowChange:
-        """Of two with the same outcomes."""
+        """This change and another one with the same outcomes, as one."""
         sources, services = dict(self.sources), dict(self.services)
         asked = {**self.asked, **other.asked}
         for ifname, spans in other.sources.items():

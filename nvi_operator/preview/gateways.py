@@ -28,7 +28,7 @@ class SpecTexts(Protocol):
         """The YAML by the name below the directory, with `prefix`. Raises SpecError."""
 
     def entries(self, document: str, name: str) -> bytes:
-        """As of `ReadEntries`, by these names. Raises OSError."""
+        """What `ReadEntries` returns, by these names. Raises OSError."""
 
 
 class Side(Protocol):

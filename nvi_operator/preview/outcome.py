@@ -47,7 +47,7 @@ class FlowOutcome:
 
 
 def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> FlowOutcome:
-    """Of the packets of a walk, and of what answers them."""
+    """What becomes of the packets of a walk, and of what answers them."""
     end, by = end_of(walk, topology)
     translated = {
         name: _translated(walk, name) for name in ("source", "source_port", "destination", "destination_port")
@@ -66,7 +66,7 @@ def outcome_of(walk: Walk, answers: Iterable[Walk], topology: Topology) -> FlowO
 
 
 def end_of(walk: Walk, topology: Topology) -> tuple[End, str]:
-    """With the uplink or interface, or why there is none."""
+    """The end of a walk with its uplink or interface, or why there is none."""
     match walk.verdict:
         case Forwarded(interface=ifname):
             if ifname in topology.uplink_ifnames:

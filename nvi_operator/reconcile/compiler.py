@@ -61,12 +61,12 @@ class Compiler:
 
     @property
     def topology(self) -> Topology | None:
-        """As it was compiled last."""
+        """The topology that was compiled last."""
         return self._meaning.topology if self._meaning else None
 
     @property
     def facts(self) -> Facts | None:
-        """Of the host that it was compiled for last."""
+        """The facts of the host that it was compiled for last."""
         return self._meaning.facts if self._meaning else None
 
     @property
@@ -129,7 +129,7 @@ class Compiler:
         self._desired(last.topology)
 
     def plan(self, topology: Topology | None, live: HostState, desired: HostState) -> Plan:
-        """From live to desired; the same object as last time if both are the same objects."""
+        """The plan from live to desired; the same object as last time if both are."""
         last = self._plan
         if last is None or last.before is not live or last.after is not desired:
             delta = self._meaning.delta if self._meaning else None
@@ -137,7 +137,7 @@ class Compiler:
         return last
 
     def after(self, spec: GatewaySpec, delta: Delta) -> Compiler:
-        """For another spec, which differs by an edit of forwards: what is compiled already stays so."""
+        """The compiler of a spec that differs by an edit of forwards: what is compiled already stays so."""
         compiler, last = Compiler(self.name, spec), self._meaning
         compiler.lost = self.lost
         if last is None:

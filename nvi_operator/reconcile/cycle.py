@@ -36,7 +36,7 @@ OnStep = Callable[[Change], None]  # called with each step before it is applied
 
 
 def _ignore(change: Change) -> None:
-    """For callers that do not follow the steps."""
+    """The listener of callers that do not follow the steps."""
 
 
 class Observed(Protocol):

@@ -93,7 +93,7 @@ class Attempt:
 
 
 def plan_text(plan: Plan, before: Topology | None = None) -> str:
-    """As `nvictl plan` prints it, after it was done."""
+    """The plan as `nvictl plan` prints it, after it was done."""
     from nvi_operator.plan.trace import trace
     from nvi_operator.view.entries import entry_lines
     from nvi_operator.view.plan import done, stranded_lines

@@ -36,13 +36,13 @@ def tell(directory: Path, revision: Revision, outcome: str, journal: Path = JOUR
 
 
 def tell_decision(directory: Path, gateway: str, who: Requester, outcome: str, text: str = "") -> str:
-    """The same of what is decided about no single revision."""
+    """Tell of a decision that is about no single revision."""
     decided = Revision(0, time.time(), gateway, outcome, who, error=text)
     return tell(directory, decided, outcome)
 
 
 def journal_entry(entry: Mapping[str, Any]) -> bytes:
-    """In the native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/."""
+    """An entry in the native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/."""
     outcome, number, error = entry["outcome"], entry["revision"], entry["error"]
     entry = {name: value for name, value in entry.items() if name != "time"}  # the journal has its own
     what = f"revision {number}" if number else entry["action"]

@@ -132,7 +132,7 @@ def last_confirmed(history: History) -> ReturnTarget | None:
 
 
 def compiler_of(target: ReturnTarget) -> tuple[Compiler, Numbers]:
-    """For the spec to return to, or to remove the gateway where there was none. Raises NviError."""
+    """The compiler of the spec to return to, or of the gateway's removal where there was none. Raises NviError."""
     if not target.content.files:
         return Compiler(target.content.gateway, None), Numbers()
     loaded = loaded_from(target.content, f"revision {target.revision}")

@@ -57,7 +57,7 @@ def _by_systemd(command: list[str]) -> bool:
 
 
 def _detached() -> None:
-    """Of a session of its own: it outlives the terminal and a kill of this process."""
+    """Starts a session of its own: it outlives the terminal and a kill of this process."""
     null = subprocess.DEVNULL
     command = module_command("nvi_operator", *WORDS)
     subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/")

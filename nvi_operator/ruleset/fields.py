@@ -129,7 +129,7 @@ def not_from_uplinks(topology: Topology) -> tuple[Match, ...]:
 
 
 def in_set(field: Field, name: str, networks: tuple[Network, ...], *, op: Op = "==") -> Match:
-    """In the named set of these networks, or equal to the only one: a lookup costs three times as much."""
+    """A match of the named set of these networks, or of the only one: a lookup costs three times as much."""
     if len(networks) == 1:
         return in_networks(field, networks, op=op)
     return Match(field, op, SetRef(name))

@@ -103,7 +103,7 @@ def _own_rule(topology: Topology, own: OwnRule) -> Iterator[Rule]:
 
 
 def _with_exceptions(own: OwnRule) -> Conditions:
-    """As one set of conditions, where FIB rules have further ones."""
+    """One set of conditions, where FIB rules have further ones."""
     conditions, family = own.conditions, own.conditions.family
     for excepted in own.without:
         conditions = replace(

@@ -59,7 +59,7 @@ class ProbeRunner:
         self._flows: dict[tuple[str, int | None, object], int] = {}
 
     def run(self, probes: Sequence[PacketProbe]) -> list[ProbeResult]:
-        """In their order. Raises KernelError."""
+        """Send the probes in their order. Raises KernelError."""
         numbers = list(range(len(probes)))
         unsure = (Disposition.DROPPED, Disposition.ANY)
         dropped = [n for n in numbers if probes[n].expected.disposition in unsure]

@@ -36,7 +36,7 @@ SILENT = {f"net/ipv6/conf/{where}/disable_ipv6": "1" for where in ("all", "defau
 
 
 def write_fresh(*, silent: bool = False) -> None:
-    """In the network namespace of the calling thread. Raises KernelError."""
+    """Set FRESH, and with `silent` SILENT, in the network namespace of the calling thread. Raises KernelError."""
     for name, value in (FRESH | SILENT if silent else FRESH).items():
         with kernel_errors(f"sysctl {name}: writing"), open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
             file.write(value)

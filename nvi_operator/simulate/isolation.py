@@ -55,7 +55,7 @@ def isolated(function: Callable[[], int]) -> int:
 
 
 def _run(libc: ctypes.CDLL, alive: int, function: Callable[[], int]) -> None:
-    """In the child, which ends with it."""
+    """Runs in the child, which ends with it."""
     code = 1
     try:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -77,7 +77,7 @@ class WireEnd:
         os.close(self.netns)
 
     def send(self, packet: bytes, *, router: str | None = None) -> None:
-        """To the gateway; from the router of that uplink, or from a host."""
+        """Send a frame to the gateway, from the router of that uplink or from a host."""
         source = next((mac for mac, uplink in self._uplinks.items() if uplink == router), self.mac)
         self._put(frames.frame_of(packet, self._gateway, source))
 

@@ -113,7 +113,7 @@ class SpecDirectory:
 
     @property
     def revision(self) -> CheckedOutCommit | None:
-        """Of the spec in force. Asked when it is needed: git takes longer than a reconcile."""
+        """The revision of the spec in force. Asked when it is needed: git takes longer than a reconcile."""
         if self._ask_revision:
             self._revision, self._ask_revision = self._revision_of(self.path), False
         return self._revision

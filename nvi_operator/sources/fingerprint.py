@@ -45,7 +45,7 @@ def being_written(root: Path, names: list[str]) -> list[str]:
 
 
 def fingerprint(root: Path) -> Fingerprint:
-    """Of the files in `root` (a directory or a file) that a load may read. Never raises.
+    """The fingerprint of the files in `root` (a directory or a file) that a load may read. Never raises.
 
     A file of entries counts whether a document names it or not. What cannot be read counts as such, so that a change
     of rights is a change.

@@ -19,7 +19,7 @@ class CheckedOutCommit:
 
     @staticmethod
     def of(origin: Origin) -> CheckedOutCommit:
-        """As the history kept it."""
+        """The commit as the history kept it."""
         commit = origin.commit.removesuffix("+")
         return CheckedOutCommit(commit[:7], origin.ref or None, dirty=commit != origin.commit, origin=origin)
 

@@ -12,7 +12,7 @@ _MOST_LINKS = 40  # as the kernel has it
 
 @dataclass
 class Lookups:
-    """For each directory on the way to some paths, the names looked up in it."""
+    """The names looked up in each directory on the way to some paths."""
 
     names: dict[str, set[str]] = field(default_factory=dict)
 

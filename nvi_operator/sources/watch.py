@@ -151,7 +151,7 @@ class DirectoryWatch:
         self._armed = to_watch
 
     def _seen(self, path: str, new_directory: bool) -> None:
-        """In the observer's thread: something happened to `path`."""
+        """Runs in the observer's thread: something happened to `path`."""
         folder, name = os.path.split(path)
         if name in self._names.get(folder, ()):
             self._stale = True  # a step of the way

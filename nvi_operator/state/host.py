@@ -39,15 +39,15 @@ class HostState:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, Object]]) -> HostState:
-        """From (kind, object) pairs; of two with one key the later stays."""
+        """Make it from (kind, object) pairs; of two with one key the later stays."""
         return cls(MappingProxyType({Ref(kind, obj.key): obj for kind, obj in pairs}))
 
     def plus(self, pairs: Iterable[tuple[str, Object]]) -> HostState:
-        """With these (kind, object) pairs as well."""
+        """The state with these (kind, object) pairs as well."""
         return HostState(MappingProxyType({**self.objects, **HostState.of(pairs).objects}))
 
     def with_kind(self, kind: str, objects: Iterable[Object]) -> HostState:
-        """With these objects in place of all of their kind."""
+        """The state with these objects in place of all of their kind."""
         others = {ref: obj for ref, obj in self.objects.items() if ref.kind != kind}
         return HostState(MappingProxyType({**others, **{Ref(kind, obj.key): obj for obj in objects}}))
 

@@ -6,7 +6,7 @@ _LONGEST_NAME = 15  # bytes; IFNAMSIZ, linux/if.h
 
 
 def is_ifname(text: str) -> bool:
-    """As dev_valid_name() of the kernel has it."""
+    """May an interface have this name? As dev_valid_name() of the kernel decides."""
     return (
         0 < len(text.encode(errors="surrogateescape")) <= _LONGEST_NAME
         and text not in (".", "..")

@@ -49,7 +49,7 @@ class PoolUse:
 
     @property
     def share(self) -> float:
-        """Of the ports to the busiest destination."""
+        """The share of the ports to the busiest destination."""
         return self.busiest_flows / PORTS
 
     @property
@@ -58,7 +58,7 @@ class PoolUse:
 
 
 def pool_uses(flows: Iterable[FlowTranslation]) -> Iterator[PoolUse]:
-    """By translated address and protocol, the fullest first."""
+    """The uses by translated address and protocol, the fullest first."""
     by_destination: Counter[tuple[Address, str, Address, int]] = Counter()
     for flow in flows:
         if flow.new_source != flow.source and flow.protocol in ("tcp", "udp"):

@@ -45,7 +45,7 @@ def named_interfaces(spec: GatewaySpec) -> frozenset[str]:
 
 
 def assume_inside(spec: GatewaySpec, facts: Facts) -> Facts:
-    """The same with the first address of each network for an inside interface that was made up.
+    """The facts with the first address of each network for an inside interface that was made up.
 
     What is redirected to the gateway itself, or to a server beside the client, depends on it.
     """

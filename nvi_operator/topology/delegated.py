@@ -31,7 +31,7 @@ class Delegated:
     of: Mapping[str, tuple[Network, ...]]
 
     def part(self, sub: SubPrefix, length: int | None = None) -> Network | None:
-        """Of the first. None where there is none now, or it does not fit."""
+        """The part of the first prefix. None where there is none now, or it does not fit."""
         return next((_part(whole, sub, length) for whole in self.of.get(sub.from_, ())), None)
 
     def parts(self, sub: SubPrefix) -> tuple[Network, ...]:
@@ -82,7 +82,7 @@ def find_delegated(spec: GatewaySpec, facts: Facts, note: Note) -> Delegated:
 
 
 def delegated_networks(spec: GatewaySpec, delegated: Delegated, note: Note) -> Mapping[str, tuple[Network, ...]]:
-    """Of inside interfaces."""
+    """The networks of inside interfaces that come from delegated prefixes."""
     found: dict[str, tuple[Network, ...]] = {}
     for ifname, interface in spec.interfaces.items():
         parts = [(part, delegated.parts(part)) for part in interface.delegated or ()]

@@ -84,7 +84,7 @@ class Topology:
     notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
 
     def without_reasons(self) -> Topology:
-        """The same gateway, without why and since when something is down."""
+        """The gateway without why and since when something is down."""
 
         def plain(state: ProbedState) -> ProbedState:
             return ProbedState(state.state)
@@ -147,7 +147,7 @@ class Topology:
         return next(uplink for uplink in self.uplinks if uplink.name == name)
 
     def inside_networks(self, family: Family, *, tenant: int | None = None) -> tuple[Network, ...]:
-        """What lives behind our interfaces: all of it, or of one tenant (0: of those in none)."""
+        """What lives behind inside interfaces: all of it, or of one tenant (0: of those in none)."""
         return fewest(
             (n for i in self.inside_interfaces if tenant is None or i.tenant == tenant for n in i.networks), family
         )

@@ -22,7 +22,7 @@ UNREACHABLE_METRIC = 0xFFFFFFFF  # of the route that ends each table: behind eve
 
 
 def table_name(table: int) -> str:
-    """As ip(8) prints and takes it."""
+    """The name of a table as ip(8) prints and takes it."""
     return TABLE_NAMES.get(table, str(table))
 
 
@@ -32,12 +32,12 @@ def uplink_table(first: int, slot: int) -> int:
 
 
 def routed_table(first: int) -> int:
-    """Of addresses that are routed to the gateway: no router outside leads to a host that has one."""
+    """The table of addresses that are routed to the gateway: no router outside leads to a host that has one."""
     return first + TABLES // 4 - 1
 
 
 def own_table(first: int, slot: int) -> int:
-    """Of the gateway's own packets by an uplink: the same way, and with the source that they get."""
+    """The table of the gateway's own packets by an uplink: the same way, and with the source that they get."""
     return first + TABLES // 4 + slot
 
 

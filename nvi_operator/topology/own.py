@@ -118,7 +118,7 @@ def _source_nat(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family
 
 
 def _by_uplink(rule: SourceNat, uplinks: Mapping[str, Uplink], conditions: Conditions) -> Iterator[OwnRule]:
-    """By one of them: a route has one source. The heaviest of those that work."""
+    """The rule by the heaviest of the uplinks that work: a route has one source."""
     family = conditions.family
     candidates = working(shares(rule.as_.tiers, uplinks), family)
     if not candidates:
@@ -132,7 +132,7 @@ def _by_uplink(rule: SourceNat, uplinks: Mapping[str, Uplink], conditions: Condi
 
 
 def _from_pool(rule: SourceNat, uplinks: Mapping[str, Uplink], conditions: Conditions) -> Iterator[OwnRule]:
-    """By the first uplink that works of those that have the pool's addresses; one of them is the source."""
+    """The rule by the first working uplink that has the pool's addresses; one of them is the source."""
     family = conditions.family
     ranges = [r for r in rule.as_.pool or () if r.family == family]
     owned = {

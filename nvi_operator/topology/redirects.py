@@ -21,7 +21,7 @@ def resolve_redirects(
     local: Sequence[tuple[str, Address]],
     note: Note,
 ) -> tuple[RedirectRule, ...]:
-    """By name, IPv4 before IPv6."""
+    """Redirects by name, IPv4 before IPv6."""
     return tuple(
         rule
         for name, redirect in sorted(spec.redirects.items())
@@ -50,7 +50,7 @@ def left_alone(spec: GatewaySpec, inside_interfaces: Sequence[Inside], uplinks: 
 
 
 def _is_served(spec: GatewaySpec, redirect: RedirectSpec, family: Family) -> bool:
-    """By another redirect, with a server of that family."""
+    """Does another redirect, with a server of that family, take its packets?"""
     return any(
         (other.is_to_self or other.server(family))
         and set(redirect.ports) <= set(other.ports)

@@ -81,7 +81,7 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class ToRange:
-    """To one address or range; the kernel chooses within it."""
+    """Translation to one address or range; the kernel chooses within it."""
 
     addresses: AddressRange
     ports: SourcePorts | None
@@ -90,7 +90,7 @@ class ToRange:
 
 @dataclass(frozen=True)
 class Spread:
-    """To one of several, chosen by the ruleset."""
+    """Translation to one of several, chosen by the ruleset."""
 
     choices: tuple[Choice, ...]
     pick: Pick

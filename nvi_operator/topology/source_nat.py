@@ -151,7 +151,7 @@ def pool_action(
     conditions: Conditions,
     working_ranges: Sequence[AddressRange] | None = None,
 ) -> SourceAction:
-    """To one of these addresses of the pool, and of those that work."""
+    """Translation to one of these addresses of the pool, and of those that work."""
     if not translation.overload:
         return OneToOne(tuple(_pairs(conditions.sources, ranges)))
     pick = _pick(translation)

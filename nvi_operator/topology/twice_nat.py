@@ -20,7 +20,7 @@ _SHOWN = 4  # addresses in a note
 
 
 def resolve_twice_nat(spec: GatewaySpec, facts: Facts, note: Note) -> tuple[TwiceEntry, ...]:
-    """By name and family. What cannot work becomes a note."""
+    """Entries by name and family. What cannot work becomes a note."""
     if not spec.twice_nat:
         return ()
     own = sorted({a.ip for link in facts.links.values() for a in link.addresses}, key=lambda a: (a.version, int(a)))
@@ -65,5 +65,5 @@ def _among(addresses: Sequence[Address], network: Network) -> list[Address]:
 
 
 def _alias_of(far: Address, twice: OneTwice) -> Address:
-    """What our side knows a far address as."""
+    """What the near side knows a far address as."""
     return twice.to.network_address + (int(far) - int(twice.becomes.network_address))

@@ -84,7 +84,7 @@ def _height(told: Mapping[str, Iterable[Line]]) -> int:
 
 
 def _cut(text: str) -> str:
-    """As many of its phrases as two rows hold."""
+    """The text, cut to as many of its phrases as two rows hold."""
     if len(text) <= _LONGEST:
         return text
     phrases = text[: _LONGEST - len("; ...")].rpartition("; ")[0]
@@ -111,7 +111,7 @@ def _sum(section: str, group: Sequence[Effect], drift: bool) -> Line:
 
 
 def _many(effect: Effect, words: Mapping[Action, str]) -> str:
-    """Of so many elements that none was looked at."""
+    """The words for so many elements that none was looked at."""
     actions = (Action.CREATE, Action.UPDATE, Action.DELETE)
     counts = zip(effect.many or (), actions, strict=True)
     noun = _MANY_OF.get(effect.entry.section, "elements")
@@ -155,7 +155,7 @@ def _does_not(effect: Effect, verb: _Verb) -> str:
 
 
 def _had(effect: Effect, *, drift: bool) -> str:
-    """Of an uplink or an interface: what it has, not what it does."""
+    """What an uplink or an interface has, not what it does."""
     if drift:
         facts = _values(dict.fromkeys((*effect.removed, *effect.added)))
         return f"{_counts(effect, drift=True)} ({facts})"

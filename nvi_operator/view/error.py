@@ -8,7 +8,7 @@ from nvi_operator.errors import NviError, SpecError
 
 
 def error_json(error: NviError) -> dict[str, Any]:
-    """Of a wrong spec the problems one by one; `more` is the number of those that were only counted.
+    """The problems of a wrong spec one by one; `more` is the number of those that were only counted.
 
     It is the least number where `complete` is false: the rest was not checked.
     """

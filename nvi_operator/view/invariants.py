@@ -28,7 +28,7 @@ def problems(results: Iterable[InvariantResult], where: Positions) -> Iterator[S
 
 
 def undecided(results: Iterable[InvariantResult], where: Positions) -> Iterator[SpecProblem]:
-    """Of assertions: one that says nothing must not seem to hold."""
+    """The assertions that are neither true nor false: one that says nothing must not seem to hold."""
     for result in results:
         if result.path[1:2] == ("assert",):
             for unknown in result.unknown:
@@ -47,7 +47,7 @@ def problem_of(finding: Violation, where: Positions) -> SpecProblem:
 
 
 def example_words(packet: Packet) -> str:
-    """As `nvictl explain` takes them: `-i lan0 tcp 192.168.1.9:40000 to 192.0.2.80:443`."""
+    """The packet as `nvictl explain` takes it: `-i lan0 tcp 192.168.1.9:40000 to 192.0.2.80:443`."""
     from nvi_operator.explain.words import packet_words
 
     words = packet_words(packet)
@@ -55,7 +55,7 @@ def example_words(packet: Packet) -> str:
 
 
 def warning_lines(found: Iterable[SpecProblem]) -> Iterator[str]:
-    """As compilers have them: `file:line:column: warning: ...`."""
+    """Warnings as compilers print them: `file:line:column: warning: ...`."""
     for problem in found:
         hint = f"\n  hint: {problem.hint}" if problem.hint else ""
         yield f"{problem.position}: warning: {problem.path}: {problem.message}{hint}"

@@ -52,7 +52,7 @@ def _case(suite: str, case: Case) -> Iterator[str]:
 
 
 def _failures(case: Case) -> Iterator[str]:
-    """In one element: some readers take the first only."""
+    """All failures in one element: some readers take the first only."""
     if case.failures:
         first = case.failures[0].splitlines()[0]
         text = "\n".join(case.failures)
@@ -94,6 +94,6 @@ def junit_cases(results: Sequence[InvariantResult], where: Positions) -> Iterato
 
 
 def unreadable_cases(error: SpecError) -> tuple[Case, ...]:
-    """Of a spec in which nothing else could be checked."""
+    """The cases of a spec in which nothing else could be checked."""
     first = error.problems[0].position if error.problems else None
     return (Case("spec: it is valid", first, failures=tuple(map(str, error.problems))),)

@@ -73,12 +73,12 @@ def summary(plan: Plan) -> str:
 
 
 def applied(plan: Plan) -> str:
-    """The same, of what was done."""
+    """The words for what was done."""
     return f"Applied and verified: {done(plan)}." if plan else summary(plan)
 
 
 def removed(plan: Plan) -> str:
-    """The same, where everything was to go: that is what no spec says."""
+    """The words for what was removed: everything, which no spec says."""
     return f"Removed and verified: {done(plan)}." if plan else "No changes. There is no gateway here."
 
 

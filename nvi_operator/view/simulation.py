@@ -93,7 +93,7 @@ def _entries(results: list[ProbeResult]) -> Text:
 
 
 def tried_cases(tried: Tried) -> Iterator[Case]:
-    """As tests: one for each packet, and one for each entry that was not tried."""
+    """The results as test cases: one for each packet, and one for each entry that was not tried."""
     sections = dict.fromkeys(result.probe.law for result in tried.results)
     for law in dict.fromkeys([*sections, *(each.law for each in tried.sampled)]):
         for result in tried.results:

@@ -21,7 +21,7 @@ Counters = Mapping[str, Mapping[str, int]]
 
 
 class UplinkStatus(TypedDict):
-    """As the spec calls it, with the addresses and routers that it has now."""
+    """An uplink as the spec calls it, with the addresses and routers that it has now."""
 
     name: str
     default: bool  # does the spec name it as one?

@@ -102,7 +102,7 @@ def uplink_words(data: StatusData) -> Iterator[str]:
 
 
 def rates(before: StatusData, after: StatusData, seconds: float) -> dict[str, float]:
-    """By counter, a second. What was made again meanwhile counts from 0."""
+    """The rates by counter, a second. What was made again meanwhile counts from 0."""
     old = {(group, name): n for group, values in before["counters"].items() for name, n in values.items()}
     return {
         name: max(0, n - old.get((group, name), n)) / seconds

@@ -35,7 +35,7 @@ class TextTable:
             yield Text(line, style=_STYLES.get(number, ""))
 
     def lines(self, width: int | None) -> Iterator[str]:
-        """As text, not wider than `width` where the words allow it; None: as wide as need be."""
+        """The lines, not wider than `width` where the words allow it; None: as wide as need be."""
         yield self.title
         columns = list(zip(self.heading, *self.rows, strict=True))
         widths = [max(map(len, column)) for column in columns]

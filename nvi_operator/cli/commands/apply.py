@@ -18,7 +18,7 @@ def run(context: Context) -> int:
 
 
 def _saved(context: Context) -> int:
-    """Of a file that `nvictl plan --out` wrote."""
+    """Apply a file that `nvictl plan --out` wrote."""
     from pathlib import Path
 
     from nvi_operator.rollout.content import content_of, host_of, loaded_from

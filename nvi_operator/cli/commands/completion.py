@@ -25,7 +25,7 @@ def run(context: Context) -> int:
 
 
 def _actions(parser: ArgumentParser) -> Iterator[Action]:
-    """Of a parser and all commands in it."""
+    """The options of a parser and of all commands in it."""
     for action in parser._actions:
         yield action
         if isinstance(action, _SubParsersAction):

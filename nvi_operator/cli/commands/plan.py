@@ -38,7 +38,7 @@ def run(context: Context) -> int:
 
 
 def _against(context: Context) -> tuple[str, Plan]:
-    """Of a gateway that is elsewhere: what it held when its state was saved."""
+    """Plan for another machine, from what it held when its state was saved."""
     from nvi_operator.errors import printable
     from nvi_operator.plan.observation import read_observation
 

@@ -23,7 +23,7 @@ PROTOCOL = 1
 
 
 def socket_path(directory: Path = RUN) -> Path:
-    """Of the daemon in the calling thread's network namespace."""
+    """The socket of the daemon in the calling thread's network namespace."""
     return directory / f"control-{cookie()}.sock"
 
 

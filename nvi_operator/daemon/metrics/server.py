@@ -71,7 +71,7 @@ def listener(address: str) -> socket.socket:
 
 
 def _unix_listener(path: str) -> socket.socket:
-    """For root and the group of the daemon. It takes the place of a socket on which no process listens any more."""
+    """A socket for root and the daemon's group. Replaces one on which no process listens any more."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with kernel_errors(f"metrics: listening on {path}"):

@@ -93,7 +93,7 @@ class Prober:
         self._epoll.close()
 
     def follow(self, probed: Mapping[str | Server, Probed]) -> None:
-        """From now on these are probed. States stay while the probes stay as they are, whatever the ways are."""
+        """Probe these from now on. States stay while the probes stay as they are, whatever the ways are."""
         now = self._now()
         for name in self._rounds.keys() - probed.keys():
             self._rounds.pop(name).close()
@@ -114,7 +114,7 @@ class Prober:
         return next((other.due for other in others), now)
 
     def told(self) -> dict[str, Any]:
-        """For the control socket, with what each target says."""
+        """The states for the control socket, with what each target says."""
         return {
             "uplinks": {name: self._told(name, state) for name, state in self.health.uplinks.items()},
             "servers": [{**name._asdict(), **self._told(name, state)} for name, state in self.health.servers.items()],

@@ -54,7 +54,7 @@ class ProbeTarget(ABC):
 
 
 def target(probe: Probe, way: ProbePath, epoll: select.epoll) -> ProbeTarget:
-    """For a probe. Connections are registered with `epoll`, which tells of their progress."""
+    """The target of a probe. Connections are registered with `epoll`, which tells of their progress."""
     if probe.kind == "ping":
         return _Ping(probe, way)
     return _Dns(probe, way) if probe.kind == "dns" else Stream(probe, way, epoll)
@@ -126,7 +126,7 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
 
 
 class _Ping(_Datagrams):
-    """By a raw socket: ping sockets are closed to everyone by default (net.ipv4.ping_group_range)."""
+    """Uses a raw socket: ping sockets are closed to everyone by default (net.ipv4.ping_group_range)."""
 
     def __init__(self, probe: Probe, way: ProbePath) -> None:
         super().__init__(probe, way)
@@ -220,7 +220,7 @@ class Stream(ProbeTarget):
             self._fail(error.strerror or str(error))
 
     def fileno(self) -> int | None:
-        """Of the connection, while there is one."""
+        """The descriptor of the connection, while there is one."""
         return self._socket.fileno() if self._socket else None
 
     def progress(self) -> None:

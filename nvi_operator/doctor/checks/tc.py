@@ -52,7 +52,7 @@ def egress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
 
 
 def ingress_guard(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
-    """The same at ingress. Packets redirected there do not reach the gateway."""
+    """What runs before the guard at ingress. Packets redirected there do not reach the gateway."""
     yield from _before_guards(
         survey,
         spec,

@@ -79,7 +79,7 @@ class Clsact:
         self._saved = saved
 
     def filters(self, hook: Hook, ifindex: int = 0) -> Iterator[Filter]:
-        """In the order in which they run, of one interface or of all."""
+        """The filters of one interface or of all, in the order in which they run."""
         with kernel_errors("tc filters: listing"):
             qdiscs = self._rtnetlink.dump(_GET_QDISC, _TC.pack(0, ifindex, 0, 0, 0), _is_clsact)
             for index in dict.fromkeys(_TC.unpack_from(body)[1] for body in qdiscs):
@@ -89,7 +89,7 @@ class Clsact:
     def attach(
         self, ifindex: int, hook: Hook, fd: int, name: str, order: Order, *, first: int = 1, handle: int = 1
     ) -> None:
-        """As a filter of a preference of its own: the lowest that is free from `first` on, or the highest."""
+        """Attach as a filter of a preference of its own: the lowest that is free from `first` on, or the highest."""
         preferences = range(first, _PREFERENCES)
         with kernel_errors(f"tc filter {name} at {hook} of interface {ifindex}: attaching"):
             if not any(each.get("kind") == "clsact" for each in self._ipr.get_qdiscs(index=ifindex)):
@@ -101,7 +101,7 @@ class Clsact:
             self._put(Filter(ifindex, hook, name, 0, preference, handle), fd)
 
     def replace(self, previous: Filter, fd: int, name: str) -> None:
-        """In one step, at the same place."""
+        """Replace a filter in one step, at the same place."""
         with kernel_errors(f"tc filter {name} at {previous.hook} of interface {previous.ifindex}: replacing"):
             self._put(Filter(previous.ifindex, previous.hook, name, 0, previous.preference, previous.handle), fd)
 

@@ -176,7 +176,7 @@ def parse_flow(key: bytes, value: bytes) -> CachedFlow:
 
 
 def bytes_of(value: bytes) -> int:
-    """Of an element of FLOWS, without all the rest."""
+    """The bytes counted by an element of FLOWS; parses nothing else."""
     return int.from_bytes(value[_ENTRY.size - 8 : _ENTRY.size], sys.byteorder)
 
 

@@ -41,7 +41,7 @@ class Generations:
         return bool(self._maps or self._devices)
 
     def follow(self, maps: Mapping[int, int], flows: Collection[tuple[Family, int]] = ()) -> None:
-        """From now on the generations are these: a descriptor, valid for this call, by the map's number.
+        """Follow these generations from now on: a descriptor, valid for this call, by the map's number.
 
         `flows` are the families and numbers of the maps that hold the flows.
         """

@@ -50,7 +50,7 @@ class GuardProgram:
         return match is not None and match[1] == self.hook
 
     def is_attached(self, name: str) -> bool:
-        """The same, of a filter or of a program at tcx, which has no other name than its own."""
+        """Is a filter or a tcx program of this name the guard? At tcx a program has no other name than its own."""
         return name == self.program or self.is_own(name)
 
 

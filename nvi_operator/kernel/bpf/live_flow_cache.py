@@ -148,7 +148,7 @@ def read_ways(fds: Mapping[str, int]) -> dict[tuple[int, int] | None, Traffic]:
 
 
 def largest_flows(fds: Mapping[str, int], most: int) -> tuple[list[CachedFlow], int]:
-    """By bytes, and how many entries there are. Only what is returned is taken apart: there may be a million."""
+    """The largest flows by bytes, and the number of entries. Parses only what it returns: there may be a million."""
     total = 0
 
     def elements() -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""What a map is, to the kernel and to us: pure, so that the program can say which ones it needs."""
+"""What a map is to the kernel and to the operator. Pure, so that the program can say which ones it needs."""
 
 from __future__ import annotations
 

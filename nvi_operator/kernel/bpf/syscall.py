@@ -224,7 +224,7 @@ def elements(fd: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, b
 
 
 def count_elements(fd: int, key_size: int, value_size: int) -> int:
-    """Of a hash map: a millisecond for some thousands."""
+    """The number of elements of a hash map; takes a millisecond for some thousands."""
     return sum(count for count, _, _ in _batches(fd, key_size, value_size))
 
 

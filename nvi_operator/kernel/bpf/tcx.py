@@ -66,7 +66,7 @@ def attach(ifindex: int, hook: Hook, fd: int, order: Order, revision: int) -> No
 
 
 def replace(ifindex: int, hook: Hook, fd: int, previous: int, revision: int) -> None:
-    """In one step, at the same place. `previous` is the descriptor of the program that runs there."""
+    """Replace a program in one step, at the same place. `previous` is the descriptor of the one that runs there."""
     _change(_ATTACH, "replacing", ifindex, hook, fd, _REPLACE, previous, revision)
 
 

@@ -186,7 +186,7 @@ def _protocol_number(name: str) -> int:
 
 
 def _action_number(action: str) -> int:
-    """Also of an action that is never written: an owned rule has to be deleted whatever it does."""
+    """Also the number of an action that is never written: an owned rule has to be deleted whatever it does."""
     return _ACTIONS[action] if action in _ACTIONS else int(action.removeprefix("action "))
 
 

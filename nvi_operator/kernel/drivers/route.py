@@ -144,7 +144,7 @@ def _packedgateway_of(family: Family, via: str) -> bytes:
 
 
 def _scope(route: Route) -> int:
-    """As iproute2 chooses it."""
+    """The scope that iproute2 chooses."""
     return _LINK_SCOPE if route.family == 4 and route.type == "unicast" and route.via is None else 0
 
 

@@ -20,7 +20,7 @@ from nvi_operator.language.model.values import Family
 from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.flow_cache import TIMEOUTS
 
-_CARRIERS = ("ifb", "nvi")  # of which one may be our device
+_CARRIERS = ("ifb", "nvi")  # of which one may be the device
 
 
 def read_facts(
@@ -28,8 +28,8 @@ def read_facts(
 ) -> Facts:
     """Facts of the network namespace that `rtnetlink` lives in. Raises KernelError.
 
-    `wires` are the interfaces of uplinks, `protocol` is that of our rules, `saved` are settings as they
-    were before us.
+    `wires` are the interfaces of uplinks, `protocol` is that of owned rules, `saved` are settings as they
+    were before the gateway.
     """
     with kernel_errors("links, addresses and routes: listing"):
         links = list_links(rtnetlink)

@@ -34,7 +34,7 @@ class _Known:
 
 
 class FlowCacheSurvey:
-    """Of the network namespace in which it is asked, always the same one."""
+    """Surveys the network namespace in which it is asked, always the same one."""
 
     def __init__(self) -> None:
         self._generation: int | None = None  # of nftables
@@ -78,7 +78,7 @@ class FlowCacheSurvey:
         return merged(self._rule_blockers(survey, need), host_blockers(survey, need))
 
     def _rule_blockers(self, survey: Survey, need: Footprint) -> tuple[Blocker, ...]:
-        """The same ones as last time if neither the foreign tables nor the gateway have changed."""
+        """The blockers in nft; the same as last time if neither the foreign tables nor the gateway have changed."""
         foreign, known = self.foreign(), self._known
         if known is None or known.foreign is not foreign or known.need != need:
             tables = replace(

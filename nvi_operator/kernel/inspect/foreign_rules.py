@@ -35,7 +35,7 @@ _MOST_PARSED = 64  # routes of a table, to say where it leads
 
 
 def read_foreign_rules(rtnetlink: Rtnetlink, protocol: int, names: Mapping[int, str]) -> tuple[ForeignRule, ...]:
-    """In the kernel's order; `protocol` is the gateway's, `names` those of interfaces. Raises KernelError."""
+    """In the kernel's order; `protocol` is the gateway's, `names` are the interfaces'. Raises KernelError."""
     rules = [
         listed.rule
         for listed in list_rules(rtnetlink, lambda _: True)

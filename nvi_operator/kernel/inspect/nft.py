@@ -45,7 +45,7 @@ print(json.dumps({"library": library, "package": package, "error": error.strip()
 
 
 def nft_version() -> str | None:
-    """Of the nft command; None if there is none that runs."""
+    """The version of the nft command; None if there is none that runs."""
     code, output, _ = run(["nft", "--version"])
     match = re.search(r"v(\d+(?:\.\d+)+)", output)
     return match[1] if code == 0 and match else None

@@ -107,7 +107,7 @@ def _sysctls(links: Mapping[str, LinkFact]) -> dict[str, str]:
 
 
 def _filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact], need: Footprint) -> Iterator[FilterFact]:
-    """Of the ways in, and of the ways out: the device's and the uplinks'."""
+    """The filters on the ways in, and on the ways out: the device's and the uplinks'."""
     yield from ingress_filters(rtnetlink, _present(need.interfaces, links))
     for ifname, link in _present((*need.uplinks, need.device), links).items():
         yield from list_filters(rtnetlink, ifname, link.ifindex, "egress")

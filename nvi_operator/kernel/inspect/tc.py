@@ -34,13 +34,13 @@ _OK = 0  # TC_ACT_OK, of a filter without actions and of what conforms
 
 
 def ingress_filters(rtnetlink: Rtnetlink, links: Mapping[str, LinkFact]) -> Iterator[FilterFact]:
-    """Of these links, by their names."""
+    """The ingress filters of these links, by name."""
     for ifname, link in links.items():
         yield from list_filters(rtnetlink, ifname, link.ifindex, "ingress")
 
 
 def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
-    """At tcx of these links, but for the operator's own."""
+    """The programs at tcx ingress of these links, but for the operator's own."""
     for ifname, link in links.items():
         for program in programs_at(link.ifindex, TCX_INGRESS):
             if not is_own(program.partition(" ")[0]):
@@ -48,7 +48,7 @@ def ingress_programs(links: Mapping[str, LinkFact]) -> Iterator[TcxFact]:
 
 
 def egress_programs(ifname: str, ifindex: int) -> Iterator[TcxFact]:
-    """At tcx of a link before the gateway's guard, but for the operator's own."""
+    """The programs at tcx egress of a link before the gateway's guard, but for the operator's own."""
     for program in programs_at(ifindex, TCX_EGRESS):
         name = program.partition(" ")[0]
         if name == EGRESS.program:
@@ -58,7 +58,7 @@ def egress_programs(ifname: str, ifindex: int) -> Iterator[TcxFact]:
 
 
 def list_filters(rtnetlink: Rtnetlink, ifname: str, ifindex: int, hook: Hook) -> Iterator[FilterFact]:
-    """Of a link that has gone, or without clsact, there are none."""
+    """The filters of a link; none where it is gone, or has no clsact."""
     request = _HEADER.pack(0, ifindex, 0, _PARENTS[hook], 0)
     try:
         with kernel_errors(f"tc filters of {ifname} {hook}: listing"):

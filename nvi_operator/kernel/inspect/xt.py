@@ -22,7 +22,7 @@ NftObjects = Sequence[Mapping[str, Any]]
 
 
 def translated(objects: NftObjects) -> list[Mapping[str, Any]]:
-    """The same objects of one table, with extensions in nft's own terms where there are such."""
+    """The objects of one table, with extensions in nft's own terms where there are such."""
     opaque = [item["rule"] for item in objects if "rule" in item and _has_extension(item["rule"])]
     if not opaque:
         return list(objects)

@@ -26,7 +26,7 @@ _SHOWN = 15  # lines
 _MISSING = re.compile(
     r"^\S+: (?:(?:line )?\d+: )?(\S+): (?:command not found|not found|No such file or directory)$", re.MULTILINE
 )
-# make passes these on to the makes that it calls; those of a make that called us are about something else.
+# make passes these on to the makes that it calls; those of a make that called this one are about something else.
 _MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "KDIR", "M", "V")
 
 

@@ -3,8 +3,9 @@ elements also which (`Monitor`).
 
 Plain sockets, because this has to be fast and small: a report only wakes the reconciler, which then looks
 for itself. What cannot matter to a gateway is dropped here, so that a busy neighbour (a BGP daemon, a
-service proxy) does not keep us awake: other nftables tables, routes of `main` that are neither default ones nor
-by an uplink's interface (`follow`; owned ones are in tables of their own), cached routes, bridge ports, neighbours.
+service proxy) does not keep the daemon awake: other nftables tables, routes of `main` that are neither default
+ones nor by an uplink's interface (`follow`; owned ones are in tables of their own), cached routes, bridge ports,
+neighbours.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _NFTABLES = 10
 _GEN_PID, _GEN_NAME = 2, 3
 _INET = 1
 
-_MOST_READS = 20_000  # in one go, so that a flood cannot keep us here for ever
+_MOST_READS = 20_000  # in one go, so that a flood cannot hold up the rest
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Event:
 
     @property
     def who(self) -> str:
-        """For messages: `nft (pid 812)`."""
+        """The process in words for messages: `nft (pid 812)`."""
         return f"{self.process} (pid {self.pid})" if self.process else ""
 
 
@@ -298,7 +299,7 @@ class KernelEvents:
 
 
 def _attributes(message: memoryview, *, only: int | None = None) -> dict[int, bytes]:
-    """Of an nfnetlink message (after struct nfgenmsg, 4 bytes); those after `only` are not read."""
+    """The attributes of an nfnetlink message (after struct nfgenmsg, 4 bytes); those after `only` are not read."""
     found: dict[int, bytes] = {}
     offset = 4
     while offset + 4 <= len(message) and only not in found:

@@ -58,7 +58,7 @@ class FlowChanges:
 
 
 class FlowReports:
-    """Of the network namespace that the calling thread is in. Close it, or use it in `with`.
+    """Reports of the network namespace that the calling thread is in. Close it, or use it in `with`.
 
     `events` is another listener to nftables; while that one is muted, this one is as well.
     """

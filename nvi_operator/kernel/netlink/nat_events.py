@@ -38,7 +38,7 @@ _STATISTICS = Path("/proc/thread-self/net/netlink")
 
 
 class NatEvents:
-    """Of the network namespace that the calling thread is in. Close it, or use it in `with`.
+    """Events of the network namespace that the calling thread is in. Close it, or use it in `with`.
 
     `room` is the size of the socket's buffer in bytes. CapabilityError without CAP_NET_ADMIN.
     """

@@ -82,7 +82,7 @@ class Nfnetlink:
         return [chain for body in self._listed("chains", get_chains) if (chain := ingress_chain(body)) is not None]
 
     def fingerprint(self, *, without: tuple[str, str]) -> bytes:
-        """Of the chains and rules of all tables but one (family and name), and of the maps that lead to chains.
+        """A hash of chains and rules of all tables but one (family and name), and of the maps that lead to chains.
 
         It changes with any of these, and not with counters or elements of other sets. 10,000 rules take 0.15 s.
         """

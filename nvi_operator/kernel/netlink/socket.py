@@ -30,7 +30,7 @@ _BUFFER = 1 << 20
 
 
 def header(kind: int, flags: int, sequence: int, size: int) -> bytes:
-    """Of a message with a body of so many bytes."""
+    """The header of a message with a body of `size` bytes."""
     return struct.pack("=IHHII", 16 + size, kind, flags, sequence, 0)
 
 

@@ -210,7 +210,7 @@ def _wait(fileno: int, event: int, deadline: float) -> None:
 
 
 def _objects(output: str) -> list[dict[str, Any]]:
-    """Of the last of several answers in JSON. NftCrashedError if it is cut short, or not what nft prints."""
+    """Reads the last of several answers in JSON. NftCrashedError if it is cut short, or not what nft prints."""
     try:
         objects = json.loads(output.rstrip("\n").rpartition("\n")[2])["nftables"]
         if not all(isinstance(entry, dict) and len(entry) == 1 for entry in objects):

@@ -154,7 +154,7 @@ class Homes:
         return self._any.holds(first, last)
 
     def any_of(self, network: Network) -> bool:
-        """The same of all addresses of a network."""
+        """The owner of any address of a network."""
         first = network.network_address
         return self.any(first, first if network.prefixlen == network.max_prefixlen else network[-1])
 

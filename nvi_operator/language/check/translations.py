@@ -329,7 +329,7 @@ def _differ_in_source(one: _Twice, other: _Twice) -> bool:
 
 
 def _same_shift(one: _Twice, other: _Twice) -> bool:
-    """The same source gets the same alias from both, as with one site and several partners."""
+    """Does the same source get the same alias from both, as with one site and several partners?"""
     return _shift(one[1]) == _shift(other[1])
 
 

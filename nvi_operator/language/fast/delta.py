@@ -26,7 +26,7 @@ class Delta:
 
     @classmethod
     def between(cls, section: str, before: Entries, after: Entries) -> Delta:
-        """From all entries of a part of the spec, before and after."""
+        """The delta between all entries of a part of the spec, before and after."""
         same = {name for name, entry in after.items() if before.get(name) == entry}
         return cls(section, _without(before, same), _without(after, same))
 

@@ -110,7 +110,7 @@ class Builder:
         return self._model(**given)
 
     def of_columns(self, columns: Iterable[tuple[str, int]]) -> Callable[[list[str]], Any]:
-        """The same for rows of a table, of which each column is (field, index)."""
+        """The entries from rows of a table, of which each column is (field, index)."""
         model = self._model
         plan = [(self._attributes[name], self._fields[name], index) for name, index in columns]
 

@@ -94,7 +94,7 @@ class EntryRun(NamedTuple):
         return self._replace(end=self.end + lines.growth, entries=entries), patch
 
     def moved(self, by: int) -> EntryRun:
-        """The same run, so many bytes further on."""
+        """The run, so many bytes further on."""
         return self._replace(start=self.start + by, end=self.end + by)
 
 
@@ -154,7 +154,7 @@ def cut(
 
 
 def lines_of(data: bytes) -> bytes:
-    """The same, its lines ending in one way."""
+    """The text with all line ends alike."""
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data  # one byte is found ten times as fast
 
 

@@ -94,7 +94,7 @@ class Layers:
 def layers_of(
     texts: Mapping[str, bytes | str], hostname: str | None, gateway: str | None, language: Language
 ) -> Layers | None:
-    """Of YAML files by name; None where there is nothing but one layer without variables."""
+    """The layers of YAML files by name; None where there is only one layer, without variables."""
     if not has_layers(texts):
         return None
     return _Reading(texts, hostname, gateway, language).layers()

@@ -279,7 +279,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _moved(places: Any, number: int) -> Any:
-    """The same places, in the file of that number."""
+    """The places, in the file of that number."""
     if not isinstance(places, Branch):
         return places + (number << 64)
     children = places.children

@@ -48,7 +48,7 @@ class Filling:
     used: set[str] = field(default_factory=set)
 
     def fill(self, document: Document) -> Document:
-        """The same document without references."""
+        """The document with every reference filled in."""
         if not isinstance(document.data, dict) or not isinstance(document.data.get("spec"), dict):
             return document
         children = _children(document.places)

@@ -124,7 +124,7 @@ class JsonLines(Rows):
 
 
 def _moved(places: Places, lines: int) -> Any:
-    """The same places, so many lines further down."""
+    """The places, so many lines further down."""
     if not isinstance(places, Branch):
         return places + (lines << 32)
     children = places.children

@@ -54,7 +54,7 @@ class Rows(ABC):
 
 
 def place(line: int, column: int) -> int:
-    """As `yaml_reader.py` packs it."""
+    """A place as `yaml_reader.py` packs it."""
     return line << 32 | column
 
 

@@ -24,7 +24,7 @@ class OnHost:
 
     @property
     def where(self) -> str:
-        """For people."""
+        """The place, for people."""
         return f"host {self.host}" if self.host else f"any host of {self.loaded.name}"
 
 

@@ -202,7 +202,7 @@ class SpecFiles:
         return not self.is_directory and name == str(self.root)
 
     def _real(self, name: FilePath | str) -> str:
-        """The same file by the directory's own path."""
+        """The file by the directory's own path."""
         return os.path.join(self._home, FilePath(name).relative_to(self._given))
 
     def _resolved(self, name: FilePath | str) -> str:

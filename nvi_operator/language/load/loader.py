@@ -63,7 +63,7 @@ class LoadedSpec:
 
     @property
     def counts_text(self) -> str:
-        """The same for people: `2 uplinks, 1 forward`; and how many more are disabled."""
+        """The counts for people: `2 uplinks, 1 forward`; and how many more are disabled."""
         disabled = sum(map(len, self.where.disabled.values()))
         return self.language.counts_text(self.spec) + (f" ({disabled} more disabled)" if disabled else "")
 
@@ -102,7 +102,7 @@ def load_texts(
     entries: ReadEntries | None = None,
     language: Language = LANGUAGE,
 ) -> LoadedSpec:
-    """The same, from texts by file name. `root` is the place of the error that there is no gateway.
+    """Load texts by file name. `root` is the place of the error that there is no gateway.
 
     `entries` reads the files of entries that a document names; without it they are among `texts`.
     """

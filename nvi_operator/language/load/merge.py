@@ -34,7 +34,7 @@ class DocumentSource(Protocol):
         """The place of the value at `path` (or of its key), or of its nearest parent that was written."""
 
     def edited(self, data: bytes) -> tuple[DocumentSource, Patch] | None:
-        """The same source after an edit of its file, if that was of a few entries; else None. Raises SpecError."""
+        """The source after an edit of its file, if that was of a few entries; otherwise None. Raises SpecError."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Positions:
         return self.sources[number], path
 
     def after(self, number: int, source: DocumentSource, patch: Patch) -> Positions:
-        """The same after an edit of one source."""
+        """The merged spec after an edit of one source."""
         section = patch.delta.section
         sources = (*self.sources[:number], source, *self.sources[number + 1 :])
         named = [(n, patch(own) if n == number else own) for n, own in self.entries[section]]

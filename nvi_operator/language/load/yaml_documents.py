@@ -112,7 +112,7 @@ def first_parts(
 
 
 def name_of(document: Document | CutDocument) -> str | None:
-    """Of the gateway that a document is of, valid or not."""
+    """The name of the gateway that a document is of, valid or not."""
     metadata = document.data.get("metadata") if isinstance(document.data, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) and not is_operator(document) else None
     return name if isinstance(name, str) else None
@@ -194,7 +194,7 @@ class CutDocument:
         return None
 
     def of(self, rest: Document, language: Language) -> CutDocument:
-        """The same runs in `rest`, which has the same markers."""
+        """The runs in `rest`, which has the same markers."""
         return _cut_document(rest, self.raw, self.runs, language, self.cuts) if rest is not self.rest else self
 
     def with_runs(self, sections: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -248,7 +248,7 @@ class Assertion(Entry):
 
     @property
     def families(self) -> frozenset[int]:
-        """Of its packets: those of all sides that name addresses and nothing else."""
+        """The families of its packets: those of all sides that name addresses and nothing else."""
         common = set[int](FAMILIES)
         for side in (self.from_, self.at, self.to):
             if side and not any(isinstance(each, str) for each in side):

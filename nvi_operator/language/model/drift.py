@@ -78,7 +78,7 @@ class DriftPolicy(Model):
     )
 
     def of(self, kind: str, key: str) -> Policy:
-        """Of one object, by its kind and key."""
+        """The policy for one object, by its kind and key."""
         if kind not in LEAVABLE:
             return "heal"
         name = f"{kind} {key}"

@@ -376,7 +376,7 @@ _Pairs = tuple[tuple[Network, Network], ...]
 
 
 def _paired(left: Sequence[Network], right: Sequence[Network]) -> _Pairs:
-    """By family, IPv4 first."""
+    """Pairs by family, IPv4 first."""
     if len(left) == 1:
         return ((left[0], right[0]),)
     key = operator.attrgetter("version")

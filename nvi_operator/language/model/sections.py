@@ -142,7 +142,7 @@ class Language:
         return {section.name: len(getattr(spec, self.attributes[section.name])) for section in counted}
 
     def counts_text(self, spec: GatewaySpec) -> str:
-        """The same for people: `2 uplinks, 1 forward`."""
+        """The counts for people: `2 uplinks, 1 forward`."""
         named = ((self.by_name[name], count) for name, count in self.counts(spec).items() if count)
         return ", ".join(f"{count} {section.entry if count == 1 else section.entries}" for section, count in named)
 

@@ -118,7 +118,7 @@ def parse_service(value: object) -> Service:
 
 
 def check_protocols(ports: Iterable[Service] | None, from_ports: Iterable[Service] | None) -> None:
-    """Of `ports` and `fromPorts`, where both are given. Raises ValueError."""
+    """Check `ports` and `fromPorts`, where both are given. Raises ValueError."""
     if not ports or not from_ports:
         return
     if alone := {service.protocol for service in ports} ^ {service.protocol for service in from_ports}:

@@ -45,7 +45,7 @@ def only(data: bytes) -> tuple[int, bytes]:
 
 
 def read_number(payload: bytes) -> int:
-    """In network byte order, as nfnetlink has numbers."""
+    """A number in network byte order, as nfnetlink has them."""
     return int.from_bytes(payload, "big")
 
 

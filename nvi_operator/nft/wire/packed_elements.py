@@ -147,7 +147,7 @@ def raw_elements(codec: Codec, elements: Iterable[Element]) -> Collection[bytes]
 
 
 def packed(named: NamedSet) -> NamedSet:
-    """The same set, its elements in the kernel's form if they have one."""
+    """The set, its elements in the kernel's form if they have one."""
     found = codec_of(named)
     if found is None or isinstance(named.elements, PackedElements):
         return named

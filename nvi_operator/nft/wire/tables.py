@@ -58,7 +58,7 @@ def get_chains(sequence: int) -> bytes:
 
 
 def get_rules(sequence: int, table: NftTableFact) -> bytes:
-    """Of one table."""
+    """The message that asks for the rules of one table."""
     return message(_GET_RULE, _REQUEST | _DUMP, sequence, _string(_RULE_TABLE, table.name), family=_number_of(table))
 
 
@@ -92,7 +92,7 @@ def verdict_map(body: bytes) -> str | None:
 
 
 def table_fact(body: bytes) -> NftTableFact:
-    """From a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
+    """Parse a message of NFT_MSG_GETTABLE, from its struct nfgenmsg on."""
     found = dict(attributes(body[4:]))
     bits = read_number(found.get(_TABLE_FLAGS, b""))
     flags = {_FLAGS.get(1 << n, f"{1 << n:#x}") for n in range(bits.bit_length()) if bits >> n & 1}
@@ -101,7 +101,7 @@ def table_fact(body: bytes) -> NftTableFact:
 
 
 def ingress_chain(body: bytes) -> IngressChain | None:
-    """From a message of NFT_MSG_GETCHAIN; None for a chain without devices."""
+    """Parse a message of NFT_MSG_GETCHAIN; None for a chain without devices."""
     found = dict(attributes(body[4:]))
     hook = dict(attributes(found.get(_CHAIN_HOOK, b"")))
     family = _family(body)

@@ -49,7 +49,7 @@ class TraceEvent:
 
 
 def trace_event(message: bytes) -> TraceEvent | None:
-    """Of a netlink message, from its header on; None for any other, and for one that is cut."""
+    """Parse a netlink message, from its header on; None for any other, and for one that is cut."""
     if len(message) < 20 or struct.unpack_from("=H", message, 4)[0] != _MESSAGE:
         return None
     try:

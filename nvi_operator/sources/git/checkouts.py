@@ -87,7 +87,7 @@ class Checkouts:
         return Checkout.of(data)
 
     def checkout(self) -> Checkout | None:
-        """The same; None where there is none."""
+        """What `current` leads to; None where there is none."""
         try:
             return self.found()
         except (OSError, ValueError, TypeError, KeyError):
@@ -120,7 +120,7 @@ class Checkouts:
         return place
 
     def publish(self, tree: Path) -> None:
-        """From now on this tree is the current one. Raises OSError."""
+        """Make this tree the current one. Raises OSError."""
         scratch = self.directory / f".current-{secrets.token_hex(4)}"
         os.symlink(tree.relative_to(self.directory), scratch)
         try:

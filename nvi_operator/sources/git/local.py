@@ -121,7 +121,7 @@ def _label(revision: str, commit: str) -> str:
 
 
 def _matches(names: list[str], patterns: list[str]) -> bool:
-    """As a shell has it: hidden names match no pattern, and what a tree calls `..` is none of them."""
+    """Match as a shell does: hidden names match no pattern, and what a tree calls `..` is none of them."""
     if len(names) != len(patterns):
         return False
     return all(

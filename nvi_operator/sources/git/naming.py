@@ -42,7 +42,7 @@ def fetched_directory(
 
 
 def in_the_repository(error: SpecError, checkouts: Checkouts, remote: str) -> SpecError:
-    """The same error, with the names that the files have in the repository."""
+    """The error with the names that the files have in the repository."""
     checkout = checkouts.checkout()
     if checkout is None:
         return NotFetchedError(remote)
@@ -51,7 +51,7 @@ def in_the_repository(error: SpecError, checkouts: Checkouts, remote: str) -> Sp
 
 
 def renamed(error: SpecError, before: str, after: str, *, between: str = "/") -> SpecError:
-    """The same error, where directory `before` is called `after`; `between` it and the names of its files."""
+    """The error with directory `before` called `after`; `between` it and the names of its files."""
 
     def name(text: str) -> str:
         return text.replace(f"{before}/", f"{after}{between}").replace(before, after)

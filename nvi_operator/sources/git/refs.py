@@ -61,7 +61,7 @@ def choose(refs: Mapping[str, str], branch: str | None, tag: str | None) -> Tip:
 
 
 def version(name: str) -> tuple[tuple[int, int, str], ...]:
-    """To compare versions: numbers as numbers, and `v2.0-rc1` before `v2.0`."""
+    """A key to compare versions by: numbers as numbers, and `v2.0-rc1` before `v2.0`."""
     parts = re.findall(r"\d+|[^\d]+", name)
     key = [(2, int(part), "") if part.isdecimal() else (0 if part[0] in "-~" else 3, 0, part) for part in parts]
     return (*key, (1, 0, ""))

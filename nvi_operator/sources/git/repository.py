@@ -72,7 +72,7 @@ class Repository:
         return self._ask("rev-parse", "--verify", _FETCHED).decode().strip()
 
     def commit_of(self, identity: str) -> str:
-        """Of a commit, or of a tag that is one."""
+        """The commit that an object is, or that a tag names."""
         try:
             return self._ask("rev-parse", "--verify", f"{identity}^{{commit}}").decode().strip()
         except SourceError as error:
@@ -105,7 +105,7 @@ class Repository:
         return ", ".join(plain_text(name) for name in names[:8] if name) or "no directories"
 
     def contents(self, blobs: Sequence[Blob]) -> Iterator[bytes]:
-        """Of each, as it is in the repository: without filters, line endings and attributes."""
+        """The content of each, as it is in the repository: without filters, line endings and attributes."""
         if not blobs:
             return
         with subprocess.Popen(

@@ -39,7 +39,7 @@ class Signatures:
 
 
 def settings(signatures: Signatures) -> list[str]:
-    """For git. A list that is not named is empty."""
+    """The settings for git. A list that is not named is empty."""
     revoked = [f"gpg.ssh.revocationFile={signatures.revoked_keys}"] if signatures.revoked_keys else []
     return [
         f"gpg.ssh.allowedSignersFile={signatures.allowed_signers or os.devnull}",

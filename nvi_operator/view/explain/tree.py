@@ -54,7 +54,7 @@ def _way(explanation: Explanation, way: WalkTree, width: int | None, kernel: boo
 
 
 def step_lines(steps: Sequence[StepWords], width: int | None, kernel: bool) -> Iterator[TreeLine]:
-    """By stage; the end of the way follows below them."""
+    """The steps by stage; the end of the way follows below them."""
     size = min(max((len(step.label) for step in steps), default=0), _LONGEST_LABEL)
     for stage, group in groupby(steps, key=lambda step: step.stage):
         yield Segment("├─ ", "dim"), Segment(STAGES[stage], "cyan")

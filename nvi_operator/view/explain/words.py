@@ -94,7 +94,7 @@ def _subject(step: Step) -> tuple[str, str, str]:
 
 
 def _object(step: Step) -> tuple[str, str, str]:
-    """Of other owned kinds: the device, programs and guards."""
+    """The words for other owned kinds: the device, programs and guards."""
     for kind in KINDS.values():
         if isinstance(step.subject, kind.type):
             subject: Any = step.subject
@@ -196,7 +196,7 @@ def ending_words(explanation: Explanation, way: WalkTree) -> Iterator[tuple[str,
 
 
 def _plain(packet: Packet) -> Packet:
-    """As it is on the wire, without what is of this host alone."""
+    """The packet as it is on the wire, without what is of this host alone."""
     return Packet(None, packet.protocol, packet.source, packet.destination, **_ports(packet), dscp=packet.dscp)
 
 

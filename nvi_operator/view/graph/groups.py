@@ -50,7 +50,7 @@ class Group:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Of one entry its own; of several how many servers they lead to, and names."""
+        """Of a single entry its own lines; of several how many servers they lead to, and names."""
         if len(self.entries) == 1:
             return self.entries[0].lines
         servers = {server for entry in self.entries for server in entry.servers}

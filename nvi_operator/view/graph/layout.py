@@ -73,7 +73,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Path:
-    """From the right side of one thing to the left side of another. `bar`: by way of an upright line there."""
+    """A line from the right side of one thing to the left side of another. `bar`: by way of an upright line there."""
 
     line: Line
     start: Point

@@ -10,7 +10,7 @@ from nvi_operator.dataclass import dataclass
 
 
 class GraphColumn(Enum):
-    """From left to right."""
+    """The columns from left to right."""
 
     INSIDE = "inside"
     STAGE_1 = "stage 1: translate"
@@ -19,7 +19,7 @@ class GraphColumn(Enum):
 
 
 class Opened(Enum):
-    """From where flows of a line are opened. Their answers take the same line back."""
+    """The side from which flows of a line are opened. Their answers take the same line back."""
 
     INSIDE = "inside"
     OUTSIDE = "outside"
@@ -27,7 +27,7 @@ class Opened(Enum):
 
 
 class ChangeKind(Enum):
-    """What becomes of a highlighted flow."""
+    """How a change of the spec affects a highlighted flow."""
 
     NEW = "new"
     CHANGED = "changed"

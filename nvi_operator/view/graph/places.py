@@ -42,7 +42,7 @@ class InterfaceIndex:
         return frozenset(_overlapping(self._owned, _span(network)))
 
     def uplink_or_owner(self, place: str) -> frozenset[str]:
-        """Of an uplink's name or a public address."""
+        """The uplink of that name, or the one that has a public address."""
         if place in self._spec.uplinks:
             return frozenset({place})
         return frozenset(_overlapping(self._owned, _alone(parse_address(place))))
@@ -74,7 +74,7 @@ class InterfaceIndex:
 
 
 def _index(owned: Iterable[tuple[str, Network]]) -> _Owners:
-    """By family and prefix length: there may be 100,000 addresses to look up."""
+    """Prefixes by family and length: there may be 100,000 addresses to look up."""
     index: _Owners = {}
     for name, network in owned:
         same = index.setdefault((network.version, network.prefixlen), {})

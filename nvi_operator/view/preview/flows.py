@@ -209,7 +209,7 @@ def _sign(change: FlowChange) -> str:
 
 
 def _is_transit(change: FlowChange) -> bool:
-    """From one uplink to another: a gateway passes that on and no more, and ISPs do not send it."""
+    """Does it go from one uplink to another? A gateway passes that on and no more, and ISPs do not send it."""
     inner = (End.INSIDE, End.GATEWAY)
     return all(name in change.names for name in change.sources) and not any(
         each.end in inner for each in (*change.before, *change.after)

@@ -69,5 +69,5 @@ def fenced(lines: Iterable[str], language: str = "text") -> str:
 
 
 def _longest(text: str) -> int:
-    """Of the runs of backticks in it."""
+    """The length of the longest run of backticks in it."""
     return max(map(len, _TICKS.findall(text)), default=0)

@@ -17,7 +17,7 @@ from nvi_operator.view.preview.blocks import clean
 
 
 def problems(preview: Preview) -> Iterator[SpecProblem]:
-    """Of what would be in force."""
+    """The problems of what would be in force."""
     for refused in preview.refused:
         if refused.is_base:
             continue
@@ -53,7 +53,7 @@ def code_quality(preview: Preview) -> list[dict[str, Any]]:
 
 
 def error_lines(preview: Preview) -> Iterator[str]:
-    """As each command prints an error."""
+    """The error as each command prints it."""
     for refused in preview.refused:
         if not refused.is_base:
             yield _told(refused.error)
