@@ -108,6 +108,15 @@ frr() { # DAEMON: with $scratch/DAEMON.conf
         -i "$scratch/$1.pid" -f "$scratch/$1.conf" >"$scratch/$1.log" 2>&1 &
 }
 
+frr13() { # DAEMON: of $root13, with $scratch/DAEMON.conf
+    mkdir -p "$root13/run/frr"
+    ln -sfT "$root13/run/frr" "$scratch/frr"
+    printf 'root:x:0:0::/:/bin/sh\nfrr:x:60997:60997::/:/bin/sh\n' >"$root13/etc/passwd"
+    printf 'root:x:0:\nfrr:x:60997:\nfrrvty:x:60996:root\n' >"$root13/etc/group"
+    cp "$scratch/$1.conf" "$root13/etc/frr/"
+    inside13 "/usr/lib/frr/$1" -u root -g root -f "/etc/frr/$1.conf" >"$scratch/$1.log" 2>&1 &
+}
+
 frr_answers() { # DAEMON COMMAND...: the answer to the last command
     python3 - "$scratch/frr/$1.vty" "${@:2}" <<'P'
 import socket
