@@ -22,8 +22,9 @@ from pathlib import Path
 from bench.control import usage
 from bench.report import machine
 from bench.stats import summary
-from nvi_operator.kernel.netlink.conntrack import Conntrack
+from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netlink.socket import CREATE, NETFILTER, REQUEST, Netlink, header
+from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.wire.attributes import NESTED, attribute
 from nvi_operator.topology.flows import FlowQuestion
 from tests.lab import Host, Lab
@@ -77,9 +78,9 @@ def by_nvictl(host: Host) -> tuple[float, float]:
     """CPU seconds, and MiB."""
 
     def there() -> int:
-        with Conntrack() as conntrack:
+        with Kernel(Numbers()) as kernel:
             question = FlowQuestion(4, "", translated=ip_network(_LOST))
-            return conntrack.end(list(conntrack.flows(question)))
+            return kernel.end_flows(kernel.tracked_flows(question))
 
     usage.reset_peak()
     held, began = usage.peak(), usage.cpu()

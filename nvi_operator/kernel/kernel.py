@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from heapq import nlargest
@@ -170,13 +170,15 @@ class Kernel:
             )
         self._begun = True
 
-    def tracked_flows(self, question: FlowQuestion) -> list[TrackedFlow]:
-        """Entries of conntrack. Raises KernelError."""
+    def tracked_flows(self, question: FlowQuestion) -> Iterator[TrackedFlow]:
+        """Entries of conntrack, as the kernel lists them. Raises KernelError."""
         with Conntrack() as conntrack:
-            return list(conntrack.flows(question))
+            yield from conntrack.flows(question)
 
-    def end_flows(self, flows: Sequence[TrackedFlow]) -> int:
-        """Delete exactly these entries; returns how many were there still. Raises KernelError."""
+    def end_flows(self, flows: Iterable[TrackedFlow]) -> int:
+        """Delete exactly these entries, also while they are listed; returns how many were there still. Raises
+        KernelError.
+        """
         with Conntrack() as conntrack:
             return conntrack.end(flows)
 

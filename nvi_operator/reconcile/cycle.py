@@ -9,7 +9,7 @@ a step failed: plan back to the state before, apply that, and raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -60,7 +60,7 @@ class AnyKernel(Observed, Protocol):
 
     def tracked_flows(self, question: FlowQuestion) -> Iterable[TrackedFlow]: ...
 
-    def end_flows(self, flows: Sequence[TrackedFlow]) -> int: ...
+    def end_flows(self, flows: Iterable[TrackedFlow]) -> int: ...
 
 
 def preview(kernel: Observed, compiler: Compiler) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class FlowKernel(Protocol):
 
     def tracked_flows(self, question: FlowQuestion) -> Iterable[TrackedFlow]: ...
 
-    def end_flows(self, flows: Sequence[TrackedFlow]) -> int: ...
+    def end_flows(self, flows: Iterable[TrackedFlow]) -> int: ...
 
 
 def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bool = False) -> Plan:
@@ -35,18 +35,37 @@ def with_stranded(kernel: FlowKernel, compiler: Compiler, plan: Plan, *, end: bo
     waiting: set[Network] = set()
     for question in asked.questions():
         ended = 0 if end else None
+        tally = _Tally(asked, question)
         try:
-            there = list(kernel.tracked_flows(question))
-            flows = [flow for flow in there if asked.is_stranded(question, flow)]
-            if question.lost and question.translated and len(there) > len(flows):
-                waiting.add(question.translated)
-            if end and flows and spec.stranded_flows == "end":
-                ended = kernel.end_flows(flows)
+            stranded = tally.of(kernel.tracked_flows(question))
+            if end and spec.stranded_flows == "end":
+                ended = kernel.end_flows(stranded)
+            for _ in stranded:
+                pass
         except NviError as error:  # the gateway is as it should be all the same
-            found.append(StrandedCount(f"{question.why}: {error.message}", 0, ended))
+            found.append(StrandedCount(f"{question.why}: {error.message}", tally.stranded, ended))
             continue
-        if flows:
-            found.append(StrandedCount(question.why, len(flows), ended))
+        if question.lost and question.translated and tally.others:
+            waiting.add(question.translated)
+        if tally.stranded:
+            found.append(StrandedCount(question.why, tally.stranded, ended))
     if end:
         compiler.lost = frozenset(waiting)
     return replace(plan, stranded=tuple(found))
+
+
+class _Tally:
+    """Passes the stranded flows on, one by one, and counts both sorts: there may be a million."""
+
+    def __init__(self, asked: StrandedFlows, question: FlowQuestion) -> None:
+        self.stranded = self.others = 0
+        self._asked = asked
+        self._question = question
+
+    def of(self, flows: Iterable[TrackedFlow]) -> Iterator[TrackedFlow]:
+        for flow in flows:
+            if self._asked.is_stranded(self._question, flow):
+                self.stranded += 1
+                yield flow
+            else:
+                self.others += 1

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from tests.lab import GatewayHost, Site
+from bench.stranded import entries, fill
+from nvi_operator.kernel.kernel import Kernel
+from nvi_operator.language.model.settings import Numbers
+from nvi_operator.topology.flows import FlowQuestion
+from tests.lab import GatewayHost, Lab, Site
 from tests.lab.daemon import Daemon
 from tests.lab.net import until
 from tests.lab.traffic import Flow
@@ -168,3 +174,24 @@ def test_a_preview_counts_the_flows_that_a_change_would_strand(
     assert f"! 1 flow stranded: {A} is no longer an uplink's" in told.replace("!   ", "! ")
     assert "stranded" not in gateway.nvictl("preview", *sides).stdout
     assert call.again().seen == A
+
+
+def test_any_number_of_flows_ends_while_they_are_listed_and_takes_no_memory(lab: Lab) -> None:
+    host = lab.host("router")
+    host.nft("table ip nat { chain o { type nat hook postrouting priority 100; }; }")
+    fill(host, "203.0.113.16", 0, 5_000)
+    fill(host, "203.0.113.17", 5_000, 250)
+
+    def end() -> tuple[int, int]:
+        tracemalloc.start()
+        with Kernel(Numbers()) as kernel:
+            question = FlowQuestion(4, "", translated=ip_network("203.0.113.16"))
+            ended = kernel.end_flows(kernel.tracked_flows(question))
+        return ended, tracemalloc.get_traced_memory()[1]
+
+    try:
+        ended, peak = host.call(end)
+    finally:
+        tracemalloc.stop()
+    assert (ended, entries(host)) == (5_000, 250)
+    assert peak < 1 << 20, "as many at once take 3 MiB"

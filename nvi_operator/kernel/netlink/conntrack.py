@@ -11,6 +11,7 @@ import errno
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.netlink.socket import ACK, DONE, DUMP, ERROR, NETFILTER, REQUEST, Netlink, header
@@ -68,9 +69,12 @@ class Conntrack:
                 if flow is not None and (network is None or address is not None or flow.answers_to in network):
                     yield flow
 
-    def end(self, flows: Sequence[TrackedFlow]) -> int:
+    def end(self, flows: Iterable[TrackedFlow]) -> int:
         """Delete exactly these. Returns how many were there still."""
-        return sum(self._end(flows[at : at + _BATCH]) for at in range(0, len(flows), _BATCH))
+        source, ended = iter(flows), 0
+        while batch := list(islice(source, _BATCH)):
+            ended += self._end(batch)
+        return ended
 
     def _end(self, flows: Sequence[TrackedFlow]) -> int:
         first, messages = self._sequence + 1, []
