@@ -12,14 +12,13 @@ from ipaddress import ip_network
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError
 from nvi_operator.language.model.values import IFNAME_PATTERN, Family, Network, within
+from nvi_operator.pattern import pattern
 from nvi_operator.topology.facts import Facts, LinkFact
 
 # What hosts inside have: RFC 1918, RFC 6598 (shared by a provider's customers), RFC 4193.
 _INSIDE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 # Bridges of programs that translate their networks themselves.
-_OTHERS = re.compile(
-    r"docker\d+|br-[0-9a-f]{12}|docker_gwbridge|podman\d+|cni\d+|virbr\d+|lxcbr\d+|lxdbr\d+|incusbr\d+"
-)
+_OTHERS = pattern(r"docker\d+|br-[0-9a-f]{12}|docker_gwbridge|podman\d+|cni\d+|virbr\d+|lxcbr\d+|lxdbr\d+|incusbr\d+")
 _CARRIERS = ("ifb", "nvi")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from nvi_operator.pattern import pattern
 from nvi_operator.topology.first_spec import FirstSpec, GuessedInside, GuessedUplink
 
 # Others could be numbers or words to YAML.
-_PLAIN = re.compile(r"[A-Za-z]{2,}\d[\w.-]*")
+_PLAIN = pattern(r"[A-Za-z]{2,}\d[\w.-]*")
 
 
 def _quoted(ifname: str) -> str:

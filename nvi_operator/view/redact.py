@@ -10,20 +10,22 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from nvi_operator.pattern import pattern
+
 REMOVED = "REMOVED"
 
-_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?(-----END \1-----|\Z)", re.DOTALL)
-_USERINFO = re.compile(r"(?<=://)[^\s/@]+(?=@)")
+_PEM = pattern(r"-----BEGIN ([A-Z0-9 ]+)-----.*?(-----END \1-----|\Z)", re.DOTALL)
+_USERINFO = pattern(r"(?<=://)[^\s/@]+(?=@)")
 _WORDS = r"passw(?:or)?d|passphrase|secret|token|psk|api-?key|private[-_]?key|preshared[-_]?key"
-_NAMED = re.compile(
+_NAMED = pattern(
     rf"""(?ix) ( (?:{_WORDS}) ["']? \s* [:=] \s* | \b authorization ["']? \s* [:=] \s* (?:basic|bearer)? \s* )
         ( "[^"\n]*" | '[^'\n]*' | [^\s,}}&]+ )"""
 )
-_QUERY = re.compile(r"(https?://[^\s?'\"<>]+\?)[^\s'\"<>]+")
-_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?!=)")  # of WireGuard: 32 bytes in base64
+_QUERY = pattern(r"(https?://[^\s?'\"<>]+\?)[^\s'\"<>]+")
+_KEY = pattern(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?!=)")  # of WireGuard: 32 bytes in base64
 
-_MAC = re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
+_MAC = pattern(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
+_EMAIL = pattern(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _V4 = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(/\d{1,2})?(?![\w]|\.\d)")
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8})(/\d{1,3})?(?![\w:]|\.\d)")
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from nvi_operator.kernel.bpf import objects
 from nvi_operator.kernel.bpf.elf import Order
+from nvi_operator.pattern import pattern
 
 PROGRAMS = Path(__file__).with_name("programs")
 ORDERS: tuple[Order, ...] = ("little", "big")
 # The third instruction set has 32-bit operations; Linux 5.1.
 _FLAGS = ("-O2", "-g", "-Wall", "-Wextra", "-Werror", "-mcpu=v3", "-I.", "-ffile-compilation-dir=.")
-_INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
+_INCLUDE = pattern(r'^#include "(.+)"$', re.MULTILINE)
 
 
 def names() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -10,6 +9,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.kernel.bpf.maps import PERCPU_ARRAY, MapInfo
 from nvi_operator.kernel.bpf.program import one_bit
 from nvi_operator.kernel.bpf.tcx import Hook
+from nvi_operator.pattern import pattern
 
 COUNTERS = "nvi_refused"
 
@@ -54,7 +54,7 @@ class GuardProgram:
         return name == self.program or self.is_own(name)
 
 
-_NAME = re.compile(r"nvi_(ingress|egress)_[01][0-9a-f]")
+_NAME = pattern(r"nvi_(ingress|egress)_[01][0-9a-f]")
 
 
 def is_guard(name: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping
 
 from nvi_operator.kernel.bpf.maps import HASH, PERCPU_ARRAY, MapInfo
 from nvi_operator.kinds.tc_program import InInterface, ProgramOptions
+from nvi_operator.pattern import pattern
 
 OBJECT, NAME = "device", "nvi_device"
 REASONS = ("reinjected", "no_stage_bit", "no_device", "loop", "other")
@@ -17,7 +17,7 @@ PORTS_MAP = MapInfo(PORTS, HASH, 4, 8, 4096)  # ifindex -> MAC, and whether fram
 COUNTERS_MAP = MapInfo(COUNTERS, PERCPU_ARRAY, 4, 8, len(REASONS))
 
 # Up to version 0.1 the name said the options.
-_NAME = re.compile(r"nvi_device|nvi_[mi][h_][01][0-9a-f](?!0000)[0-9a-f]{4}")
+_NAME = pattern(r"nvi_device|nvi_[mi][h_][01][0-9a-f](?!0000)[0-9a-f]{4}")
 
 
 def is_device(name: str) -> bool:

@@ -18,12 +18,13 @@ from nvi_operator.kernel.kmod.sources import copy_sources
 from nvi_operator.kernel.kmod.survey import survey_module
 from nvi_operator.kmod.facts import ModuleFile
 from nvi_operator.kmod.verdict import headers_command
+from nvi_operator.pattern import pattern
 
 _SECONDS = 600
 _SHOWN = 15  # lines
 # What make, sh and its scripts print where a compiler, or a tool of the kernel's build, is missing. For a missing
 # header the compiler prints "fatal error" before the name.
-_MISSING = re.compile(
+_MISSING = pattern(
     r"^\S+: (?:(?:line )?\d+: )?(\S+): (?:command not found|not found|No such file or directory)$", re.MULTILINE
 )
 # make passes these on to the makes that it calls; those of a make that called this one are about something else.

@@ -30,6 +30,7 @@ from nvi_operator.language.fast.line_diff import MOST, LineSpan
 from nvi_operator.language.load.yaml_reader import Path, parse
 from nvi_operator.language.load.yaml_scalars import may_be_other_than_text, value_of
 from nvi_operator.language.model.values import is_name
+from nvi_operator.pattern import pattern
 
 LEAST = 4096  # characters that a run must have to be worth it
 
@@ -42,10 +43,10 @@ _FIELD = rf"[A-Za-z]++: ++{_VALUE}"
 _COMMENT = r"#[\t -~\xa0-\u2027\u202a-\ud7ff]*+"
 _REST = rf" *+(?:(?<= ){_COMMENT})?\n"  # of a line: nothing, or a comment
 
-_SPEC = re.compile(rf"^spec:{_REST}", re.MULTILINE)
-_PAIR = re.compile(rf"([A-Za-z]+): +({_VALUE})")
-_PAIR_OF_LINE = re.compile(rf"^ +([A-Za-z]+): +({_VALUE})", re.MULTILINE)
-_ITEMS = re.compile(_ITEM)
+_SPEC = pattern(rf"^spec:{_REST}", re.MULTILINE)
+_PAIR = pattern(rf"([A-Za-z]+): +({_VALUE})")
+_PAIR_OF_LINE = pattern(rf"^ +([A-Za-z]+): +({_VALUE})", re.MULTILINE)
+_ITEMS = pattern(_ITEM)
 
 
 class NotPlainError(Exception):

@@ -8,7 +8,6 @@ neither never comes here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from functools import cache
@@ -31,9 +30,10 @@ from nvi_operator.language.model.form import Form, ValidationError, form_of, val
 from nvi_operator.language.model.host import FOLDER, Host
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import listed, nearest, short
+from nvi_operator.pattern import pattern
 
 _VARIABLE = MARK.encode()
-_HOST = re.compile(rb"""\bkind["']? *: *["']?Host\b""")
+_HOST = pattern(rb"""\bkind["']? *: *["']?Host\b""")
 
 _WHATEVER = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 

@@ -17,12 +17,13 @@ from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Branch, Document, Path, Places, own_place
 from nvi_operator.language.wording import shown
+from nvi_operator.pattern import pattern
 
 HOSTNAME = "hostname"  # the variable that every spec has
 MARK = "${"
 
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}\s]*)\}|\$\{")
-_WHOLE = re.compile(r"\$\{([^{}\s]*)\}")
+_REFERENCE = pattern(r"\$\$\{|\$\{([^{}\s]*)\}|\$\{")
+_WHOLE = pattern(r"\$\{([^{}\s]*)\}")
 _NOT_FILLED = ("vars", "host")  # sections: one defines variables, the other chooses the gateway
 
 

@@ -19,10 +19,11 @@ from nvi_operator.language.load.entry_rows import Rows, place, row_document
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places
 from nvi_operator.language.model.base import ModelField, fields_of
 from nvi_operator.language.wording import nearest, shown
+from nvi_operator.pattern import pattern
 
 _BOOLEANS = {"true": True, "false": False}
 # The csv module does not tell at which column a cell begins, so this reads lines with quotes, and lines with errors.
-_CELL = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",]*?))\s*(?P<end>,|$)')
+_CELL = pattern(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",]*?))\s*(?P<end>,|$)')
 
 
 class _Cell(NamedTuple):

@@ -8,12 +8,13 @@ from typing import Any
 from nvi_operator.errors import Position, SpecError, SpecProblem
 from nvi_operator.language.model.sections import LANGUAGE
 from nvi_operator.language.wording import short
+from nvi_operator.pattern import pattern
 
 _BOM = b"\xef\xbb\xbf"
 # What libyaml calls printable (YAML 1.2.2, chapter 5.1).
 _PRINTABLE = "\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
-_KEY = re.compile(r" *(?:- +)*(?P<key>[A-Za-z]+):(?P<value>[^ :].*?) *(?: #.*)?$")
-_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
+_KEY = pattern(r" *(?:- +)*(?P<key>[A-Za-z]+):(?P<value>[^ :].*?) *(?: #.*)?$")
+_OTHER_BREAKS = pattern("[\x85\u2028\u2029]")
 _QUOTES = "put quotes around the whole value"
 _INDENT = "check the indentation of this line and of those before it"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -12,8 +11,9 @@ from nvi_operator.language.model.form import BeforeValidator, WithJsonSchema
 from nvi_operator.language.model.health import Probe
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.wording import HintedError, shown
+from nvi_operator.pattern import pattern
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")  # of a program, or below /run/netns
+_FILE_NAME = pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")  # of a program, or below /run/netns
 
 
 def _command(value: Any) -> Any:

@@ -4,7 +4,6 @@ judges by it.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from nvi_operator.dataclass import dataclass
@@ -14,10 +13,11 @@ from nvi_operator.language.model.form import BeforeValidator, OrShort, PlainSeri
 from nvi_operator.language.model.services import PortRange, Target
 from nvi_operator.language.model.values import HOST_PATTERN, Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, shown
+from nvi_operator.pattern import pattern
 
-_URL = re.compile(r"http://(\[[0-9a-fA-F:.]+\]|[0-9.]+)(?::([0-9]{1,5}))?(/[!-~]*)?")
-_PATH = re.compile(r"/[!-~]*")
-_DNS_NAME = re.compile(rf"\.|{HOST_PATTERN.pattern}\.?")
+_URL = pattern(r"http://(\[[0-9a-fA-F:.]+\]|[0-9.]+)(?::([0-9]{1,5}))?(/[!-~]*)?")
+_PATH = pattern(r"/[!-~]*")
+_DNS_NAME = pattern(rf"\.|{HOST_PATTERN.pattern}\.?")
 
 
 @dataclass(frozen=True)

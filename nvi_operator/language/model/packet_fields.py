@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.wording import HintedError, nearest, shown
+from nvi_operator.pattern import pattern
 
 # RFC 2474, 2597, 3246, 5865, 8622, with the names that nft has. The first name of a number is the one written.
 _NAMES = {f"cs{number}": 8 * number for number in range(8)}
@@ -15,7 +16,7 @@ _NAMES |= {f"af{class_}{drop}": 8 * class_ + 2 * drop for class_ in range(1, 5) 
 _NAMES |= {"ef": 46, "va": 44, "le": 1, "lephb": 1, "df": 0, "be": 0}
 DSCP: Mapping[str, int] = MappingProxyType(_NAMES)
 _NAME_OF = {number: name for name, number in reversed(_NAMES.items())}
-_MARK = re.compile(r"(0x[0-9a-f]{1,8}|[0-9]{1,10})(?:/(0x[0-9a-f]{1,8}|[0-9]{1,10}))?", re.IGNORECASE)
+_MARK = pattern(r"(0x[0-9a-f]{1,8}|[0-9]{1,10})(?:/(0x[0-9a-f]{1,8}|[0-9]{1,10}))?", re.IGNORECASE)
 WHOLE_MARK = 0xFFFFFFFF
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.values import Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, nearest, short, shown
+from nvi_operator.pattern import pattern
 
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOLS = (*PORT_PROTOCOLS, "icmp", "icmpv6", "gre", "esp", "ah")
@@ -27,7 +27,7 @@ PROTOCOL_NAMES = {
     136: "udplite",
 }
 FAMILY_OF_PROTOCOL: Mapping[str, int] = {"icmp": 4, "icmpv6": 6}  # of those that belong to one
-_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_PORT = pattern(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -14,20 +14,21 @@ from typing import Literal, NoReturn
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.wording import HintedError, shown
+from nvi_operator.pattern import pattern
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
-NAME_PATTERN = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+NAME_PATTERN = pattern(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 # `all` and `default` stand for all interfaces in /proc/sys/net/ipv4/conf: Linux 6.18 refuses them as names ("Invalid
 # argument"). `lo` takes part in no NAT.
 RESERVED_IFNAMES = ("all", "default", "lo")
 SELF = "self"  # in place of an address or an interface: the gateway itself
-IFNAME_PATTERN = re.compile(rf"(?!(?:{'|'.join(RESERVED_IFNAMES)})$)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,14}}")
-HOST_PATTERN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+IFNAME_PATTERN = pattern(rf"(?!(?:{'|'.join(RESERVED_IFNAMES)})$)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,14}}")
+HOST_PATTERN = pattern(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 # No absolute path, no parent, nothing hidden: no part begins with a dot.
-_ENTRY_FILE = re.compile(r"(?:[^./\\\0-\x1f][^/\\\0-\x1f]*/)*[^./\\\0-\x1f][^/\\\0-\x1f]*\.(?:csv|jsonl)")
+_ENTRY_FILE = pattern(r"(?:[^./\\\0-\x1f][^/\\\0-\x1f]*/)*[^./\\\0-\x1f][^/\\\0-\x1f]*\.(?:csv|jsonl)")
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 # Where no host's address is (RFC 6890, RFC 4291). Linux forwards nothing to the first of them, nor to the second.

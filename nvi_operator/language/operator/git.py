@@ -13,19 +13,20 @@ from nvi_operator.language.model.form import BeforeValidator, PlainSerializer, W
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.operator.fields import Duration, FilePath
 from nvi_operator.language.wording import HintedError, shown
+from nvi_operator.pattern import pattern
 
 HOSTNAME = "{hostname}"
 
 _HOST = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])"
 _USER = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _BELOW = r"[A-Za-z0-9._~@+=/-]*"
-_HTTPS = re.compile(rf"https://{_HOST}(?::\d+)?/{_BELOW}")
-_SSH = re.compile(rf"ssh://(?:{_USER}@)?{_HOST}(?::\d+)?/{_BELOW}")
-_SCP = re.compile(rf"(?:{_USER}@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//)[A-Za-z0-9._~/]{_BELOW}")
-_FILE = re.compile(rf"file:///{_BELOW}|/{_BELOW}")
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+=/-]*")
-_PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._@+=/*?-]*")
-_IN_REPOSITORY = re.compile(r"[A-Za-z0-9._@+={}-]+(?:/[A-Za-z0-9._@+={}-]+)*")
+_HTTPS = pattern(rf"https://{_HOST}(?::\d+)?/{_BELOW}")
+_SSH = pattern(rf"ssh://(?:{_USER}@)?{_HOST}(?::\d+)?/{_BELOW}")
+_SCP = pattern(rf"(?:{_USER}@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//)[A-Za-z0-9._~/]{_BELOW}")
+_FILE = pattern(rf"file:///{_BELOW}|/{_BELOW}")
+_REF = pattern(r"[A-Za-z0-9_][A-Za-z0-9._@+=/-]*")
+_PATTERN = pattern(r"[A-Za-z0-9_*?][A-Za-z0-9._@+=/*?-]*")
+_IN_REPOSITORY = pattern(r"[A-Za-z0-9._@+={}-]+(?:/[A-Za-z0-9._@+={}-]+)*")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Single values of the Operator document. Every parser raises ValueError with a sentence. Imports no pydantic: the
+"""Single values of the Operator document. Every parser raises ValueError with a sentence. Imports no model: the
 options of `nvictl run` are read by the same functions.
 """
 
@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.wording import HintedError, shown
+from nvi_operator.pattern import pattern
 
 LONGEST = 86400.0  # seconds of a duration
 
 # Paths reach the command lines of git and ssh, which read blanks, '%', '~' and quotes in ways of their own.
-_PATH = re.compile(r"/[A-Za-z0-9._@+=/-]*")
-_HEAD = re.compile(rb"^[\"']?kind[\"']? *: *[\"']?Operator\b", re.MULTILINE)
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_PATH = pattern(r"/[A-Za-z0-9._@+=/-]*")
+_HEAD = pattern(rb"^[\"']?kind[\"']? *: *[\"']?Operator\b", re.MULTILINE)
+_DURATION = pattern(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def may_have_operator(data: bytes) -> bool:

@@ -8,10 +8,11 @@ from fnmatch import fnmatchcase
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import SourceError
+from nvi_operator.pattern import pattern
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
 TESTING = "refs/heads/testing/"
-_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ID = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)

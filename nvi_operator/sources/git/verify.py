@@ -14,11 +14,12 @@ from pathlib import Path
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import RefusedError, SourceError
+from nvi_operator.pattern import pattern
 
-_GPG = re.compile(r"^\[GNUPG:\] (GOODSIG|EXPSIG|EXPKEYSIG|REVKEYSIG|BADSIG|NO_PUBKEY) (\S+) ?(.*)$", re.MULTILINE)
-_SSH = re.compile(r'^Good "git" signature for (.+) with (\S+ key SHA256:\S+)$', re.MULTILINE)
-_SSH_UNKNOWN = re.compile(r'^Good "git" signature with (\S+ key SHA256:\S+)$', re.MULTILINE)
-_SSH_TIME = re.compile(r"key (has expired|is not yet valid)")
+_GPG = pattern(r"^\[GNUPG:\] (GOODSIG|EXPSIG|EXPKEYSIG|REVKEYSIG|BADSIG|NO_PUBKEY) (\S+) ?(.*)$", re.MULTILINE)
+_SSH = pattern(r'^Good "git" signature for (.+) with (\S+ key SHA256:\S+)$', re.MULTILINE)
+_SSH_UNKNOWN = pattern(r'^Good "git" signature with (\S+ key SHA256:\S+)$', re.MULTILINE)
+_SSH_TIME = pattern(r"key (has expired|is not yet valid)")
 
 _REASONS = {
     "EXPSIG": "the signature of {who} has expired",

@@ -19,6 +19,7 @@ from nvi_operator.explain.words import end_words, packet_words
 from nvi_operator.kinds import KINDS
 from nvi_operator.kinds.route import Route
 from nvi_operator.nft.text import rule_text, value_text
+from nvi_operator.pattern import pattern
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.model import Topology
@@ -27,7 +28,7 @@ from nvi_operator.view.counters import MEANINGS
 from nvi_operator.view.entry_words import entry_word
 from nvi_operator.view.explain.model import Explanation, WalkTree
 
-_PORT = re.compile(r"(?:\[([0-9a-f:]+)\]|([0-9.]+)):(\d+)\b")
+_PORT = pattern(r"(?:\[([0-9a-f:]+)\]|([0-9.]+)):(\d+)\b")
 _MARKS = frozenset({"mark", "ct mark"})
 _NOTES = {"new": "new flow"}
 _DID = {"passed": "passes", "dropped": "dropped", "refused": "refused"}

@@ -6,16 +6,16 @@ link, no image and no HTML of a stranger reaches the forge.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from nvi_operator.language.wording import counted
+from nvi_operator.pattern import pattern
 from nvi_operator.preview.model import Preview
 from nvi_operator.view.preview.blocks import Block, blocks, clean, headline, same_line
 
 MARK = "<!-- nvictl preview -->"  # by which a workflow finds the comment that it wrote before
 MOST = 60_000  # characters; GitHub takes 65,536
-_TICKS = re.compile(r"`+")
+_TICKS = pattern(r"`+")
 
 
 def preview_markdown(preview: Preview) -> str:
