@@ -146,6 +146,8 @@ def _trial(
             raise
         tell(f"checks: not asked: {error.message}")
         return None
+    if back.revision and decisions.read().pending is None:
+        _tell_of_difference(lock, back)
     confirm = Confirm(asked) if asked else BY_CHECKS
     return Trial(decisions, confirm, content, back, failing=lambda: failing(checks, compiler.topology))
 
@@ -177,6 +179,24 @@ def _target(lock: GatewayLock, history: History, content: Content) -> ReturnTarg
             hint="apply its spec without --confirm first, which confirms it",
         )
     return ReturnTarget(0, NO_GATEWAY)
+
+
+def _tell_of_difference(lock: GatewayLock, back: ReturnTarget) -> None:
+    """The gateway may be otherwise than the record says: after an apply that a full disk could not record, for one.
+
+    NviError where this version cannot read the recorded spec: what could not be returned to is no way back.
+    """
+    from nvi_operator.kernel.kernel import Kernel
+    from nvi_operator.language.wording import counted
+    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.rollout.trial import compiler_of
+
+    compiler, numbers = compiler_of(back)
+    with Kernel(numbers, lock=lock, observes=True) as kernel:
+        differ = len(preview(kernel, compiler).steps)
+    if differ:
+        what = f"the gateway is not as revision {back.revision} says ({counted(differ, 'object')})"
+        tell(f"confirmation: {what}; an unconfirmed change returns to what the revision says")
 
 
 def _judge(trial: Trial, decisions: DecisionsFile, history: History) -> str:

@@ -86,6 +86,20 @@ def test_what_is_confirmed_stays(gateway: GatewayHost, decisions: DecisionsFile)
     until(lambda: not waiting(gateway), "nothing waits any more", seconds=20)
 
 
+def test_a_return_is_to_the_recorded_spec_which_is_told_where_another_one_holds(gateway: GatewayHost) -> None:
+    gateway.apply(spec())
+    path = gateway.host.call(state_directory) / "history.sqlite"
+    aside = path.rename(path.with_suffix(".aside"))
+    path.mkdir()
+    assert "this change is not recorded" in gateway.apply(WITHOUT_WEB).stderr
+    path.rmdir()
+    aside.rename(path)
+    done = gateway.nvictl("apply", gateway.spec(spec().replace("443/tcp", "444/tcp")), "--confirm", "1h")
+    assert "confirmation: the gateway is not as revision 1 says (" in done.stderr
+    gateway.nvictl("abort")
+    assert not gateway.differences(spec())
+
+
 def test_an_abort_returns_at_once_and_the_first_revision_to_no_gateway(gateway: GatewayHost) -> None:
     gateway.nvictl("apply", gateway.spec(spec()), "--confirm", "1h")
     assert gateway.nvictl("abort").stdout == "Aborted: revision 1.\n"
