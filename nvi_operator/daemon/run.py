@@ -20,6 +20,7 @@ from nvi_operator.daemon.journal import log_sink
 from nvi_operator.daemon.judge import DeadlineStation, Judge
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober
+from nvi_operator.daemon.probes.record import HealthRecord
 from nvi_operator.daemon.proof import Proof
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.service import NO_CHECKS, Daemon
@@ -98,7 +99,7 @@ def run_daemon(
         CachedKernel(events, lock) as kernel,
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
-        closing(Prober()) as prober,
+        closing(Prober(record=HealthRecord(cookie(), say))) as prober,
         closing(Hooks(hooks, event_log)) as told,
         History(state_directory()) as revisions,
         ExitStack() as stack,

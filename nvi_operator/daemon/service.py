@@ -190,6 +190,8 @@ class Daemon:
             self._accept(spec)
             if trigger.whole:
                 self._kernel.invalidate()
+            if spec is not None:
+                self._prober.restore(spec.spec)
             self._kernel.health = self._prober.health
             if self._judge and self._used and (suspension := self._judge.suspended(self._used)):
                 return self._only_look(suspension, spec, numbers)

@@ -14,7 +14,7 @@ from nvi_operator.errors import NviError
 from nvi_operator.store.directory import RUN
 from nvi_operator.store.lock import GatewayLock
 
-_OTHERS = ("settings-{}.json", "settings-{}.damaged", "control-{}.sock")
+_OTHERS = ("settings-{}.json", "settings-{}.damaged", "control-{}.sock", "health-{}.json")
 
 
 def sweep(living: Callable[[], Collection[int]], directory: Path = RUN) -> None:

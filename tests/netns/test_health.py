@@ -94,6 +94,25 @@ def test_it_is_left_while_it_is_down_and_taken_again_when_it_is_back(
     assert site.client.connect(site.far.address6, 443).seen == A6
 
 
+def test_a_restart_during_an_outage_moves_no_flow_to_the_dead_line(
+    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
+) -> None:
+    """The first reconcile of the new daemon comes before its first probe."""
+    text = probed(more="interval: 0.2, timeout: 0.2, down: 2, up: 2, holdDown: 1000")
+    daemon = start(text)
+    daemon.until("in sync", seconds=60)
+    until(lambda: states(gateway, text) == {"isp-a": "up", "isp-b": "up"}, "both are up")
+    cut(site, "isp-a")
+    until(lambda: states(gateway, text)["isp-a"] == "down", "isp-a is down")
+    daemon.until("leaves as isp-b", "in sync")
+    daemon.stop()
+    cut(site, "isp-a", mended=True)
+    assert "created" not in start(text).until("in sync", seconds=60), "the kernel holds what it asks for"
+    until(lambda: states(gateway, text)["isp-b"] == "up", "probes run")
+    assert states(gateway, text)["isp-a"] == "down", "the hold-down goes on"
+    assert site.client.connect(site.far.address, 443).seen == B
+
+
 def test_where_every_uplink_is_down_the_first_is_used_and_nothing_is_worse_than_without_probes(
     site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
 ) -> None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.daemon.health_state import HealthState
+from nvi_operator.daemon.probes.record import HealthRecord
 from nvi_operator.daemon.probes.targets import ProbeTarget, Stream, target
 from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.dataclass import dataclass
@@ -53,6 +54,17 @@ def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server
     return found
 
 
+def declared(spec: GatewaySpec) -> Mapping[str | Server, Health]:
+    """What has probes by the spec alone, before it is known how it is reached."""
+    found: dict[str | Server, Health] = {name: u.health for name, u in spec.uplinks.items() if u.health}
+    for name, forward in spec.forwards.items():
+        if forward.health:
+            for server in forward.to:
+                health = forward.health.of(server.address, forward.probed_port(server))
+                found[Server(name, str(server))] = health
+    return found
+
+
 def way_of(uplink: Uplink, family: Family) -> ProbePath | None:
     interface, source = uplink.interface, uplink.on_wire(family)
     if interface.ifindex is None or (source is None and family not in uplink.families):
@@ -79,18 +91,34 @@ class Prober:
         on_change: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.monotonic,
         day: Callable[[], float] = time.time,
+        record: HealthRecord | None = None,
     ) -> None:
         self.on_change = on_change
         self._now = now
         self._day = day
         self._epoll = select.epoll()
         self._rounds: dict[str | Server, _Rounds] = {}
+        self._record = record
+        self._before: Mapping[str | Server, HealthState] | None = None  # states of the daemon before, that still hold
         self.health = NO_HEALTH
 
     def close(self) -> None:
         for rounds in self._rounds.values():
             rounds.close()
         self._epoll.close()
+
+    def restore(self, spec: GatewaySpec) -> None:
+        """Before the first reconcile: what was down by the same probes when the daemon before ended is down still."""
+        if self._before is not None or self._record is None:
+            return
+        downs = self._record.read()
+        known = declared(spec) if downs else {}
+        self._before = {
+            name: downs[name].state(health)
+            for name, health in known.items()
+            if name in downs and downs[name].is_by(health)
+        }
+        self._publish(self._before)
 
     def follow(self, probed: Mapping[str | Server, Probed]) -> None:
         """Probe these from now on. States stay while the probes stay as they are, whatever the ways are."""
@@ -102,9 +130,12 @@ class Prober:
             if known is None or known.probed.health != wanted.health:
                 if known:
                     known.close()
-                self._rounds[name] = _Rounds(wanted, self._epoll, self._in_step(wanted.health, now), now)
+                state = None if known or not self._before else self._before.get(name)
+                state = state or HealthState.initial(wanted.health, now)
+                self._rounds[name] = _Rounds(wanted, self._epoll, self._in_step(wanted.health, now), state)
             elif known.probed != wanted:
                 known.move(wanted)
+        self._before = {}
         if {*self.health.uplinks, *self.health.servers} != self._rounds.keys():
             self._tell()
 
@@ -148,10 +179,15 @@ class Prober:
             self.on_change()
 
     def _tell(self) -> None:
+        self._publish({name: rounds.state for name, rounds in self._rounds.items()})
+        if self._record is not None:
+            self._record.write({name: (rounds.state, rounds.probed.health) for name, rounds in self._rounds.items()})
+
+    def _publish(self, found: Mapping[str | Server, HealthState]) -> None:
         now, day = self._now(), self._day()
         states: dict[str | Server, ProbedState] = {}
-        for name, rounds in self._rounds.items():
-            known, state = self._known(name), rounds.state
+        for name, state in found.items():
+            known = self._known(name)
             if known is None or known.state != state.state:
                 known = ProbedState(state.state, round(day - (now - state.since), 3), state.reason)
             states[name] = known
@@ -167,9 +203,9 @@ class Prober:
 class _Rounds:
     """The rounds of one uplink or server: a question to each target every `interval`, judged `wait` seconds later."""
 
-    def __init__(self, probed: Probed, epoll: select.epoll, due: float, now: float) -> None:
+    def __init__(self, probed: Probed, epoll: select.epoll, due: float, state: HealthState) -> None:
         self.probed = probed
-        self.state = HealthState.initial(probed.health, now)
+        self.state = state
         self.due = due  # the next question
         self._deadline = _NEVER  # of the answers to the last one
         self._epoll = epoll

@@ -1,0 +1,90 @@
+"""What was down when a daemon ended, so that the next one begins there.
+
+A restart during an outage would move flows back to the dead uplink until its probes have failed again, and would
+forget the hold-down. A file in /run for each network namespace: a reboot clears it, and its times are of
+CLOCK_MONOTONIC, which goes on across a restart. Only what was down by the same probes counts; what cannot be read
+counts as nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nvi_operator.daemon.health_state import HealthState, TargetState
+from nvi_operator.dataclass import dataclass
+from nvi_operator.errors import ConflictError, NviError
+from nvi_operator.language.model.health import Health
+from nvi_operator.store.directory import RUN, file_errors, open_file, write_file
+from nvi_operator.topology.health import Server
+
+_MOST_BYTES = 1 << 20
+
+Name = str | Server
+
+
+@dataclass(frozen=True)
+class Down:
+    """An uplink or a server: since when (CLOCK_MONOTONIC), why, and by which probes."""
+
+    since: float
+    reason: str
+    probes: str
+
+    def is_by(self, health: Health) -> bool:
+        return self.probes == repr(health)
+
+    def state(self, health: Health) -> HealthState:
+        """It works again when its targets have answered as often as `up` says."""
+        failed = TargetState(works=False, reason="no answer since the restart")
+        return HealthState((failed,) * len(health.probes), "down", self.since, self.reason)
+
+
+class HealthRecord:
+    """`say` gets what cannot be written; once."""
+
+    def __init__(self, cookie: int, say: Callable[[str], None], directory: Path = RUN) -> None:
+        self._path = directory / f"health-{cookie}.json"
+        self._say = say
+        self._told = False
+        self._written: dict[Name, Down] | None = None
+
+    def read(self) -> dict[Name, Down]:
+        try:
+            with open(open_file(self._path, os.O_RDONLY, create=False), "rb") as file:
+                return dict(map(_parsed, json.loads(file.read(_MOST_BYTES))))
+        except (OSError, ConflictError, ValueError, TypeError, KeyError, RecursionError):
+            return {}
+
+    def write(self, states: Mapping[Name, tuple[HealthState, Health]]) -> None:
+        """Those that are down. Nothing is written while they are the same."""
+        downs = {
+            name: Down(state.since, state.reason, repr(health))
+            for name, (state, health) in states.items()
+            if state.state == "down"
+        }
+        if downs == self._written or not (downs or self._path.exists()):
+            return
+        try:
+            with file_errors(f"{self._path}: recording which probes fail"):
+                write_file(self._path, json.dumps([_plain(name, down) for name, down in downs.items()]).encode())
+            self._written = downs
+        except NviError as error:
+            if not self._told:
+                self._say(str(error))
+            self._told = True
+
+
+def _plain(name: Name, down: Down) -> dict[str, Any]:
+    return {"name": name, "since": down.since, "reason": down.reason, "probes": down.probes}
+
+
+def _parsed(entry: Any) -> tuple[Name, Down]:
+    name = entry["name"]
+    return (
+        Server(*map(str, name)) if isinstance(name, list) else str(name),
+        Down(float(entry["since"]), str(entry["reason"]), str(entry["probes"])),
+    )
