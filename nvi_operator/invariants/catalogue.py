@@ -31,6 +31,7 @@ class Invariant:
 
 
 UNTRANSLATED = Invariant("no-untranslated-source", "no inside source leaves an uplink untranslated", "error")
+OWN_UPLINK = Invariant("no-foreign-source", "a source leaves by its uplink, unless a route names it", "warning")
 ARRIVE = Invariant(
     "forwards-arrive", "every forward reaches its server, and answers return by the uplink of its address", "error"
 )
@@ -39,6 +40,7 @@ INVARIANTS = (
     Invariant("no-dead-entry", "every entry has an effect", "warning", dead_entries),
     Invariant("no-shared-claim", "what an entry gives to one source no other gives away", "error", claimed_twice),
     UNTRANSLATED,
+    OWN_UPLINK,
     ARRIVE,
     LOOP,
 )

@@ -1,4 +1,4 @@
-"""Nothing from inside leaves an uplink untranslated, and no packet goes round in circles."""
+"""Nothing from inside leaves an uplink untranslated or with a source of another one, and no packet goes round in circles."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.verdict import Dropped, Forwarded, NotModelled
 from nvi_operator.explain.walk import Walk
 from nvi_operator.invariants.classes import Classes
+from nvi_operator.invariants.names import entry_words
 from nvi_operator.invariants.result import Unknown, Violation, not_modelled
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.state.fib_rule import FibRule
@@ -30,6 +31,28 @@ def nothing_leaves_untranslated(classes: Classes) -> Iterator[Violation | Unknow
             kept = walk.region.values("source") & wrong
             packet = replace(walk.entering, source=address(family, kept.first)) if kept else walk.entering
             yield Violation(_inside_of(walk), message, "write a rule of sourceNat for it", packet)
+
+
+def sources_keep_to_their_uplink(classes: Classes) -> Iterator[Violation]:
+    """Of the same: an address of one uplink leaves by another only where a route names it under `from`."""
+    reported: set[tuple[Path, ...]] = set()
+    for walk in classes.leaving:
+        if not isinstance(walk.verdict, Forwarded) or not classes.is_uplink(ifname := walk.verdict.interface):
+            continue
+        family, causes = walk.region.family, tuple(path for path in classes.causes(walk) if path[1] == "routes")
+        own = [n for u in classes.topology.uplinks if u.interface.ifname == ifname for n in u.sources(family)]
+        own += [n for path in causes for n in classes.spec.routes[int(path[2])].from_ or ()]
+        foreign = walk.leaving("source") & classes.public(family) - Spans.networks(
+            n for n in own if n.version == family
+        )
+        if foreign and causes and causes not in reported:
+            reported.add(causes)
+            because = entry_words(classes.spec, causes)
+            message = f"{ifname} takes packets with source {address(family, foreign.first)} out, because of {because}"
+            hint = (
+                "an ISP drops sources of another: write sourceNat with the same conditions, or `from` if it does not"
+            )
+            yield Violation(causes[-1], message, hint, walk.entering)
 
 
 def _free(classes: Classes, walk: Walk) -> Spans:

@@ -13,10 +13,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import SELF, Family, Network, within
+from nvi_operator.language.model.values import FAMILIES, SELF, Family, Network, within
 from nvi_operator.topology.exceptions import networks_without
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.notes import Note
+from nvi_operator.topology.prefixes import fewest
 
 # RFC 1918, RFC 6598 (carriers' NAT; also mesh VPNs), RFC 4193. No router of the Internet has a way to them.
 _PRIVATE: tuple[Network, ...] = (
@@ -39,16 +40,20 @@ def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) 
         far: Iterable[Network] = written if isinstance(written, tuple) else ()
         if written == "auto" and named[uplink.name] and uplink.interface.ifname not in ways_out:
             known = [*uplink.on_link, *(route.network for route in uplink.wire)]
-            far = [*named[uplink.name], *(network for network in known if _is_private(network))]
-            far = tuple(dict.fromkeys(_without(far, inside)))
+            there = [*named[uplink.name], *(network for network in known if _is_private(network))]
+            far = tuple(dict.fromkeys(_without(there, inside)))
             if far:
-                shown = ", ".join(map(str, far))
                 note(
-                    f"uplink {uplink.name}: networks auto: hosts of {shown} may open connections to inside hosts by "
-                    "their own addresses"
+                    f"uplink {uplink.name}: networks auto: hosts of {_few(there)} may open connections to inside hosts"
                 )
         found.append(replace(uplink, far=tuple(far)))
     return tuple(found)
+
+
+def _few(networks: Sequence[Network]) -> str:
+    """Without those within others, and at most three."""
+    widest = [str(network) for family in FAMILIES for network in fewest(networks, family)]
+    return ", ".join(widest[:3]) + (f" and {len(widest) - 3} more" if widest[3:] else "")
 
 
 def ways_to_far(uplinks: Iterable[Uplink], family: Family) -> Mapping[Network, Uplink]:

@@ -67,13 +67,23 @@ def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
         else:
             for family in sorted(uplink.families):
                 what = "next hop" if uplink.primary(family) else "address"
-                if not uplink.is_usable(family) and _is_expected(spec, uplink, family):
+                if (
+                    not uplink.is_usable(family)
+                    and _is_expected(spec, uplink, family)
+                    and not _routes(uplink, family)
+                ):
                     yield f"uplink {uplink.name} has no IPv{family} {what} now"
 
 
 def _is_expected(spec: GatewaySpec, uplink: Uplink, family: Family) -> bool:
     """An interface often has IPv6 addresses that lead nowhere: one that was found is no promise of a router."""
     return family == 4 or family in uplink.next_hops or spec.uplinks[uplink.name].addresses != "auto"
+
+
+def _routes(uplink: Uplink, family: Family) -> bool:
+    """An ISP may give a router link-local addresses alone, and route a prefix to it."""
+    there = uplink.primary(family) is None and any(network.version == family for network in uplink.routed)
+    return there and _carries(uplink, family)
 
 
 def _forward_faults(spec: GatewaySpec, topology: Topology, publics: _Publics) -> Iterator[str]:

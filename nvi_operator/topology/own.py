@@ -7,19 +7,19 @@ looked up first. Only addresses that no route can give, those of pools, and rang
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nvi_operator.language.model.gateway import GatewaySpec, RouteSpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import FAMILIES, SELF, AddressRange, Family
+from nvi_operator.language.model.values import FAMILIES, SELF, Address, AddressRange, Family, Network
 from nvi_operator.topology.far_side import ways_to_far
 from nvi_operator.topology.interfaces import Uplink
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import MAX_OWN_LAYERS
 from nvi_operator.topology.rules import Conditions, OwnRule, SourceAction, ToRange
 from nvi_operator.topology.source_nat import pool_action
-from nvi_operator.topology.ways import first_working, shares, working
+from nvi_operator.topology.ways import DefaultWay, first_working, shares, working
 
 MAX_OWN = 256  # FIB rules of one family: each of the gateway's own lookups may pass them all
 
@@ -28,6 +28,27 @@ def resolve_own(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) -> tup
     """Routes, then rules of sourceNat, each in the order written, then `networks` of uplinks; IPv4 before IPv6."""
     by_name = {uplink.name: uplink for uplink in uplinks}
     return tuple(rule for family in FAMILIES for rule in _numbered(tuple(_of_family(spec, by_name, family)), note))
+
+
+def name_sourceless(
+    ways: Iterable[DefaultWay], uplinks: Sequence[Uplink], own: Collection[Address], note: Note
+) -> None:
+    """An uplink may have link-local addresses alone, or none, and a prefix that is routed to the gateway."""
+    for way in ways:
+        uplink = next((each for each in uplinks if each.name == way.own), None)
+        if uplink is None or not (uplink.is_direct(way.family) or way.family in uplink.next_hops):
+            continue
+        routed = [network for network in uplink.routed if network.version == way.family]
+        if routed and not any(address in network for network in uplink.sources(way.family) for address in own):
+            note(
+                f"uplink {uplink.name}: no interface has an IPv{way.family} address that packets may leave by it with: "
+                "the gateway itself reaches nothing there (updates, DNS, NTP); put one of its routed addresses on lo: "
+                f"ip address add {_example(routed[0])} dev lo"
+            )
+
+
+def _example(network: Network) -> str:
+    return f"{network[min(1, network.num_addresses - 1)]}/{network.max_prefixlen}"
 
 
 def _of_family(spec: GatewaySpec, uplinks: Mapping[str, Uplink], family: Family) -> Iterator[OwnRule]:

@@ -30,7 +30,7 @@ from nvi_operator.topology.interfaces import Inside, Interface, Tenant, Uplink
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.notes import Note
 from nvi_operator.topology.numbers import Priorities, tenant_table, uplink_table
-from nvi_operator.topology.own import resolve_own
+from nvi_operator.topology.own import name_sourceless, resolve_own
 from nvi_operator.topology.redirects import left_alone, resolve_redirects
 from nvi_operator.topology.rules import Conditions, RouteEntry
 from nvi_operator.topology.source_nat import resolve_source_nat
@@ -71,6 +71,9 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
             f"forward {name}: omitted: its public address is now an uplink's, and another forward uses the port"
         )
     local = tuple(_local(facts))
+    defaults = tuple(default_ways(spec, uplinks, facts))
+    if not facts.assumed:
+        name_sourceless(defaults, uplinks, [address for _, address in local], notes.append)
     redirects = resolve_redirects(spec, inside_interfaces, local, notes.append)
     notes += left_alone(spec, inside_interfaces, uplinks)
     statics = resolve_static(spec.static, uplinks, inside_interfaces, tenants, notes.append)
@@ -111,7 +114,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         families=families,
         inside_interfaces=inside_interfaces,
         uplinks=uplinks,
-        defaults=tuple(default_ways(spec, uplinks, facts)),
+        defaults=defaults,
         displaced=tuple(_displaced(spec, facts)),
         tenants=tuple(tenants[tenant] for tenant in sorted(tenants)),
         source_rules=resolve_source_nat(spec, uplinks, inside_interfaces, tenants, notes.append),

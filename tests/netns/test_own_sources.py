@@ -61,6 +61,28 @@ def test_without_the_rule_by_source_it_is_held_by_the_guards(site: Site, gateway
     assert site.used()["isp-a"][0] == before + 2
 
 
+def test_an_uplink_with_link_local_addresses_alone_says_what_the_gateway_itself_lacks(
+    site: Site, gateway: GatewayHost
+) -> None:
+    """An ISP that routes a prefix, and gives no address for the link."""
+    text = spec().replace(", 2001:db8:a::2]", "]").replace(", 2001:db8:b::1]", "]").replace(", 2001:db8:b::2]", "]")
+    text = text.replace(', "2001:db8:b:1::/64"]', "]").replace("2001:db8:b:1::20", "2001:db8:a:1::21")
+    text = text.replace("  sourceNat:\n", "  sourceNat:\n    - {name: six, to: '::/0', as: '2001:db8:a:1::20'}\n")
+    site.gateway.ip("addr del 2001:db8:a::2/64 dev wan0", "addr del 2001:db8:b::2/64 dev wan1")
+    site.gateway.ip("addr add fe80::2/64 dev wan0 nodad")
+    site.gateway.ip("route replace default via 2001:db8:a::1 dev wan0 onlink")
+    site.isps["isp-a"].host.ip("route replace 2001:db8:a:1::/64 via fe80::2 dev gwa")
+    site.far.serve(443)
+    told = gateway.nvictl("apply", gateway.spec(text)).stderr
+    assert "put one of its routed addresses on lo: ip address add 2001:db8:a:1::1/128 dev lo" in told
+    assert "uplink isp-a has no IPv6 address" not in gateway.nvictl("status", gateway.spec(text), check=False).stdout
+    assert site.client.connect(site.far.address6, 443).seen == "2001:db8:a:1::20"
+    site.gateway.ip("addr add 2001:db8:a:1::1/128 dev lo nodad")
+    told = gateway.nvictl("apply", gateway.spec(text)).stderr
+    assert "dev lo" not in told
+    assert site.gateway.connect(site.far.address6, 443).seen == "2001:db8:a:1::1"
+
+
 def test_a_source_of_no_uplink_is_not_asked(site: Site, gateway: GatewayHost) -> None:
     """An anycast address on lo that an ISP routes here, unknown to the spec."""
     site.gateway.ip("addr add 203.0.113.200/32 dev lo")

@@ -71,6 +71,28 @@ def test_an_entry_for_some_clients_only_may_take_packets_of_a_forward() -> None:
     assert told(RULES + FORWARDS + static) == {}
 
 
+@pytest.mark.parametrize(
+    ("route", "misled"),
+    [
+        ("to: 192.0.2.0/24", "203.0.113.2"),
+        ("in: lan0", "203.0.113.2"),
+        ("from: 203.0.113.2, to: 192.0.2.0/24", ""),  # says so
+        ("from: 198.51.100.2, to: 192.0.2.0/24", ""),
+    ],
+)
+def test_a_route_may_lead_sources_of_one_uplink_out_by_another(route: str, misled: str) -> None:
+    found = findings("no-foreign-source", RULES + f"  routes: [{{name: partner, {route}, via: isp-b}}]\n")
+    assert [f.path for f in found] == ([("spec", "routes", 0)] if misled else [])
+    assert all(
+        f"wan1 takes packets with source {misled} out, because of routes 'partner'" in f.message for f in found
+    )
+
+
+def test_a_route_that_a_rule_of_source_nat_goes_with_is_well() -> None:
+    rules = "  sourceNat: [{name: partner, to: 192.0.2.0/24, as: isp-b}, {name: all, as: isp-a}]\n"
+    assert told(rules + "  routes: [{name: partner, to: 192.0.2.0/24, via: isp-b}]\n") == {}
+
+
 def test_a_route_may_lead_the_answers_of_a_forward_astray() -> None:
     routes = "  routes: [{name: partner, to: 192.0.2.0/24, via: isp-b}]\n"
     web = "  forwards: {web: {at: isp-a, ports: 443/tcp, to: 192.168.1.80}}\n"

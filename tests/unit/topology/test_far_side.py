@@ -47,6 +47,13 @@ def test_what_lines_lead_to_a_private_uplink_is_behind_it_and_so_is_the_link_its
     assert any(note.startswith("uplink site: networks auto: hosts of 10.50.0.0/24") for note in topology(SPEC).notes)
 
 
+def test_a_site_that_is_all_that_is_private_is_one_short_note() -> None:
+    every = "to: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 'fc00::/7']"
+    notes = topology(SPEC.replace("to: [10.50.0.0/24, 'fd50::/64']", every)).notes
+    (note,) = (note for note in notes if "networks auto" in note)
+    assert "hosts of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and 1 more may open connections" in note
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -98,7 +98,8 @@ def test_a_point_to_point_uplink_needs_no_address_but_the_routed_one() -> None:
     text = "  uplinks: { tun: { interface: wan0, routed: 203.0.113.16/28, translateTo: 203.0.113.17 } }\n"
     found = topology(LAN + text, link("lan0"), link("wan0"), module=True)
     assert found.uplink("tun").is_usable(4)
-    assert found.notes == ()
+    (note,) = found.notes
+    assert "put one of its routed addresses on lo" in note, "of what the gateway itself sends"
 
 
 def test_uplinks_are_numbered_by_name_and_have_tables_of_their_own() -> None:
