@@ -1,4 +1,4 @@
-"""Nothing from inside leaves an uplink untranslated or with a source of another one, and no packet goes round in circles."""
+"""Nothing leaves an uplink untranslated or with a source of another one, and no packet goes round in circles."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nvi_operator.nft.ast import Chain, Field, Hook, Match, Rule, SetBits, Verdict
+from nvi_operator.nft.ast import Chain, Field, Hook, Masked, Match, Rule, SetBits, Verdict
 from nvi_operator.ruleset import fields as f
 from nvi_operator.ruleset.guard import of_uplink, to_the_far_side
 from nvi_operator.topology.model import Topology
-from nvi_operator.topology.numbers import OWN, OWN_ANSWERS
+from nvi_operator.topology.numbers import ORIGIN_MASK, OWN, OWN_ANSWERS
 
 _SERVICES = "own_services"
 
@@ -46,6 +46,15 @@ def _to_services(topology: Topology) -> Iterator[Rule]:
     """
     reply = Match(f.CT_DIRECTION, "==", "reply")
     for family in topology.families:
+        # To the tenant that asked: of equal networks main knows the first only.
+        if shared := topology.of_several_tenants(family):
+            of_tenant = Match(Masked(f.CT_MARK, ORIGIN_MASK), "!=", 0)
+            yield (
+                reply,
+                of_tenant,
+                f.in_networks(f.daddr(family), shared),
+                SetBits(f.META_MARK, topology.local_mask),
+            )
         # From an inside address to networks behind an uplink: guarded like the answers of inside hosts.
         for matches in to_the_far_side(topology, family):
             yield (reply, *matches, SetBits(f.META_MARK, topology.local_mask))

@@ -43,9 +43,8 @@ def with_far_networks(spec: GatewaySpec, uplinks: Sequence[Uplink], note: Note) 
             there = [*named[uplink.name], *(network for network in known if _is_private(network))]
             far = tuple(dict.fromkeys(_without(there, inside)))
             if far:
-                note(
-                    f"uplink {uplink.name}: networks auto: hosts of {_few(there)} may open connections to inside hosts"
-                )
+                shown = _few(there)
+                note(f"uplink {uplink.name}: networks auto: hosts of {shown} may open connections to inside hosts")
         found.append(replace(uplink, far=tuple(far)))
     return tuple(found)
 

@@ -41,8 +41,8 @@ def name_sourceless(
         routed = [network for network in uplink.routed if network.version == way.family]
         if routed and not any(address in network for network in uplink.sources(way.family) for address in own):
             note(
-                f"uplink {uplink.name}: no interface has an IPv{way.family} address that packets may leave by it with: "
-                "the gateway itself reaches nothing there (updates, DNS, NTP); put one of its routed addresses on lo: "
+                f"uplink {uplink.name}: no interface has an IPv{way.family} address that packets may leave by it "
+                "with: the gateway itself reaches nothing there (updates, DNS, NTP); put a routed address on lo: "
                 f"ip address add {_example(routed[0])} dev lo"
             )
 

@@ -74,7 +74,7 @@ def test_an_uplink_with_link_local_addresses_alone_says_what_the_gateway_itself_
     site.isps["isp-a"].host.ip("route replace 2001:db8:a:1::/64 via fe80::2 dev gwa")
     site.far.serve(443)
     told = gateway.nvictl("apply", gateway.spec(text)).stderr
-    assert "put one of its routed addresses on lo: ip address add 2001:db8:a:1::1/128 dev lo" in told
+    assert "put a routed address on lo: ip address add 2001:db8:a:1::1/128 dev lo" in told
     assert "uplink isp-a has no IPv6 address" not in gateway.nvictl("status", gateway.spec(text), check=False).stdout
     assert site.client.connect(site.far.address6, 443).seen == "2001:db8:a:1::20"
     site.gateway.ip("addr add 2001:db8:a:1::1/128 dev lo nodad")

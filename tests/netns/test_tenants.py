@@ -53,3 +53,21 @@ def test_packets_that_no_flow_gives_to_a_tenant_stay_with_the_one_they_come_from
     until(lambda: gateway.counters()["no_tenant"] == 4, "the gateway counts what it drops")
     assert arrived() == {"red": 4, "blue": 4}
     assert site.leaks() == 0
+
+
+def test_the_gateway_itself_answers_the_tenant_that_asks(tenant_site: Site, dataplane: str) -> None:
+    """Such as its name server: the route of `main` leads to the first of equal networks only."""
+    site, gateway = tenant_site, GatewayHost(tenant_site.gateway)
+    gateway.apply(EXAMPLE.replace("spec:\n", f"spec:\n  dataplane: {dataplane.replace('mark', 'auto')}\n"))
+    for own in ("192.168.1.1", "fd00:1::1"):
+        for protocol in ("tcp", "udp"):
+            site.gateway.serve(53, protocol=protocol, address=own)
+        for name in ("red", "blue"):
+            client = site[f"{name}-client"]
+            assert client.pings(own)
+            assert "Time" in client.ping("192.0.2.80" if own == "192.168.1.1" else "2001:db8:f::80", ttl=1).stdout
+            for protocol in ("tcp", "udp"):
+                assert client.connect(own, 53, protocol=protocol).by == "gw"
+                with pytest.raises(AssertionError, match="refused"):
+                    client.connect(own, 54, protocol=protocol)
+    assert site.leaks() == 0

@@ -34,7 +34,10 @@ class InterfaceSpec(Entry):
         "networks are public: rules of sourceNat without `from` leave them as they are.",
     )
     tenant: Maybe[Name] = Field(
-        None, description="Which tenant this is. Tenants may use the same addresses at the same time."
+        None,
+        description="Which tenant this is. Tenants may use the same addresses at the same time. The gateway answers "
+        "each in its own network; a connection that it opens itself to such an address goes where the first route of "
+        "`main` leads, unless the program binds to an interface (SO_BINDTODEVICE).",
     )
 
 
