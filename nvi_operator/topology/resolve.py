@@ -337,6 +337,12 @@ def _uplink(
         missing = family not in next_hops and family not in direct
         if uplink.next_hop == "auto" and missing and any(a.version == family for a in addresses):
             note(f"uplink {name}: main has no IPv{family} default route through {uplink.interface} now")
+    for family, ifname in _own_routers(next_hops, facts):
+        note(
+            f"uplink {name}: its IPv{family} router {next_hops[family]} is this gateway's own address, on {ifname}: the "
+            "kernel takes no such router; renumber one of the networks"
+        )
+        next_hops = {version: hop for version, hop in next_hops.items() if version != family}
     if fact and fact.crowded:
         note(
             f"uplink {name}: main has more than {MOST_ROUTES} networks through {uplink.interface}: those that are "
@@ -366,6 +372,16 @@ def _uplink(
         route_mtus=dict(fact.route_mtus) if fact else {},
         clamped_mtus=_path_mtus(fact) if fact and uplink.clamp_mss else {},
     )
+
+
+def _own_routers(next_hops: Mapping[Family, str], facts: Facts) -> Iterable[tuple[Family, str]]:
+    """Most routers of homes are 192.168.1.1, and so may the gateway be inside."""
+    own = {interface.ip: ifname for ifname, fact in facts.links.items() for interface in fact.addresses}
+    return [(family, own[hop]) for family in FAMILIES if (hop := _address(next_hops.get(family))) in own]
+
+
+def _address(text: str | None) -> Address | None:
+    return ip_address(text) if text else None
 
 
 def _path_mtus(fact: LinkFact) -> dict[Family, int]:

@@ -65,6 +65,15 @@ def test_a_dynamic_uplink_has_the_addresses_and_routers_of_now() -> None:
     assert uplink.families == {4, 6}
 
 
+def test_a_router_with_a_number_of_the_gateway_itself_is_left_out_and_named() -> None:
+    """The kernel refuses its routes, and the other uplinks would not be applied."""
+    text = LAN + "  uplinks: { dsl: { interface: wan0, nextHop: auto, addresses: auto } }\n"
+    wan0 = link("wan0", "192.168.1.77/24", hops=("192.168.1.1",))
+    found = topology(text, link("lan0", "192.168.1.1/24"), wan0, module=True)
+    assert found.uplink("dsl").next_hops == {}
+    assert any("router 192.168.1.1 is this gateway's own address, on lan0" in note for note in found.notes)
+
+
 def test_a_dynamic_uplink_without_a_lease_says_so_and_has_no_family() -> None:
     found = topology(LAN + AUTO, link("lan0"), link("wan0"))
     assert found.uplink("isp-a").families == frozenset()
