@@ -74,7 +74,7 @@ class _Fields:
 
 
 def _methods(cls: Class, frozen: bool, eq: bool) -> dict[str, Method | None]:
-    """All but `__init__`."""
+    """All methods but `__init__`."""
     fields = dataclasses.fields(cls)
     methods: dict[str, Method | None] = {"__repr__": _repr([field.name for field in fields if field.repr])}
     if eq:

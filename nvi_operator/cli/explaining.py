@@ -113,7 +113,7 @@ def named_spec(context: Context) -> tuple[LoadedSpec, str]:
 
 
 def _planned(loaded: LoadedSpec, source: str) -> ObservedHost:
-    """As an apply would make it: on this host if it has the spec's interfaces, otherwise on one made up for it."""
+    """What an apply would make: on this host if that has the spec's interfaces, otherwise a made-up one."""
     here = {*loaded.spec.interfaces, *loaded.spec.wires} <= {name for _, name in socket.if_nameindex()}
     notes: list[str] = []
     if here:

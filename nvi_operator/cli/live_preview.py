@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def facts_here(spec: GatewaySpec) -> Facts:
-    """Those of this host where it has all interfaces of the gateway; of another host nothing is known."""
+    """The facts of this host where it has all interfaces of the gateway; of another host nothing is known."""
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.topology.assume import named_interfaces
     from nvi_operator.topology.facts import Facts

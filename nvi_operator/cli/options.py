@@ -175,7 +175,7 @@ def output(parser: argparse.ArgumentParser) -> None:
 
 
 def drawn_output(parser: argparse.ArgumentParser) -> None:
-    """Of what can be drawn as well."""
+    """The output of commands whose results can be drawn as well."""
     parser.add_argument(
         "-o",
         "--output",
@@ -209,7 +209,7 @@ def packet(
 
 
 def kernel(parser: argparse.ArgumentParser) -> None:
-    """Of plans in the words of the spec."""
+    """For plans in the words of the spec."""
     parser.add_argument(
         "-v", "--kernel", action="store_true", help="print the kernel's objects as well: ip rule, ip route, nft, ..."
     )

@@ -58,7 +58,7 @@ def _named(argv: Sequence[str]) -> str | None:
 
 
 def make_parser(only: str | None = None) -> _Parser:
-    """Also what man page and shell completion are made from. `only`: with no other command than this one."""
+    """Man page and shell completion are made from it as well. `only`: with no other command than this one."""
     found = commands.load(None if only is None else [only]).values()
     parser = _Parser(
         prog="nvictl",

@@ -82,7 +82,7 @@ def _lines(look: Look, every: float) -> None:
 
 
 def new_events(data: StatusData, heard: int | None) -> list[dict[str, Any]]:
-    """Those after number `heard`; None: at the first look nothing is new. After a restart of the daemon all are."""
+    """Events after number `heard`; None: at the first look nothing is new. After a restart of the daemon all are."""
     numbers = [event["number"] for event in data["events"]]
     if heard is None:
         return []

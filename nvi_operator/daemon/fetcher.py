@@ -43,7 +43,7 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True)
 class FetchState:
-    """Of the source, for `status`: times in seconds since 1970."""
+    """The state of the source, for `status`: times in seconds since 1970."""
 
     remote: str
     ref: str = ""
@@ -325,7 +325,7 @@ def path_of(source: GitSource, hostname: str) -> str:
 
 
 def _unsafe(token: str) -> SourceError | None:
-    """As ssh refuses a key."""
+    """Why a token is not to be used, as ssh refuses a key that others may read; None: it is safe."""
     try:
         mode = os.stat(token).st_mode
     except OSError as error:

@@ -89,7 +89,7 @@ class Loop:
 
     @property
     def last(self) -> Outcome:
-        """Of the last reconcile, without its plan."""
+        """The outcome of the last reconcile, without its plan."""
         return self._last
 
     @property

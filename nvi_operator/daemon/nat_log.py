@@ -167,7 +167,7 @@ class NatLog:
 
 
 def run_nat_log(path: Path | None, form: Format, room: int, stream: TextIO = sys.stderr) -> int:
-    """Of the network namespace that this is in, with a socket's buffer of `room` bytes. Raises NviError."""
+    """Logs the network namespace that this is in, with a socket's buffer of `room` bytes. Raises NviError."""
 
     def say(text: str) -> None:
         print(f"{iso(time.time())} nat-log: {text}", file=stream, flush=True)

@@ -97,7 +97,7 @@ class Daemon:
         return GatewaySnapshot(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
 
     def failing_checks(self) -> Mapping[str, str]:
-        """Those that do not work with the spec in force, and why. Waits for answers."""
+        """The checks that do not work with the spec in force, and why. Waits for answers."""
         spec = self._compiler.spec
         checks = together(spec.checks, self._checks) if spec else NO_CHECKS
         return failing(checks, self._compiler.topology) if checks else {}

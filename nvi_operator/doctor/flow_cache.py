@@ -36,7 +36,7 @@ SETTINGS = (_HELPERS, _ACCOUNTING, *_BRIDGE_HOOKS)  # what has to be surveyed, b
 
 
 def blockers(survey: Survey, need: Footprint) -> tuple[Blocker, ...]:
-    """Those of the whole gateway first."""
+    """The blockers, those of the whole gateway first."""
     return merged(rule_blockers(survey, need), host_blockers(survey, need))
 
 

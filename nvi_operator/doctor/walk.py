@@ -142,7 +142,7 @@ class _Walker:
         yield {"continue": None}, False
 
     def _verdict(self, rule: ListedRule, statement: Any, *, certain: bool) -> tuple[bool, bool]:
-        """As `_rule`: (may continue, may return)."""
+        """The same pair as of `_rule`: (may continue, may return)."""
         ((kind, body),) = statement.items()
         if kind in ("jump", "goto"):
             target = self.ruleset.target(rule, body["target"])

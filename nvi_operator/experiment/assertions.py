@@ -37,7 +37,7 @@ class Assertions:
                 yield PacketProbe(LAW, assertion.name, "", packet, Expected(Disposition.ANY), uplink)
 
     def results(self, results: Sequence[ProbeResult]) -> tuple[list[ProbeResult], Sampled | None]:
-        """Of each assertion the first packets that oppose it, or one that it is about."""
+        """For each assertion the first packets that oppose it, or one that it is about."""
         found: list[ProbeResult] = []
         left_out: list[tuple[str, str]] = []
         for assertion in self._assertions:
@@ -126,7 +126,7 @@ class Assertions:
         return in_any(source, uplink.far) and in_any(target, topology.inside_networks(family))
 
     def _services(self, assertion: Assertion, family: Family) -> list[Service | str | None]:
-        """Those that it names, and others: `only` is about these."""
+        """The services that it names, and others: `only` is about these."""
         wrong = "icmpv6" if family == 4 else "icmp"
         if assertion.ports:
             return list(assertion.ports)
@@ -235,7 +235,7 @@ def _is_traffic(packet: Packet, items: Iterable[Traffic]) -> bool:
 
 
 def _source_ports(assertion: Assertion, service: Service | str | None) -> list[PortRange]:
-    """Of the protocol of the service, where the assertion names some."""
+    """The source ports for the protocol of the service, where the assertion names some."""
     protocol = service.protocol if isinstance(service, Service) else service
     return [each.ports for each in assertion.from_ports or () if each.protocol == protocol]
 

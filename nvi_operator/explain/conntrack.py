@@ -84,7 +84,7 @@ def _invalid(passing: Passing, hook: Hook) -> Passing:
 
 
 def _of_entry(passing: Passing, entries: tuple[ConntrackEntry, ...], hook: Hook) -> Passing | None:
-    """Of one packet: the flow that it belongs to. A region is one of packets that open flows."""
+    """The flow that one packet belongs to. A region is one of packets that open flows."""
     if not entries or not passing.is_point(*passing.now.values()):
         return None
     packet = tuple_at(passing.now, {v: passing.value(Term(v)) or 0 for v in _variables(passing.now)}, passing.family)

@@ -30,7 +30,7 @@ def asked(what: str, addresses: Iterable[Address], port: int) -> Exchange:
 
 
 def cut(before: Machine, after: Machine, exchanges: Iterable[Exchange]) -> Iterator[str]:
-    """Those of which a packet arrives before, and none after: what would become of it."""
+    """The exchanges of which a packet arrives before, and none after, in words: what would become of them."""
     for each in exchanges:
         alive = [packet for packet in each.packets if not _lost(before, packet)]
         ends = [_lost(after, packet) for packet in alive]

@@ -81,7 +81,7 @@ def each_row(passing: Passing, term: Term, index: Index) -> tuple[list[Hit], lis
 
 
 def missed(passing: Passing, terms: tuple[Term, ...], index: Index, hit: Bundle) -> list[Passing]:
-    """Those that find no element."""
+    """The packets that find no element."""
     space = passing.space
     if all(space.is_point(term) for term in terms):
         return []

@@ -303,7 +303,7 @@ def _best(routes: Sequence[Route | HostRoute], asked: FibLookup, family: Family)
 def _next_hops(
     route: Route | HostRoute, routes: Sequence[Route | HostRoute], asked: FibLookup
 ) -> Sequence[Route | HostRoute]:
-    """Those of which the kernel chooses one for each flow."""
+    """The next hops of which the kernel chooses one for each flow."""
     if not (isinstance(route, HostRoute) and route.shared):
         return (route,)
     hops = [r for r in routes if isinstance(r, HostRoute) and r.shared and asked.oif in (None, r.dev)]
@@ -332,7 +332,7 @@ def _is_up(machine: Machine, dev: str | None) -> bool:
 
 
 def reverse_path(router: Router, passing: Passing) -> tuple[list[Passing], list[Passing]]:
-    """For which packets the route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
+    """The packets whose route back to the source leads by the in-interface (nft_fib4_eval(), nft_fib6_eval())."""
     ifname = passing.in_interface
     uses = ifname if passing.family == 4 else None
     asked = FibLookup("lo", passing.now["destination"], passing.now["source"], 0, uses=uses, has_ports=False)

@@ -210,7 +210,7 @@ def _follows(first: Pass, second: Pass) -> bool:
 
 
 def steps(way: Traced, origin: Callable[[Subject], EntryOrigin | None]) -> tuple[Step, ...]:
-    """As the steps of a walk are: the rules that matched, and what became of the packet between two chains."""
+    """The way as steps of a walk: the rules that matched, and what became of the packet between two chains."""
     return tuple(step for each in way.passes for step in _steps(each, origin))
 
 

@@ -67,7 +67,7 @@ class History:
             return True
 
     def take_warnings(self) -> tuple[str, ...]:
-        """Those since the last call."""
+        """The warnings since the last call."""
         found, self.warnings = self.warnings, ()
         return found
 

@@ -86,7 +86,7 @@ class _End:
 
 
 def _meant(classes: Classes, assertion: Assertion, walk: Walk, asked: Space) -> Space | None:
-    """Those packets that end at, or were on their way to, what `to` says."""
+    """The packets that end at, or were on their way to, what `to` says."""
     space: Space | None = asked
     family = walk.region.family
     excepted = assertion.except_.to if assertion.except_ else None
@@ -174,7 +174,7 @@ def _reaches(classes: Classes, assertion: Assertion, walk: Walk, meant: Space) -
 
 
 def _elsewhere(walk: Walk, space: Space, target: Target) -> Iterator[Space]:
-    """Those that do not arrive there."""
+    """The packets that do not arrive there."""
     there, elsewhere = space.split(walk.terms["destination"], Spans.one(int(target.address)))
     if elsewhere is not None:
         yield elsewhere
@@ -201,7 +201,7 @@ def _escaped(text: str) -> str:
 
 
 def _leaving(classes: Classes, walk: Walk, meant: Space) -> tuple[Space | None, str]:
-    """Those to the outside; and what becomes of them where they do not leave.
+    """The packets to the outside; and what becomes of them where they do not leave.
 
     By an uplink leaves also what twice NAT sends to a far host with an inside host's number, and not what is sent to
     inside hosts on the same wire.

@@ -58,7 +58,7 @@ def _of_uplink(
 
 
 def _hairpins(classes: Classes, family: Family, asking: Asking, rows: Sequence[Row]) -> Iterator[Violation | Unknown]:
-    """Those that leave by an uplink, or their answers: twice NAT and routes may lead them there."""
+    """The hairpins that leave by an uplink, or their answers: twice NAT and routes may lead them there."""
     topology = classes.topology
     if not topology.twice and not topology.routes:
         return

@@ -149,7 +149,7 @@ def _ports(services: Iterable[Service], protocol: str) -> Spans:
 
 
 def _dscps(classes: Classes, assertion: Assertion) -> Iterable[int]:
-    """Those that the assertion names, or that the spec tells from one another, with one that it does not name."""
+    """Values that the assertion names, or that the spec tells from one another, with one that it does not name."""
     if assertion.dscp:
         return assertion.dscp
     topology = classes.topology

@@ -46,7 +46,7 @@ def _takers(entry: EntryPackets, earlier: _Earlier) -> tuple[EntryPackets, ...]:
 
 
 def _among(entry: EntryPackets, others: Iterable[EntryPackets]) -> tuple[EntryPackets, ...]:
-    """Those of others that together take all packets of an entry; none where they do not."""
+    """The others that together take all packets of an entry; none where they do not."""
     left = entry.boxes
     found: list[EntryPackets] = []
     for other in others:
@@ -83,7 +83,7 @@ class _Earlier:
                 insort(starts, (first, number))
 
     def meeting(self, entry: EntryPackets) -> Iterator[EntryPackets]:
-        """Those that may have packets in common with it, in order."""
+        """The entries that may have packets in common with it, in order."""
         found = set(self._wide)
         for box in entry.boxes:
             for side in ("sources", "destinations"):

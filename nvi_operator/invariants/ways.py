@@ -18,7 +18,7 @@ from nvi_operator.state.fib_rule import FibRule
 
 
 def nothing_leaves_untranslated(classes: Classes) -> Iterator[Violation | Unknown]:
-    """Of what inside hosts send to the outside: all of it is walked."""
+    """All that inside hosts send to the outside is walked."""
     for walk in classes.leaving:
         if isinstance(walk.verdict, NotModelled) and walk.verdict.what is not Limit.MULTICAST:
             yield Unknown(_inside_of(walk), not_modelled(walk.verdict))
@@ -77,7 +77,7 @@ _TWICE = (
 
 
 def no_loop(classes: Classes) -> Iterator[Violation | Unknown]:
-    """Of everything that comes in by an interface of the spec, and may be sent on: one packet for each FIB rule.
+    """All that comes in by an interface of the spec and may be sent on is walked: one packet for each FIB rule.
 
     No spec makes a rule that leads to the device twice; another program may, and `plan` sees it.
     """

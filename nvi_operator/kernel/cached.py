@@ -54,7 +54,7 @@ class _Known:
     watches: tuple[Watch, ...]
 
     def holds(self, generation: Generation, numbers: Numbers, desired: HostState) -> bool:
-        """All but the objects that reports about owned rules and routes tell of."""
+        """Does it still hold, but for the objects that reports about owned rules and routes tell of?"""
         return (
             self.generation.other == generation.other
             and (self.numbers is numbers or self.numbers == numbers)

@@ -89,7 +89,7 @@ def _rest_is_free(family: Family) -> GuardEntry:
 
 
 def _answers(topology: Topology) -> Iterator[GuardEntry]:
-    """At an inside interface: of uplinks' addresses the gateway's own answers are asked for their stage bit.
+    """The entries of an inside interface: the gateway's own answers, from uplinks' addresses, need their stage bit.
 
     What has another source leaves, in a family without uplinks as well.
     """

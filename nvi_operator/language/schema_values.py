@@ -18,7 +18,7 @@ _AS_IT_IS = ("host", "vars")  # sections in which no variable can stand
 
 
 def with_variables(schema: dict[str, Any], *, partial: bool = False) -> dict[str, Any]:
-    """Of a document with `spec`. `partial`: nothing is required but names in lists, and `null` removes."""
+    """The schema of a document with `spec`. `partial`: nothing is required but names in lists, and `null` removes."""
     of_metadata = schema["properties"]["metadata"]["$ref"].rpartition("/")[2]
     models = {name: node if name == of_metadata else _model(node, partial) for name, node in schema["$defs"].items()}
     return {**schema, "$defs": {**models, "Variable": _VARIABLE}}

@@ -50,11 +50,11 @@ class Names:
         return [t for t in ((topology, was) if added else (was, topology)) if t]
 
     def forward(self, key: Parts, added: bool) -> str | None:
-        """By public address, or address and protocol, or address, protocol and port or ports."""
+        """The forward by public address, or address and protocol, or address, protocol and port or ports."""
         return self._forwards[added].get(key)
 
     def static(self, pair: _Pair, added: bool) -> str | None:
-        """By the real address or prefix and what it is known as."""
+        """The entry by the real address or prefix and what it is known as."""
         if added not in self._statics:
             self._statics[added] = {
                 (network_value(entry.real), network_value(entry.mapped)): entry.name
@@ -64,7 +64,7 @@ class Names:
         return self._statics[added].get(pair)
 
     def twice(self, pair: _Pair, added: bool) -> str | None:
-        """By the source and destination of the packets of either side."""
+        """The entry by the source and destination of the packets of either side."""
         for topology in self._topologies[added]:
             for entry in topology.twice:
                 if pair in (

@@ -105,7 +105,7 @@ class StrandedFlows:
         return fewest([*given, *([ip_network(own)] if own else [])], family)
 
     def _prefixes(self, topology: Topology) -> Iterator[FlowQuestion]:
-        """Of prefix NAT: those that are not given now, where that has changed."""
+        """The prefixes of prefix NAT that are not given now, where that has changed."""
         changed = (
             named
             for change in self._plan.steps
@@ -159,7 +159,7 @@ class StrandedFlows:
     # ---------------------------------------------------------------- forwards
 
     def _forwards(self) -> Iterator[FlowQuestion]:
-        """Of each public address of which forwards are gone or moved."""
+        """A question for each public address of which forwards are gone or moved."""
         added: dict[tuple[object, ...], str] = {}
         for change in self._plan.steps:
             if not isinstance(change.before, Table) or not isinstance(change.after, Table | None):
@@ -184,7 +184,7 @@ class StrandedFlows:
 
     @staticmethod
     def _servers(topology: Topology) -> Iterator[FlowQuestion]:
-        """Of each address that some forward no longer leads to."""
+        """A question for each address that some forward no longer leads to."""
         down = {server.target.address: server for server in topology.servers if not server.takes_flows}
         for address, server in down.items():
             why = f"server {server.target} is down: {server.health.reason}"

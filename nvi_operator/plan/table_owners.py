@@ -26,7 +26,7 @@ from nvi_operator.plan.pieces import (
 def entry_of_element(
     where: str, element: Element, owners: Owners, places: Mapping[str, str], names: Names, added: bool
 ) -> tuple[SpecEntry, Fact | None]:
-    """Of an element of the set or map `where`. `places`: uplinks by address; `added`: which side of `names`."""
+    """Who has an element of the set or map `where`. `places`: uplinks by address; `added`: which side of `names`."""
     (first, *_), _ = element
     if where.startswith(FORWARDS):
         return SpecEntry("forwards", names.forward(element[0], added)), forward_fact(element, places)
@@ -52,7 +52,7 @@ def entry_of_rule(
     servers: Mapping[str, str],
     added: bool,
 ) -> tuple[SpecEntry, Fact | None]:
-    """Of a rule of the chain `where`. `servers`: the counters of forwards by the chains that choose their server."""
+    """Who has a rule of the chain `where`. `servers`: counters of forwards by the chains that choose their server."""
     counter = counter_of(rule) or servers.get(where)
     if counter:
         entry = owners.labels.get(counter) or of_label(counter)

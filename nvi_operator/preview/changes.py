@@ -94,7 +94,7 @@ class _Meaning:
         return GatewaySide(self.topology, machine_of(self.topology, self.state, self.facts))
 
     def traced(self) -> GatewaySide:
-        """The same, which knows where in the spec everything is from."""
+        """The side with a machine that knows where in the spec everything is from."""
         assert self.topology is not None
         assert self.loaded is not None
         origin = Origins(self.topology, self.loaded.spec, self.state)

@@ -116,7 +116,7 @@ def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iter
 def _outcomes(
     before: GatewaySide, after: GatewaySide, was: Walk, now: Walk
 ) -> Iterator[tuple[Space, FlowOutcome, FlowOutcome]]:
-    """Of one class, and of its parts where answers part by whom they go to."""
+    """The outcomes of one class, and of its parts where answers part by whom they go to."""
     for part, answers in _by_answer(after, now):
         for space, old_answers in _by_answer(before, _narrowed(was, part)):
             yield (
@@ -186,7 +186,7 @@ def _narrowed(walk: Walk, space: Space) -> Walk:
 
 
 def _parts(was: Walk, now: Walk) -> Iterator[Space]:
-    """Of the class: rows of maps that are translated to something else than before one by one, and all others."""
+    """One by one the rows of maps that are translated to something else than before, and the rest of the class."""
     space = now.space
     bundle = max(space.bundles, key=len, default=None)
     if bundle is None:

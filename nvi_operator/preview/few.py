@@ -19,7 +19,7 @@ MANY = 2000  # forwards; of fewer all are taken
 
 
 def with_few_forwards(pair: Pair) -> Pair:
-    """The same pair, if it is no such edit."""
+    """The pair without forwards that the edit does not touch; the same pair, if it is no edit of a few."""
     delta, before, after = pair.delta, pair.before, pair.after
     if delta is None or before is None or after is None or delta.section != "forwards":
         return pair

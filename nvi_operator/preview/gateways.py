@@ -189,7 +189,7 @@ def _edited(before: _Loaded, texts: SpecTexts, prefix: str) -> list[Pair] | None
 
 
 def _with_moved(found: list[Pair]) -> list[Pair]:
-    """The same, where a gateway that left one directory and is in another one now is one pair."""
+    """The pairs, where a gateway that left one directory and is in another one now is one of them."""
     left = [pair for pair in found if pair.after is None]
     came = [pair for pair in found if pair.before is None]
     joined = {id(new): old for new in came for old in left if _is_moved(old, new, left, came)}

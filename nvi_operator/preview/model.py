@@ -44,7 +44,7 @@ class RefusedPreview:
 
 @dataclass(frozen=True)
 class Preview:
-    """From `base` to `head`, as these are called. `same`: gateways whose files differ, and that mean the same."""
+    """What a change from `base` to `head` means. `same`: gateways whose files differ, and that mean the same."""
 
     base: str
     head: str

@@ -36,7 +36,7 @@ class WayChange:
 
 
 def way_changes(before: GatewaySide, after: GatewaySide, changes: Iterable[FlowChange]) -> list[WayChange]:
-    """By the example of each class. The machines know the origins of what decides."""
+    """The ways that change, by the example of each class. The machines know the origins of what decides."""
     found: dict[Way, WayChange] = {}
     for change in islice(changes, MOST):
         old, new = (_ways(side, change.example) for side in (before, after))

@@ -27,7 +27,7 @@ def lost_ways(
     protected: Collection[Protected],
     sessions: Collection[Session],
 ) -> list[str]:
-    """By routes, or where these tell of no loss, by what becomes of an answer and of what comes in."""
+    """What is lost by routes or, where these tell of no loss, by what becomes of an answer and of what comes in."""
     addresses = {address for each in protected for address in each.addresses}
     addresses |= {ip_address(session.peer) for session in sessions}
     rules, routes = read_other_routing(addresses, facts.links, protocol)

@@ -125,7 +125,7 @@ def _conditions(topology: Topology, rule: ForwardRule) -> Iterator[Statement]:
 
 
 def _servers(rule: ForwardRule) -> Nat:
-    """To one of the servers that work. A server keeps its slots on whatever port it serves, and while others fail."""
+    """Translate to one of the working servers. A server keeps its slots on whatever port, and while others fail."""
     family: Family = rule.public.version
     used = [choice for choice in rule.choices if choice[2]]
     if len(used) == 1:

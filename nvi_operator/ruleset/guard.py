@@ -173,7 +173,7 @@ def _among(field: Field, networks: tuple[Network, ...]) -> Iterator[Statement]:
 
 
 def _away(topology: Topology, family: Family, destinations: tuple[Network, ...]) -> Iterator[Statement]:
-    """Not to inside networks, if these may be among the destinations."""
+    """A match of packets that are not to inside networks, if these may be among the destinations."""
     inside = topology.inside_networks(family)
     if inside and (not destinations or any(n.overlaps(i) for n in destinations for i in inside)):
         yield f.in_set(f.daddr(family), *inside_set(topology, family), op="!=")

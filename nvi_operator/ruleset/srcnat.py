@@ -121,7 +121,7 @@ def _translates_own(topology: Topology) -> bool:
 
 
 def counters(topology: Topology) -> set[str]:
-    """Of what the table does: most of the gateway's own packets need no translation."""
+    """The counters of what the table does: most of the gateway's own packets need no translation."""
     own = {rule.counter for rule in topology.own if rule.section == "sourceNat"}
     return {rule.counter for rule in topology.source_rules} | (own if _translates_own(topology) else set())
 

@@ -154,5 +154,5 @@ def observed(ends: Mapping[str, WireEnd], arrival: Arrival | None) -> ObservedPa
 
 
 def _is_pong(ping: Packet, packet: Packet, number: int) -> bool:
-    """Of the gateway itself, which sends back what it got: the number is still that of the question."""
+    """Is it the gateway's echo reply, which sends back what it got? The number is still that of the question."""
     return packet.icmp_type == ECHO_REPLY[packet.family] != ping.icmp_type and not number & _ANSWER

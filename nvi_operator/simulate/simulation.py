@@ -114,7 +114,7 @@ def try_out(gateway: SimulatedGateway, most: int, *, explain: bool = False) -> T
 
 
 def with_loaded_dataplane(spec: GatewaySpec) -> tuple[GatewaySpec, tuple[str, ...]]:
-    """To load a module would change the machine: without it the gateway is made with eBPF, which does the same."""
+    """Without the module, whose loading would change the machine, eBPF does the same."""
     if spec.dataplane.type == "bpf" or os.path.exists(_LOADED):
         return spec, ()
     asked = spec.dataplane.type
@@ -124,7 +124,7 @@ def with_loaded_dataplane(spec: GatewaySpec) -> tuple[GatewaySpec, tuple[str, ..
 
 
 def _answer_all() -> None:
-    """Without limits of ICMP errors: many packets of one host may be refused at once."""
+    """Lift the limits of ICMP errors: many packets of one host may be refused at once."""
     for name in ("ipv4/icmp_ratelimit", "ipv4/icmp_msgs_per_sec", "ipv6/icmp/ratelimit"):
         value = "0" if "ratelimit" in name else "1000000"
         with suppress(OSError), open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:

@@ -39,7 +39,7 @@ class Fingerprint:
 
 
 def being_written(root: Path, names: list[str]) -> list[str]:
-    """Those of the files in `root` that a process has open for writing, as far as the kernel tells."""
+    """The files in `root` that a process has open for writing, as far as the kernel tells."""
     files = SpecFiles(root)
     return [name for name in names if files.is_being_written(name)]
 

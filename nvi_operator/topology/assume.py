@@ -59,7 +59,7 @@ def assume_inside(spec: GatewaySpec, facts: Facts) -> Facts:
 
 
 def assume_leases(spec: GatewaySpec, facts: Facts, note: Note) -> Facts:
-    """The same with an address and a router for each uplink that has them by a lease, where the host has none.
+    """The facts with an address and a router for each uplink that has them by a lease, where the host has none.
 
     Of RFC 2544 and RFC 5180, which no ISP gives; `note` is told which stand for what.
     """

@@ -35,7 +35,7 @@ class Delegated:
         return next((_part(whole, sub, length) for whole in self.of.get(sub.from_, ())), None)
 
     def parts(self, sub: SubPrefix) -> tuple[Network, ...]:
-        """Of each: hosts keep addresses of the old one for a while. None where it does not fit into the first."""
+        """The part of each: hosts keep old addresses for a while. None where it does not fit into the first."""
         found = [_part(whole, sub) for whole in self.of.get(sub.from_, ())]
         return tuple(network for network in found if network) if found and found[0] else ()
 

@@ -15,7 +15,7 @@ from nvi_operator.topology.prefixes import ANY, fewest
 
 
 def networks_without(networks: Sequence[Network], excepted: Iterable[Network], family: Family) -> tuple[Network, ...]:
-    """Of `networks`, or of every address where there are none; as they are if nothing of them is excepted."""
+    """What is left of `networks` (of every address where there are none); unchanged if nothing is excepted."""
     out = fewest(excepted, family)
     if not out:
         return tuple(networks)

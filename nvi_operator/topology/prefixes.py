@@ -42,7 +42,7 @@ class Prefixes:
 
 
 def apart(networks: tuple[Network, ...], others: Iterable[Network]) -> tuple[Network, ...]:
-    """Those of one family that share no address with others."""
+    """The networks of one family that share no address with others."""
     return _apart(networks, frozenset(others))
 
 

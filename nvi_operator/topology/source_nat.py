@@ -169,7 +169,7 @@ def pool_action(
 def _without_dead(
     ranges: Sequence[AddressRange], uplinks: Sequence[Uplink], family: Family
 ) -> Sequence[AddressRange]:
-    """Those of a pool whose uplink works, where it has addresses of several; all of them where none works."""
+    """The ranges of a pool whose uplink works, where it has addresses of several; all of them where none works."""
     owners = {r: next((u for u in uplinks if any(r.first in n for n in u.sources(family))), None) for r in ranges}
     named = dict.fromkeys(u.name for u in owners.values() if u is not None)
     if len(named) < 2:

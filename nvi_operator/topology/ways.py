@@ -75,7 +75,7 @@ def default_ways(spec: GatewaySpec, uplinks: Sequence[Uplink], facts: Facts) -> 
 
 
 def _of_own_packets(spec: GatewaySpec, names: Sequence[str], uplinks: Mapping[str, Uplink]) -> Sequence[str]:
-    """By preference. Without an order of its own it is that of the first rule that gives everything the default."""
+    """By preference: without an order of its own, that of the first rule that gives everything the default."""
     if spec.default_uplink or not names:
         return names
     for rule in spec.source_nat:

@@ -203,7 +203,7 @@ def _hook_order(counters: Counters) -> Iterator[str]:
 
 
 def _rules(topology: Topology, counters: Counters) -> Iterator[RuleStatus]:
-    """Those that have a counter, in the order of the spec."""
+    """The rules that have a counter, in the order of the spec."""
     counts = {name: count for values in counters.values() for name, count in values.items()}
     sections = (
         ("sourceNat", topology.source_rules),

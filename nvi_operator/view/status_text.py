@@ -153,7 +153,7 @@ def _uplinks(uplinks: Sequence[UplinkStatus], now: float | None) -> TextTable:
 
 
 def _servers(servers: Sequence[ServerStatus], now: float | None) -> TextTable:
-    """Those that are down first."""
+    """The servers, those that are down first."""
     table = TextTable("servers", ("forward", "server", "state", "for"))
     ordered = sorted(servers, key=lambda server: server["state"] != "down")
     for server in ordered[:_SHOWN_RULES]:
@@ -187,7 +187,7 @@ def _rules(data: StatusData, quiet: bool) -> Iterator[TextTable]:
 
 
 def _events(events: Sequence[Mapping[str, Any]], now: float | None) -> TextTable:
-    """With the day, where it is another than today."""
+    """The events, with the day where it is another than today."""
     table = TextTable("last events", ("time", "event", "what"))
     today = datetime.fromtimestamp(time.time() if now is None else now).date()
     for event in events:

@@ -63,7 +63,7 @@ def _wait_and_return(context: Context, decisions: DecisionsFile) -> None:
 
 
 def _return(context: Context, decisions: DecisionsFile, pending: PendingRevision) -> None:
-    """By the daemon where one runs; by ourselves where none does, or it does not."""
+    """Return by the daemon where one runs; by this process where none does, or the daemon does not."""
     from nvi_operator.cli.returning import give_up
     from nvi_operator.errors import NviError
     from nvi_operator.rollout import waiter

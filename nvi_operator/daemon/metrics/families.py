@@ -26,7 +26,7 @@ MOST_RULES = 50
 
 
 class Metrics:
-    """Of one daemon. `look` raises NviError where the kernel cannot be read; then only what is known is told."""
+    """One daemon's. `look` raises NviError where the kernel cannot be read; then only what is known is told."""
 
     def __init__(self, look: Callable[[], StatusData], event_log: EventLog) -> None:
         self._look = look
@@ -44,7 +44,7 @@ class Metrics:
         return bytes(generate_latest(self._registry) + generate_latest(self._process))
 
     def text(self) -> bytes:
-        """The same without `process_*`, of which node_exporter has its own: it refuses a name twice."""
+        """The metrics without `process_*`, of which node_exporter has its own: it refuses a name twice."""
         return bytes(generate_latest(self._registry))
 
     def describe(self) -> list[Metric]:

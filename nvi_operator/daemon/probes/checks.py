@@ -36,7 +36,7 @@ class _Asked:
 
 
 def failing(checks: Mapping[str, Check], topology: Topology | None, programs: Path = PROGRAMS) -> dict[str, str]:
-    """Those that do not work, and why. `topology` says where uplinks lead."""
+    """The checks that do not work, and why. `topology` says where uplinks lead."""
     found: dict[str, str] = {}
     with select.epoll() as epoll:
         asked: dict[str, _Asked] = {}

@@ -67,7 +67,7 @@ class ListedFilter:
 
 
 def list_filters(rtnetlink: Rtnetlink, ifindex: int, hook: Hook) -> list[ListedFilter]:
-    """Those of an interface's clsact, in the order in which they run. Raises OSError."""
+    """The filters of an interface's clsact, in the order in which they run. Raises OSError."""
     asked = _TC.pack(0, ifindex, 0, _PARENTS[hook], 0)
     return [_listed(body) for body in rtnetlink.dump(_GET_FILTER, asked, lambda _: True)]
 

@@ -29,7 +29,7 @@ _INTERFACES = range(1, GENERATIONS_ENTRIES)
 
 
 class Generations:
-    """Those of the caches that were found last, none at first. May be used by several threads, see above."""
+    """The generations of the caches that were found last, none at first. Several threads may use it, see above."""
 
     def __init__(self) -> None:
         self._maps: Mapping[int, memoryview] = {}

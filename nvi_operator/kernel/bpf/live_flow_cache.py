@@ -49,7 +49,7 @@ class LiveProgram:
 
     @property
     def options(self) -> FlowCacheOptions | None:
-        """As it would be loaded today; None if it would not."""
+        """The options as it would be loaded today; None if it would not be."""
         if self.constants is None:
             return None
         if self.name in _CLEAN:

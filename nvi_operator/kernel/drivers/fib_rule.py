@@ -121,7 +121,7 @@ class FibRuleDriver(RtnetlinkDriver):
             self._create(rule)
 
     def _create(self, rule: FibRule) -> None:
-        """One of equal content is as good. Raises OSError."""
+        """Create the rule; one of equal content is as good. Raises OSError."""
         body = self._packed(rule)
         try:
             self._rtnetlink.request(_NEW, CREATE | EXCLUSIVE, body)

@@ -67,7 +67,7 @@ class FlowCacheDriver(Driver):
         self._stack.close()
 
     def observe(self, desired: HostState) -> Iterator[FlowCacheProgram]:
-        """Those of every interface. Programs that share no maps with the first ones are to be replaced."""
+        """The caches of every interface. Programs that share no maps with the first ones are to be replaced."""
         names = dict(socket.if_nameindex())
         places = list(self._places(names))
         self._follow(program for _, program in places)

@@ -34,7 +34,7 @@ class SysctlDriver(Driver):
         return cls(handles.saved)
 
     def observe(self, desired: HostState) -> Iterator[Sysctl]:
-        """Those that are recorded. One whose interface has disappeared is no longer owned."""
+        """The settings that are recorded. One whose interface has disappeared is no longer owned."""
         for path in self._saved.all(self.kind):
             value = read(path)
             if value is not None:
@@ -152,7 +152,7 @@ def _default(path: str) -> str:
 
 
 def _write(path: str, value: str) -> None:
-    """Not every setting that takes a write keeps the value. KernelError if this one does not."""
+    """Write and read again: not every setting that takes a write keeps the value. KernelError if it does not."""
     with kernel_errors(f"sysctl {path}: setting to {value}"):
         (PROC / path).write_text(value, encoding="ascii")
     kept = read(path)

@@ -14,7 +14,7 @@ _MOST = 1 << 16  # bytes: a message is a datagram
 
 
 def leased_prefixes(ifnames: Iterable[str], places: Iterable[Path] = PLACES) -> dict[str, tuple[IPv6Network, ...]]:
-    """Those that have not run out. Files that cannot be read, or hold something else, tell nothing."""
+    """The leases that have not run out. Files that cannot be read, or hold something else, tell nothing."""
     found: dict[str, tuple[IPv6Network, ...]] = {}
     directories = list(places)
     for ifname in ifnames:

@@ -29,7 +29,7 @@ _CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/l
 
 
 def capabilities() -> frozenset[str]:
-    """Those of the calling thread that we ask for."""
+    """The capabilities of the calling thread that matter to the operator."""
     for line in Path("/proc/thread-self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("CapEff:"):
             bits = int(line.split()[1], 16)
@@ -58,7 +58,7 @@ def has_conntrack_functions() -> bool:
 
 
 def can_set_conntrack_max() -> bool:
-    """Only the initial network namespace can: in others it cannot be written (nf_conntrack_standalone.c)."""
+    """Can it be written? In other namespaces than the initial one it cannot (nf_conntrack_standalone.c)."""
     try:
         return bool(_CONNTRACK_MAX.stat().st_mode & 0o200)
     except OSError:
@@ -73,7 +73,7 @@ def networkd() -> Networkd | None:
 
 
 def networkd_links(links: Iterable[LinkFact]) -> Iterator[NetworkdLink]:
-    """Those of these links that it configures; sd_network_link_get_network_file() reads the same place."""
+    """The links that networkd configures; sd_network_link_get_network_file() reads the same place."""
     for link in links:
         state = _text(_NETWORKD_STATE.parent / "links" / str(link.ifindex))
         named = [line.partition("=")[2] for line in state.splitlines() if line.startswith("NETWORK_FILE=")]

@@ -12,7 +12,7 @@ _NET = Path("/proc/thread-self/net")  # /proc/net is the namespace of the proces
 
 
 def read_settings(paths: Iterable[str]) -> dict[str, str]:
-    """Those that this kernel has."""
+    """The settings that this kernel has."""
     values: dict[str, str] = {}
     for path in paths:
         try:

@@ -14,7 +14,7 @@ _INFO = 1  # XFRMA_SPD_INFO, a struct xfrmu_spdinfo
 
 
 def policies() -> tuple[int, int]:
-    """Those for what is sent, and for what is forwarded; 0 also where the kernel has no IPsec."""
+    """The number of policies for what is sent, and for what is forwarded; 0 also where the kernel has no IPsec."""
     try:
         netlink = Netlink(_XFRM)
     except NviError:

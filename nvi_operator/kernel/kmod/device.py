@@ -60,7 +60,7 @@ def read_counters(ifname: str) -> dict[str, int]:
 
 
 def split_counters(counters: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """Those of the device itself, and those of its flow cache, by the names of the eBPF dataplane's."""
+    """The counters of the device itself, and those of its flow cache, by the names of the eBPF dataplane's."""
     flows = {name.removeprefix(_FLOW): value for name, value in counters.items() if name.startswith(_FLOW)}
     if "hit" in flows:
         flows = {"entries": flows.pop("entries", 0), "fast": flows.pop("hit"), **flows}

@@ -45,7 +45,7 @@ class Conntrack:
         self._netlink.close()
 
     def flows(self, question: FlowQuestion) -> Iterator[TrackedFlow]:
-        """Those that are asked for. A prefix of several addresses is looked for here, and not by the kernel."""
+        """The flows that are asked for. A prefix of several addresses is looked for here, and not by the kernel."""
         network = question.translated
         address = question.published
         if network is not None and network.prefixlen == network.max_prefixlen:

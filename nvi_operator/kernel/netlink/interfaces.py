@@ -72,14 +72,14 @@ def list_links(rtnetlink: Rtnetlink) -> list[ListedLink]:
 
 
 def list_addresses(rtnetlink: Rtnetlink) -> list[ListedAddress]:
-    """Those of IPv4 come first. Raises OSError."""
+    """The addresses, those of IPv4 first. Raises OSError."""
     asked = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     families = (socket.AF_INET, socket.AF_INET6)
     return [_address(body) for body in rtnetlink.dump(_GET_ADDRESS, asked, lambda body: body[0] in families)]
 
 
 def add_link(rtnetlink: Rtnetlink, ifname: str, kind: str) -> None:
-    """One of a kind, with the defaults of that kind. Raises OSError."""
+    """Add a link of a kind, with the defaults of that kind. Raises OSError."""
     info = attribute(_INFO, attribute(_INFO_KIND, kind.encode()))
     body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(_NAME, ifname) + info
     rtnetlink.request(_NEW_LINK, CREATE | EXCLUSIVE, body)

@@ -119,7 +119,7 @@ class InsideNetworks:
         }
 
     def of_network(self, network: Network) -> set[Behind]:
-        """Those whose networks overlap `network`."""
+        """The owners whose networks overlap `network`."""
         starts = self._starts[network.version]
         first = bisect_left(starts, int(network.network_address), key=lambda pair: pair[0])
         last = bisect_right(starts, int(network.broadcast_address), key=lambda pair: pair[0])

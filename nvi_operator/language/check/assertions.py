@@ -37,7 +37,7 @@ def _sides(spec: GatewaySpec, assertion: Assertion) -> Iterator[tuple[str, set[i
 
 
 def _versions(spec: GatewaySpec, value: Any) -> frozenset[int]:
-    """Of an address, a prefix, a range, a server, or an uplink by its name; none where a word may be of either."""
+    """The families of an address, a prefix, a range, a server or an uplink; none where a word may be of either."""
     if isinstance(value, str):
         return families_of(spec.uplinks[value]) if value in spec.uplinks else frozenset()
     address = getattr(value, "address", value)

@@ -50,7 +50,7 @@ _ITEMS = pattern(_ITEM)
 
 
 class NotPlainError(Exception):
-    """Not as plain as it seemed."""
+    """The text is not as plain as it seemed."""
 
 
 class EntryRun(NamedTuple):

@@ -20,7 +20,7 @@ from nvi_operator.language.load.loader import LoadedSpec
 
 
 def reload_file(loaded: LoadedSpec, file: str, root: Path) -> tuple[LoadedSpec, Delta] | None:
-    """The same, of a file below the spec directory `root` (or of the only one), read with the same care."""
+    """Reload a file below the spec directory `root` (or the only one), read with the same care."""
     try:
         data = SpecFiles(root).read(file)
     except OSError:

@@ -65,7 +65,7 @@ class Layers:
     places: dict[str, dict[str, Position]] = field(default_factory=dict)
 
     def explain(self, error: SpecError) -> SpecError:
-        """The same, with the place of everything that a value was made of."""
+        """The error, with the place of everything that a value was made of."""
         own = set(self.problems)
         known = {problem.position for problem in own}
         told = SpecProblems()
@@ -249,7 +249,7 @@ class _Reading:
         return found
 
     def _variables(self, documents: Iterable[AnyDocument], over: Document | None) -> dict[str, Variable]:
-        """Of one gateway. Of two of one name the first counts: merging the documents tells."""
+        """The variables of one gateway. Of two of one name the first counts: merging the documents tells."""
         variables: dict[str, Variable] = {}
         if self._hostname is not None:
             variables[HOSTNAME] = Variable(self._hostname, None)

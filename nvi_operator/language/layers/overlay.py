@@ -268,7 +268,7 @@ def mapping_of(value: Any) -> dict[str, Any]:
 
 
 def _places_in(places: Places, value: Mapping[str, Any]) -> dict[str, tuple[int, Places]]:
-    """Of the keys of a mapping. What a variable holds is all in one place."""
+    """The places of the keys of a mapping. What a variable holds is all in one place."""
     if isinstance(places, Branch):
         return dict(places.children)
     return dict.fromkeys(value, (places, places))

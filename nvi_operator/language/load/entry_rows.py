@@ -31,7 +31,7 @@ class Rows(ABC):
         return self.raw.decode().split("\n")
 
     def of(self, raw: bytes) -> Self:
-        """Those of the same file with other bytes in it."""
+        """The rows of the same file with other bytes in it."""
         return type(self)(raw, self._file, self._section, self._model, self.sets)
 
     @abstractmethod

@@ -64,7 +64,7 @@ def validated(
     language: Language,
     sets: Mapping[str, KnownSets],
 ) -> list[Part]:
-    """Those of the documents that are valid; what is wrong is added to `problems`. `sets` are by gateway."""
+    """The documents that are valid; what is wrong is added to `problems`. `sets` are by gateway."""
     found = [(document, _validated(document, language, sets)) for document in documents if not is_operator(document)]
     return _parts(found, problems, language)
 

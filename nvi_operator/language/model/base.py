@@ -134,7 +134,7 @@ class Model(Readable):
     """Frozen, camelCase in YAML, no unknown fields, and no value that would have to be converted."""
 
     def __init__(self, /, **written: Any) -> None:
-        """Of what is written in YAML, or of what that stands for. Raises ValidationError."""
+        """Made of what is written in YAML, or of what that stands for. Raises ValidationError."""
         self._fill(written, None)
 
     def _fill(self, written: Mapping[str, Any], context: Any) -> None:
@@ -144,13 +144,13 @@ class Model(Readable):
 
     @classmethod
     def model_validate(cls, value: Any, context: Any = None) -> Self:
-        """Of what is written. `context`: what is known beside it. Raises ValidationError."""
+        """Made of what is written. `context`: what is known beside it. Raises ValidationError."""
         found: Self = validated(cls.form(), value, context)
         return found
 
     @classmethod
     def model_construct(cls, **values: Any) -> Self:
-        """Of valid values, by their names in Python."""
+        """Made of valid values, by their names in Python."""
         made = cls.__new__(cls)
         vars(made).update(_defaults(cls) | values)
         return made
@@ -159,7 +159,7 @@ class Model(Readable):
         return self.model_construct(**{**vars(self), **update})
 
     def model_dump(self) -> dict[str, Any]:
-        """As YAML could have it: what is None is left out."""
+        """The data as YAML could have it: what is None is left out."""
         return _write(self)
 
     def __eq__(self, other: object) -> bool:

@@ -116,7 +116,7 @@ _SIMPLE: Mapping[Any, Form] = {
 
 
 def form_of(hint: Any) -> Form:
-    """Of a type; a model says itself how it is read."""
+    """The form of a type; a model says itself how it is read."""
     if hint in _SIMPLE:
         return _SIMPLE[hint]
     origin, arguments = get_origin(hint), get_args(hint)
@@ -303,7 +303,7 @@ class OrShort:
 
 
 class Bounds(NamedTuple):
-    """Of a number."""
+    """The bounds of a number."""
 
     ge: float | None = None
     gt: float | None = None

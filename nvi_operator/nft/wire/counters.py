@@ -18,7 +18,7 @@ _PACKETS = 2  # NFTA_COUNTER_PACKETS
 
 
 def get_counters(sequence: int, table: str) -> bytes:
-    """Those of `inet TABLE`. The kernel filters."""
+    """The message that asks for the counters of `inet TABLE`. The kernel filters."""
     kind = attribute(_TYPE, struct.pack("!I", _COUNTER))
     return message(_GET_OBJECT, _REQUEST | _DUMP, sequence, attribute(_TABLE, table.encode() + b"\0") + kind)
 

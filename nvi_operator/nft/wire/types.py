@@ -33,7 +33,7 @@ class Type:
     column: Callable[[Iterable[Any]], Iterable[Any]] = iter
 
     def unpack_range(self, first: bytes, last: bytes) -> Value:
-        """From `first` to `last`, in the canonical form of values."""
+        """The range from `first` to `last`, in the canonical form of values."""
         if first == last:
             return self.unpack(first)
         if self.size in (4, 16):

@@ -78,7 +78,7 @@ class RevisionTree:
         self._prefix = prefix
 
     def directories(self, pattern: str) -> list[str]:
-        """Those that match, one name of the path after the other; `.` is the current directory."""
+        """The directories that match, one name of the path after the other; `.` is the current directory."""
         path = os.path.normpath(pattern)
         if path.startswith(("/", "..")):
             raise NviError(f"{printable(pattern)}: leads out of the directory", hint="call it further up")

@@ -85,7 +85,7 @@ def _flow_lines(change: GatewayChange, most: int | None) -> Iterator[Line]:
 
 
 def _new_notes(change: GatewayChange) -> list[str]:
-    """Those that the change brings. Of a new gateway they are about the host, which is assumed."""
+    """The notes that the change brings. Of a new gateway they are about the host, which is assumed."""
     before, after = change.before, change.plan.topology
     return [note for note in after.notes if note not in before.notes] if before and after else []
 

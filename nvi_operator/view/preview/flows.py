@@ -134,7 +134,7 @@ def _becomes(change: FlowChange) -> str:
 
 
 def _without_verb(text: str, other: str) -> str:
-    """Of two phrases with the same verb the second has none."""
+    """The second of two phrases that begin with the same verb is told without it."""
     verb = next((verb for verb in _VERBS if text.startswith(verb) and other.startswith(verb)), "")
     return text.removeprefix(verb.removesuffix("by "))
 
