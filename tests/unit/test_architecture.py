@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -51,3 +53,9 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = grimp.build_graph("nvi_operator", exclude_type_checking_imports=True)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     TopologicalSorter(imports).prepare()  # raises CycleError, which names them
+
+
+def test_the_name_of_a_public_class_names_one_class() -> None:
+    trees = (ast.parse(path.read_bytes()) for path in PACKAGE.rglob("*.py"))
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    assert {name: count for name, count in names.items() if count > 1 and not name.startswith("_")} == {}
