@@ -339,8 +339,8 @@ def _uplink(
             note(f"uplink {name}: main has no IPv{family} default route through {uplink.interface} now")
     for family, ifname in _own_routers(next_hops, facts):
         note(
-            f"uplink {name}: its IPv{family} router {next_hops[family]} is this gateway's own address, on {ifname}: the "
-            "kernel takes no such router; renumber one of the networks"
+            f"uplink {name}: its IPv{family} router {next_hops[family]} is this gateway's own address, on {ifname}: "
+            "the kernel takes no such router; renumber one of the networks"
         )
         next_hops = {version: hop for version, hop in next_hops.items() if version != family}
     if fact and fact.crowded:
