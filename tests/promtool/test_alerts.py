@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 from nvi_operator.events.event import Applied, Healed
 from tests.unit.daemon.test_metrics import PACKAGING, measured, on_trial
@@ -33,3 +35,15 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 def test_the_metrics_are_named_by_the_conventions() -> None:
     events = (Applied(entries=(), done="1 created", steps=1, seconds=0.25), Healed(steps=1, seconds=0.002))
     assert promtool("check", "metrics", text=measured(on_trial(), *events)[0]) == ""
+
+
+def test_prometheus_can_evaluate_what_the_dashboard_asks(tmp_path: Path) -> None:
+    """As recording rules, with values for Grafana's variables."""
+    board = json.loads((PACKAGING / "grafana/nvi-operator.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    filled = [re.sub(r"\$__\w+", "5m", expr).replace("$instance", "edge") for expr in asked]
+    assert "$" not in "".join(filled)
+    rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(filled)]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}), encoding="utf-8")
+    assert f"SUCCESS: {len(rules)} rules found" in promtool("check", "rules", str(file))

@@ -140,12 +140,16 @@ def _of_uplinks(data: StatusData) -> Iterator[Metric]:
     since = GaugeMetricFamily(
         "nvi_uplink_state_since_timestamp_seconds", "When the uplink went up or down.", labels=labels
     )
+    default = GaugeMetricFamily(
+        "nvi_uplink_default", "Is it the default uplink now? Of several, the first that works.", labels=labels
+    )
     for uplink in data["uplinks"]:
         values = [uplink["name"], uplink["interface"]]
         up.add_metric(values, uplink["health"] == "up")
+        default.add_metric(values, uplink["defaultNow"])
         if uplink["since"]:
             since.add_metric(values, datetime.fromisoformat(uplink["since"]).timestamp())
-    yield from (up, since)
+    yield from (up, default, since)
 
 
 def _of_servers(data: StatusData) -> Iterator[Metric]:

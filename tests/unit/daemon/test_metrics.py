@@ -58,6 +58,7 @@ def test_a_gateway_is_measured() -> None:
     assert samples["nvi_in_sync",] == 1
     assert samples["nvi_gateway_info", "edge", "a1b2c3d (main)"] == 1
     assert samples["nvi_uplink_up", "wan1", "fibre-in-the-northern-building-street-2"] == 0
+    assert samples["nvi_uplink_default", "wan1", "fibre-in-the-northern-building-street-2"] == 0
     assert samples["nvi_rule_flows_total", "everyone", "sourceNat"] == 7
     assert samples["nvi_dropped_packets_total", "nft table inet nvi", "spoofed"] == 3
     assert samples["nvi_paused_objects",] == 1
