@@ -29,7 +29,7 @@ from nvi_operator.language.model.values import HOST_PATTERN
 from nvi_operator.language.operator.git import HOSTNAME, GitSource, SignaturesSpec
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote, command, environment, explained
-from nvi_operator.sources.git.refs import HEADS, TAGS, TESTING, Tip, choose, parse_refs, short_ref
+from nvi_operator.sources.git.refs import HEADS, TAGS, TESTING, Tip, choose, default_branch, parse_refs, short_ref
 from nvi_operator.sources.git.verify import Signatures
 from nvi_operator.sources.git.worker import Job
 
@@ -154,7 +154,7 @@ class Fetcher:
         self._deadline = self._now() + self._limit
         wanted = f"{TAGS}{self._source.tag}" if self._source.tag else f"{HEADS}{self._source.branch or 'main'}"
         refs = [wanted, self._testing] if self._testing else [wanted]
-        self._start(command(self._remote, "ls-remote", "--refs", "-q", "--", self._remote.url, *refs), b"")
+        self._start(command(self._remote, "ls-remote", "--symref", "-q", "--", self._remote.url, "HEAD", *refs), b"")
 
     def _fetch(self, tip: Tip, testing: str) -> None:
         self._fetching, self._tip = True, (tip, testing)
@@ -194,7 +194,7 @@ class Fetcher:
                 raise SourceError(f"{self._remote.url}: git ls-remote: {why}", hint=hint)
             else:
                 refs = parse_refs(output)
-                tip = choose(refs, self._source.branch, self._source.tag)
+                tip = choose(refs, self._source.branch, self._source.tag, default_branch(output))
                 self._answered(tip, refs.get(self._testing, ""))
         except SourceError as error:
             self._failed(error)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import NviError, RefusedError
+from nvi_operator.errors import NviError, RefusedError, SourceError
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote
 from nvi_operator.sources.git.refs import TAGS, short_ref, version
@@ -63,6 +63,7 @@ def fetch(job: Job) -> dict[str, Any]:
     notes = [note for note in (repository.prepare(),) if note]
     checkout = _fetch_ref(job, repository, before)
     if job.testing:
+        looked_at = job.testing_object
         try:
             tested, testing = _fetch_testing(job, repository, checkout)
             if tested is not None:
@@ -70,7 +71,12 @@ def fetch(job: Job) -> dict[str, Any]:
                 return {"checkout": found.json(), "tree": str(tree), "notes": notes}
         except RefusedError as error:
             notes.append(f"{error.message}: {short_ref(job.ref)} is followed")
-        checkout = replace(checkout, testing=job.testing_object)
+        except SourceError as error:  # whoever may push there must not hold up what is followed
+            if before is not None and before.seen.get(job.ref) == checkout.seen[job.ref]:
+                raise
+            notes.append(f"{error.message}: {short_ref(job.ref)} is followed meanwhile")
+            looked_at = ""  # it is tried again
+        checkout = replace(checkout, testing=looked_at)
     found, tree = _write(job, checkouts, repository, checkout)
     return {"checkout": found.json(), "tree": str(tree), "notes": notes}
 

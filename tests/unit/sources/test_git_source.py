@@ -187,6 +187,7 @@ def test_the_tag_with_the_highest_version_is_followed_and_never_a_lower_or_moved
     names = ["v1.10", "v1.9", "v2.0", "v2.0-rc1", "v2.0-rc2", "v1.9.1", "other"]
     refs = {f"refs/tags/{name}": "0" * 40 for name in names}
     assert choose(refs, None, "v*").name == "v2.0"
+    assert choose({f"refs/tags/v{'9' * 5000}": "0" * 40, **refs}, None, "v*").name == f"v{'9' * 5000}"
     assert sorted(names[:-1], key=version) == ["v1.9", "v1.9.1", "v1.10", "v2.0-rc1", "v2.0-rc2", "v2.0"]
     remote.commit(GOOD)
     remote.git("tag", "v1.0")
@@ -411,6 +412,22 @@ def test_a_full_disk_leaves_the_spec_in_force(
     assert fetch(remote, checkouts).commit != before.commit
 
 
+def test_where_a_branch_was_renamed_the_default_branch_is_named(
+    remote: GitRemote, watch: Callable[..., Watched]
+) -> None:
+    remote.commit(GOOD)
+    watched = watch()
+    watched.until(lambda: watched.new == 1)
+    remote.git("push", "-q", "origin", "main:trunk")
+    remote.git("symbolic-ref", "HEAD", "refs/heads/trunk", cwd=remote.path)
+    remote.git("push", "-q", "origin", ":main")
+    _, error = watched.sync()
+    assert error is not None
+    assert error.message == "branch main: not in the remote repository"
+    assert error.hint == "push it, or name another: its default branch is trunk"
+    assert (watched.fetcher.checkouts.spec / "gateway.yaml").read_text() == "a: 1\n", "what is in force stays"
+
+
 def test_a_testing_branch_is_followed_while_it_is_ahead(remote: GitRemote, watch: Callable[..., Watched]) -> None:
     remote.commit(GOOD)
     watched = watch(testing=True)
@@ -441,3 +458,12 @@ def test_a_testing_branch_is_followed_while_it_is_ahead(remote: GitRemote, watch
     remote.commit({})
     assert followed() == "refs/heads/main a: 4\n", "a refused one leaves main in force"
     assert "out of the tree: '/etc/shadow': main is followed" in watched.events[-1].text
+
+    remote.git("checkout", "-q", "main")
+    remote.commit({"gateways/edge/gateway.yaml": "a: 5\n"})
+    damaged = remote.path.parent / "commit"
+    damaged.write_text(f"tree {remote.git('rev-parse', 'main^{tree}')}\n\nno author\n")
+    commit = remote.git("hash-object", "-t", "commit", "-w", "--literally", str(damaged))
+    remote.git("push", "-q", "-f", "origin", f"{commit}:refs/heads/testing/edge")
+    assert followed() == "refs/heads/main a: 5\n", "one that git does not take holds up nothing"
+    assert watched.sync()[1] is not None, "it is tried again, and told"
