@@ -6,13 +6,11 @@ the others is the same on both sides, and takes a second for 100,000.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
-from ipaddress import ip_address
 
 from nvi_operator.language.load.loader import LoadedSpec
-from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.interfaces import UplinkSpec
 from nvi_operator.preview.gateways import Pair
 
 MANY = 2000  # forwards; of fewer all are taken
@@ -31,22 +29,17 @@ def with_few_forwards(pair: Pair) -> Pair:
 
 def _few(loaded: LoadedSpec, edited: Iterable[tuple[str, ...] | None]) -> LoadedSpec:
     spec = loaded.spec
-    places = _places(spec)
-    asked = frozenset().union(*map(places, edited))
-    forwards = {name: forward for name, forward in spec.forwards.items() if not asked.isdisjoint(places(forward.at))}
+    of_uplink = {name: frozenset({name, *_addresses(uplink)}) for name, uplink in spec.uplinks.items()}
+    everywhere = tuple(spec.uplinks)
+    asked = frozenset().union(*(of_uplink.get(item, {item}) for at in edited for item in at or everywhere))
+    meeting = asked | {name for name, places in of_uplink.items() if not asked.isdisjoint(places)}
+    forwards = {
+        name: forward for name, forward in spec.forwards.items() if not meeting.isdisjoint(forward.at or everywhere)
+    }
     return replace(loaded, spec=spec.model_copy(update={"forwards": forwards}))
 
 
-def _places(spec: GatewaySpec) -> Callable[[tuple[str, ...] | None], frozenset[str]]:
-    """For what a forward has as `at`: every uplink and address that may be meant by it."""
-    of_uplink: dict[str, frozenset[str]] = {}
-    for name, uplink in spec.uplinks.items():
-        addresses = () if uplink.addresses == "auto" else (*uplink.addresses, *(uplink.translate_to or ()))
-        of_uplink[name] = frozenset({name, *map(str, addresses)})
-
-    @cache  # 100,000 forwards have a few hundred of them
-    def places(at: tuple[str, ...] | None) -> frozenset[str]:
-        named = at or tuple(spec.uplinks)
-        return frozenset().union(*(of_uplink.get(item) or frozenset({str(ip_address(item))}) for item in named))
-
-    return places
+def _addresses(uplink: UplinkSpec) -> Iterable[str]:
+    """What a forward at the uplink may be published on, as the spec's language writes it."""
+    addresses = () if uplink.addresses == "auto" else uplink.addresses
+    return map(str, (*addresses, *(uplink.translate_to or ())))
