@@ -34,6 +34,8 @@ from nvi_operator.view.explain.model import Explanation, WalkTree
 if TYPE_CHECKING:
     from nvi_operator.doctor.ruleset import Ruleset
 
+_SHOWN = 8  # names in a hint; of more the nearest one
+
 
 @dataclass(frozen=True)
 class ObservedHost:
@@ -176,8 +178,11 @@ def _check_interfaces(packet: Packet, topology: Topology, machine: Machine) -> N
     for name in filter(None, (packet.in_interface, packet.bound_interface)):
         if name not in machine.interfaces or name == machine.device:
             known = sorted(set(machine.interfaces) - {machine.device, "lo"})
-            close = by_uplink.get(name) or nearest(name, known)
-            hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
+            hint = f"there are: {', '.join(known[:_SHOWN])}{', ...' if known[_SHOWN:] else ''}"
+            if name in by_uplink:
+                hint = f"{name} is an uplink: its interface is {by_uplink[name]}"
+            elif len(known) > _SHOWN and (close := nearest(name, known)):
+                hint = f"did you mean {close!r}?"
             raise PacketError(f"packet: there is no interface {shown(name)}", hint=hint)
 
 

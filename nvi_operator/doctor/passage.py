@@ -34,13 +34,15 @@ _ORDER = (
     "cache",
 )
 _DSTNAT, _SRCNAT = -100, 100  # where the kernel calls the chains of NAT, whatever their own priorities are
+# Statements after which the packet, or what conntrack makes of it, may be another one.
+_CHANGING = ("snat", "dnat", "masquerade", "redirect", "mangle", "notrack", "tproxy", "synproxy", "queue")
 _PROTOCOLS = {6: "tcp", 17: "udp"}  # the others have several names in nft
 _FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
 @dataclass(frozen=True)
 class Met:
-    """Chains of other tables that may drop the packet: `uncertain`; the walk ends in one that does."""
+    """The walk ends in a chain of another table that drops the packet. `uncertain`: what others may do, in words."""
 
     walk: Walk
     uncertain: tuple[str, ...] = ()
@@ -65,8 +67,15 @@ def through_others(ruleset: Ruleset, topology: Topology, walk: Walk) -> Met:
             if found.dropped and not found.unreadable:
                 rule = next((ending.rule for ending in found.endings if ending.rule), None)
                 return Met(_ended(walk, crossing, rule.place if rule else f"{chain.place} policy"), tuple(uncertain))
+            place = f"stage {crossing.stage}, {crossing.hook}: {chain.place}"
             if any(ending.end != "accept" for ending in found.endings):
-                uncertain.append(f"stage {crossing.stage}, {crossing.hook}: {chain.place}")
+                uncertain.append(f"{place} may drop it: what it asks is not known here")
+            # Chains of NAT see the first packet of a flow alone, and conntrack sees no second pass.
+            if chain.type != "nat" or (_state(walk) == "new" and crossing.stage < 2):
+                changing = (name for rule, _ in found.met for name in _CHANGING if rule.has(name))
+                uncertain += (
+                    f"{place} may change it ({name}): that is not walked" for name in dict.fromkeys(changing)
+                )
     return Met(walk, tuple(uncertain))
 
 

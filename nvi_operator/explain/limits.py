@@ -14,6 +14,7 @@ class Limit(Enum):
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
     PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
     MULTICAST = "multicast, and what the gateway itself sends to a broadcast address"
+    LINK_LOCAL = "what the gateway itself sends to a link-local address of IPv6, by no interface that is named"
 
 
 class Assumption(Enum):
@@ -21,7 +22,9 @@ class Assumption(Enum):
 
     NEIGHBOUR = "the next hop, or the host on the wire, answers ARP or neighbour discovery"
     INSIDE_ROUTER = "without `--live`, an inside network is on the wire of its interface, behind no router"
-    FOREIGN_CHAIN = "no chain of another nft table changes the packet, nor, without `--live`, drops it"
+    FOREIGN_CHAIN = (
+        "no chain of another nft table changes or drops the packet; `--live` walks those that drop, names others"
+    )
     TRAFFIC_CONTROL = "no tc filter, XDP program or queue of another tool drops it"
     IPSEC = "no IPsec policy takes the packet, and none decrypted it"
     HELPER = "no conntrack helper (FTP, SIP, ...) expects further flows"

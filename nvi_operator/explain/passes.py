@@ -42,6 +42,8 @@ _GROUPS = {
     6: Spans(((0xFF << 120, (1 << 128) - 1),)),
 }
 
+_LINK_LOCAL = Spans(((0xFE80 << 112, (0xFEC0 << 112) - 1),))
+
 
 class Passes:
     def __init__(self, machine: Machine) -> None:
@@ -139,6 +141,14 @@ class Passes:
             step = passing.noted("forward", "refused", note="the TTL ends here")
             ends.put(step, Refused("time-exceeded", f"stage {passing.stage}"))
             return None
+        if passing.family == 6 and dev != passing.in_interface:
+            neighbours, rest = passing.split(passing.now["source"], _LINK_LOCAL)
+            if neighbours is not None:
+                step = neighbours.noted("forward", "refused", note="a link-local source is of its wire alone")
+                ends.put(step, Refused("unreachable", f"stage {passing.stage}"))
+            if rest is None:
+                return None
+            passing = rest
         length, mtu, like = passing.region.like.length, self._mtu(way, passing.family), passing.region.like
         if length is not None and mtu is not None and length > mtu and (passing.family == 6 or like.dont_fragment):
             step = passing.noted("forward", "refused", note=f"larger than the MTU of {dev}, {mtu}")
@@ -166,6 +176,13 @@ class Passes:
     def emit(self, passing: Passing, ends: Ends) -> None:
         """What the gateway itself sends: routed first, and again where the table changed what routing looks at."""
         bound = passing.region.like.bound_interface
+        if passing.family == 6 and not (bound or passing.near):
+            neighbours, rest = passing.split(passing.now["destination"], _LINK_LOCAL)
+            if neighbours is not None:
+                ends.put(neighbours, NotModelled(Limit.LINK_LOCAL))
+            if rest is None:
+                return
+            passing = rest
         for part, way in own_ways(self.machine, self._own_way, passing, bound):
             if way.refused is not None:
                 ends.put(_routed(part, way, "refused"), way.refused)

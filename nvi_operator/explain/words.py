@@ -10,7 +10,9 @@ comes in by is not among the words: it is an option of every command.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from nvi_operator.errors import NviError
@@ -87,7 +89,7 @@ def _packet(words: Sequence[str], in_interface: str | None) -> Packet:
     if arrow > 1:
         raise ValueError(f"expected `to` behind the source, found {shown(rest[1])}")
     protocol = _protocol(name)
-    destination, destination_port = _end(rest[2])
+    destination, destination_port = _end(rest[2], _destination)
     source, source_port = _own(rest[0], destination) if rest[0].partition(":")[0] == SELF else _end(rest[0])
     if source.is_unspecified and in_interface is not None:
         raise HintedError(f"{SELF} sends nothing that comes in by {in_interface}", "leave -i out")
@@ -110,7 +112,7 @@ def _icmp(name: str, source: Address) -> int:
     return ICMP_OF[source.version]
 
 
-def _end(word: str) -> tuple[Address, int | None]:
+def _end(word: str, parse: Callable[[str], Address] = parse_address) -> tuple[Address, int | None]:
     text, port = word, None
     if word.startswith("["):
         host, bracket, rest = word[1:].partition("]")
@@ -120,7 +122,7 @@ def _end(word: str) -> tuple[Address, int | None]:
     elif word.count(":") == 1:
         text, _, port = word.partition(":")
     try:
-        address = parse_address(text)
+        address = parse(text)
     except ValueError as error:
         if word.count(":") > 1 and not word.startswith("["):
             raise HintedError(
@@ -128,6 +130,15 @@ def _end(word: str) -> tuple[Address, int | None]:
             ) from error
         raise
     return address, None if port is None else _port(port)
+
+
+def _destination(text: str) -> Address:
+    """A host's, or a group: what becomes of those is said by name."""
+    with suppress(ValueError):
+        found = ip_address(text)
+        if found.is_multicast or found == IPv4Address("255.255.255.255"):
+            return found
+    return parse_address(text)
 
 
 def _own(word: str, destination: Address) -> tuple[Address, int | None]:
@@ -153,8 +164,17 @@ def _with_ports(packet: Packet) -> Packet:
             return replace(packet, icmp_type=ECHO_REQUEST[packet.family], source_port=1)
         return packet
     if packet.destination_port is None:
-        raise HintedError(f"{name} needs a destination port", f"write it as in {end_words(packet.destination, 443)}")
+        raise HintedError(f"{name} needs a destination port", f"write it as in {_with_port(packet.destination)}")
     return replace(packet, source_port=ANY_PORT) if packet.source_port is None else packet
+
+
+def _with_port(address: Address) -> str:
+    """An IPv6 address may end in what was meant as its port."""
+    host, _, port = str(address).rpartition(":")
+    if address.version == 6 and port.isdecimal() and len(port) > 1:
+        with suppress(ValueError):
+            return end_words(parse_address(host), int(port))
+    return end_words(address, 443)
 
 
 # --------------------------------------------------------------------------- fields

@@ -9,7 +9,7 @@
     spec: {...}                                                  # `spec` of a gateway, as in docs/spec.md
     talks:
       - send: lan0 tcp 192.168.1.10:40000 > 192.0.2.80:443
-        then: [reply, again, error, clash]                       # what follows: see `Talk`
+        then: [reply, again, error, inner-error, clash]          # what follows: see `Talk`
 
 A talk begins with an empty conntrack table.
 """
@@ -33,7 +33,7 @@ OUTSIDE = ("wan0", "wan1", "wan2")
 INTERFACES = (*INSIDE, *OUTSIDE, "mgmt0")
 
 SELF = "self"  # in place of an interface: the gateway itself sends
-FOLLOW = ("reply", "again", "error", "clash")
+FOLLOW = ("reply", "again", "error", "inner-error", "clash")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Sent:
 @dataclass(frozen=True)
 class Talk:
     """A packet and what follows: `reply` from where it came out, the flow's next packet (`again`), an ICMP `error`
-    from a router there, the same packet from the next address (`clash`).
+    from a router there, or from one whose address looks like an inside one (`inner-error`), the same packet from the
+    next address (`clash`).
     """
 
     send: Sent

@@ -18,7 +18,7 @@ from nvi_operator.explain.verdict import Refused
 from nvi_operator.explain.walk import Walk, reply, walks
 from tests.differential.case import SELF, Sent
 from tests.differential.generate.networks import MARKS
-from tests.differential.scene import Gateway, Step, router
+from tests.differential.scene import ERRORS, Gateway, Step, router
 from tests.differential.tracked import Entry
 
 _NAMED_TABLES = {"main": 254, "default": 253, "local": 255}
@@ -36,7 +36,7 @@ def told(gateway: Gateway) -> Machine | None:
     providers = [hop for uplink in gateway.topology.uplinks for hop in uplink.next_hops.values()]
     inside = [str(network) for each in gateway.topology.inside_interfaces for network in each.networks]
     known = all(
-        any(line == f"route add default via {hop}" for hop in providers)
+        any(line.startswith(f"route add default via {hop}") for hop in providers)
         or any(line.startswith(f"route add {network} via ") for network in inside)
         for line in host.ip
     )
@@ -64,9 +64,9 @@ class Answers:
             return []
         if what == "reply":
             return [reply(machine, self.first)]
-        return (
-            [error(machine, self.first, "time-exceeded", router(self.first.region.family))] if what == "error" else []
-        )
+        if what in ERRORS:
+            return [error(machine, self.first, "time-exceeded", router(self.first.region.family, what))]
+        return []
 
 
 def of_gateway(machine: Machine, walk: Walk) -> tuple[Walk, ...]:

@@ -13,7 +13,7 @@ from nvi_operator.explain.walk import Walk
 from tests.differential.case import SELF, Case, Talk
 from tests.differential.compare import agreeing, report
 from tests.differential.predict import Answers, answered, machine, of_gateway, predicted, told, with_entries
-from tests.differential.scene import Stage, Step, reaction
+from tests.differential.scene import ERRORS, Stage, Step, reaction
 
 PER_CASE = 250  # talks: an apply takes as long as some hundred packets
 
@@ -67,7 +67,7 @@ def _talk(
     agreed: Walk | None = None
     for step in stage.play(talk):
         tally.packets += 1
-        each = [predicted(machine, step.sent, marked=marked)] if step.what != "error" else []
+        each = [predicted(machine, step.sent, marked=marked)] if step.what not in ERRORS else []
         each += answers.to(machine, step.what) if answers is not None else []
         if by_facts is not None and step.what == "send":
             each.append(predicted(by_facts, step.sent, marked=marked))

@@ -90,7 +90,7 @@ class Stage:
             elif what == "reply":
                 step = self._step(what, Sent(out.place, answer(out.packet)))
             else:
-                step = self._step(what, Sent(out.place, _error(out.packet)), talk.send.packet)
+                step = self._step(what, Sent(out.place, _error(out.packet, what)), talk.send.packet)
             yield step
 
     def _step(self, what: str, sent: Sent, about: Datagram | None = None) -> Step:
@@ -175,15 +175,22 @@ def _later(packet: Datagram) -> Datagram:
     return replace(packet, flags=frozenset({"ack"})) if packet.flags == {"syn"} else packet
 
 
-def router(version: int) -> Address:
-    """One far away, at which TTLs end."""
-    return ip_address("192.0.2.254" if version == 4 else "2001:db8:f::fe")
+ERRORS = {"error": ("192.0.2.254", "2001:db8:f::fe"), "inner-error": ("10.1.0.254", "fd00:1:1::fe")}
 
 
-def _error(packet: Datagram) -> Datagram:
+def router(version: int, what: str) -> Address:
+    """One far away, at which TTLs end; an `inner-error` is one from an address as inside hosts have them."""
+    return ip_address(ERRORS[what][version == 6])
+
+
+def _error(packet: Datagram, what: str) -> Datagram:
     protocol = ICMP if packet.version == 4 else ICMP6
     return Datagram(
-        router(packet.version), packet.source, protocol, icmp=_EXCEEDED[packet.version], inner=replace(packet, ttl=1)
+        router(packet.version, what),
+        packet.source,
+        protocol,
+        icmp=_EXCEEDED[packet.version],
+        inner=replace(packet, ttl=1),
     )
 
 

@@ -55,7 +55,7 @@ def test_live_tells_what_the_kernel_holds_and_a_spec_what_it_should(site: Site, 
     assert dropped["verdict"]["kind"] == "dropped"
     assert dropped["verdict"]["where"] == "inet firewall forward policy"
     assert dropped["steps"][-1]["stage"] == 2  # the rule that accepts it is of the first pass
-    assert dropped["mayDrop"] == []
+    assert dropped["notCertain"] == []
     site.gateway.run("nft", "delete table inet firewall")
     assert site.gateway.run("ip", "rule", "del", "from", A, "priority", "1600").returncode == 0
     assert explained(*packet, "--live")["verdict"]["kind"] == "refused"

@@ -38,7 +38,7 @@ def _way(explanation: Explanation, way: WalkTree) -> dict[str, Any]:
         "leaves": _packet(walk.packet),
         "uplink": uplink.name if uplink else None,
         "conntrack": _entry(walk.entry) if walk.entry else None,
-        "mayDrop": list(way.others),
+        "notCertain": list(way.others),
         "told": dict(ending_words(explanation, way)),
         "after": [_way(explanation, each) for each in way.after],
     }

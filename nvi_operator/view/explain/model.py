@@ -16,7 +16,7 @@ from nvi_operator.topology.model import Topology
 class WalkTree:
     """One walk: of the packet, of the answer to it, or of an ICMP error about it. `after` follows from it.
 
-    `others`: chains of other tables on its way that may drop it.
+    `others`: what chains of other tables on its way may do to it, in words.
     """
 
     walk: Walk

@@ -28,7 +28,7 @@ from nvi_operator.view.counters import MEANINGS
 from nvi_operator.view.entry_words import entry_word
 from nvi_operator.view.explain.model import Explanation, WalkTree
 
-_PORT = pattern(r"(?:\[([0-9a-f:]+)\]|([0-9.]+)):(\d+)\b")
+_PORT = pattern(r"(?:\[([0-9a-f:]+)\]|\b(\d+\.\d+\.\d+\.\d+)):(\d+)\b")
 _MARKS = frozenset({"mark", "ct mark"})
 _NOTES = {"new": "new flow"}
 _DID = {"passed": "passes", "dropped": "dropped", "refused": "refused"}
@@ -192,8 +192,28 @@ def ending_words(explanation: Explanation, way: WalkTree) -> Iterator[tuple[str,
         yield "MTU", _mtu_words(verdict, packet)
         if way.kind == "packet":
             yield "flow cache", _cache_words(explanation, walk)
-    for place in way.others:
-        yield "not certain", f"{place} may drop it: what it asks is not known here"
+    if (why := _untranslated(topology, walk)) and way.kind == "packet":
+        yield "because", why
+    for doubt in way.others:
+        yield "not certain", doubt
+
+
+def _untranslated(topology: Topology, walk: Walk) -> str:
+    """Why a packet that comes in goes nowhere, or to the gateway itself: the spec says nothing of it."""
+    came, left, verdict = walk.entering, walk.packet, walk.verdict
+    if came.in_interface is None or (came.source, came.destination) != (left.source, left.destination):
+        return ""
+    refused = isinstance(verdict, Refused) and verdict.error == "unreachable"
+    inside = next((i for i in topology.inside_interfaces if i.interface.ifname == came.in_interface), None)
+    if refused and inside is not None:
+        if not any(came.source in network for network in inside.networks):
+            networks = ", ".join(map(str, inside.of_family(came.family))) or f"none of IPv{came.family}"
+            return f"nothing translates {came.source}: it is in no network of {came.in_interface} ({networks})"
+        return f"nothing translates {came.source}: no rule of sourceNat is about the packet"
+    if (refused or isinstance(verdict, Delivered)) and inside is None and topology.uplinks:
+        place = end_words(came.destination, came.destination_port)
+        return f"no forward and no 1:1 NAT takes what comes to {place}"
+    return ""
 
 
 def _plain(packet: Packet) -> Packet:

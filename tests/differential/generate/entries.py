@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from random import Random
 from typing import Any
 
-from tests.differential.generate.networks import FAR, MARKS, Lan, Networks, Provider
+from tests.differential.generate.networks import FAR, MARKS, Lan, Networks, Provider, hop_words
 
 PORTS = (22, 25, 53, 80, 123, 443, 500, 1194, 5060, 8080, 8443, 9000, 20000, 51820)
 _PICKS = ("hash", "client", "client-port", "random", "round-robin")
@@ -55,12 +55,21 @@ class Drawn:
             made[lan.ifname] = {"networks": [*lan.networks, *lan.behind]}
             if lan.tenant:
                 made[lan.ifname]["tenant"] = lan.tenant
+                if self._chance(0.5):
+                    made[lan.ifname]["knownAs"] = self._aliases(lan)
         return made
+
+    def _aliases(self, lan: Lan) -> list[str]:
+        number = "12"[lan.tenant == "blue"]
+        names = (f"10.7{number}.0.0/24", f"fd00:7{number}::/64")
+        return [name for name in names if any((":" in name) == (":" in network) for network in lan.networks)]
 
     def uplinks(self, *, plain: bool = False) -> dict[str, Any]:
         made = {}
         for provider in self.networks.providers:
             uplink: dict[str, Any] = {"interface": provider.ifname, "nextHop": list(provider.next_hops)}
+            if not plain and self._has_default(provider) and self._chance(0.3):
+                uplink["nextHop"] = "auto"
             if plain or self._chance(0.7):
                 uplink["addresses"] = [address.partition("/")[0] for address in provider.addresses]
             if provider.routed:
@@ -76,10 +85,17 @@ class Drawn:
                 uplink["networks"] = self.random.choice(["none", [net for net in FAR_SITES if _fits(net, provider)]])
             if not plain and provider.routed and self._chance(0.2):
                 uplink["translateTo"] = [str(ip_network(each)[5]) for each in provider.routed]
+            if not plain and provider.routed and self._chance(0.2):
+                uplink["announce"] = list(provider.routed)
             made[provider.name] = uplink
         if len(made) > 1:
             made[self.random.choice(list(made))]["default"] = True
         return made
+
+    def _has_default(self, provider: Provider) -> bool:
+        """By each of its routers, as DHCP and router advertisements would have set it."""
+        lines = self.networks.host.ip
+        return all(f"route add default {hop_words(hop, provider.ifname)}" in lines for hop in provider.next_hops)
 
     def default_uplink(self) -> dict[str, Any]:
         names = [provider.name for provider in self.networks.providers]
@@ -195,9 +211,12 @@ class Drawn:
         if kind == "uplink":
             return names[0]
         if kind == "uplinks":
-            weights = {name: self.random.randint(1, 4) for name in some}
+            weights = {name: self.random.choice([0, 1, 2, 4]) for name in some}
             return self._choosing({"uplinks": weights if self._chance(0.5) else some})
         if kind == "first":
+            if len(some) > 1 and self._chance(0.3):  # two that share the flows, before or after the others
+                group: Any = some[:2] if self._chance(0.5) else {some[0]: 3, some[1]: 1}
+                return {"first": [group, *some[2:]]}
             return {"first": some}
         if kind == "unchanged":
             rule.setdefault("to", self.far())
@@ -218,6 +237,8 @@ class Drawn:
     def _choosing(self, outcome: dict[str, Any]) -> dict[str, Any]:
         if self._chance(0.6):
             outcome["pick"] = self.random.choice(_PICKS)
+        if self._chance(0.1):
+            outcome["persistent"] = True
         if self._chance(0.15):
             outcome["ports"] = self.random.choice(["random", "20000-20999", "40000-40000"])
         return outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 from random import Random
 
@@ -14,6 +14,7 @@ FAR = {
 }
 MARKS = {101: 0x10, 111: 0x20, 121: 0x11, 131: 0x310}  # of another program, by the TTL of a packet
 _V4 = ("203.0.113", "198.51.100", "198.19.3")
+_PRIVATE_V4 = "10.200.0"  # a provider's transfer network, which an inside network of 10.0.0.0/8 would contain
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def draw_networks(random: Random) -> Networks:
     families = random.choices([(4, 6), (4,), (6,)], [5, 2, 1])[0]
     lans = _lans(random, families)
     providers = tuple(_provider(random, number, families) for number in range(random.choice([1, 2, 2, 3])))
+    if len(providers) > 1 and random.random() < 0.15:  # two uplinks on one wire
+        providers = (*providers[:-1], replace(providers[-1], ifname=providers[0].ifname))
     return Networks(lans, providers, families, _host(random, lans, providers, families))
 
 
@@ -71,20 +74,26 @@ def _lans(random: Random, families: tuple[int, ...]) -> tuple[Lan, ...]:
     for number in range(random.choice([1, 1, 2, 3])):
         wire = _of(families, f"192.168.{number + 1}.0/24", f"fd00:{number + 1}::/64")
         behind = _of(families, f"10.{number + 1}.0.0/16", f"fd00:{number + 1}:1::/64")
+        if number == 0 and random.random() < 0.2:  # as wide as an administrator likes to write it
+            behind = _of(families, "10.0.0.0/8", "fd00::/16")
+            lans.append(Lan(f"lan{number}", wire, behind))
+            continue
         lans.append(Lan(f"lan{number}", wire, behind if random.random() < 0.3 else ()))
     return tuple(lans)
 
 
 def _provider(random: Random, number: int, families: tuple[int, ...]) -> Provider:
     v4, v6 = _V4[number], f"2001:db8:{'abc'[number]}"
+    transfer = _PRIVATE_V4 if number == 1 and random.random() < 0.25 else v4
     one = random.choices([families, (4,), (6,)], [8, 1, 1])[0]
     mine = tuple(family for family in one if family in families) or families
-    addresses = _of(mine, f"{v4}.2/29", f"{v6}::2/64")
+    addresses = _of(mine, f"{transfer}.2/29", f"{v6}::2/64")
     if random.random() < 0.3:
-        addresses += _of(mine, f"{v4}.3/29", f"{v6}::3/64")
+        addresses += _of(mine, f"{transfer}.3/29", f"{v6}::3/64")
     routed = _of(mine, f"{v4}.16/28", f"{v6}:1::/64") if random.random() < 0.7 else ()
     name = f"isp-{'abc'[number]}"
-    return Provider(name, OUTSIDE[number], addresses, _of(mine, f"{v4}.1", f"{v6}::1"), routed)
+    router = "fe80::1" if random.random() < 0.3 else f"{v6}::1"
+    return Provider(name, OUTSIDE[number], addresses, _of(mine, f"{transfer}.1", router), routed)
 
 
 def _host(
@@ -99,11 +108,11 @@ def _host(
             on_wire = next(n for n in lan.networks if (":" in n) == (":" in network))
             lines.append(f"route add {network} via {ip_interface(on_wire).network[254]}")
     for provider in providers:
-        links[provider.ifname] = provider.addresses
+        links[provider.ifname] = (*links.get(provider.ifname, ()), *provider.addresses)
     links["mgmt0"] = _of(families, "172.30.0.1/24", "fd00:30::1/64")
     if random.random() < 0.8:
         leader = random.choice(providers)
-        lines += [f"route add default via {hop}" for hop in leader.next_hops]
+        lines += [f"route add default {hop_words(hop, leader.ifname)}" for hop in leader.next_hops]
     elif random.random() < 0.3:
         lines += [f"route add default via {hop}" for hop in _of(families, "172.30.0.254", "fd00:30::fe")]
     if random.random() < 0.2:  # a network that main knows, by an interface that is not the gateway's
@@ -114,8 +123,10 @@ def _host(
             several = f"nexthop via {hop} nexthop via {ip_interface(other).network[254]}"
             lines.append(f"route add {network} {several if random.random() < 0.5 else f'via {hop}'}")
     if random.random() < 0.15:  # a specific route by an uplink
-        hop = random.choice(random.choice(providers).next_hops)
-        lines.append(f"route add {'2001:db8:e::/48' if ':' in hop else '198.18.0.0/16'} via {hop}")
+        provider = random.choice(providers)
+        hop = random.choice(provider.next_hops)
+        network = "2001:db8:e::/48" if ":" in hop else "198.18.0.0/16"
+        lines.append(f"route add {network} {hop_words(hop, provider.ifname)}")
     if random.random() < 0.15:  # a mesh VPN's rule and table
         priority = random.choice([5270, 32764])
         mesh = _of(families, "100.64.7.0/24 via 172.30.0.7", "fd00:64::/48 via fd00:30::7")
@@ -124,6 +135,11 @@ def _host(
         lines += [rule] * (4 in families) + [f"-6 {rule}"] * (6 in families)
     mtu = {random.choice(providers).ifname: 1400} if random.random() < 0.1 else {}
     return Surroundings(links, tuple(lines), MARKING if random.random() < 0.25 else "", mtu=mtu)
+
+
+def hop_words(hop: str, ifname: str) -> str:
+    """As `ip` reads it."""
+    return f"via {hop} dev {ifname}" if hop.startswith("fe80") else f"via {hop}"
 
 
 MARKING = """\

@@ -23,6 +23,8 @@ _THEN: tuple[tuple[str, ...], ...] = (
     ("again",),
     ("error",),
     ("reply", "error"),
+    ("inner-error",),
+    ("reply", "inner-error"),
     ("clash",),
     ("clash", "reply"),
 )
@@ -156,7 +158,7 @@ class Packets:
 
 def _is_public(address: str) -> bool:
     return not ip_address(address).is_private or address.startswith(
-        ("203.0.113.", "198.51.100.", "198.19.3.", "2001:db8:")
+        ("203.0.113.", "198.51.100.", "198.19.3.", "10.200.0.", "2001:db8:")
     )
 
 

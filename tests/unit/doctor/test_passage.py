@@ -39,10 +39,12 @@ def port(number: int) -> dict[str, Any]:
     return {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": number}}
 
 
-def through(packet: tuple[str, str], hook: str, *rules: list[dict[str, Any]], policy: str = "accept") -> Met:
+def through(
+    packet: tuple[str, str], hook: str, *rules: list[dict[str, Any]], policy: str = "accept", type: str = "filter"
+) -> Met:
     """By a table with one chain."""
     at = {"family": "inet", "table": "filter"}
-    chain = {**at, "name": "chain", "type": "filter", "hook": hook, "prio": 0, "policy": policy}
+    chain = {**at, "name": "chain", "type": type, "hook": hook, "prio": 0, "policy": policy}
     objects: list[dict[str, Any]] = [{"table": {"family": "inet", "name": "filter"}}, {"chain": chain}]
     objects += [{"rule": {**at, "chain": "chain", "handle": n, "expr": rule}} for n, rule in enumerate(rules, 1)]
     loaded = load_texts({"g.yaml": SPEC})
@@ -80,8 +82,20 @@ def test_a_chain_of_a_hook_that_the_packet_does_not_pass_is_not_asked() -> None:
 def test_what_is_not_understood_is_named_and_ends_nothing() -> None:
     cpu = {"match": {"op": "==", "left": {"meta": {"key": "cpu"}}, "right": 1}}
     met = through(OUT, "forward", [cpu, DROP])
-    assert met.uncertain == ("stage 1, forward: inet filter chain", "stage 2, forward: inet filter chain")
+    assert met.uncertain == tuple(
+        f"stage {stage}, forward: inet filter chain may drop it: what it asks is not known here" for stage in (1, 2)
+    )
     assert not isinstance(met.walk.verdict, Dropped)
+
+
+def test_what_may_change_the_packet_is_named() -> None:
+    met = through(OUT, "postrouting", [interface("oifname", "wan0"), {"masquerade": None}])
+    assert met.uncertain == (
+        "stage 2, postrouting: inet filter chain may change it (masquerade): that is not walked",
+    )
+    assert through(OUT, "postrouting", [interface("oifname", "wan9"), {"masquerade": None}]).uncertain == ()
+    translating = through(OUT, "postrouting", [interface("oifname", "wan0"), {"masquerade": None}], type="nat")
+    assert translating.uncertain == (), "of the second pass conntrack knows nothing"
 
 
 def test_ports_and_addresses_are_those_of_the_packet_at_the_hook() -> None:

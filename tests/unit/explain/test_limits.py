@@ -64,6 +64,7 @@ MET: dict[Limit, tuple[Callable[[], Machine], str]] = {
     Limit.LINK_DOWN: (lambda: gateway(EDGE, links={"lan0": link("lan0", 9, "192.168.1.1/24", up=False)}), OUT),
     Limit.PORT: (lambda: gateway(EDGE, links={"lan0": link("lan0", 9, "192.168.1.1/24", master="br0")}), OUT),
     Limit.MULTICAST: (lambda: gateway(EDGE), "lan0 udp 192.168.1.5:4000 -> 224.0.0.251:5353"),
+    Limit.LINK_LOCAL: (lambda: gateway(EDGE), "self udp :: -> [fe80::1]:53"),
 }
 
 

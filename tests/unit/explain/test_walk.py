@@ -37,6 +37,11 @@ def test_ipv6_and_icmp_take_the_same_way() -> None:
     assert back.entering.icmp_type == 0
 
 
+def test_a_link_local_source_leads_no_further_than_its_wire() -> None:
+    """ip6_forward()"""
+    assert where(gateway(EDGE), "lan0 tcp [fe80::5]:4000 -> [2001:db8:f::1]:80") == "unreachable: stage 1"
+
+
 def test_a_forward_reaches_its_server_and_its_answer_leaves_by_the_uplink_that_was_asked() -> None:
     edge = gateway(EDGE, FORWARDS)
     asked = the_walk(edge, "wan1 tcp 192.0.2.1:40000 -> 198.51.100.2:443")

@@ -124,6 +124,7 @@ def test_error_tells_the_way_of_an_icmp_error(explain: Any) -> None:
 def test_an_echo_has_an_identifier_and_no_port(explain: Any) -> None:
     told = explain("-i", "lan0", "icmp", "192.168.1.10", "to", "192.0.2.80", "id", "7")
     assert "source 192.168.1.10 id 7 becomes 203.0.113.2 id 7" in told.out
+    assert "from fd00:1::/64 " in explain("-i", "lan0", "icmp", "fd00:1::10", "to", "2001:db8:f::80").out
 
 
 @pytest.mark.parametrize("arrow", ["to", "->", "→"])
@@ -133,10 +134,33 @@ def test_an_arrow_is_a_word_and_no_option(explain: Any, arrow: str) -> None:
     assert "leaves by wan0" in told.out
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("lan0 tcp 192.168.9.9 to 192.0.2.80:443", "192.168.9.9: it is in no network of lan0 (192.168.1.0/24)"),
+        ("wan0 tcp 192.0.2.80 to 203.0.113.2:8443", "no 1:1 NAT takes what comes to 203.0.113.2:8443"),
+        ("wan0 tcp 192.0.2.80 to 192.0.2.99:443", "no 1:1 NAT takes what comes to 192.0.2.99:443"),
+    ],
+)
+def test_what_nothing_translates_says_why(explain: Any, words: str, why: str) -> None:
+    ifname, *packet = words.split()
+    assert why in explain("-i", ifname, *packet).out
+
+
+def test_a_destination_that_is_a_group_is_named_as_not_modelled(explain: Any) -> None:
+    told = explain("-i", "lan0", "udp", "192.168.1.10", "to", "224.0.0.251:5353")
+    assert (told.code, "not modelled: multicast" in told.out) == (3, True)
+
+
+def test_a_port_without_brackets_is_hinted_at(explain: Any) -> None:
+    told = explain("-i", "lan0", "tcp", "fd00:1::5", "to", "2001:db8:f::80:443")
+    assert "hint: write it as in [2001:db8:f::80]:443" in told.err
+
+
 def test_the_name_of_an_uplink_is_taken_for_its_interface_in_the_hint(explain: Any) -> None:
     told = explain("-i", "isp-b", "tcp", "192.0.2.80", "to", "198.51.100.2:443")
     assert "there is no interface 'isp-b'" in told.err
-    assert "hint: did you mean 'wan1'?" in told.err
+    assert "hint: isp-b is an uplink: its interface is wan1" in told.err
 
 
 @pytest.mark.parametrize(
