@@ -78,8 +78,8 @@ test: dev lint ## all tests; those with packets need root
 	$(BIN)/python -m compileall -q nvi_operator tests bench
 	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-quick: $(VENV)/.dev ## tests without a kernel: under a minute
-	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/golden tests/property
+test-quick: $(VENV)/.dev ## tests without a kernel that take little: a minute
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow' tests/unit tests/golden tests/property
 
 test-netns: $(VENV)/.dev ## those with real packets
 	$(SUDO) $(BIN)/python -m pytest tests/netns tests/contract

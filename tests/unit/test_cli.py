@@ -27,6 +27,7 @@ from nvi_operator.reconcile.outcome import Reason
 from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.resolve import resolve
+from tests.lab import command as forked
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "dual-wan"
@@ -34,6 +35,8 @@ VERBS = tuple(commands.NAMES)
 
 
 def nvictl(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    if not environment:
+        return forked.nvictl(list(map(str, arguments)), timeout=60)
     return subprocess.run(
         [sys.executable, "-m", "nvi_operator", *map(str, arguments)],
         capture_output=True,

@@ -18,6 +18,8 @@ from tests.lab.remote import GitRemote
 from tests.unit.preview.conftest import spec
 from tests.unit.preview.forge import CI, Done, Forge, Runner, run_actions, run_gitlab, served
 
+pytestmark = pytest.mark.slow  # git and shells, in processes by the dozen
+
 WRONG = spec(uplink="isp-c")
 TOLD = "sourceNat everyone: 192.168.1.0/24 now leaves as isp-b"
 Job = Callable[[], Mapping[str, Done]]

@@ -21,6 +21,8 @@ from nvi_operator.view.preview.flows import flow_lines
 from tests.lab.remote import GitRemote
 from tests.unit.preview.conftest import Preview, spec
 
+pytestmark = pytest.mark.slow  # git, in processes by the dozen
+
 
 def test_a_change_is_told_as_its_plan_and_gateways_that_stay_are_not_mentioned(
     repository: GitRemote, preview: Preview

@@ -18,6 +18,8 @@ from tests.examples import examples
 from tests.lab.remote import GitRemote
 from tests.unit.preview.conftest import Preview, spec
 
+pytestmark = pytest.mark.slow  # git, in processes by the dozen
+
 NASTY = [
     "`",
     "``` ",

@@ -34,6 +34,8 @@ from nvi_operator.state.host import HostState
 from nvi_operator.testing import FakeKernel, Killed
 from nvi_operator.topology.resolve import resolve
 
+pytestmark = pytest.mark.slow  # rounds by the dozen
+
 ROUNDS = 60  # and so many times `--soak` / 20, where that is more
 SPEC = """\
 apiVersion: nvi-operator/v1

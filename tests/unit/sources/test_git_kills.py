@@ -17,6 +17,8 @@ import pytest
 from nvi_operator.sources.git.checkouts import Checkouts
 from tests.lab.remote import GitRemote
 
+pytestmark = pytest.mark.slow  # rounds, each of several processes
+
 ROUNDS = 5  # and one for each hundred of `--soak`, where that is more
 LONGEST = 1.5  # seconds: about what a fetch takes on a busy machine
 

@@ -17,6 +17,8 @@ from nvi_operator.sources.git.verify import Signatures
 from nvi_operator.sources.git.worker import Job
 from tests.lab.remote import GitRemote
 
+pytestmark = pytest.mark.slow  # keys are made, by processes of gpg and ssh-keygen
+
 SPEC = {"gateway.yaml": "a: 1\n"}
 
 

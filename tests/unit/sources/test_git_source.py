@@ -27,6 +27,8 @@ from nvi_operator.sources.git.worker import Job
 from tests.lab.net import until
 from tests.lab.remote import GitRemote
 
+pytestmark = pytest.mark.slow  # git, in processes by the dozen
+
 GOOD = {
     "gateways/edge/gateway.yaml": "a: 1\n",
     "gateways/edge/lists/forwards.csv": "name\n",

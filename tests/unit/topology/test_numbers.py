@@ -93,12 +93,23 @@ def test_an_uplink_without_a_number_has_no_bits(number: int) -> None:
 TELLING = {numbers.MAIN, numbers.MAIN_PRIORITY, numbers.UPLINK_MASK, -numbers.RAW, numbers.MARK_HOOK}
 
 
+_NUMBER = re.compile(
+    r"\b(?:0x_?[0-9a-f](?:_?[0-9a-f])*|0o_?[0-7](?:_?[0-7])*|0b_?[01](?:_?[01])*|[1-9](?:_?[0-9])*)\b", re.IGNORECASE
+)
+
+
+def _may_have_one(text: str) -> bool:
+    """To look is quicker than to parse every file."""
+    return any(int(number, 0) in TELLING for number in set(_NUMBER.findall(text)))
+
+
 def test_no_other_file_has_numbers_of_its_own() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "nvi_operator").rglob("*.py"))}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
-        for path in sorted((ROOT / "nvi_operator").rglob("*.py"))
-        if path.name not in ("numbers.py", "gateway.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path, text in texts.items()
+        if path.name not in ("numbers.py", "gateway.py") and _may_have_one(text)
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Constant) and type(node.value) is int and node.value in TELLING
     ]
     assert found == []
