@@ -146,6 +146,8 @@ def test_a_map_of_verdicts_is_read_down_to_the_chain_that_it_leads_to(host: Host
 
 def test_rules_and_routes_of_others(host: Host) -> None:
     host.ip(
+        "route add default dev wan1 table 51820",
+        "rule add pref 220 lookup 220",
         "rule add pref 500 lookup 51820",
         "rule add pref 1001 iif wan0 lookup 1",
         "rule add pref 5210 fwmark 0x80000/0xff0000 lookup main",

@@ -9,9 +9,9 @@ from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.topology.facts import Facts
+from nvi_operator.topology.facts import Facts, RouteTableFact
 from nvi_operator.topology.foreign_rules import judge_rules
-from nvi_operator.topology.numbers import LOCAL, MAIN_PRIORITY, OWN_CONNECTED, OWN_DEFAULT, PRIORITIES
+from nvi_operator.topology.numbers import KERNEL_TABLES, LOCAL, MAIN_PRIORITY, OWN_CONNECTED, OWN_DEFAULT, PRIORITIES
 
 _DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
 
@@ -63,7 +63,17 @@ def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             continue
         if rule.action == "goto" and (rule.goto or 0) <= need.priority:
             continue
-        if not rule.selects:
+        table = _table(rule, survey)
+        if not rule.selects and table is not None and not (table.default or table.refuses):
+            if table.specific:
+                yield Finding(
+                    "warning",
+                    "rule-before",
+                    f"{rule.command}: {rule}: comes before the gateway's rules: what inside hosts send to the "
+                    "networks in that table is not translated",
+                    _behind(rule, survey, need),
+                )
+        elif not rule.selects:
             yield Finding(
                 "problem",
                 "rule-before",
@@ -79,6 +89,15 @@ def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "spec translates",
                 _behind(rule, survey, need),
             )
+
+
+def _table(rule: RuleFact, survey: Survey) -> RouteTableFact | None:
+    """What it looks up, where that is known; strongSwan's (220) has the networks of tunnels only, or nothing."""
+    if rule.action != "lookup" or rule.table in KERNEL_TABLES:
+        return None
+    asked = (rule.family, rule.priority, rule.table)
+    known = (f.table for f in survey.foreign_rules if (f.rule.family, f.rule.priority, f.rule.table) == asked)
+    return next(known, None)
 
 
 def _behind(rule: RuleFact, survey: Survey, need: Footprint) -> str:

@@ -19,6 +19,14 @@ from nvi_operator.topology.facts import ForeignRule, RouteTableFact
 from tests.unit.doctor.surveys import HEALTHY, found, levels, link, spec, survey
 
 VPN = RuleFact(4, 500, table=51820)
+
+
+def strongswan(table: RouteTableFact) -> dict[str, Any]:
+    """charon's rule, and what its table holds."""
+    rule = ForeignRule(FibRule(4, 220, "lookup", 220), table)
+    return {"rules": [RuleFact(4, 220, table=220)], "foreign_rules": (rule,)}
+
+
 FULL_TUNNEL = ForeignRule(
     FibRule(4, 32765, "lookup", 51820, mark=51820, mask=0xFFFFFFFF, inverted=True), RouteTableFact(default=("wg0",))
 )
@@ -134,6 +142,10 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         pytest.param("rule-priority", {"rules": [RuleFact(4, 1000, l3mdev=True)]}, {}, ["ok"], id="VRF"),
         pytest.param("rule-priority", {"rules": [RuleFact(4, 1010, protocol=78)]}, {}, [], id="own rule"),
         pytest.param("rule-before", {"rules": [VPN]}, {}, ["problem"], id="VPN"),
+        pytest.param("rule-before", {"rules": [RuleFact(4, 9, table=254)]}, {}, ["problem"], id="main first"),
+        pytest.param("rule-before", strongswan(RouteTableFact()), {}, [], id="strongSwan without a tunnel"),
+        pytest.param("rule-before", strongswan(RouteTableFact(specific=True)), {}, ["warning"], id="strongSwan"),
+        pytest.param("rule-before", strongswan(RouteTableFact(default=("wan0",))), {}, ["problem"], id="full tunnel"),
         pytest.param(
             "rule-before",
             {"rules": [RuleFact(4, 500, table=51820, mark=0xCA6C, mask=0xFFFFFFFF, inverted=True)]},
