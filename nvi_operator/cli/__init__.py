@@ -13,6 +13,8 @@ from nvi_operator.cli.parser import error_code, find, parse
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code. Without `argv`: that of this process, which then ends."""
+    # pydantic would read the records of all installed packages, in search of plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     enabled = gc.isenabled()
     gc.disable()  # a command ends soon; looking for cycles would take a fifth of its time
     try:

@@ -260,10 +260,10 @@ _RULES: dict[str, _Rule] = {"only": _only, "never": _never, "reaches": _reaches,
 
 def sentence(assertion: Assertion) -> str:
     """`from outside to 192.168.1.80 only 443/tcp, icmp`"""
-    written = assertion.model_dump().items()
-    return " ".join(
-        f"{field} {_words(value)}" for field, value in written if field not in ("name", "description", "enabled")
+    written = assertion.model_dump(
+        by_alias=True, exclude={"name", "description", "enabled"}, exclude_none=True, mode="json"
     )
+    return " ".join(f"{field} {_words(value)}" for field, value in written.items())
 
 
 def _words(value: object) -> str:

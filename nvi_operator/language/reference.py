@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterator, Mapping
 from inspect import cleandoc
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
 
 from nvi_operator.language.model.address_sets import SelectedNetworks
 from nvi_operator.language.model.assertions import Ends, Nothing, Places, Receivers, SeveralTraffics, Sources, Uplinks
-from nvi_operator.language.model.base import Entry, FieldInfo, Model, ModelField, fields_of, is_model
+from nvi_operator.language.model.base import Entry, Model, attributes_of, fields_of, is_model
 from nvi_operator.language.model.fields import (
     Addresses,
     Dscps,
@@ -247,15 +250,17 @@ def _section(model: type, headings: Headings) -> str:
 
 
 def _rows(model: type, headings: Headings) -> Iterator[str]:
+    hints = get_type_hints(model, include_extras=True)
+    attributes = attributes_of(model)
     known = fields_of(model)
     own = [name for name in known if name not in fields_of(Entry)] if "enabled" in known else list(known)
     for name in dict.fromkeys((*own, *known)):  # what all entries have comes last
         field = known[name]
         cells = (
             f"`{name}`",
-            _bounds(field) or _type(_bare(field.hint), headings),
-            _default(field.info),
-            field.info.description,
+            _bounds(field) or _type(_bare(hints[attributes[name]]), headings),
+            _default(field),
+            field.description or "",
         )
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -264,15 +269,15 @@ def _bare(hint: Any) -> Any:
     """The type without pydantic's Field, which is the other half of the row."""
     if get_origin(hint) is not Annotated:
         return hint
-    inner, *rules = get_args(hint)
-    kept = tuple(item for item in rules if not isinstance(item, FieldInfo))
+    inner, *metadata = get_args(hint)
+    kept = tuple(item for item in metadata if not isinstance(item, FieldInfo))
     return Annotated[(inner, *kept)] if kept else inner
 
 
-def _bounds(field: ModelField) -> str:
-    rules = [item for item in get_args(field.hint) if isinstance(item, FieldInfo)]
-    found = (each.bounds for each in (field.info, *rules))
-    return next((f"{each.ge} to {each.le}" for each in found if each.ge is not None and each.le is not None), "")
+def _bounds(field: FieldInfo) -> str:
+    least = [item.ge for item in field.metadata if isinstance(item, Ge)]
+    most = [item.le for item in field.metadata if isinstance(item, Le)]
+    return f"{least[0]} to {most[0]}" if least and most else ""
 
 
 def _type(hint: Any, headings: Headings) -> str:
@@ -304,7 +309,7 @@ def _link(place: str) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.get_default()
+    value = field.get_default(call_default_factory=True)
     if value is None or isinstance(value, Model) or value in ((), {}, ""):
         return ""
     return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nvi_operator.language.model.base import Model
-from nvi_operator.language.model.form import Definitions
+from pydantic import BaseModel
+
 from nvi_operator.language.model.sections import LANGUAGE, Language
 from nvi_operator.language.schema_values import with_variables
 
@@ -49,22 +49,25 @@ def operator_schema() -> dict[str, Any]:
     return _schema(Operator, OPERATOR_ID, "nvi-operator operator", "What `nvictl run` does.")
 
 
-def _schema(model: type[Model], identifier: str, title: str, description: str) -> dict[str, Any]:
-    models: Definitions = {}
-    model.form().describe(models)
-    own = _tidy(models.pop(model.__name__))
-    body = {"$defs": {name: _tidy(models[name]) for name in sorted(models)}, **own}
+def _schema(model: type[BaseModel], identifier: str, title: str, description: str) -> dict[str, Any]:
+    body = _tidy(model.model_json_schema(by_alias=True, mode="validation"))
     return {"$schema": DIALECT, "$id": identifier, **body, "title": title, "description": description}
 
 
 def _tidy(node: Any, *, names: bool = False) -> Any:
-    """Mappings closed to other names; keys in the order of the alphabet, but for the names of fields (`names`)."""
+    """Close mappings to other names, which pydantic leaves open, and drop the titles that it makes of field names.
+
+    With `names` the keys of `node` are names of fields, one of which might be `title`.
+    """
     if isinstance(node, list):
         return [_tidy(item) for item in node]
     if not isinstance(node, dict):
         return node
-    order = list(node) if names else sorted(node)
-    tidy = {key: _tidy(node[key], names=key in ("properties", "patternProperties")) for key in order}
+    tidy = {
+        key: _tidy(value, names=key in ("properties", "patternProperties", "$defs"))
+        for key, value in node.items()
+        if names or key != "title"
+    }
     if "patternProperties" in node and not names:
         tidy.setdefault("additionalProperties", False)
     return tidy

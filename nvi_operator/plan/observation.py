@@ -67,7 +67,7 @@ class Observation:
             "nviState": VERSION,
             "nvictl": __version__,
             "taken": self.taken,
-            "numbers": self.numbers.model_dump(),
+            "numbers": self.numbers.model_dump(mode="json", by_alias=True),
             "flowCache": self.flow_cache,
             "facts": self.found,
             "objects": list(kept),

@@ -116,7 +116,9 @@ def test_what_doctor_says_to_do_helps(host: Host, name: str) -> None:
 def test_the_ruleset_of_docker_is_read_down_to_the_container(host: Host, backend: str) -> None:
     host.nft((FIXTURES / f"{backend}.nft").read_text(encoding="utf-8"))
     forward: dict[str, Any] = {"forwards": {"web": {"ports": "80/tcp", "to": "172.17.0.2"}}}
-    spec = GatewaySpec.model_validate({**SPEC.model_dump(), **forward})
+    spec = GatewaySpec.model_validate(
+        {**SPEC.model_dump(by_alias=True, exclude_none=True, exclude={"forwards"}), **forward}
+    )
     found = findings(host, spec)
     assert ("problem", "raw-drop") in matter(found)
     if backend == "docker-nftables":
@@ -300,7 +302,7 @@ def test_interfaces_with_networks_that_the_spec_does_not_know(host: Host) -> Non
     assert "# and more" in told[0].todo
     assert "{br1: {networks: [10.201.0.0/24, 10.203.0.0/24, fd00:201::/64]}}" in told[1].todo
     declared = {f"br{n}": {"networks": [f"10.{200 + n}.0.0/16"]} for n in (0, 1)}
-    given = SPEC.model_dump()
+    given = SPEC.model_dump(by_alias=True, exclude_none=True)
     spec = GatewaySpec.model_validate({**given, "interfaces": {**given["interfaces"], **declared}})
     assert matter(findings(host, spec)) == set()
 
@@ -451,7 +453,7 @@ def test_tcx_programs_are_named(host: Host) -> None:
 def test_ports_of_a_bridge_and_alternative_names(host: Host) -> None:
     host.ip("link add br0 type bridge", "link set wan1 master br0", "link set br0 up")
     host.ip("link property add dev wan0 altname enp5s0")
-    aliased = SPEC.model_dump()
+    aliased = SPEC.model_dump(by_alias=True, exclude_none=True)
     aliased["uplinks"]["isp-a"]["interface"] = "enp5s0"
     whats = [f.what for f in findings(host, GatewaySpec.model_validate(aliased)) if f.topic == "interfaces"]
     assert len(whats) == 2

@@ -1,20 +1,22 @@
 """Entries built from fields that are validated one by one, each text once: many entries repeat the same texts.
 
-Equal to what the model makes of the same entry, by construction: the fields are the model's, and what one field
-cannot see is in its `__post_init__`. Anything wrong is only refused here, with any exception; the caller then lets
-the model describe it, with its place (`load/validation_messages.py`).
+Equal to what pydantic makes of the same entry, by construction: the validators of the fields are pydantic's, and what
+one field cannot see is in the model's `__post_init__`. Anything wrong is only refused here, with any exception; the
+caller then lets pydantic describe it, with its place (`load/validation_messages.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
 
 from nvi_operator.language.model.address_sets import KnownSets
-from nvi_operator.language.model.base import fields_of
-from nvi_operator.language.model.form import Read
+from nvi_operator.language.model.base import attributes_of, fields_of
 
 MOST = 1 << 14  # texts remembered of one field: enough for what repeats, and little beside 100,000 that do not
 
@@ -59,22 +61,25 @@ class _Read(NamedTuple):
     """How a field is read."""
 
     attribute: str
-    read: Read
+    validate: Callable[..., Any]
     default: Any
 
 
 @cache
 def _reads(model: Any) -> Mapping[str, _Read]:
     """The fields of a model, by name; making the validators takes longer than reading ten entries."""
+    attributes = attributes_of(model)
     defaults = {item.name: item.default for item in fields(model)}
     return {
-        name: _Read(info.attribute, info.form.read, defaults[info.attribute])
+        name: _Read(attributes[name], _validator(info), defaults[attributes[name]])
         for name, info in fields_of(model).items()
     }
 
 
-def _beside(read: Read, sets: KnownSets | None) -> Callable[[Any], Any]:
-    return lambda value: read(value, sets)
+def _validator(info: FieldInfo) -> Callable[..., Any]:
+    hint: Any = info.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(hint, *info.metadata)] if info.metadata else hint)
+    return adapter.validator.validate_python
 
 
 class Builder:
@@ -95,7 +100,8 @@ class Builder:
         self._attributes = {name: item.attribute for name, item in known.items()}
         readers = {name: (reads or {}).get(name, read) for name in known}
         self._fields = {
-            name: _Field(_beside(item.read, sets), readers[name], item.default) for name, item in known.items()
+            name: _Field(partial(item.validate, context=sets) if sets else item.validate, readers[name], item.default)
+            for name, item in known.items()
         }
 
     def build(self, values: Collection[tuple[str, Any]]) -> Any:

@@ -13,7 +13,7 @@ what its entries mean is never asked.
 `cut` takes the runs out and leaves two marker entries in the place of each; libyaml reads what remains. Where both
 markers come out as keys of that section, the run stood in a block mapping at that indentation, and each line of it
 means what it seems to mean; two, because in a flow mapping a comma would be missing between them. What is not plain,
-or wrong, is left to libyaml and the models. Anything else is a NotPlainError, upon which they read the whole text.
+or wrong, is left to libyaml and pydantic. Anything else is a NotPlainError, upon which they read the whole text.
 """
 
 from __future__ import annotations

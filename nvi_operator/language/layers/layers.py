@@ -15,6 +15,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import PurePath
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.layers.file_entries import FileEntries
@@ -25,8 +27,7 @@ from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_documents import CutDocument, documents_of, name_of
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Branch, Document, own_place, parse
-from nvi_operator.language.model.address_sets import KnownSets, SetOrNetworks
-from nvi_operator.language.model.form import Form, ValidationError, form_of, validated
+from nvi_operator.language.model.address_sets import AddressSet, KnownSets, SetOrNetworks
 from nvi_operator.language.model.host import FOLDER, Host
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.wording import listed, nearest, short
@@ -274,7 +275,7 @@ class _Reading:
             for key, written in mapping_of(_spec_of(document).get("addressSets")).items() if name else ():
                 known = result.sets.setdefault(name or "", KnownSets({}))
                 try:
-                    found = validated(_address_set(), written)
+                    found = _address_set().validate_python(written)
                     networks = found.networks
                 except ValidationError:
                     found, networks = None, _WHATEVER
@@ -311,8 +312,8 @@ class _Reading:
 
 
 @cache
-def _address_set() -> Form:
-    return form_of(SetOrNetworks)
+def _address_set() -> TypeAdapter[AddressSet]:
+    return TypeAdapter(SetOrNetworks)
 
 
 def _hosts_of_gateways(documents: Iterable[AnyDocument]) -> dict[str, set[str]]:

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from pydantic import ValidationError
+
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.fast.delta import Delta, Patch
@@ -24,7 +26,6 @@ from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
 from nvi_operator.language.load.yaml_reader import Document, Path
 from nvi_operator.language.model.address_sets import KnownSets
-from nvi_operator.language.model.form import ValidationError
 from nvi_operator.language.model.sections import Language
 from nvi_operator.language.model.values import is_name
 from nvi_operator.language.wording import shown
@@ -113,7 +114,7 @@ def _all_right(rows: Rows | None) -> dict[str, Any] | None:
 
 
 def _slowly(rows: Rows, section: str, line: int, name: str, language: Language) -> Any:
-    """The entry as the model reads it. Raises SpecError in the words for the same entry in a document."""
+    """The entry as pydantic reads it. Raises SpecError in the words for the same entry in a document."""
     document = rows.document(line)
     try:
         return getattr(

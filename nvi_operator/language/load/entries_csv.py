@@ -13,11 +13,13 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from pydantic.fields import FieldInfo
+
 from nvi_operator.errors import SpecProblem, SpecProblems
 from nvi_operator.language.fast.fast_entries import WRONG, Absent, Builder
 from nvi_operator.language.load.entry_rows import Rows, place, row_document
 from nvi_operator.language.load.yaml_reader import Branch, Document, Places
-from nvi_operator.language.model.base import ModelField, fields_of
+from nvi_operator.language.model.base import fields_of
 from nvi_operator.language.wording import nearest, shown
 from nvi_operator.pattern import pattern
 
@@ -44,7 +46,7 @@ class CsvTable(Rows):
     several = "separate several values of one cell by spaces"
 
     @cached_property
-    def _fields(self) -> Mapping[str, ModelField]:
+    def _fields(self) -> Mapping[str, FieldInfo]:
         return fields_of(self._model)
 
     def part(self, start: int, end: int) -> CsvTable | None:
@@ -143,7 +145,7 @@ class CsvTable(Rows):
                 elif cell.text in names[:index]:
                     message = f"column {cell.text!r} appears twice"
                     yield self._problem(line, cell.start + 1, message, "keep one of them")
-            needed = ["name", *(name for name, field in self._fields.items() if field.info.is_required())]
+            needed = ["name", *(name for name, field in self._fields.items() if field.is_required())]
             for name in needed:
                 if name not in names and name not in meant:
                     message = f"the header has no column {name!r}"

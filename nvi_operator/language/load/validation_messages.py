@@ -1,23 +1,37 @@
-"""What is wrong with a document in the words of the spec language, each with its place and a hint."""
+"""pydantic's errors in the words of the spec language, each with its place and a hint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any, Protocol, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
 
 from nvi_operator.errors import Position, SpecProblem
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.yaml_reader import Path
-from nvi_operator.language.model.base import Model, fields_of, is_model, model_of
-from nvi_operator.language.model.form import KEY, Fault, ValidationError, sentence
+from nvi_operator.language.model.base import fields_of, is_model, model_of
 from nvi_operator.language.model.host import FOLDER
 from nvi_operator.language.wording import AS_A_LIST, HintedError, nearest, short, shown
 
 _YAML_1_1_BOOLEANS = {"yes", "no", "on", "off", "y", "n"}
+_TYPES = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "dict_type": "a mapping",
+    "dataclass_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
 _TO_ADD = {"apiVersion": "apiVersion: nvi-operator/v1", "metadata": "metadata: {name: ...}"}
 _WEIGHTED = ("pool", "uplinks", "to")  # fields of sourceNat and forwards that take a mapping of value to weight
 _NO_TEXT = ("found a mapping", "found a list")
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # (part of the sentence, what to do)
 _HINTS = (
     ("is not a name", "names become nft identifiers: lower-case letters, digits and '-' only"),
@@ -38,7 +52,7 @@ class Root(Protocol):
     """A language, by the model of its document."""
 
     @property
-    def document(self) -> type[Model]: ...
+    def document(self) -> type[BaseModel]: ...
 
 
 class Written(Protocol):
@@ -54,39 +68,41 @@ def explained(
     document: Written, error: ValidationError, language: Root, *, several: str = AS_A_LIST
 ) -> Iterator[SpecProblem]:
     """One problem for each wrong value of the document. `several`: how a field has several values there."""
-    found: dict[Path, Fault] = {}
+    found: dict[Path, Any] = {}
     words: dict[Path, str] = {}
-    for item in error.faults:
+    for item in error.errors(include_url=False):
         path = _written(document, item)
-        if item.kind == "choice":
-            words[path] = item.about.strip("'")  # one of several forms: named with the others
+        if _is_choice(item):
+            words[path] = str(item["ctx"]["expected"]).strip("'")  # one of several forms: named with the others
         found.setdefault(path, item)
-        if found[path].kind == "choice":
+        if _is_choice(found[path]):
             found[path] = item
     # A field under another name is one mistake, although it is missing as well.
-    meant = {(*path[:-1], _meant(path, language)) for path, item in found.items() if item.kind == "unknown"}
+    meant = {(*path[:-1], _meant(path, language)) for path, item in found.items() if item["type"] in _UNKNOWN}
     for path, item in found.items():
-        if item.kind == "missing" and path in meant:
+        if item["type"] == "missing" and path in meant:
             continue
-        if item.kind == "choice" and any(len(p) > len(path) and p[: len(path)] == path for p in found):
+        if _is_choice(item) and any(len(p) > len(path) and p[: len(path)] == path for p in found):
             continue
-        message, hint = sentence(item), _hint(item, path, language)
-        if isinstance(item.given, str) and "${" in item.given:
+        message, hint = _sentence(item, path, language)
+        if isinstance(item["input"], str) and "${" in item["input"]:
             hint = "write the value: variables are filled in in YAML only, in the spec of a gateway or a host"
-        if item.kind == "value" and (weights := _weights(item.given)):
+        if item["type"] == "value_error" and (weights := _weights(item["input"])):
             hint = _instead_of_weights(_type_at(_field(path), language), _field(path), weights) or hint
-        elif item.kind == "value" and _has_comma(item.given) and _is_list(_type_at(_field(path), language)):
+        elif (
+            item["type"] == "value_error" and _has_comma(item["input"]) and _is_list(_type_at(_field(path), language))
+        ):
             hint = several
-        if item.kind == "missing" and getattr(document, "is_left", False):
+        if item["type"] == "missing" and getattr(document, "is_left", False):
             hint += "; the site's spec has no entry of this name, which it would change"
-        elif item.kind == "missing" and PurePath(document.find(path).file).parent.name == FOLDER:
+        elif item["type"] == "missing" and PurePath(document.find(path).file).parent.name == FOLDER:
             hint += "; what changes it for one host is a document of kind Host"
         word = next((words[path[:n]] for n in range(len(path), 0, -1) if path[:n] in words), "")
-        if word and item.kind != "choice":
+        if word and not _is_choice(item):
             hint = f"write {word}, or an address such as 192.0.2.1 or 2001:db8::1"
-        # In the short forms (`to: 192.0.2.1`) what is read as a key was written as a value.
-        wrong_key = item.at[-1:] == (KEY,) and item.at[-2:-1] == path[-1:]
-        on_key = wrong_key or item.kind == "unknown"
+        # In the short forms (`to: 192.0.2.1`) what pydantic takes for a key was written as a value.
+        wrong_key = item["loc"][-1:] == ("[key]",) and item["loc"][-2:-1] == path[-1:]
+        on_key = wrong_key or item["type"] in _UNKNOWN
         yield SpecProblem(document.find(path, key=on_key), dotted(path), message, hint)
 
 
@@ -118,11 +134,17 @@ def _key(text: str) -> str:
     return f'"{short(text)}"' if ":" in text else short(text)
 
 
-def _written(document: Written, item: Fault) -> Path:
-    """The path in the document, in which a value may have a short form."""
+def _is_choice(item: Any) -> bool:
+    """A word that is one member of a union, as `auto` is beside addresses."""
+    return bool(item["type"] == "literal_error" and str(item["loc"][-1]).startswith("literal["))
+
+
+def _written(document: Written, item: Any) -> Path:
+    """The path in the document: pydantic adds names of union members and validators to it."""
     path: list[str | int] = []
     value: Any = document.data
-    for number, step in enumerate(item.at):
+    loc: Sequence[str | int] = item["loc"]
+    for number, step in enumerate(loc):
         inside = (
             step in value
             if isinstance(value, dict)
@@ -134,26 +156,30 @@ def _written(document: Written, item: Fault) -> Path:
         elif isinstance(value, list) and isinstance(step, str) and step in value:
             path.append(value.index(step))  # a list that is short for a mapping
             value = step
-        elif item.kind == "missing" and number == len(item.at) - 1:
+        elif item["type"] == "missing" and number == len(loc) - 1:
             path.append(step)
     return tuple(path)
 
 
-def _hint(item: Fault, path: Path, language: Root) -> str:
-    match item.kind:
-        case "unknown":
-            return _unknown_hint(path, language)
-        case "missing":
-            return f"add `{_to_add(str(path[-1]), language)}` here"
-        case "word" | "choice":
-            return _word_hint(item.given, item.about)
-        case "least":
-            return "choose a larger number"
-        case "most":
-            return "choose a smaller number"
-        case "type":
-            return _type_hint(item.about, item.given, path, language)
-    return _value_hint(item.about)
+def _sentence(item: Any, path: Path, language: Root) -> tuple[str, str]:
+    kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
+    if kind in _UNKNOWN:
+        return _unknown(path, language)
+    if kind == "missing":
+        name = str(path[-1])
+        return f"{name} is missing", f"add `{_to_add(name, language)}` here"
+    if kind == "literal_error":
+        return f"{shown(given)} is none of {context['expected']}", _word_hint(given, context["expected"])
+    if kind == "value_error":
+        return str(context["error"]), _value_hint(context["error"])
+    if kind == "greater_than_equal":
+        return f"{shown(given)} is too small: at least {context['ge']}", "choose a larger number"
+    if kind == "less_than_equal":
+        return f"{shown(given)} is too large: at most {context['le']}", "choose a smaller number"
+    expected = _TYPES.get(kind)
+    if expected:
+        return f"expected {expected}, found {shown(given)}", _type_hint(kind, given, path, language)
+    return str(item["msg"]), ""
 
 
 def _to_add(name: str, language: Root) -> str:
@@ -176,14 +202,14 @@ def _word_hint(given: Any, expected: str) -> str:
     return f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}"
 
 
-def _type_hint(expected: str, given: Any, path: Path, language: Root) -> str:
+def _type_hint(kind: str, given: Any, path: Path, language: Root) -> str:
     if given is None:
         return "write a value, or leave the field out"
-    if expected == "true or false":
+    if kind == "bool_type":
         return _boolean_hint(given)
-    if expected == "text":
+    if kind == "string_type":
         return "put it in quotes if it is text" if isinstance(given, int | float) else ""
-    if expected in ("a whole number", "a number"):
+    if kind in ("int_type", "float_type"):
         return "write the number without quotes" if str(given).isdecimal() else "write a number such as 1"
     annotation = _type_at(path, language)
     if isinstance(given, str) and is_model(annotation) and (spaced := _spaced(given, fields_of(annotation))):
@@ -198,7 +224,7 @@ def _form(annotation: Any) -> str:
     """How something of that type is written, with what it cannot do without."""
     if is_model(annotation):
         known = fields_of(annotation)
-        needed = [name for name, field in known.items() if field.info.is_required()] or list(known)[:1]
+        needed = [name for name, field in known.items() if field.is_required()] or list(known)[:1]
         return "{" + ", ".join(f"{name}: ..." for name in needed) + "}"
     item = _item_of(annotation)
     if item is None:
@@ -222,13 +248,14 @@ def _value_hint(error: ValueError) -> str:
 # --------------------------------------------------------------------------- fields
 
 
-def _unknown_hint(path: Path, language: Root) -> str:
+def _unknown(path: Path, language: Root) -> tuple[str, str]:
     name, fields = str(path[-1]), _fields_at(path[:-1], language)
+    message = f"there is no field {shown(name)}"
     if spaced := _spaced(name, fields):
-        return f"write `{spaced}`, with a space after the colon"
+        return message, f"write `{spaced}`, with a space after the colon"
     if close := nearest(name, fields):
-        return f"did you mean {close!r}?"
-    return f"there are: {', '.join(fields)}" if fields else ""
+        return message, f"did you mean {close!r}?"
+    return message, f"there are: {', '.join(fields)}" if fields else ""
 
 
 def _meant(path: Path, language: Root) -> str | None:

@@ -1,7 +1,7 @@
 """Named sets of addresses, and the type of fields in which their names may stand.
 
 A name is replaced by the set's prefixes when the field is validated, so that nothing after it knows of sets. What
-they hold is what is known beside the value (`KnownSets`).
+they hold comes as pydantic's validation context (`KnownSets`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any
 
+from pydantic import Field, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
 from nvi_operator.dataclass import dataclass
-from nvi_operator.language.model.base import Entry, Field
-from nvi_operator.language.model.fields import Networks, SpecNetwork, as_tuple
-from nvi_operator.language.model.form import BeforeValidator, Form, OrShort, several
+from nvi_operator.language.model.base import Entry
+from nvi_operator.language.model.fields import Networks, OrShort, SpecNetwork, as_tuple
+from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import Network, is_name, parse_network
 from nvi_operator.language.wording import HintedError, nearest, shown
 
@@ -33,7 +36,7 @@ def _parse_set(value: Any) -> Any:
 
 
 SetOrNetworks = Annotated[
-    AddressSet,
+    Later[AddressSet],
     BeforeValidator(_parse_set),
     OrShort({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}),
 ]
@@ -69,21 +72,28 @@ def networks_of(value: object, context: KnownSets | None, words: tuple[str, ...]
     return (parse_network(value),)
 
 
-def _parse_selected(value: Any, context: KnownSets | None) -> tuple[Network, ...]:
-    return networks_of(value, context)
-
-
 class _Selected:
-    """How prefixes and names of sets are read and written."""
+    """Tells pydantic how prefixes and names of sets are written."""
 
     @staticmethod
-    def over(form: Form) -> Form:
-        items = several(Form(_parse_selected, lambda _: _SELECTED)).read
-        return Form(
-            lambda value, context: _joined(items(as_tuple(value), context)),
-            lambda _: {"anyOf": [_SELECTED, {"type": "array", "items": _SELECTED, "minItems": 1}]},
-            lambda values: [str(value) for value in values],
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def parse(value: Any, info: ValidationInfo) -> tuple[Network, ...]:
+            return networks_of(value, info.context)
+
+        items = core_schema.tuple_variable_schema(core_schema.with_info_plain_validator_function(parse))
+        return core_schema.no_info_after_validator_function(
+            _joined,
+            core_schema.no_info_before_validator_function(_written, items),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda values: list(map(str, values))),
         )
+
+    @staticmethod
+    def __get_pydantic_json_schema__(core: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [_SELECTED, {"type": "array", "items": _SELECTED, "minItems": 1}]}
+
+
+def _written(value: Any) -> Any:
+    return as_tuple(value)
 
 
 def _joined(parts: tuple[tuple[Network, ...], ...]) -> tuple[Network, ...]:

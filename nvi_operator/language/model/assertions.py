@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import Field, WithJsonSchema, model_validator
+
 from nvi_operator.language.model.address_sets import KnownSets, networks_of
-from nvi_operator.language.model.base import Entry, Field, checked
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
     RANGE_SCHEMA,
@@ -19,13 +21,6 @@ from nvi_operator.language.model.fields import (
     as_tuple,
     distinct,
 )
-from nvi_operator.language.model.form import (
-    BeforeValidator,
-    ContextValidator,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-)
 from nvi_operator.language.model.services import (
     PROTOCOLS,
     Service,
@@ -36,6 +31,7 @@ from nvi_operator.language.model.services import (
     parse_target,
 )
 from nvi_operator.language.model.source_nat import Exceptions
+from nvi_operator.language.model.validators import BeforeValidator, ContextValidator, PlainSerializer, PlainValidator
 from nvi_operator.language.model.values import (
     FAMILIES,
     SELF,
@@ -233,8 +229,8 @@ class Assertion(Entry):
         "ranges, prefixes; or `unchanged`.",
     )
 
-    @checked
-    def _says_something(self) -> None:
+    @model_validator(mode="after")
+    def _says_something(self) -> Assertion:
         if not (self.only or self.never or self.reaches or self.by or self.as_):
             raise ValueError("nothing has to hold: give at least one of only, never, reaches, by and as")
         if self.never == ALL and (self.only or self.reaches or self.by or self.as_):
@@ -245,6 +241,7 @@ class Assertion(Entry):
         check_protocols(self.ports, self.from_ports)
         if self.in_ and SELF in (self.from_ or ()):
             raise ValueError("the gateway's own packets come in by no interface: write from: self, without in")
+        return self
 
     @property
     def families(self) -> frozenset[int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from nvi_operator.language.model.base import Entry, Field, checked
+from pydantic import Field, WithJsonSchema, model_validator
+
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import Maybe, Name, SpecAddress, as_tuple
-from nvi_operator.language.model.form import BeforeValidator, WithJsonSchema
 from nvi_operator.language.model.health import Probe
+from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.wording import HintedError, shown
 from nvi_operator.pattern import pattern
@@ -48,7 +50,7 @@ def together(spec: Mapping[str, Check], operator: Mapping[str, Check]) -> dict[s
     return {**spec, **{f"{name} (operator)" if name in spec else name: check for name, check in operator.items()}}
 
 
-class Check(Entry, Probe):
+class Check(Entry, Probe):  # pydantic takes the fields of the last base first
     """Something that has to work. A change after which a check fails that worked before it is given up."""
 
     command: Maybe[Command] = Field(
@@ -65,8 +67,8 @@ class Check(Entry, Probe):
     )
     within: float = Field(5.0, ge=0.1, le=60, description="Seconds for an answer. Probes ask again each second.")
 
-    @checked
-    def _asks_one(self) -> None:
+    @model_validator(mode="after")
+    def _asks_one(self) -> Check:
         given = [field for field in ("ping", "tcp", "dns", "http", "command") if getattr(self, field) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of ping, tcp, dns, http and command")
@@ -82,3 +84,4 @@ class Check(Entry, Probe):
             raise ValueError("uplink excludes from and netns: it says who asks as well")
         if self.from_ and self.from_.version != self.address.version:
             raise ValueError(f"from {self.from_} and {self.address} are of two families")
+        return self

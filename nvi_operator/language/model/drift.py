@@ -8,8 +8,10 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from nvi_operator.language.model.base import Field, Model
-from nvi_operator.language.model.form import BeforeValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
+
+from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.wording import HintedError, nearest, shown
 
 Policy = Literal["heal", "report", "ignore"]

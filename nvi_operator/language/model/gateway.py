@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field, model_validator
+
 from nvi_operator.language.model.address_sets import SelectedNetworks, SetOrNetworks
 from nvi_operator.language.model.assertions import Assertion
-from nvi_operator.language.model.base import Entry, Field, Model, checked
+from nvi_operator.language.model.base import Entry, Model
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.drift import DRIFT_SCHEMA, DriftPolicy, parse_drift
 from nvi_operator.language.model.fields import (
@@ -23,10 +25,10 @@ from nvi_operator.language.model.fields import (
     IfNames,
     Maybe,
     Name,
+    OrShort,
     SpecMark,
     VariableValue,
 )
-from nvi_operator.language.model.form import BeforeValidator, OrShort
 from nvi_operator.language.model.interfaces import InterfaceSpec, UplinkSpec
 from nvi_operator.language.model.nat_entries import Forward, Static, TwiceNat
 from nvi_operator.language.model.order import OneOrOrder
@@ -34,6 +36,7 @@ from nvi_operator.language.model.prefixes import PrefixNat
 from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.settings import Dataplane, Guards, Numbers
 from nvi_operator.language.model.source_nat import SourceNat
+from nvi_operator.language.model.validators import BeforeValidator, Later
 
 
 class RouteExceptions(Model):
@@ -42,10 +45,11 @@ class RouteExceptions(Model):
     from_: Maybe[SelectedNetworks] = Field(None, alias="from", description="Source prefixes, after translation.")
     to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes, after translation.")
 
-    @checked
-    def _says_something(self) -> None:
+    @model_validator(mode="after")
+    def _says_something(self) -> RouteExceptions:
         if not (self.from_ or self.to):
             raise ValueError("give at least one of from and to")
+        return self
 
 
 class RouteSpec(Entry):
@@ -76,10 +80,11 @@ class RouteSpec(Entry):
         "works."
     )
 
-    @checked
-    def _says_something(self) -> None:
+    @model_validator(mode="after")
+    def _says_something(self) -> RouteSpec:
         if not (self.from_ or self.to or self.in_ or self.mark):
             raise ValueError("give at least one of from, to, in and mark")
+        return self
 
 
 class GatewaySpec(Model):
@@ -126,31 +131,35 @@ class GatewaySpec(Model):
         default_factory=DriftPolicy,
         description="What becomes of objects that another process changes. Left out: they are put right at once.",
     )
-    source_nat: tuple[SourceNat, ...] = Field((), description="Source NAT; the first rule that matches wins.")
+    source_nat: tuple[SourceNat, ...] = Field(
+        (), strict=False, description="Source NAT; the first rule that matches wins."
+    )
     forwards: dict[Name, Forward] = Field(default_factory=dict, description="Destination NAT, by name.")
     forwards_from: Maybe[EntryFiles] = Field(
         None, description="Files with more forwards, in CSV or JSON Lines, beside this file or below."
     )
-    redirects: dict[Name, RedirectSpec] = Field(
+    redirects: dict[Name, Later[RedirectSpec]] = Field(
         default_factory=dict,
         description="Services that inside hosts get in place of those that they ask for, such as a resolver; by "
         "name.",
     )
-    static: dict[Name, Static] = Field(default_factory=dict, description="1:1 NAT, by name.")
+    static: dict[Name, Later[Static]] = Field(default_factory=dict, description="1:1 NAT, by name.")
     static_from: Maybe[EntryFiles] = Field(
         None, description="Files with more 1:1 NAT, in CSV or JSON Lines, beside this file or below."
     )
-    prefix_nat: dict[Name, PrefixNat] = Field(
+    prefix_nat: dict[Name, Later[PrefixNat]] = Field(
         default_factory=dict,
         description="IPv6 prefixes that are known by one prefix of each of several uplinks, by name.",
     )
-    twice_nat: dict[Name, TwiceNat] = Field(default_factory=dict, description="Twice NAT, by name.")
+    twice_nat: dict[Name, Later[TwiceNat]] = Field(default_factory=dict, description="Twice NAT, by name.")
     twice_nat_from: Maybe[EntryFiles] = Field(
         None, description="Files with more twice NAT, in CSV or JSON Lines, beside this file or below."
     )
-    routes: tuple[RouteSpec, ...] = Field((), description="Stage-2 routing; the first route that matches wins.")
+    routes: tuple[Later[RouteSpec], ...] = Field(
+        (), strict=False, description="Stage-2 routing; the first route that matches wins."
+    )
 
-    checks: dict[Name, Check] = Field(
+    checks: dict[Name, Later[Check]] = Field(
         default_factory=dict,
         description="What has to work after a change that worked before it, by name. If it does not, the gateway "
         "returns to the revision that was confirmed last.",
@@ -160,9 +169,10 @@ class GatewaySpec(Model):
         description="Addresses that the gateway has to go on reaching, such as that of a bastion: a change after "
         "which no route leads to one that it reaches now is refused.",
     )
-    assert_: tuple[Assertion, ...] = Field(
+    assert_: tuple[Later[Assertion], ...] = Field(
         (),
         alias="assert",
+        strict=False,
         description="What has to hold of packets, whatever the rest of the spec says.",
     )
 

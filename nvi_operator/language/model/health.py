@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import Field, WithJsonSchema, model_validator
+
 from nvi_operator.dataclass import dataclass
-from nvi_operator.language.model.base import Field, Model, attributes_of, checked
-from nvi_operator.language.model.fields import Maybe, SpecAddress, SpecTarget, as_tuple
-from nvi_operator.language.model.form import BeforeValidator, OrShort, PlainSerializer, WithJsonSchema
+from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.fields import Maybe, OrShort, SpecAddress, SpecTarget, as_tuple
 from nvi_operator.language.model.services import PortRange, Target
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import HOST_PATTERN, Address, as_text, parse_address
 from nvi_operator.language.wording import HintedError, shown
 from nvi_operator.pattern import pattern
@@ -94,8 +96,8 @@ class Probe(Model):
     )
     host: Maybe[DnsName] = Field(None, description="The server's name, where it serves several.")
 
-    @checked
-    def _asks_one(self) -> None:
+    @model_validator(mode="after")
+    def _asks_one(self) -> Probe:
         given = [field for field in ("ping", "tcp", "dns", "http") if getattr(self, field) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of ping, tcp, dns and http")
@@ -105,6 +107,7 @@ class Probe(Model):
             raise ValueError("name is what a name server is asked for: it goes with dns")
         if self.host and not self.http:
             raise ValueError("host is the name of a web server: it goes with http")
+        return self
 
     @property
     def address(self) -> Address:
@@ -128,7 +131,7 @@ _PROBE_SCHEMA = {"type": "string", "examples": ["192.0.2.1", "2001:db8::1"]}
 Probes = Annotated[
     tuple[Annotated[Probe, BeforeValidator(_parse_probe), OrShort(_PROBE_SCHEMA)], ...], BeforeValidator(as_tuple)
 ]
-Count = Annotated[int, Field(ge=1, le=1000)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 class _Targets(Model):
@@ -144,20 +147,21 @@ class _Question(Model):
         description="How a server is asked. ping: an echo request. tcp: a connection. http: a page, whose status has "
         "to be 200 to 299. dns: a question, by UDP, at port 53."
     )
-    port: Maybe[Annotated[int, Field(ge=1, le=65535)]] = Field(
+    port: Maybe[Annotated[int, Field(strict=True, ge=1, le=65535)]] = Field(
         None, description="The port of the server, for tcp and http. Left out: the first that the forward leads to."
     )
     path: Maybe[Path] = Field(None, description="The page that is asked for by http. Left out: `/`.")
     host: Maybe[DnsName] = Field(None, description="The name that is asked for by http, where a server has several.")
     name: Maybe[DnsName] = Field(None, description="What a name server is asked for. Left out: the root, `.`.")
 
-    @checked
-    def _asks_one(self) -> None:
+    @model_validator(mode="after")
+    def _asks_one(self) -> _Question:
         if self.port is not None and self.by not in ("tcp", "http"):
             raise ValueError(f"port goes with tcp and http, and not with {self.by}")
         for field, by in (("path", "http"), ("host", "http"), ("name", "dns")):
             if getattr(self, field) is not None and self.by != by:
                 raise ValueError(f"{field} goes with {by}, and not with {self.by}")
+        return self
 
 
 class _Timing(Model):
@@ -186,10 +190,11 @@ class _Timing(Model):
     )
     window: Count = Field(20, description="How many of the last probes `maxLoss` and `maxLatency` look at.")
 
-    @checked
-    def _ends_in_time(self) -> None:
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> _Timing:
         if self.timeout is not None and self.timeout > self.interval:
             raise ValueError(f"timeout {self.timeout:g} is longer than interval {self.interval:g}")
+        return self
 
     @property
     def wait(self) -> float:
@@ -197,16 +202,17 @@ class _Timing(Model):
         return min(self.interval, 1.0) if self.timeout is None else self.timeout
 
 
-class Health(_Timing, _Targets):
+class Health(_Timing, _Targets):  # pydantic takes the fields of the last base first
     """Probes that leave by this uplink, and what follows from their answers. The short form is a list of addresses.
 
     A round is one probe of each target. All times are in seconds.
     """
 
-    @checked
-    def _agrees(self) -> None:
+    @model_validator(mode="after")
+    def _agrees(self) -> Health:
         if self.quorum > len(self.probes):
             raise ValueError(f"quorum {self.quorum} is more than there are probes ({len(self.probes)})")
+        return self
 
 
 class ServerHealth(_Timing, _Question):
@@ -227,7 +233,7 @@ class ServerHealth(_Timing, _Question):
         elif self.by == "dns":
             probe["name"] = self.name
         given = {name: value for name, value in probe.items() if value is not None}
-        timing = {name: getattr(self, name) for name in attributes_of(_Timing).values()}
+        timing = {name: getattr(self, name) for name in _Timing.model_fields}
         return Health.model_construct(probes=(Probe.model_construct(**given),), quorum=1, **timing)
 
 

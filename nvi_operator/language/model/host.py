@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from nvi_operator.language.model.base import Field, Model
+from pydantic import Field
+
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import HostName
 
 FOLDER = "hosts"  # where people look for them

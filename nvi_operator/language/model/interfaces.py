@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from nvi_operator.language.model.base import Entry, Field, checked
+from pydantic import Field, Strict, WithJsonSchema, model_validator
+
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import (
     Addresses,
     IfName,
     Maybe,
     Name,
     Networks,
+    OrShort,
     SpecNetwork,
     as_tuple,
 )
-from nvi_operator.language.model.form import BeforeValidator, OrShort, WithJsonSchema
 from nvi_operator.language.model.health import HEALTH_SCHEMAS, Health, parse_health
 from nvi_operator.language.model.nat_entries import Share
 from nvi_operator.language.model.prefixes import SubPrefixes
+from nvi_operator.language.model.validators import BeforeValidator, Later
 from nvi_operator.language.model.values import parse_network
 
 
@@ -138,7 +141,9 @@ class UplinkSpec(Entry):
         "`as: [isp-a, isp-b]`. 0: it is used only when none of the others works.",
     )
 
-    announce: Annotated[bool | Networks, BeforeValidator(_announce), WithJsonSchema(_TRUE_OR_NETWORKS)] = Field(
+    announce: Annotated[
+        Annotated[bool, Strict()] | Networks, BeforeValidator(_announce), WithJsonSchema(_TRUE_OR_NETWORKS)
+    ] = Field(
         False,
         description="Answer for these public addresses on the uplink's own wire, by ARP and neighbour discovery, for "
         "an ISP that takes them to be there instead of routing them here; neighbours are told when they appear. "
@@ -151,16 +156,17 @@ class UplinkSpec(Entry):
         "drop the ICMP errors that would tell. What asks for less keeps it.",
     )
 
-    health: Annotated[Maybe[Health], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(
+    health: Annotated[Maybe[Later[Health]], BeforeValidator(parse_health), OrShort(*HEALTH_SCHEMAS)] = Field(
         None,
         description="Probes that say whether it works beyond its own wire; `nvictl run` sends them. One that is down "
         "takes no new flows while another one works. Left out: it works while it has a carrier, an address and a "
         "router.",
     )
 
-    @checked
-    def _one_next_hop_per_family(self) -> None:
+    @model_validator(mode="after")
+    def _one_next_hop_per_family(self) -> UplinkSpec:
         if isinstance(self.next_hop, tuple):
             versions = [hop.version for hop in self.next_hop]
             if len(set(versions)) != len(versions):
                 raise ValueError("nextHop names two routers of one family; one each, IPv4 and IPv6")
+        return self

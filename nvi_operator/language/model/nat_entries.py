@@ -1,38 +1,35 @@
 """Models of what a gateway may have by the ten thousand: forwards, 1:1 NAT, twice NAT.
 
-Dataclasses with slots, which take a fifth of the memory of other models. They are read as these are, or by
-`fast/fast_entries.py` from fields that were read one by one. Either way `__post_init__` sees what one field cannot.
+Dataclasses with slots, because a pydantic model of seven fields takes five times the memory. pydantic validates them
+all the same; `fast/fast_entries.py` builds them from fields that were validated one by one. Either way
+`__post_init__` sees what one field cannot.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.address_sets import SelectedNetworks
-from nvi_operator.language.model.base import DESCRIPTION, ENABLED, Bulk, Field
+from nvi_operator.language.model.base import DESCRIPTION, ENABLED
 from nvi_operator.language.model.fields import (
     Dscps,
     FamilyNetworks,
     IfNames,
     Maybe,
     Name,
+    OrShort,
     Protocols,
     Services,
     SpecMark,
     SpecTarget,
     UplinksOrAddresses,
     equally_weighted,
-)
-from nvi_operator.language.model.form import (
-    BeforeValidator,
-    Form,
-    OrShort,
-    PlainSerializer,
-    WithJsonSchema,
-    form_of,
 )
 from nvi_operator.language.model.health import SERVER_HEALTH_SCHEMA, ServerHealth, parse_server_health
 from nvi_operator.language.model.services import (
@@ -42,11 +39,12 @@ from nvi_operator.language.model.services import (
     check_protocols,
     parse_target,
 )
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer
 from nvi_operator.language.model.values import Network, check_hosts, within
 from nvi_operator.language.wording import HintedError, counted, shown
 
-Weight = Annotated[int, Field(ge=1, le=1000)]
-Share = Annotated[int, Field(ge=0, le=1000)]  # of an uplink; 0: only when the others do not work
+Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Share = Annotated[int, Field(strict=True, ge=0, le=1000)]  # of an uplink; 0: only when the others do not work
 BY_KERNEL = frozenset({"hash", "client"})  # ways to pick that the kernel has for the addresses of one range
 BY_TURN = frozenset({"random", "round-robin"})  # ways to pick by which each new flow chooses again
 
@@ -63,6 +61,9 @@ def _no_load(value: Any) -> Any:
 Pick = Annotated[Literal["hash", "client", "client-port", "random", "round-robin"], BeforeValidator(_no_load)]
 
 LONGEST_NEUTRAL = 48  # prefix in which RFC 6296 adjusts the subnet number (section 3.4)
+
+_CONFIG = ConfigDict(extra="forbid", serialize_by_alias=True)
+
 
 # --------------------------------------------------------------------------- destination NAT
 
@@ -81,16 +82,19 @@ def _weighted(servers: Mapping[Target, int]) -> tuple[Target, ...]:
 
 
 class _Servers:
-    """How targets are read: as the keys of a mapping to weights."""
+    """Tells pydantic how targets are written."""
 
     @staticmethod
-    def over(form: Form) -> Form:
-        mapping = form_of(dict[SpecTarget, Weight]).read
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        mapping = handler.generate_schema(dict[SpecTarget, Weight])
+        several = core_schema.no_info_after_validator_function(
+            _weighted, core_schema.no_info_before_validator_function(_servers, mapping)
+        )
 
-        def read(value: Any, context: Any) -> tuple[Target, ...]:
-            return (parse_target(value),) if isinstance(value, str) else _weighted(mapping(_servers(value), context))
+        def one_or_several(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            return (parse_target(value),) if isinstance(value, str) else handler(value)
 
-        return form._replace(read=read)
+        return core_schema.no_info_wrap_validator_function(one_or_several, several)
 
 
 _SERVERS_SCHEMA: dict[str, Any] = {
@@ -114,8 +118,10 @@ Servers = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forward(Bulk):
+class Forward:
     """Destination NAT: what arrives for a public address (and port) goes to a server inside."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     at: Annotated[
         Maybe[UplinksOrAddresses],
@@ -177,9 +183,9 @@ class Forward(Bulk):
     except_: Annotated[
         Maybe[SelectedNetworks], Field(alias="except", description="Not for clients of these prefixes.")
     ] = None
-    hairpin: Annotated[bool, Field(description="Does it work from inside as well?")] = True
+    hairpin: Annotated[bool, Field(strict=True, description="Does it work from inside as well?")] = True
     health: Annotated[
-        Maybe[ServerHealth],
+        Maybe[Later[ServerHealth]],
         BeforeValidator(parse_server_health),
         OrShort(SERVER_HEALTH_SCHEMA),
         Field(
@@ -187,8 +193,8 @@ class Forward(Bulk):
             "where none works, the one that failed last stays. Left out: each takes its share."
         ),
     ] = None
-    description: Annotated[str, Field(description=DESCRIPTION)] = ""
-    enabled: Annotated[bool, Field(description=ENABLED)] = True
+    description: Annotated[str, Field(strict=True, description=DESCRIPTION)] = ""
+    enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
         check_protocols(self.ports, self.from_ports)
@@ -242,13 +248,15 @@ class Forward(Bulk):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Static(Bulk):
+class Static:
     """1:1 NAT of an address or a prefix, in both directions.
 
     What follows the prefix stays as it is (netmap), in IPv6 as well: subnet number and interface identifier. RFC
     6296 would change one of them; see `nptv6`. Without `to` it applies to all traffic but that from one inside
     network to another.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     address: Annotated[FamilyNetworks, Field(description="The real address or prefix; one of each family.")]
     as_: Annotated[FamilyNetworks, Field(alias="as", description="What it is known as; of the same size.")]
@@ -279,14 +287,15 @@ class Static(Bulk):
     nptv6: Annotated[
         bool,
         Field(
+            strict=True,
             description="Translate IPv6 prefixes of up to /48 as RFC 6296 (ip6tables' SNPT, DNPT) does: the subnet "
             "number changes so that checksums do not, and hosts have the addresses that such a box gave them. It is "
             "for the networks that interfaces declare.",
         ),
     ] = False
     tenant: Annotated[Maybe[Name], Field(description="The tenant that it lives in.")] = None
-    description: Annotated[str, Field(description=DESCRIPTION)] = ""
-    enabled: Annotated[bool, Field(description=ENABLED)] = True
+    description: Annotated[str, Field(strict=True, description=DESCRIPTION)] = ""
+    enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
         pairs = _same_families_and_sizes(self.address, self.as_, "address", "as")
@@ -317,13 +326,15 @@ def _other(families: Collection[int]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwiceNat(Bulk):
+class TwiceNat:
     """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
 
     A packet from `from` to `to` goes on as one from `as` to `becomes`, through `via`. Where `becomes` overlaps an
     inside network, publish no forward at an address of `as`: its hairpins look like packets to the other side, and go
     there.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     from_: Annotated[
         FamilyNetworks, Field(alias="from", description="The real addresses on the inside; a prefix of each family.")
@@ -339,8 +350,8 @@ class TwiceNat(Bulk):
             "addresses of `as`."
         ),
     ] = "both"
-    description: Annotated[str, Field(description=DESCRIPTION)] = ""
-    enabled: Annotated[bool, Field(description=ENABLED)] = True
+    description: Annotated[str, Field(strict=True, description=DESCRIPTION)] = ""
+    enabled: Annotated[bool, Field(strict=True, description=ENABLED)] = True
 
     def __post_init__(self) -> None:
         near = _same_families_and_sizes(self.from_, self.as_, "from", "as")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from nvi_operator.language.model.base import Field, Model
-from nvi_operator.language.model.fields import NAME_SCHEMA, Name, distinct
-from nvi_operator.language.model.form import BeforeValidator, OrShort, PlainSerializer, WithJsonSchema
+from pydantic import Field, WithJsonSchema
+
+from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.fields import NAME_SCHEMA, Name, OrShort, distinct
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer
 from nvi_operator.language.model.values import parse_name
 from nvi_operator.language.wording import shown
 
@@ -41,4 +43,4 @@ def _parse_order(value: Any) -> Any:
     return Order(first=(parse_name(value),))
 
 
-OneOrOrder = Annotated[Order, BeforeValidator(_parse_order), OrShort(NAME_SCHEMA)]
+OneOrOrder = Annotated[Later[Order], BeforeValidator(_parse_order), OrShort(NAME_SCHEMA)]

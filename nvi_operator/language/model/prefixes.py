@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from nvi_operator.language.model.base import Entry, Field, Model, checked, fields_of
-from nvi_operator.language.model.fields import Maybe, Name, SpecNetwork, as_tuple
-from nvi_operator.language.model.form import (
-    BeforeValidator,
-    PlainSerializer,
-    PlainValidator,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import Field, ValidationError, WithJsonSchema, model_validator
+
+from nvi_operator.language.model.base import Entry, Model, fields_of
+from nvi_operator.language.model.fields import Name, SpecNetwork, as_tuple
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer, PlainValidator
 from nvi_operator.language.model.values import Network, check_hosts, parse_network
 from nvi_operator.language.wording import HintedError, nearest, shown
 
@@ -24,7 +20,7 @@ class SubPrefix(Model):
 
     from_: Name = Field(alias="from", description="The uplink; it has `delegated`.")
     subnet: int = Field(0, ge=0, lt=1 << 32, description="Which one, counted from 0.")
-    length: Maybe[int] = Field(
+    length: int | None = Field(
         None, ge=16, le=128, description="Of the part. Left out: 64; of a prefixNat that of its address."
     )
 
@@ -36,7 +32,7 @@ def _several(value: Any) -> Any:
     return as_tuple(value)
 
 
-SubPrefixes = Annotated[tuple[SubPrefix, ...], BeforeValidator(_several)]
+SubPrefixes = Annotated[tuple[Later[SubPrefix], ...], BeforeValidator(_several)]
 
 
 def _parse_mapped(value: Any) -> tuple[SubPrefix | Network, ...]:
@@ -48,7 +44,7 @@ def _parse_item(item: Any) -> SubPrefix | Network:
 
 
 def _parse_part(item: dict[Any, Any]) -> SubPrefix:
-    """With hints of its own: a prefix and a part have none in common."""
+    """Here and not by pydantic, which would tell of each form that it is not."""
     known = sorted(fields_of(SubPrefix))
     for name in item:
         if name not in known:
@@ -60,11 +56,12 @@ def _parse_part(item: dict[Any, Any]) -> SubPrefix:
     try:
         return SubPrefix.model_validate(item)
     except ValidationError as error:
-        raise ValueError(str(error)) from error
+        first = error.errors()[0]
+        raise ValueError(f"{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _write_mapped(values: tuple[SubPrefix | Network, ...]) -> list[Any]:
-    return [item.model_dump() if isinstance(item, SubPrefix) else str(item) for item in values]
+    return [item.model_dump(exclude_none=True) if isinstance(item, SubPrefix) else str(item) for item in values]
 
 
 _MAPPED_ITEM: dict[str, Any] = {
@@ -100,8 +97,8 @@ class PrefixNat(Entry):
         "of what their ISPs delegate, as in `[{from: isp-a, subnet: 1}, {from: isp-b, subnet: 1}]`.",
     )
 
-    @checked
-    def _lengths(self) -> None:
+    @model_validator(mode="after")
+    def _lengths(self) -> PrefixNat:
         if self.address.version != 6:
             raise HintedError(f"{self.address} is IPv4", "prefixNat is of IPv6 prefixes; sourceNat translates IPv4")
         check_hosts(self.address, "address")
@@ -113,3 +110,4 @@ class PrefixNat(Entry):
                     )
             elif item.version != 6 or item.prefixlen != self.address.prefixlen:
                 raise ValueError(f"{item} and {self.address} differ in size: they are of one length")
+        return self

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field, WithJsonSchema, model_validator
+
 from nvi_operator.language.model.address_sets import SelectedNetworks
-from nvi_operator.language.model.base import Entry, Field, checked
+from nvi_operator.language.model.base import Entry
 from nvi_operator.language.model.fields import IfNames, Maybe, Services, as_tuple
-from nvi_operator.language.model.form import BeforeValidator, PlainSerializer, WithJsonSchema
 from nvi_operator.language.model.services import PortRange, Target, parse_port_range, parse_target
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import SELF, Family
 from nvi_operator.language.wording import HintedError, shown
 
@@ -86,12 +88,13 @@ class RedirectSpec(Entry):
         description="What is sent from these prefixes, or to them, is left alone: other resolvers that may be asked.",
     )
 
-    @checked
-    def _families(self) -> None:
+    @model_validator(mode="after")
+    def _families(self) -> RedirectSpec:
         if isinstance(self.to, tuple) and self.from_:
             served = {target.address.version for target in self.to}
             if not served & {network.version for network in self.from_}:
                 raise ValueError(f"from {self.from_[0]} and to {self.to[0].address} mix IPv4 and IPv6")
+        return self
 
     @property
     def is_to_self(self) -> bool:

@@ -89,7 +89,7 @@ class Language:
     @property
     def spec(self) -> type[GatewaySpec]:
         """The model of `spec`."""
-        found: Any = fields_of(self.document)["spec"].annotation
+        found: Any = self.document.model_fields["spec"].annotation
         return cast(type[GatewaySpec], found)
 
     @cached_property

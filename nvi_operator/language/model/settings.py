@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nvi_operator.language.model.base import Field, Model, checked
+from pydantic import Field, model_validator
+
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import IfName
 
 
@@ -58,12 +60,13 @@ class Dataplane(Model):
         "taken for all of them, 152 bytes each for IPv4, 200 for IPv6. The least used ones give way.",
     )
 
-    @checked
-    def _bits_differ(self) -> None:
+    @model_validator(mode="after")
+    def _bits_differ(self) -> Dataplane:
         if self.stage_bit == self.local_bit:
             raise ValueError(f"stageBit and localBit are both {self.stage_bit}: they must differ")
         if self.keep_marks and self.in_interface == "mark":
             raise ValueError("keepMarks needs the mark for others: inInterface cannot be mark")
+        return self
 
 
 class Numbers(Model):

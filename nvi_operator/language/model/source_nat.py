@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema, model_validator
+
 from nvi_operator.language.model.address_sets import SelectedNetworks
-from nvi_operator.language.model.base import Entry, Field, Model, checked, fields_of
+from nvi_operator.language.model.base import Entry, Model, fields_of
 from nvi_operator.language.model.fields import (
     NAME_SCHEMA,
     RANGE_SCHEMA,
@@ -14,6 +16,7 @@ from nvi_operator.language.model.fields import (
     IfNames,
     Maybe,
     Name,
+    OrShort,
     Protocols,
     Services,
     SourcePorts,
@@ -23,21 +26,14 @@ from nvi_operator.language.model.fields import (
     distinct,
     equally_weighted,
 )
-from nvi_operator.language.model.form import (
-    BeforeValidator,
-    Handler,
-    OrShort,
-    PlainSerializer,
-    WithJsonSchema,
-    WrapValidator,
-)
 from nvi_operator.language.model.nat_entries import Pick, Share, Weight
 from nvi_operator.language.model.services import check_protocols
+from nvi_operator.language.model.validators import BeforeValidator, Later, PlainSerializer, WrapValidator
 from nvi_operator.language.model.values import AddressRange, parse_address_range, parse_name
 from nvi_operator.language.wording import nearest, shown
 
 
-def _shares(value: Any, handler: Handler) -> Any:
+def _shares(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """An uplink that is named without a weight has None, which stands for its own."""
     if isinstance(value, dict):
         return handler(value)
@@ -70,7 +66,7 @@ Shares = Annotated[
 ]
 
 
-def _tiers(value: Any, handler: Handler) -> Any:
+def _tiers(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     tiers: Any = handler(as_tuple(value))
     seen: set[str] = set()
     for tier in tiers:
@@ -89,7 +85,7 @@ Tiers = Annotated[
 ]
 
 
-def _pool(value: Any, handler: Handler) -> Any:
+def _pool(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     if isinstance(value, dict):
         if not value:
             raise ValueError("there is no address: name one")
@@ -165,8 +161,8 @@ class Translation(Model):
         True, description="May several clients share an address? If not, the pool needs one for each."
     )
 
-    @checked
-    def _one_of(self) -> None:
+    @model_validator(mode="after")
+    def _one_of(self) -> Translation:
         given = [self.unchanged, bool(self.uplinks), self.first is not None, self.pool is not None]
         if sum(given) != 1:
             raise ValueError("give exactly one of unchanged, uplinks, first and pool")
@@ -178,6 +174,7 @@ class Translation(Model):
             raise ValueError("overload: false gives each source its own address: weights mean nothing")
         if self.persistent and self.pick not in ("hash", "client"):
             raise ValueError(f"persistent: a client cannot keep its address when the pick is {self.pick}")
+        return self
 
     @property
     def tiers(self) -> tuple[Mapping[str, int | None], ...]:
@@ -235,10 +232,11 @@ class Exceptions(Model):
     to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes.")
     ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 25/tcp.")
 
-    @checked
-    def _says_something(self) -> None:
+    @model_validator(mode="after")
+    def _says_something(self) -> Exceptions:
         if not (self.from_ or self.to or self.ports):
             raise ValueError("give at least one of from, to and ports")
+        return self
 
 
 class SourceNat(Entry):
@@ -277,16 +275,17 @@ class SourceNat(Entry):
         description="Mark that another program gave the packet that opens the flow, as in 0x10, or 0x10/0xff to "
         "compare some bits.",
     )
-    except_: Maybe[Exceptions] = Field(
+    except_: Maybe[Later[Exceptions]] = Field(
         None, alias="except", description="What the rule is not about; such packets go on to the next rule."
     )
     as_: Annotated[Translation, BeforeValidator(_parse_translation), OrShort(*_SHORT_TRANSLATIONS)] = Field(
         alias="as", description="What the source becomes."
     )
 
-    @checked
-    def _ports_bring_their_protocol(self) -> None:
+    @model_validator(mode="after")
+    def _ports_bring_their_protocol(self) -> SourceNat:
         for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
             if services and self.protocol:
                 raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")
         check_protocols(self.ports, self.from_ports)
+        return self

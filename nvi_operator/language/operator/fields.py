@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import WithJsonSchema
+
 from nvi_operator.language.model.fields import as_tuple
-from nvi_operator.language.model.form import BeforeValidator, WithJsonSchema
+from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.operator.values import parse_duration, parse_hook, parse_metrics, parse_path
 
 _METRICS_SCHEMA = {"type": "string", "examples": ["127.0.0.1:9478", "/var/lib/prometheus/node-exporter/nvi.prom"]}

@@ -6,10 +6,12 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from pydantic import Field, WithJsonSchema, model_validator
+
 from nvi_operator.dataclass import dataclass
-from nvi_operator.language.model.base import Field, Model, checked
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import Maybe
-from nvi_operator.language.model.form import BeforeValidator, PlainSerializer, WithJsonSchema
+from nvi_operator.language.model.validators import BeforeValidator, PlainSerializer
 from nvi_operator.language.model.values import as_text
 from nvi_operator.language.operator.fields import Duration, FilePath
 from nvi_operator.language.wording import HintedError, shown
@@ -143,12 +145,13 @@ class SignaturesSpec(Model):
         None, description="GnuPG: the file with the public keys that may sign, as `gpg --export` writes it."
     )
 
-    @checked
-    def _names_keys(self) -> None:
+    @model_validator(mode="after")
+    def _names_keys(self) -> SignaturesSpec:
         if not (self.allowed_signers or self.keyring):
             raise ValueError("give at least one of allowedSigners and keyring")
         if self.revoked_keys and not self.allowed_signers:
             raise ValueError("revokedKeys goes with allowedSigners")
+        return self
 
 
 class GitSource(Model):
@@ -197,8 +200,8 @@ class GitSource(Model):
         "moved, or a version that became lower. Otherwise that is refused.",
     )
 
-    @checked
-    def _agrees(self) -> None:
+    @model_validator(mode="after")
+    def _agrees(self) -> GitSource:
         if self.branch and self.tag:
             raise ValueError("give branch or tag, not both")
         if self.testing and self.tag:
@@ -216,6 +219,7 @@ class GitSource(Model):
                 raise ValueError(f"{shown_name} is of {needed}, and the address is of {transport}")
         if self.user and not self.token:
             raise ValueError("user is whose token it is: it goes with token")
+        return self
 
     @property
     def longest_jitter(self) -> float:

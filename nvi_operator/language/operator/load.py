@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path as FilePath
 
+from pydantic import ValidationError
+
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, Position, SpecError, SpecProblem, SpecProblems
 from nvi_operator.language.load.merge import dotted
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_reader import Document, parse
-from nvi_operator.language.model.form import ValidationError
 from nvi_operator.language.operator.model import Operator, OperatorSpec
 from nvi_operator.language.wording import listed, nearest, shown
 

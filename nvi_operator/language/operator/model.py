@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from nvi_operator.language.model.base import Field, Model, checked
+from pydantic import Field, model_validator
+
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.checks import Check
-from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, as_tuple
-from nvi_operator.language.model.form import BeforeValidator, OrShort
+from nvi_operator.language.model.fields import Addresses, HostName, Maybe, Name, OrShort, as_tuple
+from nvi_operator.language.model.validators import BeforeValidator
 from nvi_operator.language.operator.fields import Duration, EventKinds, FilePath, HookTarget, MetricsTargets
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
 from nvi_operator.language.operator.values import parse_hook
@@ -26,10 +28,11 @@ class Source(Model):
     )
     git: Maybe[GitSource] = Field(None, description="A git repository ([how-to](how-to/git.md)).")
 
-    @checked
-    def _is_one(self) -> None:
+    @model_validator(mode="after")
+    def _is_one(self) -> Source:
         if (self.directory is None) == (self.git is None):
             raise ValueError("give directory or git, one of them")
+        return self
 
 
 class HookSpec(Model):
@@ -99,18 +102,20 @@ class OperatorSpec(Model):
     )
     hooks: Hooks = Field((), description="Programs and web addresses that are told of events.")
 
-    @checked
-    def _signs_commits(self) -> None:
+    @model_validator(mode="after")
+    def _signs_commits(self) -> OperatorSpec:
         if self.signatures and not self.source.git:
             raise ValueError("signatures are of commits: they go with source.git")
+        return self
 
-    @checked
-    def _can_prove(self) -> None:
+    @model_validator(mode="after")
+    def _can_prove(self) -> OperatorSpec:
         if self.confirm and self.confirm.by == "proof" and not self.source.git:
             raise HintedError(
                 "confirm.by: the proof is that the remote of source.git answers, and there is none",
                 "write `by: hand`, or let checks of the Gateway decide",
             )
+        return self
 
 
 class Operator(Model):

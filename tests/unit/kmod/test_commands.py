@@ -131,7 +131,9 @@ class RefusingKernel(FakeKernel):
 
 def gateway(dataplane: str) -> tuple[RefusingKernel, Compiler]:
     spec = load_directory(ROOT / "examples/dual-wan").spec
-    spec = GatewaySpec.model_validate({**spec.model_dump(), "dataplane": {"type": dataplane}})
+    spec = GatewaySpec.model_validate(
+        {**spec.model_dump(by_alias=True, exclude_none=True), "dataplane": {"type": dataplane}}
+    )
     kernel = RefusingKernel.for_spec(spec)
     kernel.facts_ = replace(kernel.facts_, module=INSTALLED)
     assert isinstance(kernel, RefusingKernel)

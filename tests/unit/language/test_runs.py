@@ -1,4 +1,4 @@
-"""Runs of plain entries: whatever the text, they are read as libyaml and the models read them, or not at all."""
+"""Runs of plain entries: whatever the text, they are read as libyaml and pydantic read them, or not at all."""
 
 from __future__ import annotations
 

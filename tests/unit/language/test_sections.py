@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jsonschema
 import pytest
+from pydantic import ConfigDict, Field
 
 from nvi_operator.errors import SpecError
 from nvi_operator.language.fast.incremental import reload
 from nvi_operator.language.load.loader import LoadedSpec, load_directory, load_texts
-from nvi_operator.language.model.base import Bulk, Field, Model
+from nvi_operator.language.model.base import Model
 from nvi_operator.language.model.fields import EntryFiles, Maybe, Name, Networks, SpecAddress, UplinksOrAddresses
 from nvi_operator.language.model.gateway import Gateway, GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE, SECTIONS, Join, Language, Section
@@ -41,8 +42,10 @@ class Limits(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host(Bulk):
+class Host:
     """A host that is known by name."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     address: Annotated[SpecAddress, Field(description="Its address.")]
     on: Annotated[Maybe[UplinksOrAddresses], Field(description="Where it is found.")] = None
@@ -50,7 +53,7 @@ class Host(Bulk):
 
 class WiderSpec(GatewaySpec):
     zones: dict[Name, Zone] = Field(default_factory=dict, description="Zones, by name.")
-    shapes: tuple[Shape, ...] = Field((), description="Shaping.")
+    shapes: tuple[Shape, ...] = Field((), strict=False, description="Shaping.")
     limits: Limits = Field(default_factory=Limits)
     hosts: dict[Name, Host] = Field(default_factory=dict, description="Hosts, by name.")
     hosts_from: Maybe[EntryFiles] = Field(None, description="Files with more hosts.")

@@ -83,7 +83,7 @@ _OPTIONAL = dict.fromkeys(
 @given(st.fixed_dictionaries({"to": _WRITTEN}, optional=_OPTIONAL))
 @settings(max_examples=examples(400), deadline=None)
 def test_an_entry_is_worth_the_same_wherever_it_is_written(entry: dict[str, object]) -> None:
-    """The fast way, field by field, against the model: JSON is YAML."""
+    """The fast way, field by field, against pydantic: JSON is YAML."""
     inline = BASE + f"  forwards:\n    w: {json.dumps(entry, ensure_ascii=False)}\n"
     line = json.dumps({"name": "w", **entry}, ensure_ascii=False)
     assert told({"gw.yaml": READS_JSON, "f.jsonl": line}) == told({"gw.yaml": inline})

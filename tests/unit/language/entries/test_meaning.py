@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from nvi_operator.language.load.loader import load_texts
-from nvi_operator.language.model.base import fields_of
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.sections import LANGUAGE
 from tests.unit.language.entries.beside import HEADER, READS_CSV, WEB
@@ -102,6 +101,6 @@ def test_a_file_that_no_document_names_is_not_read() -> None:
 
 
 def test_each_model_of_entries_has_its_field() -> None:
-    fields = set(fields_of(GatewaySpec))
+    fields = {str(field.alias) for field in GatewaySpec.model_fields.values()}
     assert set(LANGUAGE.files) == {field for field in fields if field.endswith("From")}
     assert {*LANGUAGE.files.values()} == {*LANGUAGE.bulk}

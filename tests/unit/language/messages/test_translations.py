@@ -77,7 +77,7 @@ REFUSED: Rows = {
     ),
     "a part of a delegated prefix that is no number": (
         "  prefixNat: {a: {address: 'fd00:1::/64', as: [{from: isp-a, subnet: -1}]}}",
-        [("13:47", "spec.prefixNat.a.as", "subnet: -1 is too small: at least 0", "")],
+        [("13:47", "spec.prefixNat.a.as", "subnet: Input should be greater than or equal to 0", "")],
     ),
     "1:1 of two families": (
         "  static: {a: {address: 'fd00::1', as: 203.0.113.17}}",
