@@ -14,7 +14,7 @@ class Limit(Enum):
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
     PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
     MULTICAST = "multicast, and what the gateway itself sends to a broadcast address"
-    LINK_LOCAL = "what the gateway itself sends to a link-local address of IPv6, by no interface that is named"
+    LINK_LOCAL = "a link-local address of IPv6 as the destination, but for what the gateway gets by its own"
 
 
 class Assumption(Enum):

@@ -137,6 +137,10 @@ class Passes:
 
     def _fits(self, passing: Passing, way: FibResult, dev: str, ends: Ends) -> Passing | None:
         """ip_forward(), ip6_forward(): the TTL first, and then the MTU of the way out."""
+        beyond = _beyond_the_wire(passing, ends)
+        if beyond is None:
+            return None
+        passing = beyond
         if passing.ttl <= 1:
             step = passing.noted("forward", "refused", note="the TTL ends here")
             ends.put(step, Refused("time-exceeded", f"stage {passing.stage}"))
@@ -176,13 +180,10 @@ class Passes:
     def emit(self, passing: Passing, ends: Ends) -> None:
         """What the gateway itself sends: routed first, and again where the table changed what routing looks at."""
         bound = passing.region.like.bound_interface
-        if passing.family == 6 and not (bound or passing.near):
-            neighbours, rest = passing.split(passing.now["destination"], _LINK_LOCAL)
-            if neighbours is not None:
-                ends.put(neighbours, NotModelled(Limit.LINK_LOCAL))
-            if rest is None:
-                return
-            passing = rest
+        beyond = _beyond_the_wire(passing, ends)
+        if beyond is None:
+            return
+        passing = beyond
         for part, way in own_ways(self.machine, self._own_way, passing, bound):
             if way.refused is not None:
                 ends.put(_routed(part, way, "refused"), way.refused)
@@ -272,6 +273,16 @@ class Passes:
             return
         track = replace(passing.track, status=passing.track.status | {"confirmed"})
         yield replace(passing, track=track, flow=passing.flow or track)
+
+
+def _beyond_the_wire(passing: Passing, ends: Ends) -> Passing | None:
+    """Without what is for a link-local address, of which each wire may have another one."""
+    if passing.family == 4:
+        return passing
+    neighbours, rest = passing.split(passing.now["destination"], _LINK_LOCAL)
+    if neighbours is not None:
+        ends.put(neighbours, NotModelled(Limit.LINK_LOCAL))
+    return rest
 
 
 def _routed(passing: Passing, way: FibResult, did: str = "routed") -> Passing:
