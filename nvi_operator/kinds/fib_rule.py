@@ -232,8 +232,10 @@ def _stage_2(topology: Topology, family: Family) -> Iterator[FibRule]:
         own = FibRule(family, at.local_to_inside, "lookup", MAIN, iif="lo", destination=str(network))
         yield replace(own, suppress_prefix_length=0)
         yield FibRule(family, at.local_backstop, "unreachable", iif="lo", destination=str(network))
-    if topology.kept_here(family):  # for everyone: containers, and the gateway itself
-        yield FibRule(family, at.routed, "lookup", routed_table(topology.table))
+    if topology.kept_here(family):
+        # Not of the gateway's own packets, whose way is looked up before their destination is translated; nor of its
+        # ICMP errors to a translated source.
+        yield FibRule(family, at.routed, "lookup", routed_table(topology.table), mark=stage, mask=stage)
     for uplink in topology.uplinks:
         for network in _ruled_sources(topology, uplink, family):
             yield FibRule(family, at.sources, "lookup", uplink.table, source=str(network))

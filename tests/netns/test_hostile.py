@@ -291,9 +291,8 @@ def test_an_unused_public_address_is_answered_by_the_gateway_itself(
     gateway.apply(spec(dataplane, routes))
     before = site.used()
     for unused in ("203.0.113.30", "198.51.100.30", "2001:db8:a:1::30"):
-        for host in (site.client, site.gateway):
-            with pytest.raises(AssertionError, match=r"No route to host|Network is unreachable"):
-                host.connect(unused, 443)
+        with pytest.raises(AssertionError, match=r"No route to host|Network is unreachable"):
+            site.client.connect(unused, 443)
     assert site.used() == before
     assert site.leaks() == 0
 
