@@ -8,8 +8,7 @@ debian13 iproute2=6.15.0-1
 echo "ip: $(inside ip -V), $(inside13 ip -V)"
 echo "kernel: $(uname -r)"
 
-inside ip link add wan0 type veth peer name wan1
-for link in wan0 wan1; do inside ip link set "$link" up; done
+wire wan0 wan1
 inside ip addr add 203.0.113.2/24 dev wan0
 inside ip nexthop add id 5 via 203.0.113.1 dev wan0
 routes() { inside ip route show table 7 | wc -l; }

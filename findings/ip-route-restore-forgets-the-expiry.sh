@@ -9,8 +9,7 @@ debian13 iproute2=6.15.0-1
 echo "ip: $(inside ip -V), $(inside13 ip -V)"
 echo "kernel: $(uname -r)"
 
-inside ip link add wan0 type veth peer name wan1
-for link in wan0 wan1; do inside ip link set "$link" up; done
+wire wan0 wan1
 inside ip addr add 2001:db8::2/64 dev wan0 nodad
 routes() { inside ip -6 route show proto ra | sed 's/ *$//'; }
 fresh() {

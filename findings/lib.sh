@@ -65,6 +65,11 @@ wheel() {
 
 inside() { ip netns exec "$netns" "$@"; }
 
+wire() { # ONE OTHER: a veth pair, up, in the namespace
+    inside ip link add "$1" type veth peer name "$2"
+    for end in "$1" "$2"; do inside ip link set "$end" up; done
+}
+
 until_seen() { # COMMAND...: succeeds within ten seconds
     for _ in $(seq 100); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
     echo "not seen within 10 s: $*" >&2

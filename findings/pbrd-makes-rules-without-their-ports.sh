@@ -8,8 +8,7 @@ inside13 /usr/lib/frr/pbrd --version | head -1
 inside13 ip -V
 
 for name in wan lan; do
-    inside ip link add ${name}0 type veth peer name ${name}1
-    for end in 0 1; do inside ip link set "$name$end" up; done
+    wire "${name}0" "${name}1"
 done
 inside ip addr add 203.0.113.2/24 dev wan0
 inside ip addr add 192.168.1.1/24 dev lan0
