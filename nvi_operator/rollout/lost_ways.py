@@ -12,7 +12,7 @@ from nvi_operator.explain.packet import TCP, Packet
 from nvi_operator.explain.routing import Router
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.kernel.inspect.other_routes import read_other_routing
-from nvi_operator.language.model.values import FAMILIES, Address
+from nvi_operator.language.model.values import FAMILIES, Address, in_any
 from nvi_operator.plan.change import Plan
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.lockout import Session
@@ -48,7 +48,7 @@ def _may_be_dropped(topology: Topology, addresses: Collection[Address]) -> bool:
         return True
     known = [network for family in FAMILIES for network in (*topology.inside_networks(family), *topology.far(family))]
     known += [network for uplink in topology.uplinks for network in uplink.routed]
-    return any(address in network for address in addresses for network in known)
+    return any(in_any(address, known) for address in addresses)
 
 
 def _of_session(session: Session, machine: Machine, facts: Facts) -> Exchange:
