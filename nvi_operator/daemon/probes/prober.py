@@ -40,18 +40,14 @@ class Probed:
 
 def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server, Probed]:
     """What has probes, and how it is reached now: uplinks by their names, and servers of forwards."""
-    found: dict[str | Server, Probed] = {
-        uplink.name: Probed(health, {family: way for family in FAMILIES if (way := way_of(uplink, family))})
+    ways: dict[str | Server, Mapping[int, ProbePath]] = {
+        uplink.name: {family: way for family in FAMILIES if (way := way_of(uplink, family))}
         for uplink in (topology.uplinks if topology else ())
-        if (health := spec.uplinks[uplink.name].health)
     }
     for server in topology.servers if topology else ():
-        forward, target = spec.forwards[server.forward], server.target
-        if forward.health:
-            health = forward.health.of(target.address, forward.probed_port(target))
-            way = _way_inside(server.interface)
-            found[server.name] = Probed(health, {target.address.version: way} if way else {})
-    return found
+        way = _way_inside(server.interface)
+        ways[server.name] = {server.target.address.version: way} if way else {}
+    return {name: Probed(health, ways[name]) for name, health in declared(spec).items() if name in ways}
 
 
 def declared(spec: GatewaySpec) -> Mapping[str | Server, Health]:
