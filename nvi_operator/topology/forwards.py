@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import TypedDict
 
 from nvi_operator.language.check.addresses import AddressSpan, overlapping
@@ -11,8 +13,9 @@ from nvi_operator.language.model.nat_entries import Forward
 from nvi_operator.language.model.services import FAMILY_OF_PROTOCOL, PortRange, Service, Target
 from nvi_operator.language.model.values import FAMILIES, Address, Family
 from nvi_operator.topology.exceptions import networks_without
-from nvi_operator.topology.health import NO_HEALTH, HealthFacts, chosen
+from nvi_operator.topology.health import NO_HEALTH, UNKNOWN, HealthFacts, chosen
 from nvi_operator.topology.interfaces import Inside, Tenant, Uplink
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.rules import ForwardEntry, ForwardRule
 from nvi_operator.topology.servers import ForwardServer, forward_servers
 
@@ -67,6 +70,41 @@ def resolve_forwards(
         "ambiguous_publics": ambiguous_publics,
         "suppressed_forwards": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
     }
+
+
+def resolve_forwards_again(
+    before: Topology,
+    forwards: Mapping[str, Forward],
+    uplinks: Sequence[Uplink],
+    inside_interfaces: Sequence[Inside],
+    tenants: Mapping[str, Tenant],
+    health: HealthFacts,
+) -> ResolvedForwards:
+    """The same on other facts. They may be a million: only those that depend on what differs are resolved again."""
+    same_uplinks = _for_forwards(before.uplinks) == _for_forwards(uplinks)
+    if not same_uplinks or before.inside_interfaces != inside_interfaces:
+        return resolve_forwards(forwards, uplinks, inside_interfaces, tenants, health)
+    known: ResolvedForwards = {
+        "forwards": before.forwards,
+        "forward_rules": before.forward_rules,
+        "servers": before.servers,
+        "ambiguous_publics": before.ambiguous_publics,
+        "suppressed_forwards": before.suppressed_forwards,
+    }
+    probed = {server.forward: forwards[server.forward] for server in before.servers}
+    if not probed:
+        return known
+    again = resolve_forwards(probed, uplinks, inside_interfaces, tenants, health)
+    rules = (*(rule for rule in before.forward_rules if rule.name not in probed), *again["forward_rules"])
+    by_name = tuple(sorted(rules, key=attrgetter("name")))  # stable: those of one forward stay as they are
+    return {**known, "forward_rules": by_name, "servers": again["servers"]}
+
+
+def _for_forwards(uplinks: Iterable[Uplink]) -> list[Uplink]:
+    """Uplinks without what forwards do not depend on."""
+    return [
+        replace(uplink, wire=(), health=UNKNOWN, route_mtus={}, clamped_mtus={}, announced=()) for uplink in uplinks
+    ]
 
 
 def _ambiguous_publics(

@@ -7,9 +7,11 @@ from dataclasses import field
 from ipaddress import ip_network
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.errors import CapabilityError
 from nvi_operator.language.model.values import Address, Family, Network
-from nvi_operator.topology.facts import WireRoute
+from nvi_operator.topology.facts import Facts, WireRoute
 from nvi_operator.topology.health import UNKNOWN, ProbedState
+from nvi_operator.topology.notes import Note
 from nvi_operator.topology.prefixes import fewest
 
 
@@ -112,6 +114,27 @@ class Tenant:
     @property
     def label(self) -> str:
         return identifier(self.name)
+
+
+def find_interface(ifname: str, facts: Facts, note: Note) -> Interface:
+    """The interface as it is now; notes say what it lacks. CapabilityError where `ifname` is an alternative name."""
+    fact = facts.links.get(ifname)
+    if fact is None:
+        for link in facts.links.values():
+            if ifname in link.altnames:
+                raise CapabilityError(
+                    f"{ifname}: an alternative name of {link.ifname}: nft and FIB rules match only the name itself",
+                    hint=f"write {link.ifname} in the spec",
+                )
+        note(f"{ifname}: interface not found; its rules and routes are omitted until it appears")
+        return Interface(ifname, None, None, up=False, carrier=False)
+    if fact.master is not None:
+        note(f"{ifname}: is a port of {fact.master}; packets come in by {fact.master}, so name that in the spec")
+    if not fact.up:
+        note(f"{ifname}: is down; its routes are omitted until it is up")
+    elif not fact.carrier:
+        note(f"{ifname}: has no carrier")
+    return Interface(ifname, fact.ifindex, fact.mac, fact.up, fact.carrier)
 
 
 def identifier(name: str) -> str:
