@@ -87,6 +87,7 @@ class Fetcher:
         self._epoll = select.epoll()
         self._child: Child | None = None
         self._fetching = False  # is it the worker that runs?
+        self._looks_at_testing = False  # and does it fetch the testing branch as well?
         self._tip: tuple[Tip, str] | None = None  # and the testing branch's commit
         self._refused: tuple[Tip, str] | None = None  # asked for again only by `sync`
         self._due = now()
@@ -145,19 +146,26 @@ class Fetcher:
     # ---------------------------------------------------------------- asking, fetching
 
     def _ask(self) -> None:
-        self._fetching, self._asked = False, self._now()
+        self._fetching = self._looks_at_testing = False
+        self._asked = self._now()
         self._reaching, self._reach_next = self._reach_next, []
         if self._source.token and (error := _unsafe(self._source.token)):
             self._failed(error)
             return
-        self._limit = min(self._source.timeout, REACH_SECONDS if self._reaching else _NEVER)
-        self._deadline = self._now() + self._limit
+        self._bound(min(self._source.timeout, REACH_SECONDS if self._reaching else _NEVER))
         wanted = f"{TAGS}{self._source.tag}" if self._source.tag else f"{HEADS}{self._source.branch or 'main'}"
         refs = [wanted, self._testing] if self._testing else [wanted]
         self._start(command(self._remote, "ls-remote", "--symref", "-q", "--", self._remote.url, "HEAD", *refs), b"")
 
+    def _bound(self, seconds: float) -> None:
+        """What is started next has so long."""
+        self._limit = seconds
+        self._deadline = self._now() + seconds
+
     def _fetch(self, tip: Tip, testing: str) -> None:
-        self._fetching, self._tip = True, (tip, testing)
+        """`testing`: the testing branch's commit; empty: it is not looked at."""
+        self._bound(self._source.timeout)
+        self._fetching, self._looks_at_testing = True, bool(testing)
         job = Job(
             remote=self._remote,
             ref=tip.ref,
@@ -182,12 +190,16 @@ class Fetcher:
     def _ended(self, child: Child) -> None:
         code, output, errors = child.wait()
         try:
-            if child.killed:
+            if child.killed and (tip := self._without_testing()):
+                ended = f"{short_ref(self._testing)}: no end within {self._limit:g} s"
+                self._emit(Note(note=f"{ended}: {tip.name} is followed meanwhile"))
+                self._fetch(tip, "")
+            elif child.killed:
                 raise SourceError(
                     f"{self._remote.url}: no end within {self._limit:g} s: ended it",
                     hint="look at the network, or raise spec.source.git.timeout",
                 )
-            if self._fetching:
+            elif self._fetching:
                 self._fetched(_parsed(output, errors, self._remote.url))
             elif code != 0:
                 why, hint = explained(errors)
@@ -204,17 +216,29 @@ class Fetcher:
         self.answered = self._asked
         self.state = replace(self.state, ref=tip.name, fetched=self._wall())
         self._tell_reached(None)
-        known = self.state.checkout
-        same = known is not None and known.remote == self._remote.url and known.path == self._path
-        same = same and known is not None and (self._signatures is None or bool(known.signer))
+        known = self._accepted(tip)
         if (tip, testing) == self._refused:
             self._rest()  # as before
-        elif same and known is not None and known.seen.get(tip.ref) == tip.object and known.testing == testing:
+        elif known is not None and known.testing == testing:
             self._done(new=False)
         else:
-            self._limit = self._source.timeout
-            self._deadline = self._now() + self._limit
+            self._tip = (tip, testing)
             self._fetch(tip, testing)
+
+    def _accepted(self, tip: Tip) -> Checkout | None:
+        """The checkout that was made when this tip was accepted; None: it is new."""
+        known = self.state.checkout
+        same = known is not None and known.remote == self._remote.url and known.path == self._path
+        if not same or known is None or (self._signatures is not None and not known.signer):
+            return None
+        return known if known.seen.get(tip.ref) == tip.object else None
+
+    def _without_testing(self) -> Tip | None:
+        """The new tip that the testing branch must not hold up; None where the fetch was not of both."""
+        if not self._looks_at_testing or self._tip is None:
+            return None
+        tip, _ = self._tip
+        return None if self._accepted(tip) else tip
 
     def _fetched(self, answer: dict[str, Any]) -> None:
         for note in answer.get("notes", ()):
