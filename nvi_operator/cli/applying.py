@@ -55,7 +55,7 @@ def run(
     from nvi_operator.history.decisions import Held, ReturnTarget
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.rollout import waiter
     from nvi_operator.rollout.trial import refuse_pending, refuse_suspended
     from nvi_operator.view.plan import applied
@@ -77,7 +77,7 @@ def run(
             if not arguments.force:
                 _refuse_lock_out(lock_out, kernel, compiler)
             if saved is not None:
-                saved.refuse_other_plan(preview(kernel, compiler))
+                saved.refuse_other_plan(dry_run(kernel, compiler))
             if beside:  # the daemon is told before it sees what changes
                 held = Held(0, "", ReturnTarget(of or 0, content), f"rolled back to revision {of}")
                 decisions.write(replace(found, held=held))
@@ -159,7 +159,7 @@ def _target(lock: GatewayLock, history: History, content: Content) -> ReturnTarg
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.language.model.settings import Numbers
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.rollout.content import NO_GATEWAY
     from nvi_operator.rollout.trial import last_confirmed
 
@@ -172,7 +172,7 @@ def _target(lock: GatewayLock, history: History, content: Content) -> ReturnTarg
     if back is not None:
         return back
     with Kernel(Numbers(), lock=lock, observes=True) as kernel:
-        stands = bool(preview(kernel, Compiler(content.gateway, None)))
+        stands = bool(dry_run(kernel, Compiler(content.gateway, None)))
     if stands:
         raise ConflictError(
             "confirmation: the gateway that stands is in no history: there is nothing to return to",
@@ -188,12 +188,12 @@ def _tell_of_difference(lock: GatewayLock, back: ReturnTarget) -> None:
     """
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.language.wording import counted
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.rollout.trial import compiler_of
 
     compiler, numbers = compiler_of(back)
     with Kernel(numbers, lock=lock, observes=True) as kernel:
-        differ = len(preview(kernel, compiler).steps)
+        differ = len(dry_run(kernel, compiler).steps)
     if differ:
         what = f"the gateway is not as revision {back.revision} says ({counted(differ, 'object')})"
         tell(f"confirmation: {what}; an unconfirmed change returns to what the revision says")
@@ -215,10 +215,10 @@ def _judge(trial: Trial, decisions: DecisionsFile, history: History) -> str:
 def _refuse_lock_out(lock_out: LockOut, kernel: Kernel, compiler: Compiler) -> None:
     """Raises LockOutError."""
     from nvi_operator.errors import LockOutError
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.rollout.lockout import HINT
 
-    if packets := lock_out.packets(kernel, compiler, preview(kernel, compiler), sessions=True):
+    if packets := lock_out.packets(kernel, compiler, dry_run(kernel, compiler), sessions=True):
         raise LockOutError(f"lock-out: {packets[0]}", hint=HINT)
 
 

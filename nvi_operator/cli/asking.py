@@ -28,13 +28,13 @@ def asks() -> bool:
 
 def ask_about_flows(arguments: Namespace, kernel: AnyKernel, compiler: Compiler) -> None:
     """Where the spec ends flows that lose their translation, and there are any. Raises NviError."""
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.reconcile.flows import with_stranded
     from nvi_operator.view.plan import stranded_lines
 
     if arguments.yes or not asks() or compiler.spec is None or compiler.spec.stranded_flows != "end":
         return
-    found = with_stranded(kernel, compiler, preview(kernel, compiler)).stranded
+    found = with_stranded(kernel, compiler, dry_run(kernel, compiler)).stranded
     if any(each.flows for each in found):
         print("\n".join(stranded_lines(found)), file=sys.stderr)
         ask(arguments, "End these flows?")

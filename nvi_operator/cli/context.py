@@ -37,7 +37,7 @@ class Context:
         self.arguments = arguments
         self._loaded: LoadedSpec | None = None
         self._operator: OperatorSpec | None = None
-        self.facts: Facts | None = None  # of the host that `preview` compared with
+        self.facts: Facts | None = None  # of the host that `dry_run` compared with
         self.machine = os.uname().nodename  # that the command is about
 
     def loaded(self) -> LoadedSpec:
@@ -72,13 +72,13 @@ class Context:
         loaded = self.load()
         return Compiler(loaded.name, loaded.spec), loaded.spec.numbers
 
-    def preview(self, *, drift: bool = False, lock_out: LockOut | None = None) -> tuple[str, Plan]:
+    def dry_run(self, *, drift: bool = False, lock_out: LockOut | None = None) -> tuple[str, Plan]:
         """The gateway's name, and what an apply would do; `drift`: without what the spec's drift policy ignores.
         What `lock_out` finds is a warning.
         """
         from nvi_operator.kernel.kernel import Kernel
         from nvi_operator.plan.left_alone import without_ignored
-        from nvi_operator.reconcile.cycle import preview
+        from nvi_operator.reconcile.cycle import dry_run
         from nvi_operator.reconcile.flows import with_stranded
         from nvi_operator.view.progress import spinner
 
@@ -86,7 +86,7 @@ class Context:
         health = self.health(compiler.spec)
         with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
             kernel.health = health
-            plan = with_stranded(kernel, compiler, preview(kernel, compiler))
+            plan = with_stranded(kernel, compiler, dry_run(kernel, compiler))
             if lock_out is not None:
                 for packet in lock_out.packets(kernel, compiler, plan, sessions=True):
                     warn([f"lock-out: {packet}: apply refuses that without --force"])
@@ -99,14 +99,14 @@ class Context:
 
     def preview_of(self, saved: Observation) -> tuple[str, Plan]:
         """The same for a gateway as it was when that was taken. ConflictError where it is of other numbers."""
-        from nvi_operator.reconcile.cycle import preview
+        from nvi_operator.reconcile.cycle import dry_run
 
         self.machine = saved.found.hostname
         compiler, numbers = self.compiler()
         saved.refuse_other_numbers(numbers)
         if compiler.flow_cache is not None and not saved.flow_cache:
             tell("flow cache: what speaks against one was not saved: use `nvictl show state DIR`, with such a spec")
-        plan = preview(saved, compiler)
+        plan = dry_run(saved, compiler)
         self.facts = compiler.facts
         return compiler.name, plan
 

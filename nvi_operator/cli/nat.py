@@ -34,7 +34,7 @@ def _forwards(context: Context) -> int:
     from nvi_operator.errors import NviError
     from nvi_operator.kernel.inspect.translations import FlowFilter, translations
     from nvi_operator.kernel.kernel import Kernel
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.topology.forward_use import forward_uses
     from nvi_operator.view.nat import forwards_json, forwards_text
 
@@ -47,7 +47,7 @@ def _forwards(context: Context) -> int:
     compiler, numbers = context.compiler()
     with Kernel(numbers) as kernel:
         kernel.health = context.health(compiler.spec)
-        plan = preview(kernel, compiler)
+        plan = dry_run(kernel, compiler)
         groups = kernel.counters(plan.before)
     counts = {name: count for counters in groups.values() for name, count in counters.items()}
     uses = list(forward_uses(plan.topology, translations(FlowFilter(sources=False)), counts)) if plan.topology else []

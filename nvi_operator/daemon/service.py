@@ -30,7 +30,7 @@ from nvi_operator.language.wording import counted
 from nvi_operator.plan.change import NO_PLAN, Change, Plan
 from nvi_operator.plan.left_alone import without_ignored
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import AnyKernel, preview, reconcile
+from nvi_operator.reconcile.cycle import AnyKernel, dry_run, reconcile
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
 from nvi_operator.rollout.lockout import HINT, LockOut
@@ -92,7 +92,7 @@ class Daemon:
         """The gateway as it is now, against the spec in force. Changes nothing. Raises NviError."""
         spec = self._accepted.spec if self._accepted else None
         with self._kernel.using(spec.numbers if spec else Numbers()) as kernel:
-            plan = without_ignored(preview(kernel, self._compiler), spec.drift if spec else None)
+            plan = without_ignored(dry_run(kernel, self._compiler), spec.drift if spec else None)
             counters = kernel.counters(plan.before)
         return GatewaySnapshot(self._compiler.name, plan, counters, self._faults_of(spec, plan.topology))
 
@@ -106,7 +106,7 @@ class Daemon:
         """Is no gateway in the kernel? Raises NviError."""
         spec = self._directory.state.in_force().spec
         with self._kernel.using(spec.numbers) as kernel:
-            return not preview(kernel, Compiler("", None))
+            return not dry_run(kernel, Compiler("", None))
 
     def _faults_of(self, spec: GatewaySpec | None, topology: Topology | None) -> tuple[str, ...]:
         """Worked out once for each topology: it takes a look at each of 100,000 forwards."""
@@ -218,7 +218,7 @@ class Daemon:
         if self._lock_out is None or self._judge is None or used is None or self._force or used.spec is self._delta:
             return
         if self._judge.is_new(used):
-            plan = preview(kernel, self._compiler)
+            plan = dry_run(kernel, self._compiler)
             if packets := self._lock_out.packets(kernel, self._compiler, plan, sessions=False):
                 raise LockOutError(f"lock-out: {packets[0]}", hint=HINT)
 
@@ -226,7 +226,7 @@ class Daemon:
         """Changes are suspended. Raises NviError."""
         self._used = None  # nothing is tried
         with self._kernel.using(numbers) as kernel:
-            plan = without_ignored(preview(kernel, self._compiler), spec.spec.drift if spec else None)
+            plan = without_ignored(dry_run(kernel, self._compiler), spec.spec.drift if spec else None)
         left = f": {counted(len(plan.steps), 'change')} not made" if plan else ""
         note = f"suspended by {suspension.author}: {suspension.reason}{left}"
         seen = replace(NO_PLAN, topology=plan.topology)
@@ -276,7 +276,7 @@ class Daemon:
         the rest. Returns what was healed.
         """
         with self._kernel.using(spec.spec.numbers, assumed={NFT_TABLE.name}) as kernel:
-            if preview(kernel, self._compiler).after != self._reached:
+            if dry_run(kernel, self._compiler).after != self._reached:
                 return NO_PLAN
             plan = reconcile(kernel, self._compiler, paused=trigger.paused).plan
         self._kernel.invalidate()

@@ -1,7 +1,7 @@
 """A gateway as it was observed, in a file: a plan can be made of it on another machine, and without root. Pure.
 
-It answers what `reconcile.preview` asks of a kernel. It is no record of flows, and of no routes but those that facts
-have: what an apply would strand or lock out needs the gateway itself.
+It answers what `reconcile.cycle.dry_run` asks of a kernel. It is no record of flows, and of no routes but those that
+facts have: what an apply would strand or lock out needs the gateway itself.
 """
 
 from __future__ import annotations

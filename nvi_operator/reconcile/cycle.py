@@ -40,7 +40,7 @@ def _ignore(change: Change) -> None:
 
 
 class Observed(Protocol):
-    """What a preview needs of a kernel, or of what one held once (`plan/observation.py`)."""
+    """What a dry run needs of a kernel, or of what one held once (`plan/observation.py`)."""
 
     def facts(self, wires: frozenset[str], flow_cache: Footprint | None) -> Facts: ...
 
@@ -63,7 +63,7 @@ class AnyKernel(Observed, Protocol):
     def end_flows(self, flows: Iterable[TrackedFlow]) -> int: ...
 
 
-def preview(kernel: Observed, compiler: Compiler) -> Plan:
+def dry_run(kernel: Observed, compiler: Compiler) -> Plan:
     """What a reconcile would do. Changes nothing."""
     topology, desired = compiler.meaning(kernel.facts(compiler.wires, compiler.flow_cache))
     return compiler.plan(topology, kernel.observe(desired), desired)
@@ -89,7 +89,7 @@ def reconcile(
 
     def look() -> Plan:
         nonlocal left
-        seen = preview(kernel, compiler).without(paused)
+        seen = dry_run(kernel, compiler).without(paused)
         todo, left = split(seen, compiler.spec.drift if compiler.spec else None, reached)
         return todo
 

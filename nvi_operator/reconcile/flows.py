@@ -1,4 +1,4 @@
-"""Flows that a plan strands: counted for a preview, and after an apply ended, where the spec says so."""
+"""Flows that a plan strands: counted for a dry run, and after an apply ended, where the spec says so."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.change import Plan
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import AnyKernel, preview, reconcile
+from nvi_operator.reconcile.cycle import AnyKernel, dry_run, reconcile
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.facts import Facts, LinkFact
 from tests.lab import GatewayHost, Host, Lab
@@ -124,4 +124,4 @@ def applied(machine: Machine, spec: GatewaySpec | None) -> Plan:
 
 def seen(machine: Machine, spec: GatewaySpec | None) -> Plan:
     """The plan of a reconcile."""
-    return machine.run(lambda kernel: preview(kernel, Compiler("edge", spec)))
+    return machine.run(lambda kernel: dry_run(kernel, Compiler("edge", spec)))

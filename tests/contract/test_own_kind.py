@@ -170,7 +170,7 @@ FAKE = """
 import sys
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import dry_run, reconcile
 from nvi_operator.state.host import Ref
 from nvi_operator.testing import FakeKernel
 
@@ -180,7 +180,7 @@ reconcile(kernel, gateway)
 assert Ref("address", "192.0.0.9 dev nvi0") in kernel.objects
 kernel.lose_link("nvi0")
 assert Ref("address", "192.0.0.9 dev nvi0") not in kernel.objects, "it disappears with its link"
-print(*(step.ref for step in preview(kernel, gateway).steps), sep="\\n")
+print(*(step.ref for step in dry_run(kernel, gateway).steps), sep="\\n")
 reconcile(kernel, Compiler(loaded.name, None))
 assert not kernel.objects
 """

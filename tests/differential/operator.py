@@ -10,7 +10,7 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import dry_run, reconcile
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.health import HealthFacts, ProbedState, Server
@@ -60,7 +60,7 @@ class Operator:
             kernel, compiler = self._kernel, Compiler(loaded.name, loaded.spec)
             kernel.health = _health(case)
             reconcile(kernel, compiler)
-            left = preview(kernel, compiler)
+            left = dry_run(kernel, compiler)
             assert not left, f"after apply: {', '.join(str(step.ref) for step in left.steps)}"
             facts = kernel.facts(compiler.wires, compiler.flow_cache)
             topology, desired = compiler.meaning(facts)

@@ -9,7 +9,7 @@ from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Change
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import dry_run, reconcile
 from tests.lab import Site
 from tests.netns.scenarios import spec
 
@@ -27,5 +27,5 @@ class Operator:
         gateway = Compiler(loaded.name, loaded.spec if text else None)
         with entered(self.netns), Kernel(loaded.spec.numbers) as kernel:
             done = reconcile(kernel, gateway, on_step=on_step)
-            assert not preview(kernel, gateway)
+            assert not dry_run(kernel, gateway)
             return len(done.plan.steps)

@@ -17,7 +17,7 @@ from nvi_operator.kernel.inspect.sessions import ssh_sessions
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview
+from nvi_operator.reconcile.cycle import dry_run
 from nvi_operator.topology.resolve import resolve
 from tests.lab import GatewayHost, Site
 from tests.netns.scenarios import A, B, spec
@@ -134,7 +134,7 @@ def test_the_way_of_own_packets_is_what_the_kernel_says(site: Site, gateway: Gat
 
     def ways() -> dict[str, str | None]:
         with Kernel(loaded.spec.numbers, observes=True) as kernel:
-            owned = preview(kernel, Compiler(loaded.name, loaded.spec)).before
+            owned = dry_run(kernel, Compiler(loaded.name, loaded.spec)).before
             asked = [ip_address(text) for text in (*ASKED, *ASKED6)]
             facts = kernel.facts()
             rules, routes = read_other_routing(asked, facts.links, loaded.spec.numbers.protocol)

@@ -22,7 +22,7 @@ from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Change
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import dry_run, reconcile
 from tests.lab import GatewayHost, Site
 from tests.lab.command import Command
 from tests.lab.net import until
@@ -78,7 +78,7 @@ class Race:
             return "down"
         for name in SPECS:
             with entered(self.netns), Kernel(self._spec(name).numbers) as kernel:
-                if not preview(kernel, self._gateway(name)):
+                if not dry_run(kernel, self._gateway(name)):
                     return name
         return None
 

@@ -11,7 +11,7 @@ from nvi_operator.cli.output import show_plan
 def run(context: Context) -> int:
     from nvi_operator.view.plan import summary
 
-    name, plan = context.preview()
+    name, plan = context.dry_run()
     show_plan(context.arguments, name, plan, summary)
     return 1 if plan else 0
 

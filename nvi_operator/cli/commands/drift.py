@@ -11,7 +11,7 @@ from nvi_operator.cli.output import show_pieces, terminal_width
 def run(context: Context) -> int:
     from nvi_operator.view.drift import drift_json, drift_pieces
 
-    name, plan = context.preview(drift=True)
+    name, plan = context.dry_run(drift=True)
     shown = context.arguments
     pieces = drift_pieces(plan, kernel=shown.kernel, full=shown.full, width=terminal_width())
     show_pieces(context.arguments, lambda: drift_json(name, plan), pieces)

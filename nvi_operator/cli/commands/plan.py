@@ -22,7 +22,7 @@ def run(context: Context) -> int:
     from nvi_operator.view.plan import summary
 
     arguments = context.arguments
-    name, plan = _against(context) if arguments.against else context.preview(lock_out=context.lock_out())
+    name, plan = _against(context) if arguments.against else context.dry_run(lock_out=context.lock_out())
     note(plan)
     if arguments.out:
         _save(context, plan)

@@ -91,7 +91,7 @@ def _follows(daemon: Client, context: Context) -> bool:
 def _look(context: Context) -> StatusData:
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.plan.left_alone import without_ignored
-    from nvi_operator.reconcile.cycle import preview
+    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.rollout.waiter import now
     from nvi_operator.topology.faults import faults
     from nvi_operator.view.progress import spinner
@@ -104,7 +104,7 @@ def _look(context: Context) -> StatusData:
     health = context.health(compiler.spec)
     with spinner("comparing with the kernel"), Kernel(numbers, observes=True) as kernel:
         kernel.health = health
-        plan = without_ignored(preview(kernel, compiler), compiler.spec.drift if compiler.spec else None)
+        plan = without_ignored(dry_run(kernel, compiler), compiler.spec.drift if compiler.spec else None)
         warn(kernel.warnings)
         counters = kernel.counters(plan.before)
     found = faults(compiler.spec, plan.topology) if compiler.spec and plan.topology else ()

@@ -19,7 +19,7 @@ from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import dry_run, reconcile
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import FakeKernel
 
@@ -111,7 +111,7 @@ def test_the_check_refuses_what_cannot_be_loaded_and_says_what_to_do(monkeypatch
 def test_a_plan_names_a_module_that_is_too_old_and_the_version_that_is_needed(type_: str, chosen: str) -> None:
     kernel, edge = gateway(type_)
     kernel.facts_ = replace(kernel.facts_, module=OLD)
-    topology = preview(kernel, edge).topology
+    topology = dry_run(kernel, edge).topology
     assert topology is not None
     (note,) = [note for note in topology.notes if note.startswith("dataplane ")]
     assert note.startswith(f"dataplane {chosen}")
@@ -152,7 +152,7 @@ def test_auto_falls_back_to_ebpf_and_says_why() -> None:
     assert isinstance(link, Link)
     assert link.kind == "ifb"
     assert [change.ref.kind for change in kernel.applied].count("module") == 1, "it is tried once"
-    assert not preview(kernel, edge)
+    assert not dry_run(kernel, edge)
 
 
 def test_a_spec_that_requires_the_module_is_refused_and_changes_nothing() -> None:

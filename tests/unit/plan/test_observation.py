@@ -18,7 +18,7 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.compile import desired_state
 from nvi_operator.plan.observation import Observation, read_observation, sealed
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview
+from nvi_operator.reconcile.cycle import dry_run
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.topology.assume import assume_working
 from nvi_operator.topology.blockers import Blocker
@@ -47,7 +47,7 @@ def test_a_gateway_needs_no_steps_to_what_was_saved_of_it(example: str) -> None:
     compiler, saved = observed(example)
     found = read(saved)
     assert (found, found.json()) == (saved, saved.json())
-    assert not preview(found, compiler)
+    assert not dry_run(found, compiler)
 
 
 def test_all_facts_are_kept() -> None:

@@ -15,7 +15,7 @@ from nvi_operator.language.model.services import Target
 from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Action, Change
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import REPLANS, preview, reconcile
+from nvi_operator.reconcile.cycle import REPLANS, dry_run, reconcile
 from nvi_operator.state.host import HostState, Ref
 from nvi_operator.testing import FakeKernel
 from nvi_operator.topology.assume import assume_missing
@@ -62,7 +62,7 @@ def shared(intrusions: int) -> Shared:
 def test_what_another_process_changed_meanwhile_is_planned_again_and_each_step_is_done_once() -> None:
     kernel = shared(1)
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY)
+    assert not dry_run(kernel, GATEWAY)
     refs = [change.ref for change in kernel.applied]
     assert len(set(refs)) == len(refs)
 
@@ -132,7 +132,7 @@ def test_a_lease_that_comes_during_a_reconcile_is_no_error_but_more_to_do(leases
     assert done.topology is not None
     assert str(done.topology.uplinks[0].addresses[0]) == "203.0.113.10"
     assert done.after == kernel.state
-    assert not preview(kernel, gateway)
+    assert not dry_run(kernel, gateway)
 
 
 def test_a_host_that_never_rests_is_an_error_in_the_end() -> None:
@@ -162,7 +162,7 @@ def test_what_others_undo_before_the_verify_is_done_again_and_not_reverted(storm
     assert isinstance(kernel, Stormy)
     kernel.storms = storms
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY)
+    assert not dry_run(kernel, GATEWAY)
     assert Action.DELETE not in {change.action for change in kernel.applied}
 
 
@@ -181,7 +181,7 @@ class Vanishing(FakeKernel):
 def test_a_step_that_another_process_made_fail_is_planned_again() -> None:
     kernel = Vanishing.for_spec(SPEC)
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY)
+    assert not dry_run(kernel, GATEWAY)
     refs = [change.ref for change in kernel.applied]
     assert len(set(refs)) == len(refs)
 
@@ -201,7 +201,7 @@ class Fragile(Shared):
 def test_a_revert_is_planned_again_when_another_process_interferes() -> None:
     kernel = Fragile.for_spec(SPEC)
     assert isinstance(kernel, Fragile)
-    kernel.intrusions, kernel.fail_at = 0, len(preview(kernel, GATEWAY).steps)
+    kernel.intrusions, kernel.fail_at = 0, len(dry_run(kernel, GATEWAY).steps)
     with pytest.raises(KernelError, match="refused by the test") as raised:
         reconcile(kernel, GATEWAY)
     assert raised.value.reverted
@@ -211,10 +211,10 @@ def test_a_revert_is_planned_again_when_another_process_interferes() -> None:
 
 def test_a_paused_object_is_left_alone_by_a_revert_as_well() -> None:
     kernel = FakeKernel.for_spec(SPEC)
-    first = next(change for change in preview(kernel, GATEWAY).steps if isinstance(change.after, Sysctl))
+    first = next(change for change in dry_run(kernel, GATEWAY).steps if isinstance(change.after, Sysctl))
     theirs = Sysctl(first.ref.key, "7")
     kernel.objects[first.ref] = theirs
-    kernel.fail_at = len(preview(kernel, GATEWAY).steps) - 1
+    kernel.fail_at = len(dry_run(kernel, GATEWAY).steps) - 1
     before = kernel.state
     with pytest.raises(KernelError, match="refused by the test"):
         reconcile(kernel, GATEWAY, paused={str(first.ref)})
@@ -227,4 +227,4 @@ def test_the_next_reconcile_continues_from_there() -> None:
     with pytest.raises(ConcurrentChangeError):
         reconcile(kernel, GATEWAY)
     reconcile(kernel, GATEWAY)
-    assert not preview(kernel, GATEWAY)
+    assert not dry_run(kernel, GATEWAY)

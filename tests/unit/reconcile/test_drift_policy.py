@@ -15,7 +15,7 @@ from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.drift import ALWAYS_HEALED, LEAVABLE
 from nvi_operator.plan.left_alone import without_ignored
 from nvi_operator.reconcile.compiler import Compiler
-from nvi_operator.reconcile.cycle import preview, reconcile
+from nvi_operator.reconcile.cycle import dry_run, reconcile
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Ref
@@ -66,7 +66,7 @@ def test_drift_is_healed_reported_or_ignored(policy: str, left: list[Ref], shown
     found = reconcile(kernel, of, reached=first.plan.after)
     assert {ref for ref in (SETTING, OTHER) if kernel.objects[ref] == Sysctl(ref.key, "7")} == set(left)
     assert found.left.names == {str(ref) for ref in shown}
-    seen = without_ignored(preview(kernel, of), of.spec and of.spec.drift)
+    seen = without_ignored(dry_run(kernel, of), of.spec and of.spec.drift)
     assert seen.names == {str(ref) for ref in shown}
     assert set(drift_json("edge", seen)["ignored"]) == {str(ref) for ref in left} - seen.names
 
@@ -94,7 +94,7 @@ def test_without_a_last_state_all_is_made_as_the_spec_says() -> None:
     kernel, _ = applied(of)
     kernel.objects[SETTING] = Sysctl(SETTING.key, "7")
     reconcile(kernel, of, reached=None)
-    assert not preview(kernel, of)
+    assert not dry_run(kernel, of)
 
 
 def test_what_refuses_untranslated_packets_and_what_is_missing_is_healed_whatever_the_policy_is() -> None:
