@@ -124,13 +124,17 @@ class Context:
             )
 
     def health(self, spec: GatewaySpec | None) -> HealthFacts:
-        """What the probes of a running daemon say; nothing where none runs or none has probes."""
+        """What the probes of a running daemon say. Where none runs, what was down when it ended is down still: an
+        apply of something else moves no flow back to a dead uplink.
+        """
         from nvi_operator.topology.health import NO_HEALTH, HealthFacts, ProbedState, Server
 
         if spec is None or not spec.has_probes:
             return NO_HEALTH
         with self.daemon() or nullcontext() as daemon:
-            told = daemon.ask("health") if daemon else {}
+            if daemon is None:
+                return _recorded_health(spec)
+            told = daemon.ask("health")
 
         def state(each: Mapping[str, Any]) -> ProbedState:
             return ProbedState(each["state"], each["since"], each["reason"])
@@ -255,6 +259,25 @@ class Context:
             alone=alone,
             say=lambda text: print(text, file=sys.stderr, flush=True),
         )
+
+
+def _recorded_health(spec: GatewaySpec) -> HealthFacts:
+    """What was down when `nvictl run` ended; each is told, because nothing probes it now."""
+    import time
+
+    from nvi_operator.daemon.probes.record import HealthRecord
+    from nvi_operator.events.moment import ago
+    from nvi_operator.kernel.netns import cookie
+    from nvi_operator.topology.health import HealthFacts, Server
+
+    downs = {name: down.probed() for name, down in HealthRecord(cookie()).read(spec).items()}
+    for name, down in downs.items():
+        what = f"server {name.server} of forward {name.forward}" if isinstance(name, Server) else f"uplink {name}"
+        tell(
+            f"{what}: down for {ago(time.time() - down.since)} ({down.reason}), as `nvictl run` found. It has ended: "
+            "nothing probes it now, and it counts as down until `nvictl run` starts again, or `nvictl down`"
+        )
+    return HealthFacts.of(downs)
 
 
 def warn_of_instance(lock: GatewayLock) -> None:

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.services import Target
 
 
@@ -40,9 +42,27 @@ class HealthFacts:
     uplinks: Mapping[str, ProbedState] = field(default_factory=lambda: MappingProxyType({}))
     servers: Mapping[Server, ProbedState] = field(default_factory=lambda: MappingProxyType({}))
 
+    @staticmethod
+    def of(states: Mapping[str | Server, ProbedState]) -> HealthFacts:
+        return HealthFacts(
+            MappingProxyType({name: state for name, state in states.items() if isinstance(name, str)}),
+            MappingProxyType({name: state for name, state in states.items() if isinstance(name, Server)}),
+        )
+
 
 UNKNOWN = ProbedState()
 NO_HEALTH = HealthFacts()
+
+
+def declared(spec: GatewaySpec) -> Mapping[str | Server, Health]:
+    """What has probes by the spec alone, before it is known how it is reached."""
+    found: dict[str | Server, Health] = {name: u.health for name, u in spec.uplinks.items() if u.health}
+    for name, forward in spec.forwards.items():
+        if forward.health:
+            for server in forward.to:
+                health = forward.health.of(server.address, forward.probed_port(server))
+                found[Server(name, str(server))] = health
+    return found
 
 
 def chosen(forward: str, targets: Sequence[Target], health: HealthFacts) -> tuple[Target, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nvi_operator.events.moment import ago
 from nvi_operator.language.wording import counted
 from nvi_operator.view import flow_cache
 from nvi_operator.view.counters import MEANINGS, is_of_rule
@@ -109,16 +110,6 @@ def rates(before: StatusData, after: StatusData, seconds: float) -> dict[str, fl
         for group, values in after["counters"].items()
         for name, n in values.items()
     }
-
-
-def ago(seconds: float) -> str:
-    """`12 s`, `3 min`, `2 h 5 min`, `3 d 4 h`"""
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def _age(since: str, now: float | None) -> str:

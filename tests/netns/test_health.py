@@ -106,11 +106,31 @@ def test_a_restart_during_an_outage_moves_no_flow_to_the_dead_line(
     until(lambda: states(gateway, text)["isp-a"] == "down", "isp-a is down")
     daemon.until("leaves as isp-b", "in sync")
     daemon.stop()
+    assert gateway.differences(text) == [], "without a daemon, too"
+    applied = gateway.nvictl("apply", gateway.spec(text))
+    assert "note: uplink isp-a: down for" in applied.stderr
+    assert site.client.connect(site.far.address, 443).seen == B
     cut(site, "isp-a", mended=True)
     assert "created" not in start(text).until("in sync", seconds=60), "the kernel holds what it asks for"
     until(lambda: states(gateway, text)["isp-b"] == "up", "probes run")
     assert states(gateway, text)["isp-a"] == "down", "the hold-down goes on"
     assert site.client.connect(site.far.address, 443).seen == B
+
+
+def test_a_gateway_that_was_removed_begins_with_no_verdict(
+    site: Site, gateway: GatewayHost, start: Callable[[str], Daemon]
+) -> None:
+    text = probed(more="interval: 0.2, timeout: 0.2, down: 2, up: 2, holdDown: 1000")
+    daemon = start(text)
+    daemon.until("in sync", seconds=60)
+    until(lambda: states(gateway, text) == {"isp-a": "up", "isp-b": "up"}, "both are up")
+    cut(site, "isp-a")
+    daemon.until("leaves as isp-b", "in sync")
+    daemon.stop()
+    gateway.nvictl("down", "--yes")
+    cut(site, "isp-a", mended=True)
+    gateway.nvictl("apply", gateway.spec(text))
+    assert site.client.connect(site.far.address, 443).seen == A
 
 
 def test_where_every_uplink_is_down_the_first_is_used_and_nothing_is_worse_than_without_probes(

@@ -49,14 +49,16 @@ def run(context: Context) -> int:
 
 
 def _tidy(lock: GatewayLock) -> None:
-    """Its lock is needed no more, nor is what namespaces that are gone have left."""
+    """Its lock is needed no more, nor is what probes found, nor what namespaces that are gone have left."""
     from contextlib import suppress
 
+    from nvi_operator.daemon.probes.record import HealthRecord
     from nvi_operator.errors import NviError
-    from nvi_operator.kernel.netns import living
+    from nvi_operator.kernel.netns import cookie, living
     from nvi_operator.store.leftovers import sweep
 
     with suppress(NviError):  # the next one does it
+        HealthRecord(cookie()).remove()
         lock.remove()
         sweep(living)
 

@@ -11,7 +11,6 @@ import select
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict
-from types import MappingProxyType
 from typing import Any
 
 from nvi_operator.daemon.health_state import HealthState
@@ -22,7 +21,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.language.model.values import FAMILIES, Family
-from nvi_operator.topology.health import NO_HEALTH, HealthFacts, ProbedState, Server
+from nvi_operator.topology.health import NO_HEALTH, HealthFacts, ProbedState, Server, declared
 from nvi_operator.topology.interfaces import Interface, Uplink
 from nvi_operator.topology.model import Topology
 
@@ -48,17 +47,6 @@ def probed(spec: GatewaySpec, topology: Topology | None) -> Mapping[str | Server
         way = _way_inside(server.interface)
         ways[server.name] = {server.target.address.version: way} if way else {}
     return {name: Probed(health, ways[name]) for name, health in declared(spec).items() if name in ways}
-
-
-def declared(spec: GatewaySpec) -> Mapping[str | Server, Health]:
-    """What has probes by the spec alone, before it is known how it is reached."""
-    found: dict[str | Server, Health] = {name: u.health for name, u in spec.uplinks.items() if u.health}
-    for name, forward in spec.forwards.items():
-        if forward.health:
-            for server in forward.to:
-                health = forward.health.of(server.address, forward.probed_port(server))
-                found[Server(name, str(server))] = health
-    return found
 
 
 def way_of(uplink: Uplink, family: Family) -> ProbePath | None:
@@ -107,13 +95,7 @@ class Prober:
         """Before the first reconcile: what was down by the same probes when the daemon before ended is down still."""
         if self._before is not None or self._record is None:
             return
-        downs = self._record.read()
-        known = declared(spec) if downs else {}
-        self._before = {
-            name: downs[name].state(health)
-            for name, health in known.items()
-            if name in downs and downs[name].is_by(health)
-        }
+        self._before = {name: down.state() for name, down in self._record.read(spec).items()}
         self._publish(self._before)
 
     def follow(self, probed: Mapping[str | Server, Probed]) -> None:
@@ -187,10 +169,7 @@ class Prober:
             if known is None or known.state != state.state:
                 known = ProbedState(state.state, round(day - (now - state.since), 3), state.reason)
             states[name] = known
-        self.health = HealthFacts(
-            MappingProxyType({name: state for name, state in states.items() if isinstance(name, str)}),
-            MappingProxyType({name: state for name, state in states.items() if isinstance(name, Server)}),
-        )
+        self.health = HealthFacts.of(states)
 
     def _known(self, name: str | Server) -> ProbedState | None:
         return self.health.servers.get(name) if isinstance(name, Server) else self.health.uplinks.get(name)

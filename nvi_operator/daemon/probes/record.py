@@ -1,25 +1,27 @@
-"""What was down when a daemon ended, so that the next one begins there.
+"""What was down when a daemon ended, so that the next one, and a command where none runs, begin there.
 
 A restart during an outage would move flows back to the dead uplink until its probes have failed again, and would
-forget the hold-down. A file in /run for each network namespace: a reboot clears it, and its times are of
-CLOCK_MONOTONIC, which goes on across a restart. Only what was down by the same probes counts; what cannot be read
-counts as nothing.
+forget the hold-down; so would an apply by hand between the two. A file in /run for each network namespace: a reboot
+and `nvictl down` clear it, and its times are of CLOCK_MONOTONIC, which goes on across a restart. Only what was down
+by the same probes counts; what cannot be read counts as nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nvi_operator.daemon.health_state import HealthState, TargetState
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError
+from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.health import Health
 from nvi_operator.store.directory import RUN, file_errors, open_file, write_file
-from nvi_operator.topology.health import Server
+from nvi_operator.topology.health import ProbedState, Server, declared
 
 _MOST_BYTES = 1 << 20
 
@@ -32,37 +34,49 @@ class Down:
 
     since: float
     reason: str
-    probes: str
+    health: Health
 
-    def is_by(self, health: Health) -> bool:
-        return self.probes == repr(health)
-
-    def state(self, health: Health) -> HealthState:
+    def state(self) -> HealthState:
         """It works again when its targets have answered as often as `up` says."""
         failed = TargetState(works=False, reason="no answer since the restart")
-        return HealthState((failed,) * len(health.probes), "down", self.since, self.reason)
+        return HealthState((failed,) * len(self.health.probes), "down", self.since, self.reason)
+
+    def probed(self) -> ProbedState:
+        """The same, by the time of day."""
+        return ProbedState("down", round(time.time() - (time.monotonic() - self.since), 3), self.reason)
 
 
 class HealthRecord:
-    """`say` gets what cannot be written; once."""
+    """`say` gets what cannot be written; once. `cookie`: of the network namespace."""
 
-    def __init__(self, cookie: int, say: Callable[[str], None], directory: Path = RUN) -> None:
+    def __init__(self, cookie: int, say: Callable[[str], None] = lambda _: None, directory: Path = RUN) -> None:
         self._path = directory / f"health-{cookie}.json"
         self._say = say
         self._told = False
         self._written: dict[Name, Down] | None = None
 
-    def read(self) -> dict[Name, Down]:
+    def read(self, spec: GatewaySpec) -> dict[Name, Down]:
+        """What was down by the probes that this spec declares."""
         try:
             with open(open_file(self._path, os.O_RDONLY, create=False), "rb") as file:
-                return dict(map(_parsed, json.loads(file.read(_MOST_BYTES))))
+                entries = [_Entry.parsed(each) for each in json.loads(file.read(_MOST_BYTES))]
         except (OSError, ConflictError, ValueError, TypeError, KeyError, RecursionError):
             return {}
+        probes = declared(spec) if entries else {}
+        return {
+            entry.name: Down(entry.since, entry.reason, probes[entry.name])
+            for entry in entries
+            if entry.name in probes and entry.probes == repr(probes[entry.name])
+        }
+
+    def remove(self) -> None:
+        with file_errors(f"{self._path}: removing"):
+            self._path.unlink(missing_ok=True)
 
     def write(self, states: Mapping[Name, tuple[HealthState, Health]]) -> None:
         """Those that are down. Nothing is written while they are the same."""
         downs = {
-            name: Down(state.since, state.reason, repr(health))
+            name: Down(state.since, state.reason, health)
             for name, (state, health) in states.items()
             if state.state == "down"
         }
@@ -79,12 +93,23 @@ class HealthRecord:
 
 
 def _plain(name: Name, down: Down) -> dict[str, Any]:
-    return {"name": name, "since": down.since, "reason": down.reason, "probes": down.probes}
+    return {"name": name, "since": down.since, "reason": down.reason, "probes": repr(down.health)}
 
 
-def _parsed(entry: Any) -> tuple[Name, Down]:
-    name = entry["name"]
-    return (
-        Server(*map(str, name)) if isinstance(name, list) else str(name),
-        Down(float(entry["since"]), str(entry["reason"]), str(entry["probes"])),
-    )
+class _Entry(NamedTuple):
+    """A `Down` as the file has it, with its probes in words."""
+
+    name: Name
+    since: float
+    reason: str
+    probes: str
+
+    @staticmethod
+    def parsed(entry: Any) -> _Entry:
+        name = entry["name"]
+        return _Entry(
+            Server(*map(str, name)) if isinstance(name, list) else str(name),
+            float(entry["since"]),
+            str(entry["reason"]),
+            str(entry["probes"]),
+        )

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.daemon.health_state import HealthState
-from nvi_operator.daemon.probes.prober import Prober, declared
+from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.probes.record import HealthRecord
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.language.model.health import Health
-from nvi_operator.topology.health import Server
+from nvi_operator.topology.health import Server, declared
 
 SPEC = """
 apiVersion: nvi-operator/v1

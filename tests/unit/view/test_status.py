@@ -10,6 +10,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from nvi_operator.cli.watch import new_events
+from nvi_operator.events.moment import ago
 from nvi_operator.kinds.link import Link
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.change import Plan
@@ -19,7 +20,7 @@ from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.status import DaemonStatus, StatusData, status_data
-from nvi_operator.view.status_text import ago, rates, status_text
+from nvi_operator.view.status_text import rates, status_text
 
 EMPTY = Plan((), HostState(), HostState())
 SPEC = """
