@@ -171,14 +171,15 @@ def _many(flows: int) -> Callable[[Bed, Setting], contextmanager[Measure]]:  # t
 
 @contextmanager
 def conntrack_holds(flows: int) -> Iterator[None]:
-    """Meanwhile; the limit is one for all namespaces."""
-    limit = Path("/proc/sys/net/netfilter/nf_conntrack_max")
-    before = limit.read_text(encoding="ascii")
-    limit.write_text(f"{max(int(before), 2 * flows)}", encoding="ascii")
-    try:
+    """Meanwhile, with a bucket for each entry's both directions; both settings are one for all namespaces."""
+    directory = Path("/proc/sys/net/netfilter")
+    with ExitStack() as stack:
+        for name, wanted in {"nf_conntrack_buckets": 4 * flows, "nf_conntrack_max": 2 * flows}.items():
+            setting = directory / name
+            before = setting.read_text(encoding="ascii")
+            stack.callback(setting.write_text, before, encoding="ascii")
+            setting.write_text(f"{max(int(before), wanted)}", encoding="ascii")
         yield
-    finally:
-        limit.write_text(before, encoding="ascii")
 
 
 def forget_flows(bed: Bed) -> None:
