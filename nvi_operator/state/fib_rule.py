@@ -81,6 +81,12 @@ class FibRule:
         return " ".join(words)
 
     @property
+    def selects(self) -> bool:
+        """Does it select only some packets? A negated mark selects nearly all."""
+        narrow = self.iif or self.oif or self.source or self.destination or self.narrowed
+        return bool(narrow) or (self.mark is not None and not self.inverted)
+
+    @property
     def narrowed(self) -> tuple[str, ...]:
         """What it matches beside addresses, interfaces and marks, as `ip rule` writes it."""
         words = [f"ipproto {self.protocol}"] if self.protocol else []

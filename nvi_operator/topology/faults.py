@@ -1,4 +1,7 @@
-"""What of a gateway cannot carry packets now although all of it is applied: interfaces, uplinks, translations."""
+"""What of a gateway cannot carry packets now although all of it is applied: interfaces, uplinks, translations.
+
+Or what takes all packets past it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ def faults(spec: GatewaySpec, topology: Topology) -> tuple[str, ...]:
     """One text for each part of `spec` that does not work, as far as the host can know."""
     publics = _Publics(topology)
     return (
+        *topology.bypassed_by,
         *_inside_faults(topology),
         *_uplink_faults(spec, topology),
         *_forward_faults(spec, topology, publics),

@@ -4,17 +4,22 @@ Other software, such as a mesh VPN, keeps routes in its own tables behind its ow
 such a rule would never match an inside packet, because the uplink follows the translated source. So the networks in
 its table are looked up before that, as those of `main` are: without its default routes, and without routes through an
 uplink. What a rule would have done beyond that becomes a note.
+
+A rule in front of the block is evaluated first whatever the gateway does, and takes packets past all translation. The
+kernel puts every rule there that is added without a priority (`fib_default_rule_pref()`), as wg-quick's are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
+from typing import Protocol
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
+from nvi_operator.language.model.values import Network
 from nvi_operator.state.fib_rule import FibRule
-from nvi_operator.topology.facts import Facts, ForeignRule
+from nvi_operator.topology.facts import Facts, ForeignRule, RouteTableFact
 from nvi_operator.topology.numbers import (
     KERNEL_TABLES,
     MAIN_PRIORITY,
@@ -23,6 +28,8 @@ from nvi_operator.topology.numbers import (
     Priorities,
 )
 from nvi_operator.topology.rules import Honoured
+
+_DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,92 @@ class NotHonoured:
 
     def __str__(self) -> str:
         return f"{self.rule.command}: {self.rule}: {self.what}; {self.todo}"
+
+
+class AnyRule(Protocol):
+    """What `taken_before` asks of a rule: one of the topology's, or of doctor's."""
+
+    @property
+    def priority(self) -> int: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def table(self) -> int | None: ...
+    @property
+    def goto(self) -> int | None: ...
+    @property
+    def iif(self) -> str | None: ...
+    @property
+    def oif(self) -> str | None: ...
+    @property
+    def source(self) -> str | None: ...
+    @property
+    def destination(self) -> str | None: ...
+    @property
+    def mark(self) -> int | None: ...
+    @property
+    def mask(self) -> int | None: ...
+    @property
+    def inverted(self) -> bool: ...
+    @property
+    def suppress_prefix_length(self) -> int | None: ...
+    @property
+    def selects(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class TakenBefore:
+    """What a foreign rule in front of the gateway's takes past it. `everything`: no packet reaches the gateway."""
+
+    what: str
+    everything: bool = False
+
+
+def taken_before(
+    rule: AnyRule,
+    table: RouteTableFact | None,
+    first: int,
+    inside: Mapping[str, Iterable[Network]],
+    uplinks: Iterable[str] = (),
+) -> TakenBefore | None:
+    """What `rule` does to the packets of a gateway whose rules begin at the priority `first`.
+
+    `table` is the one that it looks up, None where that is not known; `inside` has the networks by interface.
+    """
+    if rule.priority >= first or rule.action not in _DECIDES or (rule.goto is not None and rule.goto <= first):
+        return None
+    comes = "comes before the gateway's rules"
+    if rule.selects:
+        taken = _may_match(rule, inside, uplinks)
+        return TakenBefore(f"{comes} and matches packets that the spec translates") if taken else None
+    suppressed = rule.suppress_prefix_length is not None and rule.suppress_prefix_length >= 0
+    if rule.action == "lookup" and (suppressed or (table and not (table.default or table.refuses))):
+        networks = f"{comes}: what inside hosts send to the networks in that table is not translated"
+        return TakenBefore(networks) if table is None or table.specific else None
+    return TakenBefore(f"{comes} and matches every packet: nothing is translated", everything=True)
+
+
+def _may_match(rule: AnyRule, inside: Mapping[str, Iterable[Network]], uplinks: Iterable[str]) -> bool:
+    """Could a packet of stage 1 match? Selectors that are not understood are ignored."""
+    if rule.oif or rule.inverted:
+        return False
+    if rule.mark is not None and (rule.mark & (rule.mask or 0)):
+        return False  # packets that come in have no mark yet
+    if rule.iif is not None and rule.iif not in (*inside, *uplinks):
+        return False
+    if rule.source is None:
+        return rule.iif is not None or rule.destination is not None
+    source = ip_network(rule.source, strict=False)
+    return any(source.overlaps(network) for networks in inside.values() for network in networks)
+
+
+def judge_rules_before(spec: GatewaySpec, facts: Facts) -> Iterator[tuple[FibRule, TakenBefore]]:
+    """The foreign rules that take packets past the gateway, in the kernel's order."""
+    inside = {ifname: interface.networks for ifname, interface in spec.interfaces.items()}
+    for fact in facts.rules:
+        table = None if fact.rule.table in KERNEL_TABLES else fact.table
+        if taken := taken_before(fact.rule, table, spec.numbers.rule_priority, inside, spec.wires):
+            yield fact.rule, taken
 
 
 def judge_rules(spec: GatewaySpec, facts: Facts) -> tuple[tuple[Honoured, ...], tuple[NotHonoured, ...]]:

@@ -81,6 +81,7 @@ class Topology:
     routes: tuple[RouteEntry, ...]
     own: tuple[OwnRule, ...]  # what of all that is about the gateway's own packets
     honoured: tuple[Honoured, ...]  # in the kernel's order
+    bypassed_by: tuple[str, ...]  # foreign FIB rules in front that take every packet, and what comes of that
     notes: tuple[str, ...]  # what the user should know: which form was chosen, what is missing now
 
     def without_reasons(self) -> Topology:

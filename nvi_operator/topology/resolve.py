@@ -15,7 +15,7 @@ from nvi_operator.topology.delegated import delegated_networks, find_delegated, 
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.far_side import with_far_networks
 from nvi_operator.topology.flow_cache import resolve_flow_cache
-from nvi_operator.topology.foreign_rules import judge_rules
+from nvi_operator.topology.foreign_rules import judge_rules, judge_rules_before
 from nvi_operator.topology.forwards import resolve_forwards, resolve_forwards_again
 from nvi_operator.topology.inside import resolve_inside, resolve_tenants
 from nvi_operator.topology.interfaces import Inside, Uplink
@@ -61,6 +61,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     statics += tuple(resolve_prefix_nat(spec, delegated, uplinks, note))
     honoured, not_honoured = judge_rules(spec, facts)
     notes += map(str, not_honoured)
+    bypassed_by = tuple(_name_rules_before(spec, facts, note))
     _name_refusals(facts, note)
     families = _families(inside_interfaces, uplinks)
     interfaces = {i.ifname: i for i in (*(i.interface for i in inside_interfaces), *(u.interface for u in uplinks))}
@@ -102,6 +103,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
         routes=tuple(resolve_routes(spec, uplinks)),
         own=resolve_own(spec, uplinks, note),
         honoured=honoured,
+        bypassed_by=bypassed_by,
         notes=tuple(notes),
     )
 
@@ -109,6 +111,15 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
 def _name_suppressed(forwards: Sequence[str], note: Note) -> None:
     for name in forwards:
         note(f"forward {name}: omitted: its public address is now an uplink's, and another forward uses the port")
+
+
+def _name_rules_before(spec: GatewaySpec, facts: Facts, note: Note) -> Iterator[str]:
+    """Foreign FIB rules that take packets past the gateway; yields those that leave it none."""
+    for rule, taken in judge_rules_before(spec, facts):
+        what = f"{rule.command}: {rule}: {taken.what}"
+        note(f"{what}; nvictl doctor says how to move it")
+        if taken.everything:
+            yield what
 
 
 def _name_refusals(facts: Facts, note: Note) -> None:

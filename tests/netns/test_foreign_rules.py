@@ -63,6 +63,30 @@ def test_a_mesh_vpns_routes_in_a_table_of_its_own_are_honoured(site: Site, gatew
     assert site.gateway.connect(PEER, 443).by == "peer"
 
 
+def test_a_full_tunnel_that_comes_up_later_is_named_and_the_gateway_degraded(
+    site: Site, gateway: GatewayHost, peer: Host, tmp_path: Path
+) -> None:
+    """The kernel puts a rule without a priority, as wg-quick adds it, before all others."""
+    (tmp_path / "gateway.yaml").write_text(DECLARED)
+    site.gateway.ip("route add default dev mesh0 table 51820")
+    daemon = Daemon(site.gateway, tmp_path, tmp_path.with_suffix(".log"))
+    taken = "not fwmark 0xca6c/0xffffffff lookup 51820: comes before the gateway's rules and matches every packet"
+    try:
+        daemon.until("in sync")
+        assert gateway.nvictl("status", tmp_path).returncode == 0
+        for each in ("not fwmark 51820 lookup 51820", "lookup main suppress_prefixlength 0"):
+            site.gateway.ip(f"rule add {each}")
+        daemon.until(taken)
+    finally:
+        daemon.stop(signal.SIGKILL)
+    assert "lookup main suppress_prefixlength 0: comes before" in gateway.nvictl("plan", tmp_path).stderr
+    done = gateway.nvictl("status", tmp_path, check=False)
+    assert done.returncode == 1
+    assert taken in done.stdout
+    assert not site.client.reaches(site.far.address, 443)
+    assert site.leaks() == 0
+
+
 def test_what_others_add_is_followed(site: Site, peer: Host, tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text(DECLARED)
     for family in ("-4", "-6"):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
 
-from nvi_operator.doctor.finding import Finding
+from nvi_operator.doctor.finding import Finding, Level
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.topology.facts import Facts, RouteTableFact
-from nvi_operator.topology.foreign_rules import judge_rules
+from nvi_operator.topology.foreign_rules import judge_rules, taken_before
 from nvi_operator.topology.numbers import KERNEL_TABLES, LOCAL, MAIN_PRIORITY, OWN_CONNECTED, OWN_DEFAULT, PRIORITIES
-
-_DECIDES = ("lookup", "unreachable", "blackhole", "prohibit", "goto")
 
 
 def _foreign(survey: Survey, need: Footprint) -> list[RuleFact]:
@@ -59,36 +56,10 @@ def rule_before(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Foreign rules before the gateway's that route its packets, such as a VPN's `from all lookup X`."""
     need = footprint(spec)
     for rule in _foreign(survey, need):
-        if rule.priority >= need.priority or rule.action not in _DECIDES or rule.l3mdev:
-            continue
-        if rule.action == "goto" and (rule.goto or 0) <= need.priority:
-            continue
-        table = _table(rule, survey)
-        if not rule.selects and table is not None and not (table.default or table.refuses):
-            if table.specific:
-                yield Finding(
-                    "warning",
-                    "rule-before",
-                    f"{rule.command}: {rule}: comes before the gateway's rules: what inside hosts send to the "
-                    "networks in that table is not translated",
-                    _behind(rule, survey, need),
-                )
-        elif not rule.selects:
-            yield Finding(
-                "problem",
-                "rule-before",
-                f"{rule.command}: {rule}: comes before the gateway's rules and matches every packet: "
-                "nothing is translated",
-                _behind(rule, survey, need),
-            )
-        elif spec is not None and _may_match(rule, need):
-            yield Finding(
-                "warning",
-                "rule-before",
-                f"{rule.command}: {rule}: comes before the gateway's rules and matches packets that the "
-                "spec translates",
-                _behind(rule, survey, need),
-            )
+        taken = taken_before(rule, _table(rule, survey), need.priority, need.networks, need.uplinks)
+        if taken and not rule.l3mdev:
+            level: Level = "problem" if taken.everything else "warning"
+            yield Finding(level, "rule-before", f"{rule.command}: {rule}: {taken.what}", _behind(rule, survey, need))
 
 
 def _table(rule: RuleFact, survey: Survey) -> RouteTableFact | None:
@@ -106,21 +77,6 @@ def _behind(rule: RuleFact, survey: Survey, need: Footprint) -> str:
     if need.priority > rule.priority > PRIORITIES:
         return "\n".join([*lines, "# or " + _free_block(survey, need).removeprefix("# ")])
     return "\n".join([*lines, "# and in the configuration of the tool that made it"])
-
-
-def _may_match(rule: RuleFact, need: Footprint) -> bool:
-    """Could a packet of stage 1 match? Selectors that are not understood are ignored."""
-    if rule.oif or rule.inverted:
-        return False
-    if rule.mark is not None and (rule.mark & (rule.mask or 0)):
-        return False  # packets that come in have no mark yet
-    if rule.iif is not None and rule.iif not in need.interfaces:
-        return False
-    if rule.source is None:
-        return rule.iif is not None or rule.destination is not None
-    source = ip_network(rule.source, strict=False)
-    inside = [network for networks in need.networks.values() for network in networks]
-    return any(source.overlaps(network) for network in inside)
 
 
 def rule_behind(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:

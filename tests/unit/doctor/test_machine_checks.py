@@ -155,6 +155,13 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         ),
         pytest.param("rule-before", {"rules": [RuleFact(4, 5270, table=52)]}, {}, [], id="Tailscale comes after"),
         pytest.param(
+            "rule-before",
+            {"rules": [RuleFact(4, 998, table=254, suppress_prefix_length=0)]},
+            {},
+            ["warning"],
+            id="networks of main",
+        ),
+        pytest.param(
             "rule-before", {"rules": [A_HOST]}, {}, ["warning"], id="a host"
         ),
         pytest.param(
