@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_network
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import NviError
+from nvi_operator.errors import NviError, printable
 from nvi_operator.language.model.values import IFNAME_PATTERN, Family, Network, within
 from nvi_operator.pattern import pattern
 from nvi_operator.topology.facts import Facts, LinkFact
@@ -25,13 +25,15 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class GuessedUplink:
-    """`routers` and `addresses` are those of now; without routers it is a point-to-point link."""
+    """`routers` and `addresses` are those of now. `lacks_router`: it needs one, and none is known."""
 
     name: str
     ifname: str
     routers: tuple[str, ...]
     addresses: tuple[str, ...]
     default: bool
+    lacks_router: bool
+    family: Family
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class GuessedInside:
 
     ifname: str
     networks: tuple[Network, ...]
-    example: str | None
+    example: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,13 @@ def guess(facts: Facts, uplinks: Collection[str] = ()) -> FirstSpec:
         raise NviError(f"nvictl init: no interface {missing[0]}", hint=f"there are: {', '.join(sorted(facts.links))}")
     links = [link for _, link in sorted(facts.links.items()) if link.ifname != "lo" and link.kind not in _CARRIERS]
     outside = [link for link in links if link.ifname in uplinks or link.next_hops or link.direct]
-    outside = [link for link in outside if IFNAME_PATTERN.fullmatch(link.ifname)]
+    named = [link for link in outside if IFNAME_PATTERN.fullmatch(link.ifname)]
+    if outside and not named:
+        raise NviError(
+            f"nvictl init: {printable(outside[0].ifname)}: it has a default route, and a spec cannot name it",
+            hint="rename it: ip link set OLD name wan0, and systemd.link(5) for the next boot",
+        )
+    outside = named
     if not outside:
         raise NviError(
             "nvictl init: no default route, so no interface looks like an uplink",
@@ -70,21 +78,22 @@ def guess(facts: Facts, uplinks: Collection[str] = ()) -> FirstSpec:
         )
     left_out: list[str] = []
     families = {family for link in outside for family in _families(link)}
-    taken = [network for link in outside for network in _networks(link)]
-    inside: list[GuessedInside] = []
-    for link in (link for link in links if link not in outside):
-        if why := _why_not(link):
-            left_out.append(f"{link.ifname}: {why}")
-            continue
-        networks: list[Network] = []
-        for network in _networks(link):
-            if why := _why_not_network(network, families, taken):
-                left_out.append(f"{link.ifname}: {network}: {why}")
-            else:
-                networks.append(network)
-                taken.append(network)
-        if networks:
-            inside.append(GuessedInside(link.ifname, tuple(networks), _example(networks)))
+    inside = [link for link in links if link not in outside]
+    for link in inside:
+        if why := _why_not(link, facts):
+            left_out.append(f"{printable(link.ifname)}: {why}")
+    inside = [link for link in inside if not _why_not(link, facts)]
+    networks: dict[str, list[Network]] = {link.ifname: [] for link in inside}
+    # What is on a wire counts before what a router there leads to: another interface may have a part of that.
+    for networks_of in (_connected, _routed):
+        for link in inside:
+            others = [n for ifname, found in networks.items() if ifname != link.ifname for n in found]
+            for network in networks_of(link):
+                if why := _why_not_network(network, families, outside, others):
+                    left_out.append(f"{printable(link.ifname)}: {network}: {why}")
+                else:
+                    networks[link.ifname].append(network)
+    behind = [(ifname, _widest(found)) for ifname, found in networks.items() if found]
     names = ["isp"] if len(outside) == 1 else [f"isp-{letter}" for letter in _letters(len(outside))]
     best = facts.default_interfaces.get(4) or facts.default_interfaces.get(6)
     first = next((link for link in outside if link.ifname == best), outside[0])
@@ -95,10 +104,13 @@ def guess(facts: Facts, uplinks: Collection[str] = ()) -> FirstSpec:
             tuple(hop for _, hop in link.next_hops),
             tuple(str(interface.ip) for interface in link.addresses if interface.ip not in link.fading),
             default=link is first,
+            lacks_router=link.mac is not None and not (link.next_hops or link.direct),
+            family=min(_families(link), default=4),
         )
         for name, link in zip(names, outside, strict=True)
     ]
-    return FirstSpec(_name(facts.hostname), tuple(guessed), tuple(inside), tuple(left_out))
+    found = tuple(GuessedInside(ifname, tuple(each), _example(each)) for ifname, each in behind)
+    return FirstSpec(_name(facts.hostname), tuple(guessed), found, tuple(left_out))
 
 
 def _families(link: LinkFact) -> Iterator[Family]:
@@ -107,12 +119,21 @@ def _families(link: LinkFact) -> Iterator[Family]:
     yield from (6 if interface.version == 6 else 4 for interface in link.addresses)
 
 
-def _networks(link: LinkFact) -> Iterable[Network]:
-    """On its wire and behind routers there, without what lies within another one; hosts of their own apart."""
-    connected = (interface.network for interface in link.addresses)
-    found = {*connected, *(route.network for route in link.routes)}
+def _connected(link: LinkFact) -> list[Network]:
+    return _widest(interface.network for interface in link.addresses)
+
+
+def _routed(link: LinkFact) -> list[Network]:
+    """Behind routers on its wire."""
+    connected = _connected(link)
+    found = _widest(route.network for route in link.routes)
+    return [network for network in found if not any(within(network, other) for other in connected)]
+
+
+def _widest(networks: Iterable[Network]) -> list[Network]:
+    """Without what lies within another one; hosts of their own apart."""
     ordered = sorted(
-        (network for network in found if network.prefixlen < network.max_prefixlen and not network.is_link_local),
+        {network for network in networks if network.prefixlen < network.max_prefixlen and not network.is_link_local},
         key=lambda network: (network.version, network.prefixlen, int(network.network_address)),
     )
     kept: list[Network] = []
@@ -122,7 +143,7 @@ def _networks(link: LinkFact) -> Iterable[Network]:
     return kept
 
 
-def _why_not(link: LinkFact) -> str:
+def _why_not(link: LinkFact, facts: Facts) -> str:
     if not IFNAME_PATTERN.fullmatch(link.ifname):
         return "a spec cannot name it"
     if link.master is not None:
@@ -131,24 +152,36 @@ def _why_not(link: LinkFact) -> str:
         return "the program that made it translates its networks itself"
     if not link.addresses:
         return "it has no address"
+    if any(link.ifname in rule.table.default for rule in facts.rules):
+        return f"another table than main has a default route by it: if it is an uplink, --uplink {link.ifname}"
     if link.mac is None:
-        return "it is a tunnel: a site's at the other end may be an uplink with `networks`, see examples/partner-link"
+        return (
+            f"it is a tunnel: if it is an uplink, --uplink {link.ifname}; a site's at the other end may be one "
+            "with `networks`, see examples/partner-link"
+        )
     return ""
 
 
-def _why_not_network(network: Network, families: Collection[Family], taken: Iterable[Network]) -> str:
+def _why_not_network(
+    network: Network, families: Collection[Family], outside: Iterable[LinkFact], others: Iterable[Network]
+) -> str:
+    """`outside`: the uplinks. `others`: what is behind other interfaces."""
     if not any(within(network, private) for private in _INSIDE):
         return "its addresses are public: they are routed and not translated"
     if network.version not in families:
         return f"no uplink has IPv{network.version}"
-    if clash := next((other for other in taken if within(network, other) or within(other, network)), None):
+    wires = [wire for link in outside for wire in _connected(link)]
+    clash = next((other for other in (*wires, *others) if within(network, other) or within(other, network)), None)
+    # Of a wider network that an uplink's router leads to, such as 10.0.0.0/8, a part may be here.
+    routed = (other for link in outside for other in _routed(link))
+    if clash := clash or next((other for other in routed if within(other, network)), None):
         return f"{clash} is on another interface: renumber one of them, or see examples/tenants"
     return ""
 
 
-def _example(networks: Iterable[Network]) -> str | None:
-    first = next((network for network in networks if network.version == 4), None)
-    return str(first[min(10, first.num_addresses - 1)]) if first else None
+def _example(networks: Iterable[Network]) -> str:
+    first = min(networks, key=lambda network: network.version)
+    return str(first[min(10, first.num_addresses - 1)])
 
 
 def _letters(number: int) -> Iterator[str]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nvi_operator.pattern import pattern
 from nvi_operator.topology.first_spec import FirstSpec, GuessedInside, GuessedUplink
 
 # Others could be numbers or words to YAML.
-_PLAIN = pattern(r"[A-Za-z]{2,}\d[\w.-]*")
+_PLAIN = pattern(r"(?!(?:null|true|false|yes|no|on|off|inf|nan)$)[A-Za-z]{2,}[\w.-]*")
 
 
-def _quoted(ifname: str) -> str:
-    return ifname if _PLAIN.fullmatch(ifname) else f'"{ifname}"'
+_SHOWN = 4  # addresses in a comment, and networks on a line
+
+
+def _quoted(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else f'"{name}"'
+
+
+def _some(addresses: Sequence[str]) -> str:
+    more = len(addresses) - _SHOWN
+    return ", ".join(addresses[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def first_spec_lines(spec: FirstSpec) -> Iterator[str]:
@@ -24,7 +32,7 @@ def first_spec_lines(spec: FirstSpec) -> Iterator[str]:
     yield "apiVersion: nvi-operator/v1"
     yield "kind: Gateway"
     yield "metadata:"
-    yield f"  name: {spec.name}"
+    yield f"  name: {_quoted(spec.name)}"
     yield "spec:"
     yield from _interfaces(spec.inside)
     yield "  # Ways out: interfaces with a default route. A packet takes the uplink that owns its translated source."
@@ -57,23 +65,31 @@ def _interfaces(inside: tuple[GuessedInside, ...]) -> Iterator[str]:
     yield "  interfaces:"
     for each in inside:
         yield f"    {_quoted(each.ifname)}:"
-        yield f"      networks: [{', '.join(map(str, each.networks))}]"
+        if len(each.networks) <= _SHOWN:
+            yield f"      networks: [{', '.join(map(str, each.networks))}]"
+        else:
+            yield "      networks:"
+            yield from (f"        - {network}" for network in each.networks)
 
 
 def _uplink(uplink: GuessedUplink, *, alone: bool) -> Iterator[str]:
     yield f"    {uplink.name}:"
     yield f"      interface: {_quoted(uplink.ifname)}"
     if uplink.routers:
-        yield f"      nextHop: auto # of the main table; now {', '.join(uplink.routers)}"
-    now = f"; now {', '.join(uplink.addresses)}" if uplink.addresses else ""
+        yield f"      nextHop: auto # of the main table; now {_some(uplink.routers)}"
+    elif uplink.lacks_router:
+        router = "203.0.113.1" if uplink.family == 4 else "2001:db8::1"
+        yield f"      # nextHop: {router} # the router there, which no default route of the main table names"
+    now = f"; now {_some(uplink.addresses)}" if uplink.addresses else ""
     yield f"      addresses: auto # those of the interface{now}"
     if uplink.default and not alone:
         yield "      default: true"
-    yield "      # health: [192.0.2.1] # pinged by nvictl run: notices an ISP that fails behind a link that stays up"
+    target = "192.0.2.1" if uplink.family == 4 else '"2001:db8::53"'
+    yield f"      # health: [{target}] # pinged by nvictl run: notices an ISP that fails behind a link that stays up"
 
 
 def _forwards(spec: FirstSpec) -> Iterator[str]:
-    server = next((each.example for each in spec.inside if each.example), "192.168.1.10")
+    server = spec.inside[0].example if spec.inside else "192.168.1.10"
     yield "  # Servers inside that are reached at an uplink's address."
     yield "  # forwards:"
     yield "  #   web:"

@@ -15,6 +15,7 @@ ROUTES = (
     "route add default via 198.51.100.1 dev wan1 metric 200",
     "route add default via 2001:db8:a::1 dev wan0 metric 100",
     "route add 10.20.0.0/16 via 192.168.1.80 dev lan0",
+    "route add 192.168.0.0/16 via 203.0.113.1 dev wan0",  # a part of it is inside
 )
 
 
