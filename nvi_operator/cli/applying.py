@@ -55,7 +55,6 @@ def run(
     from nvi_operator.history.decisions import Held, ReturnTarget
     from nvi_operator.kernel.kernel import Kernel
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.reconcile.cycle import dry_run
     from nvi_operator.rollout import waiter
     from nvi_operator.rollout.trial import refuse_pending, refuse_suspended
     from nvi_operator.view.plan import applied
@@ -76,8 +75,6 @@ def run(
             refuse_suspended(decisions.read(), time.time())
             if not arguments.force:
                 _refuse_lock_out(lock_out, kernel, compiler)
-            if saved is not None:
-                saved.refuse_other_plan(dry_run(kernel, compiler))
             if beside:  # the daemon is told before it sees what changes
                 held = Held(0, "", ReturnTarget(of or 0, content), f"rolled back to revision {of}")
                 decisions.write(replace(found, held=held))
@@ -90,7 +87,9 @@ def run(
             if not beside:
                 _settle(decisions, trial)
 
-        around = Around(begin, trial, finish)
+        around = Around(begin, trial=trial, done=finish)
+        if saved is not None:
+            around = replace(around, accept=saved.refuse_other_plan)
         attempt = context.attempt(history, content, of=of)
         try:
             _run_prechecks(loaded.spec, force=arguments.force)

@@ -16,16 +16,19 @@ from nvi_operator.reconcile.outcome import Outcome, Reason
 if TYPE_CHECKING:
     from nvi_operator.plan.change import Change
     from nvi_operator.reconcile.compiler import Compiler
-    from nvi_operator.reconcile.cycle import AnyKernel
+    from nvi_operator.reconcile.cycle import Accept, AnyKernel
     from nvi_operator.rollout.attempt import Attempt
     from nvi_operator.rollout.trial import Trial
 
 
 @dataclass(frozen=True)
 class Around:
-    """What else happens under the lock: `before` may refuse, `done` comes before the outcome is reported."""
+    """What else happens under the lock: `before` and `accept`, of the plan, may refuse; `done` comes before the
+    outcome is reported.
+    """
 
     before: Callable[[], None] = lambda: None
+    accept: Accept = lambda plan: None
     trial: Trial | None = None
     done: Callable[[], None] = lambda: None
 
@@ -39,14 +42,16 @@ def reconcile_once(
     try:
         with kernel.exclusive():
             around.before()
-            outcome = _reconcile(kernel, compiler, attempt, around.trial)
+            outcome = _reconcile(kernel, compiler, attempt, around)
             around.done()
     except NviError as error:
         outcome = Outcome(compiler.name, errors=(error,), failed=True, reasons=frozenset({Reason.COMMAND}))
     return replace(outcome, seconds=time.monotonic() - started)
 
 
-def _reconcile(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None, trial: Trial | None) -> Outcome:
+def _reconcile(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None, around: Around) -> Outcome:
+    trial = around.trial
+
     def step(change: Change) -> None:
         if attempt:
             attempt.step(change)
@@ -54,7 +59,7 @@ def _reconcile(kernel: AnyKernel, compiler: Compiler, attempt: Attempt | None, t
             trial.step(attempt.revision.number if attempt else 0)
 
     try:
-        outcome = reconcile(kernel, compiler, on_step=step)
+        outcome = reconcile(kernel, compiler, on_step=step, accept=around.accept)
     except NviError as error:
         if trial:
             trial.failed(error)

@@ -121,7 +121,7 @@ def _bounded(file: io.BufferedIOBase | tempfile._TemporaryFileWrapper[bytes], mo
 
 def write(path: Path, members: Iterable[ReportFile], cleaned: Callable[[str], str], about: Sequence[str]) -> int:
     """A tar.gz that only its owner may read; the number of members. Raises OSError, also where the file exists."""
-    from nvi_operator.plan.observation import resealed
+    from nvi_operator.plan.sealed import resealed
 
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     index: list[str] = []

@@ -6,7 +6,6 @@ facts have: what an apply would strand or lock out needs the gateway itself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from types import MappingProxyType
@@ -22,7 +21,8 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.nft.ast import NamedSet, Table
 from nvi_operator.nft.wire.attributes import WireError
 from nvi_operator.nft.wire.packed_elements import packed
-from nvi_operator.plan.typed_json import reader, written
+from nvi_operator.plan.sealed import opened, sealed
+from nvi_operator.plan.typed_json import reader
 from nvi_operator.state.host import HostState, Object
 from nvi_operator.topology.facts import Facts, LinkFact
 
@@ -75,23 +75,6 @@ class Observation:
         return sealed(data)
 
 
-def sealed(data: dict[str, Any]) -> bytes:
-    """The data as a file has it: with a checksum."""
-    text = _text(data)
-    return text[:-1] + f',"sha256":"{hashlib.sha256(text).hexdigest()}"}}\n'.encode()
-
-
-def resealed(text: str) -> str:
-    """A file whose values were replaced, with the checksum of those. ValueError where it is no JSON."""
-    found = json.loads(text)
-    found.pop("sha256", None)
-    return sealed(found).decode()
-
-
-def _text(data: dict[str, Any]) -> bytes:
-    return json.dumps(data, separators=(",", ":"), sort_keys=True, default=written).encode()
-
-
 def read_observation(data: bytes, name: str) -> Observation:
     """What `json` wrote, of the file with this name. NviError where it is none, or damaged, or of another version."""
     try:
@@ -102,10 +85,8 @@ def read_observation(data: bytes, name: str) -> Observation:
         raise NviError(f"{name}: reading the saved state: it is JSON of another kind", hint=_AGAIN)
     by = found.get("nvictl")
     other = "" if by == __version__ else f" of nvictl {by!s:.20} by {__version__}"
-    told = found.pop("sha256", None)
     try:
-        if told != hashlib.sha256(_text(found)).hexdigest():
-            raise ValueError("its checksum differs: it was damaged or edited")
+        found = opened(found)
         if found["nviState"] != VERSION:
             raise ValueError(f"its form is {found['nviState']!r:.20}, and {VERSION} is what is known")
         return Observation(

@@ -35,8 +35,15 @@ REPLANS = 3  # in one reconcile, where other processes keep changing the gateway
 OnStep = Callable[[Change], None]  # called with each step before it is applied
 
 
+Accept = Callable[[Plan], None]  # called with the plan before its first step; may raise an NviError
+
+
 def _ignore(change: Change) -> None:
     """The listener of callers that do not follow the steps."""
+
+
+def _any(plan: Plan) -> None:
+    """Accepts whatever plan it is."""
 
 
 class Observed(Protocol):
@@ -76,6 +83,7 @@ def reconcile(
     paused: Collection[str] = (),
     reached: HostState | None = None,
     on_step: OnStep = _ignore,
+    accept: Accept = _any,
 ) -> Outcome:
     """Make the kernel hold what the spec says. Returns what was done.
 
@@ -83,7 +91,7 @@ def reconcile(
     state of the last reconcile: what differs from it in the kernel is drift, and the spec's policy says what becomes
     of it. Without one all is made as the spec says. Raises what the check or the failing
     step raised, after everything is as it was; VerifyError likewise; RevertError if the revert failed as well.
-    BusyError if another process is changing the gateway; then nothing was done.
+    BusyError if another process is changing the gateway; then nothing was done. What `accept` raises: likewise.
     """
     left = NO_PLAN
 
@@ -94,16 +102,22 @@ def reconcile(
         return todo
 
     with kernel.exclusive():
-        done = _reconcile(kernel, compiler, paused, look, on_step)
+        done = _reconcile(kernel, compiler, paused, look, on_step, accept)
         done = with_stranded(kernel, compiler, done, end=True)
     notes = done.topology.notes if done.topology else ()
     return Outcome(compiler.name, plan=done, requested=reached != done.after, notes=notes, left=left)
 
 
 def _reconcile(
-    kernel: AnyKernel, compiler: Compiler, paused: Collection[str], look: Callable[[], Plan], on_step: OnStep
+    kernel: AnyKernel,
+    compiler: Compiler,
+    paused: Collection[str],
+    look: Callable[[], Plan],
+    on_step: OnStep,
+    accept: Accept,
 ) -> Plan:
     todo = look()
+    accept(todo)
     if not todo:
         return todo
     kernel.check(todo)
@@ -114,7 +128,7 @@ def _reconcile(
         if not _auto_chooses_another_dataplane(kernel, compiler, todo):
             error.reverted = True
             raise
-        return _reconcile(kernel, compiler, paused, look, on_step)
+        return _reconcile(kernel, compiler, paused, look, on_step, accept)
 
 
 def _settle(kernel: AnyKernel, todo: Plan, look: Callable[[], Plan], on_step: OnStep) -> Plan:

@@ -22,8 +22,12 @@ def boot_id() -> str:
 
 def state_directory() -> Path:
     """The host's own; of another network namespace, which ends with the boot, a directory in it."""
-    state = Path(os.environ.get(VARIABLE, "").partition(":")[0] or STATE)
-    return state if is_host() else state / f"netns-{boot_id()[:8]}-{cookie()}"
+    return Path(os.environ.get(VARIABLE, "").partition(":")[0] or STATE) / namespace()
+
+
+def namespace() -> str:
+    """Which network namespace of this machine it is; empty: that of the host, which is there after each boot."""
+    return "" if is_host() else f"netns-{boot_id()[:8]}-{cookie()}"
 
 
 def sweep() -> None:

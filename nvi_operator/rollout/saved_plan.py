@@ -1,7 +1,8 @@
 """A plan in a file: what was reviewed is what gets applied, or nothing is.
 
 The file holds the spec, and of each step what it does and the hashes of the object before and after it: of 100,000
-forwards the objects themselves would be megabytes. It is applied if a new plan has just the same steps.
+forwards the objects themselves would be megabytes. It is applied where it was made, if the plan of then has just the
+same steps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import ConflictError, NviError
+from nvi_operator.errors import ConflictError, NviError, printable
 from nvi_operator.history.revision import Content
 from nvi_operator.plan.change import Change, Plan
+from nvi_operator.plan.sealed import opened, sealed
+from nvi_operator.rollout.place import namespace
 from nvi_operator.view.plain import plain_object
 from nvi_operator.view.plan import change_lines
 
-MAGIC = b'{"nviPlan": 1,'
+_MARK = "nviPlan"
+MAGIC = f'{{"{_MARK}": 2,'.encode()
 _SHOWN = 40  # lines of a difference
 _LARGE = 1 << 16  # bytes: of larger files only the name is told
 
@@ -43,15 +48,30 @@ class SavedStep:
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """`root` is where the spec was loaded from."""
+    """`root` is where the spec was loaded from, `machine` and `namespace` where the plan was made."""
 
+    machine: str
+    namespace: str
     root: str
     content: Content
     steps: tuple[SavedStep, ...]
 
     @classmethod
     def of(cls, root: Path, content: Content, plan: Plan) -> SavedPlan:
-        return cls(str(root.absolute()), content, tuple(map(_step, plan.steps)))
+        """Of a plan for the gateway of this network namespace."""
+        steps = tuple(map(_step, plan.steps))
+        return cls(os.uname().nodename, namespace(), str(root.absolute()), content, steps)
+
+    def refuse_other_place(self) -> None:
+        """ConflictError on another machine, or in another network namespace, although it may look the same."""
+        machine = os.uname().nodename
+        if self.machine != machine:
+            there = f"on {printable(self.machine)}, and this is {machine}"
+        elif self.namespace != namespace():
+            there = "in another network namespace, or before this boot"
+        else:
+            return
+        raise ConflictError(f"plan: it was made {there}; nothing was changed", hint="plan here")
 
     def refuse_other_spec(self, found: Content | None) -> None:
         """`found` is what `root` holds now; None: it is not there any more. ConflictError for another spec."""
@@ -70,12 +90,14 @@ class SavedPlan:
     def json(self) -> bytes:
         files = {name: b64encode(data).decode() for name, data in self.content.files.items()}
         rest = {
+            "machine": self.machine,
+            "namespace": self.namespace,
             "root": self.root,
             "gateway": self.content.gateway,
             "files": files,
             "steps": [asdict(step) for step in self.steps],
         }
-        return MAGIC + json.dumps(rest, indent=1).encode()[1:] + b"\n"
+        return MAGIC + sealed(rest)[1:]
 
 
 def is_saved_plan(path: Path) -> bool:
@@ -89,11 +111,12 @@ def is_saved_plan(path: Path) -> bool:
 def read(path: Path) -> SavedPlan:
     """Raises NviError."""
     try:
-        data = json.loads(path.read_bytes())
+        data = opened({name: value for name, value in json.loads(path.read_bytes()).items() if name != _MARK})
         files = {str(name): b64decode(text, validate=True) for name, text in data["files"].items()}
         steps = tuple(SavedStep(**step) for step in data["steps"])
-        return SavedPlan(str(data["root"]), Content(str(data["gateway"]), files), steps)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = Content(str(data["gateway"]), files)
+        return SavedPlan(str(data["machine"]), str(data["namespace"]), str(data["root"]), content, steps)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NviError(
             f"{path}: reading the plan: {error}", hint="make it again: nvictl plan --out FILE DIR"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab import GatewayHost
+from nvi_operator.rollout.saved_plan import MAGIC
+from tests.lab import GatewayHost, Lab, dual_wan
 from tests.lab.command import ROOT
 from tests.netns.scenarios import spec
 from tests.netns.test_history import WITHOUT_WEB
@@ -48,8 +50,73 @@ def test_a_saved_plan_is_applied_where_spec_and_kernel_are_what_it_was_made_of(
     assert "Applied and verified" in gateway.nvictl("apply", file).stdout
     assert not gateway.differences(WITHOUT_WEB)
     assert gateway.nvictl("apply", file, check=False).returncode == 1  # it is done already
-    file.write_bytes(file.read_bytes()[:-100])
-    assert "reading the plan" in gateway.nvictl("apply", file, check=False).stderr
+
+
+def test_a_saved_plan_is_for_the_machine_and_the_namespace_that_it_was_made_in(
+    gateway: GatewayHost, tmp_path: Path
+) -> None:
+    """A spare machine with the same interfaces, and the same spec, would take the same steps."""
+    file = tmp_path / "plan"
+    gateway.nvictl("plan", gateway.spec(spec()), "--out", file)
+    command = [sys.executable, "-m", "nvi_operator", "apply", str(file), "--netns", gateway.host.netns]
+    elsewhere = ["unshare", "--uts", "sh", "-c", 'hostname spare && exec "$@"', "sh", *command]
+    done = subprocess.run(elsewhere, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, f"plan: it was made on {os.uname().nodename}, and this is spare" in done.stderr) == (
+        1,
+        True,
+    )
+    with Lab() as lab:
+        twin = GatewayHost(dual_wan(lab).gateway)
+        refused = twin.nvictl("apply", file, check=False)
+        assert "plan: it was made in another network namespace" in refused.stderr
+        assert twin.nvictl("status", check=False).returncode != 0
+    assert "Applied and verified" in gateway.nvictl("apply", file).stdout
+
+
+def test_a_plan_that_another_lease_would_change_is_refused_before_its_first_step(
+    gateway: GatewayHost, tmp_path: Path
+) -> None:
+    file = tmp_path / "plan"
+    gateway.nvictl("plan", gateway.spec(spec().replace("addresses: 203.0.113.2", "addresses: auto")), "--out", file)
+    gateway.host.ip("addr del 203.0.113.2/29 dev wan0", "addr add 203.0.113.3/29 dev wan0")
+    refused = gateway.nvictl("apply", file, check=False)
+    assert "plan: the kernel is no longer what the plan was made of; nothing was changed" in refused.stderr
+    assert "nvi0" not in gateway.host.run("ip", "-br", "link").stdout
+
+
+def test_an_included_file_is_a_part_of_the_plan(gateway: GatewayHost, tmp_path: Path) -> None:
+    file, text = tmp_path / "plan", spec() + "  forwardsFrom: many.csv\n"
+    directory = gateway.spec(text)
+    many = directory / "many.csv"
+    many.write_text("name,at,ports,to\nmail,isp-a,25/tcp,192.168.1.80\n")
+    gateway.nvictl("plan", directory, "--out", file)
+    many.write_text("name,at,ports,to\nmail,isp-a,26/tcp,192.168.1.80\n")
+    assert "planned/many.csv" in gateway.nvictl("apply", file, check=False).stderr
+
+
+def test_a_damaged_or_edited_plan_is_told_and_no_other_file_becomes_one(gateway: GatewayHost, tmp_path: Path) -> None:
+    directory, file = gateway.spec(spec()), tmp_path / "plan"
+    file.touch(0o644)  # as by mktemp, and open to others
+    gateway.nvictl("plan", directory, "--out", file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    good = file.read_bytes()
+    steps = good.index(b'"action":"create"')
+    for bad, why in (
+        (good[:-100], "reading the plan"),
+        (
+            good[:steps] + good[steps:].replace(b"create", b"update", 1),
+            "its checksum differs: it was damaged or edited",
+        ),
+        (MAGIC + b'"a":' + b"[" * 100_000, "reading the plan: "),
+    ):
+        file.write_bytes(bad)
+        refused = gateway.nvictl("apply", file, check=False)
+        assert (refused.returncode, why in refused.stderr, "Traceback" in refused.stderr) == (1, True, False)
+    refused = gateway.nvictl("plan", directory, "--out", directory / "gateway.yaml", check=False)
+    assert "it is there already, and is no saved plan" in refused.stderr
+    assert (directory / "gateway.yaml").read_text() == spec()
+    assert gateway.nvictl("plan", directory, "--out", "/dev/null").returncode == 0
+    assert Path("/dev/null").is_char_device()
 
 
 def test_a_saved_state_gives_the_plan_of_the_gateway_to_a_user_elsewhere(gateway: GatewayHost) -> None:

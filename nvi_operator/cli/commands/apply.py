@@ -26,6 +26,7 @@ def _saved(context: Context) -> int:
 
     arguments = context.arguments
     path, saved = arguments.spec, read(arguments.spec)
+    saved.refuse_other_place()
     arguments.spec, arguments.gateway = Path(saved.root), saved.content.gateway
     arguments.host = host_of(saved.content) or arguments.host
     now = content_of(context.load(), arguments.spec) if arguments.spec.exists() else None

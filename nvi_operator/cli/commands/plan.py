@@ -53,14 +53,24 @@ def _against(context: Context) -> tuple[str, Plan]:
 
 
 def _save(context: Context, plan: Plan) -> None:
+    """In a file that only its owner can read. NviError where another kind of file is there."""
+    from nvi_operator.errors import NviError
     from nvi_operator.rollout.content import content_of
-    from nvi_operator.rollout.saved_plan import SavedPlan
+    from nvi_operator.rollout.saved_plan import SavedPlan, is_saved_plan
 
     arguments = context.arguments
+    path = arguments.out
     saved = SavedPlan.of(arguments.spec, content_of(context.loaded(), arguments.spec), plan)
-    descriptor = os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with errors_named(arguments.out), open(descriptor, "wb") as file:
-        file.write(saved.json())
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with errors_named(path):
+        if path.is_file():
+            if path.stat().st_size and not is_saved_plan(path):
+                raise NviError(f"{path}: it is there already, and is no saved plan", hint="name another file")
+            path.unlink()  # others may be able to read it
+        elif path.exists():  # a pipe, or a device
+            flags = os.O_WRONLY
+        with open(os.open(path, flags, 0o600), "wb") as file:
+            file.write(saved.json())
 
 
 def _files(parser: ArgumentParser) -> None:

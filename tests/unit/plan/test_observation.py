@@ -16,7 +16,8 @@ from nvi_operator.kmod.facts import DkmsBuild, ModuleFacts, ModuleFile
 from nvi_operator.language.load.loader import load_directory
 from nvi_operator.language.model.settings import Numbers
 from nvi_operator.plan.compile import desired_state
-from nvi_operator.plan.observation import Observation, read_observation, sealed
+from nvi_operator.plan.observation import Observation, read_observation
+from nvi_operator.plan.sealed import sealed
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import dry_run
 from nvi_operator.state.fib_rule import FibRule
