@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import ConflictError, NviError
@@ -48,6 +49,47 @@ class InForce:
     origin: Origin | None = None
 
 
+class JudgedGateway(Protocol):
+    """What a judge asks of the gateway that it decides for (`service.py`)."""
+
+    def failing_checks(self) -> Mapping[str, str]:
+        """The checks that do not work with the spec in force, and why. Waits for answers."""
+        ...
+
+    def is_vacant(self) -> bool:
+        """Is no gateway in the kernel? Raises NviError."""
+        ...
+
+
+class JudgedSource(Protocol):
+    """What a judge asks of where the spec comes from."""
+
+    def trial(self) -> Confirm | None:
+        """The confirmation that it asks for where no policy does."""
+        ...
+
+    def was_reached(self) -> bool:
+        """Has it answered since the daemon began?"""
+        ...
+
+    def proven(self, pending: PendingRevision) -> bool:
+        """Has it answered since this revision holds?"""
+        ...
+
+
+class DirectorySource:
+    """A directory is always within reach, so that it proves nothing."""
+
+    def trial(self) -> None:
+        return None
+
+    def was_reached(self) -> bool:
+        return True
+
+    def proven(self, pending: PendingRevision) -> bool:
+        return False
+
+
 class Judge:
     """`root` is where specs are loaded from, `exclusive` the gateway's lock; `emit` gets what happens."""
 
@@ -62,11 +104,15 @@ class Judge:
         now: Callable[[], Moment] = waiter.now,
         arm: Callable[[int, float], None] = waiter.arm,
         wall: Callable[[], float] = time.time,
-        needs: Callable[[], Confirm | None] = lambda: None,
+        *,
+        gateway: Callable[[], JudgedGateway],
+        source: JudgedSource,
+        has_checks: bool = False,
     ) -> None:
-        """`needs`: what the source asks for where no policy does."""
-        self._needs = needs
-        self.proven: Callable[[PendingRevision], bool] = lambda pending: False  # as `daemon/proof.py` has it
+        """`has_checks`: the gateway has checks beside those of its specs."""
+        self._gateway = gateway
+        self._source = source
+        self._has_checks = has_checks
         self._checked: str | None = None  # the digest of the pending content whose checks pass
         self._wall = wall
         self._was_suspended = False  # at the last reconcile
@@ -78,9 +124,6 @@ class Judge:
         self._emit = emit
         self._waiting: tuple[int, str] | None = None  # the pending revision at the last reconcile, and its digest
         self._policy = policy
-        self.has_checks = False  # beside those of specs
-        self.is_first: Callable[[], bool] = lambda: False  # may a spec be given up for no gateway? May raise NviError
-        self.failing: Callable[[], Mapping[str, str]] = dict  # checks of the spec in force that do not work, and why
         self._now = now
         self._arm = arm
         self._last: tuple[LoadedSpec, InForce] | None = None  # of the directory's spec
@@ -147,7 +190,7 @@ class Judge:
         proof do; it needs no confirmation by hand.
         """
         self._trial = None
-        policy = self._policy or self._needs() or (BY_CHECKS if self.has_checks or spec.spec.checks else None)
+        policy = self._policy or self._source.trial() or (BY_CHECKS if self._has_checks or spec.spec.checks else None)
         if policy is None:
             return
         back = found.pending.back if found.pending else None
@@ -156,7 +199,7 @@ class Judge:
         except HistoryError as error:
             self._emit(Note(note=f"{error.message}: {spec.name} is applied without confirmation"))
         else:
-            if back is None and policy.by != "hand" and self.is_first():
+            if back is None and policy.by != "hand" and self._is_first():
                 back = ReturnTarget(0, NO_GATEWAY)
         if back is not None and back.content != own.content:
             self._trial = Trial(
@@ -166,8 +209,12 @@ class Judge:
                 back,
                 now=self._now,
                 arm=self._arm,
-                failing=lambda: self.failing(),
+                failing=lambda: self._gateway().failing_checks(),
             )
+
+    def _is_first(self) -> bool:
+        """May a spec be given up for no gateway? Raises NviError. What could not be reached before proves nothing."""
+        return self._source.was_reached() and not self._history.was_damaged and self._gateway().is_vacant()
 
     def is_new(self, used: InForce) -> bool:
         """Is it a spec that never held, as far as is known?"""
@@ -271,9 +318,14 @@ class Judge:
     def _prove(self) -> None:
         """A revision with this proof is confirmed once the source answers and the checks pass."""
         pending = self._decisions.read().pending
-        if pending is None or pending.by != "proof" or not pending.left(self._now()) or not self.proven(pending):
+        if (
+            pending is None
+            or pending.by != "proof"
+            or not pending.left(self._now())
+            or not self._source.proven(pending)
+        ):
             return
-        failing = {} if self._checked == pending.digest else self.failing()
+        failing = {} if self._checked == pending.digest else self._gateway().failing_checks()
         with self._exclusive(), suppress(ConflictError):  # where its time ended meanwhile
             if judge(self._decisions, pending, failing):
                 return  # the loop finds it overdue
@@ -300,31 +352,3 @@ class Judge:
             if found.suspension is not None and found.suspension.until is not None and self._was_suspended:
                 times.append(max(0.0, found.suspension.until - self._wall()))
         return min(times, default=None)
-
-
-class DeadlineStation:
-    """Wakes the daemon's loop when a confirmation is due. `on_due` is called again each second until it is not."""
-
-    def __init__(self, judge: Judge, on_due: Callable[[], None], now: Callable[[], float]) -> None:
-        import select
-
-        self._judge = judge
-        self._on_due = on_due
-        self._now = now
-        self._again = float("-inf")
-        self._epoll = select.epoll()  # nothing to read
-
-    def close(self) -> None:
-        self._epoll.close()
-
-    def fileno(self) -> int:
-        return self._epoll.fileno()
-
-    def next_due(self) -> float:
-        left = self._judge.due_in()
-        return float("inf") if left is None else max(self._now() + left, self._again)
-
-    def step(self) -> None:
-        if self.next_due() <= self._now():
-            self._again = self._now() + 1.0
-            self._on_due()

@@ -56,6 +56,7 @@ class Loop:
         backoff: Backoff | None = None,
         fights: Fights | None = None,
         stations: Sequence[Station] = (),
+        wakeup: Wakeup | None = None,
     ) -> None:
         self._reconcile = reconcile
         self._directory = directory
@@ -69,7 +70,7 @@ class Loop:
         self._fights = fights or Fights()
         self._schedule = Schedule(rescan_seconds, backoff or Backoff())
         self._stations = stations
-        self._wakeup = Wakeup()
+        self._wakeup = wakeup or Wakeup()
         self._stopping = False
         self._ready = False
         self._last = Outcome()  # without its plan

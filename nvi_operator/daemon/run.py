@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from nvi_operator.daemon.answers import Answers
 from nvi_operator.daemon.control.place import ControlPlace
 from nvi_operator.daemon.control.server import ControlServer
 from nvi_operator.daemon.control.streams import Streams
-from nvi_operator.daemon.fetcher import Fetcher
+from nvi_operator.daemon.deadline import DeadlineStation
+from nvi_operator.daemon.git_source import FollowedGit
 from nvi_operator.daemon.hooks import EventHook, Hooks
 from nvi_operator.daemon.interfaces import Station
 from nvi_operator.daemon.invalidation import Invalidation
 from nvi_operator.daemon.journal import log_sink
-from nvi_operator.daemon.judge import DeadlineStation, Judge
+from nvi_operator.daemon.judge import DirectorySource, Judge
 from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.probes.record import HealthRecord
-from nvi_operator.daemon.proof import Proof
 from nvi_operator.daemon.recording import Recording
 from nvi_operator.daemon.service import NO_CHECKS, Daemon
-from nvi_operator.daemon.sync import Sync, trial_of
+from nvi_operator.daemon.sync import Sync
 from nvi_operator.daemon.trigger import Trigger
+from nvi_operator.daemon.wakeup import Wakeup
 from nvi_operator.errors import CapabilityError, NviError
-from nvi_operator.events.event import Note
 from nvi_operator.events.record import EventLog
 from nvi_operator.history.decisions import DecisionsFile
 from nvi_operator.history.store import History
@@ -74,24 +75,18 @@ def run_daemon(
     network namespace.
     """
 
-    def say(text: str) -> None:
-        print(text, flush=True)
-
-    def note(text: str) -> None:
-        event_log.add(Note(note=text))
-
     event_log = EventLog()
     event_log.listeners.append(log_sink())
     checkouts = Checkouts(state_directory() / "git")
-    path = path or checkouts.spec
-    directory = (
-        SpecDirectory(path, gateway, host)
-        if git is None
-        else fetched_directory(checkouts, git.url.text, gateway, host)
-    )
+    root = path or checkouts.spec
+    if git is None:
+        directory = SpecDirectory(root, gateway, host)
+    else:
+        directory = fetched_directory(checkouts, git.url.text, gateway, host)
     lock = GatewayLock(
-        cookie(), f"nvictl run {git.url if git else os.path.abspath(path)}", wait=LOCK_SECONDS, say=say
+        cookie(), f"nvictl run {git.url if git else os.path.abspath(root)}", wait=LOCK_SECONDS, say=_say
     )
+    wakeup = Wakeup()
     with (
         closing(lock),
         lock.running(),
@@ -99,22 +94,36 @@ def run_daemon(
         CachedKernel(events, lock) as kernel,
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
-        closing(Prober(record=HealthRecord(cookie(), say))) as prober,
+        closing(Prober(record=HealthRecord(cookie(), _say))) as prober,
         closing(Hooks(hooks, event_log)) as told,
         History(state_directory()) as revisions,
         ExitStack() as stack,
     ):
         sweep()
         decisions = DecisionsFile(state_directory(), keeps_on=True)
-        recording = Recording(revisions, path, note)
+        followed = None
+        if git is not None:
+            followed = FollowedGit(
+                git,
+                host or os.uname().nodename,
+                checkouts,
+                decisions,
+                exclusive=lock.changing,
+                emit=event_log.add,
+                wake=wakeup.put,
+                signatures=signatures,
+            )
+            stack.enter_context(closing(followed))
         judge = Judge(
             decisions,
             revisions,
-            path,
+            root,
             lock.changing,
             lambda event: event_log.add(daemon.named(event)),
             confirm,
-            needs=lambda: trial_of(checkouts) if git else None,
+            gateway=lambda: daemon,
+            source=followed or DirectorySource(),
+            has_checks=bool(checks),
         )
         daemon = Daemon(
             directory,
@@ -122,48 +131,16 @@ def run_daemon(
             prober,
             force=force,
             invalidation=invalidation,
-            recording=recording,
+            recording=Recording(revisions, root, event_log.note),
             judge=judge,
-            lock_out=LockOut(protect, git.url if git else None, note),
+            lock_out=LockOut(protect, git.url if git else None, event_log.note),
             checks=checks,
         )
-        judge.failing, judge.has_checks = daemon.failing_checks, bool(checks)
-        judge.is_first = lambda: not revisions.was_damaged and daemon.is_vacant()
-        deadline = DeadlineStation(judge, lambda: loop.trigger(Reason.CONFIRM), time.monotonic)
-        stations: list[Station] = [streams, prober, told, deadline]
-        sync = None
-        if git is not None:
-            fetcher = Fetcher(
-                git,
-                host or os.uname().nodename,
-                checkouts,
-                event_log.add,
-                lambda: loop.trigger(Reason.SOURCE),
-                signatures=signatures,
-            )
-            proof = Proof(
-                decisions,
-                lock.changing,
-                fetcher.reach,
-                lambda: loop.trigger(Reason.CONFIRM),
-                lambda: fetcher.answered,
-            )
-            judge.proven = proof.of
-            # What was not reached before proves nothing, where no gateway was there yet.
-            judge.is_first = lambda: (
-                fetcher.state.fetched is not None and not revisions.was_damaged and daemon.is_vacant()
-            )
-            stations += [stack.enter_context(closing(fetcher)), stack.enter_context(closing(proof))]
-            sync = Sync(fetcher)
-
-        def reconcile_and_tell(trigger: Trigger) -> Outcome:
-            outcome = daemon.reconcile(trigger)
-            if sync is not None:
-                sync.reconciled(trigger, outcome)
-            return outcome
-
+        deadline = DeadlineStation(judge, partial(wakeup.put, Reason.CONFIRM), time.monotonic)
+        stations = [streams, prober, told, deadline, *(followed.stations if followed else ())]
+        sync = followed.sync if followed else None
         loop = Loop(
-            reconcile_and_tell,
+            _told_to(sync, daemon.reconcile) if sync else daemon.reconcile,
             directory=directory,
             events=events,
             emit=event_log.add,
@@ -171,26 +148,38 @@ def run_daemon(
             rescan_seconds=rescan_seconds,
             kernel_lines=kernel_lines,
             stations=stations,
+            wakeup=wakeup,
         )
-        prober.on_change = lambda: loop.trigger(Reason.HEALTH)
-        where = os.path.abspath(path)
-        answers = Answers(loop, event_log, where, daemon.look, prober.told, sync, decisions.read)
+        prober.on_change = partial(wakeup.put, Reason.HEALTH)
+        answers = Answers(loop, event_log, os.path.abspath(root), daemon.look, prober.told, sync, decisions.read)
         with control(streams, event_log, answers), published(metrics, event_log, answers, stations):
             loop.run()
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _told_to(sync: Sync, reconcile: Callable[[Trigger], Outcome]) -> Callable[[Trigger], Outcome]:
+    """The same reconcile, of whose end `nvictl sync` is told."""
+
+    def reconcile_and_tell(trigger: Trigger) -> Outcome:
+        outcome = reconcile(trigger)
+        sync.reconciled(trigger, outcome)
+        return outcome
+
+    return reconcile_and_tell
 
 
 @contextmanager
 def control(streams: Streams, event_log: EventLog, answers: Answers) -> Iterator[None]:
     """Within, the control socket is there. A gateway works without it."""
 
-    def note(text: str) -> None:
-        event_log.add(Note(note=text))
-
     try:
-        place = ControlPlace(note)
+        place = ControlPlace(event_log.note)
     except NviError as error:
-        note(f"{error.message}: nvictl events and status cannot ask this daemon")
+        event_log.note(f"{error.message}: nvictl events and status cannot ask this daemon")
         yield
         return
     trusted = frozenset({0, os.geteuid()})
@@ -220,9 +209,7 @@ def published(
     with ExitStack() as stack:
         for target in targets:
             if target.startswith("/"):
-                station: Station = stack.enter_context(
-                    closing(Textfile(Path(target), metrics.text, lambda text: event_log.add(Note(note=text))))
-                )
+                station: Station = stack.enter_context(closing(Textfile(Path(target), metrics.text, event_log.note)))
             else:
                 station = streams = stack.enter_context(closing(Streams(most=MOST, for_root=0)))
                 streams.listen(listener(target), MetricsPage(metrics.page))

@@ -10,19 +10,9 @@ from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.errors import NviError
 from nvi_operator.events.moment import iso
 from nvi_operator.reconcile.outcome import Outcome, Reason
-from nvi_operator.rollout.trial import Confirm
-from nvi_operator.sources.git.checkouts import Checkouts
 from nvi_operator.sources.git.refs import short_ref
 from nvi_operator.view.plan import done
 from nvi_operator.view.status import SourceStatus
-
-TRIAL_SECONDS = 300.0  # within which a testing branch's commit is to be confirmed, where no policy says otherwise
-
-
-def trial_of(checkouts: Checkouts) -> Confirm | None:
-    """A testing branch is followed on trial."""
-    found = checkouts.checkout()
-    return Confirm(TRIAL_SECONDS) if found is not None and found.is_testing else None
 
 
 class Sync:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.events.event import GatewayEvent, event_fields
+from nvi_operator.events.event import GatewayEvent, Note, event_fields
 from nvi_operator.events.moment import iso
 
 KEPT = 500  # records that a history holds
@@ -59,6 +59,9 @@ class EventLog:
         self._records.append(record)
         for listener in self.listeners:
             listener(record)
+
+    def note(self, text: str) -> None:
+        self.add(Note(note=text))
 
     def last(self, count: int) -> tuple[Record, ...]:
         """The last ones, the oldest first."""

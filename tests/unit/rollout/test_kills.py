@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +60,32 @@ STATES = {"old": desired(OLD), "new": desired(NEW)}
 
 
 @dataclass
+class Unchecked:
+    """A gateway without checks."""
+
+    kernel: FakeKernel
+
+    def failing_checks(self) -> Mapping[str, str]:
+        return {}
+
+    def is_vacant(self) -> bool:
+        return not self.kernel.objects
+
+
+@dataclass
+class Source:
+    """Within reach, and asks for no trial."""
+
+    proven: Callable[[PendingRevision], bool]
+
+    def trial(self) -> None:
+        return None
+
+    def was_reached(self) -> bool:
+        return True
+
+
+@dataclass
 class World:
     """What outlives a process."""
 
@@ -72,6 +98,12 @@ class World:
     def start(self, fault: Callable[[str], None], spec: LoadedSpec, by: str = "hand") -> None:
         """A daemon starts, and makes one reconcile; a second one where its question was answered meanwhile."""
         decisions, history = DecisionsFile(self.directory, keeps_on=True), History(self.directory)
+        asked: list[PendingRevision] = []
+
+        def proven(pending: PendingRevision) -> bool:
+            asked.append(pending)
+            return len(asked) > 1 and self.answers
+
         with faults(self.kernel, fault), history:
             judge = Judge(
                 decisions,
@@ -82,14 +114,9 @@ class World:
                 Confirm(60.0, by),
                 lambda: self.moment,
                 lambda *_: fault("arm"),
+                gateway=lambda: Unchecked(self.kernel),
+                source=Source(proven),
             )
-            asked: list[PendingRevision] = []
-
-            def proven(pending: PendingRevision) -> bool:
-                asked.append(pending)
-                return len(asked) > 1 and self.answers
-
-            judge.proven = proven
             recording = Recording(history, Path("."), lambda text: None)
             try:
                 used = judge.in_force(spec)
@@ -206,7 +233,7 @@ def test_a_proof_that_was_interrupted_is_begun_again_and_ends_as_the_remote_answ
     ended = set()
     for seed in range(rounds // 2):
         draw, world = Random(seed), World(tmp_path / str(seed))
-        world.start(no_fault, OLD, "proof")
+        world.start(no_fault, OLD)  # by hand: the first needs no confirmation
         world.answers = draw.random() < 0.5
         with suppress(Killed):
             world.start(fault_at(draw.randrange(1, 60), "kill"), NEW, "proof")
@@ -231,6 +258,7 @@ def test_what_comes_while_the_first_revision_waits_returns_to_it_where_it_was_pr
     tmp_path: Path, answers: bool
 ) -> None:
     world, decisions, told = World(tmp_path), DecisionsFile(tmp_path), list[str]()
+    source = Source(lambda pending: False)
     with History(tmp_path) as history:
         judge = Judge(
             decisions,
@@ -241,13 +269,14 @@ def test_what_comes_while_the_first_revision_waits_returns_to_it_where_it_was_pr
             Confirm(60.0, "proof"),
             lambda: world.moment,
             lambda *_: None,
+            gateway=lambda: Unchecked(world.kernel),
+            source=source,
         )
-        judge.is_first = lambda: True
         recording = Recording(history, Path("."), lambda text: None)
 
         def applied(spec: LoadedSpec) -> PendingRevision:
             used = judge.in_force(spec)
-            judge.proven = lambda pending: False
+            source.proven = lambda pending: False
             recording.begin(used, delta=False)
             compiler = Compiler("edge", spec.spec)
             outcome = reconcile(world.kernel, compiler, on_step=lambda step: judge.step(recording.step(step)))
@@ -257,7 +286,7 @@ def test_what_comes_while_the_first_revision_waits_returns_to_it_where_it_was_pr
             return pending
 
         assert applied(OLD).back.revision == 0
-        judge.proven = lambda pending: answers  # as the fetch that brought the next commit
+        source.proven = lambda pending: answers  # as the fetch that brought the next commit
         assert applied(NEW).back.revision == (1 if answers else 0)
         assert ("confirmed" in told) is answers
 
