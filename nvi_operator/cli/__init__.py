@@ -7,14 +7,15 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
 from nvi_operator.cli.parser import error_code, find, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code. Without `argv`: that of this process, which then ends."""
-    # pydantic would read the records of all installed packages, in search of plugins.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _look_for_no_plugins()
     enabled = gc.isenabled()
     gc.disable()  # a command ends soon; looking for cycles would take a fifth of its time
     try:
@@ -24,6 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             gc.freeze()  # the process ends: else the interpreter looks for cycles after all, for a fifth of the time
         if enabled:
             gc.enable()
+
+
+def _look_for_no_plugins() -> None:
+    """pydantic would read the records of all installed packages, in search of plugins.
+
+    What looks for them imports importlib.metadata before it asks whether it is to look: a fifth of `import pydantic`.
+    """
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        finder: Any = ModuleType("pydantic.plugin._loader")
+        finder.get_plugins = tuple
+        sys.modules[finder.__name__] = finder
 
 
 def _run(argv: Sequence[str] | None) -> int:
