@@ -111,12 +111,12 @@ def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Posit
             merged.sections.setdefault(section, number)
     for section in language.switched & merged.data.keys():
         _leave_out_disabled(merged, section)
-    fields = {
+    fields: dict[str, Any] = {
         language.attributes[section]: tuple(value) if language.by_name[section].join is Join.IN_ORDER else value
         for section, value in merged.data.items()
     }
     # All of it is valid: validating 100,000 entries again would take as long as reading them.
-    return language.spec().model_copy(update=fields), merged.where, merged.problems
+    return language.spec.model_construct(None, **fields), merged.where, merged.problems
 
 
 def _single(merged: _Merged, number: int, section: str, value: Any) -> None:
