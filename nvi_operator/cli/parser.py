@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
 from nvi_operator import __version__
@@ -60,38 +62,55 @@ def _named(argv: Sequence[str]) -> str | None:
 def make_parser(only: str | None = None) -> _Parser:
     """Man page and shell completion are made from it as well. `only`: with no other command than this one."""
     found = commands.load(None if only is None else [only]).values()
+    width = _width()
     parser = _Parser(
         prog="nvictl",
         description="A declarative network operator for Linux NAT gateways.",
-        epilog="exit codes:\n" + "".join(f"  {meaning}:\n{names}\n" for names, meaning in _exit_codes(found)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_exit_codes(found) if only is None else None,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=width),
     )
     parser.add_argument("--version", action="version", version=f"nvictl {__version__}")
     options.netns(parser)  # as `ip` has it, before the command; after it works as well
-    _add(parser, "command", found)
+    _add(parser, "command", found, partial(argparse.HelpFormatter, width=width))
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, word: str, found: Iterable[Command]) -> None:
-    subparsers = parser.add_subparsers(dest=word, required=True, metavar=word.upper())
+def _width() -> int:
+    """Of help, in characters. argparse would ask shutil, which it imports, for every option."""
+    columns = 0
+    with suppress(ValueError):
+        columns = int(os.environ.get("COLUMNS", 0))
+    with suppress(OSError):
+        columns = columns or os.get_terminal_size().columns
+    return (columns or 80) - 2
+
+
+def _add(parser: argparse.ArgumentParser, word: str, found: Iterable[Command], formatter: Any) -> None:
+    # With `prog`, because argparse would format the usage of the parser to find it out.
+    subparsers = parser.add_subparsers(dest=word, required=True, metavar=word.upper(), prog=parser.prog)
     for command in found:
         text = command.help
-        made = subparsers.add_parser(command.name, help=text, description=text[0].upper() + text[1:] + ".")
+        made = subparsers.add_parser(
+            command.name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=formatter
+        )
         for option in command.options:
             option(made)
         if command.actions:
-            _add(made, "action", command.actions)
+            _add(made, "action", command.actions, formatter)
 
 
-def _exit_codes(found: Iterable[Command]) -> Iterable[tuple[str, str]]:
-    """Commands with the same exit codes, and what these mean."""
+def _exit_codes(found: Iterable[Command]) -> str:
+    """For people: commands with the same exit codes, and what these mean."""
+    import textwrap
+
     rows: dict[tuple[str, str], list[str]] = {}
     for command in found:
         within = f"{command.name} " if command.actions else ""
         for one in command.actions or (command,):
             rows.setdefault((within, one.exits.meaning), []).append(f"{one.name} {one.exits.option}".rstrip())
     indent = "    "
-    return [
+    listed = [
         (textwrap.fill(within + " ".join(names), 78, initial_indent=indent, subsequent_indent=indent), meaning)
         for (within, meaning), names in rows.items()
     ]
+    return "exit codes:\n" + "".join(f"  {meaning}:\n{names}\n" for names, meaning in listed)
