@@ -11,6 +11,11 @@ from pathlib import Path
 
 import grimp
 
+from nvi_operator.language.model.base import Model
+from nvi_operator.language.model.gateway import Gateway
+from nvi_operator.language.model.sections import LANGUAGE
+from nvi_operator.language.operator.model import Operator
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "nvi_operator"
 TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
@@ -59,3 +64,15 @@ def test_the_name_of_a_public_class_names_one_class() -> None:
     trees = (ast.parse(path.read_bytes()) for path in PACKAGE.rglob("*.py"))
     names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
     assert {name: count for name, count in names.items() if count > 1 and not name.startswith("_")} == {}
+
+
+def test_pydantic_has_no_annotation_of_a_model_to_evaluate() -> None:
+    todo: list[type] = [Model]
+    annotated: dict[str, object] = {}
+    for model in todo:
+        todo += model.__subclasses__()
+    for model in (*todo, *LANGUAGE.bulk.values()):
+        if model.__module__.startswith("nvi_operator."):
+            annotated |= {f"{model.__name__}.{name}": it for name, it in model.__annotations__.items()}
+    assert {f"{Gateway.__name__}.spec", f"{Operator.__name__}.spec", "Forward.ports"} <= annotated.keys()
+    assert [name for name, annotation in annotated.items() if isinstance(annotation, str)] == []

@@ -4,8 +4,6 @@ A name is replaced by the set's prefixes when the field is validated, so that no
 they hold comes as pydantic's validation context (`KnownSets`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any

@@ -1,8 +1,6 @@
 """Assertions: what has to hold of packets, whatever the rest of a spec says. `validate` and `plan` check them."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -230,7 +228,7 @@ class Assertion(Entry):
     )
 
     @model_validator(mode="after")
-    def _says_something(self) -> Assertion:
+    def _says_something(self) -> Self:
         if not (self.only or self.never or self.reaches or self.by or self.as_):
             raise ValueError("nothing has to hold: give at least one of only, never, reaches, by and as")
         if self.never == ALL and (self.only or self.reaches or self.by or self.as_):

@@ -1,7 +1,5 @@
 """What all models of the spec language have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -15,7 +13,11 @@ ENABLED = "false: it is checked by itself, and otherwise counts as if it were no
 
 
 class Model(BaseModel):
-    """Frozen, strict, camelCase in YAML, no unknown fields."""
+    """Frozen, strict, camelCase in YAML, no unknown fields.
+
+    Modules of models have no `from __future__ import annotations`: pydantic would compile and evaluate each text when
+    a command starts (docs/adr/0024-start-up.md).
+    """
 
     model_config = ConfigDict(
         frozen=True,

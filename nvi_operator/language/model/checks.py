@@ -1,9 +1,7 @@
 """Checks: what has to work after a change that worked before it, or the change is given up."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -45,11 +43,6 @@ Command = Annotated[
 NetnsName = Annotated[str, BeforeValidator(_netns), WithJsonSchema({"type": "string"})]
 
 
-def together(spec: Mapping[str, Check], operator: Mapping[str, Check]) -> dict[str, Check]:
-    """The checks of a gateway's spec, and those of the Operator document, which may have the same names."""
-    return {**spec, **{f"{name} (operator)" if name in spec else name: check for name, check in operator.items()}}
-
-
 class Check(Entry, Probe):  # pydantic takes the fields of the last base first
     """Something that has to work. A change after which a check fails that worked before it is given up."""
 
@@ -68,7 +61,7 @@ class Check(Entry, Probe):  # pydantic takes the fields of the last base first
     within: float = Field(5.0, ge=0.1, le=60, description="Seconds for an answer. Probes ask again each second.")
 
     @model_validator(mode="after")
-    def _asks_one(self) -> Check:
+    def _asks_one(self) -> Self:
         given = [field for field in ("ping", "tcp", "dns", "http", "command") if getattr(self, field) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of ping, tcp, dns, http and command")
@@ -85,3 +78,8 @@ class Check(Entry, Probe):  # pydantic takes the fields of the last base first
         if self.from_ and self.from_.version != self.address.version:
             raise ValueError(f"from {self.from_} and {self.address} are of two families")
         return self
+
+
+def together(spec: Mapping[str, Check], operator: Mapping[str, Check]) -> dict[str, Check]:
+    """The checks of a gateway's spec, and those of the Operator document, which may have the same names."""
+    return {**spec, **{f"{name} (operator)" if name in spec else name: check for name, check in operator.items()}}

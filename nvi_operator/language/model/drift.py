@@ -3,8 +3,6 @@
 The translation, the way into it and the guards are always healed: without them packets could leave untranslated.
 """
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 

@@ -6,9 +6,7 @@ Forwards, 1:1 and twice NAT, which a gateway may have by the ten thousand, are i
 No field is a mark, a table number or a rule priority, save in `Numbers`.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -46,7 +44,7 @@ class RouteExceptions(Model):
     to: Maybe[SelectedNetworks] = Field(None, description="Destination prefixes, after translation.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> RouteExceptions:
+    def _says_something(self) -> Self:
         if not (self.from_ or self.to):
             raise ValueError("give at least one of from and to")
         return self
@@ -81,7 +79,7 @@ class RouteSpec(Entry):
     )
 
     @model_validator(mode="after")
-    def _says_something(self) -> RouteSpec:
+    def _says_something(self) -> Self:
         if not (self.from_ or self.to or self.in_ or self.mark):
             raise ValueError("give at least one of from, to, in and mark")
         return self

@@ -2,9 +2,7 @@
 judges by it.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -97,7 +95,7 @@ class Probe(Model):
     host: Maybe[DnsName] = Field(None, description="The server's name, where it serves several.")
 
     @model_validator(mode="after")
-    def _asks_one(self) -> Probe:
+    def _asks_one(self) -> Self:
         given = [field for field in ("ping", "tcp", "dns", "http") if getattr(self, field) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of ping, tcp, dns and http")
@@ -155,7 +153,7 @@ class _Question(Model):
     name: Maybe[DnsName] = Field(None, description="What a name server is asked for. Left out: the root, `.`.")
 
     @model_validator(mode="after")
-    def _asks_one(self) -> _Question:
+    def _asks_one(self) -> Self:
         if self.port is not None and self.by not in ("tcp", "http"):
             raise ValueError(f"port goes with tcp and http, and not with {self.by}")
         for field, by in (("path", "http"), ("host", "http"), ("name", "dns")):
@@ -191,7 +189,7 @@ class _Timing(Model):
     window: Count = Field(20, description="How many of the last probes `maxLoss` and `maxLatency` look at.")
 
     @model_validator(mode="after")
-    def _ends_in_time(self) -> _Timing:
+    def _ends_in_time(self) -> Self:
         if self.timeout is not None and self.timeout > self.interval:
             raise ValueError(f"timeout {self.timeout:g} is longer than interval {self.interval:g}")
         return self
@@ -209,7 +207,7 @@ class Health(_Timing, _Targets):  # pydantic takes the fields of the last base f
     """
 
     @model_validator(mode="after")
-    def _agrees(self) -> Health:
+    def _agrees(self) -> Self:
         if self.quorum > len(self.probes):
             raise ValueError(f"quorum {self.quorum} is more than there are probes ({len(self.probes)})")
         return self

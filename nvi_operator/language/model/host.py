@@ -1,7 +1,5 @@
 """The document of one host: what it changes of the spec that it shares with others. Read `Host` first."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import Field

@@ -1,8 +1,6 @@
 """Interfaces: those with inside networks behind them, and the uplinks."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, WithJsonSchema, model_validator
 
@@ -164,7 +162,7 @@ class UplinkSpec(Entry):
     )
 
     @model_validator(mode="after")
-    def _one_next_hop_per_family(self) -> UplinkSpec:
+    def _one_next_hop_per_family(self) -> Self:
         if isinstance(self.next_hop, tuple):
             versions = [hop.version for hop in self.next_hop]
             if len(set(versions)) != len(versions):

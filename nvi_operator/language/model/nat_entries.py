@@ -5,8 +5,6 @@ all the same; `fast/fast_entries.py` builds them from fields that were validated
 `__post_init__` sees what one field cannot.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -325,6 +323,16 @@ def _other(families: Collection[int]) -> str:
     return f"name IPv{10 - min(families)} prefixes in to"
 
 
+class OneTwice(NamedTuple):
+    """Twice NAT of one family."""
+
+    from_: Network
+    as_: Network
+    to: Network
+    becomes: Network
+    via: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwiceNat:
     """Source and destination of the same flow are translated, so that networks with equal addresses can talk.
@@ -371,16 +379,6 @@ class TwiceNat:
         """The entry, family by family."""
         halves = zip(_paired(self.from_, self.as_), _paired(self.to, self.becomes), strict=True)
         return tuple(OneTwice(*near, *far, self.via) for near, far in halves)
-
-
-class OneTwice(NamedTuple):
-    """Twice NAT of one family."""
-
-    from_: Network
-    as_: Network
-    to: Network
-    becomes: Network
-    via: str
 
 
 _Pairs = tuple[tuple[Network, Network], ...]

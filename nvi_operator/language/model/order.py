@@ -4,8 +4,6 @@
 works. Which of them work is known to `topology/` only (docs/adr/0022-health.md).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema

@@ -1,8 +1,6 @@
 """Prefixes that an ISP delegates to this gateway (DHCPv6-PD), and prefix NAT to those of several uplinks."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, WithJsonSchema, model_validator
 
@@ -98,7 +96,7 @@ class PrefixNat(Entry):
     )
 
     @model_validator(mode="after")
-    def _lengths(self) -> PrefixNat:
+    def _lengths(self) -> Self:
         if self.address.version != 6:
             raise HintedError(f"{self.address} is IPv4", "prefixNat is of IPv6 prefixes; sourceNat translates IPv4")
         check_hosts(self.address, "address")

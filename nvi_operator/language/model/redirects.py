@@ -1,8 +1,6 @@
 """Redirects: services that inside hosts are given in place of those that they ask for, such as a resolver."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -89,7 +87,7 @@ class RedirectSpec(Entry):
     )
 
     @model_validator(mode="after")
-    def _families(self) -> RedirectSpec:
+    def _families(self) -> Self:
         if isinstance(self.to, tuple) and self.from_:
             served = {target.address.version for target in self.to}
             if not served & {network.version for network in self.from_}:

@@ -1,8 +1,6 @@
 """Settings of the gateway itself: dataplane, numbers, guards. The defaults suit nearly everyone."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -61,7 +59,7 @@ class Dataplane(Model):
     )
 
     @model_validator(mode="after")
-    def _bits_differ(self) -> Dataplane:
+    def _bits_differ(self) -> Self:
         if self.stage_bit == self.local_bit:
             raise ValueError(f"stageBit and localBit are both {self.stage_bit}: they must differ")
         if self.keep_marks and self.in_interface == "mark":

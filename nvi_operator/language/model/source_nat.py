@@ -1,9 +1,7 @@
 """Source NAT: which packets, and what their source becomes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema, model_validator
 
@@ -162,7 +160,7 @@ class Translation(Model):
     )
 
     @model_validator(mode="after")
-    def _one_of(self) -> Translation:
+    def _one_of(self) -> Self:
         given = [self.unchanged, bool(self.uplinks), self.first is not None, self.pool is not None]
         if sum(given) != 1:
             raise ValueError("give exactly one of unchanged, uplinks, first and pool")
@@ -233,7 +231,7 @@ class Exceptions(Model):
     ports: Maybe[Services] = Field(None, description="Destination ports with protocol, as in 25/tcp.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> Exceptions:
+    def _says_something(self) -> Self:
         if not (self.from_ or self.to or self.ports):
             raise ValueError("give at least one of from, to and ports")
         return self
@@ -283,7 +281,7 @@ class SourceNat(Entry):
     )
 
     @model_validator(mode="after")
-    def _ports_bring_their_protocol(self) -> SourceNat:
+    def _ports_bring_their_protocol(self) -> Self:
         for name, services in (("ports", self.ports), ("fromPorts", self.from_ports)):
             if services and self.protocol:
                 raise ValueError(f"{name} name their protocol already ({services[0]}): leave protocol out")

@@ -1,9 +1,7 @@
 """`source.git` and `signatures`: which repository, which commit of it, whose signature it needs."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, WithJsonSchema, model_validator
@@ -146,7 +144,7 @@ class SignaturesSpec(Model):
     )
 
     @model_validator(mode="after")
-    def _names_keys(self) -> SignaturesSpec:
+    def _names_keys(self) -> Self:
         if not (self.allowed_signers or self.keyring):
             raise ValueError("give at least one of allowedSigners and keyring")
         if self.revoked_keys and not self.allowed_signers:
@@ -201,7 +199,7 @@ class GitSource(Model):
     )
 
     @model_validator(mode="after")
-    def _agrees(self) -> GitSource:
+    def _agrees(self) -> Self:
         if self.branch and self.tag:
             raise ValueError("give branch or tag, not both")
         if self.testing and self.tag:

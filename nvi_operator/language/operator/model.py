@@ -4,9 +4,7 @@ A new section is a model here, a field of `OperatorSpec`, and the code that does
 that nothing reads. The page docs/operator.md and the schema are made of these models.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,7 +27,7 @@ class Source(Model):
     git: Maybe[GitSource] = Field(None, description="A git repository ([how-to](how-to/git.md)).")
 
     @model_validator(mode="after")
-    def _is_one(self) -> Source:
+    def _is_one(self) -> Self:
         if (self.directory is None) == (self.git is None):
             raise ValueError("give directory or git, one of them")
         return self
@@ -103,13 +101,13 @@ class OperatorSpec(Model):
     hooks: Hooks = Field((), description="Programs and web addresses that are told of events.")
 
     @model_validator(mode="after")
-    def _signs_commits(self) -> OperatorSpec:
+    def _signs_commits(self) -> Self:
         if self.signatures and not self.source.git:
             raise ValueError("signatures are of commits: they go with source.git")
         return self
 
     @model_validator(mode="after")
-    def _can_prove(self) -> OperatorSpec:
+    def _can_prove(self) -> Self:
         if self.confirm and self.confirm.by == "proof" and not self.source.git:
             raise HintedError(
                 "confirm.by: the proof is that the remote of source.git answers, and there is none",
