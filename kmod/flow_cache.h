@@ -323,10 +323,15 @@ void nvi_flow_handed_back(struct nvi_flow_cache *cache,
 			  const struct sk_buff *skb, struct net_device *in_dev);
 unsigned int nvi_flow_postrouting(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state);
+
+/* flow_doors.c */
 bool nvi_flow_door_is_open(struct nvi_flow_cache *cache,
 			   const struct nvi_key *key);
+void nvi_flow_knock(struct nvi_flow_cache *cache, const struct nvi_key *key);
+void nvi_flow_close_door(struct nvi_flow_cache *cache,
+			 const struct nvi_key *key);
 
-/* device.c */
+/* link.c */
 struct nvi_flow_cache *nvi_flow_cache_get(struct net *net, int ifindex);
 
 /* flow_netlink.c */
