@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection
+from functools import reduce
 from ipaddress import IPv6Address, ip_address
+from operator import xor
 
 from nvi_operator.kernel.bpf.guard import GuardProgram
 from nvi_operator.kernel.bpf.maps import HASH, NO_PREALLOC, MapInfo
@@ -11,6 +15,8 @@ REASONS = ("ingress_spoofed",)
 ADDRESSES = "nvi_addresses"
 
 _FEWEST = 64
+_BITS = 11  # of the number of a bit in `strangers`
+_MULTIPLIER = 0x9E3779B1
 _MAPPED = b"\0\0\xff\xff"  # an IPv4 address is kept as ::ffff:a.b.c.d, which ip6_rcv_core() never takes as a source
 
 
@@ -30,4 +36,18 @@ def parse_element(key: bytes, value: bytes) -> str:
     return str(found.ipv4_mapped or found)
 
 
-INGRESS = GuardProgram("ingress", REASONS, addresses_map, as_element, parse_element)
+def constants(addresses: Collection[str]) -> dict[str, int]:
+    """Of which sources the program need not ask the map: those with a bit in `strangers`."""
+    bits = (1 << (1 << _BITS)) - 1
+    for address in addresses:
+        bits &= ~(1 << _bit(as_element(address)[0]))
+    return {"strangers": int.from_bytes(bits.to_bytes((1 << _BITS) // 8, "little"), sys.byteorder)}
+
+
+def _bit(key: bytes) -> int:
+    """As is_stranger() of the program has it."""
+    words = (int.from_bytes(key[at : at + 4], sys.byteorder) for at in range(0, len(key), 4))
+    return (reduce(xor, words) * _MULTIPLIER & 0xFFFFFFFF) >> (32 - _BITS)
+
+
+INGRESS = GuardProgram("ingress", REASONS, addresses_map, as_element, parse_element, constants)

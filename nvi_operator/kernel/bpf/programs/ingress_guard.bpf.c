@@ -28,6 +28,13 @@ struct address {
 	__be32 word[4];
 };
 
+/*
+ * Which sources need not be looked up: of 2,048 sorts of addresses those that
+ * none of the gateway's own is of. Without these bits all are looked up.
+ */
+#define STRANGER_BITS 11
+const volatile __u8 strangers[(1 << STRANGER_BITS) / 8] = {};
+
 /* The gateway's own addresses; the number of entries is set at load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -45,6 +52,15 @@ struct {
 	__type(value, __u64);
 	__uint(max_entries, REASONS);
 } nvi_refused SEC(".maps");
+
+static __always_inline int is_stranger(const struct address *address)
+{
+	__u32 bit = address->word[0] ^ address->word[1] ^ address->word[2] ^
+		    address->word[3];
+
+	bit = bit * 0x9e3779b1 >> (32 - STRANGER_BITS);
+	return strangers[bit / 8] >> bit % 8 & 1;
+}
 
 static __always_inline int is_vlan(__be16 protocol)
 {
@@ -105,7 +121,8 @@ int nvi_ingress(struct __sk_buff *skb)
 	} else {
 		return TC_ACT_UNSPEC;
 	}
-	if (!bpf_map_lookup_elem(&nvi_addresses, &source))
+	if (is_stranger(&source) ||
+	    !bpf_map_lookup_elem(&nvi_addresses, &source))
 		return TC_ACT_UNSPEC;
 
 	/*
