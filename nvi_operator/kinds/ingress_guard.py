@@ -17,12 +17,14 @@ from nvi_operator.topology.model import Topology
 class IngressGuard:
     """`entries` are addresses of the gateway.
 
-    `stage_mask` is None when the live program is not one that this version would have loaded.
+    `stage_mask` is None when the live program is not one that this version would have loaded. `tcx`: as of an egress
+    guard. Only the module's flow cache is behind this guard; the eBPF programs' is before it.
     """
 
     ifname: str
     stage_mask: int | None
     entries: frozenset[str]
+    tcx: bool = False
 
     @property
     def key(self) -> str:
@@ -32,19 +34,21 @@ class IngressGuard:
 def _desired(topology: Topology) -> Iterator[IngressGuard]:
     if not topology.programs or topology.guards.anti_spoof == "off":
         return
+    tcx = topology.flow_cache is not None and topology.dataplane == "kmod"
     own = [(ifname, address) for ifname, address in topology.local if address.version in topology.families]
     for interface in topology.interfaces:
         if interface.ifindex is not None:
             # Of tenants another one's host may have the address of an interface.
             entries = (str(address) for ifname, address in own if not topology.tenants or ifname == interface.ifname)
-            yield IngressGuard(interface.ifname, topology.stage_mask, frozenset(entries))
+            yield IngressGuard(interface.ifname, topology.stage_mask, frozenset(entries), tcx)
 
 
 def _describe(guard: IngressGuard) -> str:
     if guard.stage_mask is None:
         return f"{guard.key}: a foreign program"
     own = sorted(map(ip_address, guard.entries), key=lambda address: (address.version, address))
-    return f"{guard.key}: own {', '.join(map(str, own)) or 'none'}"
+    tcx = "; by tcx, where the kernel has it" if guard.tcx else ""
+    return f"{guard.key}: own {', '.join(map(str, own)) or 'none'}{tcx}"
 
 
 INGRESS_GUARD = Kind(

@@ -84,7 +84,10 @@ class Uplink:
         self.netns.call(attach)
 
 
-@pytest.fixture(params=["egress", "egress-tcx", "ingress"] if tcx.available() else ["egress", "ingress"])
+_TCX = ["egress-tcx", "ingress-tcx"] if tcx.available() else []
+
+
+@pytest.fixture(params=["egress", "ingress", *_TCX])
 def uplink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uplink]:
     netns = Netns("u")
     try:
@@ -92,13 +95,14 @@ def uplink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uplink]:
 
         def made() -> Uplink:
             ipr = IPRoute(ext_ack=True)
-            kind = IngressGuardDriver if request.param == "ingress" else EgressGuardDriver
+            hook, by_tcx = request.param.split("-")[0], request.param.endswith("-tcx")
+            kind = IngressGuardDriver if hook == "ingress" else EgressGuardDriver
             saved = SavedSettings(1, tmp_path)
             places = Attachments(ipr, Rtnetlink(), saved, kind.program.is_attached)
             guard = (
-                IngressGuard(LINK, STAGE, ADDRESSES)
-                if request.param == "ingress"
-                else EgressGuard(LINK, STAGE, PREFIXES, tcx=request.param == "egress-tcx")
+                IngressGuard(LINK, STAGE, ADDRESSES, by_tcx)
+                if hook == "ingress"
+                else EgressGuard(LINK, STAGE, PREFIXES, by_tcx)
             )
             return Uplink(netns, kind(places), ipr, guard)
 

@@ -2,23 +2,25 @@
 
 The interface is another's, and so may be its clsact qdisc and other filters. The gateway's filter is known by the
 program's name. It takes the first free preference, so that it is asked early; what runs earlier and ends in a
-verdict takes it out of the path, which `nvictl doctor` names.
+verdict takes it out of the path, which `nvictl doctor` names. Where packets of the flow cache pass it, it is at tcx.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import groupby
 from typing import Any, ClassVar, Self
 
 from nvi_operator.errors import CapabilityError, KernelError
-from nvi_operator.kernel.bpf import objects, syscall
-from nvi_operator.kernel.bpf.attach import Attached, Attachments, Mechanism
+from nvi_operator.kernel.bpf import objects, syscall, tcx
+from nvi_operator.kernel.bpf.attach import Attached, Attachments, preferred
 from nvi_operator.kernel.bpf.guard import COUNTERS, GuardProgram
 from nvi_operator.kernel.bpf.libbpf import LoadedObject
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants, read_counters
 from nvi_operator.kernel.driver import Driver
+from nvi_operator.kernel.drivers.tcx_watch import TcxWatch
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.netlink.interfaces import ifindex_of, ifname_of
 from nvi_operator.kinds.egress_guard import EgressGuard
@@ -55,8 +57,21 @@ class GuardDriver(Driver):
             if ifname is not None:
                 yield self._guard(ifname, list(places), desired)
 
+    def watch(self, found: HostState) -> TcxWatch | None:
+        return TcxWatch.of({each.ifname for each in self._guards(found) if each.tcx}, (self._program.hook,))
+
     def _guard(self, ifname: str, places: Sequence[Attached], desired: HostState) -> Guard:
-        return self.type(ifname, *self._contents(places[0].program))
+        if len(places) > 1:  # one was to take the place of the other
+            return self.type(ifname, None, frozenset())
+        (place,) = places
+        if tcx.available():
+            by_tcx = place.mechanism == "tcx"
+        else:  # a filter is all that can be had
+            by_tcx = any(each.tcx for each in self._guards(desired) if each.ifname == ifname)
+        return self.type(ifname, *self._contents(place.program), by_tcx)
+
+    def _guards(self, state: HostState) -> Iterator[Guard]:
+        return (each for each in state.of_kind(self.kind) if isinstance(each, Guard))
 
     def counters(self, live: HostState) -> dict[str, dict[str, int]]:
         """Packets by reason, over all interfaces and CPUs; empty where there is no guard."""
@@ -89,10 +104,8 @@ class GuardDriver(Driver):
 
     def _places(self, ifindex: int = 0) -> Iterator[Attached]:
         """All owned ones, or those of one interface; the ones of an interface together."""
-        return self._attachments.filters(self._program.hook, ifindex)
-
-    def _mechanism(self, guard: Guard) -> Mechanism:
-        return "clsact"
+        ifindexes = [ifindex] if ifindex else [number for number, _ in socket.if_nameindex()]
+        return self._attachments.at(self._program.hook, ifindexes)
 
     # ---------------------------------------------------------------- to and from the kernel
 
@@ -135,7 +148,7 @@ class GuardDriver(Driver):
                 "first",
                 replaces=place,
                 first=_FIRST[self._program.hook],
-                mechanism=self._mechanism(guard),
+                mechanism=preferred() if guard.tcx else "clsact",
             )
 
     def _contents(self, number: int) -> tuple[int | None, frozenset[Any]]:

@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 from nvi_operator.kinds.ingress_guard import INGRESS_GUARD
 from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.kmod.verdict import OLDEST
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.facts import Facts, LinkFact
+from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 
 HEAD = "apiVersion: nvi-operator/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n"
@@ -35,10 +37,14 @@ LINKS = (
 )
 
 
-def guards(text: str, **facts: object) -> dict[str, set[str]]:
+def resolved(text: str, **facts: object) -> Topology:
     loaded = load_texts({"edge.yaml": HEAD + text})
     found = Facts("host", MappingProxyType({each.ifname: each for each in LINKS}), **facts)  # type: ignore[arg-type]
-    return {each.ifname: set(each.entries) for each in INGRESS_GUARD.desired(resolve("edge", loaded.spec, found))}
+    return resolve("edge", loaded.spec, found)
+
+
+def guards(text: str, **facts: object) -> dict[str, set[str]]:
+    return {each.ifname: set(each.entries) for each in INGRESS_GUARD.desired(resolved(text, **facts))}
 
 
 def test_every_interface_refuses_every_address_of_the_host_outside_vrfs() -> None:
@@ -57,3 +63,15 @@ def test_without_anti_spoofing_there_is_none() -> None:
 
 def test_where_no_program_can_be_loaded_there_is_none() -> None:
     assert guards(SPEC, module=ModuleFacts(loaded=True), programs=False) == {}
+
+
+def test_only_the_cache_of_the_module_has_packets_that_pass_the_guard() -> None:
+    """They are why it moves to tcx: the programs of eBPF come before it."""
+
+    def by_tcx(dataplane: str, cache: str) -> set[bool]:
+        text = f"{SPEC}  dataplane: {{ type: {dataplane}, flowCache: {cache} }}\n"
+        found = resolved(text, module=ModuleFacts(loaded=True, loaded_version=OLDEST))
+        return {each.tcx for each in INGRESS_GUARD.desired(found)}
+
+    assert by_tcx("kmod", "auto") == {True}
+    assert by_tcx("kmod", "off") == by_tcx("bpf", "auto") == {False}
