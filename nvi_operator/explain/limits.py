@@ -13,6 +13,7 @@ class Limit(Enum):
     FOREIGN_PROGRAM = "the program that guards an interface is of another version"
     LINK_DOWN = "the interface is not there or down: nothing comes in by it"
     PORT = "the interface is a port of a bridge, bond, team or VRF: packets come in by that"
+    FORWARDING = "the gateway has nothing of that family, and so leaves it to the host whether it is forwarded"
     MULTICAST = "multicast, and what the gateway itself sends to a broadcast address"
     LINK_LOCAL = "a link-local address of IPv6 as the destination, but for what the gateway gets by its own"
 

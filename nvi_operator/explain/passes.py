@@ -25,9 +25,12 @@ from nvi_operator.explain.translation import Translator, apply
 from nvi_operator.explain.unique import NatRange
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
 from nvi_operator.kinds.route import Route
+from nvi_operator.kinds.sysctl import FORWARDING, Sysctl
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.ast import Chain
 from nvi_operator.topology.numbers import CONNTRACK
+
+_HookStage = Callable[[list[Passing]], list[Passing]]
 
 _NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 # Sources and destinations that are never routed (ip_route_input_slow(), ip6_rcv_core()).
@@ -55,6 +58,7 @@ class Passes:
         matcher = Matcher(reader, indexes, lambda passing: reverse_path(self.router, passing))
         self._chains = Chains(machine, matcher, reader, Translator(machine, reader, indexes))
         self._indexes = indexes
+        self._settings = {s.path: s.value for s in machine.state.of_kind("sysctl") if isinstance(s, Sysctl)}
 
     def index(self, name: str) -> Index:
         """The elements of a named set or map."""
@@ -104,10 +108,15 @@ class Passes:
 
     def _accepts_local(self, passing: Passing) -> bool:
         path = f"net/ipv4/conf/{passing.in_interface}/accept_local"
-        return passing.in_interface == "lo" or any(
-            getattr(each, "path", None) == path and getattr(each, "value", None) == "1"
-            for each in self.machine.state.of_kind("sysctl")
-        )
+        return passing.in_interface == "lo" or self._settings.get(path) == "1"
+
+    def _forwards(self, passing: Passing) -> bool | None:
+        """Does the host forward what comes in there? None: that is not the gateway's to say."""
+        whole = self._settings.get(FORWARDING[passing.family])
+        if passing.family == 6:
+            return None if whole is None else whole == "1"
+        of_interface = self._settings.get(f"net/ipv4/conf/{passing.in_interface}/forwarding", whole)
+        return None if of_interface is None else of_interface == "1"
 
     # ------------------------------------------------------------------ through
 
@@ -136,7 +145,13 @@ class Passes:
         return min((mtu for mtu in mtus if mtu is not None), default=None)
 
     def _fits(self, passing: Passing, way: FibResult, dev: str, ends: Ends) -> Passing | None:
-        """ip_forward(), ip6_forward(): the TTL first, and then the MTU of the way out."""
+        """ip_forward(), ip6_forward(): is it forwarded at all, the TTL, and then the MTU of the way out."""
+        if not (forwards := self._forwards(passing)):
+            if forwards is None:
+                ends.put(passing, NotModelled(Limit.FORWARDING, f"IPv{passing.family}"))
+            else:
+                ends.put(passing.noted("forward", "dropped", note="forwarding is off"), Dropped("forwarding is off"))
+            return None
         beyond = _beyond_the_wire(passing, ends)
         if beyond is None:
             return None
@@ -178,7 +193,7 @@ class Passes:
     # ------------------------------------------------------------------ the gateway itself
 
     def emit(self, passing: Passing, ends: Ends) -> None:
-        """What the gateway itself sends: routed first, and again where the table changed what routing looks at."""
+        """What the gateway itself sends: routed first, and again where NAT or a chain of type route changed it."""
         bound = passing.region.like.bound_interface
         beyond = _beyond_the_wire(passing, ends)
         if beyond is None:
@@ -190,19 +205,23 @@ class Passes:
                 continue
             first = replace(_routed(part, way), out_interface="lo" if way.local else way.dev)
             for each in self._hook("output", [first], ends):
-                if each.mark == first.mark and each.now["destination"] == first.now["destination"]:
+                if each.rerouted is None:
                     self._leave(each, way, ends)
                     continue
-                for again, other in self._own_way(each, bound):
+                for again, other in self._own_way(each, bound, each.rerouted):
                     if other.refused is not None:
                         ends.put(_routed(again, other, "refused"), other.refused)
                         continue
                     out = "lo" if other.local else other.dev
                     self._leave(replace(_routed(again, other), out_interface=out), other, ends)
 
-    def _own_way(self, passing: Passing, bound: str | None) -> list[tuple[Passing, FibResult]]:
+    def _own_way(
+        self, passing: Passing, bound: str | None, mark: int | None = None
+    ) -> list[tuple[Passing, FibResult]]:
+        """By this mark; None: by the one that it has."""
         ends = passing.now["source"], passing.now["destination"]
-        return self.router.routed(passing, FibLookup("lo", *ends, passing.mark, bound, own=True, near=passing.near))
+        mark = passing.mark if mark is None else mark
+        return self.router.routed(passing, FibLookup("lo", *ends, mark, bound, own=True, near=passing.near))
 
     def _leave(self, passing: Passing, way: FibResult, ends: Ends) -> None:
         if not way.local:
@@ -215,15 +234,18 @@ class Passes:
 
     def _hook(self, hook: Hook, passings: list[Passing], ends: Ends) -> list[Passing]:
         """The chains of a hook, with conntrack and NAT at their places among them."""
-        stages: list[tuple[int, int, Callable[[list[Passing]], list[Passing]]]] = []
+        stages: list[tuple[int, int, _HookStage]] = []
         for order, chain in enumerate(self._chains.base(hook)):
             assert chain.hook is not None
             if chain.hook.type != "nat":
-                stages.append((chain.hook.priority, order, self._chain(chain, hook, ends)))
+                run = self._chain(chain, hook, ends)
+                again = hook == "output" and chain.hook.type == "route"
+                stages.append((chain.hook.priority, order, _rerouting(run) if again else run))
         if hook in ("prerouting", "output"):
             stages.append((CONNTRACK, -1, lambda found: list(self._tracked(found, hook))))
         if hook in _NAT:
-            stages.append((_NAT[hook], -1, lambda found: self._nat(found, hook, ends)))
+            nat: _HookStage = lambda found: self._nat(found, hook, ends)  # noqa: E731
+            stages.append((_NAT[hook], -1, _rerouting(nat) if hook == "output" else nat))
         current = passings
         for _, _, stage in sorted(stages, key=lambda item: item[:2]):
             if not current:
@@ -233,7 +255,7 @@ class Passes:
             current = [made for each in current for made in self._confirmed(each, hook, ends)]
         return current
 
-    def _chain(self, chain: Chain, hook: Hook, ends: Ends) -> Callable[[list[Passing]], list[Passing]]:
+    def _chain(self, chain: Chain, hook: Hook, ends: Ends) -> _HookStage:
         return lambda found: self._chains.run(chain, found, hook, ends)
 
     def _tracked(self, passings: Iterable[Passing], hook: Hook) -> Iterator[Passing]:
@@ -273,6 +295,23 @@ class Passes:
             return
         track = replace(passing.track, status=passing.track.status | {"confirmed"})
         yield replace(passing, track=track, flow=passing.flow or track)
+
+
+def _rerouting(stage: _HookStage) -> _HookStage:
+    """What it changes of an own packet has that routed again, by its mark of that moment. What a chain of type filter
+    changes has not: nf_route_table_hook4(), nf_nat_ipv4_local_fn(), Linux 6.18.
+    """
+
+    def run(found: list[Passing]) -> list[Passing]:
+        return [
+            out
+            if (out.mark, out.now["destination"]) == (one.mark, one.now["destination"])
+            else replace(out, rerouted=out.mark)
+            for one in found
+            for out in stage([one])
+        ]
+
+    return run
 
 
 def _beyond_the_wire(passing: Passing, ends: Ends) -> Passing | None:

@@ -80,6 +80,7 @@ class Passing:
     out_interface: str | None = None
     stage: Literal[0, 1, 2] = 1
     mark: int = 0
+    rerouted: int | None = None  # of an own packet: the mark by which a chain had it routed again
     flags: frozenset[str] = frozenset()
     state: State | None = None  # None: before conntrack
     track: Track | None = None

@@ -60,5 +60,12 @@ def test_an_error_of_the_gateway_reaches_the_sender(
     assert [told(each) for each in error(edge, refused)] == [back]
 
 
+def test_an_error_is_routed_before_it_gets_the_stage_bit() -> None:
+    """`own_answers` is a chain of type filter: its mark does not have the error routed again, as stage 2."""
+    edge = gateway(EDGE, "guards: {antiSpoof: 'off'}")
+    refused = the_walk(edge, "wan0 udp 203.0.113.20:4 -> 203.0.113.21:4")
+    assert [told(each) for each in error(edge, refused)] == ["wan0 203.0.113.2 -> 203.0.113.20"]
+
+
 def test_what_is_dropped_in_silence_has_no_error(edge: Machine) -> None:
     assert error(edge, the_walk(edge, "wan0 tcp 192.168.1.5:1 -> 203.0.113.2:2")) == ()

@@ -24,6 +24,12 @@ from nvi_operator.topology.facts import Facts
 from tests.unit.explain.gateways import EDGE, gateway, link, the_walk, where
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "explain-limits.md"
+ONLY_IPV4 = """
+interfaces:
+  lan0: { networks: 192.168.1.0/24 }
+uplinks:
+  isp-a: { interface: wan0, addresses: 203.0.113.2, nextHop: 203.0.113.1 }
+"""
 OUT = "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443"
 
 
@@ -63,6 +69,10 @@ MET: dict[Limit, tuple[Callable[[], Machine], str]] = {
     Limit.FOREIGN_PROGRAM: (foreign_program, OUT),
     Limit.LINK_DOWN: (lambda: gateway(EDGE, links={"lan0": link("lan0", 9, "192.168.1.1/24", up=False)}), OUT),
     Limit.PORT: (lambda: gateway(EDGE, links={"lan0": link("lan0", 9, "192.168.1.1/24", master="br0")}), OUT),
+    Limit.FORWARDING: (
+        lambda: gateway(ONLY_IPV4, links={"lan0": link("lan0", 9, "192.168.1.1/24", "fd00:1::1/64")}),
+        "wan0 udp [2001:db8:f::1]:4 -> [fd00:1::5]:443",
+    ),
     Limit.MULTICAST: (lambda: gateway(EDGE), "lan0 udp 192.168.1.5:4000 -> 224.0.0.251:5353"),
     Limit.LINK_LOCAL: (lambda: gateway(EDGE), "self udp :: -> [fe80::1]:53"),
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.step import ElementOf, RuleAt
 from nvi_operator.explain.walk import reply
+from nvi_operator.kinds.sysctl import Sysctl
 from nvi_operator.kmod.facts import ModuleFacts
+from nvi_operator.state.host import HostState
 from tests.unit.explain.gateways import EDGE, gateway, the_walk, told, where
 
 FORWARDS = """
@@ -165,6 +168,13 @@ def test_without_the_table_nothing_leaves_the_device() -> None:
     objects = {ref: obj for ref, obj in edge.state.objects.items() if ref.kind != "nft-table"}
     bare = Machine(type(edge.state)(objects), edge.interfaces, edge.routes)
     assert where(bare, "lan0 tcp 192.168.1.5:40000 -> 192.0.2.1:443") == "dropped: device (no_stage_bit)"
+
+
+def test_nothing_passes_an_interface_that_does_not_forward() -> None:
+    edge, path = gateway(EDGE), "net/ipv4/conf/lan0/forwarding"
+    objects = ((ref.kind, Sysctl(path, "0") if ref.key == path else each) for ref, each in edge.state)
+    off = replace(edge, state=HostState.of(objects))
+    assert told(the_walk(off, "lan0 tcp 192.168.1.5:4 -> 192.0.2.1:443")) == "dropped: forwarding is off"
 
 
 def test_both_dataplanes_take_the_same_way() -> None:
