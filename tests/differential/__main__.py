@@ -74,10 +74,11 @@ def _many(stage: Stage, options: argparse.Namespace) -> int:
 def _shrink(stage: Stage, file: Path) -> None:
     """In its file. A case that agrees when it is run alone stays as it is: the earlier gateway mattered."""
     case = from_yaml(file.read_text(encoding="utf-8"))
-    if not shows(stage, case):
+    what = shows(stage, case)
+    if what is None:
         print(f"{file}: agrees alone")
         return
-    small = shrink(case, lambda candidate: shows(stage, candidate))
+    small = shrink(case, lambda candidate: shows(stage, candidate) == what)
     file.write_text(to_yaml(small, disagreement(stage, small) or ""), encoding="utf-8")
     print(f"{file}: shrunk")
 

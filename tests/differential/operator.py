@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Literal
 
+from nvi_operator.explain.step import HostRoute
+from nvi_operator.kernel.inspect.host_routes import read_host_routes
 from nvi_operator.kernel.kernel import Kernel
 from nvi_operator.kernel.netns import entered
 from nvi_operator.language.load.loader import LoadedSpec, load_texts
@@ -47,8 +49,11 @@ class Operator:
                 self._kernel.close()
         self._kernel = None
 
-    def apply(self, case: Case, loaded: LoadedSpec) -> tuple[Facts, Topology, HostState]:
-        """One reconcile; what it was about. Raises NviError. AssertionError where the next plan is not empty."""
+    def apply(self, case: Case, loaded: LoadedSpec) -> tuple[Facts, Topology, HostState, tuple[HostRoute, ...]]:
+        """One reconcile; what it was about, and the routes of the host itself.
+
+        Raises NviError. AssertionError where the next plan is not empty.
+        """
         numbers = loaded.spec.numbers
         with entered(self._netns):
             if numbers != self._numbers:
@@ -65,7 +70,9 @@ class Operator:
             facts = kernel.facts(compiler.wires, compiler.flow_cache)
             topology, desired = compiler.meaning(facts)
             assert topology is not None
-            return facts, topology, desired
+            routes = read_host_routes(facts.links, numbers.protocol)
+            assert routes is not None
+            return facts, topology, desired, routes
 
     def down(self) -> None:
         """Remove the gateway."""

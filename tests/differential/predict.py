@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from nvi_operator.explain.flow import ConntrackEntry as ExplainedEntry
@@ -12,22 +10,18 @@ from nvi_operator.explain.flow import ConntrackTuple as ExplainedTuple
 from nvi_operator.explain.icmp_errors import error
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import ECHO_REQUEST, Packet
-from nvi_operator.explain.step import HostRoute
 from nvi_operator.explain.surroundings import machine_of
 from nvi_operator.explain.verdict import Refused
 from nvi_operator.explain.walk import Walk, reply, walks
 from tests.differential.case import SELF, Sent
-from tests.differential.generate.networks import MARKS
+from tests.differential.generate.networks import MARKS, UNUSED_PREFIX
 from tests.differential.scene import ERRORS, Gateway, Step, router
 from tests.differential.tracked import Entry
-
-_NAMED_TABLES = {"main": 254, "default": 253, "local": 255}
-_ANY: dict[object, str] = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def machine(gateway: Gateway) -> Machine:
     """With what the host's tables hold, as `--live` reads them."""
-    return machine_of(gateway.topology, gateway.state, gateway.facts, routes=_routes(gateway))
+    return machine_of(gateway.topology, gateway.state, gateway.facts, routes=gateway.routes)
 
 
 def told(gateway: Gateway) -> Machine | None:
@@ -38,6 +32,7 @@ def told(gateway: Gateway) -> Machine | None:
     known = all(
         any(line.startswith(f"route add default via {hop}") for hop in providers)
         or any(line.startswith(f"route add {network} via ") for network in inside)
+        or line.startswith(UNUSED_PREFIX)
         for line in host.ip
     )
     return machine_of(gateway.topology, gateway.state, gateway.facts) if known else None
@@ -123,24 +118,3 @@ def explained(entry: Entry) -> ExplainedEntry:
     return ExplainedEntry(
         family, entry.original.protocol, way(entry.original), way(entry.reply), zone, entry.mark, entry.translated
     )
-
-
-def _routes(gateway: Gateway) -> Iterator[HostRoute]:
-    """Those that are not owned, of `main` and of the tables of others."""
-    for route in gateway.routes:
-        table = route.get("table", "main")
-        number = _NAMED_TABLES.get(str(table)) or int(str(table))
-        if str(route.get("protocol")) == str(gateway.topology.protocol) or number == _NAMED_TABLES["local"]:
-            continue
-        destination = str(route["dst"])
-        hops: Any = route.get("nexthops") or (route,)
-        for hop in hops:
-            yield HostRoute(
-                ip_network(_ANY[route["version"]] if destination == "default" else destination),
-                None if route.get("type") in ("unreachable", "blackhole", "prohibit") else str(hop["dev"]),
-                ip_address(str(hop["gateway"])) if "gateway" in hop else None,
-                int(str(route.get("metric", 0))),
-                number,
-                ip_address(str(route["prefsrc"])) if "prefsrc" in route else None,
-                shared=len(hops) > 1,
-            )

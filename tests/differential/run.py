@@ -114,12 +114,13 @@ def disagreement(stage: Stage, case: Case) -> str | None:
     return next((found.text for found in play(stage, case, Tally())), None)
 
 
-def shows(stage: Stage, case: Case) -> bool:
-    """Does the case show a disagreement? One that is not valid shows none."""
+def shows(stage: Stage, case: Case) -> str | None:
+    """At which step of its talk does the case show a disagreement? One that is not valid shows none."""
     try:
-        return disagreement(stage, case) is not None
+        text = disagreement(stage, case)
     except (NviError, AssertionError):
-        return False
+        return None
+    return text.partition(":")[0] if text is not None else None
 
 
 def run(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from nvi_operator.explain.step import HostRoute
 from nvi_operator.state.host import HostState
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.model import Topology
@@ -15,7 +15,6 @@ from tests.differential.datagram import ECHO, ICMP, ICMP6, TCP, Address, Datagra
 from tests.differential.operator import Operator, load
 from tests.differential.tracked import Entry, Tracked
 from tests.differential.world import Seen, World
-from tests.lab.net import Host
 
 _EXCEEDED = {4: (11, 0), 6: (3, 0)}
 
@@ -41,7 +40,7 @@ class Gateway:
     facts: Facts
     topology: Topology
     state: HostState
-    routes: tuple[dict[str, object], ...]  # of all tables, as `ip -j route` tells them
+    routes: tuple[HostRoute, ...]  # that are not owned
 
 
 class Stage:
@@ -67,8 +66,7 @@ class Stage:
         """Raises NviError where the spec is refused on this host."""
         loaded = load(case)
         self.world.settle(case.host)
-        facts, topology, state = self._operator.apply(case, loaded)
-        return Gateway(case, facts, topology, state, tuple(_routes(self.world.gateway)))
+        return Gateway(case, *self._operator.apply(case, loaded))
 
     def play(self, talk: Talk) -> Iterator[Step]:
         """Each packet of a talk. It ends where nothing is there to follow on."""
@@ -192,9 +190,3 @@ def _error(packet: Datagram, what: str) -> Datagram:
         icmp=_EXCEEDED[packet.version],
         inner=replace(packet, ttl=1),
     )
-
-
-def _routes(host: Host) -> Iterator[dict[str, object]]:
-    for version in (4, 6):
-        listed = host.run("ip", f"-{version}", "-j", "-N", "route", "show", "table", "all").stdout
-        yield from ({"version": version, **route} for route in json.loads(listed or "[]"))

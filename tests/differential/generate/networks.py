@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from random import Random
 
 from tests.differential.case import OUTSIDE, Surroundings
@@ -14,7 +14,17 @@ FAR = {
 }
 MARKS = {101: 0x10, 111: 0x20, 121: 0x11, 131: 0x310}  # of another program, by the TTL of a packet
 _V4 = ("203.0.113", "198.51.100", "198.19.3")
+UNUSED_PREFIX = "route add unreachable "  # as clients of DHCPv6 leave it for a prefix that is delegated
 _PRIVATE_V4 = "10.200.0"  # a provider's transfer network, which an inside network of 10.0.0.0/8 would contain
+
+
+@dataclass(frozen=True)
+class DelegatedPart:
+    """A network on a wire that is a part of what an ISP delegates."""
+
+    provider: str
+    subnet: int
+    network: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,12 @@ class Lan:
     networks: tuple[str, ...]  # on the wire
     behind: tuple[str, ...] = ()  # behind the router
     tenant: str | None = None
+    delegated: tuple[DelegatedPart, ...] = ()
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """All networks that are there, whoever assigned them."""
+        return (*self.networks, *self.behind, *(part.network for part in self.delegated))
 
     def address(self, version: int) -> str | None:
         """The gateway's own."""
@@ -41,6 +57,8 @@ class Provider:
     addresses: tuple[str, ...]  # with prefix length, on the wire
     next_hops: tuple[str, ...]
     routed: tuple[str, ...]
+    delegates_from: str = ""  # the ISP's own prefix
+    delegated: str = ""  # what of it is this gateway's
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,7 @@ def draw_networks(random: Random) -> Networks:
     providers = tuple(_provider(random, number, families) for number in range(random.choice([1, 2, 2, 3])))
     if len(providers) > 1 and random.random() < 0.15:  # two uplinks on one wire
         providers = (*providers[:-1], replace(providers[-1], ifname=providers[0].ifname))
+    lans = tuple(_with_delegated(random, lan, number, providers) for number, lan in enumerate(lans))
     return Networks(lans, providers, families, _host(random, lans, providers, families))
 
 
@@ -70,15 +89,16 @@ def _lans(random: Random, families: tuple[int, ...]) -> tuple[Lan, ...]:
         own = Lan("lan0", _of(families, "192.168.9.0/24", "fd00:9::/64"))
         tenants = (Lan("lan1", same, tenant="red"), Lan("lan2", same, tenant="blue"))
         return (own, *tenants) if random.random() < 0.5 else tenants
-    lans = []
+    lans: list[Lan] = []
+    wide = random.random() < 0.2  # as wide as an administrator likes to write it
     for number in range(random.choice([1, 1, 2, 3])):
         wire = _of(families, f"192.168.{number + 1}.0/24", f"fd00:{number + 1}::/64")
         behind = _of(families, f"10.{number + 1}.0.0/16", f"fd00:{number + 1}:1::/64")
-        if number == 0 and random.random() < 0.2:  # as wide as an administrator likes to write it
-            behind = _of(families, "10.0.0.0/8", "fd00::/16")
+        if number == 0 and wide:
+            behind = _of(families, "10.0.0.0/8", "fd00:1::/32")
             lans.append(Lan(f"lan{number}", wire, behind))
             continue
-        lans.append(Lan(f"lan{number}", wire, behind if random.random() < 0.3 else ()))
+        lans.append(Lan(f"lan{number}", wire, behind if not wide and random.random() < 0.3 else ()))
     return tuple(lans)
 
 
@@ -90,10 +110,24 @@ def _provider(random: Random, number: int, families: tuple[int, ...]) -> Provide
     addresses = _of(mine, f"{transfer}.2/29", f"{v6}::2/64")
     if random.random() < 0.3:
         addresses += _of(mine, f"{transfer}.3/29", f"{v6}::3/64")
-    routed = _of(mine, f"{v4}.16/28", f"{v6}:1::/64") if random.random() < 0.7 else ()
+    site = f"2001:db8:1{'abc'[number]}::/48" if random.random() < 0.3 else f"{v6}:1::/64"
+    routed = _of(mine, f"{v4}.16/28", site) if random.random() < 0.7 else ()
     name = f"isp-{'abc'[number]}"
     router = "fe80::1" if random.random() < 0.3 else f"{v6}::1"
-    return Provider(name, OUTSIDE[number], addresses, _of(mine, f"{transfer}.1", router), routed)
+    hops = _of(mine, f"{transfer}.1", router)
+    if 6 not in mine or random.random() > 0.25:
+        return Provider(name, OUTSIDE[number], addresses, hops, routed)
+    whole = f"2001:db8:d{number}"
+    return Provider(name, OUTSIDE[number], addresses, hops, routed, f"{whole}::/48", f"{whole}:ab00::/56")
+
+
+def _with_delegated(random: Random, lan: Lan, number: int, providers: tuple[Provider, ...]) -> Lan:
+    parts = (
+        DelegatedPart(provider.name, number, str(list(ip_network(provider.delegated).subnets(new_prefix=64))[number]))
+        for provider in providers
+        if provider.delegated and not lan.tenant and random.random() < 0.7
+    )
+    return replace(lan, delegated=tuple(parts))
 
 
 def _host(
@@ -103,10 +137,11 @@ def _host(
     lines: list[str] = []
     for lan in lans:
         own = (f"{lan.address(ip_interface(n).version)}/{n.partition('/')[2]}" for n in lan.networks)
-        links[lan.ifname] = tuple(own)
+        links[lan.ifname] = (*own, *(f"{ip_network(part.network)[1]}/64" for part in lan.delegated))
         for network in lan.behind:
             on_wire = next(n for n in lan.networks if (":" in n) == (":" in network))
             lines.append(f"route add {network} via {ip_interface(on_wire).network[254]}")
+    lines += [f"{UNUSED_PREFIX}{provider.delegated}" for provider in providers if provider.delegated]
     for provider in providers:
         links[provider.ifname] = (*links.get(provider.ifname, ()), *provider.addresses)
     links["mgmt0"] = _of(families, "172.30.0.1/24", "fd00:30::1/64")
@@ -146,8 +181,8 @@ MARKING = """\
 table inet other {
   chain before {
     type filter hook prerouting priority -500; policy accept;
-    meta mark & 0x80000000 == 0 meta mark set ip ttl map { %s }
-    meta mark & 0x80000000 == 0 meta mark set ip6 hoplimit map { %s }
+    meta mark 0 meta mark set ip ttl map { %s }
+    meta mark 0 meta mark set ip6 hoplimit map { %s }
   }
 }
 """ % ((", ".join(f"{ttl} : {mark:#x}" for ttl, mark in MARKS.items()),) * 2)

@@ -10,8 +10,9 @@ from typing import Any
 
 from tests.differential.case import SELF, Sent, Surroundings, Talk
 from tests.differential.datagram import ECHO, GRE, ICMP, ICMP6, TCP, UDP, Address, Datagram
-from tests.differential.generate.entries import FAR_SITES, PORTS
+from tests.differential.generate.gateway import FAR_SITES
 from tests.differential.generate.networks import FAR, MARKS, Networks
+from tests.differential.generate.pieces import PORTS
 
 _PROTOCOLS = (TCP, UDP, ICMP, GRE, 50)
 _DSCP = (0, 0, 0, 46, 34, 8, 5)
@@ -61,7 +62,7 @@ class Packets:
     def _inside(self, family: int) -> tuple[str, str] | None:
         """An interface, and a host behind it."""
         lan = self.random.choice(self.networks.lans)
-        networks = [ip_network(n) for n in (*lan.networks, *lan.behind) if ip_network(n).version == family]
+        networks = [ip_network(n) for n in lan.everything if ip_network(n).version == family]
         if not networks:
             return None
         network = self.random.choice(networks)

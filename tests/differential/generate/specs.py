@@ -22,19 +22,26 @@ def draw_spec(random: Random, networks: Networks) -> tuple[Surroundings, dict[st
     host = networks.host
     spec: dict[str, Any] = {
         "dataplane": drawn.dataplane(),
+        "numbers": drawn.numbers(),
+        "addressSets": drawn.address_sets(),
+        **drawn.flows(),
         "guards": drawn.guards(),
         "interfaces": drawn.interfaces(),
     }
-    spec |= {"uplinks": drawn.uplinks(), **drawn.default_uplink()}
+    uplinks = drawn.uplinks()
+    spec |= {"uplinks": uplinks, **drawn.default(uplinks)}
     if not is_valid(host, spec):
         spec |= {"dataplane": {}, "guards": {}, "uplinks": drawn.uplinks(plain=True)}
-        spec.pop("defaultUplink", None)
+        spec = {name: value for name, value in spec.items() if name != "defaultUplink"}
+        spec |= drawn.default(spec["uplinks"])
     for section, entry, most in drawn.sections():
         listed = section in ("sourceNat", "routes")
         for number in range(random.randint(0, most)):
             for _ in range(4):
                 one = entry()
                 name = f"{section[:2].lower()}{number}"
+                if random.random() < 0.04:
+                    one |= {"enabled": False, "description": "not now"}
                 there: Any = spec.get(section, [] if listed else {})
                 more: Any = [*there, {"name": name, **one}] if listed else {**there, name: one}
                 if is_valid(host, {**spec, section: more}):
