@@ -155,12 +155,15 @@ class Context:
 
     def tell_decision(self, outcome: str, text: str) -> None:
         """Into the audit log and the journal."""
+        from contextlib import suppress
+
+        from nvi_operator.history.store import HistoryError
         from nvi_operator.rollout.audit import tell_decision
         from nvi_operator.rollout.place import asked, state_directory
 
-        with self.history() as history:
-            newest = next(iter(history.revisions(1)), None)
-        gateway = newest.gateway if newest else ""
+        gateway = ""
+        with suppress(HistoryError), self.history() as history:
+            gateway = next((found.gateway for found in history.revisions(1)), "")
         if problem := tell_decision(state_directory(), gateway, asked(self._command()), outcome, text):
             warn([problem])
 

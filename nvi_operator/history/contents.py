@@ -69,6 +69,8 @@ def rebuilt(versions: Iterable[Kept]) -> bytes:
         if kept.base is not None:
             data = [*_part(pieces, 0, kept.start), *data, *_part(pieces, kept.end, None)]
         pieces, proof = data, kept.proof
+    if not proof:
+        raise ValueError("it is lost")
     return b"".join(pieces)
 
 

@@ -10,24 +10,27 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nvi_operator.errors import KernelError, NviError
-from nvi_operator.history.contents import SMALL, difference, rebuilt, whole
+from nvi_operator.history.connection import connect, create, has_proofs, is_missing_table, transaction
+from nvi_operator.history.contents import SMALL, Kept, difference, rebuilt, whole
 from nvi_operator.history.revision import Content, Files, Revision, Standing
 from nvi_operator.history.rows import (
     CHAIN,
+    FILES,
     LISTED,
+    NEXT,
     PLACES,
     REVISION,
     SCHEMA,
-    TABLES,
     UNUSED,
     kept_of,
+    proof_of,
     revision_of,
     row_of,
 )
@@ -37,7 +40,6 @@ NAME = "history.sqlite"
 MOST = 1000  # revisions that are kept
 MOST_BYTES = 192 << 20  # of the file
 SYNCHRONOUS = "FULL"  # sqlite.org/pragma.html#pragma_synchronous
-_BUSY = 5.0  # seconds to wait for another process's transaction
 
 T = TypeVar("T")
 
@@ -86,7 +88,9 @@ class History:
     # ---------------------------------------------------------------- reading
 
     def revisions(self, most: int = MOST) -> list[Revision]:
-        """The newest ones, the newest first; without their plans, which are most of what is read."""
+        """The newest ones, the newest first; without their plans, which are most of what is read. `warnings` names
+        the damaged ones, which are left out.
+        """
 
         def read(db: sqlite3.Connection) -> list[Revision]:
             rows = db.execute(f"SELECT {LISTED} FROM revision ORDER BY number DESC LIMIT ?", (most,)).fetchall()
@@ -94,15 +98,25 @@ class History:
             oldest = rows[-1][0] if rows else 0
             for number, name in db.execute("SELECT revision, name FROM file WHERE revision >= ?", (oldest,)):
                 names.setdefault(number, []).append(name)
-            return [revision_of(row, names.get(row[0], ())) for row in rows]
+            return [found for row in rows if (found := self._sound(row, names.get(row[0], ())))]
 
         return self._read(read, [])
 
+    def _sound(self, row: tuple[Any, ...], names: Iterable[str]) -> Revision | None:
+        """The revision; None where its row is damaged, which is a warning."""
+        try:
+            return _revision_of(row, names)
+        except HistoryError as error:
+            self.warnings += (error.message,)
+            return None
+
     def revision(self, number: int) -> Revision | None:
+        """None where there is no such revision; HistoryError where it is damaged."""
+
         def read(db: sqlite3.Connection) -> Revision | None:
             row = db.execute(f"SELECT {REVISION} FROM revision WHERE number = ?", (number,)).fetchone()
             names = db.execute("SELECT name FROM file WHERE revision = ? ORDER BY name", (number,))
-            return revision_of(row, [name for (name,) in names]) if row else None
+            return _revision_of(row, [name for (name,) in names]) if row else None
 
         return self._read(read, None)
 
@@ -133,20 +147,25 @@ class History:
         return found
 
     def verify(self) -> list[str]:
-        """What is damaged: each kept file is read, and its checksum compared."""
+        """What is damaged: each row and kept file is read, and its checksum compared."""
 
         def read(db: sqlite3.Connection) -> list[str]:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            for (number,) in db.execute("SELECT number FROM revision ORDER BY number").fetchall():
-                try:
-                    dict(self._files(db, number))
-                except HistoryError as error:
-                    found.append(error.message)
+            for row in db.execute(f"SELECT {LISTED} FROM revision ORDER BY number").fetchall():
+                for check in (lambda row: _revision_of(row, ()), lambda row: dict(self._files(db, row[0]))):
+                    try:
+                        check(row)
+                    except HistoryError as error:
+                        found.append(error.message)
             return found
 
         return self._read(read, [])
 
     def _files(self, db: sqlite3.Connection, number: int) -> Iterator[tuple[str, bytes]]:
+        proof = "proof" if has_proofs(db) else "''"
+        row = db.execute(f"SELECT {proof} FROM revision WHERE number = ?", (number,)).fetchone()
+        if row and row[0] and row[0] != proof_of(db.execute(FILES, (number,))):
+            raise HistoryError(f"history: revision {number}: its files are not those that were recorded")
         rows = db.execute("SELECT name, content FROM file WHERE revision = ? ORDER BY name", (number,)).fetchall()
         for name, content in rows:
             try:
@@ -160,12 +179,14 @@ class History:
         """The revision with its number. Survives a power cut if `durable`, and a kill in any case."""
 
         def write(db: sqlite3.Connection) -> Revision:
-            number = int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM revision").fetchone()[0])
+            number = int(db.execute(NEXT).fetchone()[0])
             made = replace(revision, number=number, files=tuple(sorted(content.files)))
             db.execute(f"INSERT INTO revision ({REVISION}) VALUES ({PLACES})", row_of(made))
             for name, data in content.files.items():
                 kept = self._keep(db, name, data)
                 db.execute("INSERT INTO file VALUES (?, ?, ?)", (number, name, kept))
+            proof = proof_of(db.execute(FILES, (number,)))
+            db.execute("UPDATE revision SET proof = ? WHERE number = ?", (proof, number))
             self._bound(db)
             return made
 
@@ -200,20 +221,14 @@ class History:
     def _keep(self, db: sqlite3.Connection, name: str, data: bytes) -> int:
         """The number under which this version of a file is kept."""
         kept = whole(data) if len(data) <= SMALL else None
-        before = db.execute(
-            'SELECT c.number, c.data, c.packed, c.base, c.depth, c.start, c."end", c.proof, f.revision '
-            "FROM file f JOIN content c ON c.number = f.content WHERE f.name = ? ORDER BY f.revision DESC LIMIT 1",
-            (name,),
-        ).fetchone()
-        if before is not None:
-            number, *columns, revision = before
-            base = kept_of(columns)
-            if kept is not None and kept.proof == base.proof:
-                return int(number)
+        if before := self._latest(db, name):
+            number, base, revision = before
+            if kept == base:
+                return number
             if kept is None:
                 old = self._version(db, revision, name)
                 if old == data:
-                    return int(number)
+                    return number
                 kept = difference(number, base, old, data) if old is not None else None
         row = astuple(kept or whole(data))
         done = db.execute(
@@ -221,6 +236,21 @@ class History:
         )
         assert done.lastrowid is not None
         return done.lastrowid
+
+    def _latest(self, db: sqlite3.Connection, name: str) -> tuple[int, Kept, int] | None:
+        """The newest version of a file: its number, itself, its revision. None: there is none, or it is damaged."""
+        row = db.execute(
+            'SELECT c.number, c.data, c.packed, c.base, c.depth, c.start, c."end", c.proof, f.revision '
+            "FROM file f JOIN content c ON c.number = f.content WHERE f.name = ? ORDER BY f.revision DESC LIMIT 1",
+            (name,),
+        ).fetchone()
+        if row is None:
+            return None
+        number, *columns, revision = row
+        try:
+            return number, kept_of(columns), revision
+        except ValueError:
+            return None
 
     def _version(self, db: sqlite3.Connection, revision: int, name: str) -> bytes | None:
         """A file of a revision; None where it is damaged: the next one is kept as a whole then."""
@@ -253,7 +283,7 @@ class History:
                 return otherwise
             return read(self._opened(writes=False))
         except sqlite3.OperationalError as error:
-            if _is_missing_table(error):
+            if is_missing_table(error):
                 return otherwise
             raise HistoryError(f"{self.path}: reading: {error}") from error
         except OSError as error:
@@ -289,7 +319,7 @@ class History:
     def _written(self, write: Callable[[sqlite3.Connection], T], durable: bool) -> T:
         db = self._opened(writes=True)
         db.execute(f"PRAGMA synchronous = {SYNCHRONOUS if durable else 'NORMAL'}")
-        with _transaction(db):
+        with transaction(db):
             return write(db)
 
     def _opened(self, *, writes: bool) -> sqlite3.Connection:
@@ -303,7 +333,7 @@ class History:
         if writes:
             with file_errors(f"{self.path}: opening the history"):
                 os.close(open_file(self.path, os.O_RDWR))  # which looks at its owner
-        db = _connect(self.path, writes=writes)
+        db = connect(self.path, writes=writes)
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA:
@@ -313,7 +343,7 @@ class History:
                 )
             if writes:
                 db.execute("PRAGMA journal_mode = WAL")
-                _create(db)
+                create(db)
         except BaseException:
             db.close()
             raise
@@ -330,49 +360,9 @@ class History:
         self.warnings += (f"{self.path}: was damaged: {error}; renamed to {aside}, and a new history begun",)
 
 
-def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:
-    """On a read-only disk the file is read as it is: nothing can be written to it meanwhile."""
-    quoted = path.absolute().as_uri()
-    modes = ("rw",) if writes else ("ro", "ro&immutable=1")
-    for mode in modes:
-        db = sqlite3.connect(f"{quoted}?mode={mode}", uri=True, timeout=_BUSY, isolation_level=None)
-        try:
-            db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-        except sqlite3.OperationalError:
-            db.close()
-            if mode == modes[-1]:
-                raise
-        except BaseException:
-            db.close()
-            raise
-        else:
-            return db
-    raise AssertionError("the last mode returns or raises")
-
-
-def _create(db: sqlite3.Connection) -> None:
-    """The tables, where there are none."""
-    if db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA:
-        return
-    with _transaction(db):
-        if db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
-            for statement in TABLES.split(";")[:-1]:
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {SCHEMA}")
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
+def _revision_of(row: tuple[Any, ...], names: Iterable[str]) -> Revision:
+    """HistoryError where it is damaged."""
     try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise
-
-
-def _is_missing_table(error: sqlite3.Error) -> bool:
-    """A process was killed between making the file and its tables."""
-    return "no such table" in str(error)
+        return revision_of(row, names)
+    except (ValueError, TypeError) as error:
+        raise HistoryError(f"history: revision {row[0]}: damaged: {error}") from error

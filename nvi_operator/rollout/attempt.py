@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from nvi_operator.errors import NviError, RevertError
@@ -73,8 +74,10 @@ class Attempt:
 
     def _stands(self) -> bool:
         """Is this what the newest revision holds already?"""
-        newest = self._history.newest()
-        return newest is not None and newest.holds and self._history.is_newest(self._content)
+        with suppress(HistoryError):  # then it is recorded, which sets a damaged store aside
+            newest = self._history.newest()
+            return newest is not None and newest.holds and self._history.is_newest(self._content)
+        return False
 
     def _record(self, revision: Revision, *, durable: bool = True) -> None:
         self._recorded = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,16 @@ def test_what_cannot_be_recorded_is_applied_all_the_same(gateway: GatewayHost) -
     done = gateway.apply(WITHOUT_WEB)
     assert f"{path}: was damaged: file is not a database; renamed to {path}.damaged-" in done.stderr
     assert [each["revision"] for each in revisions(gateway)] == [1]
+    path.write_bytes(b"no database at all " * 500)
+    assert "was damaged" in gateway.apply(WITHOUT_WEB).stderr, "also where nothing is to be done"
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE revision SET standing = 'x'")
+    db.close()
+    gateway.apply(WITHOUT_WEB)
+    assert [each["revision"] for each in revisions(gateway)] == [2]
+    path.write_bytes(b"no database at all " * 500)
+    gateway.nvictl("suspend", "--reason", "a test")
+    gateway.nvictl("resume")
 
 
 def test_the_daemon_records_each_spec_once_and_what_came_of_it(gateway: GatewayHost, tmp_path: Path) -> None:

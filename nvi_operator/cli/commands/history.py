@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command, Exits
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import show
+from nvi_operator.cli.output import show, warn
 
 
 def run(context: Context) -> int:
@@ -21,6 +21,7 @@ def run(context: Context) -> int:
             show(arguments, lambda: found, lambda: "\n".join(damaged) or f"{history.path}: sound")
             return 1 if damaged else 0
         revisions = history.revisions(arguments.last)
+        warn(history.take_warnings())
     show(
         arguments,
         lambda: {"revisions": [revision_json(each) for each in revisions]},

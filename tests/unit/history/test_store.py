@@ -13,6 +13,7 @@ import pytest
 from nvi_operator.history import contents
 from nvi_operator.history.revision import Content, Origin, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import NAME, History, HistoryError
+from nvi_operator.rollout.trial import last_confirmed
 
 TRIED = Revision(
     0,
@@ -157,3 +158,85 @@ def test_an_auditor_reads_it_with_sqlite_alone(history: History) -> None:
         "JOIN file f ON f.revision = r.number JOIN content c ON c.number = f.content"
     ).fetchone()
     assert found == ("2023-11-14T22:13:20.500Z", "applied", 1000, "+ forward web", b"kind: Gateway\n", "ada")
+
+
+def change(history: History, statement: str) -> None:
+    """What a hand does with sqlite3(1)."""
+    history.close()
+    with sqlite3.connect(history.path) as db:
+        db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM file",
+        "DELETE FROM file WHERE name = 'forwards.csv'",
+        "DELETE FROM content",
+        "DELETE FROM content WHERE number = 2",
+        "UPDATE file SET content = 1",
+        "UPDATE file SET name = 'a.yaml' WHERE name = 'gateway.yaml'",
+        "UPDATE content SET data = 7",
+    ],
+)
+def test_a_revision_whose_files_were_pruned_by_hand_is_none_to_return_to(history: History, statement: str) -> None:
+    """Without its files it would be the removal of the gateway, and with some of them another gateway."""
+    history.add(TRIED, edge(b"spec", **{"forwards.csv": b"name"}))
+    change(history, statement)
+    history.add(replace(TRIED, standing=Standing.NONE), edge(b"another", **{"forwards.csv": b"names"}))
+    with pytest.raises(HistoryError, match="history: revision 1: "):
+        last_confirmed(history)
+    assert len(history.verify()) == 1
+    assert history.content(2) == edge(b"another", **{"forwards.csv": b"names"})
+
+
+def test_a_file_that_was_changed_by_hand_in_the_store_is_kept_again(history: History) -> None:
+    history.add(TRIED, edge(b"spec"))
+    change(history, "UPDATE content SET data = 'spic'")
+    history.add(TRIED, edge(b"spec"))
+    assert history.content(2) == edge(b"spec")
+    assert history.verify() == ["history: revision 1: gateway.yaml: its checksum differs"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("standing", "'x'"),
+        ("result", "1"),
+        ("origin", "'{'"),
+        ("seconds_since_1970", "'today'"),
+        ("gateway", "x'ff'"),
+    ],
+)
+def test_a_row_that_was_damaged_by_hand_is_named_and_hides_no_other(
+    history: History, column: str, value: str
+) -> None:
+    for _ in range(2):
+        history.add(TRIED, edge(b"spec"))
+    change(history, f"UPDATE revision SET {column} = {value} WHERE number = 1")
+    assert [found.number for found in history.revisions()] == [2]
+    assert "history: revision 1: damaged: " in history.take_warnings()[0]
+    with pytest.raises(HistoryError, match="history: revision 1: damaged: "):
+        history.revision(1)
+    assert len(history.verify()) == 1
+
+
+def test_a_number_whose_row_was_deleted_by_hand_is_not_used_again(history: History) -> None:
+    for _ in range(2):
+        history.add(TRIED, edge(b"spec"))
+    change(history, "DELETE FROM revision WHERE number = 2")
+    assert history.add(TRIED, edge(b"spec")).number == 3
+    assert history.take_warnings() == ()
+
+
+def test_a_store_that_was_copied_by_hand_or_made_by_an_earlier_version_is_gone_on_with(history: History) -> None:
+    """`sqlite3 history.sqlite .dump` has no `user_version`."""
+    history.add(TRIED, edge(b"spec"))
+    for statement in ("PRAGMA user_version = 0", "ALTER TABLE revision DROP COLUMN proof"):
+        change(history, statement)
+        assert history.content(1) == edge(b"spec")
+        number = history.add(TRIED, edge(b"more")).number
+        assert history.content(number) == edge(b"more")
+    assert [found.number for found in history.revisions()] == [3, 2, 1]
+    assert (history.verify(), history.take_warnings()) == ([], ())
