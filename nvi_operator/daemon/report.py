@@ -34,7 +34,7 @@ def events_of(outcome: Outcome, last: Outcome, *, kernel: bool = False) -> Itera
     yield from _uplink_events(outcome.plan.topology, last.plan.topology, common)
     yield from _server_events(outcome.plan.topology, last.plan.topology, common)
     if outcome.left.names - last.left.names:
-        lines = _lines(outcome, outcome.left, last, kernel, drift=True)
+        lines = _lines(outcome.left, last, kernel, drift=True)
         yield events.Drift(entries=tuple(lines), changed_by=outcome.changed_by, left=True, **common)
     if outcome.plan:
         yield from _changes(outcome, last, kernel, common)
@@ -78,7 +78,7 @@ def _common(outcome: Outcome) -> dict[str, Any]:
 
 def _changes(outcome: Outcome, last: Outcome, kernel: bool, common: dict[str, Any]) -> Iterator[GatewayEvent]:
     drift = outcome.drifted or outcome.failed
-    entries = tuple(_lines(outcome, outcome.plan, last, kernel, drift=drift))
+    entries = tuple(_lines(outcome.plan, last, kernel, drift=drift))
     steps = len(outcome.plan.steps)
     if outcome.failed:
         yield events.Drift(entries=entries, beside_table=True, **common)
@@ -91,7 +91,7 @@ def _changes(outcome: Outcome, last: Outcome, kernel: bool, common: dict[str, An
         yield events.Applied(entries=entries, done=text, steps=steps, seconds=outcome.seconds, **common)
 
 
-def _lines(outcome: Outcome, plan: Plan, last: Outcome, kernel: bool, *, drift: bool) -> list[str]:
+def _lines(plan: Plan, last: Outcome, kernel: bool, *, drift: bool) -> list[str]:
     """The entries, by the names that they had before, where they are no longer in the spec."""
     lines = list(entry_lines(trace(plan, last.plan.topology), drift=drift))
     if kernel:

@@ -60,7 +60,7 @@ def mark_chains(topology: Topology) -> Iterator[Chain]:
         rules.append((SetBits(f.META_MARK, topology.stage_mask, topology.local_mask),))
     else:
         rules += _tenant_marks(topology)
-        yield from (_tenant_chain(topology, tenant) for tenant in topology.tenants)
+        yield from (_tenant_chain(tenant) for tenant in topology.tenants)
         yield from _no_tenant_chain(topology)
     yield Chain("mark_hook", Hook("filter", "postrouting", MARK_HOOK), tuple(rules))
     yield Chain(_CHECK, None, (*_CHECKS, *_unanswered(topology)))
@@ -152,7 +152,7 @@ def _has_several(topology: Topology) -> bool:
     return any(topology.of_several_tenants(family) for family in topology.families)
 
 
-def _tenant_chain(topology: Topology, tenant: Tenant) -> Chain:
+def _tenant_chain(tenant: Tenant) -> Chain:
     bits: tuple[Statement, ...] = (SetBits(f.META_MARK, tenant.number),)
     return Chain(f"tenant_{tenant.label}", None, (bits,))
 

@@ -107,7 +107,7 @@ def mark_match(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
             f"table {family} {table} reads the packet mark by mask {mask:#010x}{_owner(mask)} in "
             f"{counted(len(rules), 'rule')}, the first is {rules[0].place}: "
             f"the mask contains the gateway's bits {mask & need.marks:#010x}",
-            _other_bits(mask, need),
+            _other_bits(mask),
         )
 
 
@@ -123,7 +123,7 @@ def mark_rule(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 "mark-rule",
                 f"{rule.command}: {rule}: reads the packet mark by mask {rule.mask:#010x}{_owner(rule.mask)}: the "
                 f"mask contains the gateway's bits {rule.mask & need.marks:#010x}",
-                _other_bits(rule.mask, need),
+                _other_bits(rule.mask),
             )
         elif need.keep_marks and rule.mask == ALL:
             yield Finding(
@@ -147,7 +147,7 @@ def _clashes(mask: int, value: int, need: Footprint) -> bool:
     return mask != ALL or bool(value & need.marks)
 
 
-def _other_bits(mask: int, need: Footprint) -> str:
+def _other_bits(mask: int) -> str:
     """Names the spec's fields that move the gateway's bits out of the way."""
     free = [bit for bit in range(31, 15, -1) if not mask & 1 << bit]
     if mask == ALL or len(free) < 2:
