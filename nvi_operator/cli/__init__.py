@@ -1,4 +1,10 @@
-"""`nvictl`: arguments in, exit codes out. Everything heavy is imported by the command that needs it."""
+"""`nvictl`: arguments in, exit codes out. Everything heavy is imported by the command that needs it.
+
+commands/     one file for each command (command: what one is). parser, options, apply_options: their arguments
+context       what a command works with; document: the Operator document. output: how it prints; asking: its questions
+applying      an apply (once: its reconcile, confirming: its trial); returning: from it. revisions: how one is named
+checking, explaining, nat, report, tracing, watch, live_preview: what is behind one command or two
+"""
 
 from __future__ import annotations
 

@@ -9,4 +9,6 @@ walked      the checks that walk packets with the engine (classes: which packets
 ways        nothing leaves untranslated, and nothing goes round
 forwards    every forward reaches its server, and its answers return (published: what forwards publish)
 plain       gateways that need no walk
+assertions  what the spec asserts (selection: of which packets)
+names, examples: entries and packets, as messages name them
 """

@@ -8,4 +8,7 @@ errors     output     -150  the gateway's own ICMP errors about NATed flows take
 srcnat     postrouting  90  source NAT, on the way into the device
 guard      postrouting 300  what must not leave an uplink
 mark_hook  postrouting MAX  the proof that stage 1 ran, after conntrack confirm
+
+What they are made of: fields, prefix_sets, netmap (1:1 and twice NAT), redirects, balance (one of several by weight),
+own and others (answers about translated flows), ipsec, mss.
 """

@@ -49,6 +49,15 @@ def test_the_document_describes_every_folder() -> None:
     assert sorted(rows) == sorted(FOLDERS)
 
 
+def test_a_large_package_has_a_map_with_every_file() -> None:
+    lists = {"kinds", "drivers", "commands", "checks"}  # each file is one entry of a list
+    for package in PACKAGE.rglob("__init__.py"):
+        files = {path.stem for path in package.parent.glob("*.py")} - {"__init__"}
+        if len(files) >= 10 and package.parent.name not in lists:
+            words = set(re.findall(r"\w+", ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or ""))
+            assert files <= words, f"{package}: {sorted(files - words)}"
+
+
 def test_no_kind_is_left_out_of_their_independence() -> None:
     (contract,) = (contract for contract in CONTRACTS if contract["type"] == "independence")
     assert contract["modules"] == ["nvi_operator.kinds.*"]

@@ -56,6 +56,10 @@ class Rectangle:
         return self.x + self.width
 
     @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    @property
     def middle(self) -> float:
         return self.y + self.height / 2
 
