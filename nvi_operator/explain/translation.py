@@ -17,7 +17,7 @@ from nvi_operator.explain.numbers import address_span, span_of
 from nvi_operator.explain.passing import BY_HASH, Ends, Passing
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import Spans
-from nvi_operator.explain.step import Hook, RuleAt
+from nvi_operator.explain.step import Did, Hook, RuleAt
 from nvi_operator.explain.unique import NatRange, unique
 from nvi_operator.explain.verdict import Dropped
 from nvi_operator.nft.ast import (
@@ -176,7 +176,9 @@ def apply(
         if at is None and not changed:
             yield part
             continue
-        step = part.noted(hook, "translated", at, changes=((side, before, after),), note=note, element=part.element)
+        changes = ((side, before, after),) if changed else ()
+        did: Did = "translated" if changed else "passed"
+        step = part.noted(hook, did, at, changes=changes, note=note, element=part.element)
         yield replace(step, changes=(), counted=(), element=None)
 
 

@@ -280,6 +280,8 @@ def rule_fact(rule: Rule, places: Mapping[str, str]) -> Fact | None:
                 conditions[f"not {field}"] = _right(right)
             case Match(left=left, op="==", right=right) if name := getattr(left, "name", None):
                 conditions[name] = _right(right)
+            case Nat(kind="snat", address=Field("ip saddr" | "ip6 saddr")):
+                becomes = "unchanged"
             case Nat(kind=kind, address=address, ports=to_ports):
                 becomes = _address(address, places)
                 if kind == "dnat":
@@ -288,8 +290,6 @@ def rule_fact(rule: Rule, places: Mapping[str, str]) -> Fact | None:
                     becomes = f"as {becomes}" + (f", ports {text(to_ports)}" if to_ports is not None else "")
             case Redirect(port):
                 becomes = "the gateway" + (f", port {port}" if port else "")
-            case Verdict("accept"):
-                becomes = "unchanged"
             case Verdict("drop"):
                 becomes = "nowhere: its uplink has no address"
             case Verdict("jump", str()):

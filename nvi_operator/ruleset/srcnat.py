@@ -145,8 +145,17 @@ def _among_inside_networks(topology: Topology, family: Family) -> Iterator[Rule]
             f.in_set(f.daddr(family), f"shared_{family}", shared),
             *_not_on_a_wire(topology, family, shared),
             *_no_tenant(topology),
-            f.ACCEPT,
+            stays_untranslated(family),
         )
+
+
+def stays_untranslated(family: Family) -> Nat:
+    """What the kernel itself gives a flow that no rule translates (nf_nat_alloc_null_binding()), only earlier.
+
+    `accept` ends this chain alone: a container engine, behind it, would give what its containers send another source,
+    and to the device, which has no address, that of any interface. Asked for the first packet of a flow only.
+    """
+    return Nat("snat", family, f.saddr(family))
 
 
 def _not_on_a_wire(topology: Topology, family: Family, networks: tuple[Network, ...]) -> Iterator[Match]:
@@ -227,7 +236,7 @@ def _targets(rule: SourceRule, has_ports: bool) -> Iterator[tuple[tuple[Statemen
     family = rule.conditions.family
     match rule.action:
         case Unchanged():
-            yield (), f.ACCEPT
+            yield (), stays_untranslated(family)
         case Unavailable():
             yield (), Verdict("drop")
         case ToRange(addresses, ports, persistent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import GatewayHost, Host, Site
+from tests.lab.topologies import OTHER, OTHER6
 from tests.netns.scenarios import A6, B6, A, B, spec
 
 pytestmark = pytest.mark.netns
@@ -134,3 +135,38 @@ def test_what_a_forward_of_the_spec_sends_to_a_container_is_answered_by_the_upli
             assert flow.by == "box"
             assert site.through(before) == ({isp}, {isp})
     assert site.leaks() == 0
+
+
+@pytest.fixture
+def declared(dataplane: str) -> str:
+    """The spec with the engine's bridge among its interfaces."""
+    of_lan = "      networks: [192.168.1.0/24, fd00:1::/64]\n"
+    bridge = "    docker0:\n      networks: [172.17.0.0/16, fd00:17::/64]\n"
+    return spec(dataplane).replace(of_lan, of_lan + bridge)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_inside_hosts_see_the_own_address_of_a_container_whose_bridge_the_spec_names(
+    site: Site, gateway: GatewayHost, box: Host, declared: str, protocol: str
+) -> None:
+    """The engine masquerades whatever leaves its bridge; in stage 1 all leaves by a device without addresses."""
+    gateway.apply(declared)
+    site.server.serve(9000, protocol=protocol)
+    before = site.used()
+    for inside, seen in ((site.server.address, BOX), (site.server.address6, BOX6)):
+        with box.connect(inside, 9000, protocol=protocol) as flow:
+            assert flow.seen == seen
+    assert site.through(before) == (set(), set())
+
+
+def test_what_the_spec_leaves_untranslated_the_engine_leaves_as_well(
+    site: Site, gateway: GatewayHost, box: Host, declared: str
+) -> None:
+    rule = "    - { name: partner, to: [192.0.2.200, 2001:db8:f::200], as: unchanged }\n"
+    gateway.apply(declared.replace("  sourceNat:\n", "  sourceNat:\n" + rule))
+    site.far.serve(9000)
+    for address in (OTHER, OTHER6):
+        assert not box.pings(address, wait=0.3), "the ISP counts the private source, as it was told to, and drops it"
+    assert {line.split()[1] for line in site.leaks().details} == {BOX, BOX6}
+    assert box.connect(site.far.address, 9000).seen == A
+    assert box.connect(site.far.address6, 9000).seen == A6
