@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from nvi_operator.daemon.answers import GatewaySnapshot
@@ -33,7 +34,7 @@ from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.reconcile.cycle import AnyKernel, dry_run, reconcile
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.reconcile.precheck import problems, refuse_collisions
-from nvi_operator.rollout.lockout import HINT, LockOut
+from nvi_operator.rollout.lockout import LockOut
 from nvi_operator.sources.directory import SpecDirectory
 from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.state.host import HostState
@@ -196,9 +197,13 @@ class Daemon:
             if self._judge and self._used and (suspension := self._judge.suspended(self._used)):
                 return self._only_look(suspension, spec, numbers)
             with self._kernel.using(numbers) as kernel:
-                self._refuse_lock_out(kernel)
                 outcome = reconcile(
-                    kernel, self._compiler, paused=trigger.paused, reached=self._reached, on_step=self._step
+                    kernel,
+                    self._compiler,
+                    paused=trigger.paused,
+                    reached=self._reached,
+                    on_step=self._step,
+                    accept=partial(self._refuse_lock_out, kernel),
                 )
                 warnings = kernel.warnings
         except NviError as error:
@@ -212,15 +217,13 @@ class Daemon:
             self._compiler.prepare()  # nor for a table to be worked out
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=seconds)
 
-    def _refuse_lock_out(self, kernel: AnyKernel) -> None:
+    def _refuse_lock_out(self, kernel: AnyKernel, plan: Plan) -> None:
         """Raises LockOutError where a spec that never held would cut the gateway off. An edit of forwards cannot."""
         used = self._used
         if self._lock_out is None or self._judge is None or used is None or self._force or used.spec is self._delta:
             return
         if self._judge.is_new(used):
-            plan = dry_run(kernel, self._compiler)
-            if packets := self._lock_out.packets(kernel, self._compiler, plan, sessions=False):
-                raise LockOutError(f"lock-out: {packets[0]}", hint=HINT)
+            self._lock_out.refuse(kernel, self._compiler, plan, sessions=False)
 
     def _only_look(self, suspension: Suspension, spec: LoadedSpec | None, numbers: Numbers) -> Outcome:
         """Changes are suspended. Raises NviError."""

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nvi_operator.errors import KernelError
+from nvi_operator.errors import KernelError, LockOutError
 from nvi_operator.kernel.inspect.sessions import ssh_sessions
 from nvi_operator.language.model.values import Address
 from nvi_operator.plan.change import Plan
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nvi_operator.language.operator.git import GitUrl
 
 PATIENCE = 3.0  # seconds for name servers: where none answers, the remote is not looked after
-HINT = "change the route, or the rule that takes the packet; --force continues all the same"
+_HINT = "change the route, or the rule that takes the packet; --force continues all the same"
 
 
 class LockOut:
@@ -37,6 +37,11 @@ class LockOut:
         self._remote = remote
         self._say = say
         self._resolved: tuple[Address, ...] = ()
+
+    def refuse(self, kernel: AnyKernel, compiler: Compiler, plan: Plan, *, sessions: bool) -> None:
+        """Raises LockOutError."""
+        if packets := self.packets(kernel, compiler, plan, sessions=sessions):
+            raise LockOutError(f"lock-out: {packets[0]}", hint=_HINT)
 
     def packets(self, kernel: AnyKernel, compiler: Compiler, plan: Plan, *, sessions: bool) -> list[str]:
         """The packets that would be lost, with what takes them. `sessions`: those of ssh as well."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator import cli
-from nvi_operator.cli import commands, main, options
+from nvi_operator.cli import applying, commands, confirming, main, options
 from nvi_operator.cli.commands.rollback import _before as revision_before
 from nvi_operator.cli.once import reconcile_once
 from nvi_operator.cli.parser import parse
@@ -70,7 +70,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Handle:
     def handle(numbers: Numbers, **_: object) -> Handle:
         return fake
 
-    monkeypatch.setattr(kernel_module, "Kernel", handle)
+    for module in (kernel_module, applying, confirming):
+        monkeypatch.setattr(module, "Kernel", handle)
     monkeypatch.setenv("COLUMNS", "200")
     return fake
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from nvi_operator.cli import applying, options
+from nvi_operator.cli import options
+from nvi_operator.cli.apply_options import APPLY
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 
 
 def run(context: Context) -> int:
+    from nvi_operator.cli.applying import apply
     from nvi_operator.rollout.content import content_of
     from nvi_operator.rollout.saved_plan import is_saved_plan
 
     if is_saved_plan(context.arguments.spec):
         return _saved(context)
     loaded = context.load()
-    return applying.run(context, loaded, content_of(loaded, context.arguments.spec))
+    return apply(context, loaded, content_of(loaded, context.arguments.spec))
 
 
 def _saved(context: Context) -> int:
     """Apply a file that `nvictl plan --out` wrote."""
     from pathlib import Path
 
+    from nvi_operator.cli.applying import apply
     from nvi_operator.rollout.content import content_of, host_of, loaded_from
     from nvi_operator.rollout.saved_plan import read
 
@@ -32,12 +35,12 @@ def _saved(context: Context) -> int:
     now = content_of(context.load(), arguments.spec) if arguments.spec.exists() else None
     saved.refuse_other_spec(now)
     arguments.spec = path
-    return applying.run(context, loaded_from(saved.content, str(path)), saved.content, saved=saved)
+    return apply(context, loaded_from(saved.content, str(path)), saved.content, saved=saved)
 
 
 COMMAND = Command(
     "apply",
     "apply the spec, verify, roll back on failure",
-    (options.spec, *applying.OPTIONS),
+    (options.spec, *APPLY),
     run,
 )

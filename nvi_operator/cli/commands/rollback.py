@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from nvi_operator.cli import applying, revisions
+from nvi_operator.cli import revisions
+from nvi_operator.cli.apply_options import APPLY
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> int:
+    from nvi_operator.cli.applying import apply
     from nvi_operator.errors import NviError
     from nvi_operator.rollout.content import loaded_from
 
@@ -26,7 +28,7 @@ def run(context: Context) -> int:
             f"revision {found.number}: it removed the gateway: there is no spec to apply",
             hint="nvictl down removes the gateway; `nvictl history` lists the revisions",
         )
-    return applying.run(context, loaded_from(content, f"revision {found.number}"), content, of=found.number)
+    return apply(context, loaded_from(content, f"revision {found.number}"), content, of=found.number)
 
 
 def _before(history: History) -> str:
@@ -56,6 +58,6 @@ def _revision(parser: ArgumentParser) -> None:
 COMMAND = Command(
     "rollback",
     "apply the spec of an earlier revision, which is one more revision",
-    (_revision, *applying.OPTIONS),
+    (_revision, *APPLY),
     run,
 )
