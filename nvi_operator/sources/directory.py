@@ -39,7 +39,8 @@ class LoadResult:
 
 
 class SpecDirectory:
-    """`gateway` is the one to follow where the directory holds several, `host` the name of this machine in it.
+    """`gateway` is the one to follow where the directory holds several, `host` the name of this machine in it: left
+    out, its hostname as it is now. Another one that a DHCP server gives it later makes it no other gateway.
 
     `revision` knows where its content is from, `explain` the names by which the user knows its files.
     """
@@ -57,7 +58,7 @@ class SpecDirectory:
         self.path = path
         self.state = SpecState()
         self._gateway = gateway
-        self._host = host
+        self._host = host or socket.gethostname()
         self._being_written = being_written
         self._revision_of = revision
         self._explain = explain
@@ -92,8 +93,7 @@ class SpecDirectory:
         if before is not None and (delta := self._load_delta(before.only_change(found))):
             return LoadResult(read=True, delta=delta)
         try:
-            hostname = self._host or socket.gethostname()
-            spec = load_directory(self.path, hostname=hostname, gateway=self._gateway)
+            spec = load_directory(self.path, hostname=self._host, gateway=self._gateway)
             self.state = self.state.loaded(spec)
             self._ask_revision = True
         except SpecError as error:

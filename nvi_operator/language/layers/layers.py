@@ -128,6 +128,12 @@ def _one_on(host: str | None, gateways: Mapping[str, set[str]]) -> str | None:
     return mine[0] if len(mine) == 1 else None
 
 
+def _may_be_one(host: str, other: str) -> bool:
+    """Are these names of one machine, but for case and domain?"""
+    one, two = host.lower(), other.lower()
+    return one == two or one == two.partition(".")[0] or two == one.partition(".")[0]
+
+
 class _Reading:
     def __init__(
         self, texts: Mapping[str, bytes | str], hostname: str | None, gateway: str | None, language: Language
@@ -161,6 +167,7 @@ class _Reading:
         for position, origin in filling.origins.items():
             result.notes[position] = f"{result.notes[position]}; {origin}" if position in result.notes else origin
         result.hosts = tuple(self.overlays)
+        self._find_almost()
         if self.overlays or self._is_layered:
             result.host = self._hostname
         return result
@@ -267,6 +274,18 @@ class _Reading:
                     variables.setdefault(name, Variable(written[name], document.find(path)))
         return {name: variable for name, variable in variables.items() if variable.value is not None}
 
+    def _find_almost(self) -> None:
+        """A machine that is called otherwise since it was installed must not lose what its document says."""
+        host = self._hostname
+        if host is None or host in self.overlays:
+            return
+        for name, document in self.overlays.items():
+            if _may_be_one(name, host):
+                path = ("metadata", "name")
+                message = f"host {host!r} has no document of its own, and this one is of {name!r}"
+                hint = f"call it {host}, or choose with --host; add a document for {host} if that is another machine"
+                self._problem(SpecProblem(document.find(path), dotted(path), message, hint))
+
     def _find_sets(self) -> None:
         """What is wrong in a set is told when its document is validated; here it is any address."""
         result = self._result
@@ -298,7 +317,11 @@ class _Reading:
     def _instead(self, name: str, there_are: Iterable[str]) -> str:
         if name == HOSTNAME:
             return "it is the name of the host, and no host is chosen: choose one with --host"
-        having = [host for host, over in self.overlays.items() if name in mapping_of(_spec_of(over).get("vars"))]
+        having = [
+            host
+            for host, over in self.overlays.items()
+            if mapping_of(_spec_of(over).get("vars")).get(name) is not None
+        ]
         if having:
             this = f"this is {self._hostname}" if self._hostname else "no host is chosen"
             return f"it is set for {listed(having)}, and {this}: set it in `vars`, or choose another with --host"

@@ -258,6 +258,29 @@ def test_what_is_wrong_is_told_with_the_place_of_both(spec: str, problem: str) -
     assert any(text.startswith(problem) for text in found), found
 
 
+@pytest.mark.parametrize(
+    ("written", "machine"),
+    [
+        ("edge-1", "edge-1.example.org"),
+        ("edge-1.example.org", "edge-1"),
+        ("edge-1", "EDGE-1"),
+        ("Edge-1", "edge-1.lan"),
+    ],
+)
+def test_a_machine_that_is_called_otherwise_than_its_document_does_not_go_without_it(
+    written: str, machine: str
+) -> None:
+    site = SITE.replace("${wan}", "203.0.113.2")
+    over = host(written, "  vars: {lan: lan9}\n")
+    assert load_texts({"site.yaml": site, "over.yaml": over}, hostname=written).spec.interfaces.keys() == {"lan9"}
+    assert refused({"site.yaml": site, "over.yaml": over}, on=machine)[0].startswith(
+        f"over.yaml:3:18: metadata.name: host {machine!r} has no document of its own, and this one is of {written!r}"
+    )
+    own = host(machine, "  vars: {lan: lan7}\n")
+    both = load_texts({"site.yaml": site, "over.yaml": over, "own.yaml": own}, hostname=machine)
+    assert both.spec.interfaces.keys() == {"lan7"}
+
+
 def test_two_documents_of_one_host_are_refused() -> None:
     assert refused({"site.yaml": SITE, "a.yaml": EDGE_1, "b.yaml": EDGE_1}) == [
         "b.yaml:3:18: metadata.name: host 'edge-1' is already described at a.yaml:3:18\n"

@@ -70,6 +70,23 @@ def test_a_file_that_is_being_written_is_pending_and_not_for_ever(file: Path) ->
     assert directory.state.pending is None
 
 
+def test_a_machine_that_is_called_otherwise_meanwhile_has_the_same_gateway(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "edge-1")
+    directory = SpecDirectory(file.parent)
+    (file.parent / "host.yaml").write_text(
+        "apiVersion: nvi-operator/v1\nkind: Host\nmetadata: {name: edge-1}\nspec: {vars: {a: 1}}\n"
+    )
+    directory.load()
+    monkeypatch.setattr("socket.gethostname", lambda: "dhcp-7")
+    file.write_text(file.read_text() + "# an edit\n")
+    directory.load()
+    assert directory.state.bad is None
+    assert directory.state.good is not None
+    assert directory.state.good.host == "edge-1"
+
+
 def test_the_revision_is_that_of_the_spec_in_force(file: Path) -> None:
     def git(*arguments: str) -> None:
         command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.net", "-C", str(file.parent), *arguments]
