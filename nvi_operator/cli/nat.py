@@ -26,7 +26,7 @@ def _rules(context: Context) -> int:
     from nvi_operator.view.nat import rules_text
 
     rules = look(context)["rules"]
-    show(context.arguments, lambda: {"rules": rules}, lambda: rules_text(rules))
+    show(context.arguments, lambda: {"rules": rules}, lambda width: rules_text(rules, width))
     return 0
 
 
@@ -52,7 +52,7 @@ def _forwards(context: Context) -> int:
     counts = {name: count for counters in groups.values() for name, count in counters.items()}
     uses = list(forward_uses(plan.topology, translations(FlowFilter(sources=False)), counts)) if plan.topology else []
     busiest = nlargest(arguments.top, uses, key=lambda use: use.flows)
-    show(arguments, lambda: forwards_json(busiest, len(uses)), lambda: forwards_text(busiest, len(uses)))
+    show(arguments, lambda: forwards_json(busiest, len(uses)), lambda width: forwards_text(busiest, len(uses), width))
     return 0
 
 
@@ -64,7 +64,7 @@ def _translations(context: Context) -> int:
     found = translations(FlowFilter(address=arguments.address, zone=arguments.zone, mark=arguments.mark))
     first = list(islice(found, arguments.top))
     total = len(first) + sum(1 for _ in found)
-    show(arguments, lambda: translations_json(first, total), lambda: translations_text(first, total))
+    show(arguments, lambda: translations_json(first, total), lambda width: translations_text(first, total, width))
     return 0
 
 
@@ -78,7 +78,7 @@ def _pools(context: Context) -> int:
         pool_uses(translations(FlowFilter(destinations=False, address=arguments.address, zone=arguments.zone)))
     )
     shown = uses[: arguments.top]
-    show(arguments, lambda: pools_json(shown), lambda: pools_text(shown))
+    show(arguments, lambda: pools_json(shown), lambda width: pools_text(shown, width))
     return 0
 
 

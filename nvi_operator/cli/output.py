@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
+    from rich.text import Text
 
     from nvi_operator.plan.change import Plan
     from nvi_operator.topology.model import Topology
@@ -47,17 +48,12 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def show(arguments: Namespace, data: Callable[[], Any], text: Callable[[], RenderableType]) -> None:
+def show(arguments: Namespace, data: Callable[[], Any], lines: Callable[[int | None], Iterable[Piece]]) -> None:
+    """`lines` are given the width of the terminal, or None."""
     if arguments.output == "json":
         print_json(data())
-        return
-    from nvi_operator.view.table import TextTable
-
-    found = text()
-    if not _draws() and isinstance(found, str | TextTable):
-        print(found if isinstance(found, str) else "\n".join(found.lines(None)))
     else:
-        console().print(found)
+        print_lines(lines(terminal_width()))
 
 
 def show_pieces(arguments: Namespace, data: Callable[[], Any], pieces: Iterable[Piece]) -> None:
@@ -79,11 +75,16 @@ def _print_pieces(pieces: Iterable[Piece], end: str) -> None:
     if not _draws():
         sys.stdout.writelines(f"{plain(piece)}{end}" for piece in pieces)
         return
-    from rich.text import Text
-
     screen = console()
     for piece in pieces:
-        screen.print(Text.assemble(*((part.text, part.style) for part in piece)), end=end)
+        screen.print(coloured(piece), end=end)
+
+
+def coloured(piece: Piece) -> Text:
+    """For rich."""
+    from rich.text import Text
+
+    return Text.assemble(*((part.text, part.style) for part in piece))
 
 
 def _draws() -> bool:

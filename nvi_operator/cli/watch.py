@@ -9,11 +9,10 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from nvi_operator.cli.output import console
+from nvi_operator.cli.output import coloured, console, print_lines, terminal_width
 from nvi_operator.errors import NviError
 from nvi_operator.view.events import event_text
+from nvi_operator.view.segment import line, plain
 from nvi_operator.view.status_text import headline, rates, status_text, uplink_words
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def _looks(look: Look, every: float) -> Iterator[StatusData | NviError]:
 
 
 def _screen(look: Look, every: float) -> None:
+    from rich.console import Group
     from rich.live import Live
 
     screen = console()
@@ -54,31 +54,32 @@ def _screen(look: Look, every: float) -> None:
     with Live(console=screen, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         for data in _looks(look, every):
             if isinstance(data, NviError):
-                live.update(Text(f"nvictl: {data}", style="red"), refresh=True)
+                live.update(coloured(line(f"nvictl: {data}", "red")), refresh=True)
                 continue
             now = time.monotonic()
             speed = rates(last[1], data, now - last[0]) if last else {}
             data["events"] = data["events"][-5:]
-            live.update(status_text(data, quiet=True, rates=speed), refresh=True)
+            lines = status_text(data, terminal_width(), quiet=True, rates=speed)
+            live.update(Group(*map(coloured, lines)), refresh=True)
             last = now, data
 
 
 def _lines(look: Look, every: float) -> None:
     """Events from now on, and the state whenever it is another one."""
-    screen, told = console(), ""
+    told = ""
     heard: int | None = None
     for data in _looks(look, every):
         if isinstance(data, NviError):
-            line = f"nvictl: {data.message}"
+            now = f"nvictl: {data.message}"
         else:
             for event in new_events(data, heard):
-                screen.print(event_text(event))
+                print_lines(event_text(event))
             heard = max((event["number"] for event in data["events"]), default=0)
-            line = "; ".join([headline(data).plain, *uplink_words(data)])
-        if line != told:
-            screen.print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
-            told = line
-        screen.file.flush()
+            now = "; ".join([plain(headline(data)), *uplink_words(data)])
+        if now != told:
+            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {now}")
+            told = now
+        sys.stdout.flush()
 
 
 def new_events(data: StatusData, heard: int | None) -> list[dict[str, Any]]:

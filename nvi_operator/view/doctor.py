@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from nvi_operator.doctor.finding import LEVELS, Finding
 from nvi_operator.language.wording import counted
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from nvi_operator.view.segment import Piece, Segment, line
+from nvi_operator.view.table import labelled
 
 _STYLES = {"problem": "bold red", "warning": "yellow", "ok": "green"}
 
 
-def render(findings: Iterable[Finding]) -> RenderableType:
+def render(findings: Iterable[Finding], width: int | None) -> Iterator[Piece]:
     """Grouped by level. The level is written out, so that nothing depends on colour."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from nvi_operator.view.table import LabelledText
-
     found = tuple(findings)
-    width = max((len(finding.topic) for finding in found), default=0)
-    lines: list[RenderableType] = []
+    longest = max((len(finding.topic) for finding in found), default=0)
     for level in LEVELS:
         for finding in (f for f in found if f.level == level):
-            label = Text.assemble((f"{level:<8}", _STYLES[level]), f" {finding.topic:<{width}}  ")
-            lines.append(LabelledText(label, finding.what))
-            if finding.todo:
-                # Nothing is added: a line is to be pasted as it is.
-                lines += [Text(f"    {line}") for line in finding.todo.splitlines()]
-    lines.append(Text(summary(found), style="bold"))
-    return Group(*lines)
+            label = (Segment(f"{level:<8}", _STYLES[level]), Segment(f" {finding.topic:<{longest}}  "))
+            yield from labelled(label, finding.what, width)
+            for command in finding.todo.splitlines():
+                yield line(f"    {command}")  # nothing is added: it is to be pasted as it is
+    yield line(summary(found), "bold")
 
 
 def summary(findings: Iterable[Finding]) -> str:

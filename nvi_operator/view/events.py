@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.text import Text
+from nvi_operator.view.segment import Piece, Segment, line
 
 _STYLES = {"error": "red", "warning": "yellow", "notice": "", "info": "dim"}
 
 
-def event_text(event: Mapping[str, Any]) -> Text:
+def event_text(event: Mapping[str, Any]) -> Iterator[Piece]:
     """`2026-11-28 17:00:02 uplink-down    edge: uplink isp-a: down: ...`, and further lines below, indented."""
     moment = datetime.fromisoformat(event["time"]).astimezone()
     head, *rest = event["text"].splitlines() or [""]
     style = _STYLES.get(event["level"], "")
-    text = Text.assemble(f"{moment:%Y-%m-%d %H:%M:%S} ", (f"{event['event']:<13} ", "bold"), (head, style))
-    for line in rest:
-        text.append(f"\n    {line}", style=style)
-    return text
+    when, what = f"{moment:%Y-%m-%d %H:%M:%S} ", f"{event['event']:<13} "
+    yield (Segment(when), Segment(what, "bold"), Segment(head, style))
+    for further in rest:
+        yield line(f"    {further}", style)
 
 
 def event_json(event: Mapping[str, Any]) -> str:

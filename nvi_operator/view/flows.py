@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-from rich.console import RenderableType
-from rich.text import Text
 
 from nvi_operator.language.wording import counted
 from nvi_operator.state.flow import Flow, FlowTuple
+from nvi_operator.view.segment import Piece, line
 from nvi_operator.view.table import TextTable
 
 NONE = "No flow is cached here. nvictl status says whether there is a flow cache, and why not."
 _HEADING = ("protocol", "in", "original", "out", "translated", "packets", "bytes", "state")
 
 
-def flows_text(flows: Sequence[Flow], total: int) -> RenderableType:
+def flows_text(flows: Sequence[Flow], total: int, width: int | None) -> Iterator[Piece]:
     """`total` is how many there are: each direction of a flow is one."""
     if not total:
-        return Text(NONE)
+        yield line(NONE)
+        return
     table = TextTable(f"the largest of {counted(total, 'cached direction')}", _HEADING, right=frozenset({5, 6}))
     for flow in flows:
         table.rows.append(
@@ -34,7 +33,7 @@ def flows_text(flows: Sequence[Flow], total: int) -> RenderableType:
                 "fast" if flow.confirmed else "to be confirmed",
             )
         )
-    return table
+    yield from table.drawn(width)
 
 
 def flows_json(flows: Sequence[Flow], total: int) -> dict[str, Any]:

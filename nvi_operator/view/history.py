@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nvi_operator.events.moment import iso
 from nvi_operator.history.revision import Revision
+from nvi_operator.view.segment import Piece, line
 from nvi_operator.view.table import TextTable
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 _HEADING = ("rev", "time", "gateway", "by", "result", "", "steps", "took", "commit", "")
 _LONGEST = 60  # characters of an error in the table
 
 
-def history_table(revisions: Sequence[Revision]) -> TextTable | str:
+def history_table(revisions: Sequence[Revision], width: int | None) -> Iterator[Piece]:
     """The oldest first, so that the newest is above the prompt."""
     if not revisions:
-        return "No revisions. An apply makes the first."
+        yield line("No revisions. An apply makes the first.")
+        return
     table = TextTable("revisions", _HEADING, frozenset({0, 6, 7}))
     for each in reversed(revisions):
         table.rows.append(
@@ -38,7 +37,7 @@ def history_table(revisions: Sequence[Revision]) -> TextTable | str:
                 _remark(each)[:_LONGEST],
             )
         )
-    return table
+    yield from table.drawn(width)
 
 
 def _remark(revision: Revision) -> str:
@@ -47,10 +46,7 @@ def _remark(revision: Revision) -> str:
     return revision.error.partition("\n")[0] or ("" if revision.files else "no gateway")
 
 
-def revision_text(revision: Revision) -> RenderableType:
-    from rich.console import Group
-    from rich.text import Text
-
+def revision_text(revision: Revision) -> Iterator[Piece]:
     asked, origin = revision.asked, revision.origin
     session = "" if asked.session is None else f", session {asked.session}"
     rows = [
@@ -68,10 +64,13 @@ def revision_text(revision: Revision) -> RenderableType:
         ("files", ", ".join(revision.files) or "none: the gateway was removed"),
         ("failed check", revision.check),
     ]
-    head = Text(f"revision {revision.number}\n", style="bold")
-    body = "".join(f"{name + ':':<14}{value}\n" for name, value in rows if value)
-    rest = "\n".join(filter(None, (revision.plan, revision.error)))
-    return Group(head + Text(body + (f"\n{rest}" if rest else "")))
+    yield line(f"revision {revision.number}", "bold")
+    for name, value in rows:
+        if value:
+            yield line(f"{name + ':':<14}{value}")
+    yield line("")
+    for text in filter(None, (revision.plan, revision.error)):
+        yield line(text)
 
 
 def revision_json(revision: Revision, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.kmod.verdict import OLDEST, ModuleVerdict
 from nvi_operator.view.plain import plain
-from nvi_operator.view.table import LabelledText
+from nvi_operator.view.segment import Piece, Segment, line
+from nvi_operator.view.table import labelled
 
 
-def module_text(facts: ModuleFacts, verdict: ModuleVerdict) -> RenderableType:
-    word, style = ("usable", "green") if verdict.usable else ("not usable", "bold red")
-    rows = [LabelledText(Text(f"{name:<16}"), value) for name, value in _rows(facts)]
-    # Lines that can be pasted.
-    todo = [Text(f"    {line}") for line in verdict.todo]
-    return Group(LabelledText(Text.assemble("module nvi: ", (word, style), ": "), verdict.why), *todo, *rows)
+def module_text(facts: ModuleFacts, verdict: ModuleVerdict, width: int | None) -> Iterator[Piece]:
+    word = Segment("usable", "green") if verdict.usable else Segment("not usable", "bold red")
+    yield from labelled((Segment("module nvi: "), word, Segment(": ")), verdict.why, width)
+    for command in verdict.todo:
+        yield line(f"    {command}")  # to be pasted
+    for name, value in _rows(facts):
+        yield from labelled(line(f"{name:<16}"), value, width)
 
 
 def module_json(facts: ModuleFacts, verdict: ModuleVerdict) -> dict[str, Any]:

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from nvi_operator.language.wording import counted
 from nvi_operator.state.translation import PORTS, Address, FlowTranslation, PoolUse
 from nvi_operator.topology.forward_use import ForwardUse
+from nvi_operator.view.segment import Piece, line
 from nvi_operator.view.table import TextTable
 
 if TYPE_CHECKING:
     from nvi_operator.view.status import RuleStatus
 
 
-def rules_text(rules: Sequence[RuleStatus]) -> RenderableType:
+def rules_text(rules: Sequence[RuleStatus], width: int | None) -> Iterator[Piece]:
     table = TextTable("rules", ("section", "name", "new flows"), right=frozenset({2}))
     table.rows += [(rule["section"], rule["name"], str(rule["flows"])) for rule in rules]
-    return table
+    yield from table.drawn(width)
 
 
-def forwards_text(uses: Sequence[ForwardUse], total: int) -> RenderableType:
+def forwards_text(uses: Sequence[ForwardUse], total: int, width: int | None) -> Iterator[Piece]:
     shown = counted(total, "public port or address", "s") if total > 1 else "1 public port or address"
     heading = ("name", "public", "to", "flows now", "their packets", "new flows")
     table = TextTable(f"{shown}, the busiest {len(uses)}", heading, right=frozenset({3, 4, 5}))
     for use in uses:
         counts = ("" if count is None else str(count) for count in (use.flows, use.packets, use.new_flows))
         table.rows.append((use.name, use.public, use.servers, *counts))
-    return table
+    yield from table.drawn(width)
 
 
 def forwards_json(uses: Sequence[ForwardUse], total: int) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def forwards_json(uses: Sequence[ForwardUse], total: int) -> dict[str, Any]:
     }
 
 
-def translations_text(flows: Sequence[FlowTranslation], total: int) -> RenderableType:
+def translations_text(flows: Sequence[FlowTranslation], total: int, width: int | None) -> Iterator[Piece]:
     heading = ("protocol", "from", "to", "becomes from", "becomes to", "packets", "ends in")
     table = TextTable(f"{len(flows):,} of {counted(total, 'translated flow')}", heading, right=frozenset({5, 6}))
     for flow in flows:
@@ -59,7 +57,7 @@ def translations_text(flows: Sequence[FlowTranslation], total: int) -> Renderabl
                 f"{flow.seconds_left} s",
             )
         )
-    return table
+    yield from table.drawn(width)
 
 
 def translations_json(flows: Sequence[FlowTranslation], total: int) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def translations_json(flows: Sequence[FlowTranslation], total: int) -> dict[str,
     }
 
 
-def pools_text(uses: Sequence[PoolUse]) -> RenderableType:
+def pools_text(uses: Sequence[PoolUse], width: int | None) -> Iterator[Piece]:
     table = TextTable(
         f"addresses that flows leave with; each has {PORTS:,} ports to each destination and port",
         ("address", "protocol", "flows", "busiest destination", "flows there", "of its ports"),
@@ -96,16 +94,14 @@ def pools_text(uses: Sequence[PoolUse]) -> RenderableType:
     for use in uses:
         share, busiest = f"{use.share:.1%}", _end(*use.busiest)
         table.rows.append((str(use.address), use.protocol, str(use.flows), busiest, str(use.busiest_flows), share))
-    full = [use for use in uses if use.is_nearly_full]
-    warnings = [
-        Text(
-            f"{use.address}: {use.protocol} to {_end(*use.busiest)}: {use.share:.0%} of the ports are taken: "
-            "give the rule more addresses (as: [...] or a range)",
-            style="yellow",
-        )
-        for use in full
-    ]
-    return Group(*warnings, table)
+    for use in uses:
+        if use.is_nearly_full:
+            yield line(
+                f"{use.address}: {use.protocol} to {_end(*use.busiest)}: {use.share:.0%} of the ports are taken: "
+                "give the rule more addresses (as: [...] or a range)",
+                "yellow",
+            )
+    yield from table.drawn(width)
 
 
 def pools_json(uses: Sequence[PoolUse]) -> dict[str, Any]:

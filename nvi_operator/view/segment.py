@@ -18,5 +18,9 @@ class Segment:
 Piece = Sequence[Segment]  # some hundreds of lines at most: a terminal's library would take seconds for all at once
 
 
+def line(text: str, style: str = "") -> Piece:
+    return (Segment(text, style),)
+
+
 def plain(piece: Piece) -> str:
     return "".join(part.text for part in piece)

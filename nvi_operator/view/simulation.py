@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.text import Text
-
 from nvi_operator.experiment.judge import ProbeResult
 from nvi_operator.experiment.outcome import Tried
 from nvi_operator.experiment.probe import Sampled
 from nvi_operator.explain.words import packet_words
 from nvi_operator.language.wording import counted
 from nvi_operator.view.junit import Case
+from nvi_operator.view.segment import Piece, Segment, line
 
 _ROWS = 12  # entries of one section that are shown, unless all are asked for
 
@@ -45,35 +44,34 @@ def _result_json(result: ProbeResult) -> dict[str, Any]:
     }
 
 
-def tried_text(tried: Tried, *, full: bool = False) -> Text:
+def tried_text(tried: Tried, *, full: bool = False) -> Iterator[Piece]:
     """`full`: every packet, and what became of it."""
-    text = Text()
-    text.append(f"gateway {tried.gateway}, dataplane {tried.dataplane}, in namespaces of its own\n")
+    yield line(f"gateway {tried.gateway}, dataplane {tried.dataplane}, in namespaces of its own")
     for assumed in tried.assumed:
-        text.append(f"  assumed: {assumed}\n", style="dim")
+        yield line(f"  assumed: {assumed}", "dim")
     for note in tried.notes:
-        text.append(f"  note: {note}\n", style="dim")
+        yield line(f"  note: {note}", "dim")
     sampled = {each.law: each for each in tried.sampled}
     for law in dict.fromkeys(result.probe.law for result in tried.results):
         of_law = [result for result in tried.results if result.probe.law == law]
-        text.append(f"\n{law}{_share(sampled.get(law))}\n", style="bold")
-        text.append_text(_packets(of_law) if full else _entries(of_law))
+        yield line("")
+        yield line(f"{law}{_share(sampled.get(law))}", "bold")
+        yield from _packets(of_law) if full else _entries(of_law)
+    yield line("")
     for each in tried.sampled:
         for name, why in each.left_out[:_ROWS]:
-            text.append(f"\nnot tried: {each.law} {name}: {why}", style="yellow")
+            yield line(f"not tried: {each.law} {name}: {why}", "yellow")
         if more := each.left_out[_ROWS:]:
-            text.append(f"\nnot tried: {each.law}: {len(more)} more", style="yellow")
-    text.append("\n" + _verdict(tried), style="bold red" if tried.failed else "bold green")
-    return text
+            yield line(f"not tried: {each.law}: {len(more)} more", "yellow")
+    yield line(_verdict(tried), "bold red" if tried.failed else "bold green")
 
 
 def _share(sampled: Sampled | None) -> str:
     return f" ({sampled.tried} of {sampled.total})" if sampled and sampled.tried < sampled.total else ""
 
 
-def _entries(results: list[ProbeResult]) -> Text:
+def _entries(results: list[ProbeResult]) -> Iterator[Piece]:
     """One line for each entry, and each problem; of many the first, and those with problems."""
-    text = Text()
     entries: dict[str, list[ProbeResult]] = {}
     for result in results:
         entries.setdefault(result.probe.entry, []).append(result)
@@ -82,14 +80,15 @@ def _entries(results: list[ProbeResult]) -> Text:
         failed = [result for result in found if not result.passed]
         shown += not failed
         if failed or shown <= _ROWS:
-            style, word = ("red", "FAILED") if failed else ("green", "passed")
-            text.append(f"  {word}", style=style)
-            text.append(f"  {name}  {counted(len(found), 'packet')}\n")
+            yield (_word(not failed), Segment(f"  {name}  {counted(len(found), 'packet')}"))
         for result in failed:
-            text.append_text(_problems(result))
+            yield from _problems(result)
     if shown > _ROWS:
-        text.append("  passed", style="green").append(f"  {shown - _ROWS} more\n")
-    return text
+        yield (_word(True), Segment(f"  {shown - _ROWS} more"))
+
+
+def _word(passed: bool) -> Segment:
+    return Segment("  passed", "green") if passed else Segment("  FAILED", "red")
 
 
 def tried_cases(tried: Tried) -> Iterator[Case]:
@@ -105,21 +104,16 @@ def tried_cases(tried: Tried) -> Iterator[Case]:
                 yield Case(f"{law}: {name}", skipped=why)
 
 
-def _packets(results: list[ProbeResult]) -> Text:
-    text = Text()
+def _packets(results: list[ProbeResult]) -> Iterator[Piece]:
     for result in results:
-        text.append("  passed" if result.passed else "  FAILED", style="green" if result.passed else "red")
-        text.append(f"  {result.probe.entry}: {sent(result)}: {result.way}\n")
-        text.append_text(_problems(result, sent_too=False))
-    return text
+        yield (_word(result.passed), Segment(f"  {result.probe.entry}: {sent(result)}: {result.way}"))
+        yield from _problems(result, sent_too=False)
 
 
-def _problems(result: ProbeResult, *, sent_too: bool = True) -> Text:
-    text = Text()
+def _problems(result: ProbeResult, *, sent_too: bool = True) -> Iterator[Piece]:
+    where = f"{sent(result)}: " if sent_too else ""
     for problem in result.problems:
-        where = f"{sent(result)}: " if sent_too else ""
-        text.append(f"          {where}{problem}\n")
-    return text
+        yield line(f"          {where}{problem}")
 
 
 def sent(result: ProbeResult) -> str:

@@ -8,14 +8,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from nvi_operator.events.moment import ago
 from nvi_operator.language.wording import counted
 from nvi_operator.view import flow_cache
 from nvi_operator.view.counters import MEANINGS, is_of_rule
-from nvi_operator.view.table import LabelledText, TextTable
+from nvi_operator.view.segment import Piece, Segment, line
+from nvi_operator.view.table import TextTable, labelled
 
 if TYPE_CHECKING:
     from nvi_operator.view.status import ServerStatus, StatusData, UplinkStatus
@@ -27,74 +25,90 @@ _SHOWN_RULES = 20
 
 
 def status_text(
-    data: StatusData, *, now: float | None = None, quiet: bool = False, rates: Mapping[str, float] = NO_RATES
-) -> RenderableType:
+    data: StatusData,
+    width: int | None,
+    *,
+    now: float | None = None,
+    quiet: bool = False,
+    rates: Mapping[str, float] = NO_RATES,
+) -> Iterator[Piece]:
     """`now`: seconds since 1970. `quiet` leaves out notes and idle rules: a screen is small. `rates`: a second."""
-    parts: list[RenderableType] = [headline(data)]
-    parts += _labelled("fault   ", data["degraded"], "yellow")
+    yield headline(data)
+    for label, texts, style in _labels(data, now, quiet):
+        for text in texts[:_SHOWN_FAULTS]:
+            yield from labelled(line(f"{label:<8}"), text, width, style)
+        if (more := len(texts) - _SHOWN_FAULTS) > 0:
+            yield from labelled(line(f"{label:<8}"), f"and {more} more (see -o json)", width, style)
+    for table in _tables(data, now, quiet, rates):
+        yield from table.drawn(width)
+    idle = sum(not n and not is_of_rule(name) for values in data["counters"].values() for name, n in values.items())
+    if idle and not quiet:
+        yield line(f"{counted(idle, 'other counter')} at 0 (see -o json)")
+
+
+def headline(data: StatusData) -> Piece:
+    """Which gateway, at which revision, and whether it is in sync or why not."""
+    at = f" at {data['revision']}" if data["revision"] else ""
+    gateway = Segment(f"gateway {data['gateway']}{at}: " if data["gateway"] else "", "bold")
+    differences, faults, daemon = data["differences"], data["degraded"], data["daemon"]
+    style = "bold yellow"
+    if not data["up"]:
+        text = "not applied: no nvi device in this network namespace"
+    elif differences is None:
+        text, style = counted(data["objects"], "object") + " of the gateway", "bold"
+    elif differences:
+        text = f"{counted(differences, 'difference')} from the spec (see nvictl drift)"
+    elif daemon and daemon["errors"]:
+        text = f"degraded: {counted(len(daemon['errors']), 'error')}"
+    elif faults:
+        text = f"degraded: {counted(len(faults), 'fault')}"
+    else:
+        text, style = "in sync: as the spec says", "bold green"
+    return (gateway, Segment(text, style))
+
+
+def _labels(data: StatusData, now: float | None, quiet: bool) -> Iterator[tuple[str, Sequence[str], str]]:
+    """Labels, their texts, and the style of these."""
+    yield "fault", data["degraded"], "yellow"
     if daemon := data["daemon"]:
-        parts += _labelled("error   ", daemon["errors"], "red")
-        paused = [f"{name}: for {ago(left)} yet" for name, left in daemon["paused"].items()]
-        parts += _labelled("paused  ", paused, "yellow")
+        yield "error", daemon["errors"], "red"
+        yield "paused", [f"{name}: for {ago(left)} yet" for name, left in daemon["paused"].items()], "yellow"
         if source := daemon.get("source"):
             asked = f", asked {_age(source['fetched'], now)} ago" if source["fetched"] else ""
             signed = f", signed by {source['signer']}" if source["signer"] else ""
             commit = f": {source['commit'][:7]} by {source['author']}{signed}" if source["commit"] else ""
-            parts += _labelled("source  ", [f"{source['ref']} of {source['remote']}{asked}{commit}"])
+            yield "source", [f"{source['ref']} of {source['remote']}{asked}{commit}"], ""
         age = _age(daemon["since"], now)
-        parts += _labelled("daemon  ", [f"nvictl run {daemon['spec']} (pid {daemon['pid']}), for {age}"])
+        yield "daemon", [f"nvictl run {daemon['spec']} (pid {daemon['pid']}), for {age}"], ""
     if (away := data["suspended"]) is not None:
         until = f" until {away['until']}" if away["until"] else ""
-        parts += _labelled("suspend ", [f"by {away['author']}{until}: {away['reason']}"], "yellow")
+        yield "suspend", [f"by {away['author']}{until}: {away['reason']}"], "yellow"
     if (waits := data["unconfirmed"]) is not None:
         proof = f"its proof ({waits['missing']}) or " if waits["by"] == "proof" else ""
         text = f"revision {waits['revision']}: {waits['secondsLeft']:.0f} s left for {proof}nvictl confirm"
-        parts += _labelled("confirm ", [text], "yellow")
+        yield "confirm", [text], "yellow"
     if (gone := data["givenUp"]) is not None:
         what = f"revision {gone['revision']} was given up: " if gone["revision"] else ""
-        parts += _labelled("kept    ", [f"revision {gone['inForce']}: {what}{gone['why']}"], "yellow")
-    parts += _labelled("device  ", data["devices"])
+        yield "kept", [f"revision {gone['inForce']}: {what}{gone['why']}"], "yellow"
+    yield "device", data["devices"], ""
     if cache := data["flowCache"]:
-        parts += _labelled("cache   ", [flow_cache.summary(cache)])
-    parts += _labelled("ignored ", data["ignored"])
+        yield "cache", [flow_cache.summary(cache)], ""
+    yield "ignored", data["ignored"], ""
     if not quiet:
-        parts += _labelled("note    ", data["notes"])
+        yield "note", data["notes"], ""
+
+
+def _tables(data: StatusData, now: float | None, quiet: bool, rates: Mapping[str, float]) -> Iterator[TextTable]:
     if data["uplinks"]:
-        parts.append(_uplinks(data["uplinks"], now))
+        yield _uplinks(data["uplinks"], now)
     if data["servers"]:
-        parts.append(_servers(data["servers"], now))
-    parts += _rules(data, quiet)
+        yield _servers(data["servers"], now)
+    yield from _rules(data, quiet)
     if data["events"]:
-        parts.append(_events(data["events"], now))
-    idle = 0
+        yield _events(data["events"], now)
     for group, values in data["counters"].items():
-        shown = {name: n for name, n in values.items() if n and not is_of_rule(name)}
-        idle += sum(not n and not is_of_rule(name) for name, n in values.items())
-        if shown:
-            parts.append(_counters(group, shown, rates))
-    if idle and not quiet:
-        parts.append(Text(f"{counted(idle, 'other counter')} at 0 (see -o json)"))
-    return Group(*parts)
-
-
-def headline(data: StatusData) -> Text:
-    """Which gateway, at which revision, and whether it is in sync or why not."""
-    at = f" at {data['revision']}" if data["revision"] else ""
-    head = Text(f"gateway {data['gateway']}{at}: " if data["gateway"] else "", style="bold")
-    differences, faults, daemon = data["differences"], data["degraded"], data["daemon"]
-    if not data["up"]:
-        head.append("not applied: no nvi device in this network namespace", style="yellow")
-    elif differences is None:
-        head.append(counted(data["objects"], "object") + " of the gateway")
-    elif differences:
-        head.append(f"{counted(differences, 'difference')} from the spec (see nvictl drift)", style="yellow")
-    elif daemon and daemon["errors"]:
-        head.append(f"degraded: {counted(len(daemon['errors']), 'error')}", style="yellow")
-    elif faults:
-        head.append(f"degraded: {counted(len(faults), 'fault')}", style="yellow")
-    else:
-        head.append("in sync: as the spec says", style="green")
-    return head
+        if shown := {name: n for name, n in values.items() if n and not is_of_rule(name)}:
+            yield _counters(group, shown, rates)
 
 
 def uplink_words(data: StatusData) -> Iterator[str]:
@@ -115,12 +129,6 @@ def rates(before: StatusData, after: StatusData, seconds: float) -> dict[str, fl
 def _age(since: str, now: float | None) -> str:
     began = datetime.fromisoformat(since).timestamp()
     return ago(max(0.0, (time.time() if now is None else now) - began))
-
-
-def _labelled(label: str, texts: Sequence[str], style: str = "") -> Iterator[RenderableType]:
-    yield from (LabelledText(Text(label), text, style) for text in texts[:_SHOWN_FAULTS])
-    if (more := len(texts) - _SHOWN_FAULTS) > 0:
-        yield LabelledText(Text(label), f"and {more} more (see -o json)", style)
 
 
 def _uplinks(uplinks: Sequence[UplinkStatus], now: float | None) -> TextTable:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 from nvi_operator.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.text import Text
+from nvi_operator.view.segment import Piece, Segment, line, plain
 
 _GAP = "  "
 _STYLES = {0: "italic", 1: "bold"}  # title, heading
@@ -28,14 +24,12 @@ class TextTable:
     right: frozenset[int] = frozenset()  # columns of numbers
     rows: list[Row] = field(default_factory=list)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.text import Text
-
-        for number, line in enumerate(self.lines(_width(console, options))):
-            yield Text(line, style=_STYLES.get(number, ""))
-
-    def lines(self, width: int | None) -> Iterator[str]:
+    def drawn(self, width: int | None) -> Iterator[Piece]:
         """The lines, not wider than `width` where the words allow it; None: as wide as need be."""
+        for number, text in enumerate(self._lines(width)):
+            yield line(text, _STYLES.get(number, ""))
+
+    def _lines(self, width: int | None) -> Iterator[str]:
         yield self.title
         columns = list(zip(self.heading, *self.rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
@@ -67,31 +61,17 @@ class TextTable:
         for name, *cells in self.rows:
             yield name
             for heading, cell in zip(self.heading[1:], cells, strict=True):
-                for line in _words(f"{heading}: {cell}", width - len(_GAP)):
-                    yield _GAP + line
+                for words in _words(f"{heading}: {cell}", width - len(_GAP)):
+                    yield _GAP + words
 
 
-@dataclass(frozen=True)
-class LabelledText:
-    """A label, and a text that hangs behind it where a terminal is too narrow for one line."""
-
-    label: Text
-    text: str
-    style: str = ""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.text import Text
-
-        width, indent = _width(console, options), len(self.label)
-        lines = [self.text] if width is None else _words(self.text, width - indent)
-        yield Text.assemble(self.label, (lines[0], self.style))
-        for line in lines[1:]:
-            yield Text(" " * indent + line, style=self.style)
-
-
-def _width(console: Console, options: ConsoleOptions) -> int | None:
-    """What a line has to fit in: nothing, where no terminal shows it."""
-    return options.max_width if console.file.isatty() else None
+def labelled(label: Piece, text: str, width: int | None, style: str = "") -> Iterator[Piece]:
+    """A label, and a text that hangs behind it where `width` is too narrow for one line."""
+    indent = len(plain(label))
+    first, *others = [text] if width is None else _words(text, width - indent)
+    yield (*label, Segment(first, style))
+    for words in others:
+        yield line(" " * indent + words, style)
 
 
 def _words(cell: str, width: int) -> list[str]:

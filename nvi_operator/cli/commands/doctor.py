@@ -15,7 +15,7 @@ def run(context: Context) -> int:
 
     spec = context.load().spec if context.arguments.spec else None
     findings = diagnose(take_survey(spec), spec)
-    show(context.arguments, lambda: to_json(findings), lambda: render(findings))
+    show(context.arguments, lambda: to_json(findings), lambda width: render(findings, width))
     return exit_code(findings)
 
 

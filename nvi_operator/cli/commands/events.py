@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser
 
 from nvi_operator.cli import options
 from nvi_operator.cli.command import Command
 from nvi_operator.cli.context import Context
-from nvi_operator.cli.output import console
+from nvi_operator.cli.output import print_lines
 
 
 def run(context: Context) -> int:
@@ -16,7 +17,6 @@ def run(context: Context) -> int:
     from nvi_operator.view.events import event_json, event_text
 
     arguments = context.arguments
-    screen = console()
     with context.require_daemon() as daemon:
         last = daemon.ask("subscribe", last=arguments.last)["last"]
         for event in chain(last, daemon.follow() if arguments.follow else ()):
@@ -25,8 +25,8 @@ def run(context: Context) -> int:
             if arguments.output == "json":
                 print(event_json(event), flush=True)
             else:
-                screen.print(event_text(event))
-                screen.file.flush()
+                print_lines(event_text(event))
+                sys.stdout.flush()
     return 0
 
 

@@ -12,20 +12,22 @@ from nvi_operator.cli.output import show, warn
 
 def run(context: Context) -> int:
     from nvi_operator.view.history import history_table, revision_json
+    from nvi_operator.view.segment import line
 
     arguments = context.arguments
     with context.history() as history:
         if arguments.verify:
             damaged = history.verify()
             found = {"path": str(history.path), "damaged": damaged}
-            show(arguments, lambda: found, lambda: "\n".join(damaged) or f"{history.path}: sound")
+            texts = damaged or [f"{history.path}: sound"]
+            show(arguments, lambda: found, lambda _: map(line, texts))
             return 1 if damaged else 0
         revisions = history.revisions(arguments.last)
         warn(history.take_warnings())
     show(
         arguments,
         lambda: {"revisions": [revision_json(each) for each in revisions]},
-        lambda: history_table(revisions),
+        lambda width: history_table(revisions, width),
     )
     return 0
 

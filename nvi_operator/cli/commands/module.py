@@ -18,7 +18,7 @@ def _status(context: Context) -> int:
 
     facts = survey_module()
     verdict = judge(facts)
-    show(context.arguments, lambda: module_json(facts, verdict), lambda: module_text(facts, verdict))
+    show(context.arguments, lambda: module_json(facts, verdict), lambda width: module_text(facts, verdict, width))
     return 0 if verdict.usable else 1
 
 

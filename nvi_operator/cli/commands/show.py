@@ -19,7 +19,7 @@ def _flows(context: Context) -> int:
 
     with Kernel(Numbers()) as kernel:
         flows, total = kernel.flows(context.arguments.top)
-    show(context.arguments, lambda: flows_json(flows, total), lambda: flows_text(flows, total))
+    show(context.arguments, lambda: flows_json(flows, total), lambda width: flows_text(flows, total, width))
     return 0
 
 
@@ -33,7 +33,7 @@ def _revision(context: Context) -> int:
         files = history.content(revision.number).files if arguments.export or arguments.output == "json" else {}
     if arguments.export:
         _export(arguments.export, files)
-    show(arguments, lambda: revision_json(revision, files), lambda: revision_text(revision))
+    show(arguments, lambda: revision_json(revision, files), lambda _: revision_text(revision))
     return 0
 
 

@@ -13,9 +13,10 @@ from nvi_operator.cli.context import Context
 from nvi_operator.cli.output import show, warn
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from collections.abc import Iterator
 
     from nvi_operator.daemon.control.client import Client
+    from nvi_operator.view.segment import Piece
     from nvi_operator.view.status import StatusData
 
 
@@ -25,15 +26,15 @@ def run(context: Context) -> int:
 
         return watch(context.arguments, lambda: look(context, events=50))
     data = look(context)
-    show(context.arguments, lambda: data, lambda: _text(data))
+    show(context.arguments, lambda: data, lambda width: _text(data, width))
     return 0 if data["working"] else 1
 
 
-def _text(data: StatusData) -> RenderableType:
+def _text(data: StatusData, width: int | None) -> Iterator[Piece]:
     """Programs that want JSON wait for none of this."""
     from nvi_operator.view.status_text import status_text
 
-    return status_text(data)
+    return status_text(data, width)
 
 
 def look(context: Context, *, events: int | None = None) -> StatusData:

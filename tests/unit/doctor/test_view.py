@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
-from rich.console import Console
+import pytest
 
+from nvi_operator.cli.output import print_lines
 from nvi_operator.doctor.checks import CHECKS
 from nvi_operator.doctor.diagnosis import diagnose
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.view.doctor import exit_code, render, summary, to_json
+from nvi_operator.view.segment import plain
 from tests.unit.doctor.surveys import spec, survey
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "doctor.md"
@@ -23,21 +24,22 @@ FINDINGS = (
 )
 
 
-def shown(findings: tuple[Finding, ...], *, colour: bool) -> str:
-    out = io.StringIO()
-    Console(file=out, force_terminal=colour, no_color=not colour, width=40, soft_wrap=True).print(render(findings))
-    return out.getvalue()
-
-
 def test_problems_come_first_and_todo_lines_stay_whole() -> None:
-    lines = shown(FINDINGS, colour=False).splitlines()
+    lines = [plain(piece) for piece in render(FINDINGS, 40)]
     assert [line.split()[0] for line in lines if not line.startswith("    ")] == ["problem", "warning", "ok", "1"]
     assert "    " + FINDINGS[2].todo.splitlines()[0] in lines
     assert lines[-1] == "1 problem, 1 warning."
 
 
-def test_nothing_is_said_by_colour_alone() -> None:
-    assert re.sub(r"\x1b\[[0-9;]*m", "", shown(FINDINGS, colour=True)) == shown(FINDINGS, colour=False)
+def test_nothing_is_said_by_colour_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    print_lines(render(FINDINGS, None))
+    without = capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_lines(render(FINDINGS, None))
+    coloured = capsys.readouterr().out
+    assert coloured != without
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == without
 
 
 def test_the_exit_code_is_about_problems_only() -> None:

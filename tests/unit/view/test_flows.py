@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from rich.console import Console
-
 from nvi_operator.state.flow import Flow, FlowTuple
 from nvi_operator.view.flows import NONE, flows_json, flows_text
+from tests.unit.view.lines import text_of
 
 ORIGINAL = FlowTuple(ip_address("192.168.1.10"), 40000, ip_address("192.0.2.80"), 443)
 TRANSLATED = FlowTuple(ip_address("203.0.113.2"), 40000, ip_address("192.0.2.80"), 443)
@@ -15,10 +14,7 @@ FLOW = Flow("tcp", "lan0", ORIGINAL, "wan0", TRANSLATED, 1200, 96000, confirmed=
 
 
 def shown(*flows: Flow, total: int) -> str:
-    console = Console(width=300)
-    with console.capture() as capture:
-        console.print(flows_text(flows, total))
-    return capture.get()
+    return text_of(flows_text(flows, total, None))
 
 
 def test_a_flow_is_shown_before_and_after_translation() -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from io import StringIO
 from typing import Any, Literal
-
-from rich.console import Console
 
 from nvi_operator.cli.watch import new_events
 from nvi_operator.events.moment import ago
@@ -21,6 +18,7 @@ from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.status import DaemonStatus, StatusData, status_data
 from nvi_operator.view.status_text import rates, status_text
+from tests.unit.view.lines import text_of
 
 EMPTY = Plan((), HostState(), HostState())
 SPEC = """
@@ -55,9 +53,8 @@ def shown(width: int) -> str:
     facts = assume_missing(spec, Facts("edge"))
     links = {name: replace(link, addresses=(), next_hops=()) for name, link in facts.links.items()}
     topology = resolve("edge", spec, replace(facts, links=links))
-    file = StringIO()
-    Console(file=file, width=width).print(status_text(status_data("edge", replace(EMPTY, topology=topology), {})))
-    return file.getvalue().partition("\nuplinks")[2]
+    found = status_data("edge", replace(EMPTY, topology=topology), {})
+    return text_of(status_text(found, width)).partition("\nuplinks")[2]
 
 
 def test_an_uplink_that_waits_for_its_router_is_no_point_to_point_link() -> None:
@@ -144,13 +141,7 @@ def data(**more: Any) -> StatusData:
 
 
 def drawn(found: StatusData, width: int = 80, **how: Any) -> str:
-    class Terminal(StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    file = Terminal()
-    Console(file=file, width=width, color_system=None).print(status_text(found, now=1000.0, **how))
-    return file.getvalue()
+    return text_of(status_text(found, width, now=1000.0, **how))
 
 
 def test_the_first_lines_say_which_revision_and_whether_it_is_in_sync_or_why_not() -> None:
@@ -215,9 +206,7 @@ def test_an_event_of_another_day_has_its_date() -> None:
 
 
 def drawn_at(now: float) -> str:
-    file = StringIO()
-    Console(file=file, width=200).print(status_text(data(), now=now))
-    return file.getvalue()
+    return text_of(status_text(data(), 200, now=now))
 
 
 def test_durations_are_short() -> None:
