@@ -18,7 +18,8 @@ class IngressGuard:
     """`entries` are addresses of the gateway.
 
     `stage_mask` is None when the live program is not one that this version would have loaded. `tcx`: as of an egress
-    guard. Only the module's flow cache is behind this guard; the eBPF programs' is before it.
+    guard. Packets that the module caches pass this guard; those that the programs of eBPF cache leave before it, and
+    the others meet no filter twice.
     """
 
     ifname: str
@@ -34,7 +35,7 @@ class IngressGuard:
 def _desired(topology: Topology) -> Iterator[IngressGuard]:
     if not topology.programs or topology.guards.anti_spoof == "off":
         return
-    tcx = topology.flow_cache is not None and topology.dataplane == "kmod"
+    tcx = topology.flow_cache is not None
     own = [(ifname, address) for ifname, address in topology.local if address.version in topology.families]
     for interface in topology.interfaces:
         if interface.ifindex is not None:

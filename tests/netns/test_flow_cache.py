@@ -52,7 +52,7 @@ def test_it_comes_and_goes_with_the_setting(site: Site, gateway: GatewayHost) ->
     gateway.apply(spec(ON))
     assert gateway.differences(spec(ON)) == []
     on = programs(site.gateway)
-    assert {on[name] for name in ("lan0", "wan0", "wan1")} == {3}, "with the guard at the egress"
+    assert {on[name] for name in ("lan0", "wan0", "wan1")} == {4}, "with the guards at ingress and egress"
     gateway.apply(spec(OFF))
     assert not any(programs(site.gateway).values())
     gateway.apply(spec(ON))
@@ -155,7 +155,7 @@ def test_programs_of_another_version_are_replaced_and_two_are_never_left(site: S
     assert gateway.differences(spec(ON)) == ["update flow-cache wan0 egress"]
     gateway.apply(spec(ON))
     assert gateway.differences(spec(ON)) == []
-    assert programs(site.gateway)["wan0"] == 3
+    assert programs(site.gateway)["wan0"] == 4
     site.gateway.call(_attach_another_build, "lan0")
     gateway.down()
     assert not any(programs(site.gateway).values())
@@ -181,7 +181,7 @@ def test_a_rule_that_counts_packets_switches_it_off_and_its_removal_on_again(
     assert not any(programs(site.gateway).values())
     site.gateway.run("nft", "delete", "table", "inet", "guard")
     gateway.apply(spec(ON))
-    assert programs(site.gateway)["lan0"] == 3
+    assert programs(site.gateway)["lan0"] == 4
 
 
 def test_where_the_kernel_has_no_tcx_its_programs_are_filters_of_clsact(

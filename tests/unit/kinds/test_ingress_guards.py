@@ -24,7 +24,8 @@ TENANTS = SPEC.replace("lan0: {", "lan0: { tenant: red,")
 
 
 def link(ifname: str, number: int, *addresses: str, kind: str | None = None, master: str | None = None) -> LinkFact:
-    return LinkFact(ifname, number, kind=kind, master=master, addresses=tuple(map(ip_interface, addresses)))
+    has = tuple(map(ip_interface, addresses))
+    return LinkFact(ifname, number, kind=kind, master=master, mac=f"02:00:00:00:00:{number:02x}", addresses=has)
 
 
 LINKS = (
@@ -65,13 +66,13 @@ def test_where_no_program_can_be_loaded_there_is_none() -> None:
     assert guards(SPEC, module=ModuleFacts(loaded=True), programs=False) == {}
 
 
-def test_only_the_cache_of_the_module_has_packets_that_pass_the_guard() -> None:
-    """They are why it moves to tcx: the programs of eBPF come before it."""
+def test_beside_a_flow_cache_it_is_at_tcx() -> None:
+    """Packets that the module caches pass it, and those that no one caches twice."""
 
     def by_tcx(dataplane: str, cache: str) -> set[bool]:
         text = f"{SPEC}  dataplane: {{ type: {dataplane}, flowCache: {cache} }}\n"
         found = resolved(text, module=ModuleFacts(loaded=True, loaded_version=OLDEST))
         return {each.tcx for each in INGRESS_GUARD.desired(found)}
 
-    assert by_tcx("kmod", "auto") == {True}
-    assert by_tcx("kmod", "off") == by_tcx("bpf", "auto") == {False}
+    assert by_tcx("kmod", "auto") == by_tcx("bpf", "auto") == {True}
+    assert by_tcx("kmod", "off") == by_tcx("bpf", "off") == {False}
