@@ -171,7 +171,7 @@ class Bench:
             self.gateway.ip(*rules, family=family)
 
     def table(self, source: InInterfaceSource, *ifnames: str) -> None:
-        """The table of dataplane.md: notrack in stage 2, SNAT in stage 1, and the mark hook."""
+        """Notrack in stage 2, SNAT in stage 1, and the mark hook."""
         indexes = [0, *(self.port(name).ifindex for name in ifnames)]
         elements = ", ".join(f"{n} : {STAGE | n:#x}" for n in indexes)
         hook = {"mark": "meta mark set iif map @marks", "skb_iif": f"meta mark set meta mark or {STAGE:#x}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def test_links_lead_somewhere(page: Path) -> None:
         if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
             broken.append(link)
     assert broken == []
+
+
+def test_files_that_contributors_and_modules_are_sent_to_are_there() -> None:
+    package = ROOT / "nvi_operator"
+    texts = {
+        page: page.read_text(encoding="utf-8") for page in (ROOT / "CONTRIBUTING.md", ROOT / "docs/architecture.md")
+    }
+    for module in package.rglob("*.py"):
+        texts[module] = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    missing = []
+    for place, text in texts.items():
+        folders = (ROOT, package, place.parent, place.parent.parent)
+        for name in re.findall(r"`((?:\w+/)*\w+\.(?:py|bpf\.c))`", text):
+            if not any((folder / name).exists() for folder in folders):
+                missing.append(f"{place.relative_to(ROOT)}: {name}")
+    assert missing == []
 
 
 @pages
