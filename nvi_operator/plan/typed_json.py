@@ -3,8 +3,8 @@
 A dataclass is an object with its name under `is` (no field can be called so) and the fields that are not as by
 default; sets and tuples are lists, and mappings whose keys are no texts are lists of pairs.
 
-pydantic's TypeAdapter tells the dataclasses of a union by their fields, and `nft/ast.py` has several with the same. It
-also takes 38 ms to prepare for these types, and this 3 ms.
+pydantic's TypeAdapter takes 38 ms to prepare for these types, where this takes 3, and tells the dataclasses of a
+union by the fields that are given: `Notrack()` and `Redirect()` have none.
 """
 
 from __future__ import annotations
