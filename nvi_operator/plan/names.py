@@ -30,8 +30,8 @@ class Names:
     ) -> None:
         asked: dict[bool, set[Parts]] = {False: set(), True: set()}
         for piece in pieces:
-            if piece.noun == "nft element" and piece.thing and piece.where.startswith((*FORWARDS, "tenant_of_")):
-                asked[piece.added].add(piece.thing[0])  # type: ignore[arg-type]
+            if piece.element is not None and piece.where.startswith((*FORWARDS, "tenant_of_")):
+                asked[piece.added].add(piece.element[0])
         self._topologies = {added: self._order(added, topology, was) for added in (False, True)}
         edited = {True: [delta.added], False: [delta.removed]} if delta else {True: [], False: []}
         scanned: dict[int, dict[Parts, str]] = {}

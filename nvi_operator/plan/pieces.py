@@ -66,7 +66,8 @@ class TablePiece:
     added: bool
     where: str
     noun: str
-    thing: Element | Rule | None = None
+    element: Element | None = None
+    rule: Rule | None = None
     many: Many | None = None
 
 
@@ -99,8 +100,8 @@ def _set_pieces(old: Table, new: Table) -> Iterator[TablePiece]:
         if len(removed) + len(added) > MANY and (many := _many(removed, added)):
             yield TablePiece(bool(added), whole, "nft element", many=many)
             continue
-        yield from (TablePiece(False, whole, "nft element", element) for element in removed)
-        yield from (TablePiece(True, whole, "nft element", element) for element in added)
+        yield from (TablePiece(False, whole, "nft element", element=element) for element in removed)
+        yield from (TablePiece(True, whole, "nft element", element=element) for element in added)
         if not removed and not added:
             yield TablePiece(bool(other), whole, "nft set")
 
@@ -135,8 +136,8 @@ def _chain_pieces(name: str, before: Chain | None, after: Chain | None) -> Itera
         return
     old, new = Counter(before.rules if before else ()), Counter(after.rules if after else ())
     removed, added = old - new, new - old
-    yield from (TablePiece(False, name, "nft rule", rule) for rule in removed.elements())
-    yield from (TablePiece(True, name, "nft rule", rule) for rule in added.elements())
+    yield from (TablePiece(False, name, "nft rule", rule=rule) for rule in removed.elements())
+    yield from (TablePiece(True, name, "nft rule", rule=rule) for rule in added.elements())
     if not removed and not added:
         yield TablePiece(after is not None, name, "nft chain")
 
@@ -165,13 +166,13 @@ def servers_of(table: Table) -> Mapping[str, str]:
     }
 
 
-def follow(pieces: Sequence[TablePiece]) -> frozenset[int]:
+def following_rules(pieces: Sequence[TablePiece]) -> frozenset[int]:
     """The numbers of rules that changed only in which interfaces they leave out: uplinks came or went."""
     found: dict[tuple[str, Rule], tuple[list[int], list[int]]] = {}
     for number, piece in enumerate(pieces):
-        if piece.noun == "nft rule" and piece.thing is not None:
-            kept = tuple(s for s in piece.thing if not (isinstance(s, Match) and s.op == "!="))
-            found.setdefault((piece.where, kept), ([], []))[piece.added].append(number)  # type: ignore[arg-type]
+        if piece.rule is not None:
+            kept = tuple(s for s in piece.rule if not (isinstance(s, Match) and s.op == "!="))
+            found.setdefault((piece.where, kept), ([], []))[piece.added].append(number)
     pairs = (pair for removed, added in found.values() for pair in zip(removed, added, strict=False))
     return frozenset(number for pair in pairs for number in pair)
 

@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from ipaddress import ip_address, ip_network
-from typing import cast
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.services import Service, parse_protocol, protocol_number
 from nvi_operator.language.model.values import Address, AddressRange, Family, Network, within
-from nvi_operator.nft.ast import Element, Table
+from nvi_operator.nft.ast import Table
 from nvi_operator.plan.change import Plan
 from nvi_operator.plan.pieces import table_pieces
 from nvi_operator.state.fib_rule import FibRule
@@ -165,8 +164,8 @@ class StrandedFlows:
             if not isinstance(change.before, Table) or not isinstance(change.after, Table | None):
                 continue
             for piece in table_pieces(change.before, change.after):
-                if piece.noun == "nft element" and piece.thing and piece.where.startswith(_FORWARDS):
-                    key, data = cast(Element, piece.thing)
+                if piece.element is not None and piece.where.startswith(_FORWARDS):
+                    key, data = piece.element
                     server = str(data[0]) if isinstance(data, tuple) and data else ""
                     (added if piece.added else self._removed)[tuple(map(str, key))] = server
         self._removed = {key: server for key, server in self._removed.items() if added.get(key) != server}

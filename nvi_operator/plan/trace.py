@@ -36,7 +36,7 @@ from nvi_operator.plan.pieces import (
     Fact,
     Many,
     TablePiece,
-    follow,
+    following_rules,
     servers_of,
     set_label,
     table_pieces,
@@ -225,9 +225,9 @@ class _Trace:
         names = Names(pieces, self._plan.delta, self._plan.topology, self._was)
         if not pieces:  # they differ in what is described nowhere
             yield _Piece(number, after is not None, GATEWAY, "nft table")
-        follows = follow(pieces)
+        following = following_rules(pieces)
         for at, piece in enumerate(pieces):
-            if at in follows:
+            if at in following:
                 yield _Piece(number, piece.added, GATEWAY, piece.noun, piece.where)
             elif piece.many:
                 section = "forwards" if piece.where.startswith(FORWARDS) else "static"
@@ -239,17 +239,15 @@ class _Trace:
                 yield _Piece(number, piece.added, entry, piece.noun, piece.where, fact)
 
     def _of_table_piece(self, piece: TablePiece, table: Table | None, names: Names) -> tuple[SpecEntry, Fact | None]:
-        where, thing = piece.where, piece.thing
-        owners = self._owners(piece.added)
-        if piece.noun == "nft element":
-            assert thing is not None
-            return entry_of_element(where, thing, owners, self._places, names, piece.added)  # type: ignore[arg-type]
+        where, owners = piece.where, self._owners(piece.added)
+        if piece.element is not None:
+            return entry_of_element(where, piece.element, owners, self._places, names, piece.added)
         if piece.noun == "nft set":
             return owners.labels.get(set_label(where), GATEWAY), None
         assert table is not None
         servers = self._servers(table)
-        if piece.noun == "nft rule":
-            return entry_of_rule(where, thing, owners, self._places, names, servers, piece.added)  # type: ignore[arg-type]
+        if piece.rule is not None:
+            return entry_of_rule(where, piece.rule, owners, self._places, names, servers, piece.added)
         return owners.labels.get(where) or of_label(servers.get(where, where)), None
 
     # ----------------------------------------------------------------- an effect as a whole
