@@ -6,7 +6,7 @@ Uplinks by default routes, inside networks by addresses. Pure. `view/first_spec.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
 from nvi_operator.dataclass import dataclass
@@ -60,9 +60,16 @@ def guess(facts: Facts, uplinks: Collection[str] = ()) -> FirstSpec:
 
     NviError where there is no uplink.
     """
+    links = [link for _, link in sorted(facts.links.items()) if link.ifname != "lo" and link.kind not in _CARRIERS]
+    outside = _outside(links, facts, uplinks)
+    inside, left_out = _behind([link for link in links if link not in outside], outside, facts)
+    return FirstSpec(_name(facts.hostname), tuple(_uplinks(outside, facts)), tuple(inside), tuple(left_out))
+
+
+def _outside(links: Sequence[LinkFact], facts: Facts, uplinks: Collection[str]) -> list[LinkFact]:
+    """Those with a default route, and those that were named. NviError where there is none."""
     if missing := sorted(set(uplinks) - facts.links.keys()):
         raise NviError(f"nvictl init: no interface {missing[0]}", hint=f"there are: {', '.join(sorted(facts.links))}")
-    links = [link for _, link in sorted(facts.links.items()) if link.ifname != "lo" and link.kind not in _CARRIERS]
     outside = [link for link in links if link.ifname in uplinks or link.next_hops or link.direct]
     named = [link for link in outside if IFNAME_PATTERN.fullmatch(link.ifname)]
     if outside and not named:
@@ -70,19 +77,38 @@ def guess(facts: Facts, uplinks: Collection[str] = ()) -> FirstSpec:
             f"nvictl init: {printable(outside[0].ifname)}: it has a default route, and a spec cannot name it",
             hint="rename it: ip link set OLD name wan0, and systemd.link(5) for the next boot",
         )
-    outside = named
-    if not outside:
+    if not named:
         raise NviError(
             "nvictl init: no default route, so no interface looks like an uplink",
             hint="configure the addresses and default routes of the uplinks first, or name them: --uplink IFNAME",
         )
-    left_out: list[str] = []
+    return named
+
+
+def _uplinks(outside: Sequence[LinkFact], facts: Facts) -> Iterator[GuessedUplink]:
+    names = ["isp"] if len(outside) == 1 else [f"isp-{letter}" for letter in _letters(len(outside))]
+    best = facts.default_interfaces.get(4) or facts.default_interfaces.get(6)
+    first = next((link for link in outside if link.ifname == best), outside[0])
+    for name, link in zip(names, outside, strict=True):
+        yield GuessedUplink(
+            name,
+            link.ifname,
+            tuple(hop for _, hop in link.next_hops),
+            tuple(str(interface.ip) for interface in link.addresses if interface.ip not in link.fading),
+            default=link is first,
+            lacks_router=link.mac is not None and not (link.next_hops or link.direct),
+            family=min(_families(link), default=4),
+        )
+
+
+def _behind(
+    links: Sequence[LinkFact], outside: Sequence[LinkFact], facts: Facts
+) -> tuple[list[GuessedInside], list[str]]:
+    """Interfaces with networks behind them; and what was left out, and why."""
+    reasons = {link.ifname: _why_not(link, facts) for link in links}
+    left_out = [f"{printable(ifname)}: {why}" for ifname, why in reasons.items() if why]
+    inside = [link for link in links if not reasons[link.ifname]]
     families = {family for link in outside for family in _families(link)}
-    inside = [link for link in links if link not in outside]
-    for link in inside:
-        if why := _why_not(link, facts):
-            left_out.append(f"{printable(link.ifname)}: {why}")
-    inside = [link for link in inside if not _why_not(link, facts)]
     networks: dict[str, list[Network]] = {link.ifname: [] for link in inside}
     # What is on a wire counts before what a router there leads to: another interface may have a part of that.
     for networks_of in (_connected, _routed):
@@ -93,24 +119,8 @@ def guess(facts: Facts, uplinks: Collection[str] = ()) -> FirstSpec:
                     left_out.append(f"{printable(link.ifname)}: {network}: {why}")
                 else:
                     networks[link.ifname].append(network)
-    behind = [(ifname, _widest(found)) for ifname, found in networks.items() if found]
-    names = ["isp"] if len(outside) == 1 else [f"isp-{letter}" for letter in _letters(len(outside))]
-    best = facts.default_interfaces.get(4) or facts.default_interfaces.get(6)
-    first = next((link for link in outside if link.ifname == best), outside[0])
-    guessed = [
-        GuessedUplink(
-            name,
-            link.ifname,
-            tuple(hop for _, hop in link.next_hops),
-            tuple(str(interface.ip) for interface in link.addresses if interface.ip not in link.fading),
-            default=link is first,
-            lacks_router=link.mac is not None and not (link.next_hops or link.direct),
-            family=min(_families(link), default=4),
-        )
-        for name, link in zip(names, outside, strict=True)
-    ]
-    found = tuple(GuessedInside(ifname, tuple(each), _example(each)) for ifname, each in behind)
-    return FirstSpec(_name(facts.hostname), tuple(guessed), found, tuple(left_out))
+    widest = [(ifname, _widest(found)) for ifname, found in networks.items() if found]
+    return [GuessedInside(ifname, tuple(each), _example(each)) for ifname, each in widest], left_out
 
 
 def _families(link: LinkFact) -> Iterator[Family]:
