@@ -170,7 +170,7 @@ class DecisionsFile:
             if decisions == NOTHING:
                 self.path.unlink(missing_ok=True)
                 return
-            write_file(self.path, json.dumps(_plain(decisions)).encode())
+            write_file(self.path, json.dumps(_plain(decisions)).encode(), lasting=True)
 
     def _bytes(self) -> bytes:
         try:

@@ -72,8 +72,11 @@ def open_file(path: Path, flags: int, *, create: bool = True) -> int:
     return fd
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replaces a file atomically: writes and syncs a scratch file, renames it, syncs the directory."""
+def write_file(path: Path, data: bytes, *, lasting: bool) -> None:
+    """Replaces a file atomically, even if the process is killed; `lasting`: even if the machine loses power.
+
+    What describes the running kernel need not be lasting: it ends with that.
+    """
     directory = open_directory(path.parent)
     scratch = f".{path.name}.{os.urandom(8).hex()}"
     try:
@@ -81,14 +84,16 @@ def write_file(path: Path, data: bytes) -> None:
         try:
             with open(fd, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(fd)
+                if lasting:
+                    file.flush()
+                    os.fsync(fd)
             os.rename(scratch, path.name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             with suppress(OSError):
                 os.unlink(scratch, dir_fd=directory)
             raise
-        os.fsync(directory)
+        if lasting:
+            os.fsync(directory)
     finally:
         os.close(directory)
 

@@ -41,7 +41,7 @@ class _Record:
 
 
 class SavedSettings:
-    """A small persistent mapping; every change is on disk before the caller acts on it.
+    """A small persistent mapping; every change is in the file before the caller acts on it.
 
     `warnings` lists what was found to be wrong.
     """
@@ -155,7 +155,7 @@ class SavedSettings:
 
     def _store(self, entries: list[SavedSetting] | tuple[SavedSetting, ...]) -> None:
         with file_errors(f"{self._path}: saving settings"):
-            write_file(self._path, json.dumps(entries).encode())
+            write_file(self._path, json.dumps(entries).encode(), lasting=False)
 
     def _shrink(self, entries: list[SavedSetting]) -> None:
         """On a full disk, writes in place: a file torn by a crash is recognised as damaged."""
@@ -165,7 +165,6 @@ class SavedSettings:
             with open(fd, "wb", buffering=0) as file:
                 file.write(data)
                 file.truncate()
-                os.fsync(fd)
 
 
 def _parsed(data: bytes) -> _Record:

@@ -84,7 +84,8 @@ class HealthRecord:
             return
         try:
             with file_errors(f"{self._path}: recording which probes fail"):
-                write_file(self._path, json.dumps([_plain(name, down) for name, down in downs.items()]).encode())
+                text = json.dumps([_plain(name, down) for name, down in downs.items()])
+                write_file(self._path, text.encode(), lasting=False)
             self._written = downs
         except NviError as error:
             if not self._told:

@@ -19,7 +19,7 @@ _FILE = Path("run/nvi-operator/module-refused.json")
 def record_refusal(path: Path, why: str, *, root: Path = Path("/")) -> None:
     """Best effort: without the record the next reconcile tries again."""
     with suppress(OSError, NviError):
-        write_file(root / _FILE, json.dumps({**_identity(path), "why": why}).encode())
+        write_file(root / _FILE, json.dumps({**_identity(path), "why": why}).encode(), lasting=False)
 
 
 def recorded_refusal(path: Path, *, root: Path = Path("/")) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.errors import KernelError
-from nvi_operator.store.directory import sweep
+from nvi_operator.store.directory import sweep, write_file
 from nvi_operator.store.saved_settings import FORWARDING, SavedSettings
 
 IP_FORWARD = "net/ipv4/ip_forward"
@@ -102,9 +102,9 @@ def test_a_crash_between_write_and_rename_leaves_what_was(
     assert files(run) == ["settings-7.json"]
 
 
-def test_the_new_file_is_synced_before_it_replaces_the_old_and_the_directory_after(
-    saved: SavedSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is synced and renamed from now on."""
     order: list[str] = []
     fsync, rename = os.fsync, os.rename
 
@@ -118,8 +118,21 @@ def test_the_new_file_is_synced_before_it_replaces_the_old_and_the_directory_aft
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "rename", renamed)
-    saved.save("sysctl", RP_FILTER, "1")
+    return order
+
+
+def test_a_lasting_file_is_synced_before_it_replaces_the_old_and_its_directory_after(
+    run: Path, order: list[str]
+) -> None:
+    write_file(run / "decisions.json", b"[]", lasting=True)
     assert order == ["fsync", "rename", "fsync of a directory"]
+
+
+def test_saved_settings_wait_for_no_disk_because_a_machine_without_power_has_lost_the_settings_as_well(
+    saved: SavedSettings, order: list[str]
+) -> None:
+    saved.save("sysctl", RP_FILTER, "1")
+    assert order == ["rename"]
 
 
 def test_a_full_disk_is_an_error_with_a_hint_before_anything_is_changed_and_does_not_stop_a_down(
