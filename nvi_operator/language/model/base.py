@@ -50,7 +50,8 @@ def model_of(annotation: Any) -> Any:
 def fields_of(model: Any) -> Mapping[str, FieldInfo]:
     """The fields of a model of the spec language, by the names that they have in YAML."""
     if issubclass(model, BaseModel):
-        return {str(field.alias or name): field for name, field in model.model_fields.items()}
+        # pydantic 2.10, which Debian 13 has, asks the generator only when it builds the model.
+        return {str(field.alias or to_camel(name)): field for name, field in model.model_fields.items()}
     hints = get_type_hints(model, include_extras=True)
     found = [
         FieldInfo.from_annotation(hints[item.name])

@@ -250,6 +250,8 @@ HEALTH_SCHEMAS: tuple[dict[str, Any], ...] = (
 
 def parse_server_health(value: Any) -> Any:
     """How a server is asked, or the fields."""
+    if value is None:  # pydantic 2.10 does not ask `Maybe` then
+        raise ValueError("there is no value")
     return {"by": value} if isinstance(value, str) else value
 
 
