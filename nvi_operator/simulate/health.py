@@ -120,5 +120,4 @@ def _packet(target: Target) -> Packet:
         return Packet(None, ICMP_OF[family], unbound, target.ping, icmp_type=ECHO_REQUEST[family])
     if target.dns:
         return Packet(None, UDP, unbound, target.dns, destination_port=DNS_PORT)
-    port = target.http.port if target.http else target.tcp.ports.first  # type: ignore[union-attr]
-    return Packet(None, TCP, unbound, target.address, destination_port=port)
+    return Packet(None, TCP, unbound, target.address, destination_port=target.port)

@@ -208,13 +208,12 @@ class Stream(ProbeTarget):
     def ask(self) -> None:
         self.close()
         self._latency, self._sent, self._received, self.why = None, False, b"", ""
-        port = self.probe.http.port if self.probe.http else self.probe.tcp.ports.first  # type: ignore[union-attr]
         self._asked = time.monotonic()
         try:
             self._socket = self.way.socket(self.probe.address.version, socket.SOCK_STREAM)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             with suppress(BlockingIOError):
-                self._socket.connect((str(self.probe.address), port))
+                self._socket.connect((str(self.probe.address), self.probe.port))
             self._epoll.register(self._socket.fileno(), select.EPOLLOUT)
         except OSError as error:
             self._fail(error.strerror or str(error))

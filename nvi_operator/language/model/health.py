@@ -112,6 +112,13 @@ class Probe(Model):
         return self.ping or self.dns or (self.tcp or self.http).address  # type: ignore[union-attr]
 
     @property
+    def port(self) -> int | None:
+        """The TCP port that is asked; None where the probe is another."""
+        if self.http:
+            return self.http.port
+        return self.tcp.ports.first if self.tcp and self.tcp.ports else None
+
+    @property
     def kind(self) -> Literal["ping", "tcp", "dns", "http"]:
         if self.ping:
             return "ping"
