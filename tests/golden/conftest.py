@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--regen", action="store_true", help="write the expected files of tests/golden anew")
+    parser.addoption("--regen", action="store_true", help="write the expected files of tests/golden again")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab import Site
 from tests.lab.daemon import Daemon
+from tests.lab.probe import Prober
 from tests.netns.scenarios import spec
 
 
@@ -20,6 +21,13 @@ def name() -> Iterator[str]:
     subprocess.run(["ip", "netns", "add", made], check=True)
     yield made
     subprocess.run(["ip", "netns", "del", made], check=True)
+
+
+@pytest.fixture
+def prober(site: Site) -> Iterator[Prober]:
+    made = Prober(site)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -30,13 +29,6 @@ pytestmark = pytest.mark.netns
 @pytest.fixture
 def operator(site: Site) -> Operator:
     return Operator(site)
-
-
-@pytest.fixture
-def prober(site: Site) -> Iterator[Prober]:
-    made = Prober(site)
-    yield made
-    made.close()
 
 
 def test_after_every_step_of_the_first_apply_of_a_change_and_of_down(

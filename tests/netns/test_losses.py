@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.netns
 
 SIZES = (2, 3) if ALL else (2,)
 TOGETHER = [names for size in SIZES for names in combinations(LOSSES, size)]
-
-
-@pytest.fixture
-def prober(site: Site) -> Iterator[Prober]:
-    made = Prober(site)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("first", LOSSES)

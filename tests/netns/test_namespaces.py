@@ -12,7 +12,7 @@ from nvi_operator.kernel.netns import cookie, entered
 pytestmark = pytest.mark.netns
 
 
-def test_there_and_back(name: str) -> None:
+def test_a_thread_enters_a_namespace_and_comes_back(name: str) -> None:
     home = cookie()
     with entered(name):
         away = cookie()

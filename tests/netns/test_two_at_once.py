@@ -11,7 +11,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,13 +39,6 @@ SPECS = {
     "B": spec("{ type: bpf, inInterface: skb_iif }").replace("as: isp-a", "as: isp-b"),
 }
 LONGEST = 1.5  # seconds: about what an apply takes
-
-
-@pytest.fixture
-def prober(site: Site) -> Iterator[Prober]:
-    made = Prober(site)
-    yield made
-    made.close()
 
 
 class Race:

@@ -28,7 +28,7 @@ ENCODINGS = [
 
 
 @pytest.mark.parametrize(("line", "little", "big"), ENCODINGS)
-def test_encoding(line: Ins, little: str, big: str) -> None:
+def test_an_instruction_is_encoded_in_both_byte_orders(line: Ins, little: str, big: str) -> None:
     assert asm.encode([line], {}, "little") == bytes.fromhex(little)
     assert asm.encode([line], {}, "big") == bytes.fromhex(big)
 

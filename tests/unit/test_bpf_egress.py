@@ -36,6 +36,6 @@ def test_a_filter_is_known_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("mask", [0, 3, 1 << 32])
-def test_impossible_masks(mask: int) -> None:
+def test_a_stage_mask_is_one_bit(mask: int) -> None:
     with pytest.raises(ValueError, match="one bit"):
         egress.EGRESS.constants(mask)

@@ -40,18 +40,18 @@ def test_names_of_the_devices_program(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", "nvi_", "nvi_m_1f0000", "nvi_m_200001", "nvi_x_1f0001", "nvi_m_1f00010", "nvi_egress_1f", "cil_from"]
 )
-def test_other_names(name: str) -> None:
+def test_a_program_of_another_name_is_not_the_devices(name: str) -> None:
     assert not program.is_device(name)
 
 
 @pytest.mark.parametrize("tag", [0, -1, 0x10000])
-def test_impossible_tags(tag: int) -> None:
+def test_a_loop_tag_is_16_bits_and_not_zero(tag: int) -> None:
     with pytest.raises(ValueError, match="16 bits"):
         program.constants(ProgramOptions("mark", 1, tag, False))
 
 
 @pytest.mark.parametrize("mask", [0, 3, 1 << 32])
-def test_impossible_masks(mask: int) -> None:
+def test_a_stage_mask_is_one_bit(mask: int) -> None:
     with pytest.raises(ValueError, match="one bit"):
         program.constants(ProgramOptions("mark", mask, 1, False))
 

@@ -22,7 +22,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
         yield sock
 
 
-def test_what_systemd_hears(listener: socket.socket) -> None:
+def test_systemd_hears_of_the_start_of_each_state_and_of_the_end(listener: socket.socket) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": listener.getsockname()})
     notifier.ready("in sync:\n  all of it")
     assert listener.recv(999) == b"READY=1\nSTATUS=in sync: all of it"
@@ -69,7 +69,7 @@ def test_a_service_manager_that_does_not_listen_is_asked_for_nothing() -> None:
         assert threading.active_count() == before
 
 
-def test_an_abstract_address() -> None:
+def test_systemd_is_told_at_an_abstract_address_as_well() -> None:
     name = f"nvi-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(f"\0{name}")

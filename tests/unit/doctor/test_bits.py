@@ -32,7 +32,7 @@ STAGE = 0x80000000
         pytest.param({"map": {"key": {}, "data": {"set": [["a", 1], ["b", 3]]}}}, Bits(0, 1, ALL & ~3), id="a map"),
     ],
 )
-def test_written(value: Any, bits: Bits) -> None:
+def test_each_expression_writes_these_bits_of_a_mark(value: Any, bits: Bits) -> None:
     assert written(value) == bits
 
 

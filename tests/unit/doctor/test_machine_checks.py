@@ -323,7 +323,9 @@ def test_nothing_is_wrong_with_a_healthy_machine() -> None:
         ),
     ],
 )  # fmt: skip
-def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], expected: list[str]) -> None:
+def test_a_machine_is_judged_by_what_was_found_on_it(
+    topic: str, changes: dict[str, Any], sections: dict[str, Any], expected: list[str]
+) -> None:
     assert levels(topic, survey(**changes), spec(**sections)) == expected
 
 
@@ -374,7 +376,7 @@ def test_levels(topic: str, changes: dict[str, Any], sections: dict[str, Any], e
         ),
     ],
 )  # fmt: skip
-def test_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
+def test_a_finding_says_what_to_do(topic: str, changes: dict[str, Any], words: str) -> None:
     (finding,) = found(topic, survey(**changes), spec())
     assert words in finding.todo
 
@@ -416,7 +418,7 @@ def test_a_likely_owner_is_named() -> None:
         pytest.param(["[Network]\n#ManageForeignRoutes=no\n"], Networkd(True, True), id="a comment"),
     ],
 )
-def test_networkd_configuration(texts: list[str], expected: Networkd) -> None:
+def test_networkd_keeps_what_its_configuration_says(texts: list[str], expected: Networkd) -> None:
     assert parse_networkd(texts) == expected
 
 

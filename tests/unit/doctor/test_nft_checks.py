@@ -45,7 +45,7 @@ RETURN: dict[str, Any] = {"return": None}
         pytest.param("notrack", [[payload("udp", "dport", 4789), {"notrack": None}]], [], id="notrack of VXLAN"),
     ],
 )  # fmt: skip
-def test_prerouting(topic: str, rules: list[Any], expected: list[str]) -> None:
+def test_foreign_rules_before_routing_are_found(topic: str, rules: list[Any], expected: list[str]) -> None:
     objects = table(chain("pre", *rules, **PRE), chain("sub", [set_mark(5)]))
     assert levels(topic, survey(nft_objects=objects), spec()) == expected
 
@@ -69,7 +69,7 @@ def test_the_gateways_own_packets_must_not_bear_the_local_bit() -> None:
         pytest.param([meta("oifname", "nvi0", "!=")], [], id="all but stage 1"),
     ],
 )
-def test_flow_offload(rule: list[Any], expected: list[str]) -> None:
+def test_a_flowtable_is_found_where_it_takes_packets_of_the_gateway(rule: list[Any], expected: list[str]) -> None:
     flow = [*rule, {"flow": {"op": "add", "flowtable": "@ft"}}]
     ft = [{"flowtable": {"name": "ft", "hook": "ingress", "prio": 0, "dev": ["lan0", "wan0"]}}]
     assert levels("flowtable", survey(nft_objects=table(ft, chain("c", flow, **FWD))), spec()) == expected
@@ -131,7 +131,7 @@ DOCKER = table(
         pytest.param({"static": {"c": {"address": "172.17.0.2", "as": "203.0.113.9"}}}, "problem", id="1:1"),
     ],
 )
-def test_dockers_raw_drops(sections: dict[str, Any], expected: str) -> None:
+def test_drops_in_dockers_raw_table_are_found(sections: dict[str, Any], expected: str) -> None:
     assert levels("raw-drop", survey(nft_objects=DOCKER), spec(**sections)) == [expected]
 
 

@@ -48,7 +48,7 @@ def test_the_exit_code_is_about_problems_only() -> None:
     assert summary(FINDINGS[:1]) == "No problems found."
 
 
-def test_json() -> None:
+def test_programs_get_the_findings_as_json() -> None:
     data = to_json(FINDINGS)
     assert data["ok"] is False
     assert data["findings"][0] == {"level": "ok", "topic": "kernel", "what": "Linux 6.12", "todo": []}

@@ -67,7 +67,9 @@ def certainly_dropped(packet: PartialPacket, *chains: Any, policy: str = "accept
         ),
     ],
 )  # fmt: skip
-def test_one_rule(rule: list[Any], stage_1: bool, stage_2: bool) -> None:
+def test_a_rule_drops_the_packets_of_a_stage_for_certain_or_not(
+    rule: list[Any], stage_1: bool, stage_2: bool
+) -> None:
     assert certainly_dropped(STAGE_1, chain("c", rule)) == stage_1
     assert certainly_dropped(STAGE_2, chain("c", rule)) == stage_2
 

@@ -65,7 +65,7 @@ def test_a_family_without_uplinks_is_free_between_inside_interfaces_alone() -> N
     assert "::/0" not in sources(lan + UPLINKS, "wan0")
 
 
-def test_without_lines_no_destination_is_asked() -> None:
+def test_without_rules_no_destination_is_asked() -> None:
     assert not [each for each in guard(LAN + UPLINKS).entries if each.side == "destination"]
 
 
@@ -76,7 +76,7 @@ def test_an_uplinks_address_within_a_wide_inside_network_is_its_own() -> None:
     assert found["192.168.0.0/16"] == (INSIDE, 0)
 
 
-def test_a_line_that_leaves_sources_unchanged_has_a_bit_at_both_ends() -> None:
+def test_a_rule_that_leaves_sources_unchanged_has_a_bit_at_both_ends() -> None:
     line = """
   sourceNat:
     - { name: vpn, from: 192.168.1.0/24, to: 10.9.0.0/16, as: unchanged }

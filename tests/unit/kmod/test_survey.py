@@ -102,7 +102,7 @@ def test_other_facts_that_decide(machine: Machine, path: str, content: str, fiel
     assert getattr(seen(machine), field) == value
 
 
-def test_what_dkms_has(machine: Machine) -> None:
+def test_the_versions_that_dkms_has_are_found(machine: Machine) -> None:
     dkms = machine.root / "var/lib/dkms/nvi"
     machine.write("var/lib/dkms/nvi/0.1.0/source/dkms.conf", "")
     machine.write("var/lib/dkms/nvi/0.3.0/6.1.0-9-amd64/x86_64/module/nvi.ko", ko())

@@ -70,7 +70,9 @@ INSTALLED = (DkmsBuild("0.3.0", OTHER, "installed"),)
         ),
     ],
 )  # fmt: skip
-def test_each_case(changes: dict[str, Any], case: str, why: str, todo: str) -> None:
+def test_each_state_of_the_module_has_a_reason_and_a_remedy(
+    changes: dict[str, Any], case: str, why: str, todo: str
+) -> None:
     verdict = judge(facts(**changes))
     assert verdict.case == case
     assert why in verdict.why

@@ -272,7 +272,9 @@ REFUSED: dict[str, tuple[str | bytes, str, str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "where", "message", "hint"), REFUSED.values(), ids=REFUSED)
-def test_refused(loader: str, text: str | bytes, where: str, message: str, hint: str) -> None:
+def test_text_that_is_no_document_is_refused_with_its_place_and_a_hint(
+    loader: str, text: str | bytes, where: str, message: str, hint: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         parse(text, "f")
     first = caught.value.problems[0]

@@ -98,7 +98,7 @@ def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
     assert load_directory(tmp_path).files == (str(tmp_path / "gw.yaml"),)
 
 
-def test_an_empty_directory(tmp_path: Path) -> None:
+def test_an_empty_directory_is_told_and_is_no_gateway(tmp_path: Path) -> None:
     assert error_of(tmp_path) == (
         f"{tmp_path}:1:1",
         "no YAML files in this directory",
@@ -106,7 +106,7 @@ def test_an_empty_directory(tmp_path: Path) -> None:
     )
 
 
-def test_a_missing_directory(tmp_path: Path) -> None:
+def test_a_missing_directory_is_told_by_its_name(tmp_path: Path) -> None:
     assert error_of(tmp_path / "nowhere") == (
         f"{tmp_path}/nowhere:1:1",
         "cannot be read: No such file or directory",

@@ -55,7 +55,7 @@ def plain(entries: str) -> list[str]:
         "    1-2-3: {to: 192.168.1.1}\r\n",
     ],
 )
-def test_plain_entries(entry: str) -> None:
+def test_plain_entries_mean_the_same_read_alone_and_with_all_others(entry: str) -> None:
     assert plain(entry) in (["web"], ["1-2-3"])
     text = HEAD + "spec:\n  forwards:\n" + entry
     assert read(text, 1) == read(text, NEVER)

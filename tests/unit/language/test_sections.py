@@ -180,7 +180,7 @@ def test_what_is_wrong_in_it_is_told_in_words_with_its_place() -> None:
     ]
 
 
-def test_it_is_counted() -> None:
+def test_a_new_section_is_counted() -> None:
     loaded = load(TEXTS)
     assert {name: loaded.counts[name] for name in ("zones", "shapes", "hosts")} == {
         "zones": 2,

@@ -61,7 +61,9 @@ TAKEN: list[tuple[Callable[[object], Any], object, Any]] = [
 
 
 @pytest.mark.parametrize(("parse", "text", "value"), TAKEN, ids=[f"{p.__name__} {t}" for p, t, _ in TAKEN])
-def test_taken(parse: Callable[[object], Any], text: object, value: Any) -> None:
+def test_each_form_of_a_value_is_read_and_what_was_read_stays(
+    parse: Callable[[object], Any], text: object, value: Any
+) -> None:
     assert parse(text) == value
     assert parse(value) == value, "what is parsed already stays"
 
@@ -147,7 +149,9 @@ REFUSED: list[tuple[Callable[[object], Any], object, str]] = [
 
 
 @pytest.mark.parametrize(("parse", "text", "message"), REFUSED, ids=[f"{p.__name__} {t!r}" for p, t, _ in REFUSED])
-def test_refused(parse: Callable[[object], Any], text: object, message: str) -> None:
+def test_a_wrong_value_is_refused_with_what_is_wrong(
+    parse: Callable[[object], Any], text: object, message: str
+) -> None:
     with pytest.raises(ValueError) as caught:
         parse(text)
     assert message in str(caught.value)

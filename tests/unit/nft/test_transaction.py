@@ -86,7 +86,7 @@ def test_a_forward_to_another_server_is_one_element_out_and_one_in() -> None:
     ]
 
 
-def test_a_line_of_source_nat_touches_its_own_chain_only() -> None:
+def test_a_rule_of_source_nat_touches_its_own_chain_only() -> None:
     more = LINE.replace("[ {", "[ { name: server, from: 192.168.1.80, as: isp-b }, {")
     found = lines(table(LINE), table(more))
     assert [line for line in found if line.startswith("flush")] == ["flush chain inet nvi srcnat"]

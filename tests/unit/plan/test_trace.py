@@ -197,7 +197,7 @@ def test_an_uplink_that_leaves_is_named_by_the_live_table() -> None:
     ]
 
 
-def test_a_source_nat_line_that_leaves_is_named_by_its_counter() -> None:
+def test_a_source_nat_rule_that_leaves_is_named_by_its_counter() -> None:
     before = EDITS["a-line-of-source-nat"][0]
     assert lines(steps(before, NOW)) == ["- sourceNat server: removed: 192.168.1.80 left as 203.0.113.18"]
 

@@ -71,7 +71,7 @@ def swap(link: Path, target: str) -> None:
 # --------------------------------------------------------------------------- saves
 
 
-def test_a_plain_save(seer: Seer, root: Path) -> None:
+def test_a_plain_save_is_noticed(seer: Seer, root: Path) -> None:
     (root / "gateway.yaml").write_text("a: 2\n")
     assert seer.sees()
 
@@ -127,7 +127,7 @@ def test_what_editors_leave_is_nothing(seer: Seer, root: Path, name: str) -> Non
     assert seer.sees_nothing()
 
 
-def test_reading_is_nothing(seer: Seer, root: Path) -> None:
+def test_reading_a_file_is_no_change(seer: Seer, root: Path) -> None:
     assert (root / "gateway.yaml").read_text()
     assert list(root.iterdir())
     assert seer.sees_nothing()
@@ -184,7 +184,7 @@ def test_a_symlink_in_the_middle_of_the_path(tmp_path: Path) -> None:
     seer.watch.close()
 
 
-def test_a_config_map(tmp_path: Path) -> None:
+def test_an_update_of_a_config_map_is_noticed(tmp_path: Path) -> None:
     root = tmp_path / "config"
     for name in ("..2024", "..2025", "..2026"):
         (root / name).mkdir(parents=True)
@@ -317,7 +317,7 @@ def test_a_directory_that_is_yet_to_come(tmp_path: Path) -> None:
     seer.watch.close()
 
 
-def test_a_single_file(root: Path) -> None:
+def test_a_single_file_is_watched_by_its_directory(root: Path) -> None:
     seer = Seer(root / "gateway.yaml")
     (root / "gateway.yaml").write_text("a: 2\n")
     assert seer.sees()

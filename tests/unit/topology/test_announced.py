@@ -30,7 +30,9 @@ MANY = (
         (["203.0.113.4"], False, True, [], ""),
     ],
 )
-def test_announced(routed: list[str], announce: object, mac: bool, found: list[str], note: str) -> None:
+def test_the_gateway_answers_for_routed_addresses_on_the_wire_of_the_uplink(
+    routed: list[str], announce: object, mac: bool, found: list[str], note: str
+) -> None:
     uplink = UplinkSpec.model_validate({"interface": "wan0", "routed": routed, "announce": announce})
     fact = LinkFact("wan0", 3, "02:00:00:00:00:03" if mac else None, addresses=tuple(map(ip_interface, WIRE)))
     notes: list[str] = []

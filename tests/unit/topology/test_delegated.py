@@ -80,7 +80,9 @@ def test_a_prefix_of_64_is_on_an_inside_interface_alone() -> None:
         (0, 48, None),
     ],
 )
-def test_a_part(subnet: int, length: int | None, part: str | None) -> None:
+def test_a_part_of_a_delegated_prefix_is_the_one_of_its_number(
+    subnet: int, length: int | None, part: str | None
+) -> None:
     sub = SubPrefix.model_validate({"from": "isp", "subnet": subnet, **({"length": length} if length else {})})
     assert Delegated({"isp": (ONE,)}).part(sub) == (ip_network(part) if part else None)
     assert Delegated({}).part(sub) is None

@@ -42,7 +42,7 @@ def far(text: str, **facts: tuple[tuple[int, str], ...]) -> set[str]:
     return {str(network) for network in topology(text, **facts).uplink("site").far}
 
 
-def test_what_lines_lead_to_a_private_uplink_is_behind_it_and_so_is_the_link_itself() -> None:
+def test_what_rules_lead_to_a_private_uplink_is_behind_it_and_so_is_the_link_itself() -> None:
     assert far(SPEC) == NAMED | LINK
     assert any(note.startswith("uplink site: networks auto: hosts of 10.50.0.0/24") for note in topology(SPEC).notes)
 

@@ -205,12 +205,12 @@ def test_an_unused_family_is_left_alone(text: str, families: tuple[int, ...]) ->
 # --------------------------------------------------------------------------- source NAT
 
 
-def actions(line: str, text: str = LAN + TWO, *links: LinkFact) -> dict[int, SourceAction]:
-    found = topology(f"{text}  sourceNat:\n    - {{ name: x, {line} }}\n", *links)
+def actions(rule: str, text: str = LAN + TWO, *links: LinkFact) -> dict[int, SourceAction]:
+    found = topology(f"{text}  sourceNat:\n    - {{ name: x, {rule} }}\n", *links)
     return {rule.conditions.family: rule.action for rule in found.source_rules}
 
 
-def test_a_line_is_split_by_family_and_each_half_has_its_own_address() -> None:
+def test_a_rule_is_split_by_family_and_each_half_has_its_own_address() -> None:
     found = actions("as: isp-a")
     assert found.keys() == {4, 6}
     assert {str(o.addresses.first) for o in found.values() if isinstance(o, ToRange)} == {
@@ -219,16 +219,16 @@ def test_a_line_is_split_by_family_and_each_half_has_its_own_address() -> None:
     }
 
 
-def test_a_line_has_no_half_for_a_family_that_its_uplink_lacks() -> None:
+def test_a_rule_has_no_half_for_a_family_that_its_uplink_lacks() -> None:
     assert actions("as: isp-b").keys() == {4}
 
 
-def test_a_line_has_no_half_for_a_family_that_its_conditions_lack() -> None:
+def test_a_rule_has_no_half_for_a_family_that_its_conditions_lack() -> None:
     assert actions("as: isp-a, to: 192.0.2.0/24").keys() == {4}
     assert actions("as: isp-a, protocol: icmpv6").keys() == {6}
 
 
-def test_without_a_lease_a_line_drops_and_does_not_slip_to_the_next() -> None:
+def test_without_a_lease_a_rule_drops_and_does_not_slip_to_the_next() -> None:
     found = actions("as: isp-a", LAN + AUTO, link("lan0"), link("wan0"))
     assert found == {4: Unavailable(), 6: Unavailable()}
 
@@ -251,8 +251,8 @@ def test_with_one_family_leased_the_other_waits_for_its_own() -> None:
 )
 def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkFact, note: str) -> None:
     text = TWO.replace("nextHop: 198.51.100.1, addresses: 198.51.100.2", "nextHop: auto, addresses: auto")
-    line = "  sourceNat: [{name: all, as: {uplinks: {isp-a: 1, isp-b: 1}}}]\n"
-    found = topology(LAN + text + line, link("lan0"), link("wan0"), wan1)
+    rule = "  sourceNat: [{name: all, as: {uplinks: {isp-a: 1, isp-b: 1}}}]\n"
+    found = topology(LAN + text + rule, link("lan0"), link("wan0"), wan1)
     chosen = found.source_rules[0].action
     assert isinstance(chosen, ToRange)
     assert str(chosen.addresses) == "203.0.113.2"
@@ -260,7 +260,7 @@ def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkF
 
 
 @pytest.mark.parametrize(
-    ("line", "weights"),
+    ("rule", "weights"),
     [
         ("as: { uplinks: { isp-a: 2, isp-b: 5 } }", (2, 5)),
         ("as: { uplinks: { isp-a: 1, isp-b: 1 } }", (1, 1)),
@@ -268,8 +268,8 @@ def test_nothing_new_is_given_to_an_uplink_that_is_known_not_to_work(wan1: LinkF
         ("as: [isp-a, isp-b]", (3, 1)),
     ],
 )
-def test_uplinks_share_by_the_weights_of_the_line_or_else_by_their_own(line: str, weights: tuple[int, int]) -> None:
-    found = actions(line)
+def test_uplinks_share_by_the_weights_of_the_rule_or_else_by_their_own(rule: str, weights: tuple[int, int]) -> None:
+    found = actions(rule)
     assert isinstance(spread := found[4], Spread)
     assert {str(choice.address): choice.weight for choice in spread.choices} == dict(
         zip(("203.0.113.2", "198.51.100.2"), weights, strict=True)
@@ -430,7 +430,7 @@ def test_a_route_is_split_by_family() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "note"),
+    ("rule", "note"),
     [
         (
             "sourceNat: [{name: own, from: 192.168.1.1, as: isp-a}]",
@@ -446,9 +446,9 @@ def test_a_route_is_split_by_family() -> None:
         ("routes: [{name: given, from: 203.0.113.2, via: isp-a}]", ""),
     ],
 )
-def test_a_line_that_does_nothing_here_is_a_note(line: str, note: str) -> None:
+def test_a_rule_that_does_nothing_here_is_a_note(rule: str, note: str) -> None:
     links = (link("lan0", "192.168.1.1/24", "10.9.9.9/32"), link("wan0", "203.0.113.2/24"), link("wan1"))
-    notes = [n for n in topology(LAN + TWO + f"  {line}\n", *links).notes if n.startswith(("sourceNat", "route "))]
+    notes = [n for n in topology(LAN + TWO + f"  {rule}\n", *links).notes if n.startswith(("sourceNat", "route "))]
     assert len(notes) == bool(note)
     assert all(reported.startswith(note) for reported in notes)
 

@@ -90,5 +90,5 @@ REFUSED: Rows = {
 
 
 @each(REFUSED)
-def test_refused(text: str, reported: list[Reported]) -> None:
+def test_a_mistake_is_told_with_its_place_and_what_to_do(text: str, reported: list[Reported]) -> None:
     assert problems_in(BASE + text + "\n") == reported

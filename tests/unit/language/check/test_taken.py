@@ -99,5 +99,5 @@ GOOD = {
 
 
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
-def test_taken(text: str) -> None:
+def test_what_only_looks_wrong_is_taken(text: str) -> None:
     load(text)

@@ -57,7 +57,7 @@ def test_a_name_that_leads_elsewhere(name: str) -> None:
     assert reported[2].startswith(f"{name!r} is not a file of entries: name a .csv or .jsonl file")
 
 
-def test_a_missing_file() -> None:
+def test_a_missing_file_of_entries_is_told_where_it_is_named() -> None:
     assert problems_in({"etc/gw.yaml": BASE + "  forwardsFrom: [sub/f.csv]\n"}) == [
         (
             "etc/gw.yaml:13:18",
@@ -77,7 +77,7 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def test_on_disk(root: Path) -> None:
+def test_files_of_entries_are_read_from_the_directory_of_the_document(root: Path) -> None:
     (root / "f.csv").write_text(HEADER + WEB)
     for loaded in (load_directory(root), load_directory(root / "gw.yaml")):
         assert list(loaded.spec.forwards) == ["web"]

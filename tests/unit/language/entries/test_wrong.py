@@ -139,6 +139,6 @@ FORM = 'write an object on one line: {"name": "web", ...}'
         ('{"name": "a", "to": ["::8", "::z"]}', ("29", "spec.forwards.a.to[1]", f"'::z' {NO_IP}", ADDRESS)),
     ],
 )  # fmt: skip
-def test_a_wrong_line(line: str, reported: tuple[str, str, str, str]) -> None:
+def test_a_wrong_line_of_entries_is_told_with_its_place(line: str, reported: tuple[str, str, str, str]) -> None:
     column, path, message, hint = reported
     assert jsonl(f"\n{line}\n") == [(f"f.jsonl:2:{column}", path, message, hint)]
