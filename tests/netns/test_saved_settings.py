@@ -117,7 +117,7 @@ def test_a_full_disk_is_refused_before_anything_is_changed(
     from nvi_operator.errors import KernelError
     from nvi_operator.store import saved_settings
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes, *, lasting: bool) -> None:
         raise OSError(28, "No space left on device")
 
     before = gateway.foreign()
