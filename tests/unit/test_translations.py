@@ -11,7 +11,7 @@ import pytest
 from nvi_operator.cli.nat import _mark
 from nvi_operator.state.translation import FULL, PORTS, FlowTranslation, pool_uses
 from nvi_operator.topology.forward_use import ForwardUse, forward_uses
-from tests.unit.topology.test_resolve import LAN, TWO, topology
+from tests.unit.topology.gateways import LAN, TWO, topology
 
 FORWARDS = """
   forwards:

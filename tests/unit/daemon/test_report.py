@@ -15,7 +15,7 @@ from nvi_operator.plan.change import NO_PLAN, Action, Change, Plan
 from nvi_operator.reconcile.outcome import Outcome
 from nvi_operator.sources.revision import CheckedOutCommit
 from nvi_operator.state.host import Ref
-from tests.unit.topology.test_resolve import AUTO, LAN, link, topology
+from tests.unit.topology.gateways import AUTO, LAN, link, topology
 
 BEFORE = Outcome("edge", requested=False)
 AT = CheckedOutCommit("a1b2c3d", "main", dirty=False)

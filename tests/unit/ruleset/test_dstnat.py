@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nvi_operator.nft.ast import Chain, Lookup, Match, Nat, SetRef, Table, Verdict
 from nvi_operator.ruleset.table import table
-from tests.unit.topology.test_resolve import LAN, TWO, topology
+from tests.unit.topology.gateways import LAN, TWO, topology
 
 FARM = "to: { 192.168.1.80: 3, 192.168.1.81: 1 }"
 
