@@ -171,6 +171,7 @@ class Fetcher:
             ref=tip.ref,
             path=self._path,
             directory=str(self.checkouts.directory),
+            object=tip.object,
             allow_rewind=self._source.allow_rewind,
             signatures=self._signatures,
             testing=self._testing if testing else "",

@@ -20,11 +20,12 @@ _AUTHOR = {
 class GitRemote:
     """`url` is what an operator fetches."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, object_format: str = "sha1") -> None:
         self.path = directory / "remote.git"
         self.work = directory / "work"
-        self.git("init", "-q", "--bare", "-b", "main", str(self.path), cwd=directory)
-        self.git("init", "-q", "-b", "main", str(self.work), cwd=directory)
+        options = ("-q", "-b", "main", f"--object-format={object_format}")
+        self.git("init", *options, "--bare", str(self.path), cwd=directory)
+        self.git("init", *options, str(self.work), cwd=directory)
         self.git("remote", "add", "origin", str(self.path))
 
     @property

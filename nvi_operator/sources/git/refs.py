@@ -31,6 +31,11 @@ def is_object_name(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def object_format(identity: str) -> str:
+    """The format of the repository that has an object of this name."""
+    return "sha256" if len(identity) == 64 else "sha1"
+
+
 def short_ref(ref: str) -> str:
     return ref.removeprefix(HEADS).removeprefix(TAGS)
 

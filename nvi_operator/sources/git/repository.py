@@ -36,19 +36,29 @@ class Repository:
         self._path = path
         self._remote = remote
 
-    def prepare(self) -> str:
-        """Make it if it is missing. One that is damaged is set aside: returns what to tell of it."""
+    def prepare(self, object_format: str = "sha1") -> str:
+        """Make it if it is missing. One that is damaged, or has objects of another format than the remote, is set
+        aside: returns what to tell of it.
+        """
         told = ""
-        if self._path.exists() and self._run("rev-parse", "--git-dir").returncode != 0:
+        if self._path.exists() and (why := self._why_not(object_format)):
             aside = self._path.with_name("damaged.git")  # one of them, the last
             shutil.rmtree(aside, ignore_errors=True)
             os.rename(self._path, aside)
-            told = f"{self._path}: damaged: set aside as {aside.name}; fetched again"
+            told = f"{self._path}: {why}: set aside as {aside.name}; fetched again"
         if not self._path.exists():
-            self._ask("init", "-q", "--bare", "--template=", "--", str(self._path), place=False)
+            options = ("-q", "--bare", "--template=", f"--object-format={object_format}")
+            self._ask("init", *options, "--", str(self._path), place=False)
         for left in (path for pattern in _LOCKS for path in self._path.glob(pattern)):
             left.unlink(missing_ok=True)  # no other git is at work here: the worker holds the lock
         return told
+
+    def _why_not(self, object_format: str) -> str:
+        done = self._run("rev-parse", "--show-object-format")
+        if done.returncode != 0:
+            return "damaged"
+        found = done.stdout.decode().strip()
+        return "" if found == object_format else f"its objects are of {found}, and the remote's of {object_format}"
 
     def has(self, commit: str) -> bool:
         return self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0

@@ -22,7 +22,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import NviError, RefusedError, SourceError
 from nvi_operator.sources.git.checkouts import Checkout, Checkouts
 from nvi_operator.sources.git.command import Remote
-from nvi_operator.sources.git.refs import TAGS, short_ref, version
+from nvi_operator.sources.git.refs import TAGS, object_format, short_ref, version
 from nvi_operator.sources.git.repository import Repository, end_with_parent, read_blobs
 from nvi_operator.sources.git.tree import spec_blobs
 from nvi_operator.sources.git.verify import Signatures
@@ -32,12 +32,15 @@ MOST_BYTES = 1 << 30  # of a pack; setrlimit(2): git's own limit, receive.maxInp
 
 @dataclass(frozen=True)
 class Job:
-    """`ref` of `remote`, the files below `path` in it, into `directory`."""
+    """`ref` of `remote`, the files below `path` in it, into `directory`. `object` is what the ref named when it was
+    asked for.
+    """
 
     remote: Remote
     ref: str
     path: str
     directory: str
+    object: str = ""
     allow_rewind: bool = False
     signatures: Signatures | None = None  # None: none is needed
     testing: str = ""  # the ref of a testing branch, which is followed where it is ahead
@@ -60,7 +63,7 @@ def fetch(job: Job) -> dict[str, Any]:
     if before is not None and before.remote != job.remote.url:
         before = None  # another repository has another history
     repository = Repository(checkouts.repository, job.remote)
-    notes = [note for note in (repository.prepare(),) if note]
+    notes = [note for note in (repository.prepare(object_format(job.object)),) if note]
     checkout = _fetch_ref(job, repository, before)
     if job.testing:
         looked_at = job.testing_object

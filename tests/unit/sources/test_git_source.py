@@ -405,6 +405,31 @@ def test_a_git_that_hangs_is_ended_with_its_children(
     )
 
 
+def test_a_repository_of_sha256_is_followed_and_a_change_to_it_is_no_rewind_unseen(
+    checkouts: Checkouts, watch: Callable[..., Watched], remote: GitRemote, tmp_path: Path
+) -> None:
+    remote.commit(GOOD)
+    watched = watch()
+    assert watched.sync() == (True, None)
+    shutil.rmtree(remote.path)
+    shutil.rmtree(remote.work)
+    converted = GitRemote(tmp_path, "sha256")
+    converted.commit({"gateways/edge/gateway.yaml": "a: 2\n"})
+    _, error = watched.sync()
+    assert error is not None
+    assert "its history was rewound" in error.message
+    assert (checkouts.spec / "gateway.yaml").read_text() == "a: 1\n"
+    watched.fetcher.close()
+    watched = watch(allowRewind=True)
+    assert watched.sync() == (True, None)
+    for text in ("a: 3\n", "a: 4\n"):
+        commit = converted.commit({"gateways/edge/gateway.yaml": text})
+        assert watched.sync() == (True, None)
+        assert (checkouts.found().commit, len(commit)) == (commit, 64)
+        assert (checkouts.spec / "gateway.yaml").read_text() == text
+    assert checkouts.prepare() == "", "its files are known to be whole"
+
+
 def test_a_testing_branch_that_takes_too_long_does_not_hold_up_the_followed_one(
     remote: GitRemote, watch: Callable[..., Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
