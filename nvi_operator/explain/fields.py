@@ -10,8 +10,8 @@ from nvi_operator.explain.packet import ICMP_OF, TCP, WITH_PORTS
 from nvi_operator.explain.passing import Passing
 from nvi_operator.explain.space import Term
 from nvi_operator.explain.spans import Spans
+from nvi_operator.language.model.services import PROTOCOL_NUMBERS
 from nvi_operator.nft.ast import Concat, Field, Masked
-from nvi_operator.nft.values import PROTOCOLS
 
 ABSENT = None  # the rule ends here: the packet has no such field
 
@@ -32,7 +32,6 @@ class UnknownFieldError(Exception):
 
 _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 _FAMILY = {"ip": 4, "ip6": 6}
-_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 # Of packets that the ruleset asks for: no IP options, no IPsec policy.
 _CONSTANTS: Mapping[str, object] = {"ip hdrlength": 5, "rt ipsec": "missing", "meta ipsec": "missing"}
 
@@ -94,10 +93,10 @@ class Reader:
                 return [Read(passing, passing.now["protocol"], "inet_proto")], []
             case ["th", ("sport" | "dport") as side]:
                 return _of(passing, tuple(WITH_PORTS), _SIDES[side], "inet_service")
-            case [protocol, ("sport" | "dport") as side] if protocol in _NUMBERS:
-                return _of(passing, (_NUMBERS[protocol],), _SIDES[side], "inet_service")
+            case [protocol, ("sport" | "dport") as side] if protocol in PROTOCOL_NUMBERS:
+                return _of(passing, (PROTOCOL_NUMBERS[protocol],), _SIDES[side], "inet_service")
             case [("icmp" | "icmpv6") as protocol, "type"]:
-                if _NUMBERS[protocol] != ICMP_OF[family]:
+                if PROTOCOL_NUMBERS[protocol] != ICMP_OF[family]:
                     return [], [passing]
                 return _of(passing, (ICMP_OF[family],), "icmp_type", f"{protocol}_type")
             case ["tcp", "flags"]:

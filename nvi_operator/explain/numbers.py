@@ -6,10 +6,10 @@ from functools import lru_cache
 from ipaddress import ip_network
 
 from nvi_operator.explain.spans import Span
+from nvi_operator.language.model.services import PROTOCOL_NUMBERS
 from nvi_operator.nft.ast import Interval, Value
-from nvi_operator.nft.values import PROTOCOLS
 
-_PROTOCOLS = {name: number for number, name in PROTOCOLS.items()} | {"ipv6-icmp": 58}
+_PROTOCOLS = {**PROTOCOL_NUMBERS, "ipv6-icmp": 58}  # as `ip rule` calls it
 ICMP_TYPES = {
     "echo-reply": 0,
     "destination-unreachable": 3,
@@ -32,8 +32,8 @@ ICMPV6_TYPES = {
 }
 
 
-def protocol_number(value: int | str) -> int:
-    """KeyError: an unknown name."""
+def protocol_of(value: int | str) -> int:
+    """The number of a protocol as nft or a FIB rule has it. KeyError: an unknown name."""
     if isinstance(value, int):
         return value
     return int(value) if value.isdecimal() else _PROTOCOLS[value]
@@ -53,7 +53,7 @@ def span_of(value: Value, type_: str) -> Span:
     if type_ in ("ipv4_addr", "ipv6_addr"):
         return address_span(str(value))
     if type_ == "inet_proto":
-        number = protocol_number(value)
+        number = protocol_of(value)
     elif isinstance(value, int):
         number = value
     elif type_ == "icmp_type":

@@ -15,7 +15,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.fields import own_addresses
 from nvi_operator.explain.limits import Limit
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.numbers import address_span, protocol_number
+from nvi_operator.explain.numbers import address_span, protocol_of
 from nvi_operator.explain.packet import WITH_PORTS
 from nvi_operator.explain.passing import Passing
 from nvi_operator.explain.space import Term
@@ -261,7 +261,7 @@ def _conditions(rule: FibRule, passing: Passing, asked: FibLookup) -> Iterator[t
     if rule.destination is not None:
         yield asked.destination, Spans((address_span(rule.destination),))
     if rule.protocol is not None:
-        yield passing.now["protocol"], Spans.one(protocol_number(rule.protocol))
+        yield passing.now["protocol"], Spans.one(protocol_of(rule.protocol))
     for side, ports in (("source_port", rule.source_ports), ("destination_port", rule.destination_ports)):
         if ports is not None:
             yield passing.now["protocol"], Spans.of((p, p) for p in WITH_PORTS)

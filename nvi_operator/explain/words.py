@@ -19,8 +19,13 @@ from nvi_operator.errors import NviError
 from nvi_operator.explain.packet import ECHO_REQUEST, ICMP, ICMP_OF, ICMPV6, TCP, WITH_PORTS, Packet
 from nvi_operator.explain.packet import address as address_of
 from nvi_operator.language.model.packet_fields import dscp_name, parse_dscp, parse_mark
-from nvi_operator.language.model.services import PROTOCOL_NAMES, PortRange, parse_port_range, parse_protocol
-from nvi_operator.language.model.services import protocol_number as number_of
+from nvi_operator.language.model.services import (
+    PROTOCOL_NAMES,
+    PortRange,
+    parse_port_range,
+    parse_protocol,
+    protocol_number,
+)
 from nvi_operator.language.model.values import SELF, Address, parse_address
 from nvi_operator.language.wording import HintedError, nearest, shown
 
@@ -102,7 +107,7 @@ def _packet(words: Sequence[str], in_interface: str | None) -> Packet:
 
 
 def _protocol(word: str) -> int:
-    return number_of(parse_protocol(word.lower()))
+    return protocol_number(parse_protocol(word.lower()))
 
 
 def _icmp(name: str, source: Address) -> int:

@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
 from nvi_operator.language.model.packet_fields import DSCP
-from nvi_operator.language.model.services import PORT_PROTOCOLS
+from nvi_operator.language.model.services import PORT_PROTOCOLS, PROTOCOL_NAMES
 from nvi_operator.nft.ast import (
     Assign,
     Chain,
@@ -45,7 +45,7 @@ from nvi_operator.nft.ast import (
     Verdict,
     Vmap,
 )
-from nvi_operator.nft.values import PROTOCOLS, canonical_text, network_value, range_value
+from nvi_operator.nft.values import canonical_text, network_value, range_value
 
 Json = Any
 Ifindex = Callable[[str], int | None]
@@ -176,7 +176,7 @@ def _value(item: Json, type_: str = "", ifindex: Ifindex | None = None) -> Value
     plain = is_number(item) or isinstance(item, str)
     if type_ == "inet_proto" and plain:
         # By number (kernel/nft/worker.py); other listings ask /etc/protocols, which has another word for one.
-        return PROTOCOLS.get(int(item), int(item)) if str(item).isdigit() else _ALIASES.get(str(item), str(item))
+        return PROTOCOL_NAMES.get(int(item), int(item)) if str(item).isdigit() else _ALIASES.get(str(item), str(item))
     if type_ == "iface_index" and plain and ifindex is not None:
         return _index(str(item), ifindex)
     if type_ == "ifname" and plain:

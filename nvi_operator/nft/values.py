@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import Any
 
-from nvi_operator.language.model.services import PROTOCOL_NAMES, PortRange
+from nvi_operator.language.model.services import PortRange
 from nvi_operator.language.model.values import Address, AddressRange, Network
 from nvi_operator.nft.ast import Interval, Value
-
-PROTOCOLS = PROTOCOL_NAMES
 
 
 def protocol_value(protocol: str) -> int | str:

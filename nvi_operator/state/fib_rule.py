@@ -8,7 +8,7 @@ from nvi_operator.dataclass import dataclass
 from nvi_operator.topology.numbers import table_name
 
 # Protocol Numbers of IANA, by their names in `ip rule`.
-PROTOCOLS = {
+RULE_PROTOCOLS = {
     "icmp": 1,
     "tcp": 6,
     "udp": 17,
@@ -38,7 +38,7 @@ class FibRule:
     suppress_group: int | None = None
     # Only the gateway's own packets have these before they are routed.
     oif: str | None = None  # of a socket that is bound to an interface
-    protocol: str | None = None  # of PROTOCOLS, or a number
+    protocol: str | None = None  # of RULE_PROTOCOLS, or a number
     source_ports: tuple[int, int] | None = None  # the first and the last
     destination_ports: tuple[int, int] | None = None
     # What no rule of the operator has, but one that another process made with the same protocol number may: it is

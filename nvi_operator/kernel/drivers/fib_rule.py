@@ -24,7 +24,7 @@ from nvi_operator.kinds.fib_rule import FIB_RULE
 from nvi_operator.language.model.values import Family
 from nvi_operator.nft.wire.attributes import attribute, attributes
 from nvi_operator.plan.change import Change
-from nvi_operator.state.fib_rule import PROTOCOLS, FibRule
+from nvi_operator.state.fib_rule import RULE_PROTOCOLS, FibRule
 from nvi_operator.state.host import HostState
 
 _NEW, _DELETE, _GET = 32, 33, 34  # RTM_*RULE
@@ -33,7 +33,7 @@ _DST, _SRC, _IIFNAME, _GOTO, _PRIORITY, _FWMARK = 1, 2, 3, 4, 6, 10  # FRA_*
 _SUPPRESS_IFGROUP, _SUPPRESS_PREFIXLEN, _TABLE, _FWMASK, _PROTOCOL = 13, 14, 15, 16, 21
 _ACTIONS: dict[str, int] = {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _ACTION_NAMES: dict[int, Any] = {value: name for name, value in _ACTIONS.items()}
-_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
+_PROTOCOL_NAMES = {number: name for name, number in RULE_PROTOCOLS.items()}
 _UNSET = 0xFFFFFFFF  # what the kernel dumps for a suppressor that is not set
 _INVERT = 2  # FIB_RULE_INVERT
 _OIFNAME, _PAD, _L3MDEV, _IP_PROTO, _SPORT, _DPORT = 17, 18, 19, 22, 23, 24
@@ -182,7 +182,7 @@ class FibRuleDriver(RtnetlinkDriver):
 
 
 def _protocol_number(name: str) -> int:
-    return PROTOCOLS[name] if name in PROTOCOLS else int(name)
+    return RULE_PROTOCOLS[name] if name in RULE_PROTOCOLS else int(name)
 
 
 def _action_number(action: str) -> int:

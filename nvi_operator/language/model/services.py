@@ -26,6 +26,7 @@ PROTOCOL_NAMES = {
     132: "sctp",
     136: "udplite",
 }
+PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOL_NAMES.items()}
 FAMILY_OF_PROTOCOL: Mapping[str, int] = {"icmp": 4, "icmpv6": 6}  # of those that belong to one
 _PORT = pattern(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
@@ -218,7 +219,4 @@ def _numbered(number: int) -> str:
 
 def protocol_number(protocol: str) -> int:
     """The number of a protocol that `parse_protocol` returned."""
-    return int(protocol) if protocol.isdecimal() else _PROTOCOL_NUMBERS[protocol]
-
-
-_PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOL_NAMES.items()}
+    return int(protocol) if protocol.isdecimal() else PROTOCOL_NUMBERS[protocol]

@@ -10,11 +10,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from nvi_operator.dataclass import dataclass
+from nvi_operator.language.model.services import PROTOCOL_NAMES, PROTOCOL_NUMBERS
 from nvi_operator.nft.ast import Interval, Value
-from nvi_operator.nft.values import PROTOCOLS, ends, range_value
+from nvi_operator.nft.values import ends, range_value
 from nvi_operator.nft.wire.attributes import WireError
-
-_PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Type:
 
 
 def _protocol(value: int | str) -> bytes:
-    return (_PROTOCOL_NUMBERS[value] if isinstance(value, str) else value).to_bytes(1, "big")
+    return (PROTOCOL_NUMBERS[value] if isinstance(value, str) else value).to_bytes(1, "big")
 
 
 def _port(value: int) -> bytes:
@@ -75,9 +74,9 @@ TYPES = {
     "inet_proto": Type(
         1,
         _protocol,
-        lambda raw: PROTOCOLS.get(raw[0], raw[0]),
+        lambda raw: PROTOCOL_NAMES.get(raw[0], raw[0]),
         code="B",
-        column=lambda names: map(_PROTOCOL_NUMBERS.__getitem__, names),
+        column=lambda names: map(PROTOCOL_NUMBERS.__getitem__, names),
     ),
     "inet_service": Type(2, _port, lambda raw: int.from_bytes(raw, "big"), code="H"),
     "mark": Type(4, _number, _unpack_number, ordered=False),
