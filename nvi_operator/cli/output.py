@@ -70,17 +70,17 @@ def print_lines(lines: Iterable[Piece]) -> None:
 
 def _print_pieces(pieces: Iterable[Piece], end: str) -> None:
     """Print text with styles, where there are colours."""
-    from nvi_operator.view.segment import plain
+    from nvi_operator.view.segment import unstyled
 
     if not _draws():
-        sys.stdout.writelines(f"{plain(piece)}{end}" for piece in pieces)
+        sys.stdout.writelines(f"{unstyled(piece)}{end}" for piece in pieces)
         return
     screen = console()
     for piece in pieces:
-        screen.print(coloured(piece), end=end)
+        screen.print(rich_text(piece), end=end)
 
 
-def coloured(piece: Piece) -> Text:
+def rich_text(piece: Piece) -> Text:
     """For rich."""
     from rich.text import Text
 

@@ -9,10 +9,10 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from nvi_operator.cli.output import coloured, console, print_lines, terminal_width
+from nvi_operator.cli.output import console, print_lines, rich_text, terminal_width
 from nvi_operator.errors import NviError
 from nvi_operator.view.events import event_text
-from nvi_operator.view.segment import line, plain
+from nvi_operator.view.segment import line, unstyled
 from nvi_operator.view.status_text import headline, rates, status_text, uplink_words
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ def _screen(look: Look, every: float) -> None:
     with Live(console=screen, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         for data in _looks(look, every):
             if isinstance(data, NviError):
-                live.update(coloured(line(f"nvictl: {data}", "red")), refresh=True)
+                live.update(rich_text(line(f"nvictl: {data}", "red")), refresh=True)
                 continue
             now = time.monotonic()
             speed = rates(last[1], data, now - last[0]) if last else {}
             data["events"] = data["events"][-5:]
             lines = status_text(data, terminal_width(), quiet=True, rates=speed)
-            live.update(Group(*map(coloured, lines)), refresh=True)
+            live.update(Group(*map(rich_text, lines)), refresh=True)
             last = now, data
 
 
@@ -75,7 +75,7 @@ def _lines(look: Look, every: float) -> None:
             for event in new_events(data, heard):
                 print_lines(event_text(event))
             heard = max((event["number"] for event in data["events"]), default=0)
-            now = "; ".join([plain(headline(data)), *uplink_words(data)])
+            now = "; ".join([unstyled(headline(data)), *uplink_words(data)])
         if now != told:
             print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {now}")
             told = now

@@ -14,7 +14,7 @@ from nvi_operator.plan.change import Action, Change, Plan
 from nvi_operator.plan.trace import trace
 from nvi_operator.state.lines import Line
 from nvi_operator.view.entries import entry_lines
-from nvi_operator.view.plan import HINT, change_lines, coloured, plan_json, wrapped
+from nvi_operator.view.plan import HINT, change_lines, plan_json, styled, wrapped
 from nvi_operator.view.segment import Piece, Segment
 
 _CLASSES = {
@@ -50,10 +50,10 @@ def drift_pieces(
     if not plan:
         yield [Segment("No drift. The gateway is as the spec says.", "bold")]
         return
-    yield from coloured(wrapped(entry_lines(trace(plan), full=full, drift=True), width))
+    yield from styled(wrapped(entry_lines(trace(plan), full=full, drift=True), width))
     if kernel or full:
         yield [Segment("\n")]
-        yield from coloured(drift_lines(plan, full=full))
+        yield from styled(drift_lines(plan, full=full))
     else:
         yield [Segment(f"{HINT}\n")]
     count = len(plan.steps)

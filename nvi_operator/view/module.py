@@ -7,7 +7,7 @@ from typing import Any
 
 from nvi_operator.kmod.facts import ModuleFacts, ModuleFile
 from nvi_operator.kmod.verdict import OLDEST, ModuleVerdict
-from nvi_operator.view.plain import plain
+from nvi_operator.view.plain import json_data
 from nvi_operator.view.segment import Piece, Segment, line
 from nvi_operator.view.table import labelled
 
@@ -29,7 +29,7 @@ def module_json(facts: ModuleFacts, verdict: ModuleVerdict) -> dict[str, Any]:
         "why": verdict.why,
         "todo": list(verdict.todo),
         "oldest": OLDEST,
-        "facts": plain(facts),
+        "facts": json_data(facts),
     }
 
 

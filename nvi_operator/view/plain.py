@@ -13,19 +13,19 @@ from nvi_operator.kinds import KINDS
 def plain_object(kind: str, obj: Any) -> Any:
     """An object of a kind; one that has a text, as an nft table, is its lines, as one would read and load them."""
     text = KINDS[kind].text
-    return plain(obj) if text is None or obj is None else list(text(obj))
+    return json_data(obj) if text is None or obj is None else list(text(obj))
 
 
-def plain(value: Any) -> Any:
+def json_data(value: Any) -> Any:
     """JSON-able data."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: json_data(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_data(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=repr)
+        return sorted((json_data(item) for item in value), key=repr)
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [json_data(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)

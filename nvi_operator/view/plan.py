@@ -106,10 +106,10 @@ def plan_pieces(
     In colour where the terminal has any, not wider than `width`, and in pieces. `full` shows every entry and every
     line. `before` is what the gateway was, where that is known: it names entries that are no more.
     """
-    yield from coloured(wrapped(entry_lines(trace(plan, before), full=full), width))
+    yield from styled(wrapped(entry_lines(trace(plan, before), full=full), width))
     if plan and (kernel or full):
         yield [Segment("\n")]
-        yield from coloured(plan_lines(plan, full=full))
+        yield from styled(plan_lines(plan, full=full))
     elif plan:
         yield [Segment(f"{HINT}\n")]
     yield [Segment(f"{line}\n") for line in stranded_lines(plan.stranded)]
@@ -134,7 +134,7 @@ def wrapped(lines: Iterable[Line], width: int | None) -> Iterator[Line]:
         yield from (("", part) for part in rest)
 
 
-def coloured(lines: Iterable[Line]) -> Iterator[Piece]:
+def styled(lines: Iterable[Line]) -> Iterator[Piece]:
     """Lines as text, some hundreds at a time. A line without a sign belongs to the one before."""
     piece: list[Segment] = []
     style = ""

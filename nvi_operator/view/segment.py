@@ -22,5 +22,5 @@ def line(text: str, style: str = "") -> Piece:
     return (Segment(text, style),)
 
 
-def plain(piece: Piece) -> str:
+def unstyled(piece: Piece) -> str:
     return "".join(part.text for part in piece)

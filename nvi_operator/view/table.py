@@ -7,7 +7,7 @@ from dataclasses import field
 from textwrap import wrap
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.view.segment import Piece, Segment, line, plain
+from nvi_operator.view.segment import Piece, Segment, line, unstyled
 
 _GAP = "  "
 _STYLES = {0: "italic", 1: "bold"}  # title, heading
@@ -67,7 +67,7 @@ class TextTable:
 
 def labelled(label: Piece, text: str, width: int | None, style: str = "") -> Iterator[Piece]:
     """A label, and a text that hangs behind it where `width` is too narrow for one line."""
-    indent = len(plain(label))
+    indent = len(unstyled(label))
     first, *others = [text] if width is None else _words(text, width - indent)
     yield (*label, Segment(first, style))
     for words in others:

@@ -34,7 +34,7 @@ from nvi_operator.topology.facts import Facts, LinkFact
 from nvi_operator.topology.model import Topology
 from nvi_operator.topology.resolve import resolve
 from nvi_operator.view.plan import plan_pieces
-from nvi_operator.view.segment import plain
+from nvi_operator.view.segment import unstyled
 from tests.lab import Host, Lab
 
 HERE = Path(__file__).parent
@@ -105,7 +105,7 @@ def rules_in_order(state: HostState) -> str:
 
 
 def shown(steps: Plan) -> str:
-    return "".join(map(plain, plan_pieces(steps, kernel=True))) + "\n"
+    return "".join(map(unstyled, plan_pieces(steps, kernel=True))) + "\n"
 
 
 def compare(path: Path, found: str, *, regen: bool) -> None:

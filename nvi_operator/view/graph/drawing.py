@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.view.graph.entries import entries, plain, route_words
+from nvi_operator.view.graph.entries import entries, route_words, short_network
 from nvi_operator.view.graph.groups import Group, grouped
 from nvi_operator.view.graph.model import (
     Box,
@@ -70,7 +70,7 @@ def _routes(spec: GatewaySpec) -> Iterator[Box]:
 
 def _sources(spec: GatewaySpec, places: InterfaceIndex) -> Iterator[Box]:
     for name in places.uplinks:
-        owned = [plain(network) for network in places.sources(name)]
+        owned = [short_network(network) for network in places.sources(name)]
         lines = owned[:_SHOWN_SOURCES]
         lines += [f"and {len(owned) - len(lines):,} more"] if len(owned) > len(lines) else []
         lines += ["what its lease says"] if spec.uplinks[name].addresses == "auto" else []

@@ -140,7 +140,7 @@ def _redirect(name: str, redirect: RedirectSpec, places: InterfaceIndex) -> Grap
 
 
 def _static_words(static: Static) -> tuple[str, ...]:
-    pairs = tuple(f"{plain(real)} = {plain(mapped)}" for real, mapped in static.pairs)
+    pairs = tuple(f"{short_network(real)} = {short_network(mapped)}" for real, mapped in static.pairs)
     limits = f"only to {_listed(static.to)}" if static.to else ""
     limits = f"only for {_listed(static.in_)}" if static.in_ else limits
     return (*pairs, *filter(None, (limits,)))
@@ -195,9 +195,9 @@ def _about(
 
 
 def _listed(values: Iterable[object]) -> str:
-    return ", ".join(map(plain, values))
+    return ", ".join(map(short_network, values))
 
 
-def plain(value: object) -> str:
+def short_network(value: object) -> str:
     """A prefix of one address is written as the address."""
     return str(value).removesuffix("/32").removesuffix("/128")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nvi_operator.preview.model import Preview
 from nvi_operator.state.lines import Line
-from nvi_operator.view.plan import coloured, wrapped
+from nvi_operator.view.plan import styled, wrapped
 from nvi_operator.view.preview.blocks import Block, blocks, clean, headline, same_line
 from nvi_operator.view.segment import Piece, Segment
 
@@ -15,7 +15,7 @@ def preview_pieces(preview: Preview, width: int | None) -> Iterator[Piece]:
     """Lines as the other commands have them, not wider than `width`."""
     for block in blocks(preview):
         yield [Segment(f"{_title(block)}\n", "bold")]
-        yield from coloured(wrapped(_lines(block), width))
+        yield from styled(wrapped(_lines(block), width))
         yield [Segment("\n")]
     if same := same_line(preview):
         yield [Segment(f"{same}\n")]

@@ -13,7 +13,7 @@ from nvi_operator.doctor.diagnosis import diagnose
 from nvi_operator.doctor.finding import Finding
 from nvi_operator.doctor.survey import RuleFact, Survey
 from nvi_operator.view.doctor import exit_code, render, summary, to_json
-from nvi_operator.view.segment import plain
+from nvi_operator.view.segment import unstyled
 from tests.unit.doctor.surveys import spec, survey
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "doctor.md"
@@ -25,7 +25,7 @@ FINDINGS = (
 
 
 def test_problems_come_first_and_todo_lines_stay_whole() -> None:
-    lines = [plain(piece) for piece in render(FINDINGS, 40)]
+    lines = [unstyled(piece) for piece in render(FINDINGS, 40)]
     assert [line.split()[0] for line in lines if not line.startswith("    ")] == ["problem", "warning", "ok", "1"]
     assert "    " + FINDINGS[2].todo.splitlines()[0] in lines
     assert lines[-1] == "1 problem, 1 warning."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nvi_operator.view.segment import Piece, plain
+from nvi_operator.view.segment import Piece, unstyled
 
 
 def lines_of(pieces: Iterable[Piece]) -> list[str]:
-    return [plain(piece) for piece in pieces]
+    return [unstyled(piece) for piece in pieces]
 
 
 def text_of(pieces: Iterable[Piece]) -> str:

@@ -26,7 +26,7 @@ from nvi_operator.state.fib_rule import FibRule
 from nvi_operator.state.host import HostState, Object, Ref
 from nvi_operator.view.drift import drift_class, drift_json, drift_pieces
 from nvi_operator.view.plan import HINT, applied, plan_json, plan_pieces, removed, summary, wrapped
-from nvi_operator.view.segment import Piece, plain
+from nvi_operator.view.segment import Piece, unstyled
 
 ROUTE = Route(4, 7801, "0.0.0.0/0", dev="wan0", via="203.0.113.1", onlink=True)
 SETTING = Sysctl("net/ipv4/ip_forward", "1")
@@ -274,7 +274,7 @@ def test_in_full_every_element_is_a_line_and_the_text_comes_in_pieces() -> None:
     after = table(*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(5000)))
     assert len(list(table_lines(table(), after, full=True))) == 5001
     changed = plan(state(("nft-table", table())), state(("nft-table", after)))
-    pieces = [plain(piece).count("\n") for piece in plan_pieces(changed, full=True)]
+    pieces = [unstyled(piece).count("\n") for piece in plan_pieces(changed, full=True)]
     assert max(pieces) == 500
     assert sum(pieces) == 5005
 
