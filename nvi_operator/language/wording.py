@@ -7,11 +7,14 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
+from nvi_operator.pattern import pattern
+
 AS_A_LIST = "write several as a list: [a, b]"
 
 LONGEST_NAME = 255  # of a file: what is longer, no file is called
 
 _ALIKE = 0.65  # of difflib's ratio: `tpc` is like `tcp` (0.67), and `health` not like `default` (0.62)
+_NUMBER = pattern(r"([0-9]+)")
 _SHOWN = 60
 _NAMES = 8
 
@@ -61,6 +64,17 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 @lru_cache(maxsize=256)  # a wrong name is often wrong in every row
 def _nearest(name: str, names: tuple[str, ...]) -> str | None:
     return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), None)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """As people count: isp-2 before isp-10."""
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in _NUMBER.split(name)])
+
+
+def first_to_last(names: Iterable[str], noun: str, plural: str = "s") -> str:
+    """Many names by their ends: `isp-01 ... isp-20 (20 uplinks)`."""
+    first, *_, last = ordered = in_order(names)
+    return f"{first} ... {last} ({counted(len(ordered), noun, plural)})"
 
 
 def listed(names: Iterable[str]) -> str:

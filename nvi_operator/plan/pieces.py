@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.packet_fields import Mark, dscp_name
+from nvi_operator.language.wording import first_to_last, in_order
 from nvi_operator.nft.ast import (
     Assign,
     Chain,
@@ -38,6 +39,7 @@ from nvi_operator.nft.wire.packed_elements import PackedElements
 FORWARDS = ("dnat_port_", "dnat_range_", "dnat_protocol_", "dnat_all_")
 STATICS = ("dnat_static_", "dnat_prefix_", "snat_static_", "snat_prefix_")
 TRANSLATIONS = ("dstnat", "srcnat")  # chains with rules of entries
+_FEW = 3  # addresses that are named one by one
 MANY = 2000  # elements of one map; more are counted, and not unpacked: that takes 50 us each
 
 
@@ -341,10 +343,12 @@ def _address(address: object, places: Mapping[str, str]) -> str:
     if isinstance(address, Lookup):
         if not isinstance(address.map, frozenset):
             return "an address by map"
-        several = sorted({text(data[0]) for _, data in address.map if isinstance(data, tuple)})
-        named = sorted(places.get(value, value) for value in several)
-        one_of = "one of " if len(named) > 1 else ""
-        return one_of + ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+        several = {text(data[0]) for _, data in address.map if isinstance(data, tuple)}
+        named = in_order({places.get(value, value) for value in several})
+        if len(named) > _FEW:
+            noun = ("uplink", "s") if several <= places.keys() else ("address", "es")
+            return f"one of {first_to_last(named, *noun)}"
+        return ("one of " if len(named) > 1 else "") + ", ".join(named)
     value = text(address)
     return f"{places[value]} ({value})" if value in places else value
 

@@ -13,7 +13,7 @@ from operator import add
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import Packet
-from nvi_operator.explain.region import Region
+from nvi_operator.explain.region import FIELDS, Region
 from nvi_operator.explain.space import Bundle, Space, Term
 from nvi_operator.explain.spans import NOTHING, Spans
 from nvi_operator.explain.verdict import Delivered, Forwarded
@@ -100,17 +100,30 @@ def _join(found: dict[object, FlowChange], key: object, change: FlowChange) -> N
 
 def _changes_of(region: Region, before: GatewaySide, after: GatewaySide) -> Iterator[FlowChange]:
     names = _names(before, after)
+    walked, compared = set[object](), set[object]()  # where the kernel chooses, many walks are of one class
     for was in walks(before.machine, region):
+        if was.chosen and not _is_lost(was) and _is_known(was.region, walked):
+            continue
         for now in walks(after.machine, was.region):
             if _is_lost(was) and _is_lost(now):
                 continue
             if was.chosen or now.chosen:
-                yield from _chosen(region, now.region, before, after)
+                if not _is_known(now.region, compared):
+                    yield from _chosen(region, now.region, before, after)
                 continue
             for part in _parts(was, now):
                 for space, old, new in _outcomes(before, after, _narrowed(was, part), _narrowed(now, part)):
                     if old != new:
                         yield from _change(region, replace(now.region, space=space), {old}, {new}, names)
+
+
+def _is_known(region: Region, known: set[object]) -> bool:
+    """Is it one of those, by the packets as they come in? From now on it is."""
+    space = region.space
+    one = tuple(space.values(Term(name)) for name in FIELDS), space.bundles, space.without
+    is_known = one in known
+    known.add(one)
+    return is_known
 
 
 def _outcomes(

@@ -16,6 +16,7 @@ from nvi_operator.explain.spans import Spans
 from nvi_operator.explain.words import packet_words
 from nvi_operator.language.model.services import PROTOCOL_NAMES
 from nvi_operator.language.model.values import Address
+from nvi_operator.language.wording import counted, first_to_last
 from nvi_operator.preview.classes import FlowChange
 from nvi_operator.preview.outcome import ARRIVED, End, FlowOutcome
 from nvi_operator.state.lines import Line
@@ -130,7 +131,20 @@ def _becomes(change: FlowChange) -> str:
         return f"new: {new}"
     if old == new:
         return f"now {new}, and not as before"
+    if (kept := change.before & change.after) and max(len(change.before), len(change.after)) > _FEW:
+        return _differences(change, len(kept))
     return f"now {new}, no longer {_without_verb(old, new)}"
+
+
+def _differences(change: FlowChange, kept: int) -> str:
+    """What comes and what goes, where most of many ways stay."""
+    come, gone = (
+        _outcomes(change, side - other) if side - other else ""
+        for side, other in ((change.after, change.before), (change.before, change.after))
+    )
+    parts = [f"now also {come}"] if come else []
+    parts += [f"no longer {_without_verb(gone, come)}"] if gone else []
+    return f"{', '.join(parts)}; {counted(kept, 'way')} as before"
 
 
 def _without_verb(text: str, other: str) -> str:
@@ -147,6 +161,9 @@ def _server(change: FlowChange) -> str:
 
 
 def _outcomes(change: FlowChange, outcomes: frozenset[FlowOutcome]) -> str:
+    uplinks = {each.by for each in outcomes if each.end is End.UPLINK and not each.answer}
+    if len(outcomes) == len(uplinks) > _FEW:
+        return f"leaves by {first_to_last(uplinks, 'uplink')}"
     first, *others = sorted(_outcome(change, each) for each in outcomes)
     return _few([first, *(_without_verb(each, first) for each in others)], last=" or ")
 

@@ -7,11 +7,14 @@ from ipaddress import ip_address
 
 import pytest
 
+from nvi_operator.explain.machine import Machine
 from nvi_operator.explain.packet import TCP, UDP, Packet
+from nvi_operator.explain.region import Region
 from nvi_operator.explain.surroundings import machine_of
-from nvi_operator.explain.walk import walks
+from nvi_operator.explain.walk import Walk, walks
 from nvi_operator.language.load.loader import load_texts
 from nvi_operator.plan.compile import desired_state
+from nvi_operator.preview import classes
 from nvi_operator.preview.classes import FlowChange, GatewaySide, flow_changes
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
@@ -112,6 +115,43 @@ def test_a_change_is_told_in_packets(name: str) -> None:
     found = told(before, after)
     assert found[: len(expected)] == expected
     assert expected or found == []
+
+
+def many(uplinks: int, *, of: int = 8) -> GatewaySide:
+    """A gateway with uplinks of which so many share the flows."""
+    named = [f"isp-{number}" for number in range(1, of + 1)]
+    ways = [
+        f"    {name}: {{ interface: wan{n}, nextHop: 203.0.{n}.1, addresses: 203.0.{n}.2 }}\n"
+        for n, name in enumerate(named)
+    ]
+    head = HEAD[: HEAD.index("    isp-a")]
+    shared = ", ".join(named[:uplinks])
+    return gateway(f"{head}{''.join(ways)}  defaultUplink: isp-1\n  sourceNat: [{{ name: all, as: [{shared}] }}]\n")
+
+
+def test_of_many_uplinks_only_those_that_come_and_go_are_named() -> None:
+    lines = [line for _, line in flow_lines(flow_changes(many(8), many(7)))]
+    assert lines[0] == "lan0 to anywhere: no longer leaves by isp-8 as 203.0.7.2; 7 ways as before"
+    lines = [line for _, line in flow_lines(flow_changes(many(1), many(8)))]
+    assert lines[0] == "lan0 to anywhere: now also leaves by isp-2 ... isp-8 (7 uplinks); 1 way as before"
+
+
+def test_flows_that_uplinks_share_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each pair of uplinks, each time by all of them."""
+    walked = list[object]()
+
+    def count(machine: Machine, packets: Packet | Region) -> tuple[Walk, ...]:
+        found = walks(machine, packets)
+        walked.extend(found)
+        return found
+
+    monkeypatch.setattr(classes, "walks", count)
+    before, after = many(8), many(7)
+    flow_changes(before, after)
+    eight = len(walked)
+    walked.clear()
+    flow_changes(many(4, of=4), many(3, of=4))
+    assert eight < 3 * len(walked)
 
 
 @pytest.mark.parametrize("name", CASES)
