@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -63,6 +62,8 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=256)  # a wrong name is often wrong in every row
 def _nearest(name: str, names: tuple[str, ...]) -> str | None:
+    from difflib import get_close_matches
+
     return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), None)
 
 

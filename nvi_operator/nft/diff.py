@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
 from typing import Any
 
 from nvi_operator.nft.ast import (
@@ -127,6 +126,8 @@ def _rule_lines(old: Sequence[Rule], new: Sequence[Rule], full: bool) -> Iterato
         for sign, mine, others in (("-", old, set(new)), ("+", new, set(old))):
             yield from shown(sign, [rule for rule in mine if rule not in others])
         return
+    from difflib import SequenceMatcher
+
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
             yield from shown("-", old[a:b])

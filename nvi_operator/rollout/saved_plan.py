@@ -7,7 +7,6 @@ same steps.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -143,7 +142,9 @@ def _file(name: str, before: Content, after: Content) -> Iterator[str]:
         yield f"~ {name}"
     elif old != new:
         one, two = (data.decode(errors="replace").splitlines() for data in (old, new))
-        yield from difflib.unified_diff(one, two, f"planned/{name}", f"now/{name}", n=0, lineterm="")
+        from difflib import unified_diff
+
+        yield from unified_diff(one, two, f"planned/{name}", f"now/{name}", n=0, lineterm="")
 
 
 def _changed(what: str, lines: list[str]) -> ConflictError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from functools import cached_property
 from ipaddress import ip_network
 
 from nvi_operator.dataclass import dataclass
@@ -82,7 +83,12 @@ class Uplink:
 
     def sources(self, family: Family) -> tuple[Network, ...]:
         """Every translated source that leaves by this uplink, in the fewest prefixes."""
-        return fewest([*(ip_network(a) for a in self.addresses), *self.routed], family)
+        return fewest(self._sources, family)
+
+    @cached_property
+    def _sources(self) -> tuple[Network, ...]:
+        """Kept, because a table asks for them a hundred times while it is made."""
+        return (*(ip_network(a) for a in self.addresses), *self.routed)
 
 
 @dataclass(frozen=True)
