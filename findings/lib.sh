@@ -85,7 +85,7 @@ same() { # WHAT EXPECTED FOUND
 }
 
 # COMMAND... in the namespace, with directories of daemons' own over those of this machine: networkd finds every link known
-# to udev (as after boot), and wan0 to be configured by $scratch/wan0.network; FRR's daemons run as root.
+# to udev (as after boot), and its configuration in $scratch/*.network; FRR's daemons run as root.
 inside_with_daemons() {
     mkdir -p "$scratch/frr"
     grep -v '^systemd-network:\|^frr' /etc/passwd >"$scratch/passwd"
@@ -100,7 +100,7 @@ inside_with_daemons() {
         mkdir -p /run/udev/data /run/systemd/netif/{links,leases,lldp} /etc/systemd/{network,networkd.conf.d}
         chown -R systemd-network /run/systemd/netif
         for number in $(seq 64); do echo I:1 >"/run/udev/data/n$number"; done
-        cp "$scratch/wan0.network" /etc/systemd/network/
+        cp "$scratch"/*.network /etc/systemd/network/
         if [ -e "$scratch/networkd.conf" ]; then cp "$scratch/networkd.conf" /etc/systemd/networkd.conf.d/; fi
         exec "$@"' - "$@"
 }
