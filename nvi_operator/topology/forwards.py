@@ -28,6 +28,7 @@ class ResolvedForwards(TypedDict):
     servers: tuple[ForwardServer, ...]
     ambiguous_publics: frozenset[Address]
     suppressed_forwards: tuple[str, ...]
+    forwards_elsewhere: tuple[tuple[str, Address], ...]
 
 
 def resolve_forwards(
@@ -43,11 +44,14 @@ def resolve_forwards(
     servers: list[ForwardServer] = []
     by_name = {uplink.name: uplink for uplink in uplinks}
     publics: dict[tuple[tuple[str, ...] | None, Family], tuple[Address, ...]] = {}
-    tenant_of = _tenant_finder(inside_interfaces)
+    elsewhere: list[tuple[str, Address]] = []
+    home_of = _home_finder(inside_interfaces)
     for name in sorted(forwards):
         forward = forwards[name]
         for family, targets in _by_family(forward.to):
-            tenant = tenants[forward.tenant].number if forward.tenant else tenant_of(targets[0].address)
+            homes = [home_of(target.address) for target in targets]
+            tenant = tenants[forward.tenant].number if forward.tenant else homes[0] or 0
+            elsewhere += ((name, target.address) for target, home in zip(targets, homes, strict=True) if home is None)
             if forward.health:
                 targets = chosen(name, targets, health)
                 servers += forward_servers(name, targets, tenant, inside_interfaces, health)
@@ -69,6 +73,7 @@ def resolve_forwards(
         "servers": tuple(servers),
         "ambiguous_publics": ambiguous_publics,
         "suppressed_forwards": tuple(dict.fromkeys(entries[number].name for number in sorted(lost))),
+        "forwards_elsewhere": tuple(elsewhere),
     }
 
 
@@ -90,6 +95,7 @@ def resolve_forwards_again(
         "servers": before.servers,
         "ambiguous_publics": before.ambiguous_publics,
         "suppressed_forwards": before.suppressed_forwards,
+        "forwards_elsewhere": before.forwards_elsewhere,
     }
     probed = {server.forward: forwards[server.forward] for server in before.servers}
     if not probed:
@@ -143,10 +149,8 @@ def _publics(forward: Forward, family: Family, uplinks: Mapping[str, Uplink]) ->
             yield address
 
 
-def _tenant_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int]:
-    """The tenant of an address: that of the first inside interface that has it. 0 for no tenant."""
-    if not any(inside.tenant for inside in inside_interfaces):
-        return lambda address: 0
+def _home_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], int | None]:
+    """The tenant of an address: that of the first inside interface that has it. 0: of none; None: not inside."""
     # By prefix length, because asking each network in turn is a product of two large numbers.
     homes: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
     for order, inside in enumerate(inside_interfaces):
@@ -155,16 +159,16 @@ def _tenant_finder(inside_interfaces: Sequence[Inside]) -> Callable[[Address], i
             same = homes.setdefault((network.version, shift), {})
             same.setdefault(int(network.network_address) >> shift, (order, inside.tenant))
 
-    def tenant_of(address: Address) -> int:
+    def home_of(address: Address) -> int | None:
         number, family = int(address), address.version
         found = (
             same[number >> shift]
             for (version, shift), same in homes.items()
             if version == family and number >> shift in same
         )
-        return min(found, default=(0, 0))[1]
+        return min(found, default=(0, None))[1]
 
-    return tenant_of
+    return home_of
 
 
 def _portless(forward: Forward, family: Family) -> Iterator[str]:

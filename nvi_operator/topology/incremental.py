@@ -43,8 +43,8 @@ def topology_after(topology: Topology, delta: Delta) -> TopologyDelta | None:
 def _alone(topology: Topology, forwards: Mapping[str, Forward]) -> Topology | None:
     tenants = {tenant.name: tenant for tenant in topology.tenants}
     found = resolve_forwards(forwards, topology.uplinks, topology.inside_interfaces, tenants)
-    if found["forward_rules"] or found["servers"]:
-        return None  # chains, not elements; and a server's state is needed
+    if found["forward_rules"] or found["servers"] or found["forwards_elsewhere"]:
+        return None  # chains, not elements; a server's state is needed; there is a note
     return replace(topology, **found, redirects=(), statics=(), twice=(), source_rules=())
 
 

@@ -75,6 +75,7 @@ class Topology:
     suppressed_forwards: tuple[
         str, ...
     ]  # forwards that are not there, because one of the other name has their public port
+    forwards_elsewhere: tuple[tuple[str, Address], ...]  # with a server that is behind no inside interface
     redirects: tuple[RedirectRule, ...]
     statics: tuple[StaticEntry, ...]
     twice: tuple[TwiceEntry, ...]

@@ -30,7 +30,7 @@ from nvi_operator.topology.static import resolve_static
 from nvi_operator.topology.twice_nat import resolve_twice_nat
 from nvi_operator.topology.uplinks import resolve_uplinks
 from nvi_operator.topology.ways import default_ways
-from nvi_operator.topology.without_effect import rules_without_effect
+from nvi_operator.topology.without_effect import forwards_without_way, rules_without_effect
 
 
 def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None = None) -> Topology:
@@ -51,6 +51,7 @@ def resolve(name: str, spec: GatewaySpec, facts: Facts, before: Topology | None 
     given = (spec.forwards, uplinks, inside_interfaces, tenants, facts.health)
     forwards = resolve_forwards(*given) if before is None else resolve_forwards_again(before, *given)
     _name_suppressed(forwards["suppressed_forwards"], note)
+    notes += forwards_without_way(spec, uplinks, forwards["forwards_elsewhere"])
     local = tuple(_local(facts))
     defaults = tuple(default_ways(spec, uplinks, facts))
     if not facts.assumed:

@@ -44,7 +44,8 @@ def resolve_source_nat(
         resolved
         for rule in spec.source_nat
         for family in FAMILIES
-        if (conditions := _conditions(rule, family, inside_interfaces, tenants)) is not None
+        for ifnames in _groups(rule, inside_interfaces)
+        if (conditions := _conditions(rule, ifnames, family, inside_interfaces, tenants)) is not None
         and (action := _action(rule, family, conditions, uplinks, note)) is not None
         for resolved in (*_beside(rule, conditions, uplinks), SourceRule(rule.name, conditions, action))
     )
@@ -71,20 +72,31 @@ def _beside(rule: SourceNat, conditions: Conditions, uplinks: Sequence[Uplink]) 
             yield SourceRule(rule.name, replace(conditions, destinations=fewest(narrow, conditions.family)), action)
 
 
+def _groups(rule: SourceNat, inside_interfaces: Sequence[Inside]) -> Iterator[tuple[str, ...]]:
+    """The interfaces of a rule: those whose networks are its sources, and uplinks', by which any source comes in.
+
+    Empty for a rule without `in`; none for one that is about the gateway itself only.
+    """
+    named = tuple(name for name in rule.in_ or () if name != SELF)
+    inside = {i.interface.ifname for i in inside_interfaces} if rule.from_ is None else set(named)
+    groups = (tuple(n for n in named if n in inside), tuple(n for n in named if n not in inside))
+    yield from filter(None, groups) if rule.in_ else [()]
+
+
 def _conditions(
-    rule: SourceNat, family: Family, inside_interfaces: Sequence[Inside], tenants: Mapping[str, Tenant]
+    rule: SourceNat,
+    ifnames: tuple[str, ...],
+    family: Family,
+    inside_interfaces: Sequence[Inside],
+    tenants: Mapping[str, Tenant],
 ) -> Conditions | None:
     tenant = tenants[rule.tenant].number if rule.tenant else None
-    ifnames = tuple(name for name in rule.in_ or () if name != SELF)
-    if rule.in_ and not ifnames:
-        return None
     if tenant is not None and not ifnames:
         ifnames = tuple(i.interface.ifname for i in inside_interfaces if i.tenant == tenant)
     if rule.from_ is not None:
         sources = tuple(n for n in rule.from_ if n.version == family)
     elif rule.in_:
-        # By interface: whatever comes in there, for an uplink as for an inside.
-        behind = [i for i in inside_interfaces if i.interface.ifname in rule.in_]
+        behind = [i for i in inside_interfaces if i.interface.ifname in ifnames]
         sources = fewest((n for i in behind for n in i.private), family)
         if behind and not sources:
             return None

@@ -1,4 +1,4 @@
-"""Notes about rules of the spec that have no effect on this host."""
+"""Notes about rules and forwards of the spec that have no effect on this host, or not for all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from ipaddress import ip_network
 
 from nvi_operator.language.model.gateway import GatewaySpec
 from nvi_operator.language.model.source_nat import SourceNat
-from nvi_operator.language.model.values import SELF, Network
+from nvi_operator.language.model.values import SELF, Address, Network
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.interfaces import Uplink
+
+_MOST_NAMED = 3  # of forwards, which may be many
 
 
 def rules_without_effect(spec: GatewaySpec, facts: Facts, uplinks: Sequence[Uplink]) -> Iterator[str]:
@@ -37,6 +39,49 @@ def _unanswered(spec: GatewaySpec, facts: Facts) -> Iterator[str]:
                     f"sourceNat {rule.name}: {address} is on no interface now; "
                     "answers to it come back only if their sender has a route to it through this gateway"
                 )
+
+
+def forwards_without_way(
+    spec: GatewaySpec, uplinks: Sequence[Uplink], elsewhere: Iterable[tuple[str, Address]]
+) -> Iterator[str]:
+    """Forwards to servers beyond an uplink, which carries sources of its own only: other uplinks' clients need a
+    translation, or a route of the spec. `elsewhere`: servers that are behind no inside interface.
+    """
+    wires = tuple(dict.fromkeys(uplink.interface.ifname for uplink in uplinks))
+    by_name = {uplink.name: uplink for uplink in uplinks}
+    left: dict[tuple[str, str | None], list[str]] = {}
+    for name, server in elsewhere:
+        if not any(_brings(rule, wires, server) for rule in spec.source_nat) and not any(
+            not route.to or _is_among(server, route.to) for route in spec.routes
+        ):
+            beyond = next((uplink.name for uplink in uplinks if _is_among(server, uplink.far)), None)
+            left.setdefault((name, beyond), []).append(str(server))
+    for (name, beyond), servers in list(left.items())[:_MOST_NAMED]:
+        wire = by_name[beyond].interface.ifname if beyond else None
+        others = ", ".join(ifname for ifname in wires if ifname != wire)
+        listed = ", ".join(servers)
+        rule = f"sourceNat: {{name: {name}, in: [{others}], to: [{listed}], as: {beyond or 'UPLINK'}}}"
+        if beyond:
+            yield (
+                f"forward {name}: {listed} is behind uplink {beyond}, which carries no client of another uplink "
+                f"untranslated: first under {rule}"
+            )
+        else:
+            yield (
+                f"forward {name}: {listed} is behind no interface of the spec: name its network under interfaces; "
+                f"or, where it is beyond an uplink, first under {rule}"
+            )
+    if len(left) > _MOST_NAMED:
+        yield f"{len(left) - _MOST_NAMED} more forwards lead to servers that are behind no interface of the spec"
+
+
+def _brings(rule: SourceNat, wires: Iterable[str], server: Address) -> bool:
+    """Does it translate what comes in by an uplink for this server?"""
+    return bool(set(rule.in_ or ()) & set(wires)) and (not rule.to or _is_among(server, rule.to))
+
+
+def _is_among(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 def _is_own(networks: Iterable[Network]) -> str:

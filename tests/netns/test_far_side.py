@@ -211,3 +211,54 @@ def test_a_site_whose_interface_is_down_sends_nothing_elsewhere(
         site.server.inject("eth0", answer, to=site.gateway.mac("lan0"))
         assert site.client.pings(site.far.address)
     assert site.leaks() == 0
+
+
+def test_a_forward_to_a_server_of_the_site_needs_a_rule_that_the_note_gives(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """An uplink carries no source of another; the inside has its rule for the site already."""
+    forward = "  forwards: {remote: {at: [isp-a, isp-b], ports: 8443/tcp, to: [10.50.0.9:443, '[fd50::9]:443']}}\n"
+    text = spec(dataplane) + forward
+    told = gateway.apply(text).stderr
+    assert f"forward remote: {FAR}, {FAR6} is behind uplink site, which carries no client of another uplink" in told
+    rule = f"{{name: remote, in: [wan0, wan1], to: [{FAR}, {FAR6}], as: site}}"
+    assert f"first under sourceNat: {rule}" in told
+    for public in (A, A6, B, B6):
+        assert site.client.connect(public, 8443).by == "peer"
+        assert not site.far.reaches(public, 8443)
+    text = text.replace("  sourceNat:\n", f"  sourceNat:\n    - {rule}\n")
+    assert "forward remote" not in gateway.apply(text).stderr
+    for public in (A, A6, B, B6):
+        with site.far.connect(public, 8443) as flow:
+            assert (flow.by, flow.seen) == ("peer", "fd99::2" if ":" in public else "10.99.0.2")
+    assert site.leaks() == 0
+
+
+def test_a_forward_to_an_unknown_network_is_noted(site: Site, gateway: GatewayHost, dataplane: str) -> None:
+    forwards = "".join(f"    x{n}: {{ports: {8000 + n}/tcp, to: 172.20.0.{n}}}\n" for n in range(1, 6))
+    text = (
+        spec(dataplane)
+        .replace(
+            '    site: {interface: vpn0, nextHop: [10.99.0.1, "fd99::1"], addresses: [10.99.0.2, "fd99::2"]}\n', ""
+        )
+        .replace('    - {name: site, to: [10.50.0.0/24, "fd50::/64"], as: site}\n', "")
+    )
+    done = gateway.apply(text + "  forwards:\n" + forwards)
+    assert "forward x1: 172.20.0.1 is behind no interface of the spec" in done.stderr
+    assert "2 more forwards lead to servers that are behind no interface of the spec" in done.stderr
+    assert "forward x4" not in done.stderr
+
+
+def test_a_rule_of_uplinks_and_inside_interfaces_is_about_what_comes_in_by_each(
+    site: Site, gateway: GatewayHost, peer: Host, dataplane: str
+) -> None:
+    """Inside interfaces bring their networks, uplinks any source."""
+    rule = f'    - {{name: remote, in: [wan0, lan0, wan1], to: [{FAR}, "{FAR6}"], as: site}}\n'
+    forward = "  forwards: {remote: {at: [isp-a, isp-b], ports: 8443/tcp, to: [10.50.0.9:443, '[fd50::9]:443']}}\n"
+    gateway.apply(spec(dataplane).replace("  sourceNat:\n", "  sourceNat:\n" + rule) + forward)
+    for client in (site.client, site.far):
+        for public in (A, A6, B, B6):
+            with client.connect(public, 8443) as flow:
+                assert (flow.by, flow.seen) == ("peer", "fd99::2" if ":" in public else "10.99.0.2")
+    assert gateway.counters()["snat_remote"] == 8
+    assert site.leaks() == 0
