@@ -75,8 +75,33 @@ def _networks(spec: GatewaySpec) -> Iterator[Problem]:
         yield (
             ("spec", "interfaces", ifname, "networks"),
             f"{network} overlaps {other} of interface {other_name!r}",
-            "give each a tenant, if these are two networks with the same addresses",
+            _apart(spec, later.owner, earlier.owner),
         )
+
+
+_MOST_PARTS = 128  # an IPv6 prefix has as many without an address
+
+
+def _apart(spec: GatewaySpec, one: tuple[str, Network], other: tuple[str, Network]) -> str:
+    """What to write instead: of a network within another, the rest of the wider one."""
+    same = "give each a tenant, if these are two networks with the same addresses"
+    (inner_name, inner), (wide_name, wide) = sorted((one, other), key=lambda each: -each[1].prefixlen)
+    if inner == wide:
+        return f"name it at one of them, if a router brings it by both; {same}"
+    within_it = {n for name, i in spec.interfaces.items() if name != wide_name for n in i.networks if within(n, wide)}
+    rest: list[Any] = [wide]
+    for network in within_it:
+        rest = [part for whole in rest for part in _without(whole, network)]
+    if not rest or len(rest) > _MOST_PARTS:
+        return same
+    listed = ", ".join(map(str, sorted(rest)))
+    return f"if {inner} is behind {inner_name} alone, name of {wide} at {wide_name} the rest: {listed}; {same}"
+
+
+def _without(whole: Any, network: Network) -> Iterable[Any]:
+    if within(whole, network):
+        return ()
+    return whole.address_exclude(network) if within(network, whole) else (whole,)
 
 
 def _aliases(spec: GatewaySpec) -> Iterator[Problem]:

@@ -12,7 +12,22 @@ REFUSED: Rows = {
                 "7:23",
                 "spec.interfaces.blue0.networks",
                 "192.168.1.0/24 overlaps 192.168.1.0/24 of interface 'red0'",
+                "name it at one of them, if a router brings it by both; "
                 "give each a tenant, if these are two networks with the same addresses",
+            )
+        ],
+    ),
+    "a network within another": (
+        TENANTS.replace("tenant: blue, ", "")
+        .replace("    lan0", "    #")
+        .replace("192.168.1.0/24", "192.168.1.64/26", 1),
+        [
+            (
+                "7:23",
+                "spec.interfaces.blue0.networks",
+                "192.168.1.0/24 overlaps 192.168.1.64/26 of interface 'red0'",
+                "if 192.168.1.64/26 is behind red0 alone, name of 192.168.1.0/24 at blue0 the rest: 192.168.1.0/26, "
+                "192.168.1.128/25; give each a tenant, if these are two networks with the same addresses",
             )
         ],
     ),
