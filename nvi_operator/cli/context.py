@@ -97,7 +97,7 @@ class Context:
         self._tell_paused(plan)
         return compiler.name, plan
 
-    def preview_of(self, saved: Observation) -> tuple[str, Plan]:
+    def dry_run_against(self, saved: Observation) -> tuple[str, Plan]:
         """The same for a gateway as it was when that was taken. ConflictError where it is of other numbers."""
         from nvi_operator.reconcile.cycle import dry_run
 

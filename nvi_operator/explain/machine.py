@@ -15,7 +15,7 @@ from nvi_operator.topology.facts import InterfaceAddress, RouteTableFact
 
 @dataclass(frozen=True)
 class HostInterface:
-    """An interface of the host."""
+    """An interface as a walk reads it, with what is not known left at its default."""
 
     name: str
     ifindex: int
@@ -30,6 +30,7 @@ class HostInterface:
 
 
 def nowhere(subject: Subject) -> EntryOrigin | None:
+    """The origins of a machine whose spec is not at hand."""
     return None
 
 

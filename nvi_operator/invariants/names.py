@@ -19,7 +19,7 @@ def entry_words(spec: GatewaySpec, paths: Sequence[Path]) -> str:
 
 
 def entry_name(spec: GatewaySpec, path: Path) -> str:
-    """The name of an entry."""
+    """The entry at this path, as the spec calls it. LookupError for another path."""
     match path[1:]:
         case ("sourceNat", int(number)):
             return spec.source_nat[number].name

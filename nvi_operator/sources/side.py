@@ -69,7 +69,7 @@ class RevisionSide:
 
 
 class DirectorySide:
-    """A directory."""
+    """The files as they are now, below one directory. NviError where there is none."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():

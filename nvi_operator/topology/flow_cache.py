@@ -51,7 +51,7 @@ _SEEN_BY_MODULE: frozenset[Reason] = frozenset(
 
 @dataclass(frozen=True)
 class FlowCache:
-    """The flow cache of a gateway."""
+    """How a gateway caches established flows. `entries`: how many at the most."""
 
     cached: frozenset[str]  # the interfaces between which flows are cached
     entries: Mapping[Family, int]

@@ -49,7 +49,7 @@ def _against(context: Context) -> tuple[str, Plan]:
             f"compared with {saved.found.hostname} as it was at {saved.taken}; flows and lock-outs are not known"
         )
     )
-    return context.preview_of(saved)
+    return context.dry_run_against(saved)
 
 
 def _save(context: Context, plan: Plan) -> None:

@@ -46,7 +46,7 @@ nav ul { padding-left: 1.2rem; margin: .5rem 0; }
 
 
 def preview_page(preview: Preview) -> str:
-    """The page."""
+    """HTML that stands alone."""
     return "\n".join(_page(preview)) + "\n"
 
 
