@@ -43,7 +43,9 @@ def _forwards(context: Context) -> int:
         with daemon:
             arguments.spec = Path(daemon.ask("hello")["spec"])
     if arguments.spec is None:
-        raise NviError("forwards: no spec was given, and no nvictl run knows one", hint="name its directory")
+        raise NviError(
+            "forwards: no DIR was given, and no nvictl run is running here", hint="name the directory of the spec"
+        )
     compiler, numbers = context.compiler()
     with Kernel(numbers) as kernel:
         kernel.health = context.health(compiler.spec)

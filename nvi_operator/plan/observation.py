@@ -80,9 +80,9 @@ def read_observation(data: bytes, name: str) -> Observation:
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise NviError(f"{name}: reading the saved state: it is no whole JSON: {error}", hint=_AGAIN) from error
+        raise NviError(f"{name}: reading the saved state: it is damaged, or no JSON: {error}", hint=_AGAIN) from error
     if not isinstance(found, dict) or "nviState" not in found:
-        raise NviError(f"{name}: reading the saved state: it is JSON of another kind", hint=_AGAIN)
+        raise NviError(f"{name}: reading the saved state: it is JSON, and no saved state", hint=_AGAIN)
     by = found.get("nvictl")
     other = "" if by == __version__ else f" of nvictl {by!s:.20} by {__version__}"
     try:

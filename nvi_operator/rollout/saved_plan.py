@@ -70,7 +70,9 @@ class SavedPlan:
             there = "in another network namespace, or before this boot"
         else:
             return
-        raise ConflictError(f"plan: it was made {there}; nothing was changed", hint="plan here")
+        raise ConflictError(
+            f"plan: it was made {there}; nothing was changed", hint="make one here: nvictl plan --out FILE DIR"
+        )
 
     def refuse_other_spec(self, found: Content | None) -> None:
         """`found` is what `root` holds now; None: it is not there any more. ConflictError for another spec."""
@@ -151,5 +153,6 @@ def _changed(what: str, lines: list[str]) -> ConflictError:
     more = [f"... and {len(lines) - _SHOWN} more lines"] if len(lines) > _SHOWN else []
     shown = "\n  ".join([*lines[:_SHOWN], *more])
     return ConflictError(
-        f"plan: {what} is no longer what the plan was made of; nothing was changed:\n  {shown}", hint="plan again"
+        f"plan: {what} is no longer what the plan was made of; nothing was changed:\n  {shown}",
+        hint="look at the new plan: nvictl plan --out FILE DIR",
     )

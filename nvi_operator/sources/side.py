@@ -80,7 +80,9 @@ class DirectorySide:
     def directories(self, pattern: str) -> list[str]:
         path = os.path.normpath(pattern)
         if path.startswith(("/", "..")):
-            raise NviError(f"{printable(pattern)}: leads out of the directory", hint="call it further up")
+            raise NviError(
+                f"{printable(pattern)}: leads out of the directory", hint="run the command in a directory further up"
+            )
         found = [self._root] if path == "." else [each for each in self._root.glob(path) if each.is_dir()]
         return sorted(os.path.relpath(self._inside(each), self._root) for each in found)
 

@@ -48,7 +48,7 @@ class LocalRepository:
         if done.returncode != 0:
             why, _ = explained(done.stderr)
             raise SourceError(
-                f"git: {why}", hint="call it inside of a repository, or name two directories: ./old ./new"
+                f"git: {why}", hint="run the command in a repository, or name two directories: ./old ./new"
             )
         git, prefix, *_ = os.fsdecode(done.stdout).split("\n")
         return cls(Path(git), prefix.rstrip("/"))
@@ -81,7 +81,9 @@ class RevisionTree:
         """The directories that match, one name of the path after the other; `.` is the current directory."""
         path = os.path.normpath(pattern)
         if path.startswith(("/", "..")):
-            raise NviError(f"{printable(pattern)}: leads out of the directory", hint="call it further up")
+            raise NviError(
+                f"{printable(pattern)}: leads out of the directory", hint="run the command in a directory further up"
+            )
         wanted = self._within(path)
         if not wanted:
             return [path]

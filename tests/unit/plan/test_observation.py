@@ -111,11 +111,11 @@ def other(*path: str | int, by: Any = None) -> bytes:
 
 
 WRONG = {
-    "a part of one": (SAVED[:-9], "no whole JSON"),
+    "a part of one": (SAVED[:-9], "damaged, or no JSON"),
     "with a changed byte": (SAVED.replace(b"203.0.113.2", b"203.0.113.3", 1), "its checksum differs"),
-    "no text": (b"\xff\xfe", "no whole JSON"),
-    "too deep": (b"[" * 100_000, "no whole JSON"),
-    "a plan": (b'{"nviPlan": 1}', "JSON of another kind"),
+    "no text": (b"\xff\xfe", "damaged, or no JSON"),
+    "too deep": (b"[" * 100_000, "damaged, or no JSON"),
+    "a plan": (b'{"nviPlan": 1}', "JSON, and no saved state"),
     "of a later form": (other("nviState", by=2), "its form is 2, and 1 is what is known"),
     "of another version": (other("nvictl", by="9.9").replace(b"sha256", b"sha512"), "saved state of nvictl 9.9 by"),
     "without facts": (other("facts"), "'facts' is missing"),
