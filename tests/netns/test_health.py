@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nvi_operator.daemon.probes import targets
 from nvi_operator.daemon.probes.targets import ProbeTarget, target
 from nvi_operator.daemon.probes.way import ProbePath
 from nvi_operator.language.model.health import Probe
@@ -221,6 +223,21 @@ def test_tcp_and_ping_in_both_families(site: Site) -> None:
         probe = Probe.model_validate(fields)
         latency, why = ask(site.gateway, probe, way(site.gateway, "wan0", A if probe.address.version == 4 else A6))
         assert (latency is not None) == ok, f"{probe}: {why}"
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_while_a_ping_is_under_way_makes_it_neither_late_nor_early(
+    site: Site, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """The kernel notes by the time of day when the answer came."""
+    clock = [time.time() + ahead]  # of the question; from then on it is right
+    monkeypatch.setattr(targets, "time", SimpleNamespace(
+        time=lambda: clock.pop() if clock else time.time(), monotonic=time.monotonic
+    ))  # fmt: skip
+    probe = Probe.model_validate({"ping": "192.0.2.80"})
+    latency, _ = ask(site.gateway, probe, way(site.gateway, "wan0", A))
+    assert latency is not None
+    assert 0 < latency < 1
 
 
 @pytest.mark.parametrize("fields", [{"ping": "192.0.2.80"}, {"tcp": "192.0.2.80:443"}, {"ping": "2001:db8:f::80"}])

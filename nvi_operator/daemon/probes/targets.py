@@ -70,7 +70,7 @@ class _Datagrams(ProbeTarget):
         super().__init__(probe, way)
         self._socket: socket.socket | None = None
         self._number = int.from_bytes(os.urandom(2), "big")  # of the last question
-        self._asked = 0.0  # time of day
+        self._asked = self._began = 0.0  # time of day, which the kernel notes as well, and CLOCK_MONOTONIC
 
     @abstractmethod
     def _open(self) -> socket.socket: ...
@@ -88,7 +88,7 @@ class _Datagrams(ProbeTarget):
             if self._socket is None:
                 self._socket = self._open()
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-            self._asked = time.time()
+            self._asked, self._began = time.time(), time.monotonic()
             self._socket.send(self._question())
         except OSError as error:
             self.why = error.strerror or str(error)
@@ -108,8 +108,16 @@ class _Datagrams(ProbeTarget):
                 self.why = error.strerror or str(error)
                 continue
             if self._is_answer(data):
-                return max(0.0, _arrival(ancillary) - self._asked)
+                return self._taken(_arrival(ancillary))
         return None
+
+    def _taken(self, arrival: float) -> float:
+        """Seconds, of an answer that came at this time of day, although the clock may have been set meanwhile."""
+        passed = time.monotonic() - self._began
+        taken = arrival - self._asked
+        if 0 <= taken <= passed:
+            return taken
+        return min(max(0.0, taken - (time.time() - self._asked - passed)), passed)
 
     def close(self) -> None:
         if self._socket:
