@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from nvi_operator.kernel.bpf.attach import Mechanism
 from nvi_operator.kernel.bpf.clsact import Clsact, Filter
 from nvi_operator.kernel.bpf.flow_cache import CachedFlow, Traffic
 from nvi_operator.kernel.bpf.live import opened_maps, read_constants
+from nvi_operator.kernel.bpf.maps import HASH, MapInfo
 from nvi_operator.kernel.bpf.tcx import Hook
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.language.model.values import Family
@@ -205,11 +206,42 @@ def refuse_tags(namespace: Namespace, ifname: str) -> None:
     _run(namespace, ifname, "ingress", code)
 
 
-_TC_INDEX = 44  # struct __sk_buff
+@contextmanager
+def hashes_leaving(namespace: Namespace, ifname: str) -> Iterator[Callable[[], set[bytes]]]:
+    """The hashes of the packets that are forwarded there, by which queues tell flows apart."""
+    seen = syscall.create_map(MapInfo("test_hashes", HASH, 4, 4, 1024))
+    code: list[asm.AsmLine] = [
+        asm.load(4, asm.R2, asm.R1, _INGRESS_IFINDEX),
+        asm.jump_if(asm.R2, 0, "end"),
+        asm.call(_GET_HASH_RECALC),
+        asm.store(4, asm.FP, -4, asm.R0),
+        asm.store_imm(4, asm.FP, -8, 0),
+        asm.load_map(asm.R1, "seen"),
+        asm.mov(asm.R2, asm.FP),
+        asm.add_imm(asm.R2, -4),
+        asm.mov(asm.R3, asm.FP),
+        asm.add_imm(asm.R3, -8),
+        asm.mov_imm(asm.R4, 0),
+        asm.call(_MAP_UPDATE_ELEM),
+        asm.Label("end"),
+        asm.mov_imm(asm.R0, -1),
+        asm.leave(),
+    ]
+    try:
+        _run(namespace, ifname, "egress", code, {"seen": seen})
+        yield lambda: set(syscall.keys(seen, 4))
+    finally:
+        os.close(seen)
 
 
-def _run(namespace: Namespace, ifname: str, hook: Hook, code: list[asm.AsmLine]) -> None:
-    fd = syscall.load_program(asm.encode(code, {}), "test_tags")
+_INGRESS_IFINDEX, _TC_INDEX = 36, 44  # struct __sk_buff
+_MAP_UPDATE_ELEM, _GET_HASH_RECALC = 2, 34  # enum bpf_func_id
+
+
+def _run(
+    namespace: Namespace, ifname: str, hook: Hook, code: list[asm.AsmLine], maps: dict[str, int] | None = None
+) -> None:
+    fd = syscall.load_program(asm.encode(code, maps or {}), "test_tags")
 
     def attach() -> None:
         with IPRoute(ext_ack=True) as ipr:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dataplane.bench import CLIENT, SERVER, WAN
-from tests.dataplane.cached import CachedBench, brief, cached_bench
+from tests.dataplane.bench import CLIENT, SERVER, SERVER6, WAN
+from tests.dataplane.cached import WAN_IFNAME, CachedBench, brief, cached_bench
+from tests.dataplane.flow_cache import hashes_leaving
 from tests.dataplane.netns import until
 from tests.dataplane.talk import upload
 
@@ -24,6 +25,17 @@ UDP_SEGMENT = 103  # include/uapi/linux/udp.h
 def cached() -> Iterator[CachedBench]:
     with cached_bench() as made:
         yield made
+
+
+# --------------------------------------------------------------------------- queues
+
+
+@pytest.mark.parametrize("far", [SERVER, SERVER6], ids=["v4", "v6"])
+def test_packets_of_both_paths_wait_in_the_same_queue(cached: CachedBench, far: str) -> None:
+    """A flow of two hashes would have two, and the packets of one overtake those of the other."""
+    with hashes_leaving(cached.gateway, WAN_IFNAME) as hashes, cached.talk(far) as flow:
+        cached.learned(flow)
+        assert len(hashes()) == 1
 
 
 # --------------------------------------------------------------------------- packets that are not like the others

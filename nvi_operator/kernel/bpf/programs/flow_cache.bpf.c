@@ -328,6 +328,9 @@ static __always_inline int fast(struct __sk_buff *skb, struct packet *p, const _
 	skb->mark = entry->mark;
 	skb->priority = entry->priority;
 	skb->tc_index = 0;
+	/* As on the slow way, or queues that go by the hash let packets of the two ways overtake each other. */
+	if (skb->hash)
+		bpf_set_hash_invalid(skb);
 	return bpf_redirect(oif_of(entry), 0);
 }
 
