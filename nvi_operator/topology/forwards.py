@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from operator import attrgetter
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from nvi_operator.language.check.addresses import AddressSpan, overlapping
 from nvi_operator.language.model.nat_entries import Forward
@@ -29,6 +29,15 @@ class ResolvedForwards(TypedDict):
     ambiguous_publics: frozenset[Address]
     suppressed_forwards: tuple[str, ...]
     forwards_elsewhere: tuple[tuple[str, Address], ...]
+
+
+class _Matched(NamedTuple):
+    """`offset`: which of the ports of a range it is, where servers have another range."""
+
+    service: Service | None = None
+    offset: int | None = None
+    source_services: tuple[Service, ...] = ()
+    protocol: str | None = None
 
 
 def resolve_forwards(
@@ -214,23 +223,13 @@ def _rules(
     clients = networks_without(clients, forward.except_ or (), family)
     if not clients and (forward.from_ or any(n.version == family for n in forward.except_ or ())):
         return
-
-    def rule(
-        service: Service | None,
-        offset: int | None,
-        source_services: tuple[Service, ...],
-        protocol: str | None = None,
-    ) -> ForwardRule:
-        choices = tuple(
-            (t.address, None if t.ports is None or offset is None else t.ports.first + offset, t.weight)
-            for t in targets
-        )
-        return ForwardRule(
+    for service, offset, source_services, protocol in _matches(forward, targets, family):
+        yield ForwardRule(
             name,
             public,
             service,
             clients,
-            choices,
+            _choices(targets, offset),
             forward.pick,
             tenant,
             forward.hairpin,
@@ -240,19 +239,28 @@ def _rules(
             forward.mark,
         )
 
+
+def _choices(targets: Sequence[Target], offset: int | None) -> tuple[tuple[Address, int | None, int], ...]:
+    """Servers with their weights, and the port that each gets: `offset` behind its first; None: the one asked."""
+    ports = (None if target.ports is None or offset is None else target.ports.first + offset for target in targets)
+    return tuple((target.address, port, target.weight) for target, port in zip(targets, ports, strict=True))
+
+
+def _matches(forward: Forward, targets: Sequence[Target], family: Family) -> Iterator[_Matched]:
+    """What each rule of a forward is about."""
     sent_from: dict[str, tuple[Service, ...]] = {}
     for source in forward.from_ports or ():
         sent_from[source.protocol] = (*sent_from.get(source.protocol, ()), source)
     if forward.is_of_everything:
         for source_services in sent_from.values() or ((),):
-            yield rule(None, None, source_services)
+            yield _Matched(source_services=source_services)
     for protocol in _portless(forward, family):
-        yield rule(None, None, (), protocol)
+        yield _Matched(protocol=protocol)
     for service in forward.ports or ():
         source_services = sent_from.get(service.protocol, ())
         if all(t.ports in (None, service.ports) for t in targets):
-            yield rule(service, None, source_services)
+            yield _Matched(service, None, source_services)
             continue
         for offset in range(service.ports.size):
             port = service.ports.first + offset
-            yield rule(Service(service.protocol, PortRange(port, port)), offset, source_services)
+            yield _Matched(Service(service.protocol, PortRange(port, port)), offset, source_services)
