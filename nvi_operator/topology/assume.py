@@ -8,7 +8,7 @@ from ipaddress import ip_interface, ip_network
 from types import MappingProxyType
 
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.topology.facts import Facts, LinkFact
+from nvi_operator.topology.facts import Facts, InterfaceAddress, LinkFact
 from nvi_operator.topology.notes import Note
 
 _FIRST = 1001
@@ -19,11 +19,11 @@ def assume_missing(spec: GatewaySpec, facts: Facts, also: Collection[str] = ()) 
 
     `also`: further interfaces that take up a number, so that two specs have the same ones.
     """
-    addresses = {
-        uplink.interface: tuple(ip_interface(a) for a in uplink.addresses)
-        for uplink in spec.uplinks.values()
-        if uplink.addresses != "auto"
-    }
+    addresses: dict[str, tuple[InterfaceAddress, ...]] = {}
+    for uplink in spec.uplinks.values():
+        if uplink.addresses != "auto":
+            written = tuple(ip_interface(address) for address in uplink.addresses)
+            addresses[uplink.interface] = (*addresses.get(uplink.interface, ()), *written)
     named = named_interfaces(spec)
     missing = [ifname for ifname in sorted({*named, *also}) if ifname not in facts.links]
     made_up = {

@@ -73,6 +73,7 @@ def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
         elif missing := [str(address) for address in uplink.addresses if address not in own]:
             yield f"uplink {uplink.name}: {', '.join(missing)} is on no interface now: no answer finds the gateway"
         else:
+            yield from _address_faults(uplink, topology)
             for family in sorted(uplink.families):
                 what = "next hop" if uplink.primary(family) else "address"
                 if (
@@ -81,6 +82,15 @@ def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
                     and not _routes(uplink, family)
                 ):
                     yield f"uplink {uplink.name} has no IPv{family} {what} now"
+
+
+def _address_faults(uplink: Uplink, topology: Topology) -> Iterator[str]:
+    """A gateway on standby has none of its virtual addresses; one that has a part of them answers for half a pair."""
+    for address in uplink.absent:
+        if address not in uplink.virtual:
+            yield f"uplink {uplink.name}: {address} is on no interface"
+        elif not topology.is_standby:
+            yield f"uplink {uplink.name}: {address} is on another gateway, and other virtual addresses are here"
 
 
 def _is_expected(spec: GatewaySpec, uplink: Uplink, family: Family) -> bool:

@@ -54,6 +54,8 @@ class Uplink:
         default_factory=dict
     )  # of its default routes in `main`, where they say one
     clamped_mtus: Mapping[Family, int] = field(default_factory=dict)  # bytes, that TCP segments have to fit into
+    absent: tuple[Address, ...] = ()  # of `addresses`, those that no interface has and that are not routed here
+    virtual: tuple[Address, ...] = ()  # of `addresses`, those that another gateway has at times instead
     far: tuple[Network, ...] = ()  # behind it: their hosts may open flows to inside hosts, by the inside addresses
 
     @property
@@ -80,6 +82,11 @@ class Uplink:
     def is_direct(self, family: Family) -> bool:
         """Is whatever it leads to on the link, with no router?"""
         return self.point_to_point or family in self.direct
+
+    @property
+    def elsewhere(self) -> tuple[Address, ...]:
+        """The virtual addresses that another gateway has now."""
+        return tuple(address for address in self.virtual if address in self.absent)
 
     def sources(self, family: Family) -> tuple[Network, ...]:
         """Every translated source that leaves by this uplink, in the fewest prefixes."""

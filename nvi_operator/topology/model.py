@@ -108,6 +108,12 @@ class Topology:
         yield from (uplink.interface for uplink in self.uplinks)
 
     @property
+    def is_standby(self) -> bool:
+        """Has another gateway every virtual address? Then what inside hosts send does not come here either."""
+        virtual = [address for uplink in self.uplinks for address in uplink.virtual]
+        return bool(virtual) and all(uplink.elsewhere == uplink.virtual for uplink in self.uplinks)
+
+    @property
     def uplink_ifnames(self) -> tuple[str, ...]:
         return tuple(sorted({uplink.interface.ifname for uplink in self.uplinks}))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -53,6 +53,10 @@ def _uplink(
             f"uplink {name}: main has more than {MOST_ROUTES} networks through {uplink.interface}: those that are "
             "not connected are reached through the uplink's router"
         )
+    absent = tuple(_absent(uplink, facts))
+    virtual = uplink.virtual_addresses
+    for lost in (address for address in absent if address not in virtual):
+        note(f"uplink {name}: {lost} is on no interface: what is sent to it does not arrive here")
     known = {item.version for item in (*addresses, *routed)} | set(next_hops) | direct
     return Uplink(
         name=name,
@@ -74,11 +78,25 @@ def _uplink(
         weight=uplink.weight,
         families=frozenset(family for family in FAMILIES if family in known),
         dynamic=uplink.addresses == "auto" or uplink.next_hop == "auto",
-        health=facts.health.uplinks.get(name, UNKNOWN),
+        # Probes have the virtual address as their source: while it is elsewhere they tell nothing.
+        health=UNKNOWN if virtual and set(virtual) <= set(absent) else facts.health.uplinks.get(name, UNKNOWN),
+        absent=absent,
+        virtual=virtual,
         announced=announced(name, uplink, fact, next_hops, note),
         route_mtus=dict(fact.route_mtus) if fact else {},
         clamped_mtus=_path_mtus(fact) if fact and uplink.clamp_mss else {},
     )
+
+
+def _absent(uplink: UplinkSpec, facts: Facts) -> Iterator[Address]:
+    """While the interface itself is absent or down it may have lost them by that."""
+    fact = facts.links.get(uplink.interface)
+    if fact is None or not fact.up or uplink.addresses == "auto":
+        return
+    local = {interface.ip for link in facts.links.values() for interface in (*link.addresses, *link.narrow)}
+    for address in uplink.addresses:
+        if address not in local and not any(address in network for network in uplink.routed or ()):
+            yield address
 
 
 def _routers(

@@ -110,6 +110,7 @@ class StatusData(TypedDict):
     up: bool
     inSync: bool | None
     working: bool
+    standby: bool  # another gateway has the virtual addresses
     degraded: list[str]
     differences: int | None
     ignored: list[str]  # objects that differ, and that the spec's drift policy ignores
@@ -151,6 +152,7 @@ def status_data(
         "up": bool(links),
         "inSync": bool(links) and not seen if topology else None,
         "working": bool(links) and (topology is None or not (seen or broken)),
+        "standby": bool(links and topology and topology.is_standby),
         "degraded": list(faults),
         "differences": len(seen.steps) if topology else None,
         "ignored": list(seen.ignored),

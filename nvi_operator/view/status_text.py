@@ -62,6 +62,8 @@ def headline(data: StatusData) -> Piece:
         text = f"degraded: {counted(len(daemon['errors']), 'error')}"
     elif faults:
         text = f"degraded: {counted(len(faults), 'fault')}"
+    elif data["standby"]:
+        text, style = "standby: as the spec says, and another gateway has the virtual addresses", "bold green"
     else:
         text, style = "in sync: as the spec says", "bold green"
     return (gateway, Segment(text, style))

@@ -24,6 +24,7 @@ WITHOUT_PACKETS = {
     "staticFrom": "names a file of the same entries",
     "twiceNatFrom": "names a file of the same entries",
     "health": "a case says what probes found out",
+    "virtual": "says which addresses may be absent without a fault",
 }
 
 

@@ -98,6 +98,7 @@ def _of_gateway(data: StatusData) -> Iterator[Metric]:
     yield _gauge("nvi_differences", "Objects that differ from the spec in force.", value=data["differences"] or 0)
     text = "Objects that differ, and that the spec's drift policy ignores."
     yield _gauge("nvi_ignored_differences", text, value=len(data["ignored"]))
+    yield _gauge("nvi_standby", "Has another gateway the virtual addresses?", value=data["standby"])
     yield _gauge("nvi_faults", "Parts of the spec that do not work now.", value=len(data["degraded"]))
     yield _gauge("nvi_objects", "Objects of the gateway in the kernel.", value=data["objects"])
     errors, paused = (len(daemon["errors"]), len(daemon["paused"])) if daemon else (0, 0)

@@ -30,7 +30,7 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                 )
             continue
         for address in uplink.addresses:
-            if address not in there:
+            if address not in there and address not in uplink.virtual_addresses:
                 length = 64 if address.version == 6 else 24
                 is_routed = any(within(ip_network(address), network) for network in uplink.routed or ())
                 otherwise = (
@@ -44,7 +44,8 @@ def addresses(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
                     f"uplink {name}: {address} is not on {uplink.interface}: no host answers ARP or neighbour "
                     "discovery for it",
                     f"ip address add {address}/{length} dev {uplink.interface}  # with the network's true length\n"
-                    f"# or, {otherwise}",
+                    f"# or, {otherwise}\n"
+                    "# or, if VRRP moves it between two gateways, name it under virtual",
                 )
 
 

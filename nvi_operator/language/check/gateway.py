@@ -19,7 +19,13 @@ from nvi_operator.language.check.prefixes import check_prefixes
 from nvi_operator.language.check.redirects import check_redirects
 from nvi_operator.language.check.references import NONE_DISABLED, check_references
 from nvi_operator.language.check.translations import check_routes, check_source_nat, check_static, check_twice_nat
-from nvi_operator.language.check.uplinks import check_announced, check_default, check_interfaces, check_uplinks
+from nvi_operator.language.check.uplinks import (
+    check_announced,
+    check_default,
+    check_interfaces,
+    check_uplinks,
+    check_virtual,
+)
 from nvi_operator.language.model.gateway import GatewaySpec
 
 _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
@@ -27,6 +33,7 @@ _RULES: tuple[Callable[[GatewaySpec], Iterator[Problem]], ...] = (
     check_interfaces,
     check_uplinks,
     check_announced,
+    check_virtual,
     check_health,
     check_default,
     check_source_nat,

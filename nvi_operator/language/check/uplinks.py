@@ -156,6 +156,18 @@ def check_announced(spec: GatewaySpec) -> Iterator[Problem]:
             yield path, message, "name a smaller prefix, or let the ISP route it here"
 
 
+def check_virtual(spec: GatewaySpec) -> Iterator[Problem]:
+    for name, uplink in spec.uplinks.items():
+        path: Path = ("spec", "uplinks", name, "virtual")
+        if uplink.virtual and uplink.addresses == "auto":
+            message = "the uplink has `addresses: auto`, which is whatever is on the interface now"
+            yield path, message, "write the virtual addresses under addresses"
+            continue
+        for address in uplink.virtual_addresses:
+            if address not in uplink.addresses:
+                yield path, f"{address} is not in addresses", "add it to addresses"
+
+
 def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
     if len(spec.uplinks) > MAX_UPLINKS:
         message = f"{len(spec.uplinks)} uplinks: at most {MAX_UPLINKS}"

@@ -19,7 +19,7 @@ from nvi_operator.language.model.health import HEALTH_SCHEMAS, Health, parse_hea
 from nvi_operator.language.model.nat_entries import Share
 from nvi_operator.language.model.prefixes import SubPrefixes
 from nvi_operator.language.model.validators import BeforeValidator, Later
-from nvi_operator.language.model.values import parse_network
+from nvi_operator.language.model.values import Address, parse_network
 
 
 class InterfaceSpec(Entry):
@@ -50,7 +50,7 @@ def _addresses(value: Any) -> Any:
     return value if value == "auto" else as_tuple(value)
 
 
-def _announce(value: Any) -> Any:
+def _true_or_several(value: Any) -> Any:
     return value if isinstance(value, bool) else as_tuple(value)
 
 
@@ -140,12 +140,20 @@ class UplinkSpec(Entry):
     )
 
     announce: Annotated[
-        Annotated[bool, Strict()] | Networks, BeforeValidator(_announce), WithJsonSchema(_TRUE_OR_NETWORKS)
+        Annotated[bool, Strict()] | Networks, BeforeValidator(_true_or_several), WithJsonSchema(_TRUE_OR_NETWORKS)
     ] = Field(
         False,
         description="Answer for these public addresses on the uplink's own wire, by ARP and neighbour discovery, for "
         "an ISP that takes them to be there instead of routing them here; neighbours are told when they appear. "
         "true: what of `routed` is in a network of the interface. Or prefixes out of `routed`.",
+    )
+    virtual: Annotated[
+        Annotated[bool, Strict()] | Addresses, BeforeValidator(_true_or_several), WithJsonSchema(_TRUE_OR_NETWORKS)
+    ] = Field(
+        False,
+        description="Addresses that a pair of gateways shares by VRRP, as keepalived does: on one of the two at a "
+        "time. While the other one has all of them, this gateway is on standby, and that is no fault. true: all of "
+        "`addresses`. Or some of them.",
     )
     clamp_mss: bool = Field(
         False,
@@ -168,3 +176,9 @@ class UplinkSpec(Entry):
             if len(set(versions)) != len(versions):
                 raise ValueError("nextHop names two routers of one family; one each, IPv4 and IPv6")
         return self
+
+    @property
+    def virtual_addresses(self) -> tuple[Address, ...]:
+        if isinstance(self.virtual, tuple):
+            return self.virtual
+        return self.addresses if self.virtual and self.addresses != "auto" else ()

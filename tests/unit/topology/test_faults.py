@@ -12,6 +12,7 @@ from nvi_operator.language.load.loader import load_texts
 from nvi_operator.topology.assume import assume_missing
 from nvi_operator.topology.facts import Facts
 from nvi_operator.topology.faults import faults
+from nvi_operator.topology.health import HealthFacts, ProbedState
 from nvi_operator.topology.resolve import resolve
 
 SPEC = """
@@ -113,3 +114,17 @@ def test_one_to_one_and_twice_nat_are_named_whose_uplink_does_not_work(monkeypat
     assert "static routed: no uplink that its addresses belong to works" in told
     assert "twiceNat six: uplink fixed does not work" in told
     assert not any("static" in fault or "twiceNat" in fault for fault in found(wan1={"up": False}))
+
+
+def test_probes_of_an_uplink_whose_virtual_address_is_elsewhere_are_no_fault() -> None:
+    """They have that address as their source."""
+    text = SPEC.replace("      default: true\n", "      default: true\n      virtual: 203.0.113.2\n")
+    spec = load_texts({"edge.yaml": text}).spec
+    facts = assume_missing(spec, Facts("edge", health=HealthFacts({"fixed": ProbedState("down", "ping 192.0.2.80")})))
+    links = {**facts.links, "wan1": replace(facts.links["wan1"], **LEASED)}
+    without = replace(links["wan0"], addresses=(ip_interface("2001:db8:a::2"),))
+    standby = resolve("edge", spec, replace(facts, links={**links, "wan0": without}))
+    assert faults(spec, standby) == ()
+    assert (standby.is_standby, standby.uplink("fixed").is_usable(4)) == (True, True)
+    active = resolve("edge", spec, replace(facts, links=links))
+    assert (active.is_standby, active.uplink("fixed").is_usable(4)) == (False, False)

@@ -30,6 +30,26 @@ REFUSED: Rows = {
             )
         ],
     ),
+    "virtual addresses that are not written": (
+        uplinks(
+            "a: {interface: wan0, addresses: auto, virtual: true}",
+            "b: {interface: wan1, addresses: 198.51.100.2, virtual: 198.51.100.3}",
+        ),
+        [
+            (
+                "8:52",
+                "spec.uplinks.a.virtual",
+                "the uplink has `addresses: auto`, which is whatever is on the interface now",
+                "write the virtual addresses under addresses",
+            ),
+            (
+                "9:60",
+                "spec.uplinks.b.virtual",
+                "198.51.100.3 is not in addresses",
+                "add it to addresses",
+            ),
+        ],
+    ),
     "announced addresses that are elsewhere, and too many": (
         uplinks(UPLINK_A.replace("203.0.113.16/28", "198.18.0.0/16, announce: [198.18.0.0/21, 198.19.0.1]")),
         [
