@@ -35,7 +35,7 @@ from nvi_operator.history.store import History
 from nvi_operator.kernel.cached import CachedKernel
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netlink.flow_changes import FlowReports
-from nvi_operator.kernel.netns import cookie
+from nvi_operator.kernel.netns import cookie, living
 from nvi_operator.language.model.checks import Check
 from nvi_operator.language.model.values import Address
 from nvi_operator.language.operator.git import GitSource, SignaturesSpec
@@ -99,7 +99,7 @@ def run_daemon(
         History(state_directory()) as revisions,
         ExitStack() as stack,
     ):
-        sweep()
+        sweep(living)
         decisions = DecisionsFile(state_directory(), keeps_on=True)
         followed = None
         if git is not None:

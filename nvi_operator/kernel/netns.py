@@ -13,10 +13,12 @@ from pathlib import Path
 
 from nvi_operator.errors import CapabilityError, KernelError, NviError
 from nvi_operator.kernel.errors import kernel_errors
+from nvi_operator.pattern import pattern
 
 RUN = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
 _FIRST_PIDS = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+_ESCAPED = pattern(r"\\([0-7]{3})")  # in mountinfo
 _SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since 5.14
 
 
@@ -87,22 +89,43 @@ def _setns(fd: int, what: str) -> None:
 
 
 def living() -> frozenset[int]:
-    """The inode numbers of the namespaces that a thread is in, or that a mount or a descriptor keeps.
+    """The cookies of the namespaces that a thread is in, or that a mount or a descriptor keeps. Enters each of them.
 
-    Not those that only a socket keeps (SIOCGSKNS): no process can be said to be there. KernelError in a container,
-    where processes of others are hidden.
+    Not those that only a socket keeps (SIOCGSKNS): no process can be said to be there. KernelError where one cannot
+    be entered, and in a container, where processes of others are hidden: then nothing is known to be gone.
     """
     if _link("/proc/self/ns/pid") != _FIRST_PIDS:
         raise KernelError("namespaces: listing: processes of others are hidden in this PID namespace")
-    found, seen = set[str](), set[str]()
+    cookies: dict[str, int | None] = {}
+    seen = set[str]()
     for process in glob("/proc/[0-9]*"):
         with suppress(OSError):  # it has ended
-            found |= {_link(f"{thread}/ns/net") for thread in glob(f"{process}/task/[0-9]*")}
-            found |= {_link(file) for file in glob(f"{process}/fd/[0-9]*")}
+            for path in (*glob(f"{process}/task/[0-9]*/ns/net"), *glob(f"{process}/fd/[0-9]*")):
+                _find(cookies, _link(path), path)
             if (mounts := _link(f"{process}/ns/mnt")) not in seen:
                 seen.add(mounts)
-                found.update(Path(f"{process}/mountinfo").read_text(encoding="utf-8", errors="replace").split())
-    return frozenset(int(name[5:-1]) for name in found if name.startswith("net:[") and name[5:-1].isdecimal())
+                for name, path in _mounts(Path(process)):
+                    _find(cookies, name, path)
+    if None in cookies.values():
+        raise KernelError("namespaces: listing: one cannot be entered")
+    return frozenset(found for found in cookies.values() if found is not None)
+
+
+def _mounts(process: Path) -> Iterator[tuple[str, str]]:
+    """The names of what is mounted there, and the paths that lead to it (proc(5), mountinfo). Raises OSError."""
+    for line in (process / "mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        _, _, _, name, place, *_ = line.split(" ")
+        yield name, f"{process}/root{_ESCAPED.sub(lambda found: chr(int(found[1], 8)), place)}"
+
+
+def _find(cookies: dict[str, int | None], name: str, path: str) -> None:
+    """Note the cookie of the namespace with this name, if it is one, by this path; None while none leads to it."""
+    if not name.startswith("net:[") or cookies.setdefault(name, None) is not None:
+        return
+    with suppress(OSError, NviError), open(path, "rb") as file:
+        if name == f"net:[{os.fstat(file.fileno()).st_ino}]":
+            with within(file.fileno()):
+                cookies[name] = cookie()
 
 
 def _link(path: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from nvi_operator.errors import NviError
 from nvi_operator.history.revision import Requester
 from nvi_operator.kernel.netns import cookie, is_host
 
@@ -30,14 +32,22 @@ def namespace() -> str:
     return "" if is_host() else f"netns-{boot_id()[:8]}-{cookie()}"
 
 
-def sweep() -> None:
-    """Remove the records of network namespaces that ended with an earlier boot."""
+def sweep(living: Callable[[], Collection[int]]) -> None:
+    """Remove the records of network namespaces that ended with an earlier boot, or are not among `living`, by cookie.
+
+    `living` is asked after the records were listed, and only where others of this boot have some.
+    """
     directory, now = state_directory(), f"netns-{boot_id()[:8]}-"
     state = directory.parent if directory.name.startswith(now) else directory
     with suppress(OSError):
-        for left in state.glob("netns-????????-*"):
-            if not left.name.startswith(now):
-                shutil.rmtree(left, ignore_errors=True)
+        found = [left for left in state.glob("netns-????????-*") if left != directory]
+        gone = [left for left in found if not left.name.startswith(now)]
+        if len(gone) < len(found):
+            with suppress(NviError):  # it is not known which are gone
+                there = {f"{now}{cookie}" for cookie in living()}
+                gone += [left for left in found if left.name.startswith(now) and left.name not in there]
+        for left in gone:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def asked(command: str) -> Requester:

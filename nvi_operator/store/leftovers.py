@@ -18,27 +18,19 @@ _OTHERS = ("settings-{}.json", "settings-{}.damaged", "control-{}.sock", "health
 
 
 def sweep(living: Callable[[], Collection[int]], directory: Path = RUN) -> None:
-    """Remove what is left of namespaces that are not among `living`, by inode number; never what is locked.
+    """Remove what is left of namespaces that are not among `living`, by cookie; never what is locked.
 
-    `living` is asked after the files were listed, as namespaces are made all the time. A number may be in use again
-    by another namespace: then the files stay.
+    `living` is asked after the files were listed, as namespaces are made all the time.
     """
     names = [path.name.removeprefix("lock-") for path in directory.glob("lock-*")]
-    found = [(cookie, _namespace(int(cookie), directory)) for cookie in names if cookie.isdecimal()]
+    found = [int(cookie) for cookie in names if cookie.isdecimal()]
     there = living() if found else ()
-    for cookie, number in found:
-        if number is not None and number not in there:
-            with suppress(NviError, OSError), closing(_lock(int(cookie), directory)) as lock:
+    for cookie in found:
+        if cookie not in there:
+            with (
+                suppress(NviError, OSError),
+                closing(GatewayLock(cookie, "nvictl down", directory=directory)) as lock,
+            ):
                 if lock.remove():
                     for name in _OTHERS:
                         (directory / name.format(cookie)).unlink(missing_ok=True)
-
-
-def _namespace(cookie: int, directory: Path) -> int | None:
-    with suppress(NviError), closing(_lock(cookie, directory)) as lock:
-        return lock.namespace()
-    return None
-
-
-def _lock(cookie: int, directory: Path) -> GatewayLock:
-    return GatewayLock(cookie, "nvictl down", directory=directory, of_this=False)

@@ -8,8 +8,8 @@ Two ranges of bytes are locked, each by at most one process (open file descripti
 The bytes of a range say who holds it. The kernel frees it when the last process that shares the descriptor has
 ended, however it ended. libnftables' process shares it, so that nothing is committed after the lock is free.
 
-Behind them stands the namespace's inode number, by which `leftovers.py` knows that it is gone. A file is removed only
-by the holder of both ranges; whoever waited for it finds that it has no name any more, and opens the new one.
+A file is removed only by the holder of both ranges; whoever waited for it finds that it has no name any more, and
+opens the new one.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import BusyError, ConflictError, KernelError, printable
+from nvi_operator.errors import BusyError, ConflictError, printable
 from nvi_operator.store.directory import RUN, file_errors, open_file
 
 WAIT = 30.0  # seconds that a command waits, unless it is told otherwise
 _RECORD = 4096  # bytes of a range
 _TELL_AFTER = 0.2  # seconds of waiting; most waits are shorter
 _PAUSES = (0.002, 0.1)  # seconds between attempts: from, to
-_NAMESPACE = 2  # the place behind the ranges
-_OWN = "/proc/thread-self/ns/net"
 _FLOCK = "@hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
@@ -71,14 +69,11 @@ class GatewayLock:
         alone: bool = False,
         say: Callable[[str], None] = _silent,
         directory: Path = RUN,
-        of_this: bool = True,
     ) -> None:
-        """`of_this`: is it the lock of the namespace that the calling thread is in?"""
         self._path = directory / f"lock-{cookie}"
         self._command = command
         self._wait = wait
         self._alone = alone
-        self._of_this = of_this
         self._say = say
         self._fd: int | None = None
         self._depth = 0  # of `changing` within `changing`
@@ -186,9 +181,6 @@ class GatewayLock:
                 break
             self.close()  # it was removed meanwhile
         self._record(what.value, f"{os.getpid()} {printable(self._command)}".encode())
-        if self._of_this:
-            with suppress(KernelError):  # a full /run: then it stays until the next boot
-                self._record(_NAMESPACE, str(os.stat(_OWN).st_ino).encode())
         return True
 
     def _has_name(self, fd: int) -> bool:
@@ -197,12 +189,6 @@ class GatewayLock:
                 return os.path.samestat(os.fstat(fd), os.lstat(self._path))
             except FileNotFoundError:
                 return False
-
-    def namespace(self) -> int | None:
-        """The inode number of the network namespace that it is of; None: it was not recorded."""
-        with file_errors(f"{self._path}: reading its namespace"):
-            text = self._recorded(_NAMESPACE) if self._is_there() else ""
-        return int(text) if text.isdecimal() else None
 
     def remove(self) -> bool:
         """Remove the file, unless another process holds it: the next one to lock makes another."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
 from nvi_operator.errors import NviError
-from nvi_operator.kernel.netns import cookie, entered
+from nvi_operator.kernel.netns import cookie, create, entered, living, within
+from tests.lab.net import until
 
 pytestmark = pytest.mark.netns
 
@@ -20,6 +22,22 @@ def test_a_thread_enters_a_namespace_and_comes_back(name: str) -> None:
             assert cookie() == away
     assert away != home
     assert cookie() == home
+
+
+def test_a_namespace_lives_while_a_name_a_process_or_a_descriptor_keeps_it(name: str) -> None:
+    with entered(name):
+        named = cookie()
+    fd = create()
+    with within(fd):
+        kept = cookie()
+        with subprocess.Popen(["sleep", "1000"]) as inside:
+            try:
+                os.close(fd)
+                until(lambda: {cookie(), named, kept} <= living(), "all of them")
+            finally:
+                inside.kill()
+    until(lambda: kept not in living(), "its end")
+    assert named in living()
 
 
 def test_back_after_an_error(name: str) -> None:

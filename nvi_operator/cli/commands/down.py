@@ -55,12 +55,14 @@ def _tidy(lock: GatewayLock) -> None:
     from nvi_operator.daemon.probes.record import HealthRecord
     from nvi_operator.errors import NviError
     from nvi_operator.kernel.netns import cookie, living
-    from nvi_operator.store.leftovers import sweep
+    from nvi_operator.rollout import place
+    from nvi_operator.store import leftovers
 
     with suppress(NviError):  # the next one does it
         HealthRecord(cookie()).remove()
         lock.remove()
-        sweep(living)
+        leftovers.sweep(living)
+        place.sweep(living)
 
 
 def _settle(decisions: DecisionsFile) -> None:
