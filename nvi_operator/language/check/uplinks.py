@@ -187,10 +187,19 @@ def check_uplinks(spec: GatewaySpec) -> Iterator[Problem]:
                     "write the addresses of one of them: the other has the rest",
                 )
         yield from _hosts((*path, "routed"), uplink.routed or ())
+        yield from _forwarded(path, uplink)
         yield from _beyond(spec, path, uplink)
         yield from _next_hops(path, uplink)
         yield from _translate_to(path, uplink)
     yield from _claims(spec)
+
+
+def _forwarded(path: Path, uplink: UplinkSpec) -> Iterator[Problem]:
+    """IPv4 link-local addresses are allowed: clouds number their tunnels by them."""
+    for address in explicit(uplink):
+        if address.version == 6 and address.is_link_local:
+            message = f"{address} is link-local: no router forwards what bears it"
+            yield (*path, "addresses"), message, "name a global or a unique-local address, or leave IPv6 out"
 
 
 def _beyond(spec: GatewaySpec, path: Path, uplink: UplinkSpec) -> Iterator[Problem]:

@@ -67,6 +67,17 @@ REFUSED: Rows = {
             ),
         ],
     ),
+    "an address that leaves no link": (
+        uplinks("a: {interface: wan0, addresses: [203.0.113.2, 'fe80::2']}"),
+        [
+            (
+                "8:37",
+                "spec.uplinks.a.addresses",
+                "fe80::2 is link-local: no router forwards what bears it",
+                "name a global or a unique-local address, or leave IPv6 out",
+            )
+        ],
+    ),
     "the same address": (
         uplinks(UPLINK_A, "b: {interface: wan1, addresses: 203.0.113.2}"),
         [
