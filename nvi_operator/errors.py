@@ -79,6 +79,12 @@ class SpecProblems(list[SpecProblem]):
         super().__init__(problems)
         self.more: int = problems.more if isinstance(problems, SpecProblems) else 0
         self.complete: bool = problems.complete if isinstance(problems, SpecProblems) else True
+        # How many are within entries that were left out since, so that what is left can be checked.
+        self.confined: int = problems.confined if isinstance(problems, SpecProblems) else 0
+
+    @property
+    def total(self) -> int:
+        return len(self) + self.more
 
     def is_full(self) -> bool:
         """Are there enough to tell? If so one more is counted, and need not be worked out."""
@@ -88,7 +94,7 @@ class SpecProblems(list[SpecProblem]):
 
     def is_enough(self) -> bool:
         """Are enough counted to skip the rest? If so, `complete` is cleared: call it only if there is a rest."""
-        enough = len(self) + self.more >= self.MOST_COUNTED
+        enough = self.total >= self.MOST_COUNTED
         self.complete = self.complete and not enough
         return enough
 

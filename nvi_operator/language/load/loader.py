@@ -144,6 +144,8 @@ def load_gateways(
     problems = SpecProblems()
     documents = [part for file in sorted(texts) for part in parts_of(texts[file], file, problems)]
     parts = _parts(documents, entries, problems, LANGUAGE)
+    if problems:
+        raise SpecError(_in_order(problems))
     if not parts:
         raise _no_documents(root)
     found: dict[str, LoadedSpec | SpecError] = {}
@@ -195,6 +197,8 @@ def _load(
 ) -> LoadedSpec:
     """The gateway that documents mean, in which `problems` were found before. Raises SpecError with all problems."""
     parts = _parts(documents, entries, problems, language, sets, of_host)
+    if problems and (problems.total > problems.confined or len({part.name for part in parts}) != 1):
+        raise SpecError(_in_order(problems))
     if not parts:
         raise _no_documents(root)
     name = _choose(parts, hostname, gateway)
@@ -247,7 +251,7 @@ def _parts(
     sets: Mapping[str, KnownSets] = _NO_SETS,
     of_host: FileEntries | None = None,
 ) -> list[Part]:
-    """Every document and what it names, valid beside those of the same name. Raises SpecError with all problems."""
+    """Every document and what it names; what is wrong with them, and beside those of the same name, is added."""
     parts: list[Part] = []
     named: dict[tuple[str, str, str], tuple[DocumentSource, Path]] = {}
     for part in documents:
@@ -258,9 +262,9 @@ def _parts(
     if of_host is not None:
         parts += of_host.rest(sets.get(of_host.gateway), problems)
     for name in dict.fromkeys(part.name for part in parts):
-        problems += merge([part for part in parts if part.name == name], language)[2]
-    if problems:
-        raise SpecError(_in_order(problems))
+        twice = merge([part for part in parts if part.name == name], language)[2]
+        problems += twice
+        problems.confined += twice.confined  # of two the first is checked
     return parts
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any, Protocol
 
 from nvi_operator.dataclass import dataclass
-from nvi_operator.errors import Position, SpecProblem
+from nvi_operator.errors import Position, SpecProblem, SpecProblems
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.load.yaml_reader import Path
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -44,6 +44,8 @@ class Part:
     source: DocumentSource
     name: str
     sections: dict[str, Any]
+    # Of lists without the entries that are wrong: the place of each in the source.
+    places: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,20 +95,22 @@ class _Merged:
     entries: dict[str, list[tuple[int, Mapping[str, Any]]]] = field(default_factory=dict)
     lines: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     disabled: dict[str, frozenset[str]] = field(default_factory=dict)
-    problems: list[SpecProblem] = field(default_factory=list)
+    problems: SpecProblems = field(default_factory=SpecProblems)
+    places: Sequence[int] = ()  # of the entries of the section that is added
 
     @property
     def where(self) -> Positions:
         return Positions(self.sources, self.sections, self.entries, self.lines, self.disabled)
 
 
-def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Positions, list[SpecProblem]]:
+def merge(parts: Sequence[Part], language: Language) -> tuple[GatewaySpec, Positions, SpecProblems]:
     """One gateway from all its parts; where there are problems, the spec has the first of two values."""
     merged = _Merged(tuple(part.source for part in parts), language)
     for number, part in enumerate(parts):
         for section, value in part.sections.items():
             if section in language.files:
                 continue  # the files are parts of their own
+            merged.places = part.places.get(section, ())
             _JOINED[language.by_name[section].join](merged, number, section, value)
             merged.sections.setdefault(section, number)
     for section in language.switched & merged.data.keys():
@@ -142,7 +146,7 @@ def _list(merged: _Merged, number: int, section: str, value: Sequence[Any]) -> N
     target = merged.data.setdefault(section, [])
     lines = merged.lines.setdefault(section, [])
     names = {item.name: index for index, item in enumerate(target)}
-    for index, item in enumerate(value):
+    for index, item in zip(merged.places or range(len(value)), value, strict=True):
         if item.name in names:
             first = merged.where.find(("spec", section, names[item.name], "name"))
             path: Path = ("spec", section, index, "name")
@@ -174,6 +178,7 @@ def _twice(merged: _Merged, source: DocumentSource, path: Path, what: str, first
     hint = "keep one of them" if len(path) == 2 else "keep one of them, or give one another name"
     if FOLDER in (PurePath(source.file).parent.name, PurePath(first.file).parent.name):
         hint += "; what changes it for one host is a document of kind Host"
+    merged.problems.confined += merged.language.by_name[str(path[1])].independent
     merged.problems.append(
         SpecProblem(
             source.find(path, key=not in_list),

@@ -15,6 +15,7 @@ from nvi_operator.errors import Position, SpecError, SpecProblems
 from nvi_operator.language.fast.delta import Patch
 from nvi_operator.language.fast.fast_yaml import LEAST, EntryRun, NotPlainError, cut, lines_of, second
 from nvi_operator.language.fast.line_diff import changed_lines
+from nvi_operator.language.load.left_entries import LeftDocument, without_wrong
 from nvi_operator.language.load.merge import Part
 from nvi_operator.language.load.validation_messages import explained
 from nvi_operator.language.load.yaml_errors import decoded, encoded
@@ -51,7 +52,7 @@ def parts_of(
     found = [(document, _validated(document, language)) for document in documents if not is_operator(document)]
     if any(_unread(document) and not _is_wrong(gateway, most_wrong) for document, gateway in found):
         return parts_of(data, file, problems, least, None, language)
-    return _parts(found, problems, language)
+    return _parts(found, problems, language, _NO_SETS)
 
 
 def documents_of(text: str, file: str, language: Language) -> Sequence[Document | CutDocument]:
@@ -67,25 +68,34 @@ def validated(
 ) -> list[Part]:
     """The documents that are valid; what is wrong is added to `problems`. `sets` are by gateway."""
     found = [(document, _validated(document, language, sets)) for document in documents if not is_operator(document)]
-    return _parts(found, problems, language)
+    return _parts(found, problems, language, sets)
 
 
 def _parts(
     found: Sequence[tuple[Document | CutDocument, Gateway | ValidationError]],
     problems: SpecProblems,
     language: Language,
+    sets: Mapping[str, KnownSets],
 ) -> list[Part]:
+    """The valid documents; and those that are without entries that no other section depends on."""
     parts: list[Part] = []
     for document, gateway in found:
+        places: Mapping[str, Sequence[int]] = {}
         if isinstance(gateway, ValidationError):
+            before = problems.total
             _explain(document, gateway, problems, language)
             problems.complete = problems.complete and not _unread(document)
-            continue
+            left = without_wrong(document.data, gateway, language) if isinstance(document, Document) else None
+            valid = _validated(left, language, sets) if left is not None else None
+            if left is None or not isinstance(valid, Gateway):
+                continue
+            problems.confined += problems.total - before
+            gateway, places = valid, left.places
         written = document.data.get("spec", ())
         sections = {section: getattr(gateway.spec, language.attributes[section]) for section in written}
         if isinstance(document, CutDocument):
             sections |= document.with_runs(sections)
-        parts.append(Part(document, gateway.metadata.name, sections))
+        parts.append(Part(document, gateway.metadata.name, sections, places))
     return parts
 
 
@@ -108,11 +118,11 @@ def first_parts(
     if not documents:
         return None
     found = [(document, _validated(document, language)) for document in documents if not is_operator(document)]
-    parts = _parts(found, problems, language)
+    parts = _parts(found, problems, language, _NO_SETS)
     return parts, any(map(_unread, documents))
 
 
-def name_of(document: Document | CutDocument) -> str | None:
+def name_of(document: Document | CutDocument | LeftDocument) -> str | None:
     """The name of the gateway that a document is of, valid or not."""
     metadata = document.data.get("metadata") if isinstance(document.data, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) and not is_operator(document) else None
@@ -120,7 +130,7 @@ def name_of(document: Document | CutDocument) -> str | None:
 
 
 def _validated(
-    document: Document | CutDocument, language: Language, sets: Mapping[str, KnownSets] = _NO_SETS
+    document: Document | CutDocument | LeftDocument, language: Language, sets: Mapping[str, KnownSets] = _NO_SETS
 ) -> Gateway | ValidationError:
     try:
         return language.document.model_validate(document.data, context=sets.get(name_of(document) or ""))
@@ -128,7 +138,7 @@ def _validated(
         return error
 
 
-def is_operator(document: Document | CutDocument) -> bool:
+def is_operator(document: Document | CutDocument | LeftDocument) -> bool:
     """The document of the operator itself may stand beside the gateway's: /etc/nvi-operator/operator.yaml."""
     return isinstance(document.data, dict) and document.data.get("kind") == "Operator"
 

@@ -36,6 +36,7 @@ class Section:
     `entry` and `entries` are what one and several of its entries are called in counts. `bulk` is the model of its
     entries where files beside the YAML may have more of them (`NAMEFrom`): a dataclass, because there may be 100,000.
     `incremental`: an edit of a few entries is followed without reading the rest (`language/fast/incremental.py`).
+    `independent`: a spec without one of its entries is as valid as before, so that it is checked without a wrong one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Section:
     entries: str = ""
     bulk: type[Any] | None = None
     incremental: bool = False
+    independent: bool = False
 
     @property
     def files(self) -> str:
@@ -157,16 +159,16 @@ SECTIONS = (
     Section("strandedFlows", Join.ONCE),
     Section("failback", Join.ONCE),
     Section("drift", Join.ONCE),
-    Section("sourceNat", Join.IN_ORDER, "sourceNat", "sourceNat"),
-    Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True),
-    Section("redirects", Join.BY_NAME, "redirect", "redirects"),
-    Section("static", Join.BY_NAME, "static", "static", bulk=Static),
-    Section("prefixNat", Join.BY_NAME, "prefixNat", "prefixNat"),
-    Section("twiceNat", Join.BY_NAME, "twiceNat", "twiceNat", bulk=TwiceNat),
-    Section("routes", Join.IN_ORDER, "route", "routes"),
-    Section("checks", Join.BY_NAME, "check", "checks"),
+    Section("sourceNat", Join.IN_ORDER, "sourceNat", "sourceNat", independent=True),
+    Section("forwards", Join.BY_NAME, "forward", "forwards", bulk=Forward, incremental=True, independent=True),
+    Section("redirects", Join.BY_NAME, "redirect", "redirects", independent=True),
+    Section("static", Join.BY_NAME, "static", "static", bulk=Static, independent=True),
+    Section("prefixNat", Join.BY_NAME, "prefixNat", "prefixNat", independent=True),
+    Section("twiceNat", Join.BY_NAME, "twiceNat", "twiceNat", bulk=TwiceNat, independent=True),
+    Section("routes", Join.IN_ORDER, "route", "routes", independent=True),
+    Section("checks", Join.BY_NAME, "check", "checks", independent=True),
     Section("protect", Join.ONCE),
-    Section("assert", Join.IN_ORDER, "assertion", "assertions"),
+    Section("assert", Join.IN_ORDER, "assertion", "assertions", independent=True),
     Section("guards", Join.ONCE),
     Section("dataplane", Join.ONCE),
     Section("numbers", Join.ONCE),

@@ -25,12 +25,15 @@ def test_two_of_one_name_in_one_file() -> None:
 def test_two_of_one_name_in_two_files() -> None:
     document = BASE + "  forwards: {web: {at: isp-b, to: 192.168.1.1}}\n  forwardsFrom: [f.csv, g.csv]\n"
     again = "forwards {} is already defined at {}"
+    taken = "everything that is sent to 198.51.100.2 is already used by forward 'web'"
+    another = "a public port leads to one place: change the port, the address or `from`"
     texts = {
         "gw.yaml": document,
         "f.csv": HEADER + "a,,,192.168.1.1\n",
         "g.csv": HEADER + "\na,,,192.168.1.1\n" + WEB,
     }
     assert problems_in(texts) == [
+        ("f.csv:2:3", "spec.forwards.a.at", taken, another),
         ("g.csv:3:1", "spec.forwards.a", again.format("'a'", "f.csv:2:1"), KEEP),
         ("g.csv:4:1", "spec.forwards.web", again.format("'web'", "gw.yaml:13:14"), KEEP),
     ]
