@@ -24,10 +24,11 @@ from nvi_operator.daemon.loop import Loop
 from nvi_operator.daemon.probes.prober import Prober
 from nvi_operator.daemon.probes.record import HealthRecord
 from nvi_operator.daemon.recording import Recording
-from nvi_operator.daemon.service import NO_CHECKS, Daemon
+from nvi_operator.daemon.service import Daemon
 from nvi_operator.daemon.sync import Sync
 from nvi_operator.daemon.trigger import Trigger
 from nvi_operator.daemon.wakeup import Wakeup
+from nvi_operator.dataclass import dataclass
 from nvi_operator.errors import CapabilityError, NviError
 from nvi_operator.events.record import EventLog
 from nvi_operator.history.decisions import DecisionsFile
@@ -52,37 +53,38 @@ from nvi_operator.store.lock import GatewayLock
 LOCK_SECONDS = 10.0  # that a reconcile waits for another process's change; then it is tried again later
 
 
-def run_daemon(
-    path: Path | None,
-    *,
-    git: GitSource | None = None,
-    signatures: SignaturesSpec | None = None,
-    gateway: str | None,
-    host: str | None = None,
-    rescan_seconds: float,
-    force: bool,
-    kernel_lines: bool = False,
-    hooks: Sequence[EventHook] = (),
-    metrics: Sequence[str] = (),
-    confirm: Confirm | None = None,
-    protect: Collection[Address] = (),
-    checks: Mapping[str, Check] = NO_CHECKS,
-) -> int:
-    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code. `confirm`: how each new spec
-    is to be confirmed. `host` replaces this machine's name.
-
-    The spec is in the directory `path`, or comes from `git`. Raises ConflictError if another one is running in this
-    network namespace.
+@dataclass(frozen=True)
+class RunOptions:
+    """What `nvictl run` is to do. The spec is in the directory `path`, or comes from `git`. `host` replaces this
+    machine's name. `confirm`: how each new spec is to be confirmed. `checks`: beside those of specs.
     """
 
+    path: Path | None
+    git: GitSource | None
+    signatures: SignaturesSpec | None
+    gateway: str | None
+    host: str | None
+    rescan_seconds: float
+    force: bool
+    kernel_lines: bool
+    hooks: Sequence[EventHook]
+    metrics: Sequence[str]
+    confirm: Confirm | None
+    protect: Collection[Address]
+    checks: Mapping[str, Check]
+
+
+def run_daemon(options: RunOptions) -> int:
+    """Run until SIGTERM or SIGINT; the dataplane stays in place. Returns the exit code.
+
+    Raises ConflictError if another one is running in this network namespace.
+    """
+    git = options.git
     event_log = EventLog()
     event_log.listeners.append(log_sink())
     checkouts = Checkouts(state_directory() / "git")
-    root = path or checkouts.spec
-    if git is None:
-        directory = SpecDirectory(root, gateway, host)
-    else:
-        directory = fetched_directory(checkouts, git.url.text, gateway, host)
+    root = options.path or checkouts.spec
+    directory = _directory(options, checkouts)
     lock = GatewayLock(
         cookie(), f"nvictl run {git.url if git else os.path.abspath(root)}", wait=LOCK_SECONDS, say=_say
     )
@@ -95,24 +97,14 @@ def run_daemon(
         Invalidation(kernel.generations, lambda: FlowReports(events)) as invalidation,
         closing(Streams()) as streams,
         closing(Prober(record=HealthRecord(cookie(), _say))) as prober,
-        closing(Hooks(hooks, event_log)) as told,
+        closing(Hooks(options.hooks, event_log)) as told,
         History(state_directory()) as revisions,
         ExitStack() as stack,
     ):
         sweep(living)
         decisions = DecisionsFile(state_directory(), keeps_on=True)
-        followed = None
-        if git is not None:
-            followed = FollowedGit(
-                git,
-                host or os.uname().nodename,
-                checkouts,
-                decisions,
-                exclusive=lock.changing,
-                emit=event_log.add,
-                wake=wakeup.put,
-                signatures=signatures,
-            )
+        followed = _follow(options, checkouts, decisions, lock, event_log, wakeup)
+        if followed is not None:
             stack.enter_context(closing(followed))
         judge = Judge(
             decisions,
@@ -120,21 +112,21 @@ def run_daemon(
             root,
             lock.changing,
             lambda event: event_log.add(daemon.named(event)),
-            confirm,
+            options.confirm,
             gateway=lambda: daemon,
             source=followed or DirectorySource(),
-            has_checks=bool(checks),
+            has_checks=bool(options.checks),
         )
         daemon = Daemon(
             directory,
             kernel,
             prober,
-            force=force,
+            force=options.force,
             invalidation=invalidation,
             recording=Recording(revisions, root, event_log.note),
             judge=judge,
-            lock_out=LockOut(protect, git.url if git else None, event_log.note),
-            checks=checks,
+            lock_out=LockOut(options.protect, git.url if git else None, event_log.note),
+            checks=options.checks,
         )
         deadline = DeadlineStation(judge, partial(wakeup.put, Reason.CONFIRM), time.monotonic)
         stations = [streams, prober, told, deadline, *(followed.stations if followed else ())]
@@ -145,16 +137,45 @@ def run_daemon(
             events=events,
             emit=event_log.add,
             glance=daemon.glance,
-            rescan_seconds=rescan_seconds,
-            kernel_lines=kernel_lines,
+            rescan_seconds=options.rescan_seconds,
+            kernel_lines=options.kernel_lines,
             stations=stations,
             wakeup=wakeup,
         )
         prober.on_change = partial(wakeup.put, Reason.HEALTH)
         answers = Answers(loop, event_log, os.path.abspath(root), daemon.look, prober.told, sync, decisions.read)
-        with control(streams, event_log, answers), published(metrics, event_log, answers, stations):
+        with control(streams, event_log, answers), published(options.metrics, event_log, answers, stations):
             loop.run()
     return 0
+
+
+def _directory(options: RunOptions, checkouts: Checkouts) -> SpecDirectory:
+    if options.git is not None:
+        return fetched_directory(checkouts, options.git.url.text, options.gateway, options.host)
+    assert options.path is not None
+    return SpecDirectory(options.path, options.gateway, options.host)
+
+
+def _follow(
+    options: RunOptions,
+    checkouts: Checkouts,
+    decisions: DecisionsFile,
+    lock: GatewayLock,
+    event_log: EventLog,
+    wakeup: Wakeup,
+) -> FollowedGit | None:
+    if options.git is None:
+        return None
+    return FollowedGit(
+        options.git,
+        options.host or os.uname().nodename,
+        checkouts,
+        decisions,
+        exclusive=lock.changing,
+        emit=event_log.add,
+        wake=wakeup.put,
+        signatures=options.signatures,
+    )
 
 
 def _say(text: str) -> None:

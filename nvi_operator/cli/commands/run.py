@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> int:
     from nvi_operator.daemon.hooks import EventHook
-    from nvi_operator.daemon.run import run_daemon
+    from nvi_operator.daemon.run import RunOptions, run_daemon
     from nvi_operator.errors import NviError
 
     arguments = context.arguments
@@ -28,7 +28,7 @@ def run(context: Context) -> int:
     hooks = (
         [EventHook(each.to, frozenset(each.events) if each.events else None) for each in spec.hooks] if spec else []
     )
-    return run_daemon(
+    asked = RunOptions(
         _directory(arguments.spec, spec),
         git=spec.source.git if spec else None,
         signatures=spec.signatures if spec else None,
@@ -43,6 +43,7 @@ def run(context: Context) -> int:
         protect=(spec.protect if spec else None) or (),
         checks=spec.checks if spec else {},
     )
+    return run_daemon(asked)
 
 
 def _confirm(within: float | None, spec: OperatorSpec | None) -> Confirm | None:

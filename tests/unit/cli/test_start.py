@@ -14,6 +14,7 @@ from nvi_operator import cli
 from nvi_operator.cli import main
 from nvi_operator.cli.commands.rollback import _before as revision_before
 from nvi_operator.cli.parser import parse
+from nvi_operator.daemon.run import RunOptions
 from nvi_operator.history.revision import Content, Requester, Revision, RevisionResult, Standing
 from nvi_operator.history.store import History
 from tests.unit.cli.example import EXAMPLE, ROOT, nvictl
@@ -106,8 +107,8 @@ def test_run_without_a_directory_follows_the_operator_document_or_else_the_direc
 ) -> None:
     followed: list[object] = []
 
-    def run_daemon(path: Path | None, **options: object) -> int:
-        followed.append(path)
+    def run_daemon(asked: RunOptions) -> int:
+        followed.append(asked.path)
         return 0
 
     monkeypatch.setattr("nvi_operator.daemon.run.run_daemon", run_daemon)
