@@ -4,7 +4,7 @@ kernel        the kernel as one object, as a reconcile needs it. Start here. cac
 drivers/      one for each kind (driver: what a driver is); handles: the sockets and files that they share
 inspect/      facts for a topology, and a survey for doctor
 netlink/, nft/, bpf/, kmod/: one for each thing to talk to
-netns         network namespaces; processes, again: those of this program; rights: what it may do
+netns         network namespaces; processes, again: those of this program; capabilities, rights: what it may do
 announcement  gratuitous ARP
 errors        exceptions of libraries become the project's
 """

@@ -11,12 +11,12 @@ from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from nvi_operator.errors import CapabilityError
+from nvi_operator.kernel.capabilities import capabilities
 from nvi_operator.kernel.driver import Driver
 from nvi_operator.kernel.drivers.registry import DRIVERS, Drivers
 from nvi_operator.kernel.drivers.sysctl import forwarding_now
 from nvi_operator.kernel.handles import Handles
 from nvi_operator.kernel.inspect.facts import read_facts, read_timeouts
-from nvi_operator.kernel.inspect.machine import capabilities
 from nvi_operator.kernel.netlink.conntrack import Conntrack
 from nvi_operator.kernel.netlink.events import KernelEvents
 from nvi_operator.kernel.netns import cookie

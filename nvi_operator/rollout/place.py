@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +46,9 @@ def sweep(living: Callable[[], Collection[int]]) -> None:
                 there = {f"{now}{cookie}" for cookie in living()}
                 gone += [left for left in found if left.name.startswith(now) and left.name not in there]
         for left in gone:
-            shutil.rmtree(left, ignore_errors=True)
+            from shutil import rmtree
+
+            rmtree(left, ignore_errors=True)
 
 
 def asked(command: str) -> Requester:

@@ -6,7 +6,6 @@ Both run `nvictl abort --when-due`, which looks at the decision when it is due, 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -35,8 +34,10 @@ def arm(revision: int, seconds: float) -> None:
 
 def timer(revision: int, seconds: float) -> list[str]:
     """The command that makes the timer (systemd-run(1)); it lives as long as the boot does."""
+    from shutil import which
+
     return [
-        shutil.which("systemd-run") or "systemd-run",
+        which("systemd-run") or "systemd-run",
         "--quiet",
         "--collect",
         f"--unit=nvi-operator-confirm-{revision}-{os.getpid()}",

@@ -18,23 +18,12 @@ from nvi_operator.kernel.netlink.interfaces import add_link
 from nvi_operator.kernel.netlink.rtnetlink import Rtnetlink
 from nvi_operator.topology.facts import LinkFact
 
-# include/uapi/linux/capability.h
-_CAPABILITIES = {12: "CAP_NET_ADMIN", 16: "CAP_SYS_MODULE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
 _SYS = Path("/sys/module")
 _BTF = Path("/sys/kernel/btf")
 _CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _NETWORKD_STATE = Path("/run/systemd/netif/state")
 # Of files of one name the first directory's counts; networkd.conf(5).
 _CONFIGURATION = tuple(Path(directory) for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
-
-
-def capabilities() -> frozenset[str]:
-    """The capabilities of the calling thread that matter to the operator."""
-    for line in Path("/proc/thread-self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("CapEff:"):
-            bits = int(line.split()[1], 16)
-            return frozenset(name for bit, name in _CAPABILITIES.items() if bits & 1 << bit)
-    return frozenset()
 
 
 def bpf_error() -> str | None:

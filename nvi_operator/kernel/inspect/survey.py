@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from nvi_operator.doctor.flow_cache import SETTINGS
 from nvi_operator.doctor.footprint import Footprint, footprint
 from nvi_operator.doctor.survey import FilterFact, MultipathFact, RouteFact, RouteUse, RuleFact, Survey, TcxFact
+from nvi_operator.kernel.capabilities import capabilities
 from nvi_operator.kernel.drivers.fib_rule import Listed, list_rules
 from nvi_operator.kernel.errors import kernel_errors
 from nvi_operator.kernel.inspect.census import Census
@@ -21,7 +22,6 @@ from nvi_operator.kernel.inspect.machine import (
     bpf_error,
     can_make,
     can_set_conntrack_max,
-    capabilities,
     has_conntrack,
     has_conntrack_functions,
     networkd,

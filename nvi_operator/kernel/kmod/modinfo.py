@@ -5,8 +5,6 @@ modinfo(8) is not used: it is a process per call, and that of busybox does not r
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import struct
 import subprocess
 import zlib
@@ -24,7 +22,7 @@ def read_module_file(path: Path, shown: str = "") -> ModuleFile:
     try:
         data = _content(path)
         values = parse_modinfo(data)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, struct.error, ValueError, IndexError):
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, IndexError):
         return ModuleFile(shown)
     vermagic = values.get("vermagic", "").split()
     return ModuleFile(
@@ -39,9 +37,16 @@ def read_module_file(path: Path, shown: str = "") -> ModuleFile:
 def _content(path: Path) -> bytes:
     match path.suffix:
         case ".gz":
+            import gzip
+
             return gzip.decompress(path.read_bytes())
         case ".xz":
-            return lzma.decompress(path.read_bytes())
+            import lzma
+
+            try:
+                return lzma.decompress(path.read_bytes())
+            except lzma.LZMAError as error:
+                raise ValueError(str(error)) from error
         case ".zst":
             done = subprocess.run(["zstd", "-qdc", "--", str(path)], capture_output=True, check=False, timeout=60)
             return done.stdout

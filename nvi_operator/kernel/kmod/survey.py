@@ -1,17 +1,16 @@
 """Finds the module on this machine. Reads files only, changes nothing, never raises.
 
-`root` is for tests; `shutil.which` and the capabilities are those of this process.
+`root` is for tests; PATH and the capabilities are those of this process.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from nvi_operator.kernel.inspect.machine import capabilities
+from nvi_operator.kernel.capabilities import capabilities
 from nvi_operator.kernel.kmod.index import SYS, TREE, find_module
 from nvi_operator.kernel.kmod.modinfo import read_module_file
 from nvi_operator.kernel.kmod.refusal import recorded_refusal
@@ -38,7 +37,7 @@ def survey_module(root: Path = Path("/"), release: str = "") -> ModuleFacts:
         built_in=find_module(tree, NAME, "modules.builtin") is not None,
         installed=read_module_file(path) if path else None,
         other_kernels=tuple(_other_kernels(root / TREE, release)),
-        dkms=shutil.which("dkms") is not None,
+        dkms=any(os.access(f"{directory}/dkms", os.X_OK) for directory in os.get_exec_path()),
         dkms_builds=tuple(_dkms_builds(root / _DKMS)),
         headers=(tree / "build" / "Makefile").exists(),
         enforced=_enforced(root),
