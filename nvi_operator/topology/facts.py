@@ -65,6 +65,7 @@ class RouteTableFact:
     ways: tuple[str, ...] = ()  # of these, of the first ones
     default: tuple[str, ...] = ()
     refuses: bool = False  # is there a default route that is unreachable, prohibited or a blackhole?
+    delivers: bool = False  # is there one to the host itself, as transparent proxies have?
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def _not_honoured(spec: GatewaySpec, fact: ForeignRule, honoured: bool) -> Itera
     if rule.action != "lookup":
         if not marked:
             yield NotHonoured(
-                rule, f"would {_verb(rule)} packets of inside hosts, but is never evaluated", _refusing(rule)
+                rule, f"would {_verb(rule)} packets of inside hosts, but is never evaluated", _first(rule)
             )
         return
     declared = {*spec.interfaces, *spec.wires}
@@ -232,8 +232,14 @@ def _not_honoured(spec: GatewaySpec, fact: ForeignRule, honoured: bool) -> Itera
             "their translated source",
             _instead(fact),
         )
+    elif table.delivers:
+        yield NotHonoured(
+            rule,
+            "would hand packets of inside hosts to this host, as a transparent proxy needs, but is never evaluated",
+            _first(rule),
+        )
     elif table.refuses:
-        yield NotHonoured(rule, "would refuse packets of inside hosts, but is never evaluated", _refusing(rule))
+        yield NotHonoured(rule, "would refuse packets of inside hosts, but is never evaluated", _first(rule))
 
 
 def _verb(rule: FibRule) -> str:
@@ -252,7 +258,7 @@ def _reason(spec: GatewaySpec, rule: FibRule, refuses: bool) -> str:
     return "not as it is written"
 
 
-def _refusing(rule: FibRule) -> str:
+def _first(rule: FibRule) -> str:
     before = str(rule).replace(f"pref {rule.priority} ", "pref 999 ", 1)
     return f"to apply it: {rule.command} add {before}"
 

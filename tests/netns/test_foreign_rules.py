@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from tests.lab.daemon import Daemon
 from tests.netns.scenarios import A, spec
 
 pytestmark = pytest.mark.netns
+
+_IP_TRANSPARENT = 19  # include/uapi/linux/in.h
 
 PEER, PEER6 = "100.64.0.9", "fd7a:115c::9"
 INTERFACE = "      networks: [192.168.1.0/24, fd00:1::/64]\n"
@@ -84,6 +88,44 @@ def test_a_full_tunnel_that_comes_up_later_is_named_and_the_gateway_degraded(
     assert done.returncode == 1
     assert taken in done.stdout
     assert not site.client.reaches(site.far.address, 443)
+    assert site.leaks() == 0
+
+
+TPROXY = """\
+table inet proxy {
+    chain take {
+        type filter hook prerouting priority mangle;
+        iifname "lan0" meta l4proto tcp socket transparent 1 meta mark set 1 accept
+        iifname "lan0" ip protocol tcp tcp dport 80 tproxy ip to 127.0.0.1:3129 meta mark set 1 accept
+    }
+}
+"""
+
+
+def test_a_transparent_proxys_rule_is_named_with_the_place_where_it_works(site: Site, gateway: GatewayHost) -> None:
+    """Without a priority, and before the gateway is there, the kernel puts it right before the one for `main`."""
+    site.gateway.ip("rule add fwmark 1 lookup 100", "route add local default dev lo table 100")
+    site.gateway.nft(TPROXY)
+    listening = site.gateway.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)
+    listening.bind(("127.0.0.1", 3129))
+    listening.listen(1)
+    listening.settimeout(5)
+    told = gateway.apply(spec()).stderr
+    found = re.search(
+        r"pref 32765 fwmark 0x1/0xffffffff lookup 100: would hand .* to apply it: (ip rule add .*)", told
+    )
+    assert found, told
+    site.gateway.run(*found[1].split())
+    with site.client.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+        asking.settimeout(5)
+        asking.connect((site.far.address, 80))
+        taken, peer = listening.accept()
+        assert (taken.getsockname(), peer[0]) == ((site.far.address, 80), site.client.address)
+        taken.close()
+    listening.close()
+    site.far.serve(443)
+    assert site.client.connect(site.far.address, 443).seen == A
     assert site.leaks() == 0
 
 

@@ -15,6 +15,7 @@ from nvi_operator.kernel.netlink.route_messages import (
     GET,
     HEADER,
     LENGTH_AT,
+    LOCAL_TYPE,
     REFUSING,
     TYPE_AT,
     UNICAST,
@@ -57,16 +58,17 @@ def _read(
 ) -> RouteTableFact:
     ways: set[str] = set()
     defaults: set[str] = set()
-    refuses = specific = False
+    refuses = specific = delivers = False
     parsed = 0
 
     def look(body: bytes) -> bool:
-        nonlocal refuses, specific, parsed
+        nonlocal refuses, specific, delivers, parsed
         if _FLAGS.unpack_from(body, _FLAGS_AT)[0] & _CLONED:
             return False
         default = not body[LENGTH_AT]
         specific = specific or not default
         refuses = refuses or (default and body[TYPE_AT] in REFUSING)
+        delivers = delivers or (default and body[TYPE_AT] == LOCAL_TYPE)
         if body[TYPE_AT] == UNICAST and (default or parsed < _MOST_PARSED):
             parsed += not default
             oifs = (oif or 0 for oif, _ in next_hops(dict(attributes(body[HEADER.size :])), objects))
@@ -75,4 +77,4 @@ def _read(
         return False
 
     rtnetlink.dump(GET, HEADER.pack(AF[family], *bytes(7), 0) + number(_TABLE, table), look)
-    return RouteTableFact(specific, tuple(sorted(ways)), tuple(sorted(defaults)), refuses)
+    return RouteTableFact(specific, tuple(sorted(ways)), tuple(sorted(defaults)), refuses, delivers)

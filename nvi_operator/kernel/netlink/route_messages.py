@@ -19,6 +19,7 @@ DST, OIF, GATEWAY, PRIORITY, SOURCE, METRICS, MULTIPATH, TABLE, VIA, OBJECT = 1,
 MTU = 2  # RTAX_MTU, of METRICS
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, oif; attributes follow
 UNICAST = 1  # RTN_UNICAST
+LOCAL_TYPE = 2  # RTN_LOCAL
 REFUSING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 
 

@@ -129,11 +129,24 @@ def test_rules_that_do_not_concern_inside_hosts_are_neither_followed_nor_reporte
         (ForeignRule(rule(source="192.168.1.7/32"), TUNNEL), "{name: NAME, from: 192.168.1.7/32, as: NAME}"),
         (ForeignRule(FibRule(4, 6000, "unreachable"), RouteTableFact()), "would refuse packets of inside hosts"),
         (
+            ForeignRule(FibRule(4, 32765, "lookup", 100, mark=1, mask=0xFFFFFFFF), RouteTableFact(delivers=True)),
+            "would hand packets of inside hosts to this host",
+        ),
+        (
             ForeignRule(rule(), RouteTableFact(specific=True, ways=("mesh9",))),
             "leads to mesh9, which the spec does not name",
         ),
     ],
-    ids=["full tunnel", "kill switch", "protocol", "unknown", "one host by a tunnel", "a refusal", "undeclared"],
+    ids=[
+        "full tunnel",
+        "kill switch",
+        "protocol",
+        "unknown",
+        "one host by a tunnel",
+        "a refusal",
+        "tproxy",
+        "undeclared",
+    ],
 )
 def test_what_a_rule_would_have_done_is_noted(fact: ForeignRule, words: str) -> None:
     (text,) = reported(fact)
