@@ -60,8 +60,6 @@ def _inside_faults(topology: Topology) -> Iterator[str]:
 
 
 def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
-    # On another interface, such as lo, the kernel answers for one as well. Those in a VRF are not among local ones.
-    own = {address for _, address in (*topology.local, *(item for u in topology.uplinks for item in u.beside))}
     for uplink in topology.uplinks:
         if (state := interface_state(uplink.interface)) != "up":
             yield f"uplink {uplink.name}: {uplink.interface.ifname} is {state}"
@@ -70,8 +68,6 @@ def _uplink_faults(spec: GatewaySpec, topology: Topology) -> Iterator[str]:
         elif not any(uplink.is_usable(family) for family in FAMILIES):
             what = "next hop" if uplink.addresses else "address"
             yield f"uplink {uplink.name} has no {what} now"
-        elif missing := [str(address) for address in uplink.addresses if address not in own]:
-            yield f"uplink {uplink.name}: {', '.join(missing)} is on no interface now: no answer finds the gateway"
         else:
             yield from _address_faults(uplink, topology)
             for family in sorted(uplink.families):
