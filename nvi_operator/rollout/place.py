@@ -36,6 +36,8 @@ def sweep(living: Callable[[], Collection[int]]) -> None:
 
     `living` is asked after the records were listed, and only where others of this boot have some.
     """
+    from shutil import rmtree
+
     directory, now = state_directory(), f"netns-{boot_id()[:8]}-"
     state = directory.parent if directory.name.startswith(now) else directory
     with suppress(OSError):
@@ -46,8 +48,6 @@ def sweep(living: Callable[[], Collection[int]]) -> None:
                 there = {f"{now}{cookie}" for cookie in living()}
                 gone += [left for left in found if left.name.startswith(now) and left.name not in there]
         for left in gone:
-            from shutil import rmtree
-
             rmtree(left, ignore_errors=True)
 
 
