@@ -69,6 +69,8 @@ class Flowtable:
 
 @dataclass(frozen=True)
 class Ruleset:
+    """Chains, maps and sets by family, table and name."""
+
     chains: Mapping[tuple[str, str, str], ListedChain] = field(default_factory=dict)
     flags: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # of tables
     flowtables: tuple[Flowtable, ...] = ()

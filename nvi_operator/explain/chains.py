@@ -42,6 +42,8 @@ _Flow = tuple[list[Passing], list[Passing], list[Passing]]
 
 
 class Chains:
+    """The table's base chains, and what their rules do to packets."""
+
     def __init__(self, machine: Machine, matcher: Matcher, reader: Reader, translator: Translator) -> None:
         self._machine = machine
         self._reader = reader

@@ -37,6 +37,8 @@ _CONSTANTS: Mapping[str, object] = {"ip hdrlength": 5, "rt ipsec": "missing", "m
 
 
 class Reader:
+    """Fields of packets, as nft reads them. Where their values differ the packets are split."""
+
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 

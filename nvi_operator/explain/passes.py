@@ -49,6 +49,8 @@ _LINK_LOCAL = Spans(((0xFE80 << 112, (0xFEC0 << 112) - 1),))
 
 
 class Passes:
+    """Both passes through one machine. `ends` collects where packets end."""
+
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.programs = Programs(machine)

@@ -71,6 +71,8 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Passing:
+    """Packets that are at one point of their way, and alike so far. Each step makes another one."""
+
     region: Region
     space: Space
     now: Terms

@@ -41,6 +41,8 @@ class Device:
 
 
 class Programs:
+    """What the device does to a packet, be it a program or nvi.ko, and the programs that guard interfaces."""
+
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 

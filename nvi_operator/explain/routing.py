@@ -63,6 +63,8 @@ class _Table:
 
 
 class Router:
+    """FIB rules and routes, looked up as the kernel does. A table is put in order when it is first asked."""
+
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._tables: dict[tuple[Family, int], _Table] = {}

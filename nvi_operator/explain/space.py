@@ -23,6 +23,8 @@ Point = Mapping[str, int]  # a value for each variable
 
 @dataclass(frozen=True)
 class Term:
+    """The value of a variable, plus `offset`."""
+
     variable: str
     offset: int = 0
 
@@ -129,6 +131,8 @@ class Bundle:
 
 @dataclass(frozen=True, eq=False)
 class Space:
+    """Variables depend on one another only within a bundle. What `without` has is left out."""
+
     domains: Mapping[str, Spans] = field(default_factory=dict)  # of variables in no bundle
     bundles: tuple[Bundle, ...] = ()
     without: tuple[Without, ...] = ()

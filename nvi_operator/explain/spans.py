@@ -13,6 +13,8 @@ Span = tuple[int, int]  # the first and the last
 
 @dataclass(frozen=True)
 class Spans:
+    """The parts are in order, and neither overlap nor touch."""
+
     parts: tuple[Span, ...] = ()
 
     @classmethod

@@ -38,6 +38,8 @@ _Given = tuple[Passing, NatRange]  # what a rule gives a part of the class
 
 
 class Translator:
+    """`indexes` are those of named maps; one of an anonymous map is made when it is first asked."""
+
     def __init__(self, machine: Machine, reader: Reader, indexes: dict[str, Index]) -> None:
         self._machine = machine
         self._reader = reader

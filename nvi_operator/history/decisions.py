@@ -100,6 +100,8 @@ class Suspension:
 
 @dataclass(frozen=True)
 class Decisions:
+    """What was decided about revisions: at most one is pending, and one held."""
+
     pending: PendingRevision | None = None
     held: Held | None = None
     suspension: Suspension | None = None

@@ -42,6 +42,8 @@ class Contents(Generic[T]):
 
 @dataclass(frozen=True)
 class ObjectKind(Generic[T]):
+    """`field` is the one of Table that has the objects; `nouns` are nft's words for them."""
+
     field: str
     nouns: tuple[str, ...]
     noun: Callable[[T], str]

@@ -33,6 +33,8 @@ _LARGE = 1 << 16  # bytes: of larger files only the name is told
 
 @dataclass(frozen=True)
 class SavedStep:
+    """A step of a plan, as a file holds it: its states as checksums."""
+
     kind: str
     key: str
     action: str

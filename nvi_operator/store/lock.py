@@ -36,12 +36,16 @@ _FLOCK = "@hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
 class LockRange(Enum):
+    """Parts of the lock file: INSTANCE is held by a daemon, CHANGE by whoever changes the gateway."""
+
     INSTANCE = 0
     CHANGE = 1
 
 
 @dataclass(frozen=True)
 class Holder:
+    """The process that has a lock."""
+
     command: str
     pid: int
 

@@ -36,6 +36,8 @@ def header(kind: int, flags: int, sequence: int, size: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """A message of the kernel; `body` is without the header."""
+
     kind: int
     flags: int
     sequence: int
