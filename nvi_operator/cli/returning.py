@@ -45,10 +45,15 @@ def _name(revision: int) -> str:
 def give_up_if_due(context: Context, lock: GatewayLock, history: History, decisions: DecisionsFile) -> None:
     """Before any other change. ConflictError while there is time left to confirm."""
     from nvi_operator.rollout import waiter
-    from nvi_operator.rollout.trial import refuse_pending
+    from nvi_operator.rollout.content import UnreadableSpecError
+    from nvi_operator.rollout.trial import keep, refuse_pending
 
     found = decisions.read()
     refuse_pending(found, waiter.now())
     if found.pending is not None:
-        give_up(context, lock, history, decisions)
+        try:
+            give_up(context, lock, history, decisions)
+        except UnreadableSpecError as error:
+            with lock.changing():
+                warn([keep(decisions, history, error)])
     warn(decisions.warnings)

@@ -32,8 +32,8 @@ from nvi_operator.history.revision import Content, Origin, Standing
 from nvi_operator.history.store import History, HistoryError
 from nvi_operator.language.load.loader import LoadedSpec
 from nvi_operator.rollout import waiter
-from nvi_operator.rollout.content import NO_GATEWAY, content_of, loaded_from
-from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, hold, judge, last_confirmed
+from nvi_operator.rollout.content import NO_GATEWAY, UnreadableSpecError, content_of, loaded_from
+from nvi_operator.rollout.trial import BY_CHECKS, Confirm, Trial, confirm, gave_up, hold, judge, keep, last_confirmed
 
 
 @dataclass(frozen=True)
@@ -134,17 +134,23 @@ class Judge:
     # ---------------------------------------------------------------- before a reconcile
 
     def in_force(self, spec: LoadedSpec) -> InForce:
-        """`spec` is the good one of the directory. Raises NviError where the one to return to cannot be read."""
+        """`spec` is the good one of the directory. Raises NviError where the one that is held to cannot be read."""
         found = self._read()
         self._look_again = False
         own = self._own(spec)
-        if found.pending is not None:
-            if not found.pending.left(self._now()):
+        if (pending := found.pending) is not None:
+            if not pending.left(self._now()):
                 self._trial = None
-                return self._returned(found.pending.back)
-            if found.pending.digest == own.content.digest:
+                try:
+                    return self._returned(pending.back)
+                except UnreadableSpecError as error:
+                    with self._exclusive():
+                        self._emit(Note(note=keep(self._decisions, self._history, error)))
+                    found = self._read()
+            elif pending.digest == own.content.digest:
                 return own
-            found = self._prove_before(found.pending)
+            else:
+                found = self._prove_before(pending)
         if (held := found.held) is not None:
             if not held.digest:  # a rollback: what the directory holds now is not tried
                 held = replace(held, digest=own.content.digest)

@@ -13,6 +13,10 @@ NO_GATEWAY = Content("")
 HOST_FILE = ".host"  # beside the files, which have no such names: the host that they were read for
 
 
+class UnreadableSpecError(NviError):
+    """A kept spec that this version of nvictl finds wrong: a later upgrade, or a downgrade."""
+
+
 def content_of(loaded: LoadedSpec, root: Path) -> Content:
     """`root` is the directory or the file that it was loaded from."""
     home = root if os.path.isdir(root) else root.parent
@@ -28,11 +32,11 @@ def host_of(content: Content) -> str | None:
 
 
 def loaded_from(content: Content, what: str) -> LoadedSpec:
-    """The spec again. NviError if this version of nvictl finds it wrong."""
+    """The spec again. Raises UnreadableSpecError."""
     files = {name: data for name, data in content.files.items() if name != HOST_FILE}
     try:
         return load_texts(files, hostname=host_of(content), gateway=content.gateway, root=what)
     except SpecError as error:
-        raise NviError(
+        raise UnreadableSpecError(
             f"{what}: this nvictl refuses its spec: {error.message}", hint="use the nvictl that applied it"
         ) from error

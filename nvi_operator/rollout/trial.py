@@ -24,7 +24,7 @@ from nvi_operator.language.model.settings import Numbers
 from nvi_operator.reconcile.compiler import Compiler
 from nvi_operator.rollout import waiter
 from nvi_operator.rollout.audit import tell
-from nvi_operator.rollout.content import loaded_from
+from nvi_operator.rollout.content import UnreadableSpecError, loaded_from
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,19 @@ def gave_up(decisions: DecisionsFile, history: History, now: Moment) -> str:
     check = why.partition("check ")[2].partition(" failed")[0] if why.startswith("check ") else ""
     _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why, check=check)
     return why
+
+
+def keep(decisions: DecisionsFile, history: History, why: UnreadableSpecError) -> str:
+    """The pending revision stays, because what to return to cannot be read. Call under the lock.
+
+    Returns what to tell of it.
+    """
+    found = decisions.read()
+    assert found.pending is not None
+    number = found.pending.revision
+    decisions.write(found.settled())
+    _mark(history, number, standing=Standing.CONFIRMED, confirmed_by="no way back")
+    return f"revision {number}: stays, because there is no way back: {why.message}"
 
 
 def hold(decisions: DecisionsFile, history: History, held: Held) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nvi_operator.history.decisions import Decisions, DecisionsFile, Moment
+from nvi_operator.history.revision import Content
 from nvi_operator.rollout.place import state_directory
 from tests.lab import GatewayHost, Site
 from tests.lab.daemon import Daemon
@@ -128,6 +129,38 @@ def test_the_next_command_gives_up_what_is_due_where_the_waiter_was_killed(
         (3, "return", "confirmed"),
         (4, "rollback", "confirmed"),
     ]
+
+
+@pytest.mark.parametrize("by", ["waiter", "command", "daemon"])
+def test_a_revision_stays_where_an_upgrade_cannot_read_what_to_return_to(
+    gateway: GatewayHost, decisions: DecisionsFile, tmp_path: Path, by: str
+) -> None:
+    """As a field of another version in it. Neither the next apply nor the daemon is stopped by that."""
+    gateway.apply(spec())
+    gateway.nvictl("apply", directory := gateway.spec(WITHOUT_WEB), "--confirm", "1h")
+    pending = decisions.read().pending
+    assert pending
+    if by != "waiter":
+        for pid in waiting(gateway):
+            os.kill(pid, signal.SIGKILL)
+    content = Content(pending.back.content.gateway, {"a.yaml": (spec() + "  anotherField: 1\n").encode()})
+    overdue(decisions, back=replace(pending.back, content=content), deadline=replace(pending.deadline, seconds=0.0))
+    told = "revision 2: stays, because there is no way back: revision 1: this nvictl refuses its spec"
+    if by == "command":
+        assert told in gateway.apply(spec()).stderr
+        assert states(gateway)[1:] == [(2, "apply", "confirmed"), (3, "apply", "confirmed")]
+        return
+    if by == "daemon":
+        daemon = Daemon(gateway.host, directory, tmp_path / "log")
+        try:
+            daemon.until(told, "in sync", seconds=60)
+        finally:
+            daemon.stop(signal.SIGKILL)
+    else:
+        until(lambda: not waiting(gateway), "the end of the waiter")
+    assert decisions.read() == Decisions()
+    assert states(gateway)[1:] == [(2, "apply", "confirmed")]
+    assert not gateway.differences(WITHOUT_WEB)
 
 
 def test_nothing_is_changed_where_the_decision_cannot_be_written(

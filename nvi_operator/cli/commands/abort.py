@@ -49,14 +49,21 @@ def _given_up(decisions: DecisionsFile) -> PendingRevision | None:
 
 def _wait_and_return(context: Context, decisions: DecisionsFile) -> None:
     """Whatever happens, until no revision is pending: no other process may be left to do it."""
+    from contextlib import closing
+
     from nvi_operator.errors import NviError
     from nvi_operator.rollout import waiter
+    from nvi_operator.rollout.content import UnreadableSpecError
+    from nvi_operator.rollout.trial import keep
 
     while waiter.wait(decisions):
         pending = decisions.read().pending
         try:
             if pending is not None:
                 _return(context, decisions, pending)
+        except UnreadableSpecError as error:
+            with closing(context.lock()) as lock, context.history() as history, lock.changing():
+                print(f"nvictl: {keep(decisions, history, error)}", flush=True)
         except NviError as error:
             print(f"nvictl: {error}", flush=True)
             time.sleep(_AGAIN)
