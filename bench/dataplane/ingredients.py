@@ -75,7 +75,7 @@ def no_ingress_guard(gateway: Host) -> None:
         gateway.run("tc", "filter", "del", "dev", ifname, "ingress")
 
 
-OURS = tuple(name for name in VARIANTS if name.startswith(("bpf", "kmod")))
+OURS = tuple(name for name in VARIANTS if name.startswith(("bpf", "kmod")) and "cache" not in name)
 PARTS: dict[str, Change] = {
     "nothing": lambda gateway: None,
     "guard: the rules": lambda gateway: gateway.nft("flush chain inet nvi guard\n"),

@@ -10,6 +10,7 @@ from bench.dataplane.variants.connmark import connmark
 from bench.dataplane.variants.flow_cache import cached_by_clsact
 from bench.dataplane.variants.many_addresses import many_addresses
 from bench.dataplane.variants.namespace import namespace
+from bench.dataplane.variants.redirect import redirect
 from bench.dataplane.variants.single import plain, snat
 from bench.dataplane.variants.two_stages import two_stages
 from tests.lab import Lab
@@ -17,8 +18,9 @@ from tests.lab import Lab
 Build = Callable[[Lab, str], Bed]
 
 BASE = "snat"
-ROOMY = frozenset({"bpf-cache-512k", "bpf-cache-4m"})  # for many flows; by name only
+BY_NAME = frozenset({"redirect", "bpf-cache-512k", "bpf-cache-4m"})  # no gateway; for many flows
 VARIANTS: dict[str, Build] = {
+    "redirect": redirect,
     "plain": plain,
     BASE: snat,
     "connmark": connmark,
@@ -40,8 +42,8 @@ VARIANTS: dict[str, Build] = {
 def available() -> list[str]:
     """What this machine can run: those of the module only where a device of its kind can be made.
 
-    Not the one with the memory for millions of flows.
+    Not those with the memory for many flows, nor what is no gateway.
     """
     probe = ["unshare", "--net", "ip", "link", "add", "nvi-probe", "type", "nvi"]
     module = subprocess.run(probe, capture_output=True, check=False).returncode == 0
-    return [name for name in VARIANTS if name not in ROOMY and (module or not name.startswith("kmod"))]
+    return [name for name in VARIANTS if name not in BY_NAME and (module or not name.startswith("kmod"))]
