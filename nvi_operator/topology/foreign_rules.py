@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
-from typing import Protocol
+from typing import Literal, Protocol
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.language.model.gateway import GatewaySpec
@@ -80,7 +80,11 @@ class TakenBefore:
     """What a foreign rule in front of the gateway's takes past it. `everything`: no packet reaches the gateway."""
 
     what: str
-    everything: bool = False
+    extent: Literal["everything", "networks", "some"] = "some"
+
+    @property
+    def everything(self) -> bool:
+        return self.extent == "everything"
 
 
 def taken_before(
@@ -103,8 +107,8 @@ def taken_before(
     suppressed = rule.suppress_prefix_length is not None and rule.suppress_prefix_length >= 0
     if rule.action == "lookup" and (suppressed or (table and not (table.default or table.refuses))):
         networks = f"{comes}: what inside hosts send to the networks in that table is not translated"
-        return TakenBefore(networks) if table is None or table.specific else None
-    return TakenBefore(f"{comes} and matches every packet: nothing is translated", everything=True)
+        return TakenBefore(networks, "networks") if table is None or table.specific else None
+    return TakenBefore(f"{comes} and matches every packet: nothing is translated", "everything")
 
 
 def _may_match(rule: AnyRule, inside: Mapping[str, Iterable[Network]], uplinks: Iterable[str]) -> bool:

@@ -115,8 +115,13 @@ def _name_suppressed(forwards: Sequence[str], note: Note) -> None:
 
 
 def _name_rules_before(spec: GatewaySpec, facts: Facts, note: Note) -> Iterator[str]:
-    """Foreign FIB rules that take packets past the gateway; yields those that leave it none."""
+    """Foreign FIB rules that take packets past the gateway; yields those that leave it none.
+
+    With `ipsec` networks that others route are meant to be: strongSwan's are in table 220, before all.
+    """
     for rule, taken in judge_rules_before(spec, facts):
+        if taken.extent == "networks" and spec.dataplane.ipsec:
+            continue
         what = f"{rule.command}: {rule}: {taken.what}"
         note(f"{what}; nvictl doctor says how to move it")
         if taken.everything:

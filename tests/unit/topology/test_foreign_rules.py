@@ -158,3 +158,18 @@ def test_more_rules_than_there_is_room_for_are_named() -> None:
     facts = [ForeignRule(rule(6000 + number), MESH) for number in range(22)]
     assert len([words for words in asked(*facts) if "iif" not in words]) == 20
     assert len(reported(*facts)) == 2
+
+
+STRONGSWAN = ForeignRule(FibRule(4, 220, "lookup", 220), RouteTableFact(specific=True, ways=("wan0",)))
+
+
+@pytest.mark.parametrize(("dataplane", "notes"), [("{}", 1), ("{ipsec: true}", 0)])
+def test_networks_that_a_rule_takes_before_the_gateway_are_noted_unless_ipsec_is_meant_to(
+    dataplane: str, notes: int
+) -> None:
+    text = SPEC.replace("spec:\n", f"spec:\n  dataplane: {dataplane}\n")
+    spec = load_texts({"edge.yaml": text}).spec
+    facts = assume_missing(spec, Facts("edge", rules=(STRONGSWAN,)))
+    topology = resolve("edge", spec, facts)
+    assert sum("pref 220" in note for note in topology.notes) == notes
+    assert topology.bypassed_by == ()
