@@ -48,6 +48,8 @@ inside nft flush ruleset
 sleep 3 # for what networkd might do
 same "after nft flush ruleset" $'LAN 1: as 192.168.1.1\nLAN 2: as 192.168.2.1\nforwarding: 1' "$(sources)"
 inside ip link set lan1 down
+addressless() { ! inside ip -4 addr show dev lan1 | grep -q inet; }
+until_seen addressless
 inside ip link set lan1 up
 until_seen sees $'LAN 1: as 203.0.113.2\nLAN 2: as 192.168.2.1\nforwarding: 1'
 sleep 3
