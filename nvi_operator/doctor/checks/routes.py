@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from nvi_operator.doctor.finding import Finding
-from nvi_operator.doctor.footprint import Footprint, footprint
-from nvi_operator.doctor.survey import RouteFact, Survey
+from nvi_operator.doctor.footprint import footprint
+from nvi_operator.doctor.survey import Survey
+from nvi_operator.doctor.undeclared import routes_by_interface, undeclared
 from nvi_operator.language.model.gateway import GatewaySpec
-from nvi_operator.language.model.values import Network
 from nvi_operator.topology.numbers import TABLES
 
 # /etc/iproute2/rt_protos
@@ -69,7 +68,7 @@ def route_protocol(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding
 
 def wide_route(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Routes to half the internet, such as a VPN's 0.0.0.0/1 and 128.0.0.0/1: not suppressed like a default."""
-    for ifname, routes in _by_interface(survey, footprint(spec)):
+    for ifname, routes in routes_by_interface(survey, footprint(spec)):
         wide = [route.destination for route in routes if route.wide]
         if wide:
             yield Finding(
@@ -119,45 +118,14 @@ def refusing_default(survey: Survey, spec: GatewaySpec | None) -> Iterator[Findi
 
 def undeclared_interface(survey: Survey, spec: GatewaySpec | None) -> Iterator[Finding]:
     """Interfaces with networks that are not in the spec: VPNs, bridges of containers."""
-    need = footprint(spec)
-    for ifname, routes in _by_interface(survey, need):
-        link = survey.links.get(ifname)
-        if link is None or not link.up or ifname in (*need.networks, need.device, "lo"):
-            continue
-        networks = _merged(route.destination for route in routes if not route.wide)
-        if networks:
-            shown = ", ".join(map(str, networks[:4]))
-            rest = f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}" if networks[4:] else ""
-            yield Finding(
-                "warning",
-                "undeclared-interface",
-                f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: packets of inside hosts "
-                "to there get an ISP's address as source, and replies to connections from there are dropped as leaks",
-                f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
-                "# or ignore this, if inside hosts do not use it",
-            )
-
-
-def _by_interface(survey: Survey, need: Footprint) -> Iterator[tuple[str, list[RouteFact]]]:
-    """Routes of `main` that packets of inside hosts take, by family; without a spec there are none.
-
-    Stage 2 does not see those through uplinks, nor through others in their link group.
-    """
-    versions = {network.version for networks in need.networks.values() for network in networks}
-    found: dict[str, list[RouteFact]] = {}
-    for route in survey.main_routes:
-        network, link = route.destination, survey.links.get(route.ifname)
-        suppressed = route.ifname in need.uplinks or (link is not None and link.group == need.link_group)
-        # Some put 224.0.0.0/4 on an interface.
-        if network.version in versions and not (suppressed or network.is_multicast or network.is_link_local):
-            found.setdefault(route.ifname, []).append(route)
-    yield from found.items()
-
-
-def _merged(networks: Iterator[Network]) -> list[Network]:
-    """The fewest networks that cover the same addresses."""
-    given = list(networks)
-    return [
-        *collapse_addresses(n for n in given if isinstance(n, IPv4Network)),
-        *collapse_addresses(n for n in given if isinstance(n, IPv6Network)),
-    ]
+    for ifname, networks in undeclared(survey, footprint(spec)):
+        shown = ", ".join(map(str, networks[:4]))
+        rest = f"  # and more: ip route show dev {ifname}; ip -6 route show dev {ifname}" if networks[4:] else ""
+        yield Finding(
+            "warning",
+            "undeclared-interface",
+            f"{ifname} is not in the spec, and leads to {shown}{' ...' if rest else ''}: packets of inside hosts "
+            "to there get an ISP's address as source, and replies to connections from there are dropped as leaks",
+            f"# in the spec: interfaces: {{{ifname}: {{networks: [{shown}]}}}}{rest}\n"
+            "# or ignore this, if inside hosts do not use it",
+        )
