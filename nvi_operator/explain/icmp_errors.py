@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from nvi_operator.explain.machine import Machine
-from nvi_operator.explain.packet import ICMP_OF
+from nvi_operator.explain.packet import ICMP_OF, Packet
 from nvi_operator.explain.passing import Passing, Track, fresh_term
 from nvi_operator.explain.region import FIELDS
 from nvi_operator.explain.spans import Spans
@@ -25,6 +25,12 @@ _TYPES: Mapping[Family, Mapping[Kind, tuple[int, int]]] = {
     4: {"unreachable": (3, 1), "time-exceeded": (11, 0), "too-big": (3, 4)},
     6: {"unreachable": (1, 3), "time-exceeded": (3, 0), "too-big": (2, 0)},
 }
+
+
+def kind_of(packet: Packet) -> Kind:
+    """Of an error that `error` makes."""
+    found = (packet.icmp_type, packet.icmp_code)
+    return next(kind for kind, numbers in _TYPES[packet.family].items() if numbers == found)
 
 
 def error(machine: Machine, walk: Walk, kind: Kind = "unreachable", by: Address | None = None) -> tuple[Walk, ...]:

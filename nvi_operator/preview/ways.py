@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import islice
 
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.packet import Packet
 from nvi_operator.explain.walk import Walk, walks
 from nvi_operator.preview.classes import FlowChange, GatewaySide
-from nvi_operator.preview.outcome import End, end_of, name_of
+from nvi_operator.preview.outcome import End, FlowOutcome, end_of, name_of
 
 MOST = 40  # classes: an origin takes a millisecond
 
@@ -37,17 +38,34 @@ class WayChange:
 
 def way_changes(before: GatewaySide, after: GatewaySide, changes: Iterable[FlowChange]) -> list[WayChange]:
     """The ways that change, by the example of each class. The machines know the origins of what decides."""
+    pairs = [
+        tuple(
+            _ways(side, change.example, outcomes)
+            for side, outcomes in zip((before, after), change.outcomes, strict=True)
+        )
+        for change in islice(changes, MOST)
+    ]
+    taken = {way for _, new in pairs for way in new}
+    taken |= {Way(uplink=way.uplink) for way in taken}  # the last part of it
     found: dict[Way, WayChange] = {}
-    for change in islice(changes, MOST):
-        old, new = (_ways(side, change.example) for side in (before, after))
-        found |= {way: WayChange(way, is_gone=True) for way in old if way not in new and way not in found}
-        found |= {way: WayChange(way, is_new=not old) for way in new}
+    for old, new in pairs:
+        stays = set(old) & set(new) if old != new else set()  # of many, those that are still taken
+        found |= {way: WayChange(way, is_gone=True) for way in old if way not in taken}
+        found |= {way: WayChange(way, is_new=not old) for way in new if way not in stays}
     return list(found.values())
 
 
-def _ways(side: GatewaySide, packet: Packet) -> list[Way]:
-    """Several where the kernel chooses."""
-    return list(dict.fromkeys(way for walk in walks(side.machine, packet) if (way := _way(side, walk))))
+def _ways(side: GatewaySide, packet: Packet, outcomes: Collection[FlowOutcome]) -> list[Way]:
+    """Several where the kernel chooses: of one packet its hash may tell, and others of the class go elsewhere."""
+    found = dict.fromkeys(way for walk in walks(side.machine, packet) if (way := _way(side, walk)))
+    for way in list(found) if len(outcomes) > 1 else ():
+        is_outgoing = packet.in_interface not in side.topology.uplink_ifnames
+        for each in outcomes:
+            if is_outgoing and way.uplink and each.end is End.UPLINK:
+                found.setdefault(replace(way, uplink=each.by))
+            elif not is_outgoing and each.end is End.INSIDE:
+                found.setdefault(replace(way, inside=each.by))
+    return list(found)
 
 
 def _way(side: GatewaySide, walk: Walk) -> Way | None:

@@ -11,6 +11,7 @@ from typing import Any
 from nvi_operator.dataclass import dataclass
 from nvi_operator.explain.flow import ConntrackEntry, ConntrackTuple
 from nvi_operator.explain.flow_cache import flow_cache
+from nvi_operator.explain.icmp_errors import kind_of
 from nvi_operator.explain.packet import ICMP_OF, WITH_PORTS, Packet, address
 from nvi_operator.explain.step import ElementOf, EntryOrigin, FieldChange, HostRoute, RuleAt, Step
 from nvi_operator.explain.verdict import Delivered, Dropped, Forwarded, NotModelled, Refused
@@ -140,7 +141,7 @@ def heading(way: WalkTree) -> str:
     by = f", in by {packet.in_interface}" if packet.in_interface else ", sent by the gateway itself"
     if way.kind == "error":
         ends = f"{end_words(packet.source, None)} to {packet.destination}"
-        return f"ICMP error (type {packet.icmp_type}): {ends}{by}"
+        return f"ICMP error ({_ERRORS[kind_of(packet)]}): {ends}{by}"
     if way.kind == "answer":
         return f"answer: {packet_words(_without_flags(packet))}{by}"
     return f"{packet_words(packet)}{by}"
@@ -194,6 +195,8 @@ def ending_words(explanation: Explanation, way: WalkTree) -> Iterator[tuple[str,
             yield "flow cache", _cache_words(explanation, walk)
     if (why := _untranslated(topology, walk)) and way.kind == "packet":
         yield "because", why
+    if way.kind == "packet" and (wire := _own_wire(topology, walk)):
+        yield "note", wire
     for doubt in way.others:
         yield "not certain", doubt
 
@@ -214,6 +217,16 @@ def _untranslated(topology: Topology, walk: Walk) -> str:
         place = end_words(came.destination, came.destination_port)
         return f"no forward and no 1:1 NAT takes what comes to {place}"
     return ""
+
+
+def _own_wire(topology: Topology, walk: Walk) -> str:
+    """A packet between two hosts of one network is seldom sent to the gateway."""
+    came = walk.entering
+    inside = next((i for i in topology.inside_interfaces if i.interface.ifname == came.in_interface), None)
+    if inside is None or not isinstance(walk.verdict, Forwarded) or walk.verdict.interface != came.in_interface:
+        return ""
+    network = next((n for n in inside.networks if came.source in n and came.destination in n), None)
+    return f"hosts of {network} that are on one wire reach each other without the gateway" if network else ""
 
 
 def _plain(packet: Packet) -> Packet:

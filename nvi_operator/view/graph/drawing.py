@@ -142,9 +142,11 @@ def _highlighted(whole: Drawing, groups: Sequence[Group], highlights: Sequence[H
             *((source_key(highlight.uplink), uplink_key(highlight.uplink)) if highlight.uplink else ()),
         ]
         path = [key for key in chain if key is not None and key in there]
+        # A box that a way leads through is there although flows take the way no more.
+        of_box = ChangeKind.CHANGED if highlight.change is ChangeKind.GONE and len(path) > 1 else highlight.change
         for key in path:  # what flows of different outcomes share is changed
-            same = changes.setdefault(key, highlight.change) is highlight.change
-            changes[key] = highlight.change if same else ChangeKind.CHANGED
+            same = changes.setdefault(key, of_box) is of_box
+            changes[key] = of_box if same else ChangeKind.CHANGED
         opened = group.opened if group else Opened.INSIDE
         lines += [Line(a, b, opened, highlight.change) for a, b in pairwise(path)]
     once = tuple(dict.fromkeys(lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from ipaddress import ip_network
 
@@ -14,8 +14,11 @@ from nvi_operator.language.model.prefixes import PrefixNat, SubPrefix
 from nvi_operator.language.model.redirects import RedirectSpec
 from nvi_operator.language.model.source_nat import SourceNat, Translation
 from nvi_operator.language.model.values import SELF
+from nvi_operator.language.wording import first_to_last
 from nvi_operator.view.graph.model import Opened
 from nvi_operator.view.graph.places import InterfaceIndex
+
+_FEW = 4  # uplinks that are named one by one
 
 
 @dataclass(frozen=True, slots=True)  # there may be 100,000
@@ -91,15 +94,14 @@ def _inside_of_rule(rule: SourceNat, places: InterfaceIndex) -> frozenset[str]:
 def _becomes(translation: Translation) -> str:
     if translation.unchanged:
         return "unchanged"
-    if translation.pool:
-        text = _listed(translation.pool)
-    else:
-        tiers = (
-            " + ".join(name if weight is None else f"{name}:{weight}" for name, weight in tier.items())
-            for tier in translation.tiers
-        )
-        text = ", else ".join(tiers)
+    text = _listed(translation.pool) if translation.pool else ", else ".join(map(_tier, translation.tiers))
     return f"as {text}" + (f", ports {translation.ports}" if translation.ports else "")
+
+
+def _tier(tier: Mapping[str, int | None]) -> str:
+    if len(tier) > _FEW and set(tier.values()) == {None}:
+        return first_to_last(tier, "uplink")
+    return " + ".join(name if weight is None else f"{name}:{weight}" for name, weight in tier.items())
 
 
 def _forward_words(forward: Forward) -> tuple[str, ...]:

@@ -131,7 +131,8 @@ def _becomes(change: FlowChange) -> str:
         return f"new: {new}"
     if old == new:
         return f"now {new}, and not as before"
-    if (kept := change.before & change.after) and max(len(change.before), len(change.after)) > _FEW:
+    kept, other = change.before & change.after, change.before ^ change.after
+    if len(kept) >= len(other) and max(len(change.before), len(change.after)) > _FEW:
         return _differences(change, len(kept))
     return f"now {new}, no longer {_without_verb(old, new)}"
 

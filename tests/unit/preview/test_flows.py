@@ -132,8 +132,17 @@ def many(uplinks: int, *, of: int = 8) -> GatewaySide:
 def test_of_many_uplinks_only_those_that_come_and_go_are_named() -> None:
     lines = [line for _, line in flow_lines(flow_changes(many(8), many(7)))]
     assert lines[0] == "lan0 to anywhere: no longer leaves by isp-8 as 203.0.7.2; 7 ways as before"
+    lines = [line for _, line in flow_lines(flow_changes(many(6), many(8)))]
+    assert lines[0] == (
+        "lan0 to anywhere: now also leaves by isp-7 as 203.0.6.2 or by isp-8 as 203.0.7.2; 6 ways as before"
+    )
+
+
+def test_many_uplinks_are_named_by_the_first_and_the_last() -> None:
     lines = [line for _, line in flow_lines(flow_changes(many(1), many(8)))]
-    assert lines[0] == "lan0 to anywhere: now also leaves by isp-2 ... isp-8 (7 uplinks); 1 way as before"
+    assert lines[0] == (
+        "lan0 to anywhere: now leaves by isp-1 ... isp-8 (8 uplinks), no longer by isp-1 as 203.0.0.2"
+    )
 
 
 def test_flows_that_uplinks_share_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:

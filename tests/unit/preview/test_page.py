@@ -80,3 +80,16 @@ def test_the_way_that_flows_take_is_drawn_and_so_is_the_one_that_they_took(
     text = file.read_text(encoding="utf-8")
     assert text.count('class="way changed strong"') == 3, "lan0 to everyone, to the source of isp-b, to isp-b"
     assert text.count('class="way gone strong"') == 3, "and to isp-a before"
+    assert 'class="box gone"' not in text, "which is still there"
+
+
+def test_ways_that_are_still_taken_are_not_pointed_at(
+    repository: GitRemote, preview: Preview, tmp_path: Path
+) -> None:
+    repository.commit({"g.yaml": spec(uplink="[isp-a, isp-b]")})
+    repository.commit({"g.yaml": spec(uplink="isp-a")})
+    file = tmp_path / "page.html"
+    preview("HEAD^", "HEAD", "--html", str(file))
+    text = file.read_text(encoding="utf-8")
+    assert text.count('class="way gone strong"') == 3, "lan0 to everyone, to the source of isp-b, to isp-b"
+    assert 'class="way changed strong"' not in text

@@ -115,10 +115,16 @@ def test_an_address_of_the_spec_stands_for_no_lease(explain: Any, tmp_path: Path
 
 def test_error_tells_the_way_of_an_icmp_error(explain: Any) -> None:
     told = explain(*OUT, "--error-by", "198.18.0.9").out
-    error = told[told.index("ICMP error (type 3): 198.18.0.9 to 203.0.113.2, in by wan0") :]
+    error = told[told.index("ICMP error (unreachable): 198.18.0.9 to 203.0.113.2, in by wan0") :]
     assert "destination 203.0.113.2 becomes 192.168.1.10" in error
     assert "leaves by lan0 to 192.168.1.10" in error
-    assert "ICMP error (type 11): self to 192.168.1.10" in explain(*OUT, "ttl", "1", "--error").out
+    assert "ICMP error (time exceeded): self to 192.168.1.10" in explain(*OUT, "ttl", "1", "--error").out
+
+
+def test_hosts_of_one_network_are_told_that_they_do_not_ask_the_gateway(explain: Any) -> None:
+    told = explain("-i", "lan0", "tcp", "192.168.1.10", "to", "192.168.1.11:80").out
+    assert "note        hosts of 192.168.1.0/24 that are on one wire reach each other without the gateway" in told
+    assert "without the gateway" not in explain(*OUT).out
 
 
 def test_an_echo_has_an_identifier_and_no_port(explain: Any) -> None:

@@ -96,6 +96,12 @@ def test_200_forwards_at_20_uplinks_are_few_boxes_and_each_forward_is_in_one() -
     assert len(picture.lines) < 200
 
 
+def test_a_rule_with_20_uplinks_names_the_first_and_the_last() -> None:
+    names = ", ".join(f"isp-{n:02}" for n in range(20))
+    picture = of_text(large().replace("as: isp-00", f"as: [{names}]"))
+    assert any("as isp-00 ... isp-19 (20 uplinks)" in box.lines for box in picture.boxes)
+
+
 def test_a_picture_of_10000_forwards_is_as_small() -> None:
     assert len(svg(of_text(large(forwards=10_000)))) < 200_000
 
