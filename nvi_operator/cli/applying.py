@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -106,7 +105,7 @@ class _UnderLock:
 
     def before(self) -> None:
         refuse_pending(self._decisions.read(), waiter.now())
-        refuse_suspended(self._decisions.read(), time.time())
+        refuse_suspended(self._decisions.read())
 
     def accept(self, plan: Plan) -> None:
         self._refuse(plan)

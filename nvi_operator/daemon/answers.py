@@ -94,7 +94,7 @@ class Answers:
             since={uplink.name: self._since.get(uplink.name, self._began) for uplink in uplinks},
             daemon=daemon,
             events=[record.json() for record in self._event_log.last(events)],
-            suspended=suspended(decisions := self._decided(), self._wall()),
+            suspended=suspended(decisions := self._decided(), now(), self._wall()),
             unconfirmed=unconfirmed(decisions, now()),
             given_up=given_up(decisions),
         )

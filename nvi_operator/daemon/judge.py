@@ -340,11 +340,9 @@ class Judge:
     def suspended(self, used: InForce) -> Suspension | None:
         """Is nothing to be changed now? A return that is due is not suspended: the way back in may depend on it."""
         found = self._decisions.read()
-        if found.suspension is None or found.suspension.is_over(self._wall()):
-            self._was_suspended = False
-            return None
-        self._was_suspended = True
-        return None if used.action == "return" and found.pending is not None else found.suspension
+        suspension = found.suspended(self._now(), self._wall())
+        self._was_suspended = suspension is not None
+        return None if used.action == "return" and found.pending is not None else suspension
 
     # ---------------------------------------------------------------- time
 
@@ -355,6 +353,7 @@ class Judge:
             found = self._decisions.read()
             if found.pending is not None:
                 times.append(found.pending.left(self._now()))
-            if found.suspension is not None and found.suspension.until is not None and self._was_suspended:
-                times.append(max(0.0, found.suspension.until - self._wall()))
+            if found.suspension is not None and self._was_suspended:
+                left = found.suspension.left(self._now(), self._wall())
+                times += [] if left is None else [left]
         return min(times, default=None)

@@ -87,15 +87,23 @@ class Held:
 
 @dataclass(frozen=True)
 class Suspension:
-    """`until` and `since` in seconds since 1970; None: until it is ended by hand."""
+    """`until` and `since` in seconds since 1970; None: until it is ended by hand. `end` is the same as `until` by a
+    clock that does not jump, and counts within its boot.
+    """
 
     reason: str
     author: str
     since: float
     until: float | None = None
+    end: Moment | None = None
 
-    def is_over(self, wall: float) -> bool:
-        return self.until is not None and wall >= self.until
+    def left(self, now: Moment, wall: float) -> float | None:
+        """Seconds; None: until it is ended by hand."""
+        if self.until is None:
+            return None
+        if self.end is not None and self.end.boot == now.boot:
+            return max(0.0, self.end.seconds - now.seconds)
+        return max(0.0, self.until - wall)
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,11 @@ class Decisions:
     pending: PendingRevision | None = None
     held: Held | None = None
     suspension: Suspension | None = None
+
+    def suspended(self, now: Moment, wall: float) -> Suspension | None:
+        """The suspension, while it lasts."""
+        found = self.suspension
+        return None if found is None or found.left(now, wall) == 0 else found
 
     def given_up(self, why: str) -> Decisions:
         """The pending revision is not tried again until it changes."""
@@ -208,7 +221,7 @@ def _plain(decisions: Decisions) -> dict[str, Any]:
         "version": VERSION,
         "pending": pending and {**vars(pending), "back": _target(pending.back), "deadline": vars(pending.deadline)},
         "held": held and {**vars(held), "back": _target(held.back)},
-        "suspension": suspension and vars(suspension),
+        "suspension": suspension and {**vars(suspension), "end": suspension.end and vars(suspension.end)},
     }
 
 
@@ -224,7 +237,7 @@ def _decisions(data: Mapping[str, Any]) -> Decisions:
     return Decisions(
         pending and _pending(pending),
         held and Held(**{**held, "back": _back(held)}),
-        suspension and Suspension(**suspension),
+        suspension and Suspension(**{**suspension, "end": (end := suspension.get("end")) and Moment(**end)}),
     )
 
 

@@ -11,6 +11,7 @@ next command that changes anything. All of it happens under the gateway's lock.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -191,10 +192,9 @@ def hold(decisions: DecisionsFile, history: History, held: Held) -> None:
         _mark(history, found.pending.revision, standing=Standing.RETURNED, error=why)
 
 
-def refuse_suspended(found: Decisions, wall: float) -> None:
-    """ConflictError while changes are suspended. `wall` in seconds since 1970."""
-    away = found.suspension
-    if away is not None and not away.is_over(wall):
+def refuse_suspended(found: Decisions) -> None:
+    """ConflictError while changes are suspended."""
+    if (away := found.suspended(waiter.now(), time.time())) is not None:
         raise ConflictError(
             f"gateway: changes are suspended by {away.author}: {away.reason}", hint="nvictl resume ends that"
         )

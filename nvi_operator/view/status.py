@@ -172,12 +172,12 @@ def status_data(
     }
 
 
-def suspended(decisions: Decisions, wall: float) -> Suspended | None:
+def suspended(decisions: Decisions, now: Moment, wall: float) -> Suspended | None:
     """`wall` in seconds since 1970."""
-    found = decisions.suspension
-    if found is None or found.is_over(wall):
+    if (found := decisions.suspended(now, wall)) is None:
         return None
-    until = None if found.until is None else iso(found.until)
+    left = found.left(now, wall)
+    until = None if left is None else iso(wall + left)
     return {"reason": found.reason, "author": found.author, "since": iso(found.since), "until": until}
 
 

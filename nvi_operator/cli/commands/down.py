@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> int:
-    import time
     from contextlib import closing
 
     from nvi_operator.cli.asking import ask
@@ -38,7 +37,7 @@ def run(context: Context) -> int:
         Kernel(numbers, lock=lock) as kernel,
     ):
         attempt = context.attempt(history, Content(compiler.name))
-        around = Around(lambda: refuse_suspended(decisions.read(), time.time()), done=lambda: _settle(decisions))
+        around = Around(lambda: refuse_suspended(decisions.read()), done=lambda: _settle(decisions))
         outcome = reconcile_once(kernel, Compiler(compiler.name, None), attempt, around)
         outcome.raise_failure()
         warn((*decisions.warnings, *kernel.warnings))

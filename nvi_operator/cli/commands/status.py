@@ -114,7 +114,7 @@ def _look(context: Context) -> StatusData:
         plan,
         counters,
         found,
-        suspended=suspended(decisions, time.time()),
+        suspended=suspended(decisions, now(), time.time()),
         unconfirmed=unconfirmed(decisions, now()),
         given_up=given_up(decisions),
     )

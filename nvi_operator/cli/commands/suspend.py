@@ -14,11 +14,14 @@ def run(context: Context) -> int:
     from contextlib import closing
     from dataclasses import replace
 
-    from nvi_operator.history.decisions import Suspension
+    from nvi_operator.history.decisions import Moment, Suspension
+    from nvi_operator.rollout import waiter
 
     arguments, now = context.arguments, time.time()
     until = now + arguments.time if arguments.time else None
-    suspension = Suspension(arguments.reason, context.person(), now, until)
+    clock = waiter.now()
+    end = Moment(clock.boot, clock.seconds + arguments.time) if arguments.time else None
+    suspension = Suspension(arguments.reason, context.person(), now, until, end)
     decisions = context.decisions()
     with closing(context.lock()) as lock, lock.changing():
         decisions.write(replace(decisions.read(), suspension=suspension))

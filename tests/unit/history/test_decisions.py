@@ -21,7 +21,7 @@ from nvi_operator.history.revision import Content
 
 BACK = ReturnTarget(3, Content("edge", {"gateway.yaml": b"\xef\xbb\xbf# \xc3\xa9\r\n", "lists/a.csv": b"name\n"}))
 PENDING = PendingRevision(4, "d1", BACK, Moment("boot", 1000.0), 300.0)
-ALL = Decisions(PENDING, Held(4, "d1", BACK, "because"), Suspension("works", "Ada", 1.5, 99.5))
+ALL = Decisions(PENDING, Held(4, "d1", BACK, "because"), Suspension("works", "Ada", 1.5, 99.5, Moment("boot", 98.0)))
 
 
 def test_decisions_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -52,3 +52,13 @@ def test_a_deadline_counts_within_one_boot_and_a_reboot_ends_it() -> None:
     assert PENDING.left(Moment("later boot", 5.0)) == 0.0
     assert PENDING.why(Moment("later boot", 5.0)) == "not confirmed before the reboot"
     assert replace(PENDING, given_up="aborted").left(Moment("boot", 0.0)) == 0.0
+
+
+@pytest.mark.parametrize("jump", [-1e9, 1e9])
+def test_a_clock_that_jumps_neither_ends_a_suspension_nor_makes_it_longer(jump: float) -> None:
+    wall = 1_700_000_000.0
+    found = Decisions(suspension=Suspension("works", "Ada", wall, wall + 60, Moment("one", 160.0)))
+    assert found.suspended(Moment("one", 159.0), wall + jump) is found.suspension
+    assert found.suspended(Moment("one", 160.0), wall + jump) is None
+    assert found.suspended(Moment("another", 3.0), wall + 59) is found.suspension, "a boot has a clock of its own"
+    assert found.suspended(Moment("another", 3.0), wall + 60) is None
