@@ -62,10 +62,11 @@ def test_nothing_is_left_open() -> None:
 def test_the_verifiers_words_are_in_the_error(capfd: pytest.CaptureFixture[str]) -> None:
     image = objects.read("ingress_guard").image
     leaves = bytes([0x95, *bytes(7)])
-    assert leaves in image
+    before, _, after = image.rpartition(leaves)
+    assert before
     with (
         pytest.raises(KernelError, match=r"bpf object odd: loading: .*last insn is not an exit or jmp") as caught,
-        libbpf.loaded("odd", image.replace(leaves, bytes([0xBF, 0x11, *bytes(6)])), sizes={}, reuse={}),
+        libbpf.loaded("odd", before + bytes([0xBF, 0x11, *bytes(6)]) + after, sizes={}, reuse={}),
     ):
         pass
     assert caught.value.hint
