@@ -62,11 +62,10 @@ def test_nothing_is_left_open() -> None:
 def test_the_verifiers_words_are_in_the_error(capfd: pytest.CaptureFixture[str]) -> None:
     image = objects.read("ingress_guard").image
     leaves = bytes([0x95, *bytes(7)])
-    before, _, after = image.rpartition(leaves)
-    assert before
+    assert leaves in image
     with (
-        pytest.raises(KernelError, match=r"bpf object odd: loading: .*last insn is not an exit or jmp") as caught,
-        libbpf.loaded("odd", before + bytes([0xBF, 0x11, *bytes(6)]) + after, sizes={}, reuse={}),
+        pytest.raises(KernelError, match=r"bpf object odd: loading: .*processed \d+ insns") as caught,
+        libbpf.loaded("odd", image.replace(leaves, bytes([0xBF, 0x11, *bytes(6)])), sizes={}, reuse={}),
     ):
         pass
     assert caught.value.hint
