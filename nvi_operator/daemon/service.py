@@ -56,12 +56,12 @@ class Daemon:
         kernel: CachedKernel,
         prober: Prober,
         *,
-        force: bool = False,
-        invalidation: Invalidation | None = None,
-        recording: Recording | None = None,
-        judge: Judge | None = None,
-        lock_out: LockOut | None = None,
-        checks: Mapping[str, Check] = NO_CHECKS,
+        force: bool,
+        invalidation: Invalidation,
+        recording: Recording,
+        judge: Judge,
+        lock_out: LockOut,
+        checks: Mapping[str, Check],
     ) -> None:
         """`checks`: beside those of the spec."""
         self._lock_out = lock_out
@@ -84,7 +84,7 @@ class Daemon:
 
     def glance(self) -> bool:
         """Did anything change that the kernel does not report to the loop? Takes microseconds."""
-        if self._invalidation is not None and self._invalidation.take_blockers():
+        if self._invalidation.take_blockers():
             self._kernel.forget_facts()
             return True
         return self._kernel.unreported_change()
@@ -126,13 +126,11 @@ class Daemon:
                 loaded = self._load()
             outcome = self._reconcile(trigger)
         finally:
-            if self._invalidation is not None:
-                spec = self._compiler.spec
-                self._invalidation.follow(spec is not None and spec.asks_for_flow_cache)
+            spec = self._compiler.spec
+            self._invalidation.follow(spec is not None and spec.asks_for_flow_cache)
             del kept
             self._garbage.collect(loaded=loaded, whole=trigger.whole)
-        if self._invalidation is not None:
-            outcome = replace(outcome, notes=(*outcome.notes, *self._invalidation.notes))
+        outcome = replace(outcome, notes=(*outcome.notes, *self._invalidation.notes))
         self._notes = outcome.notes
         if self._faults is not None and self._faults[1] is not outcome.plan.topology:
             self._faults = None  # with the 100,000 forwards that it holds
@@ -160,17 +158,17 @@ class Daemon:
         return replace(event, gateway=name, revision=str(self._revision() or ""))
 
     def _record(self, outcome: Outcome) -> None:
-        if self._recording is None or self._judge is None or self._used is None:
+        used, recording = self._used, self._recording
+        if used is None:
             return
-        recording = self._recording
         try:
             if outcome.failed:
                 self._judge.stopped(outcome.errors[-1])
                 number = recording.end(outcome, Standing.NONE)
                 if isinstance(outcome.errors[-1], LockOutError):
-                    self._judge.hold(self._used, number, outcome.errors[-1].message)
+                    self._judge.hold(used, number, outcome.errors[-1].message)
             else:
-                self._judge.reached(self._used, lambda standing: recording.end(outcome, standing))
+                self._judge.reached(used, lambda standing: recording.end(outcome, standing))
         except NviError as error:  # the next reconcile tries again
             recording.say(error.message)
 
@@ -187,14 +185,15 @@ class Daemon:
     def _reconcile(self, trigger: Trigger) -> Outcome:
         started = time.monotonic()
         try:
-            spec, numbers = self._in_force(self._directory.state.in_force())
+            used = self._in_force(self._directory.state.in_force())
+            spec, numbers = used.spec, used.spec.spec.numbers if used.spec else Numbers()
             self._accept(spec)
             if trigger.whole:
                 self._kernel.invalidate()
             if spec is not None:
                 self._prober.restore(spec.spec)
             self._kernel.health = self._prober.health
-            if self._judge and self._used and (suspension := self._judge.suspended(self._used)):
+            if suspension := self._judge.suspended(used):
                 return self._only_look(suspension, spec, numbers)
             with self._kernel.using(numbers) as kernel:
                 outcome = reconcile(
@@ -203,7 +202,7 @@ class Daemon:
                     paused=trigger.paused,
                     reached=self._reached,
                     on_step=self._step,
-                    accept=partial(self._refuse_lock_out, kernel),
+                    accept=partial(self._refuse_lock_out, kernel, used),
                 )
                 warnings = kernel.warnings
         except NviError as error:
@@ -217,12 +216,9 @@ class Daemon:
             self._compiler.prepare()  # nor for a table to be worked out
         return replace(outcome, notes=(*outcome.notes, *warnings), seconds=seconds)
 
-    def _refuse_lock_out(self, kernel: AnyKernel, plan: Plan) -> None:
+    def _refuse_lock_out(self, kernel: AnyKernel, used: InForce, plan: Plan) -> None:
         """Raises LockOutError where a spec that never held would cut the gateway off. An edit of forwards cannot."""
-        used = self._used
-        if self._lock_out is None or self._judge is None or used is None or self._force or used.spec is self._delta:
-            return
-        if self._judge.is_new(used):
+        if not self._force and used.spec is not self._delta and self._judge.is_new(used):
             self._lock_out.refuse(kernel, self._compiler, plan, sessions=False)
 
     def _only_look(self, suspension: Suspension, spec: LoadedSpec | None, numbers: Numbers) -> Outcome:
@@ -235,17 +231,14 @@ class Daemon:
         seen = replace(NO_PLAN, topology=plan.topology)
         return Outcome(self._compiler.name, plan=seen, requested=False, notes=(note,))
 
-    def _in_force(self, spec: LoadedSpec) -> tuple[LoadedSpec | None, Numbers]:
-        """The spec to reconcile with, where the directory's is `spec`. Raises NviError."""
-        if self._judge is None or self._recording is None:
-            return spec, spec.spec.numbers
+    def _in_force(self, spec: LoadedSpec) -> InForce:
+        """What to reconcile with, where the directory's spec is `spec`. Raises NviError."""
         self._used = used = self._judge.in_force(spec)
         self._recording.begin(used, delta=used.spec is self._delta and not self._judge.on_trial)
-        return used.spec, used.spec.spec.numbers if used.spec else Numbers()
+        return used
 
     def _step(self, change: Change) -> None:
-        if self._recording is not None and self._judge is not None:
-            self._judge.step(self._recording.step(change))
+        self._judge.step(self._recording.step(change))
 
     def _accept(self, spec: LoadedSpec | None) -> None:
         """Raises ConflictError where another program writes the gateway's bits of the packet mark."""
